@@ -1,0 +1,146 @@
+//! JSON as it was written: member order, duplicate keys and the digits of numbers are kept.
+
+mod read;
+mod write;
+
+pub use read::{JsonError, JsonErrorKind};
+
+/// A JSON value that loses nothing of its text but white space and the spelling of strings.
+///
+/// `Display` writes it compactly. Equality compares numbers by their text: `1` and `1.0` differ here; what counts as
+/// equal to a filter is for the pattern crate to say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number, as the text of a valid JSON number.
+    Number(Box<str>),
+    /// A string, escapes decoded.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object: members in the order of the text, duplicate keys included.
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads one JSON document with at most 128 levels.
+    ///
+    /// # Errors
+    /// With the byte offset of the first fault.
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, JsonError> {
+        Self::parse_within(text, crate::Limits::DEFAULT.depth)
+    }
+
+    /// Reads one JSON document with at most `depth` levels.
+    ///
+    /// # Errors
+    /// With the byte offset of the first fault.
+    pub fn parse_within(text: impl AsRef<[u8]>, depth: usize) -> Result<Self, JsonError> {
+        read::tree(text.as_ref(), depth)
+    }
+
+    /// Checks one JSON document without building a tree, and says what its top level is, in [`Json::kind`]'s words.
+    ///
+    /// # Errors
+    /// Exactly those of [`Json::parse_within`].
+    pub fn check_within(text: &[u8], depth: usize) -> Result<&'static str, JsonError> {
+        read::check(text, depth)
+    }
+
+    /// The member of that key in an object, the last one where the key is there more than once.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        self.members().iter().rev().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// The members of an object, none for anything else.
+    pub fn members(&self) -> &[(String, Json)] {
+        match self {
+            Json::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array, none for anything else.
+    pub fn elements(&self) -> &[Json] {
+        match self {
+            Json::Array(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of `true` and `false`.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Json::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value of a number written as an integer that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Json::Number(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// What it is, with its article: "an object", "a number", "null".
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Json::Null => "null",
+            Json::Bool(true) => "true",
+            Json::Bool(false) => "false",
+            Json::Number(_) => "a number",
+            Json::String(_) => "a string",
+            Json::Array(_) => "an array",
+            Json::Object(_) => "an object",
+        }
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Json::String(text.to_owned())
+    }
+}
+
+impl From<String> for Json {
+    fn from(text: String) -> Self {
+        Json::String(text)
+    }
+}
+
+impl From<bool> for Json {
+    fn from(value: bool) -> Self {
+        Json::Bool(value)
+    }
+}
+
+impl From<i64> for Json {
+    fn from(value: i64) -> Self {
+        Json::Number(value.to_string().into())
+    }
+}
+
+impl From<Vec<Json>> for Json {
+    fn from(elements: Vec<Json>) -> Self {
+        Json::Array(elements)
+    }
+}
+
+impl FromIterator<(String, Json)> for Json {
+    fn from_iter<I: IntoIterator<Item = (String, Json)>>(members: I) -> Self {
+        Json::Object(members.into_iter().collect())
+    }
+}

@@ -1,0 +1,21 @@
+//! What a stranger's event may cost.
+
+/// The bounds on one event, the same in debug and release builds, checked before memory is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest event in bytes, inclusive.
+    pub bytes: usize,
+    /// Deepest nesting of arrays and objects; a scalar document has depth 0, `{}` has depth 1.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// 1 MiB and 128 levels.
+    pub const DEFAULT: Self = Self { bytes: 1 << 20, depth: 128 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,11 @@
+//! Which events: a filter language modelled on EventBridge event patterns, its tree, and two evaluators of it.
+//!
+//! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
+
+mod number;
+mod path;
+mod tree;
+
+pub use number::Decimal;
+pub use path::Path;
+pub use tree::{Alternative, Bound, Field, Node, Predicate, Regexp, TextOp, Wildcard};

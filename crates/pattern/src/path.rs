@@ -1,0 +1,39 @@
+//! Where in an event a value stands.
+
+use std::fmt;
+
+/// A path: keys joined by dots. A key that itself holds dots is the same path as the nested spelling, so the joined
+/// text is the whole identity: `{"a.b": 1}` and `{"a": {"b": 1}}` both hold a value at `a.b`. Empty keys are ordinary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Box<str>);
+
+impl Path {
+    /// The path of these keys, outermost first.
+    pub fn from_keys<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Self {
+        let mut text = String::new();
+        for (i, key) in keys.into_iter().enumerate() {
+            if i > 0 {
+                text.push('.');
+            }
+            text.push_str(key.as_ref());
+        }
+        Self(text.into())
+    }
+
+    /// The keys joined by dots.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The pieces between the dots, outermost first; always at least one.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('.')
+    }
+}
+
+/// The joined text; for the spelling in an expression, with quotes where needed, see the printer.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

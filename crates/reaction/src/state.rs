@@ -1,0 +1,93 @@
+//! What a rule remembers from event to event.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reflexarc_event::Json;
+
+use crate::StateChange;
+
+/// Read access to what rules remember. Reactions never write: they return [`StateChange`]s, which whoever owns the
+/// state commits together with the event.
+pub trait State: Send + Sync {
+    /// The value that `rule` keeps under `key`, unless it has expired by `now` (a value expires at its instant).
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Json>;
+
+    /// How many unexpired entries `rule` keeps.
+    fn len(&self, rule: &str, now: Timestamp) -> usize;
+}
+
+/// Remembers nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoState;
+
+impl State for NoState {
+    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Json> {
+        None
+    }
+
+    fn len(&self, _: &str, _: Timestamp) -> usize {
+        0
+    }
+}
+
+/// Remembers in memory: for `run`, rule tests and Python.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryState {
+    rules: BTreeMap<String, BTreeMap<String, Entry>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    value: Json,
+    expires: Option<Timestamp>,
+}
+
+impl MemoryState {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes over what `rule` asked for.
+    pub fn apply(&mut self, rule: &str, changes: &[StateChange]) {
+        let entries = self.rules.entry(rule.to_owned()).or_default();
+        for change in changes {
+            match change {
+                StateChange::Set { key, value, expires } => {
+                    entries.insert(key.clone(), Entry { value: value.clone(), expires: *expires });
+                }
+                StateChange::Remove { key } => {
+                    entries.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Every unexpired entry as rule, key and value, in that order.
+    pub fn entries(&self, now: Timestamp) -> impl Iterator<Item = (&str, &str, &Json)> {
+        self.rules.iter().flat_map(move |(rule, entries)| {
+            entries
+                .iter()
+                .filter(move |(_, entry)| entry.alive(now))
+                .map(move |(key, entry)| (rule.as_str(), key.as_str(), &entry.value))
+        })
+    }
+}
+
+impl State for MemoryState {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Json> {
+        let entry = self.rules.get(rule)?.get(key)?;
+        entry.alive(now).then(|| entry.value.clone())
+    }
+
+    fn len(&self, rule: &str, now: Timestamp) -> usize {
+        self.rules.get(rule).map_or(0, |entries| entries.values().filter(|entry| entry.alive(now)).count())
+    }
+}
+
+impl Entry {
+    fn alive(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|at| now < at)
+    }
+}
