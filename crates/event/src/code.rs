@@ -1,16 +1,107 @@
-//! The one registry of diagnostic codes.
+//! The one registry of diagnostic codes: one line each, in the hundred of whoever speaks.
 
 use std::fmt;
 
 /// A stable diagnostic code such as `RA0101`; a number is never given to a second meaning.
 ///
 /// The hundreds say who speaks: 00 events, 01 the filter language, 02 what a filter means, 03 dialects,
-/// 04 rule files, 05 reactions, 06 configuration and the service.
+/// 04 rule files, 05 reactions, 06 configuration and the service, 07 the simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(pub u16);
+pub struct Code(u16);
+
+impl Code {
+    /// The number, without the letters.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The name in the registry, such as `UNKNOWN_OPERATION`.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// What the code means, in one line without a full stop.
+    pub fn title(self) -> &'static str {
+        self.entry().2
+    }
+
+    fn entry(self) -> &'static (Code, &'static str, &'static str) {
+        TABLE.iter().find(|(code, ..)| *code == self).expect("only the registry makes codes")
+    }
+}
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RA{:04}", self.0)
+    }
+}
+
+macro_rules! registry {
+    ($($number:literal $name:ident $title:literal;)*) => {
+        impl Code {
+            $(#[doc = concat!($title, ".")] pub const $name: Code = Code($number);)*
+
+            /// Every code, by number.
+            pub const ALL: &[Code] = &[$(Code::$name),*];
+        }
+
+        const TABLE: &[(Code, &str, &str)] = &[$((Code::$name, stringify!($name), $title)),*];
+    };
+}
+
+registry! {
+    // 00: events
+    1 EVENT_TOO_LARGE "The event has more bytes than allowed";
+    2 EVENT_NOT_JSON "The event is not JSON";
+    3 EVENT_NOT_UTF8 "The event is not UTF-8";
+    4 EVENT_TOO_DEEP "The event is nested too deeply";
+    5 EVENT_NOT_AN_OBJECT "The event is not a JSON object";
+    6 FORM_MALFORMED "The form is not that of a Cloud Monitor webhook";
+    7 DUPLICATE_KEY "A key appears twice in one object, and only its last value counts";
+    8 UNKNOWN_EVENT_NAME "The catalogue of ECS events does not know the name";
+    9 FIELD_MISSING "A field that the event needs is missing";
+    10 WRONG_KIND "A field holds another kind of JSON value than documented";
+    11 UNKNOWN_OPERATION "The operation is none of the four ENI operations";
+    12 UNKNOWN_STATUS "The status is none that an ENI can have";
+    13 UNKNOWN_RESULT "The result is none of the documented words";
+    14 UNKNOWN_LEVEL "The level is none of INFO, WARN and CRITICAL";
+    15 LEVEL_DISAGREES "Level and result contradict each other";
+    16 STATUS_DISAGREES "The status does not follow from operation and result";
+    17 ARN_MALFORMED "The resource id is not an ARN";
+    18 ARN_KIND "The ARN names another kind of resource";
+    19 ARN_DISAGREES "The ARN and another field name different things";
+    20 TIME_MALFORMED "The time is not readable";
+    21 VALUE_MASKED "The value is masked and matches nothing";
+    22 ADDRESS_MALFORMED "The text is not an IP address";
+    23 PREFIX_MALFORMED "The text is not an IP prefix";
+    24 PREFIX_NOT_CANONICAL "The prefix has bits set behind its length";
+    25 PREFIX_LENGTH "An IPv4 prefix of an ENI is a /28";
+    26 TOLERATED_SPELLING "The value is understood, but not in its documented spelling";
+    27 NAME_STATUS_DISAGREES "The status in the name and in the content differ";
+    28 ATTRIBUTE_TOO_LONG "A CloudEvents attribute is longer than EventBridge carries";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_ascending() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", Code::ALL);
+    }
+
+    #[test]
+    fn names_are_unique_and_titles_are_one_line_without_a_full_stop() {
+        for (i, (_, name, title)) in TABLE.iter().enumerate() {
+            assert!(TABLE[..i].iter().all(|(_, other, _)| other != name), "{name}");
+            assert!(!title.is_empty() && !title.contains('\n') && !title.ends_with('.'), "{name}: {title}");
+        }
+    }
+
+    #[test]
+    fn a_code_shows_four_digits_and_knows_its_title() {
+        assert_eq!(Code::UNKNOWN_OPERATION.to_string(), "RA0011");
+        assert_eq!(Code::UNKNOWN_OPERATION.name(), "UNKNOWN_OPERATION");
+        assert_eq!(Code::UNKNOWN_OPERATION.title(), "The operation is none of the four ENI operations");
     }
 }

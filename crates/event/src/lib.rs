@@ -14,10 +14,12 @@ mod code;
 mod diagnostic;
 mod event;
 mod json;
+mod level;
 mod limits;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use event::{Event, EventError};
 pub use json::{Json, JsonError, JsonErrorKind};
+pub use level::Level;
 pub use limits::Limits;

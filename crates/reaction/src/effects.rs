@@ -1,7 +1,7 @@
 //! What a reaction asks for: data, nothing happens yet.
 
 use jiff::Timestamp;
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Event, Json, Level};
 
 /// Everything that one run of one reaction asks for, in the order it asked.
 #[derive(Debug, Clone, Default)]
@@ -59,18 +59,6 @@ pub struct Message {
     pub at: Vec<String>,
     /// Where to read more.
     pub link: Option<String>,
-}
-
-/// How much a message weighs; the levels of ECS events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Level {
-    /// For the record.
-    #[default]
-    Info,
-    /// Somebody should look.
-    Warn,
-    /// Somebody must look now.
-    Critical,
 }
 
 /// One change to a rule's own state.

@@ -5,5 +5,6 @@
 mod effects;
 mod state;
 
-pub use effects::{Action, Effects, Level, Message, StateChange};
+pub use effects::{Action, Effects, Message, StateChange};
+pub use reflexarc_event::Level;
 pub use state::{MemoryState, NoState, State};
