@@ -1,0 +1,88 @@
+//! The plain evaluator: what a pattern means, in as few words as possible.
+//!
+//! It works in two steps. First every field is looked up: what is left of it are the choices of array elements under
+//! which one of its values stands. Then a full search tries every combination of choices. That is exponential in the
+//! pattern at worst; the matcher is the fast twin that must always give the same answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reflexarc_event::Json;
+
+use crate::places::{Choice, Place, Places};
+use crate::value::Test;
+use crate::{Alternative, Field, Node, Predicate};
+
+/// Whether the event meets the pattern. An event that is not an object has no fields.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::{Alternative, Field, Node, Path, Predicate, naive};
+///
+/// let event = Json::parse(r#"{"content": {"result": "failed"}}"#)?;
+/// let exists = Alternative(vec![Predicate::Exists]);
+/// let node = Node::Field(Field { path: Path::from_keys(["content", "result"]), alternatives: vec![exists] });
+/// assert!(naive::matches(&node, &event));
+/// # Ok::<(), reflexarc_event::JsonError>(())
+/// ```
+pub fn matches(node: &Node, event: &Json) -> bool {
+    let places = Places::of(node, event);
+    holds(&[&Goal::of(node, &places)], &Choice::new(), &[])
+}
+
+/// A node whose fields have been looked up in one event.
+enum Goal {
+    All(Vec<Goal>),
+    Any(Vec<Goal>),
+    Not(Box<Goal>),
+    /// One of these choices.
+    Chosen(BTreeSet<Choice>),
+}
+
+impl Goal {
+    fn of(node: &Node, places: &Places) -> Self {
+        match node {
+            Node::All(nodes) => Self::All(nodes.iter().map(|node| Self::of(node, places)).collect()),
+            Node::Any(nodes) => Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect()),
+            Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
+            Node::Field(field) => Self::field(field, places.at(&field.path)),
+        }
+    }
+
+    fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
+        let absent = |Alternative(predicates): &Alternative| {
+            !predicates.is_empty() && predicates.iter().all(|predicate| *predicate == Predicate::Missing)
+        };
+        let tests: Vec<Vec<Test>> =
+            alternatives.iter().map(|Alternative(predicates)| predicates.iter().map(Test::new).collect()).collect();
+        let meets = |place: &&Place| tests.iter().any(|tests| tests.iter().all(|test| test.meets(&place.value)));
+        let met = Self::Chosen(places.iter().filter(meets).map(|place| place.choice.clone()).collect());
+        if alternatives.iter().any(absent) {
+            let anywhere = Self::Chosen(places.iter().map(|place| place.choice.clone()).collect());
+            Self::Any(vec![met, Self::Not(Box::new(anywhere))])
+        } else {
+            met
+        }
+    }
+}
+
+/// Whether some extension of `choice` reaches all `goals` and then none of `never`.
+fn holds(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> bool {
+    let Some((first, rest)) = goals.split_first() else {
+        return never.iter().all(|goal| !holds(&[goal], choice, &[]));
+    };
+    match first {
+        Goal::All(all) => holds(&all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(), choice, never),
+        Goal::Any(any) => any.iter().any(|one| holds(&[&[one], rest].concat(), choice, never)),
+        Goal::Not(goal) => holds(rest, choice, &[never, &[goal]].concat()),
+        Goal::Chosen(choices) => {
+            let agreeing = choices.iter().filter_map(|other| both(choice, other));
+            agreeing.collect::<BTreeSet<_>>().iter().any(|choice| holds(rest, choice, never))
+        }
+    }
+}
+
+/// The two together, unless they choose different elements of one array.
+fn both(one: &Choice, other: &Choice) -> Option<Choice> {
+    let agree = other.iter().all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));
+    agree.then(|| one.iter().chain(other).map(|(&array, &element)| (array, element)).collect::<BTreeMap<_, _>>())
+}

@@ -1,0 +1,112 @@
+//! The scalars of an event that a pattern speaks of, each with its path and the array elements it lies in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reflexarc_event::Json;
+
+use crate::value::Scalar;
+use crate::{Node, Path};
+
+/// Which element of which array: arrays are numbered in the order of the text, elements from 0.
+pub(crate) type Choice = BTreeMap<usize, usize>;
+
+/// One scalar.
+#[derive(Debug)]
+pub(crate) struct Place<'e> {
+    pub(crate) value: Scalar<'e>,
+    /// The elements that are objects or arrays, through which one gets to the scalar. A scalar that is itself an element
+    /// of an array is not tied to that array: `["a", "b"]` holds both at once.
+    pub(crate) choice: Choice,
+}
+
+/// The scalars at each path of a pattern, in the order of the text.
+pub(crate) struct Places<'p, 'e> {
+    by_path: BTreeMap<&'p Path, Vec<Place<'e>>>,
+}
+
+impl<'p, 'e> Places<'p, 'e> {
+    /// Looks up every path of the pattern; paths that it does not name cost nothing but the walk over their text.
+    pub(crate) fn of(node: &'p Node, event: &'e Json) -> Self {
+        let mut paths = BTreeSet::new();
+        collect_paths(node, &mut paths);
+        let mut walk = Walk { by_path: BTreeMap::new(), choice: Choice::new(), arrays: 0 };
+        let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, rest: Some(path.as_str()) }).collect();
+        if let Json::Object(members) = event {
+            walk.object(members, &wanted);
+        }
+        Self { by_path: walk.by_path }
+    }
+
+    /// The scalars at `path`.
+    pub(crate) fn at(&self, path: &Path) -> &[Place<'e>] {
+        self.by_path.get(path).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A path, and what of it still lies ahead: `None` at its end, `Some("")` where an empty key is still to come.
+#[derive(Clone, Copy)]
+struct Wanted<'p> {
+    path: &'p Path,
+    rest: Option<&'p str>,
+}
+
+impl<'p> Wanted<'p> {
+    /// What lies ahead behind `key`. A key may hold dots and thereby take several segments at once.
+    fn behind(&self, key: &str) -> Option<Wanted<'p>> {
+        let rest = self.rest?.strip_prefix(key)?;
+        let rest = if rest.is_empty() { None } else { Some(rest.strip_prefix('.')?) };
+        Some(Wanted { path: self.path, rest })
+    }
+}
+
+struct Walk<'p, 'e> {
+    by_path: BTreeMap<&'p Path, Vec<Place<'e>>>,
+    choice: Choice,
+    arrays: usize,
+}
+
+impl<'p, 'e> Walk<'p, 'e> {
+    fn value(&mut self, value: &'e Json, wanted: &[Wanted<'p>]) {
+        match value {
+            _ if wanted.is_empty() => {}
+            Json::Object(members) => self.object(members, wanted),
+            Json::Array(elements) => self.array(elements, wanted),
+            scalar => {
+                for Wanted { path, .. } in wanted.iter().filter(|wanted| wanted.rest.is_none()) {
+                    let place = Scalar::of(scalar).map(|value| Place { value, choice: self.choice.clone() });
+                    self.by_path.entry(path).or_default().extend(place);
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, members: &'e [(String, Json)], wanted: &[Wanted<'p>]) {
+        for (key, value) in members {
+            let behind: Vec<Wanted> = wanted.iter().filter_map(|wanted| wanted.behind(key)).collect();
+            self.value(value, &behind);
+        }
+    }
+
+    fn array(&mut self, elements: &'e [Json], wanted: &[Wanted<'p>]) {
+        let array = self.arrays;
+        self.arrays += 1;
+        for (index, element) in elements.iter().enumerate() {
+            let tied = matches!(element, Json::Object(_) | Json::Array(_));
+            if tied {
+                self.choice.insert(array, index);
+            }
+            self.value(element, wanted);
+            self.choice.remove(&array);
+        }
+    }
+}
+
+fn collect_paths<'p>(node: &'p Node, paths: &mut BTreeSet<&'p Path>) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| collect_paths(node, paths)),
+        Node::Not(node) => collect_paths(node, paths),
+        Node::Field(field) => {
+            paths.insert(&field.path);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Does one value meet one predicate?
+//!
+//! The tests are compiled once per predicate and asked once per value. A test is linear in the value, or, where case is
+//! ignored in the middle of a text, at most value × pattern.
+
+pub(crate) mod address;
+pub(crate) mod ignoring_case;
+pub(crate) mod wildcard;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use reflexarc_event::Json;
+
+use crate::regexp::CompiledRegexp;
+use crate::{Bound, Decimal, Predicate, TextOp, Wildcard};
+
+/// A value that a predicate can look at: everything in JSON but arrays and objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scalar<'e> {
+    Null,
+    Bool(bool),
+    Number(Decimal),
+    String(&'e str),
+}
+
+impl<'e> Scalar<'e> {
+    /// `None` for arrays and objects.
+    pub(crate) fn of(value: &'e Json) -> Option<Self> {
+        Some(match value {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(text) => Self::Number(Decimal::parse(text)?),
+            Json::String(text) => Self::String(text),
+            Json::Array(_) | Json::Object(_) => return None,
+        })
+    }
+}
+
+/// One predicate, ready to be asked.
+#[derive(Debug)]
+pub(crate) enum Test<'p> {
+    Exists,
+    Null,
+    Bool(bool),
+    Number(&'p Decimal),
+    Range(Option<&'p Bound>, Option<&'p Bound>),
+    /// An exact string that is an address: any spelling of that address is equal to it.
+    Address(&'p str, IpAddr),
+    Text(TextOp, &'p str),
+    TextIgnoringCase(TextOp, &'p str),
+    Wildcard(&'p Wildcard),
+    WildcardIgnoringCase(&'p Wildcard),
+    Regexp(CompiledRegexp),
+    Cidr(&'p IpNet),
+    NoneOf(Vec<Test<'p>>),
+    /// Absence is no property of a value, and an expression that was never checked may not compile.
+    Never,
+}
+
+impl<'p> Test<'p> {
+    pub(crate) fn new(predicate: &'p Predicate) -> Self {
+        match predicate {
+            Predicate::Text(TextOp::Equals, text) => {
+                address::read(text).map_or(Self::Text(TextOp::Equals, text), |address| Self::Address(text, address))
+            }
+            other => Self::textual(other),
+        }
+    }
+
+    /// Whether this value meets the predicate.
+    pub(crate) fn meets(&self, value: &Scalar) -> bool {
+        match (self, value) {
+            (Self::Exists, _) | (Self::Null, Scalar::Null) => true,
+            (Self::Bool(wanted), Scalar::Bool(value)) => wanted == value,
+            (Self::Number(wanted), Scalar::Number(value)) => *wanted == value,
+            (Self::Range(lower, upper), Scalar::Number(value)) => within(*lower, *upper, value),
+            (Self::Address(wanted, address), Scalar::String(value)) => {
+                wanted == value || address::read(value).as_ref() == Some(address)
+            }
+            (Self::Text(op, wanted), Scalar::String(value)) => text(*op, wanted, value),
+            (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => ignoring_case::text(*op, wanted, value),
+            (Self::Wildcard(wildcard), Scalar::String(value)) => wildcard::matches(wildcard, value),
+            (Self::WildcardIgnoringCase(wildcard), Scalar::String(value)) => {
+                wildcard::matches_ignoring_case(wildcard, value)
+            }
+            (Self::Regexp(regexp), Scalar::String(value)) => regexp.matches(value),
+            (Self::Cidr(network), Scalar::String(value)) => {
+                address::read(value).is_some_and(|address| network.contains(&address))
+            }
+            (Self::NoneOf(tests), value) => !tests.iter().any(|test| test.meets(value)),
+            _ => false,
+        }
+    }
+
+    /// The same, but exact strings compare by their characters alone, as they do inside `anything-but`.
+    fn textual(predicate: &'p Predicate) -> Self {
+        match predicate {
+            Predicate::Missing => Self::Never,
+            Predicate::Exists => Self::Exists,
+            Predicate::Null => Self::Null,
+            Predicate::Bool(value) => Self::Bool(*value),
+            Predicate::Number(value) => Self::Number(value),
+            Predicate::Range { lower, upper } => Self::Range(lower.as_ref(), upper.as_ref()),
+            Predicate::Text(op, text) => Self::Text(*op, text),
+            Predicate::TextIgnoringCase(op, text) => Self::TextIgnoringCase(*op, text),
+            Predicate::Wildcard { wildcard, ignoring_case: false } => Self::Wildcard(wildcard),
+            Predicate::Wildcard { wildcard, ignoring_case: true } => Self::WildcardIgnoringCase(wildcard),
+            Predicate::Regexp { regexp, ignoring_case } => {
+                CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp)
+            }
+            Predicate::Cidr(network) => Self::Cidr(network),
+            Predicate::AnythingBut(predicates) => Self::NoneOf(predicates.iter().map(Self::textual).collect()),
+        }
+    }
+}
+
+/// Whether `value` compares with `wanted` by its exact characters, without normalisation.
+pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
+    match op {
+        TextOp::Equals => value == wanted,
+        TextOp::Prefix => value.starts_with(wanted),
+        TextOp::Suffix => value.ends_with(wanted),
+        TextOp::Contains => value.contains(wanted),
+    }
+}
+
+/// Whether `value` lies between the bounds that are there.
+pub(crate) fn within(lower: Option<&Bound>, upper: Option<&Bound>, value: &Decimal) -> bool {
+    lower.is_none_or(|bound| *value > bound.value || bound.inclusive && *value == bound.value)
+        && upper.is_none_or(|bound| *value < bound.value || bound.inclusive && *value == bound.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Regexp;
+
+    fn meets(predicate: &Predicate, value: &str) -> bool {
+        let value = Json::parse(value).expect("valid JSON");
+        Test::new(predicate).meets(&Scalar::of(&value).expect("a scalar"))
+    }
+
+    fn number(text: &str) -> Decimal {
+        Decimal::parse(text).expect("a number")
+    }
+
+    #[test]
+    fn each_type_meets_only_its_own_predicates() {
+        assert!(meets(&Predicate::Null, "null"));
+        assert!(!meets(&Predicate::Null, r#""null""#));
+        assert!(!meets(&Predicate::Null, r#""""#));
+        assert!(meets(&Predicate::Bool(true), "true"));
+        assert!(!meets(&Predicate::Bool(true), "false"));
+        assert!(!meets(&Predicate::Bool(true), r#""true""#));
+        assert!(!meets(&Predicate::Number(number("1")), r#""1""#));
+        assert!(!meets(&Predicate::Text(TextOp::Prefix, "1".into()), "1"));
+        assert!(meets(&Predicate::Exists, "null"));
+        assert!(!meets(&Predicate::Missing, "null"));
+    }
+
+    #[test]
+    fn a_range_keeps_or_leaves_out_its_ends() {
+        let bound = |text, inclusive| Some(Bound { value: number(text), inclusive });
+        let range = Predicate::Range { lower: bound("0", false), upper: bound("5", true) };
+        let inside = ["0.0000001", "5", "5.0", "50e-1"];
+        let outside = ["0", "-0", "5.00000000000000000000000001", "-1", "1e400", r#""3""#, "null"];
+        assert!(inside.iter().all(|value| meets(&range, value)));
+        assert!(!outside.iter().any(|value| meets(&range, value)));
+    }
+
+    #[test]
+    fn strings_compare_without_normalisation() {
+        assert!(meets(&Predicate::Text(TextOp::Equals, "é".into()), r#""\u00e9""#));
+        assert!(!meets(&Predicate::Text(TextOp::Equals, "é".into()), r#""e\u0301""#));
+        assert!(meets(&Predicate::Text(TextOp::Suffix, String::new().into()), r#""""#));
+        assert!(meets(&Predicate::Text(TextOp::Contains, "b".into()), r#""abc""#));
+    }
+
+    #[test]
+    fn exact_addresses_compare_as_addresses_but_not_inside_anything_but() {
+        let exact = Predicate::Text(TextOp::Equals, "10.0.0.1".into());
+        assert!(meets(&exact, r#""10.0.0.01""#));
+        assert!(meets(&exact, r#""::ffff:a00:1""#));
+        assert!(!meets(&exact, r#""10.0.0.2""#));
+        assert!(meets(&Predicate::AnythingBut(vec![exact.clone()]), r#""10.0.0.01""#));
+        assert!(!meets(&Predicate::AnythingBut(vec![exact]), r#""10.0.0.1""#));
+    }
+
+    #[test]
+    fn a_network_holds_addresses_of_its_own_family_only() {
+        let v4 = Predicate::Cidr("10.0.0.7/24".parse().expect("a network"));
+        assert!(meets(&v4, r#""10.0.0.0""#));
+        assert!(meets(&v4, r#""10.0.0.255""#));
+        assert!(!meets(&v4, r#""10.0.1.0""#));
+        assert!(!meets(&v4, "10"));
+        let everything = Predicate::Cidr("::/0".parse().expect("a network"));
+        assert!(!meets(&everything, r#""10.0.0.1""#));
+        assert!(meets(&everything, r#""2001:DB8::1""#));
+    }
+
+    #[test]
+    fn anything_but_is_met_by_every_other_scalar() {
+        let but = Predicate::AnythingBut(vec![Predicate::Number(number("300")), Predicate::Number(number("1"))]);
+        assert!(meets(&but, "null"));
+        assert!(meets(&but, r#""300""#));
+        assert!(meets(&but, "301"));
+        assert!(!meets(&but, "3e2"));
+        assert!(!meets(&but, "1.0"));
+    }
+
+    #[test]
+    fn a_regexp_matches_the_whole_value() {
+        let regexp = |ignoring_case| Predicate::Regexp { regexp: Regexp("a|b.".into()), ignoring_case };
+        assert!(meets(&regexp(false), r#""a""#));
+        assert!(meets(&regexp(false), r#""bc""#));
+        assert!(!meets(&regexp(false), r#""ac""#));
+        assert!(!meets(&regexp(false), r#""A""#));
+        assert!(meets(&regexp(true), r#""A""#));
+    }
+}
