@@ -2,6 +2,12 @@
 //!
 //! This crate must not know targets' addresses, stores or the network; reading a rules folder is its only I/O.
 
+mod embedded;
 mod evaluation;
+mod keys;
+mod limits;
+mod rule_file;
+mod rule_test;
 
 pub use evaluation::{Evaluation, Failure, RuleEffects};
+pub use limits::Limits;
