@@ -126,3 +126,55 @@ fn exponent(text: &str) -> Option<i64> {
     let size = digits.bytes().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(Decimal::FARTHEST));
     Some(if negative { -size } else { size })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap_or_else(|| panic!("{text} is a number"))
+    }
+
+    #[test]
+    fn one_value_has_many_spellings() {
+        for spelling in ["300", "300.0", "3e2", "3.0E+2", "0.3e3", "3000e-1"] {
+            assert_eq!(number(spelling), number("300"), "{spelling}");
+            assert_eq!(number(spelling).parts(), number("300").parts(), "{spelling}");
+            assert_eq!(number(spelling).as_str(), spelling);
+        }
+        for zero in ["0", "-0", "0.0", "-0e5", "0e-999999999999999999999"] {
+            assert_eq!(number(zero), number("0"), "{zero}");
+        }
+    }
+
+    #[test]
+    fn digits_beyond_a_double_are_kept() {
+        assert!(number("9007199254740993") > number("9007199254740992"));
+        assert_eq!(number("9007199254740993"), number("9007199254740993.0"));
+        assert!(number("1.0000000000000001") > number("1"));
+        assert_eq!(number("1e400"), number("10e399"));
+        assert!(number("1e-400") > number("0"));
+    }
+
+    #[test]
+    fn numbers_are_in_order() {
+        let ascending = ["-1e400", "-300", "-2.5", "-1e-400", "0", "1e-400", "0.1", "0.11", "0.2", "1", "10", "1e400"];
+        for pair in ascending.windows(2) {
+            assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn what_json_does_not_call_a_number_is_refused() {
+        for text in ["", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1.e2", "0x1", "NaN", "1 ", "1_0", "１"] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn exponents_without_bound_cost_nothing() {
+        let huge = format!("1e{}", "9".repeat(1000));
+        assert!(number(&huge) > number("1e400"));
+        assert!(number(&huge.replace("1e", "1e-")) > number("0"));
+    }
+}

@@ -8,11 +8,15 @@ use crate::{Decimal, Path};
 
 /// A test of a whole event.
 ///
-/// Semantics. An event is the set of its scalars, each with its path and with the array elements it lies in (one
-/// element per array of objects it crosses; scalar elements of an array carry no such membership). A conjunction holds
-/// if one choice of elements, the same for all of its fields, lets every field hold; different arrays are chosen
-/// independently. `Any` holds if one branch does, inside that same choice. `Not` and [`Predicate::Missing`] are judged
-/// last, within the choice that the other fields made: they hold if no further choice lets their inside hold.
+/// Semantics. An event is the set of its scalars, each with its path and with the array elements it lies in: on the way
+/// to the scalar, every element that is itself an object or an array. A scalar that is directly an element is not tied to
+/// that array, so `["a", "b"]` holds both at once, while `[["a"], ["b"]]` holds either. A value under a duplicate key
+/// counts like any other, without being tied to the key's other values.
+///
+/// A conjunction holds if one choice of elements, the same for all of its fields, lets every field hold; different arrays
+/// are chosen independently. `Any` holds if one branch does, inside that same choice. `Not` and [`Predicate::Missing`]
+/// are judged last, within the choice that the other fields made: they hold if no further choice lets their inside hold.
+/// An event that is not an object has no fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Node {
     /// Every one holds. Empty: always true.
@@ -58,7 +62,8 @@ pub enum Predicate {
         /// The upper bound.
         upper: Option<Bound>,
     },
-    /// A string test by the exact characters.
+    /// A string test by the exact characters. Where the test is [`TextOp::Equals`] and the text is an IP address, any
+    /// spelling of that address is equal to it; inside `AnythingBut` only the characters count.
     Text(TextOp, Box<str>),
     /// A string test ignoring case: a pattern character accepts itself, its full lower-case and its full upper-case form.
     TextIgnoringCase(TextOp, Box<str>),
@@ -76,7 +81,8 @@ pub enum Predicate {
         /// Whether letters compare ignoring case.
         ignoring_case: bool,
     },
-    /// A string that is an address inside a network; only within one address family.
+    /// A string that is an address inside a network, its ends included; only within one address family. An IPv6 address
+    /// that maps an IPv4 one (`::ffff:a00:1`) belongs to IPv4.
     Cidr(IpNet),
     /// A scalar is there and meets none of these (`anything-but`). Never holds [`Predicate::Missing`] or itself.
     AnythingBut(Vec<Predicate>),
