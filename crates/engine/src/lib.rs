@@ -4,10 +4,15 @@
 
 mod embedded;
 mod evaluation;
+mod file_diagnostics;
+mod folder;
 mod keys;
 mod limits;
 mod rule_file;
+mod rule_set;
 mod rule_test;
 
 pub use evaluation::{Evaluation, Failure, RuleEffects};
+pub use file_diagnostics::FileDiagnostics;
 pub use limits::Limits;
+pub use rule_set::RuleSet;

@@ -30,34 +30,6 @@ impl Code {
     }
 }
 
-/// 04: rule files.
-impl Code {
-    /// A rule file cannot be read, or is no UTF-8.
-    pub const RULE_FILE: Self = Self(400);
-    /// A rule file is not TOML.
-    pub const RULE_TOML: Self = Self(401);
-    /// A key that rule files do not know.
-    pub const RULE_KEY: Self = Self(402);
-    /// A value of the wrong type.
-    pub const RULE_TYPE: Self = Self(403);
-    /// A value of the right type that makes no sense.
-    pub const RULE_VALUE: Self = Self(404);
-    /// A rule without `when`.
-    pub const RULE_WITHOUT_WHEN: Self = Self(405);
-    /// Two rules of one name.
-    pub const RULE_TWICE: Self = Self(406);
-    /// A rule without `then` and `notify`.
-    pub const RULE_WITHOUT_REACTION: Self = Self(407);
-    /// Too large a rule file, or too many rules.
-    pub const RULE_LIMIT: Self = Self(408);
-    /// A message template that does not compile.
-    pub const RULE_TEMPLATE: Self = Self(409);
-    /// A test whose event cannot be read.
-    pub const TEST_EVENT: Self = Self(410);
-    /// Keys that contradict each other, or one that needs another.
-    pub const RULE_CONFLICT: Self = Self(411);
-}
-
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RA{:04}", self.0)
@@ -107,6 +79,19 @@ registry! {
     26 TOLERATED_SPELLING "The value is understood, but not in its documented spelling";
     27 NAME_STATUS_DISAGREES "The status in the name and in the content differ";
     28 ATTRIBUTE_TOO_LONG "A CloudEvents attribute is longer than EventBridge carries";
+    // 04: rule files
+    400 RULE_FILE "A rule file cannot be read, or is not UTF-8";
+    401 RULE_TOML "A rule file is not TOML";
+    402 RULE_KEY "A key that rule files do not know";
+    403 RULE_TYPE "A value of the wrong type";
+    404 RULE_VALUE "A value of the right type that makes no sense";
+    405 RULE_WITHOUT_WHEN "A rule without `when`";
+    406 RULE_TWICE "Two rules of one name";
+    407 RULE_WITHOUT_REACTION "A rule without `then` and `notify`";
+    408 RULE_LIMIT "Too large a rule file, or too many rules";
+    409 RULE_TEMPLATE "A message template that does not compile";
+    410 TEST_EVENT "A test whose event cannot be read";
+    411 RULE_CONFLICT "Keys that contradict each other, or one that needs another";
 }
 
 #[cfg(test)]

@@ -1,0 +1,41 @@
+//! The commands, one file each: its arguments, and `run`.
+
+mod check;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  reflexarc run --rules rules --events events.ndjson     what would be sent, event by event (dry)
+  reflexarc check rules                                  are the rules right?
+  reflexarc test rules                                   run the tests inside the rule files
+
+Exit codes: 0 done, at least one match · 1 the answer is no · 2 wrong usage · 3 invalid rules or configuration
+            4 unreadable events · 5 failed at run time";
+
+/// Turns cloud events into reactions: filters decide, sandboxed scripts say what to do.
+#[derive(Debug, Parser)]
+#[command(name = "reflexarc", version, about, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check rule files: filters, scripts, tests, names
+    Check(check::Args),
+}
+
+impl Command {
+    /// Runs it.
+    pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+        match self {
+            Command::Check(args) => check::run(&args, output),
+        }
+    }
+}

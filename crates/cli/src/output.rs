@@ -1,0 +1,118 @@
+//! Where commands write: data to stdout, everything said about it to stderr.
+
+use std::fmt;
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+
+use reflexarc_engine::FileDiagnostics;
+
+use crate::exit::Failure;
+
+/// The two streams, and whether each may be coloured.
+pub(crate) struct Output {
+    stdout: BufWriter<Stdout>,
+    colour: bool,
+    colour_stderr: bool,
+}
+
+/// The spelling of data on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Ndjson,
+}
+
+/// A colour for people; nothing where the stream is no terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Bold,
+    Dim,
+    Green,
+    Red,
+    Yellow,
+    Blue,
+}
+
+impl Output {
+    /// The streams of this process. `NO_COLOR` (not empty) turns colours off.
+    pub(crate) fn new() -> Self {
+        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
+            colour: allowed && io::stdout().is_terminal(),
+            colour_stderr: allowed && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Writes data and a line break to stdout.
+    pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
+        writeln!(self.stdout, "{line}")?;
+        Ok(())
+    }
+
+    /// Writes bytes to stdout as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stdout.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Writes a value as one line of JSON.
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from)?;
+        self.stdout.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Whether stdout may be coloured.
+    pub(crate) fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// The text in a colour, if stdout may be coloured.
+    pub(crate) fn paint(&self, paint: Paint, text: impl fmt::Display) -> String {
+        if self.colour { painted(paint, &text) } else { text.to_string() }
+    }
+
+    /// A file's diagnostics on stderr, drawn.
+    pub(crate) fn diagnostics(&mut self, file: &FileDiagnostics) {
+        let colour = self.colour_stderr;
+        for diagnostic in &file.diagnostics {
+            self.say(&diagnostic.render(&file.name, &file.text, colour));
+        }
+    }
+
+    /// An error on stderr.
+    pub(crate) fn complain(&mut self, message: &str) {
+        let word = if self.colour_stderr { painted(Paint::Red, &"error") } else { "error".to_owned() };
+        self.say(&format!("{word}: {message}"));
+    }
+
+    /// A line on stderr; that stderr is closed stops nobody.
+    pub(crate) fn say(&mut self, line: &str) {
+        // What was printed before stands above what is said about it.
+        let _ = self.stdout.flush();
+        let _ = writeln!(io::stderr(), "{}", line.trim_end_matches('\n'));
+    }
+
+    /// Hands everything over to the reader.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.stdout.flush()?;
+        Ok(())
+    }
+}
+
+fn painted(paint: Paint, text: &impl fmt::Display) -> String {
+    let code = match paint {
+        Paint::Bold => "1",
+        Paint::Dim => "2",
+        Paint::Red => "31",
+        Paint::Green => "32",
+        Paint::Yellow => "33",
+        Paint::Blue => "34",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}

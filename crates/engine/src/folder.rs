@@ -1,0 +1,99 @@
+//! Reading rule files from disk: the engine's only I/O.
+#![allow(clippy::disallowed_methods, reason = "the one place of the engine that reads files")]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use reflexarc_event::{Code, Diagnostic};
+
+use crate::{FileDiagnostics, Limits};
+
+/// A rule file as it was read: its path and its text.
+pub(crate) type RuleText = (String, String);
+
+/// Reads each path: a file as it is, a folder with every `*.toml` below it. Sorted by path, each file once; hidden
+/// files and folders are passed over.
+///
+/// # Errors
+/// For everything that cannot be read, all at once.
+pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> Result<Vec<RuleText>, Vec<FileDiagnostics>> {
+    let mut faults = Vec::new();
+    let mut files = Vec::new();
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(facts) if facts.is_dir() => collect(path, limits.folders, &mut files, &mut faults),
+            Ok(_) => files.push(path.clone()),
+            Err(error) => faults.push(unreadable(path, &error)),
+        }
+    }
+    files.sort();
+    files.dedup();
+    let mut texts = Vec::new();
+    for path in files {
+        match text(&path, limits) {
+            Ok(text) => texts.push((path.display().to_string(), text)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(texts) } else { Err(faults) }
+}
+
+/// Reads a file that a test names, relative to its rule file.
+pub(crate) fn read_beside(rule_file: &str, name: &str, limit: usize) -> Result<Vec<u8>, String> {
+    let path = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
+    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    let len = fs::metadata(&path).map_err(failed)?.len();
+    if len > limit as u64 {
+        return Err(format!("{} has {len} bytes, more than the {limit} allowed", path.display()));
+    }
+    fs::read(&path).map_err(failed)
+}
+
+fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>, faults: &mut Vec<FileDiagnostics>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return faults.push(unreadable(folder, &error)),
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => return faults.push(unreadable(folder, &error)),
+        };
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if hidden {
+            continue;
+        }
+        if path.is_dir() {
+            if levels == 0 {
+                let error = io::Error::other("the folders are nested too deeply");
+                faults.push(unreadable(&path, &error));
+            } else {
+                collect(&path, levels - 1, files, faults);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+}
+
+fn text(path: &Path, limits: &Limits) -> Result<String, FileDiagnostics> {
+    let len = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    if len > limits.file_bytes as u64 {
+        let message = format!("the file has {len} bytes, more than the {} allowed", limits.file_bytes);
+        return Err(fault(path, Diagnostic::error(Code::RULE_LIMIT, 0..0, message)));
+    }
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let message = format!("the file is not UTF-8 from byte {} on", error.utf8_error().valid_up_to());
+        fault(path, Diagnostic::error(Code::RULE_FILE, 0..0, message))
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> FileDiagnostics {
+    fault(path, Diagnostic::error(Code::RULE_FILE, 0..0, format!("cannot read this: {error}")))
+}
+
+fn fault(path: &Path, diagnostic: Diagnostic) -> FileDiagnostics {
+    FileDiagnostics { name: path.display().to_string(), text: String::new(), diagnostics: vec![diagnostic] }
+}
