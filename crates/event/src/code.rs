@@ -92,6 +92,15 @@ registry! {
     409 RULE_TEMPLATE "A message template that does not compile";
     410 TEST_EVENT "A test whose event cannot be read";
     411 RULE_CONFLICT "Keys that contradict each other, or one that needs another";
+
+    // 05: reactions
+    500 SCRIPT_SYNTAX "The script is not well formed";
+    501 SCRIPT_FORBIDDEN "Scripts must not use this word";
+    502 UNKNOWN_VARIABLE "There is no variable of this name";
+    503 UNKNOWN_FUNCTION "There is no function of this name";
+    504 WRONG_ARGUMENTS "The function wants other arguments";
+    505 SCRIPT_LIMIT "The script is larger or deeper than allowed";
+    506 FUNCTION_TAKEN "The script defines a function that is there already";
 }
 
 #[cfg(test)]

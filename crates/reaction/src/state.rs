@@ -10,26 +10,25 @@ use crate::StateChange;
 /// Read access to what rules remember. Reactions never write: they return [`StateChange`]s, which whoever owns the
 /// state commits together with the event.
 pub trait State: Send + Sync {
-    /// The value that `rule` keeps under `key`, unless it has expired by `now` (a value expires at its instant).
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Json>;
+    /// What `rule` keeps under `key`, unless it has expired by `now` (an entry expires at its instant).
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry>;
 
     /// How many unexpired entries `rule` keeps.
     fn len(&self, rule: &str, now: Timestamp) -> usize;
 }
 
+/// One thing that a rule remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value.
+    pub value: Json,
+    /// When it is forgotten; never when absent.
+    pub expires: Option<Timestamp>,
+}
+
 /// Remembers nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoState;
-
-impl State for NoState {
-    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Json> {
-        None
-    }
-
-    fn len(&self, _: &str, _: Timestamp) -> usize {
-        0
-    }
-}
 
 /// Remembers in memory: for `run`, rule tests and Python.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,10 +36,21 @@ pub struct MemoryState {
     rules: BTreeMap<String, BTreeMap<String, Entry>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    value: Json,
-    expires: Option<Timestamp>,
+impl Entry {
+    /// Whether it is still remembered at `now`.
+    pub fn alive(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|at| now < at)
+    }
+}
+
+impl State for NoState {
+    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+        None
+    }
+
+    fn len(&self, _: &str, _: Timestamp) -> usize {
+        0
+    }
 }
 
 impl MemoryState {
@@ -51,6 +61,9 @@ impl MemoryState {
 
     /// Takes over what `rule` asked for.
     pub fn apply(&mut self, rule: &str, changes: &[StateChange]) {
+        if changes.is_empty() {
+            return;
+        }
         let entries = self.rules.entry(rule.to_owned()).or_default();
         for change in changes {
             match change {
@@ -73,21 +86,22 @@ impl MemoryState {
                 .map(move |(key, entry)| (rule.as_str(), key.as_str(), &entry.value))
         })
     }
+
+    /// Lets go of everything that has expired by `now`.
+    pub fn forget_expired(&mut self, now: Timestamp) {
+        for entries in self.rules.values_mut() {
+            entries.retain(|_, entry| entry.alive(now));
+        }
+        self.rules.retain(|_, entries| !entries.is_empty());
+    }
 }
 
 impl State for MemoryState {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Json> {
-        let entry = self.rules.get(rule)?.get(key)?;
-        entry.alive(now).then(|| entry.value.clone())
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
+        self.rules.get(rule)?.get(key).filter(|entry| entry.alive(now)).cloned()
     }
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
         self.rules.get(rule).map_or(0, |entries| entries.values().filter(|entry| entry.alive(now)).count())
-    }
-}
-
-impl Entry {
-    fn alive(&self, now: Timestamp) -> bool {
-        self.expires.is_none_or(|at| now < at)
     }
 }

@@ -1,0 +1,137 @@
+//! A reaction: a script compiled once, run for every event that its rule matches.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reflexarc_event::{Code, Diagnostic};
+use rhai::{AST, Dynamic, Engine, Map, Scope};
+
+use crate::run::{RUN, Run, Stop};
+use crate::{Effects, Level, Limits, Place, ReactionError, ScriptEvent, State, fault, sandbox};
+
+/// What a script sees of its rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RuleFacts {
+    /// The rule's name; its state goes by this name.
+    pub name: String,
+    /// The level that its messages carry unless the script says otherwise.
+    pub level: Level,
+    /// What the rule is for; empty when nobody said.
+    pub description: String,
+}
+
+/// A reading of a clock that only moves forward, from any fixed instant.
+pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
+
+/// What one run is about.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The event, as `event` in the script.
+    pub event: &'a ScriptEvent,
+    /// The rule, as `rule` in the script: a map of `name`, `level` and `description`.
+    pub rule: &'a RuleFacts,
+    /// The time, as `now` in the script: an integer, milliseconds since 1970-01-01T00:00:00Z.
+    pub now: Timestamp,
+    /// Holds the run to [`Limits::deadline`]. Only whether a run fails can depend on it, never what a run asks for;
+    /// without it, [`Limits::operations`] alone bounds the run, and the outcome is the same every time.
+    pub stopwatch: Option<Stopwatch<'a>>,
+}
+
+/// A script, compiled and checked.
+#[derive(Clone)]
+pub struct Reaction {
+    engine: Arc<Engine>,
+    ast: Arc<AST>,
+    source: Arc<str>,
+    limits: Limits,
+}
+
+impl RuleFacts {
+    /// A rule of that name, of level info, without description.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+impl<'a> Input<'a> {
+    /// A run without stopwatch.
+    pub fn new(event: &'a ScriptEvent, rule: &'a RuleFacts, now: Timestamp) -> Self {
+        Self { event, rule, now, stopwatch: None }
+    }
+
+    /// The same, held to the deadline.
+    #[must_use]
+    pub fn with_stopwatch(self, stopwatch: Stopwatch<'a>) -> Self {
+        Self { stopwatch: Some(stopwatch), ..self }
+    }
+}
+
+impl Reaction {
+    /// Compiles a script.
+    ///
+    /// # Errors
+    /// With everything that is wrong with it; the spans are byte offsets into `source`.
+    pub fn compile(source: &str, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
+        let engine = sandbox::engine(limits);
+        let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
+        let ast = engine.compile_with_scope(&scope, source).map_err(|error| {
+            vec![Diagnostic::error(
+                Code::SCRIPT_SYNTAX,
+                Place::token(error.position(), source),
+                error.err_type().to_string(),
+            )]
+        })?;
+        Ok(Self { engine, ast: Arc::new(ast), source: source.into(), limits: *limits })
+    }
+
+    /// Runs the script and returns what it asks for. The same input and state give the same effects.
+    ///
+    /// # Errors
+    /// When the script fails or hits a limit; it then asks for nothing.
+    pub fn run(&self, input: &Input<'_>, state: &dyn State) -> Result<Effects, ReactionError> {
+        let run = Run::new(input, &self.limits, state);
+        let rule = Dynamic::from_map(Map::from([
+            ("name".into(), input.rule.name.as_str().into()),
+            ("level".into(), input.rule.level.as_str().to_lowercase().into()),
+            ("description".into(), input.rule.description.as_str().into()),
+        ]));
+        let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
+        let outcome = RUN.set(&run, || self.engine.run_ast_with_scope(&mut scope, &self.ast));
+        let (mut effects, stop) = run.finish();
+        match (outcome, stop) {
+            (_, Some(Stop::Skip(reason))) => {
+                effects.actions.clear();
+                effects.emitted.clear();
+                effects.skipped = Some(reason);
+                Ok(effects)
+            }
+            (Ok(()), None) => Ok(effects),
+            (Ok(()), Some(Stop::Limit { limit, message })) => {
+                Err(ReactionError::Limit { limit, message, at: None, function: None })
+            }
+            (Err(error), stop) => Err(fault::of_run(*error, stop, &self.source, &self.limits)),
+        }
+    }
+
+    /// The script as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl fmt::Debug for Reaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reaction").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// What is in scope from the start, none of which a script can change.
+fn scope(event: Dynamic, rule: Dynamic, now: i64) -> Scope<'static> {
+    let mut scope = Scope::new();
+    scope.push_constant_dynamic("event", event);
+    scope.push_constant_dynamic("rule", rule);
+    scope.push_constant("now", now);
+    scope
+}

@@ -1,0 +1,250 @@
+//! Values on their way into a script and out of it.
+//!
+//! In: integers within i64 arrive as integers; decimals whose value is what a double prints arrive as floats; every other
+//! number arrives as its text, so that no digit is lost. Of duplicate keys the last one counts; maps are sorted by key.
+//! Out: integers and floats as numbers, characters as strings; what JSON cannot hold is an error.
+
+use reflexarc_event::{Event, Json};
+use rhai::{Array, Dynamic, Map};
+
+/// An event as scripts see it: converted once, shared by all reactions to it.
+#[derive(Debug, Clone)]
+pub struct ScriptEvent {
+    value: Dynamic,
+    bytes: usize,
+}
+
+impl ScriptEvent {
+    /// Converts the event.
+    pub fn new(event: &Event) -> Self {
+        Self { value: to_script(event.tree()), bytes: event.bytes().len() }
+    }
+
+    pub(crate) fn value(&self) -> Dynamic {
+        self.value.clone()
+    }
+
+    /// How long the event's text is: what copying the value costs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// A JSON value as scripts see it.
+pub(crate) fn to_script(json: &Json) -> Dynamic {
+    match json {
+        Json::Null => Dynamic::UNIT,
+        Json::Bool(value) => (*value).into(),
+        Json::Number(text) => number(text),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(elements) => Dynamic::from_array(elements.iter().map(to_script).collect::<Array>()),
+        Json::Object(members) => Dynamic::from_map(
+            members.iter().map(|(key, value)| (key.as_str().into(), to_script(value))).collect::<Map>(),
+        ),
+    }
+}
+
+/// Why a script's value is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotJson {
+    /// There is no such thing in JSON.
+    Kind {
+        /// Where in the value, as in `.a[0]`.
+        path: String,
+        /// What it is, with its article.
+        found: String,
+    },
+    /// The JSON would be longer than allowed.
+    TooLarge,
+}
+
+/// The JSON of a script's value, with the bytes that its text takes, if that is no more than `allowed`.
+pub(crate) fn to_json(value: &Dynamic, allowed: usize) -> Result<(Json, usize), NotJson> {
+    let mut left = allowed;
+    let json = convert(value, &mut left, &mut Vec::new())?;
+    Ok((json, allowed - left))
+}
+
+/// What a value is, with its article, in the words of the reference.
+pub(crate) fn kind(value: &Dynamic) -> &'static str {
+    kind_of(value.type_name())
+}
+
+/// The same for a type's name in rhai.
+pub(crate) fn kind_of(type_name: &str) -> &'static str {
+    match type_name {
+        "()" => "nothing, `()`",
+        "bool" => "a boolean",
+        "i64" => "an integer",
+        "f64" => "a float",
+        "char" => "a character",
+        "string" | "&str | ImmutableString | String" | "&str" => "a string",
+        "array" => "an array",
+        "map" => "a map",
+        "Fn" => "a function",
+        name if name.contains("range") || name.contains("Range") => "a range",
+        name if name.ends_with("String") => "a string",
+        name if name.contains("Vec<") => "an array",
+        name if name.contains("Map<") => "a map",
+        _ => "something else",
+    }
+}
+
+/// One step into a value.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+fn convert(value: &Dynamic, left: &mut usize, path: &mut Vec<Step>) -> Result<Json, NotJson> {
+    if value.is_unit() {
+        spend(left, 4)?;
+        return Ok(Json::Null);
+    }
+    if let Ok(truth) = value.as_bool() {
+        spend(left, 5)?;
+        return Ok(Json::Bool(truth));
+    }
+    if let Ok(integer) = value.as_int() {
+        let json = Json::from(integer);
+        spend_number(left, &json)?;
+        return Ok(json);
+    }
+    if let Ok(float) = value.as_float() {
+        if !float.is_finite() {
+            return Err(not_json(path, format!("the number {float}")));
+        }
+        let json = Json::Number(format!("{float:?}").into());
+        spend_number(left, &json)?;
+        return Ok(json);
+    }
+    if let Ok(character) = value.as_char() {
+        spend(left, 2 + character.len_utf8())?;
+        return Ok(Json::String(character.to_string()));
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        spend(left, 2 + text.len())?;
+        return Ok(Json::String(text.as_str().to_owned()));
+    }
+    if let Ok(elements) = value.as_array_ref() {
+        spend(left, 2 + elements.len())?;
+        let mut array = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            path.push(Step::Index(index));
+            array.push(convert(element, left, path)?);
+            path.pop();
+        }
+        return Ok(Json::Array(array));
+    }
+    if let Ok(members) = value.as_map_ref() {
+        spend(left, 2 + members.len())?;
+        let mut object = Vec::with_capacity(members.len());
+        for (key, member) in members.iter() {
+            spend(left, 3 + key.len())?;
+            path.push(Step::Key(key.to_string()));
+            object.push((key.to_string(), convert(member, left, path)?));
+            path.pop();
+        }
+        return Ok(Json::Object(object));
+    }
+    Err(not_json(path, kind(value).to_owned()))
+}
+
+fn not_json(path: &[Step], found: String) -> NotJson {
+    let path = path.iter().fold(String::new(), |mut text, step| {
+        match step {
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+        text
+    });
+    NotJson::Kind { path, found }
+}
+
+fn spend_number(left: &mut usize, json: &Json) -> Result<(), NotJson> {
+    match json {
+        Json::Number(text) => spend(left, text.len()),
+        _ => Ok(()),
+    }
+}
+
+fn spend(left: &mut usize, bytes: usize) -> Result<(), NotJson> {
+    *left = left.checked_sub(bytes).ok_or(NotJson::TooLarge)?;
+    Ok(())
+}
+
+fn number(text: &str) -> Dynamic {
+    if let Ok(integer) = text.parse::<i64>() {
+        return integer.into();
+    }
+    match text.parse::<f64>() {
+        Ok(float)
+            if float.is_finite()
+                && text.contains(['.', 'e', 'E'])
+                && decimal(text).is_some_and(|value| Some(value) == decimal(&format!("{float:e}"))) =>
+        {
+            float.into()
+        }
+        _ => text.into(),
+    }
+}
+
+/// A number's exact value: its digits without zeros at either end, and the power of ten of the last digit. The sign is
+/// left out, because a double keeps it. None where the exponent is beyond all measure.
+fn decimal(text: &str) -> Option<(String, i64)> {
+    let text = text.trim_start_matches('-');
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if significant.trim_start_matches('0').is_empty() {
+        return Some((String::new(), 0));
+    }
+    let exponent: i64 = exponent.trim_start_matches('+').parse().ok()?;
+    let power = exponent
+        .checked_sub(i64::try_from(fraction.len()).ok()?)?
+        .checked_add(i64::try_from(digits.len() - significant.len()).ok()?)?;
+    Some((significant.trim_start_matches('0').to_owned(), power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrives(text: &str) -> Dynamic {
+        to_script(&Json::parse(text).unwrap())
+    }
+
+    #[test]
+    fn no_digit_is_lost_on_the_way_in() {
+        assert_eq!(arrives("9223372036854775807").as_int(), Ok(i64::MAX));
+        assert_eq!(arrives("9223372036854775808").into_string().unwrap(), "9223372036854775808");
+        for float in ["0.1", "1.0", "1.50", "1e3", "3.0e2", "-2.5E-1", "5e-324", "0e99999999999999999999", "0.0"] {
+            assert_eq!(arrives(float).as_float(), Ok(float.parse().unwrap()), "{float}");
+        }
+        for text in ["0.1000000000000000055511151231257827", "1e400", "1e-400", "12345678901234567890.5"] {
+            assert_eq!(arrives(text).into_string().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn out_and_in_again_is_the_same() {
+        let text = r#"{"a":[1,-9223372036854775808,1.5,1e300,null,true,"网卡\n"],"b":{"c":{}}}"#;
+        let (json, bytes) = to_json(&arrives(text), 1000).unwrap();
+        assert_eq!(json.to_string(), text);
+        assert!(bytes >= text.len() - 1, "{bytes} counts all of the text but escapes");
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_named() {
+        let mut inner = Map::new();
+        inner.insert("f".into(), Dynamic::from_float(f64::NAN));
+        let value = Dynamic::from_array(vec![Dynamic::UNIT, Dynamic::from_map(inner)]);
+        let Err(NotJson::Kind { path, found }) = to_json(&value, 1000) else { panic!("NaN went through") };
+        assert_eq!((path.as_str(), found.as_str()), ("[1].f", "the number NaN"));
+        assert_eq!(to_json(&"12345".into(), 6), Err(NotJson::TooLarge));
+    }
+}

@@ -1,0 +1,51 @@
+//! Reactions from outside: what scripts may ask for, how they fail, what stops them.
+
+mod asks;
+
+use jiff::Timestamp;
+use reflexarc_event::Event;
+use reflexarc_reaction::{Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleFacts, ScriptEvent};
+
+/// The instant of every run.
+const NOW: &str = "2019-04-09T04:18:26.922Z";
+
+/// An event with the shape of the documented ENI notification.
+const EVENT: &str = r#"{
+    "id": "2256A988-0B26-4E2B-820A-8A0000000001", "product": "ECS", "level": "WARN",
+    "resourceId": "acs:ecs:cn-hangzhou:169070000000001:eni/eni-bp1",
+    "name": "NetworkInterface:NetworkInterfaceOperateCompleted", "userId": "169070000000001",
+    "eventTime": "20190409T121826.922+0800", "regionId": "cn-hangzhou",
+    "content": {
+        "operation": "AttachNetworkInterface", "eniId": "eni-bp1", "eniStatus": "InUse", "result": "failed",
+        "requestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E", "primaryPrivateIp": "192.168.0.8",
+        "secondaryPrivateIps": ["192.168.0.9", "10.0.0.7"], "count": 3, "ratio": 0.25
+    }
+}"#;
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn event() -> ScriptEvent {
+    ScriptEvent::new(&Event::from_json(EVENT).unwrap())
+}
+
+fn rule() -> RuleFacts {
+    RuleFacts { name: "failed-operation".into(), level: Level::Warn, description: "Tell when it failed".into() }
+}
+
+fn compile(script: &str) -> Reaction {
+    Reaction::compile(script, &Limits::DEFAULT).unwrap_or_else(|diagnostics| panic!("{script}\n{diagnostics:#?}"))
+}
+
+fn run(script: &str) -> Result<Effects, ReactionError> {
+    run_on(script, &MemoryState::new())
+}
+
+fn run_on(script: &str, state: &MemoryState) -> Result<Effects, ReactionError> {
+    compile(script).run(&Input::new(&event(), &rule(), now()), state)
+}
+
+fn fails(script: &str) -> String {
+    run(script).expect_err(script).to_string()
+}
