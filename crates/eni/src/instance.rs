@@ -1,0 +1,79 @@
+//! What interfaces are attached to.
+
+/// An ECS instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// The account it belongs to.
+    pub owner: String,
+    /// What it can carry.
+    pub kind: InstanceType,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its zone.
+    pub zone: String,
+    /// What it does.
+    pub status: InstanceStatus,
+}
+
+/// What an instance does. Interfaces are attached and detached only while it is running or stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstanceStatus {
+    /// Being made.
+    Pending,
+    /// Coming up.
+    Starting,
+    /// Up.
+    Running,
+    /// Going down.
+    Stopping,
+    /// Down.
+    Stopped,
+}
+
+/// The limits of an instance type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceType {
+    /// Its name, such as `ecs.g7.2xlarge`.
+    pub name: String,
+    /// Interfaces of one instance, the primary one included (`EniQuantity`).
+    pub interfaces: usize,
+    /// Private IPv4 addresses of one interface (`EniPrivateIpAddressQuantity`).
+    pub ipv4: usize,
+    /// IPv6 addresses of one interface (`EniIpv6AddressQuantity`).
+    pub ipv6: usize,
+}
+
+impl InstanceType {
+    /// `ecs.g7.large`: 3 interfaces, 6 IPv4 and 6 IPv6 addresses each.
+    pub fn g7_large() -> Self {
+        Self { name: "ecs.g7.large".to_owned(), interfaces: 3, ipv4: 6, ipv6: 6 }
+    }
+
+    /// `ecs.g7.2xlarge`: 4 interfaces, 15 IPv4 and 15 IPv6 addresses each.
+    pub fn g7_2xlarge() -> Self {
+        Self { name: "ecs.g7.2xlarge".to_owned(), interfaces: 4, ipv4: 15, ipv6: 15 }
+    }
+}
+
+impl InstanceStatus {
+    /// Every status, in the order of an instance's life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Starting, Self::Running, Self::Stopping, Self::Stopped];
+
+    /// The word that the API uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+        }
+    }
+
+    /// Whether interfaces may be attached and detached now.
+    pub fn accepts_interfaces(self) -> bool {
+        matches!(self, Self::Running | Self::Stopped)
+    }
+}

@@ -1,0 +1,113 @@
+//! What goes wrong after a request was accepted, and what is told of it.
+
+use reflexarc_eni::{Answer, Fault, FaultOutcome, Operation, Request, Silence, Status};
+
+use crate::world::{USER, ask, attach, attached, cloud, code, content, creation, delete, detach, field, made, settle};
+
+fn fault(operation: Operation, outcome: FaultOutcome, times: usize) -> Fault {
+    Fault { operation, interface: None, outcome, times }
+}
+
+#[test]
+fn a_failed_creation_ends_in_create_failed() {
+    let mut cloud = cloud();
+    cloud.inject(fault(Operation::Create, FaultOutcome::Fail, 1));
+    let reply = ask(&mut cloud, USER, Request::Create(creation(USER)));
+    let Ok(Answer::Created(interface)) = reply.result else { panic!("{reply:?}") };
+    assert_eq!(interface.status, Status::Creating);
+    let notices = settle(&mut cloud);
+    assert_eq!(content(&notices[0], "eniStatus"), "CreateFailed");
+    assert_eq!(content(&notices[0], "result"), "failed");
+    assert_eq!(field(&notices[0], "level"), "WARN");
+    assert_eq!(cloud.interface(&interface.id).unwrap().status, Status::CreateFailed);
+    assert_eq!(code(&ask(&mut cloud, USER, attach(&interface.id, USER))), "InvalidOperation.InvalidEniState");
+}
+
+#[test]
+fn a_failed_creation_gives_its_addresses_back() {
+    let mut cloud = cloud();
+    cloud.inject(fault(Operation::Create, FaultOutcome::Fail, 1));
+    ask(&mut cloud, USER, Request::Create(creation(USER)));
+    let notices = settle(&mut cloud);
+    let next = made(&mut cloud, USER, USER);
+    assert_eq!(next.addresses.primary.unwrap().to_string(), content(&notices[0], "primaryPrivateIp"));
+}
+
+#[test]
+fn a_failed_attachment_falls_back_to_available() {
+    let mut cloud = cloud();
+    let interface = made(&mut cloud, USER, USER);
+    cloud.inject(fault(Operation::Attach, FaultOutcome::Fail, 1));
+    ask(&mut cloud, USER, attach(&interface.id, USER));
+    let notices = settle(&mut cloud);
+    assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Available".into(), "WARN".into()));
+    let now = cloud.interface(&interface.id).unwrap();
+    assert_eq!((now.status, &now.instance), (Status::Available, &None));
+}
+
+#[test]
+fn a_failed_detachment_stays_in_detaching_until_it_is_repeated() {
+    let mut cloud = cloud();
+    let interface = attached(&mut cloud, USER, USER);
+    cloud.inject(fault(Operation::Detach, FaultOutcome::Fail, 1));
+    ask(&mut cloud, USER, detach(&interface.id, USER));
+    let notices = settle(&mut cloud);
+    assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Detaching".into(), "WARN".into()));
+    assert_eq!(code(&ask(&mut cloud, USER, delete(&interface.id))), "InvalidOperation.InvalidEniState");
+    cloud.take_notices();
+    ask(&mut cloud, USER, detach(&interface.id, USER));
+    let notices = settle(&mut cloud);
+    assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Available".into(), "INFO".into()));
+}
+
+#[test]
+fn a_failed_deletion_stays_in_deleting_until_it_is_repeated() {
+    let mut cloud = cloud();
+    let interface = made(&mut cloud, USER, USER);
+    cloud.inject(fault(Operation::Delete, FaultOutcome::Fail, 1));
+    ask(&mut cloud, USER, delete(&interface.id));
+    let notices = settle(&mut cloud);
+    assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Deleting".into(), "WARN".into()));
+    ask(&mut cloud, USER, delete(&interface.id));
+    let notices = settle(&mut cloud);
+    assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Deleted".into(), "INFO".into()));
+    assert!(cloud.interface(&interface.id).is_none());
+}
+
+#[test]
+fn an_operation_that_hangs_is_never_told() {
+    let mut cloud = cloud();
+    let interface = attached(&mut cloud, USER, USER);
+    cloud.inject(fault(Operation::Detach, FaultOutcome::Hang, 1));
+    ask(&mut cloud, USER, detach(&interface.id, USER));
+    let notices = settle(&mut cloud);
+    let silence = notices[0].verdict.as_ref().unwrap_err();
+    assert_eq!(silence, &Silence::NotCompleted { status: Some(Status::Detaching) });
+    assert_eq!(cloud.interface(&interface.id).unwrap().status, Status::Detaching);
+    ask(&mut cloud, USER, detach(&interface.id, USER));
+    assert!(settle(&mut cloud)[0].verdict.is_ok());
+}
+
+#[test]
+fn a_fault_strikes_as_often_as_it_says_and_only_its_interface() {
+    let mut cloud = cloud();
+    let (first, second) = (made(&mut cloud, USER, USER), made(&mut cloud, USER, USER));
+    let struck = Some(first.id.clone());
+    cloud.inject(Fault { interface: struck, ..fault(Operation::Attach, FaultOutcome::Fail, 2) });
+    let mut results = Vec::new();
+    for id in [&second.id, &first.id, &first.id, &first.id] {
+        ask(&mut cloud, USER, attach(id, USER));
+        results.push(content(&settle(&mut cloud)[0], "result"));
+    }
+    assert_eq!(results, ["success", "failed", "failed", "success"]);
+}
+
+#[test]
+fn requests_for_one_change_are_each_told_of_its_end() {
+    let mut cloud = cloud();
+    let interface = attached(&mut cloud, USER, USER);
+    let first = ask(&mut cloud, USER, detach(&interface.id, USER));
+    let second = ask(&mut cloud, USER, detach(&interface.id, USER));
+    let told: Vec<String> = settle(&mut cloud).iter().map(|notice| content(notice, "requestId")).collect();
+    assert_eq!(told, [first.request_id, second.request_id]);
+}

@@ -1,0 +1,7 @@
+//! The control plane from outside: what the service documents about ENIs and their events.
+
+mod conditions;
+mod faults;
+mod invariants;
+mod refusals;
+mod world;
