@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::json::{Json, JsonError};
+use crate::envelope::{Envelope, Signs};
+use crate::json::{Json, JsonError, Position, read};
 use crate::limits::Limits;
+use crate::{Code, Diagnostic};
 
 /// One event: bounded, valid JSON whose top level is an object. Cloning is cheap and shares the bytes.
 #[derive(Debug, Clone)]
 pub struct Event {
     bytes: Arc<[u8]>,
-    depth: usize,
+    limits: Limits,
+    signs: Signs,
     tree: Arc<OnceLock<Json>>,
 }
 
@@ -33,6 +36,17 @@ pub enum EventError {
         /// What came: "an array", "a string" …
         found: &'static str,
     },
+    /// A form without the parameter that holds the event.
+    #[error("the form has neither an `alert` nor a `data` parameter, so there is no event in it")]
+    EmptyForm,
+    /// A parameter of a form is not the JSON text it should be; the offset counts within the decoded parameter.
+    #[error("the form parameter `{parameter}` is not JSON text: {error}")]
+    Form {
+        /// The parameter's name.
+        parameter: &'static str,
+        /// What is wrong with its text.
+        error: JsonError,
+    },
 }
 
 impl Event {
@@ -53,11 +67,34 @@ impl Event {
         if bytes.len() > limits.bytes {
             return Err(EventError::TooLarge { bytes: bytes.len(), limit: limits.bytes });
         }
-        let found = Json::check_within(&bytes, limits.depth)?;
-        if found != "an object" {
-            return Err(EventError::NotAnObject { found });
-        }
-        Ok(Self { bytes: bytes.into(), depth: limits.depth, tree: Arc::default() })
+        let signs = Signs::of(read(&bytes, limits.depth)?)?;
+        Ok(Self { bytes: bytes.into(), limits: *limits, signs, tree: Arc::default() })
+    }
+
+    /// An event from a tree, under [`Limits::DEFAULT`]; its bytes are the compact text of the tree.
+    ///
+    /// # Errors
+    /// When the tree is not an object or exceeds the limits.
+    pub fn from_tree(tree: Json) -> Result<Self, EventError> {
+        Self::from_tree_within(tree, &Limits::DEFAULT)
+    }
+
+    pub(crate) fn from_tree_within(tree: Json, limits: &Limits) -> Result<Self, EventError> {
+        let event = Self::from_json_within(tree.to_string(), limits)?;
+        Ok(Self { tree: Arc::new(tree.into()), ..event })
+    }
+
+    /// An event in the native form, which must not be taken for another envelope because of members that were kept.
+    pub(crate) fn normalised(tree: Json, limits: &Limits) -> Result<Self, EventError> {
+        Ok(Self { signs: Signs::NORMALISED, ..Self::from_tree_within(tree, limits)? })
+    }
+
+    /// An event that we write ourselves and that may exceed the limits a little.
+    pub(crate) fn written(tree: Json, limits: &Limits) -> Self {
+        let text = tree.to_string();
+        let wider = Limits { bytes: limits.bytes.max(text.len()), depth: limits.depth.saturating_add(1) };
+        let event = Self::from_json_within(text, &wider).expect("a tree of an event one level deeper is an event");
+        Self { tree: Arc::new(tree.into()), ..event }
     }
 
     /// The bytes as they came.
@@ -68,7 +105,58 @@ impl Event {
     /// The event as a tree, always a [`Json::Object`].
     pub fn tree(&self) -> &Json {
         self.tree.get_or_init(|| {
-            Json::parse_within(&self.bytes, self.depth).expect("the bytes were checked when the event was made")
+            Json::parse_within(&*self.bytes, self.limits.depth).expect("the bytes were checked when the event was made")
         })
+    }
+
+    /// Who sent it, by its shape; costs nothing.
+    pub fn envelope(&self) -> Envelope {
+        self.signs.envelope()
+    }
+
+    /// The limits it was read under.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn signs(&self) -> Signs {
+        self.signs
+    }
+}
+
+impl EventError {
+    /// The byte it goes wrong at, counted in the bytes that were to become the event.
+    pub fn offset(&self) -> Option<usize> {
+        match self {
+            Self::TooLarge { limit, .. } => Some(*limit),
+            Self::Json(error) => Some(error.offset),
+            Self::NotAnObject { .. } => Some(0),
+            Self::EmptyForm | Self::Form { .. } => None,
+        }
+    }
+
+    /// Line and column it goes wrong at, in the bytes that were to become the event.
+    pub fn position(&self, bytes: &[u8]) -> Option<Position> {
+        self.offset().map(|offset| Position::of(bytes, offset))
+    }
+
+    /// The error as a diagnostic, to be drawn into the text; bytes that are not UTF-8 may be replaced in the text.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let at = self.offset().unwrap_or(0);
+        let (code, help) = match self {
+            Self::TooLarge { .. } => (Code::EVENT_TOO_LARGE, "send less, or several events"),
+            Self::Json(error) => error.kind.advice(),
+            Self::NotAnObject { found: "an array" } => {
+                (Code::EVENT_NOT_AN_OBJECT, "send the elements one by one, as documents of their own")
+            }
+            Self::NotAnObject { .. } => (Code::EVENT_NOT_AN_OBJECT, "put the value into an object"),
+            Self::EmptyForm => (Code::FORM_MALFORMED, "post the webhook's form as Cloud Monitor sends it, or JSON"),
+            Self::Form { .. } => (Code::FORM_MALFORMED, "each of `userInfo`, `subscription` and `alert` is JSON text"),
+        };
+        let message = match self {
+            Self::Json(error) => error.kind.to_string(),
+            other => other.to_string(),
+        };
+        Diagnostic::error(code, at..at + 1, message).with_help(help)
     }
 }

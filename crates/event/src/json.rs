@@ -1,9 +1,15 @@
 //! JSON as it was written: member order, duplicate keys and the digits of numbers are kept.
 
+use std::collections::BTreeMap;
+
+mod error;
+mod outline;
 mod read;
 mod write;
 
-pub use read::{JsonError, JsonErrorKind};
+pub use error::{JsonError, JsonErrorKind, Position};
+pub(crate) use outline::Outline;
+pub(crate) use read::{Value, read, unescape};
 
 /// A JSON value that loses nothing of its text but white space and the spelling of strings.
 ///
@@ -39,15 +45,7 @@ impl Json {
     /// # Errors
     /// With the byte offset of the first fault.
     pub fn parse_within(text: impl AsRef<[u8]>, depth: usize) -> Result<Self, JsonError> {
-        read::tree(text.as_ref(), depth)
-    }
-
-    /// Checks one JSON document without building a tree, and says what its top level is, in [`Json::kind`]'s words.
-    ///
-    /// # Errors
-    /// Exactly those of [`Json::parse_within`].
-    pub fn check_within(text: &[u8], depth: usize) -> Result<&'static str, JsonError> {
-        read::check(text, depth)
+        read(text.as_ref(), depth)
     }
 
     /// The member of that key in an object, the last one where the key is there more than once.
@@ -68,6 +66,21 @@ impl Json {
         match self {
             Json::Array(elements) => elements,
             _ => &[],
+        }
+    }
+
+    /// Whether both say the same but for the order of members: the last member of a key counts, numbers compare by text.
+    pub(crate) fn says(&self, other: &Json) -> bool {
+        match (self, other) {
+            (Json::Object(members), Json::Object(others)) => {
+                let (members, others) = (by_key(members), by_key(others));
+                members.len() == others.len()
+                    && members.iter().zip(&others).all(|((key, a), (other, b))| key == other && a.says(b))
+            }
+            (Json::Array(elements), Json::Array(others)) => {
+                elements.len() == others.len() && elements.iter().zip(others).all(|(a, b)| a.says(b))
+            }
+            _ => self == other,
         }
     }
 
@@ -143,4 +156,9 @@ impl FromIterator<(String, Json)> for Json {
     fn from_iter<I: IntoIterator<Item = (String, Json)>>(members: I) -> Self {
         Json::Object(members.into_iter().collect())
     }
+}
+
+/// The members that count, the last one of each key.
+pub(crate) fn by_key(members: &[(String, Json)]) -> BTreeMap<&str, &Json> {
+    members.iter().map(|(key, value)| (key.as_str(), value)).collect()
 }

@@ -10,16 +10,30 @@
 //!
 //! This crate must not know patterns, rules, scripts or how anything is delivered, and has no clock and no I/O.
 
+mod arn;
+mod catalogue;
+mod check;
+mod cloudevent;
 mod code;
 mod diagnostic;
+mod envelope;
 mod event;
+mod form;
 mod json;
 mod level;
 mod limits;
+mod normalize;
+mod time;
+mod webhook;
 
+pub use arn::Arn;
+pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalogue, find_name};
+pub use check::check;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
+pub use envelope::Envelope;
 pub use event::{Event, EventError};
-pub use json::{Json, JsonError, JsonErrorKind};
+pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;
 pub use limits::Limits;
+pub use time::parse_time;

@@ -1,161 +1,36 @@
-//! Reading: one recursive descent that either builds a tree or only checks, and names the byte where a text goes wrong.
+//! Reading: one recursive descent over the bytes that names the byte where a text goes wrong. What it makes of the
+//! values is for a [`Value`]: a tree, an outline, or hardly anything.
 
-use std::fmt;
+use std::ops::Range;
 
-use super::Json;
+use super::{Json, JsonError, JsonErrorKind};
 
-/// Where and why a text is not JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JsonError {
-    /// What is wrong.
-    pub kind: JsonErrorKind,
-    /// The byte it is wrong at; the length of the text where it ends too early.
-    pub offset: usize,
-}
-
-/// What can be wrong with a JSON text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JsonErrorKind {
-    /// There is nothing but white space.
-    Empty,
-    /// The text ends inside a value.
-    UnexpectedEnd,
-    /// A value was expected: `NaN`, a stray comma, a single quote …
-    ExpectedValue,
-    /// A member needs a string as its key.
-    ExpectedKey,
-    /// A `:` was expected after a key.
-    ExpectedColon,
-    /// A `,` or the closing bracket was expected.
-    ExpectedCommaOrEnd,
-    /// A number is spelt in a way that JSON does not know: `01`, `+1`, `1.`, `.5`.
-    InvalidNumber,
-    /// A backslash is followed by something that is no escape.
-    InvalidEscape,
-    /// `\ud800`–`\udfff` without its other half.
-    LoneSurrogate,
-    /// A control character inside a string is not escaped.
-    ControlCharacter,
-    /// The bytes are not UTF-8.
-    InvalidUtf8,
-    /// More levels than allowed.
-    TooDeep {
-        /// How many are allowed.
-        limit: usize,
-    },
-    /// Something follows the document.
-    TrailingText,
-}
-
-impl fmt::Display for JsonErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "there is no JSON here, only white space",
-            Self::UnexpectedEnd => "the JSON ends too early",
-            Self::ExpectedValue => "a JSON value was expected",
-            Self::ExpectedKey => "a key in double quotes was expected",
-            Self::ExpectedColon => "a `:` was expected after the key",
-            Self::ExpectedCommaOrEnd => "a `,` or the closing bracket was expected",
-            Self::InvalidNumber => "this is not how JSON spells a number",
-            Self::InvalidEscape => "this is not a JSON escape",
-            Self::LoneSurrogate => "half of a surrogate pair stands alone",
-            Self::ControlCharacter => "a control character inside a string must be escaped",
-            Self::InvalidUtf8 => "the bytes are not UTF-8",
-            Self::TooDeep { limit } => return write!(f, "more than {limit} levels of arrays and objects"),
-            Self::TrailingText => "something follows the JSON document",
-        })
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (byte {})", self.kind, self.offset)
-    }
-}
-
-impl std::error::Error for JsonError {}
-
-pub(super) fn tree(text: &[u8], depth: usize) -> Result<Json, JsonError> {
-    read::<Json>(text, depth)
-}
-
-pub(super) fn check(text: &[u8], depth: usize) -> Result<&'static str, JsonError> {
-    read::<Kind>(text, depth).map(|kind| kind.0)
-}
-
-/// What a reading makes of a value: the tree, or only its kind.
-trait Value: Sized {
+/// What a reading makes of a value.
+pub(crate) trait Value<'a>: Sized {
+    /// The members of an object so far.
     type Members: Default;
+    /// The elements of an array so far.
     type Elements: Default;
     fn null() -> Self;
     fn bool(value: bool) -> Self;
-    fn number(text: &str) -> Self;
+    fn number(text: &'a str) -> Self;
     /// `raw` is the text between the quotes, its escapes already checked.
-    fn string(raw: &str) -> Self;
-    fn member(members: &mut Self::Members, raw_key: &str, value: Self);
+    fn string(raw: &'a str) -> Self;
+    /// `raw_key` is the text between the quotes of the key, which start at `key_at`.
+    fn member(members: &mut Self::Members, raw_key: &'a str, key_at: usize, value: Self);
     fn element(elements: &mut Self::Elements, value: Self);
     fn object(members: Self::Members) -> Self;
     fn array(elements: Self::Elements) -> Self;
-}
-
-struct Kind(&'static str);
-
-impl Value for Kind {
-    type Members = ();
-    type Elements = ();
-    fn null() -> Self {
-        Self("null")
-    }
-    fn bool(value: bool) -> Self {
-        Self(if value { "true" } else { "false" })
-    }
-    fn number(_: &str) -> Self {
-        Self("a number")
-    }
-    fn string(_: &str) -> Self {
-        Self("a string")
-    }
-    fn member((): &mut (), _: &str, _: Self) {}
-    fn element((): &mut (), _: Self) {}
-    fn object((): ()) -> Self {
-        Self("an object")
-    }
-    fn array((): ()) -> Self {
-        Self("an array")
+    /// Told for every value where it stands in the text.
+    #[must_use]
+    fn at(self, _: Range<usize>) -> Self {
+        self
     }
 }
 
-impl Value for Json {
-    type Members = Vec<(String, Json)>;
-    type Elements = Vec<Json>;
-    fn null() -> Self {
-        Json::Null
-    }
-    fn bool(value: bool) -> Self {
-        Json::Bool(value)
-    }
-    fn number(text: &str) -> Self {
-        Json::Number(text.into())
-    }
-    fn string(raw: &str) -> Self {
-        Json::String(unescape(raw))
-    }
-    fn member(members: &mut Self::Members, raw_key: &str, value: Self) {
-        members.push((unescape(raw_key), value));
-    }
-    fn element(elements: &mut Self::Elements, value: Self) {
-        elements.push(value);
-    }
-    fn object(members: Self::Members) -> Self {
-        Json::Object(members)
-    }
-    fn array(elements: Self::Elements) -> Self {
-        Json::Array(elements)
-    }
-}
-
-fn read<V: Value>(bytes: &[u8], depth: usize) -> Result<V, JsonError> {
+/// Reads one document with at most `depth` levels. The stack grows with the depth that is allowed, so `depth` is to
+/// stay in the thousands.
+pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V, JsonError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| JsonError { kind: JsonErrorKind::InvalidUtf8, offset: e.valid_up_to() })?;
     let mut reader = Reader { text, bytes, at: 0, limit: depth, left: depth };
@@ -177,8 +52,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn value<V: Value>(&mut self) -> Result<V, JsonError> {
-        match self.peek() {
+    fn value<V: Value<'a>>(&mut self) -> Result<V, JsonError> {
+        let start = self.at;
+        let value: V = match self.peek() {
             Some(b'{') => self.object(),
             Some(b'[') => self.array(),
             Some(b'"') => self.string().map(V::string),
@@ -188,10 +64,11 @@ impl<'a> Reader<'a> {
             Some(b'n') => self.word("null").map(|()| V::null()),
             Some(b'+' | b'.') => Err(self.fault(JsonErrorKind::InvalidNumber)),
             _ => Err(self.fault(JsonErrorKind::ExpectedValue)),
-        }
+        }?;
+        Ok(value.at(start..self.at))
     }
 
-    fn object<V: Value>(&mut self) -> Result<V, JsonError> {
+    fn object<V: Value<'a>>(&mut self) -> Result<V, JsonError> {
         self.descend()?;
         let mut members = V::Members::default();
         if self.closes(b'}') {
@@ -202,6 +79,7 @@ impl<'a> Reader<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.fault(JsonErrorKind::ExpectedKey));
             }
+            let key_at = self.at;
             let key = self.string()?;
             self.skip_space();
             if self.peek() != Some(b':') {
@@ -210,14 +88,14 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_space();
             let value = self.value()?;
-            V::member(&mut members, key, value);
+            V::member(&mut members, key, key_at, value);
             if self.ends(b'}')? {
                 return Ok(V::object(members));
             }
         }
     }
 
-    fn array<V: Value>(&mut self) -> Result<V, JsonError> {
+    fn array<V: Value<'a>>(&mut self) -> Result<V, JsonError> {
         self.descend()?;
         let mut elements = V::Elements::default();
         if self.closes(b']') {
@@ -390,8 +268,37 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl<'a> Value<'a> for Json {
+    type Members = Vec<(String, Json)>;
+    type Elements = Vec<Json>;
+    fn null() -> Self {
+        Json::Null
+    }
+    fn bool(value: bool) -> Self {
+        Json::Bool(value)
+    }
+    fn number(text: &str) -> Self {
+        Json::Number(text.into())
+    }
+    fn string(raw: &str) -> Self {
+        Json::String(unescape(raw))
+    }
+    fn member(members: &mut Self::Members, raw_key: &str, _: usize, value: Self) {
+        members.push((unescape(raw_key), value));
+    }
+    fn element(elements: &mut Self::Elements, value: Self) {
+        elements.push(value);
+    }
+    fn object(members: Self::Members) -> Self {
+        Json::Object(members)
+    }
+    fn array(elements: Self::Elements) -> Self {
+        Json::Array(elements)
+    }
+}
+
 /// Decodes a string whose escapes have been checked.
-fn unescape(raw: &str) -> String {
+pub(crate) fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(at) = rest.find('\\') {

@@ -1,0 +1,78 @@
+//! Names of cloud resources.
+
+use std::fmt;
+
+/// A resource name as Alibaba Cloud events and access policies write it:
+/// `acs:<service>:<region>:<account>:<kind>/<id>`, for example `acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x`.
+///
+/// Region and account may be empty, as they are in the names of global resources; the id may hold further slashes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Arn {
+    /// The product, `ecs`.
+    pub service: String,
+    /// The region, `cn-hangzhou`.
+    pub region: String,
+    /// The account's number as text.
+    pub account: String,
+    /// The kind of resource: `eni`, `instance`, `disk`, `snapshot`.
+    pub kind: String,
+    /// The resource's id.
+    pub id: String,
+}
+
+impl Arn {
+    /// Reads a resource name; `None` when the text is not one. Masked parts are read as they stand.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix("acs:")?.splitn(4, ':');
+        let (service, region, account) = (parts.next()?, parts.next()?, parts.next()?);
+        let (kind, id) = parts.next()?.split_once('/')?;
+        let named = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+        (named(service) && named(kind) && named(id)).then(|| Self {
+            service: service.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Arn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, region, account, kind, id } = self;
+        write!(f, "acs:{service}:{region}:{account}:{kind}/{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arn;
+
+    #[test]
+    fn an_arn_has_five_parts_and_is_written_as_it_was_read() {
+        let text = "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x";
+        let arn = Arn::parse(text).unwrap();
+        assert_eq!(
+            [&arn.service, &arn.region, &arn.account, &arn.kind, &arn.id],
+            ["ecs", "cn-hangzhou", "1690704567890130", "eni", "eni-bp1a4k7x"]
+        );
+        assert_eq!(arn.to_string(), text);
+        assert_eq!(Arn::parse("acs:oss:::bucket/a/b:c").map(|arn| arn.id), Some("a/b:c".to_owned()));
+    }
+
+    #[test]
+    fn other_texts_are_no_arns() {
+        for text in [
+            "",
+            "acs:",
+            "acs:ecs:r:a:eni",
+            "acs:ecs:r:a:/x",
+            "acs:ecs:r:a:eni/",
+            "acs::r:a:eni/x",
+            "arn:aws:ec2:r:a:i/x",
+            "acs:ecs:r:a:eni/x y",
+        ] {
+            assert_eq!(Arn::parse(text), None, "{text}");
+        }
+    }
+}

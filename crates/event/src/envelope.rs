@@ -1,0 +1,190 @@
+//! Who sent an event, told by its top-level members alone.
+
+use crate::event::EventError;
+use crate::json::{Value, unescape};
+
+/// The shapes in which an event arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Envelope {
+    /// The native form of an ECS notification: `name` and `content`, and at least one of `product`, `resourceId`,
+    /// `eventTime` or a colon in the name.
+    Native,
+    /// CloudEvents 1.0 in structured JSON, as Alibaba Cloud EventBridge sends it: `specversion`, `type` and `source`.
+    CloudEvent,
+    /// The webhook of a Cloud Monitor subscription policy, JSON or form: an `alert` object.
+    CloudMonitor,
+    /// What legacy Cloud Monitor event rules deliver: the native form with further members such as `ruleName`.
+    CloudMonitorFlat,
+    /// AWS EventBridge: `detail-type`, `source` and `detail`.
+    Aws,
+    /// Any other JSON object.
+    Other,
+}
+
+impl Envelope {
+    /// The name that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native ECS",
+            Self::CloudEvent => "CloudEvents",
+            Self::CloudMonitor => "Cloud Monitor webhook",
+            Self::CloudMonitorFlat => "Cloud Monitor rule",
+            Self::Aws => "AWS EventBridge",
+            Self::Other => "other JSON",
+        }
+    }
+}
+
+impl std::fmt::Display for Envelope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which telling members an object has; a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Signs(u16);
+
+impl Signs {
+    const NAME: u16 = 1;
+    const CONTENT: u16 = 1 << 1;
+    const CONTENT_TEXT: u16 = 1 << 2;
+    const ECS: u16 = 1 << 3;
+    const ODD_LEVEL: u16 = 1 << 4;
+    const FLAT: u16 = 1 << 5;
+    const SPECVERSION: u16 = 1 << 6;
+    const TYPE: u16 = 1 << 7;
+    const SOURCE: u16 = 1 << 8;
+    const ALERT: u16 = 1 << 9;
+    const DETAIL_TYPE: u16 = 1 << 10;
+    const DETAIL: u16 = 1 << 11;
+
+    /// The signs of what normalising made, whatever members its sender gave it.
+    pub(crate) const NORMALISED: Self = Self(Self::NAME | Self::CONTENT | Self::ECS);
+
+    /// The signs of a document.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub(crate) fn of(document: Sketch<'_>) -> Result<Self, EventError> {
+        match document {
+            Sketch::Object(signs) => Ok(signs),
+            other => Err(EventError::NotAnObject { found: other.kind() }),
+        }
+    }
+
+    pub(crate) fn envelope(self) -> Envelope {
+        if self.all(Self::SPECVERSION | Self::TYPE | Self::SOURCE) {
+            Envelope::CloudEvent
+        } else if self.all(Self::NAME | Self::CONTENT | Self::ECS) {
+            if self.all(Self::FLAT) { Envelope::CloudMonitorFlat } else { Envelope::Native }
+        } else if self.all(Self::ALERT) {
+            Envelope::CloudMonitor
+        } else if self.all(Self::DETAIL_TYPE | Self::SOURCE | Self::DETAIL) {
+            Envelope::Aws
+        } else {
+            Envelope::Other
+        }
+    }
+
+    /// Whether a native event is spelt as the native form has it: content not as JSON text, level in capitals.
+    pub(crate) fn plain(self) -> bool {
+        self.0 & (Self::CONTENT_TEXT | Self::ODD_LEVEL) == 0
+    }
+
+    fn all(self, bits: u16) -> bool {
+        self.0 & bits == bits
+    }
+
+    fn set(&mut self, bit: u16, on: bool) {
+        if on {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
+    }
+
+    /// Takes note of one member; the last one of a key counts, as it does for whoever reads the event.
+    fn note(&mut self, key: &str, value: Sketch<'_>) {
+        let text = if let Sketch::String(raw) = value { Some(raw) } else { None };
+        match key {
+            "name" => {
+                self.set(Self::NAME, text.is_some());
+                if text.is_some_and(|name| name.contains(':')) {
+                    self.0 |= Self::ECS;
+                }
+            }
+            "content" => {
+                self.0 |= Self::CONTENT;
+                self.set(Self::CONTENT_TEXT, text.is_some());
+            }
+            "product" | "resourceId" | "eventTime" if text.is_some() => self.0 |= Self::ECS,
+            "level" => self.set(Self::ODD_LEVEL, !matches!(text, Some("INFO" | "WARN" | "CRITICAL"))),
+            "traceId" | "eventType" | "ruleName" | "status" | "serviceType" | "eventRealname" | "eventRealnameEn"
+            | "curLevel" | "regionName" => self.0 |= Self::FLAT,
+            "specversion" => self.set(Self::SPECVERSION, text.is_some()),
+            "type" => self.set(Self::TYPE, text.is_some()),
+            "source" => self.set(Self::SOURCE, text.is_some()),
+            "alert" => self.set(Self::ALERT, matches!(value, Sketch::Object(_))),
+            "detail-type" => self.set(Self::DETAIL_TYPE, text.is_some()),
+            "detail" => self.0 |= Self::DETAIL,
+            _ => {}
+        }
+    }
+}
+
+/// The least that a reading can make of a value: its kind, the raw text of a string, the signs of an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sketch<'a> {
+    Null,
+    Bool(bool),
+    Number,
+    String(&'a str),
+    Array,
+    Object(Signs),
+}
+
+impl Sketch<'_> {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+            Self::Number => "a number",
+            Self::String(_) => "a string",
+            Self::Array => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl<'a> Value<'a> for Sketch<'a> {
+    type Members = Signs;
+    type Elements = ();
+    fn null() -> Self {
+        Self::Null
+    }
+    fn bool(value: bool) -> Self {
+        Self::Bool(value)
+    }
+    fn number(_: &'a str) -> Self {
+        Self::Number
+    }
+    fn string(raw: &'a str) -> Self {
+        Self::String(raw)
+    }
+    fn member(signs: &mut Signs, raw_key: &'a str, _: usize, value: Self) {
+        if raw_key.contains('\\') {
+            signs.note(&unescape(raw_key), value);
+        } else {
+            signs.note(raw_key, value);
+        }
+    }
+    fn element((): &mut (), _: Self) {}
+    fn object(signs: Signs) -> Self {
+        Self::Object(signs)
+    }
+    fn array((): ()) -> Self {
+        Self::Array
+    }
+}

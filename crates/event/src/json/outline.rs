@@ -1,0 +1,85 @@
+//! Where the values of a text stand.
+
+use std::ops::Range;
+
+use super::{JsonError, Value, read, unescape};
+
+/// The shape of a JSON text: where each value stands, without the values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outline {
+    /// The bytes of the value.
+    pub(crate) span: Range<usize>,
+    /// The members of an object in the order of the text, duplicates included.
+    pub(crate) members: Vec<Member>,
+    /// The elements of an array.
+    pub(crate) elements: Vec<Outline>,
+}
+
+/// A key, its bytes with the quotes, and what stands under it.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) key: String,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) value: Outline,
+}
+
+/// One step into a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl Outline {
+    /// Reads the outline of a document, under the same rules and errors as [`super::Json::parse_within`].
+    pub(crate) fn read(text: &[u8], depth: usize) -> Result<Self, JsonError> {
+        read(text, depth)
+    }
+
+    /// The member of that key, the last one where there are several.
+    pub(crate) fn member(&self, key: &str) -> Option<&Member> {
+        self.members.iter().rev().find(|member| member.key == key)
+    }
+
+    /// The value at the end of the path.
+    pub(crate) fn find(&self, path: &[Step<'_>]) -> Option<&Outline> {
+        path.iter().try_fold(self, |at, step| match step {
+            Step::Key(key) => at.member(key).map(|member| &member.value),
+            Step::Index(index) => at.elements.get(*index),
+        })
+    }
+}
+
+impl Value<'_> for Outline {
+    type Members = Vec<Member>;
+    type Elements = Vec<Outline>;
+    fn null() -> Self {
+        Self::default()
+    }
+    fn bool(_: bool) -> Self {
+        Self::default()
+    }
+    fn number(_: &str) -> Self {
+        Self::default()
+    }
+    fn string(_: &str) -> Self {
+        Self::default()
+    }
+    fn member(members: &mut Self::Members, raw_key: &str, key_at: usize, value: Self) {
+        let key_span = key_at..key_at + raw_key.len() + 2;
+        members.push(Member { key: unescape(raw_key), key_span, value });
+    }
+    fn element(elements: &mut Self::Elements, value: Self) {
+        elements.push(value);
+    }
+    fn object(members: Self::Members) -> Self {
+        Self { members, ..Self::default() }
+    }
+    fn array(elements: Self::Elements) -> Self {
+        Self { elements, ..Self::default() }
+    }
+    fn at(mut self, span: Range<usize>) -> Self {
+        self.span = span;
+        self
+    }
+}

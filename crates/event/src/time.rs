@@ -1,0 +1,135 @@
+//! The spellings of time in events.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+/// What the two zone names in CloudEvents times stand for; neither has had another offset since 1991.
+const BEIJING: Offset = Offset::constant(8);
+
+/// Reads a time as events spell it; `None` when it is none of these:
+///
+/// - basic ISO 8601, `20190409T121826.922+0800` (native form),
+/// - RFC 3339, `2020-11-19T21:04:41+08:00` (CloudEvents, content), also to the minute, `2019-11-11T11:00Z`,
+/// - either with `Asia/Shanghai` or `PRC` in place of the offset, `2020-08-17T16:04:46.149Asia/Shanghai`; both are
+///   taken as +08:00,
+/// - milliseconds since 1970 as 12 to 15 digits, `1715650212345` (Cloud Monitor webhook).
+///
+/// The offset in the text counts, whatever a document says about the field; a time without one is `None`.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    // The longest spelling above has 36 bytes; jiff allows for annotations, which no event has.
+    if text.len() > 48 || text.contains('[') {
+        return None;
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let milliseconds = (12..=15).contains(&text.len()).then(|| text.parse().ok())??;
+        return Timestamp::from_millisecond(milliseconds).ok();
+    }
+    match text.strip_suffix("Asia/Shanghai").or_else(|| text.strip_suffix("PRC")) {
+        Some(local) => {
+            let local: jiff::civil::DateTime = local.contains(['T', 't']).then(|| local.parse().ok())??;
+            BEIJING.to_timestamp(local).ok()
+        }
+        None => text.parse().ok(),
+    }
+}
+
+/// The time as the native form writes it, in +0800 and to the millisecond: `20190409T121826.922+0800`.
+pub(crate) fn compact(time: Timestamp) -> String {
+    let time = BEIJING.to_datetime(time);
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}+0800",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
+}
+
+/// The time as CloudEvents have it, RFC 3339 in +08:00, with milliseconds where there are any.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    let time = BEIJING.to_datetime(time);
+    let fraction = if time.millisecond() == 0 { String::new() } else { format!(".{:03}", time.millisecond()) };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}+08:00",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn same(text: &str, utc: &str) {
+        assert_eq!(parse_time(text), Some(utc.parse().unwrap()), "{text}");
+    }
+
+    #[test]
+    fn every_documented_spelling_is_read() {
+        same("20190409T121826.922+0800", "2019-04-09T04:18:26.922Z");
+        same("20190409T121826+0800", "2019-04-09T04:18:26Z");
+        same("2019-04-09T04:18:26Z", "2019-04-09T04:18:26Z");
+        same("2019-11-11T11:00Z", "2019-11-11T11:00:00Z");
+        same("2020-11-19T21:04:41+08:00", "2020-11-19T13:04:41Z");
+        same("2021-04-08T06:28:17.093Z", "2021-04-08T06:28:17.093Z");
+        same("2020-08-17T16:04:46.149Asia/Shanghai", "2020-08-17T08:04:46.149Z");
+        same("2020-11-19T21:04:42.179PRC", "2020-11-19T13:04:42.179Z");
+        same("20201119T210442.179PRC", "2020-11-19T13:04:42.179Z");
+        same("1715650212345", "2024-05-14T01:30:12.345Z");
+    }
+
+    #[test]
+    fn other_texts_are_no_times() {
+        for text in [
+            "",
+            " ",
+            "Z",
+            "PRC",
+            "Asia/Shanghai",
+            "2019-04-09",
+            "2019-04-09PRC",
+            "20190409",
+            "12:18",
+            "1715650212",
+            "2019-04-09T04:18:26",
+            "2019-04-09T04:18:26ZPRC",
+            "2019-13-09T04:18:26Z",
+            "2019-04-31T04:18:26Z",
+            "2019-04-09T24:18:26Z",
+            "2019-04-09T04:18:26America/New_York",
+            "2019-04-09T04:18:26Z[UTC]",
+            "9999999999999999",
+            "2019-**-09T04:18:26Z",
+            "T",
+            "NaN",
+            "-715650212345",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(milliseconds in 100_000_000_000i64..253_402_200_000_000) {
+            let time = Timestamp::from_millisecond(milliseconds).unwrap();
+            prop_assert_eq!(parse_time(&compact(time)), Some(time));
+            prop_assert_eq!(parse_time(&rfc3339(time)), Some(time));
+            prop_assert_eq!(parse_time(&time.to_string()), Some(time));
+            prop_assert_eq!(parse_time(&milliseconds.to_string()), Some(time));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,50}") {
+            let _ = parse_time(&text);
+        }
+    }
+}
