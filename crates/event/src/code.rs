@@ -79,6 +79,42 @@ registry! {
     26 TOLERATED_SPELLING "The value is understood, but not in its documented spelling";
     27 NAME_STATUS_DISAGREES "The status in the name and in the content differ";
     28 ATTRIBUTE_TOO_LONG "A CloudEvents attribute is longer than EventBridge carries";
+    // 01: the filter language
+    101 SYNTAX "Something stands where the filter language expects something else";
+    102 UNCLOSED "A bracket or a quote has no partner";
+    103 TOO_LONG "The pattern has more bytes than allowed";
+    104 TOO_DEEP "The pattern is nested too deeply";
+    105 EMPTY_TEXT "There is no pattern";
+    106 BAD_STRING "Text in quotes is not well-formed";
+    107 BAD_LITERAL "A value without quotes is no number, true, false or null";
+    108 NOT_STRICT "The dialect wants strict JSON";
+    109 RESERVED_KEY "A word of the language stands as a key without quotes";
+    110 NOT_A_JOIN "Something else than `and` or `or` stands between two tests";
+
+    // 02: what a filter means
+    201 UNKNOWN_OPERATOR "An operator or key that the language does not know";
+    202 SCALAR_LEAF "A path has a value instead of a list of alternatives";
+    203 EMPTY "An object or list that needs content has none";
+    204 WRONG_ARGUMENT "An operator has an argument that it does not take";
+    205 MIXED_LIST "A list mixes kinds that the dialect keeps apart";
+    206 BAD_RANGE "A numeric range is reversed or incomplete";
+    207 BAD_CIDR "The text is not a network";
+    208 BAD_WILDCARD "The text is not a wildcard";
+    209 BAD_REGEXP "The text is not a regular expression, or one that would grow too large";
+    210 ONE_OPERATOR "More operators in one object than allowed";
+    211 BAD_JOIN "`$or`, `$and` or `$not` does not hold what it needs";
+    212 PATH_TWICE "A path is constrained twice, and the later one wins";
+    213 NEVER_MATCHES "The pattern, or a part of it, can never match";
+    214 NOT_EQUALS "A test with `!=` may mean something else than its author wants";
+    215 RESERVED_IN_OR "An operator stands as a key inside `$or`";
+    216 TOO_MANY "The pattern makes too many combinations";
+
+    // 03: dialects
+    301 NOT_PORTABLE "The dialect does not have the construct";
+    302 DIALECT_LIMIT "The pattern exceeds a limit of the dialect";
+    303 ANSWERS_DIFFER "The service of the dialect answers differently";
+    304 NOTATION "The dialect is written in JSON notation alone";
+
     // 04: rule files
     400 RULE_FILE "A rule file cannot be read, or is not UTF-8";
     401 RULE_TOML "A rule file is not TOML";

@@ -4,14 +4,23 @@
 //!
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
 
+mod dialect;
+mod limits;
+mod located;
 pub mod naive;
 mod number;
 mod path;
+mod pattern;
 mod places;
 mod regexp;
+mod syntax;
 mod tree;
 mod value;
+mod wildcard;
 
+pub use dialect::{Dialect, UnknownDialect};
+pub use limits::Limits;
 pub use number::Decimal;
 pub use path::Path;
+pub use pattern::Pattern;
 pub use tree::{Alternative, Bound, Field, Node, Predicate, Regexp, TextOp, Wildcard};

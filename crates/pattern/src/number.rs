@@ -66,6 +66,12 @@ impl Decimal {
         (&self.digits, self.magnitude)
     }
 
+    /// Whether a double holds exactly this number: the shortest decimal of the nearest double is this one.
+    pub(crate) fn fits_double(&self) -> bool {
+        let nearest: f64 = self.text.parse().unwrap_or(f64::NAN);
+        nearest.is_finite() && Self::parse(&format!("{nearest:e}")).is_some_and(|exact| exact == *self)
+    }
+
     fn compare_absolute(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (true, true) => Ordering::Equal,

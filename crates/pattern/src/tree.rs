@@ -123,3 +123,9 @@ pub struct Wildcard {
 /// A regular expression, as written; its size has been checked when it was parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Regexp(pub Box<str>);
+
+/// Whether a key of the JSON notation is `$or`, `$and` or `$not` with further `$` before it, which stands for a field of
+/// that name with one `$` less.
+pub(crate) fn is_escaped_key(key: &str) -> bool {
+    key.starts_with("$$") && matches!(key.trim_start_matches('$'), "or" | "and" | "not")
+}

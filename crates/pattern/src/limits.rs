@@ -1,0 +1,26 @@
+//! What a stranger's pattern may cost.
+
+/// The bounds on one pattern, the same in debug and release builds, checked before memory is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest text in bytes, inclusive.
+    pub bytes: usize,
+    /// Deepest nesting of brackets, and most `not`s on top of each other.
+    pub depth: usize,
+    /// Most alternatives that one field of an expression, or a path constrained both inside and outside `$or`, may
+    /// spell out to.
+    pub combinations: usize,
+    /// Most instructions of one compiled regular expression, estimated before it is built.
+    pub regexp: usize,
+}
+
+impl Limits {
+    /// 64 KiB, 128 levels, 1,000 combinations, regular expressions of 20,000 instructions.
+    pub const DEFAULT: Self = Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, regexp: 20_000 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,67 @@
+//! From text to the located tree. pest and its rules are known only in here.
+
+pub(crate) mod argument;
+pub(crate) mod cidr;
+mod found;
+mod json;
+mod leaf;
+mod objects;
+mod scan;
+pub(crate) mod suggest;
+mod text;
+
+use pest_derive::Parser;
+use reflexarc_event::{Code, Diagnostic, Span};
+
+use crate::located::Located;
+use crate::{Dialect, Limits};
+
+/// The shape of both notations.
+#[derive(Parser)]
+#[grammar = "grammar.pest"]
+struct Grammar;
+
+/// What became of a text: a tree, unless a part of it could not be read; and everything there is to say about it.
+pub(crate) struct Reading {
+    pub(crate) tree: Option<Located>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a text in its notation: JSON if it begins with `{`, or if the dialect knows nothing else.
+pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
+    let scan = match scan::scan(source, dialect, limits) {
+        Ok(scan) => scan,
+        Err(diagnostics) => return Reading { tree: None, diagnostics },
+    };
+    let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks };
+    let tree = match (scan.is_json, dialect) {
+        (true, _) => reader.json(&source[..scan.end]),
+        (false, Dialect::Reflexarc) => None,
+        (false, _) => {
+            let whole = source.len() - source.trim_start().len()..source.trim_end().len();
+            reader.error(Code::NOTATION, whole, format!("a pattern of {} is a JSON object", dialect.title())).help =
+                Some("begin with `{`; `reflexarc export` turns an expression into JSON notation".into());
+            None
+        }
+    };
+    Reading { tree, diagnostics: reader.diagnostics }
+}
+
+/// One text being read, and what there is to say about it so far.
+struct Reader<'s> {
+    source: &'s str,
+    dialect: Dialect,
+    limits: &'s Limits,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::error(code, span, message))
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        self.diagnostics.push(diagnostic);
+        self.diagnostics.last_mut().expect("it was pushed a line above")
+    }
+}

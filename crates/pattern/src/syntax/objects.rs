@@ -1,0 +1,401 @@
+//! The JSON notation, second half: from values to the tree. Objects join their members; where one path is constrained
+//! twice, the later one in the text wins, separately in each way through the `$or`s.
+
+use std::collections::{HashMap, HashSet};
+
+use reflexarc_event::{Code, Diagnostic, Span};
+
+use super::Reader;
+use super::json::{Member, Value, ValueKind};
+use super::suggest;
+use crate::dialect::{self, aws};
+use crate::located::{Located, LocatedField};
+use crate::{Dialect, Path};
+
+/// What one member of an object asks for.
+#[derive(Debug, Clone)]
+enum Item {
+    Field(LocatedField, Span),
+    Or(Span, Vec<Vec<Item>>),
+    /// `$and` and `$not`, which neither override nor are overridden.
+    Whole(Located),
+}
+
+/// The keys of the objects around a value.
+type Keys = Vec<String>;
+
+impl Reader<'_> {
+    /// Reads the whole pattern.
+    pub(super) fn pattern(&mut self, value: Value) -> Option<Located> {
+        let span = value.span.clone();
+        let ValueKind::Object(members) = value.kind else { return None };
+        if members.is_empty() {
+            return self.empty_pattern(span);
+        }
+        let items = self.items(members, &mut Keys::new());
+        if self.dialect == Dialect::Aws {
+            self.count_combinations(&span, &items);
+        }
+        let tree = self.tree(span, items)?;
+        dialect::check_tree(&tree, self.dialect, &mut self.diagnostics);
+        Some(tree)
+    }
+
+    fn empty_pattern(&mut self, span: Span) -> Option<Located> {
+        if self.dialect == Dialect::Alibaba {
+            return Some(Located::all(span, Vec::new()));
+        }
+        self.push(
+            Diagnostic::error(Code::EMPTY, span, "an object with no keys asks for nothing")
+                .with_help("name at least one path and what it must hold: `{\"name\": [\"x\"]}`"),
+        );
+        None
+    }
+
+    fn items(&mut self, members: Vec<Member>, keys: &mut Keys) -> Vec<Item> {
+        let mut items = Vec::new();
+        for member in self.kept(members) {
+            match (self.dialect, member.key.as_str()) {
+                (Dialect::Reflexarc | Dialect::Aws, "$or") => items.extend(self.or(member.value, keys)),
+                (Dialect::Alibaba, "$or") => {
+                    let message = format!("{} has no `$or`", self.dialect.title());
+                    self.error(Code::NOT_PORTABLE, member.key_span, message).help =
+                        Some("write one rule for each alternative".into());
+                }
+                (Dialect::Reflexarc, "$and") => items.extend(self.and(member.value, keys)),
+                (Dialect::Reflexarc, "$not") => items.extend(self.not(member.value, keys)),
+                _ => self.member_items(member, keys, &mut items),
+            }
+        }
+        items
+    }
+
+    /// What a member that is no `$or` asks for: a leaf or an object.
+    fn member_items(&mut self, member: Member, keys: &mut Keys, items: &mut Vec<Item>) {
+        let Member { key, key_span, value } = member;
+        let whole = key_span.start..value.span.end;
+        keys.push(self.field_key(&key));
+        match value.kind {
+            ValueKind::Object(members) if members.is_empty() => {
+                self.push(
+                    Diagnostic::error(Code::EMPTY, value.span, "an object with no keys asks for nothing")
+                        .with_help(format!("to ask that `{key}` is there, write `\"{key}\": [{{\"exists\": true}}]`")),
+                );
+            }
+            ValueKind::Object(members) => items.extend(self.items(members, keys)),
+            ValueKind::Array(alternatives) => {
+                let alternatives = self.leaf(&key, &key_span, value.span, alternatives);
+                let path = Path::from_keys(keys.iter());
+                items.push(Item::Field(LocatedField { path, key: key_span, alternatives }, whole));
+            }
+            ValueKind::Broken => {}
+            _ => self.scalar_leaf(&key, &value),
+        }
+        keys.pop();
+    }
+
+    fn scalar_leaf(&mut self, key: &str, value: &Value) {
+        let written = &self.source[value.span.clone()];
+        let diagnostic =
+            Diagnostic::error(Code::SCALAR_LEAF, value.span.clone(), format!("`{key}` needs a list of alternatives"))
+                .with_help(format!("wrap {} in `[ ]`", value.name()))
+                .with_fix(value.span.clone(), format!("[{written}]"));
+        self.push(diagnostic);
+    }
+
+    /// The key as part of a path. In our own dialect `$$or` is how a field called `$or` is written, and so on.
+    fn field_key(&self, key: &str) -> String {
+        if self.dialect == Dialect::Reflexarc && crate::tree::is_escaped_key(key) {
+            key[1..].to_owned()
+        } else {
+            key.to_owned()
+        }
+    }
+
+    /// The members that count, of those with the same key: in Alibaba's dialect the last one replaces the others whole.
+    fn kept(&mut self, members: Vec<Member>) -> Vec<Member> {
+        if self.dialect != Dialect::Alibaba {
+            return members;
+        }
+        let mut last: HashMap<String, Span> = HashMap::new();
+        for member in &members {
+            if let Some(earlier) = last.insert(member.key.clone(), member.key_span.clone()) {
+                self.warn_twice(&member.key, earlier, member.key_span.clone());
+            }
+        }
+        members.into_iter().filter(|member| last.get(&member.key) == Some(&member.key_span)).collect()
+    }
+
+    fn or(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+        let span = value.span.clone();
+        let branches = self.branches("$or", value)?;
+        if branches.len() == 1 && self.dialect == Dialect::Aws {
+            self.error(Code::BAD_JOIN, span.clone(), "`$or` needs at least two objects").help =
+                Some("with one alternative, write its keys directly".into());
+        }
+        let mut read = Vec::new();
+        for (_, members) in branches {
+            self.reserved_words(&members);
+            let items = self.items(members, keys);
+            read.push(items);
+        }
+        Some(Item::Or(span, read))
+    }
+
+    fn and(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+        let span = value.span.clone();
+        let mut parts = Vec::new();
+        for (span, members) in self.branches("$and", value)? {
+            let items = self.items(members, keys);
+            parts.extend(self.tree(span, items));
+        }
+        Some(Item::Whole(Located::all(span, parts)))
+    }
+
+    fn not(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+        let span = value.span.clone();
+        match value.kind {
+            ValueKind::Object(members) if !members.is_empty() => {
+                let items = self.items(members, keys);
+                let inner = self.tree(span.clone(), items)?;
+                Some(Item::Whole(Located::not(span, inner)))
+            }
+            ValueKind::Broken => None,
+            _ => {
+                let message = format!("`$not` takes an object with at least one key, not {}", value.name());
+                self.error(Code::BAD_JOIN, span, message).help =
+                    Some("for example `\"$not\": {\"name\": [\"x\"]}`".into());
+                None
+            }
+        }
+    }
+
+    /// The objects of a `$or` or `$and`.
+    fn branches(&mut self, name: &str, value: Value) -> Option<Vec<(Span, Vec<Member>)>> {
+        let help = format!("for example `\"{name}\": [{{\"a\": [1]}}, {{\"b\": [2]}}]`");
+        let kind = value.name();
+        let elements = match value.kind {
+            ValueKind::Array(elements) if !elements.is_empty() => elements,
+            ValueKind::Broken => return None,
+            ValueKind::Array(_) => {
+                self.error(Code::BAD_JOIN, value.span, format!("`{name}` is empty")).help = Some(help);
+                return None;
+            }
+            _ => {
+                self.error(Code::BAD_JOIN, value.span, format!("`{name}` takes a list of objects, not {kind}")).help =
+                    Some(help);
+                return None;
+            }
+        };
+        let mut branches = Vec::new();
+        for element in elements {
+            let kind = element.name();
+            match element.kind {
+                ValueKind::Object(members) if members.is_empty() => {
+                    self.error(Code::EMPTY, element.span, "an object with no keys asks for nothing").help =
+                        Some(format!("take it out of the `{name}`, or name a path in it"));
+                }
+                ValueKind::Object(members) => branches.push((element.span, members)),
+                ValueKind::Broken => {}
+                _ => {
+                    let message = format!("`{name}` takes objects, not {kind}");
+                    self.error(Code::BAD_JOIN, element.span, message).help = Some(help.clone());
+                }
+            }
+        }
+        Some(branches)
+    }
+
+    /// Looks for keys of a branch of `$or`, at any depth, that AWS keeps for itself.
+    fn reserved_words(&mut self, members: &[Member]) {
+        for member in members {
+            if aws::is_reserved_in_or(&member.key) {
+                let message = format!("`{}` cannot be a key inside `$or` of {}", member.key, Dialect::Aws.title());
+                let help = "an operator belongs into the list of a path: `{\"path\": [{\"prefix\": \"x\"}]}`";
+                let code = Code::RESERVED_IN_OR;
+                let diagnostic = if self.dialect == Dialect::Aws {
+                    Diagnostic::error(code, member.key_span.clone(), message)
+                } else {
+                    Diagnostic::warning(code, member.key_span.clone(), message)
+                        .with_label(member.key_span.clone(), "read as the path of a field")
+                };
+                self.push(diagnostic.with_help(help));
+            }
+            if let ValueKind::Object(members) = &member.value.kind {
+                self.reserved_words(members);
+            }
+        }
+    }
+
+    fn count_combinations(&mut self, span: &Span, items: &[Item]) {
+        let count = combinations(items);
+        if count > aws::COMBINATIONS {
+            let message = format!("the `$or`s make more than {} combinations", aws::COMBINATIONS);
+            self.error(Code::TOO_MANY, span.clone(), message).help = Some("write several rules instead".into());
+        }
+    }
+
+    fn warn_twice(&mut self, path: &str, earlier: Span, later: Span) {
+        let warning = Diagnostic::warning(Code::PATH_TWICE, later.clone(), format!("`{path}` is constrained twice"))
+            .with_label(earlier.clone(), "this one does not count")
+            .with_label(later, "the later one wins")
+            .with_help("to ask for both, put them into `\"$and\": [{…}, {…}]`");
+        if !self.diagnostics.iter().any(|other| other.code == Code::PATH_TWICE && other.labels[0].span == earlier) {
+            self.push(warning);
+        }
+    }
+
+    /// Joins the items of one object, so that of two for one path the later one wins.
+    fn tree(&mut self, span: Span, items: Vec<Item>) -> Option<Located> {
+        let mut parts = Vec::new();
+        for group in self.groups(items) {
+            let part = match group.as_slice() {
+                [_] => self.single(group),
+                _ => self.spelled_out(&span, &group),
+            };
+            parts.extend(part);
+        }
+        if parts.is_empty() { None } else { Some(Located::all(span, parts)) }
+    }
+
+    /// One item that shares no path with another.
+    fn single(&mut self, group: Vec<Item>) -> Option<Located> {
+        match group.into_iter().next()? {
+            Item::Field(field, span) => Some(Located::field(span, field)),
+            Item::Whole(tree) => Some(tree),
+            Item::Or(span, branches) => {
+                let branches: Vec<_> =
+                    branches.into_iter().filter_map(|items| self.tree(span.clone(), items)).collect();
+                if branches.is_empty() { None } else { Some(Located::any(span, branches)) }
+            }
+        }
+    }
+
+    /// Items that share paths, written as every way through their `$or`s, in each of which the later field wins.
+    fn spelled_out(&mut self, span: &Span, items: &[Item]) -> Option<Located> {
+        if combinations(items) > self.limits.combinations {
+            let message = format!(
+                "paths constrained both inside and outside `$or` make more than {} combinations",
+                self.limits.combinations
+            );
+            self.error(Code::TOO_MANY, span.clone(), message).help =
+                Some("constrain each path once, or join the constraints by `$and`".into());
+            return None;
+        }
+        let mut ways = ways(items);
+        for way in &mut ways {
+            self.override_earlier(way);
+        }
+        let branches = ways.into_iter().map(|way| {
+            let parts = way.into_iter().filter_map(|item| match item {
+                Item::Field(field, span) => Some(Located::field(span, field)),
+                Item::Whole(tree) => Some(tree),
+                Item::Or(..) => None,
+            });
+            Located::all(span.clone(), parts.collect())
+        });
+        Some(Located::any(span.clone(), branches.collect()))
+    }
+
+    /// Drops each field whose path comes again later, with a warning.
+    fn override_earlier(&mut self, way: &mut Vec<Item>) {
+        let mut last: HashMap<Path, (usize, Span)> = HashMap::new();
+        let mut dropped = HashSet::new();
+        for (at, item) in way.iter().enumerate() {
+            if let Item::Field(field, _) = item {
+                if let Some((earlier, span)) = last.insert(field.path.clone(), (at, field.key.clone())) {
+                    dropped.insert(earlier);
+                    self.warn_twice(field.path.as_str(), span, field.key.clone());
+                }
+            }
+        }
+        let mut at = 0;
+        way.retain(|_| {
+            at += 1;
+            !dropped.contains(&(at - 1))
+        });
+    }
+
+    /// The items in groups that share paths, each group where its first item stands.
+    fn groups(&mut self, mut items: Vec<Item>) -> Vec<Vec<Item>> {
+        self.override_earlier(&mut items);
+        let mut group_of: HashMap<Path, usize> = HashMap::new();
+        let mut groups: Vec<Vec<(usize, Item)>> = Vec::new();
+        for (at, item) in items.into_iter().enumerate() {
+            let mut paths = Vec::new();
+            collect_paths(&item, &mut paths);
+            let mut shared: Vec<usize> = paths.iter().filter_map(|path| group_of.get(path).copied()).collect();
+            shared.sort_unstable();
+            shared.dedup();
+            let target = shared.first().copied().unwrap_or(groups.len());
+            if target == groups.len() {
+                groups.push(Vec::new());
+            }
+            for &other in shared.iter().skip(1) {
+                let moved = std::mem::take(&mut groups[other]);
+                for (_, item) in &moved {
+                    let mut paths = Vec::new();
+                    collect_paths(item, &mut paths);
+                    group_of.extend(paths.into_iter().map(|path| (path, target)));
+                }
+                groups[target].extend(moved);
+            }
+            group_of.extend(paths.into_iter().map(|path| (path, target)));
+            groups[target].push((at, item));
+        }
+        for group in &mut groups {
+            group.sort_by_key(|(at, _)| *at);
+        }
+        groups.retain(|group| !group.is_empty());
+        groups.into_iter().map(|group| group.into_iter().map(|(_, item)| item).collect()).collect()
+    }
+
+    /// What the key was probably meant to be, for a list of objects whose operators are all unknown.
+    pub(super) fn meant_join(&self, key: &str) -> Option<&'static str> {
+        let joins: &[&'static str] = match self.dialect {
+            Dialect::Reflexarc => &["$or", "$and", "$not"],
+            Dialect::Aws => &["$or"],
+            Dialect::Alibaba => &[],
+        };
+        let word = key.strip_prefix('$')?;
+        let words = joins.iter().map(|join| &join[1..]);
+        let meant = suggest::closest(word, words)?;
+        joins.iter().copied().find(|join| &join[1..] == meant)
+    }
+}
+
+/// Every way through the `$or`s, as lists without `$or`.
+fn ways(items: &[Item]) -> Vec<Vec<Item>> {
+    let mut done: Vec<Vec<Item>> = vec![Vec::new()];
+    for item in items {
+        match item {
+            Item::Or(_, branches) => {
+                let choices: Vec<Vec<Item>> = branches.iter().flat_map(|branch| ways(branch)).collect();
+                done = done
+                    .iter()
+                    .flat_map(|way| choices.iter().map(|choice| [way.as_slice(), choice.as_slice()].concat()))
+                    .collect();
+            }
+            plain => done.iter_mut().for_each(|way| way.push(plain.clone())),
+        }
+    }
+    done
+}
+
+/// How many ways there are through the `$or`s.
+fn combinations(items: &[Item]) -> usize {
+    items.iter().fold(1, |count: usize, item| match item {
+        Item::Or(_, branches) => {
+            count.saturating_mul(branches.iter().map(|branch| combinations(branch)).fold(0, usize::saturating_add))
+        }
+        _ => count,
+    })
+}
+
+fn collect_paths(item: &Item, paths: &mut Vec<Path>) {
+    match item {
+        Item::Field(field, _) => paths.push(field.path.clone()),
+        Item::Or(_, branches) => branches.iter().flatten().for_each(|item| collect_paths(item, paths)),
+        Item::Whole(_) => {}
+    }
+}
