@@ -1,0 +1,81 @@
+//! An event at the door: as it came, in its normal form, and by what it is known.
+
+use reflexarc_event::{Event, EventError, Json};
+use sha2::{Digest, Sha256};
+
+use crate::delivery::{EventName, first_half};
+
+/// An event that is about to be accepted.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// As it came; this is what the archive keeps.
+    pub received: Event,
+    /// In the native ECS form where its envelope is known, else as it came; this is what the rules see.
+    pub normal: Event,
+    /// Source and id. An event without an id gets a random one.
+    pub name: EventName,
+    /// What kind of event it is, its `name` (or a CloudEvent's `type`), empty when it has none.
+    pub kind: String,
+    /// What it is about, its `resourceId`: events about one resource are evaluated in the order in which they came.
+    pub resource: String,
+    /// What makes a second copy a duplicate; `None` for an event without an id, which cannot be told from its copy.
+    pub(crate) fingerprint: Option<[u8; 16]>,
+}
+
+impl Incoming {
+    /// Reads what the service needs to know of an event.
+    ///
+    /// # Errors
+    /// When the event's envelope is a known one, but cannot be brought into the native form.
+    pub fn new(received: Event) -> Result<Self, EventError> {
+        let normal = received.clone();
+        let tree = normal.tree();
+        let id = text(tree, "id");
+        let source = match (text(tree, "source"), text(tree, "product")) {
+            ("", "") => String::new(),
+            ("", product) => format!("acs.{}", product.to_lowercase()),
+            (source, _) => source.to_owned(),
+        };
+        let kind = [text(tree, "name"), text(tree, "type"), text(tree, "detail-type")];
+        let kind = kind.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default().to_owned();
+        let resource = [text(tree, "resourceId"), text(tree, "subject")];
+        let resource = resource.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default().to_owned();
+        let fingerprint = (!id.is_empty()).then(|| fingerprint(&source, id, tree));
+        let name = EventName { source, id: if id.is_empty() { random_id() } else { id.to_owned() } };
+        Ok(Self { received, name, kind, resource, fingerprint, normal })
+    }
+
+    /// The lane of `lanes` that evaluates it: one resource always has the same lane.
+    pub(crate) fn lane(&self, lanes: usize) -> usize {
+        let key = if self.resource.is_empty() { &self.name.id } else { &self.resource };
+        let digest = Sha256::digest(key.as_bytes());
+        digest[0] as usize % lanes
+    }
+}
+
+/// Two events are copies of one when source and id agree. An id whose middle was masked (`8B***A5`, as in the cloud's
+/// debug messages) names many events, so name, resource and time must agree as well.
+fn fingerprint(source: &str, id: &str, tree: &Json) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    part(source);
+    part(id);
+    if id.contains("**") {
+        ["name", "resourceId", "eventTime"].into_iter().for_each(|key| part(text(tree, key)));
+    }
+    first_half(&hash.finalize())
+}
+
+/// 32 hexadecimal digits from the system's source of randomness.
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
+    crate::delivery::DeliveryId::from(bytes).to_string()
+}
+
+fn text<'a>(tree: &'a Json, key: &str) -> &'a str {
+    tree.get(key).and_then(Json::as_str).unwrap_or_default()
+}

@@ -1,0 +1,373 @@
+//! The one file that must not lose anything: archive, rules' state, outbox, dead letters.
+//!
+//! SQLite in write-ahead mode with `synchronous=FULL`. One thread writes; whatever waits for it shares a transaction and
+//! its sync, and is answered after the commit. Readers have connections of their own and never wait for the writer.
+
+mod accept;
+mod archive;
+mod outbox;
+mod read;
+mod schema;
+mod state;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_engine::Evaluation;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::writer::lock;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::incoming::Incoming;
+use crate::retry::Decision;
+
+pub use accept::Accepted;
+pub(crate) use accept::numbered;
+pub use archive::{Archived, Retention, Selection, Verdict};
+pub use outbox::{Attempt, Entry, Status, Tried};
+pub(crate) use state::{Reads, StoredState};
+
+/// How a store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// For how long a second copy of an event is recognised.
+    pub duplicates: SignedDuration,
+    /// The file never grows beyond this; accepting then fails as on a full disk.
+    pub max_bytes: Option<u64>,
+}
+
+/// Why the store did not do what it was asked; nothing of a failed job is kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No room.
+    #[error(
+        "the disk, or the store's own max_bytes, is full; nothing was stored: free some space or prune the archive"
+    )]
+    Full,
+    /// The file or its folder cannot be written.
+    #[error("cannot write the store{}: {what}; check owner, permissions and whether the file system is read-only",
+            path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
+    NotWritable {
+        /// The file, where known.
+        path: Option<PathBuf>,
+        /// What the system said.
+        what: String,
+    },
+    /// The file is damaged. It was not touched.
+    #[error("the store {path} is damaged and was left as it is: {what}; restore a backup, or move the file away and \
+             recover what can be read with `sqlite3 {path} .recover`", path = path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the check found.
+        what: String,
+    },
+    /// A database of some other program, or no database at all. It was not touched.
+    #[error("{} is not a reflexarc store; it was left as it is", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer version. It was not touched.
+    #[error("the store {} has version {version}, this program knows versions up to {known}", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i32,
+        /// What we know.
+        known: i32,
+    },
+    /// Another process writes and did not let us in for ten seconds.
+    #[error("the store is locked by another process")]
+    Busy,
+    /// The writing thread is gone.
+    #[error("the store is closed")]
+    Closed,
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// The open store. Share it in an `Arc`; dropping it finishes what was submitted.
+pub struct Store {
+    path: PathBuf,
+    window: i64,
+    writer: writer::Writer,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    /// Opens the file, or creates it. An existing file is checked first through a connection that cannot write.
+    ///
+    /// # Errors
+    /// When it is damaged, not ours, too new, or cannot be written; it is left as it was.
+    pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let connection = schema::open_writer(path, options.max_bytes)?;
+        Ok(Self {
+            path: path.to_owned(),
+            window: i64::try_from(options.duplicates.as_micros()).unwrap_or(i64::MAX),
+            writer: writer::Writer::start(connection)?,
+            readers: Mutex::default(),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records an evaluated event and all that follows from it in one transaction, and waits for the commit. Accepting a
+    /// copy does nothing.
+    ///
+    /// # Errors
+    /// When nothing was stored.
+    pub fn accept(&self, incoming: Incoming, evaluation: Evaluation, now: Timestamp) -> Result<Accepted, StoreError> {
+        wait(self.accept_when(incoming, now, move |_, _| Ok(evaluation)))
+    }
+
+    /// As [`Store::accept`], the evaluation being made in the event's turn, from the state as it is then. The function
+    /// is not called for a duplicate.
+    pub(crate) fn accept_when(
+        &self,
+        incoming: Incoming,
+        now: Timestamp,
+        evaluate: impl FnOnce(&Mutex<Connection>, &Incoming) -> Result<Evaluation, StoreError> + Send + 'static,
+    ) -> oneshot::Receiver<Result<Accepted, StoreError>> {
+        let window = self.window;
+        self.writer.submit_shared(move |connection| {
+            let earlier = accept::earlier(&lock(connection), &incoming, now, window)?;
+            if let Some(seq) = earlier {
+                return Ok(Accepted { seq, duplicate: true, deliveries: Vec::new(), targets: Vec::new() });
+            }
+            let evaluation = evaluate(connection, &incoming)?;
+            accept::record(&lock(connection), &incoming, &evaluation, now)
+        })
+    }
+
+    /// Puts the actions of a replayed event into the outbox, under the replay's name.
+    ///
+    /// # Errors
+    /// When nothing was stored.
+    pub fn accept_replay(
+        &self,
+        archived: &Archived,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        replay: String,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let seq = archived.seq;
+        let job = move |connection: &Connection| {
+            accept::enqueue(connection, seq, &incoming, &evaluation, Some(&replay), now)
+                .map(|(deliveries, _)| deliveries)
+        };
+        wait(self.writer.submit(job))
+    }
+
+    /// Up to `limit` deliveries of `target` that are due; nobody else gets them before `now + lease`.
+    ///
+    /// # Errors
+    /// When nothing was claimed.
+    pub fn claim(
+        &self,
+        target: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        wait(self.claim_soon(target, now, lease, limit))
+    }
+
+    /// As [`Store::claim`], for those who must not block.
+    pub(crate) fn claim_soon(
+        &self,
+        target: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> oneshot::Receiver<Result<Vec<Delivery>, StoreError>> {
+        let target = target.to_owned();
+        self.writer.submit(move |connection| outbox::claim(connection, &target, now, lease, limit))
+    }
+
+    /// Remembers an attempt and does what was decided.
+    ///
+    /// # Errors
+    /// When nothing was stored; the delivery is then due again at the end of its claim.
+    pub fn settle(
+        &self,
+        delivery: Delivery,
+        tried: Tried,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        wait(self.settle_soon(delivery, tried, decision, now))
+    }
+
+    /// As [`Store::settle`], for those who must not block.
+    pub(crate) fn settle_soon(
+        &self,
+        delivery: Delivery,
+        tried: Tried,
+        decision: Decision,
+        now: Timestamp,
+    ) -> oneshot::Receiver<Result<(), StoreError>> {
+        self.writer.submit(move |connection| outbox::settle(connection, &delivery, &tried, &decision, now))
+    }
+
+    /// Makes the claims of an earlier process void. Only for the one process that delivers.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
+        wait(self.writer.submit(move |connection| outbox::release(connection, now)))
+    }
+
+    /// Sends what waits for a target that does not exist to the dead letters.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn bury(&self, target: &str, reason: String, now: Timestamp) -> Result<usize, StoreError> {
+        let target = target.to_owned();
+        wait(self.writer.submit(move |connection| outbox::bury(connection, &target, &reason, now)))
+    }
+
+    /// Takes a pending delivery out of the outbox; whether it was pending.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        self.transfer(id, Status::Pending, Status::Cancelled, Some("cancelled by an operator"), now)
+    }
+
+    /// Puts a dead letter back into the outbox with a fresh series of attempts; whether it was one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        self.transfer(id, Status::Dead, Status::Pending, None, now)
+    }
+
+    /// Ends a dead letter for good; whether it was one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn drop_dead(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        self.transfer(id, Status::Dead, Status::Dropped, Some("dropped by an operator"), now)
+    }
+
+    /// Removes what is older than the retention allows, in steps that let others write in between; how many events went.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn prune(&self, keep: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+        const STEP: usize = 500;
+        let window = self.window;
+        wait(self.writer.submit(move |connection| archive::forget(connection, now, window)))?;
+        let before = now.saturating_sub(keep.age).unwrap_or(Timestamp::MIN);
+        let mut gone = 0;
+        loop {
+            let step = wait(self.writer.submit(move |connection| archive::prune(connection, before, STEP)))?;
+            gone += step as u64;
+            if step < STEP {
+                break;
+            }
+        }
+        while let Some(bytes) = keep.bytes
+            && self.used_bytes()? > bytes
+        {
+            let step = wait(self.writer.submit(move |connection| archive::prune(connection, Timestamp::MAX, STEP)))?;
+            if step == 0 {
+                break;
+            }
+            gone += step as u64;
+        }
+        Ok(gone)
+    }
+
+    fn transfer(
+        &self,
+        id: DeliveryId,
+        from: Status,
+        to: Status,
+        reason: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        wait(self.writer.submit(move |connection| outbox::transfer(connection, id, from, to, reason, now)))
+    }
+}
+
+impl StoreError {
+    /// The same, about this file where it is about one.
+    fn at(self, path: &Path) -> Self {
+        match self {
+            Self::NotWritable { what, .. } => Self::NotWritable { path: Some(path.to_owned()), what },
+            Self::Corrupt { what, .. } => Self::Corrupt { path: path.to_owned(), what },
+            Self::Foreign { .. } => Self::Foreign { path: path.to_owned() },
+            other => other,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::NotWritable { path: None, what: error.to_string() }
+            }
+            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path: PathBuf::new(), what: error.to_string() },
+            Some(ErrorCode::NotADatabase) => Self::Foreign { path: PathBuf::new() },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Blocks until the writer answers. Not for the inside of an async function.
+fn wait<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+}
+
+/// An instant as the store keeps it: whole microseconds since 1970.
+fn micros(instant: Timestamp) -> i64 {
+    instant.as_microsecond()
+}
+
+/// The inverse of [`micros`]; what no calendar knows becomes its nearest end.
+fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// zstd with a checksum, so that damage inside a page is found.
+fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    thread_local! {
+        static COMPRESSOR: std::cell::RefCell<Option<zstd::bulk::Compressor<'static>>> = const { std::cell::RefCell::new(None) };
+    }
+    let failed = |error: std::io::Error| StoreError::Failed(format!("cannot compress: {error}"));
+    COMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            let mut compressor = zstd::bulk::Compressor::new(3).map_err(failed)?;
+            compressor.include_checksum(true).map_err(failed)?;
+            *slot = Some(compressor);
+        }
+        match slot {
+            Some(compressor) => compressor.compress(bytes).map_err(failed),
+            None => Err(StoreError::Failed("no compressor".into())),
+        }
+    })
+}
+
+/// The inverse of [`pack`], for what was at most `limit` bytes.
+fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    decoder.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > limit { Err(format!("more than {limit} bytes")) } else { Ok(bytes) }
+}

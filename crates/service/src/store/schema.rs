@@ -1,0 +1,141 @@
+//! What the file holds, and how it is opened without ever making a damaged one worse.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// "rarc": marks the file as ours, so that another program's database is never written to.
+const APPLICATION_ID: i32 = 0x7261_7263;
+/// The version of [`SCHEMA`]; kept in the file's header.
+const VERSION: i32 = 1;
+
+/// Times are microseconds since 1970, ids of deliveries and fingerprints 16 bytes, JSON is text.
+const SCHEMA: &str = "
+CREATE TABLE archive (
+    seq        INTEGER PRIMARY KEY,             -- order of acceptance
+    source     TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    resource   TEXT NOT NULL,
+    received   INTEGER NOT NULL,
+    size       INTEGER NOT NULL,                -- bytes before compression
+    body       BLOB NOT NULL,                   -- the event as it came, zstd with checksum
+    evaluation BLOB                             -- JSON in zstd; absent when no rule matched
+);
+CREATE INDEX archive_by_id ON archive (id);
+CREATE INDEX archive_by_time ON archive (received);
+
+CREATE TABLE seen (                             -- for recognising duplicates
+    fingerprint BLOB PRIMARY KEY,
+    seq         INTEGER NOT NULL,
+    at          INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX seen_by_time ON seen (at);
+
+CREATE TABLE state (
+    rule    TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    expires INTEGER,
+    PRIMARY KEY (rule, key)
+) WITHOUT ROWID;
+CREATE INDEX state_by_expiry ON state (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE delivery (
+    id       BLOB PRIMARY KEY,
+    seq      INTEGER NOT NULL,                  -- the event in the archive
+    source   TEXT NOT NULL,
+    event    TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    rule     TEXT NOT NULL,
+    target   TEXT NOT NULL,
+    action   TEXT NOT NULL,
+    replay   TEXT,
+    created  INTEGER NOT NULL,
+    status   INTEGER NOT NULL DEFAULT 0,        -- 0 in the outbox, 1 delivered, 2 dead letter, 3 cancelled, 4 dropped
+    attempt  INTEGER NOT NULL DEFAULT 1,        -- which attempt comes next in this series
+    since    INTEGER NOT NULL,                  -- when this series began
+    due      INTEGER NOT NULL,                  -- not to be tried before
+    set_at   INTEGER NOT NULL,                  -- when `due` was set: later than now only after the clock jumped back
+    claimed  INTEGER NOT NULL DEFAULT 0,        -- `due` is the end of a claim, not of a wait
+    finished INTEGER,
+    reason   TEXT
+) WITHOUT ROWID;
+CREATE INDEX delivery_due ON delivery (target, due) WHERE status = 0;
+CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
+CREATE INDEX delivery_by_event ON delivery (seq);
+
+CREATE TABLE attempt (
+    delivery BLOB NOT NULL,
+    number   INTEGER NOT NULL,                  -- counted over all series
+    target   TEXT NOT NULL,
+    started  INTEGER NOT NULL,
+    took     INTEGER NOT NULL,
+    outcome  TEXT NOT NULL,
+    answer   TEXT NOT NULL,
+    PRIMARY KEY (delivery, number)
+) WITHOUT ROWID;
+CREATE INDEX attempt_by_target ON attempt (target, started);
+";
+
+/// Opens the one connection that writes, creating the file when there is none.
+pub(super) fn open_writer(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+    let fresh = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    if !fresh {
+        examine(path)?;
+    }
+    let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    if fresh {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| StoreError::from(error).at(path))?;
+    // FULL syncs the log at every commit: what was answered 2xx survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Deleted rows are not wiped: the pages are reused.
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if let Some(bytes) = max_bytes {
+        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    // Fails here, not at the first event, when the file or its folder cannot be written.
+    connection
+        .execute_batch("BEGIN IMMEDIATE; ROLLBACK;")
+        .and_then(|()| connection.execute_batch(&format!("PRAGMA user_version = {VERSION};")))
+        .map_err(|error| StoreError::from(error).at(path))?;
+    Ok(connection)
+}
+
+/// Opens one more connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::from(error).at(path))?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Looks at an existing file through a connection that cannot write: ours, of a version we know, and whole?
+pub(super) fn examine(path: &Path) -> Result<(), StoreError> {
+    let corrupt = |what: String| StoreError::Corrupt { path: path.to_owned(), what };
+    let connection = open_reader(path)?;
+    let read = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let application = read("application_id").map_err(|error| corrupt(error.to_string()))?;
+    if application != APPLICATION_ID {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    let version = read("user_version").map_err(|error| corrupt(error.to_string()))?;
+    if version > VERSION {
+        return Err(StoreError::TooNew { path: path.to_owned(), version, known: VERSION });
+    }
+    let verdict = connection
+        .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
+        .map_err(|error| corrupt(error.to_string()))?;
+    if verdict == "ok" { Ok(()) } else { Err(corrupt(verdict.replace('\n', " "))) }
+}

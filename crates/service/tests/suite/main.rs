@@ -1,0 +1,6 @@
+//! The service with real parts: files, sockets, processes.
+#![allow(clippy::disallowed_methods, reason = "tests of the rim use files, time and the network")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod samples;
+mod store;

@@ -1,0 +1,52 @@
+//! Events, evaluations and stores for the tests.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_engine::{Evaluation, RuleEffects};
+use reflexarc_event::{Event, Json};
+use reflexarc_reaction::{Action, StateChange};
+use reflexarc_service::{Incoming, Store, StoreError, StoreOptions};
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// A failed attach of `eni`, as the cloud sends it.
+pub(crate) fn event_text(id: &str, eni: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/{eni}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1690700000000030","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"{eni}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"59701492-A8F2-3375-B0B9-D90000000027"}}}}"#
+    )
+}
+
+pub(crate) fn incoming(id: &str) -> Incoming {
+    Incoming::new(Event::from_json(event_text(id, "eni-1")).unwrap()).unwrap()
+}
+
+pub(crate) fn send(target: &str, payload: i64) -> Action {
+    Action::Send { target: target.into(), payload: Json::from(payload) }
+}
+
+/// What one rule named `rule` asks for.
+pub(crate) fn evaluation(rule: &str, actions: Vec<Action>, changes: Vec<StateChange>) -> Evaluation {
+    let effects = RuleEffects {
+        rule: rule.into(),
+        hop: 0,
+        causes: Vec::new(),
+        seen: None,
+        actions,
+        changes,
+        log: vec!["a line".into()],
+        skipped: None,
+    };
+    Evaluation { rules: vec![effects], failures: Vec::new() }
+}
+
+pub(crate) fn open(folder: &Path) -> Store {
+    try_open(folder, None).unwrap()
+}
+
+pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<Store, StoreError> {
+    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes };
+    Store::open(&folder.join("store.db"), &options)
+}

@@ -1,0 +1,285 @@
+use jiff::SignedDuration;
+use reflexarc_engine::Evaluation;
+use reflexarc_event::Json;
+use reflexarc_reaction::StateChange;
+use reflexarc_service::{Decision, Retention, Selection, Status, StoreError, Tried};
+
+use crate::samples::{at, evaluation, incoming, open, send, try_open};
+
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+fn tried(outcome: &'static str) -> Tried {
+    Tried { started: at(1), took: SignedDuration::from_millis(5), outcome, answer: "their words".into() }
+}
+
+#[test]
+fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let change = StateChange::Set { key: "count".into(), value: Json::from(3), expires: None };
+    let accepted =
+        store.accept(incoming("1"), evaluation("r", vec![send("t", 1), send("u", 2)], vec![change]), at(0)).unwrap();
+    assert_eq!((accepted.duplicate, accepted.deliveries.len()), (false, 2));
+    assert_eq!(accepted.targets, ["t", "u"]);
+
+    drop(store);
+    let store = open(folder.path());
+    let found = store.find("1").unwrap();
+    assert_eq!(found[0].event.bytes(), incoming("1").received.bytes());
+    assert_eq!((found[0].name.source.as_str(), found[0].received), ("acs.ecs", at(0)));
+    let story = found[0].story.as_ref().unwrap();
+    assert_eq!(story.get("rules").unwrap().elements()[0].get("log").unwrap().to_string(), r#"["a line"]"#);
+    assert_eq!(store.state(at(0)).unwrap(), [("r".to_owned(), "count".to_owned(), "3".to_owned())]);
+    let pending = store.deliveries(Status::Pending, None, 10).unwrap();
+    assert_eq!(
+        pending.iter().map(|entry| entry.delivery.id).collect::<std::collections::BTreeSet<_>>(),
+        accepted.deliveries.iter().copied().collect()
+    );
+}
+
+#[test]
+fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_the_same_deliveries() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |second| store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(second)).unwrap();
+    let first = accept(0);
+    let copy = accept(86_399);
+    assert_eq!((copy.duplicate, copy.seq, copy.deliveries.len()), (true, first.seq, 0));
+    let late = accept(86_401);
+    // The archive has it twice; the delivery has its name from the event and so exists once.
+    assert_eq!((late.duplicate, late.deliveries.len()), (false, 0));
+    assert_eq!(store.find("1").unwrap().len(), 2);
+    assert_eq!(store.deliveries(Status::Pending, None, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn events_without_an_id_are_never_copies_and_masked_ids_need_more_to_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |text: &str| {
+        let incoming = reflexarc_service::Incoming::new(reflexarc_event::Event::from_json(text).unwrap()).unwrap();
+        store.accept(incoming, Evaluation::default(), at(0)).unwrap().duplicate
+    };
+    assert!(!accept(r#"{"kind":"tick"}"#) && !accept(r#"{"kind":"tick"}"#));
+    assert!(!accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121826.922+0800"}"#));
+    assert!(!accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#));
+    assert!(accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#));
+    // The same event by way of EventBridge, whose source is spelled otherwise.
+    assert!(!accept(r#"{"id":"7","product":"ECS"}"#) && accept(r#"{"id":"7","source":"acs.ecs"}"#));
+}
+
+#[test]
+fn a_claim_holds_for_its_lease_and_is_void_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    assert_eq!(store.claim("other", at(0), LEASE, 10).unwrap(), []);
+    let claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    assert_eq!((claimed.len(), claimed[0].attempt), (1, 1));
+    assert_eq!(store.claim("t", at(59), LEASE, 10).unwrap(), []);
+    assert_eq!(store.next_due("t").unwrap(), Some(at(60)));
+    assert_eq!(store.claim("t", at(60), LEASE, 10).unwrap(), claimed);
+    assert_eq!(store.release_claims(at(61)).unwrap(), 1);
+    assert_eq!(store.claim("t", at(61), LEASE, 10).unwrap(), claimed);
+}
+
+#[test]
+fn a_retry_waits_its_turn_also_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    let delivery = store.claim("t", at(0), LEASE, 10).unwrap().remove(0);
+    store.settle(delivery, tried("failed"), Decision::RetryAt(at(100)), at(2)).unwrap();
+    assert_eq!(store.release_claims(at(3)).unwrap(), 0);
+    assert_eq!(store.claim("t", at(99), LEASE, 10).unwrap(), []);
+    assert_eq!(store.claim("t", at(100), LEASE, 10).unwrap()[0].attempt, 2);
+}
+
+#[test]
+fn after_the_clock_jumped_back_a_retry_does_not_wait_for_the_old_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(1_000_000)).unwrap();
+    let delivery = store.claim("t", at(1_000_000), LEASE, 10).unwrap().remove(0);
+    store.settle(delivery, tried("failed"), Decision::RetryAt(at(1_000_005)), at(1_000_000)).unwrap();
+    assert_eq!(store.claim("t", at(0), LEASE, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store
+        .accept(incoming("1"), evaluation("r", vec![send("t", 1), send("t", 2), send("t", 3)], vec![]), at(0))
+        .unwrap();
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    let (cancelled, dead, good) = (claimed.remove(0), claimed.remove(0), claimed.remove(0));
+    store.settle(good.clone(), tried("delivered"), Decision::Delivered, at(3)).unwrap();
+    store.settle(dead.clone(), tried("refused"), Decision::DeadLetter("no".into()), at(4)).unwrap();
+    assert!(store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap());
+    // It was under way when it was cancelled and failed: cancelled it stays.
+    store.settle(cancelled.clone(), tried("failed"), Decision::RetryAt(at(6)), at(6)).unwrap();
+    let status = |id| store.delivery(id).unwrap().unwrap().0.status;
+    assert_eq!(
+        [status(good.id), status(dead.id), status(cancelled.id)],
+        [Status::Delivered, Status::Dead, Status::Cancelled]
+    );
+
+    assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
+    let again = store.claim("t", at(500), LEASE, 10).unwrap().remove(0);
+    assert_eq!((again.id, again.attempt, again.since, again.created), (dead.id, 1, at(500), at(0)));
+    store.settle(again, tried("refused"), Decision::DeadLetter("still no".into()), at(501)).unwrap();
+    let (entry, attempts) = store.delivery(dead.id).unwrap().unwrap();
+    assert_eq!(entry.reason.as_deref(), Some("still no"));
+    assert_eq!(
+        attempts.iter().map(|attempt| (attempt.number, attempt.outcome.as_str())).collect::<Vec<_>>(),
+        [(1, "refused"), (2, "refused")]
+    );
+    assert_eq!(attempts[0].answer, "their words");
+    assert!(store.drop_dead(dead.id, at(502)).unwrap());
+    assert_eq!(store.deliveries(Status::Dead, None, 10).unwrap(), []);
+}
+
+#[test]
+fn pruning_takes_what_is_old_and_done_and_nothing_that_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for (id, second) in [("old", 0), ("waiting", 1), ("young", 5_000)] {
+        store.accept(incoming(id), evaluation("r", vec![send(id, 1)], vec![]), at(second)).unwrap();
+    }
+    let done = store.claim("old", at(2), LEASE, 1).unwrap().remove(0);
+    store.settle(done.clone(), tried("delivered"), Decision::Delivered, at(2)).unwrap();
+    let keep = Retention { age: SignedDuration::from_secs(3_000), bytes: None };
+    assert_eq!(store.prune(&keep, at(5_000)).unwrap(), 1);
+    let left = |name| store.find(name).unwrap().len();
+    assert_eq!([left("old"), left("waiting"), left("young")], [0, 1, 1]);
+    assert_eq!(store.delivery(done.id).unwrap(), None);
+}
+
+#[test]
+fn pruning_by_size_takes_the_oldest_until_it_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 0..3_000 {
+        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+    }
+    let before = store.used_bytes().unwrap();
+    let keep = Retention { age: SignedDuration::from_hours(1_000_000), bytes: Some(before / 2) };
+    let gone = store.prune(&keep, at(3_000)).unwrap();
+    assert!(store.used_bytes().unwrap() <= before / 2, "{gone} went");
+    assert!(
+        gone >= 1_000 && store.find("2999").unwrap().len() == 1 && store.find("0").unwrap().is_empty(),
+        "{gone} went"
+    );
+}
+
+#[test]
+fn the_archive_is_walked_in_order_by_time_and_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 0..600 {
+        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+    }
+    let mut ids = Vec::new();
+    let wanted = Selection { from: Some(at(10)), to: Some(at(590)), id: None };
+    store
+        .walk(&wanted, |event| {
+            ids.push(event.name.id.parse::<i64>().unwrap());
+            ids.len() < 570
+        })
+        .unwrap();
+    assert_eq!(ids, (10..580).collect::<Vec<_>>());
+    let verdict = store.verify_archive().unwrap();
+    assert_eq!((verdict.events, verdict.damaged.len()), (600, 0));
+}
+
+#[test]
+fn a_full_store_says_so_keeps_what_it_had_and_takes_more_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = try_open(folder.path(), Some(400_000)).unwrap();
+    let mut accepted = 0;
+    let error = loop {
+        match store.accept(incoming(&accepted.to_string()), Evaluation::default(), at(accepted)) {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, StoreError::Full);
+    assert!(accepted > 100);
+    assert_eq!(store.verify_archive().unwrap().events, accepted.unsigned_abs());
+    assert!(store.find(&accepted.to_string()).unwrap().is_empty());
+    let keep = Retention { age: SignedDuration::ZERO, bytes: None };
+    assert_eq!(store.prune(&keep, at(accepted)).unwrap(), accepted.unsigned_abs());
+    store.accept(incoming("after"), Evaluation::default(), at(0)).unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = open(folder.path());
+    for id in 0..500 {
+        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+    }
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+
+    let last_page = whole.len() - 4_096;
+    let mut damaged = whole.clone();
+    damaged[last_page..].fill(0xA5);
+    let truncated = &whole[..whole.len() - 5_000];
+    for bytes in [&damaged[..], truncated] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = try_open(folder.path(), None).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("store.db is damaged and was left as it is"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    std::fs::write(&path, "somebody's notes, not a database at all").unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. } | StoreError::Corrupt { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's notes, not a database at all");
+
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(open(folder.path()).verify_archive().unwrap().events, 500);
+}
+
+#[test]
+fn another_programs_database_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);")
+        .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(try_open(folder.path(), None).map(drop), Err(StoreError::Foreign { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let path = folder.path().join("store.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(error.to_string().ends_with("has version 99, this program knows versions up to 1"), "{error}");
+}
+
+#[test]
+fn a_delivery_that_cannot_be_read_does_not_block_those_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let poisoned =
+        store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap().deliveries[0];
+    store.accept(incoming("2"), evaluation("r", vec![send("t", 2)], vec![]), at(1)).unwrap();
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let sql = "UPDATE delivery SET action = 'nonsense' WHERE id = ?1";
+    assert_eq!(direct.execute(sql, [poisoned.as_bytes()]).unwrap(), 1);
+    let claimed = store.claim("t", at(2), LEASE, 10).unwrap();
+    assert_eq!(claimed.iter().map(|delivery| delivery.action.clone()).collect::<Vec<_>>(), [send("t", 2)]);
+    let dead: i64 = direct.query_row("SELECT count(*) FROM delivery WHERE status = 2", [], |row| row.get(0)).unwrap();
+    assert_eq!(dead, 1);
+}
