@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_reaction::{State, StateChange};
+use reflexarc_reaction::{Entry, State, StateChange};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::lock;
-use super::{StoreError, micros};
+use super::{StoreError, instant, micros};
 
 /// Reads rules' state through one connection and remembers what it read.
 ///
@@ -23,7 +23,7 @@ pub(crate) struct StoredState<'a> {
 /// What one evaluation read.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
-    values: Vec<(String, String, Option<Json>)>,
+    values: Vec<(String, String, Option<Entry>)>,
     lengths: Vec<(String, usize)>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> StoredState<'a> {
 }
 
 impl State for StoredState<'_> {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Json> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
         let value = self.ask(|connection| read(connection, rule, key, now));
         self.seen().0.values.push((rule.to_owned(), key.to_owned(), value.clone()));
         value
@@ -100,12 +100,14 @@ pub(super) fn apply(connection: &Connection, rule: &str, changes: &[StateChange]
     Ok(())
 }
 
-fn read(connection: &Connection, rule: &str, key: &str, now: Timestamp) -> Result<Option<Json>, StoreError> {
-    let sql = "SELECT value FROM state WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
-    let text: Option<String> =
-        connection.prepare_cached(sql)?.query_row((rule, key, micros(now)), |row| row.get(0)).optional()?;
-    text.map(|text| Json::parse(text).map_err(|error| StoreError::Failed(format!("state of {rule}: {error}"))))
-        .transpose()
+fn read(connection: &Connection, rule: &str, key: &str, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+    let sql = "SELECT value, expires FROM state WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row((rule, key, micros(now)), |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)));
+    let Some((text, expires)) = row.optional()? else { return Ok(None) };
+    let value = Json::parse(text).map_err(|error| StoreError::Failed(format!("state of {rule}: {error}")))?;
+    Ok(Some(Entry { value, expires: expires.map(instant) }))
 }
 
 fn count(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
