@@ -16,13 +16,16 @@ mod check;
 mod cloudevent;
 mod code;
 mod diagnostic;
+mod eni;
 mod envelope;
 mod event;
 mod form;
+mod identity;
 mod json;
 mod level;
 mod limits;
 mod normalize;
+mod reading;
 mod time;
 mod webhook;
 
@@ -31,9 +34,11 @@ pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalog
 pub use check::check;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
+pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError, WriteError};
 pub use envelope::Envelope;
 pub use event::{Event, EventError};
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;
 pub use limits::Limits;
+pub use reading::Reading;
 pub use time::parse_time;

@@ -2,3 +2,4 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their cases from files")]
 
 mod envelopes;
+mod notification;
