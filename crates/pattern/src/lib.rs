@@ -5,6 +5,7 @@
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
 
 mod dialect;
+pub mod explain;
 mod limits;
 mod located;
 pub mod naive;

@@ -26,11 +26,11 @@ use crate::{Alternative, Field, Node, Predicate};
 /// ```
 pub fn matches(node: &Node, event: &Json) -> bool {
     let places = Places::of(node, event);
-    holds(&[&Goal::of(node, &places)], &Choice::new(), &[])
+    Goal::of(node, &places).within(&Choice::new()).is_some()
 }
 
 /// A node whose fields have been looked up in one event.
-enum Goal {
+pub(crate) enum Goal {
     All(Vec<Goal>),
     Any(Vec<Goal>),
     Not(Box<Goal>),
@@ -39,13 +39,18 @@ enum Goal {
 }
 
 impl Goal {
-    fn of(node: &Node, places: &Places) -> Self {
+    pub(crate) fn of(node: &Node, places: &Places) -> Self {
         match node {
             Node::All(nodes) => Self::All(nodes.iter().map(|node| Self::of(node, places)).collect()),
             Node::Any(nodes) => Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect()),
             Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
             Node::Field(field) => Self::field(field, places.at(&field.path)),
         }
+    }
+
+    /// An extension of `choice` under which it holds.
+    pub(crate) fn within(&self, choice: &Choice) -> Option<Choice> {
+        extension(&[self], choice, &[])
     }
 
     fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
@@ -65,24 +70,24 @@ impl Goal {
     }
 }
 
-/// Whether some extension of `choice` reaches all `goals` and then none of `never`.
-fn holds(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> bool {
+/// An extension of `choice` that reaches all `goals` and then none of `never`.
+fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice> {
     let Some((first, rest)) = goals.split_first() else {
-        return never.iter().all(|goal| !holds(&[goal], choice, &[]));
+        return never.iter().all(|goal| goal.within(choice).is_none()).then(|| choice.clone());
     };
     match first {
-        Goal::All(all) => holds(&all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(), choice, never),
-        Goal::Any(any) => any.iter().any(|one| holds(&[&[one], rest].concat(), choice, never)),
-        Goal::Not(goal) => holds(rest, choice, &[never, &[goal]].concat()),
+        Goal::All(all) => extension(&all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(), choice, never),
+        Goal::Any(any) => any.iter().find_map(|one| extension(&[&[one], rest].concat(), choice, never)),
+        Goal::Not(goal) => extension(rest, choice, &[never, &[goal]].concat()),
         Goal::Chosen(choices) => {
-            let agreeing = choices.iter().filter_map(|other| both(choice, other));
-            agreeing.collect::<BTreeSet<_>>().iter().any(|choice| holds(rest, choice, never))
+            let agreeing: BTreeSet<Choice> = choices.iter().filter_map(|other| both(choice, other)).collect();
+            agreeing.iter().find_map(|choice| extension(rest, choice, never))
         }
     }
 }
 
 /// The two together, unless they choose different elements of one array.
-fn both(one: &Choice, other: &Choice) -> Option<Choice> {
+pub(crate) fn both(one: &Choice, other: &Choice) -> Option<Choice> {
     let agree = other.iter().all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));
     agree.then(|| one.iter().chain(other).map(|(&array, &element)| (array, element)).collect::<BTreeMap<_, _>>())
 }

@@ -1,6 +1,7 @@
 //! The scalars of an event that a pattern speaks of, each with its path and the array elements it lies in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use reflexarc_event::Json;
 
@@ -10,6 +11,18 @@ use crate::{Node, Path};
 /// Which element of which array: arrays are numbered in the order of the text, elements from 0.
 pub(crate) type Choice = BTreeMap<usize, usize>;
 
+/// The way from the top of an event to a value; shares its beginning with its neighbours.
+pub(crate) type Trail<'e> = Option<Rc<Step<'e>>>;
+
+/// The last step of a trail.
+#[derive(Debug)]
+pub(crate) enum Step<'e> {
+    /// Into the member at `index` of an object.
+    Member { before: Trail<'e>, members: &'e [(String, Json)], index: usize },
+    /// Into that element of an array.
+    Element { before: Trail<'e>, index: usize },
+}
+
 /// One scalar.
 #[derive(Debug)]
 pub(crate) struct Place<'e> {
@@ -17,6 +30,7 @@ pub(crate) struct Place<'e> {
     /// The elements that are objects or arrays, through which one gets to the scalar. A scalar that is itself an element
     /// of an array is not tied to that array: `["a", "b"]` holds both at once.
     pub(crate) choice: Choice,
+    pub(crate) trail: Trail<'e>,
 }
 
 /// The scalars at each path of a pattern, in the order of the text.
@@ -32,7 +46,7 @@ impl<'p, 'e> Places<'p, 'e> {
         let mut walk = Walk { by_path: BTreeMap::new(), choice: Choice::new(), arrays: 0 };
         let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, rest: Some(path.as_str()) }).collect();
         if let Json::Object(members) = event {
-            walk.object(members, &wanted);
+            walk.object(members, &wanted, &None);
         }
         Self { by_path: walk.by_path }
     }
@@ -66,36 +80,38 @@ struct Walk<'p, 'e> {
 }
 
 impl<'p, 'e> Walk<'p, 'e> {
-    fn value(&mut self, value: &'e Json, wanted: &[Wanted<'p>]) {
+    fn value(&mut self, value: &'e Json, wanted: &[Wanted<'p>], trail: &Trail<'e>) {
         match value {
-            _ if wanted.is_empty() => {}
-            Json::Object(members) => self.object(members, wanted),
-            Json::Array(elements) => self.array(elements, wanted),
+            Json::Object(members) => self.object(members, wanted, trail),
+            Json::Array(elements) => self.array(elements, wanted, trail),
             scalar => {
                 for Wanted { path, .. } in wanted.iter().filter(|wanted| wanted.rest.is_none()) {
-                    let place = Scalar::of(scalar).map(|value| Place { value, choice: self.choice.clone() });
+                    let value = Scalar::of(scalar);
+                    let place = value.map(|value| Place { value, choice: self.choice.clone(), trail: trail.clone() });
                     self.by_path.entry(path).or_default().extend(place);
                 }
             }
         }
     }
 
-    fn object(&mut self, members: &'e [(String, Json)], wanted: &[Wanted<'p>]) {
-        for (key, value) in members {
+    fn object(&mut self, members: &'e [(String, Json)], wanted: &[Wanted<'p>], before: &Trail<'e>) {
+        for (index, (key, value)) in members.iter().enumerate() {
             let behind: Vec<Wanted> = wanted.iter().filter_map(|wanted| wanted.behind(key)).collect();
-            self.value(value, &behind);
+            if !behind.is_empty() {
+                let trail = Some(Rc::new(Step::Member { before: before.clone(), members, index }));
+                self.value(value, &behind, &trail);
+            }
         }
     }
 
-    fn array(&mut self, elements: &'e [Json], wanted: &[Wanted<'p>]) {
+    fn array(&mut self, elements: &'e [Json], wanted: &[Wanted<'p>], before: &Trail<'e>) {
         let array = self.arrays;
         self.arrays += 1;
         for (index, element) in elements.iter().enumerate() {
-            let tied = matches!(element, Json::Object(_) | Json::Array(_));
-            if tied {
+            if matches!(element, Json::Object(_) | Json::Array(_)) {
                 self.choice.insert(array, index);
             }
-            self.value(element, wanted);
+            self.value(element, wanted, &Some(Rc::new(Step::Element { before: before.clone(), index })));
             self.choice.remove(&array);
         }
     }

@@ -1,4 +1,5 @@
 //! The tests of the filter language that look at it from outside.
 
+mod explain;
 mod generate;
 mod naive;

@@ -1,0 +1,90 @@
+//! Finds what a pattern looked for in the wrong place: values behind the same last key, anywhere in the event.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use reflexarc_event::Json;
+
+use crate::Path;
+use crate::places::{Step, Trail};
+
+/// The members of an event by the last segment of their key in lower case; made when it is first asked.
+pub(crate) struct Elsewhere<'e> {
+    event: &'e Json,
+    by_key: OnceCell<BTreeMap<String, Vec<Member<'e>>>>,
+}
+
+/// One member of some object in the event.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<'e> {
+    pub(crate) trail: Trail<'e>,
+    pub(crate) value: &'e Json,
+}
+
+impl<'e> Elsewhere<'e> {
+    /// How many members of one key are kept; the rest is never looked at.
+    const KEPT: usize = 32;
+
+    pub(crate) fn new(event: &'e Json) -> Self {
+        Self { event, by_key: OnceCell::new() }
+    }
+
+    /// The members whose last key is that of the path, but for its case; those that share the most segments with the end
+    /// of the path first.
+    pub(crate) fn like(&self, path: &Path) -> Vec<Member<'e>> {
+        let by_key = self.by_key.get_or_init(|| {
+            let mut by_key = BTreeMap::new();
+            collect(self.event, &None, &mut by_key);
+            by_key
+        });
+        let mut members = by_key.get(&last_segment(path.as_str()).to_lowercase()).cloned().unwrap_or_default();
+        members.sort_by_cached_key(|member| std::cmp::Reverse(shared(path, &segments(&member.trail))));
+        members
+    }
+}
+
+/// The segments of the keys on the way to a value, outermost first.
+pub(crate) fn segments<'e>(trail: &Trail<'e>) -> Vec<&'e str> {
+    let mut segments = Vec::new();
+    let mut last = trail;
+    while let Some(step) = last {
+        last = match step.as_ref() {
+            Step::Member { before, members, index } => {
+                let members: &'e [(String, Json)] = members;
+                segments.extend(members[*index].0.rsplit('.'));
+                before
+            }
+            Step::Element { before, .. } => before,
+        };
+    }
+    segments.reverse();
+    segments
+}
+
+/// How many segments at the end are the same but for their case, the same case counting more.
+fn shared(path: &Path, segments: &[&str]) -> (usize, usize) {
+    let wanted: Vec<&str> = path.segments().collect();
+    let pairs = || wanted.iter().rev().zip(segments.iter().rev());
+    let alike = pairs().take_while(|(one, other)| one.to_lowercase() == other.to_lowercase()).count();
+    (alike, pairs().take_while(|(one, other)| one == other).count())
+}
+
+fn collect<'e>(value: &'e Json, before: &Trail<'e>, by_key: &mut BTreeMap<String, Vec<Member<'e>>>) {
+    let members = value.members();
+    for (index, (key, value)) in members.iter().enumerate() {
+        let trail = Some(Rc::new(Step::Member { before: before.clone(), members, index }));
+        let known = by_key.entry(last_segment(key).to_lowercase()).or_default();
+        if known.len() < Elsewhere::KEPT {
+            known.push(Member { trail: trail.clone(), value });
+        }
+        collect(value, &trail, by_key);
+    }
+    for (index, element) in value.elements().iter().enumerate() {
+        collect(element, &Some(Rc::new(Step::Element { before: before.clone(), index })), by_key);
+    }
+}
+
+fn last_segment(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}

@@ -1,0 +1,204 @@
+//! What explanations say, and laws that hold for all of them.
+
+use proptest::prelude::*;
+use reflexarc_event::Json;
+use reflexarc_pattern::explain::{Explanation, FieldTest, Hint, Location, Part, Step, Test, explain};
+use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, Predicate, naive};
+
+use crate::generate;
+
+fn explained(pattern: &str, event: &str) -> Explanation {
+    let pattern = Pattern::parse(pattern, Dialect::Reflexarc).expect("a valid pattern");
+    explain(pattern.node(), &Json::parse(event).expect("valid JSON"))
+}
+
+fn hints(pattern: &str, event: &str) -> Vec<Hint> {
+    let mut hints = Vec::new();
+    visit(&explained(pattern, event).root, &mut |_, field| hints.extend(field.hints.clone()));
+    hints
+}
+
+fn location(steps: &[&str]) -> Location {
+    Location(steps.iter().map(|key| Step::Member { key: (*key).to_owned(), occurrence: 0 }).collect())
+}
+
+fn visit(part: &Part, seen: &mut dyn FnMut(bool, &FieldTest)) {
+    match &part.test {
+        Test::All { parts, .. } | Test::Any { parts } => parts.iter().for_each(|part| visit(part, seen)),
+        Test::Not { part } => visit(part, seen),
+        Test::Field(field) => seen(part.matched, field),
+    }
+}
+
+#[test]
+fn a_wrong_nesting_names_the_place_where_the_key_is() {
+    let hints = hints(r#"{"detail": {"eniId": ["eni-1"]}}"#, r#"{"content": {"eniId": "eni-1"}}"#);
+    assert_eq!(hints, [Hint::Elsewhere(location(&["content", "eniId"]))]);
+}
+
+#[test]
+fn the_place_that_shares_most_of_the_path_comes_first() {
+    let event = r#"{"id": 1, "other": {"id": 2}, "data": {"content": {"id": 3}}}"#;
+    let hints = hints(r#"{"content": {"id": [3]}}"#, event);
+    assert_eq!(hints, [Hint::Elsewhere(location(&["data", "content", "id"]))]);
+}
+
+#[test]
+fn keys_that_differ_in_case_are_told_apart() {
+    let hints = hints(r#"{"content": {"eniid": ["eni-1"]}}"#, r#"{"content": {"eniId": "eni-1"}}"#);
+    assert_eq!(hints, [Hint::CaseOfKey(location(&["content", "eniId"]))]);
+}
+
+#[test]
+fn each_slip_has_its_hint() {
+    let type_hint = |expected, actual| vec![Hint::Type { expected, actual }];
+    assert_eq!(hints(r#"{"a": [5]}"#, r#"{"a": "5"}"#), type_hint("a number", "a string"));
+    assert_eq!(hints(r#"{"a": ["5"]}"#, r#"{"a": 5}"#), type_hint("a string", "a number"));
+    assert_eq!(hints(r#"{"a": [true]}"#, r#"{"a": "true"}"#), type_hint("true or false", "a string"));
+    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": "X"}"#), [Hint::Case]);
+    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": " x\n"}"#), [Hint::Space]);
+    assert_eq!(hints(r#"{"a": [{"exists": false}]}"#, r#"{"a": null}"#), [Hint::NullIsNotMissing]);
+    assert_eq!(hints(r#"{"a": [null]}"#, "{}"), [Hint::MissingIsNotNull]);
+    assert_eq!(hints(r#"{"a": [{"anything-but": "x"}]}"#, "{}"), [Hint::AnythingButNeedsAValue]);
+    assert_eq!(hints(r#"{"a": [{"anything-but": "x"}]}"#, r#"{"a": ["x", "y"]}"#), [Hint::AnythingButAnyElement]);
+    assert_eq!(hints(r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "10.0.0"}"#), [Hint::NotAnAddress]);
+    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": {"b c": "x"}}"#), [Hint::Object(vec!["\"b c\"".to_owned()])]);
+    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": []}"#), [Hint::Empty]);
+}
+
+#[test]
+fn the_nearest_of_several_values_is_named() {
+    let explanation = explained(r#"{"a": ["failed", "stopped"]}"#, r#"{"a": ["running", 1, "Stopped", "starting"]}"#);
+    let Test::Field(field) = &explanation.root.test else { panic!("one field") };
+    let nearest = field.nearest.as_ref().expect("a nearest miss");
+    assert_eq!(nearest.found.location.to_string(), "a[2]");
+    assert_eq!(nearest.expected, r#"a == "stopped""#);
+    assert_eq!(nearest.mended, Some(Json::from("stopped")));
+    assert_eq!(field.count, 4);
+}
+
+#[test]
+fn the_element_that_came_closest_is_named_and_its_faults_are_shown() {
+    let explanation = explained(
+        r#"{"disks": {"size": [20], "kind": ["ssd"], "state": ["in use"]}}"#,
+        r#"{"disks": [{"size": 20, "kind": "hdd", "state": "free"}, {"size": 40, "kind": "ssd", "state": "in use"}]}"#,
+    );
+    insta::assert_snapshot!(explanation.render(false), @r#"
+    ✗ all of these, within one element; disks[1] came closest with 2 of 3
+      ✗ disks.size == 20
+          disks[1].size is 40
+    "#);
+}
+
+#[test]
+fn tests_that_hold_only_in_different_elements_are_told_apart() {
+    let explanation = explained(r#"{"a": {"b": [1], "c": [2]}}"#, r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#);
+    insta::assert_snapshot!(explanation.render(true), @r#"
+    ✗ all of these, within one element; a[0] came closest with 1 of 2
+      ✓ a.b == 1
+          a[0].b is 1
+      ✗ a.c == 2
+          a[0].c is 3
+    "#);
+}
+
+#[test]
+fn only_the_failing_branch_is_drawn_unless_all_is_asked_for() {
+    let pattern =
+        r#"{"name": ["x"], "content": {"result": ["failed"]}, "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
+    let explanation = explained(pattern, r#"{"name": "x", "content": {"result": "accomplished"}, "b": 2}"#);
+    insta::assert_snapshot!(explanation.render(false), @r#"
+    ✗ all of these
+      ✗ content.result == "failed"
+          content.result is "accomplished"
+    "#);
+    insta::assert_snapshot!(explanation.render(true), @r#"
+    ✗ all of these
+      ✓ name == "x"
+          name is "x"
+      ✗ content.result == "failed"
+          content.result is "accomplished"
+      ✓ any of these
+        ✗ a == 1
+            there is nothing at a
+        ✓ b exists
+            b is 2
+    "#);
+    insta::assert_snapshot!(explanation.to_json(), @r#"{"matched":false,"test":"all","parts":[{"matched":true,"test":"field","path":"name","expected":"name == \"x\"","found":[{"location":"name","value":"\"x\""}],"count":1,"met_by":{"location":"name","value":"\"x\""},"hints":[]},{"matched":false,"test":"field","path":"content.result","expected":"content.result == \"failed\"","found":[{"location":"content.result","value":"\"accomplished\""}],"count":1,"nearest":{"found":{"location":"content.result","value":"\"accomplished\""},"expected":"content.result == \"failed\"","mended":"failed"},"hints":[]},{"matched":true,"test":"any","parts":[{"matched":false,"test":"field","path":"a","expected":"a == 1","found":[],"count":0,"hints":[]},{"matched":true,"test":"field","path":"b","expected":"b exists","found":[{"location":"b","value":"2"}],"count":1,"met_by":{"location":"b","value":"2"},"hints":[]}]}]}"#);
+}
+
+#[test]
+fn a_denial_shows_what_it_was_met_by() {
+    let explanation = explained(r#"{"$not": {"a": ["x"]}}"#, r#"{"a": ["y", "x"]}"#);
+    insta::assert_snapshot!(explanation.render(false), @r#"
+    ✗ not
+      ✓ a == "x"
+          a[1] is "x", and one more value
+    "#);
+}
+
+#[test]
+fn what_is_said_of_a_huge_event_is_bounded() {
+    let values = vec![format!("\"{}\"", "x".repeat(1_000)); 900].join(",");
+    let explanation =
+        explained(r#"{"a": ["y"], "b": ["y"]}"#, &format!(r#"{{"a": [{values}], "c": {{"b": [{values}]}}}}"#));
+    assert!(explanation.render(true).len() < 1_000);
+    assert!(explanation.to_json().to_string().len() < 4_000);
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_the_plain_evaluator(node in generate::nodes(), event in generate::events()) {
+        prop_assert_eq!(explain(&node, &event).matched(), naive::matches(&node, &event));
+    }
+
+    #[test]
+    fn a_failing_conjunction_has_a_failing_part(node in generate::nodes(), event in generate::events()) {
+        fn check(part: &Part) -> bool {
+            match &part.test {
+                Test::All { parts, .. } => part.matched == parts.iter().all(|p| p.matched) && parts.iter().all(check),
+                Test::Any { parts } => part.matched == parts.iter().any(|p| p.matched) && parts.iter().all(check),
+                Test::Not { part: inner } => part.matched != inner.matched && check(inner),
+                Test::Field(field) => part.matched == field.nearest.is_none() || field.count == 0,
+            }
+        }
+        let explanation = explain(&node, &event);
+        prop_assert!(check(&explanation.root), "{}", explanation.render(true));
+    }
+
+    #[test]
+    fn the_nearest_miss_when_mended_makes_the_field_hold(field in generate::field(), mut event in generate::events()) {
+        let explanation = explain(&Node::Field(field.clone()), &event);
+        let Test::Field(test) = &explanation.root.test else { panic!("one field") };
+        if let Some(miss) = &test.nearest {
+            match &miss.mended {
+                Some(value) => *at(&mut event, &miss.found.location) = value.clone(),
+                None => prop_assume!(false, "nothing was found that would do"),
+            }
+            prop_assert!(naive::matches(&Node::Field(field), &event), "{}", explanation.render(true));
+        }
+    }
+
+    #[test]
+    fn a_single_test_can_always_be_mended(predicate in generate::predicate(), value in generate::events()) {
+        let alternative = Alternative(vec![predicate.clone()]);
+        let event: Json = [("a".to_owned(), value.members().first().map_or(Json::Null, |(_, value)| value.clone()))]
+            .into_iter()
+            .collect();
+        let path = reflexarc_pattern::Path::from_keys(["a"]);
+        let explanation = explain(&Node::Field(Field { path, alternatives: vec![alternative] }), &event);
+        let Test::Field(test) = &explanation.root.test else { panic!("one field") };
+        let mended = test.nearest.as_ref().is_none_or(|miss| miss.mended.is_some());
+        prop_assert!(mended || matches!(predicate, Predicate::Regexp { .. }), "{}", explanation.render(true));
+    }
+}
+
+fn at<'j>(event: &'j mut Json, Location(steps): &Location) -> &'j mut Json {
+    steps.iter().fold(event, |value, step| match (value, step) {
+        (Json::Object(members), Step::Member { key, occurrence }) => {
+            &mut members.iter_mut().filter(|(other, _)| other == key).nth(*occurrence).expect("the member").1
+        }
+        (Json::Array(elements), Step::Element(index)) => &mut elements[*index],
+        _ => panic!("the location leads nowhere"),
+    })
+}
