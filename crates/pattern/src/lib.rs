@@ -8,6 +8,7 @@ mod dialect;
 pub mod explain;
 mod limits;
 mod located;
+mod matcher;
 pub mod naive;
 mod number;
 mod path;
@@ -21,6 +22,7 @@ mod wildcard;
 
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::Limits;
+pub use matcher::{BuildError, Matcher, MatcherLimits, Scratch, Slow, Stats};
 pub use number::Decimal;
 pub use path::Path;
 pub use pattern::Pattern;

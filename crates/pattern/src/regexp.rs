@@ -54,6 +54,11 @@ impl CompiledRegexp {
         meta::Builder::new().configure(config).build_from_hir(&whole).map(Self).map_err(|_| RegexpFault::TooLarge)
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.memory_usage()
+    }
+
     /// Whether the whole of `value` matches.
     pub(crate) fn matches(&self, value: &str) -> bool {
         self.0.is_match(Input::new(value).anchored(regex_automata::Anchored::Yes))

@@ -2,4 +2,5 @@
 
 mod explain;
 mod generate;
+mod matcher;
 mod naive;

@@ -1,0 +1,98 @@
+//! From compiled patterns to the finished matcher: every rule filed, the program laid out in the order of its use.
+//!
+//! The rules filed under one predicate stand together as a *list*: its number, how many entries, then the entries. An
+//! entry is a head word (`length << 1`, plus one for a reference) and its words: rule, how many words the predicate
+//! implies, and the operations, implied ones first. A rule that is filed more than once stands apart, under a number of
+//! its own, and its entries are references to it.
+
+use super::access::{Access, Shares};
+use super::compile::Compiler;
+use super::index::SlotIndex;
+use super::limits::{BuildError, MatcherLimits};
+use super::predicates::Class;
+use super::{Matcher, NONE};
+use crate::Node;
+
+/// Builds a matcher.
+pub(super) fn build<'n>(
+    patterns: impl IntoIterator<Item = &'n Node>,
+    limits: MatcherLimits,
+) -> Result<Matcher, BuildError> {
+    let mut compiler = Compiler::new(limits);
+    let mut rules: Vec<(usize, usize)> = Vec::new();
+    for node in patterns {
+        let pattern = u32::try_from(rules.len()).ok().filter(|&pattern| pattern != NONE);
+        let too_many = BuildError::TooLarge { pattern: NONE, limit: limits.bytes };
+        let start = compiler.words.len();
+        compiler.pattern(pattern.ok_or(too_many)?, node)?;
+        rules.push((start, compiler.words.len()));
+    }
+    Ok(finish(compiler, &rules))
+}
+
+fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
+    let words = std::mem::take(&mut compiler.words);
+    let trie = std::mem::replace(&mut compiler.trie, super::trie::TrieBuilder::new()).finish();
+    let shares = Shares::count(&compiler, trie.slots());
+    // (predicate, rule), later sorted so that the entries of a list come together.
+    let mut filed: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
+    let mut implied: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
+    let mut code: Vec<u32> = Vec::with_capacity(words.len() + 4 * rules.len());
+    let mut references: Vec<u32> = vec![NONE; rules.len()];
+    let mut shared = 0;
+    for (rule, &(start, end)) in rules.iter().enumerate() {
+        let access = shares.choose(&mut compiler, &words[start..end]);
+        if access.predicates.len() > 1 {
+            references[rule] = word(code.len());
+            code.push(shared);
+            shared += 1;
+            entry(&mut code, rule, &words[start..end], access.implied);
+        }
+        filed.extend(access.predicates.iter().map(|&predicate| (predicate, word(rule))));
+        let Access { implied: (from, to), .. } = access;
+        implied.push((word(from), word(to)));
+    }
+    filed.sort_unstable();
+    let mut lists = 0;
+    for list in filed.chunk_by(|one, other| one.0 == other.0) {
+        compiler.predicates.set_list(list[0].0, word(code.len()));
+        code.extend([lists, word(list.len())]);
+        lists += 1;
+        for &(_, rule) in list {
+            let rule = rule as usize;
+            if references[rule] == NONE {
+                let ((start, end), (from, to)) = (rules[rule], implied[rule]);
+                entry(&mut code, rule, &words[start..end], (from as usize, to as usize));
+            } else {
+                code.extend([1 << 1 | 1, references[rule]]);
+            }
+        }
+    }
+    code.shrink_to_fit();
+    compiler.predicates.finish();
+    let predicates = compiler.predicates;
+    let mut by_slot: Vec<Vec<u32>> = vec![Vec::new(); trie.slots()];
+    let (mut absent, mut always) = (Vec::new(), None);
+    for (predicate, id) in predicates.all().iter().zip(0..).filter(|(predicate, _)| predicate.list != NONE) {
+        match predicate.class {
+            Class::Absent => absent.push(id),
+            Class::Always => always = Some(id),
+            _ => by_slot[predicate.slot as usize].push(id),
+        }
+    }
+    let mut groups = 0;
+    let indexes = by_slot.iter();
+    let indexes = indexes.map(|ids| SlotIndex::build(ids, &predicates, &compiler.regexp_texts, &mut groups)).collect();
+    Matcher { trie, predicates, indexes, code, absent, always, patterns: rules.len(), lists, shared }
+}
+
+fn entry(code: &mut Vec<u32>, rule: usize, words: &[u32], (from, to): (usize, usize)) {
+    code.extend([word(words.len() + 2) << 1, word(rule), word(to - from)]);
+    code.extend_from_slice(&words[from..to]);
+    code.extend_from_slice(&words[..from]);
+    code.extend_from_slice(&words[to..]);
+}
+
+fn word(count: usize) -> u32 {
+    u32::try_from(count).expect("the budget keeps the program below 2^32 words")
+}

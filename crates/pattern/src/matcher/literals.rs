@@ -1,0 +1,77 @@
+//! Texts that every value meeting a predicate must hold, so that a value without them need not be tried.
+
+use regex_syntax::hir::{Hir, HirKind};
+
+use super::fold::fold;
+use super::predicates::{Class, SEPARATOR, as_str};
+
+/// The texts that a value must hold to meet a predicate of this class and text: none known is an empty list. `None` for
+/// the classes that have an index of their own. Where case is ignored the texts are folded.
+pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<Vec<Vec<u8>>> {
+    let pieces = || text.split(|&byte| byte == SEPARATOR);
+    Some(match class {
+        Class::Contains => vec![text.to_vec()],
+        Class::Wildcard => pieces().map(<[u8]>::to_vec).collect(),
+        Class::EqualsIgnoringCase
+        | Class::PrefixIgnoringCase
+        | Class::SuffixIgnoringCase
+        | Class::ContainsIgnoringCase => vec![folded(text)],
+        Class::WildcardIgnoringCase => pieces().map(folded).collect(),
+        Class::Regexp => {
+            let number = text.try_into().map_or(0, u32::from_le_bytes);
+            regexps.get(number as usize).map_or_else(Vec::new, |regexp| of_regexp(regexp))
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the texts are to be looked for in the folded value.
+pub(super) fn ignores_case(class: Class) -> bool {
+    matches!(
+        class,
+        Class::EqualsIgnoringCase
+            | Class::PrefixIgnoringCase
+            | Class::SuffixIgnoringCase
+            | Class::ContainsIgnoringCase
+            | Class::WildcardIgnoringCase
+    )
+}
+
+fn folded(text: &[u8]) -> Vec<u8> {
+    let mut out = String::new();
+    fold(as_str(text).unwrap_or_default(), &mut out);
+    out.into_bytes()
+}
+
+fn of_regexp(regexp: &str) -> Vec<Vec<u8>> {
+    let mut texts = Vec::new();
+    if let Ok(expression) = regex_syntax::parse(regexp) {
+        collect(&expression, &mut texts);
+    }
+    texts
+}
+
+fn collect(expression: &Hir, texts: &mut Vec<Vec<u8>>) {
+    match expression.kind() {
+        HirKind::Literal(literal) => texts.push(literal.0.to_vec()),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| collect(part, texts)),
+        HirKind::Capture(capture) => collect(&capture.sub, texts),
+        HirKind::Repetition(repetition) if repetition.min > 0 => collect(&repetition.sub, texts),
+        // Of an alternation only one branch is needed, and nobody knows which.
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_regexp_needs_what_no_choice_avoids() {
+        let texts = |regexp| of_regexp(regexp).into_iter().map(|text| String::from_utf8(text).expect("UTF-8"));
+        assert!(texts("eni-[0-9a-z]+(-prod)?/(x|y)z").eq(["eni-", "/", "z"]));
+        assert!(texts("(ab){2,}c*").eq(["ab"]));
+        assert!(texts("a|b").eq([""; 0]));
+        assert!(texts("(?i)abc").eq([""; 0]));
+    }
+}

@@ -1,0 +1,126 @@
+//! Patterns as words: what is left to check of a rule once one of its predicates has been met.
+//!
+//! A hundred thousand patterns as trees of boxes would scatter over the heap; as words they lie in one array, in the
+//! order in which they are looked at. An operation is one head word, `opcode | length << 3`, and `length` words:
+//!
+//! | operation | words | holds if |
+//! |---|---|---|
+//! | `ALL`, `ANY` | operations | all of them hold; one does |
+//! | `NOT` | one operation | it does not hold |
+//! | `MISSING` | slot | there is no value |
+//! | `IN`, `OUT` | slot, predicate … | some value is one of these exact values; is none of them |
+//! | `FIELD` | slot, (count, literal …) … | some value meets all the literals of one alternative |
+//!
+//! A literal is `predicate << 1`, plus one where the predicate must not be met.
+
+const ALL: u32 = 0;
+const ANY: u32 = 1;
+const NOT: u32 = 2;
+const MISSING: u32 = 3;
+const IN: u32 = 4;
+const OUT: u32 = 5;
+const FIELD: u32 = 6;
+
+/// The longest operation that a head word can tell.
+const LONGEST: usize = (1 << 29) - 1;
+
+/// One operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Op<'a> {
+    All(Ops<'a>),
+    Any(Ops<'a>),
+    /// Exactly one operation.
+    Not(Ops<'a>),
+    Missing(u32),
+    /// Any of these predicates, all of them exact values.
+    In(u32, &'a [u32]),
+    /// None of these predicates, all of them exact values.
+    Out(u32, &'a [u32]),
+    Field(u32, Alternatives<'a>),
+}
+
+/// Operations one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ops<'a>(pub(super) &'a [u32]);
+
+impl<'a> Iterator for Ops<'a> {
+    type Item = Op<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Op<'a>> {
+        let (&head, rest) = self.0.split_first()?;
+        let (body, rest) = rest.split_at((head >> 3) as usize);
+        self.0 = rest;
+        Some(match head & 7 {
+            ALL => Op::All(Ops(body)),
+            ANY => Op::Any(Ops(body)),
+            NOT => Op::Not(Ops(body)),
+            MISSING => Op::Missing(body[0]),
+            IN => Op::In(body[0], &body[1..]),
+            OUT => Op::Out(body[0], &body[1..]),
+            _ => Op::Field(body[0], Alternatives(&body[1..])),
+        })
+    }
+}
+
+/// The alternatives of a field, each a list of literals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alternatives<'a>(&'a [u32]);
+
+impl Alternatives<'_> {
+    /// One alternative that any value meets.
+    pub(super) const ANY_VALUE: Alternatives<'static> = Alternatives(&[0]);
+}
+
+impl<'a> Iterator for Alternatives<'a> {
+    type Item = &'a [u32];
+
+    fn next(&mut self) -> Option<&'a [u32]> {
+        let (&count, rest) = self.0.split_first()?;
+        let (literals, rest) = rest.split_at(count as usize);
+        self.0 = rest;
+        Some(literals)
+    }
+}
+
+/// A predicate that must be met.
+pub(super) fn met(predicate: u32) -> u32 {
+    predicate << 1
+}
+
+/// A predicate that must not be met.
+pub(super) fn unmet(predicate: u32) -> u32 {
+    predicate << 1 | 1
+}
+
+/// The predicate of a literal, and whether it must be met.
+#[inline]
+pub(super) fn literal(literal: u32) -> (u32, bool) {
+    (literal >> 1, literal & 1 == 0)
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(super) enum Opcode {
+    All = ALL,
+    Any = ANY,
+    Not = NOT,
+    Missing = MISSING,
+    In = IN,
+    Out = OUT,
+    Field = FIELD,
+}
+
+/// Begins an operation at the end of `words`; its words follow, then [`close`].
+pub(super) fn open(words: &mut Vec<u32>) -> usize {
+    words.push(0);
+    words.len() - 1
+}
+
+/// Ends the operation that began at `head`.
+pub(super) fn close(words: &mut [u32], head: usize, opcode: Opcode) {
+    let length = words.len() - head - 1;
+    assert!(length <= LONGEST, "the budget keeps operations short");
+    words[head] = opcode as u32 | u32::try_from(length).unwrap_or(0) << 3;
+}
