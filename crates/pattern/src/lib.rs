@@ -10,15 +10,18 @@ mod limits;
 mod located;
 mod matcher;
 pub mod naive;
+mod normal;
 mod number;
 mod path;
 mod pattern;
 mod places;
+mod print;
 mod regexp;
 mod syntax;
 mod tree;
 mod value;
 mod wildcard;
+mod words;
 
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::Limits;

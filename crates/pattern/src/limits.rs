@@ -10,13 +10,15 @@ pub struct Limits {
     /// Most alternatives that one field of an expression, or a path constrained both inside and outside `$or`, may
     /// spell out to.
     pub combinations: usize,
+    /// Most tests that these combinations may hold together.
+    pub spelled_out: usize,
     /// Most instructions of one compiled regular expression, estimated before it is built.
     pub regexp: usize,
 }
 
 impl Limits {
-    /// 64 KiB, 128 levels, 1,000 combinations, regular expressions of 20,000 instructions.
-    pub const DEFAULT: Self = Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, regexp: 20_000 };
+    /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of 20,000 instructions.
+    pub const DEFAULT: Self = Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, spelled_out: 20_000, regexp: 20_000 };
 }
 
 impl Default for Limits {

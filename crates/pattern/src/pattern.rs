@@ -1,8 +1,8 @@
 //! A pattern: what [`crate::naive`] and the matcher work from, and its way from and to text.
 
-use reflexarc_event::{Diagnostic, Severity};
+use reflexarc_event::{Diagnostic, Event, Severity};
 
-use crate::{Dialect, Limits, Node, syntax};
+use crate::{Dialect, Limits, Node, naive, normal, print, syntax};
 
 /// A filter that was read from text, or made from a tree.
 #[derive(Debug, Clone)]
@@ -28,6 +28,29 @@ impl Pattern {
             }
             _ => Err(reading.diagnostics),
         }
+    }
+
+    /// The pattern of a tree, which is brought into normal form: joins inside joins of the same kind are opened, and
+    /// an empty one becomes a field at the empty path that always or never holds.
+    pub fn from_node(node: Node) -> Self {
+        let node = normal::of(node);
+        let source = print::expression::print(&node).into();
+        Self { node, source, dialect: Dialect::Reflexarc, warnings: Box::default() }
+    }
+
+    /// The JSON notation of the tree, in the reflexarc dialect. Reading it gives the same tree.
+    pub fn to_json(&self) -> String {
+        print::json::print(&self.node)
+    }
+
+    /// The expression notation of the tree. Reading it gives the same tree.
+    pub fn to_expression(&self) -> String {
+        print::expression::print(&self.node)
+    }
+
+    /// Whether the event matches, by the plain evaluator; for many patterns or events build a matcher.
+    pub fn matches(&self, event: &Event) -> bool {
+        naive::matches(&self.node, event.tree())
     }
 
     /// What it asks for.

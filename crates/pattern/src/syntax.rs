@@ -2,10 +2,12 @@
 
 pub(crate) mod argument;
 pub(crate) mod cidr;
+mod expression;
 mod found;
 mod json;
 mod leaf;
 mod objects;
+mod operator;
 mod scan;
 pub(crate) mod suggest;
 mod text;
@@ -36,7 +38,7 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
     let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks };
     let tree = match (scan.is_json, dialect) {
         (true, _) => reader.json(&source[..scan.end]),
-        (false, Dialect::Reflexarc) => None,
+        (false, Dialect::Reflexarc) => reader.expression(source),
         (false, _) => {
             let whole = source.len() - source.trim_start().len()..source.trim_end().len();
             reader.error(Code::NOTATION, whole, format!("a pattern of {} is a JSON object", dialect.title())).help =

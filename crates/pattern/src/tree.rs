@@ -129,3 +129,12 @@ pub struct Regexp(pub Box<str>);
 pub(crate) fn is_escaped_key(key: &str) -> bool {
     key.starts_with("$$") && matches!(key.trim_start_matches('$'), "or" | "and" | "not")
 }
+
+/// The key of the JSON notation for a field of that name.
+pub(crate) fn escaped_key(key: &str) -> String {
+    if matches!(key.trim_start_matches('$'), "or" | "and" | "not") && key.starts_with('$') {
+        format!("${key}")
+    } else {
+        key.to_owned()
+    }
+}

@@ -37,6 +37,11 @@ pub(super) struct Member {
 }
 
 impl Value {
+    /// Whether it is `[]`.
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.kind, ValueKind::Array(elements) if elements.is_empty())
+    }
+
     /// What it is, with its article.
     pub(super) fn name(&self) -> &'static str {
         match &self.kind {

@@ -7,7 +7,7 @@ use super::json::{Member, Value, ValueKind};
 use super::{Reader, suggest};
 use crate::dialect;
 use crate::located::{LocatedAlternative, LocatedField, LocatedPredicate};
-use crate::{Decimal, Dialect, Path, Predicate, TextOp};
+use crate::{Decimal, Dialect, Path, Predicate, TextOp, normal};
 
 /// Every operator of the JSON notation.
 pub(crate) const OPERATORS: [&str; 11] = [
@@ -115,6 +115,7 @@ impl Reader<'_> {
                 None => whole = false,
             }
         }
+        normal::join_ranges(&mut predicates);
         if whole { Some(LocatedAlternative { span, predicates }) } else { None }
     }
 
@@ -149,6 +150,8 @@ impl Reader<'_> {
                 ValueKind::Bool(false) => Some(Predicate::Missing),
                 _ => self.wrong_argument("exists", "`true` or `false`", &value),
             },
+            // Alibaba takes an empty list, which every value that is there differs from.
+            "anything-but" if self.dialect == Dialect::Alibaba && value.is_empty_list() => Some(Predicate::Exists),
             "anything-but" => self.anything_but(value).map(Predicate::AnythingBut),
             "$and" if self.dialect == Dialect::Reflexarc => return self.one_value(value),
             other => match text_test(other) {
@@ -385,7 +388,7 @@ impl Reader<'_> {
             ValueKind::Broken => None,
             ValueKind::Object(members) => self.anything_but_operator(value.span, members),
             ValueKind::Array(elements) => {
-                if elements.is_empty() && self.dialect != Dialect::Alibaba {
+                if elements.is_empty() {
                     self.error(Code::EMPTY, value.span, "`anything-but` of nothing").help =
                         Some("to ask that there is a value, write `{\"exists\": true}`".into());
                     return None;

@@ -273,7 +273,8 @@ impl Reader<'_> {
 
     /// Items that share paths, written as every way through their `$or`s, in each of which the later field wins.
     fn spelled_out(&mut self, span: &Span, items: &[Item]) -> Option<Located> {
-        if combinations(items) > self.limits.combinations {
+        let (count, tests) = spelled_out_size(items);
+        if count > self.limits.combinations || tests > self.limits.spelled_out {
             let message = format!(
                 "paths constrained both inside and outside `$or` make more than {} combinations",
                 self.limits.combinations
@@ -389,6 +390,23 @@ fn combinations(items: &[Item]) -> usize {
             count.saturating_mul(branches.iter().map(|branch| combinations(branch)).fold(0, usize::saturating_add))
         }
         _ => count,
+    })
+}
+
+/// How many ways there are through the `$or`s, and how many tests they hold together.
+fn spelled_out_size(items: &[Item]) -> (usize, usize) {
+    items.iter().fold((1, 0), |(count, tests): (usize, usize), item| {
+        let (more, inside) = match item {
+            Item::Or(_, branches) => {
+                branches.iter().map(|branch| spelled_out_size(branch)).fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
+                    (c.saturating_add(more), t.saturating_add(inside))
+                })
+            }
+            Item::Field(field, _) => (1, field.alternatives.iter().map(|alternative| alternative.predicates.len()).sum()),
+            Item::Whole(tree) => (1, tree.fields().len()),
+        };
+        let tests = tests.saturating_mul(more).saturating_add(inside.saturating_mul(count));
+        (count.saturating_mul(more), tests)
     })
 }
 

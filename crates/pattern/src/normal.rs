@@ -1,0 +1,109 @@
+//! The normal form of trees, which both notations write and read.
+//!
+//! - An `All` in an `All`, and an `Any` in an `Any`, is opened; one with a single part is that part.
+//! - In an alternative, a lower end of a range with an upper end right behind it is one range, if numbers can lie in it.
+//! - An `All` or `Any` without parts, which no text can say, is a field at the empty path that always or never holds.
+
+use reflexarc_event::Span;
+
+use crate::located::LocatedPredicate;
+use crate::{Alternative, Field, Node, Path, Predicate};
+
+/// The tree in normal form.
+pub(crate) fn of(node: Node) -> Node {
+    match node {
+        Node::All(parts) => join(parts, Node::All, || constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]]), |part| match part {
+            Node::All(inner) => Ok(inner),
+            other => Err(other),
+        }),
+        Node::Any(parts) => join(parts, Node::Any, || constant(vec![vec![Predicate::Exists, Predicate::Missing]]), |part| match part {
+            Node::Any(inner) => Ok(inner),
+            other => Err(other),
+        }),
+        Node::Not(inner) => Node::Not(Box::new(of(*inner))),
+        Node::Field(Field { path, alternatives }) => {
+            let alternatives = alternatives.into_iter().map(|Alternative(predicates)| Alternative(ranges(predicates)));
+            Node::Field(Field { path, alternatives: alternatives.collect() })
+        }
+    }
+}
+
+/// Joins each lower end of a range with the upper end right behind it.
+pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
+    let mut joined: Vec<LocatedPredicate> = Vec::with_capacity(predicates.len());
+    for next in predicates.drain(..) {
+        match joined.last_mut().and_then(|last| Some((both(&last.predicate, &next.predicate)?, last))) {
+            Some((range, last)) => {
+                let span: Span = last.span.start.min(next.span.start)..last.span.end.max(next.span.end);
+                *last = LocatedPredicate { span, predicate: range };
+            }
+            None => joined.push(next),
+        }
+    }
+    *predicates = joined;
+}
+
+fn ranges(predicates: Vec<Predicate>) -> Vec<Predicate> {
+    let mut done: Vec<Predicate> = Vec::with_capacity(predicates.len());
+    for next in predicates {
+        // A range that no number lies in is two tests: a text that says it as one is refused.
+        let parts = match next {
+            Predicate::Range { lower: Some(lower), upper: Some(upper) } if lower.value > upper.value => vec![
+                Predicate::Range { lower: Some(lower), upper: None },
+                Predicate::Range { lower: None, upper: Some(upper) },
+            ],
+            Predicate::Range { lower: None, upper: None } => vec![Predicate::Exists, Predicate::Missing],
+            other => vec![other],
+        };
+        for next in parts {
+            match done.last().and_then(|last| both(last, &next)) {
+                Some(range) => {
+                    done.pop();
+                    done.push(range);
+                }
+                None => done.push(next),
+            }
+        }
+    }
+    done
+}
+
+/// The range that begins as `first` and ends as `second`.
+fn both(first: &Predicate, second: &Predicate) -> Option<Predicate> {
+    match (first, second) {
+        (Predicate::Range { lower: Some(lower), upper: None }, Predicate::Range { lower: None, upper: Some(upper) })
+            if lower.value <= upper.value =>
+        {
+            Some(Predicate::Range { lower: Some(lower.clone()), upper: Some(upper.clone()) })
+        }
+        _ => None,
+    }
+}
+
+fn join(
+    parts: Vec<Node>,
+    make: fn(Vec<Node>) -> Node,
+    empty: fn() -> Node,
+    open: fn(Node) -> Result<Vec<Node>, Node>,
+) -> Node {
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        match open(of(part)) {
+            Ok(inner) => flat.extend(inner),
+            Err(part) => flat.push(part),
+        }
+    }
+    match flat.pop() {
+        None => empty(),
+        Some(only) if flat.is_empty() => only,
+        Some(last) => {
+            flat.push(last);
+            make(flat)
+        }
+    }
+}
+
+/// A field at the empty path with these alternatives.
+fn constant(alternatives: Vec<Vec<Predicate>>) -> Node {
+    Node::Field(Field { path: Path::from_keys([""]), alternatives: alternatives.into_iter().map(Alternative).collect() })
+}

@@ -1,0 +1,14 @@
+//! From the tree to text, in both notations. A short text stands on one line, a longer one is broken at its joints.
+
+pub(crate) mod expression;
+pub(crate) mod json;
+
+use reflexarc_event::Json;
+
+/// Columns that a line should not exceed.
+const WIDTH: usize = 100;
+
+/// Text in double quotes, with escapes.
+fn quoted(text: &str) -> String {
+    Json::from(text).to_string()
+}

@@ -1,0 +1,265 @@
+//! The JSON notation of a tree in normal form.
+
+use std::collections::BTreeSet;
+
+use reflexarc_event::Json;
+
+use super::{WIDTH, quoted};
+use crate::tree::escaped_key;
+use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
+
+/// The tree as a JSON document of the reflexarc dialect.
+pub(crate) fn print(node: &Node) -> String {
+    laid_out(&Json::Object(object(node)), 0)
+}
+
+/// A JSON document, on one line if it is short.
+pub(super) fn laid_out(json: &Json, indent: usize) -> String {
+    let flat = flat(json);
+    if indent + flat.chars().count() <= WIDTH {
+        return flat;
+    }
+    let line = format!("\n{}", " ".repeat(indent));
+    let lines = |open: char, parts: Vec<String>, close: char| {
+        format!("{open}{line}  {}{line}{close}", parts.join(&format!(",{line}  ")))
+    };
+    match json {
+        Json::Object(members) if !members.is_empty() => {
+            let member = |(key, value): &(String, Json)| {
+                let key = quoted(key);
+                format!("{key}: {}", laid_out(value, indent + 2))
+            };
+            lines('{', members.iter().map(member).collect(), '}')
+        }
+        Json::Array(elements) if !elements.is_empty() => {
+            lines('[', elements.iter().map(|element| laid_out(element, indent + 2)).collect(), ']')
+        }
+        _ => flat,
+    }
+}
+
+/// The alternatives of a field, as they stand in a document.
+pub(crate) fn leaf(alternatives: &[Alternative]) -> Json {
+    Json::Array(alternatives.iter().map(alternative).collect())
+}
+
+type Members = Vec<(String, Json)>;
+
+/// The members of the object that says what the node says.
+fn object(node: &Node) -> Members {
+    match node {
+        Node::All(parts) => conjunction(parts),
+        other => conjunction(std::slice::from_ref(other)),
+    }
+}
+
+/// As many parts as one object can say, in their order; the others follow in `$and`.
+fn conjunction(parts: &[Node]) -> Members {
+    let mut objects: Vec<Members> = Vec::new();
+    let mut members = Members::new();
+    let mut paths: BTreeSet<&Path> = BTreeSet::new();
+    for part in parts {
+        let mut inside = BTreeSet::new();
+        overridable(part, &mut inside);
+        if inside.iter().any(|path| paths.contains(path)) || !add(&mut members, part) {
+            objects.push(std::mem::take(&mut members));
+            paths.clear();
+            add(&mut members, part);
+        }
+        paths.extend(inside);
+    }
+    objects.push(members);
+    let mut objects = objects.into_iter();
+    let mut first = objects.next().unwrap_or_default();
+    let others: Vec<Json> = objects.map(Json::Object).collect();
+    if !others.is_empty() {
+        first.push(("$and".into(), Json::Array(others)));
+    }
+    first
+}
+
+/// Says the part in the object; false, and nothing said, if its key is taken.
+fn add(members: &mut Members, part: &Node) -> bool {
+    let free = |members: &Members, key: &str| members.iter().all(|(taken, _)| taken != key);
+    match part {
+        Node::Field(Field { path, alternatives }) => {
+            let keys: Vec<&str> = path.segments().collect();
+            let leaf = leaf(alternatives);
+            if keys.len() <= DEEPEST && nest(members, &keys, &leaf) {
+                return true;
+            }
+            let free = keys.len() > 1 && free(members, path.as_str());
+            if free {
+                members.push((path.as_str().to_owned(), leaf));
+            }
+            free
+        }
+        Node::Any(branches) => {
+            let free = free(members, "$or");
+            if free {
+                let branches = branches.iter().map(|branch| Json::Object(object(branch))).collect();
+                members.push(("$or".into(), Json::Array(branches)));
+            }
+            free
+        }
+        Node::Not(inner) => {
+            let free = free(members, "$not");
+            if free {
+                members.push(("$not".into(), Json::Object(object(inner))));
+            }
+            free
+        }
+        Node::All(inner) => inner.iter().all(|part| add(members, part)),
+    }
+}
+
+/// Longest path that is written as nested objects; a longer one is one key with dots.
+const DEEPEST: usize = 16;
+
+/// Puts a leaf under its keys, without changing the order of what is there; false if it cannot.
+fn nest(members: &mut Members, keys: &[&str], leaf: &Json) -> bool {
+    let Some((key, rest)) = keys.split_first() else { return false };
+    let key = escaped_key(key);
+    let last = members.len().wrapping_sub(1);
+    match members.iter().position(|(taken, _)| *taken == key) {
+        None => {
+            let value = if rest.is_empty() {
+                leaf.clone()
+            } else {
+                let mut inner = Members::new();
+                nest(&mut inner, rest, leaf);
+                Json::Object(inner)
+            };
+            members.push((key, value));
+            true
+        }
+        Some(at) if at == last => match &mut members[at].1 {
+            Json::Object(inner) => nest(inner, rest, leaf),
+            _ => false,
+        },
+        Some(_) => false,
+    }
+}
+
+/// The paths in the part that a later key of the same object would override.
+fn overridable<'n>(part: &'n Node, paths: &mut BTreeSet<&'n Path>) {
+    match part {
+        Node::Field(field) => {
+            paths.insert(&field.path);
+        }
+        Node::All(parts) | Node::Any(parts) => parts.iter().for_each(|part| overridable(part, paths)),
+        Node::Not(_) => {}
+    }
+}
+
+fn alternative(Alternative(predicates): &Alternative) -> Json {
+    if let [only] = predicates.as_slice() {
+        return test(only);
+    }
+    let operators: Option<Members> = predicates.iter().map(operator).collect();
+    let distinct = |members: &Members| {
+        let keys: BTreeSet<&String> = members.iter().map(|(key, _)| key).collect();
+        keys.len() == members.len()
+    };
+    match operators {
+        Some(members) if distinct(&members) => Json::Object(members),
+        _ => one("$and", Json::Array(predicates.iter().map(test).collect())),
+    }
+}
+
+/// A test as it stands in a list of alternatives.
+fn test(predicate: &Predicate) -> Json {
+    match predicate {
+        Predicate::Text(TextOp::Equals, text) => Json::from(&**text),
+        Predicate::Number(number) => Json::Number(number.as_str().into()),
+        Predicate::Bool(value) => Json::Bool(*value),
+        Predicate::Null => Json::Null,
+        other => operator(other).map_or(Json::Null, |(key, argument)| one(&key, argument)),
+    }
+}
+
+/// The operator and argument of a test; `None` where it has no operator.
+fn operator(predicate: &Predicate) -> Option<(String, Json)> {
+    let (key, argument) = match predicate {
+        Predicate::Null | Predicate::Bool(_) | Predicate::Text(TextOp::Equals, _) => return None,
+        Predicate::Missing => ("exists", Json::Bool(false)),
+        Predicate::Exists => ("exists", Json::Bool(true)),
+        Predicate::Number(number) => ("numeric", Json::Array(vec!["=".into(), Json::Number(number.as_str().into())])),
+        Predicate::Range { lower, upper } => ("numeric", range(lower.as_ref(), upper.as_ref())),
+        Predicate::TextIgnoringCase(TextOp::Equals, text) => (IGNORING_CASE, Json::from(&**text)),
+        Predicate::Text(op, text) => (word(*op), Json::from(&**text)),
+        Predicate::TextIgnoringCase(op, text) => (word(*op), one(IGNORING_CASE, Json::from(&**text))),
+        Predicate::Wildcard { wildcard, ignoring_case } => ("wildcard", text(wildcard.to_string(), *ignoring_case)),
+        Predicate::Regexp { regexp, ignoring_case } => ("regexp", text(regexp.0.to_string(), *ignoring_case)),
+        Predicate::Cidr(network) => ("cidr", Json::from(network.to_string())),
+        Predicate::AnythingBut(inner) => ("anything-but", anything_but(inner)),
+    };
+    Some((key.to_owned(), argument))
+}
+
+const IGNORING_CASE: &str = "equals-ignore-case";
+
+fn text(text: String, ignoring_case: bool) -> Json {
+    if ignoring_case { one(IGNORING_CASE, Json::from(text)) } else { Json::from(text) }
+}
+
+fn anything_but(inner: &[Predicate]) -> Json {
+    let operators: Vec<(String, Json)> = inner
+        .iter()
+        .filter_map(|predicate| match predicate {
+            Predicate::Number(_) => None,
+            other => operator(other),
+        })
+        .collect();
+    match operators.split_first() {
+        Some((only, [])) if inner.len() == 1 => one(&only.0, only.1.clone()),
+        Some((first, _)) if operators.len() == inner.len() => {
+            let texts = operators.iter().all(|(key, argument)| *key == first.0 && argument.as_str().is_some());
+            if texts && first.0 != "cidr" {
+                one(&first.0, Json::Array(operators.iter().map(|(_, argument)| argument.clone()).collect()))
+            } else {
+                Json::Array(inner.iter().map(test).collect())
+            }
+        }
+        _ => Json::Array(inner.iter().map(test).collect()),
+    }
+}
+
+fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Json {
+    let mut items = Vec::new();
+    for (bound, open, closed) in [(lower, ">", ">="), (upper, "<", "<=")] {
+        if let Some(bound) = bound {
+            items.push(Json::from(if bound.inclusive { closed } else { open }));
+            items.push(Json::Number(bound.value.as_str().into()));
+        }
+    }
+    Json::Array(items)
+}
+
+fn one(key: &str, value: Json) -> Json {
+    Json::Object(vec![(key.to_owned(), value)])
+}
+
+fn word(op: TextOp) -> &'static str {
+    match op {
+        TextOp::Equals => "exactly",
+        TextOp::Prefix => "prefix",
+        TextOp::Suffix => "suffix",
+        TextOp::Contains => "contains",
+    }
+}
+
+fn flat(json: &Json) -> String {
+    match json {
+        Json::Object(members) => {
+            let members: Vec<String> =
+                members.iter().map(|(key, value)| format!("{}: {}", quoted(key), flat(value))).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+        Json::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(flat).collect();
+            format!("[{}]", elements.join(", "))
+        }
+        other => other.to_string(),
+    }
+}

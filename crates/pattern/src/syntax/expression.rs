@@ -1,0 +1,230 @@
+//! The expression notation: tests joined by `and`, `or`, `not` and parentheses.
+
+use pest::Parser as _;
+use pest::iterators::Pair;
+use reflexarc_event::{Code, Diagnostic, Span};
+
+use super::argument::Comparison;
+use super::json::{ValueKind, span_of};
+use super::{Grammar, Reader, Rule, found, suggest, text};
+use crate::located::{Located, LocatedAlternative, LocatedField, LocatedPredicate};
+use crate::words::{RESERVED, is_reserved};
+use crate::{Decimal, Path, Predicate};
+
+/// What joins two tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connective {
+    And,
+    Or,
+}
+
+impl Reader<'_> {
+    /// Reads a text in expression notation.
+    pub(super) fn expression(&mut self, text: &str) -> Option<Located> {
+        match Grammar::parse(Rule::expression, text) {
+            Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),
+            Err(error) => {
+                let diagnostic = found::explain(text, &error);
+                self.push(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// Which of `and` and `or` stands there; something else is an error and counts as `and`.
+    pub(super) fn connective(&mut self, pair: &Pair<'_, Rule>) -> Connective {
+        let (word, span) = (pair.as_str(), span_of(pair));
+        let meant = match word {
+            "and" => return Connective::And,
+            "or" => return Connective::Or,
+            "&&" | "&" => Some("and"),
+            "||" | "|" => Some("or"),
+            other => suggest::closest(other, ["and", "or"]),
+        };
+        let error = Diagnostic::error(Code::NOT_A_JOIN, span.clone(), format!("expected `and` or `or`, found `{word}`"));
+        self.push(match meant {
+            Some(meant) if meant.eq_ignore_ascii_case(word) => {
+                error.with_help("words of the language are written in small letters").with_fix(span, meant)
+            }
+            Some(meant) => error.with_help(format!("did you mean `{meant}`?")).with_fix(span, meant),
+            None => error.with_help("join tests by `and` or `or`, and put text in double quotes"),
+        });
+        if meant == Some("or") { Connective::Or } else { Connective::And }
+    }
+
+    /// How many `not`s stand there; `!` is an error and counts.
+    pub(super) fn negation(&mut self, pair: &Pair<'_, Rule>) {
+        if pair.as_str() != "not" {
+            let span = span_of(pair);
+            self.push(
+                Diagnostic::error(Code::SYNTAX, span.clone(), format!("expected `not`, found `{}`", pair.as_str()))
+                    .with_fix(span, if pair.as_str() == "!" { "not " } else { "not" }),
+            );
+        }
+    }
+
+    fn tests(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+        let span = span_of(&pair);
+        let mut alternatives: Vec<Vec<Located>> = vec![Vec::new()];
+        let mut whole = true;
+        for part in pair.into_inner() {
+            if part.as_rule() == Rule::connective {
+                if self.connective(&part) == Connective::Or {
+                    alternatives.push(Vec::new());
+                }
+                continue;
+            }
+            match (self.unary(part), alternatives.last_mut()) {
+                (Some(test), Some(conjunction)) => conjunction.push(test),
+                _ => whole = false,
+            }
+        }
+        if !whole {
+            return None;
+        }
+        let branches = alternatives.into_iter().map(|parts| {
+            let span = match (parts.first(), parts.last()) {
+                (Some(first), Some(last)) => first.span.start..last.span.end,
+                _ => span.clone(),
+            };
+            Located::all(span, parts)
+        });
+        let branches = branches.collect();
+        Some(Located::any(span, branches))
+    }
+
+    fn unary(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+        let span = span_of(&pair);
+        let mut negations = Vec::new();
+        let mut inner = None;
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::negation => {
+                    self.negation(&part);
+                    negations.push(span_of(&part).start);
+                }
+                Rule::group => inner = self.tests(part.into_inner().next()?),
+                Rule::range => inner = self.flanked(part),
+                _ => inner = self.test(part),
+            }
+        }
+        if negations.len() > self.limits.depth {
+            let message = format!("more than {} `not`s on top of each other", self.limits.depth);
+            self.error(Code::TOO_DEEP, span, message);
+            return None;
+        }
+        let mut tree = inner?;
+        for start in negations.into_iter().rev() {
+            tree = Located::not(start..span.end, tree);
+        }
+        Some(tree)
+    }
+
+    /// `path` and the tests of its value.
+    fn test(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+        let span = span_of(&pair);
+        let mut parts = pair.into_inner();
+        let (key, path) = self.path(parts.next()?);
+        let alternatives = self.value_unary(parts.next()?)?;
+        Some(Located::field(span, LocatedField { path: path?, key, alternatives }))
+    }
+
+    /// `0 < path <= 5`: a path with a number before it, and perhaps one behind.
+    fn flanked(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+        let span = span_of(&pair);
+        let mut parts = pair.into_inner();
+        let low = self.number(&parts.next()?);
+        let sign = parts.next()?;
+        let (key, path) = self.path(parts.next()?);
+        let Some(first) = Comparison::read(sign.as_str()) else {
+            let place = span_of(&sign);
+            let help = format!("the path comes first: `{} == 5`", &self.source[key]);
+            self.error(Code::SYNTAX, place, format!("expected `<` or `<=`, found `{}`", sign.as_str())).help = Some(help);
+            return None;
+        };
+        let first = first.mirrored();
+        let predicate = match parts.next() {
+            None => {
+                let bound = first.bound(low?);
+                if first.is_lower() {
+                    Predicate::Range { lower: Some(bound), upper: None }
+                } else {
+                    Predicate::Range { lower: None, upper: Some(bound) }
+                }
+            }
+            Some(sign) => {
+                let second = Comparison::read(sign.as_str()).filter(|second| second.is_lower() != first.is_lower());
+                let Some(second) = second else {
+                    let expected = if first.is_lower() { "`<` or `<=`" } else { "`>` or `>=`" };
+                    let message = format!("expected {expected}, found `{}`", sign.as_str());
+                    self.error(Code::BAD_RANGE, span_of(&sign), message).help =
+                        Some("a range reads `0 < path <= 5`".into());
+                    return None;
+                };
+                let operand = parts.next()?.into_inner().next()?;
+                let value = self.value(operand);
+                let ValueKind::Number(high) = value.kind else {
+                    if !matches!(value.kind, ValueKind::Broken) {
+                        let message = format!("expected a number, found {}", value.name());
+                        self.error(Code::WRONG_ARGUMENT, value.span, message);
+                    }
+                    return None;
+                };
+                let (one, other) = (first.bound(low?), second.bound(high));
+                let (lower, upper) = if first.is_lower() { (one, other) } else { (other, one) };
+                self.range(lower, upper, &span)?
+            }
+        };
+        let alternative =
+            LocatedAlternative { span: span.clone(), predicates: vec![LocatedPredicate { span: span.clone(), predicate }] };
+        Some(Located::field(span, LocatedField { path: path?, key, alternatives: vec![alternative] }))
+    }
+
+    fn number(&mut self, pair: &Pair<'_, Rule>) -> Option<Decimal> {
+        let number = Decimal::parse(pair.as_str());
+        if number.is_none() {
+            let message = format!("`{}` is no number", pair.as_str());
+            self.error(Code::BAD_LITERAL, span_of(pair), message).help =
+                Some("a path whose first key begins with a digit needs quotes around that key".into());
+        }
+        number
+    }
+
+    /// The path, and where it stands.
+    fn path(&mut self, pair: Pair<'_, Rule>) -> (Span, Option<Path>) {
+        let span = span_of(&pair);
+        let mut keys = Vec::new();
+        let mut whole = true;
+        for part in pair.into_inner() {
+            let place = span_of(&part);
+            let written = part.as_str();
+            if written.starts_with('"') {
+                match text::decode(self.source, &place) {
+                    Ok(key) => keys.push(key),
+                    Err(faults) => {
+                        self.diagnostics.extend(faults);
+                        whole = false;
+                    }
+                }
+                continue;
+            }
+            if is_reserved(written) {
+                let message = format!("`{written}` is a word of the language");
+                self.push(
+                    Diagnostic::error(Code::RESERVED_KEY, place.clone(), message)
+                        .with_help("as a key of a path it needs double quotes")
+                        .with_fix(place, format!("\"{written}\"")),
+                );
+            }
+            keys.push(written.to_owned());
+        }
+        (span, whole.then(|| Path::from_keys(keys)))
+    }
+}
+
+/// Help for a text that begins a test with a word of the language.
+pub(super) fn reserved_help(word: &str) -> Option<String> {
+    RESERVED
+        .contains(&word)
+        .then(|| format!("`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"))
+}
