@@ -18,7 +18,8 @@ pub struct Limits {
 
 impl Limits {
     /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of 20,000 instructions.
-    pub const DEFAULT: Self = Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, spelled_out: 20_000, regexp: 20_000 };
+    pub const DEFAULT: Self =
+        Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, spelled_out: 20_000, regexp: 20_000 };
 }
 
 impl Default for Limits {

@@ -114,6 +114,17 @@ impl Located {
         }
     }
 
+    /// How deep its JSON notation nests at most, so that a tree read from one notation can be written in the other.
+    pub(crate) fn depth(&self) -> usize {
+        /// The object, the list, an operator in it, its list, an operator in that, and its list.
+        const LEAF: usize = 6;
+        match &self.kind {
+            Kind::All(parts) | Kind::Any(parts) => 2 + parts.iter().map(Self::depth).max().unwrap_or(0),
+            Kind::Not(inner) => 1 + inner.depth(),
+            Kind::Field(field) => LEAF + crate::print::json::nesting(&field.path),
+        }
+    }
+
     /// Every field in it, in the order of the text.
     pub(crate) fn fields(&self) -> Vec<&LocatedField> {
         let mut found = Vec::new();

@@ -12,21 +12,38 @@ use crate::{Alternative, Field, Node, Path, Predicate};
 /// The tree in normal form.
 pub(crate) fn of(node: Node) -> Node {
     match node {
-        Node::All(parts) => join(parts, Node::All, || constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]]), |part| match part {
-            Node::All(inner) => Ok(inner),
-            other => Err(other),
-        }),
-        Node::Any(parts) => join(parts, Node::Any, || constant(vec![vec![Predicate::Exists, Predicate::Missing]]), |part| match part {
-            Node::Any(inner) => Ok(inner),
-            other => Err(other),
-        }),
+        Node::All(parts) => join(
+            parts,
+            Node::All,
+            || constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]]),
+            |part| match part {
+                Node::All(inner) => Ok(inner),
+                other => Err(other),
+            },
+        ),
+        Node::Any(parts) => join(
+            parts,
+            Node::Any,
+            || constant(vec![NEVER.into()]),
+            |part| match part {
+                Node::Any(inner) => Ok(inner),
+                other => Err(other),
+            },
+        ),
         Node::Not(inner) => Node::Not(Box::new(of(*inner))),
         Node::Field(Field { path, alternatives }) => {
-            let alternatives = alternatives.into_iter().map(|Alternative(predicates)| Alternative(ranges(predicates)));
-            Node::Field(Field { path, alternatives: alternatives.collect() })
+            let alternatives = alternatives.into_iter().map(|Alternative(predicates)| Alternative(tests(predicates)));
+            let mut alternatives: Vec<_> = alternatives.collect();
+            if alternatives.is_empty() {
+                alternatives.push(Alternative(NEVER.into()));
+            }
+            Node::Field(Field { path, alternatives })
         }
     }
 }
+
+/// Two tests that no value meets together.
+const NEVER: [Predicate; 2] = [Predicate::Exists, Predicate::Missing];
 
 /// Joins each lower end of a range with the upper end right behind it.
 pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
@@ -43,7 +60,8 @@ pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
     *predicates = joined;
 }
 
-fn ranges(predicates: Vec<Predicate>) -> Vec<Predicate> {
+/// The tests of one alternative in normal form.
+fn tests(predicates: Vec<Predicate>) -> Vec<Predicate> {
     let mut done: Vec<Predicate> = Vec::with_capacity(predicates.len());
     for next in predicates {
         // A range that no number lies in is two tests: a text that says it as one is refused.
@@ -52,7 +70,7 @@ fn ranges(predicates: Vec<Predicate>) -> Vec<Predicate> {
                 Predicate::Range { lower: Some(lower), upper: None },
                 Predicate::Range { lower: None, upper: Some(upper) },
             ],
-            Predicate::Range { lower: None, upper: None } => vec![Predicate::Exists, Predicate::Missing],
+            Predicate::AnythingBut(inner) if inner.is_empty() => vec![Predicate::Exists],
             other => vec![other],
         };
         for next in parts {
@@ -65,15 +83,19 @@ fn ranges(predicates: Vec<Predicate>) -> Vec<Predicate> {
             }
         }
     }
+    if done.is_empty() {
+        done.push(Predicate::Exists);
+    }
     done
 }
 
 /// The range that begins as `first` and ends as `second`.
 fn both(first: &Predicate, second: &Predicate) -> Option<Predicate> {
     match (first, second) {
-        (Predicate::Range { lower: Some(lower), upper: None }, Predicate::Range { lower: None, upper: Some(upper) })
-            if lower.value <= upper.value =>
-        {
+        (
+            Predicate::Range { lower: Some(lower), upper: None },
+            Predicate::Range { lower: None, upper: Some(upper) },
+        ) if lower.value <= upper.value => {
             Some(Predicate::Range { lower: Some(lower.clone()), upper: Some(upper.clone()) })
         }
         _ => None,
@@ -105,5 +127,8 @@ fn join(
 
 /// A field at the empty path with these alternatives.
 fn constant(alternatives: Vec<Vec<Predicate>>) -> Node {
-    Node::Field(Field { path: Path::from_keys([""]), alternatives: alternatives.into_iter().map(Alternative).collect() })
+    Node::Field(Field {
+        path: Path::from_keys([""]),
+        alternatives: alternatives.into_iter().map(Alternative).collect(),
+    })
 }

@@ -8,6 +8,9 @@ use reflexarc_event::Json;
 /// Columns that a line should not exceed.
 const WIDTH: usize = 100;
 
+/// Columns that lines are indented by at most, so that a deep tree does not become mostly space.
+const DEEPEST_INDENT: usize = 32;
+
 /// Text in double quotes, with escapes.
 fn quoted(text: &str) -> String {
     Json::from(text).to_string()

@@ -46,6 +46,11 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
             None
         }
     };
+    if let Some(tree) = tree.as_ref().filter(|tree| tree.depth() > limits.depth) {
+        let message = format!("the pattern nests more than {} levels deep", limits.depth);
+        reader.error(Code::TOO_DEEP, tree.span.clone(), message).help =
+            Some("levels are counted as in JSON notation, where a join takes two".into());
+    }
     Reading { tree, diagnostics: reader.diagnostics }
 }
 

@@ -1,6 +1,6 @@
 //! The expression notation of a tree in normal form.
 
-use super::{WIDTH, quoted};
+use super::{DEEPEST_INDENT, WIDTH, quoted};
 use crate::words::is_reserved;
 use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
 
@@ -11,7 +11,8 @@ pub(crate) fn print(node: &Node) -> String {
 
 /// The path as it is written in an expression, with quotes where a key needs them.
 pub(crate) fn path(path: &Path) -> String {
-    let keys: Vec<String> = path.segments().map(|key| if is_plain(key) { key.to_owned() } else { quoted(key) }).collect();
+    let keys: Vec<String> =
+        path.segments().map(|key| if is_plain(key) { key.to_owned() } else { quoted(key) }).collect();
     keys.join(".")
 }
 
@@ -51,7 +52,7 @@ fn laid_out(piece: &Piece, indent: usize) -> String {
     if indent + flat.chars().count() <= WIDTH {
         return flat;
     }
-    let line = format!("\n{}", " ".repeat(indent));
+    let line = format!("\n{}", " ".repeat(indent.min(DEEPEST_INDENT)));
     match piece {
         Piece::Plain(text) => text.clone(),
         Piece::Joined(word, parts) => {
@@ -113,7 +114,9 @@ fn goes_with(one: &Predicate, other: &Predicate) -> bool {
         (Predicate::Text(op, _), Predicate::Text(next, _)) if *op != TextOp::Equals => op == next,
         (Predicate::TextIgnoringCase(op, _), Predicate::TextIgnoringCase(next, _)) => op == next,
         (Predicate::Wildcard { ignoring_case: one, .. }, Predicate::Wildcard { ignoring_case: other, .. })
-        | (Predicate::Regexp { ignoring_case: one, .. }, Predicate::Regexp { ignoring_case: other, .. }) => one == other,
+        | (Predicate::Regexp { ignoring_case: one, .. }, Predicate::Regexp { ignoring_case: other, .. }) => {
+            one == other
+        }
         (Predicate::Cidr(_), Predicate::Cidr(_)) => true,
         (one, other) => literal(one).is_some() && literal(other).is_some(),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reflexarc_event::Json;
 
-use super::{WIDTH, quoted};
+use super::{DEEPEST_INDENT, WIDTH, quoted};
 use crate::tree::escaped_key;
 use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
 
@@ -19,7 +19,7 @@ pub(super) fn laid_out(json: &Json, indent: usize) -> String {
     if indent + flat.chars().count() <= WIDTH {
         return flat;
     }
-    let line = format!("\n{}", " ".repeat(indent));
+    let line = format!("\n{}", " ".repeat(indent.min(DEEPEST_INDENT)));
     let lines = |open: char, parts: Vec<String>, close: char| {
         format!("{open}{line}  {}{line}{close}", parts.join(&format!(",{line}  ")))
     };
@@ -41,6 +41,12 @@ pub(super) fn laid_out(json: &Json, indent: usize) -> String {
 /// The alternatives of a field, as they stand in a document.
 pub(crate) fn leaf(alternatives: &[Alternative]) -> Json {
     Json::Array(alternatives.iter().map(alternative).collect())
+}
+
+/// How many objects the path is written as.
+pub(crate) fn nesting(path: &Path) -> usize {
+    let keys = path.segments().count();
+    if keys <= DEEPEST { keys } else { 1 }
 }
 
 type Members = Vec<(String, Json)>;
@@ -85,7 +91,7 @@ fn add(members: &mut Members, part: &Node) -> bool {
         Node::Field(Field { path, alternatives }) => {
             let keys: Vec<&str> = path.segments().collect();
             let leaf = leaf(alternatives);
-            if keys.len() <= DEEPEST && nest(members, &keys, &leaf) {
+            if nesting(path) == keys.len() && nest(members, &keys, &leaf) {
                 return true;
             }
             let free = keys.len() > 1 && free(members, path.as_str());

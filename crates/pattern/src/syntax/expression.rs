@@ -8,7 +8,7 @@ use super::argument::Comparison;
 use super::json::{ValueKind, span_of};
 use super::{Grammar, Reader, Rule, found, suggest, text};
 use crate::located::{Located, LocatedAlternative, LocatedField, LocatedPredicate};
-use crate::words::{RESERVED, is_reserved};
+use crate::words::is_reserved;
 use crate::{Decimal, Path, Predicate};
 
 /// What joins two tests.
@@ -41,7 +41,8 @@ impl Reader<'_> {
             "||" | "|" => Some("or"),
             other => suggest::closest(other, ["and", "or"]),
         };
-        let error = Diagnostic::error(Code::NOT_A_JOIN, span.clone(), format!("expected `and` or `or`, found `{word}`"));
+        let error =
+            Diagnostic::error(Code::NOT_A_JOIN, span.clone(), format!("expected `and` or `or`, found `{word}`"));
         self.push(match meant {
             Some(meant) if meant.eq_ignore_ascii_case(word) => {
                 error.with_help("words of the language are written in small letters").with_fix(span, meant)
@@ -139,7 +140,8 @@ impl Reader<'_> {
         let Some(first) = Comparison::read(sign.as_str()) else {
             let place = span_of(&sign);
             let help = format!("the path comes first: `{} == 5`", &self.source[key]);
-            self.error(Code::SYNTAX, place, format!("expected `<` or `<=`, found `{}`", sign.as_str())).help = Some(help);
+            self.error(Code::SYNTAX, place, format!("expected `<` or `<=`, found `{}`", sign.as_str())).help =
+                Some(help);
             return None;
         };
         let first = first.mirrored();
@@ -175,8 +177,10 @@ impl Reader<'_> {
                 self.range(lower, upper, &span)?
             }
         };
-        let alternative =
-            LocatedAlternative { span: span.clone(), predicates: vec![LocatedPredicate { span: span.clone(), predicate }] };
+        let alternative = LocatedAlternative {
+            span: span.clone(),
+            predicates: vec![LocatedPredicate { span: span.clone(), predicate }],
+        };
         Some(Located::field(span, LocatedField { path: path?, key, alternatives: vec![alternative] }))
     }
 
@@ -220,11 +224,4 @@ impl Reader<'_> {
         }
         (span, whole.then(|| Path::from_keys(keys)))
     }
-}
-
-/// Help for a text that begins a test with a word of the language.
-pub(super) fn reserved_help(word: &str) -> Option<String> {
-    RESERVED
-        .contains(&word)
-        .then(|| format!("`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"))
 }

@@ -4,6 +4,7 @@ use pest::error::{Error, ErrorVariant, InputLocation};
 use reflexarc_event::{Code, Diagnostic};
 
 use super::Rule;
+use crate::words::is_reserved;
 
 /// Says what is wrong where the grammar stopped.
 pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
@@ -22,7 +23,18 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
     } else {
         format!("expected {expected}, found {found}")
     };
-    Diagnostic::error(Code::SYNTAX, at..at + length, message)
+    let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + length, message);
+    let word = &text[at..at + length];
+    let before = text[..at].trim_end().rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    match [word, before].into_iter().find(|word| is_reserved(word)) {
+        Some(word) if expected.contains("a test") || expected.contains("an operator") => diagnostic.with_help(format!(
+            "`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"
+        )),
+        _ if word == "<" || word == ">" || word.starts_with('=') => {
+            diagnostic.with_help("a test begins with its path; several tests of one value read `path (> 0 and <= 5)`")
+        }
+        _ => diagnostic,
+    }
 }
 
 /// The length of the word, number or sign that the text begins with.

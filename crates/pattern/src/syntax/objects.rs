@@ -397,12 +397,15 @@ fn combinations(items: &[Item]) -> usize {
 fn spelled_out_size(items: &[Item]) -> (usize, usize) {
     items.iter().fold((1, 0), |(count, tests): (usize, usize), item| {
         let (more, inside) = match item {
-            Item::Or(_, branches) => {
-                branches.iter().map(|branch| spelled_out_size(branch)).fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
+            Item::Or(_, branches) => branches
+                .iter()
+                .map(|branch| spelled_out_size(branch))
+                .fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
                     (c.saturating_add(more), t.saturating_add(inside))
-                })
+                }),
+            Item::Field(field, _) => {
+                (1, field.alternatives.iter().map(|alternative| alternative.predicates.len()).sum())
             }
-            Item::Field(field, _) => (1, field.alternatives.iter().map(|alternative| alternative.predicates.len()).sum()),
             Item::Whole(tree) => (1, tree.fields().len()),
         };
         let tests = tests.saturating_mul(more).saturating_add(inside.saturating_mul(count));

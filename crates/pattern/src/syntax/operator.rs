@@ -172,9 +172,7 @@ impl Reader<'_> {
             self.push(error);
             return None;
         }
-        let plain = |alternative: &LocatedAlternative| {
-            matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)))
-        };
+        let plain = |alternative: &LocatedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
         let place = |predicates: Vec<Predicate>| LocatedAlternative {
             span: span.clone(),
             predicates: predicates
@@ -227,7 +225,11 @@ impl Reader<'_> {
         }
         let textual = matches!(operator, Operator::Equals | Operator::Differs | Operator::In | Operator::Text(_));
         if ignoring_case && !textual {
-            self.error(Code::WRONG_ARGUMENT, span, format!("`{name}` does not look at letters, so it cannot ignore case"));
+            self.error(
+                Code::WRONG_ARGUMENT,
+                span,
+                format!("`{name}` does not look at letters, so it cannot ignore case"),
+            );
             return None;
         }
         let predicates = self.apply(operator, name, &span, value, ignoring_case)?;
@@ -473,7 +475,8 @@ impl Reader<'_> {
                     .with_help("text stands in double quotes")
                     .with_fix(place.clone(), format!("\"{word}\""))
             }
-            _ => error.with_help(format!("the operators are {}", OPERATORS.map(|(name, _)| format!("`{name}`")).join(", "))),
+            _ => error
+                .with_help(format!("the operators are {}", OPERATORS.map(|(name, _)| format!("`{name}`")).join(", "))),
         });
         None
     }

@@ -98,11 +98,11 @@ impl Scanner<'_> {
 
     /// Steps over a comment, if one begins here.
     fn comment(&mut self) -> bool {
-        let rest = &self.source[self.at..];
-        if !rest.starts_with('#') && !rest.starts_with("//") {
+        let rest = &self.source.as_bytes()[self.at..];
+        if !rest.starts_with(b"#") && !rest.starts_with(b"//") {
             return false;
         }
-        let length = rest.find('\n').unwrap_or(rest.len());
+        let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
         self.comments.push(self.at..self.at + length);
         self.at += length;
         true

@@ -4,3 +4,4 @@ mod explain;
 mod generate;
 mod matcher;
 mod naive;
+mod notation;

@@ -1,0 +1,158 @@
+//! Both notations: what is printed reads back as the same tree, slips in operator names are recognised, and no text is
+//! costly to refuse.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use reflexarc_pattern::{Alternative, Dialect, Field, Limits, Node, Pattern, Predicate};
+
+use crate::generate;
+
+fn parse(text: &str) -> Result<Pattern, String> {
+    Pattern::parse(text, Dialect::Reflexarc).map_err(|faults| {
+        faults
+            .iter()
+            .map(|fault| format!("{} {} at {:?}", fault.code, fault.message, fault.span))
+            .collect::<Vec<_>>()
+            .join("\n")
+    })
+}
+
+fn codes(text: &str) -> Vec<String> {
+    match Pattern::parse(text, Dialect::Reflexarc) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(|fault| fault.code.to_string()).collect(),
+    }
+}
+
+/// Trees as generated elsewhere, with mixtures in `anything-but`, which the JSON notation writes in several ways.
+fn nodes() -> impl Strategy<Value = Node> {
+    let mixture = vec(generate::predicate(), 1..4).prop_filter_map("absence and its like stand outside", |tests| {
+        let fits = tests
+            .iter()
+            .all(|test| !matches!(test, Predicate::Exists | Predicate::Missing | Predicate::AnythingBut(_)));
+        fits.then_some(Predicate::AnythingBut(tests))
+    });
+    let field = (generate::path(), mixture, generate::alternative()).prop_map(|(path, mixture, other)| {
+        Node::Field(Field { path, alternatives: vec![other, Alternative(vec![mixture])] })
+    });
+    prop_oneof![3 => generate::nodes(), 1 => field]
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back_as_the_same_tree(node in nodes()) {
+        let pattern = Pattern::from_node(node);
+        for text in [pattern.to_expression(), pattern.to_json()] {
+            let again = parse(&text).map_err(|faults| TestCaseError::fail(format!("{text}\n{faults}")))?;
+            prop_assert_eq!(again.node(), pattern.node(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn one_slip_in_an_operator_of_the_json_notation_is_recognised(
+        operator in select(&["prefix", "suffix", "contains", "wildcard", "regexp", "equals-ignore-case", "numeric", "cidr",
+            "exists", "anything-but"]),
+        edit in 0..4u8,
+        at in 0..100usize,
+        letter in select(&['a', 'e', 'k', 'x', 'z', '-']),
+    ) {
+        let slip = edited(operator, edit, at, letter);
+        prop_assume!(slip != operator);
+        let faults = Pattern::parse(&format!(r#"{{"a": [{{"{slip}": "x"}}]}}"#), Dialect::Reflexarc).unwrap_err();
+        prop_assert_eq!(faults[0].code.to_string(), "RA0201");
+        prop_assert!(faults[0].help.as_ref().is_some_and(|help| help.contains(&format!("`{operator}`"))), "{:?}", faults);
+        prop_assert!(faults[0].fix.is_some());
+    }
+
+    #[test]
+    fn one_slip_in_an_operator_of_an_expression_is_recognised(
+        operator in select(&["starts with", "ends with", "contains", "like", "matches", "in cidr", "exists", "is missing"]),
+        edit in 0..4u8,
+        at in 0..100usize,
+        letter in select(&['e', 'k', 'x', 'z']),
+    ) {
+        let slip = edited(operator, edit, at, letter);
+        let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        prop_assume!(spaced(&slip) != operator);
+        let operand = if matches!(operator, "exists" | "is missing") { "" } else { "\"x\"" };
+        let faults = Pattern::parse(&format!("a {slip} {operand}"), Dialect::Reflexarc).unwrap_err();
+        prop_assert_eq!(faults[0].code.to_string(), "RA0201", "{} {:?}", slip, faults);
+        prop_assert!(faults[0].help.as_ref().is_some_and(|help| help.contains('`')), "{:?}", faults);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[a-c{}\\[\\]()\"':,!=<>.$ *#0-9é\\\\-]{0,60}|(and|or|not|in|exists|is|\"x\"|a|\\(|\\)|==|\\[|\\]| ){0,20}") {
+        for dialect in Dialect::ALL {
+            if let Err(faults) = Pattern::parse(&text, dialect) {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault);
+                    prop_assert!(fault.fix.is_none_or(|fix| text.get(fix.span).is_some()));
+                }
+            }
+        }
+    }
+}
+
+/// The word with one letter deleted, replaced, inserted or swapped with the next.
+fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    let at = at % letters.len();
+    match edit {
+        0 => drop(letters.remove(at)),
+        1 => letters[at] = letter,
+        2 => letters.insert(at, letter),
+        _ if at + 1 < letters.len() => letters.swap(at, at + 1),
+        _ => {}
+    }
+    letters.into_iter().collect()
+}
+
+#[test]
+fn hostile_texts_are_answered_without_effort() {
+    let most = Limits::DEFAULT.bytes;
+    assert_eq!(codes(&"(".repeat(most)), ["RA0104"]);
+    assert_eq!(codes(&"[".repeat(most)), ["RA0104"]);
+    assert_eq!(codes(&format!("{{\"a\":{}", "{\"a\":".repeat(10_000))), ["RA0104"]);
+    assert_eq!(codes(&" ".repeat(most + 1)), ["RA0103"]);
+    assert_eq!(codes(&format!("{}p exists", "not ".repeat(16_000))), ["RA0104"]);
+    assert_eq!(codes(r#"p matches "a{1000}{1000}""#), ["RA0209"]);
+    assert_eq!(codes(r#"p matches "((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}""#), ["RA0209"]);
+    let groups = vec![r#"(== "a" or == "b")"#; 2_500].join(" and ");
+    assert_eq!(codes(&format!("p ({groups})")), ["RA0216"]);
+}
+
+#[test]
+fn wide_texts_are_answered_without_effort() {
+    let wildcard = "*a".repeat(10_000);
+    assert!(parse(&format!(r#"p like "{wildcard}""#)).is_ok());
+    let ors = vec![r#"{"a":[1],"b":[2]}"#; 1_000].join(",");
+    assert!(parse(&format!(r#"{{"$or":[{ors}]}}"#)).is_ok());
+    let tests = vec!["p == 1"; 5_000].join(" and ");
+    assert!(parse(&tests).is_ok());
+    let tests = vec!["!= 1"; 5_000].join(" and ");
+    assert!(parse(&format!("p ({tests})")).is_ok());
+}
+
+#[test]
+fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
+    let deepest = (1..200).rev().find_map(|depth| {
+        parse(&format!("{}p exists{}", "a exists and (b exists or (".repeat(depth), "))".repeat(depth))).ok()
+    });
+    let pattern = deepest.expect("some depth is read");
+    for text in [pattern.to_json(), pattern.to_expression()] {
+        assert_eq!(parse(&text).expect(&text).node(), pattern.node());
+    }
+    let nested = (1..200).rev().find_map(|depth| {
+        parse(&format!(
+            "{}{}{}",
+            "{\"$not\":".repeat(depth),
+            r#"{"a":[{"anything-but":[{"numeric":["=",1]}]}]}"#,
+            "}".repeat(depth)
+        ))
+        .ok()
+    });
+    let pattern = nested.expect("some depth is read");
+    assert_eq!(parse(&pattern.to_expression()).expect("within limits").node(), pattern.node());
+}
