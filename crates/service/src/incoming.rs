@@ -1,6 +1,6 @@
 //! An event at the door: as it came, in its normal form, and by what it is known.
 
-use reflexarc_event::{Event, EventError, Json};
+use reflexarc_event::{Envelope, Event, EventError, Json};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::{EventName, first_half};
@@ -28,10 +28,12 @@ impl Incoming {
     /// # Errors
     /// When the event's envelope is a known one, but cannot be brought into the native form.
     pub fn new(received: Event) -> Result<Self, EventError> {
-        let normal = received.clone();
+        let normal = received.normalize()?;
         let tree = normal.tree();
-        let id = text(tree, "id");
-        let source = match (text(tree, "source"), text(tree, "product")) {
+        // A CloudEvent says itself what names it; the native form says it by its product.
+        let own = if received.envelope() == Envelope::CloudEvent { received.tree() } else { tree };
+        let id = text(own, "id");
+        let source = match (text(own, "source"), text(own, "product")) {
             ("", "") => String::new(),
             ("", product) => format!("acs.{}", product.to_lowercase()),
             (source, _) => source.to_owned(),

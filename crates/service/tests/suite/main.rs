@@ -2,5 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests of the rim use files, time and the network")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod command;
+mod delivering;
+mod dingtalk;
+mod receiver;
 mod samples;
 mod store;
+mod webhook;

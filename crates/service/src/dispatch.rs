@@ -1,0 +1,289 @@
+//! One queue per target: claims what is due, sends it, decides, settles. A dead target delays no other.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::delivery::{Delivery, DeliveryId, Receipt, SendError};
+use crate::log::Redactor;
+use crate::metrics::Metrics;
+use crate::retry::RetryPolicy;
+use crate::store::{Store, StoreError, Tried};
+use crate::target::{Pace, Target, shorten};
+
+/// How a target is served.
+#[derive(Clone)]
+pub struct Queue {
+    /// The target's name.
+    pub name: String,
+    /// What sends.
+    pub target: Arc<dyn Target>,
+    /// How many sends at a time, at least 1. A target with a pace gets one at a time.
+    pub concurrency: usize,
+    /// How long one send may take.
+    pub timeout: Duration,
+    /// When to try again.
+    pub policy: RetryPolicy,
+}
+
+/// What all queues share.
+#[derive(Clone)]
+pub struct Exchange {
+    /// The outbox.
+    pub store: Arc<Store>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Keeps secrets out of what is remembered of receivers' words.
+    pub redactor: Redactor,
+    /// Set to true when everything is to end: nothing more is claimed, what is under way is finished.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How much of a receiver's words is kept.
+const ANSWER_BYTES: usize = 4_096;
+/// The longest a queue sleeps without looking: other processes put things into the outbox too (`dlq redrive`).
+const LOOK: Duration = Duration::from_secs(1);
+/// What one claim brings when deliveries may be merged.
+const MERGE: usize = 1_000;
+
+/// Serves one target until told to stop.
+pub async fn serve(queue: Queue, exchange: Exchange, wake: Arc<Notify>) {
+    match queue.target.pace() {
+        Some(pace) => Paced::new(queue, exchange, wake, pace).run().await,
+        None => free(queue, exchange, wake).await,
+    }
+}
+
+/// Sends at most `concurrency` at a time.
+async fn free(queue: Queue, mut exchange: Exchange, wake: Arc<Notify>) {
+    let mut flying = JoinSet::new();
+    // After the clock jumped back a claim looks void; what is under way must not be sent twice for that.
+    let mut ids = BTreeSet::new();
+    let mut paused_until = Instant::now();
+    loop {
+        let stopping = exchange.stopping();
+        if stopping && flying.is_empty() {
+            return;
+        }
+        let room = queue.concurrency.saturating_sub(flying.len());
+        let mut idle = LOOK;
+        if !stopping && room > 0 && paused_until <= Instant::now() {
+            let claimed = claim(&queue, &exchange, room, &ids).await;
+            idle = if claimed.is_empty() { sleep_until_due(&queue, &exchange) } else { Duration::ZERO };
+            for delivery in claimed {
+                ids.insert(delivery.id);
+                let (queue, exchange) = (queue.clone(), exchange.clone());
+                flying.spawn(async move {
+                    let outcome = attempt(&queue, &exchange, std::slice::from_ref(&delivery)).await;
+                    (delivery.id, outcome)
+                });
+            }
+            if idle.is_zero() && flying.len() < queue.concurrency {
+                continue;
+            }
+        }
+        tokio::select! {
+            Some(done) = flying.join_next() => {
+                if let Ok((id, outcome)) = done {
+                    ids.remove(&id);
+                    if let Err(SendError::Throttled { pause, .. }) = outcome {
+                        paused_until = Instant::now() + pause.unsigned_abs();
+                    }
+                }
+            }
+            () = wake.notified(), if room > 0 => {}
+            () = tokio::time::sleep(idle.max(Duration::from_millis(1))), if !stopping && room > 0 => {}
+            _ = exchange.stop.changed(), if !stopping => {}
+        }
+    }
+}
+
+/// A target that counts calls: one after the other, and merged when there are more deliveries than calls.
+struct Paced {
+    queue: Queue,
+    exchange: Exchange,
+    wake: Arc<Notify>,
+    pace: Pace,
+    /// When the calls of the last stretch began, oldest first.
+    calls: VecDeque<Instant>,
+    /// Claimed and not sent yet.
+    waiting: VecDeque<Delivery>,
+    /// Members of a digest that was refused: sent alone, so that one that nobody takes does not bury the others.
+    alone: BTreeSet<DeliveryId>,
+    paused_until: Instant,
+}
+
+impl Paced {
+    fn new(queue: Queue, exchange: Exchange, wake: Arc<Notify>, pace: Pace) -> Self {
+        let (now, wall) = (Instant::now(), Timestamp::now());
+        // What an earlier process sent counts too.
+        let since = wall.saturating_sub(signed(pace.per)).unwrap_or(Timestamp::MIN);
+        let earlier = exchange.store.calls(&queue.name, since).unwrap_or_default();
+        let calls =
+            earlier.into_iter().map(|at| now.checked_sub(wall.duration_since(at).unsigned_abs()).unwrap_or(now));
+        Self {
+            calls: calls.collect(),
+            queue,
+            exchange,
+            wake,
+            pace,
+            waiting: VecDeque::new(),
+            alone: BTreeSet::new(),
+            paused_until: now,
+        }
+    }
+
+    async fn run(mut self) {
+        while !self.exchange.stopping() {
+            let rest = match self.may_call_in(Instant::now()) {
+                Duration::ZERO => {
+                    self.refill().await;
+                    if let Some(batch) = self.next_batch() {
+                        self.call(batch).await;
+                        continue;
+                    }
+                    if self.waiting.is_empty() { sleep_until_due(&self.queue, &self.exchange) } else { LOOK }
+                }
+                wait => wait,
+            };
+            tokio::select! {
+                () = self.wake.notified(), if self.waiting.is_empty() && rest <= LOOK => {}
+                () = tokio::time::sleep(rest) => {}
+                _ = self.exchange.stop.changed() => {}
+            }
+        }
+    }
+
+    /// How long until the next call may begin.
+    fn may_call_in(&mut self, now: Instant) -> Duration {
+        while self.calls.front().is_some_and(|first| now.duration_since(*first) >= self.pace.per) {
+            self.calls.pop_front();
+        }
+        let full = self.calls.len() >= self.pace.calls;
+        let next = self.calls.front().filter(|_| full).map_or(now, |first| *first + self.pace.per);
+        let spread = match self.calls.back() {
+            // Only the reserve is left: it is spread over the stretch, so that each digest gathers what came meanwhile.
+            Some(last) if self.single_calls() == 0 => {
+                *last + self.pace.per / u32::try_from(self.pace.calls).unwrap_or(1)
+            }
+            _ => now,
+        };
+        next.max(spread).max(self.paused_until).saturating_duration_since(now)
+    }
+
+    /// How many calls may carry one delivery each; the last quarter of the calls is kept for digests.
+    fn single_calls(&self) -> usize {
+        (self.pace.calls - self.pace.calls.div_ceil(4).min(self.pace.calls - 1)).saturating_sub(self.calls.len())
+    }
+
+    async fn refill(&mut self) {
+        if self.waiting.len() < MERGE {
+            let ids = self.waiting.iter().map(|delivery| delivery.id).collect();
+            self.waiting.extend(claim(&self.queue, &self.exchange, MERGE - self.waiting.len(), &ids).await);
+        }
+    }
+
+    /// What the next call carries.
+    fn next_batch(&mut self) -> Option<Vec<Delivery>> {
+        let first = self.waiting.front()?;
+        let count = if self.alone.contains(&first.id) || self.waiting.len() <= self.single_calls() {
+            1
+        } else {
+            let together = self.waiting.iter().take_while(|delivery| !self.alone.contains(&delivery.id)).count();
+            self.queue.target.pack(&self.waiting.make_contiguous()[..together]).clamp(1, together)
+        };
+        Some(self.waiting.drain(..count).collect())
+    }
+
+    async fn call(&mut self, batch: Vec<Delivery>) {
+        self.calls.push_back(Instant::now());
+        let outcome = attempt(&self.queue, &self.exchange, &batch).await;
+        if batch.len() > 1 && matches!(outcome, Err(SendError::Refused { .. })) {
+            self.alone.extend(batch.iter().map(|delivery| delivery.id));
+        } else {
+            batch.iter().for_each(|delivery| _ = self.alone.remove(&delivery.id));
+        }
+        if let Err(SendError::Throttled { pause, .. }) = outcome {
+            self.paused_until = Instant::now() + pause.unsigned_abs();
+        }
+    }
+}
+
+/// What is due and not in `ids`. A store that fails is logged and asked again later.
+async fn claim(queue: &Queue, exchange: &Exchange, limit: usize, ids: &BTreeSet<DeliveryId>) -> Vec<Delivery> {
+    // Longer than a send can take; a killed process does not wait for it, see `Store::release_claims`.
+    let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
+    let answer = exchange.store.claim_soon(&queue.name, Timestamp::now(), lease, limit).await;
+    match answer.unwrap_or(Err(StoreError::Closed)) {
+        Ok(claimed) => claimed.into_iter().filter(|delivery| !ids.contains(&delivery.id)).collect(),
+        Err(error) => {
+            tracing::error!(target = queue.name, %error, "cannot claim deliveries");
+            tokio::time::sleep(LOOK).await;
+            Vec::new()
+        }
+    }
+}
+
+/// One call: sends, decides for each delivery, settles.
+async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Result<Receipt, SendError> {
+    let (started, clock) = (Timestamp::now(), Instant::now());
+    let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(SendError::later(format!("no answer within {:#}", signed(queue.timeout)))),
+    };
+    let took = clock.elapsed();
+    let (word, answer) = match &outcome {
+        Ok(receipt) => ("delivered", receipt.answer.as_str()),
+        Err(error) => (error.outcome(), error.reason()),
+    };
+    let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
+    exchange.metrics.attempt(&queue.name, word, took);
+    // A refused digest says nothing about any one of its members: each is tried again, alone.
+    let judged = match &outcome {
+        Err(SendError::Refused { .. }) if batch.len() > 1 => Err(SendError::later("refused as part of a digest")),
+        Err(error) => Err(error.with_reason(answer.clone())),
+        Ok(receipt) => Ok(receipt.clone()),
+    };
+    for delivery in batch {
+        let now = Timestamp::now();
+        let decision = queue.policy.decide(delivery, &judged, now);
+        tracing::info!(
+            target = queue.name,
+            delivery = %delivery.id,
+            event = delivery.event.id,
+            rule = delivery.rule,
+            attempt = delivery.attempt,
+            outcome = word,
+            answer,
+            "attempt"
+        );
+        let tried = Tried { started, took: signed(took), outcome: word, answer: answer.clone() };
+        let settled = exchange.store.settle_soon(delivery.clone(), tried, decision, now).await;
+        if let Err(error) = settled.unwrap_or(Err(StoreError::Closed)) {
+            tracing::error!(delivery = %delivery.id, %error, "cannot settle; it will be sent again under the same id");
+        }
+    }
+    outcome
+}
+
+/// Until the next delivery is due, within [`LOOK`].
+fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
+    let due = exchange.store.next_due(&queue.name).ok().flatten();
+    due.map_or(LOOK, |due| due.duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO).min(LOOK))
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+impl Exchange {
+    /// Told to stop, or left by whoever could tell.
+    fn stopping(&mut self) -> bool {
+        *self.stop.borrow_and_update() || self.stop.has_changed().is_err()
+    }
+}

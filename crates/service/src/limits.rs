@@ -1,0 +1,41 @@
+//! What strangers may cost.
+
+use std::time::Duration;
+
+/// The bounds on everything that comes from outside, the same in debug and release builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest body of one request in bytes; 8 MiB.
+    pub body_bytes: usize,
+    /// Most events in one request; 10,000.
+    pub batch_events: usize,
+    /// Most events waiting to be evaluated and stored; 20,000.
+    pub queue_events: usize,
+    /// Most bytes of such events; 64 MiB.
+    pub queue_bytes: usize,
+    /// Most connections at a time; 1,024.
+    pub connections: usize,
+    /// Longest time for the head of a request, and for the TLS handshake; 10 s.
+    pub head: Duration,
+    /// Longest time for the body of a request; 30 s.
+    pub body: Duration,
+}
+
+impl Limits {
+    /// The defaults.
+    pub const DEFAULT: Self = Self {
+        body_bytes: 8 << 20,
+        batch_events: 10_000,
+        queue_events: 20_000,
+        queue_bytes: 64 << 20,
+        connections: 1_024,
+        head: Duration::from_secs(10),
+        body: Duration::from_secs(30),
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

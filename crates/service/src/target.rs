@@ -1,0 +1,59 @@
+//! Where deliveries go. One file for each kind of receiver; all they share is this trait.
+
+mod command;
+mod dingtalk;
+mod email;
+mod file;
+mod webhook;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::delivery::{Delivery, Receipt, SendError};
+
+pub use command::Command;
+pub use dingtalk::{DingTalk, Format};
+pub use email::{Email, Protection, Server, TemplateError, Templates};
+pub use file::Lines;
+pub use webhook::{Webhook, signing_key};
+
+/// A send on its way.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send + 'a>>;
+
+/// A receiver of deliveries. Its queue sees to timeouts, retries and dead letters; a target only sends and judges what
+/// the receiver says.
+pub trait Target: Send + Sync {
+    /// Sends these deliveries in one call. There is more than one only where [`Target::pack`] says that they fit.
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a>;
+
+    /// How many calls the receiver takes in which time; `None` when nobody counts.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
+
+    /// How many of the first of `waiting` (never empty) go into one call when there are more than the pace allows calls:
+    /// at least one.
+    fn pack(&self, waiting: &[Delivery]) -> usize {
+        let _ = waiting;
+        1
+    }
+}
+
+/// At most `calls` calls in any stretch of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many calls, at least 1.
+    pub calls: usize,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// The first `limit` bytes of a receiver's words, cut at a character, with a sign that there was more.
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(limit);
+    format!("{}… ({} bytes)", &text[..end], text.len())
+}

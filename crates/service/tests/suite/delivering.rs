@@ -1,0 +1,79 @@
+//! Queues serving targets out of a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_reaction::Action;
+use reflexarc_service::{
+    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store, Target, Waits,
+};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::receiver::eventually;
+use crate::samples::{evaluation, incoming, open};
+
+pub(crate) struct Delivering {
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) secrets: Vec<String>,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// Retries soon, so often.
+pub(crate) fn quick(retries: usize) -> RetryPolicy {
+    let wait = SignedDuration::from_millis(20);
+    RetryPolicy { waits: Waits::List(vec![wait; retries]), max_age: SignedDuration::from_hours(1) }
+}
+
+pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> Queue {
+    Queue { name: name.into(), target: Arc::new(target), concurrency: 4, timeout: Duration::from_secs(5), policy }
+}
+
+impl Delivering {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            store: Arc::new(open(folder.path())),
+            metrics: Arc::default(),
+            secrets: Vec::new(),
+            stop: watch::channel(false).0,
+            serving: Vec::new(),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn serve(&mut self, queue: Queue) -> Arc<Notify> {
+        let exchange = Exchange {
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
+            stop: self.stop.subscribe(),
+        };
+        let wake = Arc::new(Notify::new());
+        self.serving.push(tokio::spawn(reflexarc_service::serve(queue, exchange, wake.clone())));
+        wake
+    }
+
+    /// Accepts an event of this id that leads to these actions.
+    pub(crate) async fn accept(&self, id: &str, actions: Vec<Action>) -> Vec<DeliveryId> {
+        let (store, incoming) = (self.store.clone(), incoming(id));
+        let accept = move || store.accept(incoming, evaluation("r", actions, vec![]), Timestamp::now()).unwrap();
+        tokio::task::spawn_blocking(accept).await.unwrap().deliveries
+    }
+
+    /// Waits until a delivery stands so.
+    pub(crate) async fn until(&self, id: DeliveryId, status: Status) -> (Entry, Vec<Attempt>) {
+        eventually(|| self.store.delivery(id).unwrap().filter(|(entry, _)| entry.status == status)).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for serving in self.serving {
+            serving.await.unwrap();
+        }
+    }
+}
