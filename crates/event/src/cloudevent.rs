@@ -196,15 +196,17 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
 
 /// Whether a member may stand among CloudEvents attributes: lower-case letters and digits, a simple value.
 fn is_extension(key: &str, value: &Json) -> bool {
-    let name = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    name && key != "data" && key != NATIVE && matches!(value, Json::String(_) | Json::Bool(_))
-        || name && value.as_i64().is_some()
+    let reserved = key.is_empty() || key == "data" || key == NATIVE;
+    let named = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let simple = matches!(value, Json::String(_) | Json::Bool(_)) || value.as_i64().is_some();
+    named && simple && !reserved
 }
 
 fn is_native(key: &str) -> bool {
     origin(key).is_some() || key == "level"
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
 fn same(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -214,10 +216,12 @@ fn product(source: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_uppercase())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
 fn source(product: &str) -> Option<String> {
     Some(format!("acs.{}", product.to_lowercase()))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
 fn event_time(text: &str) -> Option<String> {
     Some(time::parse_time(text).map_or_else(|| text.to_owned(), time::compact))
 }

@@ -120,11 +120,12 @@ impl Operation {
     pub fn leaves(self, result: OperationResult) -> &'static [EniStatus] {
         use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
         match (self, result) {
-            (Self::Create | Self::Detach, OperationResult::Success) => &[Available],
+            (Self::Create | Self::Detach, OperationResult::Success) | (Self::Attach, OperationResult::Failed) => {
+                &[Available]
+            }
             (Self::Attach, OperationResult::Success) => &[InUse],
             (Self::Delete, OperationResult::Success) => &[Deleted],
             (Self::Create, OperationResult::Failed) => &[CreateFailed],
-            (Self::Attach, OperationResult::Failed) => &[Available],
             // The guest did not answer, or the request never reached the instance.
             (Self::Detach, OperationResult::Failed) => &[Detaching, InUse],
             (Self::Delete, OperationResult::Failed) => &[Deleting, Available],

@@ -92,7 +92,7 @@ impl Event {
     /// An event that we write ourselves and that may exceed the limits a little.
     pub(crate) fn written(tree: Json, limits: &Limits) -> Self {
         let text = tree.to_string();
-        let wider = Limits { bytes: limits.bytes.max(text.len()), depth: limits.depth.saturating_add(1) };
+        let wider = Limits { bytes: limits.bytes.max(text.len()), depth: limits.depth.saturating_add(1), ..*limits };
         let event = Self::from_json_within(text, &wider).expect("a tree of an event one level deeper is an event");
         Self { tree: Arc::new(tree.into()), ..event }
     }
@@ -103,6 +103,7 @@ impl Event {
     }
 
     /// The event as a tree, always a [`Json::Object`].
+    #[allow(clippy::missing_panics_doc, reason = "the bytes were checked when the event was made")]
     pub fn tree(&self) -> &Json {
         self.tree.get_or_init(|| {
             Json::parse_within(&*self.bytes, self.limits.depth).expect("the bytes were checked when the event was made")

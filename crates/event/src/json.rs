@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use error::{JsonError, JsonErrorKind, Position};
-pub(crate) use outline::Outline;
+pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};
 
 /// A JSON value that loses nothing of its text but white space and the spelling of strings.

@@ -7,11 +7,13 @@ pub struct Limits {
     pub bytes: usize,
     /// Deepest nesting of arrays and objects; a scalar document has depth 0, `{}` has depth 1.
     pub depth: usize,
+    /// Most findings that [`crate::check`] gives for one event, the first ones in its bytes.
+    pub findings: usize,
 }
 
 impl Limits {
-    /// 1 MiB and 128 levels.
-    pub const DEFAULT: Self = Self { bytes: 1 << 20, depth: 128 };
+    /// 1 MiB, 128 levels, 100 findings.
+    pub const DEFAULT: Self = Self { bytes: 1 << 20, depth: 128, findings: 100 };
 }
 
 impl Default for Limits {

@@ -58,6 +58,7 @@ impl Event {
 
     /// The event in CloudEvents 1.0, as EventBridge would send it; one that is in CloudEvents already comes back as it is.
     /// An event without an id gets one that is computed from its bytes.
+    #[must_use]
     pub fn to_cloudevent(&self) -> Event {
         let native = match self.envelope() {
             Envelope::CloudEvent => return self.clone(),

@@ -68,7 +68,7 @@ pub(crate) fn is_masked(text: &str) -> bool {
 
 /// Whether a text that should be an address, a prefix or a time has `X`s or asterisks where its digits should be.
 fn hides_digits(text: &str) -> bool {
-    let digits = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/' | 'X' | 'x' | '*');
+    let digits = |c: char| c.is_ascii_hexdigit() || "./:+-TZXx*".contains(c);
     let hidden = text.contains("XX") || text.contains("xx") || text.contains('*');
     hidden && text.chars().all(digits)
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::{EniNotification, EniStatus, Operation, OperationResult};
 use crate::json::Json;
 use crate::reading::is_masked;
-use crate::{Arn, ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Reading, time};
+use crate::{ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Reading, time};
 
 /// Why a notification cannot be written: an event that we write is complete, unmasked and of one mind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum WriteError {
     #[error("the resource id `{arn}` does not name the ENI {eni_id} in {region}")]
     Arn {
         /// The resource id to be written.
-        arn: Arn,
+        arn: String,
         /// The region to be written.
         region: String,
         /// The ENI id to be written.
@@ -94,7 +94,7 @@ impl EniNotification {
         }
         if arn.service != "ecs" || arn.kind != "eni" || arn.id != eni_id || arn.region != region {
             let (region, eni_id) = (region.to_owned(), eni_id.to_owned());
-            return Err(WriteError::Arn { arn: arn.clone(), region, eni_id });
+            return Err(WriteError::Arn { arn: arn.to_string(), region, eni_id });
         }
         let mut content = vec![
             ("eniId".to_owned(), eni_id.into()),

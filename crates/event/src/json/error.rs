@@ -19,6 +19,8 @@ pub struct JsonError {
 pub enum JsonErrorKind {
     /// There is nothing but white space.
     Empty,
+    /// The text begins with U+FEFF, as some editors have it.
+    ByteOrderMark,
     /// The text ends inside a value.
     UnexpectedEnd,
     /// A value was expected: `NaN`, a stray comma, a single quote …
@@ -52,6 +54,7 @@ impl fmt::Display for JsonErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "there is no JSON here, only white space",
+            Self::ByteOrderMark => "the text begins with a byte order mark, which JSON does not allow",
             Self::UnexpectedEnd => "the JSON ends too early",
             Self::ExpectedValue => "a JSON value was expected",
             Self::ExpectedKey => "a key in double quotes was expected",
@@ -75,11 +78,12 @@ impl JsonErrorKind {
             Self::InvalidUtf8 => (Code::EVENT_NOT_UTF8, "encode the event as UTF-8"),
             Self::TooDeep { .. } => (Code::EVENT_TOO_DEEP, "send a flatter document"),
             Self::Empty => (Code::EVENT_NOT_JSON, "an event is one JSON object"),
+            Self::ByteOrderMark => (Code::EVENT_NOT_JSON, "save the text as UTF-8 without a byte order mark"),
             Self::UnexpectedEnd => (Code::EVENT_NOT_JSON, "was the event cut off?"),
             Self::ExpectedValue => (
                 Code::EVENT_NOT_JSON,
-                "a value is an object, an array, a string in double quotes, a number, true, false or null; NaN and \
-                 Infinity are not JSON",
+                "a value is an object, an array, a string in double quotes, a number, true, false or null; NaN, \
+                 Infinity and a comma before a closing bracket are not JSON",
             ),
             Self::ExpectedKey => (Code::EVENT_NOT_JSON, "JSON has no comments, no trailing commas and no bare keys"),
             Self::ExpectedColon => (Code::EVENT_NOT_JSON, "write \"key\": value"),
@@ -120,7 +124,7 @@ impl Position {
     pub fn of(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
         let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = before.split(|&byte| byte == b'\n').count();
         // A byte 10xxxxxx goes on with the character before it.
         let column = before[start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1;
         Self { line, column }

@@ -23,13 +23,6 @@ pub(crate) struct Member {
     pub(crate) value: Outline,
 }
 
-/// One step into a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
 impl Outline {
     /// Reads the outline of a document, under the same rules and errors as [`super::Json::parse_within`].
     pub(crate) fn read(text: &[u8], depth: usize) -> Result<Self, JsonError> {
@@ -39,14 +32,6 @@ impl Outline {
     /// The member of that key, the last one where there are several.
     pub(crate) fn member(&self, key: &str) -> Option<&Member> {
         self.members.iter().rev().find(|member| member.key == key)
-    }
-
-    /// The value at the end of the path.
-    pub(crate) fn find(&self, path: &[Step<'_>]) -> Option<&Outline> {
-        path.iter().try_fold(self, |at, step| match step {
-            Step::Key(key) => at.member(key).map(|member| &member.value),
-            Step::Index(index) => at.elements.get(*index),
-        })
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V,
     let text = std::str::from_utf8(bytes)
         .map_err(|e| JsonError { kind: JsonErrorKind::InvalidUtf8, offset: e.valid_up_to() })?;
     let mut reader = Reader { text, bytes, at: 0, limit: depth, left: depth };
+    if text.starts_with('\u{feff}') {
+        return Err(reader.fault(JsonErrorKind::ByteOrderMark));
+    }
     reader.skip_space();
     if reader.at == bytes.len() {
         return Err(reader.fault(JsonErrorKind::Empty));
@@ -268,7 +271,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> Value<'a> for Json {
+impl Value<'_> for Json {
     type Members = Vec<(String, Json)>;
     type Elements = Vec<Json>;
     fn null() -> Self {

@@ -10,7 +10,7 @@ pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {
     event.tree().members().iter().map(|(key, value)| (key.as_str(), value)).collect()
 }
 
-fn round_trip(event: &Event) {
+pub(crate) fn round_trip(event: &Event) {
     let native = event.normalize().unwrap();
     let cloud = native.to_cloudevent();
     assert_eq!(cloud.envelope(), Envelope::CloudEvent, "{}", cloud.tree());

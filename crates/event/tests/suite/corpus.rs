@@ -1,0 +1,85 @@
+//! The cases in `tests/corpus/events`: `valid` ones are read and found clean, `tolerant` ones are read with findings,
+//! `broken` ones are refused. A `.form` is a form, anything else JSON.
+
+use std::path::{Path, PathBuf};
+
+use reflexarc_event::{Event, EventError, check};
+
+use crate::envelopes::round_trip;
+
+fn cases(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events").join(folder);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() > 20, "{folder} has only {} cases", paths.len());
+    let read =
+        |path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
+    paths.into_iter().map(read).collect()
+}
+
+fn event(name: &str, bytes: &[u8]) -> Result<Event, EventError> {
+    if Path::new(name).extension().is_some_and(|extension| extension == "form") {
+        Event::from_form(bytes)
+    } else {
+        Event::from_json(bytes)
+    }
+}
+
+/// Envelope and findings, each drawn into the event.
+fn report(name: &str, event: &Event) -> String {
+    let text = std::str::from_utf8(event.bytes()).unwrap();
+    let mut report = event.envelope().to_string();
+    for diagnostic in check(event) {
+        report.push_str("\n\n");
+        report.push_str(&diagnostic.render(name, text, false));
+    }
+    report
+}
+
+#[test]
+fn valid_events_are_read_and_found_clean() {
+    for (name, bytes) in cases("valid") {
+        let event = event(&name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(check(&event).is_empty(), "{}", report(&name, &event));
+        insta::assert_snapshot!(format!("valid-{name}"), event.normalize().unwrap().tree());
+        round_trip(&event);
+    }
+}
+
+#[test]
+fn tolerant_events_are_read_with_findings() {
+    for (name, bytes) in cases("tolerant") {
+        let event = event(&name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!check(&event).is_empty(), "{name} has no findings");
+        insta::assert_snapshot!(format!("tolerant-{name}"), report(&name, &event));
+        round_trip(&event);
+    }
+}
+
+#[test]
+fn broken_events_are_refused_with_the_place() {
+    for (name, bytes) in cases("broken") {
+        let error = event(&name, &bytes).expect_err(&name);
+        let drawn = error.diagnostic().render(&name, &String::from_utf8_lossy(&bytes), false);
+        let position = error.position(&bytes).map_or_else(|| "no place".to_owned(), |position| position.to_string());
+        insta::assert_snapshot!(format!("broken-{name}"), format!("{error}\n{position}\n\n{drawn}"));
+    }
+}
+
+#[test]
+fn fixes_mend_what_they_are_for() {
+    let mut mended = 0;
+    for (name, bytes) in cases("tolerant") {
+        let event = event(&name, &bytes).unwrap();
+        for diagnostic in check(&event) {
+            let Some(fix) = &diagnostic.fix else { continue };
+            let mut text = String::from_utf8(event.bytes().to_vec()).unwrap();
+            text.replace_range(fix.span.clone(), &fix.replacement);
+            let again = check(&Event::from_json(text).unwrap());
+            let still = again.iter().any(|other| other.message == diagnostic.message);
+            assert!(!still, "{name}: the fix for {:?} leaves it", diagnostic.message);
+            mended += 1;
+        }
+    }
+    assert!(mended > 5, "only {mended} fixes");
+}
