@@ -25,7 +25,7 @@ mod words;
 
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::Limits;
-pub use matcher::{BuildError, Matcher, MatcherLimits, Scratch, Slow, Stats};
+pub use matcher::{BuildError, Elements, Fields, Matcher, MatcherLimits, Scratch, Slow, Stats};
 pub use number::Decimal;
 pub use path::Path;
 pub use pattern::Pattern;

@@ -19,6 +19,7 @@ mod affix;
 mod build;
 mod compile;
 mod escape;
+mod fields;
 mod fold;
 mod full_search;
 mod glob;
@@ -42,6 +43,7 @@ mod verify;
 
 use reflexarc_event::{Json, JsonError, Limits};
 
+pub use fields::{Elements, Fields};
 pub use limits::{BuildError, MatcherLimits};
 pub use stats::{Slow, Stats};
 

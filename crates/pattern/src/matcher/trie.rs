@@ -21,7 +21,8 @@ pub(super) struct Trie {
     text: Vec<u8>,
     /// The lengths of keys that lead to inner nodes, per node, each length once.
     inner: Vec<u32>,
-    slots: usize,
+    /// By slot.
+    paths: Vec<Path>,
 }
 
 #[derive(Debug)]
@@ -51,7 +52,12 @@ struct Edge {
 impl Trie {
     /// How many slots there are.
     pub(super) fn slots(&self) -> usize {
-        self.slots
+        self.paths.len()
+    }
+
+    /// The used paths, by slot.
+    pub(super) fn paths(&self) -> &[Path] {
+        &self.paths
     }
 
     /// The slot of a node, or `NONE`.
@@ -81,7 +87,8 @@ impl Trie {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.nodes) + size_of_val(&*self.edges) + self.text.len() + size_of_val(&*self.inner)
+        let paths: usize = self.paths.iter().map(|path| size_of::<Path>() + path.as_str().len()).sum();
+        size_of_val(&*self.nodes) + size_of_val(&*self.edges) + self.text.len() + size_of_val(&*self.inner) + paths
     }
 
     /// Several segments in one key. A segment holds no dot, so at each node at most one way leads on.
@@ -177,8 +184,10 @@ impl TrieBuilder {
 
     /// The finished tree.
     pub(super) fn finish(self) -> Trie {
-        let mut trie =
-            Trie { nodes: Vec::new(), edges: Vec::new(), text: Vec::new(), inner: Vec::new(), slots: self.slots.len() };
+        let mut paths: Vec<(Path, u32)> = self.slots.into_iter().collect();
+        paths.sort_unstable_by_key(|&(_, slot)| slot);
+        let paths = paths.into_iter().map(|(path, _)| path).collect();
+        let mut trie = Trie { nodes: Vec::new(), edges: Vec::new(), text: Vec::new(), inner: Vec::new(), paths };
         for (children, &slot) in self.children.iter().zip(&self.slot_of_node) {
             let places = (2 * children.len()).next_power_of_two();
             let first = trie.edges.len();
