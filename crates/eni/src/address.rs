@@ -239,15 +239,15 @@ impl Draft<'_> {
         let net = self.pool.ipv6.ok_or(AddressFault::NoIpv6)?;
         let size = 1_u128 << (128 - IPV6_PREFIX);
         let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
-        let mut start = last & !(size - 1);
-        while start >= first {
-            let block = Ipv6Net::new_assert(start.into(), IPV6_PREFIX);
+        let mut at = last & !(size - 1);
+        while at >= first {
+            let block = Ipv6Net::new_assert(at.into(), IPV6_PREFIX);
             if net.contains(&block) && self.is_free_prefix(IpNet::V6(block)) {
                 self.prefixes.insert(IpNet::V6(block));
                 return Ok(block);
             }
-            let Some(next) = start.checked_sub(size) else { break };
-            start = next;
+            let Some(below) = at.checked_sub(size) else { break };
+            at = below;
         }
         Err(AddressFault::NotEnough)
     }
@@ -341,8 +341,8 @@ mod tests {
         };
         let mut without = Pool::new("10.0.0.0/24".parse().unwrap(), None);
         assert_eq!(six(&mut without), Err(AddressFault::NoIpv6));
-        let mut with = Pool::new("10.0.0.0/24".parse().unwrap(), Some("2001:db8::/64".parse().unwrap()));
-        let taken = six(&mut with).unwrap();
+        let mut pool = Pool::new("10.0.0.0/24".parse().unwrap(), Some("2001:db8::/64".parse().unwrap()));
+        let taken = six(&mut pool).unwrap();
         assert_eq!(taken.ipv6, ["2001:db8::1".parse::<Ipv6Addr>().unwrap(), "2001:db8::2".parse().unwrap()]);
         assert_eq!(taken.ipv6_prefixes, ["2001:db8:0:0:ffff::/80".parse().unwrap()]);
     }

@@ -132,6 +132,24 @@ impl Cloud {
         Reply { request_id, result }
     }
 
+    /// Refuses a request that made no sense, in the way of [`Cloud::call`].
+    pub(crate) fn refuse(
+        &mut self,
+        caller: &str,
+        operation: Option<Operation>,
+        interface: Option<&str>,
+        refusal: Refusal,
+        now: Timestamp,
+    ) -> Reply {
+        self.advance(now);
+        let request_id = self.ids.guid();
+        if let Some(operation) = operation {
+            let told = Told { request_id: request_id.clone(), caller: caller.to_owned(), operation };
+            self.note(told, interface.map(str::to_owned), Err(Silence::Refused(refusal.clone())));
+        }
+        Reply { request_id, result: Err(refusal) }
+    }
+
     /// The region's name.
     pub fn region(&self) -> &str {
         &self.region

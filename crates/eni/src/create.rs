@@ -67,10 +67,10 @@ impl Cloud {
                 return Err(Refusal::new(403, "InvalidOperation.VpcMismatch", message));
             }
         }
-        let owned = self.interfaces.values().filter(|interface| interface.counts_towards_quota_of(caller)).count();
-        if account.service.is_none() && owned >= account.quota {
+        let existing = self.interfaces.values().filter(|interface| interface.counts_towards_quota_of(caller)).count();
+        if account.service.is_none() && existing >= account.quota {
             let message =
-                format!("The account has {owned} network interfaces in the region, as many as its quota allows.");
+                format!("The account has {existing} network interfaces in the region, as many as its quota allows.");
             return Err(Refusal::new(403, "MaxEniCountExceeded", message));
         }
         let addresses = self.take_addresses(&wanted.vswitch, wanted)?;
@@ -171,9 +171,10 @@ impl Cloud {
             let members = self.interfaces.values().filter(|interface| interface.security_groups.contains(id));
             let taken: usize = members.map(|interface| group.weight(&interface.addresses.all())).sum();
             if taken + group.weight(&addresses.all()) > group.capacity {
-                let code = match group.enterprise {
-                    true => "InvalidOperation.EniCountExceeded",
-                    false => "SecurityGroupInstanceLimitExceed",
+                let code = if group.enterprise {
+                    "InvalidOperation.EniCountExceeded"
+                } else {
+                    "SecurityGroupInstanceLimitExceed"
                 };
                 return Err(Refusal::new(403, code, format!("Security group {id} is full.")));
             }

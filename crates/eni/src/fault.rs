@@ -18,7 +18,7 @@ pub struct Fault {
 /// How an accepted request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultOutcome {
-    /// It completes with `failed`: a creation in CreateFailed, an attachment back in Available, a detachment still in
+    /// It completes with `failed`: a creation in `CreateFailed`, an attachment back in Available, a detachment still in
     /// Detaching, a deletion still in Deleting.
     Fail,
     /// It never completes: the interface stays in the status on the way, and nobody is told.

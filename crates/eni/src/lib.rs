@@ -39,6 +39,7 @@ mod network;
 mod notice;
 mod refusal;
 mod request;
+pub mod rpc;
 
 pub use account::Account;
 pub use address::{AddressFault, Pool, Wanted};

@@ -4,4 +4,5 @@ mod conditions;
 mod faults;
 mod invariants;
 mod refusals;
+mod rpc;
 mod world;

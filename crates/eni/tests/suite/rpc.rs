@@ -1,0 +1,436 @@
+//! The API on the wire: signatures, parameters, pages, and the codes for everything that is wrong.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reflexarc_eni::rpc::{AccessKey, Endpoint, GateLimits, HttpRequest, HttpResponse};
+use reflexarc_eni::{Fault, FaultOutcome, Operation, Silence};
+use reflexarc_event::Json;
+
+use crate::world::{PLAIN, SERVICE, USER, after, cloud, start};
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+fn endpoint() -> Endpoint {
+    endpoint_within(GateLimits::DEFAULT)
+}
+
+fn endpoint_within(limits: GateLimits) -> Endpoint {
+    let key = |id: &str, account: &str| AccessKey { id: id.into(), secret: "secret".into(), account: account.into() };
+    Endpoint::new(cloud(), [key("AK1", USER), key("AK2", PLAIN), key("AK9", SERVICE)], limits)
+}
+
+/// What every older-style request carries, before it is signed.
+fn common(action: &str, nonce: &str) -> Vec<(String, String)> {
+    let fixed = [
+        ("Action", action),
+        ("Version", "2014-05-26"),
+        ("Format", "JSON"),
+        ("AccessKeyId", "AK1"),
+        ("SignatureMethod", "HMAC-SHA1"),
+        ("SignatureVersion", "1.0"),
+        ("SignatureNonce", nonce),
+        ("Timestamp", "2026-01-01T00:00:00Z"),
+        ("RegionId", "cn-hangzhou"),
+    ];
+    fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
+fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
+    parameters.retain(|(found, _)| found != name);
+    parameters.push((name.to_owned(), value.to_owned()));
+}
+
+/// Signs as the older API reference describes it.
+fn signed(mut parameters: Vec<(String, String)>) -> HttpRequest {
+    let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
+    parameters.sort();
+    let pairs = |parameters: &[(String, String)]| {
+        let pairs = parameters.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        pairs.collect::<Vec<_>>().join("&")
+    };
+    let text = format!("GET&%2F&{}", encode(&pairs(&parameters)));
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(b"secret&").unwrap();
+    mac.update(text.as_bytes());
+    let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+    parameters.push(("Signature".into(), signature));
+    get(&pairs(&parameters))
+}
+
+fn get(query: &str) -> HttpRequest {
+    let headers = vec![("Host".to_owned(), "ecs.test".to_owned())];
+    HttpRequest { method: "GET".into(), path: "/".into(), query: query.into(), headers, body: Vec::new() }
+}
+
+fn body(response: &HttpResponse) -> Json {
+    Json::parse(&response.body).unwrap()
+}
+
+fn code(response: &HttpResponse) -> (u16, String) {
+    (response.status, text(&body(response), "Code"))
+}
+
+fn text(json: &Json, key: &str) -> String {
+    json.get(key).and_then(Json::as_str).unwrap_or_default().to_owned()
+}
+
+/// One request with its own nonce, signed for an account's key.
+fn ask(endpoint: &mut Endpoint, key: &str, action: &str, extra: &[(&str, &str)], now: Timestamp) -> HttpResponse {
+    let mut hasher = DefaultHasher::new();
+    (key, action, now, extra).hash(&mut hasher);
+    let mut parameters = common(action, &hasher.finish().to_string());
+    set(&mut parameters, "AccessKeyId", key);
+    set(&mut parameters, "Timestamp", &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    for (name, value) in extra {
+        set(&mut parameters, name, value);
+    }
+    endpoint.serve(&signed(parameters), now)
+}
+
+const OWN: [(&str, &str); 2] = [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001")];
+
+#[test]
+fn the_official_sdk_signs_in_the_newer_way() {
+    // The signature was made by the official Python SDK.
+    let mut endpoint = endpoint();
+    let headers = [
+        ("host", "127.0.0.1:8080"),
+        ("x-acs-version", "2014-05-26"),
+        ("x-acs-action", "CreateNetworkInterface"),
+        ("user-agent", "test"),
+        ("x-acs-date", "2026-01-01T00:00:00Z"),
+        ("x-acs-signature-nonce", "n-1"),
+        ("accept", "application/json"),
+        ("x-acs-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (
+            "Authorization",
+            "ACS3-HMAC-SHA256 Credential=AK1,SignedHeaders=accept;host;user-agent;x-acs-action;x-acs-content-sha256;\
+             x-acs-date;x-acs-signature-nonce;x-acs-version,\
+             Signature=4a16c01527c3e9a5074fc4a4d56e1846eeab89888515cf1cc958717339b8d1a6",
+        ),
+    ];
+    let request = HttpRequest {
+        method: "POST".into(),
+        path: "/".into(),
+        query: "RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&VSwitchId=vsw-1001&\
+                SecurityGroupId=sg-1001"
+            .into(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        body: Vec::new(),
+    };
+    let response = endpoint.serve(&request, start());
+    assert_eq!(response.status, 200, "{}", response.body);
+    let tag = body(&response).get("Tags").and_then(|tags| tags.get("Tag")).unwrap().elements()[0].clone();
+    assert_eq!((text(&tag, "TagKey"), text(&tag, "TagValue")), ("owner".into(), "net ops/é*~".into()));
+
+    // Whatever is changed on the way breaks it.
+    let changes: [(&str, fn(&mut HttpRequest)); 5] = [
+        ("SignatureDoesNotMatch", |request| request.method = "GET".into()),
+        ("SignatureDoesNotMatch", |request| request.query = request.query.replace("sg-1001", "sg-1002")),
+        ("SignatureDoesNotMatch", |request| request.body = b"x".to_vec()),
+        ("SignatureDoesNotMatch", |request| request.headers[0].1 = "other.host".into()),
+        ("IncompleteSignature", |request| request.headers.push(("x-acs-new".into(), "1".into()))),
+    ];
+    for (expected, change) in changes {
+        let mut changed = request.clone();
+        change(&mut changed);
+        assert_eq!(code(&endpoint.serve(&changed, start())), (400, expected.to_owned()));
+    }
+}
+
+#[test]
+fn the_official_sdk_signs_in_the_older_way() {
+    // The signature was made by the official Python SDK; some parameters travel in the query, the others in a form.
+    let mut endpoint = endpoint();
+    let mut request = get("Action=CreateNetworkInterface&Format=json&Version=2014-05-26&AccessKeyId=AK1&\
+                           Timestamp=2026-01-01T00%3A00%3A00Z&SignatureNonce=n-1&SignatureMethod=HMAC-SHA1&\
+                           SignatureVersion=1.0&Signature=RBPWb1HbhH7sg75%2BnfJCJFJV3Qg%3D");
+    request.method = "POST".into();
+    request.headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
+    request.body = b"RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&VSwitchId=vsw-1001&\
+                     SecurityGroupId=sg-1001"
+        .to_vec();
+    let response = endpoint.serve(&request, start());
+    assert_eq!(response.status, 200, "{}", response.body);
+    assert_eq!(code(&endpoint.serve(&request, start())), (400, "SignatureNonceUsed".into()));
+}
+
+#[test]
+fn everything_wrong_at_the_gate_has_its_code() {
+    let mut endpoint = endpoint_within(GateLimits { bytes: 2_000, ..GateLimits::DEFAULT });
+    let change = |name: &str, value: &str| {
+        let mut parameters = common("DescribeNetworkInterfaces", &format!("{name} {value}"));
+        set(&mut parameters, name, value);
+        signed(parameters)
+    };
+    let without = |name: &str| {
+        let mut parameters = common("DescribeNetworkInterfaces", "none");
+        parameters.retain(|(found, _)| found != name);
+        signed(parameters)
+    };
+    let unsigned = {
+        let mut request = signed(common("DescribeNetworkInterfaces", "none"));
+        let at = request.query.find("&Signature=").unwrap();
+        request.query.truncate(at);
+        request
+    };
+    let forged = {
+        let mut request = signed(common("DescribeNetworkInterfaces", "none"));
+        request.query = request.query.replace("cn-hangzhou", "cn-beijing");
+        request
+    };
+    let put = HttpRequest { method: "PUT".into(), ..signed(common("DescribeNetworkInterfaces", "none")) };
+    let mut other_scheme = signed(common("DescribeNetworkInterfaces", "none"));
+    other_scheme.headers.push(("Authorization".into(), "ACS3-RSA-SHA256 Credential=AK1".into()));
+    let mut half = signed(common("DescribeNetworkInterfaces", "none"));
+    half.headers.push(("Authorization".into(), "ACS3-HMAC-SHA256 Credential=AK1".into()));
+    let large = HttpRequest { body: vec![b'a'; 2_000], ..signed(common("DescribeNetworkInterfaces", "none")) };
+    let cases = [
+        (without("Action"), 400, "MissingParameter"),
+        (without("AccessKeyId"), 400, "MissingParameter"),
+        (without("Version"), 400, "MissingParameter"),
+        (without("Timestamp"), 400, "MissingParameter"),
+        (without("SignatureNonce"), 400, "MissingParameter"),
+        (unsigned, 400, "MissingParameter"),
+        (change("Action", "RunInstance"), 404, "InvalidAction.NotFound"),
+        (change("Version", "2014-05-27"), 404, "InvalidVersion"),
+        (change("AccessKeyId", "AK0"), 404, "InvalidAccessKeyId.NotFound"),
+        (change("Timestamp", "2026-01-01 00:00:00"), 400, "InvalidTimeStamp.Format"),
+        (change("Timestamp", "2026-01-01T08:00:00+08:00"), 400, "InvalidTimeStamp.Format"),
+        (change("Timestamp", "2025-12-31T23:44:59Z"), 400, "InvalidTimeStamp.Expired"),
+        (change("Timestamp", "2026-01-01T00:15:01Z"), 400, "InvalidTimeStamp.Expired"),
+        (change("SignatureMethod", "HMAC-MD5"), 400, "InvalidSignatureMethod"),
+        (change("SignatureVersion", "2.0"), 400, "InvalidSignatureVersion"),
+        (change("Format", "XML"), 400, "UnsupportedParameter"),
+        (change("SignatureNonce", &"n".repeat(300)), 400, "InvalidParameter"),
+        (forged, 400, "SignatureDoesNotMatch"),
+        (put, 403, "UnsupportedHTTPMethod"),
+        (other_scheme, 400, "InvalidSignatureMethod"),
+        (half, 400, "IncompleteSignature"),
+        (large, 413, "RequestEntityTooLarge"),
+    ];
+    for (request, status, expected) in cases {
+        let response = endpoint.serve(&request, start());
+        assert_eq!(code(&response), (status, expected.to_owned()), "{}", request.query);
+        let body = body(&response);
+        assert_eq!((text(&body, "HostId"), text(&body, "RequestId")), ("ecs.test".into(), response.request_id));
+        assert!(!text(&body, "Message").is_empty());
+    }
+    assert_eq!(endpoint.serve(&change("Timestamp", "2025-12-31T23:45:00Z"), start()).status, 200);
+}
+
+#[test]
+fn a_nonce_serves_once_as_long_as_its_request_could_be_fresh() {
+    let mut endpoint = endpoint();
+    let request = signed(common("DescribeNetworkInterfaces", "n"));
+    assert_eq!(endpoint.serve(&request, start()).status, 200);
+    for minutes in [0, 15] {
+        let now = start() + SignedDuration::from_mins(minutes);
+        assert_eq!(code(&endpoint.serve(&request, now)), (400, "SignatureNonceUsed".into()));
+    }
+    let later = start() + SignedDuration::from_mins(16);
+    assert_eq!(code(&endpoint.serve(&request, later)), (400, "InvalidTimeStamp.Expired".into()));
+    // A wrong signature does not use a nonce up.
+    let good = signed(common("DescribeNetworkInterfaces", "n2"));
+    let forged = HttpRequest { query: good.query.replace("cn-hangzhou", "cn-beijing"), ..good.clone() };
+    assert_eq!(code(&endpoint.serve(&forged, start())), (400, "SignatureDoesNotMatch".into()));
+    assert_eq!(endpoint.serve(&good, start()).status, 200);
+}
+
+#[test]
+fn nonces_are_bounded_and_forgotten() {
+    let mut endpoint = endpoint_within(GateLimits { nonces: 2, ..GateLimits::DEFAULT });
+    let mut at = |n: i64, now: Timestamp| {
+        ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", &[("PageNumber", &n.to_string())], now)
+    };
+    assert_eq!((at(1, start()).status, at(2, start()).status), (200, 200));
+    assert_eq!(code(&at(3, start())), (400, "Throttling.User".into()));
+    assert_eq!(at(4, after(31 * 60)).status, 200);
+}
+
+#[test]
+fn everything_wrong_with_parameters_has_its_code() {
+    let mut endpoint = endpoint();
+    let create = |extra: &[(&'static str, &'static str)]| {
+        let mut parameters = OWN.to_vec();
+        parameters.extend_from_slice(extra);
+        ("CreateNetworkInterface", parameters)
+    };
+    let long = "x".repeat(129).leak();
+    let cases: Vec<((&str, Vec<(&str, &str)>), &str)> = vec![
+        (("CreateNetworkInterface", vec![("SecurityGroupId", "sg-1001")]), "MissingParameter"),
+        (("CreateNetworkInterface", vec![("VSwitchId", "vsw-1001")]), "MissingParameter"),
+        (create(&[("RegionId", "")]), "MissingParameter"),
+        (create(&[("RegionId", "mars")]), "InvalidRegionId.NotFound"),
+        (create(&[("SecurityGroupIds.1", "sg-1001")]), "InvalidParameter.Conflict"),
+        (
+            create(&[("PrivateIpAddress.1", "10.0.1.9"), ("SecondaryPrivateIpAddressCount", "1")]),
+            "InvalidParameter.Conflict",
+        ),
+        (create(&[("Ipv6Address.1", "2001:db8:1::9"), ("Ipv6AddressCount", "1")]), "InvalidParameter.Conflict"),
+        (create(&[("Ipv4Prefix.1", "10.0.1.16/28"), ("Ipv4PrefixCount", "1")]), "InvalidParameter.Conflict"),
+        (create(&[("Ipv6Prefix.1", "2001:db8:1::/80"), ("Ipv6PrefixCount", "1")]), "InvalidParameter.Conflict"),
+        (create(&[("PrimaryIpAddress", "10.0.1")]), "InvalidParameter"),
+        (create(&[("PrivateIpAddress.1", "nine")]), "InvalidParameter"),
+        (create(&[("SecondaryPrivateIpAddressCount", "0")]), "InvalidParameter"),
+        (create(&[("SecondaryPrivateIpAddressCount", "50")]), "InvalidParameter"),
+        (create(&[("Ipv6AddressCount", "11")]), "InvalidParameter"),
+        (create(&[("QueueNumber", "0")]), "InvalidParameter"),
+        (create(&[("InstanceType", "Trunk")]), "UnsupportedParameter"),
+        (create(&[("InstanceType", "Tertiary")]), "InvalidParameter"),
+        (create(&[("NetworkInterfaceTrafficMode", "HighPerformance")]), "UnsupportedParameter"),
+        (create(&[("NetworkInterfaceName", "x")]), "InvalidParameter"),
+        (create(&[("NetworkInterfaceName", long)]), "InvalidParameter"),
+        (create(&[("Description", "http://example.com")]), "InvalidParameter"),
+        (create(&[("DeleteOnRelease", "maybe")]), "InvalidParameter"),
+        (create(&[("ClientToken", "é")]), "InvalidParameter"),
+        (create(&[("Tag.1.Value", "v")]), "MissingParameter"),
+        (create(&[("Tag.1.Key", "acs:x")]), "InvalidTagKey.Malformed"),
+        (create(&[("Tag.1.Key", long)]), "InvalidTagKey.Malformed"),
+        (create(&[("Tag.1.Key", "k"), ("Tag.1.Value", "http://x")]), "InvalidTagValue.Malformed"),
+        (("AttachNetworkInterface", vec![("InstanceId", "i-1001")]), "MissingParameter"),
+        (("AttachNetworkInterface", vec![("NetworkInterfaceId", "eni-1")]), "MissingParameter"),
+        (
+            (
+                "AttachNetworkInterface",
+                vec![("NetworkInterfaceId", "e"), ("InstanceId", "i"), ("TrunkNetworkInstanceId", "t")],
+            ),
+            "UnsupportedParameter",
+        ),
+        (("DetachNetworkInterface", vec![]), "MissingParameter"),
+        (("DeleteNetworkInterface", vec![]), "MissingParameter"),
+        (("DeleteNetworkInterface", vec![("NetworkInterfaceId", "eni-none")]), "InvalidEniId.NotFound"),
+        (("DescribeNetworkInterfaces", vec![("RegionId", "")]), "MissingParameter"),
+        (("DescribeNetworkInterfaces", vec![("MaxResults", "9")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("MaxResults", "501")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("PageNumber", "0")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("PageSize", "ten")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("Status", "Lost")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("Type", "Third")]), "InvalidParameter"),
+        (("DescribeNetworkInterfaces", vec![("ServiceManaged", "2")]), "InvalidParameter"),
+    ];
+    for ((action, parameters), expected) in cases {
+        let response = ask(&mut endpoint, "AK1", action, &parameters, start());
+        assert_eq!(code(&response).1, expected, "{action} {parameters:?}");
+        // A request that makes no sense is a refused request: no event.
+        for notice in endpoint.take_notices() {
+            assert!(matches!(notice.verdict, Err(Silence::Refused(_))), "{notice:?}");
+        }
+    }
+    let many: Vec<(String, String)> = (0..101).map(|n| (format!("NetworkInterfaceId.{n}"), "eni".into())).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let response = ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", &many, start());
+    assert_eq!(code(&response), (400, "InvalidParameter".into()));
+}
+
+#[test]
+fn a_creation_answers_with_everything_it_made() {
+    let mut endpoint = endpoint();
+    let extra = [
+        ("VSwitchId", "vsw-1001"),
+        ("SecurityGroupIds.1", "sg-1001"),
+        ("NetworkInterfaceName", "web"),
+        ("Description", "for the web"),
+        ("PrimaryIpAddress", "10.0.1.20"),
+        ("PrivateIpAddress.1", "10.0.1.21"),
+        ("Ipv6AddressCount", "1"),
+        ("Ipv4PrefixCount", "1"),
+        ("Ipv6Prefix.1", "2001:db8:1:0:1::/80"),
+        ("Tag.1.Key", "owner"),
+        ("Tag.1.Value", "web"),
+        ("ResourceGroupId", "rg-1"),
+    ];
+    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &extra, start());
+    insta::assert_snapshot!(response.body.replace(",\"", ",\n\""));
+}
+
+#[test]
+fn a_description_filters_and_pages() {
+    let mut endpoint = endpoint();
+    for n in 0..25 {
+        let tag = if n % 2 == 0 { "even" } else { "odd" };
+        let token = n.to_string();
+        let extra = [OWN[0], OWN[1], ("Tag.1.Key", tag), ("ClientToken", &token)];
+        assert_eq!(ask(&mut endpoint, "AK1", "CreateNetworkInterface", &extra, start()).status, 200);
+    }
+    let mut page = |extra: &[(&str, &str)]| {
+        let body = body(&ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", extra, start()));
+        let sets = body.get("NetworkInterfaceSets").and_then(|sets| sets.get("NetworkInterfaceSet")).cloned();
+        let ids: Vec<String> = sets.unwrap().elements().iter().map(|one| text(one, "NetworkInterfaceId")).collect();
+        (ids, text(&body, "NextToken"), body.get("TotalCount").and_then(Json::as_i64))
+    };
+    let secondary = ("Type", "Secondary");
+    let (all, _, total) = page(&[secondary, ("PageSize", "100")]);
+    assert_eq!((all.len(), total), (25, Some(25)));
+    let (second, _, _) = page(&[secondary, ("PageSize", "10"), ("PageNumber", "3")]);
+    assert_eq!(second, all[20..]);
+    let mut walked = Vec::new();
+    let mut token = String::new();
+    loop {
+        let (ids, next, _) = page(&[secondary, ("MaxResults", "10"), ("NextToken", &token)]);
+        walked.extend(ids);
+        if next.is_empty() {
+            break;
+        }
+        token = next;
+    }
+    assert_eq!(walked, all);
+    assert_eq!(page(&[("Type", "Primary")]).2, Some(1));
+    assert_eq!(page(&[("Tag.1.Key", "even")]).2, Some(13));
+    assert_eq!(page(&[("Status", "InUse")]).2, Some(1));
+    assert_eq!(page(&[("NetworkInterfaceId.1", &all[3]), ("NetworkInterfaceId.2", "eni-none")]).0, [all[3].clone()]);
+    assert_eq!(page(&[("PrivateIpAddress.1", "10.0.1.1")]).2, Some(1));
+    assert_eq!(page(&[("InstanceId", "i-1001")]).2, Some(1));
+    assert_eq!(page(&[("VSwitchId", "vsw-1002")]).2, Some(0));
+}
+
+#[test]
+fn a_user_sees_a_managed_interface_without_its_instance_and_nothing_of_others() {
+    let mut endpoint = endpoint();
+    let made = ask(&mut endpoint, "AK9", "CreateNetworkInterface", &OWN, start());
+    let id = text(&body(&made), "NetworkInterfaceId");
+    let attach = [("NetworkInterfaceId", id.as_str()), ("InstanceId", "i-1001")];
+    assert_eq!(ask(&mut endpoint, "AK9", "AttachNetworkInterface", &attach, start()).status, 200);
+    let mut seen = |key: &str| {
+        let filter = [("NetworkInterfaceId.1", id.as_str())];
+        let body = body(&ask(&mut endpoint, key, "DescribeNetworkInterfaces", &filter, after(10)));
+        let sets = body.get("NetworkInterfaceSets").and_then(|sets| sets.get("NetworkInterfaceSet")).cloned();
+        sets.unwrap().elements().first().cloned()
+    };
+    let (own, managed) = (seen("AK1").unwrap(), seen("AK9").unwrap());
+    assert_eq!((text(&own, "InstanceId"), text(&managed, "InstanceId")), (String::new(), "i-1001".into()));
+    assert_eq!(managed.get("ServiceID").and_then(Json::as_i64), Some(42));
+    assert_eq!(own.get("ServiceManaged"), Some(&Json::Bool(true)));
+    assert_eq!(seen("AK2"), None);
+}
+
+#[test]
+fn an_answer_and_its_event_carry_the_same_request_id() {
+    let mut endpoint = endpoint();
+    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &OWN, start());
+    let notice = endpoint.take_notices().remove(0);
+    assert_eq!(notice.request_id, response.request_id);
+    assert_eq!(text(&body(&response), "RequestId"), response.request_id);
+    assert_eq!(crate::world::content(&notice, "requestId"), response.request_id);
+}
+
+#[test]
+fn a_creation_that_will_fail_answers_like_one_that_will_not() {
+    let mut cloud = cloud();
+    cloud.inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 });
+    let key = AccessKey { id: "AK1".into(), secret: "secret".into(), account: USER.into() };
+    let mut endpoint = Endpoint::new(cloud, [key], GateLimits::DEFAULT);
+    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &OWN, start());
+    assert_eq!((response.status, text(&body(&response), "Status")), (200, "Creating".into()));
+    endpoint.advance(after(5));
+    assert_eq!(crate::world::content(&endpoint.take_notices()[0], "eniStatus"), "CreateFailed");
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let key = AccessKey { id: "AK1".into(), secret: "very-secret".into(), account: USER.into() };
+    assert!(!format!("{key:?}").contains("very-secret"));
+}
