@@ -58,7 +58,7 @@ proptest! {
         let mut ledger = Ledger::default();
         ledger.learn(&cloud);
         for step in steps {
-            take(&mut cloud, &mut ledger, step);
+            take(&mut cloud, &mut ledger, &step);
             ledger.learn(&cloud);
             ledger.judge(&mut cloud);
             check_space(&cloud);
@@ -72,10 +72,10 @@ proptest! {
     }
 }
 
-fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: Step) {
+fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
     let ids: Vec<String> = cloud.interfaces().map(|interface| interface.id.clone()).collect();
-    match step {
-        Step::Ask { caller, operation, owner, interface } => {
+    match *step {
+        Step::Ask { caller, operation, owner, ref interface } => {
             let (caller, interface) = (CALLERS[caller], interface.get(&ids).clone());
             let instance = format!("i-{}", OWNERS[owner]);
             let request = match operation {
@@ -93,8 +93,8 @@ fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: Step) {
             let outcome = if fails { FaultOutcome::Fail } else { FaultOutcome::Hang };
             cloud.inject(Fault { operation, interface: None, outcome, times: 1 });
         }
-        Step::Grant { interface, account } => {
-            cloud.grant_attach(interface.get(&ids).as_str(), CALLERS[account]).unwrap()
+        Step::Grant { ref interface, account } => {
+            cloud.grant_attach(interface.get(&ids).as_str(), CALLERS[account]).unwrap();
         }
         Step::Instance { owner, status } => {
             cloud.set_instance_status(&format!("i-{}", OWNERS[owner]), InstanceStatus::ALL[status]).unwrap();
@@ -166,7 +166,7 @@ impl Ledger {
 /// The combinations that the service's documentation allows.
 fn plausible(operation: Operation, success: bool, status: Status) -> bool {
     let expected = match (operation, success) {
-        (Operation::Create, true) | (Operation::Attach, false) | (Operation::Detach, true) => Status::Available,
+        (Operation::Create | Operation::Detach, true) | (Operation::Attach, false) => Status::Available,
         (Operation::Create, false) => Status::CreateFailed,
         (Operation::Attach, true) => Status::InUse,
         (Operation::Detach, false) => Status::Detaching,

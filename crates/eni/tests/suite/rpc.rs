@@ -23,6 +23,9 @@ fn endpoint_within(limits: GateLimits) -> Endpoint {
     Endpoint::new(cloud(), [key("AK1", USER), key("AK2", PLAIN), key("AK9", SERVICE)], limits)
 }
 
+/// A code, and how to earn it.
+type Change = (&'static str, fn(&mut HttpRequest));
+
 /// What every older-style request carries, before it is signed.
 fn common(action: &str, nonce: &str) -> Vec<(String, String)> {
     let fixed = [
@@ -127,7 +130,7 @@ fn the_official_sdk_signs_in_the_newer_way() {
     assert_eq!((text(&tag, "TagKey"), text(&tag, "TagValue")), ("owner".into(), "net ops/é*~".into()));
 
     // Whatever is changed on the way breaks it.
-    let changes: [(&str, fn(&mut HttpRequest)); 5] = [
+    let changes: [Change; 5] = [
         ("SignatureDoesNotMatch", |request| request.method = "GET".into()),
         ("SignatureDoesNotMatch", |request| request.query = request.query.replace("sg-1001", "sg-1002")),
         ("SignatureDoesNotMatch", |request| request.body = b"x".to_vec()),
@@ -135,9 +138,9 @@ fn the_official_sdk_signs_in_the_newer_way() {
         ("IncompleteSignature", |request| request.headers.push(("x-acs-new".into(), "1".into()))),
     ];
     for (expected, change) in changes {
-        let mut changed = request.clone();
-        change(&mut changed);
-        assert_eq!(code(&endpoint.serve(&changed, start())), (400, expected.to_owned()));
+        let mut broken = request.clone();
+        change(&mut broken);
+        assert_eq!(code(&endpoint.serve(&broken, start())), (400, expected.to_owned()));
     }
 }
 
@@ -260,7 +263,7 @@ fn everything_wrong_with_parameters_has_its_code() {
         ("CreateNetworkInterface", parameters)
     };
     let long = "x".repeat(129).leak();
-    let cases: Vec<((&str, Vec<(&str, &str)>), &str)> = vec![
+    let cases = vec![
         (("CreateNetworkInterface", vec![("SecurityGroupId", "sg-1001")]), "MissingParameter"),
         (("CreateNetworkInterface", vec![("VSwitchId", "vsw-1001")]), "MissingParameter"),
         (create(&[("RegionId", "")]), "MissingParameter"),
