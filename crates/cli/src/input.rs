@@ -1,8 +1,10 @@
-//! Event streams: opened, unpacked and cut into records, whatever their form.
+//! Event streams: opened, unpacked, cut into records, and worked through in order on several threads.
 
 mod open;
 mod records;
 mod scan;
+mod stream;
 
 pub(crate) use open::Source;
 pub(crate) use records::{Record, Records};
+pub(crate) use stream::{Answer, BrokenRecord, for_each};

@@ -6,9 +6,10 @@ use reflexarc_reaction::{Action, StateChange};
 /// Everything that follows from one event: data, nothing has happened yet. Evaluating never fails as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Evaluation {
-    /// What each rule that matched asks for: by hop, then by rule name.
+    /// What each rule that matched asks for: by hop, then by the order in which the events were derived, then by rule
+    /// name.
     pub rules: Vec<RuleEffects>,
-    /// Reactions that went wrong; their rules contribute no actions and no changes.
+    /// Reactions that went wrong, in the same order; their rules contribute no actions and no changes.
     pub failures: Vec<Failure>,
 }
 
@@ -27,6 +28,8 @@ pub struct RuleEffects {
     pub actions: Vec<Action>,
     /// Changes to the rule's own state.
     pub changes: Vec<StateChange>,
+    /// Derived events, which the rules have seen one hop later in this same evaluation.
+    pub emitted: Vec<Event>,
     /// Lines of `log`.
     pub log: Vec<String>,
     /// Why it ended without actions, if it did so on purpose: `skip`, a throttle, `once`.
@@ -56,5 +59,10 @@ impl Evaluation {
         self.rules
             .iter()
             .flat_map(|effects| effects.actions.iter().enumerate().map(move |(i, action)| (effects, i, action)))
+    }
+
+    /// Whether no rule matched.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.failures.is_empty()
     }
 }

@@ -14,10 +14,8 @@ pub(crate) type RuleText = (String, String);
 
 /// Reads each path: a file as it is, a folder with every `*.toml` below it. Sorted by path, each file once; hidden
 /// files and folders are passed over.
-///
-/// # Errors
-/// For everything that cannot be read, all at once.
-pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> Result<Vec<RuleText>, Vec<FileDiagnostics>> {
+/// What cannot be read is in the second half of the answer.
+pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
     let mut faults = Vec::new();
     let mut files = Vec::new();
     for path in paths {
@@ -36,7 +34,7 @@ pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> Result<Vec<RuleText>, 
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(texts) } else { Err(faults) }
+    (texts, faults)
 }
 
 /// Reads a file that a test names, relative to its rule file.

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use reflexarc_event::{Code, Diagnostic, Json, Span};
+use reflexarc_reaction::parse_duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -121,17 +122,13 @@ impl<'a> Keys<'a> {
         texts
     }
 
-    /// A length of time such as `"90s"`, `"10m"`, `"1h 30m"`; never negative.
+    /// A length of time above zero, such as `"90s"`, `"10m"`, `"1h 30m"`.
     pub(crate) fn duration(&mut self, key: &str) -> Option<SignedDuration> {
         let text = self.text(key)?;
-        match text.text().parse::<SignedDuration>() {
-            Ok(duration) if !duration.is_negative() => Some(duration),
-            _ => {
-                let fault = Diagnostic::error(
-                    Code::RULE_VALUE,
-                    text.whole(),
-                    format!("`{key}` is not a length of time: `{}`", text.text()),
-                );
+        match parse_duration(text.text()) {
+            Ok(duration) => Some(duration),
+            Err(why) => {
+                let fault = Diagnostic::error(Code::RULE_VALUE, text.whole(), format!("`{key}`: {why}"));
                 self.fault(fault.with_help("write a number and a unit: \"90s\", \"10m\", \"1h 30m\", \"24h\""));
                 None
             }

@@ -2,10 +2,11 @@
 
 use jiff::SignedDuration;
 use reflexarc_event::{Code, Diagnostic, Span};
-use reflexarc_reaction::Level;
+use reflexarc_reaction::{Gate, Level};
 use toml::de::DeTable;
 
 use crate::embedded::Embedded;
+use crate::gate::{Gates, KeyedGate};
 use crate::keys::Keys;
 use crate::rule_test::RuleTest;
 
@@ -17,8 +18,7 @@ pub(crate) struct RuleFile {
     pub(crate) when: Option<Embedded>,
     pub(crate) then: Option<Embedded>,
     pub(crate) notify: Option<NotifyKey>,
-    pub(crate) throttle: Option<ThrottleKey>,
-    pub(crate) once: Option<OnceKey>,
+    pub(crate) gates: Gates,
     /// How many failures in a row are reported.
     pub(crate) report_after: Option<u32>,
     pub(crate) tests: Vec<RuleTest>,
@@ -30,20 +30,6 @@ pub(crate) struct NotifyKey {
     pub(crate) targets: Vec<String>,
     pub(crate) title: Option<Embedded>,
     pub(crate) text: Option<Embedded>,
-}
-
-/// `throttle = { key = …, every = … }`.
-#[derive(Debug, Clone)]
-pub(crate) struct ThrottleKey {
-    pub(crate) paths: Vec<String>,
-    pub(crate) every: SignedDuration,
-}
-
-/// `once = { key = …, within = … }`.
-#[derive(Debug, Clone)]
-pub(crate) struct OnceKey {
-    pub(crate) paths: Vec<String>,
-    pub(crate) within: SignedDuration,
 }
 
 const KEYS: [&str; 10] =
@@ -82,16 +68,15 @@ impl RuleFile {
             );
             keys.fault(warning.with_help("add notify = [\"a-target\"], or a script in then = '''…'''"));
         }
-        let throttle =
-            window(&mut keys, "throttle", "a throttle", "every").map(|(paths, every)| ThrottleKey { paths, every });
-        let once = window(&mut keys, "once", "`once`", "within").map(|(paths, within)| OnceKey { paths, within });
+        let throttle = window(&mut keys, "throttle", "a throttle", "every", Gate::throttle);
+        let once = window(&mut keys, "once", "`once`", "within", Gate::once);
         let report_after = keys.count("report_after", 1);
         let mut tests = Vec::new();
         for (table, place) in keys.tables("test").unwrap_or_default() {
             tests.push(RuleTest::read(&mut keys, table, place));
         }
         faults.sort_by_key(|fault| fault.span.start);
-        (Self { description, level, when, then, notify, throttle, once, report_after, tests }, faults)
+        (Self { description, level, when, then, notify, gates: Gates { once, throttle }, report_after, tests }, faults)
     }
 }
 
@@ -129,7 +114,13 @@ fn notify(keys: &mut Keys<'_>) -> Option<NotifyKey> {
     Some(NotifyKey { targets, title, text })
 }
 
-fn window(keys: &mut Keys<'_>, key: &str, name: &'static str, length: &str) -> Option<(Vec<String>, SignedDuration)> {
+fn window(
+    keys: &mut Keys<'_>,
+    key: &str,
+    name: &'static str,
+    length: &str,
+    gate: impl Fn(SignedDuration) -> Gate,
+) -> Option<KeyedGate> {
     let (table, place) = keys.table(key)?;
     let mut window = keys.inner(table, place, name, &["key", length]);
     let paths = window.texts("key").unwrap_or_default().iter().map(|path| path.text().to_owned()).collect();
@@ -137,7 +128,7 @@ fn window(keys: &mut Keys<'_>, key: &str, name: &'static str, length: &str) -> O
         let fault = Diagnostic::error(Code::RULE_VALUE, window.place(), format!("{name} needs `{length}`"));
         window.fault(fault.with_help(format!("for example {key} = {{ key = \"content.eniId\", {length} = \"10m\" }}")));
     }
-    Some((paths, window.duration(length)?))
+    Some(KeyedGate { paths, gate: gate(window.duration(length)?) })
 }
 
 fn without_when(text: &str) -> Diagnostic {

@@ -1,13 +1,19 @@
 //! Rules compiled together.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reflexarc_event::{Code, Diagnostic, Severity};
+use jiff::Timestamp;
+use reflexarc_event::{Code, Event};
+use reflexarc_pattern::explain::{Explanation, explain};
+use reflexarc_pattern::{Matcher, Scratch, naive};
+use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
 
-use crate::rule_file::RuleFile;
-use crate::{FileDiagnostics, Limits, folder};
+use crate::evaluate::{self, Setting};
+use crate::rule::{Rule, whole_file};
+use crate::{Evaluation, FileDiagnostics, Limits, RuleReport, folder, test_run};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new one.
 #[derive(Debug, Clone)]
@@ -17,8 +23,24 @@ pub struct RuleSet {
 
 #[derive(Debug)]
 struct Inner {
-    rules: Vec<RuleFile>,
+    /// By name; the matcher's ids are positions here.
+    rules: Vec<Arc<Rule>>,
+    matcher: Matcher,
     warnings: Vec<FileDiagnostics>,
+    limits: Limits,
+    reaction_limits: ReactionLimits,
+}
+
+/// An event in native form, and the rules that match it: what a thread may find out before the event's turn comes.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    event: Event,
+    rules: Vec<u32>,
+}
+
+thread_local! {
+    /// Room that matching needs; it says nothing about any event once the next one is matched.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl RuleSet {
@@ -36,14 +58,38 @@ impl RuleSet {
     /// With everything that is wrong with all the files at once.
     pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<FileDiagnostics>> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
-        Self::compile(folder::read(&paths, &Limits::DEFAULT)?)
+        let (files, mut unreadable) = folder::read(&paths, &Limits::DEFAULT);
+        match Self::compile(files) {
+            Ok(rules) if unreadable.is_empty() => Ok(rules),
+            Ok(_) => Err(unreadable),
+            Err(invalid) => {
+                unreadable.extend(invalid);
+                Err(unreadable)
+            }
+        }
     }
 
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
     ///
     /// # Errors
-    /// With everything that is wrong with all the files at once.
+    /// With everything that is wrong with all the files at once, warnings included.
     pub fn compile<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, Vec<FileDiagnostics>>
+    where
+        N: Into<String>,
+        T: Into<String>,
+    {
+        Self::compile_within(files, &Limits::DEFAULT, &ReactionLimits::DEFAULT)
+    }
+
+    /// The same under the limits given.
+    ///
+    /// # Errors
+    /// As [`RuleSet::compile`], with the caller's limits.
+    pub fn compile_within<N, T>(
+        files: impl IntoIterator<Item = (N, T)>,
+        limits: &Limits,
+        reaction_limits: &ReactionLimits,
+    ) -> Result<Self, Vec<FileDiagnostics>>
     where
         N: Into<String>,
         T: Into<String>,
@@ -53,23 +99,38 @@ impl RuleSet {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files {
             let (file, text) = (file.into(), text.into());
-            let (rule, mut diagnostics) = RuleFile::read(&text);
             let name = stem(&file);
+            let (rule, mut diagnostics) = if text.len() > limits.file_bytes {
+                let message = format!("the file has {} bytes, more than the {} allowed", text.len(), limits.file_bytes);
+                (None, vec![whole_file(Code::RULE_LIMIT, &text, message)])
+            } else {
+                Rule::compile(name.clone(), file.clone(), &text, reaction_limits)
+            };
             if let Some(first) = names.insert(name.clone(), file.clone()) {
                 let message = format!("there are two rules named `{name}`: {first} and {file}");
-                let twice = Diagnostic::error(Code::RULE_TWICE, 0..0, message);
+                let twice = whole_file(Code::RULE_TWICE, &text, message);
                 diagnostics.insert(0, twice.with_help("a rule is named by its file's stem; rename one of them"));
+            }
+            if names.len() == limits.rules + 1 {
+                let message = format!("there are more than the {} rules allowed", limits.rules);
+                diagnostics.push(whole_file(Code::RULE_LIMIT, &text, message));
             }
             if !diagnostics.is_empty() {
                 found.push(FileDiagnostics { name: file, text, diagnostics });
             }
-            rules.push(rule);
+            rules.extend(rule.map(Arc::new));
         }
-        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-        if found.iter().any(|file| file.diagnostics.iter().any(is_error)) {
+        if found.iter().any(FileDiagnostics::has_errors) {
             return Err(found);
         }
-        Ok(Self { inner: Arc::new(Inner { rules, warnings: found }) })
+        rules.sort_by(|a, b| a.name().cmp(b.name()));
+        let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
+            let message = format!("these rules together are too much: {error}");
+            let diagnostics = vec![whole_file(Code::RULE_LIMIT, "", message)];
+            vec![FileDiagnostics { name: "the rule set".to_owned(), text: String::new(), diagnostics }]
+        })?;
+        let inner = Inner { rules, matcher, warnings: found, limits: *limits, reaction_limits: *reaction_limits };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// How many rules there are.
@@ -82,10 +143,121 @@ impl RuleSet {
         self.inner.rules.is_empty()
     }
 
+    /// The rules, by name.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Rule> {
+        self.inner.rules.iter().map(AsRef::as_ref)
+    }
+
+    /// The rule of that name.
+    pub fn get(&self, name: &str) -> Option<&Rule> {
+        let at = self.inner.rules.binary_search_by(|rule| rule.name().cmp(name)).ok()?;
+        Some(&self.inner.rules[at])
+    }
+
     /// What is accepted but probably not meant, file by file.
     pub fn warnings(&self) -> &[FileDiagnostics] {
         &self.inner.warnings
     }
+
+    /// The rules that match an event, by name. Known envelopes are brought into the native form first.
+    pub fn matching(&self, event: &Event) -> Vec<&Rule> {
+        self.named(&self.ids(&native(event)))
+    }
+
+    /// Everything that follows from an event: the reactions of the rules that match it, and of those that match what
+    /// they emit. The same event, state and time always give the same evaluation.
+    pub fn evaluate(&self, event: &Event, state: &dyn State, now: Timestamp) -> Evaluation {
+        self.react(&self.recognise(event), state, now, None)
+    }
+
+    /// The first half of [`RuleSet::evaluate`]: which rules match. It needs neither state nor time.
+    pub fn recognise(&self, event: &Event) -> Matched {
+        let event = native(event);
+        let rules = self.ids(&event);
+        Matched { event, rules }
+    }
+
+    /// The second half of [`RuleSet::evaluate`]: what the rules that match ask for. With a stopwatch, each script is held
+    /// to its deadline.
+    pub fn react(
+        &self,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+    ) -> Evaluation {
+        let setting = Setting {
+            matching: &|event| self.named(&self.ids(&native(event))),
+            state,
+            now,
+            stopwatch,
+            limits: &self.inner.limits,
+            reaction_limits: &self.inner.reaction_limits,
+        };
+        evaluate::evaluate(&matched.event, self.named(&matched.rules), &setting)
+    }
+
+    /// Why a rule matches an event or does not; `None` if there is no rule of that name.
+    pub fn explain(&self, event: &Event, rule: &str) -> Option<Explanation> {
+        let rule = self.get(rule)?;
+        Some(explain(rule.pattern().node(), native(event).tree()))
+    }
+
+    /// Runs the `[[test]]`s of every rule whose name or test name holds `filter`; rules without such tests are left out
+    /// unless the filter is empty. Each rule is tested alone.
+    pub fn test(&self, filter: &str) -> Vec<RuleReport> {
+        let reports = self
+            .inner
+            .rules
+            .iter()
+            .map(|rule| test_run::run(self, rule, &|test| rule.name().contains(filter) || test.contains(filter)));
+        reports.filter(|report| filter.is_empty() || !report.tests.is_empty()).collect()
+    }
+
+    /// A set of one of the rules.
+    pub(crate) fn only(&self, rule: &Arc<Rule>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                rules: vec![Arc::clone(rule)],
+                matcher: Matcher::build([rule.pattern().node()]).expect("it was part of a larger set"),
+                warnings: Vec::new(),
+                limits: self.inner.limits,
+                reaction_limits: self.inner.reaction_limits,
+            }),
+        }
+    }
+
+    fn ids(&self, event: &Event) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let answer = SCRATCH.with_borrow_mut(|scratch| self.inner.matcher.matching(event.bytes(), scratch, &mut ids));
+        if answer.is_err() {
+            // Only an event that was read under wider limits than the matcher's comes here.
+            let matches = |rule: &Arc<Rule>| naive::matches(rule.pattern().node(), event.tree());
+            ids = (0..).zip(&self.inner.rules).filter(|(_, rule)| matches(rule)).map(|(id, _)| id).collect();
+        }
+        ids
+    }
+
+    fn named(&self, ids: &[u32]) -> Vec<&Rule> {
+        ids.iter().map(|id| self.inner.rules[*id as usize].as_ref()).collect()
+    }
+}
+
+impl Matched {
+    /// The event in native form.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Whether any rule matches.
+    pub fn is_match(&self) -> bool {
+        !self.rules.is_empty()
+    }
+}
+
+/// The form that rules are written for; an event that cannot be brought into it is matched as it is.
+fn native(event: &Event) -> Event {
+    event.normalize().unwrap_or_else(|_| event.clone())
 }
 
 fn stem(file: &str) -> String {

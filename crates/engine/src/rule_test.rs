@@ -115,7 +115,7 @@ fn steps(keys: &mut Keys<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (table, place) in keys.tables("step").unwrap_or_default() {
         let mut step = keys.inner(table, place, "a step", &known);
-        let at = if step.has("at") { step.duration("at") } else { Some(SignedDuration::ZERO) };
+        let at = at(&mut step);
         let before = steps.last().map_or(SignedDuration::ZERO, |last| last.at);
         let at = at.unwrap_or(before);
         if at < before {
@@ -125,6 +125,15 @@ fn steps(keys: &mut Keys<'_>) -> Vec<Step> {
         steps.push(Step::read(&mut step, at));
     }
     steps
+}
+
+/// How long after the beginning; `"0s"` is the beginning itself.
+fn at(step: &mut Keys<'_>) -> Option<SignedDuration> {
+    match step.text("at") {
+        None => Some(SignedDuration::ZERO),
+        Some(text) if text.text().parse().is_ok_and(|at: SignedDuration| at.is_zero()) => Some(SignedDuration::ZERO),
+        Some(_) => step.duration("at"),
+    }
 }
 
 fn clock(keys: &mut Keys<'_>) -> Option<Timestamp> {

@@ -16,10 +16,12 @@
 //!
 //! This crate must not know patterns, rule files or how an action is delivered, and has no clock and no I/O.
 
+mod default_message;
 mod duration;
 mod effects;
 mod error;
 mod fault;
+mod gate;
 mod limits;
 mod nearest;
 mod place;
@@ -27,15 +29,19 @@ mod reaction;
 mod run;
 mod sandbox;
 mod state;
+mod template;
 mod value;
 mod vocabulary;
 
+pub use default_message::default_message;
 pub use duration::parse_duration;
 pub use effects::{Action, Effects, Message, StateChange};
 pub use error::ReactionError;
+pub use gate::{Gate, Passage};
 pub use limits::Limits;
 pub use place::Place;
 pub use reaction::{Input, Reaction, RuleFacts, Stopwatch};
 pub use reflexarc_event::Level;
 pub use state::{Entry, MemoryState, NoState, State};
+pub use template::Template;
 pub use value::ScriptEvent;

@@ -27,6 +27,13 @@ impl Place {
         Some(Self { line, column, offset: start + within })
     }
 
+    /// The place that many bytes into the source.
+    pub(crate) fn at_offset(offset: usize, source: &str) -> Option<Self> {
+        let before = source.get(..offset)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some(Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, offset })
+    }
+
     /// The token that begins at `position`: a word, or one character; the end of the source where there is no position.
     pub(crate) fn token(position: Position, source: &str) -> Span {
         let start = Self::of(position, source).map_or(source.len(), |place| place.offset);

@@ -35,12 +35,25 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
     match json {
         Json::Null => Dynamic::UNIT,
         Json::Bool(value) => (*value).into(),
-        Json::Number(text) => number(text),
+        Json::Number(text) => match number(text) {
+            Number::Integer(integer) => integer.into(),
+            Number::Float(float) => float.into(),
+            Number::Text => text.as_ref().into(),
+        },
         Json::String(text) => text.as_str().into(),
         Json::Array(elements) => Dynamic::from_array(elements.iter().map(to_script).collect::<Array>()),
         Json::Object(members) => Dynamic::from_map(
             members.iter().map(|(key, value)| (key.as_str().into(), to_script(value))).collect::<Map>(),
         ),
+    }
+}
+
+/// A scalar as text; an array or object as its JSON; nothing for null.
+pub(crate) fn text_of(json: &Json) -> Option<String> {
+    match json {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
@@ -176,9 +189,18 @@ fn spend(left: &mut usize, bytes: usize) -> Result<(), NotJson> {
     Ok(())
 }
 
-fn number(text: &str) -> Dynamic {
-    if let Ok(integer) = text.parse::<i64>() {
-        return integer.into();
+/// How a number arrives.
+pub(crate) enum Number {
+    Integer(i64),
+    Float(f64),
+    /// As its text.
+    Text,
+}
+
+/// How the number of this text arrives.
+pub(crate) fn number(text: &str) -> Number {
+    if let Ok(integer) = text.parse() {
+        return Number::Integer(integer);
     }
     match text.parse::<f64>() {
         Ok(float)
@@ -186,9 +208,9 @@ fn number(text: &str) -> Dynamic {
                 && text.contains(['.', 'e', 'E'])
                 && decimal(text).is_some_and(|value| Some(value) == decimal(&format!("{float:e}"))) =>
         {
-            float.into()
+            Number::Float(float)
         }
-        _ => text.into(),
+        _ => Number::Text,
     }
 }
 

@@ -3,6 +3,7 @@
 mod memory;
 mod message;
 mod network;
+mod reading;
 
 use reflexarc_event::Event;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
@@ -30,6 +31,8 @@ pub(crate) const USAGES: &[Usage] = &[
     },
     Usage { name: "remove", usage: "remove(key)" },
     Usage { name: "add", usage: "add(key, n), where n is an integer" },
+    Usage { name: "arn", usage: "arn(text)" },
+    Usage { name: "parse_time", usage: "parse_time(text)" },
     Usage { name: "cidr_contains", usage: "cidr_contains(network, address), both as text" },
     Usage { name: "json", usage: "json(value)" },
     Usage { name: "log", usage: "log(value)" },
@@ -39,6 +42,7 @@ pub(crate) const USAGES: &[Usage] = &[
 pub(crate) fn register(engine: &mut Engine) {
     memory::register(engine);
     network::register(engine);
+    reading::register(engine);
     engine
         .register_fn("notify", |target: ImmutableString, text: ImmutableString| -> Answer<()> {
             RUN.with(|run| message::notify_text(run, &target, &text))

@@ -182,3 +182,21 @@ fn wrong_arguments_name_the_function_and_what_it_wants() {
         assert_eq!(fails(script), message, "{script}");
     }
 }
+
+#[test]
+fn names_and_times_are_read_and_unreadable_ones_are_nothing() {
+    let effects = run(r#"
+        log(arn(event.resourceId));
+        log(`${arn("eni-1")?.id == ()} ${arn(event.nowhere)?.id == ()}`);
+        log([parse_time(event.eventTime), parse_time("2019-11-11T11:00Z"), parse_time("soon"), parse_time(event.nowhere)]);
+    "#)
+    .unwrap();
+    assert_eq!(
+        effects.log,
+        [
+            r#"{"account":"169070000000001","id":"eni-bp1","kind":"eni","region":"cn-hangzhou","service":"ecs"}"#,
+            "true true",
+            "[1554783506922,1573470000000,null,null]",
+        ]
+    );
+}

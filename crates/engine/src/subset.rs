@@ -1,0 +1,41 @@
+//! Whether one JSON value says nothing that another does not.
+
+use reflexarc_event::Json;
+
+/// Whether every member of `part` is in `whole`, deeply; arrays have the same length and go element by element; numbers
+/// are equal by value where both fit a double, else by text.
+pub(crate) fn is_subset(part: &Json, whole: &Json) -> bool {
+    match (part, whole) {
+        (Json::Object(members), Json::Object(_)) => {
+            members.iter().all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other)))
+        }
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_subset(a, b)),
+        (Json::Number(a), Json::Number(b)) => a == b || same_float(a, b),
+        _ => part == whole,
+    }
+}
+
+fn same_float(a: &str, b: &str) -> bool {
+    // Integers have been compared by their text; beyond 2^53 a double would call neighbours equal.
+    let integers = [a, b].iter().all(|text| text.parse::<i64>().is_ok());
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => !integers && a.to_bits() == b.to_bits(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subset_leaves_members_out() {
+        let check = |part: &str, whole: &str| is_subset(&Json::parse(part).unwrap(), &Json::parse(whole).unwrap());
+        assert!(check(r#"{"a": {"b": 1}}"#, r#"{"x": 0, "a": {"b": 1.0, "c": 2}}"#));
+        assert!(check("[1, {}]", r#"[1e0, {"a": null}]"#));
+        assert!(!check("[1]", "[1, 2]"));
+        assert!(!check(r#"{"a": null}"#, "{}"));
+        assert!(!check("9007199254740993", "9007199254740992"));
+        assert!(!check(r#""1""#, "1"));
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine from the outside: rule files in, evaluations and diagnostics out.
+
+mod evaluation;
+
+use reflexarc_engine::RuleSet;
+use reflexarc_event::Event;
+
+/// A rule set of files given as name and text, all of which are right.
+fn rules(files: &[(&str, &str)]) -> RuleSet {
+    RuleSet::compile(files.iter().copied()).unwrap_or_else(|faults| {
+        panic!("{}", faults.iter().map(ToString::to_string).collect::<String>());
+    })
+}
+
+fn event(json: &str) -> Event {
+    Event::from_json(json).unwrap()
+}

@@ -1,0 +1,255 @@
+//! Message templates: text with `{{ … }}` in it, for rules that have no script.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filters};
+use reflexarc_event::{Code, Diagnostic, Event, Json, Span};
+
+use crate::value::{Number, number};
+use crate::{Limits, ReactionError, RuleFacts};
+
+/// The tags a template may use. Without `set` and its like no value outgrows the template and the event.
+const TAGS: [&str; 8] = ["if", "elif", "else", "endif", "for", "endfor", "raw", "endraw"];
+
+/// Instructions of one rendering.
+const FUEL: u64 = 20_000;
+
+const NAME: &str = "template";
+
+/// A compiled message template: minijinja's expressions, `if` and `for`, and the filters `default`, `first`, `join`, `last`,
+/// `length`, `lower`, `trim`, `upper`.
+///
+/// It sees `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since 1970) and `suppressed` (how many
+/// were suppressed since the last message). A field that is missing or null is empty.
+///
+/// ```
+/// use reflexarc_event::Event;
+/// use reflexarc_reaction::{Limits, RuleFacts, Template};
+///
+/// let template = Template::compile("{{ event.content.eniId }} failed{% if suppressed %}, and {{ suppressed }} more{% endif %}", &Limits::DEFAULT)
+///     .map_err(|diagnostic| diagnostic.message)?;
+/// let event = Event::from_json(r#"{"content": {"eniId": "eni-1"}}"#)?;
+/// let text = template.render(&event, &RuleFacts::named("failed"), jiff::Timestamp::UNIX_EPOCH, 2)?;
+/// assert_eq!(text, "eni-1 failed, and 2 more");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Template {
+    environment: Environment<'static>,
+    source: String,
+    limits: Limits,
+}
+
+impl Template {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// With what is wrong with it; spans are byte offsets into `source`.
+    pub fn compile(source: &str, limits: &Limits) -> Result<Self, Box<Diagnostic>> {
+        let wrong = |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
+        if source.len() > limits.source {
+            return Err(wrong(
+                0..0,
+                format!("the template has {} bytes, more than the {} allowed", source.len(), limits.source),
+            ));
+        }
+        if let Some(span) = unknown_tag(source) {
+            let message = format!("templates have no tag `{}`", &source[span.clone()]);
+            return Err(Box::new(
+                (*wrong(span, message)).with_help("there are `if` and `for`; a script can do the rest"),
+            ));
+        }
+        let mut environment = Environment::empty();
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        environment.set_fuel(Some(FUEL));
+        environment.set_debug(true);
+        // As JSON writes them; Jinja would say `True`.
+        environment.set_formatter(|out, state, value| match value.kind() {
+            ValueKind::Bool => Ok(out.write_str(if value.is_true() { "true" } else { "false" })?),
+            _ => escape_formatter(out, state, value),
+        });
+        environment.add_filter("default", filters::default);
+        environment.add_filter("first", filters::first);
+        environment.add_filter("join", filters::join);
+        environment.add_filter("last", filters::last);
+        environment.add_filter("length", filters::length);
+        environment.add_filter("lower", filters::lower);
+        environment.add_filter("trim", filters::trim);
+        environment.add_filter("upper", filters::upper);
+        environment
+            .add_template_owned(NAME, source.to_owned())
+            .map_err(|error| wrong(error.range().unwrap_or(source.len()..source.len()), words(&error)))?;
+        Ok(Self { environment, source: source.to_owned(), limits: *limits })
+    }
+
+    /// The text for one event.
+    ///
+    /// # Errors
+    /// When the template does something that makes no sense, or wants more text or steps than allowed.
+    pub fn render(
+        &self,
+        event: &Event,
+        rule: &RuleFacts,
+        now: Timestamp,
+        suppressed: u64,
+    ) -> Result<String, ReactionError> {
+        let values = context! {
+            event => value(event.tree()),
+            rule => context! {
+                name => rule.name.as_str(),
+                level => rule.level.as_str().to_lowercase(),
+                description => rule.description.as_str(),
+            },
+            now => now.as_millisecond(),
+            suppressed,
+        };
+        let mut text = Bounded { text: Vec::new(), allowed: self.limits.string };
+        let template = self.environment.get_template(NAME).expect("the template was added when this was made");
+        match template.render_captured_to(values, &mut text) {
+            Ok(_) => Ok(String::from_utf8(text.text).expect("minijinja writes text")),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    fn failure(&self, error: &minijinja::Error) -> ReactionError {
+        let at = error.range().and_then(|range| crate::Place::at_offset(range.start, &self.source));
+        let limit = match error.kind() {
+            minijinja::ErrorKind::OutOfFuel => {
+                Some(("operations", format!("the template takes more than {FUEL} steps")))
+            }
+            minijinja::ErrorKind::WriteFailure => {
+                Some(("string", format!("the template makes a text of more than {} bytes", self.limits.string)))
+            }
+            _ => None,
+        };
+        match limit {
+            Some((limit, message)) => ReactionError::Limit { limit, message, at, function: None },
+            None => ReactionError::Script { message: words(error), at, function: None },
+        }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// A text that fails to grow beyond what is allowed.
+struct Bounded {
+    text: Vec<u8>,
+    allowed: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.allowed {
+            return Err(io::Error::other("too much text"));
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The first word after `{%` that is no tag of ours.
+fn unknown_tag(source: &str) -> Option<Span> {
+    source.match_indices("{%").find_map(|(open, _)| {
+        let rest = &source[open + 2..];
+        let word = rest.trim_start_matches(['-', '+']).trim_start();
+        let start = source.len() - word.len();
+        let length = word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len());
+        (length > 0 && !TAGS.contains(&&word[..length])).then_some(start..start + length)
+    })
+}
+
+/// A JSON value as templates see it, with numbers as in scripts.
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::UNDEFINED,
+        Json::Bool(truth) => Value::from(*truth),
+        Json::Number(text) => match number(text) {
+            Number::Integer(integer) => Value::from(integer),
+            Number::Float(float) => Value::from(float),
+            Number::Text => Value::from(text.as_ref()),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(elements) => elements.iter().map(value).collect(),
+        Json::Object(members) => Value::from_object(
+            members.iter().map(|(key, member)| (key.clone(), value(member))).collect::<BTreeMap<String, Value>>(),
+        ),
+    }
+}
+
+fn words(error: &minijinja::Error) -> String {
+    error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(source: &str) -> Result<String, ReactionError> {
+        let event = Event::from_json(
+            r#"{"n": 12345678901234567890, "f": 0.5, "i": 3, "ips": ["a", "b"], "none": null, "t": true, "long": "0123456789"}"#,
+        )
+        .unwrap();
+        let template = Template::compile(source, &Limits::DEFAULT).unwrap();
+        template.render(&event, &RuleFacts::named("r"), Timestamp::UNIX_EPOCH, 0)
+    }
+
+    #[test]
+    fn values_show_as_they_came() {
+        assert_eq!(
+            render("{{ event.n }} {{ event.f }} {{ event.i + 1 }} {{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
+            "12345678901234567890 0.5 4 a, b true"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_empty() {
+        assert_eq!(render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(), "[-]");
+        assert_eq!(render("{% for ip in event.ips %}<{{ ip | upper }}>{% endfor %}").unwrap(), "<A><B>");
+    }
+
+    #[test]
+    fn mistakes_are_found_when_compiling() {
+        for (source, span, message) in [
+            ("a {% set x = 1 %}", 5..8, "templates have no tag `set`"),
+            ("{%- include 'x' %}", 4..11, "templates have no tag `include`"),
+            ("a {{ event. }}", 12..14, "unexpected end of variable block, expected identifier or integer"),
+        ] {
+            let diagnostic = Template::compile(source, &Limits::DEFAULT).unwrap_err();
+            assert_eq!((diagnostic.span, diagnostic.message.as_str()), (span, message), "{source}");
+        }
+    }
+
+    #[test]
+    fn text_and_steps_are_bounded() {
+        let long = "{% for a in event.long %}{% for b in event.long %}{% for c in event.long %}{% for d in event.long %}{{ event.long }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}";
+        assert_eq!(
+            render(long).unwrap_err().to_string(),
+            "line 1, column 104: the template takes more than 20000 steps (limit `operations`)"
+        );
+        let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);
+        assert_eq!(
+            render(&wide).unwrap_err().to_string(),
+            "the template makes a text of more than 32768 bytes (limit `string`)"
+        );
+    }
+
+    #[test]
+    fn a_filter_that_is_not_there_is_named() {
+        assert_eq!(
+            render("{{ event.long | indent(1000000000) }}").unwrap_err().to_string(),
+            "line 1, column 17: filter indent is unknown"
+        );
+    }
+}
