@@ -1,6 +1,6 @@
 //! rhai's errors in our words: what a script did wrong, where, and what the function it called wanted.
 
-use rhai::{EvalAltResult, ParseErrorType, Position};
+use rhai::EvalAltResult;
 
 use crate::run::{Stop, grouped};
 use crate::value::kind_of;
@@ -10,7 +10,7 @@ use crate::{Limits, Place, ReactionError};
 /// The error of a run that rhai ended with `error`, and that we wanted to end with `stop`.
 pub(crate) fn of_run(error: EvalAltResult, stop: Option<Stop>, source: &str, limits: &Limits) -> ReactionError {
     let (error, function) = innermost(error);
-    let at = Place::of(position(&error), source);
+    let at = Place::of(error.position(), source);
     if let Some(Stop::Limit { limit, message }) = stop {
         return ReactionError::Limit { limit, message, at, function };
     }
@@ -30,25 +30,21 @@ fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     (error, function)
 }
 
-fn position(error: &EvalAltResult) -> Position {
-    error.position()
-}
-
 /// The limit that rhai found exceeded: our name for it, and a message with its value.
 fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String)> {
     Some(match error {
         EvalAltResult::ErrorTooManyOperations(_) => {
             ("operations", format!("the script ran more than {} operations", grouped(limits.operations)))
         }
-        EvalAltResult::ErrorTooManyVariables(_) => {
-            ("variables", format!("the script has more than {} variables at one time", grouped(limits.variables)))
-        }
+        EvalAltResult::ErrorTooManyVariables(_) => (
+            "variables",
+            format!("the script has more than {} variables at one time in one place", grouped(limits.variables)),
+        ),
         EvalAltResult::ErrorStackOverflow(_) => (
             "call_depth",
             format!("the script's functions call each other more than {} deep", grouped(limits.call_depth)),
         ),
         EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what, limits),
-        EvalAltResult::ErrorParsing(ParseErrorType::LiteralTooLarge(what, _), _) => too_large(what, limits),
         _ => return None,
     })
 }
@@ -141,5 +137,10 @@ fn dot(text: &str) -> String {
 }
 
 fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    plural_of(&count.to_string(), what)
+}
+
+/// The count with its noun, as in `1 argument` or `2 or 3 arguments`.
+pub(crate) fn plural_of(count: &str, what: &str) -> String {
+    format!("{count} {what}{}", if count == "1" { "" } else { "s" })
 }

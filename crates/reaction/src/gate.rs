@@ -47,11 +47,13 @@ enum Kind {
 impl Gate {
     /// The first event passes and closes the gate for `every`; those that come meanwhile are counted, and the next one that
     /// passes is told how many.
+    #[must_use]
     pub fn throttle(every: SignedDuration) -> Self {
         Self { kind: Kind::Throttle, length: every }
     }
 
     /// The first event passes, and none after it for `within`.
+    #[must_use]
     pub fn once(within: SignedDuration) -> Self {
         Self { kind: Kind::Once, length: within }
     }
@@ -101,9 +103,11 @@ impl Gate {
         if text.len() <= LONGEST_KEY {
             return format!("{name}:{text}");
         }
-        let hash = Sha256::digest(text.as_bytes());
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{name}:sha256:{hex}")
+        Sha256::digest(text.as_bytes()).iter().fold(format!("{name}:sha256:"), |mut key, byte| {
+            key.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
+            key.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
+            key
+        })
     }
 }
 

@@ -16,6 +16,7 @@
 //!
 //! This crate must not know patterns, rule files or how an action is delivered, and has no clock and no I/O.
 
+mod check;
 mod default_message;
 mod duration;
 mod effects;
@@ -29,6 +30,7 @@ mod reaction;
 mod run;
 mod sandbox;
 mod state;
+mod syntax;
 mod template;
 mod value;
 mod vocabulary;

@@ -14,10 +14,10 @@ pub struct Limits {
     /// How many functions a script may define, closures included.
     pub functions: usize,
     /// Steps of the interpreter in one run.
-    pub operations: u64,
+    pub operations: usize,
     /// Deepest nesting of calls to the script's own functions.
     pub call_depth: usize,
-    /// Variables alive at one time.
+    /// Variables alive at one time in one function, or outside of functions.
     pub variables: usize,
     /// Longest string in bytes, and the most text that an array or map made by the script may hold in all.
     pub string: usize,
@@ -53,7 +53,7 @@ impl Limits {
     /// Room for any honest reaction; a hostile one is stopped within about 50 ms and 64 MiB.
     pub const DEFAULT: Self = Self {
         source: 64 << 10,
-        expression_depth: 32,
+        expression_depth: 64,
         functions: 32,
         operations: 50_000,
         call_depth: 16,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reflexarc_event::{Code, Diagnostic};
-use rhai::{AST, Dynamic, Engine, Map, Scope};
+use reflexarc_event::Diagnostic;
+use rhai::{AST, Dynamic, Map, Scope};
 
 use crate::run::{RUN, Run, Stop};
-use crate::{Effects, Level, Limits, Place, ReactionError, ScriptEvent, State, fault, sandbox};
+use crate::sandbox::Sandbox;
+use crate::{Effects, Level, Limits, ReactionError, ScriptEvent, State, check, fault, syntax};
 
 /// What a script sees of its rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,9 +43,10 @@ pub struct Input<'a> {
 /// A script, compiled and checked.
 #[derive(Clone)]
 pub struct Reaction {
-    engine: Arc<Engine>,
+    sandbox: Arc<Sandbox>,
     ast: Arc<AST>,
     source: Arc<str>,
+    assigns_elements: bool,
     limits: Limits,
 }
 
@@ -74,16 +76,21 @@ impl Reaction {
     /// # Errors
     /// With everything that is wrong with it; the spans are byte offsets into `source`.
     pub fn compile(source: &str, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
-        let engine = sandbox::engine(limits);
+        if source.len() > limits.source {
+            return Err(vec![syntax::too_long(source, limits)]);
+        }
+        let sandbox = Sandbox::within(limits);
         let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
-        let ast = engine.compile_with_scope(&scope, source).map_err(|error| {
-            vec![Diagnostic::error(
-                Code::SCRIPT_SYNTAX,
-                Place::token(error.position(), source),
-                error.err_type().to_string(),
-            )]
-        })?;
-        Ok(Self { engine, ast: Arc::new(ast), source: source.into(), limits: *limits })
+        let ast = sandbox
+            .engine
+            .compile_with_scope(&scope, source)
+            .map_err(|error| vec![syntax::of_parse(&error, source, limits)])?;
+        let found = check::check(&sandbox, &ast, source);
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let assigns_elements = check::assigns_elements(&ast);
+        Ok(Self { sandbox, ast: Arc::new(ast), source: source.into(), assigns_elements, limits: *limits })
     }
 
     /// Runs the script and returns what it asks for. The same input and state give the same effects.
@@ -91,14 +98,14 @@ impl Reaction {
     /// # Errors
     /// When the script fails or hits a limit; it then asks for nothing.
     pub fn run(&self, input: &Input<'_>, state: &dyn State) -> Result<Effects, ReactionError> {
-        let run = Run::new(input, &self.limits, state);
+        let run = Run::new(input, &self.limits, state, self.assigns_elements);
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
             ("level".into(), input.rule.level.as_str().to_lowercase().into()),
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
-        let outcome = RUN.set(&run, || self.engine.run_ast_with_scope(&mut scope, &self.ast));
+        let outcome = RUN.set(&run, || self.sandbox.engine.run_ast_with_scope(&mut scope, &self.ast));
         let (mut effects, stop) = run.finish();
         match (outcome, stop) {
             (_, Some(Stop::Skip(reason))) => {

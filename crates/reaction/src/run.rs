@@ -10,7 +10,7 @@ use std::time::Duration;
 use reflexarc_event::{Event, Json};
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use crate::value::{NotJson, to_json};
+use crate::value::{NotJson, Size, to_json};
 use crate::{Action, Effects, Entry, Input, Limits, State, StateChange};
 
 scoped_tls_hkt::scoped_thread_local! {
@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     pub(crate) input: &'a Input<'a>,
     pub(crate) limits: &'a Limits,
     state: &'a dyn State,
+    /// Whether the script assigns to elements, so that what it makes must be watched.
+    assigns_elements: bool,
     /// The stopwatch's reading at which time is up, and how often to look at it.
     deadline: Option<(Duration, u64)>,
     stopped: Cell<bool>,
@@ -63,13 +65,13 @@ struct Slot {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(input: &'a Input<'a>, limits: &'a Limits, state: &'a dyn State) -> Self {
+    pub(crate) fn new(input: &'a Input<'a>, limits: &'a Limits, state: &'a dyn State, assigns_elements: bool) -> Self {
         let deadline = input.stopwatch.map(|reading| {
             // One operation may copy the whole event, so a large event is watched more closely.
             let every = (64 << 10) / u64::try_from(input.event.bytes()).unwrap_or(u64::MAX).max(1);
             (reading().saturating_add(limits.deadline), every.clamp(1, 64))
         });
-        Self { input, limits, state, deadline, stopped: Cell::new(false), asked: RefCell::default() }
+        Self { input, limits, state, assigns_elements, deadline, stopped: Cell::new(false), asked: RefCell::default() }
     }
 
     /// Whether the script must end at this operation.
@@ -84,6 +86,20 @@ impl<'a> Run<'a> {
         let allowed = self.limits.deadline;
         self.stop(Stop::Limit { limit: "deadline", message: format!("the script ran for more than {allowed:?}") });
         true
+    }
+
+    /// Whether a variable's value is within the limits. rhai measures what functions and operators make, but not an array
+    /// or map that grows by `m[key] = value`, and never the keys of a map; so scripts that do this are measured here,
+    /// whenever they touch the variable again.
+    pub(crate) fn measure<'v>(&self, variable: impl FnOnce() -> Option<&'v Dynamic>) -> Answer<()> {
+        if !self.assigns_elements {
+            return Ok(());
+        }
+        let Some(value) = variable().filter(|value| !value.is_read_only()) else { return Ok(()) };
+        let size = Size::of(value);
+        self.bounded("array", size.elements, self.limits.array, "made an array of", "elements")?;
+        self.bounded("map", size.members, self.limits.map, "made a map of", "members")?;
+        self.bounded("string", size.text, self.limits.string, "made a text of", "bytes")
     }
 
     /// Everything asked for, and why the run was stopped, if it was.
@@ -101,33 +117,24 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn act(&self, bytes: usize, action: Action) -> Answer<()> {
-        self.bounded(
-            "actions",
-            self.asked.borrow().effects.actions.len() + 1,
-            self.limits.actions,
-            "asked for",
-            "actions",
-        )?;
+        let count = self.asked.borrow().effects.actions.len() + 1;
+        self.bounded("actions", count, self.limits.actions, "asked for", "actions")?;
         self.spend(bytes)?;
         self.asked.borrow_mut().effects.actions.push(action);
         Ok(())
     }
 
     pub(crate) fn emit(&self, bytes: usize, event: Event) -> Answer<()> {
-        self.bounded(
-            "emitted",
-            self.asked.borrow().effects.emitted.len() + 1,
-            self.limits.emitted,
-            "emitted",
-            "events",
-        )?;
+        let count = self.asked.borrow().effects.emitted.len() + 1;
+        self.bounded("emitted", count, self.limits.emitted, "emitted", "events")?;
         self.spend(bytes)?;
         self.asked.borrow_mut().effects.emitted.push(event);
         Ok(())
     }
 
     pub(crate) fn log(&self, line: &str) -> Answer<()> {
-        self.bounded("log_lines", self.asked.borrow().effects.log.len() + 1, self.limits.log_lines, "logged", "lines")?;
+        let count = self.asked.borrow().effects.log.len() + 1;
+        self.bounded("log_lines", count, self.limits.log_lines, "logged", "lines")?;
         self.bounded("log_bytes", line.len(), self.limits.log_bytes, "logged a line of", "bytes")?;
         self.spend(line.len())?;
         self.asked.borrow_mut().effects.log.push(line.to_owned());
@@ -138,7 +145,7 @@ impl<'a> Run<'a> {
     pub(crate) fn skip(&self, reason: &str) -> Answer<()> {
         self.bounded("log_bytes", reason.len(), self.limits.log_bytes, "gave `skip` a reason of", "bytes")?;
         self.stop(Stop::Skip(reason.to_owned()));
-        Err(terminated())
+        terminated()
     }
 
     /// What the rule keeps under `key`, the run's own changes included.
@@ -168,13 +175,16 @@ impl<'a> Run<'a> {
         limit: &'static str,
         allowed: usize,
     ) -> Answer<(Json, usize)> {
-        to_json(value, allowed).map_err(|error| match error {
-            NotJson::Kind { path, found } if path.is_empty() => {
-                format!("{what} is {found}, which JSON cannot hold").into()
+        match to_json(value, allowed) {
+            Ok(json) => Ok(json),
+            Err(NotJson::Kind { path, found }) if path.is_empty() => {
+                Err(format!("{what} is {found}, which JSON cannot hold").into())
             }
-            NotJson::Kind { path, found } => format!("{what} holds {found} at `{path}`, which JSON cannot hold").into(),
-            NotJson::TooLarge => self.exceeded(limit, format!("{what} is larger than {} bytes", grouped(allowed))),
-        })
+            Err(NotJson::Kind { path, found }) => {
+                Err(format!("{what} holds {found} at `{path}`, which JSON cannot hold").into())
+            }
+            Err(NotJson::TooLarge) => self.exceeded(limit, format!("{what} is larger than {} bytes", grouped(allowed))),
+        }
     }
 
     /// An error that no `catch` stops, unless `wanted` is within `allowed`.
@@ -189,7 +199,7 @@ impl<'a> Run<'a> {
         if wanted <= allowed {
             return Ok(());
         }
-        Err(self.exceeded(limit, format!("the script {did} more than {} {what}", grouped(allowed))))
+        self.exceeded(limit, format!("the script {did} more than {} {what}", grouped(allowed)))
     }
 
     fn spend(&self, bytes: usize) -> Answer<()> {
@@ -221,7 +231,7 @@ impl<'a> Run<'a> {
         (before + added).saturating_sub(removed)
     }
 
-    fn exceeded(&self, limit: &'static str, message: String) -> Box<EvalAltResult> {
+    fn exceeded<T>(&self, limit: &'static str, message: String) -> Answer<T> {
         self.stop(Stop::Limit { limit, message });
         terminated()
     }
@@ -234,7 +244,7 @@ impl<'a> Run<'a> {
 }
 
 /// A count with its thousands set apart, as in `50,000`.
-pub(crate) fn grouped(count: impl ToString) -> String {
+pub(crate) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -247,6 +257,6 @@ pub(crate) fn grouped(count: impl ToString) -> String {
 }
 
 /// rhai's one error that a script cannot catch.
-fn terminated() -> Box<EvalAltResult> {
-    Box::new(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE))
+fn terminated<T>() -> Answer<T> {
+    Err(Box::new(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE)))
 }

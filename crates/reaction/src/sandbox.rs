@@ -4,6 +4,8 @@
 //! time and capturing closures are compiled out. What rhai knows on its own and a reaction must not have is switched off
 //! by name.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rhai::packages::{
@@ -15,32 +17,88 @@ use rhai::{Dynamic, Engine, OptimizationLevel};
 use crate::run::RUN;
 use crate::{Limits, vocabulary};
 
-/// Words of rhai that a reaction must not use, and why.
-pub(crate) const FORBIDDEN: &[(&str, &str)] = &[
+/// Words of rhai that are switched off, and functions that people look for in vain, each with the reason.
+const ABSENT: &[(&str, &str)] = &[
     ("eval", "a script cannot run text as a script"),
-    ("print", "a script has no standard output; `log(text)` writes a line into the evaluation"),
-    ("debug", "a script has no standard output; `log(text)` writes a line into the evaluation"),
-    ("import", "a script is complete in itself; there are no modules to import"),
-    ("export", "a script is complete in itself; there are no modules to export"),
-    ("Fn", "a function is called by its name, or written as a closure: `|x| x > 1`"),
-    ("call", "a function is called by its name"),
-    ("curry", "a function is called by its name, or written as a closure: `|x| x > 1`"),
+    ("print", "a script has no standard output; `log(value)` writes a line into the evaluation"),
+    ("debug", "a script has no standard output; `log(value)` writes a line into the evaluation"),
+    ("import", "a script is complete in itself; there is nothing to import"),
+    ("export", "a script is complete in itself; there is nothing to export to"),
+    ("Fn", "call a function by its name, or write a closure: `|x| x > 1`"),
+    ("call", "call a function by its name"),
+    ("curry", "call a function by its name, or write a closure: `|x| x > 1`"),
     ("is_shared", "nothing is shared"),
+    ("sleep", "a script cannot wait; `set` with a ttl remembers something for a while"),
+    ("exit", "`skip(reason)` ends without actions, `return` ends with what was asked for so far"),
+    ("timestamp", "`now` is the time of the evaluation, in milliseconds since 1970"),
+    ("rand", "the same event must always give the same actions"),
+    ("parse_json", "the event is parsed already; `json(value)` writes JSON"),
 ];
 
-/// The engine for these limits: one for each different `Limits` in use, made when first needed.
-pub(crate) fn engine(limits: &Limits) -> Arc<Engine> {
-    static ENGINES: Mutex<Vec<(Limits, Weak<Engine>)>> = Mutex::new(Vec::new());
+/// A rhai engine under one set of limits, with what there is to call.
+pub(crate) struct Sandbox {
+    pub(crate) engine: Engine,
+    functions: BTreeMap<String, Vec<Overload>>,
+}
 
-    // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
-    let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(engine) = engines.iter().find(|(known, _)| known == limits).and_then(|(_, engine)| engine.upgrade()) {
-        return engine;
+/// One way to call a function.
+pub(crate) struct Overload {
+    /// How many arguments it takes, the receiver of a method call included.
+    pub(crate) parameters: usize,
+    /// Their types.
+    pub(crate) types: Vec<TypeId>,
+}
+
+impl Sandbox {
+    /// The sandbox for these limits: one for each different `Limits` in use, made when first needed.
+    pub(crate) fn within(limits: &Limits) -> Arc<Self> {
+        static MADE: Mutex<Vec<(Limits, Weak<Sandbox>)>> = Mutex::new(Vec::new());
+
+        // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sandbox) = made.iter().find(|(known, _)| known == limits).and_then(|(_, sandbox)| sandbox.upgrade())
+        {
+            return sandbox;
+        }
+        made.retain(|(_, sandbox)| sandbox.strong_count() > 0);
+        let sandbox = Arc::new(Self::new(limits));
+        made.push((*limits, Arc::downgrade(&sandbox)));
+        sandbox
     }
-    engines.retain(|(_, engine)| engine.strong_count() > 0);
-    let engine = Arc::new(build(limits));
-    engines.push((*limits, Arc::downgrade(&engine)));
-    engine
+
+    /// The ways to call a function; none where there is no such function.
+    pub(crate) fn overloads(&self, name: &str) -> &[Overload] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of all functions, without operators.
+    pub(crate) fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str).filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+    }
+
+    fn new(limits: &Limits) -> Self {
+        let engine = build(limits);
+        let mut functions: BTreeMap<String, Vec<Overload>> = BTreeMap::new();
+        let any = TypeId::of::<Dynamic>();
+        // What rhai knows without registering it.
+        for (name, parameters) in [("type_of", 1), ("is_def_var", 1), ("is_def_fn", 2)] {
+            functions.entry(name.to_owned()).or_default().push(Overload { parameters, types: vec![any; parameters] });
+        }
+        engine.collect_fn_metadata(None, |function| Some(function.metadata.clone()), true).into_iter().for_each(
+            |function| {
+                let mut types = function.param_types.to_vec();
+                types.resize(function.num_params, any);
+                let overload = Overload { parameters: function.num_params, types };
+                functions.entry(function.name.to_string()).or_default().push(overload);
+            },
+        );
+        Self { engine, functions }
+    }
+}
+
+/// Why a script cannot use this word or function, if that is on purpose.
+pub(crate) fn absent(word: &str) -> Option<&'static str> {
+    ABSENT.iter().find(|(name, _)| *name == word).map(|(_, reason)| *reason)
 }
 
 fn build(limits: &Limits) -> Engine {
@@ -56,14 +114,14 @@ fn build(limits: &Limits) -> Engine {
     BasicMapPackage::new().register_into_engine(&mut engine);
     vocabulary::register(&mut engine);
 
-    for (word, _) in FORBIDDEN {
+    for (word, _) in ABSENT {
         engine.disable_symbol(*word);
     }
     engine
         .set_strict_variables(true)
         // Folding constants would hide calls from the checks, and lines from the coverage.
         .set_optimization_level(OptimizationLevel::None)
-        .set_max_operations(limits.operations)
+        .set_max_operations(limits.operations as u64)
         .set_max_call_levels(limits.call_depth)
         .set_max_expr_depths(limits.expression_depth, limits.expression_depth)
         .set_max_string_size(limits.string)
@@ -73,6 +131,15 @@ fn build(limits: &Limits) -> Engine {
         .set_max_functions(limits.functions)
         // Interned strings would outlive the run that made them.
         .set_max_strings_interned(0);
+    watch_variables(&mut engine);
     engine.on_progress(|operation| RUN.with(|run| run.is_over(operation)).then_some(Dynamic::UNIT));
     engine
+}
+
+#[expect(deprecated, reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for")]
+fn watch_variables(engine: &mut Engine) {
+    engine.on_var(|name, _, evaluation| {
+        RUN.with(|run| run.measure(|| evaluation.scope().get(name)))?;
+        Ok(None)
+    });
 }

@@ -107,12 +107,12 @@ impl Template {
             now => now.as_millisecond(),
             suppressed,
         };
-        let mut text = Bounded { text: Vec::new(), allowed: self.limits.string };
-        let template = self.environment.get_template(NAME).expect("the template was added when this was made");
-        match template.render_captured_to(values, &mut text) {
-            Ok(_) => Ok(String::from_utf8(text.text).expect("minijinja writes text")),
-            Err(error) => Err(self.failure(&error)),
-        }
+        let mut text = Bounded { text: String::new(), allowed: self.limits.string };
+        self.environment
+            .get_template(NAME)
+            .and_then(|template| template.render_captured_to(values, &mut text).map(drop))
+            .map_err(|error| self.failure(&error))?;
+        Ok(text.text)
     }
 
     fn failure(&self, error: &minijinja::Error) -> ReactionError {
@@ -141,7 +141,7 @@ impl fmt::Debug for Template {
 
 /// A text that fails to grow beyond what is allowed.
 struct Bounded {
-    text: Vec<u8>,
+    text: String,
     allowed: usize,
 }
 
@@ -150,7 +150,7 @@ impl Write for Bounded {
         if self.text.len() + bytes.len() > self.allowed {
             return Err(io::Error::other("too much text"));
         }
-        self.text.extend_from_slice(bytes);
+        self.text.push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
         Ok(bytes.len())
     }
 

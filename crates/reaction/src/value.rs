@@ -78,6 +78,40 @@ pub(crate) fn to_json(value: &Dynamic, allowed: usize) -> Result<(Json, usize), 
     Ok((json, allowed - left))
 }
 
+/// How much a script's value holds, everything inside included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Size {
+    /// Elements of arrays.
+    pub(crate) elements: usize,
+    /// Members of maps.
+    pub(crate) members: usize,
+    /// Bytes of strings and keys.
+    pub(crate) text: usize,
+}
+
+impl Size {
+    pub(crate) fn of(value: &Dynamic) -> Self {
+        let mut size = Self::default();
+        size.add(value);
+        size
+    }
+
+    fn add(&mut self, value: &Dynamic) {
+        if let Ok(text) = value.as_immutable_string_ref() {
+            self.text += text.len();
+        } else if let Ok(elements) = value.as_array_ref() {
+            self.elements += elements.len();
+            elements.iter().for_each(|element| self.add(element));
+        } else if let Ok(members) = value.as_map_ref() {
+            self.members += members.len();
+            for (key, member) in members.iter() {
+                self.text += key.len();
+                self.add(member);
+            }
+        }
+    }
+}
+
 /// What a value is, with its article, in the words of the reference.
 pub(crate) fn kind(value: &Dynamic) -> &'static str {
     kind_of(value.type_name())
@@ -170,7 +204,11 @@ fn not_json(path: &[Step], found: String) -> NotJson {
                 text.push('.');
                 text.push_str(key);
             }
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                text.push('[');
+                text.push_str(&index.to_string());
+                text.push(']');
+            }
         }
         text
     });

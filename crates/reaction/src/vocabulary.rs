@@ -4,12 +4,15 @@ mod memory;
 mod message;
 mod network;
 mod reading;
+mod text;
 
 use reflexarc_event::Event;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
 
+pub(crate) use message::MESSAGE_FIELDS;
+
 use crate::Action;
-use crate::run::{Answer, RUN};
+use crate::run::{Answer, RUN, Run};
 
 /// How a function is called.
 pub(crate) struct Usage {
@@ -43,6 +46,7 @@ pub(crate) fn register(engine: &mut Engine) {
     memory::register(engine);
     network::register(engine);
     reading::register(engine);
+    text::register(engine);
     engine
         .register_fn("notify", |target: ImmutableString, text: ImmutableString| -> Answer<()> {
             RUN.with(|run| message::notify_text(run, &target, &text))
@@ -50,10 +54,12 @@ pub(crate) fn register(engine: &mut Engine) {
         .register_fn("notify", |target: ImmutableString, fields: Map| -> Answer<()> {
             RUN.with(|run| message::notify_map(run, &target, &fields))
         })
-        .register_fn("send", send)
-        .register_fn("emit", emit)
-        .register_fn("json", json)
-        .register_fn("log", log)
+        .register_fn("send", |target: ImmutableString, payload: Dynamic| -> Answer<()> {
+            RUN.with(|run| send(run, &target, &payload))
+        })
+        .register_fn("emit", |event: Map| -> Answer<()> { RUN.with(|run| emit(run, &Dynamic::from_map(event))) })
+        .register_fn("json", |value: Dynamic| -> Answer<String> { RUN.with(|run| json(run, &value)) })
+        .register_fn("log", |value: Dynamic| -> Answer<()> { RUN.with(|run| log(run, &value)) })
         .register_fn("skip", |reason: ImmutableString| -> Answer<()> { RUN.with(|run| run.skip(&reason)) });
 }
 
@@ -65,32 +71,27 @@ fn target(function: &str, name: &str) -> Answer<String> {
     Ok(name.to_owned())
 }
 
-fn send(name: ImmutableString, payload: Dynamic) -> Answer<()> {
-    RUN.with(|run| {
-        let target = target("send", &name)?;
-        let (payload, bytes) = run.json("the payload of `send`", &payload, "action_bytes", run.limits.action_bytes)?;
-        run.act(bytes + target.len(), Action::Send { target, payload })
-    })
+fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> Answer<()> {
+    let target = target("send", name)?;
+    let (payload, bytes) = run.json("the payload of `send`", payload, "action_bytes", run.limits.action_bytes)?;
+    run.act(bytes + target.len(), Action::Send { target, payload })
 }
 
-fn emit(fields: Map) -> Answer<()> {
-    RUN.with(|run| {
-        let value = Dynamic::from_map(fields);
-        let (json, bytes) = run.json("the event of `emit`", &value, "action_bytes", run.limits.action_bytes)?;
-        let event = Event::from_json(json.to_string())
-            .map_err(|error| Box::<EvalAltResult>::from(format!("`emit` cannot make an event of this: {error}")))?;
-        run.emit(bytes, event)
-    })
+fn emit(run: &Run<'_>, event: &Dynamic) -> Answer<()> {
+    let (json, bytes) = run.json("the event of `emit`", event, "action_bytes", run.limits.action_bytes)?;
+    let event = Event::from_json(json.to_string())
+        .map_err(|error| Box::<EvalAltResult>::from(format!("`emit` cannot make an event of this: {error}")))?;
+    run.emit(bytes, event)
 }
 
-fn json(value: Dynamic) -> Answer<String> {
-    RUN.with(|run| Ok(run.json("the value of `json`", &value, "string", run.limits.string)?.0.to_string()))
+fn json(run: &Run<'_>, value: &Dynamic) -> Answer<String> {
+    Ok(run.json("the value of `json`", value, "string", run.limits.string)?.0.to_string())
 }
 
 /// A text as it is, anything else as its JSON.
-fn log(value: Dynamic) -> Answer<()> {
-    RUN.with(|run| match value.as_immutable_string_ref() {
+fn log(run: &Run<'_>, value: &Dynamic) -> Answer<()> {
+    match value.as_immutable_string_ref() {
         Ok(line) => run.log(&line),
-        Err(_) => run.log(&run.json("the value of `log`", &value, "log_bytes", run.limits.log_bytes)?.0.to_string()),
-    })
+        Err(_) => run.log(&run.json("the value of `log`", value, "log_bytes", run.limits.log_bytes)?.0.to_string()),
+    }
 }

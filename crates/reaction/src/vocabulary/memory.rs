@@ -53,13 +53,13 @@ fn add(run: &Run<'_>, key: &str, n: i64) -> Answer<i64> {
     own("add", key)?;
     let (before, expires) = match run.read(key)? {
         None => (0, None),
-        Some(Entry { value, expires }) => match value.as_i64() {
-            Some(count) => (count, expires),
-            None => {
+        Some(Entry { value, expires }) => {
+            let Some(count) = value.as_i64() else {
                 let found = kind(&to_script(&value));
                 return Err(format!("`add` wants an integer under `{key}`, but found {found}").into());
-            }
-        },
+            };
+            (count, expires)
+        }
     };
     let after = before.checked_add(n).ok_or_else(|| format!("`add` cannot count beyond 64 bits: {before} + {n}"))?;
     let value = Json::from(after);

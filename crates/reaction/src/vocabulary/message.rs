@@ -8,7 +8,7 @@ use crate::value::kind;
 use crate::{Action, Level, Message};
 
 /// What the map of `notify` may hold.
-const FIELDS: [&str; 5] = ["title", "text", "level", "at", "link"];
+pub(crate) const MESSAGE_FIELDS: [&str; 5] = ["title", "text", "level", "at", "link"];
 
 pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> Answer<()> {
     let message = Message {
@@ -22,10 +22,10 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> Answer<()>
 }
 
 pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> Answer<()> {
-    if let Some(unknown) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-        let hint = match nearest(unknown, FIELDS) {
+    if let Some(unknown) = fields.keys().find(|key| !MESSAGE_FIELDS.contains(&key.as_str())) {
+        let hint = match nearest(unknown, MESSAGE_FIELDS) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there are {}", FIELDS.join(", ")),
+            None => format!("there are {}", MESSAGE_FIELDS.join(", ")),
         };
         return Err(format!("the message of `notify` has no field `{unknown}`; {hint}").into());
     }

@@ -57,13 +57,10 @@ fn a_script_sees_its_rule_and_the_time() {
 }
 
 #[test]
-fn what_is_in_scope_cannot_be_changed() {
-    for script in ["event.content.eniId = 1;", "event.content.clear();", "rule.level = 1;", "now += 1;", "event = 1;"] {
-        assert!(
-            reflexarc_reaction::Reaction::compile(script, &reflexarc_reaction::Limits::DEFAULT).is_err()
-                || run(script).is_err(),
-            "{script}"
-        );
+fn what_is_in_scope_cannot_be_changed_by_methods() {
+    for script in ["event.content.clear();", "event.content.secondaryPrivateIps.push(1);", "rule.clear();"] {
+        let message = fails(script);
+        assert!(message.contains("would change a constant; copy it first"), "{script}: {message}");
     }
 }
 
@@ -94,9 +91,9 @@ fn a_counter_keeps_its_ttl() {
     let mut state = MemoryState::new();
     state.apply(&rule().name, &run(r#"set("n", 1, "10m")"#).unwrap().changes);
     state.apply(&rule().name, &run_on(r#"add("n", 1)"#, &state).unwrap().changes);
-    let expires = Some(now() + jiff::SignedDuration::from_mins(10));
-    assert_eq!(state.get(&rule().name, "n", now()), Some(Entry { value: Json::from(2), expires }));
-    assert_eq!(state.get(&rule().name, "n", expires.unwrap()), None, "an entry expires at its instant");
+    let expires = now() + jiff::SignedDuration::from_mins(10);
+    assert_eq!(state.get(&rule().name, "n", now()), Some(Entry { value: Json::from(2), expires: Some(expires) }));
+    assert_eq!(state.get(&rule().name, "n", expires), None, "an entry expires at its instant");
 }
 
 #[test]
@@ -129,18 +126,18 @@ fn addresses_lie_in_networks_of_their_family() {
 #[test]
 fn wrong_arguments_name_the_function_and_what_it_wants() {
     let cases = [
-        ("skip(true)", "line 1, column 1: `skip` wants skip(reason), but got a boolean"),
+        ("let x = true; skip(x)", "line 1, column 15: `skip` wants skip(reason), but got a boolean"),
         (
-            r#"notify("t", 5)"#,
-            "line 1, column 1: `notify` wants notify(target, text) or notify(target, #{title, text, level, at, link}), but got a string and an integer",
+            r#"let x = 5; notify("t", x)"#,
+            "line 1, column 12: `notify` wants notify(target, text) or notify(target, #{title, text, level, at, link}), but got a string and an integer",
         ),
         (
-            r#"notify("t", #{txt: "x"})"#,
-            "line 1, column 1: the message of `notify` has no field `txt`; did you mean `text`?",
+            r#"let x = #{txt: "x"}; notify("t", x)"#,
+            "line 1, column 22: the message of `notify` has no field `txt`; did you mean `text`?",
         ),
         (
-            r#"notify("t", #{colour: "x"})"#,
-            "line 1, column 1: the message of `notify` has no field `colour`; there are title, text, level, at, link",
+            r#"let x = #{colour: "x"}; notify("t", x)"#,
+            "line 1, column 25: the message of `notify` has no field `colour`; there are title, text, level, at, link",
         ),
         (
             r#"notify("t", #{at: "x"})"#,
@@ -174,8 +171,8 @@ fn wrong_arguments_name_the_function_and_what_it_wants() {
             r#"cidr_contains("10.0.0.0/99", "10.0.0.1")"#,
             "line 1, column 1: `cidr_contains` wants a network such as 10.0.0.0/8, but got `10.0.0.0/99`",
         ),
-        (r#"let a = [1]; a[3]"#, "line 1, column 16: there is no element 3; the array has 1 element"),
-        (r#"1 + ()"#, "line 1, column 3: `+` does not go with an integer and nothing, `()`"),
+        (r"let a = [1]; a[3]", "line 1, column 16: there is no element 3; the array has 1 element"),
+        (r"1 + ()", "line 1, column 3: `+` does not go with an integer and nothing, `()`"),
         (r#"throw "no such zone""#, "line 1, column 1: no such zone"),
     ];
     for (script, message) in cases {

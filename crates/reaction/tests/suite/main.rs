@@ -1,6 +1,16 @@
 //! Reactions from outside: what scripts may ask for, how they fail, what stops them.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests read the corpus, and a panic is how they fail"
+)]
+
 mod asks;
+mod attacks;
+mod limits;
+mod load;
+mod same;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;

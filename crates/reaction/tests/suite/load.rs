@@ -1,0 +1,131 @@
+//! What is found wrong with a script before it runs, and what is not.
+
+use reflexarc_event::Diagnostic;
+use reflexarc_reaction::{Limits, Reaction};
+
+/// Scripts with something wrong, by what is wrong.
+const WRONG: &[&str] = &[
+    // syntax
+    "let x = ",
+    r#"let s = "abc"#,
+    "let x = 1 let y = 2",
+    "let x = 'ab';",
+    "let l = 99999999999999999999;",
+    "'网' + €",
+    "goto",
+    "break;",
+    "const PI = 3; PI = 4;",
+    "fn f() { fn g() {} }",
+    // words that are absent on purpose
+    r#"import "x" as y;"#,
+    "export let x = 1;",
+    r#"eval("1")"#,
+    "print(1)",
+    "debug(1)",
+    "sleep(1)",
+    "sleep(0.5)",
+    "exit()",
+    "timestamp()",
+    "rand()",
+    r#"let f = Fn("a"); f.call()"#,
+    // variables
+    r#"notify("t", evnt.name)"#,
+    "let count = 1; log(cuont)",
+    "let n = 1; [1].filter(|x| x == n)",
+    "fn f(x) { event.y } f(1)",
+    "fn f(x) { let y = x; for (z, i) in [y] { yy } } f(1)",
+    // what is in scope stays as it is
+    "let event = 1;",
+    "for rule in [1] {}",
+    "event.content.a[1].b = 1; now += 1",
+    // functions
+    r#"notfiy("t", "x")"#,
+    r#"event.name.starts_wth("x")"#,
+    "unknown(other(1), [1].map(|x| third(x)))",
+    "fn notify(a, b) { 1 } notify(1, 2)",
+    "fn g(x) { x } g(1, 2)",
+    // arguments
+    r#"notify("t")"#,
+    r#"notify("t", 5)"#,
+    r#"notify("t", #{title: "a", txt: "b", colour: "c"})"#,
+    "event.name.starts_with()",
+    r#"set("k", 1, 2.5)"#,
+    "skip()",
+];
+
+/// Scripts with nothing wrong that can be known.
+const RIGHT: &[&str] = &[
+    "",
+    "// only words",
+    "let notify = 1; notify + 1",
+    r#"fn f(event) { event.x = 1; event } send("t", f(event))"#,
+    r#"let copy = event; copy.x = 1; send("t", copy)"#,
+    r#"let s = "a".to_upper(); s.len(); [1].len(); #{}.keys(); 5.to_string(); -1.5.abs()"#,
+    r"let m = #{}; for ip in event.content.ips { m[ip] = true; } log(m.keys())",
+    r#"switch event.name { "a" => log("a"), _ => log("other") }"#,
+    r#"try { throw "x" } catch (problem) { log(problem) }"#,
+    r#"log(event.a?.b ?? "none")"#,
+    "fn twice() { this * 2 } let x = 1; x.twice()",
+    "notify(event.target, event.text)",
+];
+
+fn found(script: &str) -> Vec<Diagnostic> {
+    Reaction::compile(script, &Limits::DEFAULT).err().unwrap_or_default()
+}
+
+#[test]
+fn what_is_wrong_is_found_where_it_is() {
+    let shown: Vec<String> = WRONG
+        .iter()
+        .map(|script| {
+            let diagnostics = found(script);
+            assert!(!diagnostics.is_empty(), "nothing found in {script}");
+            let shown: Vec<String> = diagnostics.iter().map(|d| d.render("then", script, false)).collect();
+            shown.join("\n")
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
+fn what_is_right_compiles() {
+    for script in RIGHT {
+        assert_eq!(found(script), [], "{script}");
+    }
+}
+
+#[test]
+fn spans_count_bytes_and_fixes_mend() {
+    let script = "let eni = 1; // 网卡\nnotfiy(\"团队\", \"x\");\nlog(\"网\" + emi);";
+    let first = &found(script)[0];
+    assert_eq!(&script[first.span.clone()], "emi", "rhai finds unknown variables first");
+    let script = script.replace("emi", "eni");
+    let diagnostic = &found(&script)[0];
+    assert_eq!(&script[diagnostic.span.clone()], "notfiy");
+    let fix = diagnostic.fix.as_ref().unwrap();
+    let mut mended = script.clone();
+    mended.replace_range(fix.span.clone(), &fix.replacement);
+    assert_eq!(found(&mended), []);
+}
+
+#[test]
+fn a_script_is_no_longer_and_no_deeper_than_allowed() {
+    let messages =
+        |script: &str| found(script).into_iter().map(|d| format!("{} {}", d.code, d.message)).collect::<Vec<_>>();
+    assert_eq!(
+        messages(&" ".repeat((64 << 10) + 1)),
+        ["RA0505 the script has 65,537 bytes, more than the 65,536 allowed"]
+    );
+    assert_eq!(messages(&" ".repeat(64 << 10)), [""; 0]);
+    let deep = |levels: usize| format!("{}1{}", "(".repeat(levels), ")".repeat(levels));
+    assert_eq!(messages(&deep(10_000)), ["RA0505 expressions are nested more than 64 deep"]);
+    assert_eq!(messages(&deep(30)), [""; 0]);
+    let functions: String = (0..33).map(|i| format!("fn f{i}() {{}}\n")).collect();
+    assert_eq!(messages(&functions), ["RA0505 the script defines more than 32 functions"]);
+    let text = format!("let x = \"{}\";", "x".repeat((32 << 10) + 1));
+    assert_eq!(messages(&text), ["RA0505 the script made a text of more than 32,768 bytes"]);
+    let sum = format!("let x = 1{};", " + 1".repeat(40));
+    assert_eq!(messages(&sum), [""; 0], "a long sum is not deep");
+    let interpolated = format!("`{}`", "${now} ".repeat(60));
+    assert_eq!(messages(&interpolated), [""; 0], "a long text is not deep");
+}
