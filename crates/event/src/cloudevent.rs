@@ -131,7 +131,7 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
     drop_default(&mut rest, "specversion", "1.0");
     // `specversion` beside `type` and `source` would make a CloudEvent of the native form.
     let (taken, free): (Members, Members) =
-        rest.into_iter().partition(|(key, _)| key == "specversion" || last(&native, key).is_some());
+        rest.into_iter().partition(|(key, _)| key == "specversion" || is_native(key));
     native.extend(free);
     if !taken.is_empty() {
         take(&mut native, CLOUD_EVENT);
@@ -183,10 +183,10 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
     let aside = native.get(CLOUD_EVENT).map_or(&[][..], Json::members);
     // The event's own members win over those set aside.
     let mut further = by_key(aside);
-    further.extend(by_key(native.members()));
+    further.extend(by_key(native.members()).into_iter().filter(|(key, _)| !is_native(key)));
     let written: BTreeSet<String> = event.iter().map(|(key, _)| key.clone()).collect();
     for (key, value) in further {
-        if is_extension(key, value) && !written.contains(key) && !is_native(key) {
+        if is_extension(key, value) && !written.contains(key) {
             event.push((key.to_owned(), value.clone()));
         }
     }

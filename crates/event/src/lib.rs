@@ -1,11 +1,19 @@
-//! What happened: an event as bounded JSON that keeps its bytes.
+//! What happened: an event as bounded JSON that keeps its bytes, in whichever envelope it came.
 //!
 //! ```
-//! use reflexarc_event::Event;
+//! use reflexarc_event::{EniNotification, Event, Operation};
 //!
-//! let event = Event::from_json(r#"{"level": "WARN", "content": {"eniId": "eni-1"}}"#)?;
-//! assert_eq!(event.tree().get("content").and_then(|c| c.get("eniId")).and_then(|id| id.as_str()), Some("eni-1"));
-//! # Ok::<(), reflexarc_event::EventError>(())
+//! let event = Event::from_json(
+//!     r#"{
+//!         "product": "ECS",
+//!         "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
+//!         "content": {"eniId": "eni-bp1a4k7x", "operation": "AttachNetworkInterface", "result": "failed"}
+//!     }"#,
+//! )?;
+//! let notification = EniNotification::read(&event)?;
+//! assert_eq!(notification.operation, Operation::Attach.into());
+//! assert_eq!(notification.eni_id.clear().map(String::as_str), Some("eni-bp1a4k7x"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! This crate must not know patterns, rules, scripts or how anything is delivered, and has no clock and no I/O.

@@ -1,0 +1,226 @@
+//! The JSON reader against `serde_json`, and its bounds.
+
+use proptest::prelude::*;
+use reflexarc_event::{Envelope, Event, EventError, Json, JsonError, JsonErrorKind, Limits, check};
+
+/// The same document as `serde_json` has it, where the last member of a key counts.
+fn twin(json: &Json) -> serde_json::Value {
+    match json {
+        Json::Null => serde_json::Value::Null,
+        Json::Bool(value) => (*value).into(),
+        Json::Number(text) => serde_json::from_str(text).unwrap(),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(elements) => elements.iter().map(twin).collect(),
+        Json::Object(members) => members.iter().map(|(key, value)| (key.clone(), twin(value))).collect(),
+    }
+}
+
+fn trees() -> impl Strategy<Value = Json> {
+    let number = prop_oneof![
+        any::<i64>().prop_map(Json::from),
+        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?".prop_map(|text| Json::parse(text).unwrap()),
+    ];
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        number,
+        any::<String>().prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+            prop::collection::vec((any::<String>(), inner), 0..5).prop_map(Json::from_iter),
+        ]
+    })
+}
+
+/// Text that is nearly JSON.
+fn scraps() -> impl Strategy<Value = String> {
+    let scrap = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\"a\"",
+        "\"\\u00e9\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ud83d\"",
+        "\\",
+        "\\u12",
+        "1",
+        "-",
+        "0",
+        "01",
+        "1.5",
+        "1.",
+        ".5",
+        "1e5",
+        "1e",
+        "-0",
+        "+1",
+        "true",
+        "tru",
+        "false",
+        "null",
+        "NaN",
+        " ",
+        "\n",
+        "\t",
+        "\u{b}",
+        "é",
+        "😀",
+        "\u{0}",
+        "\u{7f}",
+        "//",
+        "{\"a\":1}",
+        "[1,2]",
+        "\u{feff}",
+    ]);
+    prop::collection::vec(scrap, 0..10).prop_map(|scraps| scraps.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_tree_that_is_written_is_read_again(tree in trees()) {
+        prop_assert_eq!(&Json::parse(tree.to_string()).unwrap(), &tree);
+        prop_assert_eq!(&Json::parse(serde_json::to_string_pretty(&tree).unwrap()).unwrap(), &tree);
+    }
+
+    #[test]
+    fn serde_json_and_we_read_the_same(tree in trees()) {
+        let text = tree.to_string();
+        prop_assert_eq!(twin(&Json::parse(&text).unwrap()), serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    }
+
+    #[test]
+    fn serde_json_and_we_refuse_the_same_texts(text in scraps()) {
+        let ours = Json::parse(&text);
+        let theirs = they_accept(text.as_bytes());
+        prop_assert!(theirs.is_none_or(|theirs| theirs == ours.is_ok()), "{:?} {:?}", ours, theirs);
+    }
+
+    #[test]
+    fn serde_json_and_we_refuse_the_same_bytes(bytes in prop::collection::vec(any::<u8>(), 0..12), quoted in any::<bool>()) {
+        let bytes = if quoted { [b"\"", bytes.as_slice(), b"\""].concat() } else { bytes };
+        let ours = Json::parse(&bytes);
+        prop_assert!(they_accept(&bytes).is_none_or(|theirs| theirs == ours.is_ok()), "{:?}", ours);
+    }
+
+    #[test]
+    fn a_fault_lies_within_the_text_and_cutting_there_moves_it_to_the_end(text in scraps()) {
+        if let Err(error) = Json::parse(&text) {
+            prop_assert!(error.offset <= text.len());
+            let cut = Json::parse(&text.as_bytes()[..error.offset]);
+            // Everything before the fault was well-formed as far as it went.
+            let ends = cut.is_err_and(|cut| matches!(cut.kind, JsonErrorKind::UnexpectedEnd | JsonErrorKind::Empty));
+            prop_assert!(ends || error.kind == JsonErrorKind::TrailingText || in_a_token(error), "{:?}", error);
+        }
+    }
+}
+
+/// Faults that point at the start of what is wrong rather than at the byte where that shows.
+fn in_a_token(error: JsonError) -> bool {
+    matches!(
+        error.kind,
+        JsonErrorKind::LoneSurrogate | JsonErrorKind::InvalidEscape | JsonErrorKind::ExpectedCommaOrEnd
+    )
+}
+
+/// Whether `serde_json` takes the text, unless it stops at a number that does not fit a double, which no text is faulted
+/// for here.
+fn they_accept(bytes: &[u8]) -> Option<bool> {
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
+        Ok(_) => Some(true),
+        Err(error) if error.to_string().starts_with("number out of range") => None,
+        Err(_) => Some(false),
+    }
+}
+
+#[test]
+fn an_event_has_at_most_a_mebibyte() {
+    let fits = |length: usize| format!("{{\"a\": \"{}\"}}", "x".repeat(length - 9));
+    assert_eq!(fits(100).len(), 100);
+    let limit = Limits::DEFAULT.bytes;
+    assert_eq!(limit, 1_048_576);
+    assert!(Event::from_json(fits(limit)).is_ok());
+    assert_eq!(Event::from_json(fits(limit + 1)).unwrap_err(), EventError::TooLarge { bytes: limit + 1, limit });
+    let error = Event::from_json(fits(2 * limit)).unwrap_err();
+    assert_eq!(error.to_string(), "the event has 2097152 bytes, more than the 1048576 allowed");
+    let drawn = error.diagnostic().render("big.json", &fits(2 * limit), false);
+    assert!(drawn.starts_with("error[RA0001]: ") && drawn.len() < 2_000, "{} bytes", drawn.len());
+    assert!(matches!(Event::from_form(fits(limit + 1).as_bytes()), Err(EventError::TooLarge { .. })));
+}
+
+#[test]
+fn an_event_has_at_most_128_levels() {
+    let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let arrays = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+    assert!(Event::from_json(objects(128)).is_ok() && Event::from_json(arrays(128)).is_ok());
+    for levels in [129, 200] {
+        // The fault is the bracket that opens the level too many.
+        for (text, offset) in [(objects(levels), 128 * 5), (arrays(levels), 5 + 127)] {
+            let error = JsonError { kind: JsonErrorKind::TooDeep { limit: 128 }, offset };
+            assert_eq!(Event::from_json(text).unwrap_err(), EventError::Json(error));
+        }
+    }
+    // A document that is nothing but brackets does not exhaust the stack.
+    assert!(Event::from_json("[".repeat(1_000_000)).is_err());
+    assert!(Event::from_json("{\"a\":".repeat(200_000)).is_err());
+}
+
+#[test]
+fn at_most_a_hundred_findings_are_given() {
+    let many = format!("{{{}\"a\":0}}", "\"a\":0,".repeat(50_000));
+    assert_eq!(check(&Event::from_json(many).unwrap()).len(), Limits::DEFAULT.findings);
+    let prefixes = "\"10.0.0.1/8\",".repeat(20_000);
+    let many = format!(
+        r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned","content":{{"ipv4Prefixes":[{prefixes}""]}}}}"#
+    );
+    let found = check(&Event::from_json(many).unwrap());
+    assert_eq!(found.len(), Limits::DEFAULT.findings);
+    assert!(found.windows(2).all(|pair| pair[0].span.start <= pair[1].span.start));
+}
+
+#[test]
+fn an_event_of_many_members_is_converted_in_passable_time() {
+    // Seventy thousand keys: anything quadratic would not come to an end.
+    let members = (0..70_000).map(|i| format!("\"k{i}\":0,")).collect::<Vec<_>>().concat();
+    let shapes = [
+        format!(r#"{{{members}"product":"ECS","name":"a:b","content":"{{}}"}}"#),
+        format!(r#"{{{members}"specversion":"1.0","type":"t","source":"s"}}"#),
+        format!(r#"{{{members}"alert":{{"eventContentMap":{{"a":1}},"eventRawContent":"{{}}"}}}}"#),
+        format!(r#"{{"alert":{{"eventContentMap":{{{members}"a":1}},"eventRawContent":"{{}}"}}}}"#),
+    ];
+    for text in shapes {
+        let event = Event::from_json(text).unwrap();
+        let native = event.normalize().unwrap();
+        let again = native.to_cloudevent().normalize().unwrap();
+        assert_eq!(crate::envelopes::members(&again), crate::envelopes::members(&native));
+        check(&event);
+    }
+}
+
+#[test]
+fn a_native_event_is_normalised_without_a_copy() {
+    let event = &crate::envelopes::examples()[0];
+    assert_eq!(event.envelope(), Envelope::Native);
+    assert!(std::ptr::eq(event.bytes(), event.normalize().unwrap().bytes()));
+}
+
+#[test]
+fn escaped_keys_are_keys() {
+    let event = Event::from_json(r#"{"\u006eame": "A:B", "\u0063ontent": {}}"#).unwrap();
+    assert_eq!(event.envelope(), Envelope::Native);
+    assert_eq!(event.tree().get("name").and_then(Json::as_str), Some("A:B"));
+}
+
+#[test]
+fn numbers_keep_their_digits_and_duplicates_their_place() {
+    let text = r#"{"a":1.50,"a":-0,"b":[1e400,123456789012345678901234567890]}"#;
+    assert_eq!(Json::parse(text).unwrap().to_string(), text);
+    assert_eq!(serde_json::to_string(&Json::parse(text).unwrap()).unwrap(), text);
+    assert_eq!(Json::parse(text).unwrap().get("a").unwrap().to_string(), "-0");
+}
