@@ -1,6 +1,7 @@
 //! The commands, one file each: its arguments, and `run`.
 
 mod check;
+mod run;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check rule files: filters, scripts, tests, names
     Check(check::Args),
+    /// Show what would be sent, event by event
+    Run(run::Args),
 }
 
 impl Command {
@@ -36,6 +39,7 @@ impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         match self {
             Command::Check(args) => check::run(&args, output),
+            Command::Run(args) => run::run(&args, output),
         }
     }
 }

@@ -7,4 +7,4 @@ mod stream;
 
 pub(crate) use open::Source;
 pub(crate) use records::{Record, Records};
-pub(crate) use stream::{Answer, BrokenRecord, for_each};
+pub(crate) use stream::for_each;

@@ -1,5 +1,7 @@
 //! Where commands write: data to stdout, everything said about it to stderr.
 
+pub(crate) mod evaluation;
+
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
@@ -10,6 +12,8 @@ use crate::exit::Failure;
 /// The two streams, and whether each may be coloured.
 pub(crate) struct Output {
     stdout: BufWriter<Stdout>,
+    /// Whether an element of the array in progress has been written.
+    filled: bool,
     colour: bool,
     colour_stderr: bool,
 }
@@ -43,6 +47,7 @@ impl Output {
         let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
+            filled: false,
             colour: allowed && io::stdout().is_terminal(),
             colour_stderr: allowed && io::stderr().is_terminal(),
         }
@@ -65,6 +70,25 @@ impl Output {
         serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from)?;
         self.stdout.write_all(b"\n")?;
         Ok(())
+    }
+
+    /// Begins a list of values: in JSON, an array.
+    pub(crate) fn begin(&mut self, format: Format) -> Result<(), Failure> {
+        self.filled = false;
+        if format == Format::Json { self.bytes(b"[") } else { Ok(()) }
+    }
+
+    /// Writes one value of a list: in JSON, an element of the array.
+    pub(crate) fn element(&mut self, format: Format, value: &impl serde::Serialize) -> Result<(), Failure> {
+        if format == Format::Json && std::mem::replace(&mut self.filled, true) {
+            self.bytes(b",")?;
+        }
+        self.json(value)
+    }
+
+    /// Ends a list of values.
+    pub(crate) fn end(&mut self, format: Format) -> Result<(), Failure> {
+        if format == Format::Json { self.bytes(b"]\n") } else { Ok(()) }
     }
 
     /// Whether stdout may be coloured.

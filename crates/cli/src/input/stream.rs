@@ -1,5 +1,6 @@
 //! Working through a stream on several threads, with the answers in the order of the stream.
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -28,6 +29,17 @@ pub(crate) struct BrokenRecord {
     pub(crate) column: Option<usize>,
     /// What is wrong.
     pub(crate) message: String,
+}
+
+/// `12:7: what is wrong`, line and column.
+impl fmt::Display for BrokenRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.line)?;
+        if let Some(column) = self.column {
+            write!(f, "{column}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
 }
 
 /// So many records go to a thread at once; at most two batches wait for each thread.
