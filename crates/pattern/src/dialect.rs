@@ -1,12 +1,17 @@
 //! Whose filter language a text is written in.
 
+pub(crate) mod alibaba;
 pub(crate) mod aws;
+mod complexity;
+pub(crate) mod export;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use reflexarc_event::Diagnostic;
+use reflexarc_event::{Diagnostic, Span};
 
+use crate::Path;
 use crate::located::{Located, LocatedField};
 
 /// Whose filter language a text is written in.
@@ -54,7 +59,7 @@ pub(crate) fn check_field(field: &LocatedField, dialect: Dialect, found: &mut Ve
     match dialect {
         Dialect::Reflexarc => {}
         Dialect::Aws => aws::check_field(field, found),
-        Dialect::Alibaba => {}
+        Dialect::Alibaba => alibaba::check_field(field, found),
     }
 }
 
@@ -63,8 +68,37 @@ pub(crate) fn check_tree(tree: &Located, dialect: Dialect, found: &mut Vec<Diagn
     match dialect {
         Dialect::Reflexarc => {}
         Dialect::Aws => aws::check_tree(tree, found),
-        Dialect::Alibaba => {}
+        Dialect::Alibaba => alibaba::check_tree(tree, found),
     }
+}
+
+/// Says everything that keeps the tree from the dialect, and where its service answers differently.
+pub(crate) fn check(tree: &Located, dialect: Dialect) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for field in tree.fields() {
+        check_field(field, dialect, &mut found);
+    }
+    check_tree(tree, dialect, &mut found);
+    match dialect {
+        Dialect::Reflexarc => {}
+        Dialect::Aws => aws::compare(tree, &mut found),
+        Dialect::Alibaba => alibaba::compare(tree, &mut found),
+    }
+    found
+}
+
+/// The paths that more than one of the parts constrain, each with the place of the later one.
+fn shared_paths(parts: &[Located]) -> Vec<(&Path, Span)> {
+    let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
+    let mut shared: BTreeMap<&Path, Span> = BTreeMap::new();
+    for (at, part) in parts.iter().enumerate() {
+        for field in part.fields() {
+            if *first.entry(&field.path).or_insert(at) != at {
+                shared.entry(&field.path).or_insert_with(|| field.key.clone());
+            }
+        }
+    }
+    shared.into_iter().collect()
 }
 
 impl fmt::Display for Dialect {

@@ -4,6 +4,7 @@
 //!
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
 
+mod advice;
 mod dialect;
 pub mod explain;
 mod limits;

@@ -12,15 +12,10 @@ use crate::{Alternative, Field, Node, Path, Predicate};
 /// The tree in normal form.
 pub(crate) fn of(node: Node) -> Node {
     match node {
-        Node::All(parts) => join(
-            parts,
-            Node::All,
-            || constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]]),
-            |part| match part {
-                Node::All(inner) => Ok(inner),
-                other => Err(other),
-            },
-        ),
+        Node::All(parts) => join(parts, Node::All, always, |part| match part {
+            Node::All(inner) => Ok(inner),
+            other => Err(other),
+        }),
         Node::Any(parts) => join(
             parts,
             Node::Any,
@@ -44,6 +39,11 @@ pub(crate) fn of(node: Node) -> Node {
 
 /// Two tests that no value meets together.
 const NEVER: [Predicate; 2] = [Predicate::Exists, Predicate::Missing];
+
+/// The node that every event meets.
+pub(crate) fn always() -> Node {
+    constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]])
+}
 
 /// Joins each lower end of a range with the upper end right behind it.
 pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {

@@ -2,7 +2,7 @@
 
 use reflexarc_event::{Diagnostic, Event, Severity};
 
-use crate::{Dialect, Limits, Node, naive, normal, print, syntax};
+use crate::{Dialect, Limits, Node, advice, dialect, naive, normal, print, syntax};
 
 /// A filter that was read from text, or made from a tree.
 #[derive(Debug, Clone)]
@@ -20,7 +20,8 @@ impl Pattern {
     /// With every fault of the text, in its order; spans are bytes of `text`. Warnings are among them.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
         let mut reading = syntax::read(text, dialect, &Limits::DEFAULT);
-        reading.diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end, diagnostic.severity));
+        reading.diagnostics.extend(reading.tree.iter().flat_map(advice::warnings));
+        sort(&mut reading.diagnostics);
         let failed = reading.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         match reading.tree {
             Some(tree) if !failed => {
@@ -48,6 +49,34 @@ impl Pattern {
         print::expression::print(&self.node)
     }
 
+    /// What keeps the pattern from a dialect (errors), and where that service would answer differently (warnings), in
+    /// the order of [`Pattern::source`], into which the spans point. For the dialect reflexarc: [`Pattern::warnings`],
+    /// and hints about tests that are easily mistaken.
+    pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
+        let Some(tree) = syntax::read(&self.source, self.dialect, &Limits::DEFAULT).tree else { return Vec::new() };
+        let mut found = match dialect {
+            Dialect::Reflexarc => [self.warnings.to_vec(), advice::hints(&tree)].concat(),
+            other => dialect::check(&tree, other),
+        };
+        sort(&mut found);
+        found
+    }
+
+    /// The JSON notation for the service of a dialect.
+    ///
+    /// # Errors
+    /// With what [`Pattern::check`] finds, if an error is among it.
+    pub fn export(&self, dialect: Dialect) -> Result<String, Vec<Diagnostic>> {
+        if dialect == Dialect::Reflexarc {
+            return Ok(self.to_json());
+        }
+        let found = self.check(dialect);
+        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            return Err(found);
+        }
+        Ok(dialect::export::export(&self.node, dialect))
+    }
+
     /// Whether the event matches, by the plain evaluator; for many patterns or events build a matcher.
     pub fn matches(&self, event: &Event) -> bool {
         naive::matches(&self.node, event.tree())
@@ -72,4 +101,11 @@ impl Pattern {
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
+}
+
+/// Sorts by place, and drops what is said twice of one place.
+fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics
+        .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end, diagnostic.severity, diagnostic.code));
+    diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
 }

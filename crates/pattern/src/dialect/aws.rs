@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_event::{Code, Diagnostic, Span};
 
+use super::{complexity, shared_paths};
 use crate::located::{Kind, Located, LocatedField, LocatedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
@@ -63,27 +64,114 @@ pub(crate) fn check_field(field: &LocatedField, found: &mut Vec<Diagnostic>) {
 
 /// Says what in the tree, its fields aside, does not port.
 pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
-    let paths: BTreeSet<_> = tree.fields().into_iter().map(|field| &field.path).collect();
+    let fields = tree.fields();
+    let paths: BTreeSet<_> = fields.iter().map(|field| &field.path).collect();
     if paths.len() > FIELDS {
-        let message = format!("{} takes at most {FIELDS} different paths in a pattern", Dialect::Aws.title());
+        let message = format!("{} takes at most {FIELDS} different paths in a pattern", name());
         found.push(Diagnostic::error(Code::DIALECT_LIMIT, tree.span.clone(), message));
     }
+    if combinations(tree) > COMBINATIONS {
+        let message = format!("the alternatives make more than {COMBINATIONS} combinations");
+        found.push(
+            Diagnostic::error(Code::TOO_MANY, tree.span.clone(), message).with_help("write several rules instead"),
+        );
+    }
+    for field in fields.iter().filter(|field| field.path.as_str() == "$or") {
+        found.push(Diagnostic::error(
+            Code::NOT_PORTABLE,
+            field.key.clone(),
+            format!("{} cannot name a field `$or`", name()),
+        ));
+    }
     check_joins(tree, found);
+    complexity::check(&fields, found);
+}
+
+/// Says where the service takes the pattern, but answers differently.
+pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
+    for field in tree.fields() {
+        if field.path.segments().any(str::is_empty) {
+            found.push(differs(field.key.clone(), "does not find fields under an empty key"));
+        }
+        for placed in field.alternatives.iter().flat_map(|alternative| &alternative.predicates) {
+            let message = match &placed.predicate {
+                Predicate::Cidr(_) => "compares IPv4 and IPv6 addresses with each other, by their bytes",
+                Predicate::Number(number) if !number.fits_double() => {
+                    "compares this number by its digits, and rounds fractions of events"
+                }
+                Predicate::TextIgnoringCase(_, text) if text.chars().any(|c| u32::from(c) > 0xFFFF) => {
+                    "does not recognise characters beyond U+FFFF when it ignores case"
+                }
+                _ => continue,
+            };
+            found.push(differs(placed.span.clone(), message));
+        }
+    }
+    absence_in_arrays(tree, found);
+}
+
+/// The service judges absence in the order of paths, which shows where an array of objects lies on the way.
+fn absence_in_arrays(tree: &Located, found: &mut Vec<Diagnostic>) {
+    let fields = tree.fields();
+    let parent = |field: &LocatedField| field.path.as_str().rsplit_once('.').map(|(parent, _)| parent.to_owned());
+    for field in &fields {
+        let Some(around) = parent(field) else { continue };
+        let missing = field.alternatives.iter().flat_map(|alternative| &alternative.predicates);
+        let Some(placed) = missing.into_iter().find(|placed| placed.predicate == Predicate::Missing) else { continue };
+        let later = fields.iter().any(|other| other.path > field.path && parent(other).is_some_and(|p| p == around));
+        if later {
+            let message = format!("looks for absence in every element, where `{around}` is an array of objects");
+            found.push(differs(placed.span.clone(), &message));
+        }
+    }
+}
+
+fn name() -> &'static str {
+    Dialect::Aws.title()
+}
+
+fn differs(span: Span, message: &str) -> Diagnostic {
+    Diagnostic::warning(Code::ANSWERS_DIFFER, span, format!("{} {message}", name()))
 }
 
 fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
-        Kind::All(parts) | Kind::Any(parts) => parts.iter().for_each(|part| check_joins(part, found)),
-        Kind::Not(_) => {
-            let message = format!("{} has no `not`", Dialect::Aws.title());
-            found.push(Diagnostic::error(Code::NOT_PORTABLE, tree.span.clone(), message));
+        Kind::All(parts) => {
+            for (path, span) in shared_paths(parts) {
+                let message = format!("{} lets the later of two constraints of `{path}` win", name());
+                found.push(
+                    Diagnostic::error(Code::NOT_PORTABLE, span, message)
+                        .with_help("write one constraint, or two rules"),
+                );
+            }
+            parts.iter().for_each(|part| check_joins(part, found));
+        }
+        Kind::Any(parts) => parts.iter().for_each(|part| check_joins(part, found)),
+        Kind::Not(inner) => {
+            let help = match &inner.kind {
+                Kind::Field(_) => "`anything-but` asks for a value that differs, `exists: false` for none",
+                _ => "turn it around: `anything-but` and `exists: false` in each field",
+            };
+            let message = format!("{} has no `not` around tests", name());
+            found.push(Diagnostic::error(Code::NOT_PORTABLE, tree.span.clone(), message).with_help(help));
+            check_joins(inner, found);
         }
         Kind::Field(_) => {}
     }
 }
 
+/// How many ways there are through the joins.
+fn combinations(tree: &Located) -> usize {
+    match &tree.kind {
+        Kind::All(parts) => parts.iter().map(combinations).fold(1, usize::saturating_mul),
+        Kind::Any(parts) => parts.iter().map(combinations).fold(0, usize::saturating_add),
+        Kind::Not(inner) => combinations(inner),
+        Kind::Field(_) => 1,
+    }
+}
+
 fn refused(placed: &LocatedPredicate, what: &str) -> Diagnostic {
-    let message = format!("{} does not take {what}", Dialect::Aws.title());
+    let message = format!("{} does not take {what}", name());
     Diagnostic::error(Code::NOT_PORTABLE, placed.span.clone(), message)
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn print(node: &Node) -> String {
 }
 
 /// A JSON document, on one line if it is short.
-pub(super) fn laid_out(json: &Json, indent: usize) -> String {
+pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
     let flat = flat(json);
     if indent + flat.chars().count() <= WIDTH {
         return flat;
@@ -158,7 +158,8 @@ fn overridable<'n>(part: &'n Node, paths: &mut BTreeSet<&'n Path>) {
     }
 }
 
-fn alternative(Alternative(predicates): &Alternative) -> Json {
+/// One alternative, as it stands in a document.
+pub(crate) fn alternative(Alternative(predicates): &Alternative) -> Json {
     if let [only] = predicates.as_slice() {
         return test(only);
     }
@@ -231,7 +232,8 @@ fn anything_but(inner: &[Predicate]) -> Json {
     }
 }
 
-fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Json {
+/// The argument of `numeric`.
+pub(crate) fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Json {
     let mut items = Vec::new();
     for (bound, open, closed) in [(lower, ">", ">="), (upper, "<", "<=")] {
         if let Some(bound) = bound {

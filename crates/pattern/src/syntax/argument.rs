@@ -3,6 +3,7 @@
 use reflexarc_event::{Code, Diagnostic, Span};
 
 use super::{Reader, cidr, text};
+use crate::dialect::alibaba;
 use crate::regexp::{CompiledRegexp, RegexpFault};
 use crate::wildcard::WildcardFaultKind;
 use crate::{Bound, Decimal, Dialect, Predicate, Regexp, TextOp, Wildcard};
@@ -134,14 +135,16 @@ impl Reader<'_> {
         None
     }
 
-    /// Whether a number may stand in a comparison: AWS takes those alone that a double holds exactly.
+    /// Whether a number may stand in a comparison: AWS takes those alone that a double holds exactly, Alibaba those up
+    /// to a thousand millions.
     pub(super) fn comparable(&mut self, number: &Decimal, span: &Span) -> bool {
-        let fits = self.dialect != Dialect::Aws || number.fits_double();
-        if !fits {
-            let message = format!("{} cannot compare with {number}", Dialect::Aws.title());
-            self.error(Code::NOT_PORTABLE, span.clone(), message).help =
-                Some("a double holds it with other digits; write those, or compare its text".into());
-        }
-        fits
+        let help = match self.dialect {
+            Dialect::Aws if !number.fits_double() => "a double holds it with other digits; write those",
+            Dialect::Alibaba if alibaba::is_far(number) => "use a number from -1,000,000,000 to 1,000,000,000",
+            _ => return true,
+        };
+        let message = format!("{} cannot compare with {number}", self.dialect.title());
+        self.error(Code::NOT_PORTABLE, span.clone(), message).help = Some(help.into());
+        false
     }
 }

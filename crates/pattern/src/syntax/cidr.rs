@@ -23,6 +23,9 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Result<IpNet, String> {
     let bits = match bits_text {
         None if dialect == Dialect::Aws => return Err(format!("`{text}` has no `/` and number of bits")),
         None => most,
+        Some(_) if dialect == Dialect::Alibaba && address.is_ipv6() => {
+            return Err(format!("`{text}` is an IPv6 network, which {} does not take", dialect.title()));
+        }
         Some(bits) => number_of_bits(bits)
             .filter(|bits| *bits <= most)
             .ok_or_else(|| format!("`{bits}` is no number of bits from 0 to {most}"))?,

@@ -130,7 +130,9 @@ impl Reader<'_> {
         let Member { key, key_span, value } = member;
         let span = key_span.start..value.span.end;
         let predicate = match key.as_str() {
-            "exactly" => self.plain_text("exactly", value, TextTest::Compare(TextOp::Equals)),
+            "exactly" if self.dialect != Dialect::Alibaba => {
+                self.plain_text("exactly", value, TextTest::Compare(TextOp::Equals))
+            }
             "equals-ignore-case" => self.ignoring_case(&key, value, TextTest::Compare(TextOp::Equals)),
             "numeric" => {
                 let predicates = self.numeric(value)?;
@@ -448,7 +450,7 @@ impl Reader<'_> {
         let allowed: &[&str] = match self.dialect {
             Dialect::Reflexarc => &OPERATORS,
             Dialect::Aws => &["prefix", "suffix", "equals-ignore-case", "wildcard"],
-            Dialect::Alibaba => &["prefix", "suffix", "contains"],
+            Dialect::Alibaba => &["prefix", "suffix"],
         };
         if !allowed.contains(&key) && OPERATORS.contains(&key) {
             let message = format!("{} takes no `{key}` inside `anything-but`", self.dialect.title());

@@ -10,7 +10,7 @@ use super::json::{Member, Value, ValueKind};
 use super::suggest;
 use crate::dialect::{self, aws};
 use crate::located::{Located, LocatedField};
-use crate::{Dialect, Path};
+use crate::{Dialect, Path, normal};
 
 /// What one member of an object asks for.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Reader<'_> {
 
     fn empty_pattern(&mut self, span: Span) -> Option<Located> {
         if self.dialect == Dialect::Alibaba {
-            return Some(Located::all(span, Vec::new()));
+            return Some(Located::unwritten(&normal::always(), &span));
         }
         self.push(
             Diagnostic::error(Code::EMPTY, span, "an object with no keys asks for nothing")

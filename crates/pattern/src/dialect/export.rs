@@ -1,0 +1,121 @@
+//! The JSON notation of a tree, ready for a service that has taken it.
+
+use std::net::IpAddr;
+
+use reflexarc_event::Json;
+
+use super::aws;
+use crate::print::json;
+use crate::{Alternative, Dialect, Field, Node, Path, Predicate, normal};
+
+/// A tree that the dialect takes, as its service reads it.
+pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
+    if dialect == Dialect::Alibaba && *node == normal::always() {
+        return "{}".into();
+    }
+    json::laid_out(&Json::Object(object(&[node], dialect)), 0)
+}
+
+type Members = Vec<(String, Json)>;
+
+/// The object that says all of the nodes. Fields come first; of several `$or`s each further one stands in every branch
+/// of the one before, because an object has one key of that name.
+fn object(nodes: &[&Node], dialect: Dialect) -> Members {
+    let mut parts: Vec<&Node> = Vec::new();
+    for node in nodes {
+        match node {
+            Node::All(inner) => parts.extend(inner),
+            other => parts.push(other),
+        }
+    }
+    let mut members = Members::new();
+    for part in &parts {
+        if let Node::Field(field) = part {
+            add(&mut members, field, dialect);
+        }
+    }
+    let joins: Vec<&Node> = parts.into_iter().filter(|part| matches!(part, Node::Any(_))).collect();
+    if let Some((Node::Any(branches), others)) = joins.split_first() {
+        let branch = |branch| {
+            let together: Vec<&Node> = std::iter::once(branch).chain(others.iter().copied()).collect();
+            Json::Object(object(&together, dialect))
+        };
+        members.push(("$or".into(), Json::Array(branches.iter().map(branch).collect())));
+    }
+    members
+}
+
+fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dialect) {
+    let leaf = match dialect {
+        Dialect::Alibaba => Json::Array(alternatives.iter().map(alibaba_alternative).collect()),
+        _ => json::leaf(alternatives),
+    };
+    let keys: Vec<&str> = path.segments().collect();
+    if dialect == Dialect::Aws && keys.iter().any(|key| *key == "$or" || aws::is_reserved_in_or(key)) {
+        members.push((path.as_str().to_owned(), leaf));
+    } else {
+        nest(members, &keys, leaf);
+    }
+}
+
+/// Puts a leaf under its keys; where a key holds a leaf already, the rest of the path is one key with dots.
+fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
+    let Some((key, rest)) = keys.split_first() else { return };
+    if rest.is_empty() {
+        let at = members.iter().position(|(taken, value)| taken == key && !matches!(value, Json::Array(_)));
+        match at {
+            // An object stands under the key already: its fields move under keys with dots.
+            Some(at) => {
+                let (key, inner) = members.remove(at);
+                members.push((key.clone(), leaf));
+                spread(&key, inner, members);
+            }
+            None => members.push(((*key).to_owned(), leaf)),
+        }
+        return;
+    }
+    match members.iter_mut().find(|(taken, _)| taken == key) {
+        Some((_, Json::Object(inner))) => nest(inner, rest, leaf),
+        Some(_) => members.push((Path::from_keys(keys).as_str().to_owned(), leaf)),
+        None => {
+            let mut inner = Members::new();
+            nest(&mut inner, rest, leaf);
+            members.push(((*key).to_owned(), Json::Object(inner)));
+        }
+    }
+}
+
+fn spread(before: &str, value: Json, members: &mut Members) {
+    match value {
+        Json::Object(inner) => {
+            inner.into_iter().for_each(|(key, value)| spread(&format!("{before}.{key}"), value, members));
+        }
+        leaf => members.push((before.to_owned(), leaf)),
+    }
+}
+
+fn alibaba_alternative(alternative: &Alternative) -> Json {
+    let numeric = |items: Vec<Json>| Json::Object(vec![("numeric".into(), Json::Array(items))]);
+    match alternative.0.as_slice() {
+        // A network of one address matches nothing there; the address alone does.
+        [Predicate::Cidr(network)] if network.prefix_len() == network.max_prefix_len() => {
+            let address: IpAddr = network.addr();
+            Json::Object(vec![("cidr".into(), Json::from(address.to_string()))])
+        }
+        [_] => json::alternative(alternative),
+        several => numeric(several.iter().flat_map(comparisons).collect()),
+    }
+}
+
+/// A numeric test as a comparison and its number, or two of them.
+fn comparisons(predicate: &Predicate) -> Vec<Json> {
+    match predicate {
+        Predicate::Range { lower, upper } => json::range(lower.as_ref(), upper.as_ref()).elements().to_vec(),
+        Predicate::Number(number) => vec!["=".into(), Json::Number(number.as_str().into())],
+        Predicate::AnythingBut(inner) => match inner.as_slice() {
+            [Predicate::Number(number)] => vec!["!=".into(), Json::Number(number.as_str().into())],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
