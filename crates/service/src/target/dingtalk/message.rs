@@ -1,0 +1,252 @@
+//! What a robot posts: text, markdown, link and card for one delivery, a markdown digest for many.
+
+use reflexarc_event::Json;
+use reflexarc_reaction::{Action, Level, Message};
+
+use super::DingTalk;
+use crate::delivery::Delivery;
+use crate::record::{level_word, object, strings};
+
+/// How a message for people is laid out. A link or card needs a message with a link; without one it is markdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Plain text.
+    Text,
+    /// Title and text in Markdown.
+    #[default]
+    Markdown,
+    /// A preview that leads to the message's link.
+    Link,
+    /// A card with one button that leads to the message's link.
+    ActionCard,
+}
+
+/// A robot takes 20,000 bytes; the room between is for JSON's escapes of what we cannot foresee.
+const BYTES: usize = 19_000;
+/// Longest title: it is shown in the list of conversations.
+const TITLE: usize = 200;
+
+/// The body for one delivery. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
+pub(super) fn single(robot: &DingTalk, delivery: &Delivery) -> Json {
+    match &delivery.action {
+        Action::Send { payload, .. } if payload.get("msgtype").is_some() => payload.clone(),
+        Action::Send { payload, .. } => {
+            let text = fit(&fenced(payload), delivery);
+            markdown(robot, &one_line(&delivery.rule), text, mentions(&[]))
+        }
+        Action::Notify { message, .. } => notify(robot, delivery, message),
+    }
+}
+
+/// The body for several deliveries: every line of every message, each message under its title.
+pub(super) fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
+    let (mut text, mut at) = (format!("#### {} messages\n", batch.len()), Vec::<String>::new());
+    for delivery in batch {
+        text.push_str(&section(robot, delivery));
+        if let Action::Notify { message, .. } = &delivery.action {
+            let new: Vec<_> = message.at.iter().filter(|who| !at.contains(who)).cloned().collect();
+            at.extend(new);
+        }
+    }
+    let text = with_mentions(text, &at);
+    markdown(robot, &format!("{} messages", batch.len()), text, mentions(&at))
+}
+
+/// How many of the first of `waiting` fit into one digest; 1 when the first goes better alone.
+pub(super) fn pack(robot: &DingTalk, waiting: &[Delivery]) -> usize {
+    // What `digest` adds around the sections: heading, keyword, JSON.
+    let mut bytes = 1_000 + robot.keywords.first().map_or(0, String::len);
+    let mut count = 0;
+    for delivery in waiting {
+        let own = matches!(&delivery.action, Action::Send { payload, .. } if payload.get("msgtype").is_some());
+        bytes += Json::from(section(robot, delivery)).to_string().len() + mentions_bytes(delivery);
+        if own || bytes > BYTES {
+            break;
+        }
+        count += 1;
+    }
+    count.max(1)
+}
+
+fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message) -> Json {
+    let title = title(message, delivery);
+    let text = lines(&fit(&body(robot, message), delivery));
+    let link = message.link.as_deref().filter(|link| web(link));
+    let at = mentions(&message.at);
+    match (robot.format, link) {
+        (Format::Text, _) => {
+            let heading =
+                if message.title.is_empty() { String::new() } else { format!("{}\n", one_line(&message.title)) };
+            let after = link.map(|link| format!("\n{link}")).unwrap_or_default();
+            let plain = fit(&message.text, delivery);
+            let content = keyword(robot, with_mentions(format!("{heading}{plain}{after}"), &message.at), &[]);
+            object([("msgtype", "text".into()), ("text", object([("content", content.into())])), ("at", at)])
+        }
+        (Format::Link, Some(link)) => {
+            let text = keyword(robot, fit(&message.text, delivery), &[&title]);
+            let link = object([
+                ("title", title.into()),
+                ("text", text.into()),
+                ("messageUrl", link.into()),
+                ("picUrl", "".into()),
+            ]);
+            object([("msgtype", "link".into()), ("link", link)])
+        }
+        (Format::ActionCard, Some(link)) => {
+            let text = keyword(robot, format!("### {}\n\n{text}", escape_all(&title)), &[&title]);
+            let card = object([
+                ("title", title.into()),
+                ("text", text.into()),
+                ("singleTitle", "Open".into()),
+                ("singleURL", link.into()),
+            ]);
+            object([("msgtype", "actionCard".into()), ("actionCard", card)])
+        }
+        _ => {
+            let after =
+                link.map(|link| format!("\n\n[{0}]({0})", link.replace(['(', ')', '[', ']'], ""))).unwrap_or_default();
+            let text = format!("### {}\n\n{text}{after}", escape_all(&title));
+            markdown(robot, &title, with_mentions(text, &message.at), at)
+        }
+    }
+}
+
+fn markdown(robot: &DingTalk, title: &str, text: String, at: Json) -> Json {
+    let text = keyword(robot, text, &[title]);
+    let content = object([("title", title.into()), ("text", text.into())]);
+    object([("msgtype", "markdown".into()), ("markdown", content), ("at", at)])
+}
+
+/// Two spaces before a newline keep lines apart in Markdown.
+fn lines(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("  \n")
+}
+
+/// One delivery within a digest.
+fn section(robot: &DingTalk, delivery: &Delivery) -> String {
+    let (heading, text) = match &delivery.action {
+        Action::Notify { message, .. } => {
+            let link =
+                message.link.as_deref().filter(|link| web(link)).map(|link| format!("\n{link}")).unwrap_or_default();
+            (
+                format!("{}**{}**", mark(message.level), escape_all(&title(message, delivery))),
+                format!("{}{link}", body(robot, message)),
+            )
+        }
+        Action::Send { payload, .. } => (format!("**{}**", escape_all(&delivery.rule)), fenced(payload)),
+    };
+    format!("\n{heading}  \n{}\n", lines(&text))
+}
+
+fn title(message: &Message, delivery: &Delivery) -> String {
+    let text = if message.title.is_empty() { message.text.lines().next().unwrap_or_default() } else { &message.title };
+    let text = one_line(if text.is_empty() { &delivery.rule } else { text });
+    text[..text.floor_char_boundary(TITLE)].to_owned()
+}
+
+fn body(robot: &DingTalk, message: &Message) -> String {
+    if robot.links { message.text.clone() } else { escape_links(&message.text) }
+}
+
+fn mark(level: Level) -> String {
+    if level == Level::Info { String::new() } else { format!("{} ", level_word(level).to_uppercase()) }
+}
+
+/// Adds the robot's first keyword where the message holds none.
+fn keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
+    let holds =
+        |word: &String| text.contains(word.as_str()) || elsewhere.iter().any(|other| other.contains(word.as_str()));
+    match robot.keywords.first() {
+        Some(first) if !robot.keywords.iter().any(holds) => format!("{text}\n\n{first}"),
+        _ => text,
+    }
+}
+
+/// Cuts what a robot would not take, at the end of a line where there is one, and says where the whole is.
+fn fit(text: &str, delivery: &Delivery) -> String {
+    // Title, link, mentions and keyword need room too.
+    let room = BYTES - 4_000;
+    let mut bytes = 0;
+    let end = text.char_indices().find(|(_, letter)| {
+        bytes += escaped_bytes(*letter);
+        bytes > room
+    });
+    let Some((end, _)) = end else { return text.to_owned() };
+    let end = text[..end].rfind('\n').filter(|newline| *newline > end / 2).unwrap_or(end);
+    format!("{}\n… ({} bytes; the whole message: reflexarc outbox show {})", &text[..end], text.len(), delivery.id)
+}
+
+/// How long a character is in JSON.
+fn escaped_bytes(letter: char) -> usize {
+    match letter {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        letter if letter.is_control() => 6,
+        letter => letter.len_utf8(),
+    }
+}
+
+/// `all`, mobile numbers (digits and a country's plus) and user ids.
+fn mentions(at: &[String]) -> Json {
+    let mobile = |who: &&String| who.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-');
+    let people: Vec<&String> = at.iter().filter(|who| *who != "all").collect();
+    object([
+        ("atMobiles", strings(people.iter().copied().filter(|who| mobile(&who)))),
+        ("atUserIds", strings(people.iter().copied().filter(|who| !mobile(&who)))),
+        ("isAtAll", at.iter().any(|who| who == "all").into()),
+    ])
+}
+
+/// A mention is shown only where the text has it too.
+fn with_mentions(text: String, at: &[String]) -> String {
+    let names: Vec<String> = at.iter().filter(|who| *who != "all").map(|who| format!("@{}", one_line(who))).collect();
+    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !text.contains(name)).collect();
+    if missing.is_empty() { text } else { format!("{text}\n\n{}", missing.join(" ")) }
+}
+
+fn mentions_bytes(delivery: &Delivery) -> usize {
+    match &delivery.action {
+        Action::Notify { message, .. } => message.at.iter().map(|who| 2 * who.len() + 8).sum(),
+        Action::Send { .. } => 0,
+    }
+}
+
+fn fenced(payload: &Json) -> String {
+    // A fence longer than any run of backticks inside cannot be closed from inside.
+    let text = payload.to_string();
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(3.max(longest + 1));
+    format!("{fence}\n{text}\n{fence}")
+}
+
+fn one_line(text: &str) -> String {
+    text.split(|letter: char| letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn web(link: &str) -> bool {
+    (link.starts_with("https://") || link.starts_with("http://"))
+        && !link.contains(|c: char| c.is_control() || c == ' ')
+}
+
+/// Shows links, images and HTML as text; emphasis, lists and headings stay.
+fn escape_links(text: &str) -> String {
+    escape(text, "[]<")
+}
+
+/// Shows every sign of Markdown as text.
+fn escape_all(text: &str) -> String {
+    escape(text, "\\`*_{}[]<>#|~")
+}
+
+fn escape(text: &str, signs: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if signs.contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
