@@ -36,6 +36,7 @@ pub(crate) fn evaluation(rule: &str, actions: Vec<Action>, changes: Vec<StateCha
         seen: None,
         actions,
         changes,
+        emitted: Vec::new(),
         log: vec!["a line".into()],
         skipped: None,
     };
