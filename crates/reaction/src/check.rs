@@ -27,8 +27,9 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     }
     for function in ast.iter_functions() {
         checker.name(function.name);
-        let (name, count) = (function.name, function.params.len());
-        checker.function(&function.params, &ast.clone_functions_only_filtered(|_, _, _, n, c| n == name && c == count));
+        let mut alone = ast.clone_functions_only();
+        alone.retain_functions(|_, _, name, count| name == function.name && count == function.params.len());
+        checker.function(&function.params, &alone);
     }
     checker.found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     checker.found.dedup();

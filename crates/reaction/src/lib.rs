@@ -32,6 +32,7 @@ mod sandbox;
 mod state;
 mod syntax;
 mod template;
+mod trace;
 mod value;
 mod vocabulary;
 

@@ -1,5 +1,6 @@
 //! A reaction: a script compiled once, run for every event that its rule matches.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rhai::{AST, Dynamic, Map, Scope};
 
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
-use crate::{Effects, Level, Limits, ReactionError, ScriptEvent, State, check, fault, syntax};
+use crate::{Effects, Level, Limits, ReactionError, ScriptEvent, State, check, fault, syntax, trace};
 
 /// What a script sees of its rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,6 +99,35 @@ impl Reaction {
     /// # Errors
     /// When the script fails or hits a limit; it then asks for nothing.
     pub fn run(&self, input: &Input<'_>, state: &dyn State) -> Result<Effects, ReactionError> {
+        self.run_in(&self.sandbox, input, state).0
+    }
+
+    /// Runs the script as [`Reaction::run`] does, and tells which of its [`lines`](Reaction::lines) ran; far slower.
+    pub fn run_traced(
+        &self,
+        input: &Input<'_>,
+        state: &dyn State,
+    ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
+        let (result, ran) = self.run_in(&Sandbox::traced(&self.limits), input, state);
+        (result, &ran & &self.lines())
+    }
+
+    /// The lines of the script, from 1, on which a statement begins.
+    pub fn lines(&self) -> BTreeSet<usize> {
+        trace::lines(&self.ast)
+    }
+
+    /// The script as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    fn run_in(
+        &self,
+        sandbox: &Sandbox,
+        input: &Input<'_>,
+        state: &dyn State,
+    ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let run = Run::new(input, &self.limits, state, self.assigns_elements);
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
@@ -105,9 +135,10 @@ impl Reaction {
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
-        let outcome = RUN.set(&run, || self.sandbox.engine.run_ast_with_scope(&mut scope, &self.ast));
+        let outcome = RUN.set(&run, || sandbox.engine.run_ast_with_scope(&mut scope, &self.ast));
+        let lines = run.take_lines();
         let (mut effects, stop) = run.finish();
-        match (outcome, stop) {
+        let result = match (outcome, stop) {
             (_, Some(Stop::Skip(reason))) => {
                 effects.actions.clear();
                 effects.emitted.clear();
@@ -119,12 +150,8 @@ impl Reaction {
                 Err(ReactionError::Limit { limit, message, at: None, function: None })
             }
             (Err(error), stop) => Err(fault::of_run(*error, stop, &self.source, &self.limits)),
-        }
-    }
-
-    /// The script as it was written.
-    pub fn source(&self) -> &str {
-        &self.source
+        };
+        (result, lines)
     }
 }
 

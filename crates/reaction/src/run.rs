@@ -4,7 +4,7 @@
 //! for exactly as long as the script runs, on its own thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reflexarc_event::{Event, Json};
@@ -31,6 +31,8 @@ pub(crate) struct Run<'a> {
     /// The stopwatch's reading at which time is up, and how often to look at it.
     deadline: Option<(Duration, u64)>,
     stopped: Cell<bool>,
+    /// The lines that ran, where somebody asks.
+    lines: RefCell<BTreeSet<usize>>,
     asked: RefCell<Asked>,
 }
 
@@ -71,7 +73,16 @@ impl<'a> Run<'a> {
             let every = (64 << 10) / u64::try_from(input.event.bytes()).unwrap_or(u64::MAX).max(1);
             (reading().saturating_add(limits.deadline), every.clamp(1, 64))
         });
-        Self { input, limits, state, assigns_elements, deadline, stopped: Cell::new(false), asked: RefCell::default() }
+        Self {
+            input,
+            limits,
+            state,
+            assigns_elements,
+            deadline,
+            stopped: Cell::new(false),
+            lines: RefCell::default(),
+            asked: RefCell::default(),
+        }
     }
 
     /// Whether the script must end at this operation.
@@ -100,6 +111,16 @@ impl<'a> Run<'a> {
         self.bounded("array", size.elements, self.limits.array, "made an array of", "elements")?;
         self.bounded("map", size.members, self.limits.map, "made a map of", "members")?;
         self.bounded("string", size.text, self.limits.string, "made a text of", "bytes")
+    }
+
+    /// Notes that a statement on this line runs.
+    pub(crate) fn saw(&self, line: usize) {
+        self.lines.borrow_mut().insert(line);
+    }
+
+    /// The lines that ran so far.
+    pub(crate) fn take_lines(&self) -> BTreeSet<usize> {
+        self.lines.take()
     }
 
     /// Everything asked for, and why the run was stopped, if it was.

@@ -15,7 +15,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use crate::run::RUN;
-use crate::{Limits, vocabulary};
+use crate::{Limits, trace, vocabulary};
 
 /// Words of rhai that are switched off, and functions that people look for in vain, each with the reason.
 const ABSENT: &[(&str, &str)] = &[
@@ -52,18 +52,18 @@ pub(crate) struct Overload {
 impl Sandbox {
     /// The sandbox for these limits: one for each different `Limits` in use, made when first needed.
     pub(crate) fn within(limits: &Limits) -> Arc<Self> {
-        static MADE: Mutex<Vec<(Limits, Weak<Sandbox>)>> = Mutex::new(Vec::new());
+        static MADE: Shelf = Mutex::new(Vec::new());
+        shelved(&MADE, limits, || Self::new(build(limits)))
+    }
 
-        // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sandbox) = made.iter().find(|(known, _)| known == limits).and_then(|(_, sandbox)| sandbox.upgrade())
-        {
-            return sandbox;
-        }
-        made.retain(|(_, sandbox)| sandbox.strong_count() > 0);
-        let sandbox = Arc::new(Self::new(limits));
-        made.push((*limits, Arc::downgrade(&sandbox)));
-        sandbox
+    /// The same, with an engine that tells the run about every line.
+    pub(crate) fn traced(limits: &Limits) -> Arc<Self> {
+        static MADE: Shelf = Mutex::new(Vec::new());
+        shelved(&MADE, limits, || {
+            let mut engine = build(limits);
+            trace::register(&mut engine);
+            Self::new(engine)
+        })
     }
 
     /// The ways to call a function; none where there is no such function.
@@ -76,8 +76,7 @@ impl Sandbox {
         self.functions.keys().map(String::as_str).filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
     }
 
-    fn new(limits: &Limits) -> Self {
-        let engine = build(limits);
+    fn new(engine: Engine) -> Self {
         let mut functions: BTreeMap<String, Vec<Overload>> = BTreeMap::new();
         let any = TypeId::of::<Dynamic>();
         // What rhai knows without registering it.
@@ -94,6 +93,21 @@ impl Sandbox {
         );
         Self { engine, functions }
     }
+}
+
+/// The sandboxes in use.
+type Shelf = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
+
+fn shelved(shelf: &Shelf, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
+    // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
+    let mut made = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sandbox) = made.iter().find(|(known, _)| known == limits).and_then(|(_, sandbox)| sandbox.upgrade()) {
+        return sandbox;
+    }
+    made.retain(|(_, sandbox)| sandbox.strong_count() > 0);
+    let sandbox = Arc::new(make());
+    made.push((*limits, Arc::downgrade(&sandbox)));
+    sandbox
 }
 
 /// Why a script cannot use this word or function, if that is on purpose.

@@ -67,6 +67,7 @@ const RIGHT: &[&str] = &[
     r#"log(event.a?.b ?? "none")"#,
     "fn twice() { this * 2 } let x = 1; x.twice()",
     "notify(event.target, event.text)",
+    "fn one(x) { x } fn two(y, z) { y + z } fn none() { 1 } log(one(1) + two(1, 2) + none())",
 ];
 
 fn found(script: &str) -> Vec<Diagnostic> {

@@ -8,6 +8,7 @@
 
 mod asks;
 mod attacks;
+mod coverage;
 mod limits;
 mod load;
 mod same;

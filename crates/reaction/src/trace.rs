@@ -1,0 +1,42 @@
+//! Which lines of a script ran: rhai's debugger interface, in an engine of its own, so that ordinary runs pay nothing.
+
+use std::collections::BTreeSet;
+
+use rhai::debugger::DebuggerCommand;
+use rhai::{AST, ASTNode, Engine, Stmt};
+
+use crate::run::RUN;
+
+/// The lines, from 1, on which a statement begins.
+pub(crate) fn lines(ast: &AST) -> BTreeSet<usize> {
+    let mut lines = BTreeSet::new();
+    ast.walk(&mut |nodes| {
+        lines.extend(nodes.last().filter(|node| matches!(node, ASTNode::Stmt(_))).and_then(line));
+        true
+    });
+    lines
+}
+
+/// Makes the engine tell the run in progress about every statement it executes.
+#[expect(deprecated, reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for")]
+pub(crate) fn register(engine: &mut Engine) {
+    engine.register_debugger(
+        |_, debugger| debugger,
+        |_, _, node, _, _| {
+            if let Some(line) = line(&node) {
+                RUN.with(|run| run.saw(line));
+            }
+            Ok(DebuggerCommand::StepInto)
+        },
+    );
+}
+
+/// The line on which a statement begins. rhai tells of a statement that is only an expression as of an expression.
+fn line(node: &ASTNode<'_>) -> Option<usize> {
+    match node {
+        ASTNode::Stmt(Stmt::Noop(_) | Stmt::Block(_)) => None,
+        ASTNode::Stmt(statement) => statement.position().line(),
+        ASTNode::Expr(expression) => expression.start_position().line(),
+        _ => None,
+    }
+}
