@@ -11,7 +11,6 @@ mod mend;
 mod nearest;
 mod part;
 mod render;
-mod words;
 
 use reflexarc_event::Json;
 

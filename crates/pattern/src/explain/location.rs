@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::Path;
 use crate::places::{self, Trail};
+use crate::print::expression;
 
 /// The way from the top of an event to one value.
 ///
@@ -54,7 +56,7 @@ impl fmt::Display for Location {
             match step {
                 Step::Member { key, occurrence } => {
                     f.write_str(if i > 0 { "." } else { "" })?;
-                    write!(f, "{}", super::words::key(key))?;
+                    f.write_str(&expression::path(&Path::from_keys([key])))?;
                     if *occurrence > 0 {
                         write!(f, "#{}", occurrence + 1)?;
                     }

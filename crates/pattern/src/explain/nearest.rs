@@ -4,10 +4,11 @@ use reflexarc_event::Json;
 
 use super::hint::Hint;
 use super::location::Location;
-use super::{Found, Miss, mend, words};
+use super::{Found, Miss, mend};
 use crate::places::Place;
+use crate::print::expression;
 use crate::value::{Scalar, Test, address};
-use crate::{Alternative, Decimal, Field, Predicate};
+use crate::{Alternative, Decimal, Field, Node, Predicate};
 
 /// How many values and how many alternatives are compared with each other.
 const COMPARED: usize = 200;
@@ -29,7 +30,8 @@ pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<
                 .map(move |(alternative, tests)| (distance(alternative, tests, &place.value), place, alternative))
         })
         .min_by_key(|(distance, ..)| distance.steps)?;
-    let expected = words::field(&Field { path: field.path.clone(), alternatives: vec![(*alternative).clone()] });
+    let expected =
+        expression::print(&Node::Field(Field { path: field.path.clone(), alternatives: vec![(*alternative).clone()] }));
     Some((Miss { found: found(place), expected, mended: mend::value(alternative, &place.value) }, distance.hint))
 }
 

@@ -8,11 +8,12 @@ use super::elsewhere::{Elsewhere, segments};
 use super::hint::Hint;
 use super::location::Location;
 use super::nearest::{found, nearest};
-use super::{FieldTest, Part, Test, words};
+use super::{FieldTest, Part, Test};
 use crate::naive::{Goal, both};
 use crate::places::{Choice, Place, Places, Step, Trail};
+use crate::print::expression;
 use crate::value::{self, Scalar};
-use crate::{Alternative, Field, Node, Predicate};
+use crate::{Alternative, Field, Node, Path, Predicate};
 
 /// What an explanation looks things up in.
 pub(crate) struct Explainer<'p, 'e> {
@@ -98,7 +99,7 @@ impl<'e> Explainer<'_, 'e> {
         hints.extend(hint);
         FieldTest {
             path: field.path.clone(),
-            expected: words::field(field),
+            expected: expression::print(&Node::Field(field.clone())),
             found: places.iter().take(Self::LISTED).map(|place| found(place)).collect(),
             count: places.len(),
             met_by: met_by.map(found),
@@ -122,7 +123,11 @@ impl<'e> Explainer<'_, 'e> {
         let scalar = |value: &Json| Scalar::of(value).is_some();
         match here.map(|member| member.value) {
             Some(Json::Object(members)) if !members.is_empty() => {
-                let keys = members.iter().take(Self::NAMED).map(|(key, _)| words::key(key)).collect();
+                let keys = members
+                    .iter()
+                    .take(Self::NAMED)
+                    .map(|(key, _)| expression::path(&Path::from_keys([key])))
+                    .collect();
                 hints.push(Hint::Object(keys));
             }
             Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::Empty),

@@ -5,3 +5,4 @@ mod generate;
 mod matcher;
 mod naive;
 mod notation;
+mod shared_corpus;
