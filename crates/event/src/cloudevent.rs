@@ -105,7 +105,7 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         }
         texts.push((key, value));
     }
-    let data = take(&mut rest, "data").map(|data| content(&data, depth));
+    let data = take(&mut rest, "data").map(|data| content(data, depth));
     let product = texts.iter().find(|(key, _)| *key == "product").and_then(|(_, text)| text.clone());
     let name = last(&rest, "type").and_then(Json::as_str).map(|kind| name(kind, product.as_deref(), data.as_ref()));
     if let Some(name) = &name {
@@ -130,12 +130,11 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
     drop_default(&mut rest, "datacontenttype", CONTENT_TYPE);
     drop_default(&mut rest, "specversion", "1.0");
     // `specversion` beside `type` and `source` would make a CloudEvent of the native form.
-    let (taken, free): (Members, Members) =
-        rest.into_iter().partition(|(key, _)| key == "specversion" || is_native(key));
+    let has_home = |key: &str| key != "specversion" && key != CLOUD_EVENT && !is_native(key);
+    let (free, aside): (Members, Members) = rest.into_iter().partition(|(key, _)| has_home(key));
     native.extend(free);
-    if !taken.is_empty() {
-        take(&mut native, CLOUD_EVENT);
-        native.push((CLOUD_EVENT.to_owned(), Json::Object(taken)));
+    if !aside.is_empty() {
+        native.push((CLOUD_EVENT.to_owned(), Json::Object(aside)));
     }
     native
 }
@@ -256,9 +255,10 @@ fn last<'a>(members: &'a [(String, Json)], key: &str) -> Option<&'a Json> {
 }
 
 fn take(members: &mut Members, key: &str) -> Option<Json> {
-    let value = last(members, key).cloned();
+    let at = members.iter().rposition(|(name, _)| name == key)?;
+    let (_, value) = members.remove(at);
     members.retain(|(name, _)| name != key);
-    value
+    Some(value)
 }
 
 fn drop_default(members: &mut Members, key: &str, default: &str) {

@@ -1,5 +1,6 @@
 //! One event: its bytes, checked once, and a tree when somebody asks.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::envelope::{Envelope, Signs};
@@ -8,7 +9,7 @@ use crate::limits::Limits;
 use crate::{Code, Diagnostic};
 
 /// One event: bounded, valid JSON whose top level is an object. Cloning is cheap and shares the bytes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Event {
     bytes: Arc<[u8]>,
     limits: Limits,
@@ -122,6 +123,13 @@ impl Event {
 
     pub(crate) fn signs(&self) -> Signs {
         self.signs
+    }
+}
+
+/// Envelope and text.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Event({}: {})", self.envelope(), String::from_utf8_lossy(&self.bytes))
     }
 }
 

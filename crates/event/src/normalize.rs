@@ -17,15 +17,14 @@
 //! Nothing is dropped. What has no counterpart stands in the native form under its own name, at the top level:
 //! CloudEvents extensions, and what is left of the webhook's `alert` and of its other members. So does an attribute
 //! that its native counterpart does not say in full, such as a `time` in microseconds beside `eventTime`. Where that
-//! name is taken, the attribute goes into the object `cloudEvent`.
+//! name is one of the native form, an attribute goes into the object `cloudEvent`, a member of the webhook into the
+//! object `webhook`.
 //!
 //! Towards CloudEvents, further native members become extension attributes when their names and values allow it; what
 //! else the way back could not find stands in the attribute `reflexarcnative`, as the JSON text
 //! `{"keep": {…}, "absent": […]}`. Thus normalising, converting and normalising again gives the same members, though
 //! not always in the same order. An event of AWS or of an unknown shape travels whole in `data`, marked by
 //! `reflexarcnative` `data`.
-
-use std::borrow::Cow;
 
 use crate::event::EventError;
 use crate::json::Json;
@@ -63,8 +62,7 @@ impl Event {
         let native = match self.envelope() {
             Envelope::CloudEvent => return self.clone(),
             Envelope::Aws | Envelope::Other => None,
-            Envelope::Native => Some(Cow::Borrowed(self)),
-            Envelope::CloudMonitor | Envelope::CloudMonitorFlat => self.normalize().ok().map(Cow::Owned),
+            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => self.normalize().ok(),
         };
         let tree = match native {
             Some(native) => cloudevent::from_native(native.tree(), self.bytes(), self.limits().depth),
@@ -74,20 +72,22 @@ impl Event {
     }
 }
 
-/// A native or flat event spelt as the native form has it: content an object, level in capitals.
+/// A native or flat event spelt as the native form has it: content an object, level in capitals, the status of a flat
+/// event as part of the name.
 fn plain(tree: &Json, depth: usize) -> Json {
-    let respell = |key: &str, value: &Json| match key {
-        "content" => content(value, depth),
-        "level" => level(value),
+    let respell = |key: &str, value: &Json| match (key, value) {
+        ("content", _) => content(value.clone(), depth),
+        ("level", _) => level(value),
+        ("name", Json::String(name)) => with_status(name, tree.get("status")).into(),
         _ => value.clone(),
     };
     tree.members().iter().map(|(key, value)| (key.clone(), respell(key, value))).collect()
 }
 
 /// Content that may be JSON text, as the object it spells; anything else as it is.
-pub(crate) fn content(value: &Json, depth: usize) -> Json {
+pub(crate) fn content(value: Json, depth: usize) -> Json {
     let spelt = value.as_str().and_then(|text| Json::parse_within(text, depth.saturating_sub(1)).ok());
-    spelt.filter(|json| matches!(json, Json::Object(_))).unwrap_or_else(|| value.clone())
+    spelt.filter(|json| matches!(json, Json::Object(_))).unwrap_or(value)
 }
 
 /// A level in capitals; a word that is no level as it is.

@@ -4,6 +4,9 @@ use crate::json::Json;
 use crate::normalize::{content, level, with_status};
 use crate::time;
 
+/// The native member for members whose own names are taken.
+const WEBHOOK: &str = "webhook";
+
 /// Where each native member comes from, best place first.
 const ORIGINS: [(&str, &[&[&str]]); 14] = [
     ("id", &[&["alert", "meta", "sysEventMeta", "id"], &["alert", "traceId"], &["alert", "dedupId"]]),
@@ -49,15 +52,16 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
         ("name", Some(name)) => (key.clone(), name.clone()),
         _ => (key.clone(), value.clone()),
     });
-    let left = rest.members().iter().filter(|(key, _)| native.get(key).is_none()).cloned();
-    let clashing: Json = rest.members().iter().filter(|(key, _)| native.get(key).is_some()).cloned().collect();
-    let clashing = (!clashing.members().is_empty()).then(|| ("webhook".to_owned(), clashing));
-    respelt.chain(left).chain(clashing).collect()
+    let has_home = |key: &str| key != WEBHOOK && native.get(key).is_none();
+    let left = rest.members().iter().filter(|(key, _)| has_home(key)).cloned();
+    let aside: Json = rest.members().iter().filter(|(key, _)| !has_home(key)).cloned().collect();
+    let aside = (!aside.members().is_empty()).then(|| (WEBHOOK.to_owned(), aside));
+    respelt.chain(left).chain(aside).collect()
 }
 
 fn translate(key: &str, value: &Json, depth: usize) -> Json {
     match (key, value) {
-        ("content", _) => content(value, depth),
+        ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),
         ("eventTime", Json::Number(text)) => {
             time::parse_time(text).map_or_else(|| value.clone(), |time| time::compact(time).into())
