@@ -32,7 +32,7 @@ pub struct EniNotification {
     pub event_time: Reading<Timestamp>,
     /// The region, `cn-hangzhou`.
     pub region_id: Reading<String>,
-    /// The id of the ENI. Ids begin with `eni-`, but other prefixes are known.
+    /// The id of the ENI, from the resource id where the content has none. Ids begin with `eni-`, but other prefixes are known.
     pub eni_id: Reading<String>,
     /// What was done.
     pub operation: Reading<Operation>,

@@ -34,6 +34,10 @@ impl Event {
     /// The event in the native ECS form, for rules to look at. A native event comes back as it is, sharing its bytes, unless
     /// its content is JSON text or its level not in capitals; events of AWS and of unknown shapes come back as they are.
     ///
+    /// Nothing is dropped: what the native form has no member for keeps its own name at the top level (CloudEvents
+    /// extensions, the rest of a webhook's `alert`, `subscription`, …), or stands in the object `cloudEvent` or `webhook`
+    /// where that name is taken. A CloudEvent's level comes from `data.result` and the catalogue.
+    ///
     /// # Errors
     /// When the native form exceeds the limits that the event was read under.
     pub fn normalize(&self) -> Result<Event, EventError> {
@@ -56,7 +60,8 @@ impl Event {
     }
 
     /// The event in CloudEvents 1.0, as EventBridge would send it; one that is in CloudEvents already comes back as it is.
-    /// An event without an id gets one that is computed from its bytes.
+    /// An event without an id gets one that is computed from its bytes. What no attribute can say stands in the attribute
+    /// `reflexarcnative`, so that normalising the result gives every member of the native form again.
     #[must_use]
     pub fn to_cloudevent(&self) -> Event {
         let native = match self.envelope() {

@@ -50,14 +50,20 @@ impl EniNotification {
             Some(content @ Json::Object(_)) => content,
             other => return Err(ReadError::NoContent { found: other.map_or("nothing", Json::kind) }),
         };
+        let resource_id = one(tree.get("resourceId"), Arn::parse);
+        // The content is asked first: where the two disagree, it is the one to trust.
+        let eni_id = match (one(content.get("eniId"), any), &resource_id) {
+            (Reading::Missing, Reading::Clear(arn)) if arn.kind == "eni" => arn.id.clone().into(),
+            (eni_id, _) => eni_id,
+        };
         Ok(Self {
             id: one(tree.get("id"), any),
-            resource_id: one(tree.get("resourceId"), Arn::parse),
+            resource_id,
             level: one(tree.get("level"), Level::parse),
             user_id: one(tree.get("userId"), any),
             event_time: one(tree.get("eventTime"), parse_time),
             region_id: one(tree.get("regionId"), any),
-            eni_id: one(content.get("eniId"), any),
+            eni_id,
             operation: one(content.get("operation"), Operation::parse),
             eni_status: one(content.get("eniStatus"), EniStatus::parse),
             result: one(content.get("result"), OperationResult::parse),

@@ -1,9 +1,10 @@
 //! The cases in `tests/corpus/events`: `valid` ones are read and found clean, `tolerant` ones are read with findings,
 //! `broken` ones are refused. A `.form` is a form, anything else JSON.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc_event::{Event, EventError, check};
+use reflexarc_event::{Code, Event, EventError, check};
 
 use crate::envelopes::round_trip;
 
@@ -64,6 +65,20 @@ fn broken_events_are_refused_with_the_place() {
         let position = error.position(&bytes).map_or_else(|| "no place".to_owned(), |position| position.to_string());
         insta::assert_snapshot!(format!("broken-{name}"), format!("{error}\n{position}\n\n{drawn}"));
     }
+}
+
+#[test]
+fn every_code_about_events_has_a_case() {
+    // These two need events too large to keep as files; `json.rs` makes them.
+    let mut found = BTreeSet::from([Code::EVENT_TOO_LARGE, Code::EVENT_TOO_DEEP]);
+    for (name, bytes) in cases("tolerant").iter().chain(&cases("broken")) {
+        match event(name, bytes) {
+            Ok(event) => found.extend(check(&event).iter().map(|diagnostic| diagnostic.code)),
+            Err(error) => found.extend([error.diagnostic().code]),
+        }
+    }
+    let ours: BTreeSet<Code> = Code::ALL.iter().copied().filter(|code| code.number() < 100).collect();
+    assert_eq!(found, ours);
 }
 
 #[test]

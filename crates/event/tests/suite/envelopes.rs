@@ -1,9 +1,9 @@
 //! Every envelope becomes the native form, and CloudEvents lead back to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use reflexarc_event::{Envelope, Event, Json, check};
+use reflexarc_event::{Code, Envelope, Event, Json, check};
 
 /// The members that count, without their order.
 pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {
@@ -32,8 +32,21 @@ fn every_example_is_normalised_and_comes_back_from_cloudevents() {
 }
 
 #[test]
+fn only_the_examples_that_are_to_show_something_give_findings() {
+    let codes = |event: &Event| check(event).into_iter().map(|found| found.code).collect::<BTreeSet<_>>();
+    let found: Vec<_> = examples().iter().map(codes).enumerate().filter(|(_, codes)| !codes.is_empty()).collect();
+    let expected = [
+        // The documented sample, one in tolerated spelling, one that nobody knows.
+        (0, BTreeSet::from([Code::VALUE_MASKED])),
+        (11, BTreeSet::from([Code::TOLERATED_SPELLING])),
+        (27, BTreeSet::from([Code::UNKNOWN_EVENT_NAME])),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn the_examples_come_in_every_envelope() {
-    let found: std::collections::BTreeSet<Envelope> = examples().iter().map(Event::envelope).collect();
+    let found: BTreeSet<Envelope> = examples().iter().map(Event::envelope).collect();
     assert_eq!(found.len(), 6, "{found:?}");
 }
 

@@ -104,6 +104,19 @@ fn both_result_spellings_are_read_and_one_is_written() {
 }
 
 #[test]
+fn the_content_names_the_eni_and_else_the_resource_id_does() {
+    let id = |content: &str, kind: &str| {
+        let arn = format!("acs:ecs:cn-hangzhou:1:{kind}/x-1");
+        let name = reflexarc_event::ENI_OPERATION_COMPLETED;
+        let text = format!(r#"{{"name":"{name}","resourceId":"{arn}","content":{content}}}"#);
+        EniNotification::read(&Event::from_json(text).unwrap()).unwrap().eni_id
+    };
+    assert_eq!(id(r#"{"eniId":"eni-1"}"#, "eni"), "eni-1".to_owned().into());
+    assert_eq!(id("{}", "eni"), "x-1".to_owned().into());
+    assert_eq!(id("{}", "instance"), Reading::Missing);
+}
+
+#[test]
 fn another_event_is_not_read() {
     let other = Event::from_json(r#"{"product":"ECS","name":"Instance:StateChange","content":{}}"#).unwrap();
     assert_eq!(
