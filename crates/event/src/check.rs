@@ -100,15 +100,19 @@ impl Checked<'_> {
 
     /// The text at the path; says so when there is a value of another kind. `None` also for a masked text.
     fn text(&mut self, path: &[Step<'_>]) -> Option<String> {
-        let name = named(path);
-        match at(self.native, path)? {
+        self.text_of(at(self.native, path)?, path)
+    }
+
+    /// The same for a value that has been found already.
+    fn text_of(&mut self, value: &Json, path: &[Step<'_>]) -> Option<String> {
+        match value {
             Json::Null => None,
             Json::String(text) if text.is_empty() => None,
             // Said once for all of them.
             Json::String(text) if is_masked(text) => None,
             Json::String(text) => Some(text.clone()),
             other => {
-                let message = format!("`{name}` should be a string, but is {}", other.kind());
+                let message = format!("`{}` should be a string, but is {}", named(path), other.kind());
                 self.add(self.warning(Code::WRONG_KIND, path, message, "write a string"));
                 None
             }

@@ -7,7 +7,7 @@ pub struct Limits {
     pub bytes: usize,
     /// Deepest nesting of arrays and objects; a scalar document has depth 0, `{}` has depth 1.
     pub depth: usize,
-    /// Most findings that [`crate::check`] gives for one event, the first ones in its bytes.
+    /// Most findings that [`crate::check`] gives for one event.
     pub findings: usize,
 }
 

@@ -15,36 +15,43 @@ use crate::{Code, Diagnostic, Reading};
 /// The length of an IPv4 prefix that ECS assigns.
 const IPV4_LENGTH: u8 = 28;
 
-impl Checked<'_> {
+impl<'a> Checked<'a> {
     pub(super) fn addresses(&mut self) {
         let name = at(self.native, &[Key("name")]).and_then(Json::as_str).unwrap_or_default();
         if !name.starts_with("NetworkInterface:") {
             return;
         }
-        self.address::<Ipv4Addr>(&[Key("content"), Key("primaryPrivateIp")], "an IPv4 address");
+        let primary = [Key("content"), Key("primaryPrivateIp")];
+        if let Some(value) = at(self.native, &primary) {
+            self.address::<Ipv4Addr>(value, &primary, "an IPv4 address");
+        }
         for (index, keys) in LISTS.into_iter().enumerate() {
-            for path in self.elements(keys) {
+            for (value, path) in self.elements(keys) {
                 match index {
-                    0 => self.address::<Ipv4Addr>(&path, "an IPv4 address"),
-                    1 => self.prefix::<Ipv4Net>(&path, "an IPv4 prefix"),
-                    2 => self.address::<Ipv6Addr>(&path, "an IPv6 address"),
-                    _ => self.prefix::<Ipv6Net>(&path, "an IPv6 prefix"),
+                    0 => self.address::<Ipv4Addr>(value, &path, "an IPv4 address"),
+                    1 => self.prefix::<Ipv4Net>(value, &path, "an IPv4 prefix"),
+                    2 => self.address::<Ipv6Addr>(value, &path, "an IPv6 address"),
+                    _ => self.prefix::<Ipv6Net>(value, &path, "an IPv6 prefix"),
                 }
             }
         }
     }
 
-    /// The paths of the values of a list, spelt in any way that the reader takes; says so where it is not the documented way.
-    fn elements(&mut self, (plural, singular): (&'static str, &'static str)) -> Vec<Vec<Step<'static>>> {
-        let mut paths = Vec::new();
+    /// The values of a list with their paths, spelt in any way that the reader takes; says so where it is not the documented
+    /// way.
+    fn elements(&mut self, (plural, singular): (&'static str, &'static str)) -> Vec<(&'a Json, Vec<Step<'static>>)> {
+        let mut found = Vec::new();
         for key in [plural, singular] {
             let base = [Key("content"), Key(key)];
             let Some(value) = at(self.native, &base) else { continue };
             let is_bare = matches!(value, Json::String(text) if !text.is_empty());
             match value {
-                Json::Array(elements) => paths.extend((0..elements.len()).map(|i| vec![base[0], base[1], Index(i)])),
+                Json::Array(elements) => {
+                    let path = |index| vec![base[0], base[1], Index(index)];
+                    found.extend(elements.iter().enumerate().map(|(index, element)| (element, path(index))));
+                }
                 Json::Null => {}
-                _ => paths.push(base.to_vec()),
+                single => found.push((single, base.to_vec())),
             }
             if key == singular {
                 let message = format!("`{singular}` is read as `{plural}`");
@@ -58,15 +65,15 @@ impl Checked<'_> {
                 self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, "write an array"));
             }
         }
-        paths
+        found
     }
 
-    fn address<T: FromStr>(&mut self, path: &[Step<'_>], what: &str) {
-        self.readable::<T>(path, Code::ADDRESS_MALFORMED, what);
+    fn address<T: FromStr>(&mut self, value: &Json, path: &[Step<'_>], what: &str) {
+        self.readable::<T>(value, path, Code::ADDRESS_MALFORMED, what);
     }
 
-    fn prefix<T: FromStr + Copy + Into<IpNet>>(&mut self, path: &[Step<'_>], what: &str) {
-        let Some(prefix) = self.readable::<T>(path, Code::PREFIX_MALFORMED, what) else { return };
+    fn prefix<T: FromStr + Copy + Into<IpNet>>(&mut self, value: &Json, path: &[Step<'_>], what: &str) {
+        let Some(prefix) = self.readable::<T>(value, path, Code::PREFIX_MALFORMED, what) else { return };
         let prefix: IpNet = prefix.into();
         let network = prefix.trunc();
         if network != prefix {
@@ -81,12 +88,12 @@ impl Checked<'_> {
         }
     }
 
-    /// The value at the path where it can be read; says why not otherwise.
-    fn readable<T: FromStr>(&mut self, path: &[Step<'_>], code: Code, what: impl Display) -> Option<T> {
+    /// What the value says, where it can be read; says why not otherwise.
+    fn readable<T: FromStr>(&mut self, value: &Json, path: &[Step<'_>], code: Code, what: impl Display) -> Option<T> {
         if !self.wants_more() {
             return None;
         }
-        let text = self.text(path)?;
+        let text = self.text_of(value, path)?;
         match Reading::of(&text, |text| text.trim().parse().ok()) {
             Reading::Clear(value) => Some(value),
             Reading::Masked(_) => {

@@ -187,12 +187,17 @@ fn at_most_a_hundred_findings_are_given() {
 #[test]
 fn an_event_of_many_members_is_converted_in_passable_time() {
     // Seventy thousand keys: anything quadratic would not come to an end.
-    let members = (0..70_000).map(|i| format!("\"k{i}\":0,")).collect::<Vec<_>>().concat();
+    let members = |count| (0..count).map(|i| format!("\"k{i}\":0,")).collect::<Vec<_>>().concat();
+    let (members, fewer) = (members(70_000), members(40_000));
+    let prefixes = "\"10.0.0.0/28\",".repeat(30_000);
     let shapes = [
         format!(r#"{{{members}"product":"ECS","name":"a:b","content":"{{}}"}}"#),
         format!(r#"{{{members}"specversion":"1.0","type":"t","source":"s"}}"#),
         format!(r#"{{{members}"alert":{{"eventContentMap":{{"a":1}},"eventRawContent":"{{}}"}}}}"#),
         format!(r#"{{"alert":{{"eventContentMap":{{{members}"a":1}},"eventRawContent":"{{}}"}}}}"#),
+        format!(
+            r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned","content":{{"ipv4Prefixes":[{prefixes}""],{fewer}"a":1}}}}"#
+        ),
     ];
     for text in shapes {
         let event = Event::from_json(text).unwrap();
