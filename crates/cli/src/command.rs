@@ -2,6 +2,7 @@
 
 mod check;
 mod run;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Show what would be sent, event by event
     Run(run::Args),
+    /// Run the tests inside rule files
+    Test(test::Args),
 }
 
 impl Command {
@@ -40,6 +43,7 @@ impl Command {
         match self {
             Command::Check(args) => check::run(&args, output),
             Command::Run(args) => run::run(&args, output),
+            Command::Test(args) => test::run(&args, output),
         }
     }
 }

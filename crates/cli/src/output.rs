@@ -1,6 +1,8 @@
 //! Where commands write: data to stdout, everything said about it to stderr.
 
 pub(crate) mod evaluation;
+pub(crate) mod junit;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};

@@ -39,6 +39,7 @@ mod rule_set;
 mod rule_test;
 mod subset;
 mod test_run;
+mod update_tests;
 
 pub use action_json::action_json;
 pub use coverage::{Coverage, Leaf};
@@ -50,3 +51,4 @@ pub use limits::Limits;
 pub use rule::Rule;
 pub use rule_set::{Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
+pub use update_tests::update_tests;

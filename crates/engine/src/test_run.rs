@@ -31,6 +31,8 @@ pub struct RuleReport {
 /// What one test came to.
 #[derive(Debug, Clone)]
 pub struct TestReport {
+    /// Which of the file's tests it is, from 0.
+    pub index: usize,
     /// The test's name.
     pub name: String,
     /// The line it begins on, from 1.
@@ -70,14 +72,14 @@ impl TestReport {
 pub(crate) fn run(set: &RuleSet, rule: &Arc<Rule>, wanted: &dyn Fn(&str) -> bool) -> RuleReport {
     let mut watch = Watch::new(rule);
     let alone = set.only(rule);
-    let tests = rule.tests.iter().filter(|test| wanted(&test.name));
-    let tests = tests.map(|test| run_test(&alone, rule, test, &mut watch)).collect();
+    let tests = rule.tests.iter().enumerate().filter(|(_, test)| wanted(&test.name));
+    let tests = tests.map(|(index, test)| TestReport { index, ..run_test(&alone, rule, test, &mut watch) }).collect();
     RuleReport { rule: rule.name().to_owned(), file: rule.file().to_owned(), tests, coverage: watch.finish() }
 }
 
 fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) -> TestReport {
     let (line, _) = rule.line_and_column(test.place.start);
-    let mut report = TestReport { name: test.name.clone(), line, mismatches: Vec::new(), actual_actions: Vec::new() };
+    let mut report = TestReport { index: 0, name: test.name.clone(), line, mismatches: Vec::new(), actual_actions: Vec::new() };
     let mut state = MemoryState::new();
     let mut start = test.clock;
     for (number, step) in test.steps.iter().enumerate() {

@@ -1,0 +1,94 @@
+//! `reflexarc test`: run the tests inside rule files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use reflexarc_engine::{RuleReport, RuleSet, update_tests};
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, Output, junit, tests};
+
+/// Arguments of `test`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each rule is tested alone, on a clock of its own: it starts at `clock`, or at the time of the test's first event.
+
+Exit codes: 0 every test passed · 1 a test failed, or --coverage found a gap · 3 invalid rules
+
+Examples:
+  reflexarc test rules
+  reflexarc test rules --coverage
+  reflexarc test rules --filter \"a failed attach\" --format junit > report.xml")]
+pub(crate) struct Args {
+    /// Rule files, or folders of them
+    #[arg(default_value = "rules", value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Only tests whose name, or whose rule's name, holds this text
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    filter: String,
+    /// Say what the tests leave out: each leaf of `when` must be seen true and false, each line of `then` must run
+    #[arg(long)]
+    coverage: bool,
+    /// Write what the rules really asked for into the `actions` of the tests that failed by them
+    #[arg(long)]
+    update: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: TestFormat,
+}
+
+/// The spelling of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum TestFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document.
+    Json,
+    /// One JSON document a rule, each on a line.
+    Ndjson,
+    /// JUnit's XML, for continuous integration.
+    Junit,
+}
+
+/// Runs the tests.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let mut rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    for file in rules.warnings() {
+        output.diagnostics(file);
+    }
+    let mut reports = rules.test(&args.filter);
+    if args.update && update(&rules, &reports, output)? > 0 {
+        rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+        reports = rules.test(&args.filter);
+    }
+    match args.format {
+        TestFormat::Human => tests::print(&reports, args.coverage, output)?,
+        TestFormat::Json | TestFormat::Ndjson => {
+            let format = if args.format == TestFormat::Json { Format::Json } else { Format::Ndjson };
+            output.begin(format)?;
+            for report in &reports {
+                output.element(format, &tests::json(report))?;
+            }
+            output.end(format)?;
+        }
+        TestFormat::Junit => output.bytes(junit::report(&reports).as_bytes())?,
+    }
+    let passed = reports.iter().flat_map(|report| &report.tests).all(reflexarc_engine::TestReport::passed);
+    let covered = !args.coverage || reports.iter().all(|report| report.coverage.is_full());
+    Ok(if passed && covered { Exit::Done } else { Exit::Negative })
+}
+
+/// Rewrites the files whose tests expect other actions than there are; how many that were.
+fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Result<usize, Failure> {
+    let mut updated = 0;
+    for report in reports {
+        let Some(rule) = rules.get(&report.rule) else { continue };
+        if let Some(text) = update_tests(rule, report) {
+            fs::write(&report.file, text).map_err(|error| Failure::Runtime(format!("{}: {error}", report.file)))?;
+            output.say(&format!("updated {}", report.file));
+            updated += 1;
+        }
+    }
+    Ok(updated)
+}

@@ -1,0 +1,121 @@
+//! What rule tests came to, for people and for programs.
+
+use reflexarc_engine::{Coverage, Mismatch, RuleReport, TestReport};
+use serde_json::{Value, json};
+
+use super::evaluation::plural;
+use super::{Output, Paint};
+use crate::exit::Failure;
+
+/// Prints the reports: each test, what differs where one failed, and on demand what the tests leave out.
+pub(crate) fn print(reports: &[RuleReport], coverage: bool, output: &mut Output) -> Result<(), Failure> {
+    for report in reports {
+        let file = output.paint(Paint::Bold, &report.file);
+        output.line(&file)?;
+        if report.tests.is_empty() {
+            output.line(format_args!("  {} no tests", output.paint(Paint::Yellow, "–")))?;
+        }
+        for test in &report.tests {
+            print_test(test, output)?;
+        }
+        if coverage {
+            print_coverage(&report.coverage, output)?;
+        }
+    }
+    let tests = || reports.iter().flat_map(|report| &report.tests);
+    let passed = tests().filter(|test| test.passed()).count();
+    if coverage {
+        let covered: usize = reports.iter().map(|report| report.coverage.covered()).sum();
+        let total: usize = reports.iter().map(|report| report.coverage.total()).sum();
+        output.line(format_args!("coverage: {covered} of {total}"))?;
+    }
+    output.line(format_args!("{}:", plural(reports.len() as u64, "rule")))?;
+    output.line(format_args!("{passed} passed, {} failed", tests().count() - passed))
+}
+
+/// A report as JSON: `rule`, `file`, `tests`, `coverage`.
+pub(crate) fn json(report: &RuleReport) -> Value {
+    let mismatch = |mismatch: &Mismatch| {
+        json!({
+            "step": mismatch.step, "line": mismatch.line, "key": mismatch.key,
+            "expected": mismatch.expected, "actual": mismatch.actual,
+        })
+    };
+    let tests = report.tests.iter().map(|test| {
+        json!({
+            "name": test.name, "line": test.line, "passed": test.passed(),
+            "mismatches": test.mismatches.iter().map(mismatch).collect::<Vec<_>>(),
+        })
+    });
+    let Coverage { leaves, lines } = &report.coverage;
+    let leaves = leaves.iter().map(|leaf| {
+        json!({ "expression": leaf.expression, "seen_true": leaf.seen_true, "seen_false": leaf.seen_false })
+    });
+    json!({
+        "rule": report.rule,
+        "file": report.file,
+        "tests": tests.collect::<Vec<_>>(),
+        "coverage": {
+            "covered": report.coverage.covered(),
+            "total": report.coverage.total(),
+            "leaves": leaves.collect::<Vec<_>>(),
+            "lines": lines.iter().map(|(line, run)| json!({ "line": line, "run": run })).collect::<Vec<_>>(),
+        },
+    })
+}
+
+/// What was not as expected, as a list of lines: `-` what was expected, `+` what happened.
+pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
+    let mut lines = Vec::new();
+    let step = mismatch.step.map_or_else(String::new, |step| format!(" of step {}", step + 1));
+    lines.push(format!("{}{step} (line {}):", mismatch.key, mismatch.line));
+    let longest = mismatch.expected.len().max(mismatch.actual.len());
+    for i in 0..longest {
+        match (mismatch.expected.get(i), mismatch.actual.get(i)) {
+            (Some(expected), Some(actual)) if expected == actual => lines.push(format!("    {expected}")),
+            (expected, actual) => {
+                lines.extend(expected.map(|expected| format!("  - {expected}")));
+                lines.extend(actual.map(|actual| format!("  + {actual}")));
+            }
+        }
+    }
+    if longest == 0 {
+        lines.push("  + nothing".to_owned());
+    }
+    lines
+}
+
+fn print_test(test: &TestReport, output: &mut Output) -> Result<(), Failure> {
+    if test.passed() {
+        let tick = output.paint(Paint::Green, "✓");
+        return output.line(format_args!("  {tick} {}", test.name));
+    }
+    let cross = output.paint(Paint::Red, "✗");
+    output.line(format_args!("  {cross} {}", test.name))?;
+    for line in test.mismatches.iter().flat_map(differences) {
+        let line = match line.trim_start().chars().next() {
+            Some('-') => output.paint(Paint::Red, line),
+            Some('+') => output.paint(Paint::Green, line),
+            _ => line,
+        };
+        output.line(format_args!("      {line}"))?;
+    }
+    Ok(())
+}
+
+fn print_coverage(coverage: &Coverage, output: &mut Output) -> Result<(), Failure> {
+    for leaf in &coverage.leaves {
+        for (seen, word) in [(leaf.seen_true, "true"), (leaf.seen_false, "false")] {
+            if !seen {
+                let mark = output.paint(Paint::Yellow, "!");
+                output.line(format_args!("  {mark} never {word}: {}", leaf.expression))?;
+            }
+        }
+    }
+    for (line, run) in &coverage.lines {
+        if !run {
+            output.line(format_args!("  {} never run: line {line}", output.paint(Paint::Yellow, "!")))?;
+        }
+    }
+    Ok(())
+}

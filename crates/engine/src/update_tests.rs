@@ -1,0 +1,71 @@
+//! Writing what rules really asked for into their tests.
+
+use reflexarc_event::Json;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
+
+use crate::{Rule, RuleReport};
+
+/// The text of a rule's file with `actions` as they really were, in those tests that expected others; `None` if there are
+/// none. Of an action that was expected with some keys, only these keys are written; comments and all else stay.
+pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
+    let mut document: DocumentMut = rule.text().parse().ok()?;
+    let mut changed = false;
+    for test in &report.tests {
+        for mismatch in test.mismatches.iter().filter(|mismatch| mismatch.key == "actions") {
+            let number = mismatch.step.unwrap_or(0);
+            let expected = rule.tests[test.index].steps[number].expected.actions.as_deref().unwrap_or_default();
+            let actions = test.actual_actions.get(number)?;
+            let table = document.get_mut("test")?.get_mut(test.index)?;
+            let table = match mismatch.step {
+                Some(step) => table.get_mut("step")?.get_mut(step)?,
+                None => table,
+            };
+            table["actions"] = Item::Value(Value::Array(array(actions, expected)));
+            changed = true;
+        }
+    }
+    changed.then(|| document.to_string())
+}
+
+fn array(actions: &[Json], expected: &[Json]) -> Array {
+    let mut array = Array::new();
+    for (i, action) in actions.iter().enumerate() {
+        let wanted = |key: &str| expected.get(i).is_none_or(|expected| expected.get(key).is_some());
+        let mut table = InlineTable::new();
+        for (key, member) in action.members().iter().filter(|(key, _)| wanted(key)) {
+            table.insert(key, value(member));
+        }
+        let mut element = Value::InlineTable(table);
+        if actions.len() > 1 {
+            element.decor_mut().set_prefix("\n    ");
+        }
+        array.push_formatted(element);
+    }
+    if actions.len() > 1 {
+        array.set_trailing("\n");
+        array.set_trailing_comma(true);
+    }
+    array
+}
+
+fn value(json: &Json) -> Value {
+    match json {
+        // TOML has no null; its word says at least what was meant.
+        Json::Null => Value::from("null"),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(text) => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(number), _) => Value::from(number),
+            (_, Ok(number)) => Value::from(number),
+            _ => Value::from(text.as_ref()),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(elements) => Value::Array(elements.iter().map(value).collect()),
+        Json::Object(members) => {
+            let mut table = InlineTable::new();
+            for (key, member) in members {
+                table.insert(key, value(member));
+            }
+            Value::InlineTable(table)
+        }
+    }
+}
