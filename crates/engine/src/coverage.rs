@@ -1,11 +1,12 @@
 //! What the tests of a rule have exercised.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_event::Event;
 use reflexarc_pattern::{Field, Node, Pattern, naive};
 
-use crate::rule::Rule;
+use crate::rule::{Response, Rule};
 
 /// How far the tests of one rule go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,9 @@ impl Coverage {
 /// Looks on while tests run.
 pub(crate) struct Watch {
     nodes: Vec<Node>,
-    coverage: Coverage,
+    leaves: Vec<Leaf>,
+    /// Which lines of the script ran, from 1.
+    pub(crate) ran: RefCell<BTreeSet<usize>>,
 }
 
 impl Watch {
@@ -60,13 +63,12 @@ impl Watch {
             seen_true: false,
             seen_false: false,
         };
-        let coverage = Coverage { leaves: nodes.iter().map(leaf).collect(), lines: BTreeMap::new() };
-        Self { nodes, coverage }
+        Self { leaves: nodes.iter().map(leaf).collect(), nodes, ran: RefCell::default() }
     }
 
     /// Takes note of an event, in native form.
     pub(crate) fn event(&mut self, event: &Event) {
-        for (node, leaf) in self.nodes.iter().zip(&mut self.coverage.leaves) {
+        for (node, leaf) in self.nodes.iter().zip(&mut self.leaves) {
             if naive::matches(node, event.tree()) {
                 leaf.seen_true = true;
             } else {
@@ -75,8 +77,19 @@ impl Watch {
         }
     }
 
-    pub(crate) fn finish(self) -> Coverage {
-        self.coverage
+    pub(crate) fn finish(self, rule: &Rule) -> Coverage {
+        let mut lines = BTreeMap::new();
+        if let Response::Script { reaction, source } = &rule.response {
+            let ran = self.ran.into_inner();
+            for line in reaction.lines() {
+                let start: usize = source.text().split_inclusive('\n').take(line - 1).map(str::len).sum();
+                let (line_of_file, _) = rule.line_and_column(source.locate(&(start..start)).start);
+                // Two lines of a script share one of the file where a basic string spells its line breaks `\n`.
+                let run = lines.entry(line_of_file).or_insert(true);
+                *run = *run && ran.contains(&line);
+            }
+        }
+        Coverage { leaves: self.leaves, lines }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the rules that match an event to everything that follows from it, hop by hop.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
@@ -21,6 +22,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
     pub(crate) limits: &'a Limits,
     pub(crate) reaction_limits: &'a ReactionLimits,
+    /// Where the lines of scripts that ran are noted, for coverage; that makes scripts far slower.
+    pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
 }
 
 /// An event on its way to the rules.
@@ -107,7 +110,15 @@ fn react(
             if let Some(stopwatch) = setting.stopwatch {
                 input = input.with_stopwatch(stopwatch);
             }
-            reaction.run(&input, state).map_err(|error| failed(NoticeError::new(&error, source)))?
+            let result = match setting.trace {
+                None => reaction.run(&input, state),
+                Some(trace) => {
+                    let (result, lines) = reaction.run_traced(&input, state);
+                    trace.borrow_mut().extend(lines);
+                    result
+                }
+            };
+            result.map_err(|error| failed(NoticeError::new(&error, source)))?
         }
     };
     // What ended with `skip` has not spoken, so that the next event may.

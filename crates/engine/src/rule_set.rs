@@ -1,7 +1,7 @@
 //! Rules compiled together.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -186,15 +186,18 @@ impl RuleSet {
         now: Timestamp,
         stopwatch: Option<Stopwatch<'_>>,
     ) -> Evaluation {
-        let setting = Setting {
-            matching: &|event| self.named(&self.ids(&native(event))),
-            state,
-            now,
-            stopwatch,
-            limits: &self.inner.limits,
-            reaction_limits: &self.inner.reaction_limits,
-        };
-        evaluate::evaluate(&matched.event, self.named(&matched.rules), &setting)
+        self.follow(matched, state, now, stopwatch, None)
+    }
+
+    /// As [`RuleSet::react`], noting which lines of scripts ran.
+    pub(crate) fn react_traced(
+        &self,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        trace: &RefCell<BTreeSet<usize>>,
+    ) -> Evaluation {
+        self.follow(matched, state, now, None, Some(trace))
     }
 
     /// Why a rule matches an event or does not; `None` if there is no rule of that name.
@@ -225,6 +228,26 @@ impl RuleSet {
                 reaction_limits: self.inner.reaction_limits,
             }),
         }
+    }
+
+    fn follow(
+        &self,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+        trace: Option<&RefCell<BTreeSet<usize>>>,
+    ) -> Evaluation {
+        let setting = Setting {
+            matching: &|event| self.named(&self.ids(&native(event))),
+            state,
+            now,
+            stopwatch,
+            limits: &self.inner.limits,
+            reaction_limits: &self.inner.reaction_limits,
+            trace,
+        };
+        evaluate::evaluate(&matched.event, self.named(&matched.rules), &setting)
     }
 
     fn ids(&self, event: &Event) -> Vec<u32> {

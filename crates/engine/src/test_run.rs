@@ -74,12 +74,13 @@ pub(crate) fn run(set: &RuleSet, rule: &Arc<Rule>, wanted: &dyn Fn(&str) -> bool
     let alone = set.only(rule);
     let tests = rule.tests.iter().enumerate().filter(|(_, test)| wanted(&test.name));
     let tests = tests.map(|(index, test)| TestReport { index, ..run_test(&alone, rule, test, &mut watch) }).collect();
-    RuleReport { rule: rule.name().to_owned(), file: rule.file().to_owned(), tests, coverage: watch.finish() }
+    RuleReport { rule: rule.name().to_owned(), file: rule.file().to_owned(), tests, coverage: watch.finish(rule) }
 }
 
 fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) -> TestReport {
     let (line, _) = rule.line_and_column(test.place.start);
-    let mut report = TestReport { index: 0, name: test.name.clone(), line, mismatches: Vec::new(), actual_actions: Vec::new() };
+    let mut report =
+        TestReport { index: 0, name: test.name.clone(), line, mismatches: Vec::new(), actual_actions: Vec::new() };
     let mut state = MemoryState::new();
     let mut start = test.clock;
     for (number, step) in test.steps.iter().enumerate() {
@@ -101,7 +102,7 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
         for event in &events {
             let matched = alone.recognise(event);
             watch.event(matched.event());
-            let evaluation = alone.react(&matched, &state, now, None);
+            let evaluation = alone.react_traced(&matched, &state, now, &watch.ran);
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }

@@ -49,15 +49,26 @@ impl Seen<'_> {
         if self.evaluation.is_empty() {
             return output.line(format_args!("  {}", output.paint(Paint::Dim, "no rule matches")));
         }
-        for effects in &self.evaluation.rules {
+        let (silent, speaking): (Vec<_>, Vec<_>) = self.evaluation.rules.iter().partition(|effects| is_silent(effects));
+        for effects in speaking {
             print_rule(effects, output)?;
         }
         for failure in &self.evaluation.failures {
             let cross = output.paint(Paint::Red, "✗");
             output.line(format_args!("  {cross} {} failed: {}", failure.rule, failure.message))?;
         }
+        if !silent.is_empty() {
+            let names: Vec<_> = silent.iter().map(|effects| effects.rule.as_str()).collect();
+            let line = format!("matched, nothing to send: {}", names.join(", "));
+            output.line(format_args!("  {}", output.paint(Paint::Dim, line)))?;
+        }
         Ok(())
     }
+}
+
+/// Whether there is nothing to say about a rule but that it matched.
+fn is_silent(effects: &RuleEffects) -> bool {
+    effects.actions.is_empty() && effects.emitted.is_empty() && effects.log.is_empty() && effects.skipped.is_none()
 }
 
 fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {

@@ -48,9 +48,9 @@ pub(crate) fn json(report: &RuleReport) -> Value {
         })
     });
     let Coverage { leaves, lines } = &report.coverage;
-    let leaves = leaves.iter().map(|leaf| {
-        json!({ "expression": leaf.expression, "seen_true": leaf.seen_true, "seen_false": leaf.seen_false })
-    });
+    let leaves = leaves.iter().map(
+        |leaf| json!({ "expression": leaf.expression, "seen_true": leaf.seen_true, "seen_false": leaf.seen_false }),
+    );
     json!({
         "rule": report.rule,
         "file": report.file,
