@@ -17,6 +17,7 @@ mod path;
 mod pattern;
 mod places;
 mod print;
+pub mod reference;
 mod regexp;
 mod syntax;
 mod tree;
@@ -30,4 +31,5 @@ pub use matcher::{BuildError, Elements, Fields, Matcher, MatcherLimits, Scratch,
 pub use number::Decimal;
 pub use path::Path;
 pub use pattern::Pattern;
+pub use reference::REFERENCE;
 pub use tree::{Alternative, Bound, Field, Node, Predicate, Regexp, TextOp, Wildcard};

@@ -447,7 +447,31 @@ impl Reader<'_> {
             return Some((*operator, name));
         }
         let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), format!("unknown operator `{written}`"));
+        let begins = |count: usize| {
+            let start = words[..count].join(" ");
+            OPERATORS.iter().find(|(name, _)| *name == start).map(|(name, operator)| (count, *name, *operator))
+        };
         let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == written).map(|(_, ours)| *ours);
+        match (1..words.len()).rev().find_map(begins) {
+            _ if foreign.is_some() => {}
+            Some((count, name, Operator::Exists | Operator::IsMissing)) => {
+                let (word, place) = &parts[count];
+                let message = format!("expected `and`, `or` or the end after `{name}`, found `{word}`");
+                self.push(Diagnostic::error(Code::NOT_A_JOIN, place.clone(), message));
+                return None;
+            }
+            Some((count, name, _)) if count + 1 == words.len() && !has_operand => {
+                let (word, place) = &parts[count];
+                let message = format!("expected a value after `{name}`, found `{word}`");
+                self.push(
+                    Diagnostic::error(Code::BAD_LITERAL, place.clone(), message)
+                        .with_help("text stands in double quotes")
+                        .with_fix(place.clone(), format!("\"{word}\"")),
+                );
+                return None;
+            }
+            _ => {}
+        }
         if let Some(meant) = foreign.or_else(|| suggest::closest(&written, OPERATORS.map(|(name, _)| name))) {
             let help = if meant.eq_ignore_ascii_case(&written) {
                 format!("words of the language are written in small letters: `{meant}`")
@@ -457,27 +481,8 @@ impl Reader<'_> {
             self.push(error.with_help(help).with_fix(span, meant));
             return None;
         }
-        let begins = |count: usize| {
-            let start = words[..count].join(" ");
-            OPERATORS.iter().find(|(name, _)| *name == start).map(|(name, operator)| (count, *name, *operator))
-        };
-        let known = (1..words.len()).rev().find_map(begins);
-        self.push(match known {
-            Some((count, name, Operator::Exists | Operator::IsMissing)) => {
-                let (word, place) = &parts[count];
-                let message = format!("expected `and`, `or` or the end after `{name}`, found `{word}`");
-                Diagnostic::error(Code::NOT_A_JOIN, place.clone(), message)
-            }
-            Some((count, name, _)) if count + 1 == words.len() && !has_operand => {
-                let (word, place) = &parts[count];
-                let message = format!("expected a value after `{name}`, found `{word}`");
-                Diagnostic::error(Code::BAD_LITERAL, place.clone(), message)
-                    .with_help("text stands in double quotes")
-                    .with_fix(place.clone(), format!("\"{word}\""))
-            }
-            _ => error
-                .with_help(format!("the operators are {}", OPERATORS.map(|(name, _)| format!("`{name}`")).join(", "))),
-        });
+        let names = OPERATORS.map(|(name, _)| format!("`{name}`"));
+        self.push(error.with_help(format!("the operators are {}", names.join(", "))));
         None
     }
 }

@@ -1,8 +1,11 @@
 //! The tests of the filter language that look at it from outside.
 
+mod corpus;
+mod diagnostics;
 mod explain;
 mod generate;
 mod matcher;
 mod naive;
 mod notation;
+mod reference;
 mod shared_corpus;

@@ -1,0 +1,150 @@
+//! What is said about faulty texts, as a user reads it.
+
+use std::fmt::Write as _;
+
+use reflexarc_pattern::{Dialect, Pattern};
+
+/// Each text with everything that is said about it when it is read.
+fn said(dialect: Dialect, texts: &[&str]) -> String {
+    let mut all = String::new();
+    for text in texts {
+        let found = match Pattern::parse(text, dialect) {
+            Ok(pattern) => pattern.warnings().to_vec(),
+            Err(faults) => faults,
+        };
+        assert!(!found.is_empty(), "nothing is said about {text}");
+        for diagnostic in found {
+            writeln!(all, "{}", diagnostic.render("when", text, false)).expect("a string takes any text");
+        }
+    }
+    all
+}
+
+/// Each text with what `check` says about it for a service.
+fn checked(dialect: Dialect, texts: &[&str]) -> String {
+    let mut all = String::new();
+    for text in texts {
+        let pattern = Pattern::parse(text, Dialect::Reflexarc).expect(text);
+        let found = pattern.check(dialect);
+        assert!(!found.is_empty(), "nothing is said about {text}");
+        for diagnostic in found {
+            writeln!(all, "{}", diagnostic.render("when", text, false)).expect("a string takes any text");
+        }
+    }
+    all
+}
+
+#[test]
+fn shape_of_the_json_notation() {
+    insta::assert_snapshot!(said(
+        Dialect::Reflexarc,
+        &[
+            "",
+            "{}",
+            r#"{"a": ["x"}"#,
+            r#"{"a": ["x""#,
+            r#"{"a": ["x]}"#,
+            r#"{"a" ["x"]}"#,
+            r#"{"a": ["x" "y"]}"#,
+            r#"{'a': ["it\x"]}"#,
+            r#"{"a": [+5, 01, None, failed]}"#,
+        ]
+    ));
+}
+
+#[test]
+fn meaning_of_the_json_notation() {
+    insta::assert_snapshot!(said(
+        Dialect::Reflexarc,
+        &[
+            r#"{"a": "x", "b": {}, "c": []}"#,
+            r#"{"a": [{"prefx": "x"}, {"Prefix": "x"}, {"between": "x"}]}"#,
+            r#"{"a": [{"prefix": 5}, {"prefix": ["x"]}, {"exists": "true"}, {"prefix": {"ignore-case": "x"}}]}"#,
+            r#"{"a": [{"numeric": ["<", 5, ">", 1]}, {"numeric": [">", 5, "<", 1]}, {"numeric": ["==", 1]}]}"#,
+            r#"{"a": [{"cidr": "10.0.0.0/33"}, {"cidr": "10.0.0/8"}]}"#,
+            r#"{"a": [{"wildcard": "é**b"}, {"wildcard": "a\\n"}]}"#,
+            r#"{"a": [{"regexp": "x(y"}, {"regexp": "a{1000}{1000}"}]}"#,
+            r#"{"a": [{"anything-but": []}, {"anything-but": {"exists": true}}]}"#,
+            r#"{"$Or": [{"a": [1]}, {"b": [2]}]}"#,
+            r#"{"$or": {"a": [1]}, "$not": [1]}"#,
+        ]
+    ));
+}
+
+#[test]
+fn expressions() {
+    insta::assert_snapshot!(said(
+        Dialect::Reflexarc,
+        &[
+            r#"a strats with "x" or b === 5 AND c == failed"#,
+            r#"in == 1"#,
+            r#"content.in == 1"#,
+            r#"a > 0 and <= 5"#,
+            r#"a == 1 and"#,
+            r#"a == "x" b == "y""#,
+            r#"a > "5""#,
+            r#"a in "10.0.0.0/8""#,
+            r#"a == ["x", "y"]"#,
+            r#"a not exists"#,
+            r#"a == "x" ignorng case"#,
+            r#"5 < a < 1"#,
+            r#"5 == a"#,
+        ]
+    ));
+}
+
+#[test]
+fn warnings() {
+    insta::assert_snapshot!(said(
+        Dialect::Reflexarc,
+        &[
+            r#"{"a": [1], "$or": [{"a": [2]}, {"b": [3]}]}"#,
+            r#"{"$or": [{"prefix": ["x"]}, {"a": [1]}]}"#,
+            r#"1 < a < 1"#,
+            r#"a (starts with "x" and starts with "y")"#,
+            r#"a is missing and a == "x""#,
+        ]
+    ));
+}
+
+#[test]
+fn services_as_dialects() {
+    insta::assert_snapshot!(said(
+        Dialect::Aws,
+        &[
+            r#"a == "x""#,
+            r#"{"a": ["x",]} "#,
+            r#"{"$or": [{"prefix": ["x"]}, {"a": [1]}]}"#,
+            r#"{"a": [{"anything-but": ["x", 1]}]}"#,
+            r#"{"a": [{"wildcard": "*a*a*a*a*a*a"}]}"#,
+        ]
+    ));
+    insta::assert_snapshot!(said(
+        Dialect::Alibaba,
+        &[
+            r#"{"region": ["x"]}"#,
+            r#"{"source": ["1a", "2a", "3a", "4a", "5a", "6a"]}"#,
+            r#"{"data": {"a": [{"numeric": ["<", 1e10]}]}}"#,
+        ]
+    ));
+}
+
+#[test]
+fn what_does_not_port() {
+    insta::assert_snapshot!(checked(
+        Dialect::Aws,
+        &[
+            r#"a contains "x" and b matches "y" and not (c exists)"#,
+            r#"a == "x" and a == "y""#,
+            r#"a (starts with "x" and ends with "y") and b in cidr "10.0.0.1""#,
+        ]
+    ));
+    insta::assert_snapshot!(checked(
+        Dialect::Alibaba,
+        &[
+            r#"source == "x" or data.a == 1"#,
+            r#"data.a.b == "300" and data.c in cidr "10.0.0.0/8" and data.d is missing"#,
+        ]
+    ));
+    insta::assert_snapshot!(checked(Dialect::Reflexarc, &[r#"content.result != "failed""#]));
+}
