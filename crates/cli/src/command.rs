@@ -1,6 +1,10 @@
 //! The commands, one file each: its arguments, and `run`.
 
 mod check;
+mod convert;
+mod explain;
+mod export;
+mod match_events;
 mod run;
 mod test;
 
@@ -13,7 +17,9 @@ const EXAMPLES: &str = "\
 Examples:
   reflexarc run --rules rules --events events.ndjson     what would be sent, event by event (dry)
   reflexarc check rules                                  are the rules right?
-  reflexarc test rules                                   run the tests inside the rule files
+  reflexarc test rules --coverage                        run the tests inside the rule files
+  reflexarc match 'content.result == \"failed\"' FILE      print the events that a filter matches
+  reflexarc explain --rules rules --event event.json     why does a rule not match?
 
 Exit codes: 0 done, at least one match · 1 the answer is no · 2 wrong usage · 3 invalid rules or configuration
             4 unreadable events · 5 failed at run time";
@@ -29,12 +35,20 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check rule files: filters, scripts, tests, names
+    /// Check rule files: filters, scripts, tests, names; would the filters work elsewhere?
     Check(check::Args),
-    /// Show what would be sent, event by event
-    Run(run::Args),
     /// Run the tests inside rule files
     Test(test::Args),
+    /// Print the events that a filter matches, or what matches each event
+    Match(match_events::Args),
+    /// Say why an event matches or does not
+    Explain(explain::Args),
+    /// Show what would be sent, event by event
+    Run(run::Args),
+    /// Write a filter in the other notation
+    Convert(convert::Args),
+    /// Print the filters of rules for another service
+    Export(export::Args),
 }
 
 impl Command {
@@ -42,8 +56,12 @@ impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         match self {
             Command::Check(args) => check::run(&args, output),
-            Command::Run(args) => run::run(&args, output),
             Command::Test(args) => test::run(&args, output),
+            Command::Match(args) => match_events::run(&args, output),
+            Command::Explain(args) => explain::run(&args, output),
+            Command::Run(args) => run::run(&args, output),
+            Command::Convert(args) => convert::run(&args, output),
+            Command::Export(args) => export::run(&args, output),
         }
     }
 }

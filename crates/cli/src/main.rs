@@ -7,6 +7,8 @@ mod command;
 mod exit;
 mod input;
 mod output;
+mod pattern_file;
+mod pattern_text;
 
 use std::process::ExitCode;
 

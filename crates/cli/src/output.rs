@@ -1,6 +1,7 @@
 //! Where commands write: data to stdout, everything said about it to stderr.
 
 pub(crate) mod evaluation;
+pub(crate) mod findings;
 pub(crate) mod junit;
 pub(crate) mod tests;
 

@@ -81,6 +81,12 @@ impl Rule {
         self.tests.len()
     }
 
+    /// What keeps its filter from a dialect (errors) and where that service would answer differently (warnings), as
+    /// [`Pattern::check`] says it; spans are bytes of the rule's file.
+    pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
+        self.pattern.check(dialect).into_iter().map(|found| self.when.lift(found)).collect()
+    }
+
     /// Where a span of its filter stands in its file.
     pub fn place_of_filter(&self, span: &Span) -> Span {
         self.when.locate(span)

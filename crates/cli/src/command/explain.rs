@@ -1,0 +1,117 @@
+//! `reflexarc explain`: why a rule matches an event, or what keeps it from it.
+
+use std::path::PathBuf;
+
+use reflexarc_engine::RuleSet;
+use reflexarc_event::{Event, Limits};
+use reflexarc_pattern::explain::{Explanation, explain};
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::input::{Records, Source};
+use crate::output::{Format, Output, Paint};
+use crate::pattern_text;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 every rule asked for matches · 1 one does not · 3 invalid rules or filter · 4 unreadable event
+
+Examples:
+  reflexarc explain --rules rules --event event.json --rule failed-operation
+  reflexarc explain --rules rules --event examples/eni-events.ndjson --line 6
+  reflexarc explain 'content.result == \"failed\"' --event event.json")]
+pub(crate) struct Args {
+    /// A filter to explain instead of rules
+    pattern: Option<String>,
+    /// Rule files, or folders of them
+    #[arg(long, default_value = "rules", value_name = "PATH", conflicts_with = "pattern")]
+    rules: Vec<PathBuf>,
+    /// The event; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// The line that the event begins on, in a file of several
+    #[arg(long, value_name = "N")]
+    line: Option<u64>,
+    /// Only this rule
+    #[arg(long, value_name = "NAME", conflicts_with = "pattern")]
+    rule: Option<String>,
+    /// Show every part of the filter, not only those that fail
+    #[arg(long)]
+    all: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Explains.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let explanations = match &args.pattern {
+        Some(text) => {
+            let pattern = pattern_text::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
+            let event = event(args)?;
+            let native = event.normalize().unwrap_or(event);
+            vec![("filter".to_owned(), explain(pattern.node(), native.tree()))]
+        }
+        None => of_rules(args)?,
+    };
+    output.begin(args.format)?;
+    for (name, explanation) in &explanations {
+        print(name, explanation, args, output)?;
+    }
+    output.end(args.format)?;
+    let matched = explanations.iter().all(|(_, explanation)| explanation.matched());
+    Ok(if matched { Exit::Done } else { Exit::Negative })
+}
+
+fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
+    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let event = event(args)?;
+    let names: Vec<_> = match &args.rule {
+        Some(name) => vec![name.as_str()],
+        None => rules.rules().map(reflexarc_engine::Rule::name).collect(),
+    };
+    let explained = names.into_iter().map(|name| match rules.explain(&event, name) {
+        Some(explanation) => Ok((name.to_owned(), explanation)),
+        None => {
+            let known: Vec<_> = rules.rules().map(reflexarc_engine::Rule::name).collect();
+            Err(Failure::Usage(format!("there is no rule `{name}`; there are {}", known.join(", "))))
+        }
+    });
+    explained.collect()
+}
+
+fn event(args: &Args) -> Result<Event, Failure> {
+    let source = Source::open(&args.event)?;
+    let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
+    let name = args.event.display();
+    loop {
+        let record = records.next().map_err(|error| Failure::Input(format!("{name}: {error}")))?;
+        let Some(record) = record else {
+            let wanted = args.line.map_or_else(String::new, |line| format!(" that begins on line {line}"));
+            return Err(Failure::Input(format!("{name}: there is no event{wanted}")));
+        };
+        if args.line.is_none_or(|line| line == record.line) {
+            let text = record.text.map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
+            return Event::from_json(text).map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
+        }
+    }
+}
+
+fn print(name: &str, explanation: &Explanation, args: &Args, output: &mut Output) -> Result<(), Failure> {
+    if args.format != Format::Human {
+        return output.element(
+            args.format,
+            &json!({ "rule": name, "matched": explanation.matched(), "explanation": explanation.to_json() }),
+        );
+    }
+    let (paint, answer) =
+        if explanation.matched() { (Paint::Green, "matches") } else { (Paint::Red, "does not match") };
+    let answer = output.paint(paint, answer);
+    let title = output.paint(Paint::Bold, name);
+    output.line(format_args!("{title} {answer}"))?;
+    for line in explanation.render(args.all).lines() {
+        output.line(format_args!("  {line}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `reflexarc export`: filters ready for another service.
+
+use std::path::PathBuf;
+
+use reflexarc_engine::{FileDiagnostics, Rule, RuleSet};
+use reflexarc_event::{Json, Severity};
+use reflexarc_pattern::Dialect;
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, Output};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 exported · 1 a filter will not port: nothing of it is printed, the reasons are on stderr · 3 invalid rules
+
+Examples:
+  reflexarc export --dialect alibaba --rule failed-operation
+  reflexarc export --dialect aws --rules rules --format ndjson")]
+pub(crate) struct Args {
+    /// The service's language: aws, alibaba, reflexarc
+    #[arg(long, value_name = "NAME")]
+    dialect: Dialect,
+    /// Rule files, or folders of them
+    #[arg(long, default_value = "rules", value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Only this rule
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// How to print: for people the bare filters, each below its rule's name if there are several
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Exports.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let wanted = |rule: &&Rule| args.rule.as_ref().is_none_or(|name| name == rule.name());
+    let chosen: Vec<_> = rules.rules().filter(wanted).collect();
+    if let (Some(name), []) = (&args.rule, chosen.as_slice()) {
+        return Err(Failure::Usage(format!("there is no rule `{name}`")));
+    }
+    let mut exit = Exit::Done;
+    output.begin(args.format)?;
+    for rule in &chosen {
+        let found = rule.check(args.dialect);
+        let reasons =
+            FileDiagnostics { name: rule.file().to_owned(), text: rule.text().to_owned(), diagnostics: found };
+        output.diagnostics(&reasons);
+        let pattern = match rule.pattern().export(args.dialect) {
+            Ok(pattern) if reasons.diagnostics.iter().all(|found| found.severity != Severity::Error) => pattern,
+            _ => {
+                exit = Exit::Negative;
+                continue;
+            }
+        };
+        match args.format {
+            Format::Human => {
+                if chosen.len() > 1 {
+                    output.line(format_args!("# {}", rule.name()))?;
+                }
+                output.line(pattern)?;
+            }
+            format => {
+                let pattern = Json::parse(&pattern).map_err(|error| Failure::Runtime(error.to_string()))?;
+                output.element(format, &json!({ "rule": rule.name(), "pattern": pattern }))?;
+            }
+        }
+    }
+    output.end(args.format)?;
+    Ok(exit)
+}

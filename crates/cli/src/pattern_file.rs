@@ -1,0 +1,60 @@
+//! Files of many filters: lines of `{"id": …, "pattern": …}`.
+
+use std::path::Path;
+
+use reflexarc_event::{Json, Limits};
+use reflexarc_pattern::{Dialect, Node, Pattern};
+
+use crate::exit::Failure;
+use crate::input::{Records, Source};
+
+/// How many faults are told before the rest is only counted.
+const SHOWN: usize = 20;
+
+/// Reads the filters, each with its id; all that is wrong with them at once.
+pub(crate) fn read(path: &Path, dialect: Dialect) -> Result<(Vec<String>, Vec<Node>), Failure> {
+    let source = Source::open(path)?;
+    let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
+    let (mut names, mut nodes, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        let record = records.next().map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+        let Some(record) = record else { break };
+        match record.text.and_then(|text| line(&text, dialect)) {
+            Ok((name, node)) => {
+                names.push(name);
+                nodes.push(node);
+            }
+            Err(why) => faults.push(format!("{}:{}: {why}", path.display(), record.line)),
+        }
+    }
+    if faults.is_empty() {
+        return Ok((names, nodes));
+    }
+    let more = faults.len().saturating_sub(SHOWN);
+    faults.truncate(SHOWN);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    Err(Failure::Invalid(faults.join("\n")))
+}
+
+fn line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
+    let json = Json::parse(text).map_err(|error| error.to_string())?;
+    let id = match json.get("id") {
+        Some(Json::String(id)) => id.clone(),
+        Some(Json::Number(id)) => id.to_string(),
+        _ => return Err("`id` must be there, as text or a number".to_owned()),
+    };
+    let pattern = match json.get("pattern") {
+        Some(Json::String(text)) => text.clone(),
+        Some(pattern @ Json::Object(_)) => pattern.to_string(),
+        _ => return Err("`pattern` must be there, as an object or text".to_owned()),
+    };
+    match Pattern::parse(&pattern, dialect) {
+        Ok(pattern) => Ok((id, pattern.node().clone())),
+        Err(errors) => {
+            let errors: Vec<_> = errors.iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
+            Err(format!("filter `{id}`: {}", errors.join("; ")))
+        }
+    }
+}
