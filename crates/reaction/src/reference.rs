@@ -1,0 +1,120 @@
+//! The reference of the script language, for people.
+
+/// What a script sees, may call, and may cost: `REFERENCE.md` of this crate, whose every example is run by a test.
+pub const REFERENCE: &str = include_str!("../REFERENCE.md");
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use reflexarc_event::Event;
+
+    use super::*;
+    use crate::run::grouped;
+    use crate::vocabulary::USAGES;
+    use crate::{Action, Effects, Input, Level, Limits, NoState, Reaction, RuleFacts, ScriptEvent, StateChange};
+
+    /// The fenced blocks in order, as language and text.
+    fn blocks() -> Vec<(&'static str, &'static str)> {
+        let mut blocks = Vec::new();
+        let mut rest = REFERENCE;
+        while let Some(start) = rest.find("```") {
+            let (language, body) = rest[start + 3..].split_once('\n').expect("a block has a first line");
+            let (text, after) = body.split_once("```").expect("a block has an end");
+            blocks.push((language, text));
+            rest = after;
+        }
+        blocks
+    }
+
+    /// What a run asked for, one thing on each line.
+    fn shown(effects: &Effects) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for action in &effects.actions {
+            lines.push(match action {
+                Action::Send { target, payload } => format!("send {target} {payload}"),
+                Action::Notify { target, message } => {
+                    let mut parts: Vec<String> =
+                        [&message.title, &message.text].into_iter().filter(|part| !part.is_empty()).cloned().collect();
+                    parts.extend(message.at.iter().map(|at| format!("at {at}")));
+                    parts.extend(message.link.clone());
+                    let level = message.level.as_str().to_lowercase();
+                    format!("notify {target} {level}: {}", parts.join(" | "))
+                }
+            });
+        }
+        lines.extend(effects.emitted.iter().map(|event| format!("emit {}", event.tree())));
+        lines.extend(effects.log.iter().map(|line| format!("log {line}")));
+        lines.extend(effects.changes.iter().map(|change| match change {
+            StateChange::Set { key, value, expires: None } => format!("set {key} = {value}"),
+            StateChange::Set { key, value, expires: Some(at) } => format!("set {key} = {value} until {at}"),
+            StateChange::Remove { key } => format!("remove {key}"),
+        }));
+        lines.extend(effects.skipped.iter().map(|reason| format!("skip {reason}")));
+        lines.join("\n") + "\n"
+    }
+
+    #[test]
+    fn every_example_does_what_it_says() {
+        let blocks = blocks();
+        let (_, json) = blocks.iter().find(|(language, _)| *language == "json").unwrap();
+        let event = ScriptEvent::new(&Event::from_json(*json).unwrap());
+        let rule = RuleFacts { level: Level::Warn, ..RuleFacts::named("failed-operation") };
+        let now: Timestamp = "2019-04-09T04:18:30Z".parse().unwrap();
+        let mut examples = 0;
+        for pair in blocks.windows(2) {
+            let [("rhai", script), (language, expected)] = pair else { continue };
+            assert_eq!(*language, "text", "an example is followed by what it does:\n{script}");
+            let reaction =
+                Reaction::compile(script, &Limits::DEFAULT).unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
+            let effects = reaction
+                .run(&Input::new(&event, &rule, now), &NoState)
+                .unwrap_or_else(|error| panic!("{script}\n{error}"));
+            assert_eq!(shown(&effects), *expected, "{script}");
+            examples += 1;
+        }
+        assert!(examples > USAGES.len(), "{examples} examples");
+    }
+
+    #[test]
+    fn every_function_has_its_section_and_an_example() {
+        for usage in USAGES {
+            let heading = format!("### `{}`\n", usage.name);
+            let (_, section) = REFERENCE.split_once(&heading).unwrap_or_else(|| panic!("no section on {}", usage.name));
+            let section = section.split("\n#").next().unwrap_or_default();
+            let (_, example) =
+                section.split_once("```rhai\n").unwrap_or_else(|| panic!("no example of {}", usage.name));
+            assert!(example.contains(&format!("{}(", usage.name)), "the example of {} calls it", usage.name);
+        }
+    }
+
+    #[test]
+    fn the_limits_are_those_in_force() {
+        let d = Limits::DEFAULT;
+        let values = [
+            ("source", d.source),
+            ("expression_depth", d.expression_depth),
+            ("functions", d.functions),
+            ("operations", d.operations),
+            ("call_depth", d.call_depth),
+            ("variables", d.variables),
+            ("string", d.string),
+            ("array", d.array),
+            ("map", d.map),
+            ("actions", d.actions),
+            ("emitted", d.emitted),
+            ("action_bytes", d.action_bytes),
+            ("effect_bytes", d.effect_bytes),
+            ("log_lines", d.log_lines),
+            ("log_bytes", d.log_bytes),
+            ("state_keys", d.state_keys),
+            ("state_key_bytes", d.state_key_bytes),
+            ("state_value_bytes", d.state_value_bytes),
+            ("state_entries", d.state_entries),
+        ];
+        for (name, value) in values {
+            let row = format!("| `{name}` | {} |", grouped(value));
+            assert!(REFERENCE.contains(&row), "{row}");
+        }
+        assert!(REFERENCE.contains(&format!("| `deadline` | {} ms |", d.deadline.as_millis())));
+    }
+}
