@@ -1,6 +1,6 @@
 //! One queue per target: claims what is due, sends it, decides, settles. A dead target delays no other.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,12 @@ pub struct Exchange {
     pub redactor: Redactor,
     /// Set to true when everything is to end: nothing more is claimed, what is under way is finished.
     pub stop: watch::Receiver<bool>,
+}
+
+/// Wakes queues when there is something for them.
+#[derive(Clone, Default)]
+pub struct Wake {
+    queues: Arc<BTreeMap<String, Arc<Notify>>>,
 }
 
 /// How much of a receiver's words is kept.
@@ -279,6 +285,41 @@ fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
 
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+impl Wake {
+    /// For the queues of these names.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        Self { queues: Arc::new(names.into_iter().map(|name| (name, Arc::default())).collect()) }
+    }
+
+    /// What the queue of this name waits for.
+    pub fn of(&self, name: &str) -> Option<Arc<Notify>> {
+        self.queues.get(name).cloned()
+    }
+
+    /// The names of the queues.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.keys().map(String::as_str)
+    }
+
+    /// Wakes the queues of these targets; what waits for a target that does not exist goes to the dead letters.
+    pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
+        for target in targets {
+            match self.queues.get(target) {
+                Some(queue) => queue.notify_one(),
+                None => store.bury_soon(target, self.stranger(target), now),
+            }
+        }
+    }
+
+    /// Why what waits for this target cannot be delivered.
+    pub fn stranger(&self, target: &str) -> String {
+        let known: Vec<&str> = self.names().collect();
+        let list =
+            if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        format!("there is no target `{target}` in the configuration; {list}")
+    }
 }
 
 impl Exchange {

@@ -9,25 +9,37 @@
 
 mod delivery;
 mod dispatch;
+mod http;
 mod incoming;
+mod intake;
 mod limits;
 mod log;
 mod metrics;
 mod outbound;
 mod record;
+mod reload;
 mod retry;
+mod service;
 mod store;
 mod target;
+mod trace;
 
 pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
-pub use dispatch::{Exchange, Queue, serve};
+pub use dispatch::{Exchange, Queue, Wake, serve};
+pub use http::{
+    BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps, Role, SignatureError,
+    Token, Tokens, listen, posted, queried, router,
+};
 pub use incoming::Incoming;
+pub use intake::{Intake, Overloaded};
 pub use limits::Limits;
 pub use log::{Redactor, start as start_logging};
 pub use metrics::Metrics;
 pub use outbound::{Forbidden, Reach};
 pub use record::{action_from_json, action_to_json, evaluation_to_json};
+pub use reload::Reloader;
 pub use retry::{Decision, RetryPolicy, Waits};
+pub use service::Plan;
 pub use store::{
     Accepted, Archived, Attempt, Entry, Retention, Selection, Status, Store, StoreError, StoreOptions, Tried, Verdict,
 };
@@ -35,3 +47,4 @@ pub use target::{
     Command, DingTalk, Email, Format, Lines, Pace, Protection, Sending, Server, Target, TemplateError, Templates,
     Webhook, signing_key,
 };
+pub use trace::{entry_to_json, trace};

@@ -19,16 +19,15 @@ use reflexarc_engine::Evaluation;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use self::writer::lock;
+pub(crate) use self::writer::lock;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::incoming::Incoming;
 use crate::retry::Decision;
 
 pub use accept::Accepted;
-pub(crate) use accept::numbered;
 pub use archive::{Archived, Retention, Selection, Verdict};
 pub use outbox::{Attempt, Entry, Status, Tried};
-pub(crate) use state::{Reads, StoredState};
+pub(crate) use state::StoredState;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +140,14 @@ impl Store {
         self.writer.submit_shared(move |connection| {
             let earlier = accept::earlier(&lock(connection), &incoming, now, window)?;
             if let Some(seq) = earlier {
-                return Ok(Accepted { seq, duplicate: true, deliveries: Vec::new(), targets: Vec::new() });
+                return Ok(Accepted {
+                    seq,
+                    duplicate: true,
+                    matched: 0,
+                    failures: 0,
+                    deliveries: Vec::new(),
+                    targets: Vec::new(),
+                });
             }
             let evaluation = evaluate(connection, &incoming)?;
             accept::record(&lock(connection), &incoming, &evaluation, now)
@@ -234,6 +240,12 @@ impl Store {
     pub fn bury(&self, target: &str, reason: String, now: Timestamp) -> Result<usize, StoreError> {
         let target = target.to_owned();
         wait(self.writer.submit(move |connection| outbox::bury(connection, &target, &reason, now)))
+    }
+
+    /// As [`Store::bury`], for those who must not block and need no answer.
+    pub(crate) fn bury_soon(&self, target: &str, reason: String, now: Timestamp) {
+        let target = target.to_owned();
+        drop(self.writer.submit(move |connection| outbox::bury(connection, &target, &reason, now)));
     }
 
     /// Takes a pending delivery out of the outbox; whether it was pending.

@@ -16,6 +16,10 @@ pub struct Accepted {
     pub seq: i64,
     /// It had been accepted before: nothing was done.
     pub duplicate: bool,
+    /// How many rules matched and had their say.
+    pub matched: usize,
+    /// How many reactions went wrong.
+    pub failures: usize,
     /// What was put into the outbox.
     pub deliveries: Vec<DeliveryId>,
     /// The targets that have something to do now, each once.
@@ -68,7 +72,8 @@ pub(super) fn record(
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
     let (deliveries, targets) = enqueue(connection, seq, incoming, evaluation, None, now)?;
-    Ok(Accepted { seq, duplicate: false, deliveries, targets })
+    let (matched, failures) = (evaluation.rules.len(), evaluation.failures.len());
+    Ok(Accepted { seq, duplicate: false, matched, failures, deliveries, targets })
 }
 
 /// Puts an evaluation's actions into the outbox. A delivery that is there already, in whatever state, is left alone.
@@ -113,7 +118,7 @@ pub(super) fn enqueue(
 
 /// Every action with its rule and its number among all that this rule asks for in this evaluation; a rule can speak more
 /// than once, when derived events lead to it.
-pub(crate) fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &reflexarc_reaction::Action)> {
+fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &reflexarc_reaction::Action)> {
     let mut counts = std::collections::BTreeMap::new();
     let mut numbered = Vec::new();
     for (effects, _, action) in evaluation.actions() {

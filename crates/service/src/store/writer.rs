@@ -16,7 +16,7 @@ type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Works within the open transaction, or is told why there is none. Says what went wrong, for the transaction's sake.
 type Job = Box<dyn FnOnce(Result<&Shared, StoreError>) -> (Option<StoreError>, Reply) + Send>;
 /// Only the writing thread locks it; the lock lets a reaction, which wants a state that may be shared, read through it.
-pub(super) type Shared = Mutex<Connection>;
+pub(crate) type Shared = Mutex<Connection>;
 
 /// Hands jobs to the writing thread; dropping it lets the thread finish what it has and stop.
 pub(super) struct Writer {
@@ -64,7 +64,7 @@ impl Writer {
 }
 
 /// The connection, also after a panic somewhere: SQLite undoes what was not committed.
-pub(super) fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
+pub(crate) fn lock(connection: &Shared) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -5,7 +5,11 @@
 mod command;
 mod delivering;
 mod dingtalk;
+mod evaluating;
+mod http;
 mod receiver;
 mod samples;
+mod serving;
+mod signature;
 mod store;
 mod webhook;

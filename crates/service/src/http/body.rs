@@ -1,0 +1,240 @@
+//! The events in a request, in every form they may come in.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reflexarc_event::{Code, Event, EventError, Json};
+use serde_json::value::RawValue;
+
+use crate::incoming::Incoming;
+
+/// One element of a request that is not an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which element, from 0.
+    pub element: usize,
+    /// Its line in the request, from 1, where the request is lines.
+    pub line: Option<usize>,
+    /// The diagnostic's code.
+    pub code: Code,
+    /// What is wrong, and where in the element.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A request that is none of the known forms.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// Content-Type.
+    #[error(
+        "unknown content type {0}; send application/json, application/cloudevents+json, \
+             application/cloudevents-batch+json, application/x-ndjson or application/x-www-form-urlencoded"
+    )]
+    ContentType(String),
+    /// More events than a request may have.
+    #[error("more than {0} events in one request")]
+    TooMany(usize),
+    /// The body as a whole.
+    #[error("{0}")]
+    Body(String),
+}
+
+type Elements = Vec<Result<Incoming, Fault>>;
+
+/// Reads what was posted: at most `most` events, each either good or at fault.
+///
+/// # Errors
+/// When the form is unknown or the body as a whole is broken.
+pub fn posted(headers: &HeaderMap, body: &[u8], most: usize) -> Result<Elements, BadRequest> {
+    let content_type = headers.get(CONTENT_TYPE).map_or(Ok(""), |value| value.to_str()).unwrap_or("?");
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind.starts_with("application/cloudevents-batch") {
+        return batch(body, most);
+    }
+    if headers.contains_key("ce-specversion") && !kind.starts_with("application/cloudevents") {
+        return Ok(vec![element(0, None, binary(headers, content_type, &kind, body)?)]);
+    }
+    match kind.as_str() {
+        "application/x-www-form-urlencoded" => Ok(vec![element(0, None, Event::from_form(body))]),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            lines(body, most)
+        }
+        "" | "application/json" | "text/json" | "text/plain" => match body.trim_ascii_start().first() {
+            Some(b'[') => batch(body, most),
+            _ => Ok(vec![element(0, None, Event::from_json(body))]),
+        },
+        kind if kind.ends_with("+json") => Ok(vec![element(0, None, Event::from_json(body))]),
+        _ => Err(BadRequest::ContentType(content_type.to_owned())),
+    }
+}
+
+/// Reads Cloud Monitor's GET: the document in the query's `data`.
+pub fn queried(query: &str) -> Elements {
+    vec![element(0, None, Event::from_form(query.as_bytes()))]
+}
+
+/// A JSON array. Its elements keep their bytes.
+fn batch(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
+    let broken = |error| BadRequest::Body(format!("the batch is not a JSON array: {error}"));
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(broken)?;
+    if elements.len() > most {
+        return Err(BadRequest::TooMany(most));
+    }
+    Ok(elements.into_iter().enumerate().map(|(i, text)| element(i, None, Event::from_json(text.get()))).collect())
+}
+
+/// One event a line; empty lines are nothing.
+fn lines(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
+    let mut elements = Vec::new();
+    for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        if elements.len() == most {
+            return Err(BadRequest::TooMany(most));
+        }
+        elements.push(element(elements.len(), Some(number + 1), Event::from_json(line)));
+    }
+    Ok(elements)
+}
+
+/// CloudEvents' binary mode: attributes in `ce-` headers, the data as the body. It is put into the structured form.
+fn binary(
+    headers: &HeaderMap,
+    content_type: &str,
+    kind: &str,
+    body: &[u8],
+) -> Result<Result<Event, EventError>, BadRequest> {
+    let mut members: Vec<(String, Json)> = Vec::new();
+    for (name, value) in headers {
+        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
+        let value = value.to_str().map_err(|_| BadRequest::Body(format!("the header {name} is not ASCII")))?;
+        members.push((attribute.to_owned(), decoded(value).into()));
+    }
+    if !content_type.is_empty() {
+        members.push(("datacontenttype".into(), content_type.into()));
+    }
+    if kind.is_empty() || kind == "application/json" || kind.ends_with("+json") {
+        if !body.is_empty() {
+            match Json::parse(body) {
+                Ok(data) => members.push(("data".into(), data)),
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+    } else if let Ok(text) = std::str::from_utf8(body) {
+        members.push(("data".into(), text.into()));
+    } else {
+        members.push(("data_base64".into(), STANDARD.encode(body).into()));
+    }
+    Ok(Event::from_tree(Json::Object(members)))
+}
+
+/// Percent-decoding, as the HTTP binding of CloudEvents asks for header values; what does not decode stays.
+fn decoded(value: &str) -> String {
+    let bytes = value.as_bytes();
+    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| value.get(at + 1..at + 3)).flatten();
+        if let Some(byte) = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            decoded.push(byte);
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| value.to_owned())
+}
+
+fn element(element: usize, line: Option<usize>, event: Result<Event, EventError>) -> Result<Incoming, Fault> {
+    event.and_then(Incoming::new).map_err(|error| {
+        let diagnostic = error.diagnostic();
+        Fault { element, line, code: diagnostic.code, message: error.to_string(), help: diagnostic.help }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (name.parse::<axum::http::HeaderName>().unwrap(), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(header).collect()
+    }
+
+    fn read(content_type: &'static str, body: &str) -> Vec<Result<String, (usize, Option<usize>, String)>> {
+        let elements = posted(&headers(&[("content-type", content_type)]), body.as_bytes(), 4).unwrap();
+        let told = |fault: Fault| (fault.element, fault.line, fault.code.to_string());
+        elements.into_iter().map(|element| element.map(|incoming| incoming.name.id).map_err(told)).collect()
+    }
+
+    #[test]
+    fn each_form_gives_its_events() {
+        let cloudevent = r#"{"specversion":"1.0","id":"c","source":"acs.ecs","type":"ecs:Disk:Stalled","data":{}}"#;
+        assert_eq!(read("application/json", r#"{"id":"1"}"#), [Ok("1".into())]);
+        assert_eq!(read("", r#" [{"id":"1"}, {"id":"2"}]"#), [Ok("1".into()), Ok("2".into())]);
+        assert_eq!(read("application/cloudevents+json; charset=utf-8", cloudevent), [Ok("c".into())]);
+        assert_eq!(read("application/cloudevents-batch+json", &format!("[{cloudevent}]")), [Ok("c".into())]);
+        assert_eq!(read("application/cloudevents-batch+json", "[]"), []);
+        assert_eq!(
+            read("application/x-ndjson", "{\"id\":\"1\"}\r\n\n{\"id\":\"2\"}"),
+            [Ok("1".into()), Ok("2".into())]
+        );
+        let form = "batchId=b&alert=%7B%22traceId%22%3A%22f%22%2C%22eventName%22%3A%22Disk%3AStalled%22%2C\
+                    %22product%22%3A%22ECS%22%7D";
+        assert_eq!(read("application/x-www-form-urlencoded", form), [Ok("f".into())]);
+        assert_eq!(queried("token=x&data=%7B%22id%22%3A%229%22%7D")[0].as_ref().unwrap().name.id, "9");
+        assert!(queried("token=x")[0].is_err());
+    }
+
+    #[test]
+    fn a_bad_element_is_named_by_its_place() {
+        let found = read("application/json", r#"[{"id":"1"}, 7, {"id":"3"}]"#);
+        assert_eq!(found[1], Err((1, None, "RA0005".into())));
+        assert!(found[0].is_ok() && found[2].is_ok());
+        let found = read("application/x-ndjson", "{\"id\":\"1\"}\n\n{\"id\":\n");
+        assert_eq!(found[1], Err((1, Some(3), "RA0002".into())));
+    }
+
+    #[test]
+    fn what_is_no_form_is_refused_as_a_whole() {
+        let refused = |content_type, body: &str| {
+            posted(&headers(&[("content-type", content_type)]), body.as_bytes(), 2).unwrap_err().to_string()
+        };
+        assert!(refused("image/png", "x").starts_with("unknown content type image/png"));
+        assert!(refused("application/json", "[1,").starts_with("the batch is not a JSON array: EOF"));
+        assert_eq!(refused("application/json", "[{},{},{}]"), "more than 2 events in one request");
+        assert_eq!(refused("application/x-ndjson", "{}\n{}\n{}"), "more than 2 events in one request");
+    }
+
+    #[test]
+    fn binary_mode_becomes_structured() {
+        let ce = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "b%20c"),
+            ("ce-source", "/x"),
+            ("ce-type", "t%"),
+            ("ce-ext", "%e4%bd%a0"),
+        ];
+        let read = |content_type, body: &[u8]| {
+            let mut pairs = ce.to_vec();
+            pairs.push(("content-type", content_type));
+            let mut elements = posted(&headers(&pairs), body, 1).unwrap();
+            elements.remove(0).map(|incoming| incoming.received.tree().clone())
+        };
+        let json = read("application/json", br#"{"a":1.0}"#).unwrap();
+        for (key, value) in [("id", "\"b c\""), ("type", "\"t%\""), ("ext", "\"你\""), ("data", r#"{"a":1.0}"#)] {
+            assert_eq!(json.get(key).unwrap().to_string(), value);
+        }
+        assert_eq!(read("text/csv", b"1,2").unwrap().get("data").unwrap().as_str(), Some("1,2"));
+        assert_eq!(read("image/png", b"\xff\x00").unwrap().get("data_base64").unwrap().as_str(), Some("/wA="));
+        assert!(read("application/json", b"{").is_err());
+    }
+}

@@ -1,0 +1,329 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reflexarc_event::Json;
+use reflexarc_service::{Identity, Role, Token, Tokens};
+
+use crate::receiver::eventually;
+use crate::samples::event_text;
+use crate::serving::Serving;
+
+fn int(json: &Json, key: &str) -> i64 {
+    json.get(key).and_then(Json::as_i64).unwrap_or_else(|| panic!("no {key} in {json}"))
+}
+
+#[tokio::test]
+async fn an_event_is_archived_evaluated_and_delivered_before_long() {
+    let serving = Serving::start().await;
+    let (status, answer) = serving.post("application/json", event_text("e1", "eni-1")).await;
+    assert_eq!((status, answer.to_string().as_str()), (200, r#"{"accepted":1,"duplicates":0,"ids":["e1"]}"#));
+    let lines = eventually(|| Some(serving.lines()).filter(|lines| !lines.is_empty())).await;
+    assert_eq!(lines[0].get("send").unwrap().to_string(), r#"{"eni":"eni-1"}"#);
+    let (status, again) = serving.post("application/json", event_text("e1", "eni-1")).await;
+    assert_eq!((status, int(&again, "accepted"), int(&again, "duplicates")), (200, 0, 1));
+    let (_, traces) = serving.get("/trace/e1?explain=failed", None).await;
+    let trace = &traces.elements()[0];
+    assert_eq!(trace.get("received").unwrap(), &Json::parse(event_text("e1", "eni-1")).unwrap());
+    assert_eq!(
+        trace.get("evaluation").unwrap().get("rules").unwrap().elements()[0].get("rule").unwrap().as_str(),
+        Some("failed")
+    );
+    let verdict = &trace.get("verdicts").unwrap().elements()[0];
+    assert!(verdict.get("matched").unwrap().as_bool().unwrap() && verdict.get("explanation").is_some());
+    let delivery = &trace.get("deliveries").unwrap().elements()[0];
+    assert_eq!(delivery.get("status").unwrap().as_str(), Some("delivered"));
+    assert!(
+        delivery.get("attempts").unwrap().elements()[0]
+            .get("answer")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .starts_with("written to")
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_taken_as_a_whole_or_in_part_as_the_client_wants() {
+    let serving = Serving::start().await;
+    let batch = format!("[{}, 7, {}]", event_text("1", "eni-1"), event_text("2", "eni-2"));
+    let (status, answer) = serving.post("application/json", batch.clone()).await;
+    assert_eq!(status, 400);
+    let error = answer.get("error").unwrap().as_str().unwrap();
+    assert_eq!(error, "element 1 is not an event: an event is a JSON object, but this is a number; nothing was stored");
+    let fault = &answer.get("faults").unwrap().elements()[0];
+    assert_eq!((int(fault, "element"), fault.get("code").unwrap().as_str()), (1, Some("RA0005")));
+    assert!(serving.store.find("1").unwrap().is_empty());
+
+    let (status, answer) = serving.post_to("/events?partial=true", &[], batch).await;
+    assert_eq!((status, int(&answer, "accepted"), int(&answer, "refused")), (200, 2, 1));
+    assert_eq!(int(&answer.get("faults").unwrap().elements()[0], "element"), 1);
+    assert_eq!(serving.store.find("2").unwrap().len(), 1);
+    let (status, _) = serving.post_to("/events?partial=true", &[], "[7]").await;
+    assert_eq!(status, 400);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn every_form_leads_to_the_same_reaction() {
+    let serving = Serving::start().await;
+    let content = r#"{"eniId":"eni-9","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"R"}"#;
+    let name = "NetworkInterface:NetworkInterfaceOperateCompleted";
+    let cloudevent = |id| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
+        )
+    };
+    let monitor =
+        |id| format!(r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","eventContentMap":{content}}}"#);
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let mut expected = 0;
+    for (content_type, body) in [
+        ("application/json", event_text("native", "eni-9")),
+        ("application/cloudevents+json", cloudevent("structured")),
+        ("application/cloudevents-batch+json", format!("[{},{}]", cloudevent("batch-1"), cloudevent("batch-2"))),
+        ("application/json", format!(r#"{{"userId":"1","alert":{}}}"#, monitor("monitor"))),
+        ("application/x-www-form-urlencoded", format!("userId=1&alert={}", encode(&monitor("form")))),
+        ("application/x-ndjson", format!("{}\n{}\n", event_text("line-1", "eni-9"), cloudevent("line-2"))),
+    ] {
+        let (status, answer) = serving.post(content_type, body).await;
+        assert_eq!(status, 200, "{content_type}: {answer}");
+        expected += usize::try_from(int(&answer, "accepted")).unwrap();
+    }
+    let ce_type = format!("ecs:{name}");
+    let binary = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "binary"),
+        ("ce-source", "acs.ecs"),
+        ("ce-type", &ce_type),
+    ];
+    assert_eq!(serving.post_to("/events", &binary, content).await.0, 200);
+    let document = format!(r#"{{"alert":{}}}"#, monitor("get"));
+    assert_eq!(serving.get(&format!("/events?data={}", encode(&document)), None).await.0, 200);
+    let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() == expected + 2)).await;
+    assert!(lines.iter().all(|line| line.get("send").unwrap().to_string() == r#"{"eni":"eni-9"}"#));
+    serving.stop().await;
+}
+
+fn token(name: &str, roles: &[Role], expires: Option<Timestamp>) -> Token {
+    Token::new(name.into(), &format!("secret-{name}").into(), roles.to_vec(), expires)
+}
+
+#[tokio::test]
+async fn without_the_right_token_nothing_is_told_and_nothing_done() {
+    let tokens = vec![
+        token("cloud", &[Role::Ingest], None),
+        token("look", &[Role::Read], None),
+        token("ops", &[Role::Operate], None),
+        token("expired", &[Role::Ingest, Role::Read, Role::Operate], Some(Timestamp::UNIX_EPOCH)),
+    ];
+    let serving = Serving::with(|plan| plan.tokens = Tokens::new(tokens)).await;
+    let id = "0".repeat(32);
+    let paths = [
+        ("POST", "/events".to_owned(), "secret-cloud"),
+        ("GET", "/events?data=%7B%7D".to_owned(), "secret-cloud"),
+        ("GET", "/metrics".to_owned(), "secret-look"),
+        ("GET", "/trace/x".to_owned(), "secret-look"),
+        ("GET", "/outbox".to_owned(), "secret-look"),
+        ("GET", format!("/outbox/{id}"), "secret-look"),
+        ("GET", "/dlq".to_owned(), "secret-look"),
+        ("POST", "/reload".to_owned(), "secret-ops"),
+        ("POST", format!("/outbox/{id}/cancel"), "secret-ops"),
+        ("POST", format!("/dlq/{id}/redrive"), "secret-ops"),
+        ("DELETE", format!("/dlq/{id}"), "secret-ops"),
+    ];
+    for (method, path, good) in &paths {
+        let call = |token: Option<&str>| {
+            let url = format!("{}{path}", serving.url);
+            let mut request = serving.client.request(method.parse().unwrap(), url).body("{}");
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            async move { request.send().await.unwrap().status().as_u16() }
+        };
+        for bad in [None, Some("wrong"), Some("secret-expired"), Some("")] {
+            assert_eq!(call(bad).await, 401, "{method} {path} with {bad:?}");
+        }
+        for other in ["secret-cloud", "secret-look", "secret-ops"] {
+            let status = call(Some(other)).await;
+            assert_eq!(status == 403, other != *good, "{method} {path} with {other}: {status}");
+            assert_ne!(status, 401);
+        }
+    }
+    for open in ["/healthz", "/readyz"] {
+        assert_eq!(serving.get(open, None).await.0, 200);
+    }
+    // Cloud Monitor cannot set headers.
+    assert_eq!(serving.post_to("/events?token=secret-cloud", &[], event_text("q", "eni-1")).await.0, 200);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn each_limit_has_its_answer() {
+    let serving = Serving::with(|plan| {
+        plan.limits.body_bytes = 10_000;
+        plan.limits.batch_events = 3;
+        plan.limits.queue_events = 2;
+        plan.limits.queue_bytes = 12_000;
+    })
+    .await;
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(10_000));
+    assert_eq!(serving.post("application/json", long.clone()).await.0, 413);
+    // The same without saying so before: chunked.
+    let url = serving.url.replace("localhost", "127.0.0.1");
+    let chunk = format!("800\r\n{}\r\n", "y".repeat(2_048)).repeat(6);
+    let request = format!("POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n");
+    let heard = tokio::task::spawn_blocking(move || hear(&url, &[(request.as_bytes(), Duration::ZERO)])).await.unwrap();
+    assert!(heard.0.starts_with("HTTP/1.1 413"), "{}", heard.0);
+    assert_eq!(serving.post("application/json", "[{},{},{},{}]").await.0, 413);
+    let response = serving.client.post(format!("{}/events", serving.url)).body("[{},{},{}]").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    assert_eq!(serving.post("application/json", "[{},{}]").await.0, 200);
+    assert_eq!(serving.post("image/png", "x").await.0, 415);
+    assert_eq!(serving.get("/nowhere", None).await.0, 404);
+    let (_, figures) = serving.get("/metrics", None).await;
+    assert!(figures.as_str().unwrap().contains(r#"reflexarc_requests_refused_total{status="413"} 3"#), "{figures}");
+    serving.stop().await;
+}
+
+/// What a raw client hears until the service closes the connection.
+fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration) {
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for (bytes, pause) in sends {
+        if stream.write_all(bytes).is_err() {
+            break;
+        }
+        std::thread::sleep(*pause);
+    }
+    let mut heard = vec![0; 64 << 10];
+    let mut length = 0;
+    // A 2xx may be followed by nothing for long: the connection is kept. One answer is all we want to hear.
+    while let Ok(count) = stream.read(&mut heard[length..])
+        && count > 0
+    {
+        length += count;
+        if heard[..length].starts_with(b"HTTP/1.1 ") {
+            break;
+        }
+    }
+    heard.truncate(length);
+    (String::from_utf8_lossy(&heard).into_owned(), begun.elapsed())
+}
+
+#[tokio::test]
+async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
+    let serving = Serving::with(|plan| {
+        plan.limits.head = Duration::from_millis(400);
+        plan.limits.body = Duration::from_millis(400);
+        plan.limits.connections = 8;
+    })
+    .await;
+    let heard = |sends: Vec<(&'static [u8], Duration)>| {
+        let url = serving.url.clone();
+        tokio::task::spawn_blocking(move || hear(&url, &sends))
+    };
+    let pause = Duration::from_millis(150);
+    let slow_head: Vec<_> = [b"POST /events HT".as_slice(), b"TP/1.1\r\n", b"a: b\r\n", b"c: d\r\n", b"e: f\r\n"]
+        .map(|part| (part, pause))
+        .to_vec();
+    let slow_body = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(), pause)];
+    let nothing = vec![];
+    let nonsense = vec![(b"\x16\x03\x01\x00\xa5 what is this\r\n\r\n".as_slice(), Duration::ZERO)];
+    let two_lengths = vec![(
+        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".as_slice(),
+        Duration::ZERO,
+    )];
+    let told = [heard(slow_head), heard(slow_body), heard(nothing), heard(nonsense), heard(two_lengths)];
+    // While they dawdle, somebody else is served.
+    assert_eq!(serving.post("application/json", event_text("meanwhile", "eni-1")).await.0, 200);
+    let mut answers = Vec::new();
+    for one in told {
+        let (answer, took) = one.await.unwrap();
+        assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
+        answers.push(answer.lines().next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
+    assert!(answers[3].is_empty() || answers[3].contains("400"), "{answers:?}");
+    assert!(answers[4].contains("400"), "{answers:?}");
+    // More connections than there are places: they wait, and are served when the dawdlers are gone.
+    let idle: Vec<_> =
+        (0..20).map(|_| TcpStream::connect(serving.url.trim_start_matches("http://")).unwrap()).collect();
+    assert_eq!(serving.post("application/json", event_text("later", "eni-1")).await.0, 200);
+    drop(idle);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn tls_is_spoken_where_configured() {
+    let fixture = |name: &str| std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
+    assert!(Identity::new(&fixture("localhost.pem"), b"no key").is_err());
+    let serving = Serving::with(|plan| plan.identity = Some(identity)).await;
+    let authority = reqwest::Certificate::from_pem(&fixture("localhost.pem")).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+    let response = client.get(format!("{}/healthz", serving.url)).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let plain = serving.client.get(format!("{}/healthz", serving.url.replace("https", "http"))).send().await;
+    assert!(plain.is_err());
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_answers_what_is_under_way_and_then_refuses() {
+    let serving = Serving::start().await;
+    let url = serving.url.clone();
+    let pause = Duration::from_millis(400);
+    let event = event_text("late", "eni-1");
+    let head = format!("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", event.len());
+    let under_way = tokio::task::spawn_blocking(move || {
+        hear(&url, &[(head.as_bytes(), pause), (event.as_bytes(), Duration::ZERO)])
+    });
+    tokio::time::sleep(pause / 2).await;
+    serving.stop_soon();
+    assert!(under_way.await.unwrap().0.starts_with("HTTP/1.1 200 OK"));
+    let (url, client, store) = (serving.url.clone(), serving.client.clone(), serving.store.clone());
+    serving.stop().await;
+    assert_eq!(store.find("late").unwrap().len(), 1);
+    assert!(client.get(format!("{url}/healthz")).send().await.is_err());
+}
+
+#[tokio::test]
+async fn operators_cancel_redrive_and_drop() {
+    let serving = Serving::with(|plan| {
+        plan.rules = reflexarc_engine::RuleSet::compile([(
+            "r.toml",
+            r#"
+when = 'content.result == "failed"'
+then = 'send("nowhere", 1);'
+"#,
+        )])
+        .unwrap();
+    })
+    .await;
+    serving.post("application/json", event_text("1", "eni-1")).await;
+    let dead = |serving: &Serving| {
+        let store = serving.store.clone();
+        move || store.deliveries(reflexarc_service::Status::Dead, None, 9).unwrap().pop()
+    };
+    let entry = eventually(dead(&serving)).await;
+    assert_eq!(entry.reason.as_deref(), Some("there is no target `nowhere` in the configuration; there are out"));
+    let (_, list) = serving.get("/dlq", None).await;
+    assert_eq!(list.elements().len(), 1);
+    let id = entry.delivery.id;
+    // Put back, it finds no target again.
+    let (status, _) = serving.post_to(&format!("/dlq/{id}/redrive"), &[], "").await;
+    assert_eq!(status, 200);
+    eventually(dead(&serving)).await;
+    assert_eq!(serving.post_to(&format!("/outbox/{id}/cancel"), &[], "").await.0, 409);
+    let drop_url = format!("{}/dlq/{id}", serving.url);
+    assert_eq!(serving.client.delete(&drop_url).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(serving.client.delete(&drop_url).send().await.unwrap().status().as_u16(), 409);
+    assert_eq!(serving.get("/outbox/xyz", None).await.0, 400);
+    assert_eq!(serving.get(&format!("/outbox/{}", "0".repeat(32)), None).await.0, 404);
+    serving.stop().await;
+}

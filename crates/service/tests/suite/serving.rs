@@ -1,0 +1,129 @@
+//! A whole service on this machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reflexarc_engine::RuleSet;
+use reflexarc_event::Json;
+use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::delivering::{queue, quick};
+
+pub(crate) struct Serving {
+    pub(crate) url: String,
+    pub(crate) store: Arc<Store>,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) client: reqwest::Client,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+/// Sends every failed operation to the target `out`.
+pub(crate) const RULE: &str = r#"
+when = 'content.result == "failed"'
+then = 'send("out", #{ eni: event.content.eniId });'
+"#;
+
+/// A plan that can be changed before it runs: one rule, one target `out` that writes `out.ndjson`.
+pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
+    let rules = folder.path().join("rules");
+    if !rules.exists() {
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("failed.toml"), RULE).unwrap();
+    }
+    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None };
+    Plan {
+        store: Arc::new(Store::open(&folder.path().join("store.db"), &options).unwrap()),
+        rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),
+        rule_paths: vec![rules],
+        queues: vec![out(folder, quick(3))],
+        retention: Retention::default(),
+        limits: Limits::DEFAULT,
+        redactor: Redactor::default(),
+        tokens: Tokens::default(),
+        eventbridge: None,
+        identity: None,
+        patience: Duration::from_secs(5),
+    }
+}
+
+pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> Queue {
+    queue("out", Lines::file(folder.path().join("out.ndjson")), policy)
+}
+
+impl Serving {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = plan(&folder);
+        change(&mut plan);
+        Self::run(folder, plan).await
+    }
+
+    pub(crate) async fn run(folder: tempfile::TempDir, plan: Plan) -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if plan.identity.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        let (stop, stopped) = watch::channel(false);
+        let store = plan.store.clone();
+        let running = tokio::spawn(async move { plan.run(listener, stopped).await.unwrap() });
+        Self { url, store, folder, client: reqwest::Client::new(), stop, running }
+    }
+
+    /// Posts JSON (or lines of it) to `/events` and gives status and answer.
+    pub(crate) async fn post(&self, content_type: &str, body: impl Into<String>) -> (u16, Json) {
+        self.post_to("/events", &[("content-type", content_type)], body).await
+    }
+
+    pub(crate) async fn post_to(&self, path: &str, headers: &[(&str, &str)], body: impl Into<String>) -> (u16, Json) {
+        let mut request = self.client.post(format!("{}{path}", self.url)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> (u16, Json) {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        answer(request).await
+    }
+
+    /// Lines written by the target `out`.
+    pub(crate) fn lines(&self) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.path("out.ndjson")).unwrap_or_default();
+        text.lines().map(|line| Json::parse(line).unwrap()).collect()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn stop_soon(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(crate) async fn stop(self) -> tempfile::TempDir {
+        self.stop_soon();
+        self.running.await.unwrap();
+        self.folder
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Json) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, Json::parse(&text).unwrap_or_else(|_| Json::from(text)))
+}
