@@ -1,0 +1,27 @@
+//! Trees made from bytes by the generators of the property tests: printed in either notation they read back the same.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use reflexarc_pattern::{Dialect, Pattern};
+
+#[path = "../../crates/pattern/tests/suite/generate.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod generate;
+
+fuzz_target!(|bytes: &[u8]| {
+    if bytes.len() < 16 {
+        return;
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let Ok(node) = generate::nodes().new_tree(&mut runner) else { return };
+    let pattern = Pattern::from_node(node.current());
+    for text in [pattern.to_expression(), pattern.to_json()] {
+        let again = Pattern::parse(&text, Dialect::Reflexarc)
+            .unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
+        assert_eq!(again.node(), pattern.node(), "{text}");
+    }
+});
