@@ -1,8 +1,9 @@
 //! The plain evaluator: what a pattern means, in as few words as possible.
 //!
 //! It works in two steps. First every field is looked up: what is left of it are the choices of array elements under
-//! which one of its values stands. Then a full search tries every combination of choices. That is exponential in the
-//! pattern at worst; the matcher is the fast twin that must always give the same answer.
+//! which one of its values stands. Then a full search tries every combination of choices; arrays that nothing further looks
+//! at are left out of the count. It is exponential in the pattern at worst; the matcher is the fast twin that must always
+//! give the same answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,15 @@ impl Goal {
         extension(&[self], choice, &[])
     }
 
+    /// Every array that it chooses elements of.
+    fn arrays(&self) -> BTreeSet<usize> {
+        match self {
+            Self::All(goals) | Self::Any(goals) => goals.iter().flat_map(Self::arrays).collect(),
+            Self::Not(goal) => goal.arrays(),
+            Self::Chosen(choices) => choices.iter().flat_map(|choice| choice.keys().copied()).collect(),
+        }
+    }
+
     fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
         let absent = |Alternative(predicates): &Alternative| {
             !predicates.is_empty() && predicates.iter().all(|predicate| *predicate == Predicate::Missing)
@@ -80,8 +90,14 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
         Goal::Any(any) => any.iter().find_map(|one| extension(&[&[one], rest].concat(), choice, never)),
         Goal::Not(goal) => extension(rest, choice, &[never, &[goal]].concat()),
         Goal::Chosen(choices) => {
-            let agreeing: BTreeSet<Choice> = choices.iter().filter_map(|other| both(choice, other)).collect();
-            agreeing.iter().find_map(|choice| extension(rest, choice, never))
+            // Choices that differ only in arrays that nothing further looks at are as good as each other.
+            let further = rest.iter().chain(never).flat_map(|goal| goal.arrays()).collect::<BTreeSet<_>>();
+            let mut agreeing = BTreeMap::new();
+            for choice in choices.iter().filter_map(|other| both(choice, other)) {
+                let matters: Choice = choice.clone().into_iter().filter(|(array, _)| further.contains(array)).collect();
+                agreeing.entry(matters).or_insert(choice);
+            }
+            agreeing.values().find_map(|choice| extension(rest, choice, never))
         }
     }
 }

@@ -102,6 +102,15 @@ fn absence_is_judged_after_the_other_fields_have_chosen() {
 }
 
 #[test]
+fn independent_arrays_are_searched_one_after_the_other() {
+    let array = format!("[{}]", vec![r#"{"x":1}"#; 300].join(","));
+    let event = format!(r#"{{"a":{array},"b":{array},"c":{array},"d":{array},"e":1}}"#);
+    let fields: Vec<Node> = ["a.x", "b.x", "c.x", "d.x"].iter().map(|path| number(path, "1")).collect();
+    assert!(matches(&Node::All(fields.clone()), &event));
+    assert!(!matches(&Node::All([fields, vec![missing("e")]].concat()), &event));
+}
+
+#[test]
 fn not_denies_every_value_while_anything_but_needs_one_that_differs() {
     let differs = field("a", vec![Predicate::AnythingBut(vec![Predicate::Text(TextOp::Equals, "x".into())])]);
     let denies = not(text("a", "x"));
