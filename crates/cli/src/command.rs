@@ -4,6 +4,8 @@ mod check;
 mod convert;
 mod explain;
 mod export;
+mod fmt;
+mod help;
 mod match_events;
 mod run;
 mod test;
@@ -37,6 +39,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check rule files: filters, scripts, tests, names; would the filters work elsewhere?
     Check(check::Args),
+    /// Bring the filters of rule files into canonical spelling
+    Fmt(fmt::Args),
     /// Run the tests inside rule files
     Test(test::Args),
     /// Print the events that a filter matches, or what matches each event
@@ -49,6 +53,8 @@ pub(crate) enum Command {
     Convert(convert::Args),
     /// Print the filters of rules for another service
     Export(export::Args),
+    /// Explain a command, or the filter language (`help pattern`)
+    Help(help::Args),
 }
 
 impl Command {
@@ -56,12 +62,14 @@ impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         match self {
             Command::Check(args) => check::run(&args, output),
+            Command::Fmt(args) => fmt::run(&args, output),
             Command::Test(args) => test::run(&args, output),
             Command::Match(args) => match_events::run(&args, output),
             Command::Explain(args) => explain::run(&args, output),
             Command::Run(args) => run::run(&args, output),
             Command::Convert(args) => convert::run(&args, output),
             Command::Export(args) => export::run(&args, output),
+            Command::Help(args) => help::run(&args, output),
         }
     }
 }

@@ -1,0 +1,75 @@
+//! `reflexarc fmt`: the canonical spelling of rule files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use reflexarc_engine::{RuleSet, format_rule};
+use similar::TextDiff;
+
+use crate::exit::{Exit, Failure};
+use crate::output::evaluation::plural;
+use crate::output::{Output, Paint};
+
+/// Arguments of `fmt`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Only `when` is rewritten, in the notation it is in; comments and everything else stay as they are, and a filter that holds
+comments keeps its spelling.
+
+Exit codes: 0 done, or with --check nothing to do · 1 with --check or --diff: some files are not formatted · 3 invalid rules
+
+Examples:
+  reflexarc fmt rules
+  reflexarc fmt rules --check")]
+pub(crate) struct Args {
+    /// Rule files, or folders of them
+    #[arg(default_value = "rules", value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Write nothing, name the files that are not formatted
+    #[arg(long)]
+    check: bool,
+    /// Write nothing, show what would change
+    #[arg(long)]
+    diff: bool,
+}
+
+/// Formats.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let mut changed = 0;
+    for rule in rules.rules() {
+        let formatted = format_rule(rule.file(), rule.text()).map_err(Failure::Rules)?;
+        if formatted == rule.text() {
+            continue;
+        }
+        changed += 1;
+        if args.diff {
+            diff(rule.file(), rule.text(), &formatted, output)?;
+        } else if args.check {
+            output.line(format_args!("{} is not formatted", rule.file()))?;
+        } else {
+            fs::write(rule.file(), formatted)
+                .map_err(|error| Failure::Runtime(format!("cannot write {}: {error}", rule.file())))?;
+            output.line(format_args!("formatted {}", rule.file()))?;
+        }
+    }
+    if args.check || args.diff {
+        return Ok(if changed > 0 { Exit::Negative } else { Exit::Done });
+    }
+    output.line(format_args!("{} of {} changed", changed, plural(rules.len() as u64, "rule")))?;
+    Ok(Exit::Done)
+}
+
+fn diff(name: &str, old: &str, new: &str, output: &mut Output) -> Result<(), Failure> {
+    let diff = TextDiff::from_lines(old, new);
+    let text = diff.unified_diff().context_radius(3).header(name, name).to_string();
+    for line in text.lines() {
+        let line = match line.chars().next() {
+            Some('-') => output.paint(Paint::Red, line),
+            Some('+') => output.paint(Paint::Green, line),
+            _ => line.to_owned(),
+        };
+        output.line(line)?;
+    }
+    Ok(())
+}

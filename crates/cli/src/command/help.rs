@@ -1,0 +1,42 @@
+//! `reflexarc help`: commands, and the references of the two languages.
+
+use clap::CommandFactory as _;
+
+use super::Cli;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Arguments of `help`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  reflexarc help pattern      the filter language, for `when`
+  reflexarc help run          a command")]
+pub(crate) struct Args {
+    /// A command, or `pattern`
+    topic: Option<String>,
+}
+
+/// The references, by topic.
+const REFERENCES: [(&str, &str); 1] = [("pattern", reflexarc_pattern::REFERENCE)];
+
+/// Prints help.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let mut cli = Cli::command();
+    let Some(topic) = &args.topic else {
+        output.line(cli.render_long_help())?;
+        return Ok(Exit::Done);
+    };
+    if let Some((_, reference)) = REFERENCES.iter().find(|(name, _)| name == topic) {
+        output.line(reference.trim_end())?;
+        return Ok(Exit::Done);
+    }
+    cli.build();
+    let Some(command) = cli.find_subcommand_mut(topic) else {
+        let commands = cli.get_subcommands().map(clap::Command::get_name);
+        let topics: Vec<_> = REFERENCES.iter().map(|(name, _)| *name).chain(commands).collect();
+        return Err(Failure::Usage(format!("there is no help on `{topic}`; there is on {}", topics.join(", "))));
+    };
+    output.line(command.render_long_help())?;
+    Ok(Exit::Done)
+}
