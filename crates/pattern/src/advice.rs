@@ -20,10 +20,7 @@ pub(crate) fn warnings(tree: &Located) -> Vec<Diagnostic> {
 /// Hints: tests that are easily mistaken.
 pub(crate) fn hints(tree: &Located) -> Vec<Diagnostic> {
     let differs = |field: &LocatedField| {
-        let alternative = match field.alternatives.as_slice() {
-            [alternative] => alternative,
-            _ => return None,
-        };
+        let [alternative] = field.alternatives.as_slice() else { return None };
         match alternative.predicates.as_slice() {
             [LocatedPredicate { predicate: Predicate::AnythingBut(_), span }] => {
                 Some((span.clone(), field.path.clone()))
@@ -83,10 +80,10 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
     if *one == Predicate::Missing && *other != Predicate::Missing {
         return Some("a field that is missing has no value to test");
     }
-    if let (Some(left), Some(right)) = (kind(one), kind(other)) {
-        if left != right {
-            return Some("no value has two types at once");
-        }
+    if let (Some(left), Some(right)) = (kind(one), kind(other))
+        && left != right
+    {
+        return Some("no value has two types at once");
     }
     match (one, other) {
         (Predicate::Number(left), Predicate::Number(right)) if left != right => Some("no number has two values"),
@@ -173,7 +170,9 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
                     );
                 }
             }
-            parts.iter().for_each(|part| absent_and_present(part, found));
+            for part in parts {
+                absent_and_present(part, found);
+            }
         }
     }
 }

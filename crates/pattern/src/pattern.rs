@@ -1,6 +1,6 @@
 //! A pattern: what [`crate::naive`] and the matcher work from, and its way from and to text.
 
-use reflexarc_event::{Diagnostic, Event, Severity};
+use reflexarc_event::{Code, Diagnostic, Event, Severity};
 
 use crate::{Dialect, Limits, Node, advice, dialect, naive, normal, print, syntax};
 
@@ -47,6 +47,25 @@ impl Pattern {
     /// The expression notation of the tree. Reading it gives the same tree.
     pub fn to_expression(&self) -> String {
         print::expression::print(&self.node)
+    }
+
+    /// The text of [`Pattern::source`] in canonical form, in its own notation, with its comments. A text in JSON notation
+    /// that has comments, and one that constrains a path twice (so that a part of it would be lost), stays as it is.
+    pub fn format(&self) -> String {
+        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
+        let is_json = reading.is_json;
+        match reading.tree {
+            Some(tree) if !is_json && !reading.comments.is_empty() => {
+                print::commented::print(&tree, &self.source, &reading.comments)
+            }
+            _ if !is_json => self.to_expression(),
+            _ if reading.comments.is_empty()
+                && self.warnings.iter().all(|warning| warning.code != Code::PATH_TWICE) =>
+            {
+                self.to_json()
+            }
+            _ => self.source.trim().to_owned(),
+        }
     }
 
     /// What keeps the pattern from a dialect (errors), and where that service would answer differently (warnings), in

@@ -1,16 +1,20 @@
 //! From text to the located tree. pest and its rules are known only in here.
 
+mod anything_but;
 pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
 mod found;
 mod json;
 mod leaf;
+mod numeric;
 mod objects;
 mod operator;
+mod overrides;
 mod scan;
 pub(crate) mod suggest;
 mod text;
+mod value_tests;
 
 use pest_derive::Parser;
 use reflexarc_event::{Code, Diagnostic, Span};
@@ -27,13 +31,17 @@ struct Grammar;
 pub(crate) struct Reading {
     pub(crate) tree: Option<Located>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Whether it is in JSON notation.
+    pub(crate) is_json: bool,
+    /// Where its comments stand, in order.
+    pub(crate) comments: Vec<Span>,
 }
 
 /// Reads a text in its notation: JSON if it begins with `{`, or if the dialect knows nothing else.
 pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
     let scan = match scan::scan(source, dialect, limits) {
         Ok(scan) => scan,
-        Err(diagnostics) => return Reading { tree: None, diagnostics },
+        Err(diagnostics) => return Reading { tree: None, diagnostics, is_json: false, comments: Vec::new() },
     };
     let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks };
     let tree = match (scan.is_json, dialect) {
@@ -51,7 +59,7 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
         reader.error(Code::TOO_DEEP, tree.span.clone(), message).help =
             Some("levels are counted as in JSON notation, where a join takes two".into());
     }
-    Reading { tree, diagnostics: reader.diagnostics }
+    Reading { tree, diagnostics: reader.diagnostics, is_json: scan.is_json, comments: scan.comments }
 }
 
 /// One text being read, and what there is to say about it so far.

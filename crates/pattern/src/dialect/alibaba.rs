@@ -103,13 +103,17 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
             for (path, span) in shared_paths(parts) {
                 found.push(refused(span, &format!("two constraints of `{path}`")).with_help("write one, or two rules"));
             }
-            parts.iter().for_each(|part| check_joins(part, found));
+            for part in parts {
+                check_joins(part, found);
+            }
         }
         Kind::Any(parts) => {
             found.push(
                 refused(tree.span.clone(), "`or` across fields").with_help("write one rule for each alternative"),
             );
-            parts.iter().for_each(|part| check_joins(part, found));
+            for part in parts {
+                check_joins(part, found);
+            }
         }
         Kind::Not(inner) => {
             found.push(

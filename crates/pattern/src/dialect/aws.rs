@@ -144,14 +144,18 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
                         .with_help("write one constraint, or two rules"),
                 );
             }
-            parts.iter().for_each(|part| check_joins(part, found));
+            for part in parts {
+                check_joins(part, found);
+            }
         }
         Kind::Any(parts) => {
             for field in tree.fields().into_iter().filter(|field| is_reserved_in_or(field.path.as_str())) {
                 let message = format!("`{}` cannot be a key inside `$or` of {}", field.path, name());
                 found.push(Diagnostic::error(Code::RESERVED_IN_OR, field.key.clone(), message));
             }
-            parts.iter().for_each(|part| check_joins(part, found));
+            for part in parts {
+                check_joins(part, found);
+            }
         }
         Kind::Not(inner) => {
             let help = match &inner.kind {

@@ -33,7 +33,7 @@ pub(crate) fn check(fields: &[&LocatedField], found: &mut Vec<Diagnostic>) {
         }
     }
     for (path, (field, wildcards)) in by_path {
-        if complexity(wildcards.into_iter().collect()) > MOST {
+        if complexity(&wildcards.into_iter().collect::<Vec<_>>()) > MOST {
             let message = format!("the wildcards of `{path}` are too complex for {}", Dialect::Aws.title());
             found.push(
                 Diagnostic::error(Code::DIALECT_LIMIT, field.key.clone(), message)
@@ -62,7 +62,7 @@ fn tokens(wildcard: &Wildcard) -> Vec<Token> {
 }
 
 /// The complexity of different wildcards together; exact up to [`MOST`], beyond that any larger number.
-fn complexity(wildcards: Vec<Vec<Token>>) -> usize {
+fn complexity(wildcards: &[Vec<Token>]) -> usize {
     let starts: Vec<usize> = wildcards
         .iter()
         .map(|tokens| tokens.iter().position(|token| *token == Token::Star).unwrap_or(tokens.len()))
@@ -87,9 +87,9 @@ fn complexity(wildcards: Vec<Vec<Token>>) -> usize {
                 live.push((wildcard, length + 1));
             }
         }
-        let stars = started.iter().flat_map(|&w| &wildcards[w]).filter(|token| **token == Token::Star).count();
-        if most.max(stars) > MOST {
-            return most.max(stars);
+        let met = started.iter().flat_map(|&w| &wildcards[w]).filter(|token| **token == Token::Star).count();
+        if most.max(met) > MOST {
+            return most.max(met);
         }
         if !started.is_empty() {
             let pieces: Vec<&[Token]> = started
@@ -100,7 +100,7 @@ fn complexity(wildcards: Vec<Vec<Token>>) -> usize {
             if effort > EFFORT {
                 return MOST + 1;
             }
-            most = most.max(stars + deepest(&pieces));
+            most = most.max(met + deepest(&pieces));
         }
         let mut by_byte: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
         for wildcard in longer {
@@ -109,7 +109,7 @@ fn complexity(wildcards: Vec<Vec<Token>>) -> usize {
             }
         }
         for (byte, beginning) in by_byte {
-            let live = step(&wildcards, &live, byte);
+            let live = step(wildcards, &live, byte);
             open.push(Text { length: length + 1, beginning, started: started.clone(), live });
         }
     }
@@ -152,15 +152,11 @@ fn deepest(pieces: &[&[Token]]) -> usize {
     for piece in pieces {
         let mut at = 0;
         for token in *piece {
-            let next = match nodes[at].next.get(token) {
-                Some(&next) => next,
-                None => {
-                    nodes.push(Piece::default());
-                    let next = nodes.len() - 1;
-                    nodes[at].next.insert(*token, next);
-                    next
-                }
-            };
+            let fresh = nodes.len();
+            let next = *nodes[at].next.entry(*token).or_insert(fresh);
+            if next == fresh {
+                nodes.push(Piece::default());
+            }
             nodes[next].count += 1;
             at = next;
         }
@@ -206,7 +202,7 @@ mod tests {
     fn of(texts: &[&str]) -> usize {
         let wildcards: BTreeSet<_> =
             texts.iter().map(|text| tokens(&Wildcard::parse(text).expect("a wildcard"))).collect();
-        complexity(wildcards.into_iter().collect())
+        complexity(&wildcards.into_iter().collect::<Vec<_>>())
     }
 
     /// By the definition, over all texts of up to nine letters.

@@ -88,7 +88,9 @@ fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
 fn spread(before: &str, value: Json, members: &mut Members) {
     match value {
         Json::Object(inner) => {
-            inner.into_iter().for_each(|(key, value)| spread(&format!("{before}.{key}"), value, members));
+            for (key, value) in inner {
+                spread(&format!("{before}.{key}"), value, members);
+            }
         }
         leaf => members.push((before.to_owned(), leaf)),
     }

@@ -9,6 +9,11 @@ pub(crate) fn print(node: &Node) -> String {
     laid_out(&piece(node), 0)
 }
 
+/// The tree as a part of a join: in parentheses if it is a join itself.
+pub(crate) fn part(node: &Node) -> String {
+    laid_out(&grouped(node), 0)
+}
+
 /// The path as it is written in an expression, with quotes where a key needs them.
 pub(crate) fn path(path: &Path) -> String {
     let keys: Vec<String> =

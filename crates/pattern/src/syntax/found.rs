@@ -25,14 +25,31 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
     };
     let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + length, message);
     let word = &text[at..at + length];
-    let before = text[..at].trim_end().rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
-    match [word, before].into_iter().find(|word| is_reserved(word)) {
-        Some(word) if expected.contains("a test") || expected.contains("an operator") => diagnostic.with_help(format!(
-            "`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"
-        )),
-        _ if word == "<" || word == ">" || word.starts_with('=') => {
+    let head = text[..at].trim_end();
+    let before = head.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let in_expression = !text.trim_start().starts_with('{');
+    let is_symbol = word.starts_with(['=', '<', '>', '!', '~']);
+    let quotes = |word: &str| {
+        format!("`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`")
+    };
+    if !in_expression {
+        return diagnostic;
+    }
+    match before {
+        _ if word == "[" && head.is_empty() => diagnostic.with_help("in JSON notation a pattern is an object: `{…}`"),
+        "not" if is_symbol => diagnostic.with_help(quotes(before)),
+        "and" | "or" if is_symbol => {
             diagnostic.with_help("a test begins with its path; several tests of one value read `path (> 0 and <= 5)`")
         }
+        "and" | "or" | "not" => diagnostic.with_help(format!("a test follows `{before}`")),
+        // A word that was taken for a join, and an operator behind it: the word is what is wrong.
+        name if is_symbol && name.starts_with(char::is_alphabetic) && name != head => {
+            let place = head.len() - name.len()..head.len();
+            Diagnostic::error(Code::NOT_A_JOIN, place, format!("expected `and` or `or`, found `{name}`"))
+                .with_help("join two tests by `and` or `or`")
+        }
+        "" if is_symbol => diagnostic.with_help("a test begins with its path: `name == \"x\"`"),
+        _ if is_reserved(word) => diagnostic.with_help(quotes(word)),
         _ => diagnostic,
     }
 }
@@ -54,9 +71,10 @@ fn token_length(text: &str) -> usize {
 fn expected(rules: &[Rule]) -> String {
     let mut words: Vec<&str> = Vec::new();
     for rule in rules {
-        let word = name(*rule);
-        if !word.is_empty() && !words.contains(&word) {
-            words.push(word);
+        for word in names(*rule) {
+            if !words.contains(word) {
+                words.push(word);
+            }
         }
     }
     words.sort_by_key(|word| word.starts_with('`'));
@@ -67,26 +85,26 @@ fn expected(rules: &[Rule]) -> String {
     }
 }
 
-/// What a rule of the grammar is called in a message; empty if it says nothing to a reader.
-fn name(rule: Rule) -> &'static str {
+/// What a rule of the grammar is called in a message; nothing if it says nothing to a reader.
+fn names(rule: Rule) -> &'static [&'static str] {
     match rule {
-        Rule::EOI => "the end",
-        Rule::json | Rule::object => "an object",
-        Rule::member | Rule::key => "a key",
-        Rule::colon => "`:`",
-        Rule::comma => "`,`",
-        Rule::end_object => "`}`",
-        Rule::end_array => "`]`",
-        Rule::array | Rule::string | Rule::single | Rule::bare | Rule::operand | Rule::number => "a value",
-        Rule::expression | Rule::tests | Rule::unary | Rule::range | Rule::test | Rule::group => "a test",
+        Rule::EOI => &["the end"],
+        Rule::json | Rule::object => &["an object"],
+        Rule::member | Rule::key => &["a key"],
+        Rule::colon => &["`:`"],
+        Rule::comma => &["`,`"],
+        Rule::end_object => &["`}`"],
+        Rule::end_array => &["`]`"],
+        Rule::array | Rule::string | Rule::single | Rule::bare | Rule::operand | Rule::number => &["a value"],
+        Rule::expression | Rule::tests | Rule::unary | Rule::range | Rule::test | Rule::group => &["a test"],
         Rule::value_tests | Rule::value_unary | Rule::predicate | Rule::words | Rule::symbol | Rule::value_group => {
-            "an operator"
+            &["an operator"]
         }
-        Rule::connective | Rule::and_or => "`and` or `or`",
-        Rule::end_group => "`)`",
-        Rule::path | Rule::path_key | Rule::name | Rule::index => "a path",
-        Rule::modifier => "`ignoring case`",
-        Rule::negation => "`not`",
-        _ => "",
+        Rule::connective | Rule::and_or => &["`and`", "`or`"],
+        Rule::end_group => &["`)`"],
+        Rule::path | Rule::path_key | Rule::name | Rule::index => &["a path"],
+        Rule::modifier => &["`ignoring case`"],
+        Rule::negation => &["`not`"],
+        _ => &[],
     }
 }

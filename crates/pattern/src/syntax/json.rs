@@ -185,8 +185,12 @@ impl Reader<'_> {
     }
 }
 
-/// The place of a pair.
+/// The place of a pair, without the spaces and comments that the grammar skipped in search of more of it.
 pub(super) fn span_of(pair: &Pair<'_, Rule>) -> Span {
-    let span = pair.as_span();
-    span.start()..span.end()
+    let start = pair.as_span().start();
+    let mut last = pair.clone();
+    while let Some(inner) = last.clone().into_inner().next_back() {
+        last = inner;
+    }
+    start..last.as_span().end()
 }

@@ -2,12 +2,12 @@
 
 use reflexarc_event::{Code, Diagnostic, Span};
 
-use super::argument::{Comparison, TextTest};
+use super::argument::TextTest;
 use super::json::{Member, Value, ValueKind};
 use super::{Reader, suggest};
 use crate::dialect;
 use crate::located::{LocatedAlternative, LocatedField, LocatedPredicate};
-use crate::{Decimal, Dialect, Path, Predicate, TextOp, normal};
+use crate::{Dialect, Path, Predicate, TextOp, normal};
 
 /// Every operator of the JSON notation.
 pub(crate) const OPERATORS: [&str; 11] = [
@@ -126,16 +126,16 @@ impl Reader<'_> {
     }
 
     /// One operator and its argument.
-    fn operator(&mut self, member: Member) -> Option<Vec<LocatedPredicate>> {
+    pub(super) fn operator(&mut self, member: Member) -> Option<Vec<LocatedPredicate>> {
         let Member { key, key_span, value } = member;
         let span = key_span.start..value.span.end;
         let predicate = match key.as_str() {
             "exactly" if self.dialect != Dialect::Alibaba => {
-                self.plain_text("exactly", value, TextTest::Compare(TextOp::Equals))
+                self.plain_text("exactly", &value, TextTest::Compare(TextOp::Equals))
             }
-            "equals-ignore-case" => self.ignoring_case(&key, value, TextTest::Compare(TextOp::Equals)),
+            "equals-ignore-case" => self.ignoring_case(&key, &value, TextTest::Compare(TextOp::Equals)),
             "numeric" => {
-                let predicates = self.numeric(value)?;
+                let predicates = self.numeric(&value)?;
                 return Some(
                     predicates
                         .into_iter()
@@ -202,7 +202,7 @@ impl Reader<'_> {
         match value.kind {
             ValueKind::Object(mut members) => match (members.pop(), members.is_empty()) {
                 (Some(member), true) if member.key == "equals-ignore-case" => {
-                    self.ignoring_case(operator, member.value, test)
+                    self.ignoring_case(operator, &member.value, test)
                 }
                 (Some(member), true) if suggest::closest(&member.key, ["equals-ignore-case"]).is_some() => {
                     self.push(
@@ -222,23 +222,23 @@ impl Reader<'_> {
                     self.wrong_text_argument(operator, &Value { span: value.span, kind })
                 }
             },
-            _ => self.plain_text(operator, value, test),
+            _ => self.plain_text(operator, &value, test),
         }
     }
 
-    fn ignoring_case(&mut self, operator: &str, value: Value, test: TextTest) -> Option<Predicate> {
+    fn ignoring_case(&mut self, operator: &str, value: &Value, test: TextTest) -> Option<Predicate> {
         match &value.kind {
-            ValueKind::Text(text) => self.text_predicate(test, text, &value.span, true),
+            ValueKind::Text(argument) => self.text_predicate(test, argument, &value.span, true),
             ValueKind::Broken => None,
-            _ => self.wrong_text_argument(operator, &value),
+            _ => self.wrong_text_argument(operator, value),
         }
     }
 
-    fn plain_text(&mut self, operator: &str, value: Value, test: TextTest) -> Option<Predicate> {
+    fn plain_text(&mut self, operator: &str, value: &Value, test: TextTest) -> Option<Predicate> {
         match &value.kind {
-            ValueKind::Text(text) => self.text_predicate(test, text, &value.span, false),
+            ValueKind::Text(argument) => self.text_predicate(test, argument, &value.span, false),
             ValueKind::Broken => None,
-            _ => self.wrong_text_argument(operator, &value),
+            _ => self.wrong_text_argument(operator, value),
         }
     }
 
@@ -255,7 +255,7 @@ impl Reader<'_> {
         self.wrong_argument(operator, "text, or `{\"equals-ignore-case\": \"x\"}`", value)
     }
 
-    fn wrong_argument(&mut self, operator: &str, expected: &str, value: &Value) -> Option<Predicate> {
+    pub(super) fn wrong_argument(&mut self, operator: &str, expected: &str, value: &Value) -> Option<Predicate> {
         if !matches!(value.kind, ValueKind::Broken) {
             let message = format!("`{operator}` takes {expected}, not {}", value.name());
             let error = Diagnostic::error(Code::WRONG_ARGUMENT, value.span.clone(), message);
@@ -273,221 +273,10 @@ impl Reader<'_> {
         }
         None
     }
-
-    /// `numeric`: comparisons and numbers in turn.
-    fn numeric(&mut self, value: Value) -> Option<Vec<Predicate>> {
-        let ValueKind::Array(items) = &value.kind else {
-            self.wrong_argument("numeric", "a list such as `[\">\", 0, \"<=\", 5]`", &value);
-            return None;
-        };
-        let mut pairs = Vec::new();
-        for pair in items.chunks(2) {
-            let [sign, number] = pair else {
-                self.bad_numeric(&value.span, "a comparison without its number");
-                return None;
-            };
-            let ValueKind::Text(text) = &sign.kind else {
-                self.bad_numeric(&sign.span, &format!("expected a comparison in quotes, found {}", sign.name()));
-                return None;
-            };
-            let signs: &[&str] = match self.dialect {
-                Dialect::Alibaba => &["=", "!=", "<", "<=", ">", ">="],
-                _ => &["=", "<", "<=", ">", ">="],
-            };
-            if !signs.contains(&text.as_str()) {
-                let meant = match text.as_str() {
-                    "==" | "===" | "eq" => Some("="),
-                    "=<" | "le" | "lte" | "≤" => Some("<="),
-                    "=>" | "ge" | "gte" | "≥" => Some(">="),
-                    "lt" => Some("<"),
-                    "gt" => Some(">"),
-                    _ => None,
-                };
-                let error = Diagnostic::error(
-                    Code::UNKNOWN_OPERATOR,
-                    sign.span.clone(),
-                    format!("unknown comparison `{text}`"),
-                );
-                self.push(match meant {
-                    Some(meant) => error
-                        .with_help(format!("did you mean `{meant}`?"))
-                        .with_fix(sign.span.clone(), format!("\"{meant}\"")),
-                    None if text == "!=" => error.with_help("write `{\"anything-but\": 5}`"),
-                    None => error.with_help("the comparisons are `=`, `<`, `<=`, `>` and `>=`"),
-                });
-                return None;
-            }
-            let ValueKind::Number(decimal) = &number.kind else {
-                if !matches!(number.kind, ValueKind::Broken) {
-                    self.bad_numeric(&number.span, &format!("expected a number, found {}", number.name()));
-                }
-                return None;
-            };
-            pairs.push((text.as_str(), decimal.clone(), number.span.clone()));
-        }
-        let fits =
-            pairs.iter().map(|(_, number, span)| self.comparable(number, span)).fold(true, |all, fits| all && fits);
-        if !fits {
-            return None;
-        }
-        self.numeric_tests(&value.span, pairs)
-    }
-
-    fn bad_numeric(&mut self, span: &Span, message: &str) {
-        self.error(Code::WRONG_ARGUMENT, span.clone(), message).help =
-            Some("write one or two comparisons: `[\"=\", 5]`, `[\">\", 0]`, `[\">\", 0, \"<=\", 5]`".into());
-    }
-
-    fn numeric_tests(&mut self, span: &Span, pairs: Vec<(&str, Decimal, Span)>) -> Option<Vec<Predicate>> {
-        if self.dialect == Dialect::Alibaba && (1..=2).contains(&pairs.len()) {
-            return Some(pairs.into_iter().map(|(sign, number, _)| one_comparison(sign, number)).collect());
-        }
-        let mut pairs = pairs.into_iter();
-        match (pairs.next(), pairs.next(), pairs.next()) {
-            (Some((sign, number, _)), None, _) => Some(vec![one_comparison(sign, number)]),
-            (Some((first, low, first_span)), Some((second, high, second_span)), None) => {
-                match (Comparison::read(first), Comparison::read(second)) {
-                    (Some(lower), Some(upper)) if lower.is_lower() && !upper.is_lower() => {
-                        if self.dialect == Dialect::Aws && low >= high {
-                            let message = format!("{} wants the lower number first, and smaller", self.dialect.title());
-                            self.error(Code::BAD_RANGE, span.clone(), message);
-                            return None;
-                        }
-                        Some(vec![self.range(lower.bound(low), upper.bound(high), span)?])
-                    }
-                    (Some(upper), Some(lower)) if lower.is_lower() && !upper.is_lower() => {
-                        let fix = format!("[\"{second}\", {high}, \"{first}\", {low}]");
-                        self.push(
-                            Diagnostic::error(Code::BAD_RANGE, span.clone(), "a range begins with its lower end")
-                                .with_label(first_span, "the upper end")
-                                .with_label(second_span, "the lower end")
-                                .with_help("exchange the two comparisons")
-                                .with_fix(span.clone(), fix),
-                        );
-                        None
-                    }
-                    _ => {
-                        let message = "a range has one lower end (`>` or `>=`) and one upper end (`<` or `<=`)";
-                        self.error(Code::BAD_RANGE, span.clone(), message);
-                        None
-                    }
-                }
-            }
-            (None, ..) => {
-                self.bad_numeric(span, "`numeric` without a comparison");
-                None
-            }
-            _ => {
-                self.bad_numeric(span, "`numeric` takes at most two comparisons");
-                None
-            }
-        }
-    }
-
-    /// `anything-but`: what the value must not be.
-    fn anything_but(&mut self, value: Value) -> Option<Vec<Predicate>> {
-        match value.kind {
-            ValueKind::Broken => None,
-            ValueKind::Object(members) => self.anything_but_operator(value.span, members),
-            ValueKind::Array(elements) => {
-                if elements.is_empty() {
-                    self.error(Code::EMPTY, value.span, "`anything-but` of nothing").help =
-                        Some("to ask that there is a value, write `{\"exists\": true}`".into());
-                    return None;
-                }
-                self.anything_but_list(&value.span, elements)
-            }
-            _ => self.anything_but_list(&value.span.clone(), vec![value]),
-        }
-    }
-
-    fn anything_but_list(&mut self, span: &Span, elements: Vec<Value>) -> Option<Vec<Predicate>> {
-        let text = elements.iter().any(|element| matches!(element.kind, ValueKind::Text(_)));
-        let numbers = elements.iter().any(|element| matches!(element.kind, ValueKind::Number(_)));
-        if self.dialect == Dialect::Aws && text && numbers {
-            let message = format!("{} wants all text or all numbers in `anything-but`", self.dialect.title());
-            self.error(Code::MIXED_LIST, span.clone(), message).help =
-                Some("a value that is neither is asked for by two rules, or in the reflexarc dialect".into());
-            return None;
-        }
-        let mut predicates = Vec::new();
-        let mut whole = true;
-        for element in elements {
-            match element.kind {
-                ValueKind::Object(members) if self.dialect == Dialect::Reflexarc => {
-                    match self.anything_but_operator(element.span, members) {
-                        Some(found) => predicates.extend(found),
-                        None => whole = false,
-                    }
-                }
-                ValueKind::Object(_) | ValueKind::Array(_) => {
-                    let message = format!("`anything-but` takes text and numbers, not {}", element.name());
-                    self.error(Code::WRONG_ARGUMENT, element.span, message);
-                    whole = false;
-                }
-                ValueKind::Broken => whole = false,
-                _ => predicates.extend(literal(element)),
-            }
-        }
-        if whole { Some(predicates) } else { None }
-    }
-
-    /// `{"prefix": "x"}` and the like inside `anything-but`.
-    fn anything_but_operator(&mut self, span: Span, mut members: Vec<Member>) -> Option<Vec<Predicate>> {
-        let (Some(member), true) = (members.pop(), members.is_empty()) else {
-            self.error(Code::ONE_OPERATOR, span, "an object in `anything-but` has exactly one operator").help =
-                Some("a value that is none of several: `{\"anything-but\": [{…}, {…}]}`".into());
-            return None;
-        };
-        let key = member.key.as_str();
-        if key == "exists" || key == "anything-but" {
-            let message = format!("`{key}` cannot stand inside `anything-but`");
-            let help =
-                if key == "exists" { "`{\"exists\": false}` asks for absence" } else { "say directly what is wanted" };
-            self.error(Code::WRONG_ARGUMENT, member.key_span, message).help = Some(help.into());
-            return None;
-        }
-        let allowed: &[&str] = match self.dialect {
-            Dialect::Reflexarc => &OPERATORS,
-            Dialect::Aws => &["prefix", "suffix", "equals-ignore-case", "wildcard"],
-            Dialect::Alibaba => &["prefix", "suffix"],
-        };
-        if !allowed.contains(&key) && OPERATORS.contains(&key) {
-            let message = format!("{} takes no `{key}` inside `anything-but`", self.dialect.title());
-            self.error(Code::NOT_PORTABLE, member.key_span, message).help =
-                Some(format!("it takes text, numbers, {}", allowed.join(", ")));
-            return None;
-        }
-        let list_of_texts = text_test(key).is_some() || key == "equals-ignore-case";
-        let is_list = matches!(member.value.kind, ValueKind::Array(_));
-        if !list_of_texts || !is_list || self.dialect == Dialect::Alibaba {
-            let operator = key.to_owned();
-            let key_span = member.key_span.clone();
-            let found = self.operator(member)?;
-            if found.len() != 1 {
-                self.error(Code::WRONG_ARGUMENT, key_span, format!("`{operator}` cannot stand inside `anything-but`"));
-                return None;
-            }
-            return Some(found.into_iter().map(|placed| placed.predicate).collect());
-        }
-        let Member { key, key_span, value } = member;
-        let ValueKind::Array(elements) = value.kind else { return None };
-        if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, format!("`{key}` of nothing"));
-            return None;
-        }
-        let mut predicates = Vec::new();
-        let count = elements.len();
-        for element in elements {
-            let one = Member { key: key.clone(), key_span: key_span.clone(), value: element };
-            predicates.extend(self.operator(one).into_iter().flatten().map(|placed| placed.predicate));
-        }
-        if predicates.len() == count { Some(predicates) } else { None }
-    }
 }
 
 /// The test of an operator whose argument is text.
-fn text_test(operator: &str) -> Option<TextTest> {
+pub(super) fn text_test(operator: &str) -> Option<TextTest> {
     Some(match operator {
         "prefix" => TextTest::Compare(TextOp::Prefix),
         "suffix" => TextTest::Compare(TextOp::Suffix),
@@ -499,7 +288,7 @@ fn text_test(operator: &str) -> Option<TextTest> {
 }
 
 /// A text, number, true, false or null as a test.
-fn literal(value: Value) -> Option<Predicate> {
+pub(super) fn literal(value: Value) -> Option<Predicate> {
     Some(match value.kind {
         ValueKind::Text(text) => Predicate::Text(TextOp::Equals, text.into()),
         ValueKind::Number(number) => Predicate::Number(number),
@@ -507,16 +296,4 @@ fn literal(value: Value) -> Option<Predicate> {
         ValueKind::Null => Predicate::Null,
         ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Broken => return None,
     })
-}
-
-/// `=`, `!=` or one end of a range.
-fn one_comparison(sign: &str, number: Decimal) -> Predicate {
-    match Comparison::read(sign) {
-        Some(comparison) if comparison.is_lower() => {
-            Predicate::Range { lower: Some(comparison.bound(number)), upper: None }
-        }
-        Some(comparison) => Predicate::Range { lower: None, upper: Some(comparison.bound(number)) },
-        None if sign == "!=" => Predicate::AnythingBut(vec![Predicate::Number(number)]),
-        None => Predicate::Number(number),
-    }
 }

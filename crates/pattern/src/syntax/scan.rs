@@ -12,6 +12,8 @@ pub(super) struct Scan {
     pub(super) end: usize,
     /// Faults that do not stand in the way of reading on.
     pub(super) remarks: Vec<Diagnostic>,
+    /// Where the comments stand, in order.
+    pub(super) comments: Vec<Span>,
 }
 
 /// Looks over a text.
@@ -31,12 +33,12 @@ pub(super) fn scan(source: &str, dialect: Dialect, limits: &Limits) -> Result<Sc
     };
     let mut remarks = Vec::new();
     if dialect != Dialect::Reflexarc {
-        remarks.extend(scanner.comments.into_iter().map(|span| {
+        remarks.extend(scanner.comments.iter().cloned().map(|span| {
             Diagnostic::error(Code::NOT_STRICT, span.clone(), format!("{} knows no comments", dialect.title()))
                 .with_fix(span, "")
         }));
     }
-    Ok(Scan { is_json: first == '{', end, remarks })
+    Ok(Scan { is_json: first == '{', end, remarks, comments: scanner.comments })
 }
 
 struct Scanner<'s> {

@@ -95,6 +95,21 @@ proptest! {
     }
 }
 
+#[test]
+fn formatting_keeps_comments_and_the_notation() {
+    let formatted = |text: &str| parse(text).expect(text).format();
+    assert_eq!(formatted("a   ==  \"x\"and(b==1 or\n c==2)"), "a == \"x\" and (b == 1 or c == 2)");
+    assert_eq!(formatted("{a:['x',]}".replace('\'', "\"").as_str()), r#"{"a": ["x"]}"#);
+    let commented = "# first\na==1 // one\n# second\nand ( b == 2 # in\n or c==3 ) # three\n# end";
+    let canonical = "# first\na == 1  // one\n# second\n# in\nand (b == 2 or c == 3)  # three\n# end";
+    assert_eq!(formatted(commented), canonical);
+    assert_eq!(formatted(canonical), canonical);
+    let kept = "{\n  # name\n  a: [1]\n}";
+    assert_eq!(formatted(kept), kept);
+    let twice = r#"{"a":[1],"a":[2]}"#;
+    assert_eq!(formatted(twice), twice);
+}
+
 /// The word with one letter deleted, replaced, inserted or swapped with the next.
 fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
     let mut letters: Vec<char> = word.chars().collect();
