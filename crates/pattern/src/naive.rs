@@ -92,12 +92,11 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
         Goal::Chosen(choices) => {
             // Choices that differ only in arrays that nothing further looks at are as good as each other.
             let further = rest.iter().chain(never).flat_map(|goal| goal.arrays()).collect::<BTreeSet<_>>();
-            let mut agreeing = BTreeMap::new();
-            for choice in choices.iter().filter_map(|other| both(choice, other)) {
+            let mut tried = BTreeSet::new();
+            choices.iter().filter_map(|other| both(choice, other)).find_map(|choice| {
                 let matters: Choice = choice.clone().into_iter().filter(|(array, _)| further.contains(array)).collect();
-                agreeing.entry(matters).or_insert(choice);
-            }
-            agreeing.values().find_map(|choice| extension(rest, choice, never))
+                if tried.insert(matters) { extension(rest, &choice, never) } else { None }
+            })
         }
     }
 }
