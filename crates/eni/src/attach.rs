@@ -1,8 +1,10 @@
 //! `AttachNetworkInterface`: what must hold.
 
+use reflexarc_event::EniStatus;
+
 use crate::Refusal;
 use crate::cloud::Cloud;
-use crate::interface::{InterfaceType, Status};
+use crate::interface::InterfaceType;
 
 impl Cloud {
     /// Puts the interface into Attaching, or refuses.
@@ -17,7 +19,7 @@ impl Cloud {
             let message = format!("Network interface {interface} is a primary one, which cannot be attached.");
             return Err(Refusal::new(403, "InvalidOperation.InvalidEniType", message));
         }
-        if found.status != Status::Available {
+        if found.status != EniStatus::Available {
             return Err(Refusal::interface_status(interface, found.status));
         }
         if !host.status.accepts_interfaces() {
@@ -47,17 +49,17 @@ impl Cloud {
             return Err(Refusal::new(403, "EniPerInstanceLimitExceeded", message));
         }
         self.set_instance(interface, Some(instance));
-        self.set_status(interface, Status::Attaching);
+        self.set_status(interface, EniStatus::Attaching);
         Ok(())
     }
 
     /// In use, or back to Available when the attachment failed.
     pub(crate) fn finish_attach(&mut self, interface: &str, success: bool) {
         if success {
-            self.set_status(interface, Status::InUse);
+            self.set_status(interface, EniStatus::InUse);
         } else {
             self.set_instance(interface, None);
-            self.set_status(interface, Status::Available);
+            self.set_status(interface, EniStatus::Available);
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use reflexarc_event::{EniStatus, Operation};
 
 use crate::completion::{Pending, Timing};
 use crate::ids::Ids;
-use crate::interface::{Addresses, Interface, Status};
+use crate::interface::{Addresses, Interface};
 use crate::notice::Told;
 use crate::{
-    Account, Answer, CreateInterface, Fault, Instance, Limits, Notice, Operation, Refusal, Reply, Request,
-    SecurityGroup, Silence, VSwitch,
+    Account, Answer, CreateInterface, Fault, Instance, Limits, Notice, Refusal, Reply, Request, SecurityGroup, Silence,
+    VSwitch,
 };
 
 /// One region of the cloud. Nothing in it moves but by [`Cloud::call`] and [`Cloud::advance`].
@@ -42,9 +43,9 @@ pub struct StatusChange {
     /// Which interface.
     pub interface: String,
     /// Where it was; nowhere when it is new.
-    pub from: Option<Status>,
+    pub from: Option<EniStatus>,
     /// Where it is.
-    pub to: Status,
+    pub to: EniStatus,
     /// The instance it has to do with.
     pub instance: Option<String>,
 }

@@ -1,11 +1,13 @@
 //! What happens between an accepted request and its completion.
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_event::{EniStatus, Operation};
 
+use crate::Silence;
 use crate::cloud::{Cloud, StatusChange};
 use crate::fault::{self, FaultOutcome};
+use crate::interface::may_become;
 use crate::notice::Told;
-use crate::{Operation, Silence};
 
 /// How long each operation takes from its answer to its completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Cloud {
             Operation::Delete => self.finish_delete(&pending.interface, success),
         }
         // The event speaks of the interface with the addresses it had, and of its status now.
-        interface.status = self.interfaces.get(&interface.id).map_or(crate::Status::Deleted, |now| now.status);
+        interface.status = self.interfaces.get(&interface.id).map_or(EniStatus::Deleted, |now| now.status);
         let joined = self.take_joined(&pending);
         for one in std::iter::once(pending).chain(joined) {
             let told = Told { request_id: one.request_id, caller: one.caller, operation: one.operation };
@@ -115,14 +117,14 @@ impl Cloud {
     ///
     /// # Panics
     /// When the status machine knows no such step: the preconditions above have failed to rule it out.
-    pub(crate) fn set_status(&mut self, id: &str, to: crate::Status) {
+    pub(crate) fn set_status(&mut self, id: &str, to: EniStatus) {
         let at = self.now();
         let Some(interface) = self.interfaces.get_mut(id) else { return };
         let from = interface.status;
         if from == to {
             return;
         }
-        assert!(from.may_become(to), "an interface went from {from} to {to}");
+        assert!(may_become(from, to), "an interface went from {from} to {to}");
         interface.status = to;
         let change =
             StatusChange { at, interface: id.to_owned(), from: Some(from), to, instance: interface.instance.clone() };

@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use reflexarc_event::EniStatus;
 
 use crate::address::Wish;
 use crate::cloud::Cloud;
-use crate::interface::{Addresses, Interface, InterfaceType, Status};
+use crate::interface::{Addresses, Interface, InterfaceType};
 use crate::{AddressFault, Refusal, Wanted};
 
 /// A secondary interface to make.
@@ -84,7 +85,7 @@ impl Cloud {
             owner,
             kind: InterfaceType::Secondary,
             managed_by: account.service.map(|number| (account.id.clone(), number)),
-            status: Status::Creating,
+            status: EniStatus::Creating,
             instance: None,
             vswitch: wanted.vswitch.clone(),
             vpc,
@@ -106,7 +107,7 @@ impl Cloud {
 
     /// What becomes of the interface when the creation is done.
     pub(crate) fn finish_create(&mut self, id: &str, success: bool) {
-        self.set_status(id, if success { Status::Available } else { Status::CreateFailed });
+        self.set_status(id, if success { EniStatus::Available } else { EniStatus::CreateFailed });
         if !success {
             let Some(interface) = self.interfaces.get(id) else { return };
             let (vswitch, addresses) = (interface.vswitch.clone(), interface.addresses.clone());
@@ -188,6 +189,6 @@ impl Interface {
         self.owner == account
             && self.kind == InterfaceType::Secondary
             && !self.is_managed()
-            && self.status != Status::CreateFailed
+            && self.status != EniStatus::CreateFailed
     }
 }

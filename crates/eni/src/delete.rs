@@ -1,8 +1,10 @@
 //! `DeleteNetworkInterface`: what must hold.
 
+use reflexarc_event::EniStatus;
+
 use crate::Refusal;
 use crate::cloud::Cloud;
-use crate::interface::{InterfaceType, Status};
+use crate::interface::InterfaceType;
 
 impl Cloud {
     /// Puts the interface into Deleting, or refuses.
@@ -15,17 +17,17 @@ impl Cloud {
             let message = format!("Network interface {interface} is a primary one, which goes with its instance.");
             return Err(Refusal::new(403, "InvalidOperation.InvalidEniType", message));
         }
-        if !matches!(found.status, Status::Available | Status::Deleting) {
+        if !matches!(found.status, EniStatus::Available | EniStatus::Deleting) {
             return Err(Refusal::interface_status(interface, found.status));
         }
-        self.set_status(interface, Status::Deleting);
+        self.set_status(interface, EniStatus::Deleting);
         Ok(())
     }
 
     /// Gone with its addresses and its places in security groups, or still Deleting.
     pub(crate) fn finish_delete(&mut self, interface: &str, success: bool) {
         if success {
-            self.set_status(interface, Status::Deleted);
+            self.set_status(interface, EniStatus::Deleted);
             if let Some(gone) = self.interfaces.remove(interface) {
                 self.release_addresses(&gone.vswitch, &gone.addresses);
             }

@@ -2,8 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use reflexarc_event::EniStatus;
+
 use crate::cloud::Cloud;
-use crate::interface::{Interface, InterfaceType, Status};
+use crate::interface::{Interface, InterfaceType};
 use crate::{Account, Refusal};
 
 /// Which interfaces; every part that is given must hold, and any entry of a list will do.
@@ -14,7 +16,7 @@ pub struct Filter {
     /// Attached to this instance.
     pub instance: Option<String>,
     /// In this status.
-    pub status: Option<Status>,
+    pub status: Option<EniStatus>,
     /// Of this type.
     pub kind: Option<InterfaceType>,
     /// Managed, or standard.

@@ -1,8 +1,10 @@
 //! `DetachNetworkInterface`: what must hold.
 
+use reflexarc_event::EniStatus;
+
 use crate::Refusal;
 use crate::cloud::Cloud;
-use crate::interface::{InterfaceType, Status};
+use crate::interface::InterfaceType;
 
 impl Cloud {
     /// Puts the interface into Detaching, or refuses.
@@ -17,7 +19,7 @@ impl Cloud {
             let message = format!("Network interface {interface} is a primary one, which cannot be detached.");
             return Err(Refusal::new(400, "InvalidOperation.DetachPrimaryEniNotAllowed", message));
         }
-        if !matches!(found.status, Status::InUse | Status::Detaching) {
+        if !matches!(found.status, EniStatus::InUse | EniStatus::Detaching) {
             return Err(Refusal::interface_status(interface, found.status));
         }
         if found.instance.as_deref() != Some(instance) {
@@ -27,7 +29,7 @@ impl Cloud {
         if !host.status.accepts_interfaces() {
             return Err(Refusal::instance_status(instance, host.status));
         }
-        self.set_status(interface, Status::Detaching);
+        self.set_status(interface, EniStatus::Detaching);
         Ok(())
     }
 
@@ -35,7 +37,7 @@ impl Cloud {
     pub(crate) fn finish_detach(&mut self, interface: &str, success: bool) {
         if success {
             self.set_instance(interface, None);
-            self.set_status(interface, Status::Available);
+            self.set_status(interface, EniStatus::Available);
         }
     }
 }

@@ -1,65 +1,45 @@
-//! The completion event, field by field as the service documents it.
+//! The completion event, written strictly.
 
-use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Arn, EniNotification, Event, OperationResult, Reading};
 
 use crate::cloud::Cloud;
 use crate::interface::Interface;
 use crate::notice::Told;
 
-/// The name of every ENI operation completion event.
-const NAME: &str = "NetworkInterface:NetworkInterfaceOperateCompleted";
-
 impl Cloud {
-    /// The event of a completed request. Success is INFO, failure is WARN; the status is the one the interface has now.
+    /// The event of a completed request; the interface's status is the one it has now.
     pub(crate) fn event(&mut self, told: &Told, interface: &Interface, recipient: &str, success: bool) -> Event {
         let Interface { id, owner, addresses, status, .. } = interface;
-        let resource = format!("acs:ecs:{}:{owner}:eni/{id}", self.region());
-        let mut content = vec![
-            ("eniId", Json::from(id.as_str())),
-            ("operation", told.operation.name().into()),
-            ("eniStatus", status.name().into()),
-            ("result", if success { "success" } else { "failed" }.into()),
-            ("requestId", told.request_id.as_str().into()),
-        ];
-        if let Some(primary) = addresses.primary {
-            content.push(("primaryPrivateIp", primary.to_string().into()));
-        }
-        let lists = [
-            ("secondaryPrivateIps", texts(&addresses.secondary)),
-            ("ipv4Prefixes", texts(&addresses.ipv4_prefixes)),
-            ("ipv6s", texts(&addresses.ipv6)),
-            ("ipv6Prefixes", texts(&addresses.ipv6_prefixes)),
-        ];
-        content
-            .extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, Json::from(list))));
-        let event = object([
-            ("ver", "1.0".into()),
-            ("id", self.ids.guid().into()),
-            ("product", "ECS".into()),
-            ("resourceId", resource.into()),
-            ("level", if success { "INFO" } else { "WARN" }.into()),
-            ("name", NAME.into()),
-            ("userId", recipient.into()),
-            ("eventTime", event_time(self.now()).into()),
-            ("regionId", self.region().into()),
-            ("content", object(content)),
-        ]);
-        Event::from_json(event.to_string()).expect("a JSON object of a few hundred bytes is an event")
+        let result = if success { OperationResult::Success } else { OperationResult::Failed };
+        let resource_id = Arn {
+            service: "ecs".to_owned(),
+            region: self.region().to_owned(),
+            account: owner.clone(),
+            kind: "eni".to_owned(),
+            id: id.clone(),
+        };
+        let notification = EniNotification {
+            id: Reading::Clear(self.ids.guid()),
+            resource_id: Reading::Clear(resource_id),
+            level: Reading::Clear(result.level()),
+            user_id: Reading::Clear(recipient.to_owned()),
+            event_time: Reading::Clear(self.now()),
+            region_id: Reading::Clear(self.region().to_owned()),
+            eni_id: Reading::Clear(id.clone()),
+            operation: Reading::Clear(told.operation),
+            eni_status: Reading::Clear(*status),
+            result: Reading::Clear(result),
+            request_id: Reading::Clear(told.request_id.clone()),
+            primary_private_ip: addresses.primary.map_or(Reading::Missing, Reading::Clear),
+            secondary_private_ips: clear(&addresses.secondary),
+            ipv4_prefixes: clear(&addresses.ipv4_prefixes),
+            ipv6s: clear(&addresses.ipv6),
+            ipv6_prefixes: clear(&addresses.ipv6_prefixes),
+        };
+        notification.write().expect("the status follows from operation and result, and every name is our own")
     }
 }
 
-/// An instant as ECS events spell it: `20190409T121826.922+0800`.
-fn event_time(at: Timestamp) -> String {
-    let zone = TimeZone::fixed(Offset::constant(8));
-    at.to_zoned(zone).strftime("%Y%m%dT%H%M%S.%3f%z").to_string()
-}
-
-fn texts(values: &[impl ToString]) -> Vec<Json> {
-    values.iter().map(|value| Json::from(value.to_string())).collect()
-}
-
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json)>) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+fn clear<T: Clone>(values: &[T]) -> Vec<Reading<T>> {
+    values.iter().cloned().map(Reading::Clear).collect()
 }

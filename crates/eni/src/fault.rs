@@ -1,6 +1,6 @@
 //! Faults on purpose: what a rehearsal lets go wrong.
 
-use crate::Operation;
+use reflexarc_event::Operation;
 
 /// Lets the next accepted requests of one operation go wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! Instances come with a primary interface and take it along when they go.
 
+use reflexarc_event::{EniStatus, Operation};
+
 use crate::cloud::Cloud;
-use crate::interface::{Interface, InterfaceType, Status};
+use crate::interface::{Interface, InterfaceType};
 use crate::notice::Told;
-use crate::{CreateInterface, Instance, InstanceStatus, InstanceType, Operation, Refusal, Silence};
+use crate::{CreateInterface, Instance, InstanceStatus, InstanceType, Refusal, Silence};
 
 impl Cloud {
     /// Makes a running instance in a vSwitch, for the owner of that vSwitch, with its primary interface in use.
@@ -32,7 +34,7 @@ impl Cloud {
             owner: owner.clone(),
             kind: InterfaceType::Primary,
             managed_by: None,
-            status: Status::Creating,
+            status: EniStatus::Creating,
             instance: Some(id.to_owned()),
             vswitch: vswitch.to_owned(),
             vpc: vpc.clone(),
@@ -53,9 +55,10 @@ impl Cloud {
             Instance { id: id.to_owned(), owner: owner.clone(), kind, vpc, zone, status: InstanceStatus::Running };
         self.instances.insert(id.to_owned(), instance);
         self.insert_interface(primary);
-        for (operation, step) in
-            [(Operation::Create, vec![Status::Available]), (Operation::Attach, vec![Status::Attaching, Status::InUse])]
-        {
+        for (operation, step) in [
+            (Operation::Create, vec![EniStatus::Available]),
+            (Operation::Attach, vec![EniStatus::Attaching, EniStatus::InUse]),
+        ] {
             for status in step {
                 self.set_status(&interface, status);
             }
@@ -89,7 +92,7 @@ impl Cloud {
             self.leave(&interface);
             self.tell_or_not(&request_id, &instance.owner, Operation::Detach, &interface);
             if goes {
-                self.set_status(&interface.id, Status::Deleting);
+                self.set_status(&interface.id, EniStatus::Deleting);
                 self.finish_delete(&interface.id, true);
                 self.tell_or_not(&request_id, &instance.owner, Operation::Delete, &interface);
             }
@@ -99,10 +102,10 @@ impl Cloud {
 
     /// Steps from wherever an interface is on an instance to Available.
     fn leave(&mut self, interface: &Interface) {
-        if interface.status == Status::InUse {
-            self.set_status(&interface.id, Status::Detaching);
+        if interface.status == EniStatus::InUse {
+            self.set_status(&interface.id, EniStatus::Detaching);
         }
-        self.set_status(&interface.id, Status::Available);
+        self.set_status(&interface.id, EniStatus::Available);
         self.set_instance(&interface.id, None);
     }
 

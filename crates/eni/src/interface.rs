@@ -1,10 +1,10 @@
 //! An elastic network interface.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
+use reflexarc_event::EniStatus;
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Interface {
     /// Who manages it: the account and the number of a cloud service; nobody for a standard interface.
     pub managed_by: Option<(String, i64)>,
     /// What it does.
-    pub status: Status,
+    pub status: EniStatus,
     /// The instance it is, or is becoming, or is ceasing to be attached to.
     pub instance: Option<String>,
     /// Its vSwitch.
@@ -56,27 +56,6 @@ pub enum InterfaceType {
     Primary,
     /// Everything that a caller creates.
     Secondary,
-}
-
-/// What an interface does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// Being created.
-    Creating,
-    /// Its creation failed; it has no addresses and cannot be used.
-    CreateFailed,
-    /// Can be attached or deleted.
-    Available,
-    /// Being attached.
-    Attaching,
-    /// Attached.
-    InUse,
-    /// Being detached, or stuck there when that failed.
-    Detaching,
-    /// Being deleted, or stuck there when that failed.
-    Deleting,
-    /// Gone. No description returns it; events name it.
-    Deleted,
 }
 
 /// The addresses of an interface.
@@ -119,51 +98,18 @@ impl InterfaceType {
     }
 }
 
-impl Status {
-    /// Every status, in the order of an interface's life.
-    pub const ALL: [Self; 8] = [
-        Self::Creating,
-        Self::CreateFailed,
-        Self::Available,
-        Self::Attaching,
-        Self::InUse,
-        Self::Detaching,
-        Self::Deleting,
-        Self::Deleted,
-    ];
-
-    /// The word that the API and the events use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Creating => "Creating",
-            Self::CreateFailed => "CreateFailed",
-            Self::Available => "Available",
-            Self::Attaching => "Attaching",
-            Self::InUse => "InUse",
-            Self::Detaching => "Detaching",
-            Self::Deleting => "Deleting",
-            Self::Deleted => "Deleted",
-        }
-    }
-
-    /// Whether the status machine knows a step from here to `next`.
-    pub fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Creating, Self::Available | Self::CreateFailed)
-                | (Self::Available, Self::Attaching | Self::Deleting)
-                | (Self::Attaching, Self::InUse | Self::Available)
-                | (Self::InUse, Self::Detaching)
-                | (Self::Detaching, Self::Available)
-                | (Self::Deleting, Self::Deleted)
-        )
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+/// Whether the status machine knows a step from one status to another.
+pub fn may_become(from: EniStatus, to: EniStatus) -> bool {
+    use EniStatus::{Attaching, Available, CreateFailed, Creating, Deleted, Deleting, Detaching, InUse};
+    matches!(
+        (from, to),
+        (Creating, Available | CreateFailed)
+            | (Available, Attaching | Deleting)
+            | (Attaching, InUse | Available)
+            | (InUse, Detaching)
+            | (Detaching, Available)
+            | (Deleting, Deleted)
+    )
 }
 
 impl Addresses {

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use reflexarc_event::Event;
+use reflexarc_event::{EniStatus, Event, Operation};
 
+use crate::Refusal;
 use crate::cloud::Cloud;
-use crate::interface::{Interface, InterfaceType, Status};
-use crate::{Operation, Refusal};
+use crate::interface::{Interface, InterfaceType};
 
 /// The end of one request for one of the four operations.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Publication {
     /// Whether the operation succeeded.
     pub success: bool,
     /// The status that the event names.
-    pub status: Status,
+    pub status: EniStatus,
     /// The event in its native form.
     pub event: Event,
 }
@@ -54,7 +54,7 @@ pub enum Silence {
     /// The operation has not completed and, by a fault, never will.
     NotCompleted {
         /// Where the interface stands; gone when absent.
-        status: Option<Status>,
+        status: Option<EniStatus>,
     },
     /// The request repeats an earlier one by its client token.
     Repeated {

@@ -34,7 +34,7 @@ impl Refusal {
         Self::new(404, "InvalidSecurityGroupId.NotFound", format!("The specified security group {id} does not exist."))
     }
 
-    pub(crate) fn interface_status(id: &str, status: crate::Status) -> Self {
+    pub(crate) fn interface_status(id: &str, status: reflexarc_event::EniStatus) -> Self {
         let message = format!("The operation is not allowed while network interface {id} is in status {status}.");
         Self::new(400, "InvalidOperation.InvalidEniState", message)
     }

@@ -1,6 +1,6 @@
 //! What a caller may ask, and what it hears.
 
-use std::fmt;
+use reflexarc_event::Operation;
 
 use crate::{CreateInterface, Filter, Interface, Page, Paging, Refusal};
 
@@ -35,19 +35,6 @@ pub enum Request {
         /// How many at a time.
         paging: Paging,
     },
-}
-
-/// The four operations that notify when they complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// `CreateNetworkInterface`
-    Create,
-    /// `AttachNetworkInterface`
-    Attach,
-    /// `DetachNetworkInterface`
-    Detach,
-    /// `DeleteNetworkInterface`
-    Delete,
 }
 
 /// What the caller hears at once.
@@ -90,26 +77,5 @@ impl Request {
             }
             Self::Create(_) | Self::Describe { .. } => None,
         }
-    }
-}
-
-impl Operation {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Attach, Self::Detach, Self::Delete];
-
-    /// The name of the API action, which is also the event's `content.operation`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "CreateNetworkInterface",
-            Self::Attach => "AttachNetworkInterface",
-            Self::Detach => "DetachNetworkInterface",
-            Self::Delete => "DeleteNetworkInterface",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

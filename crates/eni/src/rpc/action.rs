@@ -1,19 +1,18 @@
 //! The five actions: parameters become a request to the control plane.
 
 use jiff::Timestamp;
+use reflexarc_event::{EniStatus, Operation};
 
 use super::parameters::{self, Parameters};
 use super::refused;
-use crate::{
-    Cloud, CreateInterface, Filter, InterfaceType, Limits, Operation, Paging, Refusal, Reply, Request, Status,
-};
+use crate::{Cloud, CreateInterface, Filter, InterfaceType, Limits, Paging, Refusal, Reply, Request};
 
 /// Performs an action in the name of an account. A request whose parameters are wrong is refused like any other.
 pub fn perform(cloud: &mut Cloud, account: &str, action: &str, parameters: &Parameters, now: Timestamp) -> Reply {
     match read(cloud, action, parameters) {
         Ok(request) => cloud.call(account, request, now),
         Err(refusal) => {
-            let operation = Operation::ALL.into_iter().find(|operation| operation.name() == action);
+            let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == action);
             cloud.refuse(account, operation, parameters.optional("NetworkInterfaceId"), refusal, now)
         }
     }
@@ -105,7 +104,7 @@ fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), R
 fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
     let owned = |name: &str| parameters.optional(name).map(str::to_owned);
     let status = parameters.optional("Status").map(|word| {
-        let found = Status::ALL.into_iter().find(|status| status.name() == word);
+        let found = EniStatus::ALL.into_iter().find(|status| status.as_str() == word);
         found.ok_or_else(|| parameters::invalid("Status", word))
     });
     let kind = parameters.optional("Type").map(|word| match word {

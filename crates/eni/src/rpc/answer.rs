@@ -79,7 +79,7 @@ fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
         ("NetworkInterfaceId", interface.id.as_str().into()),
         ("NetworkInterfaceName", interface.name.as_str().into()),
         ("Description", interface.description.as_str().into()),
-        ("Status", interface.status.name().into()),
+        ("Status", interface.status.as_str().into()),
         ("Type", interface.kind.name().into()),
         ("VSwitchId", interface.vswitch.as_str().into()),
         ("VpcId", interface.vpc.as_str().into()),

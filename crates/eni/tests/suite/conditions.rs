@@ -1,7 +1,7 @@
 //! The seed's sentences: when there is an event, what it says, and whose it is.
 
-use reflexarc_eni::{Operation, Request, Silence, Wanted};
-use reflexarc_event::Json;
+use reflexarc_eni::{Request, Silence, Wanted};
+use reflexarc_event::{Json, Operation};
 
 use crate::world::{
     OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, after, ask, attach, attached, cloud, code, content, creation, delete,

@@ -1,6 +1,7 @@
 //! What goes wrong after a request was accepted, and what is told of it.
 
-use reflexarc_eni::{Answer, Fault, FaultOutcome, Operation, Request, Silence, Status};
+use reflexarc_eni::{Answer, Fault, FaultOutcome, Request, Silence};
+use reflexarc_event::{EniStatus, Operation};
 
 use crate::world::{USER, ask, attach, attached, cloud, code, content, creation, delete, detach, field, made, settle};
 
@@ -14,12 +15,12 @@ fn a_failed_creation_ends_in_create_failed() {
     cloud.inject(fault(Operation::Create, FaultOutcome::Fail, 1));
     let reply = ask(&mut cloud, USER, Request::Create(creation(USER)));
     let Ok(Answer::Created(interface)) = reply.result else { panic!("{reply:?}") };
-    assert_eq!(interface.status, Status::Creating);
+    assert_eq!(interface.status, EniStatus::Creating);
     let notices = settle(&mut cloud);
     assert_eq!(content(&notices[0], "eniStatus"), "CreateFailed");
     assert_eq!(content(&notices[0], "result"), "failed");
     assert_eq!(field(&notices[0], "level"), "WARN");
-    assert_eq!(cloud.interface(&interface.id).unwrap().status, Status::CreateFailed);
+    assert_eq!(cloud.interface(&interface.id).unwrap().status, EniStatus::CreateFailed);
     assert_eq!(code(&ask(&mut cloud, USER, attach(&interface.id, USER))), "InvalidOperation.InvalidEniState");
 }
 
@@ -42,7 +43,7 @@ fn a_failed_attachment_falls_back_to_available() {
     let notices = settle(&mut cloud);
     assert_eq!((content(&notices[0], "eniStatus"), field(&notices[0], "level")), ("Available".into(), "WARN".into()));
     let now = cloud.interface(&interface.id).unwrap();
-    assert_eq!((now.status, &now.instance), (Status::Available, &None));
+    assert_eq!((now.status, &now.instance), (EniStatus::Available, &None));
 }
 
 #[test]
@@ -82,8 +83,8 @@ fn an_operation_that_hangs_is_never_told() {
     ask(&mut cloud, USER, detach(&interface.id, USER));
     let notices = settle(&mut cloud);
     let silence = notices[0].verdict.as_ref().unwrap_err();
-    assert_eq!(silence, &Silence::NotCompleted { status: Some(Status::Detaching) });
-    assert_eq!(cloud.interface(&interface.id).unwrap().status, Status::Detaching);
+    assert_eq!(silence, &Silence::NotCompleted { status: Some(EniStatus::Detaching) });
+    assert_eq!(cloud.interface(&interface.id).unwrap().status, EniStatus::Detaching);
     ask(&mut cloud, USER, detach(&interface.id, USER));
     assert!(settle(&mut cloud)[0].verdict.is_ok());
 }

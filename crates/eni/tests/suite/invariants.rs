@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use reflexarc_eni::{
-    Cloud, Fault, FaultOutcome, InstanceStatus, InstanceType, InterfaceType, Notice, Operation, Reply, Request,
-    Silence, Status,
+    Cloud, Fault, FaultOutcome, InstanceStatus, InstanceType, InterfaceType, Notice, Reply, Request, Silence,
+    may_become,
 };
+use reflexarc_event::{EniStatus, Operation};
 
 use crate::world::{OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, cloud, content, creation, field};
 
@@ -46,7 +47,7 @@ struct Ledger {
     asked: BTreeMap<String, (String, Operation, bool)>,
     told: BTreeSet<String>,
     kinds: BTreeMap<String, (InterfaceType, Option<String>)>,
-    statuses: BTreeMap<String, Status>,
+    statuses: BTreeMap<String, EniStatus>,
 }
 
 proptest! {
@@ -121,10 +122,10 @@ impl Ledger {
             let before = self.statuses.insert(change.interface.clone(), change.to);
             match change.from {
                 Some(from) => {
-                    assert!(from.may_become(change.to), "{change:?}");
+                    assert!(may_become(from, change.to), "{change:?}");
                     assert!(before.is_none_or(|before| before == from), "{before:?} {change:?}");
                 }
-                None => assert_eq!(change.to, Status::Creating),
+                None => assert_eq!(change.to, EniStatus::Creating),
             }
         }
         for notice in cloud.take_notices() {
@@ -150,7 +151,7 @@ impl Ledger {
                 let level = if publication.success { ("success", "INFO") } else { ("failed", "WARN") };
                 assert_eq!((content(notice, "result").as_str(), field(notice, "level").as_str()), level);
                 assert!(plausible(operation, publication.success, publication.status), "{notice:?}");
-                assert_eq!(content(notice, "eniStatus"), publication.status.name());
+                assert_eq!(content(notice, "eniStatus"), publication.status.as_str());
                 assert_eq!(content(notice, "requestId"), notice.request_id);
             }
             Err(Silence::Refused(_)) => assert!(!accepted, "{notice:?}"),
@@ -164,14 +165,14 @@ impl Ledger {
 }
 
 /// The combinations that the service's documentation allows.
-fn plausible(operation: Operation, success: bool, status: Status) -> bool {
+fn plausible(operation: Operation, success: bool, status: EniStatus) -> bool {
     let expected = match (operation, success) {
-        (Operation::Create | Operation::Detach, true) | (Operation::Attach, false) => Status::Available,
-        (Operation::Create, false) => Status::CreateFailed,
-        (Operation::Attach, true) => Status::InUse,
-        (Operation::Detach, false) => Status::Detaching,
-        (Operation::Delete, true) => Status::Deleted,
-        (Operation::Delete, false) => Status::Deleting,
+        (Operation::Create | Operation::Detach, true) | (Operation::Attach, false) => EniStatus::Available,
+        (Operation::Create, false) => EniStatus::CreateFailed,
+        (Operation::Attach, true) => EniStatus::InUse,
+        (Operation::Detach, false) => EniStatus::Detaching,
+        (Operation::Delete, true) => EniStatus::Deleted,
+        (Operation::Delete, false) => EniStatus::Deleting,
     };
     status == expected
 }
@@ -182,7 +183,7 @@ fn check_space(cloud: &Cloud) {
     let mut carried: BTreeMap<&str, usize> = BTreeMap::new();
     for interface in cloud.interfaces() {
         assert!(interface.addresses.all().into_iter().all(|address| seen.insert(address)), "{interface:?}");
-        let on_instance = matches!(interface.status, Status::Attaching | Status::InUse | Status::Detaching);
+        let on_instance = matches!(interface.status, EniStatus::Attaching | EniStatus::InUse | EniStatus::Detaching);
         assert_eq!(interface.instance.is_some(), on_instance, "{interface:?}");
         if let Some(instance) = &interface.instance {
             *carried.entry(instance).or_default() += 1;

@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reflexarc_eni::rpc::{AccessKey, Endpoint, GateLimits, HttpRequest, HttpResponse};
-use reflexarc_eni::{Fault, FaultOutcome, Operation, Silence};
-use reflexarc_event::Json;
+use reflexarc_eni::{Fault, FaultOutcome, Silence};
+use reflexarc_event::{Json, Operation};
 
 use crate::world::{PLAIN, SERVICE, USER, after, cloud, start};
 
