@@ -22,6 +22,7 @@
 mod account;
 mod address;
 mod attach;
+mod bus;
 mod cloud;
 mod completion;
 mod create;
@@ -40,9 +41,11 @@ mod notice;
 mod refusal;
 mod request;
 pub mod rpc;
+pub mod scenario;
 
 pub use account::Account;
 pub use address::{AddressFault, Pool, Wanted};
+pub use bus::{Bus, BusForm};
 pub use cloud::{Cloud, StatusChange};
 pub use completion::Timing;
 pub use create::CreateInterface;

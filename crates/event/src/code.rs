@@ -137,6 +137,18 @@ registry! {
     504 WRONG_ARGUMENTS "The function wants other arguments";
     505 SCRIPT_LIMIT "The script is larger or deeper than allowed";
     506 FUNCTION_TAKEN "The script defines a function that is there already";
+
+    // 07: the simulator
+    700 SCENARIO_TOML "A scenario file is not TOML, or holds what scenarios do not know";
+    701 SCENARIO_VALUE "A value of a scenario that makes no sense";
+    702 SCENARIO_NAME "A scenario names something that is not there";
+    703 SCENARIO_STEP "A step that does nothing, or two things at once";
+    704 SCENARIO_TWICE "Two things of one name";
+    705 SCENARIO_ORDER "A step that happens before the one above it";
+    706 SCENARIO_WORLD "A world that cannot be built";
+    707 SCENARIO_LIMIT "A scenario that is too large or lasts too long";
+    710 IMPORT_SHAPE "A subscription file is not what the cloud's API answers";
+    711 IMPORT_LOSS "Something that a subscription says did not carry over";
 }
 
 #[cfg(test)]

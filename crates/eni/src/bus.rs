@@ -1,0 +1,145 @@
+//! An account's event bus: what was published to that account, in the envelope it subscribed to.
+
+use reflexarc_event::{Event, Json};
+
+use crate::Publication;
+
+/// The bus of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bus {
+    /// Whose it is.
+    pub account: String,
+    /// How its events leave.
+    pub form: BusForm,
+}
+
+/// The shape in which events leave a bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum BusForm {
+    /// The native ECS form.
+    #[default]
+    Native,
+    /// EventBridge: CloudEvents 1.0 in structured JSON.
+    EventBridge,
+    /// Cloud Monitor, legacy event rule: the native form with members of the rule.
+    CloudMonitorRule,
+    /// Cloud Monitor, subscription policy: a webhook with the event inside an alert.
+    CloudMonitorPolicy,
+}
+
+impl Bus {
+    /// The event as it leaves this bus; nothing where it was published to another account.
+    pub fn carry(&self, publication: &Publication) -> Option<Event> {
+        (publication.recipient == self.account).then(|| self.form.wrap(&publication.event))
+    }
+}
+
+impl BusForm {
+    /// Every form.
+    pub const ALL: [Self; 4] = [Self::Native, Self::EventBridge, Self::CloudMonitorRule, Self::CloudMonitorPolicy];
+
+    /// The word for it in world files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::EventBridge => "eventbridge",
+            Self::CloudMonitorRule => "cloud-monitor-rule",
+            Self::CloudMonitorPolicy => "cloud-monitor-policy",
+        }
+    }
+
+    /// A native event in this form.
+    pub fn wrap(self, event: &Event) -> Event {
+        match self {
+            Self::Native => event.clone(),
+            Self::EventBridge => event.to_cloudevent(),
+            Self::CloudMonitorRule => rewritten(event, &rule_callback(event.tree())),
+            Self::CloudMonitorPolicy => rewritten(event, &policy_webhook(event.tree())),
+        }
+    }
+}
+
+/// The native members, and what a legacy rule adds to them.
+fn rule_callback(native: &Json) -> Json {
+    let added = [
+        ("traceId", text(native, "id")),
+        ("instanceName", "".into()),
+        ("groupId", "0".into()),
+        ("eventType", "StatusNotification".into()),
+        ("ruleName", "reflexarc-simulate".into()),
+        ("status", "Normal".into()),
+    ];
+    let added = added.into_iter().map(|(key, value)| (key.to_owned(), value));
+    native.members().iter().cloned().chain(added).collect()
+}
+
+/// The webhook of a subscription policy: the event as an alert, with its content twice, as a map and as text.
+fn policy_webhook(native: &Json) -> Json {
+    let content = native.get("content").cloned().unwrap_or(Json::Null);
+    let (id, product, level) = (text(native, "id"), text(native, "product"), text(native, "level"));
+    let (user, name) = (text(native, "userId"), text(native, "name"));
+    let milliseconds = native
+        .get("eventTime")
+        .and_then(Json::as_str)
+        .and_then(reflexarc_event::parse_time)
+        .map_or(Json::Null, |time| time.as_millisecond().into());
+    let described = object([
+        ("id", id.clone()),
+        ("name", name.clone()),
+        ("product", product.clone()),
+        ("level", level.clone()),
+        ("status", "Normal".into()),
+        ("eventType", "StatusNotification".into()),
+        ("eventTime", text(native, "eventTime")),
+        ("regionId", text(native, "regionId")),
+        ("resourceId", text(native, "resourceId")),
+        ("instanceName", "".into()),
+        ("groupId", "0".into()),
+    ]);
+    let alert = object([
+        ("alertStatus", "TRIGGERED".into()),
+        ("source", "SYS_EVENT".into()),
+        ("product", product),
+        ("groupId", "0".into()),
+        ("eventName", name),
+        ("eventType", "StatusNotification".into()),
+        ("arn", text(native, "resourceId")),
+        ("traceId", id.clone()),
+        ("dedupId", id.clone()),
+        ("timestamp", milliseconds.clone()),
+        ("severity", level.clone()),
+        ("userId", user.clone()),
+        ("eventRawContent", content.to_string().into()),
+        ("eventContentMap", content),
+        ("meta", object([("sysEventMeta", described)])),
+    ]);
+    let all_of_it = object([("field", "product".into()), ("op", "EQ".into()), ("value", "ECS".into())]);
+    let subscription = object([
+        ("subscriptionUuid", "reflexarc-simulate".into()),
+        ("conditions", vec![all_of_it].into()),
+        ("relation", "AND".into()),
+    ]);
+    object([
+        ("userInfo", object([("aliyunId", user.clone()), ("userId", user.clone())])),
+        ("subscription", subscription),
+        ("batchId", id),
+        ("severity", level),
+        ("strategyName", "reflexarc-simulate".into()),
+        ("userId", user),
+        ("time", milliseconds),
+        ("alert", alert),
+    ])
+}
+
+fn text(native: &Json, key: &str) -> Json {
+    native.get(key).cloned().unwrap_or_else(|| "".into())
+}
+
+fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// An event near the size limit may not fit once it is wrapped; it then leaves as it is.
+fn rewritten(event: &Event, tree: &Json) -> Event {
+    Event::from_json(tree.to_string()).unwrap_or_else(|_| event.clone())
+}

@@ -1,0 +1,270 @@
+//! Running a scenario: one moment after the other, in order of virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use reflexarc_event::{Event, Json};
+
+use super::{Deed, Scenario, Step, World};
+use crate::rpc::{self, Parameters};
+use crate::{Answer, Cloud, Fault, Notice, Refusal, Reply, StatusChange};
+
+/// A scenario on its way.
+#[derive(Debug)]
+pub struct Rehearsal {
+    world: World,
+    names: BTreeMap<String, String>,
+    steps: VecDeque<Step>,
+    tick: Option<jiff::SignedDuration>,
+    next_tick: Option<Timestamp>,
+    end: Timestamp,
+    until: Option<Timestamp>,
+    ready: VecDeque<Moment>,
+    moments: usize,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Moment {
+    /// A request and its answer.
+    Asked {
+        /// When.
+        at: Timestamp,
+        /// Who, by id.
+        account: String,
+        /// What.
+        action: String,
+        /// The interface it is about, by id.
+        interface: Option<String>,
+        /// The request's id.
+        request_id: String,
+        /// How it was answered.
+        result: Result<(), Refusal>,
+        /// The rule that asked, when it was a reaction.
+        rule: Option<String>,
+        /// The code that should have come back, where another answer came; `accepted` for none.
+        expected: Option<String>,
+    },
+    /// An interface came into a status.
+    Changed(StatusChange),
+    /// A request has ended: an event, or the reason why there is none.
+    Told(Notice),
+    /// An event that is not the control plane's own went to a bus: a published one, or the clock's.
+    Published {
+        /// When.
+        at: Timestamp,
+        /// Whose bus, by id.
+        account: String,
+        /// The event.
+        event: Event,
+        /// Whether it is the clock's.
+        tick: bool,
+    },
+    /// The script changed the world.
+    Staged {
+        /// When.
+        at: Timestamp,
+        /// What, in words.
+        what: String,
+    },
+}
+
+impl Rehearsal {
+    /// Before the first moment.
+    pub fn new(scenario: Scenario) -> Self {
+        let Scenario { mut world, steps, tick, until, .. } = scenario;
+        let last = steps.last().map_or(world.start, |step| step.at);
+        let ready = world.cloud.take_changes().into_iter().map(Moment::Changed).collect();
+        Self {
+            names: world.names.clone(),
+            steps: steps.into(),
+            next_tick: tick.map(|tick| world.start + tick),
+            tick,
+            end: until.unwrap_or(last).max(last),
+            until,
+            ready,
+            world,
+            moments: 0,
+        }
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What an interface is called: its name in the scenario, else its id.
+    pub fn name_of<'a>(&'a self, interface: &'a str) -> &'a str {
+        let named = self.names.iter().find(|(_, id)| *id == interface);
+        named.map_or(interface, |(name, _)| name)
+    }
+
+    /// What happens next; nothing when all is over, or after [`Scenario::MAX_MOMENTS`]: reactions may drive each other
+    /// for ever.
+    pub fn advance(&mut self) -> Option<Moment> {
+        loop {
+            if let Some(moment) = self.ready.pop_front() {
+                self.moments += 1;
+                return (self.moments <= Scenario::MAX_MOMENTS).then_some(moment);
+            }
+            self.go_on()?;
+        }
+    }
+
+    /// Whether it ended because too much happened.
+    pub fn is_cut_short(&self) -> bool {
+        self.moments > Scenario::MAX_MOMENTS
+    }
+
+    /// A reaction calls the API, at the present moment. A value `$name` stands for the interface of that name.
+    pub fn react(&mut self, account: &str, rule: &str, action: &str, parameters: Parameters) {
+        let now = self.world.cloud.now();
+        self.call(now, account, action, parameters, Some(rule.to_owned()), None, None);
+    }
+
+    /// Lets the next step, tick or completion happen, whichever comes first; a completion goes before a step at the
+    /// same instant, and a step before a tick.
+    fn go_on(&mut self) -> Option<()> {
+        let completion = self.world.cloud.next_completion();
+        let step = self.steps.front().map(|step| step.at);
+        let tick = self.next_tick.filter(|tick| *tick <= self.end);
+        // Without an end of its own the scenario goes on while something is under way.
+        let completion = completion.filter(|at| self.until.is_none_or(|until| *at <= until));
+        let next = [completion, step, tick].into_iter().flatten().min()?;
+        if completion == Some(next) {
+            self.world.cloud.advance(next);
+            self.collect();
+        } else if step == Some(next) {
+            self.world.cloud.advance(next);
+            let step = self.steps.pop_front()?;
+            self.take(step);
+        } else {
+            self.world.cloud.advance(next);
+            self.next_tick = self.tick.map(|tick| next + tick);
+            self.tick_at(next);
+        }
+        Some(())
+    }
+
+    fn take(&mut self, Step { at, what }: Step) {
+        match what {
+            Deed::Call { account, action, parameters, name, expect } => {
+                self.call(at, &account, &action, parameters, None, name, Some(expect));
+            }
+            Deed::Fault { operation, interface, outcome, times } => {
+                let whose = interface.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+                let struck = match times {
+                    1 => "the next".to_owned(),
+                    times => format!("the next {times}"),
+                };
+                let how = match outcome {
+                    crate::FaultOutcome::Fail => "fails",
+                    crate::FaultOutcome::Hang => "never completes",
+                };
+                self.stage(at, format!("{struck} {operation}{whose} {how}"));
+                let interface = interface.and_then(|name| self.names.get(&name).cloned());
+                self.world.cloud.inject(Fault { operation, interface, outcome, times });
+            }
+            Deed::Instance { id, status } => {
+                let (what, done) = match status {
+                    Some(status) => (status.name().to_owned(), self.world.cloud.set_instance_status(&id, status)),
+                    None => ("released".to_owned(), self.world.cloud.release_instance(&id)),
+                };
+                self.stage(
+                    at,
+                    match done {
+                        Ok(()) => format!("instance {id} is {what}"),
+                        Err(refusal) => refusal.to_string(),
+                    },
+                );
+                self.collect();
+            }
+            Deed::Grant { interface, account } => {
+                let id = self.names.get(&interface).cloned().unwrap_or_default();
+                let done = self.world.cloud.grant_attach(&id, &account);
+                let name = self.world.account(&account).map_or(account.as_str(), |found| found.name.as_str());
+                let what = match done {
+                    Ok(()) => format!("{name} may attach {interface}"),
+                    Err(refusal) => refusal.to_string(),
+                };
+                self.stage(at, what);
+            }
+            Deed::Publish { account, event } => {
+                self.ready.push_back(Moment::Published { at, account, event, tick: false });
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "two callers, and each argument is one column of the timeline")]
+    fn call(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        action: &str,
+        parameters: Parameters,
+        rule: Option<String>,
+        name: Option<String>,
+        expect: Option<Option<String>>,
+    ) {
+        let parameters = self.resolve(&parameters);
+        let mut interface = parameters.optional("NetworkInterfaceId").map(str::to_owned);
+        let Reply { request_id, result } = rpc::perform(&mut self.world.cloud, account, action, &parameters, at);
+        if let Ok(Answer::Created(made)) = &result {
+            interface = Some(made.id.clone());
+            if let Some(name) = name {
+                self.names.insert(name, made.id.clone());
+            }
+        }
+        let result = result.map(|_| ());
+        let got = result.as_ref().err().map(|refusal| refusal.code.to_owned());
+        let expected = expect.filter(|wanted| *wanted != got).map(|wanted| wanted.unwrap_or("accepted".to_owned()));
+        let (account, action) = (account.to_owned(), action.to_owned());
+        self.ready.push_back(Moment::Asked { at, account, action, interface, request_id, result, rule, expected });
+        self.collect();
+    }
+
+    /// Puts the ids of interfaces in the place of their names; a name that means nothing yet stays, and is refused.
+    fn resolve(&self, parameters: &Parameters) -> Parameters {
+        let resolved = parameters.iter().map(|(key, value)| {
+            let named = value.strip_prefix('$').and_then(|name| self.names.get(name));
+            (key.to_owned(), named.map_or(value, String::as_str).to_owned())
+        });
+        resolved.collect()
+    }
+
+    fn stage(&mut self, at: Timestamp, what: String) {
+        self.ready.push_back(Moment::Staged { at, what });
+    }
+
+    fn tick_at(&mut self, at: Timestamp) {
+        for account in &self.world.accounts {
+            let event = clock_event(&self.world.cloud, &account.account.id, at);
+            let account = account.account.id.clone();
+            self.ready.push_back(Moment::Published { at, account, event, tick: true });
+        }
+    }
+
+    /// Takes over what the cloud has to say: first what changed, then who is told.
+    fn collect(&mut self) {
+        self.ready.extend(self.world.cloud.take_changes().into_iter().map(Moment::Changed));
+        self.ready.extend(self.world.cloud.take_notices().into_iter().map(Moment::Told));
+    }
+}
+
+/// The clock as an event, so that rules can notice what did not happen.
+fn clock_event(cloud: &Cloud, account: &str, at: Timestamp) -> Event {
+    let time = at.to_zoned(TimeZone::fixed(Offset::constant(8))).strftime("%Y%m%dT%H%M%S.%3f%z").to_string();
+    let members = [
+        ("id", format!("clock-{account}-{at}")),
+        ("product", "reflexarc".to_owned()),
+        ("name", "Clock:Tick".to_owned()),
+        ("level", "INFO".to_owned()),
+        ("userId", account.to_owned()),
+        ("eventTime", time),
+        ("regionId", cloud.region().to_owned()),
+    ];
+    let members = members.into_iter().map(|(key, value)| (key.to_owned(), Json::from(value)));
+    let tree: Json = members.chain([("content".to_owned(), Json::Object(Vec::new()))]).collect();
+    Event::from_json(tree.to_string()).expect("a small JSON object is an event")
+}
