@@ -8,6 +8,7 @@ mod fmt;
 mod help;
 mod match_events;
 mod run;
+mod simulate;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Explain a command, or the filter language (`help pattern`)
     Help(help::Args),
+    /// Rehearse against a simulated cloud: a scenario, or the ECS API over HTTP
+    Simulate(Box<simulate::Args>),
 }
 
 impl Command {
@@ -70,6 +73,7 @@ impl Command {
             Command::Convert(args) => convert::run(&args, output),
             Command::Export(args) => export::run(&args, output),
             Command::Help(args) => help::run(&args, output),
+            Command::Simulate(args) => simulate::run(&args, output),
         }
     }
 }

@@ -71,7 +71,7 @@ fn is_silent(effects: &RuleEffects) -> bool {
     effects.actions.is_empty() && effects.emitted.is_empty() && effects.log.is_empty() && effects.skipped.is_none()
 }
 
-fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {
     let trail = if effects.causes.is_empty() {
         String::new()
     } else {
@@ -166,7 +166,7 @@ impl Serialize for Seen<'_> {
     }
 }
 
-fn rule_json(effects: &RuleEffects) -> Json {
+pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     let strings = |strings: &[String]| strings.iter().map(|text| Json::from(text.as_str())).collect::<Vec<_>>().into();
     let mut members = vec![
         ("rule", Json::from(effects.rule.as_str())),
