@@ -87,6 +87,13 @@ impl Cloud {
         self
     }
 
+    /// The same, naming everything from now on from another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.ids = Ids::new(seed);
+        self
+    }
+
     /// Adds an account, or replaces it.
     pub fn add_account(&mut self, account: Account) {
         self.accounts.insert(account.id.clone(), account);

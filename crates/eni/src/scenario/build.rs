@@ -29,6 +29,7 @@ struct Builder<'a> {
     cloud: Cloud,
     names: BTreeMap<String, String>,
     start: Timestamp,
+    seeded: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -44,7 +45,7 @@ impl<'a> Builder<'a> {
         }
         let timing = timing(&file.timing, findings);
         let cloud = Cloud::new(region, file.seed.unwrap_or(1), start).with_timing(timing);
-        Self { findings, accounts: Vec::new(), cloud, names: BTreeMap::new(), start }
+        Self { findings, accounts: Vec::new(), cloud, names: BTreeMap::new(), start, seeded: file.seed.is_some() }
     }
 
     fn build(mut self, file: &File) -> Option<World> {
@@ -68,8 +69,9 @@ impl<'a> Builder<'a> {
             self.instance(table);
         }
         self.cloud.take_notices();
-        let Self { accounts, cloud, names, start, findings } = self;
-        (findings.0.len() == before).then_some(World { start, accounts, cloud, names })
+        self.cloud.take_changes();
+        let Self { accounts, cloud, names, start, findings, seeded } = self;
+        (findings.0.len() == before).then_some(World { start, accounts, cloud, names, seeded })
     }
 
     fn account(&mut self, table: &AccountTable) {

@@ -73,9 +73,8 @@ pub enum Moment {
 impl Rehearsal {
     /// Before the first moment.
     pub fn new(scenario: Scenario) -> Self {
-        let Scenario { mut world, steps, tick, until, .. } = scenario;
+        let Scenario { world, steps, tick, until, .. } = scenario;
         let last = steps.last().map_or(world.start, |step| step.at);
-        let ready = world.cloud.take_changes().into_iter().map(Moment::Changed).collect();
         Self {
             names: world.names.clone(),
             steps: steps.into(),
@@ -83,7 +82,7 @@ impl Rehearsal {
             tick,
             end: until.unwrap_or(last).max(last),
             until,
-            ready,
+            ready: VecDeque::new(),
             world,
             moments: 0,
         }

@@ -21,6 +21,9 @@ pub struct World {
     pub cloud: Cloud,
     /// Interfaces that have names already: the primary ones that instances name.
     pub names: BTreeMap<String, String>,
+    /// Whether the file says from which seed things get their ids. Where it does not, a world that lives on the clock of
+    /// the wall should take one that it had never before, or its events look like those of its last life.
+    pub seeded: bool,
 }
 
 /// An account as a file describes it.

@@ -38,7 +38,11 @@ async fn serve(address: SocketAddr, world: World, args: &Args, output: &mut Outp
         .map_err(|error| Failure::Runtime(format!("cannot listen on {address}: {error}")))?;
     let bound = listener.local_addr()?;
     let (tell, mut told) = mpsc::channel(WAITING);
-    let endpoint = Endpoint::new(world.cloud.clone(), world.keys(), GateLimits::DEFAULT);
+    let mut cloud = world.cloud.clone();
+    if !world.seeded {
+        cloud = cloud.with_seed(Timestamp::now().as_microsecond().unsigned_abs());
+    }
+    let endpoint = Endpoint::new(cloud, world.keys(), GateLimits::DEFAULT);
     let service = Arc::new(Service { endpoint: Mutex::new(endpoint), tell, woken: Notify::new() });
     let app = Router::new()
         .fallback(answer)

@@ -49,10 +49,16 @@ struct Stay<'a> {
     to: Option<Timestamp>,
 }
 
-/// Draws the entries as an SVG document.
-pub(super) fn draw(entries: &[Entry], start: Timestamp, title: &str) -> String {
+/// Draws the entries as an SVG document; `before` says how the interfaces stood when it began, and only those have a
+/// lane to which something happens.
+pub(super) fn draw(
+    before: &BTreeMap<String, EniStatus>,
+    entries: &[Entry],
+    start: Timestamp,
+    title: &str,
+) -> String {
     let (marks, notes) = marks(entries, start);
-    let stays = stays(entries);
+    let stays = stays(before, entries, start);
     let mut lanes: Vec<&str> = Vec::new();
     for lane in stays.iter().map(|stay| stay.lane).chain(marks.iter().map(|mark| mark.lane)) {
         if !lanes.contains(&lane) {
@@ -63,7 +69,7 @@ pub(super) fn draw(entries: &[Entry], start: Timestamp, title: &str) -> String {
         GUTTER + 12.0,
         MARK,
         marks.iter().map(|mark| (mark.at, mark.lane, is_above(mark.shape))),
-        entries.iter().map(|entry| entry.at),
+        std::iter::once(start).chain(entries.iter().map(|entry| entry.at)),
     );
     let lanes_height = LANE * f64::from(u32::try_from(lanes.len()).unwrap_or(u32::MAX));
     let notes_top = HEAD + lanes_height + 34.0;
@@ -133,9 +139,14 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
     (marks, notes)
 }
 
-fn stays(entries: &[Entry]) -> Vec<Stay<'_>> {
+fn stays<'a>(before: &'a BTreeMap<String, EniStatus>, entries: &'a [Entry], start: Timestamp) -> Vec<Stay<'a>> {
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     let mut stays: Vec<Stay<'_>> = Vec::new();
+    let touched = |name: &str| entries.iter().any(|entry| entry.interface.as_deref() == Some(name));
+    for (lane, status) in before.iter().filter(|(name, _)| touched(name)) {
+        open.insert(lane, stays.len());
+        stays.push(Stay { lane, status: *status, from: start, to: None });
+    }
     for entry in entries {
         let (What::Status { to, .. }, Some(lane)) = (&entry.what, entry.interface.as_deref()) else { continue };
         if let Some(before) = open.insert(lane, stays.len()) {

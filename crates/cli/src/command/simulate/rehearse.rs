@@ -6,8 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use reflexarc_engine::{Evaluation, RuleSet};
 use reflexarc_eni::rpc::Parameters;
-use reflexarc_eni::scenario::{Moment, Rehearsal, Scenario};
-use reflexarc_event::{Event, Json};
+use reflexarc_eni::scenario::{Moment, Rehearsal, Scenario, World};
+use reflexarc_event::{EniStatus, Event, Json};
 use reflexarc_reaction::{Action, MemoryState};
 
 use super::timeline::{Entry, What};
@@ -31,6 +31,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         output.line(&description)?;
         output.line("")?;
     }
+    let before = standing(&scenario.world);
     let mut stage = Stage { rehearsal: Rehearsal::new(scenario), rules, memory: BTreeMap::new(), entries: Vec::new() };
     let mut printed = 0;
     let mut surprises = 0_usize;
@@ -48,7 +49,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     }
     output.end(args.format)?;
     if let Some(path) = &args.plot {
-        write_plot(path, &plot::draw(&stage.entries, start, &description))?;
+        write_plot(path, &plot::draw(&before, &stage.entries, start, &description))?;
     }
     if stage.rehearsal.is_cut_short() {
         let most = Scenario::MAX_MOMENTS;
@@ -59,6 +60,12 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         return Ok(Exit::Negative);
     }
     Ok(Exit::Done)
+}
+
+/// The status of every interface that is there before the first step, by name.
+fn standing(world: &World) -> BTreeMap<String, EniStatus> {
+    let name_of = |id: &str| world.names.iter().find(|(_, named)| *named == id).map_or(id, |(name, _)| name).to_owned();
+    world.cloud.interfaces().map(|interface| (name_of(&interface.id), interface.status)).collect()
 }
 
 /// The rehearsal, and what the accounts' rules remember of it.
