@@ -1,5 +1,7 @@
 //! rhai's errors in our words: what a script did wrong, where, and what the function it called wanted.
 
+use std::any::Any;
+
 use rhai::EvalAltResult;
 
 use crate::run::{Stop, grouped};
@@ -18,6 +20,13 @@ pub(crate) fn of_run(error: EvalAltResult, stop: Option<Stop>, source: &str, lim
         Some((limit, message)) => ReactionError::Limit { limit, message, at, function },
         None => ReactionError::Script { message: self::message(&error), at, function },
     }
+}
+
+/// The error of a run in which rhai, or the state it read, panicked.
+pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> ReactionError {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let message = format!("the script made the interpreter panic: {}", words.unwrap_or("no reason given"));
+    ReactionError::Script { message, at: None, function: None }
 }
 
 /// The error itself, and the script's own function it came from.

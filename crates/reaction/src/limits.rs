@@ -25,6 +25,8 @@ pub struct Limits {
     pub array: usize,
     /// Most members that a map made by the script may hold, nested ones included.
     pub map: usize,
+    /// Deepest nesting of arrays and maps in what leaves the script; no more than readers of JSON accept.
+    pub depth: usize,
     /// Longest time for one run; it counts only where [`Input::stopwatch`](crate::Input::stopwatch) is given.
     pub deadline: Duration,
     /// Actions in one run.
@@ -61,6 +63,7 @@ impl Limits {
         string: 32 << 10,
         array: 1_000,
         map: 1_000,
+        depth: reflexarc_event::Limits::DEFAULT.depth,
         deadline: Duration::from_millis(50),
         actions: 100,
         emitted: 16,

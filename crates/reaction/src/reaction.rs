@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,8 +136,16 @@ impl Reaction {
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
-        let outcome = RUN.set(&run, || sandbox.engine.run_ast_with_scope(&mut scope, &self.ast));
+        // rhai is large, and a script may find the one place where it panics: that must cost one reaction, not the service.
+        // Nothing of the run is used afterwards but what it asked for, and that only if it ended well.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            RUN.set(&run, || sandbox.engine.run_ast_with_scope(&mut scope, &self.ast))
+        }));
         let lines = run.take_lines();
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(panic) => return (Err(fault::of_panic(panic.as_ref())), lines),
+        };
         let (mut effects, stop) = run.finish();
         let result = match (outcome, stop) {
             (_, Some(Stop::Skip(reason))) => {

@@ -100,6 +100,7 @@ mod tests {
             ("string", d.string),
             ("array", d.array),
             ("map", d.map),
+            ("depth", d.depth),
             ("actions", d.actions),
             ("emitted", d.emitted),
             ("action_bytes", d.action_bytes),

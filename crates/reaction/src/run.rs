@@ -196,13 +196,16 @@ impl<'a> Run<'a> {
         limit: &'static str,
         allowed: usize,
     ) -> Answer<(Json, usize)> {
-        match to_json(value, allowed) {
+        match to_json(value, allowed, self.limits.depth) {
             Ok(json) => Ok(json),
             Err(NotJson::Kind { path, found }) if path.is_empty() => {
                 Err(format!("{what} is {found}, which JSON cannot hold").into())
             }
             Err(NotJson::Kind { path, found }) => {
                 Err(format!("{what} holds {found} at `{path}`, which JSON cannot hold").into())
+            }
+            Err(NotJson::TooDeep) => {
+                self.exceeded("depth", format!("{what} is nested more than {} deep", grouped(self.limits.depth)))
             }
             Err(NotJson::TooLarge) => self.exceeded(limit, format!("{what} is larger than {} bytes", grouped(allowed))),
         }

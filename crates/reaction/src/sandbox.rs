@@ -100,13 +100,13 @@ type Shelf = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
 
 fn shelved(shelf: &Shelf, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
     // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
-    let mut made = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(sandbox) = made.iter().find(|(known, _)| known == limits).and_then(|(_, sandbox)| sandbox.upgrade()) {
+    let mut known = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sandbox) = known.iter().find(|(of, _)| of == limits).and_then(|(_, sandbox)| sandbox.upgrade()) {
         return sandbox;
     }
-    made.retain(|(_, sandbox)| sandbox.strong_count() > 0);
+    known.retain(|(_, sandbox)| sandbox.strong_count() > 0);
     let sandbox = Arc::new(make());
-    made.push((*limits, Arc::downgrade(&sandbox)));
+    known.push((*limits, Arc::downgrade(&sandbox)));
     sandbox
 }
 

@@ -69,13 +69,16 @@ pub(crate) enum NotJson {
     },
     /// The JSON would be longer than allowed.
     TooLarge,
+    /// Arrays and maps are nested deeper than whoever reads the JSON accepts.
+    TooDeep,
 }
 
-/// The JSON of a script's value, with the bytes that its text takes, if that is no more than `allowed`.
-pub(crate) fn to_json(value: &Dynamic, allowed: usize) -> Result<(Json, usize), NotJson> {
-    let mut left = allowed;
-    let json = convert(value, &mut left, &mut Vec::new())?;
-    Ok((json, allowed - left))
+/// The JSON of a script's value, with the bytes that its text takes, if that is no more than `allowed` and no more than
+/// `depth` levels of arrays and objects.
+pub(crate) fn to_json(value: &Dynamic, allowed: usize, depth: usize) -> Result<(Json, usize), NotJson> {
+    let mut writer = Writer { left: allowed, depth, path: Vec::new() };
+    let json = writer.convert(value)?;
+    Ok((json, allowed - writer.left))
 }
 
 /// How much a script's value holds, everything inside included.
@@ -143,88 +146,93 @@ enum Step {
     Index(usize),
 }
 
-fn convert(value: &Dynamic, left: &mut usize, path: &mut Vec<Step>) -> Result<Json, NotJson> {
-    if value.is_unit() {
-        spend(left, 4)?;
-        return Ok(Json::Null);
-    }
-    if let Ok(truth) = value.as_bool() {
-        spend(left, 5)?;
-        return Ok(Json::Bool(truth));
-    }
-    if let Ok(integer) = value.as_int() {
-        let json = Json::from(integer);
-        spend_number(left, &json)?;
-        return Ok(json);
-    }
-    if let Ok(float) = value.as_float() {
-        if !float.is_finite() {
-            return Err(not_json(path, format!("the number {float}")));
-        }
-        let json = Json::Number(format!("{float:?}").into());
-        spend_number(left, &json)?;
-        return Ok(json);
-    }
-    if let Ok(character) = value.as_char() {
-        spend(left, 2 + character.len_utf8())?;
-        return Ok(Json::String(character.to_string()));
-    }
-    if let Ok(text) = value.as_immutable_string_ref() {
-        spend(left, 2 + text.len())?;
-        return Ok(Json::String(text.as_str().to_owned()));
-    }
-    if let Ok(elements) = value.as_array_ref() {
-        spend(left, 2 + elements.len())?;
-        let mut array = Vec::with_capacity(elements.len());
-        for (index, element) in elements.iter().enumerate() {
-            path.push(Step::Index(index));
-            array.push(convert(element, left, path)?);
-            path.pop();
-        }
-        return Ok(Json::Array(array));
-    }
-    if let Ok(members) = value.as_map_ref() {
-        spend(left, 2 + members.len())?;
-        let mut object = Vec::with_capacity(members.len());
-        for (key, member) in members.iter() {
-            spend(left, 3 + key.len())?;
-            path.push(Step::Key(key.to_string()));
-            object.push((key.to_string(), convert(member, left, path)?));
-            path.pop();
-        }
-        return Ok(Json::Object(object));
-    }
-    Err(not_json(path, kind(value).to_owned()))
+/// A value on its way out.
+struct Writer {
+    /// The bytes that may still be written.
+    left: usize,
+    depth: usize,
+    path: Vec<Step>,
 }
 
-fn not_json(path: &[Step], found: String) -> NotJson {
-    let path = path.iter().fold(String::new(), |mut text, step| {
-        match step {
-            Step::Key(key) => {
-                text.push('.');
-                text.push_str(key);
+impl Writer {
+    fn convert(&mut self, value: &Dynamic) -> Result<Json, NotJson> {
+        if let Ok(text) = value.as_immutable_string_ref() {
+            self.spend(2 + text.len())?;
+            return Ok(Json::String(text.as_str().to_owned()));
+        }
+        if let Ok(elements) = value.as_array_ref() {
+            self.descend(elements.len())?;
+            return elements
+                .iter()
+                .enumerate()
+                .map(|(index, element)| self.inside(Step::Index(index), element))
+                .collect::<Result<_, _>>()
+                .map(Json::Array);
+        }
+        if let Ok(members) = value.as_map_ref() {
+            self.descend(members.len())?;
+            let mut object = Vec::with_capacity(members.len());
+            for (key, member) in members.iter() {
+                self.spend(3 + key.len())?;
+                object.push((key.to_string(), self.inside(Step::Key(key.to_string()), member)?));
             }
-            Step::Index(index) => {
-                text.push('[');
-                text.push_str(&index.to_string());
-                text.push(']');
+            return Ok(Json::Object(object));
+        }
+        let json = self.scalar(value)?;
+        self.spend(match &json {
+            Json::Null => 4,
+            Json::Bool(_) => 5,
+            Json::Number(text) => text.len(),
+            Json::String(text) => 2 + text.len(),
+            Json::Array(_) | Json::Object(_) => 0,
+        })?;
+        Ok(json)
+    }
+
+    fn scalar(&self, value: &Dynamic) -> Result<Json, NotJson> {
+        if value.is_unit() {
+            Ok(Json::Null)
+        } else if let Ok(truth) = value.as_bool() {
+            Ok(Json::Bool(truth))
+        } else if let Ok(integer) = value.as_int() {
+            Ok(Json::from(integer))
+        } else if let Ok(character) = value.as_char() {
+            Ok(Json::String(character.to_string()))
+        } else {
+            match value.as_float() {
+                Ok(float) if float.is_finite() => Ok(Json::Number(format!("{float:?}").into())),
+                Ok(float) => Err(self.not_json(format!("the number {float}"))),
+                Err(_) => Err(self.not_json(kind(value).to_owned())),
             }
         }
-        text
-    });
-    NotJson::Kind { path, found }
-}
-
-fn spend_number(left: &mut usize, json: &Json) -> Result<(), NotJson> {
-    match json {
-        Json::Number(text) => spend(left, text.len()),
-        _ => Ok(()),
     }
-}
 
-fn spend(left: &mut usize, bytes: usize) -> Result<(), NotJson> {
-    *left = left.checked_sub(bytes).ok_or(NotJson::TooLarge)?;
-    Ok(())
+    fn inside(&mut self, step: Step, value: &Dynamic) -> Result<Json, NotJson> {
+        self.path.push(step);
+        let json = self.convert(value)?;
+        self.path.pop();
+        Ok(json)
+    }
+
+    fn descend(&mut self, inside: usize) -> Result<(), NotJson> {
+        if self.path.len() >= self.depth {
+            return Err(NotJson::TooDeep);
+        }
+        self.spend(2 + inside)
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), NotJson> {
+        self.left = self.left.checked_sub(bytes).ok_or(NotJson::TooLarge)?;
+        Ok(())
+    }
+
+    fn not_json(&self, found: String) -> NotJson {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Key(key) => format!(".{key}"),
+            Step::Index(index) => format!("[{index}]"),
+        });
+        NotJson::Kind { path: steps.collect::<Vec<_>>().concat(), found }
+    }
 }
 
 /// How a number arrives.
@@ -293,7 +301,7 @@ mod tests {
     #[test]
     fn out_and_in_again_is_the_same() {
         let text = r#"{"a":[1,-9223372036854775808,1.5,1e300,null,true,"网卡\n"],"b":{"c":{}}}"#;
-        let (json, bytes) = to_json(&arrives(text), 1000).unwrap();
+        let (json, bytes) = to_json(&arrives(text), 1000, 9).unwrap();
         assert_eq!(json.to_string(), text);
         assert!(bytes >= text.len() - 1, "{bytes} counts all of the text but escapes");
     }
@@ -303,8 +311,10 @@ mod tests {
         let mut inner = Map::new();
         inner.insert("f".into(), Dynamic::from_float(f64::NAN));
         let value = Dynamic::from_array(vec![Dynamic::UNIT, Dynamic::from_map(inner)]);
-        let Err(NotJson::Kind { path, found }) = to_json(&value, 1000) else { panic!("NaN went through") };
+        let Err(NotJson::Kind { path, found }) = to_json(&value, 1000, 9) else { panic!("NaN went through") };
         assert_eq!((path.as_str(), found.as_str()), ("[1].f", "the number NaN"));
-        assert_eq!(to_json(&"12345".into(), 6), Err(NotJson::TooLarge));
+        assert_eq!(to_json(&"12345".into(), 6, 9), Err(NotJson::TooLarge));
+        assert!(to_json(&arrives("[[{}]]"), 1000, 3).is_ok());
+        assert_eq!(to_json(&arrives("[[{}]]"), 1000, 2), Err(NotJson::TooDeep));
     }
 }

@@ -37,6 +37,8 @@ fn each_limit_of_a_run_is_reached() {
     reaches("array", Limits { array: 4, ..d }, Limits { array: 3, ..d }, array);
     let map = "let m = #{a: 1}; m.b = #{c: 2};";
     reaches("map", Limits { map: 3, ..d }, Limits { map: 2, ..d }, map);
+    let deep = r#"send("t", [[#{a: 1}]])"#;
+    reaches("depth", Limits { depth: 3, ..d }, Limits { depth: 2, ..d }, deep);
     let actions = r#"notify("t", "x"); send("t", 1);"#;
     reaches("actions", Limits { actions: 2, ..d }, Limits { actions: 1, ..d }, actions);
     let emitted = "emit(#{}); emit(#{});";
@@ -108,4 +110,34 @@ fn a_failed_run_leaves_no_trace_on_its_thread() {
     let reaction = Reaction::compile(r#"log("outer"); log(get("k"))"#, &Limits::DEFAULT).unwrap();
     let effects = reaction.run(&Input::new(&event(), &rule(), now()), &Reentrant).unwrap();
     assert_eq!(effects.log, ["outer", "inner"]);
+}
+
+#[test]
+fn a_panic_costs_one_reaction() {
+    struct Broken;
+    impl State for Broken {
+        fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+            panic!("the disk is gone")
+        }
+
+        fn len(&self, _: &str, _: Timestamp) -> usize {
+            0
+        }
+    }
+    let reaction = Reaction::compile(r#"log(get("k"))"#, &Limits::DEFAULT).unwrap();
+    let (event, rule) = (event(), rule());
+    let input = Input::new(&event, &rule, now());
+    assert_eq!(
+        reaction.run(&input, &Broken).unwrap_err().to_string(),
+        "the script made the interpreter panic: the disk is gone"
+    );
+    assert_eq!(reaction.run(&input, &MemoryState::new()).unwrap().log, ["null"]);
+}
+
+#[test]
+fn reactions_cross_threads() {
+    fn crosses<T: Send + Sync + Clone>() {}
+    crosses::<Reaction>();
+    crosses::<reflexarc_reaction::ScriptEvent>();
+    crosses::<reflexarc_reaction::Template>();
 }

@@ -121,7 +121,7 @@ fn a_script_is_no_longer_and_no_deeper_than_allowed() {
     let deep = |levels: usize| format!("{}1{}", "(".repeat(levels), ")".repeat(levels));
     assert_eq!(messages(&deep(10_000)), ["RA0505 expressions are nested more than 64 deep"]);
     assert_eq!(messages(&deep(30)), [""; 0]);
-    let functions: String = (0..33).map(|i| format!("fn f{i}() {{}}\n")).collect();
+    let functions = (0..33).map(|i| format!("fn f{i}() {{}}\n")).collect::<Vec<_>>().concat();
     assert_eq!(messages(&functions), ["RA0505 the script defines more than 32 functions"]);
     let text = format!("let x = \"{}\";", "x".repeat((32 << 10) + 1));
     assert_eq!(messages(&text), ["RA0505 the script made a text of more than 32,768 bytes"]);

@@ -24,6 +24,89 @@ const STATEMENTS: &[&str] = &[
     r"event.a.nowhere.at_all;",
 ];
 
+/// Words that make sense often enough.
+const WORDS: &[&str] = &[
+    "let x =",
+    "event",
+    "event.a",
+    "event.a[0]",
+    "event.b",
+    "x",
+    "1",
+    "-1",
+    "9223372036854775807",
+    "0.5",
+    "\"t\"",
+    "'c'",
+    "`${x}`",
+    "[",
+    "]",
+    "#{a:",
+    "}",
+    "(",
+    ")",
+    "{",
+    ";",
+    ";",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "<<",
+    "**",
+    "==",
+    "in",
+    "..",
+    "..=",
+    "!",
+    "&&",
+    "??",
+    "?.a",
+    ".len()",
+    ".push(x)",
+    ".pop()",
+    ".remove(0)",
+    ".filter(|y| y == 1)",
+    ".sort()",
+    ".keys()",
+    ".sub_string(1, 2)",
+    ".split(\"x\")",
+    ".to_string()",
+    ".pad(3, 0)",
+    "[-1]",
+    "[0..2]",
+    "[5] = 1",
+    "if true {",
+    "else {",
+    "while x < 3 {",
+    "for y in",
+    "loop { break }",
+    "switch x { 1 => 2, _ => 3 }",
+    "fn f(a) { a }",
+    "f(1)",
+    "|y| y",
+    "this",
+    "return",
+    "throw",
+    "try {",
+    "} catch (e) {",
+    "notify(\"t\", ",
+    "send(\"t\", ",
+    "set(\"k\", ",
+    "get(\"k\")",
+    "add(\"k\", 1)",
+    "log(",
+    "emit(",
+    "skip(\"r\")",
+    "json(",
+    "type_of(",
+    "now",
+    "+= 1",
+    "const y = 2;",
+];
+
 fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -50,20 +133,20 @@ fn evaluate(script: &str, events: &[Event]) -> String {
     let reaction = Reaction::compile(script, &Limits::DEFAULT).unwrap();
     let rule = RuleFacts::named("same");
     let mut state = MemoryState::new();
-    let mut shown = String::new();
-    for (second, event) in events.iter().enumerate() {
-        let now = Timestamp::from_second(second as i64 * 45).unwrap();
+    let mut shown = Vec::new();
+    for (second, event) in (0..).step_by(45).zip(events) {
+        let now = Timestamp::from_second(second).unwrap();
         let event = ScriptEvent::new(event);
         let input = Input::new(&event, &rule, now);
         let first = reaction.run(&input, &state);
-        let second = reaction.run(&input, &state);
-        assert_eq!(format!("{first:?}"), format!("{second:?}"), "twice on the same state");
+        let again = reaction.run(&input, &state);
+        assert_eq!(format!("{first:?}"), format!("{again:?}"), "twice on the same state");
         if let Ok(effects) = &first {
             state.apply(&rule.name, &effects.changes);
         }
-        shown.push_str(&format!("{first:?}\n{state:?}\n"));
+        shown.push(format!("{first:?}\n{state:?}"));
     }
-    shown
+    shown.join("\n")
 }
 
 proptest! {
@@ -74,7 +157,7 @@ proptest! {
         statements in prop::collection::vec(prop::sample::select(STATEMENTS), 1..6),
         events in prop::collection::vec(event(), 1..4),
     ) {
-        let script = statements.iter().map(|statement| format!("if true {{ {statement} }}\n")).collect::<String>();
+        let script = statements.iter().map(|statement| format!("if true {{ {statement} }}\n")).collect::<Vec<_>>().concat();
         let here = evaluate(&script, &events);
         let there = thread::scope(|scope| {
             let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| evaluate(&script, &events))).collect();
@@ -86,6 +169,18 @@ proptest! {
     #[test]
     fn no_text_makes_the_compiler_panic(script in "\\PC{0,60}|[a-z(){}\\[\\]|.;=+\"`$ 0-9]{0,60}") {
         let _ = Reaction::compile(&script, &Limits::DEFAULT);
+    }
+
+    #[test]
+    fn no_soup_of_words_makes_the_interpreter_panic(words in prop::collection::vec(prop::sample::select(WORDS), 1..24)) {
+        let limits = Limits { operations: 2_000, ..Limits::DEFAULT };
+        if let Ok(reaction) = Reaction::compile(&words.join(" "), &limits) {
+            let event = ScriptEvent::new(&Event::from_json(r#"{"a": [1, "x", {"b": null}], "b": 2.5}"#).unwrap());
+            let rule = RuleFacts::named("soup");
+            if let Err(error) = reaction.run(&Input::new(&event, &rule, Timestamp::UNIX_EPOCH), &NoState) {
+                prop_assert!(!error.message().contains("panic"), "{} made {error}", words.join(" "));
+            }
+        }
     }
 
     #[test]
@@ -104,7 +199,8 @@ fn equal(before: &Json, after: &Json) -> bool {
     match (before, after) {
         (Json::Number(text), Json::String(kept)) => **text == **kept,
         (Json::Number(before), Json::Number(after)) => {
-            before == after || before.parse::<f64>().unwrap() == after.parse::<f64>().unwrap()
+            let float = |text: &str| text.parse::<f64>().unwrap().to_bits();
+            before == after || float(before) == float(after)
         }
         (Json::Array(before), Json::Array(after)) => {
             before.len() == after.len() && before.iter().zip(after).all(|(before, after)| equal(before, after))
