@@ -57,6 +57,11 @@ impl<'a> Keys<'a> {
         self.table.contains_key(key)
     }
 
+    /// Whether an unknown key was taken for a misspelling of this one.
+    pub(crate) fn is_misspelt(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.fix.as_ref().is_some_and(|fix| fix.replacement == key))
+    }
+
     /// Where the value of a key stands, or the table where the key is missing.
     pub(crate) fn span_of(&self, key: &str) -> Span {
         self.table.get(key).map_or_else(|| self.place(), Spanned::span)
@@ -128,8 +133,7 @@ impl<'a> Keys<'a> {
         match parse_duration(text.text()) {
             Ok(duration) => Some(duration),
             Err(why) => {
-                let fault = Diagnostic::error(Code::RULE_VALUE, text.whole(), format!("`{key}`: {why}"));
-                self.fault(fault.with_help("write a number and a unit: \"90s\", \"10m\", \"1h 30m\", \"24h\""));
+                self.fault(Diagnostic::error(Code::RULE_VALUE, text.whole(), format!("`{key}`: {why}")));
                 None
             }
         }

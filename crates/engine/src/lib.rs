@@ -54,3 +54,8 @@ pub use rule::Rule;
 pub use rule_set::{Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
+
+/// The README's example in Rust runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -48,7 +48,7 @@ impl RuleFile {
         let when = keys.text("when");
         let then = keys.text("then");
         // After a syntax error the key may be there, only not where a reader of TOML finds it.
-        if !keys.has("when") && !recovered {
+        if !keys.has("when") && !recovered && !keys.is_misspelt("when") {
             keys.fault(without_when(text));
         }
         let notify = notify(&mut keys);

@@ -1,7 +1,7 @@
 //! Writing what rules really asked for into their tests.
 
 use reflexarc_event::Json;
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Value};
 
 use crate::{Rule, RuleReport};
 
@@ -20,7 +20,11 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
                 Some(step) => table.get_mut("step")?.get_mut(step)?,
                 None => table,
             };
-            table["actions"] = Item::Value(Value::Array(array(actions, expected)));
+            let old = table.get_mut("actions")?.as_value_mut()?;
+            let mut new = Value::Array(array(actions, expected));
+            // A comment behind the old value stays behind the new one.
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
             changed = true;
         }
     }

@@ -1,0 +1,51 @@
+//! The built command line, from the outside: what it prints, and how it ends.
+
+mod answers;
+mod bad_input;
+mod readme;
+mod rules_folder;
+mod streams;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How a command ended.
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Runs `reflexarc` at the root of the repository.
+fn reflexarc(args: &[&str]) -> Outcome {
+    reflexarc_in(&root(), args, b"")
+}
+
+/// Runs `reflexarc` in a folder, with this on stdin.
+fn reflexarc_in(folder: &Path, args: &[&str], stdin: &[u8]) -> Outcome {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_reflexarc"))
+        .args(args)
+        .current_dir(folder)
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes = stdin.to_vec();
+    // Whoever does not read its input closes it early, which is none of the test's business.
+    let feeder = std::thread::spawn(move || drop(input.write_all(&bytes)));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Every command of the README is run.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::{reflexarc_in, root};
+
+/// The blocks of one language, in order.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_command_runs_and_prints_what_it_is_about() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["rules", "examples"] {
+        copy(&root().join(name), &folder.path().join(name));
+    }
+    let rule = &blocks(&readme, "toml")[0];
+    let name = rule.lines().next().unwrap().trim_start_matches("# ");
+    std::fs::write(folder.path().join(name), rule).unwrap();
+
+    let commands: Vec<_> =
+        blocks(&readme, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in commands {
+        if command == "tests/run" {
+            assert!(root().join("tests/run").exists());
+            continue;
+        }
+        let line = command.replace("cargo run --release --", "reflexarc");
+        let line = line.replacen("reflexarc", env!("CARGO_BIN_EXE_reflexarc"), 1);
+        assert_ne!(line, command, "a command that no test runs");
+        let output = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}\n{stderr}");
+        assert!(!output.stdout.is_empty(), "{command} prints nothing");
+    }
+}
+
+#[test]
+fn the_first_command_speaks_of_the_documented_event() {
+    let run = reflexarc_in(&root(), &["run", "--rules", "rules", "--events", "examples/eni-events.ndjson"], b"");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let first = run.stdout.lines().next().unwrap();
+    assert!(
+        first.starts_with("line 1  NetworkInterface:NetworkInterfaceOperateCompleted  AttachNetworkInterface"),
+        "{first}"
+    );
+    assert!(run.stdout.contains("→ cmdb "), "{}", run.stdout);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        std::fs::copy(&entry, to.join(entry.file_name().unwrap())).unwrap();
+    }
+}

@@ -1,0 +1,87 @@
+//! Streams of events in every form, whole and broken.
+
+use std::io::Write as _;
+
+use crate::{Outcome, reflexarc_in};
+
+const RULE: &str = "when = 'n exists'\nthen = 'send(\"t\", event.n)'\n";
+
+/// Runs a rule that sends every `n`, over this on stdin.
+fn run(input: &[u8], args: &[&str]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("every.toml"), RULE).unwrap();
+    let args = [&["run", "--rules", "every.toml", "--events", "-", "--format", "ndjson"], args].concat();
+    reflexarc_in(folder.path(), &args, input)
+}
+
+/// Line and payload of every action.
+fn sent(outcome: &Outcome) -> Vec<(i64, i64)> {
+    let seen = outcome.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    seen.map(|seen| (seen["line"].as_i64().unwrap(), seen["rules"][0]["actions"][0]["payload"].as_i64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn ndjson_an_array_and_documents_give_the_same() {
+    for (input, lines) in [
+        ("{\"n\": 1}\n{\"n\": 2}\n", [1, 2]),
+        ("[{\"n\": 1},\n {\"n\": 2}]", [1, 2]),
+        ("{\n\"n\": 1\n}\n{\n\"n\": 2\n}\n", [1, 4]),
+    ] {
+        let outcome = run(input.as_bytes(), &[]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        assert_eq!(sent(&outcome), [(lines[0], 1), (lines[1], 2)], "{input}");
+        assert!(outcome.stderr.contains("2 matched of 2 events; 2 actions of 1 rule"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn packed_streams_are_unpacked() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"{\"n\": 1}\n{\"n\": 2}\n").unwrap();
+    assert_eq!(sent(&run(&gzip.finish().unwrap(), &[])), [(1, 1), (2, 2)]);
+    let zstd = zstd::encode_all(&b"[{\"n\": 7}]"[..], 0).unwrap();
+    assert_eq!(sent(&run(&zstd, &[])), [(1, 7)]);
+    let damaged = run(&zstd[..zstd.len() - 2], &[]);
+    assert_eq!(damaged.code, 4, "{}", damaged.stderr);
+    assert!(damaged.stderr.contains("cannot read on"), "{}", damaged.stderr);
+}
+
+#[test]
+fn a_broken_line_is_reported_and_the_rest_goes_on() {
+    let input = b"{\"n\": 1}\n{\"n\": }\n[1]\n\xff\n{\"n\": 2}\n";
+    for jobs in ["1", "2"] {
+        let outcome = run(input, &["--jobs", jobs]);
+        assert_eq!(outcome.code, 4);
+        assert_eq!(sent(&outcome), [(1, 1), (5, 2)]);
+        let told: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(told.len(), 3, "{}", outcome.stderr);
+        assert!(told[0].starts_with("error: -:2:7: "), "{}", told[0]);
+        assert!(told[1].starts_with("error: -:3:1: "), "{}", told[1]);
+        assert!(told[2].starts_with("error: -:4:1: "), "{}", told[2]);
+        assert!(outcome.stderr.contains("5 events, 3 unreadable"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn fail_fast_stops_at_the_first_broken_line() {
+    let outcome = run(b"{\"n\": 1}\nx\n{\"n\": 2}\n", &["--fail-fast"]);
+    assert_eq!((outcome.code, sent(&outcome)), (4, vec![(1, 1)]));
+}
+
+#[test]
+fn order_is_kept_over_many_batches() {
+    let input: String = (0..5000).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    let outcome = run(input.as_bytes(), &["--jobs", "2"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(sent(&outcome), (0..5000).map(|n| (n + 1, n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_is_an_empty_stream() {
+    for input in [&b""[..], b"\n \n", b"[]"] {
+        let outcome = run(input, &[]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("0 matched of 0 events"), "{}", outcome.stderr);
+    }
+}
