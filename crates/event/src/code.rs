@@ -138,6 +138,15 @@ registry! {
     505 SCRIPT_LIMIT "The script is larger or deeper than allowed";
     506 FUNCTION_TAKEN "The script defines a function that is there already";
 
+    // 06: configuration and the service
+    600 CONFIG_FILE "The configuration, or a file it names, cannot be read";
+    601 CONFIG_TOML "The configuration is not TOML";
+    602 CONFIG_KEY "A key that the configuration does not know";
+    603 CONFIG_TYPE "A value of the wrong type in the configuration";
+    604 CONFIG_VALUE "A value in the configuration that makes no sense";
+    605 CONFIG_MISSING "A key that the configuration lacks";
+    606 CONFIG_SECRET "A secret that stands in the configuration itself, or cannot be found";
+
     // 07: the simulator
     700 SCENARIO_TOML "A scenario file is not TOML, or holds what scenarios do not know";
     701 SCENARIO_VALUE "A value of a scenario that makes no sense";

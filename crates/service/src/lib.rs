@@ -7,6 +7,8 @@
     reason = "the service is the rim: clock, files, network and processes are its trade"
 )]
 
+mod client;
+mod config;
 mod delivery;
 mod dispatch;
 mod http;
@@ -18,12 +20,15 @@ mod metrics;
 mod outbound;
 mod record;
 mod reload;
+mod replay;
 mod retry;
 mod service;
 mod store;
 mod target;
 mod trace;
 
+pub use client::{Remote, RemoteError, Taken};
+pub use config::{Config, Secrets, TEMPLATE};
 pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
 pub use dispatch::{Exchange, Queue, Wake, serve};
 pub use http::{
@@ -38,10 +43,11 @@ pub use metrics::Metrics;
 pub use outbound::{Forbidden, Reach};
 pub use record::{action_from_json, action_to_json, evaluation_to_json};
 pub use reload::Reloader;
+pub use replay::{Replay, Replayed};
 pub use retry::{Decision, RetryPolicy, Waits};
 pub use service::Plan;
 pub use store::{
-    Accepted, Archived, Attempt, Entry, Retention, Selection, Status, Store, StoreError, StoreOptions, Tried, Verdict,
+    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError, StoreOptions, Tried, Verdict,
 };
 pub use target::{
     Command, DingTalk, Email, Format, Lines, Pace, Protection, Sending, Server, Target, TemplateError, Templates,

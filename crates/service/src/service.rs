@@ -59,6 +59,7 @@ impl Plan {
     /// # Errors
     /// When the store fails at the start.
     pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
+        let _owner = self.store.own()?;
         let metrics = Arc::new(Metrics::new());
         let rules = Arc::new(ArcSwap::from_pointee(self.rules));
         let reloader = Arc::new(Reloader::new(self.rule_paths, rules.clone(), metrics.clone()));

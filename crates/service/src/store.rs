@@ -36,6 +36,14 @@ pub struct StoreOptions {
     pub duplicates: SignedDuration,
     /// The file never grows beyond this; accepting then fails as on a full disk.
     pub max_bytes: Option<u64>,
+    /// Whether an existing file is checked as a whole first, which reads all of it. What is not ours is refused anyway.
+    pub check: bool,
+}
+
+/// Held by the one process that delivers out of a store; given up when it is dropped, or the process dies.
+#[derive(Debug)]
+pub struct Ownership {
+    _lock: std::fs::File,
 }
 
 /// Why the store did not do what it was asked; nothing of a failed job is kept.
@@ -80,6 +88,12 @@ pub enum StoreError {
         /// What we know.
         known: i32,
     },
+    /// Another process delivers out of it.
+    #[error("the store {} is in use by another process that delivers out of it", path.display())]
+    Owned {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process writes and did not let us in for ten seconds.
     #[error("the store is locked by another process")]
     Busy,
@@ -105,7 +119,7 @@ impl Store {
     /// # Errors
     /// When it is damaged, not ours, too new, or cannot be written; it is left as it was.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let connection = schema::open_writer(path, options.max_bytes)?;
+        let connection = schema::open_writer(path, options)?;
         Ok(Self {
             path: path.to_owned(),
             window: i64::try_from(options.duplicates.as_micros()).unwrap_or(i64::MAX),
@@ -117,6 +131,21 @@ impl Store {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes this process the one that delivers out of the store. Others may read it, cancel, redrive and drop meanwhile.
+    ///
+    /// # Errors
+    /// When another process is that already.
+    pub fn own(&self) -> Result<Ownership, StoreError> {
+        let path = PathBuf::from(format!("{}.lock", self.path.display()));
+        let failed = |what: String| StoreError::NotWritable { path: Some(path.clone()), what };
+        let lock = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Ownership { _lock: lock }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Owned { path: self.path.clone() }),
+            Err(std::fs::TryLockError::Error(error)) => Err(failed(error.to_string())),
+        }
     }
 
     /// Records an evaluated event and all that follows from it in one transaction, and waits for the commit. Accepting a

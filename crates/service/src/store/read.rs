@@ -97,7 +97,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read at all.
     pub fn verify_archive(&self) -> Result<Verdict, StoreError> {
-        schema::examine(&self.path)?;
+        schema::examine(&self.path, true)?;
         let mut verdict = Verdict::default();
         self.each(&Selection::default(), |event| {
             match event {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, StoreOptions};
 
 /// "rarc": marks the file as ours, so that another program's database is never written to.
 const APPLICATION_ID: i32 = 0x7261_7263;
@@ -82,10 +82,10 @@ CREATE INDEX attempt_by_target ON attempt (target, started);
 ";
 
 /// Opens the one connection that writes, creating the file when there is none.
-pub(super) fn open_writer(path: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     let fresh = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     if !fresh {
-        examine(path)?;
+        examine(path, options.check)?;
     }
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -99,7 +99,7 @@ pub(super) fn open_writer(path: &Path, max_bytes: Option<u64>) -> Result<Connect
     // Deleted rows are not wiped: the pages are reused.
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(64);
-    if let Some(bytes) = max_bytes {
+    if let Some(bytes) = options.max_bytes {
         let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
@@ -121,8 +121,9 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Looks at an existing file through a connection that cannot write: ours, of a version we know, and whole?
-pub(super) fn examine(path: &Path) -> Result<(), StoreError> {
+/// Looks at an existing file through a connection that cannot write: ours, of a version we know, and (as `whole` asks)
+/// undamaged?
+pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
     let corrupt = |what: String| StoreError::Corrupt { path: path.to_owned(), what };
     let connection = open_reader(path)?;
     let read = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
@@ -133,6 +134,9 @@ pub(super) fn examine(path: &Path) -> Result<(), StoreError> {
     let version = read("user_version").map_err(|error| corrupt(error.to_string()))?;
     if version > VERSION {
         return Err(StoreError::TooNew { path: path.to_owned(), version, known: VERSION });
+    }
+    if !whole {
+        return Ok(());
     }
     let verdict = connection
         .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod command;
+mod config;
 mod delivering;
 mod dingtalk;
 mod evaluating;

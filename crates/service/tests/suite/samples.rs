@@ -48,6 +48,6 @@ pub(crate) fn open(folder: &Path) -> Store {
 }
 
 pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<Store, StoreError> {
-    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes };
+    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes, check: true };
     Store::open(&folder.join("store.db"), &options)
 }

@@ -36,7 +36,7 @@ pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("failed.toml"), RULE).unwrap();
     }
-    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None };
+    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
     Plan {
         store: Arc::new(Store::open(&folder.path().join("store.db"), &options).unwrap()),
         rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),

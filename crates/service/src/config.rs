@@ -1,0 +1,279 @@
+//! `reflexarc.toml`: what the service is made of, read as a whole, with everything that is wrong with it.
+
+mod keys;
+mod targets;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reflexarc_engine::FileDiagnostics;
+use reflexarc_event::{Code, Diagnostic, Severity};
+use reqwest::Url;
+use toml::de::DeTable;
+
+use self::keys::{Keys, Reading};
+use crate::dispatch::Queue;
+use crate::http::{EventBridge, Identity, OverHttps, Role, Token, Tokens};
+use crate::limits::Limits;
+use crate::log::Redactor;
+use crate::outbound::Reach;
+use crate::store::{Retention, StoreOptions};
+
+/// A commented configuration to begin with, as `reflexarc config init` writes it.
+pub const TEMPLATE: &str = include_str!("config/template.toml");
+
+/// The configuration, ready to be used.
+pub struct Config {
+    /// The store's file.
+    pub store_path: PathBuf,
+    /// How it is opened.
+    pub store_options: StoreOptions,
+    /// How long things are kept in it.
+    pub retention: Retention,
+    /// Rule files and folders.
+    pub rules: Vec<PathBuf>,
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// Who we are to TLS clients.
+    pub identity: Option<Identity>,
+    /// Who may do what.
+    pub tokens: Tokens,
+    /// Verifies requests of EventBridge.
+    pub eventbridge: Option<EventBridge>,
+    /// What strangers may cost.
+    pub limits: Limits,
+    /// What is logged, such as `info`.
+    pub log: String,
+    /// How long what is under way may take to end after a stop.
+    pub patience: Duration,
+    /// One for each target; none where secrets were left alone.
+    pub queues: Vec<Queue>,
+    /// Knows every secret of this configuration.
+    pub redactor: Redactor,
+}
+
+/// Whether secrets are looked up.
+#[derive(Clone, Copy)]
+pub enum Secrets<'a> {
+    /// In files, and in this environment.
+    Resolve(&'a dyn Fn(&str) -> Option<String>),
+    /// Not at all, for commands that only need the store: they run where the secrets are not.
+    Leave,
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// With everything that is wrong, each with its place.
+    pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, FileDiagnostics> {
+        let name = path.display().to_string();
+        let faulty = |text: String, diagnostics| FileDiagnostics { name: name.clone(), text, diagnostics };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, format!("cannot read {name}: {error}"));
+            faulty(String::new(), vec![fault.with_help("`reflexarc config init` writes one to begin with")])
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::read(&text, folder, secrets).map_err(|diagnostics| faulty(text, diagnostics))
+    }
+
+    /// Reads the text; relative paths start from `folder`.
+    ///
+    /// # Errors
+    /// With everything that is wrong, each with its place.
+    pub fn read(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let broken = |error: &toml::de::Error| {
+            let place = error.span().unwrap_or(0..0);
+            Diagnostic::error(Code::CONFIG_TOML, place, error.message().trim().to_owned())
+        };
+        if !errors.is_empty() {
+            return Err(errors.iter().map(broken).collect());
+        }
+        let environment = match secrets {
+            Secrets::Resolve(environment) => Some(environment),
+            Secrets::Leave => None,
+        };
+        let reading = Reading { folder, environment, faults: RefCell::default(), secrets: RefCell::default() };
+        let root = Keys::new(&reading, document.get_ref(), 0..0, "the configuration".to_owned());
+        let config = Self::of(&root);
+        root.finish();
+        let mut faults = reading.faults.into_inner();
+        if faults.iter().any(|fault| fault.severity == Severity::Error) {
+            faults.sort_by_key(|fault| fault.span.start);
+            return Err(faults);
+        }
+        let secrets = reading.secrets.into_inner();
+        Ok(Self { redactor: Redactor::new(secrets.iter().map(String::as_str)), ..config })
+    }
+
+    fn of(root: &Keys<'_>) -> Self {
+        let rules = root.texts("rules").unwrap_or_else(|| vec!["rules".to_owned()]);
+        let log = root.text("log").unwrap_or_else(|| "info".to_owned());
+        let day = SignedDuration::from_hours(24);
+        let mut store_path = root.reading.folder.join("reflexarc.db");
+        let mut store_options = StoreOptions { duplicates: day, max_bytes: None, check: true };
+        if let Some(store) = root.table("store") {
+            store_path = store.path("path").unwrap_or(store_path);
+            store_options.duplicates = store.duration("duplicates").unwrap_or(day);
+            store_options.max_bytes = store.number("max_bytes", 1 << 20, i64::MAX.unsigned_abs());
+            store.finish();
+        }
+        let mut retention = Retention::default();
+        if let Some(archive) = root.table("archive") {
+            retention.age = archive.duration("keep").unwrap_or(retention.age);
+            retention.bytes = archive.number("max_bytes", 1 << 20, i64::MAX.unsigned_abs());
+            archive.finish();
+        }
+        let http = Http::of(root.table("http"), root);
+        let queues = targets::read(root);
+        Self {
+            store_path,
+            store_options,
+            retention,
+            rules: rules.iter().map(|path| root.reading.folder.join(path)).collect(),
+            listen: http.listen,
+            identity: http.identity,
+            tokens: http.tokens,
+            eventbridge: http.eventbridge,
+            limits: limits(root),
+            log,
+            patience: root.duration("patience").map_or(Duration::from_secs(30), SignedDuration::unsigned_abs),
+            queues,
+            redactor: Redactor::default(),
+        }
+    }
+}
+
+struct Http {
+    listen: SocketAddr,
+    identity: Option<Identity>,
+    tokens: Tokens,
+    eventbridge: Option<EventBridge>,
+}
+
+impl Http {
+    fn of(keys: Option<Keys<'_>>, root: &Keys<'_>) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8321));
+        let Some(keys) = keys else {
+            return Self { listen, identity: None, tokens: Tokens::default(), eventbridge: None };
+        };
+        let address = keys.text("listen").map(|text| text.parse::<SocketAddr>());
+        if let Some(Err(_)) = address {
+            keys.fault(
+                "listen",
+                Code::CONFIG_VALUE,
+                "`listen` is no address",
+                "write address and port: \"0.0.0.0:8321\"",
+            );
+        }
+        let listen = address.and_then(Result::ok).unwrap_or(listen);
+        let tokens: Vec<Token> = keys.tables("tokens").into_iter().filter_map(token).collect();
+        let identity = keys.table("tls").and_then(identity);
+        let eventbridge = keys.table("eventbridge").and_then(eventbridge);
+        if !listen.ip().is_loopback() && !keys.has("tokens") {
+            let help = "add [[http.tokens]], or listen on 127.0.0.1";
+            let message = "without tokens everybody who reaches this address may do everything";
+            keys.fault("listen", Code::CONFIG_VALUE, message, help);
+        }
+        // Without secrets there are no tokens, and no service either.
+        let tokens = if root.reading.environment.is_some() { Tokens::new(tokens) } else { Tokens::default() };
+        keys.finish();
+        Self { listen, identity, tokens, eventbridge }
+    }
+}
+
+fn token(keys: Keys<'_>) -> Option<Token> {
+    let name = keys.required("name", "it says in logs who came");
+    let roles = keys.texts("roles").unwrap_or_default();
+    if roles.is_empty() && !keys.has("roles") {
+        keys.missing("roles", "list some of: ingest, read, operate");
+    }
+    let role = |word: &String| match word.as_str() {
+        "ingest" => Some(Role::Ingest),
+        "read" => Some(Role::Read),
+        "operate" => Some(Role::Operate),
+        other => {
+            let message = format!("there is no role \"{other}\"");
+            keys.fault("roles", Code::CONFIG_VALUE, message, "list some of: ingest, read, operate");
+            None
+        }
+    };
+    let roles: Vec<Role> = roles.iter().filter_map(role).collect();
+    if !keys.has("token") {
+        keys.missing("token", "write token = { env = \"NAME\" }");
+    }
+    let (secret, expires) = (keys.secret("token"), keys.instant("expires"));
+    keys.finish();
+    Some(Token::new(name?, &secret?, roles, expires))
+}
+
+fn identity(keys: Keys<'_>) -> Option<Identity> {
+    for key in ["certificate", "key"] {
+        if !keys.has(key) {
+            keys.missing(key, "name a file in PEM");
+        }
+    }
+    // Without secrets nothing is served, so the private key is left alone too.
+    let leave = keys.reading.environment.is_none();
+    let (certificate, key) = if leave {
+        (keys.path("certificate").map(|_| Vec::new()), keys.path("key").map(|_| Vec::new()))
+    } else {
+        (keys.file("certificate"), keys.file("key"))
+    };
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) if !leave => Identity::new(&certificate, &key)
+            .map_err(|message| {
+                keys.fault("certificate", Code::CONFIG_VALUE, message, "certificate chain and key in PEM")
+            })
+            .ok(),
+        _ => None,
+    };
+    keys.finish();
+    identity
+}
+
+fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
+    let url = keys.required("url", "our address as the HTTP target has it: https://hooks.example.com");
+    let origin = url.and_then(|url| match Url::parse(&url) {
+        Ok(parsed) if parsed.has_host() => Some(parsed.origin().ascii_serialization()),
+        _ => {
+            keys.fault("url", Code::CONFIG_VALUE, format!("`{url}` is no URL"), "such as https://hooks.example.com");
+            None
+        }
+    });
+    if !keys.has("token") {
+        keys.missing("token", "set a token on the HTTP target: without one, anybody's rules could send here");
+    }
+    if !keys.has("regions") {
+        keys.missing("regions", "list the regions of your event buses, such as \"cn-hangzhou\"");
+    }
+    let (token, regions) = (keys.secret("token"), keys.texts("regions"));
+    keys.finish();
+    let client = Reach::default().client(None).ok()?;
+    Some(EventBridge::new(origin?, token?, regions?, Box::new(OverHttps { client })))
+}
+
+fn limits(root: &Keys<'_>) -> Limits {
+    let mut limits = Limits::DEFAULT;
+    if let Some(keys) = root.table("limits") {
+        let mut count = |key, limit: &mut usize| *limit = keys.count(key, 1, 1 << 30).unwrap_or(*limit);
+        count("body_bytes", &mut limits.body_bytes);
+        count("batch_events", &mut limits.batch_events);
+        count("queue_events", &mut limits.queue_events);
+        count("queue_bytes", &mut limits.queue_bytes);
+        count("connections", &mut limits.connections);
+        let time = |key, limit: Duration| keys.duration(key).map_or(limit, SignedDuration::unsigned_abs);
+        limits.head = time("head", limits.head);
+        limits.body = time("body", limits.body);
+        if limits.queue_bytes < limits.body_bytes || limits.queue_events < limits.batch_events {
+            let message = "the queue is smaller than one request may be: such a request could never be taken";
+            keys.fault("", Code::CONFIG_VALUE, message, "queue_bytes ≥ body_bytes, queue_events ≥ batch_events");
+        }
+        keys.finish();
+    }
+    limits
+}

@@ -1,0 +1,228 @@
+//! `[targets.NAME]`: a queue for each, of whatever type it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::SignedDuration;
+use lettre::message::Mailbox;
+use reflexarc_event::Code;
+use reqwest::Url;
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+
+use super::keys::Keys;
+use crate::dispatch::Queue;
+use crate::outbound::Reach;
+use crate::retry::{RetryPolicy, Waits};
+use crate::target::{
+    Command, DingTalk, Email, Format, Lines, Protection, Server, Target, Templates, Webhook, signing_key,
+};
+
+#[derive(Clone, Copy)]
+enum Type {
+    Email,
+    DingTalk,
+    Webhook,
+    Command,
+    File,
+    Stdout,
+}
+
+const TYPES: [(&str, Type); 6] = [
+    ("email", Type::Email),
+    ("dingtalk", Type::DingTalk),
+    ("webhook", Type::Webhook),
+    ("command", Type::Command),
+    ("file", Type::File),
+    ("stdout", Type::Stdout),
+];
+
+/// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
+pub(super) fn read(root: &Keys<'_>) -> Vec<Queue> {
+    root.named("targets").into_iter().filter_map(|(name, keys)| queue(name, keys)).collect()
+}
+
+fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
+    if !keys.has("type") {
+        keys.missing("type", "one of: email, dingtalk, webhook, command, file, stdout");
+    }
+    let kind = keys.choice("type", &TYPES);
+    let ordered = matches!(kind, Some(Type::File | Type::Stdout));
+    let concurrency = keys.count("concurrency", 1, 256).unwrap_or(if ordered { 1 } else { 4 });
+    let timeout = keys.duration("timeout").map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
+    let policy = policy(&keys);
+    let target: Option<Arc<dyn Target>> = match kind? {
+        Type::Email => email(&keys).map(|target| Arc::new(target) as _),
+        Type::DingTalk => dingtalk(&keys).map(|target| Arc::new(target) as _),
+        Type::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
+        Type::Command => command(&keys).map(|target| Arc::new(target) as _),
+        Type::File => {
+            if !keys.has("path") {
+                keys.missing("path", "the file to append to");
+            }
+            keys.path("path").map(|path| Arc::new(Lines::file(path)) as _)
+        }
+        Type::Stdout => Some(Arc::new(Lines::stdout())),
+    };
+    let resolved = keys.reading.environment.is_some();
+    keys.finish();
+    let target = target.filter(|_| resolved)?;
+    Some(Queue { name, target, concurrency, timeout, policy })
+}
+
+/// `retry = "exponential"`, `"backoff"`, or an own list of waits; `max_age`.
+fn policy(keys: &Keys<'_>) -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    match keys.texts("retry").as_deref() {
+        None => {}
+        Some([word]) if word == "exponential" => {}
+        Some([word]) if word == "backoff" => policy.waits = Waits::Backoff,
+        Some(list) => {
+            let waits = list.iter().filter_map(|wait| keys.parsed_duration("retry", wait));
+            policy.waits = Waits::List(waits.collect());
+        }
+    }
+    policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
+    policy
+}
+
+fn email(keys: &Keys<'_>) -> Option<Email> {
+    let host = keys.required("host", "the mail server's name");
+    let protections = [("starttls", Protection::StartTls), ("tls", Protection::Tls), ("none", Protection::None)];
+    let protection = keys.choice("protection", &protections).unwrap_or_default();
+    let port = keys.number("port", 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok());
+    let (user, password) = (keys.text("user"), keys.secret("password"));
+    if keys.has("user") != keys.has("password") {
+        keys.fault("user", Code::CONFIG_MISSING, "`user` and `password` go together", "give both or neither");
+    }
+    if protection == Protection::None && keys.has("password") {
+        let message = "the password would be sent in the clear";
+        keys.fault("protection", Code::CONFIG_VALUE, message, "protection = \"starttls\" or \"tls\"");
+    }
+    let authorities = if keys.has("authorities") { Some(keys.file("authorities")?) } else { None };
+    let mailbox = |key: &str, text: &String| {
+        let help = "such as \"Alerts <alerts@example.com>\"";
+        let wrong = |_| keys.fault(key, Code::CONFIG_VALUE, format!("`{text}` is no mail address"), help);
+        text.parse::<Mailbox>().map_err(wrong).ok()
+    };
+    let from = keys.required("from", "who writes").and_then(|text| mailbox("from", &text));
+    if !keys.has("to") {
+        keys.missing("to", "whom to write to");
+    }
+    let to: Vec<Mailbox> = keys.texts("to")?.iter().filter_map(|text| mailbox("to", text)).collect();
+    let template = |key| keys.file(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let templates = Templates::new(keys.text("subject"), template("text_template"), template("html_template"));
+    let templates = templates.map_err(|error| {
+        let key = match error.name {
+            "subject" => "subject",
+            "text" => "text_template",
+            _ => "html_template",
+        };
+        keys.fault(key, Code::CONFIG_VALUE, error.to_string(), "templates are written in the syntax of minijinja");
+    });
+    let server = Server { host: host?, port, protection, credentials: user.zip(password), authorities };
+    let made = Email::new(&server, from?, to, templates.ok()?);
+    made.map_err(|message| keys.fault("host", Code::CONFIG_VALUE, message, "check host and authorities")).ok()
+}
+
+fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
+    if !keys.has("token") {
+        keys.missing("token", "the access_token in the robot's webhook address, as { env = \"NAME\" }");
+    }
+    let (token, secret) = (keys.secret("token"), keys.secret("secret"));
+    let formats = [
+        ("text", Format::Text),
+        ("markdown", Format::Markdown),
+        ("link", Format::Link),
+        ("actionCard", Format::ActionCard),
+    ];
+    let format = keys.choice("format", &formats).unwrap_or_default();
+    let endpoint = keys.text("endpoint").unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
+    let endpoint = url(keys, "endpoint", &endpoint);
+    let mut pace = DingTalk::PACE;
+    pace.calls = keys.count("calls_per_minute", 1, 10_000).unwrap_or(pace.calls);
+    let (keywords, links) = (keys.texts("keywords").unwrap_or_default(), keys.boolean("links").unwrap_or_default());
+    let (_, client) = outbound(keys)?;
+    Some(DingTalk { endpoint: endpoint?, token: token?, secret, keywords, format, links, client, pace })
+}
+
+fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
+    let address = keys.required("url", "where to post").and_then(|text| url(keys, "url", &text));
+    let secret = match keys.secret("secret") {
+        Some(secret) => match signing_key(secret.expose_secret()) {
+            Some(key) => Some(key.into()),
+            None => {
+                keys.fault("secret", Code::CONFIG_SECRET, "what follows whsec_ is not base64", "check the secret");
+                return None;
+            }
+        },
+        None if keys.has("secret") => return None,
+        None => None,
+    };
+    let mut headers = Vec::new();
+    for (name, value) in keys.map("headers") {
+        match (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose_secret())) {
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.push((name, value));
+            }
+            _ => keys.fault(
+                "headers",
+                Code::CONFIG_VALUE,
+                format!("`{name}` is no header with a value"),
+                "one line each",
+            ),
+        }
+    }
+    let (reach, client) = outbound(keys)?;
+    let address = address?;
+    if let Err(forbidden) = reach.check(&address) {
+        let help = "allow = [\"10.1.0.0/16\"] permits a private network";
+        keys.fault("url", Code::CONFIG_VALUE, forbidden.to_string(), help);
+    }
+    Some(Webhook::new(address, reach, client, secret, headers))
+}
+
+fn command(keys: &Keys<'_>) -> Option<Command> {
+    if !keys.has("argv") {
+        keys.missing("argv", "program and arguments: argv = [\"/usr/local/bin/page\", \"--team\", \"network\"]");
+    }
+    let (argv, folder) = (keys.texts("argv"), keys.path("folder"));
+    let environment = keys.map("environment").into_iter().map(|(name, value)| (name, value.expose_secret().to_owned()));
+    let environment: Vec<_> = environment.collect();
+    Some(Command { argv: argv?, folder, environment })
+}
+
+/// What may be called, by which client: `allow` and `authorities`.
+fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
+    let mut reach = Reach::default();
+    for text in keys.texts("allow").unwrap_or_default() {
+        match text.parse::<IpNet>() {
+            Ok(network) => reach.allowed.push(network),
+            Err(_) => {
+                keys.fault("allow", Code::CONFIG_VALUE, format!("`{text}` is no network"), "such as \"10.1.0.0/16\"")
+            }
+        }
+    }
+    let authorities = if keys.has("authorities") { Some(keys.file("authorities")?) } else { None };
+    let client = reach.client(authorities.as_deref());
+    let client =
+        client.map_err(|message| keys.fault("authorities", Code::CONFIG_VALUE, message, "certificates in PEM"));
+    client.ok().map(|client| (reach, client))
+}
+
+fn url(keys: &Keys<'_>, key: &str, text: &str) -> Option<Url> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+        _ => {
+            keys.fault(
+                key,
+                Code::CONFIG_VALUE,
+                format!("`{text}` is no http or https URL"),
+                "such as https://example.com/hook",
+            );
+            None
+        }
+    }
+}
