@@ -47,7 +47,8 @@ pub use replay::{Replay, Replayed};
 pub use retry::{Decision, RetryPolicy, Waits};
 pub use service::Plan;
 pub use store::{
-    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError, StoreOptions, Tried, Verdict,
+    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError, StoreOptions,
+    Tried, Verdict,
 };
 pub use target::{
     Command, DingTalk, Email, Format, Lines, Pace, Protection, Sending, Server, Target, TemplateError, Templates,

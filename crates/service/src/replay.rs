@@ -71,7 +71,8 @@ impl Replay {
         state: &mut MemoryState,
         archived: Archived,
     ) -> Result<Replayed, StoreError> {
-        let failed = |error: reflexarc_event::EventError| StoreError::Failed(format!("event {}: {error}", archived.seq));
+        let failed =
+            |error: reflexarc_event::EventError| StoreError::Failed(format!("event {}: {error}", archived.seq));
         let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
         // An event without an id of its own keeps the one it was given when it was accepted.
         incoming.name = archived.name.clone();
@@ -84,12 +85,11 @@ impl Replay {
         evaluation.failures.retain(|failure| wanted(&failure.rule));
         let (then, now) = (asked_then(archived.story.as_ref(), wanted), asked_now(&evaluation));
         let (gone, new) = (without(&then, &now), without(&now, &then));
-        let failures = evaluation.failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
+        let failures =
+            evaluation.failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
         let same = now.len() - new.len();
         let deliveries = match &self.deliver {
-            Some(name) => {
-                store.accept_replay(&archived, incoming, evaluation, name.clone(), Timestamp::now())?
-            }
+            Some(name) => store.accept_replay(&archived, incoming, evaluation, name.clone(), Timestamp::now())?,
             None => Vec::new(),
         };
         Ok(Replayed { archived, gone, new, same, failures, deliveries })
