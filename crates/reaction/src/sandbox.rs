@@ -6,7 +6,7 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
@@ -50,10 +50,15 @@ pub(crate) struct Overload {
 }
 
 impl Sandbox {
-    /// The sandbox for these limits: one for each different `Limits` in use, made when first needed.
+    /// The sandbox for these limits: one for each different `Limits` in use, made when first needed; that of the default
+    /// limits stays.
     pub(crate) fn within(limits: &Limits) -> Arc<Self> {
-        static MADE: Shelf = Mutex::new(Vec::new());
-        shelved(&MADE, limits, || Self::new(build(limits)))
+        static DEFAULT: LazyLock<Arc<Sandbox>> = LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
+        static OTHERS: Shelf = Mutex::new(Vec::new());
+        if *limits == Limits::DEFAULT {
+            return Arc::clone(&DEFAULT);
+        }
+        shelved(&OTHERS, limits, || Self::new(build(limits)))
     }
 
     /// The same, with an engine that tells the run about every line.
