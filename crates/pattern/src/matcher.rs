@@ -1,7 +1,7 @@
 //! Many patterns against the bytes of one event, without a tree of it.
 //!
 //! **How it works.** Building files each pattern under the test that fewest events are likely to meet (`access`) and keeps
-//! what is left as words (`compile`, `program`). Matching scans the event once (`marks`, `scan`), steered by the tree of
+//! what is left as words (`compile`, `program`). Matching scans the event once (`scan`), steered by the tree of
 //! used paths (`trie`), and keeps only the scalars at those paths (`observed`). Each of them is looked up in the index of
 //! its path (`index`: exact values and networks by hash in `predicates`, `affix`, `ranges`, `grams`), and the rules found
 //! there check what is left of them (`verify`; `membership` where fields cross arrays of objects).
@@ -27,7 +27,6 @@ mod grams;
 mod index;
 mod limits;
 mod literals;
-mod marks;
 mod membership;
 mod observed;
 mod predicates;
@@ -37,6 +36,7 @@ mod scan;
 mod search;
 mod sortable;
 mod stats;
+mod string;
 mod table;
 mod trie;
 mod verify;
@@ -89,7 +89,6 @@ pub struct Matcher {
 /// thread, for any matchers in turn.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    marks: marks::Marks,
     observed: observed::Observed,
     key: Vec<u8>,
     search: search::Room,
@@ -173,10 +172,10 @@ impl Matcher {
 
     fn observe(&self, event: &[u8], scratch: &mut Scratch) -> Result<(), JsonError> {
         assert!(event.len() < NONE as usize, "an event has less than 4 GiB");
-        let Scratch { marks, observed, key, .. } = scratch;
+        let Scratch { observed, key, .. } = scratch;
         observed.clear(self.trie.slots());
         let depth = Limits::DEFAULT.depth;
-        scan::scan(event, depth, &self.trie, marks, observed, key).or_else(|scan::Fault| {
+        scan::scan(event, depth, &self.trie, observed, key).or_else(|scan::Fault| {
             let fault = Json::parse_within(event, depth).err();
             Err(fault.expect("the scan refuses only what reading refuses"))
         })

@@ -1,14 +1,8 @@
 //! Escapes inside JSON strings: checked everywhere, decoded only where a pattern looks.
 
-/// Whether every escape of a string is sound: known, and surrogates in pairs.
-pub(super) fn check(raw: &[u8]) -> bool {
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'\\', &raw[at..]) {
-        at += found;
-        let Some((_, length)) = read(&raw[at..]) else { return false };
-        at += length;
-    }
-    true
+/// How many bytes the escape takes that `text` begins with; `None` when it is unknown or half of a surrogate pair.
+pub(super) fn length(text: &[u8]) -> Option<usize> {
+    read(text).map(|(_, length)| length)
 }
 
 /// Appends the text that a checked string stands for.

@@ -6,10 +6,9 @@ use super::affix::{Affixes, Side};
 use super::fold::fold;
 use super::grams::Grams;
 use super::observed::{Key, Kind, Value};
-use super::predicates::{Class, Predicates, Seen, as_str, network};
+use super::predicates::{Class, Predicates, Seen, address, as_str, network};
 use super::ranges::Ranges;
 use super::{NONE, literals};
-use crate::value::address;
 
 /// The index of one path.
 #[derive(Debug, Default)]
@@ -165,7 +164,7 @@ impl Textual {
             affixes.visit(bytes, predicates, &mut room.hits, &mut *met)?;
         }
         if !(self.masks[0].is_empty() && self.masks[1].is_empty())
-            && let Some(address) = as_str(bytes).and_then(address::read)
+            && let Some(address) = address(bytes)
         {
             for &bits in &self.masks[usize::from(address.is_ipv6())] {
                 let (key, length) = network(address, bits);

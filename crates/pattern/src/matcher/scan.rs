@@ -3,10 +3,9 @@
 //! Every byte is checked, also where no pattern looks. The scan only says *that* something is wrong; the precise fault is
 //! then named by `Json::parse_within`, so that there is one authority on it.
 
-use super::marks::{Marks, Quotes};
 use super::observed::{Kind, Observed};
 use super::trie::{ROOT, Trie};
-use super::{NONE, escape, sortable};
+use super::{NONE, escape, sortable, string};
 
 /// The event is not valid JSON, or nested too deeply.
 pub(super) struct Fault;
@@ -16,32 +15,23 @@ pub(super) fn scan(
     event: &[u8],
     depth: usize,
     trie: &Trie,
-    marks: &mut Marks,
     observed: &mut Observed,
     key: &mut Vec<u8>,
 ) -> Result<(), Fault> {
-    marks.read(event);
-    if !marks.ascii && std::str::from_utf8(event).is_err() {
+    if !event.is_ascii() && std::str::from_utf8(event).is_err() {
         return Err(Fault);
     }
-    let quotes = marks.quotes();
-    let plain = !marks.any_backslash && !marks.any_control;
-    let mut scan = Scan { event, at: 0, quotes, marks, plain, trie, observed, key, left: depth, element: NONE };
-    scan.skip_space();
+    let mut scan = Scan { event, trie, observed, key, left: depth, element: NONE };
+    let start = scan.space(0);
     // Only the members of a top-level object are fields; anything else is checked and has none.
-    let node = if scan.peek() == Some(b'{') && trie.leads_on(ROOT) { ROOT } else { NONE };
-    scan.value(node)?;
-    scan.skip_space();
-    if scan.at == event.len() { Ok(()) } else { Err(Fault) }
+    let node = if scan.byte(start) == b'{' && trie.leads_on(ROOT) { ROOT } else { NONE };
+    let end = scan.value(start, node)?;
+    if scan.space(end) == event.len() { Ok(()) } else { Err(Fault) }
 }
 
+/// The place in the event is an argument and a result everywhere, so that it stays in a register.
 struct Scan<'a> {
     event: &'a [u8],
-    at: usize,
-    quotes: Quotes<'a>,
-    marks: &'a Marks,
-    /// No string needs a second look: there is neither a backslash nor a control character anywhere.
-    plain: bool,
     trie: &'a Trie,
     observed: &'a mut Observed,
     /// Room for a key with escapes.
@@ -53,139 +43,131 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    #[inline]
-    fn value(&mut self, node: u32) -> Result<(), Fault> {
-        match self.peek() {
-            Some(b'"') => {
-                let span = self.string()?;
-                if node != NONE {
-                    self.observe_string(node, span);
-                }
-                Ok(())
+    /// Checks the value at `at` and gives the place behind it, as all of these do.
+    #[inline(always)]
+    fn value(&mut self, at: usize, node: u32) -> Result<usize, Fault> {
+        if self.byte(at) != b'"' {
+            return self.other_value(at, node);
+        }
+        let (end, escaped) = self.string(at)?;
+        if node != NONE {
+            self.observe_string(node, at + 1, end, escaped);
+        }
+        Ok(end + 1)
+    }
+
+    fn other_value(&mut self, at: usize, node: u32) -> Result<usize, Fault> {
+        match self.byte(at) {
+            b'{' => {
+                self.left = self.left.checked_sub(1).ok_or(Fault)?;
+                let node = if node != NONE && self.trie.leads_on(node) { node } else { NONE };
+                let end = self.object(at, node)?;
+                self.left += 1;
+                Ok(end)
             }
-            Some(b'{') => self.object(node),
-            Some(b'[') => self.array(node),
-            Some(b'-' | b'0'..=b'9') => self.number(node),
-            Some(b't') => self.word(b"true", Kind::True, node),
-            Some(b'f') => self.word(b"false", Kind::False, node),
-            Some(b'n') => self.word(b"null", Kind::Null, node),
+            b'[' => {
+                self.left = self.left.checked_sub(1).ok_or(Fault)?;
+                let end = self.array(at, node)?;
+                self.left += 1;
+                Ok(end)
+            }
+            b'-' | b'0'..=b'9' => self.number(at, node),
+            b't' => self.word(at, b"true", Kind::True, node),
+            b'f' => self.word(at, b"false", Kind::False, node),
+            b'n' => self.word(at, b"null", Kind::Null, node),
             _ => Err(Fault),
         }
     }
 
-    fn object(&mut self, node: u32) -> Result<(), Fault> {
-        let node = if node != NONE && self.trie.leads_on(node) { node } else { NONE };
-        self.enter()?;
-        if self.peek() == Some(b'}') {
-            return Ok(self.leave());
+    #[inline]
+    fn object(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+        let mut at = self.space(start + 1);
+        if self.byte(at) == b'}' {
+            return Ok(at + 1);
         }
         loop {
-            let (start, end) = self.string()?;
-            let child = if node == NONE { NONE } else { self.child(node, start, end) };
-            if self.peek() != Some(b':') {
-                self.skip_space();
-                if self.peek() != Some(b':') {
+            if self.byte(at) != b'"' {
+                return Err(Fault);
+            }
+            let (end, escaped) = self.string(at)?;
+            let child = if node == NONE { NONE } else { self.child(node, at + 1, end, escaped) };
+            at = end + 1;
+            if self.byte(at) != b':' {
+                at = self.space(at);
+                if self.byte(at) != b':' {
                     return Err(Fault);
                 }
             }
-            self.at += 1;
-            self.skip_space();
-            self.value(child)?;
-            if !self.goes_on(b'}')? {
-                return Ok(self.leave());
+            at = self.space(at + 1);
+            at = self.value(at, child)?;
+            if self.byte(at) != b',' {
+                at = self.space(at);
+                match self.byte(at) {
+                    b',' => {}
+                    b'}' => return Ok(at + 1),
+                    _ => return Err(Fault),
+                }
             }
+            at = self.space(at + 1);
         }
     }
 
-    fn array(&mut self, node: u32) -> Result<(), Fault> {
-        self.enter()?;
-        if self.peek() == Some(b']') {
-            return Ok(self.leave());
+    #[inline]
+    fn array(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+        let mut at = self.space(start + 1);
+        if self.byte(at) == b']' {
+            return Ok(at + 1);
         }
         let around = self.element;
         let mut array = NONE;
         loop {
-            if node != NONE && matches!(self.peek(), Some(b'{' | b'[')) {
+            if node != NONE && matches!(self.byte(at), b'{' | b'[') {
                 let first = array == NONE;
                 if first {
                     array = self.observed.open_array(around);
                 }
                 self.element = self.observed.open_element(array, first);
-                self.value(node)?;
+                at = self.other_value(at, node)?;
                 self.element = around;
             } else {
-                self.value(node)?;
+                at = self.value(at, node)?;
             }
-            if !self.goes_on(b']')? {
-                return Ok(self.leave());
+            if self.byte(at) != b',' {
+                at = self.space(at);
+                match self.byte(at) {
+                    b',' => {}
+                    b']' => return Ok(at + 1),
+                    _ => return Err(Fault),
+                }
             }
+            at = self.space(at + 1);
         }
     }
 
-    /// Steps over an opening bracket and the space after it.
-    #[inline]
-    fn enter(&mut self) -> Result<(), Fault> {
-        self.left = self.left.checked_sub(1).ok_or(Fault)?;
-        self.at += 1;
-        self.skip_space();
-        Ok(())
+    /// Where the string that begins at `at` has its closing quote, and whether there are escapes before it.
+    #[inline(always)]
+    fn string(&self, at: usize) -> Result<(usize, bool), Fault> {
+        let end = string::stop(self.event, at + 1).ok_or(Fault)?;
+        if self.event[end] == b'"' { Ok((end, false)) } else { self.escaped_string(end) }
     }
 
-    /// Steps over a closing bracket.
-    #[inline]
-    fn leave(&mut self) {
-        self.left += 1;
-        self.at += 1;
-    }
-
-    /// Steps over the comma after a member or element and the space around it; false at the closing bracket.
-    #[inline]
-    fn goes_on(&mut self, bracket: u8) -> Result<bool, Fault> {
-        if self.peek() != Some(b',') {
-            self.skip_space();
-            if self.peek() == Some(bracket) {
-                return Ok(false);
+    /// Goes on with a string from the first byte that it cannot run over.
+    #[cold]
+    fn escaped_string(&self, mut end: usize) -> Result<(usize, bool), Fault> {
+        loop {
+            match self.event[end] {
+                b'"' => return Ok((end, true)),
+                b'\\' => end += escape::length(&self.event[end..]).ok_or(Fault)?,
+                _ => return Err(Fault),
             }
-            if self.peek() != Some(b',') {
-                return Err(Fault);
-            }
+            end = string::stop(self.event, end).ok_or(Fault)?;
         }
-        self.at += 1;
-        self.skip_space();
-        Ok(true)
     }
 
-    /// Steps over a string and gives the span between its quotes.
-    #[inline]
-    fn string(&mut self) -> Result<(usize, usize), Fault> {
-        // The quotes come in order, so the next one must be this string's; anything else is no string.
-        if self.quotes.next() != Some(self.at) {
-            return Err(Fault);
-        }
-        let start = self.at + 1;
-        let end = self.quotes.next().ok_or(Fault)?;
-        self.at = end + 1;
-        if !self.plain {
-            self.check_string(start, end)?;
-        }
-        Ok((start, end))
-    }
-
-    fn check_string(&self, start: usize, end: usize) -> Result<(), Fault> {
-        let sound = !(self.marks.any_control && self.marks.control_in(start, end))
-            && (!self.has_escape(start, end) || escape::check(&self.event[start..end]));
-        if sound { Ok(()) } else { Err(Fault) }
-    }
-
-    #[inline]
-    fn has_escape(&self, start: usize, end: usize) -> bool {
-        self.marks.any_backslash && self.marks.backslash_in(start, end)
-    }
-
-    #[inline]
-    fn child(&mut self, node: u32, start: usize, end: usize) -> u32 {
+    #[inline(always)]
+    fn child(&mut self, node: u32, start: usize, end: usize, escaped: bool) -> u32 {
         let key = &self.event[start..end];
-        if self.plain || !self.has_escape(start, end) {
+        if !escaped {
             return self.trie.step(node, key);
         }
         self.key.clear();
@@ -193,81 +175,74 @@ impl Scan<'_> {
         self.trie.step(node, self.key)
     }
 
-    #[inline]
-    fn observe_string(&mut self, node: u32, (start, end): (usize, usize)) {
+    #[inline(always)]
+    fn observe_string(&mut self, node: u32, start: usize, end: usize, escaped: bool) {
         let slot = self.trie.slot(node);
         if slot == NONE {
             return;
         }
-        if self.plain || !self.has_escape(start, end) {
-            self.observed.add(slot, Kind::String, (start, end), self.element);
-        } else {
+        if escaped {
             let raw = &self.event[start..end];
             self.observed.add_rewritten(slot, Kind::String, self.element, |text| escape::decode(raw, text));
+        } else {
+            self.observed.add(slot, Kind::String, (start, end), self.element);
         }
     }
 
-    fn number(&mut self, node: u32) -> Result<(), Fault> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
+    fn number(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+        let mut at = start + usize::from(self.byte(start) == b'-');
+        at = match self.byte(at) {
+            b'0' if self.byte(at + 1).is_ascii_digit() => return Err(Fault),
+            _ => self.digits(at)?,
+        };
+        if self.byte(at) == b'.' {
+            at = self.digits(at + 1)?;
         }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(Fault);
-            }
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
+        if matches!(self.byte(at), b'e' | b'E') {
+            at = self.digits(at + 1 + usize::from(matches!(self.byte(at + 1), b'+' | b'-')))?;
         }
         if node != NONE && self.trie.slot(node) != NONE {
-            let text = &self.event[start..self.at];
+            let text = &self.event[start..at];
             let slot = self.trie.slot(node);
             self.observed.add_rewritten(slot, Kind::Number, self.element, |out| sortable::encode(text, out));
         }
-        Ok(())
+        Ok(at)
     }
 
-    /// Steps over at least one digit.
-    fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+    /// At least one digit.
+    fn digits(&self, start: usize) -> Result<usize, Fault> {
+        let mut at = start;
+        while self.byte(at).is_ascii_digit() {
+            at += 1;
         }
-        if self.at == start { Err(Fault) } else { Ok(()) }
+        if at == start { Err(Fault) } else { Ok(at) }
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind, node: u32) -> Result<(), Fault> {
-        if !self.event[self.at..].starts_with(word) {
+    fn word(&mut self, at: usize, word: &[u8], kind: Kind, node: u32) -> Result<usize, Fault> {
+        if !self.event[at..].starts_with(word) {
             return Err(Fault);
         }
-        self.at += word.len();
         if node != NONE && self.trie.slot(node) != NONE {
             self.observed.add(self.trie.slot(node), kind, (0, 0), self.element);
         }
-        Ok(())
+        Ok(at + word.len())
     }
 
+    /// The first place from `at` on that holds no white space.
     #[inline(always)]
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
+    fn space(&self, at: usize) -> usize {
+        if self.byte(at) > b' ' { at } else { self.some_space(at) }
     }
 
+    fn some_space(&self, at: usize) -> usize {
+        let rest = self.event.get(at..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        at + length
+    }
+
+    /// The byte at a place; a zero, which nothing accepts, behind the end.
     #[inline(always)]
-    fn peek(&self) -> Option<u8> {
-        self.event.get(self.at).copied()
+    fn byte(&self, at: usize) -> u8 {
+        self.event.get(at).copied().unwrap_or(0)
     }
 }

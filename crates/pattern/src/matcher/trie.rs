@@ -29,6 +29,8 @@ pub(super) struct Trie {
 struct Node {
     /// A bit for each length of key that leads on; the last bit stands for 63 and more.
     lengths: u64,
+    /// A bit for each first byte of keys that lead on, by its lowest six bits; the empty key counts as zero.
+    firsts: u64,
     /// The hash table of edges starts here in `edges` and has `mask + 1` places.
     first: u32,
     mask: u32,
@@ -73,16 +75,21 @@ impl Trie {
     }
 
     /// Where `key` leads from `node`, or `NONE`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&self, node: u32, key: &[u8]) -> u32 {
         let here = &self.nodes[node as usize];
-        if here.lengths >> key.len().min(63) & 1 != 0 {
+        if here.lengths >> key.len().min(63) & here.firsts >> first(key) & 1 != 0 {
             let child = self.follow(here, key);
             if child != NONE {
                 return child;
             }
         }
-        if here.inner.0 == here.inner.1 { NONE } else { self.step_over_dots(node, key) }
+        let inner = &self.inner[here.inner.0 as usize..here.inner.1 as usize];
+        if inner.iter().any(|&length| key.get(length as usize) == Some(&b'.')) {
+            self.step_over_dots(node, key)
+        } else {
+            NONE
+        }
     }
 
     /// The bytes this takes.
@@ -91,7 +98,7 @@ impl Trie {
         size_of_val(&*self.nodes) + size_of_val(&*self.edges) + self.text.len() + size_of_val(&*self.inner) + paths
     }
 
-    /// Several segments in one key. A segment holds no dot, so at each node at most one way leads on.
+    /// Several segments in one key, or only one with a dot at a place where another ends. A segment holds no dot, so at each node at most one way leads on.
     fn step_over_dots(&self, mut node: u32, mut key: &[u8]) -> u32 {
         loop {
             let here = &self.nodes[node as usize];
@@ -111,20 +118,19 @@ impl Trie {
             return NONE;
         }
         let (head, tail) = ends(key);
-        let mut place = place(head, tail, key.len());
+        let length = key.len();
+        let table = &self.edges[here.first as usize..][..=here.mask as usize];
+        let mut at = place(head, tail, length);
         loop {
-            let edge = &self.edges[(here.first + (place & here.mask)) as usize];
-            if edge.child == NONE {
+            let edge = &table[(at & here.mask) as usize];
+            if edge.head == head && edge.tail == tail && edge.length as usize == length && edge.child != NONE {
+                if length <= 16 || &self.text[edge.start as usize..][..length] == key {
+                    return edge.child;
+                }
+            } else if edge.child == NONE {
                 return NONE;
             }
-            if edge.head == head
-                && edge.tail == tail
-                && edge.length as usize == key.len()
-                && (key.len() <= 16 || &self.text[edge.start as usize..][..key.len()] == key)
-            {
-                return edge.child;
-            }
-            place += 1;
+            at += 1;
         }
     }
 }
@@ -190,23 +196,24 @@ impl TrieBuilder {
         let mut trie = Trie { nodes: Vec::new(), edges: Vec::new(), text: Vec::new(), inner: Vec::new(), paths };
         for (children, &slot) in self.children.iter().zip(&self.slot_of_node) {
             let places = (2 * children.len()).next_power_of_two();
-            let first = trie.edges.len();
-            trie.edges.resize(first + places, Edge { head: 0, tail: 0, length: 0, start: 0, child: NONE });
+            let table = trie.edges.len();
+            trie.edges.resize(table + places, Edge { head: 0, tail: 0, length: 0, start: 0, child: NONE });
             let mut inner: Vec<u32> = Vec::new();
-            let mut lengths = 0;
+            let (mut lengths, mut firsts) = (0, 0);
             for (key, child) in children {
                 lengths |= 1 << key.len().min(63);
+                firsts |= 1 << first(key.as_bytes());
                 if !self.children[*child as usize].is_empty() {
                     inner.push(length(key.len()));
                 }
                 let (head, tail) = ends(key.as_bytes());
                 let mut at = place(head, tail, key.len()) as usize & (places - 1);
-                while trie.edges[first + at].child != NONE {
+                while trie.edges[table + at].child != NONE {
                     at = (at + 1) & (places - 1);
                 }
                 let start = length(trie.text.len());
                 trie.text.extend_from_slice(key.as_bytes());
-                trie.edges[first + at] = Edge { head, tail, length: length(key.len()), start, child: *child };
+                trie.edges[table + at] = Edge { head, tail, length: length(key.len()), start, child: *child };
             }
             inner.sort_unstable();
             inner.dedup();
@@ -214,7 +221,8 @@ impl TrieBuilder {
             trie.inner.append(&mut inner);
             trie.nodes.push(Node {
                 lengths,
-                first: length(first),
+                firsts,
+                first: length(table),
                 mask: length(places - 1),
                 slot,
                 inner: (inner_start, length(trie.inner.len())),
@@ -226,6 +234,11 @@ impl TrieBuilder {
 
 fn length(length: usize) -> u32 {
     u32::try_from(length).expect("the budget keeps the tree of paths small")
+}
+
+#[inline(always)]
+fn first(key: &[u8]) -> u32 {
+    key.first().map_or(0, |&byte| u32::from(byte) & 63)
 }
 
 /// The first and the last up to eight bytes; together with the length they are the whole of a key of up to 16.
