@@ -175,9 +175,9 @@ impl Matcher {
         let Scratch { observed, key, .. } = scratch;
         observed.clear(self.trie.slots());
         let depth = Limits::DEFAULT.depth;
-        scan::scan(event, depth, &self.trie, observed, key).or_else(|scan::Fault| {
+        scan::scan(event, depth, &self.trie, observed, key).map_err(|scan::Fault| {
             let fault = Json::parse_within(event, depth).err();
-            Err(fault.expect("the scan refuses only what reading refuses"))
+            fault.expect("the scan refuses only what reading refuses")
         })
     }
 }

@@ -86,7 +86,13 @@ impl Shares {
                 }
                 false
             }
-            Op::Any(ops) => ops.fold(true, |implied, op| self.file(compiler, op, predicates) && implied),
+            Op::Any(ops) => {
+                let mut implied = true;
+                for op in ops {
+                    implied &= self.file(compiler, op, predicates);
+                }
+                implied
+            }
             // The choice never falls on it, because nothing is dearer.
             Op::Not(_) => false,
             Op::Missing(slot) => {

@@ -22,7 +22,7 @@ pub(super) struct Affixes {
     /// Every length there is, ascending.
     lengths: Vec<u32>,
     table: Table,
-    affixes: Vec<Affix>,
+    known: Vec<Affix>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl Affixes {
         let mut lengths: Vec<u32> = sorted.iter().map(|&id| length(text(id))).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        let mut affixes = Self { side, lengths, table: Table::with_room(sorted.len()), affixes: Vec::new() };
+        let mut affixes = Self { side, lengths, table: Table::with_room(sorted.len()), known: Vec::new() };
         let mut inside: Vec<u32> = Vec::new();
         for id in sorted {
             let text = text(id);
@@ -56,9 +56,9 @@ impl Affixes {
                 }
                 inside.pop();
             }
-            let number = u32::try_from(affixes.affixes.len()).expect("no more affixes than predicates");
+            let number = u32::try_from(affixes.known.len()).expect("no more affixes than predicates");
             let shorter = inside.last().copied().unwrap_or(NONE);
-            affixes.affixes.push(Affix { predicate: id, length: length(text), shorter });
+            affixes.known.push(Affix { predicate: id, length: length(text), shorter });
             inside.push(number);
             if let Some((hash, _)) = affixes.hashes(text).last() {
                 affixes.table.insert(hash, number);
@@ -77,14 +77,14 @@ impl Affixes {
     ) -> std::ops::ControlFlow<B> {
         hits.clear();
         for (hash, length) in self.hashes(value) {
-            hits.extend(self.table.find(hash, |number| self.affixes[number as usize].length == length));
+            hits.extend(self.table.find(hash, |number| self.known[number as usize].length == length));
         }
         // Equal hashes are no proof; but what the longest true one holds is true as well.
         while let Some(longest) = hits.pop() {
             if self.holds(value, longest, predicates) {
                 let mut number = longest;
                 while number != NONE {
-                    let affix = self.affixes[number as usize];
+                    let affix = self.known[number as usize];
                     met(affix.predicate)?;
                     number = affix.shorter;
                 }
@@ -96,7 +96,7 @@ impl Affixes {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.lengths) + size_of_val(&*self.affixes) + self.table.bytes()
+        size_of_val(&*self.lengths) + size_of_val(&*self.known) + self.table.bytes()
     }
 
     /// How many different lengths there are.
@@ -105,7 +105,7 @@ impl Affixes {
     }
 
     fn holds(&self, value: &[u8], number: u32, predicates: &Predicates) -> bool {
-        let text = predicates.text(predicates.get(self.affixes[number as usize].predicate));
+        let text = predicates.text(predicates.get(self.known[number as usize].predicate));
         match self.side {
             Side::Start => value.starts_with(text),
             Side::End => value.ends_with(text),

@@ -39,13 +39,13 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     let mut implied: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
     let mut code: Vec<u32> = Vec::with_capacity(words.len() + 4 * rules.len());
     let mut references: Vec<u32> = vec![NONE; rules.len()];
-    let mut shared = 0;
+    let mut apart = 0;
     for (rule, &(start, end)) in rules.iter().enumerate() {
         let access = shares.choose(&mut compiler, &words[start..end]);
         if access.predicates.len() > 1 {
             references[rule] = word(code.len());
-            code.push(shared);
-            shared += 1;
+            code.push(apart);
+            apart += 1;
             entry(&mut code, rule, &words[start..end], access.implied);
         }
         filed.extend(access.predicates.iter().map(|&predicate| (predicate, word(rule))));
@@ -83,7 +83,7 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     let mut groups = 0;
     let indexes = by_slot.iter();
     let indexes = indexes.map(|ids| SlotIndex::build(ids, &predicates, &compiler.regexp_texts, &mut groups)).collect();
-    Matcher { trie, predicates, indexes, code, absent, always, patterns: rules.len(), lists, shared }
+    Matcher { trie, predicates, indexes, code, absent, always, patterns: rules.len(), lists, shared: apart }
 }
 
 fn entry(code: &mut Vec<u32>, rule: usize, words: &[u32], (from, to): (usize, usize)) {

@@ -192,7 +192,9 @@ impl Compiler {
             Test::Never => conjunctions,
             Test::Always => Vec::new(),
             Test::Is(id) => {
-                conjunctions.iter_mut().for_each(|literals| literals.push(unmet(id)));
+                for literals in &mut conjunctions {
+                    literals.push(unmet(id));
+                }
                 conjunctions
             }
             // Not to meet "none of these" is to meet one of them.

@@ -143,10 +143,22 @@ mod tests {
                 })
             }
             (_, None) => Ok(()),
-            (Json::Null, Some(slot)) => Ok(fields.null(slot)),
-            (Json::Bool(value), Some(slot)) => Ok(fields.bool(slot, *value)),
-            (Json::Number(text), Some(slot)) => Ok(fields.number(slot, text)),
-            (Json::String(text), Some(slot)) => Ok(fields.string(slot, text)),
+            (Json::Null, Some(slot)) => {
+                fields.null(slot);
+                Ok(())
+            }
+            (Json::Bool(value), Some(slot)) => {
+                fields.bool(slot, *value);
+                Ok(())
+            }
+            (Json::Number(text), Some(slot)) => {
+                fields.number(slot, text);
+                Ok(())
+            }
+            (Json::String(text), Some(slot)) => {
+                fields.string(slot, text);
+                Ok(())
+            }
         }
     }
 

@@ -87,7 +87,9 @@ impl Search<'_> {
             Goal::Element(elements) => elements.iter().any(|&element| {
                 let mut bound = Vec::new();
                 let found = self.choose(element, &mut bound) && self.solve(*next, never);
-                bound.into_iter().for_each(|array| self.chosen[array] = NONE);
+                for array in bound {
+                    self.chosen[array] = NONE;
+                }
                 found
             }),
         }

@@ -168,11 +168,11 @@ fn best_shape(length: usize) -> Option<Shape> {
     SHAPES.into_iter().find(|shape| shape.size + shape.step - 1 <= length)
 }
 
-#[inline(always)]
+#[inline]
 fn gram(window: &[u8]) -> u64 {
     match *window {
-        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        [_, _, _, _, _, _, _, _] => u64::from_le_bytes(window.try_into().unwrap_or_default()),
+        [_, _, _, _] => u64::from(u32::from_le_bytes(window.try_into().unwrap_or_default())),
         [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
         [a, b] => u64::from(u16::from_le_bytes([a, b])),
         [a] => u64::from(a),
@@ -181,7 +181,6 @@ fn gram(window: &[u8]) -> u64 {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of the product is wanted")]
 fn mix(gram: u64) -> u32 {
     ((gram ^ gram >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }

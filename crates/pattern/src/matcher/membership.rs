@@ -69,10 +69,10 @@ pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Roo
     room.places.clear();
     // Place 0 is the event itself, the elements follow.
     room.places.resize(seen.observed.elements().len() + 1, Place::default());
-    let mut plan = Plan { predicates, seen, room, bits: 0, chosen: 0, met: 0 };
+    let mut plan = Plan { predicates, seen, room, bits: 0, chosen: 0, possible: 0, met: 0 };
     match plan.all(ops, false) {
         Ok(_) => {
-            let (chosen, possible, met) = (plan.chosen, ((1u32 << plan.bits) - 1) as u8 & !plan.chosen, plan.met);
+            let (chosen, possible, met) = (plan.chosen, plan.possible, plan.met);
             // A field that no value meets can be told without looking at the elements.
             if possible == 0 && !accepted(room, subsets(met), 0) {
                 return false;
@@ -94,7 +94,9 @@ struct Plan<'a> {
     bits: u32,
     /// The bits of fields that are given a value.
     chosen: u8,
-    /// The bits of fields that some value meets.
+    /// The bits of tests that must not be met.
+    possible: u8,
+    /// The bits of fields and tests that some value meets.
     met: u8,
 }
 
@@ -153,8 +155,13 @@ impl Plan<'_> {
             return Err(TooMany);
         }
         self.bits += 1;
-        self.room.tokens.push(if inside_not { Token::Possible(bit) } else { Token::Chosen(bit) });
-        self.chosen |= if inside_not { 0 } else { 1 << bit };
+        let (token, bits) = if inside_not {
+            (Token::Possible(bit), &mut self.possible)
+        } else {
+            (Token::Chosen(bit), &mut self.chosen)
+        };
+        *bits |= 1 << bit;
+        self.room.tokens.push(token);
         for value in self.seen.observed.at(slot) {
             if self.predicates.meets_field(op, value, self.seen) {
                 self.met |= 1 << bit;

@@ -43,6 +43,7 @@ pub(super) enum Op<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ops<'a>(pub(super) &'a [u32]);
 
+#[expect(clippy::copy_iterator, reason = "a view of words; a copy goes its own way on purpose")]
 impl<'a> Iterator for Ops<'a> {
     type Item = Op<'a>;
 
@@ -72,6 +73,7 @@ impl Alternatives<'_> {
     pub(super) const ANY_VALUE: Alternatives<'static> = Alternatives(&[0]);
 }
 
+#[expect(clippy::copy_iterator, reason = "a view of words; a copy goes its own way on purpose")]
 impl<'a> Iterator for Alternatives<'a> {
     type Item = &'a [u32];
 

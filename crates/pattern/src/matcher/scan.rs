@@ -3,6 +3,11 @@
 //! Every byte is checked, also where no pattern looks. The scan only says *that* something is wrong; the precise fault is
 //! then named by `Json::parse_within`, so that there is one authority on it.
 
+#![expect(
+    clippy::inline_always,
+    reason = "these are the steps of one loop; calls between them cost a third of the scan"
+)]
+
 use super::observed::{Kind, Observed};
 use super::trie::{ROOT, Trie};
 use super::{NONE, escape, sortable, string};

@@ -34,7 +34,7 @@ pub(super) fn search(
     grow(lists, matcher.lists);
     grow(shared, matcher.shared);
     let seen = Seen { event, observed };
-    let mut lists = Lists { matcher, seen, membership, lists, shared, number: *number, one, out };
+    let mut lists = Lists { matcher, seen, membership, tried: lists, tried_shared: shared, number: *number, one, out };
     // Whether it was cut short is the caller's to see in what was found.
     let _ = lists.all(index);
 }
@@ -43,8 +43,8 @@ struct Lists<'a> {
     matcher: &'a Matcher,
     seen: Seen<'a>,
     membership: &'a mut membership::Room,
-    lists: &'a mut [u64],
-    shared: &'a mut [u64],
+    tried: &'a mut [u64],
+    tried_shared: &'a mut [u64],
     number: u64,
     one: bool,
     out: &'a mut Vec<u32>,
@@ -76,7 +76,7 @@ impl Lists<'_> {
         }
         let code = &matcher.code[list as usize..];
         let &[number, count, ..] = code else { return ControlFlow::Continue(()) };
-        if again && std::mem::replace(&mut self.lists[number as usize], self.number) == self.number {
+        if again && std::mem::replace(&mut self.tried[number as usize], self.number) == self.number {
             return ControlFlow::Continue(());
         }
         let mut code = &code[2..];
@@ -88,7 +88,7 @@ impl Lists<'_> {
                 self.rule(entry)?;
             } else {
                 let &[shared, head, ref words @ ..] = &matcher.code[entry[0] as usize..] else { continue };
-                if std::mem::replace(&mut self.shared[shared as usize], self.number) != self.number {
+                if std::mem::replace(&mut self.tried_shared[shared as usize], self.number) != self.number {
                     self.rule(&words[..(head >> 1) as usize])?;
                 }
             }

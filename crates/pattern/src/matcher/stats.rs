@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Matcher;
+use super::index::SlotIndex;
 use super::predicates::Class;
 
 /// What a matcher holds; for people and for monitoring.
@@ -117,7 +118,7 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
         Slow::TriedOnEveryEvent { patterns: tried_on(&[Class::Always]) },
         Slow::TriedOnPresence { patterns: tried_on(&[Class::Absent, Class::Present]) },
         Slow::TriedOnEveryValue { predicates: matcher.indexes.iter().map(|index| index.unannounced().len()).sum() },
-        Slow::ManyLengths { lengths: matcher.indexes.iter().map(|index| index.affix_lengths()).max().unwrap_or(0) },
+        Slow::ManyLengths { lengths: matcher.indexes.iter().map(SlotIndex::affix_lengths).max().unwrap_or(0) },
     ];
     let worth_mentioning = |slow: &Slow| match *slow {
         Slow::TriedOnEveryEvent { patterns } | Slow::TriedOnPresence { patterns } => patterns > 0,

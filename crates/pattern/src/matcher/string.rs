@@ -7,7 +7,7 @@ const LANES: usize = 16;
 
 /// The first byte at or after `start` that a string cannot simply run over: a quote, a backslash or a control character;
 /// `None` when the text ends before.
-#[inline(always)]
+#[inline]
 pub(super) fn stop(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {

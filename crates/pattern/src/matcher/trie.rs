@@ -75,7 +75,7 @@ impl Trie {
     }
 
     /// Where `key` leads from `node`, or `NONE`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn step(&self, node: u32, key: &[u8]) -> u32 {
         let here = &self.nodes[node as usize];
         if here.lengths >> key.len().min(63) & here.firsts >> first(key) & 1 != 0 {
@@ -236,7 +236,7 @@ fn length(length: usize) -> u32 {
     u32::try_from(length).expect("the budget keeps the tree of paths small")
 }
 
-#[inline(always)]
+#[inline]
 fn first(key: &[u8]) -> u32 {
     key.first().map_or(0, |&byte| u32::from(byte) & 63)
 }
@@ -256,7 +256,6 @@ fn ends(key: &[u8]) -> (u64, u64) {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of the product is wanted")]
 fn place(head: u64, tail: u64, length: usize) -> u32 {
     ((head ^ tail.rotate_left(29) ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
