@@ -1,5 +1,17 @@
 //! Which events: a filter language modelled on EventBridge event patterns, its tree, and two evaluators of it.
 //!
+//! ```
+//! use reflexarc_event::Event;
+//! use reflexarc_pattern::{Dialect, Pattern};
+//!
+//! let event = Event::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
+//! for text in [r#"{"content": {"result": ["failed"]}}"#, r#"content.result == "failed""#] {
+//!     let pattern = Pattern::parse(text, Dialect::Reflexarc).expect("both notations are well-formed");
+//!     assert!(pattern.matches(&event));
+//! }
+//! # Ok::<(), reflexarc_event::EventError>(())
+//! ```
+//!
 //! [`naive`] says what a pattern means; everything faster must agree with it.
 //!
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.

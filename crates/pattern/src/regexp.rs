@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use regex_automata::Input;
 use regex_automata::meta;
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::ast::{self, Ast, ClassSet, ClassSetItem, RepetitionKind, RepetitionRange};
+use regex_syntax::hir::translate::TranslatorBuilder;
+use regex_syntax::hir::{Hir, Look};
 
 use crate::Limits;
 
@@ -33,7 +34,7 @@ pub(crate) enum RegexpFault {
 impl CompiledRegexp {
     /// Levels of groups and repetitions.
     const DEPTH: u32 = 64;
-    /// Longest text in bytes: even a class in every place of it stays small.
+    /// Longest text in bytes.
     const LENGTH: usize = 8 * 1024;
 
     /// Reads and compiles a regular expression. Its size is estimated before anything is built, so that a short text
@@ -42,12 +43,14 @@ impl CompiledRegexp {
         if text.len() > Self::LENGTH {
             return Err(RegexpFault::TooLarge);
         }
-        let mut parser = ParserBuilder::new().nest_limit(Self::DEPTH).case_insensitive(ignoring_case).build();
-        // Anchors go around the parsed expression, not around its text: `a)(b` must stay an error.
-        let expression = parser.parse(text).map_err(|error| syntax_fault(&error, text))?;
-        if instructions(&expression) > Limits::DEFAULT.regexp {
+        let mut reader = ast::parse::ParserBuilder::new().nest_limit(Self::DEPTH).build();
+        let read = reader.parse(text).map_err(|error| syntax_fault(&error.into(), text))?;
+        if instructions(&read) > Limits::DEFAULT.regexp {
             return Err(RegexpFault::TooLarge);
         }
+        // Anchors go around the parsed expression, not around its text: `a)(b` must stay an error.
+        let mut translator = TranslatorBuilder::new().case_insensitive(ignoring_case).build();
+        let expression = translator.translate(text, &read).map_err(|error| syntax_fault(&error.into(), text))?;
         let whole = Hir::concat(vec![Hir::look(Look::Start), expression, Hir::look(Look::End)]);
         let size = Limits::DEFAULT.regexp * BYTES_PER_INSTRUCTION;
         let config = meta::Config::new().nfa_size_limit(Some(size)).onepass_size_limit(Some(size));
@@ -68,22 +71,54 @@ impl CompiledRegexp {
 /// What the machine for one instruction takes at most, as a second wall behind the estimate.
 const BYTES_PER_INSTRUCTION: usize = 256;
 
-/// About how many instructions the expression compiles to: one a byte of a literal, some a range of a class, and
-/// what is repeated as often as it may repeat.
-fn instructions(expression: &Hir) -> usize {
-    match expression.kind() {
-        HirKind::Empty | HirKind::Look(_) => 1,
-        HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(Class::Unicode(class)) => class.ranges().len() + 1,
-        HirKind::Class(Class::Bytes(class)) => class.ranges().len() + 1,
-        HirKind::Capture(capture) => instructions(&capture.sub).saturating_add(2),
-        HirKind::Repetition(repetition) => {
-            let times = repetition.max.unwrap_or(repetition.min).max(repetition.min).max(1);
-            instructions(&repetition.sub).saturating_add(1).saturating_mul(times as usize)
+/// About how many instructions the expression compiles to, from its text alone: reading a class already costs what its
+/// ranges cost, so nothing larger than this is looked at more closely. What is repeated counts as often as it may repeat.
+fn instructions(expression: &Ast) -> usize {
+    /// Ranges in the larger classes of Unicode.
+    const CLASS: usize = 700;
+    match expression {
+        Ast::Empty(_) | Ast::Flags(_) | Ast::Assertion(_) => 1,
+        Ast::Literal(literal) => literal.c.len_utf8(),
+        Ast::Dot(_) => 4,
+        Ast::ClassPerl(_) | Ast::ClassUnicode(_) => CLASS,
+        Ast::ClassBracketed(class) => {
+            // A range over many characters is folded one by one where case is ignored, which a flag inside may ask for.
+            let length = class.span.end.offset - class.span.start.offset;
+            let ranges = if class_has_ranges(&class.kind) { CLASS } else { 0 };
+            length.saturating_mul(2).saturating_add(ranges)
         }
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().map(instructions).fold(1, usize::saturating_add)
+        Ast::Group(group) => instructions(&group.ast).saturating_add(2),
+        Ast::Repetition(repetition) => {
+            let times = match &repetition.op.kind {
+                RepetitionKind::Range(
+                    RepetitionRange::Exactly(times)
+                    | RepetitionRange::AtLeast(times)
+                    | RepetitionRange::Bounded(_, times),
+                ) => (*times).max(1),
+                _ => 1,
+            };
+            instructions(&repetition.ast).saturating_add(1).saturating_mul(times as usize)
         }
+        Ast::Concat(parts) => parts.asts.iter().map(instructions).fold(1, usize::saturating_add),
+        Ast::Alternation(parts) => parts.asts.iter().map(instructions).fold(1, usize::saturating_add),
+    }
+}
+
+/// Whether the class holds another class or a range beyond ASCII.
+fn class_has_ranges(class: &ClassSet) -> bool {
+    let item = |item: &ClassSetItem| match item {
+        ClassSetItem::Empty(_) | ClassSetItem::Literal(_) | ClassSetItem::Ascii(_) => false,
+        ClassSetItem::Range(range) => !range.end.c.is_ascii(),
+        ClassSetItem::Union(union) => union.items.iter().any(|item| match item {
+            ClassSetItem::Empty(_) | ClassSetItem::Literal(_) | ClassSetItem::Ascii(_) => false,
+            ClassSetItem::Range(range) => !range.end.c.is_ascii(),
+            _ => true,
+        }),
+        ClassSetItem::Unicode(_) | ClassSetItem::Perl(_) | ClassSetItem::Bracketed(_) => true,
+    };
+    match class {
+        ClassSet::Item(only) => item(only),
+        ClassSet::BinaryOp(_) => true,
     }
 }
 
@@ -114,6 +149,9 @@ mod tests {
 
     #[test]
     fn an_expression_that_would_grow_too_large_is_refused() {
+        assert!(CompiledRegexp::new(&r"\pL".repeat(2_000), true).is_err());
+        assert!(CompiledRegexp::new(&r"(?i)[\x{0}-\x{10FFFF}]".repeat(300), false).is_err());
+        assert!(CompiledRegexp::new(r"[\w.-]{1,20}", true).is_ok());
         assert!(CompiledRegexp::new("a{1000}{1000}", false).is_err());
     }
 }

@@ -16,6 +16,8 @@ pub(crate) mod suggest;
 mod text;
 mod value_tests;
 
+use std::collections::HashSet;
+
 use pest_derive::Parser;
 use reflexarc_event::{Code, Diagnostic, Span};
 
@@ -43,7 +45,7 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
         Ok(scan) => scan,
         Err(diagnostics) => return Reading { tree: None, diagnostics, is_json: false, comments: Vec::new() },
     };
-    let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks };
+    let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks, overridden: HashSet::new() };
     let tree = match (scan.is_json, dialect) {
         (true, _) => reader.json(&source[..scan.end]),
         (false, Dialect::Reflexarc) => reader.expression(source),
@@ -68,6 +70,8 @@ struct Reader<'s> {
     dialect: Dialect,
     limits: &'s Limits,
     diagnostics: Vec<Diagnostic>,
+    /// Where the keys stand of which it has been said that a later one wins.
+    overridden: HashSet<usize>,
 }
 
 impl Reader<'_> {

@@ -16,7 +16,7 @@ pub(crate) const COMBINATIONS: usize = 1_000;
 const FIELDS: usize = 256;
 
 /// Words that cannot be keys inside `$or`, at any depth.
-const RESERVED_IN_OR: [&str; 23] = [
+const RESERVED_IN_OR: [&str; 24] = [
     "exactly",
     "equals-ignore-case",
     "prefix",
@@ -40,11 +40,12 @@ const RESERVED_IN_OR: [&str; 23] = [
     "date-on-or-before",
     "in-date-range",
     "ip-address-in-range",
+    "ip-address-not-in-range",
 ];
 
 /// Whether the key cannot stand inside `$or`.
 pub(crate) fn is_reserved_in_or(key: &str) -> bool {
-    RESERVED_IN_OR.contains(&key) || key == "ip-address-not-in-range"
+    RESERVED_IN_OR.contains(&key)
 }
 
 /// Says what in one field does not port.

@@ -42,6 +42,9 @@ const OPERATORS: [(&str, Operator); 15] = [
     ("is missing", Operator::IsMissing),
 ];
 
+/// Most words of one operator.
+const LONGEST: usize = 2;
+
 /// What other languages call our operators.
 const FOREIGN: [(&str, &str); 28] = [
     ("=", "=="),
@@ -313,6 +316,9 @@ impl Reader<'_> {
             vec![(pair.as_str(), span.clone())]
         };
         let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
+        // One word more than any operator has: enough to say what is wrong with a longer row of words.
+        let words = &words[..words.len().min(LONGEST + 2)];
+        let span = span.start..parts[words.len() - 1].1.end;
         let written = words.join(" ");
         if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == written) {
             return Some((*operator, name));
@@ -323,7 +329,7 @@ impl Reader<'_> {
             OPERATORS.iter().find(|(name, _)| *name == start).map(|(name, operator)| (count, *name, *operator))
         };
         let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == written).map(|(_, ours)| *ours);
-        match (1..words.len()).rev().find_map(begins) {
+        match (1..words.len().min(LONGEST + 1)).rev().find_map(begins) {
             _ if foreign.is_some() => {}
             Some((count, name, Operator::Exists | Operator::IsMissing)) => {
                 let (word, place) = &parts[count];

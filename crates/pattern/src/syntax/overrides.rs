@@ -24,7 +24,7 @@ impl Reader<'_> {
             .with_label(earlier.clone(), "this one does not count")
             .with_label(later, "the later one wins")
             .with_help("to ask for both, put them into `\"$and\": [{…}, {…}]`");
-        if !self.diagnostics.iter().any(|other| other.code == Code::PATH_TWICE && other.labels[0].span == earlier) {
+        if self.overridden.insert(earlier.start) {
             self.push(warning);
         }
     }

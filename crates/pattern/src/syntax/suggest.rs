@@ -7,11 +7,16 @@ pub(crate) fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     let wanted = plain(word);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= 3 && distance * 2 < candidate.chars().count().max(3))
+        .map(|candidate| (plain(candidate), candidate))
+        .filter(|(text, _)| text.len().abs_diff(wanted.len()) <= MOST)
+        .map(|(text, candidate)| (distance(&wanted, &text), candidate))
+        .filter(|(distance, candidate)| *distance <= MOST && distance * 2 < candidate.chars().count().max(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
+
+/// Most characters that may differ.
+const MOST: usize = 3;
 
 /// The number of characters to insert, delete, replace or swap with their neighbour.
 fn distance(left: &str, right: &str) -> usize {

@@ -134,6 +134,10 @@ fn hostile_texts_are_answered_without_effort() {
     assert_eq!(codes(&format!("{}p exists", "not ".repeat(16_000))), ["RA0104"]);
     assert_eq!(codes(r#"p matches "a{1000}{1000}""#), ["RA0209"]);
     assert_eq!(codes(r#"p matches "((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}""#), ["RA0209"]);
+    assert_eq!(codes(&"a ".repeat(30_000)), ["RA0201"]);
+    assert_eq!(codes(&format!(r#"p matches "{}" ignoring case"#, r"\\pL".repeat(1_500))), ["RA0209"]);
+    let (wide, long) = (vec![r#"== "a""#; 900].join(" or "), vec!["!= 1"; 50].join(" and "));
+    assert_eq!(codes(&format!("p (({wide}) and {long})")), ["RA0216"]);
     let groups = vec![r#"(== "a" or == "b")"#; 2_500].join(" and ");
     assert_eq!(codes(&format!("p ({groups})")), ["RA0216"]);
 }
