@@ -51,12 +51,7 @@ struct Stay<'a> {
 
 /// Draws the entries as an SVG document; `before` says how the interfaces stood when it began, and only those have a
 /// lane to which something happens.
-pub(super) fn draw(
-    before: &BTreeMap<String, EniStatus>,
-    entries: &[Entry],
-    start: Timestamp,
-    title: &str,
-) -> String {
+pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], start: Timestamp, title: &str) -> String {
     let (marks, notes) = marks(entries, start);
     let stays = stays(before, entries, start);
     let mut lanes: Vec<&str> = Vec::new();
