@@ -37,3 +37,21 @@ impl fmt::Display for Path {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotted_and_nested_keys_make_one_path() {
+        assert_eq!(Path::from_keys(["a.b", "c"]), Path::from_keys(["a", "b.c"]));
+        assert_eq!(Path::from_keys(["a.b", "c"]).segments().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn empty_keys_are_kept() {
+        assert_eq!(Path::from_keys(["", "a", ""]).as_str(), ".a.");
+        assert_eq!(Path::from_keys([""]).segments().collect::<Vec<_>>(), [""]);
+        assert_ne!(Path::from_keys(["", "a"]), Path::from_keys(["a"]));
+    }
+}
