@@ -1,5 +1,6 @@
 //! Patterns and an event, as text or made by the generators: the matcher gives the answers of the plain evaluator, each
-//! pattern alone and all of them together, and so does every explanation.
+//! pattern alone and all of them together, and so does every explanation
+//! and every pattern exported for AWS.
 //!
 //! Input that starts with `T` is text: one pattern a line, an empty line, the bytes of the event. Anything else feeds
 //! the generators.
@@ -39,7 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(answer.is_err(), "the matcher accepts what is no JSON");
         return;
     };
-    let plainly: Vec<u32> = (0u32..).zip(&nodes).filter(|(_, node)| naive::matches(node, &tree)).map(|(id, _)| id).collect();
+    let plainly: Vec<u32> =
+        (0u32..).zip(&nodes).filter(|(_, node)| naive::matches(node, &tree)).map(|(id, _)| id).collect();
     let texts = || nodes.iter().map(|node| Pattern::from_node(node.clone()).to_json()).collect::<Vec<_>>();
     assert_eq!((answer, &found), (Ok(()), &plainly), "{:?} on {tree}", texts());
     for (id, node) in (0u32..).zip(&nodes) {
@@ -47,13 +49,18 @@ fuzz_target!(|bytes: &[u8]| {
         let alone = Matcher::build([node]).expect("what fits among others fits alone");
         assert_eq!(alone.has_match(&event, &mut scratch), Ok(expected), "{:?} on {tree}", texts());
         assert_eq!(explain(node, &tree).matched(), expected, "{:?} on {tree}", texts());
+        if let Ok(exported) = Pattern::from_node(node.clone()).export(Dialect::Aws) {
+            let again = Pattern::parse(&exported, Dialect::Aws).expect("what is exported is accepted");
+            assert_eq!(naive::matches(again.node(), &tree), expected, "{exported} on {tree}");
+        }
     }
 });
 
 fn read(text: &[u8]) -> Option<(Vec<Node>, Vec<u8>)> {
     let end = text.windows(2).position(|pair| pair == b"\n\n")?;
     let patterns = std::str::from_utf8(&text[..end]).ok()?;
-    let parsed = patterns.lines().map(|line| Pattern::parse(line, Dialect::Reflexarc).map(|pattern| pattern.node().clone()));
+    let parsed =
+        patterns.lines().map(|line| Pattern::parse(line, Dialect::Reflexarc).map(|pattern| pattern.node().clone()));
     Some((parsed.collect::<Result<_, _>>().ok()?, text[end + 2..].to_vec()))
 }
 

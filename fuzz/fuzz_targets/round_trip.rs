@@ -20,8 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(node) = generate::nodes().new_tree(&mut runner) else { return };
     let pattern = Pattern::from_node(node.current());
     for text in [pattern.to_expression(), pattern.to_json()] {
-        let again = Pattern::parse(&text, Dialect::Reflexarc)
-            .unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
+        let again =
+            Pattern::parse(&text, Dialect::Reflexarc).unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
         assert_eq!(again.node(), pattern.node(), "{text}");
     }
 });
