@@ -1,6 +1,5 @@
 //! Patterns and an event, as text or made by the generators: the matcher gives the answers of the plain evaluator, each
-//! pattern alone and all of them together, and so does every explanation
-//! and every pattern exported for AWS.
+//! pattern alone and all of them together, and so do every explanation and every pattern exported for AWS.
 //!
 //! Input that starts with `T` is text: one pattern a line, an empty line, the bytes of the event. Anything else feeds
 //! the generators.
