@@ -1,7 +1,6 @@
 //! How a command ends.
 
 use std::io;
-use std::process::ExitCode;
 
 use reflexarc_engine::FileDiagnostics;
 
@@ -47,9 +46,9 @@ pub(crate) enum Failure {
     Io(#[from] io::Error),
 }
 
-impl From<Exit> for ExitCode {
+impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        exit as Self
     }
 }
 
