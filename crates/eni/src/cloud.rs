@@ -126,6 +126,29 @@ impl Cloud {
         Ok(())
     }
 
+    /// Places an interface of a given id, attached to an instance or not, as if it had always been there: nobody is told.
+    ///
+    /// # Errors
+    /// Where a request to create or attach it would be refused, or the id is taken.
+    pub fn place_interface(
+        &mut self,
+        caller: &str,
+        id: &str,
+        wanted: &CreateInterface,
+        instance: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if self.interfaces.contains_key(id) {
+            return Err(Refusal::parameter(format!("Network interface {id} exists already.")));
+        }
+        self.begin_create(caller, id, wanted)?;
+        self.finish_create(id, true);
+        if let Some(instance) = instance {
+            self.begin_attach(caller, id, instance)?;
+            self.finish_attach(id, true);
+        }
+        Ok(())
+    }
+
     /// Asks for something in the name of an account, at an instant; what falls due until then completes first.
     pub fn call(&mut self, caller: &str, request: Request, now: Timestamp) -> Reply {
         self.advance(now);
@@ -238,7 +261,8 @@ impl Cloud {
             self.note(told, Some(id), Err(Silence::Repeated { request_id: first }));
             return Ok(Answer::Created(Box::new(interface)));
         }
-        let id = self.begin_create(caller, &wanted)?;
+        let id = self.ids.resource("eni");
+        self.begin_create(caller, &id, &wanted)?;
         if let Some(token) = token {
             // As many tokens as requests that may be under way: whoever repeats a request does so soon.
             if self.tokens.len() >= self.limits.pending {

@@ -56,7 +56,7 @@ impl Cloud {
     /// Makes the interface in status Creating, or refuses; no event yet.
     ///
     /// What a service account makes is managed by that service and belongs to the account whose vSwitch it lies in.
-    pub(crate) fn begin_create(&mut self, caller: &str, wanted: &CreateInterface) -> Result<String, Refusal> {
+    pub(crate) fn begin_create(&mut self, caller: &str, id: &str, wanted: &CreateInterface) -> Result<(), Refusal> {
         self.check_create_limits(wanted)?;
         let account = self.account(caller)?.clone();
         let vswitch = self.vswitch_for(&account, &wanted.vswitch)?;
@@ -79,9 +79,8 @@ impl Cloud {
             self.release_addresses(&wanted.vswitch, &addresses);
             return Err(refusal);
         }
-        let id = self.ids.resource("eni");
         let interface = Interface {
-            id: id.clone(),
+            id: id.to_owned(),
             owner,
             kind: InterfaceType::Secondary,
             managed_by: account.service.map(|number| (account.id.clone(), number)),
@@ -102,7 +101,7 @@ impl Cloud {
             attach_granted: Vec::new(),
         };
         self.insert_interface(interface);
-        Ok(id)
+        Ok(())
     }
 
     /// What becomes of the interface when the creation is done.

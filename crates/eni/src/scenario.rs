@@ -6,7 +6,7 @@ mod rehearsal;
 mod tables;
 mod world;
 
-pub use rehearsal::{Moment, Rehearsal};
+pub use rehearsal::{Moment, Reaction, Rehearsal};
 pub use world::{DEFAULT_WORLD, NamedAccount, World};
 
 use jiff::{SignedDuration, Timestamp};

@@ -4,6 +4,7 @@ mod forward;
 mod listen;
 mod plot;
 mod rehearse;
+mod stand_in;
 mod timeline;
 
 use std::net::SocketAddr;
@@ -19,8 +20,8 @@ use crate::output::{Format, Output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A scenario runs at once, on its own clock: requests, answers, changes of status, events or the reason why there is none,
-and what the rules of --rules make of each event on the bus of the account that gets it. An action of a rule that sends
-to the target `ecs` a document with an `Action` is performed as a request of that account.
+and what the rules of --rules make of each event on the bus of the account that gets it. Documents that rules send to the
+targets `ecs`, `eni-operator` and `eni-janitor` are obeyed by stand-ins, in the name of that account.
 
 With --listen the ECS API is answered over HTTP until the process is stopped: point an SDK at it, protocol HTTP, with the
 access keys of the world (the scenario's, or a small one that is built in; its steps are not run). Events go to --to and
@@ -29,7 +30,7 @@ into --out, each only from the bus of the account that gets it.
 Exit codes: 0 done · 1 an answer was not the expected one · 2 wrong usage · 3 invalid scenario or rules · 5 failed
 
 Examples:
-  reflexarc simulate --scenario examples/scenarios/leak.toml --rules examples/scenarios/rules
+  reflexarc simulate --scenario examples/scenarios/leak.toml --rules rules
   reflexarc simulate --scenario examples/scenarios/leak.toml --plot timeline.svg
   reflexarc simulate --listen 127.0.0.1:8080 --to http://127.0.0.1:7070/events")]
 pub(crate) struct Args {
@@ -42,9 +43,6 @@ pub(crate) struct Args {
     /// Draw the timeline into an SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     plot: Option<PathBuf>,
-    /// The name of the target whose documents are requests to the cloud
-    #[arg(long, value_name = "TARGET", default_value = "ecs")]
-    api_target: String,
     /// Answer the ECS API here; port 0 takes any free one, which is printed
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,

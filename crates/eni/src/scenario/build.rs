@@ -7,10 +7,12 @@ use reflexarc_event::Code;
 use toml::Spanned;
 
 use super::read::Findings;
-use super::tables::{AccountTable, File, InstanceTable, TimingTable, VSwitchTable};
+use super::tables::{AccountTable, File, InstanceTable, InterfaceTable, TimingTable, VSwitchTable};
 use super::world::{DEFAULT_WORLD, NamedAccount, World};
 use crate::rpc::AccessKey;
-use crate::{Account, Bus, BusForm, Cloud, InstanceStatus, InstanceType, SecurityGroup, Timing, VSwitch};
+use crate::{
+    Account, Bus, BusForm, Cloud, CreateInterface, InstanceStatus, InstanceType, SecurityGroup, Timing, VSwitch,
+};
 
 impl World {
     /// The world that a file describes, or the default one where it describes none; nothing when it cannot be built.
@@ -67,6 +69,9 @@ impl<'a> Builder<'a> {
         }
         for table in &file.instance {
             self.instance(table);
+        }
+        for table in &file.interface {
+            self.interface(table);
         }
         self.cloud.take_notices();
         self.cloud.take_changes();
@@ -153,10 +158,24 @@ impl<'a> Builder<'a> {
         if let Some(name) = &table.primary {
             let primary = self.cloud.interfaces().find(|found| found.instance.as_deref() == Some(id.as_str()));
             let primary = primary.expect("every instance has a primary interface").id.clone();
-            if self.names.insert(name.get_ref().clone(), primary).is_some() {
-                let message = format!("there is an interface named `{}` already", name.get_ref());
-                self.findings.add(Code::SCENARIO_TWICE, name.span(), message);
-            }
+            self.call_it(name, primary);
+        }
+    }
+
+    fn interface(&mut self, table: &InterfaceTable) {
+        let Some(account) = self.owner(&table.account) else { return };
+        let wanted = CreateInterface::new(&table.vswitch, table.security_groups.iter().map(String::as_str));
+        let id = table.id.get_ref();
+        match self.cloud.place_interface(&account, id, &wanted, table.instance.as_deref()) {
+            Ok(()) => self.call_it(&table.name, id.clone()),
+            Err(refusal) => self.findings.add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string()),
+        }
+    }
+
+    fn call_it(&mut self, name: &Spanned<String>, interface: String) {
+        if self.names.insert(name.get_ref().clone(), interface).is_some() {
+            let message = format!("there is an interface named `{}` already", name.get_ref());
+            self.findings.add(Code::SCENARIO_TWICE, name.span(), message);
         }
     }
 

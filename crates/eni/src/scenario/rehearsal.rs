@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{EniStatus, Event, Json};
 
 use super::{Deed, Scenario, Step, World};
 use crate::rpc::{self, Parameters};
-use crate::{Answer, Cloud, Fault, Notice, Refusal, Reply, StatusChange};
+use crate::{Answer, Cloud, Fault, InterfaceType, Notice, Refusal, Reply, StatusChange};
 
 /// A scenario on its way.
 #[derive(Debug)]
@@ -22,6 +22,25 @@ pub struct Rehearsal {
     until: Option<Timestamp>,
     ready: VecDeque<Moment>,
     moments: usize,
+    reactions: BTreeMap<(Timestamp, u64), Reaction>,
+    number: u64,
+}
+
+/// A request that a rule's reaction leads to.
+#[derive(Debug, Clone)]
+pub struct Reaction {
+    /// When; at once where this has passed.
+    pub at: Timestamp,
+    /// In whose name.
+    pub account: String,
+    /// The rule.
+    pub rule: String,
+    /// The action.
+    pub action: String,
+    /// Its parameters; a value `$name` stands for the interface of that name.
+    pub parameters: Parameters,
+    /// Only if the interface is then a standard secondary one in Available.
+    pub only_if_idle: bool,
 }
 
 /// Something that happened.
@@ -85,6 +104,8 @@ impl Rehearsal {
             ready: VecDeque::new(),
             world,
             moments: 0,
+            reactions: BTreeMap::new(),
+            number: 0,
         }
     }
 
@@ -116,24 +137,36 @@ impl Rehearsal {
         self.moments > Scenario::MAX_MOMENTS
     }
 
-    /// A reaction calls the API, at the present moment. A value `$name` stands for the interface of that name.
-    pub fn react(&mut self, account: &str, rule: &str, action: &str, parameters: Parameters) {
-        let now = self.world.cloud.now();
-        self.call(now, account, action, parameters, Some(rule.to_owned()), None, None);
+    /// A reaction calls the API, at once or later.
+    pub fn react(&mut self, reaction: Reaction) {
+        self.number += 1;
+        self.reactions.insert((reaction.at.max(self.world.cloud.now()), self.number), reaction);
     }
 
-    /// Lets the next step, tick or completion happen, whichever comes first; a completion goes before a step at the
-    /// same instant, and a step before a tick.
+    /// Takes back what an account's reactions were going to do with an interface.
+    pub fn forget(&mut self, account: &str, interface: &str) {
+        self.reactions.retain(|_, reaction| {
+            reaction.account != account || reaction.parameters.optional("NetworkInterfaceId") != Some(interface)
+        });
+    }
+
+    /// Lets the next completion, reaction, step or tick happen, whichever comes first, and in this order at one instant.
     fn go_on(&mut self) -> Option<()> {
         let completion = self.world.cloud.next_completion();
         let step = self.steps.front().map(|step| step.at);
         let tick = self.next_tick.filter(|tick| *tick <= self.end);
         // Without an end of its own the scenario goes on while something is under way.
         let completion = completion.filter(|at| self.until.is_none_or(|until| *at <= until));
-        let next = [completion, step, tick].into_iter().flatten().min()?;
+        let reaction = self.reactions.first_key_value().map(|((at, _), _)| *at);
+        let reaction = reaction.filter(|at| self.until.is_none_or(|until| *at <= until));
+        let next = [completion, reaction, step, tick].into_iter().flatten().min()?;
         if completion == Some(next) {
             self.world.cloud.advance(next);
             self.collect();
+        } else if reaction == Some(next) {
+            self.world.cloud.advance(next);
+            let (_, reaction) = self.reactions.pop_first()?;
+            self.carry_out(reaction);
         } else if step == Some(next) {
             self.world.cloud.advance(next);
             let step = self.steps.pop_front()?;
@@ -146,6 +179,24 @@ impl Rehearsal {
         Some(())
     }
 
+    fn carry_out(&mut self, reaction: Reaction) {
+        let Reaction { at, account, rule, action, parameters, only_if_idle } = reaction;
+        let interface = parameters.optional("NetworkInterfaceId").and_then(|id| self.world.cloud.interface(id));
+        let idle = interface.is_some_and(|interface| {
+            interface.status == EniStatus::Available
+                && interface.kind == InterfaceType::Secondary
+                && !interface.is_managed()
+        });
+        let at = at.max(self.world.cloud.now());
+        if only_if_idle && !idle {
+            let id = parameters.optional("NetworkInterfaceId").unwrap_or_default();
+            let what =
+                format!("{} is left alone: it is in use, gone, or not the account's to delete", self.name_of(id));
+            return self.stage(at, what);
+        }
+        self.call(at, &account, &action, parameters, Some(rule), None, None);
+    }
+
     fn take(&mut self, Step { at, what }: Step) {
         match what {
             Deed::Call { account, action, parameters, name, expect } => {
@@ -153,15 +204,12 @@ impl Rehearsal {
             }
             Deed::Fault { operation, interface, outcome, times } => {
                 let whose = interface.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
-                let struck = match times {
-                    1 => "the next".to_owned(),
-                    times => format!("the next {times}"),
-                };
                 let how = match outcome {
-                    crate::FaultOutcome::Fail => "fails",
-                    crate::FaultOutcome::Hang => "never completes",
+                    crate::FaultOutcome::Fail => "will fail",
+                    crate::FaultOutcome::Hang => "will never complete",
                 };
-                self.stage(at, format!("{struck} {operation}{whose} {how}"));
+                let which = if times == 1 { "the next".to_owned() } else { format!("the next {times}") };
+                self.stage(at, format!("{which} {operation}{whose} {how}"));
                 let interface = interface.and_then(|name| self.names.get(&name).cloned());
                 self.world.cloud.inject(Fault { operation, interface, outcome, times });
             }

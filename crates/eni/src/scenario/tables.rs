@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) vswitch: Vec<VSwitchTable>,
     pub(super) security_group: Vec<SecurityGroupTable>,
     pub(super) instance: Vec<InstanceTable>,
+    pub(super) interface: Vec<InterfaceTable>,
     pub(super) step: Vec<Spanned<StepTable>>,
 }
 
@@ -90,6 +91,17 @@ pub(super) struct InstanceTable {
     pub(super) security_groups: Vec<String>,
     pub(super) status: Option<Text>,
     pub(super) primary: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InterfaceTable {
+    pub(super) name: Text,
+    pub(super) id: Text,
+    pub(super) account: Text,
+    pub(super) vswitch: String,
+    pub(super) security_groups: Vec<String>,
+    pub(super) instance: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -16,8 +16,9 @@ const GUTTER: f64 = 150.0;
 const HEAD: f64 = 96.0;
 const LANE: f64 = 74.0;
 const BAR: f64 = 22.0;
-const MARK: f64 = 15.0;
+const MARK: f64 = 19.0;
 const LINE: f64 = 18.0;
+const COLUMN: f64 = 390.0;
 /// The lane of what has to do with no interface: refused creations, published events.
 const NOWHERE: &str = "—";
 
@@ -66,16 +67,18 @@ pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], star
         marks.iter().map(|mark| (mark.at, mark.lane, is_above(mark.shape))),
         std::iter::once(start).chain(entries.iter().map(|entry| entry.at)),
     );
-    let lanes_height = LANE * f64::from(u32::try_from(lanes.len()).unwrap_or(u32::MAX));
+    let lanes_height = LANE * count(lanes.len());
     let notes_top = HEAD + lanes_height + 34.0;
-    let height = notes_top + LINE * f64::from(u32::try_from(notes.len()).unwrap_or(u32::MAX)) + 24.0;
-    let mut svg = Svg::new(axis.end().max(1100.0) + 24.0, height);
+    let width = axis.end().max(3.0 * COLUMN) + 24.0;
+    let columns = [3, 4, 5, 6].into_iter().take_while(|columns| COLUMN * count(*columns) < width).last().unwrap_or(3);
+    let rows = notes.len().div_ceil(columns).max(1);
+    let mut svg = Svg::new(width, notes_top + LINE * count(rows) + 24.0);
     svg.text(16.0, 26.0, "title", if title.is_empty() { "Timeline" } else { title });
     legend(&mut svg);
     draw_axis(&mut svg, &axis, start, HEAD, HEAD + lanes_height);
     let top = |lane: &str| {
         let at = lanes.iter().position(|found| *found == lane).unwrap_or_default();
-        HEAD + LANE * f64::from(u32::try_from(at).unwrap_or(u32::MAX))
+        HEAD + LANE * count(at)
     };
     for lane in &lanes {
         svg.line(16.0, top(lane), axis.end(), top(lane), "rule");
@@ -86,8 +89,8 @@ pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], star
     }
     draw_marks(&mut svg, &axis, &marks, top);
     for (i, note) in notes.iter().enumerate() {
-        let y = notes_top + LINE * f64::from(u32::try_from(i).unwrap_or(u32::MAX));
-        svg.text(16.0, y, "note", note);
+        let (column, line) = (i / rows, i % rows);
+        svg.text(16.0 + COLUMN * count(column), notes_top + LINE * count(line), "note", note);
     }
     svg.finish()
 }
@@ -117,14 +120,11 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
             What::Silence { reason, operation, .. } => {
                 (Shape::Silent, note(format!("{operation}: no event, {reason}")))
             }
+            // A rule that matched and asked for nothing is in the text, not in the picture.
+            What::Rule(effects) if effects.actions.is_empty() => continue,
             What::Rule(effects) => {
-                let targets: Vec<&str> = effects.actions.iter().map(|action| action.target()).collect();
-                let words = match (&effects.skipped, targets.is_empty()) {
-                    (Some(reason), _) => format!("rule {} skipped: {reason}", effects.rule),
-                    (None, true) => format!("rule {}", effects.rule),
-                    (None, false) => format!("rule {} → {}", effects.rule, targets.join(", ")),
-                };
-                (Shape::Rule, note(words))
+                let targets: Vec<&str> = effects.actions.iter().map(reflexarc_reaction::Action::target).collect();
+                (Shape::Rule, note(format!("rule {} → {}", effects.rule, targets.join(", "))))
             }
             What::RuleFailed(failure) => (Shape::Rule, note(format!("rule {} failed", failure.rule))),
             What::Status { .. } | What::Staged { .. } => continue,
@@ -170,7 +170,7 @@ fn draw_stay(svg: &mut Svg, axis: &Axis, stay: &Stay<'_>, y: f64) {
     let to = stay.to.map_or(axis.end(), |to| axis.x(to));
     svg.rect(from, y, to - from, BAR, stay.status.as_str());
     let name = stay.status.as_str();
-    let width = 7.0 * f64::from(u32::try_from(name.len()).unwrap_or(u32::MAX));
+    let width = 7.0 * count(name.len());
     if to - from > width + 6.0 {
         let class =
             if matches!(stay.status, EniStatus::InUse | EniStatus::CreateFailed) { "on-dark" } else { "on-light" };
@@ -206,7 +206,7 @@ fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
         Shape::Success => svg.circle(x, y, 6.5, "success"),
         Shape::Failed => svg.circle(x, y, 6.5, "failed"),
         Shape::Silent => svg.circle(x, y, 6.0, "silent"),
-        Shape::Rule => svg.polygon(&[(x, y - 8.0), (x + 8.0, y), (x, y + 8.0), (x - 8.0, y)], "reaction"),
+        Shape::Rule => svg.polygon(&[(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)], "reaction"),
     }
 }
 
@@ -217,14 +217,19 @@ fn legend(svg: &mut Svg) {
         (Shape::Success, "event"),
         (Shape::Failed, "event: failed"),
         (Shape::Silent, "no event"),
-        (Shape::Rule, "rule matched"),
+        (Shape::Rule, "rule asked for something"),
     ];
     let mut x = 22.0;
     for (sign, word) in words {
         shape(svg, sign, x, 48.0);
         svg.text(x + 12.0, 52.0, "note", word);
-        x += 40.0 + 6.6 * f64::from(u32::try_from(word.len()).unwrap_or(u32::MAX));
+        x += 40.0 + 6.6 * count(word.len());
     }
+}
+
+/// A small number as a length.
+fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 fn is_above(shape: Shape) -> bool {

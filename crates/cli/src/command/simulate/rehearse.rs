@@ -5,13 +5,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use reflexarc_engine::{Evaluation, RuleSet};
-use reflexarc_eni::rpc::Parameters;
 use reflexarc_eni::scenario::{Moment, Rehearsal, Scenario, World};
 use reflexarc_event::{EniStatus, Event, Json};
-use reflexarc_reaction::{Action, MemoryState};
+use reflexarc_reaction::MemoryState;
 
 use super::timeline::{Entry, What};
-use super::{Args, plot};
+use super::{Args, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
@@ -38,7 +37,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     output.begin(args.format)?;
     while let Some(moment) = stage.rehearsal.advance() {
         surprises += usize::from(matches!(&moment, Moment::Asked { expected: Some(_), .. }));
-        stage.take(&moment, &args.api_target);
+        stage.take(&moment);
         for entry in &stage.entries[printed..] {
             match args.format {
                 Format::Human => entry.print(start, output)?,
@@ -77,7 +76,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn take(&mut self, moment: &Moment, api_target: &str) {
+    fn take(&mut self, moment: &Moment) {
         let name_of = |id: &str| self.rehearsal.name_of(id).to_owned();
         let entry = Entry::of(moment, self.rehearsal.world(), name_of);
         let is_tick = matches!(moment, Moment::Published { tick: true, .. });
@@ -92,7 +91,7 @@ impl Stage {
             Moment::Asked { .. } | Moment::Changed(_) | Moment::Staged { .. } => None,
         };
         if let Some((at, account, event)) = arrived {
-            self.react(at, &account, &event, api_target);
+            self.react(at, &account, &event);
         }
         // The clock shows only where somebody cared.
         if is_tick && self.entries.len() == shown + 1 {
@@ -101,7 +100,7 @@ impl Stage {
     }
 
     /// The account's rules see the event on its bus; each account has a memory of its own.
-    fn react(&mut self, at: Timestamp, account: &str, event: &Event, api_target: &str) {
+    fn react(&mut self, at: Timestamp, account: &str, event: &Event) {
         let state = self.memory.entry(account.to_owned()).or_default();
         let evaluation = self.rules.evaluate(event, state, at);
         for effects in &evaluation.rules {
@@ -117,9 +116,7 @@ impl Stage {
                 continue;
             }
             for action in &effects.actions {
-                if let Some((action, parameters)) = request(action, api_target) {
-                    self.rehearsal.react(account, &effects.rule, &action, parameters);
-                }
+                stand_in::perform(action, at, account, &effects.rule, &mut self.rehearsal);
             }
             let what = What::Rule(Box::new(effects));
             self.entries.push(Entry { at, account: name.clone(), interface: interface.clone(), what });
@@ -127,36 +124,6 @@ impl Stage {
         for failure in failures {
             let what = What::RuleFailed(failure);
             self.entries.push(Entry { at, account: name.clone(), interface: interface.clone(), what });
-        }
-    }
-}
-
-/// An action that is a request to the cloud: its action and parameters.
-fn request(action: &Action, api_target: &str) -> Option<(String, Parameters)> {
-    let Action::Send { target, payload } = action else { return None };
-    let name = payload.get("Action").and_then(Json::as_str).filter(|_| target == api_target)?;
-    let mut flat = Vec::new();
-    for (key, value) in payload.members().iter().filter(|(key, _)| key != "Action") {
-        flatten(key.clone(), value, &mut flat);
-    }
-    Some((name.to_owned(), flat.into_iter().collect()))
-}
-
-/// A JSON value as wire parameters: `Name`, `Name.1`, `Tag.1.Key` …
-fn flatten(name: String, value: &Json, into: &mut Vec<(String, String)>) {
-    match value {
-        Json::Null => {}
-        Json::Bool(_) | Json::Number(_) => into.push((name, value.to_string())),
-        Json::String(text) => into.push((name, text.clone())),
-        Json::Array(elements) => {
-            for (i, element) in elements.iter().enumerate() {
-                flatten(format!("{name}.{}", i + 1), element, into);
-            }
-        }
-        Json::Object(members) => {
-            for (key, member) in members {
-                flatten(format!("{name}.{key}"), member, into);
-            }
         }
     }
 }
