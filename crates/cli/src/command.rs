@@ -6,6 +6,7 @@ mod explain;
 mod export;
 mod fmt;
 mod help;
+mod import;
 mod match_events;
 mod run;
 mod simulate;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Convert(convert::Args),
     /// Print the filters of rules for another service
     Export(export::Args),
+    /// Make rule files of subscriptions in EventBridge or Cloud Monitor
+    Import(import::Args),
     /// Explain a command, or the filter language (`help pattern`)
     Help(help::Args),
     /// Rehearse against a simulated cloud: a scenario, or the ECS API over HTTP
@@ -72,6 +75,7 @@ impl Command {
             Command::Run(args) => run::run(&args, output),
             Command::Convert(args) => convert::run(&args, output),
             Command::Export(args) => export::run(&args, output),
+            Command::Import(args) => import::run(&args, output),
             Command::Help(args) => help::run(&args, output),
             Command::Simulate(args) => simulate::run(&args, output),
         }

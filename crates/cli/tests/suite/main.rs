@@ -2,8 +2,10 @@
 
 mod answers;
 mod bad_input;
+mod import;
 mod readme;
 mod rules_folder;
+mod simulate;
 mod streams;
 
 use std::io::Write as _;

@@ -1,0 +1,133 @@
+//! Scenarios: the shipped ones with their whole timelines, and what is said about broken ones.
+
+use std::path::Path;
+
+use crate::{reflexarc, root};
+
+/// The scenarios that show a sentence of the seed, without rules; and those that rehearse ready-made rules.
+const PLAIN: [&str; 8] = ["life", "preview-off", "primary", "limit", "failures", "managed", "initiator", "silence"];
+const WITH_RULES: [(&str, &str); 6] = [
+    ("leak", "rules/leaked-eni.toml"),
+    ("stuck-detaching", "rules/stuck-detaching.toml"),
+    ("stuck-deleting", "rules/stuck-deleting.toml"),
+    ("alert-storm", "rules/failed-operation.toml"),
+    ("failed-create", "rules/failed-create.toml"),
+    ("vip-failover", "rules/vip-failover.toml"),
+];
+
+fn scenario(name: &str) -> String {
+    format!("examples/scenarios/{name}.toml")
+}
+
+#[test]
+fn every_shipped_scenario_is_told_here() {
+    let mut shipped: Vec<String> = std::fs::read_dir(root().join("examples/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    shipped.sort();
+    let mut told: Vec<&str> = PLAIN.into_iter().chain(WITH_RULES.map(|(name, _)| name)).collect();
+    told.sort_unstable();
+    assert_eq!(shipped, told);
+}
+
+#[test]
+fn the_scenarios_of_the_seed_go_as_written() {
+    for name in PLAIN {
+        let told = reflexarc(&["simulate", "--scenario", &scenario(name)]);
+        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+    }
+}
+
+#[test]
+fn the_scenarios_of_the_ready_made_rules_go_as_written() {
+    for (name, rules) in WITH_RULES {
+        let told = reflexarc(&["simulate", "--scenario", &scenario(name), "--rules", rules]);
+        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+    }
+}
+
+#[test]
+fn a_scenario_goes_the_same_way_each_time_and_in_every_format() {
+    let args = ["simulate", "--scenario", &scenario("leak"), "--rules", "rules", "--format", "ndjson"];
+    let first = reflexarc(&args);
+    assert_eq!(first.stdout, reflexarc(&args).stdout);
+    let events: Vec<&str> = first.stdout.lines().filter(|line| line.contains(r#""kind":"event""#)).collect();
+    assert_eq!(events.len(), 8, "{events:#?}");
+    assert!(events.iter().all(|event| event.contains(r#""account":"tenant""#)), "{events:#?}");
+    let json = reflexarc(&["simulate", "--scenario", &scenario("leak"), "--format", "json"]);
+    assert!(json.stdout.starts_with('[') && json.stdout.trim_end().ends_with(']'), "{}", json.stdout);
+}
+
+#[test]
+fn a_plot_has_a_lane_for_each_interface_and_a_mark_for_each_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("timeline.svg");
+    let (scenario, path) = (scenario("failures"), file.to_str().unwrap());
+    let drawn = reflexarc(&["simulate", "--scenario", &scenario, "--plot", path]);
+    assert_eq!(drawn.code, 0, "{}", drawn.stderr);
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
+    // One of each is in the legend.
+    assert_eq!((count("lane"), count("success"), count("failed")), (2, 5, 5));
+    for status in ["Creating", "CreateFailed", "Available", "Attaching", "InUse", "Detaching", "Deleting"] {
+        assert!(count(status) > 0, "{status}");
+    }
+}
+
+#[test]
+fn an_unexpected_answer_is_the_answer_no() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"
+        [[step]]
+        at = "0s"
+        as = "tenant"
+        do = "DeleteNetworkInterface"
+        with = { NetworkInterfaceId = "eni-none" }
+    "#;
+    let told = run_text(folder.path(), text);
+    assert_eq!(told.code, 1);
+    assert!(told.stdout.contains("but accepted was expected"), "{}", told.stdout);
+}
+
+#[test]
+fn what_is_wrong_with_a_scenario_is_said_at_its_place() {
+    let cases = [
+        ("toml", "[[step]\n"),
+        ("unknown-key", "[[step]]\nat = \"0s\"\nwhen = 1\n"),
+        (
+            "names",
+            "[[step]]\nat = \"5s\"\nas = \"nobody\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n\n\
+             [[step]]\nat = \"1s\"\nas = \"tenant\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n",
+        ),
+        ("values", "start = \"yesterday\"\nuntil = \"-5s\"\ntick = \"0s\"\nregion = \"Mars!\"\n"),
+        (
+            "steps",
+            "[[step]]\nat = \"0s\"\n\n[[step]]\nat = \"soon\"\nas = \"tenant\"\ndo = \"X\"\n\n\
+             [[step]]\nat = \"1s\"\nfault = { operation = \"Attach\", outcome = \"explode\" }\n\n\
+             [[step]]\nat = \"1s\"\ninstance = { id = \"i-none\", status = \"Sleeping\" }\n\n\
+             [[step]]\nat = \"1s\"\nas = \"tenant\"\npublish = \"[1]\"\n",
+        ),
+        (
+            "world",
+            "[[account]]\nname = \"a\"\nid = \"x1\"\n\n[[account]]\nname = \"a\"\nid = \"2\"\n\n\
+             [[vswitch]]\nid = \"v\"\naccount = \"b\"\nvpc = \"p\"\nzone = \"z\"\nipv4 = \"10.0.0.0/24\"\n\n\
+             [[vswitch]]\nid = \"w\"\naccount = \"a\"\nvpc = \"p\"\nzone = \"z\"\nipv4 = \"10.0.0/24\"\n\n\
+             [[instance]]\nid = \"i\"\nvswitch = \"v\"\nsecurity_groups = []\n",
+        ),
+    ];
+    for (name, text) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let told = run_text(folder.path(), text);
+        assert_eq!(told.code, 3, "{name}: {}", told.stderr);
+        insta::assert_snapshot!(format!("broken-scenario-{name}"), told.stderr);
+    }
+}
+
+fn run_text(folder: &Path, text: &str) -> crate::Outcome {
+    std::fs::write(folder.join("scenario.toml"), text).unwrap();
+    crate::reflexarc_in(folder, &["simulate", "--scenario", "scenario.toml"], b"")
+}
