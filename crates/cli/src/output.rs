@@ -94,11 +94,6 @@ impl Output {
         if format == Format::Json { self.bytes(b"]\n") } else { Ok(()) }
     }
 
-    /// Whether stdout may be coloured.
-    pub(crate) fn colour(&self) -> bool {
-        self.colour
-    }
-
     /// The text in a colour, if stdout may be coloured.
     pub(crate) fn paint(&self, paint: Paint, text: impl fmt::Display) -> String {
         if self.colour { painted(paint, &text) } else { text.to_string() }

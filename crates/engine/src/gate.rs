@@ -43,15 +43,13 @@ impl Gates {
                     all_changes.extend(changes);
                 }
                 Passage::Suppressed { count, until } => {
-                    let mut reason = format!("{word}: ");
-                    if !paths.is_empty() {
-                        reason.push_str(&format!("{} until {until}", subject.as_str().unwrap_or(&subject.to_string())));
-                    } else {
-                        reason.push_str(&format!("until {until}"));
-                    }
-                    if count > 0 {
-                        reason.push_str(&format!(", {count} held back"));
-                    }
+                    let about = match &subject {
+                        _ if paths.is_empty() => String::new(),
+                        Json::String(text) => format!("{text} "),
+                        other => format!("{other} "),
+                    };
+                    let held = if count > 0 { format!(", {count} held back") } else { String::new() };
+                    let reason = format!("{word}: {about}until {until}{held}");
                     return Verdict::Hold { reason, changes };
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reflexarc_event::{Code, Diagnostic, Level, Span};
+use reflexarc_event::{Code, Diagnostic, Level, Position, Span};
 use reflexarc_pattern::{Dialect, Pattern};
 use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleFacts};
 
@@ -34,7 +34,7 @@ pub(crate) enum Response {
     /// `then`.
     Script { reaction: Reaction, source: Embedded },
     /// `notify`.
-    Notice(Notice),
+    Notice(Box<Notice>),
 }
 
 /// How many failures in a row are reported unless the rule says otherwise.
@@ -119,7 +119,7 @@ impl Rule {
                 }
             },
             (None, Some(notify)) => match Notice::compile(notify, limits) {
-                Ok(notice) => Some(Response::Notice(notice)),
+                Ok(notice) => Some(Response::Notice(Box::new(notice))),
                 Err(errors) => {
                     found.extend(errors);
                     None
@@ -148,16 +148,9 @@ impl Rule {
 
     /// Line and column, both from 1, of a byte of the file; columns count characters.
     pub(crate) fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        line_and_column(&self.text, offset)
+        let Position { line, column } = Position::of(self.text.as_bytes(), offset);
+        (line, column)
     }
-}
-
-/// Line and column, both from 1, of a byte of a text; columns count characters.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    (line, 1 + String::from_utf8_lossy(&before[start..]).chars().count())
 }
 
 /// An error about the whole file, shown at its first line.

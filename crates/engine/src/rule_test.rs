@@ -138,14 +138,12 @@ fn at(step: &mut Keys<'_>) -> Option<SignedDuration> {
 
 fn clock(keys: &mut Keys<'_>) -> Option<Timestamp> {
     let text = keys.text("clock")?;
-    match text.text().parse() {
-        Ok(time) => Some(time),
-        Err(_) => {
-            let fault = Diagnostic::error(Code::RULE_VALUE, text.whole(), "`clock` is not a moment in time");
-            keys.fault(fault.with_help("write it like \"2019-04-09T04:18:26Z\""));
-            None
-        }
+    let time = text.text().parse().ok();
+    if time.is_none() {
+        let fault = Diagnostic::error(Code::RULE_VALUE, text.whole(), "`clock` is not a moment in time");
+        keys.fault(fault.with_help("write it like \"2019-04-09T04:18:26Z\""));
     }
+    time
 }
 
 fn events(keys: &mut Keys<'_>) -> Vec<TestEvent> {

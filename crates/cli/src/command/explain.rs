@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reflexarc_engine::RuleSet;
+use reflexarc_engine::{Rule, RuleSet};
 use reflexarc_event::{Event, Limits};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
@@ -69,14 +69,14 @@ fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     let event = event(args)?;
     let names: Vec<_> = match &args.rule {
         Some(name) => vec![name.as_str()],
-        None => rules.rules().map(reflexarc_engine::Rule::name).collect(),
+        None => rules.rules().map(Rule::name).collect(),
     };
-    let explained = names.into_iter().map(|name| match rules.explain(&event, name) {
-        Some(explanation) => Ok((name.to_owned(), explanation)),
-        None => {
-            let known: Vec<_> = rules.rules().map(reflexarc_engine::Rule::name).collect();
-            Err(Failure::Usage(format!("there is no rule `{name}`; there are {}", known.join(", "))))
-        }
+    let explained = names.into_iter().map(|name| {
+        let unknown = || {
+            let known: Vec<_> = rules.rules().map(Rule::name).collect();
+            Failure::Usage(format!("there is no rule `{name}`; there are {}", known.join(", ")))
+        };
+        Ok((name.to_owned(), rules.explain(&event, name).ok_or_else(unknown)?))
     });
     explained.collect()
 }

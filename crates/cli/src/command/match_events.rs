@@ -30,6 +30,7 @@ Examples:
   reflexarc match --count '{\"level\": [\"WARN\"]}' examples/eni-events.ndjson
   reflexarc match --patterns filters.ndjson events.ndjson.zst --format ndjson
   reflexarc match --rules rules examples/eni-events.ndjson")]
+#[allow(clippy::struct_excessive_bools, reason = "the flags of a command are independent of each other")]
 pub(crate) struct Args {
     /// The filter, in either notation; left out with --patterns and --rules
     pattern: Option<String>,

@@ -47,7 +47,7 @@ enum TestFormat {
     Json,
     /// One JSON document a rule, each on a line.
     Ndjson,
-    /// JUnit's XML, for continuous integration.
+    /// The XML of `JUnit`, for continuous integration.
     Junit,
 }
 

@@ -1,4 +1,4 @@
-//! Test reports in JUnit's XML, as continuous integration reads it.
+//! Test reports in the XML of `JUnit`, as continuous integration reads it.
 
 use std::fmt::Write as _;
 

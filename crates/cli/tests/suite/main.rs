@@ -1,4 +1,5 @@
 //! The built command line, from the outside: what it prints, and how it ends.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests make files and run the program")]
 
 mod answers;
 mod bad_input;

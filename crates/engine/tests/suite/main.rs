@@ -1,6 +1,10 @@
 //! The engine from the outside: rule files in, evaluations and diagnostics out.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests make files, and fail by panicking")]
 
 mod evaluation;
+mod formatting;
+mod limits;
+mod rule_tests;
 
 use reflexarc_engine::RuleSet;
 use reflexarc_event::Event;

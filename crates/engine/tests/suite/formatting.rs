@@ -1,0 +1,60 @@
+//! The canonical spelling: stable, and never another meaning.
+
+use proptest::prelude::*;
+use reflexarc_engine::format_rule;
+use reflexarc_pattern::{Dialect, Pattern};
+
+use crate::rules;
+
+fn formatted(text: &str) -> String {
+    format_rule("a.toml", text).unwrap()
+}
+
+/// An expression of tests, `and`, `or`, `not`, deep and long enough to need several lines.
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "[a-z]{1,12}\\.[a-z]{1,12} == \"[a-zA-Z ]{0,12}'?[a-z]{0,8}\"",
+        "[a-z]{1,12} exists",
+        "[a-z]{1,12} > [0-9]{1,3}",
+        "[a-z]{1,12} in \\[\"[a-z]{1,9}\", \"[A-Z]{1,9}\"\\]",
+    ]
+    .prop_filter("a path is no word of the language", |text| Pattern::parse(text, Dialect::Reflexarc).is_ok());
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..5).prop_map(|parts| format!("({})", parts.join(" and "))),
+            prop::collection::vec(inner.clone(), 2..5).prop_map(|parts| format!("({})", parts.join(" or "))),
+            inner.prop_map(|part| format!("not ({part})")),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn formatting_keeps_the_meaning_and_is_stable(expression in expression(), json in any::<bool>()) {
+        let pattern = Pattern::parse(&expression, Dialect::Reflexarc).unwrap();
+        let source = if json { pattern.to_json() } else { expression };
+        let text = format!("# first\nwhen = '''\n{source}\n'''\nnotify = 'team'\n# last\n");
+        let once = formatted(&text);
+        let rules = rules(&[("a.toml", &once)]);
+        prop_assert_eq!(rules.get("a").unwrap().pattern().node(), pattern.node());
+        prop_assert!(once.starts_with("# first\nwhen = '") && once.ends_with("\nnotify = 'team'\n# last\n"), "{}", once);
+        prop_assert_eq!(formatted(&once), once);
+    }
+}
+
+#[test]
+fn long_filters_are_laid_out() {
+    let text = r#"when = 'name == "NetworkInterface:NetworkInterfaceOperateCompleted" and (content.operation == "Create" or content.result == "failed" and level == "WARN" and regionId == "cn-hangzhou" and userId exists) and not (id == "x")'
+notify = 'team'
+"#;
+    insta::assert_snapshot!(formatted(text));
+}
+
+#[test]
+fn what_holds_comments_or_cannot_be_a_literal_string_stays_as_it_is() {
+    for text in ["when = '''\na==1 # why\n'''\nnotify = 'team'\n", "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n"] {
+        assert_eq!(formatted(text), text);
+    }
+    assert_eq!(formatted("when = 'a==\"#1\"'\nnotify = 'team'\n"), "when = 'a == \"#1\"'\nnotify = 'team'\n");
+    assert!(format_rule("a.toml", "when = 'a =='").is_err());
+}

@@ -1,0 +1,113 @@
+//! What `[[test]]` can expect, and that it notices when that does not come.
+
+use reflexarc_engine::TestReport;
+
+use crate::rules;
+
+const RULE: &str = r#"
+when = 'n >= 0 or again exists'
+throttle = { key = "key", every = "10m" }
+then = '''
+if event.n == 99 { throw "no" }
+if event.n == 98 { skip("on purpose") }
+log(`n is ${event.n}`);
+set("last", event.n);
+if event.n == 97 { emit(#{again: true}); }
+notify("team", #{ title: "t", text: `${event.n}` });
+'''
+"#;
+
+/// The keys that the one test of the rule with these lines is not content with.
+#[track_caller]
+fn failing(test: &str) -> Vec<String> {
+    let text = format!("{RULE}\n[[test]]\nname = 'x'\n{test}\n");
+    let reports = rules(&[("a.toml", &text)]).test("");
+    let report: &TestReport = &reports[0].tests[0];
+    assert_eq!(report.passed(), report.mismatches.is_empty());
+    report.mismatches.iter().map(|m| format!("{}{}", m.key, m.step.map_or(String::new(), |s| s.to_string()))).collect()
+}
+
+#[test]
+fn what_is_as_expected_passes_and_what_is_not_does_not() {
+    let none: [&str; 0] = [];
+    for (right, wrong, key) in [
+        ("matches = true", "matches = false", "matches"),
+        ("actions = [{ target = 'team', text = '1' }]", "actions = [{ text = '2' }]", "actions"),
+        ("actions = [{}]", "actions = []", "actions"),
+        ("actions = [{}]", "actions = [{}, {}]", "actions"),
+        ("state = { last = 1 }", "state = { last = '1' }", "state"),
+        ("log = ['is 1']", "log = ['is 2']", "log"),
+        ("emits = []", "emits = [{ again = true }]", "emits"),
+        ("failures = []", "failures = ['no']", "failures"),
+    ] {
+        assert_eq!(failing(&format!("event = '{{\"n\": 1}}'\n{right}")), none, "{right}");
+        assert_eq!(failing(&format!("event = '{{\"n\": 1}}'\n{wrong}")), [key], "{wrong}");
+    }
+}
+
+#[test]
+fn failures_skips_and_emitted_events_can_be_expected() {
+    let none: [&str; 0] = [];
+    assert_eq!(failing("event = '{\"n\": 99}'\nfailures = ['no']\nmatches = true"), none);
+    assert_eq!(failing("event = '{\"n\": 99}'"), ["failures"], "a failure that nobody expects");
+    assert_eq!(failing("event = '{\"n\": 98}'\nskipped = 'purpose'\nactions = []"), none);
+    assert_eq!(failing("event = '{\"n\": 98}'\nskipped = 'accident'"), ["skipped"]);
+    assert_eq!(failing("event = '{\"n\": 97, \"key\": 1}'\nemits = [{ again = true }]\nactions = [{}, {}]"), none);
+}
+
+#[test]
+fn the_clock_runs_from_step_to_step() {
+    let steps = "[[test.step]]\nevent = '{\"n\": 1}'\nactions = [{}]\n\
+        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2}', '{\"n\": 3}']\nmatches = true\nactions = []\nstate = { last = 1 }\n\
+        [[test.step]]\nat = '10m'\nevent = '{\"n\": 4}'\nactions = [{ text = '4' }]\n";
+    assert_eq!(failing(steps), [""; 0]);
+    assert_eq!(failing(&steps.replace("10m", "9m 59s")), ["actions2"]);
+    assert_eq!(failing(&steps.replace("matches = true", "matches = [true, false]")), ["matches1"]);
+}
+
+#[test]
+fn events_may_be_in_any_envelope_and_in_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "event.json",
+        r#"{"id":"1","source":"acs.ecs","specversion":"1.0","type":"ecs:Disk:Stalled","data":{"diskId":"d-1"}}"#,
+    );
+    let rule = "when = 'content.diskId exists'\nnotify = 'team'\n[[test]]\nname = 'x'\nmatches = true\nevent_file = 'event.json'\n";
+    write("a.toml", rule);
+    let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
+    assert!(report[0].tests[0].passed(), "{:?}", report[0].tests[0].mismatches);
+    write("a.toml", &rule.replace("event.json", "nowhere.json"));
+    let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
+    assert_eq!(report[0].tests[0].mismatches[0].key, "event_file");
+}
+
+#[test]
+fn coverage_tells_what_no_test_exercised() {
+    let text = format!("{RULE}\n[[test]]\nname = 'x'\nevents = ['{{\"n\": 1}}', '{{}}']\n");
+    let coverage = rules(&[("a.toml", &text)]).test("")[0].coverage.clone();
+    let leaves: Vec<_> = coverage.leaves.iter().map(|l| (l.expression.as_str(), l.seen_true, l.seen_false)).collect();
+    assert_eq!(leaves, [("n >= 0", true, true), ("again exists", false, true)]);
+    let missed: Vec<_> = coverage.lines.iter().filter(|(_, run)| !**run).map(|(line, _)| *line).collect();
+    // `throw`, `skip` and `emit` share their lines with the `if` before them.
+    assert_eq!(missed, [0; 0]);
+    assert!(!coverage.is_full());
+    assert_eq!((coverage.covered(), coverage.total()), (3 + coverage.lines.len(), 4 + coverage.lines.len()));
+}
+
+#[test]
+fn the_filter_chooses_tests_by_their_name_or_their_rules() {
+    let rule = |test: &str| format!("when = 'n exists'\nnotify = 'team'\n[[test]]\nname = '{test}'\nevent = '{{}}'\n");
+    let rules = rules(&[("a.toml", &rule("one")), ("b.toml", &rule("two"))]);
+    let names = |filter: &str| {
+        rules
+            .test(filter)
+            .iter()
+            .flat_map(|r| r.tests.iter().map(|t| format!("{}/{}", r.rule, t.name)).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["a/one", "b/two"]);
+    assert_eq!(names("two"), ["b/two"]);
+    assert_eq!(names("a"), ["a/one"]);
+    assert_eq!(names("nothing"), [""; 0]);
+}
