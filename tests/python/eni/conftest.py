@@ -1,0 +1,51 @@
+"""Simulated clouds on free ports, started and stopped."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from simulated_cloud import Cloud
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def reflexarc() -> Path:
+    """The command line that the Rust tests built; built now where it is not there yet."""
+    binary = ROOT / "target" / "debug" / "reflexarc"
+    if not binary.exists():
+        subprocess.run(["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True)
+    return binary
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """Everything here is on this machine."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def start_cloud(reflexarc, tmp_path):
+    """Starts clouds and stops them."""
+    running = []
+
+    def start(*args: str) -> Cloud:
+        command = [str(reflexarc), "simulate", "--listen", "127.0.0.1:0", "--out", str(tmp_path / "out"), *args]
+        environment = {**os.environ, "NO_COLOR": "1"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        running.append(process)
+        return Cloud(process, tmp_path / "out")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+@pytest.fixture
+def cloud(start_cloud) -> Cloud:
+    """The built-in world: `tenant`, `neighbour` without the preview, and the cloud service `service`."""
+    return start_cloud()
