@@ -1,6 +1,8 @@
 //! The commands, one file each: its arguments, and `run`.
 
+mod archive;
 mod check;
+mod config;
 mod convert;
 mod explain;
 mod export;
@@ -8,9 +10,16 @@ mod fmt;
 mod help;
 mod import;
 mod match_events;
+mod outbox;
+mod reload;
+mod replay;
 mod run;
+mod send;
+mod serve;
 mod simulate;
+mod target;
 mod test;
+mod trace;
 
 use clap::{Parser, Subcommand};
 
@@ -57,6 +66,26 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Make rule files of subscriptions in EventBridge or Cloud Monitor
     Import(import::Args),
+    /// Take events over HTTP, evaluate them, deliver what the rules ask for
+    Serve(serve::Args),
+    /// Put the rule files as they are now in force in a running service
+    Reload(reload::Args),
+    /// Send events to a running service
+    Send(send::Args),
+    /// Tell everything about one event: verdicts, actions, deliveries, attempts
+    Trace(trace::Args),
+    /// List, export, verify or prune the events as they came
+    Archive(archive::Args),
+    /// Put archived events through the rules as they are now
+    Replay(replay::Args),
+    /// List, show or cancel what waits to be delivered
+    Outbox(outbox::OutboxArgs),
+    /// List, show, redrive or drop what nobody would take
+    Dlq(outbox::DlqArgs),
+    /// Send a test message to a target
+    Target(target::Args),
+    /// Check the service's configuration, or write one to begin with
+    Config(config::Args),
     /// Explain a command, or the filter language (`help pattern`)
     Help(help::Args),
     /// Rehearse against a simulated cloud: a scenario, or the ECS API over HTTP
@@ -76,6 +105,16 @@ impl Command {
             Command::Convert(args) => convert::run(&args, output),
             Command::Export(args) => export::run(&args, output),
             Command::Import(args) => import::run(&args, output),
+            Command::Serve(args) => serve::run(&args, output),
+            Command::Reload(args) => reload::run(&args, output),
+            Command::Send(args) => send::run(&args, output),
+            Command::Trace(args) => trace::run(&args, output),
+            Command::Archive(args) => archive::run(&args, output),
+            Command::Replay(args) => replay::run(&args, output),
+            Command::Outbox(args) => outbox::outbox(&args, output),
+            Command::Dlq(args) => outbox::dlq(&args, output),
+            Command::Target(args) => target::run(&args, output),
+            Command::Config(args) => config::run(&args, output),
             Command::Help(args) => help::run(&args, output),
             Command::Simulate(args) => simulate::run(&args, output),
         }

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "the shell door is where files, terminal and environment are read")]
 
 mod command;
+mod configured;
 mod exit;
 mod input;
 mod output;

@@ -228,7 +228,7 @@ async fn claim(queue: &Queue, exchange: &Exchange, limit: usize, ids: &BTreeSet<
     match answer.unwrap_or(Err(StoreError::Closed)) {
         Ok(claimed) => claimed.into_iter().filter(|delivery| !ids.contains(&delivery.id)).collect(),
         Err(error) => {
-            tracing::error!(target = queue.name, %error, "cannot claim deliveries");
+            tracing::error!(to = queue.name, %error, "cannot claim deliveries");
             tokio::time::sleep(LOOK).await;
             Vec::new()
         }
@@ -259,7 +259,7 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
         let now = Timestamp::now();
         let decision = queue.policy.decide(delivery, &judged, now);
         tracing::info!(
-            target = queue.name,
+            to = queue.name,
             delivery = %delivery.id,
             event = delivery.event.id,
             rule = delivery.rule,

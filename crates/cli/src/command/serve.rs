@@ -1,0 +1,75 @@
+//! `reflexarc serve`: the service.
+
+use std::sync::Arc;
+
+use reflexarc_engine::RuleSet;
+use reflexarc_service::{Plan, Store, start_logging};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::configured::{Configured, failed, runtime};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Takes events over HTTP, evaluates them, delivers what the rules ask for. Logs are JSON lines on stderr.
+SIGHUP, a change of the rule files and `reflexarc reload` put new rules in force; broken ones are refused.
+SIGTERM and Ctrl-C end it in order: what is under way is finished, what waits stays in the store.
+
+Exit codes: 0 ended in order · 3 invalid rules or configuration · 5 store or address cannot be used
+
+Examples:
+  reflexarc config init
+  reflexarc serve --config reflexarc.toml")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    configured: Configured,
+}
+
+/// Serves until told to stop.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let config = args.configured.load()?;
+    let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+    for file in rules.warnings() {
+        output.diagnostics(file);
+    }
+    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
+    let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
+    let listen = config.listen;
+    let plan = Plan {
+        store,
+        rule_paths: config.rules,
+        rules,
+        queues: config.queues,
+        retention: config.retention,
+        limits: config.limits,
+        redactor: config.redactor,
+        tokens: config.tokens,
+        eventbridge: config.eventbridge,
+        identity: config.identity,
+        patience: config.patience,
+    };
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));
+        let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+        let (stop, stopped) = watch::channel(false);
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stop.send_replace(true);
+            // Keeps the channel open: a closed one says that nobody can say anything any more.
+            std::future::pending::<()>().await;
+        });
+        plan.run(listener, stopped).await.map_err(failed)
+    })?;
+    // A command that hangs must not hold up the end: what it was to do is in the store.
+    runtime.shutdown_background();
+    Ok(Exit::Done)
+}
