@@ -1,9 +1,11 @@
 //! The control plane from outside: what the service documents about ENIs and their events.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod buses;
 mod conditions;
 mod faults;
 mod invariants;
 mod refusals;
 mod rpc;
+mod seed_table;
 mod world;
