@@ -86,7 +86,7 @@ pub(crate) enum Command {
     Target(target::Args),
     /// Check the service's configuration, or write one to begin with
     Config(config::Args),
-    /// Explain a command, or the filter language (`help pattern`)
+    /// Explain a command, or print a reference: `help rule`, `help pattern`, `help reaction`
     Help(help::Args),
     /// Rehearse against a simulated cloud: a scenario, or the ECS API over HTTP
     Simulate(Box<simulate::Args>),

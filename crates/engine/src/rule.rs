@@ -32,7 +32,7 @@ pub(crate) enum Response {
     /// Nothing: the match itself is the answer.
     Nothing,
     /// `then`.
-    Script { reaction: Reaction, source: Embedded },
+    Script { reaction: Box<Reaction>, source: Embedded },
     /// `notify`.
     Notice(Box<Notice>),
 }
@@ -112,7 +112,7 @@ impl Rule {
         });
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
-                Ok(reaction) => Some(Response::Script { reaction, source }),
+                Ok(reaction) => Some(Response::Script { reaction: Box::new(reaction), source }),
                 Err(errors) => {
                     found.extend(errors.into_iter().map(|error| source.lift(error)));
                     None

@@ -1,4 +1,4 @@
-//! `reflexarc help`: commands, and the references of the two languages.
+//! `reflexarc help`: commands, and the references of rule files and their two languages.
 
 use clap::CommandFactory as _;
 
@@ -10,15 +10,21 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  reflexarc help rule         rule files, key by key, and their tests
   reflexarc help pattern      the filter language, for `when`
+  reflexarc help reaction     what scripts can do, for `then`
   reflexarc help run          a command")]
 pub(crate) struct Args {
-    /// A command, or `pattern`
+    /// A command, or `rule`, `pattern`, `reaction`
     topic: Option<String>,
 }
 
 /// The references, by topic.
-const REFERENCES: [(&str, &str); 1] = [("pattern", reflexarc_pattern::REFERENCE)];
+const REFERENCES: [(&str, &str); 3] = [
+    ("rule", reflexarc_engine::REFERENCE),
+    ("pattern", reflexarc_pattern::REFERENCE),
+    ("reaction", reflexarc_reaction::REFERENCE),
+];
 
 /// Prints help.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {

@@ -148,8 +148,13 @@ fn test_tells_what_differs_and_what_was_left_out() {
 
 #[test]
 fn help_prints_the_reference_and_the_commands() {
-    let pattern = reflexarc(&["help", "pattern"]);
-    assert_eq!(pattern.stdout.trim_end(), reflexarc_pattern::REFERENCE.trim_end());
+    for (topic, reference) in [
+        ("rule", reflexarc_engine::REFERENCE),
+        ("pattern", reflexarc_pattern::REFERENCE),
+        ("reaction", reflexarc_reaction::REFERENCE),
+    ] {
+        assert_eq!(reflexarc(&["help", topic]).stdout.trim_end(), reference.trim_end());
+    }
     for topic in ["run", "test", "check"] {
         assert!(reflexarc(&["help", topic]).stdout.contains("Usage: reflexarc"), "{topic}");
     }

@@ -97,7 +97,7 @@ fn bad_events_are_told_one_by_one() {
     let events = [
         "{\"a\": 1}".to_owned(),
         format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20)),
-        format!("{}{}", "{\"a\":".repeat(200), "1".to_owned() + &"}".repeat(200)),
+        format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200)),
         "{\"a\": \"\\ud800\"}".to_owned(),
         "{\"a\": NaN}".to_owned(),
         "{\"a\": 1, \"a\": 2}".to_owned(),

@@ -56,6 +56,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap().path();
-        std::fs::copy(&entry, to.join(entry.file_name().unwrap())).unwrap();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, target).unwrap();
+        }
     }
 }

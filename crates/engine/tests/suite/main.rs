@@ -4,6 +4,7 @@
 mod evaluation;
 mod formatting;
 mod limits;
+mod reference;
 mod rule_tests;
 
 use reflexarc_engine::RuleSet;

@@ -1,0 +1,4 @@
+#![doc = include_str!("../REFERENCE.md")]
+
+/// The reference of rule files as Markdown, as `reflexarc help rule` prints it.
+pub const REFERENCE: &str = include_str!("../REFERENCE.md");

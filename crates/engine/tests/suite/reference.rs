@@ -1,0 +1,21 @@
+//! The examples of the reference are right, and their tests pass.
+
+use reflexarc_engine::REFERENCE;
+
+use crate::rules;
+
+#[test]
+fn every_example_is_a_rule_and_passes_its_tests() {
+    let examples: Vec<_> = REFERENCE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 4);
+    let mut tests = 0;
+    for example in examples {
+        let rules = rules(&[("example.toml", example)]);
+        assert_eq!(rules.warnings(), []);
+        for test in rules.test("").iter().flat_map(|report| &report.tests) {
+            assert!(test.passed(), "{}: {:?}", test.name, test.mismatches);
+            tests += 1;
+        }
+    }
+    assert_eq!(tests, 2);
+}
