@@ -24,6 +24,11 @@ impl Embedded {
         Self { text: text.to_owned(), runs, whole }
     }
 
+    /// A text that is a file of its own.
+    pub(crate) fn alone(text: &str) -> Self {
+        Self { text: text.to_owned(), runs: vec![(0, 0)], whole: 0..text.len() }
+    }
+
     /// The value of the string.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -92,6 +92,21 @@ impl Rule {
         self.when.locate(span)
     }
 
+    /// A rule without a file that asks for nothing; its text is that of its filter.
+    pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
+        Self {
+            facts: RuleFacts { name, level: Level::default(), description: String::new() },
+            file: String::new(),
+            text: pattern.source().into(),
+            when: Embedded::alone(pattern.source()),
+            pattern,
+            response: Response::Nothing,
+            gates: Gates::default(),
+            report_after: REPORT_AFTER,
+            tests: Vec::new(),
+        }
+    }
+
     /// Compiles what the file says. The rule is there if no diagnostic is an error.
     pub(crate) fn compile(
         name: String,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use reflexarc_event::{Code, Event};
 use reflexarc_pattern::explain::{Explanation, explain};
-use reflexarc_pattern::{Matcher, Scratch, naive};
+use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch, naive};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
 
 use crate::evaluate::{self, Setting};
@@ -133,6 +133,24 @@ impl RuleSet {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// A set of patterns alone, each under a name of its own: rules that match and ask for nothing. The set is in the
+    /// order of the names; of two patterns with one name the later one counts.
+    ///
+    /// # Errors
+    /// When the patterns together take more than a matcher may.
+    pub fn from_patterns(patterns: impl IntoIterator<Item = (String, Pattern)>) -> Result<Self, BuildError> {
+        let patterns: BTreeMap<String, Pattern> = patterns.into_iter().collect();
+        let rules: Vec<_> = patterns.into_iter().map(|(name, pattern)| Arc::new(Rule::bare(name, pattern))).collect();
+        let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node()))?;
+        let (limits, reaction_limits) = (Limits::DEFAULT, ReactionLimits::DEFAULT);
+        Ok(Self { inner: Arc::new(Inner { rules, matcher, warnings: Vec::new(), limits, reaction_limits }) })
+    }
+
+    /// The matcher of all the rules; its ids are positions in [`RuleSet::rules`]. It takes events in native form.
+    pub fn matcher(&self) -> &Matcher {
+        &self.inner.matcher
+    }
+
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.inner.rules.len()
@@ -162,6 +180,11 @@ impl RuleSet {
     /// The rules that match an event, by name. Known envelopes are brought into the native form first.
     pub fn matching(&self, event: &Event) -> Vec<&Rule> {
         self.named(&self.ids(&native(event)))
+    }
+
+    /// The rules that match an event, as positions in [`RuleSet::rules`], ascending; as [`RuleSet::matching`] otherwise.
+    pub fn matching_ids(&self, event: &Event) -> Vec<u32> {
+        self.ids(&native(event))
     }
 
     /// Everything that follows from an event: the reactions of the rules that match it, and of those that match what

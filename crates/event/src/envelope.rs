@@ -35,6 +35,44 @@ impl Envelope {
     }
 }
 
+/// A top-level member of an event that is not text, as far as it matters for [`Envelope::tell`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member<'a> {
+    /// A string.
+    Text(&'a str),
+    /// An object.
+    Object,
+    /// Anything else.
+    Other,
+}
+
+impl Envelope {
+    /// The envelope of an event that is not text, by its top-level members, and whether [`Event::normalize`] would leave
+    /// it as it is.
+    ///
+    /// [`Event::normalize`]: crate::Event::normalize
+    pub fn tell<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
+        let mut signs = Signs::default();
+        for (key, member) in members {
+            signs.note(
+                key,
+                match member {
+                    Member::Text(text) => Sketch::String(text),
+                    Member::Object => Sketch::Object(Signs::default()),
+                    Member::Other => Sketch::Null,
+                },
+            );
+        }
+        let envelope = signs.envelope();
+        let native = match envelope {
+            Self::Native => signs.plain(),
+            Self::Aws | Self::Other => true,
+            Self::CloudEvent | Self::CloudMonitor | Self::CloudMonitorFlat => false,
+        };
+        (envelope, native)
+    }
+}
+
 impl std::fmt::Display for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -43,7 +43,7 @@ pub use check::check;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError, WriteError};
-pub use envelope::Envelope;
+pub use envelope::{Envelope, Member};
 pub use event::{Event, EventError};
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;

@@ -159,9 +159,7 @@ def test_pages_by_token_and_by_number(cloud):
     assert [len(page) for page in pages] == [10, 2]
     assert not second.next_token
     assert {interface.network_interface_id for page in pages for interface in page} == made
-    numbered = models.DescribeNetworkInterfacesRequest(
-        region_id=REGION, type="Secondary", page_number=2, page_size=10
-    )
+    numbered = models.DescribeNetworkInterfacesRequest(region_id=REGION, type="Secondary", page_number=2, page_size=10)
     body = client.describe_network_interfaces(numbered).body
     assert (body.total_count, body.page_number, body.page_size) == (12, 2, 10)
     assert len(body.network_interface_sets.network_interface_set) == 2

@@ -1,0 +1,84 @@
+//! The completion of an ENI operation with typed attributes, as Python sees it.
+
+use std::fmt::Display;
+
+use pyo3::prelude::*;
+use reflexarc_event::{EniNotification, Reading};
+
+/// The completion of one ENI operation. An attribute is `None`, and a masked element of a list is left out, where
+/// the event lacks the value, hides a part of it, or holds something that cannot be read.
+#[pyclass(name = "EniNotification", module = "reflexarc", frozen, eq, get_all)]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PyEniNotification {
+    /// The id of the event.
+    id: Option<String>,
+    /// `acs:ecs:<region>:<account>:eni/<id>`.
+    resource_id: Option<String>,
+    /// INFO with success, WARN with failed.
+    level: Option<String>,
+    /// The account that receives the event.
+    user_id: Option<String>,
+    /// When the operation was complete, as RFC 3339 in UTC.
+    event_time: Option<String>,
+    /// The region.
+    region_id: Option<String>,
+    /// The id of the ENI.
+    eni_id: Option<String>,
+    /// `CreateNetworkInterface`, `AttachNetworkInterface`, `DetachNetworkInterface` or `DeleteNetworkInterface`.
+    operation: Option<String>,
+    /// The state of the ENI then: `Available`, `InUse`, `Detaching`, `Deleting`, `Deleted`, `CreateFailed` …
+    eni_status: Option<String>,
+    /// Whether it worked.
+    result: Option<String>,
+    /// The id of the API request that asked for it.
+    request_id: Option<String>,
+    /// The primary private address.
+    primary_private_ip: Option<String>,
+    /// The secondary private addresses.
+    secondary_private_ips: Vec<String>,
+    /// The secondary private prefixes.
+    ipv4_prefixes: Vec<String>,
+    /// The IPv6 addresses.
+    ipv6s: Vec<String>,
+    /// The IPv6 prefixes.
+    ipv6_prefixes: Vec<String>,
+}
+
+impl From<&EniNotification> for PyEniNotification {
+    fn from(eni: &EniNotification) -> Self {
+        Self {
+            id: text(&eni.id),
+            resource_id: text(&eni.resource_id),
+            level: text(&eni.level),
+            user_id: text(&eni.user_id),
+            event_time: text(&eni.event_time),
+            region_id: text(&eni.region_id),
+            eni_id: text(&eni.eni_id),
+            operation: text(&eni.operation),
+            eni_status: text(&eni.eni_status),
+            result: text(&eni.result),
+            request_id: text(&eni.request_id),
+            primary_private_ip: text(&eni.primary_private_ip),
+            secondary_private_ips: texts(&eni.secondary_private_ips),
+            ipv4_prefixes: texts(&eni.ipv4_prefixes),
+            ipv6s: texts(&eni.ipv6s),
+            ipv6_prefixes: texts(&eni.ipv6_prefixes),
+        }
+    }
+}
+
+#[pymethods]
+impl PyEniNotification {
+    fn __repr__(&self) -> String {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+        format!("<EniNotification {} {} {}>", shown(&self.operation), shown(&self.eni_id), shown(&self.result))
+    }
+}
+
+fn text<T: Display>(reading: &Reading<T>) -> Option<String> {
+    reading.clear().map(ToString::to_string)
+}
+
+fn texts<T: Display>(readings: &[Reading<T>]) -> Vec<String> {
+    readings.iter().filter_map(text).collect()
+}

@@ -1,0 +1,57 @@
+//! What the tests of rules came to, as Python sees it.
+
+use pyo3::prelude::*;
+use reflexarc_engine::{Mismatch, RuleReport};
+
+/// What one `[[test]]` of a rule file came to.
+#[pyclass(name = "RuleTest", module = "reflexarc", frozen, get_all)]
+pub(crate) struct PyRuleTest {
+    /// The rule's name.
+    rule: String,
+    /// The path of its file.
+    file: String,
+    /// The test's name.
+    name: String,
+    /// The line it begins on, from 1.
+    line: usize,
+    /// What was not as expected.
+    mismatches: Vec<String>,
+}
+
+impl PyRuleTest {
+    pub(crate) fn of(report: &RuleReport) -> impl Iterator<Item = Self> {
+        report.tests.iter().map(|test| Self {
+            rule: report.rule.clone(),
+            file: report.file.clone(),
+            name: test.name.clone(),
+            line: test.line,
+            mismatches: test.mismatches.iter().map(describe).collect(),
+        })
+    }
+}
+
+#[pymethods]
+impl PyRuleTest {
+    /// Whether everything was as expected.
+    #[getter]
+    fn passed(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+
+    fn __repr__(&self) -> String {
+        let verdict = if self.passed() { "passed" } else { "failed" };
+        format!("<RuleTest {:?} of rule {:?}: {verdict}>", self.name, self.rule)
+    }
+}
+
+fn describe(mismatch: &Mismatch) -> String {
+    let step = mismatch.step.map_or_else(String::new, |step| format!("step {}, ", step + 1));
+    let lines = |lines: &[String], sign: &str| -> String {
+        if lines.is_empty() {
+            return format!("\n  {sign} (nothing)");
+        }
+        lines.iter().fold(String::new(), |text, line| text + "\n  " + sign + " " + line.as_str())
+    };
+    let (expected, actual) = (lines(&mismatch.expected, "-"), lines(&mismatch.actual, "+"));
+    format!("{step}line {}: `{}` differs (- expected, + actual){expected}{actual}", mismatch.line, mismatch.key)
+}

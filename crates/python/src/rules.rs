@@ -1,0 +1,475 @@
+//! Rule sets, as Python sees them.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyIterator, PyList, PyMapping, PyMemoryView, PyString, PyTuple};
+use reflexarc_engine::{FileDiagnostics, RuleSet};
+use reflexarc_event::{Envelope, Event, Member};
+use reflexarc_pattern::Pattern;
+
+use crate::batch::{self, Ids};
+use crate::convert::{self, Place};
+use crate::diagnostic::PyDiagnostic;
+use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying, guarded};
+use crate::evaluation::PyEvaluation;
+use crate::explanation::PyExplanation;
+use crate::given::{self, Given};
+use crate::pattern::{PyPattern, with_scratch};
+use crate::rule::PyRule;
+use crate::rule_test::PyRuleTest;
+use crate::state::PyState;
+use crate::time::moment;
+use crate::walk::Walk;
+
+/// Rules compiled together: immutable, safe to share between threads.
+///
+/// Known envelopes are brought into the native ECS form before rules look at an event.
+///
+/// Args:
+///     patterns: a mapping of ids to patterns: rules that match and ask for nothing. `RuleSet.load` and
+///         `RuleSet.from_rules` read rule files.
+///     dialect: the dialect of patterns given as text or dict.
+///
+/// Raises:
+///     PatternError: if a pattern is refused; `diagnostics[…].source` is its id.
+///
+/// >>> rules = RuleSet({"failed": 'content.result == "failed"', "any": "content exists or content is missing"})
+/// >>> rules.matching('{"content": {"result": "failed"}}')
+/// ['any', 'failed']
+/// >>> len(rules), "failed" in rules, list(rules)
+/// (2, True, ['any', 'failed'])
+#[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
+pub(crate) struct PyRuleSet {
+    rules: RuleSet,
+    walk: Walk,
+    /// The names of the rules, in order.
+    ids: Vec<Py<PyString>>,
+    source: Source,
+}
+
+/// What the set was made from, so that it can be pickled.
+#[derive(Clone)]
+enum Source {
+    /// Name and pattern.
+    Patterns(Vec<(String, Pattern)>),
+    /// File name and text.
+    Files(Vec<(String, String)>),
+}
+
+#[pymethods]
+impl PyRuleSet {
+    #[new]
+    #[pyo3(signature = (patterns, *, dialect = "reflexarc"))]
+    fn new(patterns: &Bound<'_, PyAny>, dialect: &str) -> PyResult<Self> {
+        guarded(|| {
+            let dialect = crate::pattern::read_dialect(dialect)?;
+            let mapping = patterns.cast::<PyMapping>().map_err(|_| {
+                PyTypeError::new_err(
+                    "a RuleSet is made from a mapping of ids to patterns; RuleSet.load reads rule files",
+                )
+            })?;
+            let mut read = Vec::new();
+            for item in mapping.items()?.iter() {
+                let (id, pattern): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+                let id: String = id.extract().map_err(|_| PyTypeError::new_err("the ids of rules are text"))?;
+                let pattern = PyPattern::read_alone(&pattern, dialect, &id)?;
+                read.push((id, pattern));
+            }
+            Self::of_patterns(patterns.py(), read)
+        })
+    }
+
+    /// Read and compile a folder of rule files, recursively, or one file.
+    ///
+    /// Raises:
+    ///     RuleError: with everything that is wrong with all the files.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        guarded(|| {
+            let rules = py.detach(|| RuleSet::load(&path)).map_err(|found| rule_error(py, &found))?;
+            let files = rules.rules().map(|rule| (rule.file().to_owned(), rule.text().to_owned())).collect();
+            Ok(Self::of(py, rules, Source::Files(files)))
+        })
+    }
+
+    /// Compile rule files given as a mapping of rule names to TOML text.
+    ///
+    /// Raises:
+    ///     RuleError: with everything that is wrong with all of them.
+    ///
+    /// >>> rules = RuleSet.from_rules({"failed": '''
+    /// ... when = 'content.result == "failed"'
+    /// ... then = 'notify("ops", `look at ${event.content.eniId}`)'
+    /// ... '''})
+    /// >>> rules.evaluate({"content": {"result": "failed", "eniId": "eni-1"}}).actions[0].text
+    /// 'look at eni-1'
+    #[staticmethod]
+    fn from_rules(rules: &Bound<'_, PyAny>) -> PyResult<Self> {
+        guarded(|| {
+            let py = rules.py();
+            let mapping = rules.cast::<PyMapping>().map_err(|_| {
+                PyTypeError::new_err("from_rules takes a mapping of rule names to the text of rule files")
+            })?;
+            let mut files = Vec::new();
+            for item in mapping.items()?.iter() {
+                let (name, text): (String, String) =
+                    item.extract().map_err(|_| PyTypeError::new_err("rule names and rule files are text"))?;
+                files.push((format!("{name}.toml"), text));
+            }
+            Self::of_files(py, files)
+        })
+    }
+
+    /// The ids of the rules that match the event, in order.
+    ///
+    /// Raises:
+    ///     EventError: if it is no event.
+    fn matching(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyString>>> {
+        guarded(|| Ok(self.named(py, &self.ids_of(event)?)))
+    }
+
+    /// The ids of the matching rules of many events, order kept.
+    ///
+    /// `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; `str` is a path. Blank lines
+    /// of NDJSON are no events. Text is matched on all cores without the interpreter's lock, and Ctrl-C interrupts it.
+    ///
+    /// Raises:
+    ///     EventError: at the first item that is no event; the message says which, lines from 1, items from 0.
+    ///     OSError: if the file cannot be read.
+    ///
+    /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
+    /// [['a'], []]
+    fn matching_many<'py>(&self, py: Python<'py>, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        guarded(|| {
+            if let Some(text) = lines_of(events)? {
+                return self.matching_lines(py, &text);
+            }
+            let list = PyList::empty(py);
+            let mut chunk = Chunk::default();
+            let mut first = 0;
+            for event in PyIterator::from_object(events)? {
+                let event = event?;
+                match Given::new(&event).map_err(|error| at(py, "event", first + chunk.len(), &error))? {
+                    Given::Bytes(bytes) => chunk.push(&bytes),
+                    Given::Mapping(_) => {
+                        let ids = self.ids_of(&event).map_err(|error| at(py, "event", first + chunk.len(), &error))?;
+                        chunk.known.push(Some(ids));
+                    }
+                }
+                if chunk.len() == Chunk::FULL {
+                    self.matching_chunk(py, &chunk, first, &list)?;
+                    first += chunk.len();
+                    chunk = Chunk::default();
+                    py.check_signals()?;
+                }
+            }
+            self.matching_chunk(py, &chunk, first, &list)?;
+            Ok(list)
+        })
+    }
+
+    /// Everything that follows from an event: data, nothing is delivered.
+    ///
+    /// The same event, state and time always give the same evaluation.
+    ///
+    /// Args:
+    ///     event: the event.
+    ///     state: what the rules remember; nothing when absent. It is not changed: see `Evaluation.state`.
+    ///     now: the time, an aware datetime; the current time when absent.
+    ///     strict: raise if a reaction goes wrong instead of recording it in `Evaluation.failures`.
+    ///
+    /// Raises:
+    ///     EventError: if it is no event.
+    ///     ReactionError: if `strict` and a reaction went wrong.
+    ///     ValueError: if `now` has no time zone.
+    #[pyo3(signature = (event, *, state = None, now = None, strict = false))]
+    fn evaluate(
+        &self,
+        py: Python<'_>,
+        event: &Bound<'_, PyAny>,
+        state: Option<&Bound<'_, PyState>>,
+        now: Option<&Bound<'_, PyAny>>,
+        strict: bool,
+    ) -> PyResult<PyEvaluation> {
+        guarded(|| {
+            let event = given::event(event)?;
+            let state = state.map_or_else(Default::default, |state| state.get().state.clone());
+            let now = moment(now)?;
+            let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
+            if let (true, Some(failure)) = (strict, evaluation.failures.first()) {
+                return Err(ReactionError::new_err(format!("rule {:?}: {}", failure.rule, failure.message)));
+            }
+            PyEvaluation::new(py, &evaluation, &state)
+        })
+    }
+
+    /// Why a rule matches an event or does not.
+    ///
+    /// Raises:
+    ///     KeyError: if there is no such rule.
+    ///     EventError: if it is no event.
+    fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
+        guarded(|| {
+            let event = given::event(event)?;
+            let explanation = self.rules.explain(&event, rule);
+            explanation.map(Into::into).ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
+        })
+    }
+
+    /// Run the `[[test]]`s of the rule files whose rule or test name holds `filter`.
+    #[pyo3(signature = (filter = ""))]
+    fn test(&self, py: Python<'_>, filter: &str) -> PyResult<Vec<PyRuleTest>> {
+        guarded(|| Ok(py.detach(|| self.rules.test(filter)).iter().flat_map(PyRuleTest::of).collect()))
+    }
+
+    /// The names of the rules, in order.
+    #[getter]
+    fn ids(&self, py: Python<'_>) -> Vec<Py<PyString>> {
+        self.ids.iter().map(|id| id.clone_ref(py)).collect()
+    }
+
+    /// What was accepted but is probably not meant.
+    #[getter]
+    fn warnings(&self) -> Vec<PyDiagnostic> {
+        self.rules.warnings().iter().flat_map(diagnostics).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.rules.len()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyIterator::from_object(PyTuple::new(py, &self.ids)?.as_any())
+    }
+
+    fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
+        id.extract::<Cow<'_, str>>().is_ok_and(|id| self.rules.get(&id).is_some())
+    }
+
+    fn __getitem__(&self, py: Python<'_>, id: &str) -> PyResult<PyRule> {
+        let rule = self.rules.get(id).ok_or_else(|| PyKeyError::new_err(id.to_owned()))?;
+        PyRule::new(py, rule)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<RuleSet: {} rule{}>", self.rules.len(), if self.rules.len() == 1 { "" } else { "s" })
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Source::Files(one), Source::Files(other)) => one == other,
+            (Source::Patterns(one), Source::Patterns(other)) => {
+                one.len() == other.len()
+                    && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.node() == other.1.node())
+            }
+            _ => false,
+        }
+    }
+
+    fn __hash__(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.rules.rules().for_each(|rule| rule.name().hash(&mut hasher));
+        hasher.finish()
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let (kind, rows) = match &slf.get().source {
+            Source::Files(files) => {
+                ("files", files.iter().map(|(n, t)| (n.clone(), t.clone(), String::new())).collect())
+            }
+            Source::Patterns(patterns) => {
+                let row = |(id, pattern): &(String, Pattern)| {
+                    (id.clone(), pattern.source().to_owned(), pattern.dialect().to_string())
+                };
+                ("patterns", patterns.iter().map(row).collect::<Vec<_>>())
+            }
+        };
+        let arguments = PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any()])?;
+        Ok((slf.get_type().getattr(intern!(py, "_rebuild"))?, arguments))
+    }
+
+    #[staticmethod]
+    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<(String, String, String)>) -> PyResult<Self> {
+        guarded(|| {
+            if kind == "files" {
+                return Self::of_files(py, rows.into_iter().map(|(name, text, _)| (name, text)).collect());
+            }
+            let mut patterns = Vec::with_capacity(rows.len());
+            for (id, source, dialect) in rows {
+                let dialect = crate::pattern::read_dialect(&dialect)?;
+                patterns.push((id.clone(), PyPattern::parse_alone(py, &source, dialect, &id)?));
+            }
+            Self::of_patterns(py, patterns)
+        })
+    }
+}
+
+impl PyRuleSet {
+    fn of_patterns(py: Python<'_>, patterns: Vec<(String, Pattern)>) -> PyResult<Self> {
+        let rules = RuleSet::from_patterns(patterns.iter().cloned())
+            .map_err(|error| carrying::<PatternError>(py, error.to_string(), Vec::new()))?;
+        Ok(Self::of(py, rules, Source::Patterns(patterns)))
+    }
+
+    fn of_files(py: Python<'_>, files: Vec<(String, String)>) -> PyResult<Self> {
+        let rules = RuleSet::compile(files.iter().cloned()).map_err(|found| rule_error(py, &found))?;
+        Ok(Self::of(py, rules, Source::Files(files)))
+    }
+
+    fn of(py: Python<'_>, rules: RuleSet, source: Source) -> Self {
+        let ids = rules.rules().map(|rule| PyString::new(py, rule.name()).unbind()).collect();
+        let walk = Walk::new(py, rules.matcher());
+        Self { rules, walk, ids, source }
+    }
+
+    fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
+        let invalid = |error: reflexarc_event::EventError| EventError::new_err(error.to_string());
+        let mapping = match Given::new(event)? {
+            Given::Bytes(bytes) => return batch::matching_text(&self.rules, &bytes).map_err(invalid),
+            Given::Mapping(mapping) => mapping,
+        };
+        if self.walk.is_possible() && is_native(mapping)? {
+            return with_scratch(|scratch, _| {
+                let mut ids = Ids::new();
+                let show = |fields: &mut reflexarc_pattern::Fields<'_>| self.walk.show(mapping, fields);
+                self.rules.matcher().matching_fields(show, scratch, &mut ids)?;
+                Ok(ids)
+            });
+        }
+        let text = convert::to_json(mapping, &Place::Root)?.to_string();
+        let event = Event::from_json(text).map_err(invalid)?;
+        Ok(self.rules.matching_ids(&event))
+    }
+
+    fn named(&self, py: Python<'_>, ids: &[u32]) -> Vec<Py<PyString>> {
+        ids.iter().map(|id| self.ids[*id as usize].clone_ref(py)).collect()
+    }
+
+    fn matching_lines<'py>(&self, py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyList>> {
+        let numbered = (1..).zip(text.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
+        let (numbers, lines): (Vec<usize>, Vec<&[u8]>) = numbered.unzip();
+        match batch::matching(py, &self.rules, &lines)? {
+            Ok(all) => PyList::new(py, all.iter().map(|ids| self.named(py, ids))),
+            Err((position, error)) => Err(EventError::new_err(format!("line {}: {error}", numbers[position]))),
+        }
+    }
+
+    fn matching_chunk(&self, py: Python<'_>, chunk: &Chunk, first: usize, list: &Bound<'_, PyList>) -> PyResult<()> {
+        let mut found = match batch::matching(py, &self.rules, &chunk.texts())? {
+            Ok(found) => found.into_iter(),
+            Err((position, error)) => {
+                let position = chunk.known.iter().enumerate().filter(|(_, ids)| ids.is_none()).nth(position);
+                let position = first + position.map_or(0, |(position, _)| position);
+                return Err(EventError::new_err(format!("event {position}: {error}")));
+            }
+        };
+        for known in &chunk.known {
+            let ids = known.clone().or_else(|| found.next()).unwrap_or_default();
+            list.append(self.named(py, &ids))?;
+        }
+        Ok(())
+    }
+}
+
+/// Events of an iterable, some of them already matched.
+#[derive(Default)]
+struct Chunk {
+    /// Per event its rules, or `None` where its text stands in `text`.
+    known: Vec<Option<Ids>>,
+    text: Vec<u8>,
+    /// Where each text ends.
+    ends: Vec<usize>,
+}
+
+impl Chunk {
+    const FULL: usize = 4096;
+
+    fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.known.push(None);
+        self.text.extend_from_slice(bytes);
+        self.ends.push(self.text.len());
+    }
+
+    fn texts(&self) -> Vec<&[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]).collect()
+    }
+}
+
+/// The NDJSON text that the argument of `matching_many` is or names; `None` for an iterable of events.
+fn lines_of<'a>(events: &'a Bound<'_, PyAny>) -> PyResult<Option<Cow<'a, [u8]>>> {
+    let py = events.py();
+    if let Ok(bytes) = events.cast::<PyBytes>() {
+        return Ok(Some(Cow::Borrowed(bytes.as_bytes())));
+    }
+    if events.is_instance_of::<PyByteArray>() || events.is_instance_of::<PyMemoryView>() {
+        let copy = py.get_type::<PyBytes>().call1((events,))?;
+        return Ok(Some(Cow::Owned(copy.cast::<PyBytes>()?.as_bytes().to_vec())));
+    }
+    if events.is_instance_of::<PyString>() || events.hasattr(intern!(py, "__fspath__"))? {
+        let path: PathBuf = events.extract()?;
+        return Ok(Some(Cow::Owned(py.detach(|| std::fs::read(path))?)));
+    }
+    if events.cast::<PyMapping>().is_ok() {
+        return Err(PyTypeError::new_err("matching_many takes many events; for one dict use matching"));
+    }
+    Ok(None)
+}
+
+/// Whether the rules may look at a mapping as it is: it is in the native form or in no known envelope.
+fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Ok(dict) = mapping.cast::<PyDict>() else { return Ok(false) };
+    let mut members = Vec::with_capacity(dict.len());
+    for (key, value) in dict {
+        let key = convert::key_text(&key, &Place::Root)?;
+        let text = match value.cast_exact::<PyString>() {
+            Ok(text) => Some(text.to_cow()?.into_owned()),
+            Err(_) => None,
+        };
+        members.push((key, text, value.cast::<PyMapping>().is_ok()));
+    }
+    let (_, native) = Envelope::tell(members.iter().map(|(key, text, object)| {
+        let member = match text {
+            Some(text) => Member::Text(text),
+            None if *object => Member::Object,
+            None => Member::Other,
+        };
+        (key.as_str(), member)
+    }));
+    Ok(native)
+}
+
+fn at(py: Python<'_>, what: &str, number: usize, error: &PyErr) -> PyErr {
+    if error.is_instance_of::<EventError>(py) {
+        EventError::new_err(format!("{what} {number}: {}", error.value(py)))
+    } else {
+        error.clone_ref(py)
+    }
+}
+
+fn rule_error(py: Python<'_>, found: &[FileDiagnostics]) -> PyErr {
+    let message: Vec<String> = found.iter().map(ToString::to_string).collect();
+    carrying::<RuleError>(py, message.join("\n"), found.iter().flat_map(diagnostics).collect())
+}
+
+fn diagnostics(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
+    file.diagnostics.iter().map(|diagnostic| PyDiagnostic::new(&file.name, &file.text, diagnostic))
+}

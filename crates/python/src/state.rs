@@ -1,0 +1,136 @@
+//! What rules remember, as Python sees it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use reflexarc_event::Json;
+use reflexarc_reaction::{Entry, MemoryState, State as _, StateChange};
+
+use crate::convert::{self, Place};
+use crate::error::{EventError, StateError, guarded};
+use crate::time::moment;
+
+/// What rules remember from event to event; immutable.
+///
+/// Args:
+///     entries: per rule a dict of keys and values, JSON values, that never expire.
+///
+/// >>> state = State({"failed": {"count": 2}})
+/// >>> state.get("failed", "count")
+/// 2
+#[pyclass(name = "State", module = "reflexarc", frozen)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PyState {
+    pub(crate) state: Arc<MemoryState>,
+}
+
+#[pymethods]
+impl PyState {
+    #[new]
+    #[pyo3(signature = (entries = None))]
+    fn new(entries: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        guarded(|| {
+            let mut state = MemoryState::new();
+            for (rule, entries) in entries.into_iter().flatten() {
+                let rule: String = rule.extract().map_err(|_| StateError::new_err("a rule's name is text"))?;
+                let entries = entries
+                    .cast::<PyDict>()
+                    .map_err(|_| StateError::new_err(format!("the entries of rule {rule:?} are a dict")))?;
+                for (key, value) in entries {
+                    let key: String = key.extract().map_err(|_| StateError::new_err("a key is text"))?;
+                    let value = json(value)?;
+                    state.apply(&rule, &[StateChange::Set { key, value, expires: None }]);
+                }
+            }
+            Ok(Self { state: Arc::new(state) })
+        })
+    }
+
+    /// What `rule` keeps under `key`, unless it has expired by `now` (the current time when absent).
+    #[pyo3(signature = (rule, key, default = None, *, now = None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        rule: &str,
+        key: &str,
+        default: Option<Bound<'py, PyAny>>,
+        now: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        guarded(|| match self.state.get(rule, key, moment(now)?) {
+            Some(Entry { value, .. }) => convert::to_python(py, &value),
+            None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
+        })
+    }
+
+    /// Everything that has not expired by `now`, per rule.
+    #[pyo3(signature = (*, now = None))]
+    fn to_dict<'py>(&self, py: Python<'py>, now: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyDict>> {
+        guarded(|| {
+            let rules = PyDict::new(py);
+            for (rule, key, value) in self.state.entries(moment(now)?) {
+                let entries = if let Some(entries) = rules.get_item(rule)? {
+                    entries.cast_into::<PyDict>()?
+                } else {
+                    let entries = PyDict::new(py);
+                    rules.set_item(rule, &entries)?;
+                    entries
+                };
+                entries.set_item(key, convert::to_python(py, value)?)?;
+            }
+            Ok(rules)
+        })
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<State: {} entries>", self.state.entries(Timestamp::MIN).count())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let state = &slf.get().state;
+        let rows = state.entries(Timestamp::MIN).map(|(rule, key, value)| {
+            let expires = state.get(rule, key, Timestamp::MIN).and_then(|entry| entry.expires);
+            (rule, key, value.to_string(), expires.map(|at| at.to_string()))
+        });
+        let rows = PyList::new(py, rows.collect::<Vec<_>>())?;
+        Ok((slf.get_type().getattr("_rebuild")?, PyTuple::new(py, [rows])?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rows: Vec<(String, String, String, Option<String>)>) -> PyResult<Self> {
+        guarded(|| {
+            let mut state = MemoryState::new();
+            for (rule, key, value, expires) in rows {
+                let value = Json::parse(value).map_err(|error| StateError::new_err(error.to_string()))?;
+                let expires = expires.map(|at| at.parse()).transpose();
+                let expires = expires.map_err(|error: jiff::Error| StateError::new_err(error.to_string()))?;
+                state.apply(&rule, &[StateChange::Set { key, value, expires }]);
+            }
+            Ok(Self { state: Arc::new(state) })
+        })
+    }
+}
+
+fn json(value: Bound<'_, PyAny>) -> PyResult<Json> {
+    convert::to_json(&value, &Place::Root).map_err(|error| {
+        if error.is_instance_of::<EventError>(value.py()) {
+            StateError::new_err(error.value(value.py()).to_string().replacen("event", "value", 1))
+        } else {
+            error
+        }
+    })
+}

@@ -1,0 +1,60 @@
+"""The stub, the docstrings that `help()` shows and the examples in them agree."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+from pathlib import Path
+
+import pytest
+import reflexarc as ra
+from reflexarc import _core
+
+STUB = Path(ra.__file__).with_name("_core.pyi")
+
+
+def documented() -> list[tuple[str, str]]:
+    found = []
+    for node in ast.parse(STUB.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            members = [(node.name, ast.get_docstring(node))]
+            if isinstance(node, ast.ClassDef):
+                functions = [inner for inner in node.body if isinstance(inner, ast.FunctionDef)]
+                members += [(f"{node.name}.{inner.name}", ast.get_docstring(inner)) for inner in functions]
+            found += [(name, doc) for name, doc in members if doc is not None]
+    return found
+
+
+@pytest.mark.parametrize(("name", "doc"), documented())
+def test_help_shows_what_the_stub_says(name: str, doc: str) -> None:
+    thing = _core
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    assert inspect.getdoc(thing) == doc
+
+
+def test_every_public_name_is_documented() -> None:
+    names = {name for name, _ in documented()}
+    for name in ra.__all__:
+        if name.startswith("__"):
+            continue
+        thing = getattr(ra, name)
+        assert name in names
+        if not issubclass(thing, Exception):
+            for member in vars(thing):
+                if not member.startswith("_"):
+                    assert f"{name}.{member}" in names, f"{name}.{member}"
+
+
+@pytest.mark.parametrize(("name", "doc"), [case for case in documented() if ">>>" in case[1]])
+def test_the_examples_run(name: str, doc: str) -> None:
+    globals_ = {member: getattr(ra, member) for member in ra.__all__}
+    test = doctest.DocTestParser().get_doctest(doc, globals_, name, str(STUB), 0)
+    runner = doctest.DocTestRunner()
+    assert test.examples and runner.run(test).failed == 0
+
+
+def test_the_package_example_runs() -> None:
+    test = doctest.DocTestParser().get_doctest(ra.__doc__ or "", {}, "reflexarc", ra.__file__, 0)
+    assert test.examples and doctest.DocTestRunner().run(test).failed == 0

@@ -1,0 +1,62 @@
+"""Events: envelopes, the typed ENI notification, immutability."""
+
+from __future__ import annotations
+
+import copy
+import decimal
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import reflexarc as ra
+
+
+@pytest.fixture(scope="module")
+def examples(root: Path) -> list[ra.Event]:
+    return [ra.Event(line) for line in (root / "examples" / "eni-events.ndjson").read_text().splitlines()]
+
+
+def test_the_documented_event_is_read_with_types(examples: list[ra.Event]) -> None:
+    eni = examples[0].eni
+    assert eni is not None
+    assert (eni.operation, eni.eni_status, eni.result, eni.level) == (
+        "AttachNetworkInterface",
+        "InUse",
+        "success",
+        "INFO",
+    )
+    assert eni.event_time == "2019-04-09T04:18:26.922Z" and eni.region_id == "cn-hangzhou"
+    assert eni.eni_id is None and eni.primary_private_ip is None, "masked values are no values"
+    assert eni.ipv6_prefixes == ["2001:db8::/32"]
+
+
+def test_every_envelope_becomes_the_same_native_form(examples: list[ra.Event]) -> None:
+    envelopes = {event.envelope for event in examples}
+    assert {"native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule", "AWS EventBridge"} <= envelopes
+    for event in examples:
+        normal = event.normalized()
+        again = normal.to_cloudevent().normalized()
+        assert again.to_dict() == normal.to_dict()
+
+
+def test_checking_finds_what_is_odd(examples: list[ra.Event]) -> None:
+    assert any(found.severity == "hint" for found in examples[0].check())
+    odd = examples[0].to_dict()
+    odd["content"]["result"] = "failed"
+    found = ra.Event(odd).check()
+    assert any("level" in one.message.lower() or "INFO" in one.message for one in found)
+
+
+def test_an_event_is_a_value(examples: list[ra.Event]) -> None:
+    event = examples[0]
+    assert pickle.loads(pickle.dumps(event)) == event and copy.deepcopy(event) is event
+    assert hash(ra.Event(event.to_json())) == hash(event) and bytes(event).decode() == event.to_json()
+    assert ra.Event('{"a": 1}') == ra.Event('{ "a" : 1 }') != ra.Event('{"a": 2}')
+    assert repr(ra.Event('{"a": 1}')) == 'Event("{\\"a\\": 1}")'
+    assert event.to_dict() == json.loads(event.to_json())
+
+
+def test_numbers_keep_their_digits() -> None:
+    values = ra.Event('{"i": 12345678901234567890, "f": 0.5, "d": 0.1234567890123456789}').to_dict()
+    assert values == {"i": 12345678901234567890, "f": 0.5, "d": decimal.Decimal("0.1234567890123456789")}

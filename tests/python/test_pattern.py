@@ -1,0 +1,221 @@
+"""Patterns: three notations in, an answer out, for events in every form."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import decimal
+import enum
+import pickle
+import threading
+from collections import OrderedDict
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import reflexarc as ra
+
+FAILED = ra.Pattern('content.result == "failed" and level in ["WARN", "CRITICAL"]')
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"level": "WARN", "content": {"result": "failed"}}',
+        b'{"level": "WARN", "content": {"result": "failed"}}',
+        bytearray(b'{"level": "WARN", "content": {"result": "failed"}}'),
+        memoryview(b'{"level": "WARN", "content": {"result": "failed"}}'),
+        {"level": "WARN", "content": {"result": "failed"}},
+        {"level": "WARN", "content.result": "failed"},
+        OrderedDict(level="WARN", content=MappingProxyType({"result": "failed"})),
+        MappingProxyType({"level": "WARN", "content": {"result": ["other", "failed"]}}),
+        ra.Event({"level": "WARN", "content": {"result": "failed"}}),
+    ],
+)
+def test_every_form_of_an_event_matches(event: Any) -> None:
+    assert FAILED.matches(event) is True
+
+
+@pytest.mark.parametrize(
+    "event",
+    ['{"level": "WARN"}', {"level": "WARN"}, {}, {"level": "INFO", "content": {"result": "failed"}}, {"content": []}],
+)
+def test_other_events_do_not(event: Any) -> None:
+    assert FAILED.matches(event) is False
+
+
+def test_three_ways_to_write_one_pattern() -> None:
+    text = '{"content": {"result": ["failed"]}}'
+    patterns = [
+        ra.Pattern(text),
+        ra.Pattern({"content": {"result": ["failed"]}}),
+        ra.Pattern('content.result == "failed"'),
+    ]
+    assert len(set(patterns)) == 1
+    assert {pattern.to_expression() for pattern in patterns} == {'content.result == "failed"'}
+    assert ra.Pattern(patterns[0]) == patterns[0]
+    assert eval(repr(patterns[2]), {"Pattern": ra.Pattern}) == patterns[2]
+
+
+def test_a_pattern_is_copied_and_pickled() -> None:
+    aws = ra.Pattern('{"a": [{"prefix": "x"}]}', dialect="aws")
+    assert copy.copy(aws) is aws and copy.deepcopy(aws) is aws
+    again = pickle.loads(pickle.dumps(aws))
+    assert again == aws and again.dialect == "aws" and again.source == aws.source
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"), [("content.result = 5", "reflexarc"), ('{"a": [{"contains": "x"}]}', "aws"), ("", "reflexarc")]
+)
+def test_a_refused_pattern_says_where(text: str, dialect: Any) -> None:
+    with pytest.raises(ra.PatternError) as caught:
+        ra.Pattern(text, dialect=dialect)
+    first = caught.value.diagnostics[0]
+    assert first.code.startswith("RA") and first.severity == "error"
+    assert (first.line, first.source) == (1, "<pattern>")
+    assert first.code in str(caught.value)
+
+
+def test_all_errors_come_at_once_and_spans_count_characters() -> None:
+    text = '{"ärger": [{"prefx": "a"}], "b": "x"}'
+    with pytest.raises(ra.PatternError) as caught:
+        ra.Pattern(text)
+    places = [text[slice(*found.span)] for found in caught.value.diagnostics]
+    assert len(places) == 2 and '"prefx"' in places[0] and '"x"' in places[1]
+
+
+def test_an_unknown_dialect_and_a_wrong_type_are_errors_of_their_own() -> None:
+    with pytest.raises(ValueError, match="gcp"):
+        ra.Pattern("a exists", dialect="gcp")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="int"):
+        ra.Pattern(5)  # type: ignore[arg-type]
+
+
+def test_export_refuses_what_does_not_carry_over() -> None:
+    pattern = ra.Pattern('a matches "x.*"')
+    assert [found.severity for found in pattern.check("aws")][:1] == ["error"]
+    with pytest.raises(ra.PatternError) as caught:
+        pattern.export("aws")
+    assert caught.value.diagnostics
+    assert ra.Pattern('a == "x"').check("aws") == []
+
+
+def test_explain_tells_the_reason() -> None:
+    explanation = FAILED.explain({"level": "WARN", "content": {"result": "Failed"}})
+    assert not explanation and explanation.matched is False
+    assert any("case" in hint for hint in explanation.hints)
+    assert "content.result" in str(explanation) and "level" not in str(explanation)
+    assert "level" in explanation.render(all=True)
+    assert explanation.tree["matched"] is False
+
+
+class Level(enum.Enum):
+    WARN = "WARN"
+
+
+class Count(enum.IntEnum):
+    THREE = 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        ("v == 12345678901234567890123456789", 12345678901234567890123456789),
+        ("v == 9007199254740993", 9007199254740993),
+        ("v == 0.1", 0.1),
+        ("v == 0.1", decimal.Decimal("0.10")),
+        ("v == 1e400", decimal.Decimal("1e400")),
+        ("v == true", True),
+        ("v == null", None),
+        ('v == "WARN"', Level.WARN),
+        ("v == 3", Count.THREE),
+        ('v == "2026-01-02T03:04:05+00:00"', datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)),
+        ('v == "2026-01-02"', datetime.date(2026, 1, 2)),
+        ('v == "03:04:05"', datetime.time(3, 4, 5)),
+        ('v == "b"', ("a", "b")),
+        ("v is missing", ()),
+        ("v is missing", {}),
+        ("v == 1", [[0], [1]]),
+    ],
+)
+def test_what_python_values_mean(pattern: str, value: Any) -> None:
+    assert ra.Pattern(pattern).matches({"v": value})
+    assert ra.Pattern(pattern).matches(ra.Event({"v": value}))
+    assert not ra.Pattern(f"not ({pattern})").matches({"v": value})
+
+
+def test_one_is_not_true_and_numbers_are_exact() -> None:
+    assert not ra.Pattern("v == 1").matches({"v": True})
+    assert not ra.Pattern("v == true").matches({"v": 1})
+    assert not ra.Pattern("v == 9007199254740992").matches({"v": 9007199254740993})
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"v": {"w": float("nan")}}, r'event\["v"\]\["w"\].*NaN'),
+        ({"v": {"w": float("inf")}}, "inf"),
+        ({"v": {"w": decimal.Decimal("NaN")}}, "NaN"),
+        ({"v": {1: "x"}}, r'event\["v"\].*1.*not text'),
+        ({"v": {"w": object()}}, r'event\["v"\]\["w"\].*object'),
+        ({"v": {"w": [1, {"x"}]}}, r'event\["v"\]\["w"\]\[1\].*set'),
+        ({"v": {"w": "\ud800"}}, "surrogate"),
+        ('{"v": NaN}', "byte 6"),
+        ("[1]", "an array"),
+        (b"\xff", "UTF-8"),
+        ("", "white space"),
+        ("{}" + " " * (1 << 20), "1048576"),
+        (5, "int"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_event_is_an_event_error(event: Any, message: str) -> None:
+    with pytest.raises(ra.EventError, match=message):
+        ra.Pattern("v.w exists").matches(event)
+
+
+def test_a_dict_that_holds_itself_ends_in_an_error() -> None:
+    event: dict[str, Any] = {}
+    event["v"] = [event]
+    with pytest.raises(ra.EventError, match="128 levels"):
+        ra.Event(event)
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(ra.EventError, match="128 levels"):
+        ra.Pattern("v exists").matches({"v": loop})
+
+
+def test_fields_of_one_array_element_belong_together() -> None:
+    pattern = ra.Pattern({"a": {"b": [1], "c": [2]}})
+    assert not pattern.matches({"a": [{"b": 1}, {"c": 2}]})
+    assert pattern.matches({"a": [{"b": 0}, {"b": 1, "c": 2}]})
+    assert pattern.matches({"a": ({"b": 1, "c": [3, 2]},)})
+
+
+def test_a_pattern_with_very_many_keys_still_matches_dicts() -> None:
+    path = ".".join(f"k{i}" for i in range(100))
+    event: Any = "x"
+    for i in reversed(range(100)):
+        event = {f"k{i}": event}
+    assert ra.Pattern(f'{path} == "x"').matches(event)
+
+
+def test_patterns_are_shared_by_threads() -> None:
+    answers: list[bool] = []
+
+    def ask() -> None:
+        for i in range(200):
+            answers.append(FAILED.matches({"level": "WARN", "content": {"result": "failed" if i % 2 else "success"}}))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (answers.count(True), answers.count(False)) == (800, 800)
+
+
+def test_every_error_is_an_error() -> None:
+    for name in ("PatternError", "RuleError", "EventError", "ReactionError", "StateError", "InternalError"):
+        assert issubclass(getattr(ra, name), ra.Error)
+    assert not issubclass(ra.Error, (RuntimeError, ValueError))

@@ -1,0 +1,63 @@
+"""The shared cases of the pattern language through Python: as text, as bytes and as dict."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reflexarc as ra
+
+CORPUS = os.environ.get("REFLEXARC_CORPUS")
+if CORPUS is None:
+    pytest.skip("REFLEXARC_CORPUS is not set: the shared cases are not here", allow_module_level=True)
+
+
+def duplicates(text: str) -> bool:
+    """Whether an object has a key twice, which a dict cannot, or the text is no JSON to Python."""
+    twice = False
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        twice |= len({key for key, _ in members}) < len(members)
+        return dict(members)
+
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except ValueError:
+        return True
+    return twice
+
+
+@pytest.mark.parametrize("name", ["aws.jsonl", "random.jsonl"])
+def test_every_row(name: str) -> None:
+    import decimal
+
+    wrong = []
+    rows = [json.loads(line) for line in (Path(CORPUS or "") / name).read_text(encoding="utf-8").split("\n") if line]
+    assert len(rows) > 2000
+    for row in rows:
+        expected = row.get("ours", row["expect"])
+        try:
+            pattern = ra.Pattern(row["pattern"], dialect="aws")
+        except ra.PatternError:
+            if expected != "error":
+                wrong.append((row["id"], "rejected"))
+            continue
+        if expected == "error":
+            wrong.append((row["id"], "accepted"))
+            continue
+        event = row["event"]
+        forms: list[Any] = [event, event.encode("utf-8", "surrogatepass")]
+        if not duplicates(event):
+            forms.append(json.loads(event, parse_float=decimal.Decimal))
+        for form in forms:
+            try:
+                answer = pattern.matches(form)
+            except ra.EventError:
+                answer = False
+            if answer != expected:
+                wrong.append((row["id"], type(form).__name__))
+    assert wrong == []
