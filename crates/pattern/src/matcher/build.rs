@@ -69,7 +69,7 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
         }
     }
     code.shrink_to_fit();
-    compiler.predicates.finish();
+    compiler.predicates.finish(trie.slots());
     let predicates = compiler.predicates;
     let mut by_slot: Vec<Vec<u32>> = vec![Vec::new(); trie.slots()];
     let (mut absent, mut always) = (Vec::new(), None);

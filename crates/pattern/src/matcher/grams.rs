@@ -19,8 +19,10 @@ struct Shape {
 }
 
 /// The best first: what a text has enough bytes for.
-const SHAPES: [Shape; 6] = [
+const SHAPES: [Shape; 8] = [
+    Shape { size: 8, step: 8 },
     Shape { size: 8, step: 4 },
+    Shape { size: 4, step: 3 },
     Shape { size: 4, step: 2 },
     Shape { size: 4, step: 1 },
     Shape { size: 3, step: 1 },
@@ -116,7 +118,7 @@ impl Part {
         filed.dedup();
         let mut part = Self {
             shape,
-            filter: vec![0; (filed.len() / 4).next_power_of_two().clamp(8, 1024)],
+            filter: vec![0; (filed.len() / 4).next_power_of_two().clamp(8, 4096)],
             table: Table::with_room(filed.len()),
             groups: Vec::new(),
             members: filed.iter().map(|&(_, predicate)| predicate).collect(),
@@ -143,8 +145,10 @@ impl Part {
         value: &[u8],
         candidates: &mut impl FnMut(u32, &[u32]) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        for window in value.windows(SIZE).step_by(self.shape.step) {
-            let gram = gram(&window[..SIZE]);
+        let mut rest = value;
+        while let Some(window) = rest.first_chunk::<SIZE>() {
+            rest = rest.get(self.shape.step..).unwrap_or_default();
+            let gram = gram(window);
             let hash = mix(gram);
             let bit = self.bit(hash);
             if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
@@ -160,7 +164,7 @@ impl Part {
 
     #[inline]
     fn bit(&self, hash: u32) -> usize {
-        (hash >> 16) as usize & (self.filter.len() * 64 - 1)
+        (hash >> 12) as usize & (self.filter.len() * 64 - 1)
     }
 }
 

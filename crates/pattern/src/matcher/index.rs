@@ -90,6 +90,12 @@ impl SlotIndex {
         }
     }
 
+    /// Whether nothing more can be learnt from a value once the path has shown another one.
+    #[inline]
+    pub(super) fn asks_presence_only(&self) -> bool {
+        !self.exact && self.textual.is_none() && self.ranges.is_none()
+    }
+
     /// Calls `met` with every filed predicate that the value meets, until it breaks off. `first` says whether it is the
     /// first value of its path.
     #[inline]

@@ -172,7 +172,8 @@ impl Observed {
         &source[value.start as usize..value.end as usize]
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a step of the scan's loop, as `add` is")]
+    #[inline(always)]
     fn push(&mut self, slot: u32, kind: Kind, rewritten: bool, (start, end): (usize, usize), element: u32) {
         let index = number(self.values.len());
         let key = Cell::new(Key::Unknown);

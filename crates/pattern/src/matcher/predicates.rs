@@ -62,10 +62,22 @@ pub(super) const SEPARATOR: u8 = 0xff;
 pub(super) struct Predicate {
     pub(super) class: Class,
     pub(super) slot: u32,
-    start: u32,
     length: u32,
     /// Where in the program the rules filed under it begin, or `NONE`.
     pub(super) list: u32,
+    text: Text,
+}
+
+/// How many bytes a predicate holds itself, so that the table, the predicate and the program are all that a look-up
+/// touches; with longer ones it would be one place in memory more.
+const SHORT: usize = 24;
+
+/// Where the text of a predicate is.
+#[derive(Debug, Clone, Copy)]
+enum Text {
+    Here([u8; SHORT]),
+    /// From here on in `Predicates::text`.
+    At(u32),
 }
 
 /// Every predicate, in the order of first use.
@@ -77,21 +89,63 @@ pub(super) struct Predicates {
     table: Table,
     regexps: Vec<CompiledRegexp>,
     regexp_bytes: usize,
+    /// Per slot, what its exact strings look like; only after [`Predicates::finish`].
+    shapes: Vec<Shape>,
+}
+
+/// What strings look like: most others are told apart by it without being looked up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shape {
+    /// A bit for each length; the last one stands for 63 and more.
+    lengths: u64,
+    /// A bit for each last byte, by its lowest six bits.
+    lasts: u64,
+}
+
+impl Shape {
+    fn add(&mut self, text: &[u8]) {
+        self.lengths |= 1 << text.len().min(63);
+        self.lasts |= 1 << Self::last(text);
+    }
+
+    #[inline]
+    fn fits(self, text: &[u8]) -> bool {
+        self.lengths >> text.len().min(63) & self.lasts >> Self::last(text) & 1 != 0
+    }
+
+    #[inline]
+    fn last(text: &[u8]) -> u32 {
+        text.last().map_or(0, |&byte| u32::from(byte) & 63)
+    }
 }
 
 impl Predicates {
     /// None yet.
     pub(super) fn new() -> Self {
-        Self { all: Vec::new(), text: Vec::new(), table: Table::with_room(16), regexps: Vec::new(), regexp_bytes: 0 }
+        Self {
+            all: Vec::new(),
+            text: Vec::new(),
+            table: Table::with_room(16),
+            regexps: Vec::new(),
+            regexp_bytes: 0,
+            shapes: Vec::new(),
+        }
     }
 
     /// The id of this predicate.
     pub(super) fn intern(&mut self, class: Class, slot: u32, bytes: &[u8]) -> u32 {
         self.find(class, slot, bytes).unwrap_or_else(|| {
             let id = length(self.all.len());
-            let start = length(self.text.len());
-            self.text.extend_from_slice(bytes);
-            self.all.push(Predicate { class, slot, start, length: length(bytes.len()), list: super::NONE });
+            let text = if bytes.len() <= SHORT {
+                let mut here = [0; SHORT];
+                here[..bytes.len()].copy_from_slice(bytes);
+                Text::Here(here)
+            } else {
+                let start = length(self.text.len());
+                self.text.extend_from_slice(bytes);
+                Text::At(start)
+            };
+            self.all.push(Predicate { class, slot, length: length(bytes.len()), list: super::NONE, text });
             self.table.insert(seeded(class, slot, bytes), id);
             id
         })
@@ -105,7 +159,12 @@ impl Predicates {
     }
 
     /// Narrows the table to what values are looked up in, and gives back spare room.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, slots: usize) {
+        let mut shapes = vec![Shape::default(); slots];
+        for predicate in self.all.iter().filter(|predicate| predicate.class == Class::String) {
+            shapes[predicate.slot as usize].add(self.text(predicate));
+        }
+        self.shapes = shapes;
         let looked_up = |predicate: &Predicate| predicate.class <= Class::Network;
         let mut table = Table::with_room(self.all.iter().filter(|predicate| looked_up(predicate)).count());
         for (id, predicate) in self.all.iter().enumerate().filter(|(_, predicate)| looked_up(predicate)) {
@@ -133,13 +192,21 @@ impl Predicates {
 
     /// What it compares with, in the form that its class says.
     #[inline]
-    pub(super) fn text(&self, predicate: &Predicate) -> &[u8] {
-        &self.text[predicate.start as usize..][..predicate.length as usize]
+    pub(super) fn text<'a>(&'a self, predicate: &'a Predicate) -> &'a [u8] {
+        let length = predicate.length as usize;
+        match &predicate.text {
+            Text::Here(text) => &text[..length],
+            Text::At(start) => &self.text[*start as usize..][..length],
+        }
     }
 
     /// About how many bytes they take, regular expressions included.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.all) + self.text.len() + self.table.bytes() + self.regexp_bytes()
+        size_of_val(&*self.all)
+            + size_of_val(&*self.shapes)
+            + self.text.len()
+            + self.table.bytes()
+            + self.regexp_bytes()
     }
 
     /// About how many bytes the compiled regular expressions take.
@@ -170,7 +237,10 @@ impl Predicates {
             Kind::True => Class::True,
             Kind::False => Class::False,
         };
-        let key = self.find(class, value.slot, seen.bytes(value)).map_or(Key::Other, Key::Is);
+        let bytes = seen.bytes(value);
+        let unlike = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
+        let found = if unlike { None } else { self.find(class, value.slot, bytes) };
+        let key = found.map_or(Key::Other, Key::Is);
         value.key.set(key);
         key
     }

@@ -71,6 +71,12 @@ pub(super) struct Alternatives<'a>(&'a [u32]);
 impl Alternatives<'_> {
     /// One alternative that any value meets.
     pub(super) const ANY_VALUE: Alternatives<'static> = Alternatives(&[0]);
+
+    /// Whether any value meets it.
+    #[inline]
+    pub(super) fn is_any_value(self) -> bool {
+        matches!(self.0, [0])
+    }
 }
 
 #[expect(clippy::copy_iterator, reason = "a view of words; a copy goes its own way on purpose")]

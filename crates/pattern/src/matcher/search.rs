@@ -56,6 +56,9 @@ impl Lists<'_> {
         for (number, value) in seen.observed.values().iter().enumerate() {
             let (first, only) = seen.observed.first_and_only(number);
             let index = &matcher.indexes[value.slot as usize];
+            if !first && index.asks_presence_only() {
+                continue;
+            }
             index.visit(value, first, seen, &matcher.predicates, room, &mut |id| self.list(id, !only))?;
         }
         for &id in &matcher.absent {

@@ -20,6 +20,7 @@ impl Predicates {
             Op::Missing(slot) => seen.observed.is_missing(slot),
             Op::In(slot, ids) => seen.observed.at(slot).any(|value| self.is_one_of(ids, value, seen)),
             Op::Out(slot, ids) => seen.observed.at(slot).any(|value| !self.is_one_of(ids, value, seen)),
+            Op::Field(slot, alternatives) if alternatives.is_any_value() => !seen.observed.is_missing(slot),
             Op::Field(slot, alternatives) => {
                 seen.observed.at(slot).any(|value| self.meets_one(alternatives, value, seen))
             }
@@ -27,6 +28,7 @@ impl Predicates {
     }
 
     /// Whether one value is what a field (`In`, `Out` or `Field`) asks for.
+    #[inline]
     pub(super) fn meets_field(&self, op: Op, value: &Value, seen: Seen) -> bool {
         match op {
             Op::In(_, ids) => self.is_one_of(ids, value, seen),
@@ -44,12 +46,14 @@ impl Predicates {
         }
     }
 
+    #[inline]
     fn meets_one(&self, mut alternatives: Alternatives, value: &Value, seen: Seen) -> bool {
-        alternatives.any(|literals| {
-            literals.iter().all(|&word| {
-                let (id, met) = literal(word);
-                self.meets(id, value, seen) == met
+        alternatives.is_any_value()
+            || alternatives.any(|literals| {
+                literals.iter().all(|&word| {
+                    let (id, met) = literal(word);
+                    self.meets(id, value, seen) == met
+                })
             })
-        })
     }
 }
