@@ -48,6 +48,11 @@ impl Class {
     /// How many there are.
     pub(super) const COUNT: usize = Self::Always as usize + 1;
 
+    /// Whether pieces of a value announce it, possibly several of one value.
+    pub(super) fn is_announced(self) -> bool {
+        (Self::Contains..=Self::Regexp).contains(&self)
+    }
+
     /// Whether it names one exact value, so that a value is looked up rather than compared.
     pub(super) fn is_exact(self) -> bool {
         self <= Self::False

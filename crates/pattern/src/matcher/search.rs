@@ -6,7 +6,7 @@ use super::Matcher;
 use super::index;
 use super::membership;
 use super::observed::Observed;
-use super::predicates::Seen;
+use super::predicates::{Predicate, Seen};
 use super::program::Ops;
 
 /// Storage that is kept from event to event.
@@ -73,12 +73,13 @@ impl Lists<'_> {
     /// Tries the rules filed under a predicate; `again` says whether they may have been tried before.
     fn list(&mut self, predicate: u32, again: bool) -> ControlFlow<()> {
         let matcher = self.matcher;
-        let list = matcher.predicates.get(predicate).list;
+        let &Predicate { list, class, .. } = matcher.predicates.get(predicate);
         if list == super::NONE {
             return ControlFlow::Continue(());
         }
         let code = &matcher.code[list as usize..];
         let &[number, count, ..] = code else { return ControlFlow::Continue(()) };
+        let again = again || class.is_announced();
         if again && std::mem::replace(&mut self.tried[number as usize], self.number) == self.number {
             return ControlFlow::Continue(());
         }

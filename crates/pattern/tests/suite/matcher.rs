@@ -3,7 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reflexarc_event::{Json, Limits};
-use reflexarc_pattern::{Matcher, Node, Scratch, naive};
+use reflexarc_pattern::{
+    Alternative, Bound, BuildError, Decimal, Field, Matcher, MatcherLimits, Node, Path, Predicate, Regexp, Scratch,
+    Slow, TextOp, Wildcard, naive,
+};
 
 use crate::generate;
 
@@ -43,6 +46,59 @@ proptest! {
     }
 
     #[test]
+    fn many_tests_of_one_long_text_equal_the_plain_evaluator(
+        predicates in vec(long_predicate(), 1..60), values in vec("[abAB]{0,48}", 1..8),
+    ) {
+        let patterns: Vec<Node> = predicates.into_iter().map(|predicate| field("x", predicate)).collect();
+        let matcher = matcher(&patterns);
+        let mut scratch = Scratch::new();
+        for value in &values {
+            let event = Json::from_iter([("x".to_owned(), Json::from(value.as_str()))]).to_string();
+            prop_assert_eq!(ids(&matcher, &event, &mut scratch), plainly(&patterns, &event), "{}", event);
+        }
+        let all = Json::from(values.iter().map(|value| Json::from(value.as_str())).collect::<Vec<_>>());
+        let event = Json::from_iter([("x".to_owned(), all)]).to_string();
+        prop_assert_eq!(ids(&matcher, &event, &mut scratch), plainly(&patterns, &event), "{}", event);
+    }
+
+    #[test]
+    fn many_ranges_and_numbers_equal_the_plain_evaluator(
+        ranges in vec((-20i64..20, any::<bool>(), 0i64..9, any::<bool>(), 0..4), 1..60), values in vec(-22i64..24, 1..20),
+    ) {
+        let number = |number: i64| Decimal::parse(&number.to_string()).expect("a number");
+        let bound = |value, inclusive| Some(Bound { value: number(value), inclusive });
+        let patterns: Vec<Node> = ranges.into_iter().map(|(low, from, width, to, sides)| {
+            let (lower, upper) = (bound(low, from), bound(low + width + 1, to));
+            field("x", match sides {
+                0 => Predicate::Range { lower, upper: None },
+                1 => Predicate::Range { lower: None, upper },
+                2 => Predicate::Number(number(low)),
+                _ => Predicate::Range { lower, upper },
+            })
+        }).collect();
+        let matcher = matcher(&patterns);
+        for value in values {
+            let event = format!(r#"{{"x":{value}.0}}"#);
+            prop_assert_eq!(ids(&matcher, &event, &mut Scratch::new()), plainly(&patterns, &event), "{}", event);
+        }
+    }
+
+    #[test]
+    fn many_fields_in_arrays_equal_the_plain_evaluator(
+        pattern in wide_node(), elements in vec(vec((0usize..9, 0i64..3), 0..6), 0..5), split in 0usize..5,
+    ) {
+        // Two arrays at one path, by a duplicate key, so that choices in them are independent.
+        let object = |members: &Vec<(usize, i64)>| {
+            Json::from_iter(members.iter().map(|&(key, value)| (format!("k{key}"), Json::from(value))))
+        };
+        let (first, second) = elements.split_at(split.min(elements.len()));
+        let array = |elements: &[Vec<(usize, i64)>]| Json::from(elements.iter().map(object).collect::<Vec<_>>());
+        let event = Json::from_iter([("a".to_owned(), array(first)), ("a".to_owned(), array(second))]).to_string();
+        let patterns = [pattern];
+        prop_assert_eq!(ids(&matcher(&patterns), &event, &mut Scratch::new()), plainly(&patterns, &event), "{}", event);
+    }
+
+    #[test]
     fn refuses_exactly_what_reading_refuses(
         event in generate::event_texts(), edits in vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 0..3),
         pattern in generate::nodes(),
@@ -74,4 +130,96 @@ fn depth_is_bounded_where_no_pattern_looks() {
     let error = none.matching(deep(depth + 1).as_bytes(), &mut Scratch::new(), &mut Vec::new());
     assert_eq!(error, Json::parse(deep(depth + 1)).map(drop));
     assert!(error.is_err());
+}
+
+#[test]
+fn a_matcher_that_would_take_too_much_is_refused() {
+    let limits = MatcherLimits { bytes: 100_000, regexp_bytes: 100_000, depth: 3 };
+    let exact = |i: usize| field("x", Predicate::Text(TextOp::Equals, format!("{i:0>100}").into()));
+    let many: Vec<Node> = (0..10_000).map(exact).collect();
+    assert!(Matcher::build_within(&many[..100], limits).is_ok());
+    assert!(matches!(Matcher::build_within(&many, limits), Err(BuildError::TooLarge { limit: 100_000, .. })));
+    let regexp = |i: usize| {
+        field("x", Predicate::Regexp { regexp: Regexp(format!("[a-z]{{{i}}}").into()), ignoring_case: false })
+    };
+    let regexps: Vec<Node> = (1..200).map(regexp).collect();
+    let refused = Matcher::build_within(&regexps, limits);
+    assert!(matches!(refused, Err(BuildError::RegexpsTooLarge { limit: 100_000, .. })), "{refused:?}");
+    let not = |node| Node::Not(Box::new(node));
+    assert!(Matcher::build_within(&[not(not(exact(0)))], limits).is_ok());
+    let refused = Matcher::build_within(&[exact(0), not(not(not(exact(0))))], limits);
+    assert_eq!(refused.err(), Some(BuildError::TooDeep { pattern: 1, limit: 3 }));
+}
+
+#[test]
+fn stats_count_and_tell_what_is_slow() {
+    let exact = |path: &str, text: &str| field(path, Predicate::Text(TextOp::Equals, text.into()));
+    let patterns = [
+        exact("a", "x"),
+        exact("a", "x"),
+        Node::All(vec![exact("a", "y"), Node::Not(Box::new(exact("b", "x")))]),
+        Node::Not(Box::new(exact("a", "x"))),
+        field("c", Predicate::Missing),
+        field("a", Predicate::Regexp { regexp: Regexp("[0-9]+".into()), ignoring_case: false }),
+    ];
+    let stats = matcher(&patterns).stats();
+    assert_eq!((stats.patterns, stats.paths, stats.predicates), (6, 3, 4));
+    assert_eq!(stats.by_kind, [("exact string", 3), ("regular expression", 1)]);
+    assert!(stats.bytes > stats.regexp_bytes && stats.regexp_bytes > 0);
+    let slow = [
+        Slow::TriedOnEveryEvent { patterns: 1 },
+        Slow::TriedOnPresence { patterns: 1 },
+        Slow::TriedOnEveryValue { predicates: 1 },
+    ];
+    assert_eq!(stats.slow, slow);
+}
+
+#[test]
+fn a_matcher_is_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn owned<T: Send>() {}
+    shared::<Matcher>();
+    owned::<Scratch>();
+}
+
+fn field(path: &str, predicate: Predicate) -> Node {
+    Node::Field(Field { path: Path::from_keys([path]), alternatives: vec![Alternative(vec![predicate])] })
+}
+
+/// Any string test, with texts long enough for grams of every size.
+fn long_predicate() -> impl Strategy<Value = Predicate> {
+    let text = || "[abAB]{0,20}";
+    let op = prop::sample::select(vec![TextOp::Equals, TextOp::Prefix, TextOp::Suffix, TextOp::Contains]);
+    let wildcard = (text(), vec("[abAB]{1,17}", 0..3), text(), any::<bool>());
+    prop_oneof![
+        4 => (op.clone(), text()).prop_map(|(op, text)| Predicate::Text(op, text.into())),
+        2 => (op, text()).prop_map(|(op, text)| Predicate::TextIgnoringCase(op, text.into())),
+        3 => wildcard.prop_map(|(first, inner, last, ignoring_case)| {
+            let pieces = [first].into_iter().chain(inner).chain([last]).map(Into::into).collect();
+            Predicate::Wildcard { wildcard: Wildcard { pieces }, ignoring_case }
+        }),
+        1 => (text(), text(), any::<bool>()).prop_map(|(one, other, ignoring_case)| {
+            Predicate::Regexp { regexp: Regexp(format!("{one}[ab]*{other}").into()), ignoring_case }
+        }),
+    ]
+}
+
+/// Up to nine fields of one array and more tests than fit into one word.
+fn wide_node() -> impl Strategy<Value = Node> {
+    let leaf = (0usize..9, 0i64..3, 0..5).prop_map(|(key, value, kind)| {
+        let number = Decimal::parse(&value.to_string()).expect("a number");
+        let predicate = match kind {
+            0 => Predicate::Missing,
+            1 => Predicate::Exists,
+            _ => Predicate::Number(number),
+        };
+        field(&format!("a.k{key}"), predicate)
+    });
+    leaf.prop_recursive(3, 14, 5, |inner| {
+        prop_oneof![
+            3 => vec(inner.clone(), 1..5).prop_map(Node::All),
+            2 => vec(inner.clone(), 1..4).prop_map(Node::Any),
+            1 => inner.prop_map(|node| Node::Not(Box::new(node))),
+        ]
+    })
 }

@@ -1,0 +1,3 @@
+module reflexarc/benches/peers/go
+
+go 1.22
