@@ -30,9 +30,19 @@ pub struct Cloud {
     now: Timestamp,
     number: u64,
     accounts: BTreeMap<String, Account>,
-    tokens: BTreeMap<(String, String), (CreateInterface, String, String)>,
+    tokens: BTreeMap<(String, String), Creation>,
+    /// The same tokens, oldest first.
+    token_order: VecDeque<(String, String)>,
     notices: VecDeque<Notice>,
     changes: VecDeque<StatusChange>,
+}
+
+/// A creation that carried a client token.
+#[derive(Debug, Clone)]
+struct Creation {
+    wanted: CreateInterface,
+    request_id: String,
+    interface: String,
 }
 
 /// An interface came into a status.
@@ -68,6 +78,7 @@ impl Cloud {
             number: 0,
             accounts: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            token_order: VecDeque::new(),
             notices: VecDeque::new(),
             changes: VecDeque::new(),
         }
@@ -250,8 +261,9 @@ impl Cloud {
 
     fn create(&mut self, request_id: &str, caller: &str, wanted: CreateInterface) -> Result<Answer, Refusal> {
         let token = wanted.client_token.clone().map(|token| (caller.to_owned(), token));
-        if let Some((earlier, first, id)) = token.as_ref().and_then(|token| self.tokens.get(token)).cloned() {
-            if earlier != wanted {
+        if let Some(earlier) = token.as_ref().and_then(|token| self.tokens.get(token)).cloned() {
+            let Creation { wanted: first_wanted, request_id: first, interface: id } = earlier;
+            if first_wanted != wanted {
                 let message = "The request uses the client token of an earlier one with other parameters.";
                 return Err(Refusal::new(400, "IdempotentParameterMismatch", message));
             }
@@ -265,10 +277,14 @@ impl Cloud {
         self.begin_create(caller, &id, &wanted)?;
         if let Some(token) = token {
             // As many tokens as requests that may be under way: whoever repeats a request does so soon.
-            if self.tokens.len() >= self.limits.pending {
-                self.tokens.pop_first();
+            if self.tokens.len() >= self.limits.pending
+                && let Some(oldest) = self.token_order.pop_front()
+            {
+                self.tokens.remove(&oldest);
             }
-            self.tokens.insert(token, (wanted, request_id.to_owned(), id.clone()));
+            self.token_order.push_back(token.clone());
+            let creation = Creation { wanted, request_id: request_id.to_owned(), interface: id.clone() };
+            self.tokens.insert(token, creation);
         }
         self.schedule(request_id, caller, Operation::Create, &id);
         let interface = self.interfaces.get(&id).cloned().ok_or_else(|| Refusal::unknown_interface(&id))?;

@@ -60,10 +60,8 @@ impl<'a> Builder<'a> {
         }
         for table in &file.security_group {
             let Some(owner) = self.owner(&table.account) else { continue };
-            let group = match table.enterprise {
-                true => SecurityGroup::enterprise(table.id.get_ref(), &owner, &table.vpc),
-                false => SecurityGroup::basic(table.id.get_ref(), &owner, &table.vpc),
-            };
+            let make = if table.enterprise { SecurityGroup::enterprise } else { SecurityGroup::basic };
+            let group = make(table.id.get_ref(), &owner, &table.vpc);
             let capacity = table.capacity.unwrap_or(group.capacity);
             self.cloud.add_security_group(group.with_capacity(capacity));
         }

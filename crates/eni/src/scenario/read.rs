@@ -60,11 +60,11 @@ fn steps(file: &File, world: &World, findings: &mut Findings) -> Vec<Step> {
         }
         last = last.max(offset);
         let what = Reader { world, named: &named, findings }.deed(table);
-        if let Some(Deed::Call { name: Some(name), .. }) = &what {
-            if !named.insert(name.clone()) {
-                let span = table.get_ref().name.as_ref().map_or(table.span(), Spanned::span);
-                findings.add(Code::SCENARIO_TWICE, span, format!("there is an interface named `{name}` already"));
-            }
+        if let Some(Deed::Call { name: Some(name), .. }) = &what
+            && !named.insert(name.clone())
+        {
+            let span = table.get_ref().name.as_ref().map_or(table.span(), Spanned::span);
+            findings.add(Code::SCENARIO_TWICE, span, format!("there is an interface named `{name}` already"));
         }
         steps.extend(what.map(|what| Step { at: world.start + offset, what }));
     }
@@ -235,14 +235,12 @@ impl Reader<'_> {
 
     /// The account that `as` names.
     fn actor(&mut self, table: &Spanned<StepTable>) -> Option<String> {
-        match &table.get_ref().account {
-            Some(name) => self.account(name),
-            None => {
-                let message = "this step needs an account".to_owned();
-                self.findings.add_with_help(Code::SCENARIO_STEP, table.span(), message, "say `as = \"tenant\"`");
-                None
-            }
+        if let Some(name) = &table.get_ref().account {
+            return self.account(name);
         }
+        let message = "this step needs an account".to_owned();
+        self.findings.add_with_help(Code::SCENARIO_STEP, table.span(), message, "say `as = \"tenant\"`");
+        None
     }
 
     fn account(&mut self, name: &Spanned<String>) -> Option<String> {

@@ -43,6 +43,21 @@ pub struct Reaction {
     pub only_if_idle: bool,
 }
 
+/// What stands in the place of a code where a request is accepted.
+const ACCEPTED: &str = "accepted";
+
+/// A request that is about to be made.
+struct Call {
+    at: Timestamp,
+    account: String,
+    action: String,
+    parameters: Parameters,
+    rule: Option<String>,
+    name: Option<String>,
+    /// The code that must come back, or [`ACCEPTED`]; anything will do when absent.
+    expectation: Option<String>,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Moment {
@@ -194,13 +209,14 @@ impl Rehearsal {
                 format!("{} is left alone: it is in use, gone, or not the account's to delete", self.name_of(id));
             return self.stage(at, what);
         }
-        self.call(at, &account, &action, parameters, Some(rule), None, None);
+        self.call(Call { at, account, action, parameters, rule: Some(rule), name: None, expectation: None });
     }
 
     fn take(&mut self, Step { at, what }: Step) {
         match what {
             Deed::Call { account, action, parameters, name, expect } => {
-                self.call(at, &account, &action, parameters, None, name, Some(expect));
+                let expectation = Some(expect.unwrap_or_else(|| ACCEPTED.to_owned()));
+                self.call(Call { at, account, action, parameters, rule: None, name, expectation });
             }
             Deed::Fault { operation, interface, outcome, times } => {
                 let whose = interface.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
@@ -243,20 +259,11 @@ impl Rehearsal {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "two callers, and each argument is one column of the timeline")]
-    fn call(
-        &mut self,
-        at: Timestamp,
-        account: &str,
-        action: &str,
-        parameters: Parameters,
-        rule: Option<String>,
-        name: Option<String>,
-        expect: Option<Option<String>>,
-    ) {
+    fn call(&mut self, call: Call) {
+        let Call { at, account, action, parameters, rule, name, expectation } = call;
         let parameters = self.resolve(&parameters);
         let mut interface = parameters.optional("NetworkInterfaceId").map(str::to_owned);
-        let Reply { request_id, result } = rpc::perform(&mut self.world.cloud, account, action, &parameters, at);
+        let Reply { request_id, result } = rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
         if let Ok(Answer::Created(made)) = &result {
             interface = Some(made.id.clone());
             if let Some(name) = name {
@@ -264,9 +271,8 @@ impl Rehearsal {
             }
         }
         let result = result.map(|_| ());
-        let got = result.as_ref().err().map(|refusal| refusal.code.to_owned());
-        let expected = expect.filter(|wanted| *wanted != got).map(|wanted| wanted.unwrap_or("accepted".to_owned()));
-        let (account, action) = (account.to_owned(), action.to_owned());
+        let got = result.as_ref().err().map_or(ACCEPTED, |refusal| refusal.code);
+        let expected = expectation.filter(|wanted| wanted != got);
         self.ready.push_back(Moment::Asked { at, account, action, interface, request_id, result, rule, expected });
         self.collect();
     }

@@ -7,5 +7,6 @@ mod faults;
 mod invariants;
 mod refusals;
 mod rpc;
+mod rpc_parameters;
 mod seed_table;
 mod world;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reflexarc_eni::scenario::World;
 use reflexarc_eni::{Bus, Publication};
 use reflexarc_event::Event;
+use reflexarc_service::Reach;
 use reqwest::Url;
 use tokio::sync::mpsc;
 
@@ -49,18 +50,16 @@ impl Forwarder {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", folder.display())))?;
         }
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::Runtime(error.to_string()))?;
+        // Whoever starts a simulation says where its events go: any network is fine.
+        let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).collect();
+        let client = Reach { allowed: everywhere }.client(None).map_err(Failure::Runtime)?;
         let (complain, complaints) = mpsc::channel(WAITING);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
             let queue = match account.to.as_ref().or(args.to.as_ref()) {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(WAITING);
-                    let (url, token) = (plain_http(url)?, token.clone());
+                    let (url, token) = (address(url)?, token.clone());
                     tokio::spawn(deliver(client.clone(), url, token, events, complain.clone()));
                     Some(queue)
                 }
@@ -101,13 +100,9 @@ impl Forwarder {
     }
 }
 
-/// Only plain HTTP: a rehearsal stays on one machine.
-fn plain_http(text: &str) -> Result<Url, Failure> {
-    match Url::parse(text) {
-        Ok(url) if url.scheme() == "http" => Ok(url),
-        Ok(_) => Err(Failure::Usage(format!("{text}: events are simulated over plain http:// only"))),
-        Err(error) => Err(Failure::Usage(format!("{text}: {error}"))),
-    }
+fn address(text: &str) -> Result<Url, Failure> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| Failure::Usage(format!("`{text}` is no http or https URL")))
 }
 
 /// Delivers one account's events, in order, each at most four times.
@@ -125,7 +120,8 @@ async fn deliver(
                 Some(_) => "application/cloudevents+json",
                 None => "application/json",
             };
-            let mut request = client.post(url.clone()).header("content-type", kind).body(event.bytes().to_vec());
+            let mut request =
+                client.post(url.clone()).timeout(TIMEOUT).header("content-type", kind).body(event.bytes().to_vec());
             if let Some(token) = &token {
                 request = request.bearer_auth(token);
             }
