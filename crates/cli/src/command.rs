@@ -4,6 +4,7 @@ mod archive;
 mod check;
 mod config;
 mod convert;
+mod deliver;
 mod explain;
 mod export;
 mod fmt;

@@ -109,16 +109,21 @@ impl Intake {
         waiting
     }
 
-    /// Takes one event and waits for the commit, for those who have a thread to wait in.
+    /// Takes events in this order and waits until all are stored, for those who have a thread to wait in. A batch is
+    /// bounded by whoever makes it, not by the queue.
     ///
     /// # Errors
-    /// When nothing was stored.
-    pub fn accept_now(&self, incoming: Incoming, now: Timestamp) -> Result<Accepted, StoreError> {
+    /// With the first failure of the store.
+    pub(crate) fn accept_all(&self, events: Vec<Incoming>, now: Timestamp) -> Result<Vec<Accepted>, StoreError> {
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
-        let mut room = self.room(incoming.received.bytes().len()).map_err(full)?;
-        self.widen(&mut room, 1).map_err(full)?;
-        let answer = self.submit(incoming, now, &mut room).blocking_recv().map_err(|_| StoreError::Closed)?;
-        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        let mut room = self.room(0).map_err(full)?;
+        self.widen(&mut room, events.len()).map_err(full)?;
+        let waiting: Vec<_> = events.into_iter().map(|incoming| self.submit(incoming, now, &mut room)).collect();
+        let stored = waiting.into_iter().map(|answer| {
+            let answer = answer.blocking_recv().map_err(|_| StoreError::Closed)?;
+            answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        });
+        stored.collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod delivery;
 mod dispatch;
+mod feed;
 mod http;
 mod incoming;
 mod intake;
@@ -31,6 +32,7 @@ pub use client::{Remote, RemoteError, Taken};
 pub use config::{Config, Secrets, TEMPLATE};
 pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
 pub use dispatch::{Exchange, Queue, Wake, serve};
+pub use feed::Feed;
 pub use http::{
     BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps, Role, SignatureError,
     Token, Tokens, listen, posted, queried, router,

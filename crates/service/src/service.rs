@@ -112,8 +112,18 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
+/// What the queues share.
+pub(crate) fn exchange(
+    store: &Arc<Store>,
+    metrics: Arc<Metrics>,
+    redactor: Redactor,
+    stop: watch::Receiver<bool>,
+) -> Exchange {
+    Exchange { store: store.clone(), metrics, redactor, stop }
+}
+
 /// After a crash: what was about to be sent is due, and what has no target any more is a dead letter.
-fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
+pub(crate) fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let released = store.release_claims(now)?;
     if released > 0 {

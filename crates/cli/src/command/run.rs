@@ -8,6 +8,8 @@ use reflexarc_engine::{FailureWatch, Matched, RuleSet, event_time};
 use reflexarc_event::Event;
 use reflexarc_reaction::MemoryState;
 
+use crate::command::deliver;
+use crate::configured::Configured;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::evaluation::{Seen, Totals};
@@ -16,7 +18,7 @@ use crate::output::{Format, Output};
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is sent: actions are printed. What rules remember lives as long as the run, and the clock shows each event's own
+Nothing is sent unless --deliver says so: actions are printed. What rules remember lives as long as the run, and the clock shows each event's own
 time, so that the same events give the same answers. The bar shows only where stderr is a terminal and stdout is not.
 
 Exit codes: 0 done · 3 invalid rules · 4 some events could not be read (the others were) · 5 a reaction failed
@@ -31,6 +33,11 @@ pub(crate) struct Args {
     /// Events: NDJSON, a JSON array or documents, plain, gzip or zstd; `-` is stdin
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
+    /// Deliver: events go into the configuration's store, and what the rules ask for to its targets
+    #[arg(long, conflicts_with_all = ["format", "all", "fail_fast", "jobs"])]
+    deliver: bool,
+    #[command(flatten)]
+    configured: Configured,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -58,6 +65,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     let source = Source::open(&args.events)?;
     let name = args.events.display().to_string();
+    if args.deliver {
+        return deliver::run(rules, source, &name, &args.configured, output);
+    }
     let mut run = Run {
         rules: rules.clone(),
         state: MemoryState::new(),

@@ -3,9 +3,12 @@
 
 mod answers;
 mod bad_input;
+mod crash;
 mod import;
+mod operating;
 mod readme;
 mod rules_folder;
+mod serving;
 mod simulate;
 mod streams;
 

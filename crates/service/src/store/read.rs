@@ -53,6 +53,17 @@ impl Store {
         })
     }
 
+    /// How many deliveries in the outbox have not been tried in their present series.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn untried(&self) -> Result<i64, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM delivery WHERE status = 0 AND attempt = 1";
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        })
+    }
+
     /// When calls to `target` began, from `since` on.
     pub(crate) fn calls(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
         self.read(|connection| outbox::calls(connection, target, since))

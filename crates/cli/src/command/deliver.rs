@@ -1,0 +1,104 @@
+//! `reflexarc run --deliver`: the service's store and targets, without HTTP.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reflexarc_engine::RuleSet;
+use reflexarc_event::Event;
+use reflexarc_service::{Accepted, Feed, Incoming, Plan, Store, start_logging};
+
+use crate::configured::{Configured, failed, runtime};
+use crate::exit::{Exit, Failure};
+use crate::input::{self, Source};
+use crate::output::Output;
+
+/// Events that share a commit.
+const BATCH: usize = 500;
+
+#[derive(Default)]
+struct Tally {
+    accepted: usize,
+    duplicates: usize,
+    deliveries: usize,
+    failures: usize,
+    broken: usize,
+}
+
+/// Takes the events into the store, evaluates them at the present time, and delivers until everything has been tried.
+pub(crate) fn run(
+    rules: RuleSet,
+    source: Source,
+    name: &str,
+    configured: &Configured,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let config = configured.load()?;
+    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
+    let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
+    let plan = Plan {
+        store: store.clone(),
+        rule_paths: Vec::new(),
+        rules,
+        queues: config.queues,
+        retention: config.retention.clone(),
+        limits: config.limits,
+        redactor: config.redactor,
+        tokens: config.tokens,
+        eventbridge: None,
+        identity: None,
+        patience: config.patience,
+    };
+    let runtime = runtime()?;
+    let feed = {
+        let _inside = runtime.enter();
+        plan.feed().map_err(failed)?
+    };
+    let (mut tally, mut batch) = (Tally::default(), Vec::new());
+    let taken = input::for_each(source, 1, Incoming::new as fn(Event) -> _, |answer| {
+        match answer.outcome {
+            Ok(Ok(incoming)) => batch.push(incoming),
+            Ok(Err(fault)) => tally.broken(output, &format!("{name}:{}: {fault}", answer.line)),
+            Err(fault) => tally.broken(output, &format!("{name}:{fault}")),
+        }
+        if batch.len() == BATCH {
+            tally.count(&feed.take(std::mem::take(&mut batch)).map_err(failed)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    // What was taken before a fault is delivered all the same.
+    let rest = if taken.is_ok() { feed.take(batch).map_err(failed) } else { Ok(Vec::new()) };
+    let waiting = runtime.block_on(Feed::finish(feed)).map_err(failed)?;
+    taken?;
+    tally.count(&rest?);
+    drop(store.prune(&config.retention, Timestamp::now()));
+    runtime.shutdown_background();
+    let Tally { accepted, duplicates, deliveries, failures, broken } = tally;
+    output.line(format_args!(
+        "{accepted} accepted, {duplicates} duplicates, {broken} unreadable; {deliveries} deliveries, {waiting} left in the outbox"
+    ))?;
+    Ok(match (broken, failures) {
+        (1.., _) => Exit::Unreadable,
+        (_, 1..) => Exit::Failed,
+        _ => Exit::Done,
+    })
+}
+
+impl Tally {
+    fn count(&mut self, taken: &[Accepted]) {
+        for one in taken {
+            if one.duplicate {
+                self.duplicates += 1
+            } else {
+                self.accepted += 1
+            }
+            self.deliveries += one.deliveries.len();
+            self.failures += one.failures;
+        }
+    }
+
+    fn broken(&mut self, output: &mut Output, complaint: &str) {
+        self.broken += 1;
+        output.complain(complaint);
+    }
+}

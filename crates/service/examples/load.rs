@@ -1,0 +1,152 @@
+//! What the service takes over HTTP on this machine, and what the disk's sync costs beside it.
+//!
+//! `cargo run --release -p reflexarc-service --example load -- [EVENTS] [BATCH] [CONNECTIONS] [FOLDER]`
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a measurement uses clock, files and the terminal")]
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a measurement stops at the first fault")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use reflexarc_engine::RuleSet;
+use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// One event in eight matches and leads to a delivery; each is counted in the rule's state.
+const RULE: &str = r#"
+when = 'content.result == "failed" and regionId == "cn-hangzhou"'
+then = 'let n = add("failures", 1); send("out", #{ eni: event.content.eniId, n: n });'
+"#;
+
+fn event(number: usize) -> String {
+    let result = if number % 8 == 0 { "failed" } else { "success" };
+    format!(
+        r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{0:06}","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-{0:06}","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"{result}","requestId":"59701492-A8F2-3375-B0B9-{number:012}","primaryPrivateIp":"192.168.1.20","secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"ipv4Prefixes":["192.168.2.0/28"]}}}}"#,
+        number % 5_000
+    )
+}
+
+/// The median time of an append of 4 KiB and its sync.
+fn sync_cost(folder: &Path) -> Duration {
+    let path = folder.join("sync-probe");
+    let mut file = File::create(&path).unwrap();
+    let mut costs: Vec<Duration> = (0..200)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[0; 4_096]).unwrap();
+            file.sync_data().unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    std::fs::remove_file(path).unwrap();
+    costs.sort();
+    costs[costs.len() / 2]
+}
+
+/// Resident memory of this process in MiB.
+fn memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default().to_owned();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1_024.0
+}
+
+fn main() {
+    let argument = |place: usize, otherwise: usize| {
+        std::env::args().nth(place).map_or(otherwise, |text| text.replace('_', "").parse().unwrap())
+    };
+    let (events, batch, connections) = (argument(1, 100_000), argument(2, 100), argument(3, 8));
+    let folder = std::env::args().nth(4).map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = folder.join(format!("reflexarc-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    println!("sync of 4 KiB: {:?} (median of 200)", sync_cost(&folder));
+    tokio::runtime::Runtime::new().unwrap().block_on(measure(&folder, events, batch, connections));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+async fn measure(folder: &Path, events: usize, batch: usize, connections: usize) {
+    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+    let out = Lines::file(folder.join("out.ndjson"));
+    let plan = Plan {
+        store: Arc::new(Store::open(&folder.join("store.db"), &options).unwrap()),
+        rule_paths: vec![folder.to_owned()],
+        rules: RuleSet::compile([("failures.toml", RULE)]).unwrap(),
+        queues: vec![Queue {
+            name: "out".into(),
+            target: Arc::new(out),
+            concurrency: 4,
+            timeout: Duration::from_secs(30),
+            policy: RetryPolicy::default(),
+        }],
+        retention: Retention::default(),
+        limits: Limits::DEFAULT,
+        redactor: Redactor::default(),
+        tokens: Tokens::default(),
+        eventbridge: None,
+        identity: None,
+        patience: Duration::from_secs(30),
+    };
+    let store = plan.store.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(plan.run(listener, stopped));
+
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::new();
+    let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let posting: Vec<_> = (0..connections)
+        .map(|_| {
+            let (client, url, next) = (client.clone(), url.clone(), next.clone());
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                loop {
+                    let first = next.fetch_add(batch, Ordering::Relaxed);
+                    if first >= events {
+                        return latencies;
+                    }
+                    let lines: Vec<String> = (first..(first + batch).min(events)).map(event).collect();
+                    let begun = Instant::now();
+                    let request = client.post(&url).header("content-type", "application/x-ndjson");
+                    let status = request.body(lines.join("\n")).send().await.unwrap().status();
+                    assert_eq!(status.as_u16(), 200);
+                    latencies.push(begun.elapsed());
+                }
+            })
+        })
+        .collect();
+    let watching = {
+        let next = next.clone();
+        tokio::spawn(async move {
+            let mut told = 0;
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let done = next.load(Ordering::Relaxed);
+                if done >= told + events / 10 {
+                    told = done;
+                    println!("{done:>9} posted, {:.0} MiB resident", memory());
+                }
+            }
+        })
+    };
+    let mut latencies = Vec::new();
+    for post in posting {
+        latencies.extend(post.await.unwrap());
+    }
+    let took = begun.elapsed();
+    watching.abort();
+    latencies.sort();
+    let percentile = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
+    println!("{events} events in batches of {batch} over {connections} connections: {took:.2?}");
+    println!("{:.0} events/s", events as f64 / took.as_secs_f64());
+    let [half, most, nearly, worst] = [0.5, 0.9, 0.99, 1.0].map(percentile);
+    println!("latency of a batch: 50 % {half:.1?}, 90 % {most:.1?}, 99 % {nearly:.1?}, worst {worst:.1?}");
+    println!("store: {:.0} MiB, {:.0} MiB resident", store.used_bytes().unwrap() as f64 / 1_048_576.0, memory());
+    stop.send_replace(true);
+    running.await.unwrap().unwrap();
+}

@@ -1,0 +1,104 @@
+"""Services and mail servers that end with the test."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+from served import FIXTURES, Service, free_port
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts services that end with the test."""
+    running: list[Service] = []
+
+    def start(targets: str, **options: str) -> Service:
+        folder = tmp_path / f"service-{len(running)}"
+        folder.mkdir()
+        running.append(Service(folder, targets, **options))
+        return running[-1]
+
+    yield start
+    for service in running:
+        service.close()
+
+
+class SilentServer:
+    """Accepts connections and never says a word."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections: list[socket.socket] = []
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+@pytest.fixture
+def silent():
+    server = SilentServer()
+    yield server
+    server.close()
+
+
+def probe(port: int) -> None:
+    """Hears a TLS server's first words."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(FIXTURES / "localhost.pem")
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        with context.wrap_socket(raw, server_hostname="localhost") as connection:
+            connection.recv(100)
+
+
+@pytest.fixture
+def mail_server():
+    """Starts mail servers (aiosmtpd) that end with the test."""
+    from aiosmtpd.controller import Controller
+    from aiosmtpd.smtp import AuthResult
+
+    controllers = []
+
+    class Inbox:
+        def __init__(self, refuse: str | None):
+            self.mails = []
+            self.refuse = refuse
+
+        async def handle_DATA(self, server, session, envelope):
+            if self.refuse:
+                return self.refuse
+            self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, session))
+            return "250 kept as number %d" % len(self.mails)
+
+    def start(*, tls: bool = True, password: str | None = None, refuse: str | None = None, implicit: bool = False):
+        inbox = Inbox(refuse)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(FIXTURES / "localhost.pem", FIXTURES / "localhost.key")
+
+        def authenticate(server, session, envelope, mechanism, data):
+            good = password is not None and data.password == password.encode()
+            return AuthResult(success=good, handled=good)
+
+        options = {"hostname": "127.0.0.1", "port": free_port()}
+        if implicit:
+            options["ssl_context"] = context
+        elif tls:
+            options |= {"tls_context": context, "require_starttls": True}
+        if password is not None:
+            options |= {"authenticator": authenticate, "auth_required": True}
+            options["auth_require_tls"] = tls and not implicit
+        controller = Controller(inbox, **options)
+        if implicit:
+            # The controller's own probe does not trust our certificate.
+            controller._trigger_server = lambda: probe(controller.port)
+        controller.start()
+        controllers.append(controller)
+        inbox.port = controller.port
+        return inbox
+
+    yield start
+    for controller in controllers:
+        controller.stop()
+

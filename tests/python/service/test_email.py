@@ -1,0 +1,139 @@
+"""E-mail, against real mail servers."""
+
+import email
+import email.policy
+import time
+
+from served import FIXTURES, event, eventually
+
+RETRY = 'retry = ["100ms", "100ms"]\n'
+
+
+def target(name: str, port: int, more: str = "", host: str = "localhost") -> str:
+    return f"""
+[targets.{name}]
+type = "email"
+host = "{host}"
+port = {port}
+from = "Alerts <alerts@example.com>"
+to = ["Operators <ops@example.com>", "second@example.com"]
+authorities = "{FIXTURES}/localhost.pem"
+{more}"""
+
+
+LOGIN = 'user = "alerts"\npassword = { env = "SMTP_PASSWORD" }\n'
+
+
+def test_a_mail_goes_out_by_starttls_and_login(serve, mail_server):
+    inbox = mail_server(password="canary-password")
+    service = serve(target("mail", inbox.port, LOGIN), SMTP_PASSWORD="canary-password")
+    service.post(event("e1", "eni-1"), event("e2", "eni-1"), event("e3", "eni-2"))
+    delivered = [service.settled(number, "delivered")[0] for number in ("e1", "e2", "e3")]
+    assert delivered[0]["attempts"][0]["answer"].startswith("250 kept as number")
+    assert service.stop() == 0
+
+    assert len(inbox.mails) == 3
+    parsed = {}
+    for sender, recipients, content, session in inbox.mails:
+        assert session.ssl is not None and session.authenticated
+        assert sender == "alerts@example.com"
+        assert recipients == ["ops@example.com", "second@example.com"]
+        mail = email.message_from_bytes(content, policy=email.policy.default)
+        parsed[mail["X-Reflexarc-Delivery"]] = mail
+    mails = [parsed[delivery["id"]] for delivery in delivered]
+    first = mails[0]
+    assert first["Subject"] == "[CRITICAL] AttachNetworkInterface failed"
+    assert first["Message-ID"] == f"<{delivered[0]['id']}@example.com>"
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert first["Importance"] == "high"
+    assert "for eni-1\nregion cn-hangzhou" in first.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert "<h3>AttachNetworkInterface failed</h3>" in first.get_body(("html",)).get_content()
+    # Mails about one interface form a thread, others do not join it.
+    assert mails[0]["References"] == mails[1]["References"] == mails[1]["In-Reply-To"]
+    assert mails[0]["References"] != mails[2]["References"]
+    assert "canary" not in (service.folder / "serve.log").read_text()
+
+
+def test_a_mail_goes_out_by_tls_from_the_first_byte(serve, mail_server):
+    inbox = mail_server(implicit=True)
+    service = serve(target("mail", inbox.port, 'protection = "tls"\n'))
+    service.post(event("e1"))
+    service.settled("e1", "delivered")
+    assert len(inbox.mails) == 1
+
+
+def test_words_of_an_event_make_no_header_and_no_markup(serve, mail_server):
+    inbox = mail_server()
+    service = serve(target("mail", inbox.port))
+    evil = event("e1", operation="x\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script>")
+    service.post(evil)
+    service.settled("e1", "delivered")
+    _, recipients, content, _ = inbox.mails[0]
+    mail = email.message_from_bytes(content, policy=email.policy.default)
+    assert mail["Bcc"] is None and "all@example.com" not in recipients
+    assert mail["Subject"] == "[CRITICAL] x Bcc: all@example.com <script>alert(1)</script> failed"
+    html = mail.get_body(("html",)).get_content()
+    assert "<script>" not in html and "&lt;script&gt;" in html
+
+
+def test_refusals_and_faults_are_told_apart(serve, mail_server):
+    busy = mail_server(refuse="451 come back later")
+    full = mail_server(refuse="552 the mailbox is full")
+    locked = mail_server(password="right")
+    plain = mail_server(tls=False)
+    rule = """
+when = 'content.result == "failed"'
+then = 'for name in ["busy", "full", "locked", "plain", "stranger"] { notify(name, "x"); }'
+"""
+    service = serve(
+        target("busy", busy.port, RETRY)
+        + target("full", full.port, RETRY)
+        + target("locked", locked.port, RETRY + LOGIN)
+        + target("plain", plain.port, RETRY)
+        + target("stranger", busy.port, RETRY, host="127.0.0.2"),
+        rule=rule,
+        SMTP_PASSWORD="canary-wrong",
+    )
+    service.post(event("e1"))
+    told = {delivery["target"]: delivery["attempts"] for delivery in service.settled("e1", "dead")}
+    outcomes = {name: [attempt["outcome"] for attempt in attempts] for name, attempts in told.items()}
+    assert outcomes["busy"] == ["failed"] * 3
+    assert "come back later" in told["busy"][0]["answer"]
+    assert outcomes["full"] == ["refused"]
+    assert "the mailbox is full" in told["full"][0]["answer"]
+    assert outcomes["locked"] == ["misconfigured"]
+    # STARTTLS is insisted on, and the certificate must be the host's.
+    assert plain.mails == [] and outcomes["plain"] != ["delivered"]
+    assert "delivered" not in outcomes["stranger"]
+    assert "canary" not in (service.folder / "serve.log").read_text()
+
+
+def test_a_server_that_never_answers_is_given_up_in_time_and_delays_no_other(serve, mail_server, silent):
+    inbox = mail_server()
+    rule = """
+when = 'content.result == "failed"'
+then = 'notify("hanging", "x"); notify("mail", "y");'
+"""
+    more = 'timeout = "1s"\n' + RETRY
+    service = serve(target("hanging", silent.port, more) + target("mail", inbox.port), rule=rule)
+    service.post(*[event(number) for number in range(20)])
+    begun = time.monotonic()
+    while len(inbox.mails) < 20 and time.monotonic() - begun < 60:
+        time.sleep(0.05)
+    assert len(inbox.mails) == 20
+
+    def gone():
+        hanging = [delivery for delivery in service.deliveries(0) if delivery["target"] == "hanging"]
+        return hanging if hanging and hanging[0]["status"] == "dead" else None
+
+    attempts = eventually(gone)[0]["attempts"]
+    assert [attempt["answer"] for attempt in attempts] == ["no answer within 1s"] * 3
+
+
+def test_a_target_is_tested_by_hand(serve, mail_server):
+    inbox = mail_server()
+    service = serve(target("mail", inbox.port))
+    tested = service.run("target", "test", "mail")
+    assert tested.returncode == 0, tested.stderr
+    assert tested.stdout == "taken: 250 kept as number 1\n"
+    assert b"Test message of reflexarc" in inbox.mails[0][2]
