@@ -20,8 +20,8 @@ notify("team", #{ title: "t", text: `${event.n}` });
 /// The keys that the one test of the rule with these lines is not content with.
 #[track_caller]
 fn failing(test: &str) -> Vec<String> {
-    let text = format!("{RULE}\n[[test]]\nname = 'x'\n{test}\n");
-    let reports = rules(&[("a.toml", &text)]).test("");
+    let file = format!("{RULE}\n[[test]]\nname = 'x'\n{test}\n");
+    let reports = rules(&[("a.toml", &file)]).test("");
     let report: &TestReport = &reports[0].tests[0];
     assert_eq!(report.passed(), report.mismatches.is_empty());
     report.mismatches.iter().map(|m| format!("{}{}", m.key, m.step.map_or(String::new(), |s| s.to_string()))).collect()
