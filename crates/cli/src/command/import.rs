@@ -1,4 +1,5 @@
 //! `reflexarc import`: subscriptions of the cloud become rule files.
+#![allow(clippy::doc_markdown, reason = "help texts name actions of the API, and would show the backticks")]
 
 mod cloudmonitor;
 mod eventbridge;
@@ -110,11 +111,9 @@ fn write(import: &Import, to: &To, output: &mut Output) -> Result<(), Failure> {
     let texts: Vec<(String, String)> =
         import.drafts.iter().map(|draft| (format!("{}.toml", draft.name), draft.to_toml())).collect();
     RuleSet::compile(texts.clone()).map_err(Failure::Rules)?;
-    if !to.force {
-        if let Some((there, _)) = texts.iter().find(|(name, _)| to.out.join(name).exists()) {
-            let there = to.out.join(there);
-            return Err(Failure::Usage(format!("{} is there already; --force replaces it", there.display())));
-        }
+    let there = texts.iter().map(|(name, _)| to.out.join(name)).find(|path| path.exists());
+    if let Some(there) = there.filter(|_| !to.force) {
+        return Err(Failure::Usage(format!("{} is there already; --force replaces it", there.display())));
     }
     let failed = |path: &Path, error: std::io::Error| Failure::Runtime(format!("{}: {error}", path.display()));
     std::fs::create_dir_all(&to.out).map_err(|error| failed(&to.out, error))?;
@@ -147,7 +146,7 @@ fn rule_and_file(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 /// The texts of a list.
-fn texts<'a>(list: &'a Json) -> impl Iterator<Item = &'a str> {
+fn texts(list: &Json) -> impl Iterator<Item = &str> {
     list.elements().iter().filter_map(Json::as_str)
 }
 

@@ -7,7 +7,7 @@ use super::rule_text::{Draft, Relation, quoted, stem};
 use super::{Import, at, text, texts};
 use crate::exit::Failure;
 
-/// What DescribeEventRuleList answered, and DescribeEventRuleTargetList for some rules.
+/// What `DescribeEventRuleList` answered, and `DescribeEventRuleTargetList` for some rules.
 pub(super) fn import(answer: &Json, targets: &[(String, Json)]) -> Result<Import, Failure> {
     let rules = at(answer, &["EventRules", "EventRule"]).elements();
     if rules.is_empty() {
@@ -94,14 +94,14 @@ fn tests(pattern: &Json) -> Vec<Node> {
     let names = list("NameList");
     if !names.is_empty() {
         // A name without its status stands for all of them.
-        let named = names.iter().flat_map(|name| {
+        let wanted = names.iter().flat_map(|name| {
             let whole = Predicate::Text(TextOp::Equals, (*name).into());
             let with_status = Predicate::Text(TextOp::Prefix, format!("{name}:").into());
             let known = reflexarc_event::find_name(name);
             let may_have_status = known.is_none_or(|(entry, status)| status.is_none() && !entry.statuses.is_empty());
             std::iter::once(whole).chain(may_have_status.then_some(with_status))
         });
-        tests.push(field("name", named.map(|test| Alternative(vec![test])).collect()));
+        tests.push(field("name", wanted.map(|test| Alternative(vec![test])).collect()));
     }
     let levels = list("LevelList");
     if !levels.is_empty() {
@@ -164,16 +164,16 @@ fn simplified(nodes: Vec<Node>) -> Node {
 
 fn carry_targets((kind, list): &(String, Json), draft: &mut Draft) {
     let targets = list.members().iter().flat_map(|(_, targets)| targets.elements());
-    for target in targets {
-        let id = text(target, "Id");
+    for one in targets {
+        let id = text(one, "Id");
         match kind.as_str() {
             "ContactParameters" => {
-                let group = text(target, "ContactGroupName");
+                let group = text(one, "ContactGroupName");
                 let name = stem(group);
-                let level = target.get("Level").map(Json::to_string).unwrap_or_default();
+                let level = one.get("Level").map(Json::to_string).unwrap_or_default();
                 if level.contains('2') || level.contains('3') {
-                    let lost = if level.contains('2') { "telephone and SMS" } else { "SMS" };
-                    draft.losses.push(format!("contact group {group}: {lost}"));
+                    let dropped = if level.contains('2') { "telephone and SMS" } else { "SMS" };
+                    draft.losses.push(format!("contact group {group}: {dropped}"));
                 }
                 let table = format!(
                     "# Contact group {group}: DingTalk and e-mail; for both make two targets and name both in `notify`.\n\
@@ -186,11 +186,11 @@ fn carry_targets((kind, list): &(String, Json), draft: &mut Draft) {
             }
             "WebhookParameters" => {
                 let name = stem(&format!("{}-{id}", draft.name));
-                if text(target, "Method").eq_ignore_ascii_case("GET") {
+                if text(one, "Method").eq_ignore_ascii_case("GET") {
                     draft.losses.push(format!("webhook {id}: it was called with GET and will be called with POST"));
                 }
                 let table =
-                    format!("[targets.{}]\ntype = \"webhook\"\nurl = {}", quoted(&name), quoted(text(target, "Url")));
+                    format!("[targets.{}]\ntype = \"webhook\"\nurl = {}", quoted(&name), quoted(text(one, "Url")));
                 draft.targets.push(table);
                 draft.notify.push(name);
             }

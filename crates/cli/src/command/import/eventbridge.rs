@@ -10,7 +10,7 @@ use super::rule_text::{Draft, quoted, stem};
 use super::{Import, at, text};
 use crate::exit::Failure;
 
-/// What ListRules and ListTargets answered.
+/// What `ListRules` and `ListTargets` answered.
 pub(super) fn import(answers: &[Json]) -> Result<Import, Failure> {
     let rules: Vec<&Json> = answers.iter().flat_map(|answer| at(answer, &["Data", "Rules"]).elements()).collect();
     let targets = answers.iter().flat_map(|answer| at(answer, &["Data", "Targets"]).elements());
@@ -125,7 +125,9 @@ fn rewritten(
             };
             combined = combined
                 .iter()
-                .flat_map(|before| choices.iter().map(move |choice| [&before[..], &[choice.clone()]].concat()))
+                .flat_map(|before| {
+                    choices.iter().map(move |choice| [before.as_slice(), std::slice::from_ref(choice)].concat())
+                })
                 .collect();
         }
         alternatives.extend(combined.into_iter().map(Alternative));
@@ -208,14 +210,10 @@ fn carry_target(target: &Json, draft: &mut Draft) {
     if kind == "acs.mail" && parameter("Subject").is_some_and(|subject| !subject.is_empty()) {
         draft.losses.push(format!("target {id}: its subject; say it with `message.title` in the rule"));
     }
-    let retry = text(target, "PushRetryStrategy");
-    if !retry.is_empty() {
-        let ours = if retry.starts_with("EXPONENTIAL") { "exponential" } else { "backoff" };
-        draft.targets.push(format!("{table}\nretry = \"{ours}\""));
-    } else {
-        // The service's own default.
-        draft.targets.push(format!("{table}\nretry = \"backoff\""));
-    }
+    // Where nothing is said, the cloud backs off.
+    let exponential = text(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
+    let retry = if exponential { "exponential" } else { "backoff" };
+    draft.targets.push(format!("{table}\nretry = \"{retry}\""));
     if text(target, "ErrorsTolerance") == "NONE" {
         draft.losses.push(format!("target {id}: tolerance NONE; a dead target here delays no other and loses nothing"));
     }

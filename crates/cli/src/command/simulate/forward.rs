@@ -81,12 +81,10 @@ impl Forwarder {
             let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
             file.write_all(&[event.bytes(), b"\n"].concat()).map_err(failed)?;
         }
-        if let Some(queue) = &outlet.queue {
-            if queue.try_send(event).is_err() {
-                let words = format!("{WAITING} events of {} are waiting; one was dropped", outlet.name);
-                // When even complaints pile up, there is one already that says so.
-                let _ = self.complain.try_send(words);
-            }
+        if outlet.queue.as_ref().is_some_and(|queue| queue.try_send(event).is_err()) {
+            let words = format!("{WAITING} events of {} are waiting; one was dropped", outlet.name);
+            // When even complaints pile up, there is one already that says so.
+            let _ = self.complain.try_send(words);
         }
         Ok(())
     }
@@ -130,13 +128,11 @@ async fn deliver(
                 Ok(response) => format!("answered {}", response.status()),
                 Err(error) => error.to_string(),
             };
-            match waits.next() {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => {
-                    let _ = complain.try_send(format!("an event for {url} was given up: {trouble}"));
-                    break;
-                }
-            }
+            let Some(wait) = waits.next() else {
+                let _ = complain.try_send(format!("an event for {url} was given up: {trouble}"));
+                break;
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 }
