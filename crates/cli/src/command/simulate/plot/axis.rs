@@ -27,7 +27,7 @@ impl Axis {
         let mut before: Option<Timestamp> = None;
         for at in instants.collect::<BTreeSet<_>>() {
             if let Some(before) = before {
-                x += 26.0 + 14.0 * at.duration_since(before).as_secs_f64().ln_1p();
+                x += 40.0 + 14.0 * at.duration_since(before).as_secs_f64().ln_1p();
             }
             places.insert(at, x);
             let crowd = crowds.get(&at).and_then(|lanes| lanes.values().max()).copied().unwrap_or(1);
