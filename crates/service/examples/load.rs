@@ -2,7 +2,13 @@
 //!
 //! `cargo run --release -p reflexarc-service --example load -- [EVENTS] [BATCH] [CONNECTIONS] [FOLDER]`
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a measurement uses clock, files and the terminal")]
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a measurement stops at the first fault")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement stops at the first fault"
+)]
 
 use std::fs::File;
 use std::io::Write;
@@ -24,7 +30,7 @@ then = 'let n = add("failures", 1); send("out", #{ eni: event.content.eniId, n: 
 "#;
 
 fn event(number: usize) -> String {
-    let result = if number % 8 == 0 { "failed" } else { "success" };
+    let result = if number.is_multiple_of(8) { "failed" } else { "success" };
     format!(
         r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{0:06}","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-{0:06}","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"{result}","requestId":"59701492-A8F2-3375-B0B9-{number:012}","primaryPrivateIp":"192.168.1.20","secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"ipv4Prefixes":["192.168.2.0/28"]}}}}"#,
         number % 5_000

@@ -131,7 +131,8 @@ fn told(text: &str) -> String {
     let mut words = json.get("error").and_then(Json::as_str).unwrap_or(text.trim()).to_owned();
     for file in json.get("files").map_or(&[][..], Json::elements) {
         for diagnostic in file.get("diagnostics").map_or(&[][..], Json::elements) {
-            words.push_str(&format!("\n{}", diagnostic.as_str().unwrap_or_default()));
+            words.push('\n');
+            words.push_str(diagnostic.as_str().unwrap_or_default());
         }
     }
     words

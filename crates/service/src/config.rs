@@ -227,7 +227,7 @@ fn identity(keys: Keys<'_>) -> Option<Identity> {
     let identity = match (certificate, key) {
         (Some(certificate), Some(key)) if !leave => Identity::new(&certificate, &key)
             .map_err(|message| {
-                keys.fault("certificate", Code::CONFIG_VALUE, message, "certificate chain and key in PEM")
+                keys.fault("certificate", Code::CONFIG_VALUE, message, "certificate chain and key in PEM");
             })
             .ok(),
         _ => None,
@@ -260,7 +260,7 @@ fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
 fn limits(root: &Keys<'_>) -> Limits {
     let mut limits = Limits::DEFAULT;
     if let Some(keys) = root.table("limits") {
-        let mut count = |key, limit: &mut usize| *limit = keys.count(key, 1, 1 << 30).unwrap_or(*limit);
+        let count = |key, limit: &mut usize| *limit = keys.count(key, 1, 1 << 30).unwrap_or(*limit);
         count("body_bytes", &mut limits.body_bytes);
         count("batch_events", &mut limits.batch_events);
         count("queue_events", &mut limits.queue_events);

@@ -212,7 +212,9 @@ impl Paced {
         if batch.len() > 1 && matches!(outcome, Err(SendError::Refused { .. })) {
             self.alone.extend(batch.iter().map(|delivery| delivery.id));
         } else {
-            batch.iter().for_each(|delivery| _ = self.alone.remove(&delivery.id));
+            for delivery in &batch {
+                self.alone.remove(&delivery.id);
+            }
         }
         if let Err(SendError::Throttled { pause, .. }) = outcome {
             self.paused_until = Instant::now() + pause.unsigned_abs();

@@ -44,7 +44,7 @@ impl Incoming {
         let resource = resource.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default().to_owned();
         let fingerprint = (!id.is_empty()).then(|| fingerprint(&source, id, tree));
         let name = EventName { source, id: if id.is_empty() { random_id() } else { id.to_owned() } };
-        Ok(Self { received, name, kind, resource, fingerprint, normal })
+        Ok(Self { received, normal, name, kind, resource, fingerprint })
     }
 
     /// The lane of `lanes` that evaluates it: one resource always has the same lane.
@@ -66,7 +66,9 @@ fn fingerprint(source: &str, id: &str, tree: &Json) -> [u8; 16] {
     part(source);
     part(id);
     if id.contains("**") {
-        ["name", "resourceId", "eventTime"].into_iter().for_each(|key| part(text(tree, key)));
+        for key in ["name", "resourceId", "eventTime"] {
+            part(text(tree, key));
+        }
     }
     first_half(&hash.finalize())
 }

@@ -1,5 +1,28 @@
 //! Making it happen: accepts events durably, evaluates them, and delivers what the rules ask for, for certain.
 //!
+//! ```
+//! use jiff::{SignedDuration, Timestamp};
+//! use reflexarc_engine::RuleSet;
+//! use reflexarc_event::Event;
+//! use reflexarc_reaction::NoState;
+//! use reflexarc_service::{Incoming, Store, StoreOptions};
+//!
+//! let rule = "when = 'level == \"WARN\"'\nthen = 'send(\"inventory\", event.id);'";
+//! let rules = RuleSet::compile([("warnings.toml", rule)]).expect("the rule is right");
+//! let folder = tempfile::tempdir()?;
+//! let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+//! let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+//!
+//! let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
+//! let now = Timestamp::now();
+//! let evaluation = rules.evaluate(&incoming.normal, &NoState, now);
+//! let accepted = store.accept(incoming, evaluation, now)?;
+//!
+//! let claimed = store.claim("inventory", now, SignedDuration::from_secs(60), 10)?;
+//! assert_eq!(accepted.deliveries, [claimed[0].id]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! This crate must not know how filters match or scripts run; it stores, schedules and sends.
 
 #![allow(

@@ -124,23 +124,23 @@ fn asked_then(story: Option<&Json>, wanted: impl Fn(&str) -> bool) -> Vec<Json> 
     let named = rules.iter().filter_map(|effects| Some((effects.get("rule")?.as_str()?, effects.get("actions")?)));
     named
         .filter(|(rule, _)| wanted(rule))
-        .flat_map(|(rule, actions)| actions.elements().iter().map(move |action| asked(rule, action.clone())))
+        .flat_map(|(rule, actions)| actions.elements().iter().map(move |action| request(rule, action.clone())))
         .collect()
 }
 
 fn asked_now(evaluation: &Evaluation) -> Vec<Json> {
-    evaluation.actions().map(|(effects, _, action)| asked(&effects.rule, action_to_json(action))).collect()
+    evaluation.actions().map(|(effects, _, action)| request(&effects.rule, action_to_json(action))).collect()
 }
 
-fn asked(rule: &str, action: Json) -> Json {
+fn request(rule: &str, action: Json) -> Json {
     object([("rule", rule.into()), ("action", action)])
 }
 
-/// What is in `these` more often than in `those`.
-fn without(these: &[Json], those: &[Json]) -> Vec<Json> {
-    let mut left = those.to_vec();
+/// What is in `wanted` more often than in `others`.
+fn without(wanted: &[Json], others: &[Json]) -> Vec<Json> {
+    let mut left = others.to_vec();
     let mut missing = Vec::new();
-    for asked in these {
+    for asked in wanted {
         match left.iter().position(|other| other == asked) {
             Some(found) => drop(left.swap_remove(found)),
             None => missing.push(asked.clone()),

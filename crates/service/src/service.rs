@@ -140,14 +140,14 @@ pub(crate) fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
 
 /// Reloads when rule files change or SIGHUP comes.
 async fn watch_rules(reloader: Arc<Reloader>, mut stop: watch::Receiver<bool>) {
-    let (changed, mut changes) = mpsc::channel(1);
-    let seen = move |event: notify::Result<notify::Event>| {
+    let (notice, mut changes) = mpsc::channel(1);
+    let observe = move |event: notify::Result<notify::Event>| {
         // Reading is no change; without this a reload would lead to the next one.
         if event.is_ok_and(|event| !event.kind.is_access()) {
-            _ = changed.try_send(());
+            _ = notice.try_send(());
         }
     };
-    let watcher = notify::recommended_watcher(seen).and_then(|mut watcher| {
+    let watcher = notify::recommended_watcher(observe).and_then(|mut watcher| {
         for path in reloader.paths() {
             // A file is watched by its folder: editors replace files, and a watch on the file would stay with the old one.
             let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };

@@ -54,6 +54,11 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(limit);
-    format!("{}… ({} bytes)", &text[..end], text.len())
+    format!("{}… ({} bytes)", cut(text, limit), text.len())
+}
+
+/// The first `limit` bytes at most, cut at a character.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }

@@ -10,12 +10,15 @@ use secrecy::SecretString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Looks up a variable.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What all tables of one configuration share.
 pub(super) struct Reading<'a> {
     /// The folder that relative paths start from.
     pub(super) folder: &'a Path,
     /// Looks up environment variables; `None` when secrets are left alone.
-    pub(super) environment: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub(super) environment: Option<Environment<'a>>,
     pub(super) faults: RefCell<Vec<Diagnostic>>,
     /// Every secret that was found, for the redactor.
     pub(super) secrets: RefCell<Vec<String>>,

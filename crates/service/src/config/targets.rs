@@ -150,13 +150,13 @@ fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
 fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
     let address = keys.required("url", "where to post").and_then(|text| url(keys, "url", &text));
     let secret = match keys.secret("secret") {
-        Some(secret) => match signing_key(secret.expose_secret()) {
-            Some(key) => Some(key.into()),
-            None => {
+        Some(secret) => {
+            let Some(key) = signing_key(secret.expose_secret()) else {
                 keys.fault("secret", Code::CONFIG_SECRET, "what follows whsec_ is not base64", "check the secret");
                 return None;
-            }
-        },
+            };
+            Some(key.into())
+        }
         None if keys.has("secret") => return None,
         None => None,
     };
@@ -201,7 +201,7 @@ fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
         match text.parse::<IpNet>() {
             Ok(network) => reach.allowed.push(network),
             Err(_) => {
-                keys.fault("allow", Code::CONFIG_VALUE, format!("`{text}` is no network"), "such as \"10.1.0.0/16\"")
+                keys.fault("allow", Code::CONFIG_VALUE, format!("`{text}` is no network"), "such as \"10.1.0.0/16\"");
             }
         }
     }

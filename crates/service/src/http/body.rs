@@ -169,7 +169,10 @@ mod tests {
         pairs.iter().map(header).collect()
     }
 
-    fn read(content_type: &'static str, body: &str) -> Vec<Result<String, (usize, Option<usize>, String)>> {
+    /// An event's id, or where and by which code it is refused.
+    type Told = Result<String, (usize, Option<usize>, String)>;
+
+    fn read(content_type: &'static str, body: &str) -> Vec<Told> {
         let elements = posted(&headers(&[("content-type", content_type)]), body.as_bytes(), 4).unwrap();
         let told = |fault: Fault| (fault.element, fault.line, fault.code.to_string());
         elements.into_iter().map(|element| element.map(|incoming| incoming.name.id).map_err(told)).collect()

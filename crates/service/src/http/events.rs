@@ -101,11 +101,7 @@ async fn accept(
         };
         // The first failure is the answer; the client sends all again, and what was stored is then a duplicate.
         let stored = answer.map_err(|error| Refusal::from(error).with("accepted", number(accepted)))?;
-        if stored.duplicate {
-            duplicates += 1
-        } else {
-            accepted += 1
-        }
+        *(if stored.duplicate { &mut duplicates } else { &mut accepted }) += 1;
         door.note(&stored, now);
     }
     let mut body =

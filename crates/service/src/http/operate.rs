@@ -36,7 +36,7 @@ pub(super) async fn readyz(State(door): State<Arc<Door>>) -> Answer {
     Ok(json(StatusCode::OK, &object([("status", "ready".into()), ("rules", number(door.intake.rules().load().len()))])))
 }
 
-/// Figures in the text form of OpenMetrics.
+/// Figures in the text form of `OpenMetrics`.
 pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Answer {
     admit(&door, request, Role::Read)?;
     let depths = ask(&door, Store::depths).await?;

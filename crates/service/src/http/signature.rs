@@ -118,7 +118,8 @@ impl EventBridge {
         let mut signed = format!("{}{target}\n", self.origin);
         for name in [TIMESTAMP, if second { HASH_METHOD } else { METHOD }, VERSION, CERTIFICATE, TOKEN] {
             if headers.contains_key(name) {
-                signed.push_str(&format!("{name}: {}\n", text(headers, name)?));
+                let value = text(headers, name)?;
+                signed.extend([name, ": ", value, "\n"]);
             }
         }
         let mut signed = signed.into_bytes();
@@ -152,7 +153,8 @@ impl EventBridge {
                 || host == format!("{region}-eventbridge.oss-{region}.aliyuncs.com")
         });
         let file = url.path().rsplit('/').next().unwrap_or_default();
-        let named = file.starts_with("x509_public_certificate_") && file.ends_with(".pem");
+        let named =
+            file.strip_prefix("x509_public_certificate_").is_some_and(|rest| rest.strip_suffix(".pem").is_some());
         let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
         if ours && named && bare && url.scheme() == "https" && url.port().is_none() { Ok(url) } else { Err(foreign()) }
     }

@@ -64,13 +64,16 @@ impl Default for Retention {
     }
 }
 
+/// An event, or the place of one that cannot be read back and why.
+pub(super) type Read = Result<Archived, (i64, String)>;
+
 /// Up to `limit` selected events after place `after`, in order of acceptance.
 pub(super) fn page(
     connection: &Connection,
     wanted: &Selection,
     after: i64,
     limit: usize,
-) -> Result<Vec<Result<Archived, (i64, String)>>, StoreError> {
+) -> Result<Vec<Read>, StoreError> {
     // Without the `+` the planner would sort by time; walking `seq` gives pages that never sort.
     let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation FROM archive
                WHERE seq > ?1 AND received >= ?2 AND received < ?3 AND (?4 IS NULL OR id = ?4) ORDER BY seq LIMIT ?5";
@@ -117,7 +120,7 @@ pub(super) fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
     Ok((pages * read("page_size")?).unsigned_abs())
 }
 
-fn archived(row: &Row<'_>) -> rusqlite::Result<Result<Archived, (i64, String)>> {
+fn archived(row: &Row<'_>) -> rusqlite::Result<Read> {
     let seq: i64 = row.get(0)?;
     let size = usize::try_from(row.get::<_, i64>(6)?).unwrap_or_default();
     let body: Vec<u8> = row.get(7)?;

@@ -152,7 +152,7 @@ impl Store {
     fn each(
         &self,
         wanted: &Selection,
-        mut visit: impl FnMut(Result<Archived, (i64, String)>) -> Result<bool, StoreError>,
+        mut visit: impl FnMut(archive::Read) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let mut after = 0;
         loop {

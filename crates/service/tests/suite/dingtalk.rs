@@ -47,6 +47,7 @@ fn checked(call: &Call) -> Option<Reply> {
     None
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a judge answers")]
 fn ok() -> Option<Reply> {
     Some(Reply { body: r#"{"errcode":0,"errmsg":"ok"}"#.into(), ..Reply::status(200) })
 }

@@ -113,7 +113,7 @@ async fn a_broken_rule_set_is_refused_and_a_good_one_taken_while_events_come() {
 
 async fn eventually_lines(serving: &Serving, count: usize) -> String {
     let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() >= count)).await;
-    lines.iter().map(|line| line.get("send").map(Json::to_string).unwrap_or_default()).last().unwrap()
+    lines.iter().map(|line| line.get("send").map(Json::to_string).unwrap_or_default()).next_back().unwrap()
 }
 
 #[tokio::test]

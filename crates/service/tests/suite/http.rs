@@ -78,7 +78,7 @@ async fn every_form_leads_to_the_same_reaction() {
     };
     let monitor =
         |id| format!(r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","eventContentMap":{content}}}"#);
-    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let mut expected = 0;
     for (content_type, body) in [
         ("application/json", event_text("native", "eni-9")),

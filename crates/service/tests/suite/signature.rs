@@ -78,7 +78,12 @@ impl Request {
         headers.push(("x-eventbridge-signature-url", self.certificate.into()));
         headers.push(("x-eventbridge-signature-token", self.token.into()));
         let mut text = format!("{ORIGIN}{}\n", self.signed_target);
-        headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\n")));
+        for (name, value) in &headers {
+            text.push_str(&format!(
+                "{name}: {value}
+"
+            ));
+        }
         text.push_str(&self.body);
         if self.newline {
             text.push('\n');

@@ -27,8 +27,8 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
     let found = store.find("1").unwrap();
     assert_eq!(found[0].event.bytes(), incoming("1").received.bytes());
     assert_eq!((found[0].name.source.as_str(), found[0].received), ("acs.ecs", at(0)));
-    let story = found[0].story.as_ref().unwrap();
-    assert_eq!(story.get("rules").unwrap().elements()[0].get("log").unwrap().to_string(), r#"["a line"]"#);
+    let told = found[0].story.as_ref().unwrap();
+    assert_eq!(told.get("rules").unwrap().elements()[0].get("log").unwrap().to_string(), r#"["a line"]"#);
     assert_eq!(store.state(at(0)).unwrap(), [("r".to_owned(), "count".to_owned(), "3".to_owned())]);
     let pending = store.deliveries(Status::Pending, None, 10).unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ use reflexarc_reaction::{Action, Level, Message};
 use super::DingTalk;
 use crate::delivery::Delivery;
 use crate::record::{level_word, object, strings};
+use crate::target::cut;
 
 /// How a message for people is laid out. A link or card needs a message with a link; without one it is markdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -141,7 +142,7 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
 fn title(message: &Message, delivery: &Delivery) -> String {
     let text = if message.title.is_empty() { message.text.lines().next().unwrap_or_default() } else { &message.title };
     let text = one_line(if text.is_empty() { &delivery.rule } else { text });
-    text[..text.floor_char_boundary(TITLE)].to_owned()
+    cut(&text, TITLE).to_owned()
 }
 
 fn body(robot: &DingTalk, message: &Message) -> String {
@@ -187,11 +188,11 @@ fn escaped_bytes(letter: char) -> usize {
 
 /// `all`, mobile numbers (digits and a country's plus) and user ids.
 fn mentions(at: &[String]) -> Json {
-    let mobile = |who: &&String| who.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-');
+    let mobile = |who: &String| who.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-');
     let people: Vec<&String> = at.iter().filter(|who| *who != "all").collect();
     object([
-        ("atMobiles", strings(people.iter().copied().filter(|who| mobile(&who)))),
-        ("atUserIds", strings(people.iter().copied().filter(|who| !mobile(&who)))),
+        ("atMobiles", strings(people.iter().copied().filter(|who| mobile(who)))),
+        ("atUserIds", strings(people.iter().copied().filter(|who| !mobile(who)))),
         ("isAtAll", at.iter().any(|who| who == "all").into()),
     ])
 }

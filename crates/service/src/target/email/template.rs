@@ -6,6 +6,7 @@ use reflexarc_reaction::Action;
 
 use crate::delivery::Delivery;
 use crate::record::level_word;
+use crate::target::cut;
 
 /// The three templates of a mail, in the syntax of minijinja. They see `title`, `text`, `level`, `link`, `payload` (JSON
 /// text, for documents), `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The HTML one
@@ -124,7 +125,7 @@ fn time(instant: Timestamp) -> String {
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split(|letter: char| letter.is_control() || letter.is_whitespace()).collect();
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    line[..line.floor_char_boundary(SUBJECT_BYTES)].to_owned()
+    cut(&line, SUBJECT_BYTES).to_owned()
 }
 
 #[cfg(test)]
