@@ -40,6 +40,7 @@ impl Configured {
 }
 
 /// A failure of the store as one of a command.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(crate) fn failed(error: StoreError) -> Failure {
     Failure::Runtime(error.to_string())
 }

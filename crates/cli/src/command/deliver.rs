@@ -87,11 +87,7 @@ pub(crate) fn run(
 impl Tally {
     fn count(&mut self, taken: &[Accepted]) {
         for one in taken {
-            if one.duplicate {
-                self.duplicates += 1
-            } else {
-                self.accepted += 1
-            }
+            *(if one.duplicate { &mut self.duplicates } else { &mut self.accepted }) += 1;
             self.deliveries += one.deliveries.len();
             self.failures += one.failures;
         }

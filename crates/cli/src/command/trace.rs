@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
-    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), |value| plain(value));
+    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), plain);
     output.line(format_args!(
         "event {} from {}, {}, accepted {}",
         text(trace, "id"),
@@ -102,7 +102,7 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
 
 /// A delivery and its attempts, a line each.
 pub(crate) fn print_delivery(delivery: &Json, output: &mut Output) -> Result<(), Failure> {
-    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), |value| plain(value));
+    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), plain);
     let (id, status, target) = (text(delivery, "id"), text(delivery, "status"), text(delivery, "target"));
     let (rule, event) = (text(delivery, "rule"), text(delivery, "event"));
     output.line(format_args!("delivery {id} to {target}: {status} (rule {rule}, event {event})"))?;
@@ -125,7 +125,7 @@ fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
 /// A string without its quotes and without what could steer a terminal: it may hold a stranger's words.
 pub(crate) fn plain(value: &Json) -> String {
     match value {
-        Json::String(text) => text.chars().flat_map(|letter| shown(letter)).collect(),
+        Json::String(text) => text.chars().flat_map(shown).collect(),
         other => other.to_string(),
     }
 }
