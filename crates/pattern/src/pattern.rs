@@ -1,8 +1,11 @@
 //! A pattern: what [`crate::naive`] and the matcher work from, and its way from and to text.
 
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
 use reflexarc_event::{Code, Diagnostic, Event, Severity};
 
-use crate::{Dialect, Limits, Node, advice, dialect, naive, normal, print, syntax};
+use crate::{Dialect, Limits, Matcher, Node, Scratch, advice, dialect, naive, normal, print, syntax};
 
 /// A filter that was read from text, or made from a tree.
 #[derive(Debug, Clone)]
@@ -11,6 +14,12 @@ pub struct Pattern {
     source: Box<str>,
     dialect: Dialect,
     warnings: Box<[Diagnostic]>,
+    /// Built for the first event; none where it would take too much. Clones share it.
+    matcher: Arc<OnceLock<Option<Matcher>>>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Pattern {
@@ -24,9 +33,13 @@ impl Pattern {
         sort(&mut reading.diagnostics);
         let failed = reading.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         match reading.tree {
-            Some(tree) if !failed => {
-                Ok(Self { node: tree.to_node(), source: text.into(), dialect, warnings: reading.diagnostics.into() })
-            }
+            Some(tree) if !failed => Ok(Self {
+                node: tree.to_node(),
+                source: text.into(),
+                dialect,
+                warnings: reading.diagnostics.into(),
+                matcher: Arc::default(),
+            }),
             _ => Err(reading.diagnostics),
         }
     }
@@ -36,7 +49,7 @@ impl Pattern {
     pub fn from_node(node: Node) -> Self {
         let node = normal::of(node);
         let source = print::expression::print(&node).into();
-        Self { node, source, dialect: Dialect::Reflexarc, warnings: Box::default() }
+        Self { node, source, dialect: Dialect::Reflexarc, warnings: Box::default(), matcher: Arc::default() }
     }
 
     /// The JSON notation of the tree, in the reflexarc dialect. Reading it gives the same tree.
@@ -96,9 +109,14 @@ impl Pattern {
         Ok(dialect::export::export(&self.node, dialect))
     }
 
-    /// Whether the event matches, by the plain evaluator; for many patterns or events build a matcher.
+    /// Whether the event matches. For many patterns build a [`Matcher`] of them all.
     pub fn matches(&self, event: &Event) -> bool {
-        naive::matches(&self.node, event.tree())
+        let matcher = self.matcher.get_or_init(|| Matcher::build([&self.node]).ok());
+        let answer = matcher
+            .as_ref()
+            .and_then(|matcher| SCRATCH.with_borrow_mut(|scratch| matcher.has_match(event.bytes(), scratch)).ok());
+        // The matcher refuses events that are deeper than the default, which an event read within other limits may be.
+        answer.unwrap_or_else(|| naive::matches(&self.node, event.tree()))
     }
 
     /// What it asks for.

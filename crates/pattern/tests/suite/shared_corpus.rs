@@ -124,6 +124,27 @@ fn alibaba_is_accepted_and_rejected_alike() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Patterns that have nothing to do with an event must not match it because of their neighbours, nor be missed: among
+/// all patterns at once, every match and a sample of the others is asked of the plain evaluator.
+#[test]
+fn patterns_do_not_disturb_each_other() {
+    let (Some(aws), Some(random)) = (rows("aws.jsonl"), rows("random.jsonl")) else { return };
+    let rows: Vec<Row> = aws.into_iter().chain(random).collect();
+    let parsed = rows.iter().filter_map(|row| Pattern::parse(&row.pattern, Dialect::Aws).ok());
+    let patterns: Vec<Pattern> = parsed.collect();
+    let matcher = Matcher::build(patterns.iter().map(Pattern::node)).expect("they fit");
+    let (mut scratch, mut found) = (Scratch::new(), Vec::new());
+    for (number, row) in rows.iter().enumerate() {
+        let Ok(event) = Json::parse(&row.event) else { continue };
+        matcher.matching(row.event.as_bytes(), &mut scratch, &mut found).expect("the event has been read");
+        let sampled = (number % 2003..patterns.len()).step_by(2003);
+        for id in found.iter().map(|&id| id as usize).take(20).chain(sampled).chain([number % patterns.len()]) {
+            let matched = u32::try_from(id).is_ok_and(|id| found.binary_search(&id).is_ok());
+            assert_eq!(naive::matches(patterns[id].node(), &event), matched, "{} {}", patterns[id].source(), row.event);
+        }
+    }
+}
+
 /// The neighbour calls a wildcard `shellstyle`, and its regular expressions escape with `~` instead of a backslash.
 fn in_our_words(pattern: &str) -> String {
     let escape = if pattern.contains("\"regexp\"") { r"\\" } else { "~" };
