@@ -192,15 +192,17 @@ fn reach(seen: Seen, room: &mut Room, chosen: u8, possible: u8) -> Family {
         array.inside |= place.inside;
         if element.first {
             let around = &mut places[seen.observed.arrays()[element.array as usize].wrapping_add(1) as usize];
-            around.family = together(around.family, array.family | NOTHING << array.inside, chosen);
+            // The fullest outcomes of two places may both hold a field; of exact ones each gives it a value once.
+            let once = if possible == 0 { 0 } else { chosen };
+            around.family = together(around.family, array.family | NOTHING << array.inside, once);
             around.inside |= array.inside;
         }
     }
     places[0].family
 }
 
-/// The outcomes of two independent places; no field is given a value twice.
-fn together(one: Family, other: Family, chosen: u8) -> Family {
+/// The outcomes of two independent places; no bit of `once` may be in both.
+fn together(one: Family, other: Family, once: u8) -> Family {
     if other == NOTHING {
         return one;
     }
@@ -213,7 +215,7 @@ fn together(one: Family, other: Family, chosen: u8) -> Family {
         while right != 0 {
             let b = right.trailing_zeros();
             right &= right - 1;
-            if a & b & u32::from(chosen) == 0 {
+            if a & b & u32::from(once) == 0 {
                 both |= 1 << (a | b);
             }
         }
