@@ -8,7 +8,9 @@
 //!
 //! **What it costs.** The scan is linear in the event. After it, the work depends on the values at used paths and on the
 //! rules that their values announce, not on how many rules there are. [`Matcher::stats`] tells which patterns nothing
-//! announces.
+//! announces. Where fields cross arrays of objects, a rule with up to six such fields is checked in one pass over the
+//! elements; beyond that, and for a `not` around several such fields, `full_search` tries combinations of elements, which
+//! is exact, but exponential in the number of those fields at worst.
 //!
 //! **Adding a pattern** means building anew: where a rule is filed depends on all the others, and building is fast
 //! (100,000 rules in a fraction of a second). A second, small matcher for the patterns of the last minutes beside a large

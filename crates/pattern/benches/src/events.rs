@@ -4,13 +4,36 @@
 use crate::random::Random;
 
 pub const REGIONS: [&str; 20] = [
-    "cn-hangzhou", "cn-shanghai", "cn-beijing", "cn-shenzhen", "cn-qingdao", "cn-zhangjiakou", "cn-huhehaote",
-    "cn-chengdu", "cn-hongkong", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5",
-    "ap-northeast-1", "ap-south-1", "eu-central-1", "eu-west-1", "us-west-1", "us-east-1", "me-east-1",
+    "cn-hangzhou",
+    "cn-shanghai",
+    "cn-beijing",
+    "cn-shenzhen",
+    "cn-qingdao",
+    "cn-zhangjiakou",
+    "cn-huhehaote",
+    "cn-chengdu",
+    "cn-hongkong",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-northeast-1",
+    "ap-south-1",
+    "eu-central-1",
+    "eu-west-1",
+    "us-west-1",
+    "us-east-1",
+    "me-east-1",
 ];
 pub const OPERATIONS: [&str; 8] = [
-    "AttachNetworkInterface", "DetachNetworkInterface", "CreateNetworkInterface", "DeleteNetworkInterface",
-    "ModifyNetworkInterfaceAttribute", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses", "AssignIpv6Addresses",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+    "CreateNetworkInterface",
+    "DeleteNetworkInterface",
+    "ModifyNetworkInterfaceAttribute",
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
+    "AssignIpv6Addresses",
 ];
 pub const STATUSES: [&str; 6] = ["InUse", "Available", "Creating", "Attaching", "Detaching", "Deleting"];
 /// Eight in ten are the first.
@@ -74,11 +97,18 @@ fn event(cloud: &Cloud, random: &mut Random) -> String {
     let (uuid, request, level) = (random.uuid(), random.uuid(), random.pick(&LEVELS));
     let time = format!(
         "201904{:02}T{:02}{:02}{:02}.{:03}+0800",
-        1 + random.below(30), random.below(24), random.below(60), random.below(60), random.below(1000),
+        1 + random.below(30),
+        random.below(24),
+        random.below(60),
+        random.below(60),
+        random.below(1000),
     );
     let v6 = format!(
         "2001:DB8:{}:{}:8:800:{}:{}",
-        1000 + random.below(8999), 10 + random.below(89), random.upper_hex(4), random.upper_hex(4),
+        1000 + random.below(8999),
+        10 + random.below(89),
+        random.upper_hex(4),
+        random.upper_hex(4),
     );
     format!(
         concat!(

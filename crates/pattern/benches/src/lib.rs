@@ -3,6 +3,6 @@
 #![allow(missing_docs, reason = "read only by the benches beside it")]
 
 pub mod adversarial;
+pub mod events;
 pub mod random;
 pub mod rules;
-pub mod events;

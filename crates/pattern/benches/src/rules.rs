@@ -59,7 +59,8 @@ pub const WITHOUT_CIDR: [(Kind, usize); 5] =
 
 /// The first `count` rules of a mix; the first one is exact where there are any such.
 pub fn rules(cloud: &Cloud, mix: &[(Kind, usize)], count: usize) -> Vec<String> {
-    let mut random = Random::seeded(3 + mix.iter().map(|(kind, share)| *kind as u64 * 100 + *share as u64).sum::<u64>());
+    let mut random =
+        Random::seeded(3 + mix.iter().map(|(kind, share)| *kind as u64 * 100 + *share as u64).sum::<u64>());
     let kinds: Vec<Kind> = mix.iter().flat_map(|&(kind, share)| std::iter::repeat_n(kind, share)).collect();
     let kind_of = |number: usize, random: &mut Random| {
         let kind = kinds[random.below(kinds.len())];
@@ -94,9 +95,7 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
         }
         (Kind::Prefix, _) => {
             let network = format!("10.{}.{}.", random.below(256), random.below(256));
-            format!(
-                r#"{{"content":{{"secondaryPrivateIps":[{{"prefix":"{network}"}}],"operation":["{operation}"]}}}}"#
-            )
+            format!(r#"{{"content":{{"secondaryPrivateIps":[{{"prefix":"{network}"}}],"operation":["{operation}"]}}}}"#)
         }
         (Kind::Suffix, 0..15) => {
             format!(r#"{{"content":{{"requestId":[{{"suffix":"{}"}}]}}}}"#, random.upper_hex(5))

@@ -73,7 +73,8 @@ fn matches(matcher: &Matcher, events: &[String]) -> usize {
 }
 
 fn growth(cloud: &Cloud, events: &[String]) {
-    let all = [("mix", nodes(&rules(cloud, &MIX, 100_000))), ("nowild", nodes(&rules(cloud, &WITHOUT_WILDCARDS, 100_000)))];
+    let all =
+        [("mix", nodes(&rules(cloud, &MIX, 100_000))), ("nowild", nodes(&rules(cloud, &WITHOUT_WILDCARDS, 100_000)))];
     let sizes = [1, 10, 100, 1_000, 10_000, 100_000];
     for (name, nodes) in &all {
         println!("\n{name}: rules, ns an event, ÷ one rule, ÷ sonic_rs; matches an event; build ms; bytes a rule");
@@ -156,8 +157,11 @@ fn adversarial() {
         assert!(events.iter().all(|events| matches(&matcher, events) == expected), "{}", shape.name);
         let mut passes: Vec<_> = events.iter().map(|events| ("", pass(&matcher, events))).collect();
         let best = in_turns(25, &mut passes);
-        let rates: Vec<f64> =
-            best.iter().zip(&events).map(|(ns, events)| ns / events.iter().map(String::len).sum::<usize>() as f64).collect();
+        let rates: Vec<f64> = best
+            .iter()
+            .zip(&events)
+            .map(|(ns, events)| ns / events.iter().map(String::len).sum::<usize>() as f64)
+            .collect();
         let shown: Vec<String> = rates.iter().map(|rate| format!("{rate:.2}")).collect();
         println!("  {:<40} {:<22} {:.2}", shape.name, shown.join(" "), rates[rates.len() - 1] / rates[0]);
     }
