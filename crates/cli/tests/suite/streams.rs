@@ -71,7 +71,7 @@ fn fail_fast_stops_at_the_first_broken_line() {
 
 #[test]
 fn order_is_kept_over_many_batches() {
-    let input: String = (0..5000).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    let input = (0..5000).map(|n| format!("{{\"n\": {n}}}\n")).collect::<Vec<_>>().concat();
     let outcome = run(input.as_bytes(), &["--jobs", "2"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!(sent(&outcome), (0..5000).map(|n| (n + 1, n)).collect::<Vec<_>>());
