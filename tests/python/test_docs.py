@@ -55,6 +55,14 @@ def test_the_examples_run(name: str, doc: str) -> None:
     assert test.examples and runner.run(test).failed == 0
 
 
+def test_the_examples_of_the_readme_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    blocks = (root / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    assert blocks
+    for block in blocks:
+        exec(compile(block.partition("```")[0], "README.md", "exec"), {})
+
+
 def test_the_package_example_runs() -> None:
     test = doctest.DocTestParser().get_doctest(ra.__doc__ or "", {}, "reflexarc", ra.__file__, 0)
     assert test.examples and doctest.DocTestRunner().run(test).failed == 0

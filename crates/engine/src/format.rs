@@ -13,7 +13,8 @@ const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
 /// The text of a rule file with its `when` in the canonical spelling of the notation it is written in, and everything else
-/// as it was. A filter with comments keeps its spelling: no printer knows where they belong.
+/// as it was. Comments in an expression stay with what they speak of; a filter in JSON notation that has comments keeps
+/// its spelling.
 ///
 /// # Errors
 /// When the file is no rule.
@@ -25,11 +26,14 @@ pub fn format_rule(name: &str, text: &str) -> Result<String, Vec<FileDiagnostics
 
 fn format(rule: &Rule, text: &str) -> Option<String> {
     let source = rule.when.text();
-    if has_comment(source) {
-        return None;
-    }
     let node = rule.pattern().node();
-    let canonical = if source.trim_start().starts_with('{') {
+    let canonical = if has_comment(source) {
+        let formatted = rule.pattern().format();
+        if formatted == source.trim() {
+            return None;
+        }
+        formatted
+    } else if source.trim_start().starts_with('{') {
         lay_out_json(&Json::parse(rule.pattern().to_json()).ok()?)
     } else {
         lay_out(node, true)

@@ -104,9 +104,9 @@ fn fmt_rewrites_the_filter_and_nothing_else() {
     let after = "# why\nlevel   = \"info\"\nwhen = 'a == 1 and b == \"x\"'   # here\nnotify = 'team'\n";
     assert_eq!(std::fs::read_to_string(&file).unwrap(), after);
     assert_eq!(reflexarc_in(folder.path(), &["fmt", "a.toml", "--check"], b"").code, 0);
-    let commented = "when = '''\na==1 # one\n'''\nnotify = 'team'\n";
-    std::fs::write(&file, commented).unwrap();
+    std::fs::write(&file, "when = '''\na==1 # one\nor b  exists\n'''\nnotify = 'team'\n").unwrap();
     assert_eq!(reflexarc_in(folder.path(), &["fmt", "a.toml"], b"").code, 0);
+    let commented = "when = '''\na == 1  # one\nor b exists\n'''\nnotify = 'team'\n";
     assert_eq!(std::fs::read_to_string(&file).unwrap(), commented);
 }
 

@@ -51,8 +51,19 @@ notify = 'team'
 }
 
 #[test]
-fn what_holds_comments_or_cannot_be_a_literal_string_stays_as_it_is() {
-    for text in ["when = '''\na==1 # why\n'''\nnotify = 'team'\n", "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n"] {
+fn comments_of_an_expression_stay_with_what_they_speak_of() {
+    let text = "when = '''\n# first\na==1 # why\nand   b exists\n# last\n'''\nnotify = 'team'\n";
+    let once = "when = '''\n# first\na == 1  # why\nand b exists\n# last\n'''\nnotify = 'team'\n";
+    assert_eq!(formatted(text), once);
+    assert_eq!(formatted(once), once);
+    assert_eq!(formatted("when = 'a==1 # why'\nnotify = 'team'\n"), "when = 'a == 1  # why'\nnotify = 'team'\n");
+}
+
+#[test]
+fn json_with_comments_and_what_cannot_be_a_literal_string_stay_as_they_are() {
+    for text in
+        ["when = '''\n{\"a\":[1]} # why\n'''\nnotify = 'team'\n", "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n"]
+    {
         assert_eq!(formatted(text), text);
     }
     assert_eq!(formatted("when = 'a==\"#1\"'\nnotify = 'team'\n"), "when = 'a == \"#1\"'\nnotify = 'team'\n");

@@ -83,10 +83,10 @@ fn faults(case: &Case) -> Vec<String> {
             }
         }
     }
-    if let [one, other] = patterns.as_slice() {
-        if one.node() != other.node() {
-            faults.push(format!("the notations differ: {} / {}", one.to_expression(), other.to_expression()));
-        }
+    if let [one, other] = patterns.as_slice()
+        && one.node() != other.node()
+    {
+        faults.push(format!("the notations differ: {} / {}", one.to_expression(), other.to_expression()));
     }
     for pattern in &patterns {
         for (events, expected) in [(&case.matches, true), (&case.other, false)] {
@@ -107,10 +107,10 @@ fn faults(case: &Case) -> Vec<String> {
             }
         }
     }
-    if let Some(expected) = &case.warnings {
-        if !patterns.iter().any(|pattern| codes(pattern.warnings(), Severity::Warning) == *expected) {
-            faults.push(format!("warnings are {:?}", patterns.iter().map(Pattern::warnings).collect::<Vec<_>>()));
-        }
+    if let Some(expected) = &case.warnings
+        && !patterns.iter().any(|pattern| codes(pattern.warnings(), Severity::Warning) == *expected)
+    {
+        faults.push(format!("warnings are {:?}", patterns.iter().map(Pattern::warnings).collect::<Vec<_>>()));
     }
     faults
 }

@@ -89,7 +89,7 @@ proptest! {
     ) {
         // Two arrays at one path, by a duplicate key, so that choices in them are independent.
         let object = |members: &Vec<(usize, i64)>| {
-            Json::from_iter(members.iter().map(|&(key, value)| (format!("k{key}"), Json::from(value))))
+            members.iter().map(|&(key, value)| (format!("k{key}"), Json::from(value))).collect::<Json>()
         };
         let (first, second) = elements.split_at(split.min(elements.len()));
         let array = |elements: &[Vec<(usize, i64)>]| Json::from(elements.iter().map(object).collect::<Vec<_>>());
