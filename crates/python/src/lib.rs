@@ -18,6 +18,7 @@ mod evaluation;
 mod event;
 mod explanation;
 mod given;
+mod many;
 mod pattern;
 mod rule;
 mod rule_test;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyIterator, PyList, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
 use reflexarc_engine::{FileDiagnostics, RuleSet};
 use reflexarc_event::{Envelope, Event, Member};
 use reflexarc_pattern::Pattern;
@@ -18,6 +18,7 @@ use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying,
 use crate::evaluation::PyEvaluation;
 use crate::explanation::PyExplanation;
 use crate::given::{self, Given};
+use crate::many::{Chunk, lines_of};
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
 use crate::rule_test::PyRuleTest;
@@ -383,55 +384,6 @@ impl PyRuleSet {
         }
         Ok(())
     }
-}
-
-/// Events of an iterable, some of them already matched.
-#[derive(Default)]
-struct Chunk {
-    /// Per event its rules, or `None` where its text stands in `text`.
-    known: Vec<Option<Ids>>,
-    text: Vec<u8>,
-    /// Where each text ends.
-    ends: Vec<usize>,
-}
-
-impl Chunk {
-    const FULL: usize = 4096;
-
-    fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.known.push(None);
-        self.text.extend_from_slice(bytes);
-        self.ends.push(self.text.len());
-    }
-
-    fn texts(&self) -> Vec<&[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]).collect()
-    }
-}
-
-/// The NDJSON text that the argument of `matching_many` is or names; `None` for an iterable of events.
-fn lines_of<'a>(events: &'a Bound<'_, PyAny>) -> PyResult<Option<Cow<'a, [u8]>>> {
-    let py = events.py();
-    if let Ok(bytes) = events.cast::<PyBytes>() {
-        return Ok(Some(Cow::Borrowed(bytes.as_bytes())));
-    }
-    if events.is_instance_of::<PyByteArray>() || events.is_instance_of::<PyMemoryView>() {
-        let copy = py.get_type::<PyBytes>().call1((events,))?;
-        return Ok(Some(Cow::Owned(copy.cast::<PyBytes>()?.as_bytes().to_vec())));
-    }
-    if events.is_instance_of::<PyString>() || events.hasattr(intern!(py, "__fspath__"))? {
-        let path: PathBuf = events.extract()?;
-        return Ok(Some(Cow::Owned(py.detach(|| std::fs::read(path))?)));
-    }
-    if events.cast::<PyMapping>().is_ok() {
-        return Err(PyTypeError::new_err("matching_many takes many events; for one dict use matching"));
-    }
-    Ok(None)
 }
 
 /// Whether the rules may look at a mapping as it is: it is in the native form or in no known envelope.
