@@ -15,6 +15,17 @@ if CORPUS is None:
     pytest.skip("REFLEXARC_CORPUS is not set: the shared cases are not here", allow_module_level=True)
 
 
+# Where the answer differs on purpose; crates/pattern/tests/suite/shared_corpus.rs gives the same list to Rust.
+DIFFERENCES = {
+    "quamina/TestZZ/033": "absence is judged last",
+    "probe/0700": "absence is judged last",
+    "probe/0080": "half of a surrogate pair is no text",
+    "probe/0081": "half of a surrogate pair is no text",
+    "probe/0026": "text after an event is an error",
+    "probe/0283": "a title-case letter accepts itself",
+}
+
+
 def duplicates(text: str) -> bool:
     """Whether an object has a key twice, which a dict cannot, or the text is no JSON to Python."""
     twice = False
@@ -60,4 +71,4 @@ def test_every_row(name: str) -> None:
                 answer = False
             if answer != expected:
                 wrong.append((row["id"], type(form).__name__))
-    assert wrong == []
+    assert [place for place in wrong if place[0] not in DIFFERENCES] == []

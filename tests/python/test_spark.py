@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import pytest
 import reflexarc as ra
@@ -13,7 +14,11 @@ if shutil.which("java") is None:
 sql = pytest.importorskip("pyspark.sql")
 
 
-def test_rules_are_sent_to_the_executors(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_rules_are_sent_to_the_executors(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    monkeypatch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
     from reflexarc import spark as ra_spark
 
     builder = sql.SparkSession.builder.master("local[2]").appName("reflexarc")

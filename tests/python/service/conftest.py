@@ -48,9 +48,11 @@ def probe(port: int) -> None:
     """Hears a TLS server's first words."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(FIXTURES / "localhost.pem")
-    with socket.create_connection(("127.0.0.1", port)) as raw:
-        with context.wrap_socket(raw, server_hostname="localhost") as connection:
-            connection.recv(100)
+    with (
+        socket.create_connection(("127.0.0.1", port)) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as connection,
+    ):
+        connection.recv(100)
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def mail_server():
             if self.refuse:
                 return self.refuse
             self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, session))
-            return "250 kept as number %d" % len(self.mails)
+            return f"250 kept as number {len(self.mails)}"
 
     def start(*, tls: bool = True, password: str | None = None, refuse: str | None = None, implicit: bool = False):
         inbox = Inbox(refuse)
@@ -101,4 +103,3 @@ def mail_server():
     yield start
     for controller in controllers:
         controller.stop()
-
