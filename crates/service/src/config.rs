@@ -49,7 +49,7 @@ pub struct Config {
     pub log: String,
     /// How long what is under way may take to end after a stop.
     pub patience: Duration,
-    /// One for each target; none where secrets were left alone.
+    /// One for each target; none where secrets were left alone, and not to be sent with where they are blank.
     pub queues: Vec<Queue>,
     /// Knows every secret of this configuration.
     pub redactor: Redactor,
@@ -62,6 +62,8 @@ pub enum Secrets<'a> {
     Resolve(&'a dyn Fn(&str) -> Option<String>),
     /// Not at all, for commands that only need the store: they run where the secrets are not.
     Leave,
+    /// Every one is taken to be empty, for rehearsals, which send nothing: there are targets, to plan and render with.
+    Blank,
 }
 
 impl Config {
@@ -95,9 +97,11 @@ impl Config {
         }
         let environment = match secrets {
             Secrets::Resolve(environment) => Some(environment),
-            Secrets::Leave => None,
+            Secrets::Leave | Secrets::Blank => None,
         };
-        let reading = Reading { folder, environment, faults: RefCell::default(), secrets: RefCell::default() };
+        let with_targets = !matches!(secrets, Secrets::Leave);
+        let reading =
+            Reading { folder, environment, with_targets, faults: RefCell::default(), secrets: RefCell::default() };
         let root = Keys::new(&reading, document.get_ref(), 0..0, "the configuration".to_owned());
         let config = Self::of(&root);
         root.finish();

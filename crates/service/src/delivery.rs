@@ -159,15 +159,14 @@ impl SendError {
 
     /// The same in other words.
     #[must_use]
-    pub(crate) fn with_reason(&self, words: String) -> Self {
-        let mut error = self.clone();
-        match &mut error {
+    pub(crate) fn with_reason(mut self, words: String) -> Self {
+        match &mut self {
             Self::Later { reason, .. }
             | Self::Throttled { reason, .. }
             | Self::Configuration { reason }
             | Self::Refused { reason } => *reason = words,
         }
-        error
+        self
     }
 
     /// One word for logs, metrics and lists.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::delivery::{Delivery, DeliveryId, Receipt, SendError};
 use crate::log::Redactor;
 use crate::metrics::Metrics;
+use crate::pacing::{Pacing, judged, signed};
 use crate::retry::RetryPolicy;
 use crate::store::{Store, StoreError, Tried};
 use crate::target::{Pace, Target, shorten};
@@ -114,40 +115,27 @@ struct Paced {
     queue: Queue,
     exchange: Exchange,
     wake: Arc<Notify>,
-    pace: Pace,
-    /// When the calls of the last stretch began, oldest first.
-    calls: VecDeque<Instant>,
+    pacing: Pacing,
+    /// The zero of the pacing's clock, which is never set back.
+    zero: Instant,
     /// Claimed and not sent yet.
     waiting: VecDeque<Delivery>,
-    /// Members of a digest that was refused: sent alone, so that one that nobody takes does not bury the others.
-    alone: BTreeSet<DeliveryId>,
-    paused_until: Instant,
 }
 
 impl Paced {
     fn new(queue: Queue, exchange: Exchange, wake: Arc<Notify>, pace: Pace) -> Self {
-        let (now, wall) = (Instant::now(), Timestamp::now());
+        let (zero, wall) = (Instant::now(), Timestamp::now());
         // What an earlier process sent counts too.
         let since = wall.saturating_sub(signed(pace.per)).unwrap_or(Timestamp::MIN);
         let earlier = exchange.store.calls(&queue.name, since).unwrap_or_default();
-        let calls =
-            earlier.into_iter().map(|at| now.checked_sub(wall.duration_since(at).unsigned_abs()).unwrap_or(now));
-        Self {
-            calls: calls.collect(),
-            queue,
-            exchange,
-            wake,
-            pace,
-            waiting: VecDeque::new(),
-            alone: BTreeSet::new(),
-            paused_until: now,
-        }
+        let pacing = Pacing::new(pace, earlier.into_iter().map(|at| at.duration_since(wall).min(SignedDuration::ZERO)));
+        Self { queue, exchange, wake, pacing, zero, waiting: VecDeque::new() }
     }
 
     async fn run(mut self) {
         while !self.exchange.stopping() {
-            let rest = match self.may_call_in(Instant::now()) {
-                Duration::ZERO => {
+            let rest = match self.pacing.wait(self.now()) {
+                SignedDuration::ZERO => {
                     self.refill().await;
                     if let Some(batch) = self.next_batch() {
                         self.call(batch).await;
@@ -155,7 +143,7 @@ impl Paced {
                     }
                     if self.waiting.is_empty() { sleep_until_due(&self.queue, &self.exchange) } else { LOOK }
                 }
-                wait => wait,
+                wait => wait.unsigned_abs(),
             };
             tokio::select! {
                 () = self.wake.notified(), if self.waiting.is_empty() && rest <= LOOK => {}
@@ -165,26 +153,8 @@ impl Paced {
         }
     }
 
-    /// How long until the next call may begin.
-    fn may_call_in(&mut self, now: Instant) -> Duration {
-        while self.calls.front().is_some_and(|first| now.duration_since(*first) >= self.pace.per) {
-            self.calls.pop_front();
-        }
-        let full = self.calls.len() >= self.pace.calls;
-        let next = self.calls.front().filter(|_| full).map_or(now, |first| *first + self.pace.per);
-        let spread = match self.calls.back() {
-            // Only the reserve is left: it is spread over the stretch, so that each digest gathers what came meanwhile.
-            Some(last) if self.single_calls() == 0 => {
-                *last + self.pace.per / u32::try_from(self.pace.calls).unwrap_or(1)
-            }
-            _ => now,
-        };
-        next.max(spread).max(self.paused_until).saturating_duration_since(now)
-    }
-
-    /// How many calls may carry one delivery each; the last quarter of the calls is kept for digests.
-    fn single_calls(&self) -> usize {
-        (self.pace.calls - self.pace.calls.div_ceil(4).min(self.pace.calls - 1)).saturating_sub(self.calls.len())
+    fn now(&self) -> SignedDuration {
+        signed(self.zero.elapsed())
     }
 
     async fn refill(&mut self) {
@@ -196,29 +166,17 @@ impl Paced {
 
     /// What the next call carries.
     fn next_batch(&mut self) -> Option<Vec<Delivery>> {
-        let first = self.waiting.front()?;
-        let count = if self.alone.contains(&first.id) || self.waiting.len() <= self.single_calls() {
-            1
-        } else {
-            let together = self.waiting.iter().take_while(|delivery| !self.alone.contains(&delivery.id)).count();
-            self.queue.target.pack(&self.waiting.make_contiguous()[..together]).clamp(1, together)
-        };
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let count = self.pacing.batch(&*self.queue.target, self.waiting.make_contiguous());
         Some(self.waiting.drain(..count).collect())
     }
 
     async fn call(&mut self, batch: Vec<Delivery>) {
-        self.calls.push_back(Instant::now());
+        let began = self.now();
         let outcome = attempt(&self.queue, &self.exchange, &batch).await;
-        if batch.len() > 1 && matches!(outcome, Err(SendError::Refused { .. })) {
-            self.alone.extend(batch.iter().map(|delivery| delivery.id));
-        } else {
-            for delivery in &batch {
-                self.alone.remove(&delivery.id);
-            }
-        }
-        if let Err(SendError::Throttled { pause, .. }) = outcome {
-            self.paused_until = Instant::now() + pause.unsigned_abs();
-        }
+        self.pacing.called(&batch, &outcome, began, self.now());
     }
 }
 
@@ -251,12 +209,8 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
     };
     let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
     exchange.metrics.attempt(&queue.name, word, took);
-    // A refused digest says nothing about any one of its members: each is tried again, alone.
-    let judged = match &outcome {
-        Err(SendError::Refused { .. }) if batch.len() > 1 => Err(SendError::later("refused as part of a digest")),
-        Err(error) => Err(error.with_reason(answer.clone())),
-        Ok(receipt) => Ok(receipt.clone()),
-    };
+    let redacted = outcome.clone().map_err(|error| error.with_reason(answer.clone()));
+    let judged = judged(&redacted, batch.len());
     for delivery in batch {
         let now = Timestamp::now();
         let decision = queue.policy.decide(delivery, &judged, now);
@@ -283,10 +237,6 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
 fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
     let due = exchange.store.next_due(&queue.name).ok().flatten();
     due.map_or(LOOK, |due| due.duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO).min(LOOK))
-}
-
-fn signed(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
 impl Wake {

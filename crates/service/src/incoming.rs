@@ -1,9 +1,14 @@
 //! An event at the door: as it came, in its normal form, and by what it is known.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reflexarc_engine::Evaluation;
 use reflexarc_event::{Envelope, Event, EventError, Json};
+use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
-use crate::delivery::{EventName, first_half};
+use crate::delivery::{Delivery, DeliveryId, EventName, first_half};
 
 /// An event that is about to be accepted.
 #[derive(Debug, Clone)]
@@ -47,12 +52,42 @@ impl Incoming {
         Ok(Self { received, normal, name, kind, resource, fingerprint })
     }
 
+    /// What the store would put into the outbox after this evaluation.
+    pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
+        let delivery = |(rule, number, action): (&str, usize, &Action)| Delivery {
+            id: DeliveryId::derive(&self.name, rule, number, None),
+            event: self.name.clone(),
+            resource: self.resource.clone(),
+            rule: rule.to_owned(),
+            target: action.target().to_owned(),
+            action: action.clone(),
+            created: now,
+            replay: None,
+            attempt: 1,
+            since: now,
+        };
+        numbered(evaluation).into_iter().map(delivery).collect()
+    }
+
     /// The lane of `lanes` that evaluates it: one resource always has the same lane.
     pub(crate) fn lane(&self, lanes: usize) -> usize {
         let key = if self.resource.is_empty() { &self.name.id } else { &self.resource };
         let digest = Sha256::digest(key.as_bytes());
         digest[0] as usize % lanes
     }
+}
+
+/// Every action with its rule and its number among all that this rule asks for in this evaluation; a rule can speak more
+/// than once, when derived events lead to it.
+pub(crate) fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
+    let mut counts = BTreeMap::new();
+    let mut numbered = Vec::new();
+    for (effects, _, action) in evaluation.actions() {
+        let count = counts.entry(effects.rule.as_str()).or_insert(0_usize);
+        numbered.push((effects.rule.as_str(), *count, action));
+        *count += 1;
+    }
+    numbered
 }
 
 /// Two events are copies of one when source and id agree. An id whose middle was masked (`8B***A5`, as in the cloud's
@@ -77,7 +112,7 @@ fn fingerprint(source: &str, id: &str, tree: &Json) -> [u8; 16] {
 pub(crate) fn random_id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
-    crate::delivery::DeliveryId::from(bytes).to_string()
+    DeliveryId::from(bytes).to_string()
 }
 
 fn text<'a>(tree: &'a Json, key: &str) -> &'a str {

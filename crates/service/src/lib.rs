@@ -42,6 +42,7 @@ mod limits;
 mod log;
 mod metrics;
 mod outbound;
+mod pacing;
 mod record;
 mod reload;
 mod replay;
@@ -66,6 +67,7 @@ pub use limits::Limits;
 pub use log::{Redactor, start as start_logging};
 pub use metrics::Metrics;
 pub use outbound::{Forbidden, Reach};
+pub use pacing::{Pacing, judged};
 pub use record::{action_from_json, action_to_json, evaluation_to_json};
 pub use reload::Reloader;
 pub use replay::{Replay, Replayed};
@@ -76,7 +78,7 @@ pub use store::{
     Tried, Verdict,
 };
 pub use target::{
-    Command, DingTalk, Email, Format, Lines, Pace, Protection, Sending, Server, Target, TemplateError, Templates,
-    Webhook, signing_key,
+    Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target, TemplateError,
+    Templates, Webhook, signing_key,
 };
 pub use trace::{entry_to_json, trace};

@@ -10,6 +10,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use reflexarc_event::Json;
+use reflexarc_reaction::Action;
+
 use crate::delivery::{Delivery, Receipt, SendError};
 
 pub use command::Command;
@@ -24,6 +27,15 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>> +
 /// A receiver of deliveries. Its queue sees to timeouts, retries and dead letters; a target only sends and judges what
 /// the receiver says.
 pub trait Target: Send + Sync {
+    /// Its type, as the configuration calls it.
+    fn kind(&self) -> &'static str;
+
+    /// What [`Target::send`] would bring to the receiver, made by the same code; nothing is sent.
+    ///
+    /// # Errors
+    /// Where sending would fail before anything is sent, as from a template that does not suit.
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError>;
+
     /// Sends these deliveries in one call. There is more than one only where [`Target::pack`] says that they fit.
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a>;
 
@@ -40,6 +52,15 @@ pub trait Target: Send + Sync {
     }
 }
 
+/// What a receiver would get. There are no secrets in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// One line: a subject, a title, or the beginning of a document.
+    pub summary: String,
+    /// The body, where it is JSON; else its parts.
+    pub body: Json,
+}
+
 /// At most `calls` calls in any stretch of `per`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -47,6 +68,17 @@ pub struct Pace {
     pub calls: usize,
     /// In which time.
     pub per: Duration,
+}
+
+/// What a delivery is about, in a line: a message's title or first line, or a document.
+fn gist(delivery: &Delivery) -> String {
+    match &delivery.action {
+        Action::Notify { message, .. } if message.title.is_empty() => {
+            message.text.lines().next().unwrap_or_default().to_owned()
+        }
+        Action::Notify { message, .. } => message.title.clone(),
+        Action::Send { payload, .. } => payload.to_string(),
+    }
 }
 
 /// The first `limit` bytes of a receiver's words, cut at a character, with a sign that there was more.

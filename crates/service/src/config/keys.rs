@@ -17,8 +17,10 @@ type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Reading<'a> {
     /// The folder that relative paths start from.
     pub(super) folder: &'a Path,
-    /// Looks up environment variables; `None` when secrets are left alone.
+    /// Looks up environment variables; `None` when secrets are not looked up.
     pub(super) environment: Option<Environment<'a>>,
+    /// Whether targets are made.
+    pub(super) with_targets: bool,
     pub(super) faults: RefCell<Vec<Diagnostic>>,
     /// Every secret that was found, for the redactor.
     pub(super) secrets: RefCell<Vec<String>>,

@@ -65,9 +65,9 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
         }
         Type::Stdout => Some(Arc::new(Lines::stdout())),
     };
-    let resolved = keys.reading.environment.is_some();
+    let wanted = keys.reading.with_targets;
     keys.finish();
-    let target = target.filter(|_| resolved)?;
+    let target = target.filter(|_| wanted)?;
     Some(Queue { name, target, concurrency, timeout, policy })
 }
 

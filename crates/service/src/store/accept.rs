@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, micros, pack, state};
 use crate::delivery::DeliveryId;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, numbered};
 use crate::record::{action_to_json, evaluation_to_json};
 
 /// What accepting an event came to.
@@ -114,17 +114,4 @@ pub(super) fn enqueue(
         }
     }
     Ok((deliveries, targets))
-}
-
-/// Every action with its rule and its number among all that this rule asks for in this evaluation; a rule can speak more
-/// than once, when derived events lead to it.
-fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &reflexarc_reaction::Action)> {
-    let mut counts = std::collections::BTreeMap::new();
-    let mut numbered = Vec::new();
-    for (effects, _, action) in evaluation.actions() {
-        let count = counts.entry(effects.rule.as_str()).or_insert(0_usize);
-        numbered.push((effects.rule.as_str(), *count, action));
-        *count += 1;
-    }
-    numbered
 }

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command as Process;
 
-use super::{Sending, Target};
+use super::{Preview, Sending, Target, gist};
 use crate::delivery::{Delivery, Receipt, SendError};
 use crate::record::{action_to_json, number, object, optional};
 
@@ -88,6 +88,14 @@ impl Command {
 }
 
 impl Target for Command {
+    fn kind(&self) -> &'static str {
+        "command"
+    }
+
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]) })
+    }
+
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         Box::pin(self.run(&batch[0]))
     }

@@ -12,7 +12,7 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::{Pace, Sending, Target};
+use super::{Pace, Preview, Sending, Target};
 use crate::delivery::{Delivery, Receipt, SendError};
 use crate::outbound::{Answer, fault};
 
@@ -43,7 +43,7 @@ impl DingTalk {
     /// A robot takes 20 calls a minute.
     pub const PACE: Pace = Pace { calls: 20, per: std::time::Duration::from_secs(60) };
     /// How long a robot that was called more often takes nothing.
-    const PENALTY: SignedDuration = SignedDuration::from_mins(10);
+    pub const PENALTY: SignedDuration = SignedDuration::from_mins(10);
 
     async fn post(&self, body: &Json, now: Timestamp) -> Result<Receipt, SendError> {
         let mut url = self.endpoint.clone();
@@ -61,14 +61,17 @@ impl DingTalk {
 }
 
 impl Target for DingTalk {
+    fn kind(&self) -> &'static str {
+        "dingtalk"
+    }
+
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        let body = message::body(self, batch);
+        Ok(Preview { summary: message::heading(&body), body })
+    }
+
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
-        Box::pin(async move {
-            let body = match batch {
-                [delivery] => message::single(self, delivery),
-                _ => message::digest(self, batch),
-            };
-            self.post(&body, Timestamp::now()).await
-        })
+        Box::pin(async move { self.post(&message::body(self, batch), Timestamp::now()).await })
     }
 
     fn pace(&self) -> Option<Pace> {

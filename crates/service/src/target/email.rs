@@ -11,10 +11,12 @@ use reflexarc_reaction::{Action, Level};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::{Sending, Target};
+use super::{Preview, Sending, Target};
 use crate::delivery::{Delivery, DeliveryId, Receipt, SendError, first_half};
 use crate::outbound::chain;
+use crate::record::{object, strings};
 
+use template::Rendered;
 pub use template::{TemplateError, Templates};
 
 /// One mail server and whom to write to.
@@ -74,8 +76,7 @@ impl Email {
     }
 
     fn compose(&self, delivery: &Delivery) -> Result<Message, SendError> {
-        let broken = |reason: String| SendError::Configuration { reason };
-        let rendered = self.templates.render(delivery).map_err(|error| broken(error.to_string()))?;
+        let rendered = self.rendered(delivery)?;
         let domain = self.from.email.domain();
         let name = |id: DeliveryId| format!("<{id}@{domain}>");
         // Mails about one thing to one list form a thread, whose root is never sent: readers group by References.
@@ -95,11 +96,33 @@ impl Email {
             builder = builder.to(to.clone());
         }
         let parts = MultiPart::alternative_plain_html(rendered.text, rendered.html);
-        builder.multipart(parts).map_err(|error| broken(error.to_string()))
+        builder.multipart(parts).map_err(|error| SendError::Configuration { reason: error.to_string() })
+    }
+
+    fn rendered(&self, delivery: &Delivery) -> Result<Rendered, SendError> {
+        let rendered = self.templates.render(delivery);
+        rendered.map_err(|error| SendError::Configuration { reason: error.to_string() })
     }
 }
 
 impl Target for Email {
+    fn kind(&self) -> &'static str {
+        "email"
+    }
+
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        let rendered = self.rendered(&batch[0])?;
+        let to: Vec<String> = self.to.iter().map(Mailbox::to_string).collect();
+        let body = object([
+            ("from", self.from.to_string().into()),
+            ("to", strings(&to)),
+            ("subject", rendered.subject.as_str().into()),
+            ("text", rendered.text.into()),
+            ("html", rendered.html.into()),
+        ]);
+        Ok(Preview { summary: rendered.subject, body })
+    }
+
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         Box::pin(async move {
             let message = self.compose(&batch[0])?;

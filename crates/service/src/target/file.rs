@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::command::delivery_to_json;
-use super::{Sending, Target};
+use super::{Preview, Sending, Target, gist};
 use crate::delivery::{Delivery, Receipt, SendError};
 
 /// Appends each delivery as a line; a file is synced before the delivery counts as taken.
@@ -26,6 +26,14 @@ impl Lines {
 }
 
 impl Target for Lines {
+    fn kind(&self) -> &'static str {
+        if self.path.is_some() { "file" } else { "stdout" }
+    }
+
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]) })
+    }
+
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         let line = format!("{}\n", delivery_to_json(&batch[0]));
         let path = self.path.clone();

@@ -11,7 +11,7 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-use super::{Sending, Target};
+use super::{Preview, Sending, Target, gist};
 use crate::delivery::{Delivery, Receipt, SendError};
 use crate::log::percent;
 use crate::outbound::{Answer, Reach, fault};
@@ -38,9 +38,13 @@ impl Webhook {
         Self { url, reach, client, secret, headers }
     }
 
-    async fn post(&self, delivery: &Delivery, now: Timestamp) -> Result<Receipt, SendError> {
+    fn body(&self, delivery: &Delivery) -> Result<Json, SendError> {
         self.reach.check(&self.url).map_err(|forbidden| SendError::Configuration { reason: forbidden.to_string() })?;
-        let body = cloudevent(delivery).to_string();
+        Ok(cloudevent(delivery))
+    }
+
+    async fn post(&self, delivery: &Delivery, now: Timestamp) -> Result<Receipt, SendError> {
+        let body = self.body(delivery)?.to_string();
         let (id, seconds) = (delivery.id.to_string(), now.as_second().to_string());
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/cloudevents+json");
         for (name, value) in &self.headers {
@@ -62,6 +66,14 @@ impl Webhook {
 }
 
 impl Target for Webhook {
+    fn kind(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        Ok(Preview { summary: gist(&batch[0]), body: self.body(&batch[0])? })
+    }
+
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         Box::pin(async move { self.post(&batch[0], Timestamp::now()).await })
     }

@@ -50,6 +50,28 @@ fn the_template_is_a_configuration_also_with_everything_in_it_switched_on() {
     );
 }
 
+/// A rehearsal needs every target, and no secret.
+#[test]
+fn blank_secrets_make_targets_that_render() {
+    let on = TEMPLATE.lines().map(|line| line.strip_prefix("# ").filter(|rest| !rest.ends_with(';')).unwrap_or(line));
+    let from = on.skip_while(|line| !line.starts_with("[targets.log]")).collect::<Vec<_>>().join("\n");
+    let text: String =
+        from.lines().filter(|line| line.starts_with('[') || line.contains(" = ")).map(|l| format!("{l}\n")).collect();
+    let config = Config::read(&text, Path::new("."), Secrets::Blank).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let mut told: Vec<_> = config.queues.iter().map(|queue| (queue.name.as_str(), queue.target.kind())).collect();
+    told.sort_unstable();
+    let all = [("inventory", "webhook"), ("log", "file"), ("network-team", "dingtalk"), ("operators", "email")];
+    assert_eq!(told, [&all[..], &[("page", "command")]].concat());
+    let send = crate::samples::send("any", 7);
+    let deliveries = crate::samples::incoming("1")
+        .deliveries(&crate::samples::evaluation("r", vec![send], vec![]), crate::samples::at(0));
+    let summary = |queue: &reflexarc_service::Queue| queue.target.preview(&deliveries).unwrap().summary;
+    let mut summaries: Vec<String> = config.queues.iter().map(summary).collect();
+    summaries.sort_unstable();
+    assert_eq!(summaries, ["7", "7", "7", "[info] r", "r"]);
+    assert!(Config::read(&text, Path::new("."), Secrets::Leave).unwrap().queues.is_empty());
+}
+
 #[test]
 fn everything_wrong_is_shown_at_once_where_it_stands() {
     insta::assert_snapshot!(drawn(

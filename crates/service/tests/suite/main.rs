@@ -8,6 +8,7 @@ mod delivering;
 mod dingtalk;
 mod evaluating;
 mod http;
+mod pacing;
 mod receiver;
 mod samples;
 mod serving;

@@ -21,6 +21,8 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
         store.accept(incoming("1"), evaluation("r", vec![send("t", 1), send("u", 2)], vec![change]), at(0)).unwrap();
     assert_eq!((accepted.duplicate, accepted.deliveries.len()), (false, 2));
     assert_eq!(accepted.targets, ["t", "u"]);
+    let planned = incoming("1").deliveries(&evaluation("r", vec![send("t", 1), send("u", 2)], vec![]), at(0));
+    assert_eq!(planned.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), accepted.deliveries);
 
     drop(store);
     let store = open(folder.path());

@@ -27,8 +27,25 @@ const BYTES: usize = 19_000;
 /// Longest title: it is shown in the list of conversations.
 const TITLE: usize = 200;
 
+/// The body of a call that carries these deliveries, which are not none.
+pub(super) fn body(robot: &DingTalk, batch: &[Delivery]) -> Json {
+    match batch {
+        [delivery] => single(robot, delivery),
+        _ => digest(robot, batch),
+    }
+}
+
+/// The line of a body that is shown in the list of conversations.
+pub(super) fn heading(body: &Json) -> String {
+    let kind = body.get("msgtype").and_then(Json::as_str).unwrap_or_default();
+    let inner = body.get(kind);
+    let text = |key: &str| inner.and_then(|inner| inner.get(key)).and_then(Json::as_str);
+    let line = text("title").or_else(|| text("content")?.lines().next());
+    line.map_or_else(|| body.to_string(), str::to_owned)
+}
+
 /// The body for one delivery. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
-pub(super) fn single(robot: &DingTalk, delivery: &Delivery) -> Json {
+fn single(robot: &DingTalk, delivery: &Delivery) -> Json {
     match &delivery.action {
         Action::Send { payload, .. } if payload.get("msgtype").is_some() => payload.clone(),
         Action::Send { payload, .. } => {
@@ -40,7 +57,7 @@ pub(super) fn single(robot: &DingTalk, delivery: &Delivery) -> Json {
 }
 
 /// The body for several deliveries: every line of every message, each message under its title.
-pub(super) fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
+fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
     let (mut text, mut at) = (format!("#### {} messages\n", batch.len()), Vec::<String>::new());
     for delivery in batch {
         text.push_str(&section(robot, delivery));
@@ -71,7 +88,7 @@ pub(super) fn pack(robot: &DingTalk, waiting: &[Delivery]) -> usize {
 
 fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message) -> Json {
     let title = title(message, delivery);
-    let text = lines(&fit(&body(robot, message), delivery));
+    let text = lines(&fit(&shown(robot, message), delivery));
     let link = message.link.as_deref().filter(|link| web(link));
     let at = mentions(&message.at);
     match (robot.format, link) {
@@ -131,7 +148,7 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
                 message.link.as_deref().filter(|link| web(link)).map(|link| format!("\n{link}")).unwrap_or_default();
             (
                 format!("{}**{}**", mark(message.level), escape_all(&title(message, delivery))),
-                format!("{}{link}", body(robot, message)),
+                format!("{}{link}", shown(robot, message)),
             )
         }
         Action::Send { payload, .. } => (format!("**{}**", escape_all(&delivery.rule)), fenced(payload)),
@@ -145,7 +162,7 @@ fn title(message: &Message, delivery: &Delivery) -> String {
     cut(&text, TITLE).to_owned()
 }
 
-fn body(robot: &DingTalk, message: &Message) -> String {
+fn shown(robot: &DingTalk, message: &Message) -> String {
     if robot.links { message.text.clone() } else { escape_links(&message.text) }
 }
 
