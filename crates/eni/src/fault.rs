@@ -25,6 +25,19 @@ pub enum FaultOutcome {
     Hang,
 }
 
+impl FaultOutcome {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Fail, Self::Hang];
+
+    /// The word for it in a scenario.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Hang => "hang",
+        }
+    }
+}
+
 /// Takes the first fault that strikes, and counts it down.
 pub(crate) fn strike(faults: &mut Vec<Fault>, operation: Operation, interface: &str) -> Option<FaultOutcome> {
     let at = faults.iter().position(|fault| {

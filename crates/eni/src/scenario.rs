@@ -67,6 +67,8 @@ pub enum Deed {
         /// How often.
         times: usize,
     },
+    /// A target of the rules' actions takes nothing from now on.
+    TargetFault(TargetFault),
     /// An instance changes.
     Instance {
         /// Its id.
@@ -88,6 +90,43 @@ pub enum Deed {
         /// The event.
         event: Event,
     },
+}
+
+/// A target of the rules' actions that takes nothing for a while. The cloud knows no targets: whoever rehearses
+/// deliveries obeys this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFault {
+    /// The target's name.
+    pub target: String,
+    /// How it fails.
+    pub outcome: TargetOutcome,
+    /// For how long; to the end when absent.
+    pub lasts: Option<SignedDuration>,
+}
+
+/// How a target fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TargetOutcome {
+    /// Nobody answers.
+    Down,
+    /// It says that it is called too often.
+    Throttle,
+    /// It says that it will never take this.
+    Refuse,
+}
+
+impl TargetOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Down, Self::Throttle, Self::Refuse];
+
+    /// The word for it in a scenario.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Throttle => "throttle",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 impl Scenario {

@@ -1,7 +1,9 @@
 //! `reflexarc simulate`: the cloud's side, as a scenario on a virtual clock or as an API over HTTP.
 
+mod delivery;
 mod forward;
 mod listen;
+mod outbox;
 mod plot;
 mod rehearse;
 mod stand_in;
@@ -21,7 +23,9 @@ use crate::output::{Format, Output};
 #[command(after_help = "\
 A scenario runs at once, on its own clock: requests, answers, changes of status, events or the reason why there is none,
 and what the rules of --rules make of each event on the bus of the account that gets it. Documents that rules send to the
-targets `ecs`, `eni-operator` and `eni-janitor` are obeyed by stand-ins, in the name of that account.
+targets `ecs`, `eni-operator` and `eni-janitor` are obeyed by stand-ins, in the name of that account. With --config the
+deliveries are rehearsed too: made for the targets of that configuration, paced and retried on the same clock, not sent.
+Its secrets are not looked up.
 
 With --listen the ECS API is answered over HTTP until the process is stopped: point an SDK at it, protocol HTTP, with the
 access keys of the world (the scenario's, or a small one that is built in; its steps are not run). Events go to --to and
@@ -32,14 +36,18 @@ Exit codes: 0 done · 1 an answer was not the expected one · 2 wrong usage · 3
 Examples:
   reflexarc simulate --scenario examples/scenarios/leak.toml --rules rules
   reflexarc simulate --scenario examples/scenarios/leak.toml --plot timeline.svg
+  reflexarc simulate --scenario examples/scenarios/target-down.toml --config examples/rehearsal.toml
   reflexarc simulate --listen 127.0.0.1:8080 --to http://127.0.0.1:7070/events")]
 pub(crate) struct Args {
     /// A scenario: a world and a script
     #[arg(long, value_name = "FILE", required_unless_present = "listen")]
     scenario: Option<PathBuf>,
-    /// Rule files, or folders of them, that every account has on its bus
+    /// Rule files, or folders of them, that every account has on its bus; otherwise those of --config
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     rules: Vec<PathBuf>,
+    /// A configuration, for whose targets deliveries are rehearsed
+    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
+    config: Option<PathBuf>,
     /// Draw the timeline into an SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     plot: Option<PathBuf>,

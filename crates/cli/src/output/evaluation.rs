@@ -136,7 +136,7 @@ fn title(event: &Json) -> String {
     cut(&title)
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match text.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -185,11 +185,11 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     object(members)
 }
 
-fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
+pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn count(count: usize) -> Json {
+pub(crate) fn count(count: usize) -> Json {
     Json::from(i64::try_from(count).unwrap_or(i64::MAX))
 }
 

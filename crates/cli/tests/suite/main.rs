@@ -10,6 +10,7 @@ mod readme;
 mod rules_folder;
 mod serving;
 mod simulate;
+mod simulate_deliveries;
 mod streams;
 
 use std::io::Write as _;

@@ -14,6 +14,8 @@ const WITH_RULES: [(&str, &str); 6] = [
     ("failed-create", "rules/failed-create.toml"),
     ("vip-failover", "rules/vip-failover.toml"),
 ];
+/// Those that rehearse deliveries too, with the targets of `examples/rehearsal.toml`.
+const WITH_TARGETS: [&str; 1] = ["target-down"];
 
 fn scenario(name: &str) -> String {
     format!("examples/scenarios/{name}.toml")
@@ -26,7 +28,7 @@ fn every_shipped_scenario_is_told_here() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     shipped.sort();
-    let mut told: Vec<&str> = PLAIN.into_iter().chain(WITH_RULES.map(|(name, _)| name)).collect();
+    let mut told: Vec<&str> = PLAIN.into_iter().chain(WITH_RULES.map(|(name, _)| name)).chain(WITH_TARGETS).collect();
     told.sort_unstable();
     assert_eq!(shipped, told);
 }
@@ -47,6 +49,31 @@ fn the_scenarios_of_the_ready_made_rules_go_as_written() {
         assert_eq!(told.code, 0, "{name}: {}", told.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
     }
+}
+
+#[test]
+fn the_scenarios_with_targets_go_as_written() {
+    for name in WITH_TARGETS {
+        let told = reflexarc(&["simulate", "--scenario", &scenario(name), "--config", "examples/rehearsal.toml"]);
+        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+    }
+}
+
+#[test]
+fn the_commands_of_the_page_run() {
+    let page = std::fs::read_to_string(root().join("docs/simulate.md")).unwrap();
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    reflexarc ")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = 0;
+    for command in commands.iter().filter(|command| !command.contains("--listen")) {
+        let plot = folder.path().join("timeline.svg");
+        let command = command.replace("timeline.svg", plot.to_str().unwrap());
+        let told = reflexarc(&command.split(' ').collect::<Vec<_>>());
+        assert!(told.code == 0 && !told.stdout.is_empty(), "{command}: {}", told.stderr);
+        run += 1;
+    }
+    assert_eq!(run, 2, "{commands:?}");
 }
 
 #[test]
@@ -110,6 +137,13 @@ fn what_is_wrong_with_a_scenario_is_said_at_its_place() {
              [[step]]\nat = \"1s\"\nfault = { operation = \"Attach\", outcome = \"explode\" }\n\n\
              [[step]]\nat = \"1s\"\ninstance = { id = \"i-none\", status = \"Sleeping\" }\n\n\
              [[step]]\nat = \"1s\"\nas = \"tenant\"\npublish = \"[1]\"\n",
+        ),
+        (
+            "faults",
+            "[[step]]\nat = \"0s\"\nfault = { outcome = \"down\" }\n\n\
+             [[step]]\nat = \"0s\"\nfault = { operation = \"CreateNetworkInterface\", target = \"t\", outcome = \"fail\" }\n\n\
+             [[step]]\nat = \"0s\"\nfault = { target = \"t\", outcome = \"hang\", times = 3, lasts = \"soon\" }\n\n\
+             [[step]]\nat = \"0s\"\nfault = { operation = \"CreateNetworkInterface\", outcome = \"fail\", lasts = \"1m\" }\n",
         ),
         (
             "world",

@@ -7,7 +7,7 @@ use reflexarc_event::{Code, Diagnostic, Event, Operation, Span};
 use toml::Spanned;
 
 use super::tables::{FaultTable, File, GrantTable, InstanceChangeTable, StepTable};
-use super::{Deed, Scenario, Step, World, wrong};
+use super::{Deed, Scenario, Step, TargetFault, TargetOutcome, World, wrong};
 use crate::rpc::Parameters;
 use crate::{FaultOutcome, InstanceStatus};
 
@@ -151,7 +151,7 @@ impl Reader<'_> {
             return self.call(table, action);
         }
         if let Some(fault) = &step.fault {
-            return self.fault(fault.get_ref());
+            return self.fault(fault);
         }
         if let Some(change) = &step.instance {
             return self.instance(change);
@@ -186,16 +186,47 @@ impl Reader<'_> {
         })
     }
 
-    fn fault(&mut self, fault: &FaultTable) -> Option<Deed> {
+    fn fault(&mut self, table: &Spanned<FaultTable>) -> Option<Deed> {
+        let fault = table.get_ref();
+        match (&fault.operation, &fault.target) {
+            (Some(operation), None) => self.operation_fault(fault, operation),
+            (None, Some(target)) => self.target_fault(fault, target),
+            _ => {
+                let message = "a fault strikes either an `operation` or a `target`";
+                self.findings.add(Code::SCENARIO_STEP, table.span(), message);
+                None
+            }
+        }
+    }
+
+    fn operation_fault(&mut self, fault: &FaultTable, operation: &Spanned<String>) -> Option<Deed> {
         let operations = Operation::ALL.map(|operation| (operation.as_str(), operation));
-        let operation = self.findings.word(&fault.operation, &operations);
-        let outcomes = [("fail", FaultOutcome::Fail), ("hang", FaultOutcome::Hang)];
-        let outcome = self.findings.word(&fault.outcome, &outcomes);
+        let operation = self.findings.word(operation, &operations);
+        let outcome = self.findings.word(&fault.outcome, &FaultOutcome::ALL.map(|outcome| (outcome.name(), outcome)));
+        if let Some(lasts) = &fault.lasts {
+            let message = "a fault of an operation strikes so many `times`; only one of a target `lasts`";
+            self.findings.add(Code::SCENARIO_STEP, lasts.span(), message);
+        }
         let interface = match &fault.interface {
             Some(name) => Some(self.interface(name)?),
             None => None,
         };
-        Some(Deed::Fault { operation: operation?, interface, outcome: outcome?, times: fault.times })
+        let times = fault.times.as_ref().map_or(1, |times| *times.get_ref());
+        Some(Deed::Fault { operation: operation?, interface, outcome: outcome?, times })
+    }
+
+    fn target_fault(&mut self, fault: &FaultTable, target: &Spanned<String>) -> Option<Deed> {
+        let outcome = self.findings.word(&fault.outcome, &TargetOutcome::ALL.map(|outcome| (outcome.name(), outcome)));
+        let misplaced = [fault.times.as_ref().map(Spanned::span), fault.interface.as_ref().map(Spanned::span)];
+        for span in misplaced.into_iter().flatten() {
+            let message = "a fault of a target `lasts` a while; `times` and `interface` belong to an operation";
+            self.findings.add(Code::SCENARIO_STEP, span, message);
+        }
+        let lasts = match &fault.lasts {
+            Some(lasts) => Some(self.findings.offset(lasts)?),
+            None => None,
+        };
+        Some(Deed::TargetFault(TargetFault { target: target.get_ref().clone(), outcome: outcome?, lasts }))
     }
 
     fn instance(&mut self, change: &Spanned<InstanceChangeTable>) -> Option<Deed> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use reflexarc_event::{EniStatus, Event, Json};
 
-use super::{Deed, Scenario, Step, World};
+use super::{Deed, Scenario, Step, TargetFault, World};
 use crate::rpc::{self, Parameters};
 use crate::{Answer, Cloud, Fault, InterfaceType, Notice, Refusal, Reply, StatusChange};
 
@@ -41,6 +41,15 @@ pub struct Reaction {
     pub parameters: Parameters,
     /// Only if the interface is then a standard secondary one in Available.
     pub only_if_idle: bool,
+}
+
+/// What can come next.
+#[derive(Clone, Copy)]
+enum Turn {
+    Completion,
+    Reaction,
+    Step,
+    Tick,
 }
 
 /// What stands in the place of a code where a request is accepted.
@@ -95,6 +104,13 @@ pub enum Moment {
         /// Whether it is the clock's.
         tick: bool,
     },
+    /// A target of the rules' actions takes nothing from now on.
+    TargetFault {
+        /// When.
+        at: Timestamp,
+        /// Which, how and for how long.
+        fault: TargetFault,
+    },
     /// The script changed the world.
     Staged {
         /// When.
@@ -147,6 +163,16 @@ impl Rehearsal {
         }
     }
 
+    /// When the next moment will be, as far as is known now; nothing when all is over.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        if self.ready.is_empty() { self.next_turn().map(|(at, _)| at) } else { Some(self.world.cloud.now()) }
+    }
+
+    /// When it ends whatever is under way then; when nothing is under way any more where the scenario does not say.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     /// Whether it ended because too much happened.
     pub fn is_cut_short(&self) -> bool {
         self.moments > Scenario::MAX_MOMENTS
@@ -165,31 +191,37 @@ impl Rehearsal {
         });
     }
 
-    /// Lets the next completion, reaction, step or tick happen, whichever comes first, and in this order at one instant.
-    fn go_on(&mut self) -> Option<()> {
-        let completion = self.world.cloud.next_completion();
-        let step = self.steps.front().map(|step| step.at);
-        let tick = self.next_tick.filter(|tick| *tick <= self.end);
+    /// What comes next and when: whichever is first, and in this order at one instant.
+    fn next_turn(&self) -> Option<(Timestamp, Turn)> {
         // Without an end of its own the scenario goes on while something is under way.
-        let completion = completion.filter(|at| self.until.is_none_or(|until| *at <= until));
-        let reaction = self.reactions.first_key_value().map(|((at, _), _)| *at);
-        let reaction = reaction.filter(|at| self.until.is_none_or(|until| *at <= until));
-        let next = [completion, reaction, step, tick].into_iter().flatten().min()?;
-        if completion == Some(next) {
-            self.world.cloud.advance(next);
-            self.collect();
-        } else if reaction == Some(next) {
-            self.world.cloud.advance(next);
-            let (_, reaction) = self.reactions.pop_first()?;
-            self.carry_out(reaction);
-        } else if step == Some(next) {
-            self.world.cloud.advance(next);
-            let step = self.steps.pop_front()?;
-            self.take(step);
-        } else {
-            self.world.cloud.advance(next);
-            self.next_tick = self.tick.map(|tick| next + tick);
-            self.tick_at(next);
+        let in_time = |at: &Timestamp| self.until.is_none_or(|until| *at <= until);
+        let turns = [
+            (self.world.cloud.next_completion().filter(in_time), Turn::Completion),
+            (self.reactions.first_key_value().map(|((at, _), _)| *at).filter(in_time), Turn::Reaction),
+            (self.steps.front().map(|step| step.at), Turn::Step),
+            (self.next_tick.filter(|tick| *tick <= self.end), Turn::Tick),
+        ];
+        turns.into_iter().filter_map(|(at, turn)| Some((at?, turn))).min_by_key(|(at, _)| *at)
+    }
+
+    /// Lets the next completion, reaction, step or tick happen.
+    fn go_on(&mut self) -> Option<()> {
+        let (at, turn) = self.next_turn()?;
+        self.world.cloud.advance(at);
+        match turn {
+            Turn::Completion => self.collect(),
+            Turn::Reaction => {
+                let (_, reaction) = self.reactions.pop_first()?;
+                self.carry_out(reaction);
+            }
+            Turn::Step => {
+                let step = self.steps.pop_front()?;
+                self.take(step);
+            }
+            Turn::Tick => {
+                self.next_tick = self.tick.map(|tick| at + tick);
+                self.tick_at(at);
+            }
         }
         Some(())
     }
@@ -229,6 +261,7 @@ impl Rehearsal {
                 let interface = interface.and_then(|name| self.names.get(&name).cloned());
                 self.world.cloud.inject(Fault { operation, interface, outcome, times });
             }
+            Deed::TargetFault(fault) => self.ready.push_back(Moment::TargetFault { at, fault }),
             Deed::Instance { id, status } => {
                 let (what, done) = match status {
                     Some(status) => (status.name().to_owned(), self.world.cloud.set_instance_status(&id, status)),

@@ -125,11 +125,12 @@ pub(super) struct StepTable {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultTable {
-    pub(super) operation: Text,
+    pub(super) operation: Option<Text>,
     pub(super) interface: Option<Text>,
+    pub(super) target: Option<Text>,
     pub(super) outcome: Text,
-    #[serde(default = "once")]
-    pub(super) times: usize,
+    pub(super) times: Option<Spanned<usize>>,
+    pub(super) lasts: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,8 +147,4 @@ pub(super) struct InstanceChangeTable {
 pub(super) struct GrantTable {
     pub(super) interface: Text,
     pub(super) to: Text,
-}
-
-fn once() -> usize {
-    1
 }

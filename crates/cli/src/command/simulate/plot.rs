@@ -39,6 +39,8 @@ enum Shape {
     Failed,
     Silent,
     Rule,
+    Delivered,
+    Undelivered,
 }
 
 /// A status of an interface and how long it lasted.
@@ -74,7 +76,7 @@ pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], star
     let rows = notes.len().div_ceil(columns).max(1);
     let mut svg = Svg::new(width, notes_top + LINE * count(rows) + 24.0);
     svg.text(16.0, 26.0, "title", if title.is_empty() { "Timeline" } else { title });
-    legend(&mut svg);
+    legend(&mut svg, entries.iter().any(|entry| matches!(entry.what, What::Delivery(_))));
     draw_axis(&mut svg, &axis, start, HEAD, HEAD + lanes_height);
     let top = |lane: &str| {
         let at = lanes.iter().position(|found| *found == lane).unwrap_or_default();
@@ -127,9 +129,17 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
                 (Shape::Rule, note(format!("rule {} → {}", effects.rule, targets.join(", "))))
             }
             What::RuleFailed(failure) => (Shape::Rule, note(format!("rule {} failed", failure.rule))),
+            What::Delivery(call) => match &call.outcome {
+                Ok(_) => (Shape::Delivered, None),
+                Err(error) => (Shape::Undelivered, note(format!("to {}: {}", call.target, short(error.reason())))),
+            },
             What::Status { .. } | What::Staged { .. } => continue,
         };
-        marks.push(Mark { at: entry.at, lane: entry.interface.as_deref().unwrap_or(NOWHERE), shape, number });
+        let lane = match &entry.what {
+            What::Delivery(call) => &call.target,
+            _ => entry.interface.as_deref().unwrap_or(NOWHERE),
+        };
+        marks.push(Mark { at: entry.at, lane, shape, number });
     }
     (marks, notes)
 }
@@ -206,12 +216,14 @@ fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
         Shape::Success => svg.circle(x, y, 6.5, "success"),
         Shape::Failed => svg.circle(x, y, 6.5, "failed"),
         Shape::Silent => svg.circle(x, y, 6.0, "silent"),
+        Shape::Delivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "delivered"),
+        Shape::Undelivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "undelivered"),
         Shape::Rule => svg.polygon(&[(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)], "reaction"),
     }
 }
 
-fn legend(svg: &mut Svg) {
-    let words = [
+fn legend(svg: &mut Svg, with_deliveries: bool) {
+    let mut words = vec![
         (Shape::Accepted, "request accepted"),
         (Shape::Refused, "request refused"),
         (Shape::Success, "event"),
@@ -219,6 +231,9 @@ fn legend(svg: &mut Svg) {
         (Shape::Silent, "no event"),
         (Shape::Rule, "rule asked for something"),
     ];
+    if with_deliveries {
+        words.extend([(Shape::Delivered, "delivered"), (Shape::Undelivered, "not delivered")]);
+    }
     let mut x = 22.0;
     for (sign, word) in words {
         shape(svg, sign, x, 48.0);

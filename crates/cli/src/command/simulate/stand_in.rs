@@ -14,6 +14,9 @@ use reflexarc_eni::scenario::{Reaction, Rehearsal};
 use reflexarc_event::{Json, Operation};
 use reflexarc_reaction::Action;
 
+/// The targets that have stand-ins.
+pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
+
 /// Does what a document asks for, in the name of the account on whose bus the rule is; other actions are not ours.
 pub(super) fn perform(action: &Action, at: Timestamp, account: &str, rule: &str, rehearsal: &mut Rehearsal) {
     let Action::Send { target, payload } = action else { return };

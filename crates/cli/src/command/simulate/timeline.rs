@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use reflexarc_engine::{Failure as RuleFailure, RuleEffects};
-use reflexarc_eni::scenario::{Moment, World};
+use reflexarc_eni::scenario::{Moment, TargetFault, TargetOutcome, World};
 use reflexarc_eni::{Notice, StatusChange};
 use reflexarc_event::{EniStatus, Event, Json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::delivery;
+use super::outbox::Call;
 use crate::exit::Failure;
 use crate::output::evaluation::{print_rule, rule_json};
 use crate::output::{Output, Paint};
@@ -57,6 +59,7 @@ pub(super) enum What {
         words: String,
     },
     Rule(Box<RuleEffects>),
+    Delivery(Box<Call>),
     RuleFailed(RuleFailure),
 }
 
@@ -90,10 +93,14 @@ impl Entry {
                 interface: None,
                 what: What::Published { event: event.clone() },
             },
-            Moment::Staged { at, what } => {
-                Self { at: *at, account: None, interface: None, what: What::Staged { words: what.clone() } }
-            }
+            Moment::TargetFault { at, fault } => Self::staged(*at, fault_words(fault)),
+            Moment::Staged { at, what } => Self::staged(*at, what.clone()),
         }
+    }
+
+    /// The entry for a change from outside, in words.
+    pub(super) fn staged(at: Timestamp, words: String) -> Self {
+        Self { at, account: None, interface: None, what: What::Staged { words } }
     }
 
     /// The entry for the end of a request.
@@ -162,6 +169,7 @@ impl Entry {
                 output.line(format_args!("{time}  ! {words}"))
             }
             What::Rule(effects) => print_rule(effects, output),
+            What::Delivery(call) => output.line(format_args!("{time}    {}", delivery::told(call, start, output))),
             What::RuleFailed(failure) => {
                 let cross = output.paint(Paint::Red, "✗");
                 output.line(format_args!("  {cross} {} failed: {}", failure.rule, failure.message))
@@ -221,6 +229,11 @@ impl Serialize for Entry {
                     map.serialize_entry(key, value)?;
                 }
             }
+            What::Delivery(call) => {
+                for (key, value) in delivery::as_json(call).members() {
+                    map.serialize_entry(key, value)?;
+                }
+            }
             What::RuleFailed(failure) => {
                 map.serialize_entry("rule", &failure.rule)?;
                 map.serialize_entry("message", &failure.message)?;
@@ -240,13 +253,23 @@ impl What {
             Self::Published { .. } => "published",
             Self::Staged { .. } => "staged",
             Self::Rule(_) => "rule",
+            Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",
         }
     }
 }
 
+fn fault_words(TargetFault { target, outcome, lasts }: &TargetFault) -> String {
+    let how = match outcome {
+        TargetOutcome::Down => "does not answer",
+        TargetOutcome::Throttle => "says that it is called too often",
+        TargetOutcome::Refuse => "refuses everything",
+    };
+    lasts.map_or_else(|| format!("{target} {how} from now on"), |lasts| format!("{target} {how} for {lasts:#}"))
+}
+
 /// The time since the start, as hours, minutes and seconds.
-fn since(start: Timestamp, at: Timestamp) -> String {
+pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
     let seconds = at.duration_since(start).as_secs().max(0);
     format!("{:3}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }

@@ -10,7 +10,8 @@ text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weig
 .Creating{fill:#d3dde9}.CreateFailed{fill:#a4262c}.Available{fill:#a9d5a5}.Attaching{fill:#f4dd94}.InUse{fill:#2f6fb2}\
 .Detaching{fill:#f0ad66}.Deleting{fill:#cdb2e0}\
 .accepted{fill:#555}.refused{fill:#a4262c}.success{fill:#2e7d32}.failed{fill:#c05600}\
-.silent{fill:#fff;stroke:#555;stroke-dasharray:2 2}.reaction{fill:#6a3fa0}";
+.silent{fill:#fff;stroke:#555;stroke-dasharray:2 2}.reaction{fill:#6a3fa0}\
+.delivered{fill:#2e7d32}.undelivered{fill:#a4262c}";
 
 /// A document that is being drawn.
 pub(super) struct Svg(String);

@@ -1,0 +1,217 @@
+//! Deliveries on the virtual clock: the service's own rendering, pace and retries; nothing leaves the machine.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_engine::Evaluation;
+use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
+use reflexarc_event::{Event, EventError};
+use reflexarc_service::{
+    Decision, Delivery, DingTalk, Incoming, Pacing, Preview, Queue, Receipt, RetryPolicy, SendError, Target, Wake,
+    judged,
+};
+
+use super::stand_in;
+
+/// What waits for the targets, those of every account together: they share the targets of one configuration.
+pub(super) struct Outbox {
+    start: Timestamp,
+    lines: BTreeMap<String, Line>,
+    /// Knows the words for a target that does not exist.
+    known: Wake,
+    /// How much was put in so far: what is due at one instant is sent in this order.
+    number: u64,
+}
+
+/// A delivery, and whose rule asked for it.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) account: String,
+    pub(super) delivery: Delivery,
+    /// What becomes of it after the call.
+    pub(super) next: Decision,
+}
+
+/// One call of a target, and what came of it.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) at: Timestamp,
+    pub(super) target: String,
+    /// The target's type; `stand-in` where only a stand-in is there, `none` where nobody is.
+    pub(super) kind: &'static str,
+    /// What it carried; more than one delivery in a digest.
+    pub(super) parcels: Vec<Parcel>,
+    /// What the target would get, where it could be made.
+    pub(super) preview: Option<Preview>,
+    pub(super) outcome: Result<Receipt, SendError>,
+}
+
+/// What waits for one target.
+struct Line {
+    target: Option<std::sync::Arc<dyn Target>>,
+    policy: RetryPolicy,
+    pacing: Option<Pacing>,
+    paused_until: Timestamp,
+    fault: Option<(TargetOutcome, Option<Timestamp>)>,
+    waiting: BTreeMap<(Timestamp, u64), (String, Delivery)>,
+}
+
+impl Outbox {
+    /// A queue for each of these targets, and for the stand-ins that are not among them.
+    pub(super) fn new(queues: Vec<Queue>, start: Timestamp) -> Self {
+        let mut lines: BTreeMap<String, Line> = stand_in::TARGETS
+            .iter()
+            .map(|name| ((*name).to_owned(), Line::new(None, RetryPolicy::default())))
+            .collect();
+        lines.extend(queues.into_iter().map(|queue| (queue.name, Line::new(Some(queue.target), queue.policy))));
+        let known = Wake::new(lines.keys().cloned());
+        Self { start, lines, known, number: 0 }
+    }
+
+    /// Why this target cannot fail: it does not exist.
+    pub(super) fn stranger(&self, target: &str) -> Option<String> {
+        (!self.lines.contains_key(target)).then(|| self.known.stranger(target))
+    }
+
+    /// Lets a target fail from now on; an earlier fault of it ends.
+    pub(super) fn strike(&mut self, at: Timestamp, fault: &TargetFault) {
+        if let Some(line) = self.lines.get_mut(&fault.target) {
+            line.fault = Some((fault.outcome, fault.lasts.map(|lasts| at + lasts)));
+        }
+    }
+
+    /// Takes in what an account's rules ask for after an event. What goes to targets that do not exist comes back, as it
+    /// goes to the dead letters at once.
+    ///
+    /// # Errors
+    /// When the event's envelope is a known one, but cannot be brought into the native form.
+    pub(super) fn take(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        event: &Event,
+        evaluation: &Evaluation,
+    ) -> Result<Vec<Call>, EventError> {
+        let mut incoming = Incoming::new(event.clone())?;
+        if event.tree().get("id").is_none() {
+            // The service names such an event at random; a rehearsal is the same each time.
+            incoming.name.id = format!("rehearsed-{}", self.number);
+        }
+        let mut lost = Vec::new();
+        for delivery in incoming.deliveries(evaluation, at) {
+            self.number += 1;
+            let account = account.to_owned();
+            if let Some(line) = self.lines.get_mut(&delivery.target) {
+                line.waiting.insert((at, self.number), (account, delivery));
+                continue;
+            }
+            let (target, reason) = (delivery.target.clone(), self.known.stranger(&delivery.target));
+            let outcome = Err(SendError::Configuration { reason: reason.clone() });
+            let parcels = vec![Parcel { account, delivery, next: Decision::DeadLetter(reason) }];
+            lost.push(Call { at, target, kind: "none", parcels, preview: None, outcome });
+        }
+        Ok(lost)
+    }
+
+    /// When the next call begins, as far as is known now.
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.next().map(|(at, _)| at)
+    }
+
+    /// Makes the next call.
+    pub(super) fn call(&mut self) -> Option<Call> {
+        let (at, name) = self.next()?;
+        let name = name.to_owned();
+        let clock = at.duration_since(self.start);
+        let line = self.lines.get_mut(&name)?;
+        let (accounts, batch): (Vec<String>, Vec<Delivery>) = line.due(at, clock).into_iter().unzip();
+        let (preview, outcome) = line.attempt(at, &batch);
+        if let Some(pacing) = &mut line.pacing {
+            pacing.called(&batch, &outcome, clock, clock);
+        }
+        if let Err(SendError::Throttled { pause, .. }) = outcome {
+            line.paused_until = at.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        }
+        let judged = judged(&outcome, batch.len());
+        let mut parcels = Vec::new();
+        for (account, delivery) in accounts.into_iter().zip(batch) {
+            let next = line.policy.decide(&delivery, &judged, at);
+            if let Decision::RetryAt(due) = next {
+                self.number += 1;
+                let again = Delivery { attempt: delivery.attempt + 1, ..delivery.clone() };
+                line.waiting.insert((due, self.number), (account.clone(), again));
+            }
+            parcels.push(Parcel { account, delivery, next });
+        }
+        let kind = line.target.as_ref().map_or("stand-in", |target| target.kind());
+        Some(Call { at, target: name, kind, parcels, preview, outcome })
+    }
+
+    /// How many deliveries wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lines.values().map(|line| line.waiting.len()).sum()
+    }
+
+    fn next(&self) -> Option<(Timestamp, &str)> {
+        let calls = self.lines.iter().filter_map(|(name, line)| Some((line.next_at(self.start)?, name.as_str())));
+        calls.min()
+    }
+}
+
+impl Line {
+    fn new(target: Option<std::sync::Arc<dyn Target>>, policy: RetryPolicy) -> Self {
+        let pacing = target.as_ref().and_then(|target| target.pace()).map(|pace| Pacing::new(pace, []));
+        Self { target, policy, pacing, paused_until: Timestamp::MIN, fault: None, waiting: BTreeMap::new() }
+    }
+
+    fn next_at(&self, start: Timestamp) -> Option<Timestamp> {
+        let ((due, _), _) = self.waiting.first_key_value()?;
+        let mut at = (*due).max(self.paused_until);
+        // Looking ahead forgets calls that are too long ago then, which are not yet: so it looks with a copy.
+        if let Some(mut pacing) = self.pacing.clone() {
+            loop {
+                let wait = pacing.wait(at.duration_since(start));
+                if wait.is_zero() {
+                    break;
+                }
+                at = at.saturating_add(wait).ok()?;
+            }
+        }
+        Some(at)
+    }
+
+    /// What the next call carries.
+    fn due(&mut self, at: Timestamp, clock: SignedDuration) -> Vec<(String, Delivery)> {
+        let keys: Vec<(Timestamp, u64)> = self.waiting.range(..=(at, u64::MAX)).map(|(key, _)| *key).collect();
+        let mut count = 1;
+        if let (Some(pacing), Some(target)) = (&mut self.pacing, &self.target) {
+            // What is long ago is forgotten.
+            pacing.wait(clock);
+            let due: Vec<Delivery> =
+                keys.iter().filter_map(|key| self.waiting.get(key)).map(|(_, delivery)| delivery.clone()).collect();
+            count = pacing.batch(&**target, &due);
+        }
+        keys.iter().take(count).filter_map(|key| self.waiting.remove(key)).collect()
+    }
+
+    fn attempt(&self, at: Timestamp, batch: &[Delivery]) -> (Option<Preview>, Result<Receipt, SendError>) {
+        let preview = match &self.target {
+            Some(target) => match target.preview(batch) {
+                Ok(preview) => Some(preview),
+                Err(error) => return (None, Err(error)),
+            },
+            None => None,
+        };
+        let fault = self.fault.filter(|(_, until)| until.is_none_or(|until| at < until));
+        let outcome = match fault.map(|(outcome, _)| outcome) {
+            None => Ok(Receipt { answer: String::new() }),
+            Some(TargetOutcome::Down) => Err(SendError::later("nobody answers")),
+            Some(TargetOutcome::Refuse) => Err(SendError::Refused { reason: "it refuses this".to_owned() }),
+            Some(TargetOutcome::Throttle) if self.pacing.is_some() => {
+                Err(SendError::Throttled { reason: "called too often".to_owned(), pause: DingTalk::PENALTY })
+            }
+            Some(TargetOutcome::Throttle) => Err(SendError::later("called too often")),
+        };
+        (preview, outcome)
+    }
+}
