@@ -53,9 +53,12 @@ impl Target for Lines {
     }
 }
 
-/// One write, so that lines of several processes do not mix. A line that a crash left unfinished is ended first.
+/// One write under a lock, so that lines of several writers do not mix. A line that a crash left unfinished is ended first.
 fn append(path: &PathBuf, line: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    // Others may be writing a line of theirs, which is not one that a crash left. Where a file cannot be locked, as a pipe
+    // on some systems, there is nothing to look back at either.
+    _ = file.lock();
     let mut text = String::new();
     if !ends_with_newline(&mut file)? {
         text.push('\n');

@@ -55,8 +55,8 @@ fn the_template_is_a_configuration_also_with_everything_in_it_switched_on() {
 fn blank_secrets_make_targets_that_render() {
     let on = TEMPLATE.lines().map(|line| line.strip_prefix("# ").filter(|rest| !rest.ends_with(';')).unwrap_or(line));
     let from = on.skip_while(|line| !line.starts_with("[targets.log]")).collect::<Vec<_>>().join("\n");
-    let text: String =
-        from.lines().filter(|line| line.starts_with('[') || line.contains(" = ")).map(|l| format!("{l}\n")).collect();
+    let told = from.lines().filter(|line| line.starts_with('[') || line.contains(" = "));
+    let text = told.collect::<Vec<_>>().join("\n");
     let config = Config::read(&text, Path::new("."), Secrets::Blank).unwrap_or_else(|faults| panic!("{faults:?}"));
     let mut told: Vec<_> = config.queues.iter().map(|queue| (queue.name.as_str(), queue.target.kind())).collect();
     told.sort_unstable();

@@ -37,8 +37,8 @@ fn seconds(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
 }
 
-fn ok() -> Result<Receipt, SendError> {
-    Ok(Receipt { answer: "ok".into() })
+fn receipt() -> Receipt {
+    Receipt { answer: "ok".into() }
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_burst_goes_singly_then_in_digests_and_never_beyond_the_pace() {
         if wait.is_zero() && !left.is_empty() {
             let count = pacing.batch(&robot, &left);
             let batch: Vec<Delivery> = left.drain(..count).collect();
-            pacing.called(&batch, &ok(), now, now);
+            pacing.called(&batch, &Ok(receipt()), now, now);
             calls.push((now, count));
             continue;
         }
