@@ -11,7 +11,7 @@ use crate::interface::{Addresses, Interface};
 use crate::notice::Told;
 use crate::{
     Account, Answer, CreateInterface, Fault, Instance, Limits, Notice, Refusal, Reply, Request, SecurityGroup, Silence,
-    VSwitch,
+    TooManyFaults, VSwitch,
 };
 
 /// One region of the cloud. Nothing in it moves but by [`Cloud::call`] and [`Cloud::advance`].
@@ -121,10 +121,28 @@ impl Cloud {
     }
 
     /// Lets requests go wrong from now on; a fault that strikes no times is none.
-    pub fn inject(&mut self, fault: Fault) {
-        if fault.times > 0 {
-            self.faults.push(fault);
+    ///
+    /// # Errors
+    /// When [`Limits::faults`] wait already.
+    pub fn inject(&mut self, fault: Fault) -> Result<(), TooManyFaults> {
+        if fault.times == 0 {
+            return Ok(());
         }
+        if self.faults.len() >= self.limits.faults {
+            return Err(TooManyFaults(self.limits.faults));
+        }
+        self.faults.push(fault);
+        Ok(())
+    }
+
+    /// The faults that have not struck for the last time, in the order in which they strike.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Takes back every fault.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
     }
 
     /// Lets another account attach the interface to instances of its own.

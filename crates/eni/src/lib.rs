@@ -50,7 +50,7 @@ pub use cloud::{Cloud, StatusChange};
 pub use completion::Timing;
 pub use create::CreateInterface;
 pub use describe::{Filter, Page, Paging};
-pub use fault::{Fault, FaultOutcome};
+pub use fault::{Fault, FaultOutcome, TooManyFaults};
 pub use instance::{Instance, InstanceStatus, InstanceType};
 pub use interface::{Addresses, Interface, InterfaceType, may_become};
 pub use limits::Limits;

@@ -23,13 +23,15 @@ pub struct Limits {
     pub page: usize,
     /// Requests that may be under way at one time in the whole cloud.
     pub pending: usize,
+    /// Faults that may wait to strike.
+    pub faults: usize,
     /// Notices and status changes kept for whoever takes them; the oldest go first.
     pub journal: usize,
 }
 
 impl Limits {
     /// 10 groups, 10 named or 49 counted addresses, 10 IPv6 addresses, 10 prefixes, 20 tags, 100 interfaces, 100 ids,
-    /// pages of 500, 10,000 requests under way, 100,000 journal entries.
+    /// pages of 500, 10,000 requests under way, 10,000 faults, 100,000 journal entries.
     pub const DEFAULT: Self = Self {
         security_groups: 10,
         secondary_named: 10,
@@ -41,6 +43,7 @@ impl Limits {
         described_ids: 100,
         page: 500,
         pending: 10_000,
+        faults: 10_000,
         journal: 100_000,
     };
 }

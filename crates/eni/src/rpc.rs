@@ -86,6 +86,11 @@ impl Endpoint {
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
     }
+
+    /// The region behind it, to be changed past the API.
+    pub fn cloud_mut(&mut self) -> &mut Cloud {
+        &mut self.cloud
+    }
 }
 
 impl HttpRequest {

@@ -31,8 +31,8 @@ def start_cloud(reflexarc, tmp_path):
     """Starts clouds and stops them."""
     running = []
 
-    def start(*args: str) -> Cloud:
-        command = [str(reflexarc), "simulate", "--listen", "127.0.0.1:0", "--out", str(tmp_path / "out"), *args]
+    def start(*args: str, listen: str = "127.0.0.1:0") -> Cloud:
+        command = [str(reflexarc), "simulate", "--listen", listen, "--out", str(tmp_path / "out"), *args]
         environment = {**os.environ, "NO_COLOR": "1"}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         running.append(process)

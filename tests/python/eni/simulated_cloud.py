@@ -3,6 +3,8 @@
 import json
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from alibabacloud_ecs20140526.client import Client
@@ -42,6 +44,18 @@ class Cloud:
             "region_id": REGION,
         }
         return Client(open_api.Config(**{**settings, **config}))
+
+    def fault(self, method: str = "POST", content_type: str = "application/json", **fault):
+        """Asks `/faults`: status and document of the answer."""
+        body = json.dumps(fault).encode() if fault else None
+        request = urllib.request.Request(f"http://{self.endpoint}/faults", body, method=method)
+        request.add_header("Content-Type", content_type)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
 
     def events(self, account: str) -> list:
         """What came out of the account's bus so far, oldest first."""

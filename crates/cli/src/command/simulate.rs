@@ -1,6 +1,7 @@
 //! `reflexarc simulate`: the cloud's side, as a scenario on a virtual clock or as an API over HTTP.
 
 mod delivery;
+mod faults;
 mod forward;
 mod listen;
 mod outbox;
@@ -29,7 +30,7 @@ Its secrets are not looked up.
 
 With --listen the ECS API is answered over HTTP until the process is stopped: point an SDK at it, protocol HTTP, with the
 access keys of the world (the scenario's, or a small one that is built in; its steps are not run). Events go to --to and
-into --out, each only from the bus of the account that gets it.
+into --out, each only from the bus of the account that gets it. On a loopback address POST /faults lets operations fail.
 
 Exit codes: 0 done · 1 an answer was not the expected one · 2 wrong usage · 3 invalid scenario or rules · 5 failed
 

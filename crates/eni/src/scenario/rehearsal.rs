@@ -257,9 +257,11 @@ impl Rehearsal {
                     crate::FaultOutcome::Hang => "will never complete",
                 };
                 let which = if times == 1 { "the next".to_owned() } else { format!("the next {times}") };
-                self.stage(at, format!("{which} {operation}{whose} {how}"));
                 let interface = interface.and_then(|name| self.names.get(&name).cloned());
-                self.world.cloud.inject(Fault { operation, interface, outcome, times });
+                let injected = self.world.cloud.inject(Fault { operation, interface, outcome, times });
+                let what =
+                    injected.map_or_else(|full| full.to_string(), |()| format!("{which} {operation}{whose} {how}"));
+                self.stage(at, what);
             }
             Deed::TargetFault(fault) => self.ready.push_back(Moment::TargetFault { at, fault }),
             Deed::Instance { id, status } => {

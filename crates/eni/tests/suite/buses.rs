@@ -9,7 +9,9 @@ use crate::world::{OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, ask, cloud, creat
 fn publications() -> Vec<Publication> {
     let mut cloud = cloud();
     ask(&mut cloud, USER, Request::Create(creation(USER)));
-    cloud.inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 });
+    cloud
+        .inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 })
+        .unwrap();
     ask(&mut cloud, USER, Request::Create(creation(USER)));
     ask(&mut cloud, SERVICE, Request::Create(creation(USER)));
     settle(&mut cloud).into_iter().map(|notice| notice.verdict.unwrap()).collect()

@@ -92,7 +92,7 @@ fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
         Step::Wait { seconds } => cloud.advance(cloud.now() + SignedDuration::from_secs(seconds)),
         Step::Fault { operation, fails } => {
             let outcome = if fails { FaultOutcome::Fail } else { FaultOutcome::Hang };
-            cloud.inject(Fault { operation, interface: None, outcome, times: 1 });
+            cloud.inject(Fault { operation, interface: None, outcome, times: 1 }).unwrap();
         }
         Step::Grant { ref interface, account } => {
             cloud.grant_attach(interface.get(&ids).as_str(), CALLERS[account]).unwrap();

@@ -273,7 +273,9 @@ fn an_answer_and_its_event_carry_the_same_request_id() {
 #[test]
 fn a_creation_that_will_fail_answers_like_one_that_will_not() {
     let mut cloud = cloud();
-    cloud.inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 });
+    cloud
+        .inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 })
+        .unwrap();
     let key = AccessKey { id: "AK1".into(), secret: "secret".into(), account: USER.into() };
     let mut endpoint = Endpoint::new(cloud, [key], GateLimits::DEFAULT);
     let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &OWN, start());

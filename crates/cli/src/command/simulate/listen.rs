@@ -10,15 +10,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc_eni::Notice;
 use reflexarc_eni::rpc::{Endpoint, GateLimits, HttpRequest, HttpResponse};
 use reflexarc_eni::scenario::{Scenario, World};
+use reflexarc_eni::{Cloud, Notice};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
-use super::Args;
 use super::forward::Forwarder;
 use super::timeline::Entry;
+use super::{Args, faults};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
@@ -44,7 +44,8 @@ async fn serve(address: SocketAddr, world: World, args: &Args, output: &mut Outp
     }
     let endpoint = Endpoint::new(cloud, world.keys(), GateLimits::DEFAULT);
     let service = Arc::new(Service { endpoint: Mutex::new(endpoint), tell, woken: Notify::new() });
-    let app = Router::new()
+    let control = if bound.ip().is_loopback() { faults::routes() } else { Router::new() };
+    let app = control
         .fallback(answer)
         .layer(DefaultBodyLimit::max(GateLimits::DEFAULT.bytes + 1))
         .with_state(Arc::clone(&service));
@@ -82,7 +83,8 @@ async fn serve(address: SocketAddr, world: World, args: &Args, output: &mut Outp
     }
 }
 
-struct Service {
+/// The cloud behind the API, shared by its requests.
+pub(super) struct Service {
     endpoint: Mutex<Endpoint>,
     tell: mpsc::Sender<Notice>,
     /// Rung after every request: something new may fall due.
@@ -90,6 +92,11 @@ struct Service {
 }
 
 impl Service {
+    /// Does something with the cloud past its API.
+    pub(super) fn with_cloud<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        change(self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).cloud_mut())
+    }
+
     fn request(&self, request: &HttpRequest) -> (HttpResponse, Vec<Notice>) {
         let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let response = endpoint.serve(request, Timestamp::now());

@@ -1,0 +1,87 @@
+"""Operations that go wrong after they were accepted, through the official SDK: what a rehearsal lets fail."""
+
+from simulated_cloud import wait_for
+from test_eni_life import attach, create, delete, describe, detach, status
+
+
+def content(cloud, request_id):
+    event = cloud.event("tenant", request_id)
+    return event["level"], event["content"]["result"], event["content"]["eniStatus"]
+
+
+def test_an_attachment_falls_back_to_available_and_can_be_repeated(cloud):
+    client = cloud.client("tenant")
+    interface = create(client).network_interface_id
+    assert cloud.fault(operation="AttachNetworkInterface", outcome="fail")[0] == 201
+    failed = attach(client, interface)
+    assert content(cloud, failed) == ("WARN", "failed", "Available")
+    wait_for(lambda: status(client, interface) == "Available")
+    repeated = attach(client, interface)
+    assert content(cloud, repeated) == ("INFO", "success", "InUse")
+
+
+def test_a_detachment_gets_stuck_until_it_is_asked_for_again(cloud):
+    client = cloud.client("tenant")
+    interface = create(client).network_interface_id
+    content(cloud, attach(client, interface))
+    cloud.fault(operation="DetachNetworkInterface", outcome="fail", interface=interface)
+    assert content(cloud, detach(client, interface)) == ("WARN", "failed", "Detaching")
+    assert status(client, interface) == "Detaching"
+    assert content(cloud, detach(client, interface)) == ("INFO", "success", "Available")
+
+
+def test_a_detachment_that_hangs_makes_no_event(cloud):
+    client = cloud.client("tenant")
+    interface = create(client).network_interface_id
+    content(cloud, attach(client, interface))
+    cloud.fault(operation="DetachNetworkInterface", outcome="hang")
+    hanging = detach(client, interface)
+    repeated = detach(client, interface)
+    assert content(cloud, repeated) == ("INFO", "success", "Available")
+    assert all(event["content"]["requestId"] != hanging for event in cloud.events("tenant"))
+
+
+def test_a_creation_ends_in_create_failed(cloud):
+    client = cloud.client("tenant")
+    cloud.fault(operation="CreateNetworkInterface", outcome="fail")
+    made = create(client)
+    assert made.status == "Creating"
+    assert content(cloud, made.request_id) == ("WARN", "failed", "CreateFailed")
+    assert describe(client, network_interface_id=[made.network_interface_id])[0].status == "CreateFailed"
+
+
+def test_a_deletion_gets_stuck_until_it_is_asked_for_again(cloud):
+    client = cloud.client("tenant")
+    interface = create(client).network_interface_id
+    cloud.fault(operation="DeleteNetworkInterface", outcome="fail")
+    assert content(cloud, delete(client, interface)) == ("WARN", "failed", "Deleting")
+    assert content(cloud, delete(client, interface)) == ("INFO", "success", "Deleted")
+
+
+def test_faults_are_listed_counted_down_and_taken_back(cloud):
+    client = cloud.client("tenant")
+    fault = {"operation": "AttachNetworkInterface", "outcome": "fail", "times": 2}
+    assert cloud.fault(**fault) == (201, fault)
+    assert cloud.fault("GET") == (200, [fault])
+    interface = create(client).network_interface_id
+    content(cloud, attach(client, interface))
+    assert cloud.fault("GET") == (200, [{**fault, "times": 1}])
+    assert cloud.fault("DELETE") == (204, None)
+    assert cloud.fault("GET") == (200, [])
+    assert content(cloud, attach(client, interface))[1] == "success"
+
+
+def test_wrong_faults_are_refused_with_words(cloud):
+    code, answer = cloud.fault(operation="Attach", outcome="fail")
+    assert code == 400
+    assert answer["error"].startswith("`operation` is one of CreateNetworkInterface, ")
+    code, answer = cloud.fault(content_type="text/plain", operation="AttachNetworkInterface", outcome="fail")
+    assert (code, answer["error"]) == (415, "a fault is posted as application/json")
+    assert cloud.fault("GET") == (200, [])
+
+
+def test_there_is_no_control_beyond_this_machine(start_cloud):
+    cloud = start_cloud(listen="0.0.0.0:0")
+    _, answer = cloud.fault(operation="AttachNetworkInterface", outcome="fail")
+    # It is the API that answers, and it has no such path.
+    assert "Code" in answer
