@@ -254,7 +254,7 @@ impl Cloud {
     fn perform(&mut self, request_id: &str, caller: &str, request: Request) -> Result<Answer, Refusal> {
         if request.operation().is_some() && self.pending.len() >= self.limits.pending {
             let message = format!("{} requests are under way, as many as allowed.", self.pending.len());
-            return Err(Refusal::new(503, "Throttling", message));
+            return Err(Refusal::new(400, "Throttling", message));
         }
         match request {
             Request::Create(wanted) => self.create(request_id, caller, wanted),

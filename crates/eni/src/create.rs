@@ -1,5 +1,6 @@
 //! `CreateNetworkInterface`: what must hold, and what it makes.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -130,6 +131,7 @@ impl Cloud {
         found.pool.take(&wish).map_err(|fault| {
             let (status, code) = match &fault {
                 AddressFault::NotEnough => (403, "InvalidVSwitchId.IpNotEnough"),
+                AddressFault::Invalid(address) if address.contains(':') => (403, "InvalidIp.Address"),
                 AddressFault::Invalid(_) => (403, "InvalidVSwitchId.IpInvalid"),
                 AddressFault::Taken(_) => (403, "InvalidIp.IpAssigned"),
                 AddressFault::Repeated(_) => (403, "InvalidIp.IpRepeated"),
@@ -154,12 +156,17 @@ impl Cloud {
             ("IPv4 prefixes", wanted.ipv4_prefixes.len(), limits.prefixes),
             ("IPv6 addresses", wanted.ipv6.len(), limits.ipv6),
             ("IPv6 prefixes", wanted.ipv6_prefixes.len(), limits.prefixes),
-            ("tags", wanted.tags.len(), limits.tags),
         ];
-        match bounded.into_iter().find(|(_, asked, allowed)| asked > allowed) {
-            Some((what, asked, allowed)) => {
-                Err(Refusal::parameter(format!("{what}: {asked} asked for, at most {allowed} allowed.")))
-            }
+        if let Some((what, asked, allowed)) = bounded.into_iter().find(|(_, asked, allowed)| asked > allowed) {
+            return Err(Refusal::parameter(format!("{what}: {asked} asked for, at most {allowed} allowed.")));
+        }
+        if wanted.tags.len() > limits.tags {
+            let message = format!("{} tags asked for, at most {} allowed.", wanted.tags.len(), limits.tags);
+            return Err(Refusal::new(403, "QuotaExceed.Tags", message));
+        }
+        let mut keys = BTreeSet::new();
+        match wanted.tags.iter().find(|(key, _)| !keys.insert(key)) {
+            Some((key, _)) => Err(Refusal::new(400, "Duplicate.TagKey", format!("There are two tags {key}."))),
             None => Ok(()),
         }
     }

@@ -1,4 +1,21 @@
 //! Why a request is refused: the service's own codes.
+//!
+//! Codes and HTTP statuses are those of the error tables on the API reference's pages of the four operations, and of its
+//! page on responses for what is common to all (`MissingParameter`, `InvalidParameter`, `Throttling`,
+//! `IdempotentParameterMismatch`, `InvalidRegionId.NotFound` …). Where those leave a choice:
+//!
+//! - `InvalidEniId.NotFound` is 404, as on most pages; a newer page of the deletion has 403. Look at codes, not statuses.
+//! - `InvalidEcsId.NotFound` (404) and `InvalidInstanceId.NotFound` (403) are explained alike. Here the first means an
+//!   instance that the caller does not have, the second one that does not carry the interface.
+//! - `InvalidOperation.EniCountExceeded`, `InvalidOperation.Ipv6CountExceeded` and `InvalidIp.IpAssigned` stand on pages
+//!   of related operations (attributes, addresses); a creation and an attachment get into the same situations.
+//! - `Throttling` is 400, as on the page on responses; single operations have 403 or 429.
+//!
+//! Listed there and never given here, because the model has no such thing: RAM users (`Forbidden.SubUser`,
+//! `Forbidden.NotSupportRAM`), trunk, member and slave interfaces (`InvalidOperation.EniLinked`,
+//! `InvalidOperation.HasSlaveEniBonded`), the classic network (`InvalidSecurityGroupId.NotVpc`), resource groups to look
+//! up (`InvalidResourceGroup.NotFound`), assigning of addresses after the creation (`InvalidIp.IpUnassigned`), and
+//! requests that meet in the middle of each other (`Operation.Conflict`, `InternalError`).
 
 /// A refused request, as the API says it. A refused request never leads to an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

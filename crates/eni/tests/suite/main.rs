@@ -3,6 +3,7 @@
 
 mod buses;
 mod conditions;
+mod error_codes;
 mod faults;
 mod invariants;
 mod refusals;

@@ -178,7 +178,6 @@ fn every_limit_of_a_creation_can_be_reached() {
         CreateInterface { ipv6: Wanted::Count(limits.ipv6 + 1), ..own.clone() },
         CreateInterface { ipv4_prefixes: Wanted::Count(limits.prefixes + 1), ..own.clone() },
         CreateInterface { ipv6_prefixes: Wanted::Count(limits.prefixes + 1), ..own.clone() },
-        CreateInterface { tags: vec![("k".into(), "v".into()); limits.tags + 1], ..own.clone() },
     ];
     for wanted in over {
         assert_eq!(code(&ask(&mut cloud, PLAIN, Request::Create(wanted.clone()))), "InvalidParameter", "{wanted:?}");
