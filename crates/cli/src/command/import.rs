@@ -18,8 +18,8 @@ use crate::output::{Output, Paint};
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One rule file is written for each rule or subscription, `notify` names a target for each of its own, and what the targets
-are is printed as a beginning of reflexarc.toml. What did not carry over is said on stderr. A filter that would match
+One rule file is written for each rule or subscription, and one more for each target that was told something of its own;
+`notify` names the targets, and what they are is printed as a beginning of reflexarc.toml. What did not carry over is said on stderr. A filter that would match
 something else here than there is not imported at all.
 
 Exit codes: 0 all imported · 1 some were not · 2 wrong usage · 3 the input is not what the API answers
@@ -90,6 +90,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             (cloudmonitor::import(&read(file)?, &targets.collect::<Result<Vec<_>, Failure>>()?)?, to)
         }
     };
+    let import = distinct(import);
     write(&import, to, output)?;
     for draft in &import.drafts {
         for loss in &draft.losses {
@@ -104,6 +105,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     let all = import.refused.is_empty() && import.broken.is_empty();
     Ok(if all { Exit::Done } else { Exit::Negative })
+}
+
+/// Two rules whose names make one file name: the first has it.
+fn distinct(mut import: Import) -> Import {
+    let mut names = BTreeSet::new();
+    for draft in std::mem::take(&mut import.drafts) {
+        if names.insert(draft.name.clone()) {
+            import.drafts.push(draft);
+        } else {
+            let why = format!("another rule is written to {}.toml already", draft.name);
+            import.refused.push((draft.description, why));
+        }
+    }
+    import
 }
 
 /// Writes nothing unless everything can be written, and every rule compiles.

@@ -45,7 +45,34 @@ fn an_imported_eventbridge_rule_matches_what_it_matched_in_the_cloud() {
     let args = ["run", "--rules", rules, "--events", "examples/eni-events.ndjson", "--format", "ndjson"];
     let matched = reflexarc(&args);
     assert_eq!(matched.code, 0, "{}", matched.stderr);
-    assert!(matched.stdout.contains(r#""matched":["eni-failed"]"#), "{}", matched.stdout);
+    assert!(
+        matched.stdout.contains(r#""matched":["eni-failed","eni-failed-mail","eni-failed-robot"]"#),
+        "{}",
+        matched.stdout
+    );
+    // And says what it said there.
+    let message = r#""payload":{"msgtype":"text","text":{"content":"eni-"#;
+    assert!(matched.stdout.contains(message), "{}", matched.stdout);
+    let mail = r#""title":"ENI","text":"AttachNetworkInterface failed for eni-"#;
+    assert!(matched.stdout.contains(mail), "{}", matched.stdout);
+}
+
+#[test]
+fn rules_with_one_file_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |name: &str| {
+        format!(
+            r#"{{"RuleName": "{name}", "FilterPattern": "{{\"source\":[\"acs.ecs\"]}}",
+            "Targets": [{{"Id": "t", "Type": "https", "Endpoint": "https://example.com/"}}]}}"#
+        )
+    };
+    let file = folder.path().join("rules.json");
+    std::fs::write(&file, format!(r#"{{"Data": {{"Rules": [{}, {}]}}}}"#, rule("a b"), rule("a-b"))).unwrap();
+    let out = folder.path().join("out");
+    let outcome = import(&["import", "eventbridge", file.to_str().unwrap()], &out);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.contains("another rule is written to a-b.toml already"), "{}", outcome.stderr);
+    assert_eq!(std::fs::read_dir(out).unwrap().count(), 1);
 }
 
 #[test]

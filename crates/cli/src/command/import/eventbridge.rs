@@ -1,12 +1,15 @@
 //! EventBridge: rules with event patterns and targets.
 
+mod target;
+mod transformation;
+
 use std::collections::BTreeMap;
 
 use reflexarc_engine::FileDiagnostics;
 use reflexarc_event::{Json, find_name};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
 
-use super::rule_text::{Draft, quoted, stem};
+use super::rule_text::{Draft, Words, stem};
 use super::{Import, at, text};
 use crate::exit::Failure;
 
@@ -51,19 +54,33 @@ fn one(rule: &Json, targets: &[&Json], import: &mut Import) {
         Ok(node) => node,
         Err(why) => return refuse(&why),
     };
-    let mut draft = Draft {
-        name: stem(name),
-        description: described(rule),
-        when: Pattern::from_node(node).to_expression(),
-        ..Draft::default()
-    };
+    let when = Pattern::from_node(node).to_expression();
+    let empty = |name| Draft { name, description: described(rule), when: when.clone(), ..Draft::default() };
+    let mut common = empty(stem(name));
+    let mut own_words = Vec::new();
     for target in targets {
-        carry_target(target, &mut draft);
+        let mut draft = empty(stem(&format!("{name}-{}", text(target, "Id"))));
+        target::carry(target, &mut draft);
+        if draft.notify.is_empty() || draft.words == Words::Default {
+            common.notify.append(&mut draft.notify);
+            common.targets.append(&mut draft.targets);
+            common.losses.append(&mut draft.losses);
+        } else {
+            own_words.push(draft);
+        }
     }
-    if draft.notify.is_empty() {
-        return refuse("none of its targets has a counterpart here");
+    // A rule says one thing to all; where targets had bodies of their own, each gets a rule.
+    match (common.notify.is_empty(), own_words.as_mut_slice()) {
+        (true, []) => return refuse("none of its targets has a counterpart here"),
+        (true, [first, others @ ..]) => {
+            first.losses.splice(0..0, common.losses);
+            if others.is_empty() {
+                first.name = common.name;
+            }
+        }
+        (false, _) => import.drafts.push(common),
     }
-    import.drafts.push(draft);
+    import.drafts.append(&mut own_words);
 }
 
 fn described(rule: &Json) -> String {
@@ -166,61 +183,4 @@ fn product_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
 
 fn unportable(path: &str) -> String {
     format!("this test of `{path}` has no counterpart in the native form")
-}
-
-fn carry_target(target: &Json, draft: &mut Draft) {
-    let (id, kind) = (text(target, "Id"), text(target, "Type"));
-    let parameter = |key: &str| {
-        let found = at(target, &["ParamList"]).elements().iter();
-        let mut found = found.filter(|one| text(one, "ResourceKey").eq_ignore_ascii_case(key));
-        found.next().map(|one| text(one, "Value"))
-    };
-    let name = stem(&format!("{}-{id}", draft.name));
-    let secret = stem(&name).replace('-', "_").to_uppercase();
-    let url = parameter("url").filter(|url| !url.is_empty()).unwrap_or(text(target, "Endpoint"));
-    let table = match kind {
-        "acs.dingtalk" => format!(
-            "[targets.{}]\ntype = \"dingtalk\"\ntoken = {{ env = \"{secret}_TOKEN\" }}     # access_token of the robot's \
-             address\nsecret = {{ env = \"{secret}_SECRET\" }}",
-            quoted(&name)
-        ),
-        "http" | "https" => format!("[targets.{}]\ntype = \"webhook\"\nurl = {}", quoted(&name), quoted(url)),
-        "acs.mail" => {
-            let to = parameter("ToAddress").unwrap_or_default();
-            let to: Vec<String> = to.split([',', ';']).map(|one| quoted(one.trim())).collect();
-            format!(
-                "[targets.{}]\ntype = \"email\"\nhost = \"\"     # your mail server\nfrom = {}\nto = [{}]",
-                quoted(&name),
-                quoted(parameter("AccountName").unwrap_or_default()),
-                to.join(", ")
-            )
-        }
-        other => {
-            let loss = format!("target {id} of type {other} has no counterpart and was left out");
-            return draft.losses.push(loss);
-        }
-    };
-    let form = |key: &str| {
-        let found = at(target, &["ParamList"]).elements().iter().find(|one| text(one, "ResourceKey") == key);
-        found.map(|one| text(one, "Form")).filter(|form| !matches!(*form, "" | "ORIGINAL"))
-    };
-    if let Some(form) = form("Body") {
-        draft.losses.push(format!("target {id}: the {form} of its body; say it with `message` in the rule"));
-    }
-    if kind == "acs.mail" && parameter("Subject").is_some_and(|subject| !subject.is_empty()) {
-        draft.losses.push(format!("target {id}: its subject; say it with `message.title` in the rule"));
-    }
-    // Where nothing is said, the cloud backs off.
-    let exponential = text(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
-    let retry = if exponential { "exponential" } else { "backoff" };
-    draft.targets.push(format!("{table}\nretry = \"{retry}\""));
-    if text(target, "ErrorsTolerance") == "NONE" {
-        draft.losses.push(format!("target {id}: tolerance NONE; a dead target here delays no other and loses nothing"));
-    }
-    if target.get("DeadLetterQueue").is_some_and(|queue| !queue.members().is_empty()) {
-        draft
-            .losses
-            .push(format!("target {id}: its dead letter queue; dead letters stay in the store (reflexarc dlq)"));
-    }
-    draft.notify.push(name);
 }

@@ -12,6 +12,8 @@ pub(super) struct Draft {
     pub(super) when: String,
     /// The names of targets.
     pub(super) notify: Vec<String>,
+    /// What the targets are told.
+    pub(super) words: Words,
     /// Words of which the content must hold one, or none of which it may hold.
     pub(super) keywords: Option<(Relation, Vec<String>)>,
     /// Seconds of silence after a message, for one event of one resource.
@@ -20,6 +22,18 @@ pub(super) struct Draft {
     pub(super) targets: Vec<String>,
     /// What did not carry over.
     pub(super) losses: Vec<String>,
+}
+
+/// What targets are told.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum Words {
+    /// The facts of the event.
+    #[default]
+    Default,
+    /// A message, as templates; the facts where there is none.
+    Message { title: Option<String>, text: Option<String> },
+    /// A document, as an expression of the script language.
+    Document(String),
 }
 
 /// How keywords count.
@@ -37,11 +51,22 @@ impl Draft {
         let _ = writeln!(text, "description = {}", quoted(&self.description));
         let _ = writeln!(text, "\nwhen = {}", block(&self.when));
         let targets: Vec<String> = self.notify.iter().map(|target| quoted(target)).collect();
-        match &self.keywords {
-            None => {
-                let _ = writeln!(text, "\nnotify = [{}]", targets.join(", "));
+        match (&self.words, &self.keywords) {
+            (Words::Document(document), _) => {
+                let sends: Vec<String> = targets.iter().map(|target| format!("send({target}, {document});")).collect();
+                let _ = writeln!(text, "\nthen = {}", block(&sends.join("\n")));
             }
-            Some((relation, words)) => {
+            (words, None) => {
+                let _ = writeln!(text, "\nnotify = [{}]", targets.join(", "));
+                if let Words::Message { title, text: body } = words {
+                    let keys = [("title", title), ("text", body)];
+                    let keys = keys
+                        .into_iter()
+                        .filter_map(|(key, words)| Some(format!("{key} = {}", quoted(words.as_ref()?))));
+                    let _ = writeln!(text, "message = {{ {} }}", keys.collect::<Vec<_>>().join(", "));
+                }
+            }
+            (_, Some((relation, words))) => {
                 let _ = writeln!(text, "\nthen = {}", block(&script(*relation, words, &targets)));
             }
         }
