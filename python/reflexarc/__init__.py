@@ -18,8 +18,11 @@ Events may be given as JSON text (`str` or `bytes`), as `dict`, or as `Event`. W
 `dict` and other mappings             an object; a key that is not text is an error
 ====================================  ==========================================================
 
+That is what `Event` checks of a whole dict; matching looks at a dict only along the paths of the patterns.
+
 Everything raised is an `Error`; patterns, rule sets, events and everything they return are immutable and safe to
-share between threads.
+share between threads. The compiled part declares that it needs no interpreter lock (tested with the lock only: no
+free-threaded Python was to be had); a subinterpreter that imports the package gets an `ImportError`.
 """
 
 from ._core import (

@@ -131,7 +131,8 @@ class Pattern:
     def matches(self, event: _EventLike) -> bool:
         """Whether the event meets the pattern, as it is: envelopes are not unwrapped.
 
-        A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at.
+        A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at. Where a path
+        ends in a dict that has not the next key, a key of that dict that is not text is an error.
 
         Raises:
             EventError: if it is no event; the message says where.
@@ -392,7 +393,8 @@ class RuleSet:
         """The ids of the matching rules of many events, order kept.
 
         `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; `str` is a path. Blank lines
-        of NDJSON are no events. Text is matched on all cores without the interpreter's lock, and Ctrl-C interrupts it.
+        of NDJSON are no events. A file is read piece by piece, never as a whole. Text is matched on all cores without
+        the interpreter's lock, and Ctrl-C interrupts it.
 
         Raises:
             EventError: at the first item that is no event; the message says which, lines from 1, items from 0.

@@ -6,7 +6,9 @@ import copy
 import datetime
 import decimal
 import enum
+import json
 import pickle
+import random
 import threading
 from collections import OrderedDict
 from types import MappingProxyType
@@ -159,7 +161,6 @@ def test_one_is_not_true_and_numbers_are_exact() -> None:
         ({"v": {1: "x"}}, r'event\["v"\].*1.*not text'),
         ({"v": {"w": object()}}, r'event\["v"\]\["w"\].*object'),
         ({"v": {"w": [1, {"x"}]}}, r'event\["v"\]\["w"\]\[1\].*set'),
-        ({"v": {"w": "\ud800"}}, "surrogate"),
         ('{"v": NaN}', "byte 6"),
         ("[1]", "an array"),
         (b"\xff", "UTF-8"),
@@ -172,6 +173,78 @@ def test_one_is_not_true_and_numbers_are_exact() -> None:
 def test_what_is_no_event_is_an_event_error(event: Any, message: str) -> None:
     with pytest.raises(ra.EventError, match=message):
         ra.Pattern("v.w exists").matches(event)
+
+
+def test_half_of_a_surrogate_pair_is_an_error_where_it_is_read() -> None:
+    for read in (ra.Pattern('v starts with "a"').matches, ra.Event, ra.RuleSet({"r": "v exists"}).matching):
+        with pytest.raises(ra.EventError, match=r'event\["v"\].*surrogate'):
+            read({"v": "\ud800"})
+    assert not ra.Pattern('v == "a"').matches({"v": "\ud800"}), "whatever it is, it is no a"
+
+
+class Key(str, enum.Enum):
+    CONTENT = "content"
+    RESULT = "result"
+
+
+def test_keys_may_be_texts_of_other_types() -> None:
+    assert FAILED.matches({"level": "WARN", Key.CONTENT: {Key.RESULT: "failed"}})
+    assert ra.RuleSet({"r": FAILED}).matching({"level": "WARN", Key.CONTENT: {"other": 1, Key.RESULT: "failed"}}) == [
+        "r"
+    ]
+
+
+def test_a_key_that_is_no_text_is_an_error_where_a_key_is_not_found() -> None:
+    assert FAILED.matches({"level": "WARN", "content": {"result": "failed", 1: 2}, 3: 4, "other": {5: 6}})
+    with pytest.raises(ra.EventError, match=r'event\["content"\].*1.*not text'):
+        FAILED.matches({"level": "WARN", "content": {1: 2}})
+    with pytest.raises(ra.EventError, match=r"event: .*None.*not text"):
+        FAILED.matches({"level": "WARN", None: {}})
+
+
+def test_dicts_give_the_answers_of_text() -> None:
+    """Many shapes at once: what is answered without the matcher, and what only the matcher answers."""
+    chance = random.Random(5)
+    scalars: list[Any] = [
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2**70,
+        0.5,
+        1.0,
+        1e300,
+        "",
+        "a",
+        "ab",
+        "b",
+        "10.0.0.1",
+        "10.0.0.01",
+    ]
+    tests = [
+        *('== "a"', 'in ["a", 1, null]', '!= "ab"', 'starts with "a"', "> 0", "<= 0.5", "== 1", "exists", "is missing"),
+        *('not in ["a", 1]', 'in cidr "10.0.0.0/8"', '== "10.0.0.1"', 'like "*b"', "in [true, -1]"),
+    ]
+
+    def value(depth: int) -> Any:
+        kind = chance.randrange(6 if depth else 3)
+        if kind == 4:
+            return {chance.choice(["a", "b", "c", "a.b"]): value(depth - 1) for _ in range(chance.randrange(4))}
+        if kind == 5:
+            return [value(depth - 1) for _ in range(chance.randrange(4))]
+        return chance.choice(scalars)
+
+    answers = []
+    for _ in range(3000):
+        paths = [chance.choice(["a", "b", "a.b", "a.b.c", "b.c", "c.a"]) for _ in range(chance.randrange(1, 4))]
+        fields = [f"{'not ' * chance.randrange(2)}({path} {chance.choice(tests)})" for path in paths]
+        pattern = ra.Pattern(chance.choice([" and ", " or "]).join(fields))
+        event = {key: value(3) for key in ("a", "b", "c", "a.b") if chance.random() < 0.8}
+        answers.append(pattern.matches(event))
+        assert answers[-1] == pattern.matches(json.dumps(event)), (pattern, event)
+    assert 500 < sum(answers) < 2500
 
 
 def test_a_dict_that_holds_itself_ends_in_an_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -92,6 +93,18 @@ def test_many_events_in_every_form_keep_their_order(tmp_path: Path) -> None:
     assert RULES.matching_many([]) == [] and RULES.matching_many(b"") == []
 
 
+def test_a_file_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    lines = [json.dumps(event(eniId="x" * 1000)) for _ in range(1_000)]
+    file.write_text("\n".join(lines) + "\n\n")
+    os.truncate(file, 1 << 40)  # the last line is a terabyte of zeros, none of which is on the disk
+    with pytest.raises(ra.EventError, match=r"^line 1002: .*1048576"):
+        RULES.matching_many(file)
+    file.write_text("\n".join(lines).replace("failed", "failed" * 200_000, 1))
+    with pytest.raises(ra.EventError, match=r"^line 1: .*1048576"):
+        RULES.matching_many(file)
+
+
 def test_a_broken_event_among_many_is_named() -> None:
     with pytest.raises(ra.EventError, match=r"^line 3: .*byte"):
         RULES.matching_many(b'{}\n\n{"a": }\n{}')
@@ -99,6 +112,9 @@ def test_a_broken_event_among_many_is_named() -> None:
         RULES.matching_many([{}, "{}", "[]", {}])
     with pytest.raises(ra.EventError, match=r"^event 1: event\[\"content\"\]"):
         RULES.matching_many(["{}", {"content": {1: 2}}])
+    for given in (b"\n" * 5_000 + b"{}\n" * 50_000, b"{}\n" * 55_000):
+        with pytest.raises(ra.EventError, match=r"^line 55001: .*an array"):
+            RULES.matching_many(given + b"[]\n" + b"{}\n" * 50_000 + b"{")
     with pytest.raises(OSError):
         RULES.matching_many("no-such-file.ndjson")
     with pytest.raises(TypeError):

@@ -17,6 +17,7 @@
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
 
 mod advice;
+mod checklist;
 mod dialect;
 pub mod explain;
 mod limits;
@@ -37,6 +38,7 @@ mod value;
 mod wildcard;
 mod words;
 
+pub use checklist::{Checklist, Ticks};
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::Limits;
 pub use matcher::{BuildError, Elements, Fields, Matcher, MatcherLimits, Scratch, Slow, Stats};

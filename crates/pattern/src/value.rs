@@ -39,31 +39,32 @@ impl<'e> Scalar<'e> {
 
 /// One predicate, ready to be asked.
 #[derive(Debug)]
-pub(crate) enum Test<'p> {
+pub(crate) enum Test {
     Exists,
     Null,
     Bool(bool),
-    Number(&'p Decimal),
-    Range(Option<&'p Bound>, Option<&'p Bound>),
+    Number(Decimal),
+    Range(Option<Bound>, Option<Bound>),
     /// An exact string that is an address: any spelling of that address is equal to it.
-    Address(&'p str, IpAddr),
-    Text(TextOp, &'p str),
-    TextIgnoringCase(TextOp, &'p str),
-    Wildcard(&'p Wildcard),
-    WildcardIgnoringCase(&'p Wildcard),
+    Address(Box<str>, IpAddr),
+    Text(TextOp, Box<str>),
+    TextIgnoringCase(TextOp, Box<str>),
+    Wildcard(Wildcard),
+    WildcardIgnoringCase(Wildcard),
     Regexp(CompiledRegexp),
-    Cidr(&'p IpNet),
-    NoneOf(Vec<Test<'p>>),
+    Cidr(IpNet),
+    NoneOf(Vec<Test>),
     /// Absence is no property of a value, and an expression that was never checked may not compile.
     Never,
 }
 
-impl<'p> Test<'p> {
-    pub(crate) fn new(predicate: &'p Predicate) -> Self {
+impl Test {
+    pub(crate) fn new(predicate: &Predicate) -> Self {
         match predicate {
-            Predicate::Text(TextOp::Equals, text) => {
-                address::read(text).map_or(Self::Text(TextOp::Equals, text), |address| Self::Address(text, address))
-            }
+            Predicate::Text(TextOp::Equals, text) => match address::read(text) {
+                Some(address) => Self::Address(text.clone(), address),
+                None => Self::Text(TextOp::Equals, text.clone()),
+            },
             other => Self::textual(other),
         }
     }
@@ -73,10 +74,10 @@ impl<'p> Test<'p> {
         match (self, value) {
             (Self::Exists, _) | (Self::Null, Scalar::Null) => true,
             (Self::Bool(wanted), Scalar::Bool(value)) => wanted == value,
-            (Self::Number(wanted), Scalar::Number(value)) => *wanted == value,
-            (Self::Range(lower, upper), Scalar::Number(value)) => within(*lower, *upper, value),
+            (Self::Number(wanted), Scalar::Number(value)) => wanted == value,
+            (Self::Range(lower, upper), Scalar::Number(value)) => within(lower.as_ref(), upper.as_ref(), value),
             (Self::Address(wanted, address), Scalar::String(value)) => {
-                wanted == value || address::read(value).as_ref() == Some(address)
+                **wanted == **value || address::read(value).as_ref() == Some(address)
             }
             (Self::Text(op, wanted), Scalar::String(value)) => text(*op, wanted, value),
             (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => ignoring_case::text(*op, wanted, value),
@@ -94,22 +95,22 @@ impl<'p> Test<'p> {
     }
 
     /// The same, but exact strings compare by their characters alone, as they do inside `anything-but`.
-    fn textual(predicate: &'p Predicate) -> Self {
+    fn textual(predicate: &Predicate) -> Self {
         match predicate {
             Predicate::Missing => Self::Never,
             Predicate::Exists => Self::Exists,
             Predicate::Null => Self::Null,
             Predicate::Bool(value) => Self::Bool(*value),
-            Predicate::Number(value) => Self::Number(value),
-            Predicate::Range { lower, upper } => Self::Range(lower.as_ref(), upper.as_ref()),
-            Predicate::Text(op, text) => Self::Text(*op, text),
-            Predicate::TextIgnoringCase(op, text) => Self::TextIgnoringCase(*op, text),
-            Predicate::Wildcard { wildcard, ignoring_case: false } => Self::Wildcard(wildcard),
-            Predicate::Wildcard { wildcard, ignoring_case: true } => Self::WildcardIgnoringCase(wildcard),
+            Predicate::Number(value) => Self::Number(value.clone()),
+            Predicate::Range { lower, upper } => Self::Range(lower.clone(), upper.clone()),
+            Predicate::Text(op, text) => Self::Text(*op, text.clone()),
+            Predicate::TextIgnoringCase(op, text) => Self::TextIgnoringCase(*op, text.clone()),
+            Predicate::Wildcard { wildcard, ignoring_case: false } => Self::Wildcard(wildcard.clone()),
+            Predicate::Wildcard { wildcard, ignoring_case: true } => Self::WildcardIgnoringCase(wildcard.clone()),
             Predicate::Regexp { regexp, ignoring_case } => {
                 CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp)
             }
-            Predicate::Cidr(network) => Self::Cidr(network),
+            Predicate::Cidr(network) => Self::Cidr(*network),
             Predicate::AnythingBut(predicates) => Self::NoneOf(predicates.iter().map(Self::textual).collect()),
         }
     }

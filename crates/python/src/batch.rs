@@ -1,49 +1,59 @@
 //! Many events at once: on all cores, without the interpreter's lock, and interruptible.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use reflexarc_engine::RuleSet;
-use reflexarc_event::{Event, EventError};
+use reflexarc_event::{Event, EventError, Limits};
+
+use crate::error;
+use crate::feed::{Fault, Feed, Piece};
 
 /// The matching rules of one event, as positions in the rule set.
 pub(crate) type Ids = Vec<u32>;
 
+/// Why a batch ends early.
+pub(crate) enum Broken {
+    /// What stands at that number, from 0, is no event.
+    Event(usize, String),
+    /// A Python exception.
+    Raised(PyErr),
+}
+
 /// How long the interpreter is left alone before it may look at signals.
 const SLICE: Duration = Duration::from_millis(40);
 
-/// How many events a thread takes at a time.
-const BLOCK: usize = 64;
-
-/// The matching rules of each event, in order; the first event that is none ends it, with its position.
+/// Hands the matching rules of each event of `feed` to `take`, in order.
 pub(crate) fn matching(
     py: Python<'_>,
     rules: &RuleSet,
-    events: &[&[u8]],
-) -> PyResult<Result<Vec<Ids>, (usize, EventError)>> {
-    let work = Work {
-        rules,
-        events,
-        next: AtomicUsize::new(0),
-        failed: AtomicBool::new(false),
-        done: Mutex::new(Vec::with_capacity(events.len() / BLOCK + 1)),
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(events.len() / BLOCK + 1);
-    while py.detach(|| work.slice(threads)) {
-        py.check_signals()?;
-    }
-    let mut done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(start, _)| *start);
-    let mut all = Vec::with_capacity(events.len());
-    for (start, block) in done {
-        match block {
-            Ok(ids) => all.extend(ids),
-            Err((offset, error)) => return Ok(Err((start + offset, error))),
+    mut feed: Feed<'_>,
+    take: impl FnMut(Ids) -> PyResult<()>,
+) -> Result<(), Broken> {
+    let mut taking = Taking { take, next: 0, numbers: 0, waiting: BTreeMap::new() };
+    // A small batch is one piece, which is not worth a thread.
+    let Some(first) = py.detach(|| answer(rules, feed.next())) else { return Ok(()) };
+    taking.put(0, first)?;
+    let work = Work { rules, feed: Mutex::new((1, feed)), stop: AtomicBool::new(false) };
+    let Some(second) = py.detach(|| work.piece()) else { return Ok(()) };
+    let (answers_to, answers) = channel();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let answers_to = answers_to.clone();
+            scope.spawn(|| work.all(answers_to));
         }
-    }
-    Ok(Ok(all))
+        drop(answers_to);
+        let taken = taking.put(second.0, second.1).and_then(|()| taking.all(py, answers));
+        work.stop.store(true, Ordering::Relaxed);
+        taken
+    })
 }
 
 /// The rules that match one event given as text.
@@ -52,46 +62,127 @@ pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<Ids, EventE
     Ok(rules.matching_ids(&event))
 }
 
-/// A block's first position, and its events' rules or the first fault and its offset in the block.
-type Block = (usize, Result<Vec<Ids>, (usize, EventError)>);
+/// What was found out about a piece.
+struct Answer {
+    found: Vec<Ids>,
+    /// How many numbers the piece takes, or what is wrong at which of them.
+    end: Result<usize, (usize, Problem)>,
+}
 
+enum Problem {
+    Event(EventError),
+    Feed(Fault),
+}
+
+/// What the threads share.
 struct Work<'a> {
     rules: &'a RuleSet,
-    events: &'a [&'a [u8]],
-    next: AtomicUsize,
-    failed: AtomicBool,
-    done: Mutex<Vec<Block>>,
+    /// The next piece's turn, and where it comes from.
+    feed: Mutex<(usize, Feed<'a>)>,
+    stop: AtomicBool,
 }
 
 impl Work<'_> {
-    /// Works for a while; false when all is done.
-    fn slice(&self, threads: usize) -> bool {
-        let end = Instant::now() + SLICE;
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| self.until(end));
+    fn all(&self, answers_to: Sender<(usize, Answer)>) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some((turn, answer)) = self.piece() else { return };
+            if answer.end.is_err() {
+                self.stop.store(true, Ordering::Relaxed);
             }
-            self.until(end);
-        });
-        !self.failed.load(Ordering::Relaxed) && self.next.load(Ordering::Relaxed) < self.events.len()
-    }
-
-    fn until(&self, end: Instant) {
-        while Instant::now() < end && !self.failed.load(Ordering::Relaxed) {
-            let start = self.next.fetch_add(BLOCK, Ordering::Relaxed);
-            if start >= self.events.len() {
+            if answers_to.send((turn, answer)).is_err() {
                 return;
             }
-            let block = &self.events[start..self.events.len().min(start + BLOCK)];
-            let ids: Result<Vec<Ids>, _> = block
-                .iter()
-                .enumerate()
-                .map(|(offset, event)| matching_text(self.rules, event).map_err(|error| (offset, error)))
-                .collect();
-            if ids.is_err() {
-                self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn piece(&self) -> Option<(usize, Answer)> {
+        let (turn, piece) = {
+            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+            let (turn, feed) = &mut *feed;
+            *turn += 1;
+            (*turn - 1, feed.next())
+        };
+        answer(self.rules, piece).map(|answer| (turn, answer))
+    }
+}
+
+fn answer(rules: &RuleSet, piece: Result<Option<Piece<'_>>, Fault>) -> Option<Answer> {
+    let piece = match piece {
+        Ok(piece) => piece?,
+        Err(fault) => return Some(Answer { found: Vec::new(), end: Err((0, Problem::Feed(fault))) }),
+    };
+    let mut found = Vec::new();
+    for (number, event) in piece.events() {
+        match matching_text(rules, event) {
+            Ok(ids) => found.push(ids),
+            Err(error) => return Some(Answer { found, end: Err((number, Problem::Event(error))) }),
+        }
+    }
+    Some(Answer { found, end: Ok(piece.len()) })
+}
+
+/// Puts answers into order.
+struct Taking<F> {
+    take: F,
+    /// Whose turn it is.
+    next: usize,
+    /// How many numbers are behind.
+    numbers: usize,
+    waiting: BTreeMap<usize, Answer>,
+}
+
+impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
+    fn all(&mut self, py: Python<'_>, mut answers: Receiver<(usize, Answer)>) -> Result<(), Broken> {
+        let mut looked = Instant::now();
+        loop {
+            let receiver = &mut answers;
+            match py.detach(move || receiver.recv_timeout(SLICE)) {
+                Ok((turn, answer)) => self.put(turn, answer)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            self.done.lock().unwrap_or_else(PoisonError::into_inner).push((start, ids));
+            if looked.elapsed() >= SLICE {
+                py.check_signals()?;
+                looked = Instant::now();
+            }
+        }
+    }
+
+    fn put(&mut self, turn: usize, answer: Answer) -> Result<(), Broken> {
+        self.waiting.insert(turn, answer);
+        while let Some(answer) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            for ids in answer.found {
+                (self.take)(ids)?;
+            }
+            self.numbers += match answer.end {
+                Ok(numbers) => numbers,
+                Err((_, Problem::Feed(Fault::Io(error)))) => return Err(PyErr::from(error).into()),
+                Err((number, Problem::Feed(Fault::LongLine))) => {
+                    let message = format!("the event has more than the {} bytes allowed", Limits::DEFAULT.bytes);
+                    return Err(Broken::Event(self.numbers + number, message));
+                }
+                Err((number, Problem::Event(error))) => {
+                    return Err(Broken::Event(self.numbers + number, error.to_string()));
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+impl From<PyErr> for Broken {
+    fn from(raised: PyErr) -> Self {
+        Self::Raised(raised)
+    }
+}
+
+impl Broken {
+    /// As an exception that calls what is at a number `what` and counts from `first`.
+    pub(crate) fn into_exception(self, what: &str, first: usize) -> PyErr {
+        match self {
+            Self::Event(number, message) => error::EventError::new_err(format!("{what} {}: {message}", first + number)),
+            Self::Raised(raised) => raised,
         }
     }
 }

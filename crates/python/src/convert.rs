@@ -26,6 +26,8 @@ use crate::error::EventError;
 pub(crate) enum Scalar {
     Null,
     Bool(bool),
+    /// An `int` that is not larger than this.
+    Whole(i64),
     Number(String),
     Text(String),
 }
@@ -69,6 +71,7 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
         return Ok(match scalar {
             Scalar::Null => Json::Null,
             Scalar::Bool(value) => Json::Bool(value),
+            Scalar::Whole(value) => Json::from(value),
             Scalar::Number(text) => Json::Number(text.into()),
             Scalar::Text(text) => Json::String(text),
         });
@@ -131,6 +134,9 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Op
         if is_enum(value)? {
             return member_value(value, place);
         }
+        if let Ok(number) = value.extract() {
+            return Ok(Some(Scalar::Whole(number)));
+        }
         let digits = int_type(py).call_method1(intern!(py, "__repr__"), (value,))?;
         return Ok(Some(Scalar::Number(digits.extract()?)));
     }
@@ -184,6 +190,24 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
     })
 }
 
+/// Lends a text as UTF-8. The interface that begins with Python 3.9 has nothing cheaper than a copy; later ones lend the
+/// text's own.
+pub(crate) fn with_text<T>(
+    text: &Bound<'_, PyString>,
+    place: &Place<'_>,
+    use_it: impl FnOnce(&str) -> T,
+) -> PyResult<T> {
+    #[cfg(feature = "from-python-3-9")]
+    {
+        let utf8 = text.encode_utf8().map_err(|_| half_a_pair(place))?;
+        std::str::from_utf8(utf8.as_bytes()).map(use_it).map_err(|_| half_a_pair(place))
+    }
+    #[cfg(not(feature = "from-python-3-9"))]
+    {
+        text.to_str().map(use_it).map_err(|_| half_a_pair(place))
+    }
+}
+
 /// A dictionary key as text.
 pub(crate) fn key_text(key: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<String> {
     match key.cast::<PyString>() {
@@ -197,7 +221,7 @@ pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyErr 
     place.fault(format!("a value of type {kind} has no meaning in JSON"))
 }
 
-pub(crate) fn half_a_pair(place: &Place<'_>) -> PyErr {
+fn half_a_pair(place: &Place<'_>) -> PyErr {
     place.fault("the text holds half of a surrogate pair, which UTF-8 cannot")
 }
 

@@ -12,21 +12,25 @@ mod batch;
 mod command;
 mod convert;
 mod diagnostic;
+mod direct;
 mod eni;
 mod error;
 mod evaluation;
 mod event;
 mod explanation;
+mod feed;
 mod given;
 mod many;
 mod pattern;
 mod rule;
 mod rule_test;
 mod rules;
+mod source;
 mod state;
 mod time;
 mod walk;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 /// The compiled part of the package `reflexarc`; use that.
@@ -61,6 +65,19 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::refuse_subinterpreters(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// Python refuses the module to subinterpreters itself from 3.12 on; before, they would share its objects unasked.
+fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
+    if py.version_info() >= (3, 12) {
+        return Ok(());
+    }
+    let Ok(interpreters) = py.import("_xxsubinterpreters") else { return Ok(()) };
+    if interpreters.call_method0("get_current")?.eq(interpreters.call_method0("get_main")?)? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("module reflexarc._core does not support loading in subinterpreters"))
 }

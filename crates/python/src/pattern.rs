@@ -11,6 +11,7 @@ use reflexarc_pattern::{Dialect, Matcher, Pattern, Scratch, explain};
 
 use crate::convert::{self, Place};
 use crate::diagnostic::PyDiagnostic;
+use crate::direct::Direct;
 use crate::error::{PatternError, carrying, guarded, refused};
 use crate::explanation::PyExplanation;
 use crate::given::{self, Given};
@@ -18,7 +19,7 @@ use crate::walk::Walk;
 
 thread_local! {
     /// The matcher's working storage, kept from call to call.
-    static SCRATCH: RefCell<(Scratch, Vec<u32>)> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// What messages call the text of a pattern.
@@ -44,6 +45,7 @@ pub(crate) struct PyPattern {
     pub(crate) pattern: Pattern,
     matcher: Matcher,
     walk: Walk,
+    direct: Option<Direct>,
 }
 
 #[pymethods]
@@ -74,7 +76,8 @@ impl PyPattern {
 
     /// Whether the event meets the pattern, as it is: envelopes are not unwrapped.
     ///
-    /// A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at.
+    /// A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at. Where a path
+    /// ends in a dict that has not the next key, a key of that dict that is not text is an error.
     ///
     /// Raises:
     ///     EventError: if it is no event; the message says where.
@@ -83,19 +86,22 @@ impl PyPattern {
     /// True
     fn matches(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
         guarded(|| {
-            with_scratch(|scratch, _| match Given::new(event)? {
+            let mapping = match Given::new(event)? {
                 Given::Bytes(bytes) => {
                     given::check(&bytes)?;
-                    self.matcher.has_match(&bytes, scratch).map_err(given::invalid)
+                    return self.matches_text(&bytes);
                 }
-                Given::Mapping(mapping) if self.walk.is_possible() => {
-                    self.matcher.has_match_fields(|fields| self.walk.show(mapping, fields), scratch)
-                }
-                Given::Mapping(mapping) => {
-                    let text = convert::to_json(mapping, &Place::Root)?.to_string();
-                    self.matcher.has_match(text.as_bytes(), scratch).map_err(given::invalid)
-                }
-            })
+                Given::Mapping(mapping) => mapping,
+            };
+            if !self.walk.is_possible() {
+                return self.matches_text(convert::to_json(mapping, &Place::Root)?.to_string().as_bytes());
+            }
+            if let Some(direct) = &self.direct
+                && let Some(answer) = direct.matches(&self.walk, mapping)?
+            {
+                return Ok(answer);
+            }
+            with_scratch(|scratch| self.matcher.has_match_fields(|fields| self.walk.fields(mapping, fields), scratch))
         })
     }
 
@@ -219,8 +225,13 @@ impl PyPattern {
     pub(crate) fn compile(py: Python<'_>, pattern: Pattern) -> PyResult<Self> {
         let matcher = Matcher::build([pattern.node()])
             .map_err(|error| carrying::<PatternError>(py, error.to_string(), vec![]))?;
-        let walk = Walk::new(py, &matcher);
-        Ok(Self { pattern, matcher, walk })
+        let walk = Walk::new(py, matcher.paths());
+        let direct = Direct::new(py, pattern.node(), matcher.paths())?;
+        Ok(Self { pattern, matcher, walk, direct })
+    }
+
+    fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
+        with_scratch(|scratch| self.matcher.has_match(bytes, scratch)).map_err(given::invalid)
     }
 
     fn found(&self, found: &[Diagnostic]) -> Vec<PyDiagnostic> {
@@ -229,13 +240,10 @@ impl PyPattern {
 }
 
 /// Lends the thread's working storage; a call from within a call (a mapping that matches while it is read) gets its own.
-pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch, &mut Vec<u32>) -> T) -> T {
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with(|cell| match cell.try_borrow_mut() {
-        Ok(mut kept) => {
-            let (scratch, ids) = &mut *kept;
-            work(scratch, ids)
-        }
-        Err(_) => work(&mut Scratch::new(), &mut Vec::new()),
+        Ok(mut kept) => work(&mut kept),
+        Err(_) => work(&mut Scratch::new()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Rule sets, as Python sees them.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -9,19 +10,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
 use reflexarc_engine::{FileDiagnostics, RuleSet};
 use reflexarc_event::{Envelope, Event, Member};
-use reflexarc_pattern::Pattern;
+use reflexarc_pattern::{Fields, Pattern};
 
 use crate::batch::{self, Ids};
-use crate::convert::{self, Place};
+use crate::convert::{self, Place, Scalar};
 use crate::diagnostic::PyDiagnostic;
 use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying, guarded};
 use crate::evaluation::PyEvaluation;
 use crate::explanation::PyExplanation;
 use crate::given::{self, Given};
-use crate::many::{Chunk, lines_of};
+use crate::many;
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
 use crate::rule_test::PyRuleTest;
+use crate::source::{Row, Source};
 use crate::state::PyState;
 use crate::time::moment;
 use crate::walk::Walk;
@@ -45,20 +47,11 @@ use crate::walk::Walk;
 /// (2, True, ['any', 'failed'])
 #[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
 pub(crate) struct PyRuleSet {
-    rules: RuleSet,
+    pub(crate) rules: RuleSet,
     walk: Walk,
     /// The names of the rules, in order.
     ids: Vec<Py<PyString>>,
     source: Source,
-}
-
-/// What the set was made from, so that it can be pickled.
-#[derive(Clone)]
-enum Source {
-    /// Name and pattern.
-    Patterns(Vec<(String, Pattern)>),
-    /// File name and text.
-    Files(Vec<(String, String)>),
 }
 
 #[pymethods]
@@ -129,14 +122,15 @@ impl PyRuleSet {
     ///
     /// Raises:
     ///     EventError: if it is no event.
-    fn matching(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyString>>> {
-        guarded(|| Ok(self.named(py, &self.ids_of(event)?)))
+    fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        guarded(|| self.named(event.py(), &self.ids_of(event)?))
     }
 
     /// The ids of the matching rules of many events, order kept.
     ///
     /// `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; `str` is a path. Blank lines
-    /// of NDJSON are no events. Text is matched on all cores without the interpreter's lock, and Ctrl-C interrupts it.
+    /// of NDJSON are no events. A file is read piece by piece, never as a whole. Text is matched on all cores without
+    /// the interpreter's lock, and Ctrl-C interrupts it.
     ///
     /// Raises:
     ///     EventError: at the first item that is no event; the message says which, lines from 1, items from 0.
@@ -144,33 +138,8 @@ impl PyRuleSet {
     ///
     /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
     /// [['a'], []]
-    fn matching_many<'py>(&self, py: Python<'py>, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        guarded(|| {
-            if let Some(text) = lines_of(events)? {
-                return self.matching_lines(py, &text);
-            }
-            let list = PyList::empty(py);
-            let mut chunk = Chunk::default();
-            let mut first = 0;
-            for event in PyIterator::from_object(events)? {
-                let event = event?;
-                match Given::new(&event).map_err(|error| at(py, "event", first + chunk.len(), &error))? {
-                    Given::Bytes(bytes) => chunk.push(&bytes),
-                    Given::Mapping(_) => {
-                        let ids = self.ids_of(&event).map_err(|error| at(py, "event", first + chunk.len(), &error))?;
-                        chunk.known.push(Some(ids));
-                    }
-                }
-                if chunk.len() == Chunk::FULL {
-                    self.matching_chunk(py, &chunk, first, &list)?;
-                    first += chunk.len();
-                    chunk = Chunk::default();
-                    py.check_signals()?;
-                }
-            }
-            self.matching_chunk(py, &chunk, first, &list)?;
-            Ok(list)
-        })
+    fn matching_many<'py>(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        guarded(|| many::matching(self, events))
     }
 
     /// Everything that follows from an event: data, nothing is delivered.
@@ -260,19 +229,12 @@ impl PyRuleSet {
         format!("<RuleSet: {} rule{}>", self.rules.len(), if self.rules.len() == 1 { "" } else { "s" })
     }
 
+    /// Rule sets are equal when they were made from the same files, or from the same patterns under the same ids.
     fn __eq__(&self, other: &Self) -> bool {
-        match (&self.source, &other.source) {
-            (Source::Files(one), Source::Files(other)) => one == other,
-            (Source::Patterns(one), Source::Patterns(other)) => {
-                one.len() == other.len()
-                    && one.iter().zip(other).all(|(one, other)| one.0 == other.0 && one.1.node() == other.1.node())
-            }
-            _ => false,
-        }
+        self.source == other.source
     }
 
     fn __hash__(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         self.rules.rules().for_each(|rule| rule.name().hash(&mut hasher));
         hasher.finish()
@@ -287,34 +249,15 @@ impl PyRuleSet {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let py = slf.py();
-        let (kind, rows) = match &slf.get().source {
-            Source::Files(files) => {
-                ("files", files.iter().map(|(n, t)| (n.clone(), t.clone(), String::new())).collect())
-            }
-            Source::Patterns(patterns) => {
-                let row = |(id, pattern): &(String, Pattern)| {
-                    (id.clone(), pattern.source().to_owned(), pattern.dialect().to_string())
-                };
-                ("patterns", patterns.iter().map(row).collect::<Vec<_>>())
-            }
-        };
-        let arguments = PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any()])?;
-        Ok((slf.get_type().getattr(intern!(py, "_rebuild"))?, arguments))
+        let rebuild = slf.get_type().getattr(intern!(slf.py(), "_rebuild"))?;
+        Ok((rebuild, slf.get().source.pickled(slf.py())?))
     }
 
     #[staticmethod]
-    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<(String, String, String)>) -> PyResult<Self> {
-        guarded(|| {
-            if kind == "files" {
-                return Self::of_files(py, rows.into_iter().map(|(name, text, _)| (name, text)).collect());
-            }
-            let mut patterns = Vec::with_capacity(rows.len());
-            for (id, source, dialect) in rows {
-                let dialect = crate::pattern::read_dialect(&dialect)?;
-                patterns.push((id.clone(), PyPattern::parse_alone(py, &source, dialect, &id)?));
-            }
-            Self::of_patterns(py, patterns)
+    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
+        guarded(|| match Source::unpickled(py, kind, rows)? {
+            Source::Files(files) => Self::of_files(py, files),
+            Source::Patterns(patterns) => Self::of_patterns(py, patterns),
         })
     }
 }
@@ -333,20 +276,20 @@ impl PyRuleSet {
 
     fn of(py: Python<'_>, rules: RuleSet, source: Source) -> Self {
         let ids = rules.rules().map(|rule| PyString::new(py, rule.name()).unbind()).collect();
-        let walk = Walk::new(py, rules.matcher());
+        let walk = Walk::new(py, rules.matcher().paths());
         Self { rules, walk, ids, source }
     }
 
-    fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
+    pub(crate) fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
         let invalid = |error: reflexarc_event::EventError| EventError::new_err(error.to_string());
         let mapping = match Given::new(event)? {
             Given::Bytes(bytes) => return batch::matching_text(&self.rules, &bytes).map_err(invalid),
             Given::Mapping(mapping) => mapping,
         };
         if self.walk.is_possible() && is_native(mapping)? {
-            return with_scratch(|scratch, _| {
+            return with_scratch(|scratch| {
                 let mut ids = Ids::new();
-                let show = |fields: &mut reflexarc_pattern::Fields<'_>| self.walk.show(mapping, fields);
+                let show = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
                 self.rules.matcher().matching_fields(show, scratch, &mut ids)?;
                 Ok(ids)
             });
@@ -356,33 +299,8 @@ impl PyRuleSet {
         Ok(self.rules.matching_ids(&event))
     }
 
-    fn named(&self, py: Python<'_>, ids: &[u32]) -> Vec<Py<PyString>> {
-        ids.iter().map(|id| self.ids[*id as usize].clone_ref(py)).collect()
-    }
-
-    fn matching_lines<'py>(&self, py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyList>> {
-        let numbered = (1..).zip(text.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
-        let (numbers, lines): (Vec<usize>, Vec<&[u8]>) = numbered.unzip();
-        match batch::matching(py, &self.rules, &lines)? {
-            Ok(all) => PyList::new(py, all.iter().map(|ids| self.named(py, ids))),
-            Err((position, error)) => Err(EventError::new_err(format!("line {}: {error}", numbers[position]))),
-        }
-    }
-
-    fn matching_chunk(&self, py: Python<'_>, chunk: &Chunk, first: usize, list: &Bound<'_, PyList>) -> PyResult<()> {
-        let mut found = match batch::matching(py, &self.rules, &chunk.texts())? {
-            Ok(found) => found.into_iter(),
-            Err((position, error)) => {
-                let position = chunk.known.iter().enumerate().filter(|(_, ids)| ids.is_none()).nth(position);
-                let position = first + position.map_or(0, |(position, _)| position);
-                return Err(EventError::new_err(format!("event {position}: {error}")));
-            }
-        };
-        for known in &chunk.known {
-            let ids = known.clone().or_else(|| found.next()).unwrap_or_default();
-            list.append(self.named(py, &ids))?;
-        }
-        Ok(())
+    pub(crate) fn named<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, ids.iter().map(|id| self.ids[*id as usize].bind(py)))
     }
 }
 
@@ -392,8 +310,11 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut members = Vec::with_capacity(dict.len());
     for (key, value) in dict {
         let key = convert::key_text(&key, &Place::Root)?;
-        let text = match value.cast_exact::<PyString>() {
-            Ok(text) => Some(text.to_cow()?.into_owned()),
+        let text = match value.cast::<PyString>() {
+            Ok(_) => match convert::scalar(&value, &Place::Key(&Place::Root, &key))? {
+                Some(Scalar::Text(text)) => Some(text),
+                _ => None,
+            },
             Err(_) => None,
         };
         members.push((key, text, value.cast::<PyMapping>().is_ok()));
@@ -407,14 +328,6 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
         (key.as_str(), member)
     }));
     Ok(native)
-}
-
-fn at(py: Python<'_>, what: &str, number: usize, error: &PyErr) -> PyErr {
-    if error.is_instance_of::<EventError>(py) {
-        EventError::new_err(format!("{what} {number}: {}", error.value(py)))
-    } else {
-        error.clone_ref(py)
-    }
 }
 
 fn rule_error(py: Python<'_>, found: &[FileDiagnostics]) -> PyErr {

@@ -1,11 +1,12 @@
 //! Walking a dict in place, only along the paths that patterns look at.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use reflexarc_event::Limits;
-use reflexarc_pattern::{Fields, Matcher, Path};
+use reflexarc_pattern::{Elements, Fields, Path};
 
 use crate::convert::{self, Place, Scalar, scalar};
 
@@ -15,24 +16,50 @@ pub(crate) struct Walk {
     nodes: Vec<Node>,
 }
 
-#[derive(Default)]
-struct Node {
-    slot: Option<u32>,
-    keys: Vec<(String, Py<PyString>, usize)>,
+/// Whom a walk shows what it meets; a slot is a position in the paths of the walk.
+pub(crate) trait Audience {
+    /// A text.
+    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()>;
+
+    /// Any other scalar, or a text that Python holds as something else.
+    fn scalar(&mut self, slot: u32, scalar: Scalar);
+
+    /// An element of an array that is an object or an array: what `show` shows lies in it.
+    fn element(
+        &mut self,
+        elements: &mut Option<Elements>,
+        show: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop>;
+}
+
+/// Why a walk ends early.
+pub(crate) enum Stop {
+    /// It met what is no JSON.
+    Fault(PyErr),
+    /// The audience needs no more.
+    Enough,
 }
 
 /// Beyond this many keys a dict is converted as a whole instead of being asked for each of them.
 const MOST_KEYS: usize = 4096;
 
 impl Walk {
-    pub(crate) fn new(py: Python<'_>, matcher: &Matcher) -> Self {
-        Self { nodes: nodes(py, matcher.paths()).unwrap_or_default() }
+    pub(crate) fn new(py: Python<'_>, paths: &[Path]) -> Self {
+        Self { nodes: nodes(py, paths).unwrap_or_default() }
     }
 
     /// Shows the fields of `event`, a mapping.
-    pub(crate) fn show(&self, event: &Bound<'_, PyAny>, fields: &mut Fields<'_>) -> PyResult<()> {
-        let dict = as_dict(event)?;
-        self.object(&self.nodes[0], &dict, fields, &Place::Root, Limits::DEFAULT.depth)
+    pub(crate) fn show(&self, event: &Bound<'_, PyAny>, audience: &mut impl Audience) -> Result<(), Stop> {
+        let event = as_dict(event)?;
+        self.object(&self.nodes[0], &event, audience, &Place::Root, Limits::DEFAULT.depth)
+    }
+
+    /// Shows the fields of `event`, a mapping, to a matcher.
+    pub(crate) fn fields(&self, event: &Bound<'_, PyAny>, fields: &mut Fields<'_>) -> PyResult<()> {
+        match self.show(event, fields) {
+            Ok(()) | Err(Stop::Enough) => Ok(()),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
     }
 
     /// Whether [`Walk::show`] can be used; otherwise the event has to be converted.
@@ -44,20 +71,25 @@ impl Walk {
         &self,
         node: &Node,
         dict: &Bound<'_, PyDict>,
-        fields: &mut Fields<'_>,
+        audience: &mut impl Audience,
         place: &Place<'_>,
         depth: usize,
-    ) -> PyResult<()> {
+    ) -> Result<(), Stop> {
         let py = dict.py();
         let depth = deeper(depth, place)?;
-        for key in dict.keys() {
-            if !key.is_instance_of::<PyString>() {
-                convert::key_text(&key, place)?;
+        let mut dict = Cow::Borrowed(dict);
+        let mut checked = false;
+        for key in &node.keys {
+            let mut value = dict.get_item(key.text.bind(py))?;
+            if value.is_none() && key.is_plain && !checked {
+                // What is not found may hide behind a key that is no text, or a text of another type.
+                dict = with_plain_keys(dict, place)?;
+                checked = true;
+                value = dict.get_item(key.text.bind(py))?;
             }
-        }
-        for (text, key, child) in &node.keys {
-            if let Some(value) = dict.get_item(key.bind(py))? {
-                self.value(&self.nodes[*child], &value, fields, &Place::Key(place, text), depth)?;
+            if let Some(value) = value {
+                let place = Place::Key(place, &key.name);
+                self.value(&self.nodes[key.child], &value, audience, &place, depth)?;
             }
         }
         Ok(())
@@ -67,38 +99,37 @@ impl Walk {
         &self,
         node: &Node,
         value: &Bound<'_, PyAny>,
-        fields: &mut Fields<'_>,
+        audience: &mut impl Audience,
         place: &Place<'_>,
         depth: usize,
-    ) -> PyResult<()> {
-        if value.is_exact_instance_of::<PyString>() {
-            if let (Some(slot), Ok(text)) = (node.slot, value.cast::<PyString>()) {
-                fields.string(slot, &text.to_cow().map_err(|_| convert::half_a_pair(place))?);
+    ) -> Result<(), Stop> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            if let Some(slot) = node.slot {
+                audience.text(slot, text, place)?;
             }
             return Ok(());
         }
         if let Ok(dict) = value.cast::<PyDict>() {
-            return if node.keys.is_empty() { Ok(()) } else { self.object(node, dict, fields, place, depth) };
+            return if node.keys.is_empty() { Ok(()) } else { self.object(node, dict, audience, place, depth) };
         }
         if let Ok(list) = value.cast::<PyList>() {
-            return self.array(node, list.iter(), fields, place, depth);
+            return self.array(node, list.iter(), audience, place, depth);
         }
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            return self.array(node, tuple.iter(), fields, place, depth);
+            return self.array(node, tuple.iter(), audience, place, depth);
         }
         if let Some(slot) = node.slot {
             match scalar(value, place)? {
-                Some(Scalar::Null) => fields.null(slot),
-                Some(Scalar::Bool(value)) => fields.bool(slot, value),
-                Some(Scalar::Number(text)) => fields.number(slot, &text),
-                Some(Scalar::Text(text)) => fields.string(slot, &text),
+                Some(scalar) => audience.scalar(slot, scalar),
                 None if value.cast::<PyMapping>().is_ok() => {
-                    return self.object(node, &as_dict(value)?, fields, place, depth);
+                    let dict = as_dict(value)?;
+                    return self.object(node, &dict, audience, place, depth);
                 }
-                None => return Err(convert::unsupported(value, place)),
+                None => return Err(convert::unsupported(value, place).into()),
             }
-        } else if value.cast::<PyMapping>().is_ok() {
-            return self.object(node, &as_dict(value)?, fields, place, depth);
+        } else if !is_plain_scalar(value) && value.cast::<PyMapping>().is_ok() {
+            let dict = as_dict(value)?;
+            return self.object(node, &dict, audience, place, depth);
         }
         Ok(())
     }
@@ -107,23 +138,67 @@ impl Walk {
         &self,
         node: &Node,
         items: impl Iterator<Item = Bound<'py, PyAny>>,
-        fields: &mut Fields<'_>,
+        audience: &mut impl Audience,
         place: &Place<'_>,
         depth: usize,
-    ) -> PyResult<()> {
+    ) -> Result<(), Stop> {
         let depth = deeper(depth, place)?;
         let mut elements = None;
         for (index, item) in items.enumerate() {
             let place = Place::Index(place, index);
             if is_container(&item) {
-                let elements = elements.get_or_insert_with(|| fields.array());
-                fields.element(elements, |fields| self.value(node, &item, fields, &place, depth))?;
+                audience.element(&mut elements, |audience| self.value(node, &item, audience, &place, depth))?;
             } else {
-                self.value(node, &item, fields, &place, depth)?;
+                self.value(node, &item, audience, &place, depth)?;
             }
         }
         Ok(())
     }
+}
+
+impl Audience for Fields<'_> {
+    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()> {
+        convert::with_text(text, place, |text| self.string(slot, text))
+    }
+
+    fn scalar(&mut self, slot: u32, scalar: Scalar) {
+        match scalar {
+            Scalar::Null => self.null(slot),
+            Scalar::Bool(value) => self.bool(slot, value),
+            Scalar::Whole(value) => self.number(slot, &value.to_string()),
+            Scalar::Number(text) => self.number(slot, &text),
+            Scalar::Text(text) => self.string(slot, &text),
+        }
+    }
+
+    fn element(
+        &mut self,
+        elements: &mut Option<Elements>,
+        show: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let elements = elements.get_or_insert_with(|| self.array());
+        Fields::element(self, elements, show)
+    }
+}
+
+impl From<PyErr> for Stop {
+    fn from(fault: PyErr) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+#[derive(Default)]
+struct Node {
+    slot: Option<u32>,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    name: String,
+    text: Py<PyString>,
+    /// Whether it takes a single step of a path.
+    is_plain: bool,
+    child: usize,
 }
 
 fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
@@ -145,29 +220,58 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
                     if known > MOST_KEYS {
                         return None;
                     }
-                    let key = segments[start..at.len()].join(".");
-                    let text = PyString::intern(py, &key).unbind();
-                    nodes[from].keys.push((key, text, child));
+                    let name = segments[start..at.len()].join(".");
+                    let text = PyString::intern(py, &name).unbind();
+                    let is_plain = start + 1 == at.len();
+                    nodes[from].keys.push(Key { name, text, is_plain, child });
                 }
             }
             at.push(child);
         }
         nodes[at[at.len() - 1]].slot = Some(slot);
     }
+    for node in &mut nodes {
+        node.keys.sort_by_key(|key| !key.is_plain);
+    }
     Some(nodes)
 }
 
-fn is_container(value: &Bound<'_, PyAny>) -> bool {
-    value.is_instance_of::<PyDict>()
-        || value.is_instance_of::<PyList>()
-        || value.is_instance_of::<PyTuple>()
-        || (!value.is_instance_of::<PyString>() && value.cast::<PyMapping>().is_ok())
+/// The same dict if its keys are what look-ups find; a copy where a key is a text of a type of its own, which may be
+/// filed elsewhere (members of an `Enum` are).
+fn with_plain_keys<'a, 'py>(
+    dict: Cow<'a, Bound<'py, PyDict>>,
+    place: &Place<'_>,
+) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
+    if dict.iter().all(|(key, _)| key.is_exact_instance_of::<PyString>()) {
+        return Ok(dict);
+    }
+    let plain = PyDict::new(dict.py());
+    for (key, value) in dict.iter() {
+        plain.set_item(convert::key_text(&key, place)?, value)?;
+    }
+    Ok(Cow::Owned(plain))
 }
 
-fn as_dict<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+fn is_container(value: &Bound<'_, PyAny>) -> bool {
+    !is_plain_scalar(value)
+        && (value.is_instance_of::<PyDict>()
+            || value.is_instance_of::<PyList>()
+            || value.is_instance_of::<PyTuple>()
+            || (!value.is_instance_of::<PyString>() && value.cast::<PyMapping>().is_ok()))
+}
+
+fn is_plain_scalar(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_none()
+}
+
+fn as_dict<'a, 'py>(mapping: &'a Bound<'py, PyAny>) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
     match mapping.cast::<PyDict>() {
-        Ok(dict) => Ok(dict.clone()),
-        Err(_) => Ok(mapping.py().get_type::<PyDict>().call1((mapping,))?.cast_into::<PyDict>()?),
+        Ok(dict) => Ok(Cow::Borrowed(dict)),
+        Err(_) => Ok(Cow::Owned(mapping.py().get_type::<PyDict>().call1((mapping,))?.cast_into::<PyDict>()?)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tests of the filter language that look at it from outside.
 
+mod checklist;
 mod corpus;
 mod diagnostics;
 mod explain;

@@ -1,0 +1,64 @@
+//! What a rule set was made from: what makes two sets equal, and what a pickle holds.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use reflexarc_pattern::Pattern;
+
+use crate::pattern::{PyPattern, read_dialect};
+
+/// What a rule set was made from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// Name and pattern.
+    Patterns(Vec<(String, Pattern)>),
+    /// File name and text.
+    Files(Vec<(String, String)>),
+}
+
+/// One rule of a pickle: name, text, and the dialect of a pattern.
+pub(crate) type Row = (String, String, String);
+
+impl Source {
+    /// The arguments that [`Source::unpickled`] takes.
+    pub(crate) fn pickled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let (kind, rows): (_, Vec<Row>) = match self {
+            Self::Files(files) => {
+                ("files", files.iter().map(|(name, text)| (name.clone(), text.clone(), String::new())).collect())
+            }
+            Self::Patterns(patterns) => {
+                let row = |(id, pattern): &(String, Pattern)| {
+                    (id.clone(), pattern.source().to_owned(), pattern.dialect().to_string())
+                };
+                ("patterns", patterns.iter().map(row).collect())
+            }
+        };
+        PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any()])
+    }
+
+    /// What was pickled.
+    pub(crate) fn unpickled(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
+        if kind == "files" {
+            return Ok(Self::Files(rows.into_iter().map(|(name, text, _)| (name, text)).collect()));
+        }
+        let pattern = |(id, source, dialect): Row| {
+            let pattern = PyPattern::parse_alone(py, &source, read_dialect(&dialect)?, &id)?;
+            Ok((id, pattern))
+        };
+        Ok(Self::Patterns(rows.into_iter().map(pattern).collect::<PyResult<_>>()?))
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Files(one), Self::Files(other)) => one == other,
+            (Self::Patterns(one), Self::Patterns(other)) => {
+                let same = |((id, one), (other_id, other)): (&(String, Pattern), &(String, Pattern))| {
+                    id == other_id && one.node() == other.node()
+                };
+                one.len() == other.len() && one.iter().zip(other).all(same)
+            }
+            _ => false,
+        }
+    }
+}

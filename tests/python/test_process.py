@@ -1,0 +1,90 @@
+"""What the package does to the process around it: memory, and interpreters inside the interpreter."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import reflexarc as ra
+
+# `REFLEXARC_LEAK_CALLS=10000000` for the whole measure; python/benches/RESULTS.md has its outcome.
+CALLS = int(os.environ.get("REFLEXARC_LEAK_CALLS", "100000"))
+
+
+def resident() -> int:
+    """The process's memory in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def refused(call: Callable[[], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        call()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_calls_leave_no_memory_behind() -> None:
+    pattern = ra.Pattern('content.result == "failed" and content.tags.key starts with "a" and content.n > 1.5')
+    rules = ra.RuleSet.from_rules(
+        {"r": 'when = \'content.result == "failed"\'\nthen = \'set("k", add("n", 1)); notify("ops", `x`)\''}
+    )
+    event: dict[Any, Any] = {"content": {"result": "failed", "n": 2, "tags": [{"key": "ab"}, {"key": 1.5}]}}
+    flat = {"content": {"result": "failed", "n": 2.5, "tags.key": "ab"}}
+    text = json.dumps(event)
+    line = text.encode() + b"\n"
+    broken: dict[Any, Any] = {"content": {1: 2}}
+    # In each round: what is called, and how often.
+    calls: list[tuple[int, Callable[[], Any]]] = [
+        (300, lambda: pattern.matches(flat)),
+        (200, lambda: pattern.matches(event)),
+        (200, lambda: pattern.matches(text)),
+        (100, lambda: pattern.matches(line)),
+        (100, lambda: rules.matching(event)),
+        (50, lambda: rules.matching(text)),
+        (10, lambda: rules.evaluate(event).state.to_dict()),
+        (10, lambda: ra.Event(event).normalized().to_dict()),
+        (10, lambda: pattern.explain(event).tree),
+        (5, lambda: refused(lambda: pattern.matches(broken), ra.EventError)),
+        (5, lambda: refused(lambda: ra.Pattern("a = 1"), ra.PatternError)),
+        (5, lambda: pickle.loads(pickle.dumps(pattern))),
+        (4, lambda: rules.matching_many([text, event, line])),
+        (1, lambda: rules.matching_many(line * 1000)),
+    ]
+    each_round = sum(often for often, _ in calls)
+
+    def work(rounds: int) -> None:
+        for _ in range(rounds):
+            for often, call in calls:
+                for _ in range(often):
+                    call()
+
+    work(30)
+    before = resident()
+    work(CALLS // each_round)
+    grown = resident() - before
+    print(f"{CALLS // each_round * each_round} calls, {grown} bytes more than the {before} before")
+    assert grown < 2 << 20
+
+
+def test_a_subinterpreter_is_refused_in_words() -> None:
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    interpreters: Any = importlib.import_module(name)
+    inner = interpreters.create()
+    try:
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}\n"
+            "try:\n    import reflexarc\n"
+            "except ImportError as error:\n    assert 'subinterpreters' in str(error), error\n"
+            "else:\n    raise AssertionError('imported')\n"
+        )
+        # Python 3.13 returns what was raised, those before raise it.
+        assert interpreters.run_string(inner, code) is None
+    finally:
+        interpreters.destroy(inner)
+    assert ra.Pattern("a exists").matches({"a": 1}), "the outer one goes on"
