@@ -29,6 +29,11 @@ impl FailureWatch {
         Self::default()
     }
 
+    /// How often in a row this rule has failed; 0 when it has not, or has worked since.
+    pub fn in_a_row(&self, rule: &str) -> u32 {
+        self.in_a_row.get(rule).copied().unwrap_or(0)
+    }
+
     /// Takes note of an evaluation, in the order in which they happened, and says what is to be reported.
     pub fn observe(&mut self, rules: &RuleSet, evaluation: &Evaluation) -> Vec<FailureReport> {
         for rule in evaluation.matched() {

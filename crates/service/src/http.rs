@@ -70,6 +70,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))
+        .route("/status", get(operate::status))
         .route("/reload", post(operate::reload))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(operate::outbox))

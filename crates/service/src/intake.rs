@@ -1,32 +1,38 @@
 //! From an event at the door to its place in the store: evaluated in order per resource, in parallel across resources.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, mpsc};
+mod lane;
+mod line;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use reflexarc_engine::{Evaluation, Failure, Matched, RuleSet};
-use reflexarc_reaction::State;
-use rusqlite::Connection;
+use reflexarc_engine::RuleSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use self::lane::{Lane, Work};
+use self::line::Line;
+use crate::failing::Failing;
 use crate::incoming::Incoming;
 use crate::limits::Limits;
-use crate::store::{Accepted, Store, StoreError, StoredState, lock};
+use crate::store::{Accepted, Answer, Store, StoreError, Turn};
 
 /// Takes events, evaluates them on its lanes and has the store record them.
 ///
 /// A lane is a thread; all events about one resource go through one lane and so stay in order. Each is evaluated against
 /// the state as committed, while others are being committed; if its turn shows that it read something stale, it is
 /// evaluated again then. What a reaction asks for is thus what it would have asked for had events come one by one.
+///
+/// Events that came together are stored together: all of them, in their order, or none.
 pub struct Intake {
-    lanes: Vec<Option<mpsc::Sender<Work>>>,
+    lanes: Vec<mpsc::Sender<Work>>,
     threads: Vec<JoinHandle<()>>,
+    waiting: Arc<Waiting>,
     events: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     rules: Arc<ArcSwap<RuleSet>>,
+    failing: Arc<Failing>,
 }
 
 /// There is no room for more: as many events or bytes wait as may.
@@ -34,19 +40,23 @@ pub struct Intake {
 #[error("too much is waiting to be stored")]
 pub struct Overloaded;
 
-/// The place of a request in the queue. That of its bytes is given back when its last event is recorded.
+/// The place of a request in the queue, given back when it is stored.
+#[derive(Debug)]
 pub(crate) struct Room {
     events: OwnedSemaphorePermit,
-    bytes: Arc<OwnedSemaphorePermit>,
+    _bytes: OwnedSemaphorePermit,
 }
 
-type Answer = oneshot::Receiver<Result<Accepted, StoreError>>;
+/// The batches on their way through the lanes.
+struct Waiting {
+    line: Mutex<Line<(Incoming, Turn), Rest>>,
+}
 
-struct Work {
-    incoming: Incoming,
+/// What belongs to a batch besides its events.
+struct Rest {
     now: Timestamp,
     room: Room,
-    answer: oneshot::Sender<Answer>,
+    answer: Answer,
 }
 
 impl Intake {
@@ -60,19 +70,28 @@ impl Intake {
         lanes: usize,
         limits: &Limits,
     ) -> Result<Self, StoreError> {
+        let lanes = lanes.max(1);
         let mut intake = Self {
             lanes: Vec::new(),
             threads: Vec::new(),
+            waiting: Arc::new(Waiting { line: Mutex::new(Line::new(lanes)) }),
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             rules,
+            failing: Arc::default(),
         };
-        for number in 0..lanes.max(1) {
+        for number in 0..lanes {
             let (sender, queue) = mpsc::channel();
-            let lane = Lane { store: store.clone(), rules: intake.rules.clone(), state: Mutex::new(store.reader()?) };
+            let lane = Lane {
+                store: store.clone(),
+                rules: intake.rules.clone(),
+                state: Mutex::new(store.reader()?),
+                waiting: intake.waiting.clone(),
+                failing: intake.failing.clone(),
+            };
             let thread = std::thread::Builder::new().name(format!("lane {number}")).spawn(move || lane.run(&queue));
             intake.threads.push(thread.map_err(|error| StoreError::Failed(format!("cannot start a lane: {error}")))?);
-            intake.lanes.push(Some(sender));
+            intake.lanes.push(sender);
         }
         Ok(intake)
     }
@@ -82,12 +101,17 @@ impl Intake {
         &self.rules
     }
 
+    /// The rules that go wrong again and again.
+    pub(crate) fn failing(&self) -> &Failing {
+        &self.failing
+    }
+
     /// Makes room for so many bytes of a request, before they are read.
     pub(crate) fn room(&self, bytes: usize) -> Result<Room, Overloaded> {
         let count = u32::try_from(bytes).map_err(|_| Overloaded)?;
         let bytes = self.bytes.clone().try_acquire_many_owned(count).map_err(|_| Overloaded)?;
         let events = self.events.clone().try_acquire_many_owned(0).map_err(|_| Overloaded)?;
-        Ok(Room { events, bytes: Arc::new(bytes) })
+        Ok(Room { events, _bytes: bytes })
     }
 
     /// Makes room for so many events in what was read.
@@ -97,33 +121,37 @@ impl Intake {
         Ok(())
     }
 
-    /// Sends an event on its way: it has its place in the order when this returns. The answer comes after the commit.
-    /// `room` must have been widened for it.
-    pub(crate) fn submit(&self, incoming: Incoming, now: Timestamp, room: &mut Room) -> oneshot::Receiver<Answer> {
+    /// Sends events on their way: they have their place in the order when this returns. The answer comes after the commit
+    /// of all of them, or when none was stored. `room` must have been widened for them.
+    pub(crate) fn submit(
+        &self,
+        events: Vec<Incoming>,
+        now: Timestamp,
+        room: Room,
+    ) -> oneshot::Receiver<Result<Vec<Accepted>, StoreError>> {
         let (answer, waiting) = oneshot::channel();
-        let room = room.part();
-        let lane = &self.lanes[incoming.lane(self.lanes.len())];
-        if let Some(lane) = lane {
-            drop(lane.send(Work { incoming, now, room, answer }));
+        if events.is_empty() {
+            drop(answer.send(Ok(Vec::new())));
+            return waiting;
+        }
+        let lanes: Vec<usize> = events.iter().map(|incoming| incoming.lane(self.lanes.len())).collect();
+        let mut line = self.waiting.lock();
+        let batch = line.join(&lanes, Rest { now, room, answer });
+        for (place, (incoming, lane)) in events.into_iter().zip(lanes).enumerate() {
+            drop(self.lanes[lane].send(Work { batch, place, incoming, now }));
         }
         waiting
     }
 
-    /// Takes events in this order and waits until all are stored, for those who have a thread to wait in. A batch is
-    /// bounded by whoever makes it, not by the queue.
+    /// Takes events in this order and waits until all are stored, for those who have a thread to wait in.
     ///
     /// # Errors
-    /// With the first failure of the store.
+    /// When the store fails; none of them is stored then.
     pub(crate) fn accept_all(&self, events: Vec<Incoming>, now: Timestamp) -> Result<Vec<Accepted>, StoreError> {
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
         let mut room = self.room(0).map_err(full)?;
         self.widen(&mut room, events.len()).map_err(full)?;
-        let waiting: Vec<_> = events.into_iter().map(|incoming| self.submit(incoming, now, &mut room)).collect();
-        let stored = waiting.into_iter().map(|answer| {
-            let answer = answer.blocking_recv().map_err(|_| StoreError::Closed)?;
-            answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
-        });
-        stored.collect()
+        self.submit(events, now, room).blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 }
 
@@ -137,67 +165,8 @@ impl Drop for Intake {
     }
 }
 
-impl Room {
-    /// Splits off the room for one event.
-    fn part(&mut self) -> Self {
-        let events = self.events.split(1).expect("room was made for every event of the request");
-        Self { events, bytes: self.bytes.clone() }
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Line<(Incoming, Turn), Rest>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-struct Lane {
-    store: Arc<Store>,
-    rules: Arc<ArcSwap<RuleSet>>,
-    state: Mutex<Connection>,
-}
-
-impl Lane {
-    fn run(&self, queue: &mpsc::Receiver<Work>) {
-        while let Ok(Work { incoming, now, room, answer }) = queue.recv() {
-            let rules = self.rules.load_full();
-            let matched = guarded(&incoming, || rules.recognise(&incoming.normal));
-            let state = StoredState::new(&self.state);
-            let evaluation = react(&rules, &incoming, matched.as_ref(), &state, now);
-            let reads = state.into_reads();
-            let receiver = self.store.accept_when(incoming, now, move |connection, incoming| {
-                // Given back when the event is recorded, whoever still waits for the answer.
-                let _room = room;
-                if reads?.still_hold(&lock(connection), now)? {
-                    return Ok(evaluation);
-                }
-                let state = StoredState::new(connection);
-                let evaluation = react(&rules, incoming, matched.as_ref(), &state, now);
-                state.into_reads()?;
-                Ok(evaluation)
-            });
-            drop(answer.send(receiver));
-        }
-    }
-}
-
-/// What the rules that match ask for, each script held to its deadline.
-fn react(
-    rules: &RuleSet,
-    incoming: &Incoming,
-    matched: Option<&Matched>,
-    state: &dyn State,
-    now: Timestamp,
-) -> Evaluation {
-    let begun = Instant::now();
-    let stopwatch = || begun.elapsed();
-    let evaluation =
-        matched.and_then(|matched| guarded(incoming, || rules.react(matched, state, now, Some(&stopwatch))));
-    evaluation.unwrap_or_else(|| {
-        let message = "internal error while evaluating; the event was kept".to_owned();
-        Evaluation { failures: vec![Failure { rule: String::new(), hop: 0, message }], ..Evaluation::default() }
-    })
-}
-
-/// A panic in there costs this event its reactions, not the service its lane.
-fn guarded<T>(incoming: &Incoming, work: impl FnOnce() -> T) -> Option<T> {
-    let done = catch_unwind(AssertUnwindSafe(work));
-    if done.is_err() {
-        tracing::error!(event = incoming.name.id, "evaluating an event panicked; it is kept without reactions");
-    }
-    done.ok()
 }

@@ -34,6 +34,7 @@ mod client;
 mod config;
 mod delivery;
 mod dispatch;
+mod failing;
 mod feed;
 mod http;
 mod incoming;

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub matched: Counter,
     /// Reactions that went wrong.
     pub failures: Counter,
+    /// How often in a row rules have failed that were reported and have not worked since; set when somebody asks.
+    pub failing: Family<RuleLabel, Gauge>,
     /// From the first byte of a request to the commit of its last event.
     pub accepting: Histogram,
     /// Attempts by target and outcome.
@@ -50,6 +52,13 @@ pub struct StatusLabel {
 pub struct TargetLabel {
     /// Its name in the configuration.
     pub target: String,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabel {
+    /// Its name, that of its file.
+    pub rule: String,
 }
 
 /// A target and what became of an attempt.
@@ -79,6 +88,7 @@ impl Metrics {
             refused: Family::default(),
             matched: Counter::default(),
             failures: Counter::default(),
+            failing: Family::default(),
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
             sending: Family::new_with_constructor(sending),
@@ -92,6 +102,8 @@ impl Metrics {
         r.register("requests_refused", "Requests to take events that were refused", metrics.refused.clone());
         r.register("rules_matched", "Rules that matched, summed over events", metrics.matched.clone());
         r.register("reactions_failed", "Reactions that went wrong", metrics.failures.clone());
+        let help = "How often in a row a rule has failed that was reported and has not worked since";
+        r.register("rule_failures_in_a_row", help, metrics.failing.clone());
         let help = "From the whole request to the commit of its last event";
         r.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         r.register("delivery_attempts", "Attempts by target and outcome", metrics.attempts.clone());

@@ -5,6 +5,7 @@
 
 mod accept;
 mod archive;
+mod error;
 mod outbox;
 mod read;
 mod schema;
@@ -19,7 +20,8 @@ use reflexarc_engine::Evaluation;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub(crate) use self::writer::lock;
+pub use self::error::StoreError;
+pub(crate) use self::writer::{Shared, lock};
 use crate::delivery::{Delivery, DeliveryId};
 use crate::incoming::Incoming;
 use crate::retry::Decision;
@@ -27,7 +29,12 @@ use crate::retry::Decision;
 pub use accept::Accepted;
 pub use archive::{Archived, Retention, Selection, Verdict};
 pub use outbox::{Attempt, Entry, Status, Tried};
-pub(crate) use state::StoredState;
+pub(crate) use state::{Reads, StoredState};
+
+/// Evaluates an event when its turn has come, reading state through the connection that writes.
+pub(crate) type Turn = Box<dyn FnOnce(&Shared, &Incoming) -> Result<Evaluation, StoreError> + Send>;
+/// Where the answer about events that were accepted together goes.
+pub(crate) type Answer = oneshot::Sender<Result<Vec<Accepted>, StoreError>>;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,65 +51,6 @@ pub struct StoreOptions {
 #[derive(Debug)]
 pub struct Ownership {
     _lock: std::fs::File,
-}
-
-/// Why the store did not do what it was asked; nothing of a failed job is kept.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// No room.
-    #[error(
-        "the disk, or the store's own max_bytes, is full; nothing was stored: free some space or prune the archive"
-    )]
-    Full,
-    /// The file or its folder cannot be written.
-    #[error("cannot write the store{}: {what}; check owner, permissions and whether the file system is read-only",
-            path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
-    NotWritable {
-        /// The file, where known.
-        path: Option<PathBuf>,
-        /// What the system said.
-        what: String,
-    },
-    /// The file is damaged. It was not touched.
-    #[error("the store {path} is damaged and was left as it is: {what}; restore a backup, or move the file away and \
-             recover what can be read with `sqlite3 {path} .recover`", path = path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What the check found.
-        what: String,
-    },
-    /// A database of some other program, or no database at all. It was not touched.
-    #[error("{} is not a reflexarc store; it was left as it is", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Written by a newer version. It was not touched.
-    #[error("the store {} has version {version}, this program knows versions up to {known}", path.display())]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: i32,
-        /// What we know.
-        known: i32,
-    },
-    /// Another process delivers out of it.
-    #[error("the store {} is in use by another process that delivers out of it", path.display())]
-    Owned {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Another process writes and did not let us in for ten seconds.
-    #[error("the store is locked by another process")]
-    Busy,
-    /// The writing thread is gone.
-    #[error("the store is closed")]
-    Closed,
-    /// Anything else.
-    #[error("the store failed: {0}")]
-    Failed(String),
 }
 
 /// The open store. Share it in an `Arc`; dropping it finishes what was submitted.
@@ -154,33 +102,38 @@ impl Store {
     /// # Errors
     /// When nothing was stored.
     pub fn accept(&self, incoming: Incoming, evaluation: Evaluation, now: Timestamp) -> Result<Accepted, StoreError> {
-        wait(self.accept_when(incoming, now, move |_, _| Ok(evaluation)))
+        let window = self.window;
+        wait(self.writer.submit(move |connection| match accept::earlier(connection, &incoming, now, window)? {
+            Some(seq) => Ok(Accepted::duplicate_of(seq)),
+            None => accept::record(connection, &incoming, &evaluation, now),
+        }))
     }
 
-    /// As [`Store::accept`], the evaluation being made in the event's turn, from the state as it is then. The function
-    /// is not called for a duplicate.
-    pub(crate) fn accept_when(
+    /// As [`Store::accept`] for events that are stored together or not at all, each evaluated in its turn, from the state
+    /// as it is then; no duplicate is evaluated. `held` is dropped when all is done.
+    pub(crate) fn accept_together(
         &self,
-        incoming: Incoming,
+        events: Vec<(Incoming, Turn)>,
         now: Timestamp,
-        evaluate: impl FnOnce(&Mutex<Connection>, &Incoming) -> Result<Evaluation, StoreError> + Send + 'static,
-    ) -> oneshot::Receiver<Result<Accepted, StoreError>> {
+        held: impl Send + 'static,
+        answer: Answer,
+    ) {
         let window = self.window;
-        self.writer.submit_shared(move |connection| {
-            let earlier = accept::earlier(&lock(connection), &incoming, now, window)?;
-            if let Some(seq) = earlier {
-                return Ok(Accepted {
-                    seq,
-                    duplicate: true,
-                    matched: 0,
-                    failures: 0,
-                    deliveries: Vec::new(),
-                    targets: Vec::new(),
-                });
+        let weight = events.len();
+        self.writer.submit_to(answer, weight, move |connection| {
+            let _held = held;
+            let mut accepted = Vec::with_capacity(weight);
+            for (incoming, evaluate) in events {
+                let earlier = accept::earlier(&lock(connection), &incoming, now, window)?;
+                if let Some(seq) = earlier {
+                    accepted.push(Accepted::duplicate_of(seq));
+                    continue;
+                }
+                let evaluation = evaluate(connection, &incoming)?;
+                accepted.push(accept::record(&lock(connection), &incoming, &evaluation, now)?);
             }
-            let evaluation = evaluate(connection, &incoming)?;
-            accept::record(&lock(connection), &incoming, &evaluation, now)
-        })
+            Ok(accepted)
+        });
     }
 
     /// Puts the actions of a replayed event into the outbox, under the replay's name.
@@ -339,34 +292,6 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         wait(self.writer.submit(move |connection| outbox::transfer(connection, id, from, to, reason, now)))
-    }
-}
-
-impl StoreError {
-    /// The same, about this file where it is about one.
-    fn at(self, path: &Path) -> Self {
-        match self {
-            Self::NotWritable { what, .. } => Self::NotWritable { path: Some(path.to_owned()), what },
-            Self::Corrupt { what, .. } => Self::Corrupt { path: path.to_owned(), what },
-            Self::Foreign { .. } => Self::Foreign { path: path.to_owned() },
-            other => other,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::NotWritable { path: None, what: error.to_string() }
-            }
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path: PathBuf::new(), what: error.to_string() },
-            Some(ErrorCode::NotADatabase) => Self::Foreign { path: PathBuf::new() },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            _ => Self::Failed(error.to_string()),
-        }
     }
 }
 

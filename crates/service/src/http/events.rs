@@ -92,18 +92,12 @@ async fn accept(
     door.intake.widen(&mut room, good.len())?;
     let now = Timestamp::now();
     let ids: Vec<Json> = good.iter().map(|incoming| incoming.name.id.as_str().into()).collect();
-    let waiting: Vec<_> = good.into_iter().map(|incoming| door.intake.submit(incoming, now, &mut room)).collect();
-    let (mut accepted, mut duplicates) = (0, 0);
-    for answer in waiting {
-        let answer = match answer.await {
-            Ok(answer) => answer.await.unwrap_or(Err(StoreError::Closed)),
-            Err(_) => Err(StoreError::Closed),
-        };
-        // The first failure is the answer; the client sends all again, and what was stored is then a duplicate.
-        let stored = answer.map_err(|error| Refusal::from(error).with("accepted", number(accepted)))?;
-        *(if stored.duplicate { &mut duplicates } else { &mut accepted }) += 1;
-        door.note(&stored, now);
+    let stored = door.intake.submit(good, now, room).await.unwrap_or(Err(StoreError::Closed))?;
+    for one in &stored {
+        door.note(one, now);
     }
+    let duplicates = stored.iter().filter(|one| one.duplicate).count();
+    let accepted = stored.len() - duplicates;
     let mut body =
         object([("accepted", number(accepted)), ("duplicates", number(duplicates)), ("ids", Json::Array(ids))]);
     if let (Json::Object(members), false) = (&mut body, faults.is_empty()) {

@@ -12,7 +12,7 @@ use reqwest::Url;
 
 use super::{Door, Refusal, Role, json};
 use crate::delivery::DeliveryId;
-use crate::metrics::TargetLabel;
+use crate::metrics::{RuleLabel, TargetLabel};
 use crate::record::{number, object};
 use crate::store::{Status, Store, StoreError};
 use crate::trace::{entry_to_json, trace};
@@ -33,7 +33,21 @@ pub(super) async fn readyz(State(door): State<Arc<Door>>) -> Answer {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping"));
     }
     ask(&door, |store| store.used_bytes().map(drop)).await?;
-    Ok(json(StatusCode::OK, &object([("status", "ready".into()), ("rules", number(door.intake.rules().load().len()))])))
+    let rules = door.intake.rules().load_full();
+    let failing = door.intake.failing().among(&rules).len();
+    let body = [("status", "ready".into()), ("rules", number(rules.len())), ("failing_rules", number(failing))];
+    Ok(json(StatusCode::OK, &object(body)))
+}
+
+/// What is in force, and which rules go wrong again and again.
+pub(super) async fn status(State(door): State<Arc<Door>>, request: Request) -> Answer {
+    admit(&door, request, Role::Read)?;
+    let rules = door.intake.rules().load_full();
+    let failing = door.intake.failing().among(&rules).into_iter().map(|(rule, trouble)| {
+        object([("rule", rule.into()), ("in_a_row", number(trouble.in_a_row)), ("message", trouble.message.into())])
+    });
+    let failing = Json::Array(failing.collect());
+    Ok(json(StatusCode::OK, &object([("rules", number(rules.len())), ("failing", failing)])))
 }
 
 /// Figures in the text form of `OpenMetrics`.
@@ -47,6 +61,10 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> 
         let label = TargetLabel { target: target.to_owned() };
         door.metrics.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
         door.metrics.oldest.get_or_create(&label).set(age.max(0));
+    }
+    door.metrics.failing.clear();
+    for (rule, trouble) in door.intake.failing().among(&door.intake.rules().load()) {
+        door.metrics.failing.get_or_create(&RuleLabel { rule }).set(trouble.in_a_row.into());
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], door.metrics.render()).into_response())

@@ -26,6 +26,13 @@ pub struct Accepted {
     pub targets: Vec<String>,
 }
 
+impl Accepted {
+    /// A copy of the event at this place.
+    pub(super) fn duplicate_of(seq: i64) -> Self {
+        Self { seq, duplicate: true, matched: 0, failures: 0, deliveries: Vec::new(), targets: Vec::new() }
+    }
+}
+
 /// The earlier copy's place, when this is a copy of an event accepted less than `window` microseconds ago.
 pub(super) fn earlier(
     connection: &Connection,

@@ -8,13 +8,17 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 
-/// The most jobs in one transaction: bounds how long the first waits for the last.
+/// The most work in one transaction, unless one job is more: bounds how long the first waits for the last.
 const GROUP: usize = 2_000;
 
 /// Told after the commit, or after what prevented it.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Works within the open transaction, or is told why there is none. Says what went wrong, for the transaction's sake.
-type Job = Box<dyn FnOnce(Result<&Shared, StoreError>) -> (Option<StoreError>, Reply) + Send>;
+type Work = Box<dyn FnOnce(Result<&Shared, StoreError>) -> (Option<StoreError>, Reply) + Send>;
+struct Job {
+    weight: usize,
+    work: Work,
+}
 /// Only the writing thread locks it; the lock lets a reaction, which wants a state that may be shared, read through it.
 pub(crate) type Shared = Mutex<Connection>;
 
@@ -41,25 +45,28 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> oneshot::Receiver<Result<T, StoreError>> {
-        self.submit_shared(move |connection| job(&lock(connection)))
+        let (answer, waiting) = oneshot::channel();
+        self.submit_to(answer, 1, move |connection| job(&lock(connection)));
+        waiting
     }
 
-    /// As [`Writer::submit`], for a job that locks the connection itself.
-    pub(super) fn submit_shared<T: Send + 'static>(
+    /// As [`Writer::submit`], for a job that locks the connection itself, does the work of `weight` others, and has its
+    /// answer sent somewhere.
+    pub(super) fn submit_to<T: Send + 'static>(
         &self,
+        answer: oneshot::Sender<Result<T, StoreError>>,
+        weight: usize,
         job: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
-    ) -> oneshot::Receiver<Result<T, StoreError>> {
-        let (answer, waiting) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+    ) {
+        let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
             let fault = result.as_ref().err().cloned();
             (fault, Box::new(move |commit| drop(answer.send(result.and_then(|value| commit.map(|()| value))))))
         });
         // When the thread is gone the job is dropped, and its `answer` with it: the caller sees a closed store.
         if let Some(jobs) = &self.jobs {
-            drop(jobs.send(job));
+            drop(jobs.send(Job { weight, work }));
         }
-        waiting
     }
 }
 
@@ -101,17 +108,18 @@ fn group(
     replies: &mut Vec<Reply>,
 ) -> Result<(), StoreError> {
     let run = |sql: &str| lock(connection).prepare_cached(sql)?.execute([]).map_err(StoreError::from).map(drop);
-    let mut next = Some(first);
+    let (mut next, mut weight) = (Some(first), 0);
     if let Err(error) = run("BEGIN IMMEDIATE") {
-        replies.extend(next.take().map(|job| job(Err(error.clone())).1));
+        replies.extend(next.take().map(|job| (job.work)(Err(error.clone())).1));
         return Err(error);
     }
     while let Some(job) = next {
+        weight += job.weight;
         if let Err(error) = run("SAVEPOINT job") {
-            replies.push(job(Err(error.clone())).1);
+            replies.push((job.work)(Err(error.clone())).1);
             return Err(error);
         }
-        let (fault, reply) = job(Ok(connection));
+        let (fault, reply) = (job.work)(Ok(connection));
         replies.push(reply);
         match fault {
             None => run("RELEASE job")?,
@@ -119,7 +127,7 @@ fn group(
             Some(error) if lock(connection).is_autocommit() => return Err(error),
             Some(_) => run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?,
         }
-        next = if replies.len() < GROUP { queue.try_recv().ok() } else { None };
+        next = if weight < GROUP { queue.try_recv().ok() } else { None };
     }
     run("COMMIT")
 }

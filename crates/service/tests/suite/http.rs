@@ -1,10 +1,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::{Identity, Role, Token, Tokens};
+use reflexarc_service::{Identity, Role, Store, StoreOptions, Token, Tokens};
 
 use crate::receiver::eventually;
 use crate::samples::event_text;
@@ -126,6 +127,7 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
         ("POST", "/events".to_owned(), "secret-cloud"),
         ("GET", "/events?data=%7B%7D".to_owned(), "secret-cloud"),
         ("GET", "/metrics".to_owned(), "secret-look"),
+        ("GET", "/status".to_owned(), "secret-look"),
         ("GET", "/trace/x".to_owned(), "secret-look"),
         ("GET", "/outbox".to_owned(), "secret-look"),
         ("GET", format!("/outbox/{id}"), "secret-look"),
@@ -325,5 +327,74 @@ then = 'send("nowhere", 1);'
     assert_eq!(serving.client.delete(&drop_url).send().await.unwrap().status().as_u16(), 409);
     assert_eq!(serving.get("/outbox/xyz", None).await.0, 400);
     assert_eq!(serving.get(&format!("/outbox/{}", "0".repeat(32)), None).await.0, 404);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
+    let serving = Serving::with(|plan| {
+        let folder = plan.store.path().with_file_name("small.db");
+        let options = StoreOptions { max_bytes: Some(600_000), ..crate::samples::OPTIONS };
+        plan.store = Arc::new(Store::open(&folder, &options).unwrap());
+    })
+    .await;
+    let ids = |batch: usize| (0..40).map(move |place| format!("{batch}-{place}"));
+    let (batch, refusal) = {
+        let mut batch = 0;
+        loop {
+            // Many resources, so that every lane has a part in each batch.
+            let lines: Vec<String> = ids(batch).map(|id| event_text(&id, &format!("eni-{id}"))).collect();
+            match serving.post("application/x-ndjson", lines.join("\n")).await {
+                (200, answer) => assert_eq!(int(&answer, "accepted"), 40),
+                refusal => break (batch, refusal),
+            }
+            batch += 1;
+            assert!(batch < 1_000, "the store never was full");
+        }
+    };
+    assert_eq!(refusal.0, 503);
+    assert!(refusal.1.to_string().contains("is full; nothing was stored"), "{}", refusal.1);
+    assert!(batch > 2, "only {batch} batches fitted");
+    assert!(ids(batch).all(|id| serving.store.find(&id).unwrap().is_empty()));
+    assert_eq!(serving.store.verify_archive().unwrap().events, 40 * batch as u64);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_fails_again_and_again_is_shown_until_it_works() {
+    let serving = Serving::with(|plan| {
+        let rule = r#"
+when = 'content.result == "failed"'
+then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("out", 1);'
+"#;
+        plan.rules = reflexarc_engine::RuleSet::compile([("fragile.toml", rule)]).unwrap();
+    })
+    .await;
+    let post = async |id: &str| assert_eq!(serving.post("application/json", event_text(id, "eni-1")).await.0, 200);
+    let failing = async || {
+        let (status, body) = serving.get("/status", None).await;
+        assert_eq!(status, 200);
+        body.get("failing").unwrap().to_string()
+    };
+    post("bad-1").await;
+    post("bad-2").await;
+    assert_eq!(failing().await, "[]", "twice is no pattern yet");
+    post("bad-3").await;
+    post("bad-4").await;
+    let told = failing().await;
+    assert!(
+        told.starts_with(r#"[{"rule":"fragile","in_a_row":4,"message":"#) && told.contains("no such bad-4"),
+        "{told}"
+    );
+    assert_eq!(int(&serving.get("/readyz", None).await.1, "failing_rules"), 1);
+    let figure = r#"reflexarc_rule_failures_in_a_row{rule="fragile"}"#;
+    let (_, figures) = serving.get("/metrics", None).await;
+    assert!(figures.as_str().unwrap().contains(&format!("{figure} 4")), "{figures}");
+    // Every event was kept although its reaction failed.
+    assert_eq!(serving.store.find("bad-1").unwrap().len(), 1);
+
+    post("good").await;
+    assert_eq!(failing().await, "[]");
+    assert!(!serving.get("/metrics", None).await.1.as_str().unwrap().contains(figure));
     serving.stop().await;
 }

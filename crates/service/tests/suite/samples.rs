@@ -43,11 +43,15 @@ pub(crate) fn evaluation(rule: &str, actions: Vec<Action>, changes: Vec<StateCha
     Evaluation { rules: vec![effects], failures: Vec::new() }
 }
 
+/// How the tests' stores are opened.
+pub(crate) const OPTIONS: StoreOptions =
+    StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+
 pub(crate) fn open(folder: &Path) -> Store {
     try_open(folder, None).unwrap()
 }
 
 pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<Store, StoreError> {
-    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes, check: true };
+    let options = StoreOptions { max_bytes, ..OPTIONS };
     Store::open(&folder.join("store.db"), &options)
 }

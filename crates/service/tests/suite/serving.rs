@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use reflexarc_engine::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens};
+use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, Tokens};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::delivering::{queue, quick};
+use crate::samples::OPTIONS;
 
 pub(crate) struct Serving {
     pub(crate) url: String,
@@ -36,9 +36,8 @@ pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("failed.toml"), RULE).unwrap();
     }
-    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
     Plan {
-        store: Arc::new(Store::open(&folder.path().join("store.db"), &options).unwrap()),
+        store: Arc::new(Store::open(&folder.path().join("store.db"), &OPTIONS).unwrap()),
         rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),
         rule_paths: vec![rules],
         queues: vec![out(folder, quick(3))],
