@@ -88,6 +88,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     let out = Lines::file(folder.join("out.ndjson"));
     let plan = Plan {
         store: Arc::new(Store::open(&folder.join("store.db"), &options).unwrap()),
+        source: None,
         rule_paths: vec![folder.to_owned()],
         rules: RuleSet::compile([("failures.toml", RULE)]).unwrap(),
         queues: vec![Queue {
@@ -96,6 +97,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
             concurrency: 4,
             timeout: Duration::from_secs(30),
             policy: RetryPolicy::default(),
+            settings: [0; 32],
         }],
         retention: Retention::default(),
         limits: Limits::DEFAULT,

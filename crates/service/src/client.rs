@@ -8,6 +8,7 @@ use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::outbound::{Answer, Reach, fault};
+use crate::reload::Reloaded;
 
 /// A running service.
 pub struct Remote {
@@ -81,13 +82,16 @@ impl Remote {
         Ok(Taken { accepted: count("accepted"), duplicates: count("duplicates") })
     }
 
-    /// Asks it to load its rules again; how many there are now.
+    /// Asks it to load its rules and settings again; what is in force then.
     ///
     /// # Errors
-    /// When it refuses: the answer shows what is wrong with the rules.
-    pub async fn reload(&self) -> Result<u64, RemoteError> {
+    /// When it refuses: the answer shows what is wrong with them.
+    pub async fn reload(&self) -> Result<Reloaded, RemoteError> {
         let answer = self.call(Method::POST, "reload", Vec::new()).await?;
-        Ok(answer.get("rules").and_then(Json::as_i64).unwrap_or_default().unsigned_abs())
+        let count = |key| answer.get(key).and_then(Json::as_i64).unwrap_or_default().unsigned_abs();
+        let restart = answer.get("restart").map_or(&[][..], Json::elements);
+        let restart = restart.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        Ok(Reloaded { rules: count("rules"), targets: count("targets"), restart })
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {

@@ -3,7 +3,6 @@
 mod keys;
 mod targets;
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +26,8 @@ pub const TEMPLATE: &str = include_str!("config/template.toml");
 
 /// The configuration, ready to be used.
 pub struct Config {
+    /// Where it was read from; `None` when it was a text.
+    pub source: Option<Source>,
     /// The store's file.
     pub store_path: PathBuf,
     /// How it is opened.
@@ -55,6 +56,32 @@ pub struct Config {
     pub redactor: Redactor,
 }
 
+/// The file that a configuration was read from, to be read again at a reload.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// The files that it names: secrets, certificates, templates.
+    pub files: Vec<PathBuf>,
+    /// The settings that no reload changes.
+    pub fixed: Fixed,
+}
+
+/// The settings that change only at a restart: what is bound or opened once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// The store's file, and how it is opened.
+    pub store: (PathBuf, StoreOptions),
+    /// What strangers may cost.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: String,
+    /// How long what is under way may take to end after a stop.
+    pub patience: Duration,
+}
+
 /// Whether secrets are looked up.
 #[derive(Clone, Copy)]
 pub enum Secrets<'a> {
@@ -79,7 +106,10 @@ impl Config {
             faulty(String::new(), vec![fault.with_help("`reflexarc config init` writes one to begin with")])
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::read(&text, folder, secrets).map_err(|diagnostics| faulty(text, diagnostics))
+        let read = Self::read_noting_files(&text, folder, secrets);
+        let (config, files) = read.map_err(|diagnostics| faulty(text, diagnostics))?;
+        let source = Some(Source { path: path.to_owned(), files, fixed: config.fixed() });
+        Ok(Self { source, ..config })
     }
 
     /// Reads the text; relative paths start from `folder`.
@@ -87,6 +117,14 @@ impl Config {
     /// # Errors
     /// With everything that is wrong, each with its place.
     pub fn read(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_noting_files(text, folder, secrets).map(|(config, _)| config)
+    }
+
+    fn read_noting_files(
+        text: &str,
+        folder: &Path,
+        secrets: Secrets<'_>,
+    ) -> Result<(Self, Vec<PathBuf>), Vec<Diagnostic>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let broken = |error: &toml::de::Error| {
             let place = error.span().unwrap_or(0..0);
@@ -100,8 +138,7 @@ impl Config {
             Secrets::Leave | Secrets::Blank => None,
         };
         let with_targets = !matches!(secrets, Secrets::Leave);
-        let reading =
-            Reading { folder, environment, with_targets, faults: RefCell::default(), secrets: RefCell::default() };
+        let reading = Reading::new(folder, environment, with_targets);
         let root = Keys::new(&reading, document.get_ref(), 0..0, "the configuration".to_owned());
         let config = Self::of(&root);
         root.finish();
@@ -111,7 +148,8 @@ impl Config {
             return Err(faults);
         }
         let secrets = reading.secrets.into_inner();
-        Ok(Self { redactor: Redactor::new(secrets.iter().map(String::as_str)), ..config })
+        let redactor = Redactor::new(secrets.iter().map(String::as_str));
+        Ok((Self { redactor, ..config }, reading.files.into_inner()))
     }
 
     fn of(root: &Keys<'_>) -> Self {
@@ -135,6 +173,7 @@ impl Config {
         let http = Http::of(root.table("http"), root);
         let queues = targets::read(root);
         Self {
+            source: None,
             store_path,
             store_options,
             retention,
@@ -149,6 +188,33 @@ impl Config {
             queues,
             redactor: Redactor::default(),
         }
+    }
+}
+
+impl Config {
+    /// The settings that change only at a restart.
+    pub fn fixed(&self) -> Fixed {
+        Fixed {
+            listen: self.listen,
+            store: (self.store_path.clone(), self.store_options.clone()),
+            limits: self.limits.clone(),
+            log: self.log.clone(),
+            patience: self.patience,
+        }
+    }
+}
+
+impl Fixed {
+    /// The names of the settings in which they differ.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let pairs = [
+            ("http.listen", self.listen == other.listen),
+            ("store", self.store == other.store),
+            ("limits", self.limits == other.limits),
+            ("log", self.log == other.log),
+            ("patience", self.patience == other.patience),
+        ];
+        pairs.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()
     }
 }
 

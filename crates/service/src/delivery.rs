@@ -40,6 +40,9 @@ pub struct Delivery {
     pub attempt: u32,
     /// When the present series of attempts began: `created`, or when it was put back from the dead letters.
     pub since: Timestamp,
+    /// The parts that were taken already, where a target sends a delivery in parts: recipients, pieces of a long message.
+    /// They are not sent again.
+    pub taken: Vec<String>,
 }
 
 /// What makes an event one event: the pair of source and id.
@@ -56,6 +59,8 @@ pub struct EventName {
 pub struct Receipt {
     /// The receiver's words, shortened.
     pub answer: String,
+    /// The part that was taken, when there is more to send: the target is then called again at once.
+    pub part: Option<String>,
 }
 
 /// Why an attempt failed, by what is to be done about it.
@@ -89,6 +94,26 @@ pub enum SendError {
         /// The receiver's words.
         reason: String,
     },
+    /// Some parts were taken; the fault is about the others.
+    #[error("{rest}")]
+    Partly {
+        /// The parts that were taken now.
+        taken: Vec<String>,
+        /// What became of the others.
+        rest: Box<SendError>,
+    },
+}
+
+impl Receipt {
+    /// All was taken, with these words.
+    pub fn whole(answer: impl Into<String>) -> Self {
+        Self { answer: answer.into(), part: None }
+    }
+
+    /// One word for logs, metrics and lists.
+    pub fn outcome(&self) -> &'static str {
+        if self.part.is_some() { "partly" } else { "delivered" }
+    }
 }
 
 impl DeliveryId {
@@ -154,6 +179,7 @@ impl SendError {
             | Self::Throttled { reason, .. }
             | Self::Configuration { reason }
             | Self::Refused { reason } => reason,
+            Self::Partly { rest, .. } => rest.reason(),
         }
     }
 
@@ -165,6 +191,7 @@ impl SendError {
             | Self::Throttled { reason, .. }
             | Self::Configuration { reason }
             | Self::Refused { reason } => *reason = words,
+            Self::Partly { rest, .. } => **rest = rest.as_ref().clone().with_reason(words),
         }
         self
     }
@@ -176,6 +203,7 @@ impl SendError {
             Self::Throttled { .. } => "throttled",
             Self::Configuration { .. } => "misconfigured",
             Self::Refused { .. } => "refused",
+            Self::Partly { .. } => "partly",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -30,7 +31,12 @@ pub struct Queue {
     pub timeout: Duration,
     /// When to try again.
     pub policy: RetryPolicy,
+    /// Stands for the settings that it was made from, secrets included: a reload leaves a queue alone that has the same.
+    pub settings: Settings,
 }
+
+/// A digest of settings.
+pub type Settings = [u8; 32];
 
 /// What all queues share.
 #[derive(Clone)]
@@ -48,7 +54,7 @@ pub struct Exchange {
 /// Wakes queues when there is something for them.
 #[derive(Clone, Default)]
 pub struct Wake {
-    queues: Arc<BTreeMap<String, Arc<Notify>>>,
+    queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
 }
 
 /// How much of a receiver's words is kept.
@@ -204,13 +210,18 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
     };
     let took = clock.elapsed();
     let (word, answer) = match &outcome {
-        Ok(receipt) => ("delivered", receipt.answer.as_str()),
+        Ok(receipt) => (receipt.outcome(), receipt.answer.as_str()),
         Err(error) => (error.outcome(), error.reason()),
     };
     let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
     exchange.metrics.attempt(&queue.name, word, took);
     let redacted = outcome.clone().map_err(|error| error.with_reason(answer.clone()));
     let judged = judged(&redacted, batch.len());
+    let taken = match &outcome {
+        Ok(Receipt { part: Some(part), .. }) => vec![part.clone()],
+        Err(SendError::Partly { taken, .. }) => taken.clone(),
+        _ => Vec::new(),
+    };
     for delivery in batch {
         let now = Timestamp::now();
         let decision = queue.policy.decide(delivery, &judged, now);
@@ -224,7 +235,7 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
             answer,
             "attempt"
         );
-        let tried = Tried { started, took: signed(took), outcome: word, answer: answer.clone() };
+        let tried = Tried { started, took: signed(took), outcome: word, answer: answer.clone(), taken: taken.clone() };
         let settled = exchange.store.settle_soon(delivery.clone(), tried, decision, now).await;
         if let Err(error) = settled.unwrap_or(Err(StoreError::Closed)) {
             tracing::error!(delivery = %delivery.id, %error, "cannot settle; it will be sent again under the same id");
@@ -242,23 +253,34 @@ fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
 impl Wake {
     /// For the queues of these names.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self { queues: Arc::new(names.into_iter().map(|name| (name, Arc::default())).collect()) }
+        let wake = Self::default();
+        wake.set(names);
+        wake
+    }
+
+    /// From now on there are the queues of these names; one that was there before is woken as before.
+    pub fn set(&self, names: impl IntoIterator<Item = String>) {
+        let queues = names.into_iter().map(|name| {
+            let notify = self.of(&name).unwrap_or_default();
+            (name, notify)
+        });
+        self.queues.store(Arc::new(queues.collect()));
     }
 
     /// What the queue of this name waits for.
     pub fn of(&self, name: &str) -> Option<Arc<Notify>> {
-        self.queues.get(name).cloned()
+        self.queues.load().get(name).cloned()
     }
 
     /// The names of the queues.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.queues.keys().map(String::as_str)
+    pub fn names(&self) -> Vec<String> {
+        self.queues.load().keys().cloned().collect()
     }
 
     /// Wakes the queues of these targets; what waits for a target that does not exist goes to the dead letters.
     pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
         for target in targets {
-            match self.queues.get(target) {
+            match self.of(target) {
                 Some(queue) => queue.notify_one(),
                 None => store.bury_soon(target, self.stranger(target), now),
             }
@@ -267,7 +289,7 @@ impl Wake {
 
     /// Why what waits for this target cannot be delivered.
     pub fn stranger(&self, target: &str) -> String {
-        let known: Vec<&str> = self.names().collect();
+        let known = self.names();
         let list =
             if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("there is no target `{target}` in the configuration; {list}")

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
-use crate::dispatch::{Wake, serve};
+use crate::dispatch::Wake;
 use crate::incoming::Incoming;
 use crate::intake::Intake;
-use crate::service::{Plan, exchange, prepare};
+use crate::queues::Queues;
+use crate::service::{Plan, prepare};
 use crate::store::{Accepted, Ownership, Store, StoreError};
 
 /// Takes events and delivers what the rules ask for, until it is finished.
@@ -19,8 +18,7 @@ pub struct Feed {
     intake: Intake,
     store: Arc<Store>,
     wake: Wake,
-    delivering: JoinSet<()>,
-    stop: watch::Sender<bool>,
+    queues: Queues,
     patience: Duration,
     _owner: Ownership,
 }
@@ -34,16 +32,11 @@ impl Plan {
         let owner = self.store.own()?;
         let wake = Wake::new(self.queues.iter().map(|queue| queue.name.clone()));
         prepare(&self.store, &wake)?;
-        let (stop, stopped) = watch::channel(false);
-        let exchange = exchange(&self.store, Arc::default(), self.redactor, stopped);
-        let mut delivering = JoinSet::new();
-        for queue in self.queues {
-            let notify = wake.of(&queue.name).unwrap_or_default();
-            delivering.spawn(serve(queue, exchange.clone(), notify));
-        }
+        let queues =
+            Queues::start(self.queues, wake.clone(), self.store.clone(), Arc::default(), self.redactor.clone());
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
         let intake = Intake::start(&self.store, Arc::new(ArcSwap::from_pointee(self.rules)), lanes, &self.limits)?;
-        Ok(Feed { intake, store: self.store, wake, delivering, stop, patience: self.patience, _owner: owner })
+        Ok(Feed { intake, store: self.store, wake, queues, patience: self.patience, _owner: owner })
     }
 }
 
@@ -65,13 +58,12 @@ impl Feed {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn finish(mut self) -> Result<usize, StoreError> {
+    pub async fn finish(self) -> Result<usize, StoreError> {
         while self.store.untried()? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.stop.send_replace(true);
-        let ended = async { while self.delivering.join_next().await.is_some() {} };
-        drop(tokio::time::timeout(self.patience, ended).await);
+        self.queues.stop();
+        drop(tokio::time::timeout(self.patience, self.queues.ended()).await);
         let depths = self.store.depths()?;
         Ok(depths.iter().map(|(_, count, _)| usize::try_from(*count).unwrap_or(usize::MAX)).sum())
     }

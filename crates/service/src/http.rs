@@ -25,7 +25,7 @@ use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::metrics::{Metrics, StatusLabel};
 use crate::record::object;
-use crate::reload::Reloader;
+use crate::reload::{InForce, Reloader};
 use crate::store::{Store, StoreError};
 
 pub use auth::{Denied, Role, Token, Tokens};
@@ -39,10 +39,8 @@ pub struct Door {
     pub intake: Intake,
     /// Knows everything else.
     pub store: Arc<Store>,
-    /// Who may do what.
-    pub tokens: Tokens,
-    /// Verifies requests of EventBridge, where that is configured.
-    pub eventbridge: Option<EventBridge>,
+    /// Who may do what, and what else a reload replaces.
+    pub in_force: Arc<InForce>,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// What strangers may cost.
@@ -97,7 +95,8 @@ impl Door {
     /// Who comes, if they may do what needs `role`.
     fn admit(&self, request: &axum::http::request::Parts, role: Role) -> Result<String, Refusal> {
         let query = request.uri.query().unwrap_or_default();
-        let who = self.tokens.check(&request.headers, query, role, Timestamp::now());
+        let tokens = self.in_force.tokens.load();
+        let who = tokens.check(&request.headers, query, role, Timestamp::now());
         Ok(who.map_err(Refusal::from)?.to_owned())
     }
 }

@@ -65,6 +65,7 @@ impl Incoming {
             replay: None,
             attempt: 1,
             since: now,
+            taken: Vec::new(),
         };
         numbered(evaluation).into_iter().map(delivery).collect()
     }

@@ -44,6 +44,7 @@ mod log;
 mod metrics;
 mod outbound;
 mod pacing;
+mod queues;
 mod record;
 mod reload;
 mod replay;
@@ -52,11 +53,12 @@ mod service;
 mod store;
 mod target;
 mod trace;
+mod watching;
 
 pub use client::{Remote, RemoteError, Taken};
-pub use config::{Config, Secrets, TEMPLATE};
+pub use config::{Config, Fixed, Secrets, Source, TEMPLATE};
 pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
-pub use dispatch::{Exchange, Queue, Wake, serve};
+pub use dispatch::{Exchange, Queue, Settings, Wake, serve};
 pub use feed::Feed;
 pub use http::{
     BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps, Role, SignatureError,
@@ -70,7 +72,7 @@ pub use metrics::Metrics;
 pub use outbound::{Forbidden, Reach};
 pub use pacing::{Pacing, judged};
 pub use record::{action_from_json, action_to_json, evaluation_to_json};
-pub use reload::Reloader;
+pub use reload::{InForce, Reloaded, Reloader};
 pub use replay::{Replay, Replayed};
 pub use retry::{Decision, RetryPolicy, Waits};
 pub use service::Plan;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -11,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 /// its token, a server's echo of a password); our own code never prints a secret in the first place.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Arc<[String]>,
+    secrets: Arc<ArcSwap<Vec<String>>>,
 }
 
 impl Redactor {
@@ -32,13 +33,21 @@ impl Redactor {
         }
         // The longest first: a secret that holds another is then replaced as a whole.
         known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets: known.into() }
+        Self { secrets: Arc::new(ArcSwap::from_pointee(known)) }
+    }
+
+    /// Knows the secrets of another one too, in every clone of this one. Those that it knew before may still come up.
+    pub fn learn(&self, other: &Self) {
+        let mut known = self.secrets.load().to_vec();
+        known.extend(other.secrets.load().iter().filter(|secret| !known.contains(secret)).cloned().collect::<Vec<_>>());
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.secrets.store(Arc::new(known));
     }
 
     /// The text without secrets.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for secret in self.secrets.iter() {
+        for secret in self.secrets.load().iter() {
             if text.contains(secret) {
                 text = text.replace(secret, Self::MARK);
             }
@@ -121,5 +130,8 @@ mod tests {
         assert_eq!(redactor.redact("?p=pa%22ss%2Fword&q=1"), "?p=[redacted]&q=1");
         assert_eq!(redactor.redact("canary-long"), "[redacted]");
         assert_eq!(redactor.redact("about"), "about");
+        let clone = redactor.clone();
+        redactor.learn(&Redactor::new(["newer-secret"]));
+        assert_eq!(clone.redact("canary newer-secret"), "[redacted] [redacted]");
     }
 }

@@ -29,6 +29,8 @@ pub enum Waits {
 pub enum Decision {
     /// It arrived.
     Delivered,
+    /// A part of it arrived, and the next is due at once.
+    Continue,
     /// It is tried again, not before this instant.
     RetryAt(Timestamp),
     /// It goes to the dead letters, for this reason.
@@ -45,13 +47,18 @@ impl RetryPolicy {
     /// that deliveries which failed together are not retried together. A receiver's Retry-After makes a wait longer,
     /// never shorter.
     pub fn decide(&self, delivery: &Delivery, outcome: &Result<Receipt, SendError>, now: Timestamp) -> Decision {
-        let (reason, requested) = match outcome {
+        let fault = match outcome {
+            Ok(receipt) if receipt.part.is_some() => return Decision::Continue,
             Ok(_) => return Decision::Delivered,
-            Err(SendError::Configuration { reason } | SendError::Refused { reason }) => {
-                return Decision::DeadLetter(reason.clone());
+            Err(SendError::Partly { rest, .. }) => rest,
+            Err(fault) => fault,
+        };
+        let (reason, requested) = match fault {
+            SendError::Later { reason, after } => (reason, after.unwrap_or_default()),
+            SendError::Throttled { reason, pause } => (reason, *pause),
+            SendError::Configuration { .. } | SendError::Refused { .. } | SendError::Partly { .. } => {
+                return Decision::DeadLetter(fault.reason().to_owned());
             }
-            Err(SendError::Later { reason, after }) => (reason, after.unwrap_or_default()),
-            Err(SendError::Throttled { reason, pause }) => (reason, *pause),
         };
         let Some(wait) = self.waits.after(delivery.attempt, delivery.id.seed()) else {
             return Decision::DeadLetter(format!("gave up after {} attempts: {reason}", delivery.attempt));
@@ -127,6 +134,7 @@ mod tests {
             replay: None,
             attempt,
             since: Timestamp::UNIX_EPOCH,
+            taken: Vec::new(),
         }
     }
 
@@ -137,7 +145,7 @@ mod tests {
             match policy.decide(&delivery(attempt), outcome, now) {
                 Decision::RetryAt(at) => waits.push(at.duration_since(now).as_secs_f64()),
                 Decision::DeadLetter(reason) => return (waits, reason),
-                Decision::Delivered => panic!("nobody answered"),
+                Decision::Delivered | Decision::Continue => panic!("nobody answered"),
             }
             now = now.saturating_add(SignedDuration::from_secs_f64(waits[waits.len() - 1])).unwrap();
         }
@@ -211,8 +219,19 @@ mod tests {
             let decision = RetryPolicy::default().decide(&delivery(1), &Err(error), Timestamp::UNIX_EPOCH);
             assert_eq!(decision, Decision::DeadLetter("410 Gone".into()));
         }
-        let taken = Ok(Receipt { answer: "ok".into() });
+        let taken = Ok(Receipt::whole("ok"));
         assert_eq!(RetryPolicy::default().decide(&delivery(1), &taken, Timestamp::UNIX_EPOCH), Decision::Delivered);
+    }
+
+    #[test]
+    fn what_went_in_part_continues_at_once_and_its_faults_are_judged_as_those_of_a_whole() {
+        let part = Ok(Receipt { answer: "ok".into(), part: Some("1/2".into()) });
+        assert_eq!(RetryPolicy::default().decide(&delivery(7), &part, Timestamp::UNIX_EPOCH), Decision::Continue);
+        let partly = |rest| Err(SendError::Partly { taken: vec!["a".into()], rest: Box::new(rest) });
+        let decide = |outcome| RetryPolicy::default().decide(&delivery(1), &outcome, Timestamp::UNIX_EPOCH);
+        assert!(matches!(decide(partly(SendError::later("busy"))), Decision::RetryAt(_)));
+        let refused = partly(SendError::Refused { reason: "no b".into() });
+        assert_eq!(decide(refused), Decision::DeadLetter("no b".into()));
     }
 
     #[test]

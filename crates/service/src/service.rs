@@ -4,27 +4,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use notify::{RecursiveMode, Watcher};
 use reflexarc_engine::RuleSet;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
-use crate::dispatch::{Exchange, Queue, Wake, serve};
+use crate::config::{Config, Source};
+use crate::dispatch::{Queue, Wake};
 use crate::http::{Door, EventBridge, Identity, Tokens, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::log::Redactor;
 use crate::metrics::Metrics;
-use crate::reload::Reloader;
+use crate::queues::Queues;
+use crate::reload::{InForce, Reloader};
 use crate::store::{Retention, Store, StoreError};
+use crate::watching;
 
 /// Everything a service is made of.
 pub struct Plan {
     /// The open store.
     pub store: Arc<Store>,
+    /// The configuration file, where a reload reads it again.
+    pub source: Option<Source>,
     /// Where the rules lie.
     pub rule_paths: Vec<PathBuf>,
     /// The rules as loaded.
@@ -49,10 +52,26 @@ pub struct Plan {
 
 /// How often old things are looked for.
 const PRUNE: Duration = Duration::from_secs(600);
-/// Editors write a file in several steps: changes are taken together when nothing more happens for so long.
-const SETTLE: Duration = Duration::from_millis(300);
 
 impl Plan {
+    /// With these settings.
+    pub fn of(config: Config, rules: RuleSet, store: Arc<Store>) -> Self {
+        Self {
+            store,
+            source: config.source,
+            rule_paths: config.rules,
+            rules,
+            queues: config.queues,
+            retention: config.retention,
+            limits: config.limits,
+            redactor: config.redactor,
+            tokens: config.tokens,
+            eventbridge: config.eventbridge,
+            identity: config.identity,
+            patience: config.patience,
+        }
+    }
+
     /// Takes events, evaluates and delivers until `stop` becomes true; then ends in order: no new requests, those under
     /// way finished, what is being sent sent. What is left waits in the outbox.
     ///
@@ -61,33 +80,37 @@ impl Plan {
     pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
         let _owner = self.store.own()?;
         let metrics = Arc::new(Metrics::new());
-        let rules = Arc::new(ArcSwap::from_pointee(self.rules));
-        let reloader = Arc::new(Reloader::new(self.rule_paths, rules.clone(), metrics.clone()));
         let wake = Wake::new(self.queues.iter().map(|queue| queue.name.clone()));
-        let store = self.store.clone();
-        let names = wake.clone();
+        let (store, names) = (self.store.clone(), wake.clone());
         blocking(move || prepare(&store, &names)).await?;
 
-        let exchange = Exchange {
-            store: self.store.clone(),
-            metrics: metrics.clone(),
-            redactor: self.redactor,
-            stop: stop.clone(),
-        };
-        let mut delivering = JoinSet::new();
-        for queue in self.queues {
-            let notify = wake.of(&queue.name).unwrap_or_default();
-            delivering.spawn(serve(queue, exchange.clone(), notify));
-        }
-        let watching = tokio::spawn(watch_rules(reloader.clone(), stop.clone()));
-        let pruning = tokio::spawn(prune(self.store.clone(), self.retention, stop.clone()));
+        let queues =
+            Queues::start(self.queues, wake.clone(), self.store.clone(), metrics.clone(), self.redactor.clone());
+        let queues = Arc::new(queues);
+        let rules = Arc::new(ArcSwap::from_pointee(self.rules));
+        let in_force = Arc::new(InForce {
+            rules: rules.clone(),
+            tokens: ArcSwap::from_pointee(self.tokens),
+            eventbridge: ArcSwapOption::new(self.eventbridge.map(Arc::new)),
+            identity: ArcSwapOption::new(self.identity.map(Arc::new)),
+            retention: ArcSwap::from_pointee(self.retention),
+        });
+        let reloader = Arc::new(Reloader::new(
+            self.source,
+            self.rule_paths,
+            in_force.clone(),
+            queues.clone(),
+            self.redactor,
+            metrics.clone(),
+        ));
+        let watching = tokio::spawn(watching::watch(reloader.clone(), stop.clone()));
+        let pruning = tokio::spawn(prune(self.store.clone(), in_force.clone(), stop.clone()));
 
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Arc::new(Door {
             intake: Intake::start(&self.store, rules, lanes, &self.limits)?,
             store: self.store.clone(),
-            tokens: self.tokens,
-            eventbridge: self.eventbridge,
+            in_force: in_force.clone(),
             metrics,
             limits: self.limits.clone(),
             wake,
@@ -95,9 +118,10 @@ impl Plan {
             stop: stop.clone(),
         });
         tracing::info!(address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default(), "ready");
-        listen(listener, self.identity, router(door), &self.limits, stop, self.patience).await;
-        let ended = async { while delivering.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.patience, ended).await.is_err() {
+        let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
+        listen(listener, &in_force, router(door), &self.limits, stop, self.patience).await;
+        drop(stopping.await);
+        if tokio::time::timeout(self.patience, queues.ended()).await.is_err() {
             tracing::warn!("some sends did not end in time; they will be sent again under the same id");
         }
         watching.abort();
@@ -107,19 +131,14 @@ impl Plan {
     }
 }
 
+async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {
+    stopped(&mut stop).await;
+    queues.stop();
+}
+
 /// Waits until everything is to end, or nobody is left who could say so.
 pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// What the queues share.
-pub(crate) fn exchange(
-    store: &Arc<Store>,
-    metrics: Arc<Metrics>,
-    redactor: Redactor,
-    stop: watch::Receiver<bool>,
-) -> Exchange {
-    Exchange { store: store.clone(), metrics, redactor, stop }
 }
 
 /// After a crash: what was about to be sent is due, and what has no target any more is a dead letter.
@@ -138,51 +157,9 @@ pub(crate) fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reloads when rule files change or SIGHUP comes.
-async fn watch_rules(reloader: Arc<Reloader>, mut stop: watch::Receiver<bool>) {
-    let (notice, mut changes) = mpsc::channel(1);
-    let observe = move |event: notify::Result<notify::Event>| {
-        // Reading is no change; without this a reload would lead to the next one.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            _ = notice.try_send(());
-        }
-    };
-    let watcher = notify::recommended_watcher(observe).and_then(|mut watcher| {
-        for path in reloader.paths() {
-            // A file is watched by its folder: editors replace files, and a watch on the file would stay with the old one.
-            let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-            let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
-            watcher.watch(folder, RecursiveMode::Recursive)?;
-        }
-        Ok(watcher)
-    });
-    if let Err(error) = &watcher {
-        tracing::warn!(%error, "cannot watch the rule files; send SIGHUP or POST /reload after a change");
-    }
-    let mut hangup = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(%error, "cannot listen for SIGHUP");
-            return;
-        }
-    };
+async fn prune(store: Arc<Store>, in_force: Arc<InForce>, mut stop: watch::Receiver<bool>) {
     loop {
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            Some(()) = hangup.recv() => {}
-            Some(()) = changes.recv() => {
-                while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
-            }
-        }
-        let reloader = reloader.clone();
-        // What is wrong was logged; whoever wants to see it drawn runs `reflexarc check`.
-        drop(tokio::task::spawn_blocking(move || reloader.reload()).await);
-    }
-}
-
-async fn prune(store: Arc<Store>, keep: Retention, mut stop: watch::Receiver<bool>) {
-    loop {
-        let (store, keep) = (store.clone(), keep.clone());
+        let (store, keep) = (store.clone(), in_force.retention.load_full());
         match blocking(move || store.prune(&keep, Timestamp::now())).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "pruned the archive"),

@@ -212,7 +212,17 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
-        wait(self.writer.submit(move |connection| outbox::release(connection, now)))
+        wait(self.writer.submit(move |connection| outbox::release(connection, None, now)))
+    }
+
+    /// As [`Store::release_claims`] for one target, whose queue has ended.
+    pub(crate) fn release_claims_of(
+        &self,
+        target: &str,
+        now: Timestamp,
+    ) -> oneshot::Receiver<Result<usize, StoreError>> {
+        let target = target.to_owned();
+        self.writer.submit(move |connection| outbox::release(connection, Some(&target), now))
     }
 
     /// Sends what waits for a target that does not exist to the dead letters.

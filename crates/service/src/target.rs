@@ -59,6 +59,8 @@ pub struct Preview {
     pub summary: String,
     /// The body, where it is JSON; else its parts.
     pub body: Json,
+    /// The part of the delivery that it is, when there is more to send.
+    pub part: Option<String>,
 }
 
 /// At most `calls` calls in any stretch of `per`.

@@ -4,7 +4,7 @@ use reflexarc_engine::RuleSet;
 use reflexarc_event::Json;
 
 use crate::incoming::Incoming;
-use crate::record::{action_to_json, number, object, optional};
+use crate::record::{action_to_json, number, object, optional, strings};
 use crate::store::{Archived, Attempt, Entry, Store, StoreError};
 
 /// The event as it came, its normal form, every rule's verdict as the rules are now, what was made of it then, and every
@@ -58,6 +58,7 @@ pub fn entry_to_json(entry: &Entry, attempts: Option<&[Attempt]>) -> Json {
         ("finished", optional(entry.finished.map(|at| at.to_string()).as_deref())),
         ("reason", optional(entry.reason.as_deref())),
         ("replay", optional(delivery.replay.as_deref())),
+        ("taken", strings(&delivery.taken)),
         ("action", action_to_json(&delivery.action)),
     ]);
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {

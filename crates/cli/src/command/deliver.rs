@@ -36,19 +36,8 @@ pub(crate) fn run(
     let config = configured.load()?;
     start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
     let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
-    let plan = Plan {
-        store: store.clone(),
-        rule_paths: Vec::new(),
-        rules,
-        queues: config.queues,
-        retention: config.retention.clone(),
-        limits: config.limits,
-        redactor: config.redactor,
-        tokens: config.tokens,
-        eventbridge: None,
-        identity: None,
-        patience: config.patience,
-    };
+    let retention = config.retention.clone();
+    let plan = Plan::of(config, rules, store.clone());
     let runtime = runtime()?;
     let feed = {
         let _inside = runtime.enter();
@@ -71,7 +60,7 @@ pub(crate) fn run(
     let waiting = runtime.block_on(Feed::finish(feed)).map_err(failed)?;
     taken?;
     tally.count(&rest?);
-    drop(store.prune(&config.retention, Timestamp::now()));
+    drop(store.prune(&retention, Timestamp::now()));
     runtime.shutdown_background();
     let Tally { accepted, duplicates, deliveries, failures, broken } = tally;
     output.line(format_args!(

@@ -1,4 +1,6 @@
-//! `reflexarc reload`: new rules for a running service.
+//! `reflexarc reload`: new rules and settings for a running service.
+
+use reflexarc_service::Reloaded;
 
 use crate::command::send::{Service, refused};
 use crate::configured::runtime;
@@ -8,9 +10,11 @@ use crate::output::Output;
 /// Arguments of `reload`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The service loads its rule files again. Broken ones are refused and shown, and the rules in force stay.
+The service loads its configuration and rule files again: rules, targets, tokens, certificates. Broken ones are refused and
+shown, and what is in force stays. Address, store, limits, log and patience change only at a restart; if they were changed,
+the answer names them.
 
-Exit codes: 0 new rules in force · 3 the rules are broken · 5 the service refused, or is out of reach")]
+Exit codes: 0 in force · 3 rules or configuration are broken · 5 the service refused, or is out of reach")]
 pub(crate) struct Args {
     #[command(flatten)]
     service: Service,
@@ -19,7 +23,10 @@ pub(crate) struct Args {
 /// Asks for the reload.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let remote = args.service.remote()?;
-    let rules = runtime()?.block_on(remote.reload()).map_err(refused)?;
-    output.line(format_args!("{rules} rules in force"))?;
+    let Reloaded { rules, targets, restart } = runtime()?.block_on(remote.reload()).map_err(refused)?;
+    output.line(format_args!("{rules} rules, {targets} targets in force"))?;
+    if !restart.is_empty() {
+        output.line(format_args!("changed, but only at a restart: {}", restart.join(", ")))?;
+    }
     Ok(Exit::Done)
 }

@@ -16,7 +16,8 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Takes events over HTTP, evaluates them, delivers what the rules ask for. Logs are JSON lines on stderr.
-SIGHUP, a change of the rule files and `reflexarc reload` put new rules in force; broken ones are refused.
+SIGHUP, a change of the files and `reflexarc reload` put new rules, targets, tokens and certificates in force; broken ones are
+refused. Address, store, limits, log and patience change only at a restart.
 SIGTERM and Ctrl-C end it in order: what is under way is finished, what waits stays in the store.
 
 Exit codes: 0 ended in order · 3 invalid rules or configuration · 5 store or address cannot be used
@@ -39,19 +40,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
     let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
     let listen = config.listen;
-    let plan = Plan {
-        store,
-        rule_paths: config.rules,
-        rules,
-        queues: config.queues,
-        retention: config.retention,
-        limits: config.limits,
-        redactor: config.redactor,
-        tokens: config.tokens,
-        eventbridge: config.eventbridge,
-        identity: config.identity,
-        patience: config.patience,
-    };
+    let plan = Plan::of(config, rules, store);
     let runtime = runtime()?;
     runtime.block_on(async {
         let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));

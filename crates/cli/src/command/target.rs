@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         replay: None,
         attempt: 1,
         since: now,
+        taken: Vec::new(),
     };
     let runtime = runtime()?;
     let batch = [delivery];

@@ -1,6 +1,9 @@
 //! Killed at any moment, the service loses nothing that it answered for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use reflexarc_event::Json;
@@ -101,15 +104,17 @@ fn on_a_full_disk_it_refuses_clearly_keeps_what_it_has_and_lives() {
         ),
     );
     std::fs::create_dir(place.path("small")).unwrap();
-    let sandboxed =
-        std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
-    if !sandboxed {
-        println!("skipped: this machine does not let us mount a small disk");
-        return;
-    }
-    // The mount lives and dies with the process.
-    let script = format!("mount -t tmpfs -o size=1m none small && exec {} serve", env!("CARGO_BIN_EXE_reflexarc"));
-    let serving = place.serve_as(&["unshare", "-rm", "sh", "-c", &script]);
+    let sandboxed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    let serving = if sandboxed {
+        // The mount lives and dies with the process.
+        let script = format!("mount -t tmpfs -o size=1m none small && exec {} serve", env!("CARGO_BIN_EXE_reflexarc"));
+        place.serve_as(&["unshare", "-rm", "sh", "-c", &script])
+    } else {
+        // Where no small disk can be mounted, the store's own bound is met in the same way.
+        let config = std::fs::read_to_string(place.path("reflexarc.toml")).unwrap();
+        place.write("reflexarc.toml", &format!("{config}max_bytes = 1_048_576\n"));
+        place.serve()
+    };
     let mut stored = 0;
     let refusal = loop {
         let number = stored.to_string();
@@ -161,4 +166,42 @@ fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_star
     let unwritable = place.run(&["serve"]);
     assert_eq!(unwritable.code, 5);
     assert!(unwritable.stderr.contains("cannot write the store /proc/reflexarc.db"), "{}", unwritable.stderr);
+}
+
+/// Where the tests run as root, who may write everything, the program runs as somebody else.
+fn as_a_stranger(command: &mut Command) -> &mut Command {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    if root { command.uid(65_534).gid(65_534) } else { command }
+}
+
+#[test]
+fn a_store_that_may_only_be_read_is_named_and_left_as_it_is() {
+    let place = Place::new(THEN, OUT);
+    let serving = place.serve();
+    assert_eq!(serving.call("POST", "/events", &event("1", "eni-1")).unwrap().0, 200);
+    assert_eq!(serving.terminate(), 0);
+    let mode = |name: &str, mode| {
+        std::fs::set_permissions(place.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // Somebody else cannot look into the folder where it was built.
+    std::fs::copy(env!("CARGO_BIN_EXE_reflexarc"), place.path("reflexarc")).unwrap();
+    let store = place.path("reflexarc.db");
+    let before = std::fs::read(&store).unwrap();
+    let refused = |why: &str| {
+        let mut command = Command::new(place.path("reflexarc"));
+        let output = as_a_stranger(command.arg("serve").current_dir(place.folder.path())).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{why}: {words}");
+        assert!(words.contains("cannot write the store") && words.contains("reflexarc.db"), "{why}: {words}");
+        assert!(words.contains("whether the file system is read-only"), "{why}: {words}");
+        assert!(std::fs::read(&store).unwrap() == before, "{why}");
+    };
+    mode("reflexarc.db", 0o444);
+    mode(".", 0o777);
+    refused("the file");
+    mode(".", 0o555);
+    refused("the file and its folder");
+    mode("reflexarc.db", 0o666);
+    refused("the folder");
+    mode(".", 0o755);
 }

@@ -56,7 +56,7 @@ fn from_the_first_configuration_to_the_end() {
     assert!(refused.stderr.contains("broken.toml:1:"), "{}", refused.stderr);
     std::fs::remove_file(place.path("rules/broken.toml")).unwrap();
     place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
-    assert_eq!(place.run(&["reload", "--url", &url]).stdout, "1 rules in force\n");
+    assert_eq!(place.run(&["reload", "--url", &url]).stdout, "1 rules, 1 targets in force\n");
 
     let dry = place.run(&["replay", "--event", "e1"]);
     assert_eq!(dry.code, 1, "{}", dry.stderr);
@@ -92,7 +92,7 @@ fn hangup_puts_new_rules_in_force() {
     place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
     let id = serving.child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
-    eventually("reloaded", || serving.log().contains("rules reloaded").then_some(()));
+    eventually("reloaded", || serving.log().contains("\"message\":\"reloaded\"").then_some(()));
     assert_eq!(serving.call("POST", "/events", &event("e1", "eni-1")).unwrap().0, 200);
     let lines = eventually("delivered", || Some(place.lines("out.ndjson")).filter(|lines| !lines.is_empty()));
     assert_eq!(lines[0].get("send").unwrap().to_string(), r#"{"interface":"eni-1"}"#);

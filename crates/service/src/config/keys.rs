@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::{Code, Diagnostic, Span};
 use reflexarc_reaction::parse_duration;
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -24,6 +25,35 @@ pub(super) struct Reading<'a> {
     pub(super) faults: RefCell<Vec<Diagnostic>>,
     /// Every secret that was found, for the redactor.
     pub(super) secrets: RefCell<Vec<String>>,
+    /// Every file that was read.
+    pub(super) files: RefCell<Vec<PathBuf>>,
+    /// What was found in files and variables since this was emptied.
+    found: RefCell<Vec<u8>>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(folder: &'a Path, environment: Option<Environment<'a>>, with_targets: bool) -> Self {
+        Self {
+            folder,
+            environment,
+            with_targets,
+            faults: RefCell::default(),
+            secrets: RefCell::default(),
+            files: RefCell::default(),
+            found: RefCell::default(),
+        }
+    }
+
+    fn text_of(&self, path: &Path) -> std::io::Result<String> {
+        self.files.borrow_mut().push(path.to_owned());
+        std::fs::read_to_string(path)
+    }
+
+    fn note(&self, found: &[u8]) {
+        let mut all = self.found.borrow_mut();
+        all.extend_from_slice(&(found.len() as u64).to_be_bytes());
+        all.extend_from_slice(found);
+    }
 }
 
 /// A table. Keys that nobody asked for are faults when it is [`Keys::finish`]ed.
@@ -60,6 +90,19 @@ impl<'a> Keys<'a> {
     pub(super) fn fault(&self, key: &str, code: Code, message: impl Into<String>, help: impl Into<String>) {
         let place = self.table.get(key).map_or(self.place.clone(), Spanned::span);
         self.reading.faults.borrow_mut().push(Diagnostic::error(code, place, message).with_help(help));
+    }
+
+    /// A digest of what stands in this table and of what `read` finds in files and variables.
+    pub(super) fn digest<T>(self, read: impl FnOnce(Self) -> T) -> ([u8; 32], T) {
+        let reading = self.reading;
+        let mut words = String::new();
+        for (key, value) in self.table {
+            spell(key.get_ref(), value.get_ref(), &mut words);
+        }
+        reading.found.take();
+        let made = read(self);
+        reading.note(words.as_bytes());
+        (Sha256::digest(reading.found.take()).into(), made)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -184,8 +227,12 @@ impl<'a> Keys<'a> {
     /// What is in the file of that path.
     pub(super) fn file(&self, key: &str) -> Option<Vec<u8>> {
         let path = self.path(key)?;
+        self.reading.files.borrow_mut().push(path.clone());
         match std::fs::read(&path) {
-            Ok(bytes) => Some(bytes),
+            Ok(bytes) => {
+                self.reading.note(&bytes);
+                Some(bytes)
+            }
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());
                 self.fault(key, Code::CONFIG_FILE, message, "paths start from the configuration's folder");
@@ -211,7 +258,9 @@ impl<'a> Keys<'a> {
                 None => return Some(SecretString::from(String::new())),
                 Some(environment) => environment(&name).ok_or(format!("the environment variable {name} is not set")),
             },
-            (None, Some(path)) if self.reading.environment.is_some() => std::fs::read_to_string(&path)
+            (None, Some(path)) if self.reading.environment.is_some() => self
+                .reading
+                .text_of(&path)
                 // Editors and `echo` end a file with a newline that is no part of the secret.
                 .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
                 .map_err(|error| format!("cannot read {}: {error}", path.display())),
@@ -220,6 +269,7 @@ impl<'a> Keys<'a> {
         };
         match found {
             Ok(secret) if !secret.is_empty() => {
+                self.reading.note(secret.as_bytes());
                 self.reading.secrets.borrow_mut().push(secret.clone());
                 Some(secret.into())
             }
@@ -304,6 +354,21 @@ impl<'a> Keys<'a> {
         self.fault(key, Code::CONFIG_TYPE, message, format!("write {wanted}"));
         None
     }
+}
+
+/// Writes a value so that two are spelled alike when they say the same, wherever they stand.
+fn spell(key: &str, value: &DeValue<'_>, words: &mut String) {
+    words.push_str(&format!("{key:?}="));
+    match value {
+        DeValue::String(text) => words.push_str(&format!("{text:?}")),
+        DeValue::Integer(digits) => words.push_str(digits.as_str()),
+        DeValue::Float(digits) => words.push_str(digits.as_str()),
+        DeValue::Boolean(value) => words.push_str(&value.to_string()),
+        DeValue::Datetime(date) => words.push_str(&date.to_string()),
+        DeValue::Array(elements) => elements.iter().for_each(|element| spell("", element.get_ref(), words)),
+        DeValue::Table(table) => table.iter().for_each(|(key, value)| spell(key.get_ref(), value.get_ref(), words)),
+    }
+    words.push(';');
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::keys::Keys;
-use crate::dispatch::Queue;
+use crate::dispatch::{Queue, Settings};
 use crate::outbound::Reach;
 use crate::retry::{RetryPolicy, Waits};
 use crate::target::{
@@ -40,7 +40,11 @@ const TYPES: [(&str, Type); 6] = [
 
 /// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
 pub(super) fn read(root: &Keys<'_>) -> Vec<Queue> {
-    root.named("targets").into_iter().filter_map(|(name, keys)| queue(name, keys)).collect()
+    let made = root.named("targets").into_iter().filter_map(|(name, keys)| {
+        let (settings, queue) = keys.digest(|keys| queue(name, keys));
+        queue.map(|queue| Queue { settings, ..queue })
+    });
+    made.collect()
 }
 
 fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
@@ -68,7 +72,7 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
     let wanted = keys.reading.with_targets;
     keys.finish();
     let target = target.filter(|_| wanted)?;
-    Some(Queue { name, target, concurrency, timeout, policy })
+    Some(Queue { name, target, concurrency, timeout, policy, settings: Settings::default() })
 }
 
 /// `retry = "exponential"`, `"backoff"`, or an own list of waits; `max_age`.

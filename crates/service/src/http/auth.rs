@@ -58,6 +58,11 @@ impl Tokens {
         Self { tokens }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
     /// Says who comes, if they may do what needs `role`. The token stands in the Authorization header or, for clients
     /// that cannot set headers (Cloud Monitor's webhooks), as `token` in the query.
     ///

@@ -58,8 +58,8 @@ pub(super) async fn get(State(door): State<Arc<Door>>, request: Request) -> Resu
 }
 
 /// A token, or a signature of EventBridge that is verified when the body is there.
-fn admit<'a>(door: &'a Door, parts: &Parts) -> Result<Option<&'a EventBridge>, Refusal> {
-    match &door.eventbridge {
+fn admit(door: &Door, parts: &Parts) -> Result<Option<Arc<EventBridge>>, Refusal> {
+    match door.in_force.eventbridge.load_full() {
         Some(eventbridge) if EventBridge::claims(&parts.headers) => {
             eventbridge.check_head(&parts.headers, Timestamp::now())?;
             Ok(Some(eventbridge))

@@ -13,7 +13,7 @@ use reqwest::Url;
 use super::{Door, Refusal, Role, json};
 use crate::delivery::DeliveryId;
 use crate::metrics::{RuleLabel, TargetLabel};
-use crate::record::{number, object};
+use crate::record::{number, object, strings};
 use crate::store::{Status, Store, StoreError};
 use crate::trace::{entry_to_json, trace};
 
@@ -47,7 +47,13 @@ pub(super) async fn status(State(door): State<Arc<Door>>, request: Request) -> A
         object([("rule", rule.into()), ("in_a_row", number(trouble.in_a_row)), ("message", trouble.message.into())])
     });
     let failing = Json::Array(failing.collect());
-    Ok(json(StatusCode::OK, &object([("rules", number(rules.len())), ("failing", failing)])))
+    let body = [
+        ("rules", number(rules.len())),
+        ("targets", strings(&door.wake.names())),
+        ("failing", failing),
+        ("restart", strings(&door.reloader.restart_needed())),
+    ];
+    Ok(json(StatusCode::OK, &object(body)))
 }
 
 /// Figures in the text form of `OpenMetrics`.
@@ -55,10 +61,12 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> 
     admit(&door, request, Role::Read)?;
     let depths = ask(&door, Store::depths).await?;
     let now = Timestamp::now();
+    door.metrics.waiting.clear();
+    door.metrics.oldest.clear();
     for target in door.wake.names() {
-        let found = depths.iter().find(|(name, ..)| name == target);
+        let found = depths.iter().find(|(name, ..)| *name == target);
         let (count, age) = found.map_or((0, 0), |(_, count, oldest)| (*count, now.duration_since(*oldest).as_secs()));
-        let label = TargetLabel { target: target.to_owned() };
+        let label = TargetLabel { target };
         door.metrics.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
         door.metrics.oldest.get_or_create(&label).set(age.max(0));
     }
@@ -70,13 +78,17 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> 
     Ok(([(CONTENT_TYPE, kind)], door.metrics.render()).into_response())
 }
 
-/// Puts the rule files as they are now in force, or says what is wrong with them.
+/// Puts rules and settings as they are in the files now in force, or says what is wrong with them.
 pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> Answer {
     admit(&door, request, Role::Operate)?;
     let reloader = door.reloader.clone();
     let loaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
     match loaded.map_err(|error| StoreError::Failed(error.to_string()))? {
-        Ok(rules) => Ok(json(StatusCode::OK, &object([("rules", number(rules))]))),
+        Ok(loaded) => {
+            let restart = strings(&loaded.restart);
+            let body = [("rules", number(loaded.rules)), ("targets", number(loaded.targets)), ("restart", restart)];
+            Ok(json(StatusCode::OK, &object(body)))
+        }
         Err(files) => {
             let one = |file: &reflexarc_engine::FileDiagnostics| {
                 let drawn = file.diagnostics.iter().map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
@@ -85,7 +97,7 @@ pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> A
                     ("diagnostics", Json::Array(drawn.map(Json::from).collect())),
                 ])
             };
-            let words = "the rules are broken; the old ones stay in force";
+            let words = "the rules or settings are broken; the old ones stay in force";
             let files = Json::Array(files.iter().map(one).collect());
             Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, words).with("files", files))
         }

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::limits::Limits;
+use crate::reload::InForce;
 use crate::service::stopped;
 
 /// Who we are to TLS clients.
@@ -49,7 +50,7 @@ impl Identity {
 /// Serves connections until told to stop; then finishes the requests under way, for at most `patience`.
 pub async fn listen(
     listener: TcpListener,
-    identity: Option<Identity>,
+    in_force: &InForce,
     router: Router,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
@@ -73,7 +74,8 @@ pub async fn listen(
             continue;
         };
         drop(stream.set_nodelay(true));
-        let (router, watcher, identity, head) = (router.clone(), graceful.watcher(), identity.clone(), limits.head);
+        let (router, watcher, identity, head) =
+            (router.clone(), graceful.watcher(), in_force.identity.load_full(), limits.head);
         tokio::spawn(async move {
             let _place = place;
             match identity {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{StoreError, instant, micros};
 use crate::delivery::{Delivery, DeliveryId, EventName};
-use crate::record::action_from_json;
+use crate::record::{action_from_json, strings};
 use crate::retry::Decision;
 
 /// Where a delivery stands.
@@ -50,7 +50,7 @@ pub struct Attempt {
     pub started: Timestamp,
     /// How long it took.
     pub took: SignedDuration,
-    /// `delivered`, `failed`, `throttled`, `misconfigured` or `refused`.
+    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
     pub outcome: String,
     /// The receiver's words, or the fault.
     pub answer: String,
@@ -67,10 +67,12 @@ pub struct Tried {
     pub outcome: &'static str,
     /// As in [`Attempt::answer`].
     pub answer: String,
+    /// The parts that were taken by it, where only some were.
+    pub taken: Vec<String>,
 }
 
 const COLUMNS: &str = "id, source, event, resource, rule, target, action, created, replay, attempt, since, status, due, \
-                       finished, reason, seq";
+                       finished, reason, seq, taken";
 
 /// A row that this version cannot read.
 struct Unreadable {
@@ -139,10 +141,11 @@ pub(super) fn claim(
     Ok(claimed.into_iter().map(|entry| entry.delivery).collect())
 }
 
-/// Makes every claim void: what a killed process was about to send is due at once.
-pub(super) fn release(connection: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0 WHERE status = 0 AND claimed = 1";
-    Ok(connection.prepare_cached(sql)?.execute([micros(now)])?)
+/// Makes every claim void, or those of one target: what a killed process was about to send is due at once.
+pub(super) fn release(connection: &Connection, target: Option<&str>, now: Timestamp) -> Result<usize, StoreError> {
+    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
+               WHERE status = 0 AND claimed = 1 AND (?2 IS NULL OR target = ?2)";
+    Ok(connection.prepare_cached(sql)?.execute((micros(now), target))?)
 }
 
 /// When the next delivery of `target` is due.
@@ -166,7 +169,16 @@ pub(super) fn settle(
     let took = duration_micros(tried.took);
     let (started, outcome) = (micros(tried.started), tried.outcome);
     connection.prepare_cached(sql)?.execute((id, &delivery.target, started, took, outcome, &tried.answer))?;
+    if !tried.taken.is_empty() {
+        let taken = strings(delivery.taken.iter().chain(&tried.taken)).to_string();
+        connection.prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?.execute((id, taken))?;
+    }
     match decision {
+        Decision::Continue => {
+            let sql =
+                "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1 WHERE id = ?1 AND status = 0";
+            connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+        }
         Decision::Delivered => {
             let sql =
                 "UPDATE delivery SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL WHERE id = ?1";
@@ -300,6 +312,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
         replay: row.get(8)?,
         attempt: row.get(9)?,
         since: instant(row.get(10)?),
+        taken: taken(row.get(16)?),
     };
     let finished: Option<i64> = row.get(13)?;
     Ok(Ok(Entry {
@@ -310,6 +323,12 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
         reason: row.get(14)?,
         seq: row.get(15)?,
     }))
+}
+
+/// A list as `settle` writes it. One that cannot be read is none: then all is sent again, under the same id.
+fn taken(list: Option<String>) -> Vec<String> {
+    let list = list.and_then(|text| Json::parse(text).ok());
+    list.iter().flat_map(Json::elements).filter_map(|part| part.as_str().map(str::to_owned)).collect()
 }
 
 fn duration_micros(duration: SignedDuration) -> i64 {

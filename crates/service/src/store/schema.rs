@@ -10,7 +10,9 @@ use super::{StoreError, StoreOptions};
 /// "rarc": marks the file as ours, so that another program's database is never written to.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`]; kept in the file's header.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
+/// What brings a file from the version before to this one; the first is that from 1 to 2.
+const STEPS: [&str; 1] = ["ALTER TABLE delivery ADD COLUMN taken TEXT;"];
 
 /// Times are microseconds since 1970, ids of deliveries and fingerprints 16 bytes, JSON is text.
 const SCHEMA: &str = "
@@ -62,7 +64,8 @@ CREATE TABLE delivery (
     set_at   INTEGER NOT NULL,                  -- when `due` was set: later than now only after the clock jumped back
     claimed  INTEGER NOT NULL DEFAULT 0,        -- `due` is the end of a claim, not of a wait
     finished INTEGER,
-    reason   TEXT
+    reason   TEXT,
+    taken    TEXT                               -- JSON array of the parts that were taken, where a target sends in parts
 ) WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (target, due) WHERE status = 0;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
@@ -105,11 +108,18 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     // Fails here, not at the first event, when the file or its folder cannot be written.
-    connection
-        .execute_batch("BEGIN IMMEDIATE; ROLLBACK;")
-        .and_then(|()| connection.execute_batch(&format!("PRAGMA user_version = {VERSION};")))
-        .map_err(|error| StoreError::from(error).at(path))?;
+    bring_up(&connection).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
+}
+
+/// Brings a file of an older version to this one.
+fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for step in STEPS.iter().skip(version.saturating_sub(1) as usize) {
+        connection.execute_batch(step)?;
+    }
+    connection.execute_batch(&format!("PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
 /// Opens one more connection that only reads.
@@ -125,21 +135,24 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// undamaged?
 pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
     let corrupt = |what: String| StoreError::Corrupt { path: path.to_owned(), what };
+    // A file that cannot be opened for want of permissions is not damaged.
+    let failed = |error: rusqlite::Error| match StoreError::from(error) {
+        StoreError::Failed(what) | StoreError::Corrupt { what, .. } => corrupt(what),
+        other => other.at(path),
+    };
     let connection = open_reader(path)?;
     let read = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-    let application = read("application_id").map_err(|error| corrupt(error.to_string()))?;
+    let application = read("application_id").map_err(failed)?;
     if application != APPLICATION_ID {
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
-    let version = read("user_version").map_err(|error| corrupt(error.to_string()))?;
+    let version = read("user_version").map_err(failed)?;
     if version > VERSION {
         return Err(StoreError::TooNew { path: path.to_owned(), version, known: VERSION });
     }
     if !whole {
         return Ok(());
     }
-    let verdict = connection
-        .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
-        .map_err(|error| corrupt(error.to_string()))?;
+    let verdict = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0)).map_err(failed)?;
     if verdict == "ok" { Ok(()) } else { Err(corrupt(verdict.replace('\n', " "))) }
 }

@@ -79,7 +79,7 @@ impl Command {
         let status = status.map_err(|error| SendError::later(format!("cannot wait for {}: {error}", self.argv[0])))?;
         let words = format!("{status}: {}{}", lossy(&out), lossy(&err));
         match status.code() {
-            Some(0) => Ok(Receipt { answer: words }),
+            Some(0) => Ok(Receipt::whole(words)),
             Some(65) => Err(SendError::Refused { reason: words }),
             Some(78) => Err(SendError::Configuration { reason: words }),
             _ => Err(SendError::later(words)),
@@ -93,7 +93,7 @@ impl Target for Command {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]) })
+        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]), part: None })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {

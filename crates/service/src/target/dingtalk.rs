@@ -1,6 +1,7 @@
 //! DingTalk custom robots: signed when sent, judged by `errcode`, twenty calls a minute.
 
 mod message;
+mod pieces;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,12 +67,16 @@ impl Target for DingTalk {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        let body = message::body(self, batch);
-        Ok(Preview { summary: message::heading(&body), body })
+        let (body, part) = message::body(self, batch);
+        Ok(Preview { summary: message::heading(&body), body, part })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
-        Box::pin(async move { self.post(&message::body(self, batch), Timestamp::now()).await })
+        Box::pin(async move {
+            let (body, part) = message::body(self, batch);
+            let receipt = self.post(&body, Timestamp::now()).await?;
+            Ok(Receipt { part, ..receipt })
+        })
     }
 
     fn pace(&self) -> Option<Pace> {
@@ -102,7 +107,7 @@ fn judge(answer: &Answer, now: Timestamp) -> Result<Receipt, SendError> {
         });
     };
     match code {
-        0 => Ok(Receipt { answer: answer.text.clone() }),
+        0 => Ok(Receipt::whole(answer.text.clone())),
         130_101 | 410_100 => Err(SendError::Throttled { reason: words, pause: DingTalk::PENALTY }),
         -1 => Err(SendError::later(words)),
         code => Err(match remedy(code, &answer.text) {

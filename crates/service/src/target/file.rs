@@ -31,7 +31,7 @@ impl Target for Lines {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]) })
+        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]), part: None })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
@@ -45,7 +45,7 @@ impl Target for Lines {
                 }
             });
             match written.await {
-                Ok(Ok(answer)) => Ok(Receipt { answer }),
+                Ok(Ok(answer)) => Ok(Receipt::whole(answer)),
                 Ok(Err(error)) => Err(SendError::later(format!("cannot write: {error}"))),
                 Err(error) => Err(SendError::later(format!("cannot write: {error}"))),
             }

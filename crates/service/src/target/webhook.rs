@@ -71,7 +71,7 @@ impl Target for Webhook {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: self.body(&batch[0])? })
+        Ok(Preview { summary: gist(&batch[0]), body: self.body(&batch[0])?, part: None })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
@@ -128,7 +128,7 @@ fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
 fn judge(answer: &Answer, now: Timestamp) -> Result<Receipt, SendError> {
     let words = answer.words();
     match answer.status {
-        200..=299 => Ok(Receipt { answer: words }),
+        200..=299 => Ok(Receipt::whole(words)),
         300..=399 => {
             let reason = format!("{words}; redirects are not followed: configure the final URL");
             Err(SendError::Configuration { reason })

@@ -30,7 +30,14 @@ pub(crate) fn quick(retries: usize) -> RetryPolicy {
 }
 
 pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> Queue {
-    Queue { name: name.into(), target: Arc::new(target), concurrency: 4, timeout: Duration::from_secs(5), policy }
+    Queue {
+        name: name.into(),
+        target: Arc::new(target),
+        concurrency: 4,
+        timeout: Duration::from_secs(5),
+        policy,
+        settings: [0; 32],
+    }
 }
 
 impl Delivering {

@@ -148,13 +148,52 @@ async fn words_of_an_event_make_no_links_no_lines_and_no_markup_in_a_title() {
     );
 }
 
+/// Everything that the robot took for one action, in order, and its attempts.
+async fn all_posted(format: Format, action: Action) -> (Vec<Json>, Vec<reflexarc_service::Attempt>) {
+    // The second call fails: what was taken before is not sent again.
+    let receiver = Receiver::judging([], |call, earlier| {
+        let busy = || Reply { body: r#"{"errcode":-1,"errmsg":"system busy"}"#.into(), ..Reply::status(200) };
+        checked(call).or_else(|| (earlier.len() == 1).then(busy)).or_else(ok)
+    })
+    .await;
+    let mut delivering = Delivering::new();
+    delivering.serve(queue("t", DingTalk { format, ..dingtalk(&receiver) }, quick(1)));
+    let id = delivering.accept("1", vec![action]).await[0];
+    let (_, attempts) = delivering.until(id, Status::Delivered).await;
+    delivering.stop().await;
+    let mut calls = receiver.calls();
+    calls.remove(1);
+    (calls.iter().map(|call| Json::parse(&call.body).unwrap()).collect(), attempts)
+}
+
 #[tokio::test]
-async fn a_message_that_is_too_long_says_where_the_rest_is() {
+async fn a_message_that_is_too_long_goes_in_parts_that_lose_no_line() {
     let long = (0..3_000).map(|line| format!("line {line} \"quoted\"")).collect::<Vec<_>>().join("\n");
-    let json = posted(|_| (), notify("long", &long, &[], None)).await;
-    let text = json.get("markdown").unwrap().get("text").unwrap().as_str().unwrap();
-    assert!(text.contains("\nline 400 \"quoted\"  \n"), "{text}");
-    assert!(text.contains("bytes; the whole message: reflexarc outbox show "), "{text}");
+    for format in [Format::Text, Format::Markdown, Format::Link, Format::ActionCard] {
+        let action = notify("long", &long, &["13800000000"], Some("https://example.com/eni-1"));
+        let (bodies, attempts) = all_posted(format, action).await;
+        let count = bodies.len();
+        let texts = bodies.iter().map(|body| {
+            let kind = body.get("msgtype").unwrap().as_str().unwrap();
+            let inner = body.get(kind).unwrap();
+            inner.get("text").or_else(|| inner.get("content")).unwrap().as_str().unwrap().to_owned()
+        });
+        let texts: Vec<String> = texts.collect();
+        assert!(count > 3 && texts[0].contains("13800000000") && !texts[1].contains("13800000000"), "{texts:?}");
+        for (number, text) in texts.iter().enumerate() {
+            let told = format!("{} {text}", bodies[number]).replace("\\(", "(").replace("\\)", ")");
+            assert!(told.contains(&format!("({}/{count})", number + 1)), "{told}");
+        }
+        let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).map(str::trim_end).collect();
+        let lines: Vec<&str> = lines.into_iter().filter(|line| line.starts_with("line ")).collect();
+        assert_eq!(lines, long.lines().collect::<Vec<_>>(), "{format:?}");
+        let outcomes: Vec<&str> = attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
+        assert_eq!((outcomes[0], outcomes[1], outcomes[count]), ("partly", "failed", "delivered"));
+    }
+    let document = Json::from("x".repeat(50_000));
+    let (bodies, _) = all_posted(Format::Markdown, Action::Send { target: "t".into(), payload: document }).await;
+    let count: usize = bodies.iter().map(|body| body.to_string().matches("xx").count() * 2).sum();
+    assert!((49_990..=50_000).contains(&count), "{count}");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn seconds(seconds: i64) -> SignedDuration {
 }
 
 fn receipt() -> Receipt {
-    Receipt { answer: "ok".into() }
+    Receipt::whole("ok")
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
     Plan {
         store: Arc::new(Store::open(&folder.path().join("store.db"), &OPTIONS).unwrap()),
         rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),
+        source: None,
         rule_paths: vec![rules],
         queues: vec![out(folder, quick(3))],
         retention: Retention::default(),

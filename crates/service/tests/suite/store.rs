@@ -9,7 +9,13 @@ use crate::samples::{at, evaluation, incoming, open, send, try_open};
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
 fn tried(outcome: &'static str) -> Tried {
-    Tried { started: at(1), took: SignedDuration::from_millis(5), outcome, answer: "their words".into() }
+    Tried {
+        started: at(1),
+        took: SignedDuration::from_millis(5),
+        outcome,
+        answer: "their words".into(),
+        taken: Vec::new(),
+    }
 }
 
 #[test]
@@ -248,6 +254,39 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
 }
 
 #[test]
+fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.accept(incoming("1"), Evaluation::default(), at(0)).unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let before = std::fs::read(&path).unwrap();
+    // What nobody can open, root neither.
+    std::fs::create_dir(folder.path().join("store.db-wal")).unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::NotWritable { path: Some(_), .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_the_version_before_is_taken_over_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let old = "ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    let store = open(folder.path());
+    let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    let part = Tried { taken: vec!["a".into()], ..tried("partly") };
+    store.settle(delivery, part, Decision::Continue, at(1)).unwrap();
+    drop(store);
+    let again = open(folder.path()).claim("t", at(1), LEASE, 1).unwrap().remove(0);
+    assert_eq!((again.taken, again.attempt), (vec!["a".to_owned()], 1));
+}
+
+#[test]
 fn another_programs_database_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
@@ -267,7 +306,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let path = folder.path().join("store.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(error.to_string().ends_with("has version 99, this program knows versions up to 1"), "{error}");
+    assert!(error.to_string().ends_with("has version 99, this program knows versions up to 2"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::Decision;
+use reflexarc_service::{Decision, Receipt, SendError};
 
 use super::outbox::{Call, Parcel};
 use super::timeline::since;
@@ -35,7 +35,7 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
 
 /// `target`, `type`, `outcome`, `reason`, `deliveries`, `message`.
 pub(super) fn as_json(call: &Call) -> Json {
-    let outcome = call.outcome.as_ref().map_or_else(reflexarc_service::SendError::outcome, |_| "delivered");
+    let outcome = call.outcome.as_ref().map_or_else(SendError::outcome, Receipt::outcome);
     let mut members = vec![
         ("target", Json::from(call.target.as_str())),
         ("type", Json::from(call.kind)),
@@ -46,7 +46,7 @@ pub(super) fn as_json(call: &Call) -> Json {
     }
     let deliveries = call.parcels.iter().map(|Parcel { delivery, next, .. }| {
         let next = match next {
-            Decision::Delivered => Vec::new(),
+            Decision::Delivered | Decision::Continue => Vec::new(),
             Decision::RetryAt(at) => vec![("retryAt", Json::from(at.to_string()))],
             Decision::DeadLetter(reason) => vec![("deadLetter", Json::from(reason.as_str()))],
         };
@@ -70,7 +70,7 @@ pub(super) fn as_json(call: &Call) -> Json {
 fn next(parcels: &[Parcel], start: Timestamp) -> String {
     let again = parcels.iter().filter_map(|parcel| match parcel.next {
         Decision::RetryAt(at) => Some(at),
-        Decision::Delivered | Decision::DeadLetter(_) => None,
+        Decision::Delivered | Decision::Continue | Decision::DeadLetter(_) => None,
     });
     let dead = parcels.iter().filter(|parcel| matches!(parcel.next, Decision::DeadLetter(_))).count();
     match (again.min(), dead) {

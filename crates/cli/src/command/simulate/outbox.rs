@@ -136,9 +136,18 @@ impl Outbox {
         let mut parcels = Vec::new();
         for (account, delivery) in accounts.into_iter().zip(batch) {
             let next = line.policy.decide(&delivery, &judged, at);
-            if let Decision::RetryAt(due) = next {
+            let again = match (&next, &judged) {
+                (Decision::RetryAt(due), _) => {
+                    Some((*due, Delivery { attempt: delivery.attempt + 1, ..delivery.clone() }))
+                }
+                (Decision::Continue, Ok(receipt)) => {
+                    let taken = delivery.taken.iter().chain(&receipt.part).cloned().collect();
+                    Some((at, Delivery { attempt: 1, taken, ..delivery.clone() }))
+                }
+                _ => None,
+            };
+            if let Some((due, again)) = again {
                 self.number += 1;
-                let again = Delivery { attempt: delivery.attempt + 1, ..delivery.clone() };
                 line.waiting.insert((due, self.number), (account.clone(), again));
             }
             parcels.push(Parcel { account, delivery, next });
@@ -204,7 +213,9 @@ impl Line {
         };
         let fault = self.fault.filter(|(_, until)| until.is_none_or(|until| at < until));
         let outcome = match fault.map(|(outcome, _)| outcome) {
-            None => Ok(Receipt { answer: String::new() }),
+            None => {
+                Ok(Receipt { answer: String::new(), part: preview.as_ref().and_then(|preview| preview.part.clone()) })
+            }
             Some(TargetOutcome::Down) => Err(SendError::later("nobody answers")),
             Some(TargetOutcome::Refuse) => Err(SendError::Refused { reason: "it refuses this".to_owned() }),
             Some(TargetOutcome::Throttle) if self.pacing.is_some() => {

@@ -4,6 +4,7 @@ use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 
 use super::DingTalk;
+use super::pieces::pieces;
 use crate::delivery::Delivery;
 use crate::record::{level_word, object, strings};
 use crate::target::cut;
@@ -27,11 +28,12 @@ const BYTES: usize = 19_000;
 /// Longest title: it is shown in the list of conversations.
 const TITLE: usize = 200;
 
-/// The body of a call that carries these deliveries, which are not none.
-pub(super) fn body(robot: &DingTalk, batch: &[Delivery]) -> Json {
+/// The body of a call that carries these deliveries, which are not none, and the name of the part that it is, when there
+/// is more of it to send.
+pub(super) fn body(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String>) {
     match batch {
         [delivery] => single(robot, delivery),
-        _ => digest(robot, batch),
+        _ => (digest(robot, batch), None),
     }
 }
 
@@ -44,15 +46,44 @@ pub(super) fn heading(body: &Json) -> String {
     line.map_or_else(|| body.to_string(), str::to_owned)
 }
 
-/// The body for one delivery. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
-fn single(robot: &DingTalk, delivery: &Delivery) -> Json {
-    match &delivery.action {
-        Action::Send { payload, .. } if payload.get("msgtype").is_some() => payload.clone(),
-        Action::Send { payload, .. } => {
-            let text = fit(&fenced(payload), delivery);
-            markdown(robot, &one_line(&delivery.rule), text, mentions(&[]))
+/// The body for one delivery, or for the first part of it that was not taken yet; then with that part's name, unless it is
+/// the last. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
+fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
+    let (whole, fence) = match &delivery.action {
+        Action::Send { payload, .. } if payload.get("msgtype").is_some() => return (payload.clone(), None),
+        Action::Send { payload, .. } => (payload.to_string(), fence(payload)),
+        Action::Notify { message, .. } if plain(robot, message) => (message.text.clone(), String::new()),
+        Action::Notify { message, .. } => (lines(&shown(robot, message)), String::new()),
+    };
+    let pieces = pieces(&whole, BYTES - 4_000 - 2 * fence.len());
+    let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
+    let next = (0..pieces.len()).find(|number| !delivery.taken.contains(&name(*number)));
+    let number = next.unwrap_or(pieces.len() - 1);
+    let part = Part { text: pieces[number], number, of: pieces.len() };
+    let body = match &delivery.action {
+        Action::Send { .. } => {
+            let title = part.titled(&one_line(&delivery.rule));
+            markdown(robot, &title, fenced(part.text, &fence), mentions(&[]))
         }
-        Action::Notify { message, .. } => notify(robot, delivery, message),
+        Action::Notify { message, .. } => notify(robot, delivery, message, &part),
+    };
+    (body, (number + 1 < pieces.len()).then(|| name(number)))
+}
+
+/// A piece of a text, counted from 0.
+struct Part<'a> {
+    text: &'a str,
+    number: usize,
+    of: usize,
+}
+
+impl Part<'_> {
+    fn titled(&self, title: &str) -> String {
+        if self.of == 1 { title.to_owned() } else { format!("{title} ({}/{})", self.number + 1, self.of) }
+    }
+
+    fn is_last(&self) -> bool {
+        self.number + 1 == self.of
     }
 }
 
@@ -86,22 +117,32 @@ pub(super) fn pack(robot: &DingTalk, waiting: &[Delivery]) -> usize {
     count.max(1)
 }
 
-fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message) -> Json {
-    let title = title(message, delivery);
-    let text = lines(&fit(&shown(robot, message), delivery));
-    let link = message.link.as_deref().filter(|link| web(link));
-    let at = mentions(&message.at);
+/// Whether the text goes as it is, without the signs of Markdown.
+fn plain(robot: &DingTalk, message: &Message) -> bool {
+    robot.format == Format::Text || (robot.format == Format::Link && linked(message).is_some())
+}
+
+fn linked(message: &Message) -> Option<&str> {
+    message.link.as_deref().filter(|link| web(link))
+}
+
+/// People are called with the first part, the link comes with the last.
+fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<'_>) -> Json {
+    let title = part.titled(&title(message, delivery));
+    let link = linked(message).filter(|_| part.is_last());
+    let at: &[String] = if part.number == 0 { &message.at } else { &[] };
     match (robot.format, link) {
         (Format::Text, _) => {
-            let heading =
-                if message.title.is_empty() { String::new() } else { format!("{}\n", one_line(&message.title)) };
+            let heading = if message.title.is_empty() { String::new() } else { one_line(&message.title) };
+            let heading = part.titled(&heading);
+            let heading = if heading.is_empty() { heading } else { format!("{}\n", heading.trim_start()) };
             let after = link.map(|link| format!("\n{link}")).unwrap_or_default();
-            let plain = fit(&message.text, delivery);
-            let content = keyword(robot, with_mentions(format!("{heading}{plain}{after}"), &message.at), &[]);
-            object([("msgtype", "text".into()), ("text", object([("content", content.into())])), ("at", at)])
+            let content = keyword(robot, with_mentions(format!("{heading}{}{after}", part.text), at), &[]);
+            let text = object([("content", content.into())]);
+            object([("msgtype", "text".into()), ("text", text), ("at", mentions(at))])
         }
         (Format::Link, Some(link)) => {
-            let text = keyword(robot, fit(&message.text, delivery), &[&title]);
+            let text = keyword(robot, part.text.to_owned(), &[&title]);
             let link = object([
                 ("title", title.into()),
                 ("text", text.into()),
@@ -111,7 +152,7 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message) -> Json {
             object([("msgtype", "link".into()), ("link", link)])
         }
         (Format::ActionCard, Some(link)) => {
-            let text = keyword(robot, format!("### {}\n\n{text}", escape_all(&title)), &[&title]);
+            let text = keyword(robot, format!("### {}\n\n{}", escape_all(&title), part.text), &[&title]);
             let card = object([
                 ("title", title.into()),
                 ("text", text.into()),
@@ -123,8 +164,10 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message) -> Json {
         _ => {
             let after =
                 link.map(|link| format!("\n\n[{0}]({0})", link.replace(['(', ')', '[', ']'], ""))).unwrap_or_default();
-            let text = format!("### {}\n\n{text}{after}", escape_all(&title));
-            markdown(robot, &title, with_mentions(text, &message.at), at)
+            // The earlier parts of a link's text are not its last: they are laid out as any other text.
+            let words = if plain(robot, message) { lines(&escape_links(part.text)) } else { part.text.to_owned() };
+            let text = format!("### {}\n\n{words}{after}", escape_all(&title));
+            markdown(robot, &title, with_mentions(text, at), mentions(at))
         }
     }
 }
@@ -151,7 +194,9 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
                 format!("{}{link}", shown(robot, message)),
             )
         }
-        Action::Send { payload, .. } => (format!("**{}**", escape_all(&delivery.rule)), fenced(payload)),
+        Action::Send { payload, .. } => {
+            (format!("**{}**", escape_all(&delivery.rule)), fenced(&payload.to_string(), &fence(payload)))
+        }
     };
     format!("\n{heading}  \n{}\n", lines(&text))
 }
@@ -180,29 +225,6 @@ fn keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
     }
 }
 
-/// Cuts what a robot would not take, at the end of a line where there is one, and says where the whole is.
-fn fit(text: &str, delivery: &Delivery) -> String {
-    // Title, link, mentions and keyword need room too.
-    let room = BYTES - 4_000;
-    let mut bytes = 0;
-    let end = text.char_indices().find(|(_, letter)| {
-        bytes += escaped_bytes(*letter);
-        bytes > room
-    });
-    let Some((end, _)) = end else { return text.to_owned() };
-    let end = text[..end].rfind('\n').filter(|newline| *newline > end / 2).unwrap_or(end);
-    format!("{}\n… ({} bytes; the whole message: reflexarc outbox show {})", &text[..end], text.len(), delivery.id)
-}
-
-/// How long a character is in JSON.
-fn escaped_bytes(letter: char) -> usize {
-    match letter {
-        '"' | '\\' | '\n' | '\r' | '\t' => 2,
-        letter if letter.is_control() => 6,
-        letter => letter.len_utf8(),
-    }
-}
-
 /// `all`, mobile numbers (digits and a country's plus) and user ids.
 fn mentions(at: &[String]) -> Json {
     let mobile = |who: &String| who.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-');
@@ -228,11 +250,14 @@ fn mentions_bytes(delivery: &Delivery) -> usize {
     }
 }
 
-fn fenced(payload: &Json) -> String {
-    // A fence longer than any run of backticks inside cannot be closed from inside.
+/// A fence longer than any run of backticks inside cannot be closed from inside.
+fn fence(payload: &Json) -> String {
     let text = payload.to_string();
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(3.max(longest + 1));
+    "`".repeat(3.max(longest + 1))
+}
+
+fn fenced(text: &str, fence: &str) -> String {
     format!("{fence}\n{text}\n{fence}")
 }
 

@@ -149,6 +149,7 @@ mod tests {
             replay: None,
             attempt: 1,
             since: Timestamp::UNIX_EPOCH,
+            taken: Vec::new(),
         }
     }
 
