@@ -22,6 +22,7 @@ mod build;
 mod compile;
 mod escape;
 mod fields;
+mod filter;
 mod fold;
 mod full_search;
 mod glob;

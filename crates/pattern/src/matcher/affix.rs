@@ -5,6 +5,7 @@
 //! compared, all the others follow from these links without another comparison.
 
 use super::NONE;
+use super::filter::Filter;
 use super::predicates::Predicates;
 use super::table::{Table, half, hash};
 
@@ -21,6 +22,7 @@ pub(super) struct Affixes {
     side: Side,
     /// Every length there is, ascending.
     lengths: Vec<u32>,
+    filter: Filter,
     table: Table,
     known: Vec<Affix>,
 }
@@ -46,7 +48,8 @@ impl Affixes {
         let mut lengths: Vec<u32> = sorted.iter().map(|&id| length(text(id))).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        let mut affixes = Self { side, lengths, table: Table::with_room(sorted.len()), known: Vec::new() };
+        let (filter, table) = (Filter::with_room(sorted.len()), Table::with_room(sorted.len()));
+        let mut affixes = Self { side, lengths, filter, table, known: Vec::with_capacity(sorted.len()) };
         let mut inside: Vec<u32> = Vec::new();
         for id in sorted {
             let text = text(id);
@@ -61,6 +64,7 @@ impl Affixes {
             affixes.known.push(Affix { predicate: id, length: length(text), shorter });
             inside.push(number);
             if let Some((hash, _)) = affixes.hashes(text).last() {
+                affixes.filter.add(hash);
                 affixes.table.insert(hash, number);
             }
         }
@@ -77,6 +81,9 @@ impl Affixes {
     ) -> std::ops::ControlFlow<B> {
         hits.clear();
         for (hash, length) in self.hashes(value) {
+            if !self.filter.may_hold(hash) {
+                continue;
+            }
             hits.extend(self.table.find(hash, |number| self.known[number as usize].length == length));
         }
         // Equal hashes are no proof; but what the longest true one holds is true as well.
@@ -96,7 +103,7 @@ impl Affixes {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.lengths) + size_of_val(&*self.known) + self.table.bytes()
+        size_of_val(&*self.lengths) + size_of_val(&*self.known) + self.filter.bytes() + self.table.bytes()
     }
 
     /// How many different lengths there are.

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
 
+use super::filter::Filter;
 use super::table::Table;
 
 /// How long grams are and how far apart the places are that are looked at.
@@ -38,33 +39,75 @@ pub(super) struct Grams(Vec<Part>);
 #[derive(Debug)]
 struct Part {
     shape: Shape,
-    /// A bit for each gram, by its hash: nearly every place of a value is done with here.
-    filter: Vec<u64>,
+    /// Nearly every place of a value is done with here.
+    filter: Filter,
+    /// From the hash of a gram to its group. Grams of one hash share a group: a predicate is only tried for being there.
     table: Table,
-    groups: Vec<Group>,
-    members: Vec<u32>,
+    /// Group after group: its number among those of the whole matcher, how many members it has, and for each of these
+    /// the predicate and the word of its [`Tail`]. All that a wrong candidate costs is in one place in memory.
+    groups: Vec<u32>,
 }
 
-/// The predicates filed under one gram: a part of `members`.
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    gram: u64,
-    start: u32,
-    end: u32,
-    /// Its number among the groups of the whole matcher.
-    number: u32,
+/// A predicate to file.
+#[derive(Debug)]
+pub(super) struct Filed {
+    pub(super) predicate: u32,
+    /// Texts of at least one byte that every value meeting it holds; at least one of them.
+    pub(super) needed: Vec<Vec<u8>>,
+    /// What the value must end with.
+    pub(super) end: Vec<u8>,
+}
+
+/// The last bytes of a text, up to three, in the upper bytes of a word, and how many they are: most candidates are
+/// ruled out by it before anything of them is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Tail(u32);
+
+impl Tail {
+    fn of(text: &[u8]) -> Self {
+        let last = &text[text.len() - text.len().min(3)..];
+        let mut bytes = [0; 4];
+        bytes[4 - last.len()..].copy_from_slice(last);
+        Self(u32::from_le_bytes(bytes) | number(last.len()))
+    }
+
+    /// Whether a value with the tail `value` may end with this one.
+    #[inline]
+    fn may_end(self, value: Tail) -> bool {
+        const MASKS: [u32; 4] = [0, 0xff00_0000, 0xffff_0000, 0xffff_ff00];
+        (self.0 ^ value.0) & MASKS[(self.0 & 3) as usize] == 0
+    }
+}
+
+/// Which groups were tried on a value, kept from value to value.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// Per group, the lookup that tried it last.
+    last: Vec<u64>,
+    lookup: u64,
+}
+
+impl Tried {
+    #[inline]
+    fn is_first(&mut self, group: u32) -> bool {
+        let group = group as usize;
+        if self.last.len() <= group {
+            self.last.resize(group + 1, 0);
+        }
+        std::mem::replace(&mut self.last[group], self.lookup) != self.lookup
+    }
 }
 
 impl Grams {
-    /// Files each predicate under grams of one of the texts that every value meeting it holds; `None` without any.
-    /// Each must have a text of at least one byte. `groups` counts the groups of all paths.
-    pub(super) fn build(needed: &[(u32, Vec<Vec<u8>>)], groups: &mut u32) -> Option<Self> {
+    /// Files each predicate under grams of one of the texts that it needs; `None` without any. `groups` counts the groups
+    /// of all paths.
+    pub(super) fn build(filed: &[Filed], groups: &mut u32) -> Option<Self> {
         // The rank of a predicate's shape is that of its longest text.
         let longest = |texts: &[Vec<u8>]| texts.iter().map(Vec::len).max().unwrap_or(0);
         let parts: Vec<Part> = SHAPES
             .iter()
             .filter_map(|&shape| {
-                let chosen = needed.iter().filter(|(_, texts)| best_shape(longest(texts)) == Some(shape));
+                let chosen = filed.iter().filter(|filed| best_shape(longest(&filed.needed)) == Some(shape));
                 let chosen: Vec<_> = chosen.collect();
                 (!chosen.is_empty()).then(|| Part::build(shape, &chosen, groups))
             })
@@ -72,19 +115,22 @@ impl Grams {
         (!parts.is_empty()).then_some(Self(parts))
     }
 
-    /// Calls `candidates` with each group of predicates whose gram the value holds, once or more often, until it breaks off.
+    /// Calls `candidate` with each predicate that has a gram in the value and may end as it does, until it breaks off. A
+    /// gram may occur often in one value; its predicates are tried once.
     pub(super) fn visit<B>(
         &self,
         value: &[u8],
-        mut candidates: impl FnMut(u32, &[u32]) -> ControlFlow<B>,
+        tried: &mut Tried,
+        mut candidate: impl FnMut(u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        tried.lookup += 1;
         for part in &self.0 {
             match part.shape.size {
-                8 => part.visit::<8, B>(value, &mut candidates)?,
-                4 => part.visit::<4, B>(value, &mut candidates)?,
-                3 => part.visit::<3, B>(value, &mut candidates)?,
-                2 => part.visit::<2, B>(value, &mut candidates)?,
-                _ => part.visit::<1, B>(value, &mut candidates)?,
+                8 => part.visit::<8, B>(value, tried, &mut candidate)?,
+                4 => part.visit::<4, B>(value, tried, &mut candidate)?,
+                3 => part.visit::<3, B>(value, tried, &mut candidate)?,
+                2 => part.visit::<2, B>(value, tried, &mut candidate)?,
+                _ => part.visit::<1, B>(value, tried, &mut candidate)?,
             }
         }
         ControlFlow::Continue(())
@@ -92,50 +138,43 @@ impl Grams {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        let bytes = |part: &Part| {
-            let arrays = size_of_val(&*part.filter) + size_of_val(&*part.groups) + size_of_val(&*part.members);
-            size_of::<Part>() + arrays + part.table.bytes()
-        };
+        let bytes =
+            |part: &Part| size_of::<Part>() + part.filter.bytes() + size_of_val(&*part.groups) + part.table.bytes();
         self.0.iter().map(bytes).sum()
     }
 }
 
 impl Part {
-    fn build(shape: Shape, needed: &[&(u32, Vec<Vec<u8>>)], groups: &mut u32) -> Self {
+    fn build(shape: Shape, filed: &[&Filed], groups: &mut u32) -> Self {
         let mut uses: HashMap<u64, u32, FixedState> = HashMap::default();
-        for gram in needed.iter().flat_map(|(_, texts)| texts).flat_map(|text| text.windows(shape.size).map(gram)) {
+        let texts = filed.iter().flat_map(|filed| &filed.needed);
+        for gram in texts.flat_map(|text| text.windows(shape.size).map(gram)) {
             *uses.entry(gram).or_insert(0) += 1;
         }
-        let mut filed: Vec<(u64, u32)> = Vec::with_capacity(shape.step * needed.len());
-        for (predicate, texts) in needed {
-            let runs = texts.iter().flat_map(|text| text.windows(shape.size + shape.step - 1));
+        let mut members: Vec<(u32, u32, Tail)> = Vec::with_capacity(shape.step * filed.len());
+        for Filed { predicate, needed, end } in filed {
+            let runs = needed.iter().flat_map(|text| text.windows(shape.size + shape.step - 1));
             let rarest = runs.min_by_key(|run| run.windows(shape.size).map(|window| uses[&gram(window)]).sum::<u32>());
-            filed.extend(
-                rarest.into_iter().flat_map(|run| run.windows(shape.size)).map(|window| (gram(window), *predicate)),
-            );
+            let grams = rarest.into_iter().flat_map(|run| run.windows(shape.size)).map(gram);
+            members.extend(grams.map(|gram| (mix(gram), *predicate, Tail::of(end))));
         }
-        filed.sort_unstable();
-        filed.dedup();
+        members.sort_unstable();
+        members.dedup();
         let mut part = Self {
             shape,
-            filter: vec![0; (filed.len() / 4).next_power_of_two().clamp(8, 4096)],
-            table: Table::with_room(filed.len()),
+            filter: Filter::with_room(members.len()),
+            table: Table::with_room(members.len()),
             groups: Vec::new(),
-            members: filed.iter().map(|&(_, predicate)| predicate).collect(),
         };
-        let mut start = 0;
-        for group in filed.chunk_by(|one, other| one.0 == other.0) {
-            let gram = group[0].0;
-            let end = start + group.len();
-            let id = number(part.groups.len());
-            part.groups.push(Group { gram, start: number(start), end: number(end), number: *groups });
+        for group in members.chunk_by(|one, other| one.0 == other.0) {
+            let hash = group[0].0;
+            part.filter.add(hash);
+            part.table.insert(hash, number(part.groups.len()));
+            part.groups.extend([*groups, number(group.len())]);
+            part.groups.extend(group.iter().flat_map(|&(_, predicate, tail)| [predicate, tail.0]));
             *groups += 1;
-            start = end;
-            let hash = mix(gram);
-            let bit = part.bit(hash);
-            part.filter[bit / 64] |= 1 << (bit % 64);
-            part.table.insert(hash, id);
         }
+        part.groups.shrink_to_fit();
         part
     }
 
@@ -143,28 +182,32 @@ impl Part {
     fn visit<const SIZE: usize, B>(
         &self,
         value: &[u8],
-        candidates: &mut impl FnMut(u32, &[u32]) -> ControlFlow<B>,
+        tried: &mut Tried,
+        candidate: &mut impl FnMut(u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        let tail = Tail::of(value);
         let mut rest = value;
         while let Some(window) = rest.first_chunk::<SIZE>() {
             rest = rest.get(self.shape.step..).unwrap_or_default();
-            let gram = gram(window);
-            let hash = mix(gram);
-            let bit = self.bit(hash);
-            if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+            let hash = mix(gram(window));
+            if !self.filter.may_hold(hash) {
                 continue;
             }
-            if let Some(id) = self.table.find(hash, |id| self.groups[id as usize].gram == gram) {
-                let group = self.groups[id as usize];
-                candidates(group.number, &self.members[group.start as usize..group.end as usize])?;
+            let Some(start) = self.table.find(hash, |_| true) else { continue };
+            let [group, count, ref members @ ..] = self.groups[start as usize..] else { continue };
+            let (members, _) = members[..2 * count as usize].as_chunks();
+            // The few members of most groups are looked at sooner than whether they were tried.
+            let few = members.len() <= 2;
+            if few && !members.iter().any(|&[_, end]| Tail(end).may_end(tail)) || !tried.is_first(group) {
+                continue;
+            }
+            for &[predicate, end] in members {
+                if Tail(end).may_end(tail) {
+                    candidate(predicate)?;
+                }
             }
         }
         ControlFlow::Continue(())
-    }
-
-    #[inline]
-    fn bit(&self, hash: u32) -> usize {
-        (hash >> 12) as usize & (self.filter.len() * 64 - 1)
     }
 }
 

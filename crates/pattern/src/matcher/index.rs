@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::affix::{Affixes, Side};
 use super::fold::fold;
-use super::grams::Grams;
+use super::grams::{Filed, Grams, Tried};
 use super::observed::{Key, Kind, Value};
 use super::predicates::{Class, Predicates, Seen, address, as_str, network};
 use super::ranges::Ranges;
@@ -41,9 +41,7 @@ struct Textual {
 pub(super) struct Room {
     hits: Vec<u32>,
     folded: String,
-    /// Per group of grams, the lookup that tried it last.
-    tried: Vec<u64>,
-    lookup: u64,
+    tried: Tried,
 }
 
 impl SlotIndex {
@@ -76,7 +74,8 @@ impl SlotIndex {
             if texts.is_empty() {
                 textual.unannounced.push(id);
             } else {
-                target.push((id, texts));
+                let end = literals::end(predicate.class, predicates.text(predicate));
+                target.push(Filed { predicate: id, needed: texts, end });
             }
         }
         textual.grams = Grams::build(&exactly, groups);
@@ -181,27 +180,15 @@ impl Textual {
                 }
             }
         }
+        let mut try_one = |id| if predicates.meets(id, value, seen) { met(id) } else { ControlFlow::Continue(()) };
         if let Some(grams) = &self.grams {
-            room.lookup += 1;
-            let (tried, lookup) = (&mut room.tried, room.lookup);
-            grams.visit(bytes, |group, members| {
-                try_group(group, members, tried, lookup, |id| predicates.meets(id, value, seen), met)
-            })?;
+            grams.visit(bytes, &mut room.tried, &mut try_one)?;
         }
         if let Some(grams) = &self.folded_grams {
-            room.lookup += 1;
             fold(as_str(bytes).unwrap_or_default(), &mut room.folded);
-            let (tried, lookup) = (&mut room.tried, room.lookup);
-            grams.visit(room.folded.as_bytes(), |group, members| {
-                try_group(group, members, tried, lookup, |id| predicates.meets(id, value, seen), met)
-            })?;
+            grams.visit(room.folded.as_bytes(), &mut room.tried, &mut try_one)?;
         }
-        for &id in &self.unannounced {
-            if predicates.meets(id, value, seen) {
-                met(id)?;
-            }
-        }
-        ControlFlow::Continue(())
+        self.unannounced.iter().try_for_each(|&id| try_one(id))
     }
 
     fn bytes(&self) -> usize {
@@ -209,24 +196,4 @@ impl Textual {
         let grams = [&self.grams, &self.folded_grams].into_iter().flatten().map(Grams::bytes).sum::<usize>();
         size_of::<Self>() + affixes + grams + size_of_val(&*self.unannounced)
     }
-}
-
-/// A gram may occur often in one value; its predicates are tried once.
-fn try_group(
-    group: u32,
-    members: &[u32],
-    tried: &mut Vec<u64>,
-    lookup: u64,
-    meets: impl Fn(u32) -> bool,
-    met: &mut impl FnMut(u32) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let group = group as usize;
-    if tried.len() <= group {
-        tried.resize(group + 1, 0);
-    }
-    if tried[group] == lookup {
-        return ControlFlow::Continue(());
-    }
-    tried[group] = lookup;
-    members.iter().filter(|&&id| meets(id)).try_for_each(|&id| met(id))
 }

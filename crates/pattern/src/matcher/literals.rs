@@ -25,6 +25,17 @@ pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<
     })
 }
 
+/// The text that a value meeting the predicate must end with, folded where case is ignored; empty if it may end in any way.
+pub(super) fn end(class: Class, text: &[u8]) -> Vec<u8> {
+    let last = || text.rsplit(|&byte| byte == SEPARATOR).next().unwrap_or_default();
+    match class {
+        Class::Wildcard => last().to_vec(),
+        Class::EqualsIgnoringCase | Class::SuffixIgnoringCase => folded(text),
+        Class::WildcardIgnoringCase => folded(last()),
+        _ => Vec::new(),
+    }
+}
+
 /// Whether the texts are to be looked for in the folded value.
 pub(super) fn ignores_case(class: Class) -> bool {
     matches!(
