@@ -90,6 +90,7 @@ registry! {
     108 NOT_STRICT "The dialect wants strict JSON";
     109 RESERVED_KEY "A word of the language stands as a key without quotes";
     110 NOT_A_JOIN "Something else than `and` or `or` stands between two tests";
+    111 MORE "There is more to say about the pattern than is told at once";
 
     // 02: what a filter means
     201 UNKNOWN_OPERATOR "An operator or key that the language does not know";

@@ -14,12 +14,21 @@ pub struct Limits {
     pub spelled_out: usize,
     /// Most instructions of one compiled regular expression, estimated before it is built.
     pub regexp: usize,
+    /// Most diagnostics about one text; errors go first, and one more says how many others there are.
+    pub diagnostics: usize,
 }
 
 impl Limits {
-    /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of 20,000 instructions.
-    pub const DEFAULT: Self =
-        Self { bytes: 64 * 1024, depth: 128, combinations: 1_000, spelled_out: 20_000, regexp: 20_000 };
+    /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of 20,000 instructions,
+    /// 100 diagnostics.
+    pub const DEFAULT: Self = Self {
+        bytes: 64 * 1024,
+        depth: 128,
+        combinations: 1_000,
+        spelled_out: 20_000,
+        regexp: 20_000,
+        diagnostics: 100,
+    };
 }
 
 impl Default for Limits {

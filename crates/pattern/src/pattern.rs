@@ -26,11 +26,12 @@ impl Pattern {
     /// Reads a text in either notation: JSON if it begins with `{`, otherwise an expression.
     ///
     /// # Errors
-    /// With every fault of the text, in its order; spans are bytes of `text`. Warnings are among them.
+    /// With every fault of the text, in its order, or the first hundred; spans are bytes of `text`. Warnings are among
+    /// them.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
         let mut reading = syntax::read(text, dialect, &Limits::DEFAULT);
         reading.diagnostics.extend(reading.tree.iter().flat_map(advice::warnings));
-        sort(&mut reading.diagnostics);
+        arrange(&mut reading.diagnostics);
         let failed = reading.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         match reading.tree {
             Some(tree) if !failed => Ok(Self {
@@ -73,7 +74,7 @@ impl Pattern {
             }
             _ if !is_json => self.to_expression(),
             _ if reading.comments.is_empty()
-                && self.warnings.iter().all(|warning| warning.code != Code::PATH_TWICE) =>
+                && reading.diagnostics.iter().all(|warning| warning.code != Code::PATH_TWICE) =>
             {
                 self.to_json()
             }
@@ -85,12 +86,13 @@ impl Pattern {
     /// the order of [`Pattern::source`], into which the spans point. For the dialect reflexarc: [`Pattern::warnings`],
     /// and hints about tests that are easily mistaken.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        let Some(tree) = syntax::read(&self.source, self.dialect, &Limits::DEFAULT).tree else { return Vec::new() };
+        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
+        let Some(tree) = reading.tree else { return Vec::new() };
         let mut found = match dialect {
-            Dialect::Reflexarc => [self.warnings.to_vec(), advice::hints(&tree)].concat(),
+            Dialect::Reflexarc => [reading.diagnostics, advice::warnings(&tree), advice::hints(&tree)].concat(),
             other => dialect::check(&tree, other),
         };
-        sort(&mut found);
+        arrange(&mut found);
         found
     }
 
@@ -140,9 +142,17 @@ impl Pattern {
     }
 }
 
-/// Sorts by place, and drops what is said twice of one place.
-fn sort(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics
-        .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end, diagnostic.severity, diagnostic.code));
+/// Sorts by place, drops what is said twice of one place, and keeps as many as one reads, errors before all else.
+fn arrange(diagnostics: &mut Vec<Diagnostic>) {
+    let place = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
+    diagnostics.sort_by_key(|diagnostic| (place(diagnostic), diagnostic.severity, diagnostic.code));
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
+    let most = Limits::DEFAULT.diagnostics;
+    let Some(others) = diagnostics.len().checked_sub(most).filter(|&others| others > 0) else { return };
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, place(diagnostic)));
+    diagnostics.truncate(most);
+    diagnostics.sort_by_key(place);
+    let end = diagnostics.last().map_or(0, |last| last.span.end);
+    let message = format!("{others} more of the kind: these are the first {most}");
+    diagnostics.push(Diagnostic::hint(Code::MORE, end..end, message));
 }

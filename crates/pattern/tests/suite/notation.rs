@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use reflexarc_event::Code;
 use reflexarc_pattern::{Alternative, Dialect, Field, Limits, Node, Pattern, Predicate};
 
 use crate::generate;
@@ -140,6 +141,27 @@ fn hostile_texts_are_answered_without_effort() {
     assert_eq!(codes(&format!("p (({wide}) and {long})")), ["RA0216"]);
     let groups = vec![r#"(== "a" or == "b")"#; 2_500].join(" and ");
     assert_eq!(codes(&format!("p ({groups})")), ["RA0216"]);
+}
+
+#[test]
+fn of_very_many_faults_the_first_are_told_and_the_rest_counted() {
+    let most = Limits::DEFAULT.diagnostics;
+    let faults = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("refused");
+    let found = faults(&format!(r#"{{"a":[{}]}}"#, vec![r#"{"prefxi":"x"}"#; 4_000].join(",")));
+    assert_eq!(found.len(), most + 1);
+    assert!(found[..most].iter().all(|fault| fault.code == Code::UNKNOWN_OPERATOR));
+    assert_eq!(
+        (found[most].code, found[most].message.as_str()),
+        (Code::MORE, "3900 more of the kind: these are the first 100")
+    );
+    // An error is told however many warnings stand before it.
+    let twice = vec![r#""a":[1]"#; 5_000].join(",");
+    let found = faults(&format!(r#"{{{twice},"b":1}}"#));
+    assert!(found.iter().any(|fault| fault.code == Code::SCALAR_LEAF));
+    let taken = Pattern::parse(&format!("{{{twice}}}"), Dialect::Reflexarc).expect("only warnings");
+    assert_eq!(taken.warnings().len(), most + 1);
+    assert_eq!(taken.check(Dialect::Reflexarc).len(), most + 1);
+    assert_eq!(taken.format(), taken.source());
 }
 
 #[test]
