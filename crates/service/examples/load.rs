@@ -105,6 +105,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         tokens: Tokens::default(),
         eventbridge: None,
         identity: None,
+        collector: None,
         patience: Duration::from_secs(30),
     };
     let store = plan.store.clone();

@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::log::Redactor;
 use crate::outbound::Reach;
 use crate::store::{Retention, StoreOptions};
+use crate::telemetry::Collector;
 
 /// A commented configuration to begin with, as `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
@@ -48,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, such as `info`.
     pub log: String,
+    /// Where traces go.
+    pub collector: Option<Collector>,
     /// How long what is under way may take to end after a stop.
     pub patience: Duration,
     /// One for each target; none where secrets were left alone, and not to be sent with where they are blank.
@@ -78,6 +81,8 @@ pub struct Fixed {
     pub limits: Limits,
     /// What is logged.
     pub log: String,
+    /// Where traces go.
+    pub telemetry: Option<Collector>,
     /// How long what is under way may take to end after a stop.
     pub patience: Duration,
 }
@@ -184,6 +189,7 @@ impl Config {
             eventbridge: http.eventbridge,
             limits: limits(root),
             log,
+            collector: root.table("telemetry").and_then(collector),
             patience: root.duration("patience").map_or(Duration::from_secs(30), SignedDuration::unsigned_abs),
             queues,
             redactor: Redactor::default(),
@@ -199,6 +205,7 @@ impl Config {
             store: (self.store_path.clone(), self.store_options.clone()),
             limits: self.limits.clone(),
             log: self.log.clone(),
+            telemetry: self.collector.clone(),
             patience: self.patience,
         }
     }
@@ -212,6 +219,7 @@ impl Fixed {
             ("store", self.store == other.store),
             ("limits", self.limits == other.limits),
             ("log", self.log == other.log),
+            ("telemetry", self.telemetry == other.telemetry),
             ("patience", self.patience == other.patience),
         ];
         pairs.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()
@@ -325,6 +333,15 @@ fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
     keys.finish();
     let client = Reach::default().client(None).ok()?;
     Some(EventBridge::new(origin?, token?, regions?, Box::new(OverHttps { client })))
+}
+
+fn collector(keys: Keys<'_>) -> Option<Collector> {
+    let endpoint = keys.required("endpoint", "the collector's address: http://localhost:4318");
+    let endpoint = endpoint.and_then(|text| targets::url(&keys, "endpoint", &text));
+    let headers = targets::headers(&keys);
+    let one_in = keys.number("one_in", 1, u32::MAX.into()).and_then(|number| u32::try_from(number).ok());
+    keys.finish();
+    Some(Collector { endpoint: endpoint?, headers, one_in: one_in.unwrap_or(1) })
 }
 
 fn limits(root: &Keys<'_>) -> Limits {

@@ -17,6 +17,7 @@ use crate::pacing::{Pacing, judged, signed};
 use crate::retry::RetryPolicy;
 use crate::store::{Store, StoreError, Tried};
 use crate::target::{Pace, Target, shorten};
+use crate::telemetry::{Span, Stage, Telemetry};
 
 /// How a target is served.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub metrics: Arc<Metrics>,
     /// Keeps secrets out of what is remembered of receivers' words.
     pub redactor: Redactor,
+    /// Takes note of attempts.
+    pub telemetry: Telemetry,
     /// Set to true when everything is to end: nothing more is claimed, what is under way is finished.
     pub stop: watch::Receiver<bool>,
 }
@@ -235,6 +238,20 @@ async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Resu
             answer,
             "attempt"
         );
+        exchange.telemetry.note(&Span {
+            event: &delivery.event,
+            stage: Stage::Deliver(delivery.id),
+            began: started,
+            took,
+            facts: vec![
+                ("delivery.id", delivery.id.to_string().into()),
+                ("delivery.target", queue.name.as_str().into()),
+                ("delivery.rule", delivery.rule.as_str().into()),
+                ("delivery.attempt", i64::from(delivery.attempt).into()),
+                ("delivery.outcome", word.into()),
+            ],
+            fault: outcome.is_err().then(|| answer.clone()),
+        });
         let tried = Tried { started, took: signed(took), outcome: word, answer: answer.clone(), taken: taken.clone() };
         let settled = exchange.store.settle_soon(delivery.clone(), tried, decision, now).await;
         if let Err(error) = settled.unwrap_or(Err(StoreError::Closed)) {

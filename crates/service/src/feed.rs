@@ -12,6 +12,7 @@ use crate::intake::Intake;
 use crate::queues::Queues;
 use crate::service::{Plan, prepare};
 use crate::store::{Accepted, Ownership, Store, StoreError};
+use crate::telemetry::Telemetry;
 
 /// Takes events and delivers what the rules ask for, until it is finished.
 pub struct Feed {
@@ -32,10 +33,22 @@ impl Plan {
         let owner = self.store.own()?;
         let wake = Wake::new(self.queues.iter().map(|queue| queue.name.clone()));
         prepare(&self.store, &wake)?;
-        let queues =
-            Queues::start(self.queues, wake.clone(), self.store.clone(), Arc::default(), self.redactor.clone());
+        let queues = Queues::start(
+            self.queues,
+            wake.clone(),
+            self.store.clone(),
+            Arc::default(),
+            self.redactor.clone(),
+            Telemetry::default(),
+        );
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-        let intake = Intake::start(&self.store, Arc::new(ArcSwap::from_pointee(self.rules)), lanes, &self.limits)?;
+        let intake = Intake::start(
+            &self.store,
+            Arc::new(ArcSwap::from_pointee(self.rules)),
+            lanes,
+            &self.limits,
+            &Telemetry::default(),
+        )?;
         Ok(Feed { intake, store: self.store, wake, queues, patience: self.patience, _owner: owner })
     }
 }

@@ -27,6 +27,7 @@ use crate::metrics::{Metrics, StatusLabel};
 use crate::record::object;
 use crate::reload::{InForce, Reloader};
 use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
 
 pub use auth::{Denied, Role, Token, Tokens};
 pub use body::{BadRequest, Fault, posted, queried};
@@ -45,6 +46,8 @@ pub struct Door {
     pub metrics: Arc<Metrics>,
     /// What strangers may cost.
     pub limits: Limits,
+    /// Takes note of requests.
+    pub telemetry: Telemetry,
     /// Wakes the targets' queues.
     pub wake: Wake,
     /// Puts new rules in force.

@@ -17,6 +17,7 @@ use crate::failing::Failing;
 use crate::incoming::Incoming;
 use crate::limits::Limits;
 use crate::store::{Accepted, Answer, Store, StoreError, Turn};
+use crate::telemetry::Telemetry;
 
 /// Takes events, evaluates them on its lanes and has the store record them.
 ///
@@ -69,6 +70,7 @@ impl Intake {
         rules: Arc<ArcSwap<RuleSet>>,
         lanes: usize,
         limits: &Limits,
+        telemetry: &Telemetry,
     ) -> Result<Self, StoreError> {
         let lanes = lanes.max(1);
         let mut intake = Self {
@@ -88,6 +90,7 @@ impl Intake {
                 state: Mutex::new(store.reader()?),
                 waiting: intake.waiting.clone(),
                 failing: intake.failing.clone(),
+                telemetry: telemetry.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("lane {number}")).spawn(move || lane.run(&queue));
             intake.threads.push(thread.map_err(|error| StoreError::Failed(format!("cannot start a lane: {error}")))?);

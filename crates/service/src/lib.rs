@@ -52,6 +52,7 @@ mod retry;
 mod service;
 mod store;
 mod target;
+mod telemetry;
 mod trace;
 mod watching;
 
@@ -84,4 +85,5 @@ pub use target::{
     Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target, TemplateError,
     Templates, Webhook, signing_key,
 };
+pub use telemetry::{Collector, Telemetry};
 pub use trace::{entry_to_json, trace};

@@ -36,6 +36,8 @@ pub struct Metrics {
     pub waiting: Family<TargetLabel, Gauge>,
     /// Age in seconds of the oldest delivery waiting, by target.
     pub oldest: Family<TargetLabel, Gauge>,
+    /// Spans that no collector took.
+    pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
     pub reloads: Family<OutcomeLabel, Counter>,
 }
@@ -94,6 +96,7 @@ impl Metrics {
             sending: Family::new_with_constructor(sending),
             waiting: Family::default(),
             oldest: Family::default(),
+            spans_dropped: Counter::default(),
             reloads: Family::default(),
         };
         let r = &mut metrics.registry;
@@ -111,6 +114,7 @@ impl Metrics {
         r.register("deliveries_waiting", "Deliveries waiting in the outbox", metrics.waiting.clone());
         let help = "Age of the oldest delivery waiting";
         r.register_with_unit("delivery_oldest_age", help, Unit::Seconds, metrics.oldest.clone());
+        r.register("spans_dropped", "Spans that no collector took", metrics.spans_dropped.clone());
         r.register("reloads", "Reloads of the rule set by outcome", metrics.reloads.clone());
         metrics
     }

@@ -11,6 +11,7 @@ use crate::dispatch::{Exchange, Queue, Settings, Wake, serve};
 use crate::log::Redactor;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 
 /// Serves every target, each with a queue of its own, which a reload can replace.
 pub(crate) struct Queues {
@@ -34,9 +35,10 @@ impl Queues {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
         redactor: Redactor,
+        telemetry: Telemetry,
     ) -> Self {
         // Each queue gets a receiver of its own.
-        let exchange = Exchange { store, metrics, redactor, stop: watch::channel(false).1 };
+        let exchange = Exchange { store, metrics, redactor, telemetry, stop: watch::channel(false).1 };
         let started = Self { exchange, wake, running: Mutex::default() };
         started.replace(queues);
         started

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::reload::{InForce, Reloader};
 use crate::store::{Retention, Store, StoreError};
+use crate::telemetry::{Collector, Telemetry};
 use crate::watching;
 
 /// Everything a service is made of.
@@ -46,6 +47,8 @@ pub struct Plan {
     pub eventbridge: Option<EventBridge>,
     /// Who we are to TLS clients.
     pub identity: Option<Identity>,
+    /// Where traces go.
+    pub collector: Option<Collector>,
     /// How long requests and sends under way may take to end after a stop.
     pub patience: Duration,
 }
@@ -68,6 +71,7 @@ impl Plan {
             tokens: config.tokens,
             eventbridge: config.eventbridge,
             identity: config.identity,
+            collector: config.collector,
             patience: config.patience,
         }
     }
@@ -84,8 +88,22 @@ impl Plan {
         let (store, names) = (self.store.clone(), wake.clone());
         blocking(move || prepare(&store, &names)).await?;
 
-        let queues =
-            Queues::start(self.queues, wake.clone(), self.store.clone(), metrics.clone(), self.redactor.clone());
+        let (telemetry, exporting) = match self.collector {
+            None => (Telemetry::default(), None),
+            Some(collector) => {
+                let started = Telemetry::start(collector, metrics.spans_dropped.clone());
+                let (telemetry, exporting) = started.map_err(StoreError::Failed)?;
+                (telemetry, Some(exporting))
+            }
+        };
+        let queues = Queues::start(
+            self.queues,
+            wake.clone(),
+            self.store.clone(),
+            metrics.clone(),
+            self.redactor.clone(),
+            telemetry.clone(),
+        );
         let queues = Arc::new(queues);
         let rules = Arc::new(ArcSwap::from_pointee(self.rules));
         let in_force = Arc::new(InForce {
@@ -108,11 +126,12 @@ impl Plan {
 
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
         let door = Arc::new(Door {
-            intake: Intake::start(&self.store, rules, lanes, &self.limits)?,
+            intake: Intake::start(&self.store, rules, lanes, &self.limits, &telemetry)?,
             store: self.store.clone(),
             in_force: in_force.clone(),
             metrics,
             limits: self.limits.clone(),
+            telemetry,
             wake,
             reloader,
             stop: stop.clone(),
@@ -123,6 +142,9 @@ impl Plan {
         drop(stopping.await);
         if tokio::time::timeout(self.patience, queues.ended()).await.is_err() {
             tracing::warn!("some sends did not end in time; they will be sent again under the same id");
+        }
+        if let Some(exporting) = exporting {
+            exporting.end(Duration::from_secs(5)).await;
         }
         watching.abort();
         pruning.abort();

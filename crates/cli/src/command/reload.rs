@@ -11,7 +11,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The service loads its configuration and rule files again: rules, targets, tokens, certificates. Broken ones are refused and
-shown, and what is in force stays. Address, store, limits, log and patience change only at a restart; if they were changed,
+shown, and what is in force stays. Address, store, limits, log, telemetry and patience change only at a restart; if they were changed,
 the answer names them.
 
 Exit codes: 0 in force · 3 rules or configuration are broken · 5 the service refused, or is out of reach")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reflexarc_engine::RuleSet;
-use reflexarc_service::{Plan, Store, start_logging};
+use reflexarc_service::{Collector, Plan, Store, start_logging};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use crate::output::Output;
 #[command(after_help = "\
 Takes events over HTTP, evaluates them, delivers what the rules ask for. Logs are JSON lines on stderr.
 SIGHUP, a change of the files and `reflexarc reload` put new rules, targets, tokens and certificates in force; broken ones are
-refused. Address, store, limits, log and patience change only at a restart.
+refused. Address, store, limits, log, telemetry and patience change only at a restart.
 SIGTERM and Ctrl-C end it in order: what is under way is finished, what waits stays in the store.
 
 Exit codes: 0 ended in order · 3 invalid rules or configuration · 5 store or address cannot be used
@@ -28,11 +28,17 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     configured: Configured,
+    /// Send traces to this OpenTelemetry collector, instead of the one in the configuration
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
 }
 
 /// Serves until told to stop.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let config = args.configured.load()?;
+    let mut config = args.configured.load()?;
+    if let Some(url) = &args.otlp {
+        config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
+    }
     let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
     for file in rules.warnings() {
         output.diagnostics(file);

@@ -164,21 +164,7 @@ fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
         None if keys.has("secret") => return None,
         None => None,
     };
-    let mut headers = Vec::new();
-    for (name, value) in keys.map("headers") {
-        match (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose_secret())) {
-            (Ok(name), Ok(mut value)) => {
-                value.set_sensitive(true);
-                headers.push((name, value));
-            }
-            _ => keys.fault(
-                "headers",
-                Code::CONFIG_VALUE,
-                format!("`{name}` is no header with a value"),
-                "one line each",
-            ),
-        }
-    }
+    let headers = headers(keys);
     let (reach, client) = outbound(keys)?;
     let address = address?;
     if let Err(forbidden) = reach.check(&address) {
@@ -196,6 +182,26 @@ fn command(keys: &Keys<'_>) -> Option<Command> {
     let environment = keys.map("environment").into_iter().map(|(name, value)| (name, value.expose_secret().to_owned()));
     let environment: Vec<_> = environment.collect();
     Some(Command { argv: argv?, folder, environment })
+}
+
+/// `headers`: names with values or secrets.
+pub(super) fn headers(keys: &Keys<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, value) in keys.map("headers") {
+        match (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose_secret())) {
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.push((name, value));
+            }
+            _ => keys.fault(
+                "headers",
+                Code::CONFIG_VALUE,
+                format!("`{name}` is no header with a value"),
+                "one line each",
+            ),
+        }
+    }
+    headers
 }
 
 /// What may be called, by which client: `allow` and `authorities`.
@@ -216,7 +222,7 @@ fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
     client.ok().map(|client| (reach, client))
 }
 
-fn url(keys: &Keys<'_>, key: &str, text: &str) -> Option<Url> {
+pub(super) fn url(keys: &Keys<'_>, key: &str, text: &str) -> Option<Url> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
         _ => {

@@ -17,12 +17,13 @@ use crate::incoming::Incoming;
 use crate::intake::{Overloaded, Room};
 use crate::record::{number, object, optional};
 use crate::store::{Accepted, StoreError};
+use crate::telemetry::{Span, Stage};
 
 /// Faults that are listed; the rest are counted.
 const LISTED: usize = 100;
 
 pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Refusal> {
-    let begun = Instant::now();
+    let begun = (Timestamp::now(), Instant::now());
     let (parts, body) = request.into_parts();
     let signed = admit(&door, &parts)?;
     let limit = door.limits.body_bytes;
@@ -43,8 +44,8 @@ pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Res
         eventbridge.verify(&parts.headers, target, &bytes).await?;
     }
     let elements = body::posted(&parts.headers, &bytes, door.limits.batch_events)?;
-    let answer = accept(&door, elements, partial(&parts), room).await?;
-    door.metrics.accepting.observe(begun.elapsed().as_secs_f64());
+    let answer = accept(&door, elements, partial(&parts), room, begun).await?;
+    door.metrics.accepting.observe(begun.1.elapsed().as_secs_f64());
     Ok(answer)
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn get(State(door): State<Arc<Door>>, request: Request) -> Resu
     door.admit(&parts, Role::Ingest)?;
     let query = parts.uri.query().unwrap_or_default();
     let room = door.intake.room(query.len())?;
-    accept(&door, body::queried(query), false, room).await
+    accept(&door, body::queried(query), false, room, (Timestamp::now(), Instant::now())).await
 }
 
 /// A token, or a signature of EventBridge that is verified when the body is there.
@@ -74,6 +75,7 @@ async fn accept(
     elements: Vec<Result<Incoming, Fault>>,
     partial: bool,
     mut room: Room,
+    (began, clock): (Timestamp, Instant),
 ) -> Result<Response, Refusal> {
     let (mut good, mut faults) = (Vec::new(), Vec::new());
     for element in elements {
@@ -92,9 +94,17 @@ async fn accept(
     door.intake.widen(&mut room, good.len())?;
     let now = Timestamp::now();
     let ids: Vec<Json> = good.iter().map(|incoming| incoming.name.id.as_str().into()).collect();
+    let traced = |incoming: &Incoming| door.telemetry.wants(&incoming.name).then(|| incoming.name.clone());
+    let traced: Vec<_> = good.iter().map(traced).collect();
     let stored = door.intake.submit(good, now, room).await.unwrap_or(Err(StoreError::Closed))?;
-    for one in &stored {
+    for (one, traced) in stored.iter().zip(traced) {
         door.note(one, now);
+        if let Some(event) = traced {
+            let stage = if one.duplicate { Stage::AcceptCopy } else { Stage::Accept };
+            let facts = vec![("seq", one.seq.into()), ("duplicate", one.duplicate.into())];
+            let took = clock.elapsed();
+            door.telemetry.note(&Span { event: &event, stage, began, took, facts, fault: None });
+        }
     }
     let duplicates = stored.iter().filter(|one| one.duplicate).count();
     let accepted = stored.len() - duplicates;

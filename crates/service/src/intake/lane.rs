@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -12,7 +12,9 @@ use rusqlite::Connection;
 
 use super::{Failing, Rest, Waiting};
 use crate::incoming::Incoming;
+use crate::record::number;
 use crate::store::{Reads, Shared, Store, StoreError, StoredState, Turn, lock};
+use crate::telemetry::{Span, Stage, Telemetry};
 
 /// An event to be evaluated, and its place among those that wait.
 pub(super) struct Work {
@@ -28,6 +30,7 @@ pub(super) struct Lane {
     pub(super) state: Mutex<Connection>,
     pub(super) waiting: Arc<Waiting>,
     pub(super) failing: Arc<Failing>,
+    pub(super) telemetry: Telemetry,
 }
 
 /// An evaluation made ahead, and what it depends on.
@@ -36,16 +39,22 @@ struct Ahead {
     matched: Option<Matched>,
     evaluation: Evaluation,
     reads: Result<Reads, StoreError>,
+    began: Timestamp,
+    took: Duration,
 }
 
 impl Lane {
     pub(super) fn run(&self, queue: &mpsc::Receiver<Work>) {
         while let Ok(Work { batch, place, incoming, now }) = queue.recv() {
             let ahead = Ahead::of(self.rules.load_full(), &incoming, &self.state, now);
-            let failing = self.failing.clone();
+            let (failing, telemetry) = (self.failing.clone(), self.telemetry.clone());
             let turn: Turn = Box::new(move |connection: &Shared, incoming: &Incoming| {
+                let (began, took) = (ahead.began, ahead.took);
                 let (rules, evaluation) = ahead.in_turn(connection, incoming, now)?;
                 failing.observe(&rules, &evaluation);
+                if telemetry.wants(&incoming.name) {
+                    telemetry.note(&evaluated(incoming, &evaluation, began, took));
+                }
                 Ok(evaluation)
             });
             // Handed on under the lock, so that the order of the line is that of the store.
@@ -59,11 +68,12 @@ impl Lane {
 
 impl Ahead {
     fn of(rules: Arc<RuleSet>, incoming: &Incoming, state: &Mutex<Connection>, now: Timestamp) -> Self {
+        let (began, clock) = (Timestamp::now(), Instant::now());
         let matched = guarded(incoming, || rules.recognise(&incoming.normal));
         let state = StoredState::new(state);
         let evaluation = react(&rules, incoming, matched.as_ref(), &state, now);
         let reads = state.into_reads();
-        Self { rules, matched, evaluation, reads }
+        Self { rules, matched, evaluation, reads, began, took: clock.elapsed() }
     }
 
     /// The evaluation as it is when its turn has come: made again if anything it read has changed since.
@@ -81,6 +91,20 @@ impl Ahead {
         state.into_reads()?;
         Ok((self.rules, evaluation))
     }
+}
+
+fn evaluated<'a>(incoming: &'a Incoming, evaluation: &Evaluation, began: Timestamp, took: Duration) -> Span<'a> {
+    let faults: Vec<String> =
+        evaluation.failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
+    let facts = vec![
+        ("event.type", incoming.kind.as_str().into()),
+        ("event.resource", incoming.resource.as_str().into()),
+        ("rules.matched", number(evaluation.rules.len())),
+        ("rules.failed", number(faults.len())),
+        ("actions", number(evaluation.actions().count())),
+    ];
+    let fault = (!faults.is_empty()).then(|| faults.join("; "));
+    Span { event: &incoming.name, stage: Stage::Evaluate, began, took, facts, fault }
 }
 
 /// What the rules that match ask for, each script held to its deadline.

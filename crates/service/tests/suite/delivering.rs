@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_reaction::Action;
 use reflexarc_service::{
-    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store, Target, Waits,
+    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store, Target, Telemetry,
+    Waits,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -57,6 +58,7 @@ impl Delivering {
         let exchange = Exchange {
             store: self.store.clone(),
             metrics: self.metrics.clone(),
+            telemetry: Telemetry::default(),
             redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
             stop: self.stop.subscribe(),
         };

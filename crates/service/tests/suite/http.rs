@@ -24,6 +24,8 @@ async fn an_event_is_archived_evaluated_and_delivered_before_long() {
     assert_eq!(lines[0].get("send").unwrap().to_string(), r#"{"eni":"eni-1"}"#);
     let (status, again) = serving.post("application/json", event_text("e1", "eni-1")).await;
     assert_eq!((status, int(&again, "accepted"), int(&again, "duplicates")), (200, 0, 1));
+    let pending = || serving.store.deliveries(reflexarc_service::Status::Pending, None, 1).unwrap();
+    eventually(|| pending().is_empty().then_some(())).await;
     let (_, traces) = serving.get("/trace/e1?explain=failed", None).await;
     let trace = &traces.elements()[0];
     assert_eq!(trace.get("received").unwrap(), &Json::parse(event_text("e1", "eni-1")).unwrap());

@@ -16,4 +16,5 @@ mod samples;
 mod serving;
 mod signature;
 mod store;
+mod telemetry;
 mod webhook;

@@ -182,10 +182,10 @@ async fn a_new_certificate_is_shown_to_the_next_client() {
 #[tokio::test]
 async fn what_only_a_restart_changes_is_named() {
     let serving = start(OUT, &[]).await;
-    let more = "log = \"debug\"\npatience = \"9s\"\n";
+    let more = "log = \"debug\"\npatience = \"9s\"\ntelemetry = { endpoint = \"http://localhost:4318\" }\n";
     let tables = "[http]\nlisten = \"127.0.0.1:9\"\n[store]\npath = \"elsewhere.db\"\n[limits]\nconnections = 7\n";
     serving.write("reflexarc.toml", format!("{more}{tables}{OUT}"));
-    let names = r#"["http.listen","store","limits","log","patience"]"#;
+    let names = r#"["http.listen","store","limits","log","telemetry","patience"]"#;
     assert_eq!(serving.reload().await, (200, format!(r#"{{"rules":1,"targets":1,"restart":{names}}}"#)));
     let (_, status) = serving.get("/status", None).await;
     assert_eq!(status.get("restart").map(Json::to_string).unwrap(), names);

@@ -48,6 +48,7 @@ pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
         tokens: Tokens::default(),
         eventbridge: None,
         identity: None,
+        collector: None,
         patience: Duration::from_secs(5),
     }
 }
