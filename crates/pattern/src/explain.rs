@@ -8,6 +8,7 @@ mod hint;
 mod json;
 mod location;
 mod mend;
+mod near_key;
 mod nearest;
 mod part;
 mod render;
@@ -21,6 +22,7 @@ use crate::naive::Goal;
 use crate::places::{Choice, Places};
 use crate::{Node, Path};
 use elsewhere::Elsewhere;
+use near_key::NearKeys;
 
 /// How a pattern fares with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +128,8 @@ pub struct Miss {
 pub fn explain(node: &Node, event: &Json) -> Explanation {
     let places = Places::of(node, event);
     let goal = Goal::of(node, &places);
-    let explainer = part::Explainer { places: &places, elsewhere: &Elsewhere::new(event) };
+    let explainer =
+        part::Explainer { places: &places, elsewhere: &Elsewhere::new(event), near_keys: &NearKeys::new(event) };
     Explanation { root: explainer.part(node, &goal, &Choice::new()) }
 }
 

@@ -12,6 +12,8 @@ pub enum Hint {
     Elsewhere(Location),
     /// There is nothing at the path, but it leads somewhere when the case of its keys is ignored.
     CaseOfKey(Location),
+    /// There is nothing at the path, but the object where its last key is missing has one of a similar name.
+    NearKey(Location),
     /// The path leads to an object, and tests look at scalars; these are keys in it.
     Object(Vec<String>),
     /// The path leads to an empty array or object, which counts as missing.
@@ -44,6 +46,7 @@ impl fmt::Display for Hint {
         match self {
             Self::Elsewhere(location) => write!(f, "the event has {location}"),
             Self::CaseOfKey(location) => write!(f, "keys are compared with their case; the event has {location}"),
+            Self::NearKey(location) => write!(f, "there is no such key; the event has {location}"),
             Self::Object(keys) if keys.is_empty() => {
                 f.write_str("this is an object, and a test looks at single values")
             }

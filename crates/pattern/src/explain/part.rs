@@ -7,6 +7,7 @@ use reflexarc_event::Json;
 use super::elsewhere::{Elsewhere, segments};
 use super::hint::Hint;
 use super::location::Location;
+use super::near_key::{NearKeys, holds};
 use super::nearest::{found, nearest};
 use super::{FieldTest, Part, Test};
 use crate::naive::{Goal, both};
@@ -19,6 +20,7 @@ use crate::{Alternative, Field, Node, Path, Predicate};
 pub(crate) struct Explainer<'p, 'e> {
     pub(crate) places: &'p Places<'p, 'e>,
     pub(crate) elsewhere: &'p Elsewhere<'e>,
+    pub(crate) near_keys: &'p NearKeys<'e>,
 }
 
 impl<'e> Explainer<'_, 'e> {
@@ -120,7 +122,6 @@ impl<'e> Explainer<'_, 'e> {
         let members = self.elsewhere.like(&field.path);
         let wanted: Vec<&str> = field.path.segments().collect();
         let here = members.iter().find(|member| segments(&member.trail) == wanted);
-        let scalar = |value: &Json| Scalar::of(value).is_some();
         match here.map(|member| member.value) {
             Some(Json::Object(members)) if !members.is_empty() => {
                 let keys = members
@@ -133,14 +134,15 @@ impl<'e> Explainer<'_, 'e> {
             Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::Empty),
             Some(_) => {}
             None => {
-                let holds = |value: &Json| scalar(value) || value.elements().iter().any(scalar);
-                hints.extend(members.iter().find(|member| holds(member.value)).map(|member| {
+                let same_key = members.iter().find(|member| holds(member.value)).map(|member| {
                     let location = Location::of(&member.trail);
                     let found = segments(&member.trail);
                     let same = found.len() == wanted.len()
                         && found.iter().zip(&wanted).all(|(one, other)| one.to_lowercase() == other.to_lowercase());
                     if same { Hint::CaseOfKey(location) } else { Hint::Elsewhere(location) }
-                }));
+                });
+                let near_key = || Some(Hint::NearKey(Location::of(&self.near_keys.of(&field.path)?.trail)));
+                hints.extend(same_key.or_else(near_key));
             }
         }
         hints

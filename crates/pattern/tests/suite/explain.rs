@@ -50,6 +50,44 @@ fn keys_that_differ_in_case_are_told_apart() {
 }
 
 #[test]
+fn a_key_of_a_similar_name_in_the_same_object_is_named() {
+    let event = r#"{"ip": 1, "name": "x", "content": {"eniId": "eni-1", "result": "failed", "list": {}}, "disks": [7, {"diskId": "d-1"}]}"#;
+    let near = |pattern: &str| -> Vec<String> {
+        hints(pattern, event)
+            .iter()
+            .map(|hint| format!("{hint:?}").split('(').next().unwrap().to_owned() + ": " + &hint.to_string())
+            .collect()
+    };
+    let told = [
+        r#"{"content": {"enId": ["eni-1"]}}"#,
+        r#"{"content": {"eni_id": ["eni-1"]}}"#,
+        r#"{"content": {"eniID": ["eni-1"]}}"#,
+        r#"{"nmae": ["x"]}"#,
+        r#"{"disks": {"diskid2": ["d-1"]}}"#,
+        // Another object has the key itself; this one has nothing like it, or nothing to test; or there is no such object;
+        // or keys are too short to be like each other.
+        r#"{"content": {"name": ["x"]}}"#,
+        r#"{"content": {"requestId": ["x"]}}"#,
+        r#"{"content": {"lists": ["x"]}}"#,
+        r#"{"detail": {"enId": ["x"]}}"#,
+        r#"{"id": ["x"]}"#,
+    ]
+    .map(|pattern| format!("{pattern}  {}\n", near(pattern).join("; ")));
+    insta::assert_snapshot!(told.concat());
+}
+
+#[test]
+fn looking_for_keys_of_similar_names_is_bounded() {
+    let members =
+        |prefix: &str, count: usize| (0..count).map(|n| format!("\"{prefix}{n}\": 1")).collect::<Vec<_>>().join(",");
+    // The object with the near key comes after more members than are looked at.
+    let event = format!(r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#, members("other", 20_000));
+    assert_eq!(hints(r#"{"a": {"wantd": [1]}}"#, &event), []);
+    let event = format!(r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#, members("other", 100));
+    assert_eq!(hints(r#"{"a": {"wantd": [1]}}"#, &event).len(), 1);
+}
+
+#[test]
 fn each_slip_has_its_hint() {
     let type_hint = |expected, actual| vec![Hint::Type { expected, actual }];
     assert_eq!(hints(r#"{"a": [5]}"#, r#"{"a": "5"}"#), type_hint("a number", "a string"));

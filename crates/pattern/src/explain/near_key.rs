@@ -1,0 +1,85 @@
+//! Finds a key of a similar name in the object where the wanted key is missing.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use reflexarc_event::Json;
+
+use super::elsewhere::Member;
+use crate::Path;
+use crate::places::{Step, Trail};
+use crate::syntax::suggest::closest;
+use crate::value::Scalar;
+
+/// The objects of an event, searched along paths that end one key too soon.
+pub(crate) struct NearKeys<'e> {
+    event: &'e Json,
+    /// How many members and elements may still be looked at, for all paths together: event and pattern may both be large.
+    left: Cell<usize>,
+}
+
+impl<'e> NearKeys<'e> {
+    const LOOKED_AT: usize = 10_000;
+    /// Keys of fewer letters are like every other short key.
+    const LETTERS: usize = 3;
+
+    pub(crate) fn new(event: &'e Json) -> Self {
+        Self { event, left: Cell::new(Self::LOOKED_AT) }
+    }
+
+    /// The first member with a value to test whose key is like the last one of the path, in the object that the rest of
+    /// the path leads to.
+    pub(crate) fn of(&self, path: &Path) -> Option<Member<'e>> {
+        let segments: Vec<&str> = path.segments().collect();
+        self.below(self.event, &segments, &None)
+    }
+
+    fn below(&self, value: &'e Json, wanted: &[&str], before: &Trail<'e>) -> Option<Member<'e>> {
+        for (index, element) in value.elements().iter().enumerate() {
+            self.look()?;
+            let trail = Some(Rc::new(Step::Element { before: before.clone(), index }));
+            if let found @ Some(_) = self.below(element, wanted, &trail) {
+                return found;
+            }
+        }
+        let members = value.members();
+        let member = |index: usize| Member {
+            trail: Some(Rc::new(Step::Member { before: before.clone(), members, index })),
+            value: &members[index].1,
+        };
+        if let [last] = wanted {
+            if last.chars().count() < Self::LETTERS {
+                return None;
+            }
+            let mut candidates = Vec::new();
+            for (key, value) in members {
+                self.look()?;
+                candidates.extend(holds(value).then_some(key.as_str()));
+            }
+            let near = closest(last, candidates)?;
+            return members.iter().position(|(key, value)| key == near && holds(value)).map(member);
+        }
+        for (index, (key, value)) in members.iter().enumerate() {
+            self.look()?;
+            let parts = key.split('.').count();
+            if parts < wanted.len() && key.split('.').eq(wanted[..parts].iter().copied()) {
+                let trail = member(index).trail;
+                if let found @ Some(_) = self.below(value, &wanted[parts..], &trail) {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+
+    fn look(&self) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        Some(())
+    }
+}
+
+/// Whether there is a value that tests can look at.
+pub(crate) fn holds(value: &Json) -> bool {
+    let scalar = |value: &Json| Scalar::of(value).is_some();
+    scalar(value) || value.elements().iter().any(scalar)
+}
