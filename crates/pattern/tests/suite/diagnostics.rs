@@ -148,3 +148,43 @@ fn what_does_not_port() {
     ));
     insta::assert_snapshot!(checked(Dialect::Reflexarc, &[r#"content.result != "failed""#]));
 }
+
+/// Every place that is pointed at ends with what it speaks of, not with the space or comment behind it.
+#[test]
+fn no_place_ends_with_space_or_a_comment() {
+    let texts = [
+        "a in cidr \"10.0.0.1\" and b == 1",
+        "a in cidr \"10.0.0.0/33\" and b == 1",
+        "a != \"x\" and b != 5 and c != null and d not in [ \"x\" , 1 ]",
+        "a contains \"y\" and b matches \"[\" or c matches \"y\" ",
+        "( a in cidr \"10.0.0.0/8\" ) and b ( != \"x\" and != \"y\" ) or not ( c exists )",
+        "a like \"**\" and c exists and a.b ends with \"z\" ignoring case",
+        "not not a is missing and a == \"x\" ",
+        "1 < a < 1 and 0 < b and 0 < c <= 5",
+        "a ( starts with \"x\" or is missing ) or a ( > 5 and <= 3 )",
+        "a not exists and b ( not starts with \"x\" ) and c ( not is missing )",
+        "a == failed and b > \"5\" and c in \"10.0.0.0/8\" and d == [ 1 ] and e strats with \"x\" ",
+    ];
+    let mut seen = 0;
+    for text in texts {
+        for space in [" ", "   ", "\t\n ", "  # why\n", " // why\n  "] {
+            let text = text.replace(' ', space);
+            let found = match Pattern::parse(&text, Dialect::Reflexarc) {
+                Ok(pattern) => {
+                    [Dialect::Reflexarc, Dialect::Aws, Dialect::Alibaba].map(|to| pattern.check(to)).concat()
+                }
+                Err(faults) => faults,
+            };
+            seen += found.len();
+            for diagnostic in found {
+                let labels = diagnostic.labels.iter().map(|label| label.span.clone());
+                for span in labels.chain([diagnostic.span.clone()]) {
+                    let place = &text[span];
+                    let ends_with_comment = place.lines().last().is_some_and(|line| line.contains("why"));
+                    assert!(place == place.trim() && !ends_with_comment, "{}: {place:?}", diagnostic.message);
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
