@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use reflexarc_event::Json;
 use reflexarc_pattern::{Dialect, Node, Pattern};
 
 use crate::embedded::Embedded;
@@ -13,8 +12,7 @@ const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
 /// The text of a rule file with its `when` in the canonical spelling of the notation it is written in, and everything else
-/// as it was. Comments in an expression stay with what they speak of; a filter in JSON notation that has comments keeps
-/// its spelling.
+/// as it was. Comments stay with what they speak of.
 ///
 /// # Errors
 /// When the file is no rule.
@@ -25,19 +23,9 @@ pub fn format_rule(name: &str, text: &str) -> Result<String, Vec<FileDiagnostics
 }
 
 fn format(rule: &Rule, text: &str) -> Option<String> {
-    let source = rule.when.text();
     let node = rule.pattern().node();
-    let canonical = if has_comment(source) {
-        let formatted = rule.pattern().format();
-        if formatted == source.trim() {
-            return None;
-        }
-        formatted
-    } else if source.trim_start().starts_with('{') {
-        lay_out_json(&Json::parse(rule.pattern().to_json()).ok()?)
-    } else {
-        lay_out(node, true)
-    };
+    let pattern = rule.pattern();
+    let canonical = if pattern.is_json() || pattern.has_comments() { pattern.format() } else { lay_out(node, true) };
     // Whatever the printer did: it must not change what the rule means.
     let same = Pattern::parse(&canonical, Dialect::Reflexarc).is_ok_and(|again| again.node() == node);
     if !same {
@@ -90,54 +78,4 @@ fn parenthesised(node: &Node) -> String {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
-}
-
-/// JSON over as few lines as fit.
-fn lay_out_json(json: &Json) -> String {
-    let line = spaced(json);
-    if line.chars().count() <= WIDTH {
-        return line;
-    }
-    let (open, close, parts): (_, _, Vec<String>) = match json {
-        Json::Object(members) => {
-            let member =
-                |(key, value): &(String, Json)| format!("{}: {}", Json::from(key.as_str()), lay_out_json(value));
-            ("{", "}", members.iter().map(member).collect())
-        }
-        Json::Array(elements) => ("[", "]", elements.iter().map(lay_out_json).collect()),
-        _ => return line,
-    };
-    format!("{open}\n{}\n{close}", indented(&parts.join(",\n")))
-}
-
-/// JSON on one line, with a space after each comma and colon.
-fn spaced(json: &Json) -> String {
-    match json {
-        Json::Object(members) => {
-            let member = |(key, value): &(String, Json)| format!("{}: {}", Json::from(key.as_str()), spaced(value));
-            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
-        }
-        Json::Array(elements) => format!("[{}]", elements.iter().map(spaced).collect::<Vec<_>>().join(", ")),
-        scalar => scalar.to_string(),
-    }
-}
-
-/// Whether a comment, `#` or `//`, stands outside the strings of a filter.
-fn has_comment(source: &str) -> bool {
-    let mut in_string = false;
-    let mut rest = source.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match first {
-            b'\\' if in_string => {
-                rest = tail.get(1..).unwrap_or_default();
-                continue;
-            }
-            b'"' => in_string = !in_string,
-            b'#' if !in_string => return true,
-            b'/' if !in_string && tail.first() == Some(&b'/') => return true,
-            _ => {}
-        }
-        rest = tail;
-    }
-    false
 }

@@ -13,6 +13,8 @@ pub struct Pattern {
     node: Node,
     source: Box<str>,
     dialect: Dialect,
+    is_json: bool,
+    has_comments: bool,
     warnings: Box<[Diagnostic]>,
     /// Built for the first event; none where it would take too much. Clones share it.
     matcher: Arc<OnceLock<Option<Matcher>>>,
@@ -38,6 +40,8 @@ impl Pattern {
                 node: tree.to_node(),
                 source: text.into(),
                 dialect,
+                is_json: reading.is_json,
+                has_comments: !reading.comments.is_empty(),
                 warnings: reading.diagnostics.into(),
                 matcher: Arc::default(),
             }),
@@ -50,7 +54,15 @@ impl Pattern {
     pub fn from_node(node: Node) -> Self {
         let node = normal::of(node);
         let source = print::expression::print(&node).into();
-        Self { node, source, dialect: Dialect::Reflexarc, warnings: Box::default(), matcher: Arc::default() }
+        Self {
+            node,
+            source,
+            dialect: Dialect::Reflexarc,
+            is_json: false,
+            has_comments: false,
+            warnings: Box::default(),
+            matcher: Arc::default(),
+        }
     }
 
     /// The JSON notation of the tree, in the reflexarc dialect. Reading it gives the same tree.
@@ -64,22 +76,25 @@ impl Pattern {
     }
 
     /// The text of [`Pattern::source`] in canonical form, in its own notation, with its comments. A text in JSON notation
-    /// that has comments, and one that constrains a path twice (so that a part of it would be lost), stays as it is.
+    /// that constrains a path twice, so that a part of it would be lost, stays as it is, unless it has comments: then its
+    /// own order and nesting are kept.
     pub fn format(&self) -> String {
-        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
-        let is_json = reading.is_json;
-        match reading.tree {
-            Some(tree) if !is_json && !reading.comments.is_empty() => {
-                print::commented::print(&tree, &self.source, &reading.comments)
-            }
-            _ if !is_json => self.to_expression(),
-            _ if reading.comments.is_empty()
-                && reading.diagnostics.iter().all(|warning| warning.code != Code::PATH_TWICE) =>
-            {
-                self.to_json()
-            }
-            _ => self.source.trim().to_owned(),
+        if !self.is_json && !self.has_comments {
+            return self.to_expression();
         }
+        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
+        let formatted = match reading.tree {
+            Some(_) if self.is_json && self.has_comments => {
+                print::commented_json::print(&self.source, &reading.comments)
+            }
+            Some(_) if self.is_json => {
+                let loses = reading.diagnostics.iter().any(|warning| warning.code == Code::PATH_TWICE);
+                (!loses).then(|| self.to_json())
+            }
+            Some(tree) => Some(print::commented::print(&tree, &self.source, &reading.comments)),
+            None => None,
+        };
+        formatted.unwrap_or_else(|| self.source.trim().to_owned())
     }
 
     /// What keeps the pattern from a dialect (errors), and where that service would answer differently (warnings), in
@@ -134,6 +149,16 @@ impl Pattern {
     /// The text it was read from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether [`Pattern::source`] is in JSON notation.
+    pub fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// Whether there are comments in [`Pattern::source`].
+    pub fn has_comments(&self) -> bool {
+        self.has_comments
     }
 
     /// The dialect it was read in.

@@ -1,6 +1,7 @@
 //! From the tree to text, in both notations. A short text stands on one line, a longer one is broken at its joints.
 
 pub(crate) mod commented;
+pub(crate) mod commented_json;
 pub(crate) mod expression;
 pub(crate) mod json;
 

@@ -13,8 +13,8 @@ use crate::output::{Output, Paint};
 /// Arguments of `fmt`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Only `when` is rewritten, in the notation it is in; everything else stays as it is. The comments of an
-expression stay with what they speak of; a filter in JSON notation that holds comments keeps its spelling.
+Only `when` is rewritten, in the notation it is in; everything else stays as it is. Comments stay with what they
+speak of.
 
 Exit codes: 0 done, or with --check nothing to do · 1 with --check or --diff: some files are not formatted · 3 invalid rules
 

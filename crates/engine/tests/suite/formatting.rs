@@ -60,12 +60,35 @@ fn comments_of_an_expression_stay_with_what_they_speak_of() {
 }
 
 #[test]
-fn json_with_comments_and_what_cannot_be_a_literal_string_stay_as_they_are() {
-    for text in
-        ["when = '''\n{\"a\":[1]} # why\n'''\nnotify = 'team'\n", "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n"]
-    {
-        assert_eq!(formatted(text), text);
-    }
+fn comments_of_a_json_document_stay_with_what_they_speak_of() {
+    let text = r#"when = '''
+# first
+{ // opens
+name:["NetworkInterface:NetworkInterfaceOperateCompleted",], // the event
+  # deep
+  "content":{"result":["failed"] # how
+  ,"operation" # odd
+  :["AttachNetworkInterface"]
+  # end
+},
+ "level" : [ "WARN", // loud
+   "CRITICAL" ]
+} // closes
+# last
+'''
+notify = 'team'
+"#;
+    let once = formatted(text);
+    insta::assert_snapshot!(once);
+    assert_eq!(formatted(&once), once);
+    let short = "when = '''\n{\"a\":[1]} # why\n'''\nnotify = 'team'\n";
+    assert_eq!(formatted(short), "when = '{\"a\": [1]}  # why'\nnotify = 'team'\n");
+}
+
+#[test]
+fn what_cannot_be_a_literal_string_stays_as_it_is() {
+    let text = "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n";
+    assert_eq!(formatted(text), text);
     assert_eq!(formatted("when = 'a==\"#1\"'\nnotify = 'team'\n"), "when = 'a == \"#1\"'\nnotify = 'team'\n");
     assert!(format_rule("a.toml", "when = 'a =='").is_err());
 }

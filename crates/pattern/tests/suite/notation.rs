@@ -40,7 +40,46 @@ fn nodes() -> impl Strategy<Value = Node> {
     prop_oneof![3 => generate::nodes(), 1 => field]
 }
 
+/// The document with comments, numbered, at some of the places where there may be any.
+fn with_comments(json: &str, places: u64) -> (String, usize) {
+    let (mut text, mut count, mut place) = (String::new(), 0, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for letter in json.chars() {
+        let is_sign = !in_string && "{}[]:,".contains(letter);
+        for before in [true, false] {
+            if !before {
+                text.push(letter);
+            }
+            if is_sign {
+                if places >> (place % 64) & 1 == 1 {
+                    text.push_str(&format!("{}# c{count};\n", if count % 2 == 0 { "" } else { "\n" }));
+                    count += 1;
+                }
+                place += 1;
+            }
+        }
+        in_string ^= letter == '"' && !escaped;
+        escaped = letter == '\\' && !escaped;
+    }
+    (text, count)
+}
+
 proptest! {
+    #[test]
+    fn json_with_comments_is_formatted_with_all_of_them(node in nodes(), places: u64) {
+        let pattern = Pattern::from_node(node);
+        let (text, count) = with_comments(&pattern.to_json(), places);
+        let read = parse(&text).map_err(|faults| TestCaseError::fail(format!("{text}\n{faults}")))?;
+        prop_assert_eq!(read.has_comments(), count > 0);
+        let formatted = read.format();
+        let again = parse(&formatted).map_err(|faults| TestCaseError::fail(format!("{text}\n{formatted}\n{faults}")))?;
+        prop_assert_eq!(again.node(), pattern.node(), "{}", formatted);
+        for number in 0..count {
+            prop_assert_eq!(formatted.matches(&format!("# c{number};")).count(), 1, "{}\n{}", text, formatted);
+        }
+        prop_assert_eq!(again.format(), formatted);
+    }
+
     #[test]
     fn what_is_printed_reads_back_as_the_same_tree(node in nodes()) {
         let pattern = Pattern::from_node(node);
@@ -105,10 +144,10 @@ fn formatting_keeps_comments_and_the_notation() {
     let canonical = "# first\na == 1  // one\n# second\n# in\nand (b == 2 or c == 3)  # three\n# end";
     assert_eq!(formatted(commented), canonical);
     assert_eq!(formatted(canonical), canonical);
-    let kept = "{\n  # name\n  a: [1]\n}";
-    assert_eq!(formatted(kept), kept);
+    assert_eq!(formatted("{\n  # name\n  a: [1,]\n}"), "{\n  # name\n  \"a\": [1]\n}");
     let twice = r#"{"a":[1],"a":[2]}"#;
     assert_eq!(formatted(twice), twice);
+    assert_eq!(formatted(&format!("{twice}#why")), r#"{"a": [1], "a": [2]}  #why"#);
 }
 
 /// The word with one letter deleted, replaced, inserted or swapped with the next.
