@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reflexarc_service::{Config, Secrets, Store, StoreError, StoreOptions};
+use reflexarc_engine::RuleSet;
+use reflexarc_service::{Config, Secrets, Store, StoreError, StoreOptions, start_logging};
 
 use crate::exit::Failure;
 
@@ -37,6 +38,19 @@ impl Configured {
         let store = Store::open(&config.store_path, &options).map_err(failed)?;
         Ok((config, Arc::new(store)))
     }
+
+    /// As [`Configured::store`], with the rules as they are now.
+    pub(crate) fn store_and_rules(&self) -> Result<(Arc<Store>, RuleSet), Failure> {
+        let (config, store) = self.store()?;
+        let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+        Ok((store, rules))
+    }
+}
+
+/// Starts logging and opens the store, for the process that delivers.
+pub(crate) fn opened(config: &Config) -> Result<Arc<Store>, Failure> {
+    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
+    Ok(Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?))
 }
 
 /// A failure of the store as one of a command.

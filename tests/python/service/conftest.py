@@ -64,9 +64,16 @@ def mail_server():
     controllers = []
 
     class Inbox:
-        def __init__(self, refuse: str | None):
+        def __init__(self, refuse: str | None, refuse_to: dict[str, str]):
             self.mails = []
             self.refuse = refuse
+            self.refuse_to = refuse_to
+
+        async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
+            if answer := self.refuse_to.get(address):
+                return answer
+            envelope.rcpt_tos.append(address)
+            return "250 fine"
 
         async def handle_DATA(self, server, session, envelope):
             if self.refuse:
@@ -74,8 +81,15 @@ def mail_server():
             self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, session))
             return f"250 kept as number {len(self.mails)}"
 
-    def start(*, tls: bool = True, password: str | None = None, refuse: str | None = None, implicit: bool = False):
-        inbox = Inbox(refuse)
+    def start(
+        *,
+        tls: bool = True,
+        password: str | None = None,
+        refuse: str | None = None,
+        refuse_to: dict[str, str] | None = None,
+        implicit: bool = False,
+    ):
+        inbox = Inbox(refuse, {} if refuse_to is None else refuse_to)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(FIXTURES / "localhost.pem", FIXTURES / "localhost.key")
 

@@ -137,3 +137,20 @@ def test_a_target_is_tested_by_hand(serve, mail_server):
     assert tested.returncode == 0, tested.stderr
     assert tested.stdout == "taken: 250 kept as number 1\n"
     assert b"Test message of reflexarc" in inbox.mails[0][2]
+
+
+def test_a_refused_recipient_keeps_the_mail_from_nobody(serve, mail_server):
+    refusals = {"ops@example.com": "550 5.1.1 no such user"}
+    inbox = mail_server(refuse_to=refusals)
+    service = serve(target("mail", inbox.port, RETRY))
+    service.post(event(1))
+    [delivery] = service.settled(1, "dead")
+    [attempt] = delivery["attempts"]
+    assert attempt["outcome"] == "partly"
+    assert "sent to second@example.com" in attempt["answer"]
+    assert "not to ops@example.com" in delivery["reason"] and "no such user" in delivery["reason"]
+    assert delivery["taken"] == ["second@example.com"]
+    refusals.clear()
+    assert service.run("dlq", "redrive", delivery["id"]).returncode == 0
+    service.settled(1, "delivered")
+    assert [recipients for _, recipients, _, _ in inbox.mails] == [["second@example.com"], ["ops@example.com"]]

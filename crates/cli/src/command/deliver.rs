@@ -1,14 +1,12 @@
 //! `reflexarc run --deliver`: the service's store and targets, without HTTP.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use reflexarc_engine::RuleSet;
 use reflexarc_event::Event;
-use reflexarc_service::{Accepted, Feed, Incoming, Plan, Store, start_logging};
+use reflexarc_service::{Accepted, Feed, Incoming, Plan};
+use std::ops::ControlFlow;
 
-use crate::configured::{Configured, failed, runtime};
+use crate::configured::{Configured, failed, opened, runtime};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -34,8 +32,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let config = configured.load()?;
-    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
-    let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
+    let store = opened(&config)?;
     let retention = config.retention.clone();
     let plan = Plan::of(config, rules, store.clone());
     let runtime = runtime()?;

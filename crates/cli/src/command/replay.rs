@@ -1,7 +1,6 @@
 //! `reflexarc replay`: the archive through the rules as they are now.
 
 use jiff::Timestamp;
-use reflexarc_engine::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_service::{Replay, Replayed};
 
@@ -47,8 +46,7 @@ pub(crate) struct Args {
 
 /// Replays.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (config, store) = args.configured.store()?;
-    let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+    let (store, rules) = args.configured.store_and_rules()?;
     if let Some(rule) = args.rule.as_ref().filter(|rule| rules.get(rule).is_none()) {
         return Err(Failure::Usage(format!("there is no rule `{rule}`")));
     }

@@ -1,14 +1,12 @@
 //! `reflexarc serve`: the service.
 
-use std::sync::Arc;
-
 use reflexarc_engine::RuleSet;
-use reflexarc_service::{Collector, Plan, Store, start_logging};
+use reflexarc_service::{Collector, Plan};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::configured::{Configured, failed, runtime};
+use crate::configured::{Configured, failed, opened, runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
@@ -43,8 +41,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for file in rules.warnings() {
         output.diagnostics(file);
     }
-    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
-    let store = Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?);
+    let store = opened(&config)?;
     let listen = config.listen;
     let plan = Plan::of(config, rules, store);
     let runtime = runtime()?;

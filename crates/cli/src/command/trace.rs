@@ -1,6 +1,5 @@
 //! `reflexarc trace`: everything about one event.
 
-use reflexarc_engine::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_service::trace;
 
@@ -34,8 +33,7 @@ pub(crate) struct Args {
 
 /// Prints the trace.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (config, store) = args.configured.store()?;
-    let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+    let (store, rules) = args.configured.store_and_rules()?;
     let found = store.find(&args.event).map_err(failed)?;
     output.begin(args.format)?;
     for archived in &found {

@@ -4,6 +4,7 @@
 mod answers;
 mod bad_input;
 mod crash;
+mod deploy;
 mod import;
 mod operating;
 mod readme;

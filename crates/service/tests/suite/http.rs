@@ -1,12 +1,11 @@
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::{Identity, Role, Store, StoreOptions, Token, Tokens};
 
+use crate::hostile::hear;
 use crate::receiver::eventually;
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -190,75 +189,6 @@ async fn each_limit_has_its_answer() {
     assert_eq!(serving.get("/nowhere", None).await.0, 404);
     let (_, figures) = serving.get("/metrics", None).await;
     assert!(figures.as_str().unwrap().contains(r#"reflexarc_requests_refused_total{status="413"} 3"#), "{figures}");
-    serving.stop().await;
-}
-
-/// What a raw client hears until the service closes the connection.
-fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration) {
-    let begun = Instant::now();
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    for (bytes, pause) in sends {
-        if stream.write_all(bytes).is_err() {
-            break;
-        }
-        std::thread::sleep(*pause);
-    }
-    let mut heard = vec![0; 64 << 10];
-    let mut length = 0;
-    // A 2xx may be followed by nothing for long: the connection is kept. One answer is all we want to hear.
-    while let Ok(count) = stream.read(&mut heard[length..])
-        && count > 0
-    {
-        length += count;
-        if heard[..length].starts_with(b"HTTP/1.1 ") {
-            break;
-        }
-    }
-    heard.truncate(length);
-    (String::from_utf8_lossy(&heard).into_owned(), begun.elapsed())
-}
-
-#[tokio::test]
-async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
-    let serving = Serving::with(|plan| {
-        plan.limits.head = Duration::from_millis(400);
-        plan.limits.body = Duration::from_millis(400);
-        plan.limits.connections = 8;
-    })
-    .await;
-    let heard = |sends: Vec<(&'static [u8], Duration)>| {
-        let url = serving.url.clone();
-        tokio::task::spawn_blocking(move || hear(&url, &sends))
-    };
-    let pause = Duration::from_millis(150);
-    let slow_head: Vec<_> = [b"POST /events HT".as_slice(), b"TP/1.1\r\n", b"a: b\r\n", b"c: d\r\n", b"e: f\r\n"]
-        .map(|part| (part, pause))
-        .to_vec();
-    let slow_body = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(), pause)];
-    let nothing = vec![];
-    let nonsense = vec![(b"\x16\x03\x01\x00\xa5 what is this\r\n\r\n".as_slice(), Duration::ZERO)];
-    let two_lengths = vec![(
-        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".as_slice(),
-        Duration::ZERO,
-    )];
-    let told = [heard(slow_head), heard(slow_body), heard(nothing), heard(nonsense), heard(two_lengths)];
-    // While they dawdle, somebody else is served.
-    assert_eq!(serving.post("application/json", event_text("meanwhile", "eni-1")).await.0, 200);
-    let mut answers = Vec::new();
-    for one in told {
-        let (answer, took) = one.await.unwrap();
-        assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
-        answers.push(answer.lines().next().unwrap_or_default().to_owned());
-    }
-    assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
-    assert!(answers[3].is_empty() || answers[3].contains("400"), "{answers:?}");
-    assert!(answers[4].contains("400"), "{answers:?}");
-    // More connections than there are places: they wait, and are served when the dawdlers are gone.
-    let idle: Vec<_> =
-        (0..20).map(|_| TcpStream::connect(serving.url.trim_start_matches("http://")).unwrap()).collect();
-    assert_eq!(serving.post("application/json", event_text("later", "eni-1")).await.0, 200);
-    drop(idle);
     serving.stop().await;
 }
 

@@ -8,6 +8,7 @@ mod delivering;
 mod dingtalk;
 mod email;
 mod evaluating;
+mod hostile;
 mod http;
 mod pacing;
 mod receiver;

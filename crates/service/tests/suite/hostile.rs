@@ -1,0 +1,204 @@
+//! Requests of people who mean no good, or whose software is broken: each ends in time, is stored by nobody, and keeps
+//! nobody else from being served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use reflexarc_service::Identity;
+
+use crate::samples::event_text;
+use crate::serving::Serving;
+
+/// What a raw client hears until the service closes the connection or has answered, and after which time.
+pub(crate) fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration) {
+    let begun = Instant::now();
+    let mut stream = connect(url);
+    for (bytes, pause) in sends {
+        if stream.write_all(bytes).is_err() {
+            break;
+        }
+        std::thread::sleep(*pause);
+    }
+    let mut heard = vec![0; 64 << 10];
+    let mut length = 0;
+    // A 2xx may be followed by nothing for long: the connection is kept. One answer is all we want to hear.
+    while let Ok(count) = stream.read(&mut heard[length..])
+        && count > 0
+    {
+        length += count;
+        if heard[..length].starts_with(b"HTTP/1.1 ") {
+            break;
+        }
+    }
+    heard.truncate(length);
+    (String::from_utf8_lossy(&heard).into_owned(), begun.elapsed())
+}
+
+fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.split_once("://").unwrap().1).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Whether the service closes a connection on which nothing more is said.
+fn closed(mut stream: TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// A service that waits for nobody for long, and has few places.
+async fn impatient() -> Serving {
+    Serving::with(|plan| {
+        plan.limits.head = Duration::from_millis(400);
+        plan.limits.body = Duration::from_millis(400);
+        plan.limits.connections = 8;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
+    let serving = impatient().await;
+    let heard = |sends: Vec<(&'static [u8], Duration)>| {
+        let url = serving.url.clone();
+        tokio::task::spawn_blocking(move || hear(&url, &sends))
+    };
+    let pause = Duration::from_millis(150);
+    let slow_head: Vec<_> = [b"POST /events HT".as_slice(), b"TP/1.1\r\n", b"a: b\r\n", b"c: d\r\n", b"e: f\r\n"]
+        .map(|part| (part, pause))
+        .to_vec();
+    let slow_body = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(), pause)];
+    // Never idle, and never done.
+    let mut trickle = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".as_slice(), pause)];
+    trickle.extend([(b" ".as_slice(), pause); 9]);
+    let nothing = vec![];
+    let nonsense = vec![(b"\x16\x03\x01\x00\xa5 what is this\r\n\r\n".as_slice(), Duration::ZERO)];
+    let two_lengths = vec![(
+        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".as_slice(),
+        Duration::ZERO,
+    )];
+    let told = [slow_head, slow_body, nothing, nonsense, two_lengths, trickle].map(heard);
+    // While they dawdle, somebody else is served.
+    assert_eq!(serving.post("application/json", event_text("meanwhile", "eni-1")).await.0, 200);
+    let mut answers = Vec::new();
+    for one in told {
+        let (answer, took) = one.await.unwrap();
+        assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
+        answers.push(answer.lines().next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
+    assert!(answers[3].is_empty() || answers[3].contains("400"), "{answers:?}");
+    assert!(answers[4].contains("400"), "{answers:?}");
+    assert!(answers[5].is_empty() || answers[5].contains("408"), "{answers:?}");
+    // More connections than there are places: they wait, and are served when the dawdlers are gone.
+    let idle: Vec<_> = (0..20).map(|_| connect(&serving.url)).collect();
+    assert_eq!(serving.post("application/json", event_text("later", "eni-1")).await.0, 200);
+    drop(idle);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_or_broken_are_refused() {
+    let serving = Serving::start().await;
+    let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(70 << 10));
+    let many: Vec<String> = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", many.concat());
+    let address = format!("GET /trace/{} HTTP/1.1\r\nhost: x\r\n\r\n", "z".repeat(80 << 10));
+    let broken = [
+        (long.as_str(), "431"),
+        (&many, "431"),
+        (&address, "431"),
+        ("GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n", "400"),
+        ("GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", "400"),
+        ("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}", "400"),
+        ("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n{}", "400"),
+        ("DELETE /events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "405"),
+        ("GET /../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", "404"),
+        ("GET /trace/%00%ff HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
+    ];
+    for (request, status) in broken {
+        let (url, bytes) = (serving.url.clone(), request.as_bytes().to_vec());
+        let heard = tokio::task::spawn_blocking(move || hear(&url, &[(&bytes, Duration::ZERO)])).await.unwrap().0;
+        let begin = request.get(..60).unwrap_or(request);
+        // A client that is still sending when the connection closes may not hear why.
+        let cut_off = heard.is_empty() && request.len() > 60_000;
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")) || cut_off, "{begin}: {heard}");
+    }
+    assert_eq!(serving.post("application/json", event_text("after", "eni-1")).await.0, 200);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn broken_chunks_and_two_ways_of_saying_a_length_store_nothing() {
+    let serving = Serving::start().await;
+    let event = event_text("smuggled", "eni-1");
+    let chunked = "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
+    let size = event.len();
+    let requests = [
+        format!("{chunked}\r\nzz\r\n{event}\r\n0\r\n\r\n"),
+        format!("{chunked}\r\n-1\r\n{event}\r\n0\r\n\r\n"),
+        format!("{chunked}\r\nfffffffffffffffffff\r\n{event}\r\n0\r\n\r\n"),
+        // The chunk is longer than it says, and shorter.
+        format!("{chunked}\r\n{:x}\r\n{event}\r\n0\r\n\r\n", size - 1),
+        format!("{chunked}\r\n{:x}\r\n{event}\r\n0\r\n\r\n", size + 40),
+        // Cut off before its end.
+        format!("{chunked}\r\n{size:x}\r\n{event}\r\n"),
+        // Both lengths, of which a proxy in front may believe the other.
+        format!("{chunked}content-length: 4\r\n\r\n{size:x}\r\n{event}\r\n0\r\n\r\n"),
+        format!("POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n{event}"),
+    ];
+    for request in requests {
+        let (url, bytes) = (serving.url.clone(), request.clone().into_bytes());
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut stream = connect(&url);
+            stream.write_all(&bytes).unwrap();
+            drop(stream.shutdown(std::net::Shutdown::Write));
+            let mut heard = String::new();
+            drop(stream.read_to_string(&mut heard));
+            heard
+        });
+        let heard = heard.await.unwrap();
+        assert!(
+            heard.is_empty() || heard.starts_with("HTTP/1.1 4") || heard.starts_with("HTTP/1.1 5"),
+            "{request}\n{heard}"
+        );
+        assert!(serving.store.find("smuggled").unwrap().is_empty(), "{request}");
+    }
+    let (status, _) = serving.post("application/json", event).await;
+    assert_eq!(status, 200);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_out() {
+    let serving = impatient().await;
+    let url = serving.url.clone();
+    let kept = tokio::task::spawn_blocking(move || {
+        let mut stream = connect(&url);
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        closed(stream)
+    });
+    assert!(kept.await.unwrap(), "the connection was kept open");
+    serving.stop().await;
+
+    let fixture = |name: &str| std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
+    let serving = Serving::with(|plan| {
+        plan.identity = Some(identity);
+        plan.limits.head = Duration::from_millis(400);
+    })
+    .await;
+    let url = serving.url.clone();
+    let silent = tokio::task::spawn_blocking(move || {
+        let mut talking = connect(&url);
+        talking.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        [closed(connect(&url)), closed(talking)]
+    });
+    assert_eq!(silent.await.unwrap(), [true, true]);
+    serving.stop().await;
+}
