@@ -20,6 +20,7 @@ mod access;
 mod affix;
 mod build;
 mod compile;
+mod conjunction;
 mod escape;
 mod fields;
 mod filter;

@@ -4,10 +4,12 @@
 //! takes at most one element of each array. From the innermost elements outward, each element gets the *family* of
 //! outcomes that the choices inside it can reach. An outcome is a set of bits: which fields have found their value
 //! there, and which of the tests that must *not* hold could still be met. Families of at most six bits fit into one
-//! word, so the whole is linear in the values and elements. Rules beyond six such bits, or with a `not` around several
-//! fields of arrays, go to the full search.
+//! word, so the whole is linear in the values and elements. Rules beyond six such bits are left to `conjunction` where
+//! they only want all of their fields; others, and those with a `not` around several fields of arrays, go to the full
+//! search.
 
 use super::NONE;
+use super::conjunction;
 use super::full_search;
 use super::predicates::{Predicates, Seen};
 use super::program::{Alternatives, Op, Ops};
@@ -19,6 +21,7 @@ pub(super) struct Room {
     stack: Vec<Family>,
     places: Vec<Place>,
     arrays: Vec<Place>,
+    conjunction: conjunction::Room,
 }
 
 /// A set of outcomes: bit `n` says that outcome `n`, itself a set of up to six bits, can be reached.
@@ -57,10 +60,15 @@ struct TooMany;
 
 /// Whether any field of the operations has a value inside an array element.
 pub(super) fn is_concerned(ops: Ops, seen: Seen) -> bool {
-    ops.into_iter().any(|op| match op {
+    ops.into_iter().any(|op| is_op_concerned(op, seen))
+}
+
+/// Whether any field of the operation has a value inside an array element.
+pub(super) fn is_op_concerned(op: Op, seen: Seen) -> bool {
+    match op {
         Op::All(ops) | Op::Any(ops) | Op::Not(ops) => is_concerned(ops, seen),
         Op::Missing(slot) | Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => seen.observed.is_chained(slot),
-    })
+    }
 }
 
 /// Whether one choice of array elements lets all of the operations hold.
@@ -83,7 +91,8 @@ pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Roo
                 accepted(room, if possible == 0 { closed_downward(outcomes) } else { outcomes }, held)
             })
         }
-        Err(TooMany) => full_search::hold(predicates, ops, seen),
+        Err(TooMany) => conjunction::hold(predicates, ops, seen, &mut room.conjunction)
+            .unwrap_or_else(|| full_search::hold(predicates, ops, seen)),
     }
 }
 

@@ -99,6 +99,35 @@ proptest! {
     }
 
     #[test]
+    fn more_fields_than_a_word_holds_equal_the_plain_evaluator(
+        fields in vec((0usize..5, 0usize..3, wanted()), 7..11), outer in vec((element(), vec(element(), 0..3), 0..4), 0..4),
+    ) {
+        let paths = ["a.k", "a.b.k", "c.k"];
+        let value = |number: i64| Predicate::Number(Decimal::parse(&number.to_string()).expect("a number"));
+        let wanted = fields.into_iter().map(|(key, path, wanted)| field(&format!("{}{key}", paths[path]), value(wanted)));
+        let pattern = Node::All(wanted.collect());
+        let object = |members: &[i64]| -> Vec<(String, Json)> {
+            let member = |(key, &value): (usize, &i64)| (format!("k{key}"), Json::from(value));
+            members.iter().enumerate().map(member).collect()
+        };
+        let a = outer.iter().map(|(members, inner, shape)| {
+            let objects = || inner.iter().map(|inner| object(inner).into_iter().collect::<Json>());
+            let b: Json = match shape {
+                0 => object(members).into_iter().collect(),
+                1 => Json::from(vec![objects().collect::<Vec<_>>().into()]),
+                _ => objects().collect::<Vec<_>>().into(),
+            };
+            object(members).into_iter().chain([("b".to_owned(), b)]).collect::<Json>()
+        });
+        let whole = Json::from_iter([
+            ("a".to_owned(), a.collect::<Vec<_>>().into()), ("c".to_owned(), object(&[0; 5]).into_iter().collect()),
+        ]);
+        let event = whole.to_string();
+        let patterns = [pattern];
+        prop_assert_eq!(ids(&matcher(&patterns), &event, &mut Scratch::new()), plainly(&patterns, &event), "{}", event);
+    }
+
+    #[test]
     fn refuses_exactly_what_reading_refuses(
         event in generate::event_texts(), edits in vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 0..3),
         pattern in generate::nodes(),
@@ -180,6 +209,16 @@ fn a_matcher_is_shared_by_threads() {
     fn owned<T: Send>() {}
     shared::<Matcher>();
     owned::<Scratch>();
+}
+
+/// The values of an object's keys.
+fn element() -> impl Strategy<Value = Vec<i64>> {
+    vec(wanted(), 5..6)
+}
+
+/// Mostly zero, so that many fields are met together.
+fn wanted() -> impl Strategy<Value = i64> {
+    prop_oneof![12 => Just(0), 1 => Just(1)]
 }
 
 fn field(path: &str, predicate: Predicate) -> Node {
