@@ -26,7 +26,7 @@ use crate::rule_test::PyRuleTest;
 use crate::source::{Row, Source};
 use crate::state::PyState;
 use crate::time::moment;
-use crate::walk::Walk;
+use crate::walk::{Walk, is_mapping};
 
 /// Rules compiled together: immutable, safe to share between threads.
 ///
@@ -310,20 +310,19 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut members = Vec::with_capacity(dict.len());
     for (key, value) in dict {
         let key = convert::key_text(&key, &Place::Root)?;
-        let text = match value.cast::<PyString>() {
-            Ok(_) => match convert::scalar(&value, &Place::Key(&Place::Root, &key))? {
-                Some(Scalar::Text(text)) => Some(text),
-                _ => None,
-            },
-            Err(_) => None,
+        let member = if value.is_instance_of::<PyString>() {
+            convert::scalar(&value, &Place::Key(&Place::Root, &key))?
+        } else {
+            None
         };
-        members.push((key, text, value.cast::<PyMapping>().is_ok()));
+        let is_object = member.is_none() && is_mapping(&value);
+        members.push((key, member, is_object));
     }
-    let (_, native) = Envelope::tell(members.iter().map(|(key, text, object)| {
-        let member = match text {
-            Some(text) => Member::Text(text),
-            None if *object => Member::Object,
-            None => Member::Other,
+    let (_, native) = Envelope::tell(members.iter().map(|(key, member, is_object)| {
+        let member = match member {
+            Some(Scalar::Text(text)) => Member::Text(text),
+            _ if *is_object => Member::Object,
+            _ => Member::Other,
         };
         (key.as_str(), member)
     }));

@@ -127,7 +127,7 @@ impl Walk {
                 }
                 None => return Err(convert::unsupported(value, place).into()),
             }
-        } else if !is_plain_scalar(value) && value.cast::<PyMapping>().is_ok() {
+        } else if is_mapping(value) {
             let dict = as_dict(value)?;
             return self.object(node, &dict, audience, place, depth);
         }
@@ -185,6 +185,12 @@ impl From<PyErr> for Stop {
     fn from(fault: PyErr) -> Self {
         Self::Fault(fault)
     }
+}
+
+/// Whether it is a mapping; asks Python only about what is of no type that JSON has.
+pub(crate) fn is_mapping(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyDict>()
+        || !(is_plain_scalar(value) || value.is_exact_instance_of::<PyList>()) && value.cast::<PyMapping>().is_ok()
 }
 
 #[derive(Default)]
@@ -253,11 +259,7 @@ fn with_plain_keys<'a, 'py>(
 }
 
 fn is_container(value: &Bound<'_, PyAny>) -> bool {
-    !is_plain_scalar(value)
-        && (value.is_instance_of::<PyDict>()
-            || value.is_instance_of::<PyList>()
-            || value.is_instance_of::<PyTuple>()
-            || (!value.is_instance_of::<PyString>() && value.cast::<PyMapping>().is_ok()))
+    value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() || is_mapping(value)
 }
 
 fn is_plain_scalar(value: &Bound<'_, PyAny>) -> bool {
