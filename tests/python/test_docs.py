@@ -5,7 +5,13 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import re
+import subprocess
+import sys
+import sysconfig
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import reflexarc as ra
@@ -61,6 +67,24 @@ def test_the_examples_of_the_readme_run(root: Path, monkeypatch: pytest.MonkeyPa
     assert blocks
     for block in blocks:
         exec(compile(block.partition("```")[0], "README.md", "exec"), {})
+
+
+def test_what_the_readme_says_of_the_command_and_of_pytest(root: Path) -> None:
+    command = Path(sysconfig.get_path("scripts"), "reflexarc")
+    version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"reflexarc {ra.__version__}\n"
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "rules"]
+    done = subprocess.run(tests, cwd=root, capture_output=True, text=True, check=True)
+    assert re.search(r"^\d\d+ passed in", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_the_example_of_the_arrow_part_runs() -> None:
+    pytest.importorskip("polars")
+    arrow = pytest.importorskip("reflexarc.arrow")
+    example = "".join(line for line in arrow.__doc__.splitlines(keepends=True) if line.startswith("    "))
+    names: dict[str, Any] = {}
+    exec(compile(textwrap.dedent(example), "reflexarc.arrow", "exec"), names)
+    assert names["frame"]["rules"].to_list() == [["failed"], []]
 
 
 def test_the_package_example_runs() -> None:
