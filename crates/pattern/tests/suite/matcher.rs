@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use reflexarc_event::{Json, Limits};
 use reflexarc_pattern::{
-    Alternative, Bound, BuildError, Decimal, Field, Matcher, MatcherLimits, Node, Path, Predicate, Regexp, Scratch,
-    Slow, TextOp, Wildcard, naive,
+    Alternative, Bound, BuildError, Decimal, Dialect, Field, Matcher, MatcherLimits, Node, Path, Pattern, Predicate,
+    Regexp, Scratch, Slow, TextOp, Wildcard, naive,
 };
 
 use crate::generate;
@@ -201,6 +201,35 @@ fn stats_count_and_tell_what_is_slow() {
         Slow::TriedOnEveryValue { predicates: 1 },
     ];
     assert_eq!(stats.slow, slow);
+}
+
+#[test]
+fn nothing_is_allocated_once_the_room_is_large_enough() {
+    let patterns = [
+        r#"{"content": {"result": ["failed", {"prefix": "sus"}, {"suffix": "ed"}, {"anything-but": ["x"]}]}}"#,
+        r#"{"content": {"ip": [{"cidr": "10.0.0.0/8"}], "n": [{"numeric": [">", 1, "<=", 5.5]}], "no": [{"exists": false}]}}"#,
+        r#"{"content": {"id": [{"wildcard": "eni-*1*z"}, {"contains": "a1b"}, {"prefix": {"equals-ignore-case": "ENI-"}}]}}"#,
+        r#"{"a": {"x": [1], "y": [2]}, "$or": [{"b": ["\u00e9"]}, {"content": {"id": [{"regexp": "[a-z]+-[0-9a-z]*"}]}}]}"#,
+        r#"{"a": {"k": [1], "l": [1], "m": [1], "n": [1], "o": [1], "p": [1], "q": [1], "r": [1]}}"#,
+        r#"{"$not": {"a": {"x": [1]}}}"#,
+    ];
+    let nodes = patterns.map(|text| Pattern::parse(text, Dialect::Reflexarc).expect("a pattern").node().clone());
+    let matcher = matcher(&nodes);
+    let element = |x: u32| format!(r#"{{"x":{x},"y":2,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1,"r":{x}}}"#);
+    let elements: Vec<String> = (0..50).map(element).collect();
+    let event = format!(
+        r#"{{"content":{{"result":"failed","ip":"10.1.2.3","n":2.50e0,"id":"ENI-a1bz"}},"b":"\u00e9","a":[{}]}}"#,
+        elements.join(",")
+    );
+    let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+    matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("an event");
+    assert_eq!(out, [0, 1, 2, 3, 4]);
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..10 {
+            matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("an event");
+        }
+    });
+    assert_eq!(counted.count_total, 0);
 }
 
 #[test]
