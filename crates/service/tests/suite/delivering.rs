@@ -21,7 +21,7 @@ pub(crate) struct Delivering {
     pub(crate) secrets: Vec<String>,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Retries soon, so often.
@@ -50,7 +50,7 @@ impl Delivering {
             secrets: Vec::new(),
             stop: watch::channel(false).0,
             serving: Vec::new(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -79,10 +79,12 @@ impl Delivering {
         eventually(|| self.store.delivery(id).unwrap().filter(|(entry, _)| entry.status == status)).await
     }
 
-    pub(crate) async fn stop(self) {
+    /// Ends everything; the store may be read as long as its folder is kept.
+    pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.stop.send_replace(true);
         for serving in self.serving {
             serving.await.unwrap();
         }
+        self.folder
     }
 }

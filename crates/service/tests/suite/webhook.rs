@@ -180,7 +180,7 @@ async fn stopping_finishes_what_is_under_way_and_claims_nothing_more() {
     let ids = delivering.accept("1", (0..3).map(|number| send("t", number)).collect()).await;
     receiver.wait(1).await;
     let store = delivering.store.clone();
-    delivering.stop().await;
+    let _folder = delivering.stop().await;
     let count = |status| store.deliveries(status, None, 10).unwrap().len();
     assert_eq!(count(Status::Delivered), receiver.calls().len());
     assert_eq!(count(Status::Delivered) + count(Status::Pending), ids.len());
