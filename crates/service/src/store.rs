@@ -225,6 +225,11 @@ impl Store {
         self.writer.submit(move |connection| outbox::release(connection, Some(&target), now))
     }
 
+    /// Makes the claim of one delivery void, if it is claimed and still pending.
+    pub(crate) fn release_claim_soon(&self, id: DeliveryId, now: Timestamp) {
+        drop(self.writer.submit(move |connection| outbox::release_one(connection, id, now)));
+    }
+
     /// Sends what waits for a target that does not exist to the dead letters.
     ///
     /// # Errors

@@ -148,6 +148,12 @@ pub(super) fn release(connection: &Connection, target: Option<&str>, now: Timest
     Ok(connection.prepare_cached(sql)?.execute((micros(now), target))?)
 }
 
+/// The same for one delivery.
+pub(super) fn release_one(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<usize, StoreError> {
+    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0 WHERE id = ?2 AND status = 0 AND claimed = 1";
+    Ok(connection.prepare_cached(sql)?.execute((micros(now), id.as_bytes()))?)
+}
+
 /// When the next delivery of `target` is due.
 pub(super) fn next_due(connection: &Connection, target: &str) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT min(due) FROM delivery WHERE status = 0 AND target = ?1";

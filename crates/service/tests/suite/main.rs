@@ -11,6 +11,7 @@ mod evaluating;
 mod hostile;
 mod http;
 mod pacing;
+mod queue;
 mod receiver;
 mod reloading;
 mod samples;

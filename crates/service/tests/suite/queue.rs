@@ -1,0 +1,67 @@
+//! A queue that has much to do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reflexarc_service::{
+    Delivery, DeliveryId, Preview, Queue, Receipt, RetryPolicy, SendError, Sending, Status, Target, Waits,
+};
+
+use crate::delivering::{Delivering, queue};
+use crate::receiver::eventually;
+use crate::samples::send;
+
+/// Counts what it is sent, and how much of it at a time; fails the first time for each.
+#[derive(Default)]
+struct Counting {
+    calls: Mutex<BTreeMap<DeliveryId, usize>>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct Shared(Arc<Counting>);
+
+impl Target for Shared {
+    fn kind(&self) -> &'static str {
+        "counting"
+    }
+
+    fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
+        Err(SendError::later("nothing to see"))
+    }
+
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
+        Box::pin(async move {
+            let counting = &self.0;
+            counting.most.fetch_max(counting.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            counting.now.fetch_sub(1, Ordering::SeqCst);
+            let mut calls = counting.calls.lock().unwrap();
+            let count = calls.entry(batch[0].id).or_default();
+            *count += 1;
+            if *count == 1 { Err(SendError::later("not yet")) } else { Ok(Receipt::whole("now")) }
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
+    let counting = Arc::new(Counting::default());
+    let mut delivering = Delivering::new();
+    // Due again before anybody looks: a retry must not be lost between two claims.
+    let waits = Waits::List(vec![SignedDuration::from_micros(1)]);
+    let policy = RetryPolicy { waits, max_age: SignedDuration::from_hours(1) };
+    delivering.serve(Queue { concurrency: 3, ..queue("t", Shared(counting.clone()), policy) });
+    for event in 0..20 {
+        delivering.accept(&event.to_string(), (0..25).map(|number| send("t", number)).collect()).await;
+    }
+    eventually(|| delivering.store.deliveries(Status::Pending, None, 1).unwrap().is_empty().then_some(())).await;
+    assert!(delivering.store.deliveries(Status::Dead, None, 1).unwrap().is_empty());
+    let calls = counting.calls.lock().unwrap().clone();
+    assert_eq!((calls.len(), calls.values().min(), calls.values().max()), (500, Some(&2), Some(&2)));
+    assert_eq!(counting.most.load(Ordering::SeqCst), 3);
+    delivering.stop().await;
+}
