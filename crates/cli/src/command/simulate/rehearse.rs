@@ -48,7 +48,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     let mut printed = 0;
     output.begin(args.format)?;
     loop {
-        let goes_on = stage.go_on()?.is_some();
+        let goes_on = stage.go_on().is_some();
         for entry in &stage.entries[printed..] {
             match args.format {
                 Format::Human => entry.print(start, output)?,
@@ -104,7 +104,7 @@ struct Stage {
 
 impl Stage {
     /// Lets the next thing happen. At one instant calls of targets come last, so that they can carry what came before.
-    fn go_on(&mut self) -> Result<Option<()>, Failure> {
+    fn go_on(&mut self) -> Option<()> {
         let moment = self.rehearsal.next_at();
         let call = self
             .outbox
@@ -114,14 +114,15 @@ impl Stage {
         match (moment, call) {
             (None, None) => {
                 self.close();
-                Ok(None)
+                None
             }
-            (Some(moment), Some(call)) if call < moment => Ok(self.call()),
-            (None, Some(_)) => Ok(self.call()),
-            (Some(_), _) => match self.rehearsal.advance() {
-                Some(moment) => self.take(&moment).map(Some),
-                None => Ok(None),
-            },
+            (Some(moment), Some(call)) if call < moment => self.call(),
+            (None, Some(_)) => self.call(),
+            (Some(_), _) => {
+                let moment = self.rehearsal.advance()?;
+                self.take(&moment);
+                Some(())
+            }
         }
     }
 
@@ -159,7 +160,7 @@ impl Stage {
         self.rehearsal.world().account(id).map_or_else(|| id.to_owned(), |found| found.name.clone())
     }
 
-    fn take(&mut self, moment: &Moment) -> Result<(), Failure> {
+    fn take(&mut self, moment: &Moment) {
         self.surprises += usize::from(matches!(moment, Moment::Asked { expected: Some(_), .. }));
         let name_of = |id: &str| self.rehearsal.name_of(id).to_owned();
         let entry = Entry::of(moment, self.rehearsal.world(), name_of);
@@ -178,25 +179,26 @@ impl Stage {
             Moment::Asked { .. } | Moment::Changed(_) | Moment::TargetFault { .. } | Moment::Staged { .. } => None,
         };
         if let Some((at, account, event)) = arrived {
-            self.react(at, &account, &event)?;
+            self.react(at, &account, &event);
         }
         // The clock shows only where somebody cared.
         if is_tick && self.entries.len() == shown + 1 {
             self.entries.pop();
         }
-        Ok(())
     }
 
     /// The account's rules see the event on its bus; each account has a memory of its own.
-    fn react(&mut self, at: Timestamp, account: &str, event: &Event) -> Result<(), Failure> {
+    fn react(&mut self, at: Timestamp, account: &str, event: &Event) {
         let state = self.memory.entry(account.to_owned()).or_default();
         let evaluation = self.rules.evaluate(event, state, at);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
         }
         let lost = if let Some(outbox) = &mut self.outbox {
-            let taken = outbox.take(at, account, event, &evaluation);
-            taken.map_err(|error| Failure::Runtime(format!("the service would refuse an event: {error}")))?
+            outbox.take(at, account, event, &evaluation).unwrap_or_else(|error| {
+                self.entries.push(Entry::staged(at, format!("the service would refuse this event: {error}")));
+                Vec::new()
+            })
         } else {
             for (effects, _, action) in evaluation.actions() {
                 stand_in::perform(action, at, account, &effects.rule, &mut self.rehearsal);
@@ -219,7 +221,6 @@ impl Stage {
             let what = What::Delivery(Box::new(call));
             self.entries.push(Entry { at, account: name.clone(), interface: None, what });
         }
-        Ok(())
     }
 }
 
