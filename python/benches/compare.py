@@ -99,7 +99,8 @@ def contenders() -> dict[str, Callable[[], Any]]:
             'level == "WARN" && content.result in ["failed", "unknown"]'
             ' && content.operation.startsWith("Attach") && regionId != "cn-beijing"'
         )
-        found["common-expression-language, dict"] = lambda: cel.evaluate(cel_text, EVENT)
+        program = cel.compile(cel_text)
+        found["common-expression-language, dict"] = lambda: program.execute(EVENT)
     if importlib.util.find_spec("jsonlogic_rs"):
         import jsonlogic_rs
 
