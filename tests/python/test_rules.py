@@ -61,6 +61,18 @@ def test_copies_and_pickles_are_equal() -> None:
     assert files != RULES
 
 
+def test_a_pickle_holds_the_event_files_of_tests(tmp_path: Path) -> None:
+    rule = "when = 'a exists'\nnotify = 'team'\n[[test]]\nname = 't'\nmatches = true\nevent_file = 'event.json'\n"
+    (tmp_path / "rule.toml").write_text(rule)
+    (tmp_path / "event.json").write_text('{"a": 1}')
+    rules = ra.RuleSet.load(tmp_path)
+    pickled = pickle.dumps(rules)
+    (tmp_path / "event.json").unlink()
+    assert not rules.test()[0].passed
+    again = pickle.loads(pickle.dumps(pickle.loads(pickled)))
+    assert again == rules and again.test()[0].passed
+
+
 def test_envelopes_are_normalised_for_rules() -> None:
     cloud_event = {
         "specversion": "1.0",

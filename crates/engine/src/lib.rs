@@ -53,7 +53,7 @@ pub use format::format_rule;
 pub use limits::Limits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
-pub use rule_set::{Matched, RuleSet};
+pub use rule_set::{EventFile, Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 

@@ -10,7 +10,7 @@ use crate::embedded::Embedded;
 use crate::gate::Gates;
 use crate::notice::Notice;
 use crate::rule_file::RuleFile;
-use crate::rule_test::RuleTest;
+use crate::rule_test::{RuleTest, TestEvent};
 
 /// A rule: a pattern and a reaction.
 #[derive(Debug)]
@@ -79,6 +79,15 @@ impl Rule {
     /// How many `[[test]]`s its file holds.
     pub fn tests(&self) -> usize {
         self.tests.len()
+    }
+
+    /// The names of the files that its tests take events from.
+    pub(crate) fn event_files(&self) -> impl Iterator<Item = &str> {
+        let events = self.tests.iter().flat_map(|test| &test.steps).flat_map(|step| &step.events);
+        events.filter_map(|event| match event {
+            TestEvent::Here(_) => None,
+            TestEvent::File(name) => Some(name.as_str()),
+        })
     }
 
     /// What keeps its filter from a dialect (errors) and where that service would answer differently (warnings), as

@@ -1,12 +1,13 @@
 //! Rules compiled together.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_event::{Code, Event};
+use reflexarc_event::{Code, Event, Limits as EventLimits};
 use reflexarc_pattern::explain::{Explanation, explain};
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch, naive};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
@@ -19,7 +20,12 @@ use crate::{Evaluation, FileDiagnostics, Limits, RuleReport, folder, test_run};
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     inner: Arc<Inner>,
+    /// What tests read instead of the disk.
+    event_files: Arc<BTreeMap<EventFile, Vec<u8>>>,
 }
+
+/// A rule file, and the name of a file beside it that one of its tests takes an event from.
+pub type EventFile = (String, String);
 
 #[derive(Debug)]
 struct Inner {
@@ -130,7 +136,7 @@ impl RuleSet {
             vec![FileDiagnostics { name: "the rule set".to_owned(), text: String::new(), diagnostics }]
         })?;
         let inner = Inner { rules, matcher, warnings: found, limits: *limits, reaction_limits: *reaction_limits };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), event_files: Arc::default() })
     }
 
     /// A set of patterns alone, each under a name of its own: rules that match and ask for nothing. The set is in the
@@ -143,7 +149,8 @@ impl RuleSet {
         let rules: Vec<_> = patterns.into_iter().map(|(name, pattern)| Arc::new(Rule::bare(name, pattern))).collect();
         let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node()))?;
         let (limits, reaction_limits) = (Limits::DEFAULT, ReactionLimits::DEFAULT);
-        Ok(Self { inner: Arc::new(Inner { rules, matcher, warnings: Vec::new(), limits, reaction_limits }) })
+        let inner = Inner { rules, matcher, warnings: Vec::new(), limits, reaction_limits };
+        Ok(Self { inner: Arc::new(inner), event_files: Arc::default() })
     }
 
     /// The matcher of all the rules; its ids are positions in [`RuleSet::rules`]. It takes events in native form.
@@ -240,6 +247,22 @@ impl RuleSet {
         reports.filter(|report| filter.is_empty() || !report.tests.is_empty()).collect()
     }
 
+    /// The event files that tests name, as far as they can be read: what the rule files alone do not hold.
+    pub fn event_files(&self) -> BTreeMap<EventFile, Vec<u8>> {
+        let named = self.inner.rules.iter().flat_map(|rule| rule.event_files().map(move |name| (rule, name)));
+        let read = named.filter_map(|(rule, name)| {
+            let bytes = self.event_file(rule, name).ok()?.into_owned();
+            Some(((rule.file().to_owned(), name.to_owned()), bytes))
+        });
+        read.collect()
+    }
+
+    /// The same rules, whose tests take these event files instead of those on the disk.
+    #[must_use]
+    pub fn with_event_files(self, event_files: BTreeMap<EventFile, Vec<u8>>) -> Self {
+        Self { event_files: Arc::new(event_files), ..self }
+    }
+
     /// A set of one of the rules.
     pub(crate) fn only(&self, rule: &Arc<Rule>) -> Self {
         Self {
@@ -250,6 +273,15 @@ impl RuleSet {
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
             }),
+            event_files: Arc::clone(&self.event_files),
+        }
+    }
+
+    /// The bytes of an event file.
+    pub(crate) fn event_file(&self, rule: &Rule, name: &str) -> Result<Cow<'_, [u8]>, String> {
+        match self.event_files.get(&(rule.file().to_owned(), name.to_owned())) {
+            Some(bytes) => Ok(Cow::Borrowed(bytes)),
+            None => folder::read_beside(rule.file(), name, EventLimits::DEFAULT.bytes).map(Cow::Owned),
         }
     }
 

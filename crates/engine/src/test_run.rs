@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_event::{Event, Json, Limits as EventLimits};
+use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{MemoryState, State as _};
 
 use crate::action_json::action_json;
 use crate::coverage::{Coverage, Watch};
 use crate::event_time::event_time;
-use crate::folder;
 use crate::rule::Rule;
 use crate::rule_test::{Expected, RuleTest, Step, TestEvent};
 use crate::subset::is_subset;
@@ -89,7 +88,7 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
             line: rule.line_and_column(step.place.start).0,
             mismatches: &mut report.mismatches,
         };
-        let events = match step.events.iter().map(|event| read(rule, event)).collect::<Result<Vec<_>, _>>() {
+        let events = match step.events.iter().map(|event| read(alone, rule, event)).collect::<Result<Vec<_>, _>>() {
             Ok(events) => events,
             Err(why) => {
                 judge.mismatch("event_file", vec!["an event".to_owned()], vec![why]);
@@ -114,11 +113,11 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
     report
 }
 
-fn read(rule: &Rule, event: &TestEvent) -> Result<Event, String> {
+fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<Event, String> {
     match event {
         TestEvent::Here(event) => Ok(event.clone()),
         TestEvent::File(name) => {
-            let bytes = folder::read_beside(rule.file(), name, EventLimits::DEFAULT.bytes)?;
+            let bytes = alone.event_file(rule, name)?;
             Event::from_json(bytes).map_err(|error| format!("{name}: {error}"))
         }
     }

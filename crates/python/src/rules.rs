@@ -23,7 +23,7 @@ use crate::many;
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
 use crate::rule_test::PyRuleTest;
-use crate::source::{Row, Source};
+use crate::source::{EventRow, Row, Source};
 use crate::state::PyState;
 use crate::time::moment;
 use crate::walk::{Walk, is_mapping};
@@ -250,13 +250,17 @@ impl PyRuleSet {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let rebuild = slf.get_type().getattr(intern!(slf.py(), "_rebuild"))?;
-        Ok((rebuild, slf.get().source.pickled(slf.py())?))
+        Ok((rebuild, slf.get().source.pickled(slf.py(), &slf.get().rules)?))
     }
 
     #[staticmethod]
-    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
+    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<Row>, events: Vec<EventRow>) -> PyResult<Self> {
         guarded(|| match Source::unpickled(py, kind, rows)? {
-            Source::Files(files) => Self::of_files(py, files),
+            Source::Files(files) => {
+                let set = Self::of_files(py, files)?;
+                let events = events.into_iter().map(|(file, name, bytes)| ((file, name), bytes)).collect();
+                Ok(Self { rules: set.rules.with_event_files(events), ..set })
+            }
             Source::Patterns(patterns) => Self::of_patterns(py, patterns),
         })
     }

@@ -1,7 +1,8 @@
 //! What a rule set was made from: what makes two sets equal, and what a pickle holds.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use reflexarc_engine::RuleSet;
 use reflexarc_pattern::Pattern;
 
 use crate::pattern::{PyPattern, read_dialect};
@@ -18,9 +19,12 @@ pub(crate) enum Source {
 /// One rule of a pickle: name, text, and the dialect of a pattern.
 pub(crate) type Row = (String, String, String);
 
+/// One event file of a pickle: the rule file, its name there, its bytes.
+pub(crate) type EventRow = (String, String, Vec<u8>);
+
 impl Source {
-    /// The arguments that [`Source::unpickled`] takes.
-    pub(crate) fn pickled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    /// The arguments for `_rebuild`: the kind of source, its rows, and the event files of the rules' tests.
+    pub(crate) fn pickled<'py>(&self, py: Python<'py>, rules: &RuleSet) -> PyResult<Bound<'py, PyTuple>> {
         let (kind, rows): (_, Vec<Row>) = match self {
             Self::Files(files) => {
                 ("files", files.iter().map(|(name, text)| (name.clone(), text.clone(), String::new())).collect())
@@ -32,7 +36,10 @@ impl Source {
                 ("patterns", patterns.iter().map(row).collect())
             }
         };
-        PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any()])
+        let events = rules.event_files().into_iter();
+        let events = events.map(|((file, name), bytes)| (file, name, PyBytes::new(py, &bytes)));
+        let events = PyList::new(py, events.collect::<Vec<_>>())?;
+        PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any(), events.into_any()])
     }
 
     /// What was pickled.

@@ -77,6 +77,14 @@ fn events_may_be_in_any_envelope_and_in_files() {
     write("a.toml", rule);
     let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
     assert!(report[0].tests[0].passed(), "{:?}", report[0].tests[0].mismatches);
+
+    let rules = reflexarc_engine::RuleSet::load(folder.path()).unwrap();
+    let held = rules.event_files();
+    std::fs::remove_file(folder.path().join("event.json")).unwrap();
+    assert!(!rules.test("")[0].tests[0].passed() && rules.event_files().is_empty());
+    let rules = rules.with_event_files(held.clone());
+    assert!(rules.test("")[0].tests[0].passed() && rules.event_files() == held);
+
     write("a.toml", &rule.replace("event.json", "nowhere.json"));
     let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
     assert_eq!(report[0].tests[0].mismatches[0].key, "event_file");
