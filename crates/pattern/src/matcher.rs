@@ -32,6 +32,7 @@ mod index;
 mod limits;
 mod literals;
 mod membership;
+mod network;
 mod observed;
 mod predicates;
 mod program;

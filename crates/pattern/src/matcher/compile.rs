@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::limits::{BuildError, MatcherLimits};
-use super::predicates::{Bounds, Class, Predicates, SEPARATOR, network};
+use super::network::network;
+use super::predicates::{Bounds, Class, Predicates, SEPARATOR};
 use super::program::{Opcode, close, met, open, unmet};
 use super::sortable;
 use super::trie::TrieBuilder;

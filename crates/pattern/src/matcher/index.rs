@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use super::affix::{Affixes, Side};
 use super::fold::fold;
 use super::grams::{Filed, Grams, Tried};
+use super::network::{address, network};
 use super::observed::{Key, Kind, Value};
-use super::predicates::{Class, Predicates, Seen, address, as_str, network};
+use super::predicates::{Class, Predicates, Seen, as_str};
 use super::ranges::Ranges;
 use super::{NONE, literals};
 
