@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use reflexarc_event::{Diagnostic, Span};
+use reflexarc_event::{Diagnostic, Severity, Span};
 
 use crate::located::{Located, LocatedField};
 use crate::{Path, normal};
@@ -86,6 +86,10 @@ pub(crate) fn check(tree: &Located, dialect: Dialect) -> Vec<Diagnostic> {
         Dialect::Reflexarc => {}
         Dialect::Aws => aws::compare(tree, &mut found),
         Dialect::Alibaba => alibaba::compare(tree, &mut found),
+    }
+    if dialect == Dialect::Aws && found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
+        let exported = export::export(&tree.to_node(), dialect);
+        found.extend(aws::check_length(&exported, tree.span.clone()));
     }
     found
 }

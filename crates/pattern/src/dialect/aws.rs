@@ -15,6 +15,9 @@ pub(crate) const COMBINATIONS: usize = 1_000;
 /// Most different paths in one pattern.
 const FIELDS: usize = 256;
 
+/// Most characters of a pattern, by AWS's quotas: what an account begins with, and what it can have that raised to.
+const LENGTHS: [usize; 2] = [2_048, 4_096];
+
 /// Words that cannot be keys inside `$or`, at any depth.
 const RESERVED_IN_OR: [&str; 24] = [
     "exactly",
@@ -86,6 +89,23 @@ pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
     }
     check_joins(tree, found);
     complexity::check(&fields, found);
+}
+
+/// Says whether the exported text is too long, always or without a higher quota. Only what is sent to the
+/// service is measured: its validator does not know the quota.
+pub(crate) fn check_length(exported: &str, whole: Span) -> Option<Diagnostic> {
+    let [usual, most] = LENGTHS;
+    let characters = exported.chars().count();
+    let message = format!("the pattern has {characters} characters as it is exported");
+    if characters > most {
+        let help = format!("{} takes at most {most}; write several rules instead", name());
+        Some(Diagnostic::error(Code::DIALECT_LIMIT, whole, message).with_help(help))
+    } else if characters > usual {
+        let help = format!("an account may have {usual} at first; the quota can be raised to {most}");
+        Some(Diagnostic::warning(Code::DIALECT_LIMIT, whole, message).with_help(help))
+    } else {
+        None
+    }
 }
 
 /// Says where the service takes the pattern, but answers differently.

@@ -13,7 +13,10 @@ pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
     if dialect == Dialect::Alibaba && *node == normal::always() {
         return "{}".into();
     }
-    json::laid_out(&Json::Object(object(&[node], dialect)), 0)
+    let json = Json::Object(object(&[node], dialect));
+    let laid_out = json::laid_out(&json, 0);
+    // White space counts.
+    if dialect == Dialect::Aws && aws::check_length(&laid_out, 0..0).is_some() { json.to_string() } else { laid_out }
 }
 
 type Members = Vec<(String, Json)>;

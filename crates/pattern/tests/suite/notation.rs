@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use reflexarc_event::Code;
+use reflexarc_event::{Code, Severity};
 use reflexarc_pattern::{Alternative, Dialect, Field, Limits, Node, Pattern, Predicate};
 
 use crate::generate;
@@ -180,6 +180,24 @@ fn hostile_texts_are_answered_without_effort() {
     assert_eq!(codes(&format!("p (({wide}) and {long})")), ["RA0216"]);
     let groups = vec![r#"(== "a" or == "b")"#; 2_500].join(" and ");
     assert_eq!(codes(&format!("p ({groups})")), ["RA0216"]);
+}
+
+#[test]
+fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not_exported() {
+    let of_length = |length: usize| {
+        let text = format!(r#"{{"a":["{}"]}}"#, "é".repeat(length - 10));
+        assert_eq!(text.chars().count(), length);
+        Pattern::parse(&text, Dialect::Aws).expect("its validator does not count")
+    };
+    let found =
+        |length| of_length(length).check(Dialect::Aws).iter().map(|found| (found.code, found.severity)).collect();
+    let nothing: Vec<(Code, Severity)> = found(2_048);
+    assert_eq!(nothing, []);
+    assert_eq!(found(2_049), [(Code::DIALECT_LIMIT, Severity::Warning)]);
+    assert!(of_length(4_096).export(Dialect::Aws).is_ok());
+    assert_eq!(found(4_097), [(Code::DIALECT_LIMIT, Severity::Error)]);
+    assert!(of_length(4_097).export(Dialect::Aws).is_err());
+    assert!(of_length(4_097).check(Dialect::Alibaba).iter().all(|found| found.code != Code::DIALECT_LIMIT));
 }
 
 #[test]
