@@ -16,6 +16,8 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use reflexarc_event::{Event, Level};
 use reflexarc_reaction::{Input, Limits, MemoryState, NoState, Reaction, RuleFacts, ScriptEvent};
+use rhai::packages::{Package, StandardPackage};
+use rhai::{Engine, Map, Scope};
 
 /// The documented ENI notification.
 const EVENT: &str = r#"{
@@ -53,6 +55,20 @@ fn elapsed() -> Duration {
     START.elapsed()
 }
 
+/// The interpreter as it comes, functions that do nothing, and the event already a map: what no sandbox can undercut.
+fn bare() -> (Engine, Scope<'static>) {
+    let mut engine = Engine::new_raw();
+    StandardPackage::new().register_into_engine(&mut engine);
+    engine.register_fn("cidr_contains", |_: &str, _: &str| false);
+    engine.register_fn("skip", |_: &str| {});
+    engine.register_fn("notify", |_: &str, message: Map| drop(black_box(message)));
+    let event: Map = engine.parse_json(EVENT, true).unwrap();
+    let rule = Map::from([("level".into(), "warn".into())]);
+    let mut scope = Scope::new();
+    scope.push_constant("event", event).push_constant("rule", rule);
+    (engine, scope)
+}
+
 fn ten_lines(criterion: &mut Criterion) {
     let rule = rule();
     let reaction = Reaction::compile(TEN_LINES, &Limits::DEFAULT).unwrap();
@@ -61,6 +77,15 @@ fn ten_lines(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ten lines");
     group.bench_function("yardstick: serde_json::Value of the event", |bencher| {
         bencher.iter(|| serde_json::from_str::<serde_json::Value>(black_box(EVENT)).unwrap());
+    });
+    group.bench_function("yardstick: rhai alone, without limits, on a converted event", |bencher| {
+        let (engine, mut scope) = bare();
+        let script = engine.compile_with_scope(&scope, TEN_LINES).unwrap();
+        let given = scope.len();
+        bencher.iter(|| {
+            engine.run_ast_with_scope(&mut scope, black_box(&script)).unwrap();
+            scope.rewind(given);
+        });
     });
     group.bench_function("convert", |bencher| {
         bencher.iter_batched(
