@@ -121,7 +121,8 @@ impl Plan {
             self.redactor,
             metrics.clone(),
         ));
-        let watching = tokio::spawn(watching::watch(reloader.clone(), stop.clone()));
+        let watching = watching::watch(reloader.clone(), stop.clone())
+            .map_err(|error| StoreError::Failed(format!("cannot listen for SIGHUP: {error}")))?;
         let pruning = tokio::spawn(prune(self.store.clone(), in_force.clone(), stop.clone()));
 
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::reload::Reloader;
 use crate::service::stopped;
@@ -15,18 +16,31 @@ use crate::service::stopped;
 /// Editors write a file in several steps: changes are taken together when nothing more happens for so long.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Watches until told to stop.
-pub(crate) async fn watch(reloader: Arc<Reloader>, mut stop: watch::Receiver<bool>) {
-    let (notice, mut changes) = mpsc::channel(1);
-    let mut paths = reloader.paths();
-    let mut watcher = watcher(&paths, notice.clone());
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(%error, "cannot listen for SIGHUP");
-            return;
-        }
-    };
+/// Watches until told to stop. From the return on no change and no signal is missed: a SIGHUP that nobody listens for would end
+/// the process.
+pub(crate) fn watch(reloader: Arc<Reloader>, stop: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
+    let hangup = signal(SignalKind::hangup())?;
+    let (notice, changes) = mpsc::channel(1);
+    let paths = reloader.paths();
+    let watcher = watcher(&paths, notice.clone());
+    Ok(tokio::spawn(reload_again_and_again(reloader, stop, hangup, Watching { paths, watcher, notice, changes })))
+}
+
+/// The watched paths and what tells of them.
+struct Watching {
+    paths: Vec<PathBuf>,
+    watcher: Option<RecommendedWatcher>,
+    notice: mpsc::Sender<()>,
+    changes: mpsc::Receiver<()>,
+}
+
+async fn reload_again_and_again(
+    reloader: Arc<Reloader>,
+    mut stop: watch::Receiver<bool>,
+    mut hangup: Signal,
+    watching: Watching,
+) {
+    let Watching { mut paths, mut watcher, notice, mut changes } = watching;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
