@@ -23,8 +23,8 @@ pub fn format_rule(name: &str, text: &str) -> Result<String, Vec<FileDiagnostics
 }
 
 fn format(rule: &Rule, text: &str) -> Option<String> {
-    let node = rule.pattern().node();
     let pattern = rule.pattern();
+    let node = pattern.node();
     let canonical = if pattern.is_json() || pattern.has_comments() { pattern.format() } else { lay_out(node, true) };
     // Whatever the printer did: it must not change what the rule means.
     let same = Pattern::parse(&canonical, Dialect::Reflexarc).is_ok_and(|again| again.node() == node);

@@ -99,7 +99,7 @@ impl Pattern {
 
     /// What keeps the pattern from a dialect (errors), and where that service would answer differently (warnings), in
     /// the order of [`Pattern::source`], into which the spans point. For the dialect reflexarc: [`Pattern::warnings`],
-    /// and hints about tests that are easily mistaken.
+    /// and hints about tests that are easily mistaken. The first hundred of them, errors before all else.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
         let Some(tree) = reading.tree else { return Vec::new() };
