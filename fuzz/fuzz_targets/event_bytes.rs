@@ -13,13 +13,24 @@ fuzz_target!(|bytes: &[u8]| {
     match (&ours, &theirs) {
         (Ok(json), Ok(value)) => {
             let written = json.to_string();
-            assert_eq!(Json::parse(&written).as_ref(), Ok(json), "what is written reads back");
+            assert_eq!(
+                Json::parse(&written).as_ref(),
+                Ok(json),
+                "what is written reads back"
+            );
             // This key is how serde_json keeps the digits of a number; as a key of an event it confuses only serde_json.
             if !written.contains("$serde_json::private") {
-                assert_eq!(serde_json::from_str::<Value>(&written).ok().as_ref(), Some(value), "{written}");
+                assert_eq!(
+                    serde_json::from_str::<Value>(&written).ok().as_ref(),
+                    Some(value),
+                    "{written}"
+                );
             }
         }
-        (Err(fault), Ok(_)) => assert!(matches!(fault.kind, JsonErrorKind::TooDeep { .. }), "refused: {fault}"),
+        (Err(fault), Ok(_)) => assert!(
+            matches!(fault.kind, JsonErrorKind::TooDeep { .. }),
+            "refused: {fault}"
+        ),
         (Ok(_), Err(fault)) => {
             let message = fault.to_string();
             let known = ["recursion limit", "$serde_json::private"];

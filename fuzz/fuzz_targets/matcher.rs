@@ -33,24 +33,54 @@ fuzz_target!(|bytes: &[u8]| {
     let tree = Json::parse(&event);
     let mut scratch = Scratch::new();
     let mut found = Vec::new();
-    let Ok(all) = Matcher::build(&nodes) else { return };
+    let Ok(all) = Matcher::build(&nodes) else {
+        return;
+    };
     let answer = all.matching(&event, &mut scratch, &mut found);
     let Ok(tree) = tree else {
         assert!(answer.is_err(), "the matcher accepts what is no JSON");
         return;
     };
-    let plainly: Vec<u32> =
-        (0u32..).zip(&nodes).filter(|(_, node)| naive::matches(node, &tree)).map(|(id, _)| id).collect();
-    let texts = || nodes.iter().map(|node| Pattern::from_node(node.clone()).to_json()).collect::<Vec<_>>();
-    assert_eq!((answer, &found), (Ok(()), &plainly), "{:?} on {tree}", texts());
+    let plainly: Vec<u32> = (0u32..)
+        .zip(&nodes)
+        .filter(|(_, node)| naive::matches(node, &tree))
+        .map(|(id, _)| id)
+        .collect();
+    let texts = || {
+        nodes
+            .iter()
+            .map(|node| Pattern::from_node(node.clone()).to_json())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (answer, &found),
+        (Ok(()), &plainly),
+        "{:?} on {tree}",
+        texts()
+    );
     for (id, node) in (0u32..).zip(&nodes) {
         let expected = plainly.contains(&id);
         let alone = Matcher::build([node]).expect("what fits among others fits alone");
-        assert_eq!(alone.has_match(&event, &mut scratch), Ok(expected), "{:?} on {tree}", texts());
-        assert_eq!(explain(node, &tree).matched(), expected, "{:?} on {tree}", texts());
+        assert_eq!(
+            alone.has_match(&event, &mut scratch),
+            Ok(expected),
+            "{:?} on {tree}",
+            texts()
+        );
+        assert_eq!(
+            explain(node, &tree).matched(),
+            expected,
+            "{:?} on {tree}",
+            texts()
+        );
         if let Ok(exported) = Pattern::from_node(node.clone()).export(Dialect::Aws) {
-            let again = Pattern::parse(&exported, Dialect::Aws).expect("what is exported is accepted");
-            assert_eq!(naive::matches(again.node(), &tree), expected, "{exported} on {tree}");
+            let again =
+                Pattern::parse(&exported, Dialect::Aws).expect("what is exported is accepted");
+            assert_eq!(
+                naive::matches(again.node(), &tree),
+                expected,
+                "{exported} on {tree}"
+            );
         }
     }
 });
@@ -58,17 +88,26 @@ fuzz_target!(|bytes: &[u8]| {
 fn read(text: &[u8]) -> Option<(Vec<Node>, Vec<u8>)> {
     let end = text.windows(2).position(|pair| pair == b"\n\n")?;
     let patterns = std::str::from_utf8(&text[..end]).ok()?;
-    let parsed =
-        patterns.lines().map(|line| Pattern::parse(line, Dialect::Reflexarc).map(|pattern| pattern.node().clone()));
-    Some((parsed.collect::<Result<_, _>>().ok()?, text[end + 2..].to_vec()))
+    let parsed = patterns
+        .lines()
+        .map(|line| Pattern::parse(line, Dialect::Reflexarc).map(|pattern| pattern.node().clone()));
+    Some((
+        parsed.collect::<Result<_, _>>().ok()?,
+        text[end + 2..].to_vec(),
+    ))
 }
 
 fn generated(bytes: &[u8]) -> Option<(Vec<Node>, Vec<u8>)> {
     // A seed, not the bytes themselves: where those end, a generator that draws again until it likes a number never stops.
-    let Some(seed) = bytes.first_chunk::<32>() else { return None };
+    let Some(seed) = bytes.first_chunk::<32>() else {
+        return None;
+    };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let strategy = (proptest::collection::vec(generate::nodes(), 1..4), generate::event_texts());
+    let strategy = (
+        proptest::collection::vec(generate::nodes(), 1..4),
+        generate::event_texts(),
+    );
     let (nodes, event) = strategy.new_tree(&mut runner).ok()?.current();
     Some((nodes, event.into_bytes()))
 }

@@ -14,21 +14,31 @@ fuzz_target!(|text: &str| {
                     let _ = diagnostic.render("pattern", text, false);
                 }
                 for printed in [pattern.to_json(), pattern.to_expression()] {
-                    let again = Pattern::parse(&printed, Dialect::Reflexarc).unwrap_or_else(|faults| {
-                        panic!("{text:?} prints as {printed:?}, which is refused: {faults:?}")
-                    });
-                    assert_eq!(again.node(), pattern.node(), "{text:?} prints as {printed:?}");
+                    let again =
+                        Pattern::parse(&printed, Dialect::Reflexarc).unwrap_or_else(|faults| {
+                            panic!("{text:?} prints as {printed:?}, which is refused: {faults:?}")
+                        });
+                    assert_eq!(
+                        again.node(),
+                        pattern.node(),
+                        "{text:?} prints as {printed:?}"
+                    );
                 }
                 for other in [Dialect::Aws, Dialect::Alibaba] {
                     if let Ok(exported) = pattern.export(other) {
                         if let Err(faults) = Pattern::parse(&exported, other) {
-                            panic!("{text:?} exports as {exported:?}, which {other} refuses: {faults:?}");
+                            panic!(
+                                "{text:?} exports as {exported:?}, which {other} refuses: {faults:?}"
+                            );
                         }
                     }
                 }
             }
             Err(diagnostics) => {
-                assert!(!diagnostics.is_empty(), "refused without a reason: {text:?}");
+                assert!(
+                    !diagnostics.is_empty(),
+                    "refused without a reason: {text:?}"
+                );
                 for diagnostic in &diagnostics {
                     let _ = diagnostic.render("pattern", text, false);
                 }

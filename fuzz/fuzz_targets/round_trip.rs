@@ -13,14 +13,18 @@ mod generate;
 
 fuzz_target!(|bytes: &[u8]| {
     // A seed, not the bytes themselves: where those end, a generator that draws again until it likes a number never stops.
-    let Some(seed) = bytes.first_chunk::<32>() else { return };
+    let Some(seed) = bytes.first_chunk::<32>() else {
+        return;
+    };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let Ok(node) = generate::nodes().new_tree(&mut runner) else { return };
+    let Ok(node) = generate::nodes().new_tree(&mut runner) else {
+        return;
+    };
     let pattern = Pattern::from_node(node.current());
     for text in [pattern.to_expression(), pattern.to_json()] {
-        let again =
-            Pattern::parse(&text, Dialect::Reflexarc).unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
+        let again = Pattern::parse(&text, Dialect::Reflexarc)
+            .unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
         assert_eq!(again.node(), pattern.node(), "{text}");
     }
 });

@@ -20,7 +20,8 @@ impl Configured {
     /// Reads it, secrets included.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
-        Config::load(&self.config, Secrets::Resolve(&environment)).map_err(|file| Failure::Rules(vec![file]))
+        Config::load(&self.config, Secrets::Resolve(&environment))
+            .map_err(|file| Failure::Rules(vec![file]))
     }
 
     /// Reads it without looking for secrets: operators' commands run where the service's secrets are not.
@@ -32,9 +33,15 @@ impl Configured {
     pub(crate) fn store(&self) -> Result<(Config, Arc<Store>), Failure> {
         let config = self.load_without_secrets()?;
         if !config.store_path.exists() {
-            return Err(Failure::Runtime(format!("there is no store at {}", config.store_path.display())));
+            return Err(Failure::Runtime(format!(
+                "there is no store at {}",
+                config.store_path.display()
+            )));
         }
-        let options = StoreOptions { check: false, ..config.store_options.clone() };
+        let options = StoreOptions {
+            check: false,
+            ..config.store_options.clone()
+        };
         let store = Store::open(&config.store_path, &options).map_err(failed)?;
         Ok((config, Arc::new(store)))
     }
@@ -50,7 +57,9 @@ impl Configured {
 /// Starts logging and opens the store, for the process that delivers.
 pub(crate) fn opened(config: &Config) -> Result<Arc<Store>, Failure> {
     start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
-    Ok(Arc::new(Store::open(&config.store_path, &config.store_options).map_err(failed)?))
+    Ok(Arc::new(
+        Store::open(&config.store_path, &config.store_options).map_err(failed)?,
+    ))
 }
 
 /// A failure of the store as one of a command.
@@ -61,5 +70,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
 
 /// A runtime for what the service does asynchronously.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }

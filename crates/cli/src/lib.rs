@@ -7,7 +7,10 @@
 //! ```
 //!
 //! This crate must not decide what a filter, a rule or a script means; it only shows what the other crates answer.
-#![allow(clippy::disallowed_methods, reason = "the shell door is where files, terminal and environment are read")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the shell door is where files, terminal and environment are read"
+)]
 
 mod command;
 mod configured;
@@ -39,6 +42,9 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
         }
     };
     let mut output = Output::new();
-    let result = cli.command.run(&mut output).and_then(|exit| output.flush().map(|()| exit));
+    let result = cli
+        .command
+        .run(&mut output)
+        .and_then(|exit| output.flush().map(|()| exit));
     exit::report(result, &mut output).into()
 }

@@ -78,11 +78,19 @@ impl Output {
     /// Begins a list of values: in JSON, an array.
     pub(crate) fn begin(&mut self, format: Format) -> Result<(), Failure> {
         self.filled = false;
-        if format == Format::Json { self.bytes(b"[") } else { Ok(()) }
+        if format == Format::Json {
+            self.bytes(b"[")
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes one value of a list: in JSON, an element of the array.
-    pub(crate) fn element(&mut self, format: Format, value: &impl serde::Serialize) -> Result<(), Failure> {
+    pub(crate) fn element(
+        &mut self,
+        format: Format,
+        value: &impl serde::Serialize,
+    ) -> Result<(), Failure> {
         if format == Format::Json && std::mem::replace(&mut self.filled, true) {
             self.bytes(b",")?;
         }
@@ -91,12 +99,20 @@ impl Output {
 
     /// Ends a list of values.
     pub(crate) fn end(&mut self, format: Format) -> Result<(), Failure> {
-        if format == Format::Json { self.bytes(b"]\n") } else { Ok(()) }
+        if format == Format::Json {
+            self.bytes(b"]\n")
+        } else {
+            Ok(())
+        }
     }
 
     /// The text in a colour, if stdout may be coloured.
     pub(crate) fn paint(&self, paint: Paint, text: impl fmt::Display) -> String {
-        if self.colour { painted(paint, &text) } else { text.to_string() }
+        if self.colour {
+            painted(paint, &text)
+        } else {
+            text.to_string()
+        }
     }
 
     /// A file's diagnostics on stderr, drawn.
@@ -109,7 +125,11 @@ impl Output {
 
     /// An error on stderr.
     pub(crate) fn complain(&mut self, message: &str) {
-        let word = if self.colour_stderr { painted(Paint::Red, &"error") } else { "error".to_owned() };
+        let word = if self.colour_stderr {
+            painted(Paint::Red, &"error")
+        } else {
+            "error".to_owned()
+        };
         self.say(&format!("{word}: {message}"));
     }
 

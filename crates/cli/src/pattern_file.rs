@@ -17,7 +17,9 @@ pub(crate) fn read(path: &Path, dialect: Dialect) -> Result<(Vec<String>, Vec<No
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
     let (mut names, mut nodes, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     loop {
-        let record = records.next().map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+        let record = records
+            .next()
+            .map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
         let Some(record) = record else { break };
         match record.text.and_then(|text| line(&text, dialect)) {
             Ok((name, node)) => {
@@ -53,7 +55,10 @@ fn line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
     match Pattern::parse(&pattern, dialect) {
         Ok(pattern) => Ok((id, pattern.node().clone())),
         Err(errors) => {
-            let errors: Vec<_> = errors.iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
+            let errors: Vec<_> = errors
+                .iter()
+                .map(|error| format!("{}: {}", error.code, error.message))
+                .collect();
             Err(format!("filter `{id}`: {}", errors.join("; ")))
         }
     }

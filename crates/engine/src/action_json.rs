@@ -9,13 +9,27 @@ pub fn action_json(action: &Action) -> Json {
     match action {
         Action::Send { payload, .. } => members.push(("payload".to_owned(), payload.clone())),
         Action::Notify { message, .. } => {
-            let Message { title, text, level, at, link } = message;
+            let Message {
+                title,
+                text,
+                level,
+                at,
+                link,
+            } = message;
             members.push(("title".to_owned(), Json::from(title.as_str())));
             members.push(("text".to_owned(), Json::from(text.as_str())));
-            members.push(("level".to_owned(), Json::from(level.as_str().to_lowercase())));
+            members.push((
+                "level".to_owned(),
+                Json::from(level.as_str().to_lowercase()),
+            ));
             if !at.is_empty() {
-                members
-                    .push(("at".to_owned(), at.iter().map(|who| Json::from(who.as_str())).collect::<Vec<_>>().into()));
+                members.push((
+                    "at".to_owned(),
+                    at.iter()
+                        .map(|who| Json::from(who.as_str()))
+                        .collect::<Vec<_>>()
+                        .into(),
+                ));
             }
             if let Some(link) = link {
                 members.push(("link".to_owned(), Json::from(link.as_str())));

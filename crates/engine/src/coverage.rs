@@ -31,7 +31,10 @@ pub struct Leaf {
 impl Coverage {
     /// Whether every leaf has been seen true and false, and every line has run.
     pub fn is_full(&self) -> bool {
-        self.leaves.iter().all(|leaf| leaf.seen_true && leaf.seen_false) && self.lines.values().all(|run| *run)
+        self.leaves
+            .iter()
+            .all(|leaf| leaf.seen_true && leaf.seen_false)
+            && self.lines.values().all(|run| *run)
     }
 
     /// How many things there are to exercise: two a leaf, one a line.
@@ -41,7 +44,10 @@ impl Coverage {
 
     /// How many of them the tests have exercised.
     pub fn covered(&self) -> usize {
-        let leaves = self.leaves.iter().map(|leaf| usize::from(leaf.seen_true) + usize::from(leaf.seen_false));
+        let leaves = self
+            .leaves
+            .iter()
+            .map(|leaf| usize::from(leaf.seen_true) + usize::from(leaf.seen_false));
         leaves.sum::<usize>() + self.lines.values().filter(|run| **run).count()
     }
 }
@@ -63,7 +69,11 @@ impl Watch {
             seen_true: false,
             seen_false: false,
         };
-        Self { leaves: nodes.iter().map(leaf).collect(), nodes, ran: RefCell::default() }
+        Self {
+            leaves: nodes.iter().map(leaf).collect(),
+            nodes,
+            ran: RefCell::default(),
+        }
     }
 
     /// Takes note of an event, in native form.
@@ -82,14 +92,22 @@ impl Watch {
         if let Response::Script { reaction, source } = &rule.response {
             let ran = self.ran.into_inner();
             for line in reaction.lines() {
-                let start: usize = source.text().split_inclusive('\n').take(line - 1).map(str::len).sum();
+                let start: usize = source
+                    .text()
+                    .split_inclusive('\n')
+                    .take(line - 1)
+                    .map(str::len)
+                    .sum();
                 let (line_of_file, _) = rule.line_and_column(source.locate(&(start..start)).start);
                 // Two lines of a script share one of the file where a basic string spells its line breaks `\n`.
                 let run = lines.entry(line_of_file).or_insert(true);
                 *run = *run && ran.contains(&line);
             }
         }
-        Coverage { leaves: self.leaves, lines }
+        Coverage {
+            leaves: self.leaves,
+            lines,
+        }
     }
 }
 
@@ -98,7 +116,10 @@ fn leaves(node: &Node, found: &mut Vec<Node>) {
         Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| leaves(node, found)),
         Node::Not(node) => leaves(node, found),
         Node::Field(field) => found.extend(field.alternatives.iter().map(|alternative| {
-            Node::Field(Field { path: field.path.clone(), alternatives: vec![alternative.clone()] })
+            Node::Field(Field {
+                path: field.path.clone(),
+                alternatives: vec![alternative.clone()],
+            })
         })),
     }
 }

@@ -21,12 +21,20 @@ impl Embedded {
     /// The string that stands at `whole` in `file` and whose value is `text`.
     pub(crate) fn new(file: &str, whole: Span, text: &str) -> Self {
         let runs = runs(file, &whole, text);
-        Self { text: text.to_owned(), runs, whole }
+        Self {
+            text: text.to_owned(),
+            runs,
+            whole,
+        }
     }
 
     /// A text that is a file of its own.
     pub(crate) fn alone(text: &str) -> Self {
-        Self { text: text.to_owned(), runs: vec![(0, 0)], whole: 0..text.len() }
+        Self {
+            text: text.to_owned(),
+            runs: vec![(0, 0)],
+            whole: 0..text.len(),
+        }
     }
 
     /// The value of the string.
@@ -57,7 +65,10 @@ impl Embedded {
     }
 
     fn offset(&self, at: usize) -> usize {
-        let run = self.runs.partition_point(|(text, _)| *text <= at).saturating_sub(1);
+        let run = self
+            .runs
+            .partition_point(|(text, _)| *text <= at)
+            .saturating_sub(1);
         let (text, file) = self.runs[run];
         (file + (at - text)).min(self.whole.end)
     }
@@ -65,12 +76,20 @@ impl Embedded {
 
 fn runs(file: &str, whole: &Span, text: &str) -> Vec<(usize, usize)> {
     let raw = &file[whole.clone()];
-    let quote = if raw.starts_with("'''") || raw.starts_with("\"\"\"") { 3 } else { 1 };
+    let quote = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
+        3
+    } else {
+        1
+    };
     let basic = raw.starts_with('"');
     let mut at = quote.min(raw.len());
     if quote == 3 {
         // TOML drops a line break right after the opening quotes.
-        at += if raw[at..].starts_with("\r\n") { 2 } else { usize::from(raw[at..].starts_with('\n')) };
+        at += if raw[at..].starts_with("\r\n") {
+            2
+        } else {
+            usize::from(raw[at..].starts_with('\n'))
+        };
     }
     let mut runs = vec![(0, whole.start + at)];
     for (offset, character) in text.char_indices() {
@@ -91,7 +110,10 @@ fn runs(file: &str, whole: &Span, text: &str) -> Vec<(usize, usize)> {
         at = (at + step).min(raw.len());
     }
     let end = (text.len(), whole.end.saturating_sub(quote).max(whole.start));
-    if runs.last().is_some_and(|last| last.0 < end.0 && last.1 + (end.0 - last.0) != end.1) {
+    if runs
+        .last()
+        .is_some_and(|last| last.0 < end.0 && last.1 + (end.0 - last.0) != end.1)
+    {
         runs.push(end);
     }
     runs
@@ -137,7 +159,10 @@ mod tests {
     #[track_caller]
     fn check(file: &str, needle: &str, written: &str) {
         let embedded = embedded(file);
-        let start = embedded.text().find(needle).expect("the needle is in the text");
+        let start = embedded
+            .text()
+            .find(needle)
+            .expect("the needle is in the text");
         let span = embedded.locate(&(start..start + needle.len()));
         assert_eq!(&file[span], written);
     }
@@ -145,15 +170,27 @@ mod tests {
     #[test]
     fn literal_strings_are_a_shift() {
         check("when = 'a == \"b\"'", "b", "b");
-        check("x = 1\nwhen = '''\na == 1\nand b == 2\n'''\n", "b == 2", "b == 2");
-        check("when = '''\r\na == 1\r\nand b == 2\r\n'''\r\n", "b == 2", "b == 2");
+        check(
+            "x = 1\nwhen = '''\na == 1\nand b == 2\n'''\n",
+            "b == 2",
+            "b == 2",
+        );
+        check(
+            "when = '''\r\na == 1\r\nand b == 2\r\n'''\r\n",
+            "b == 2",
+            "b == 2",
+        );
     }
 
     #[test]
     fn basic_strings_follow_their_escapes() {
         check(r#"when = "a == \"b\" and c""#, "c", "c");
         check(r#"when = "a == \"b\" and c""#, "\"b\"", r#"\"b\""#);
-        check("when = \"\"\"\na == \\u00e4 \\\n   and c\"\"\"", "and c", "and c");
+        check(
+            "when = \"\"\"\na == \\u00e4 \\\n   and c\"\"\"",
+            "and c",
+            "and c",
+        );
         check("when = \"\\x41\\U0001F600b\"", "b", "b");
     }
 

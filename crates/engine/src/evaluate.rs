@@ -34,14 +34,24 @@ struct Wave {
 }
 
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit.
-pub(crate) fn evaluate<'a>(event: &Event, first: Vec<&'a Rule>, setting: &Setting<'a>) -> Evaluation {
+pub(crate) fn evaluate<'a>(
+    event: &Event,
+    first: Vec<&'a Rule>,
+    setting: &Setting<'a>,
+) -> Evaluation {
     let mut evaluation = Evaluation::default();
     let mut state = Overlay::new(setting.state);
     let mut derived = 0;
-    let mut waves = VecDeque::from([Wave { event: event.clone(), hop: 0, causes: Vec::new() }]);
+    let mut waves = VecDeque::from([Wave {
+        event: event.clone(),
+        hop: 0,
+        causes: Vec::new(),
+    }]);
     let mut first = Some(first);
     while let Some(wave) = waves.pop_front() {
-        let rules = first.take().unwrap_or_else(|| (setting.matching)(&wave.event));
+        let rules = first
+            .take()
+            .unwrap_or_else(|| (setting.matching)(&wave.event));
         let mut script = None;
         for rule in rules {
             let outcome = react(rule, &wave.event, &mut script, &state, setting)
@@ -49,7 +59,11 @@ pub(crate) fn evaluate<'a>(event: &Event, first: Vec<&'a Rule>, setting: &Settin
             let effects = match outcome {
                 Ok(effects) => effects,
                 Err(message) => {
-                    evaluation.failures.push(Failure { rule: rule.name().to_owned(), hop: wave.hop, message });
+                    evaluation.failures.push(Failure {
+                        rule: rule.name().to_owned(),
+                        hop: wave.hop,
+                        message,
+                    });
                     continue;
                 }
             };
@@ -58,7 +72,11 @@ pub(crate) fn evaluate<'a>(event: &Event, first: Vec<&'a Rule>, setting: &Settin
             for event in &effects.emitted {
                 let mut causes = wave.causes.clone();
                 causes.push(rule.name().to_owned());
-                waves.push_back(Wave { event: event.clone(), hop: wave.hop + 1, causes });
+                waves.push_back(Wave {
+                    event: event.clone(),
+                    hop: wave.hop + 1,
+                    causes,
+                });
             }
             evaluation.rules.push(RuleEffects {
                 rule: rule.name().to_owned(),
@@ -86,9 +104,16 @@ fn react(
 ) -> Result<Effects, String> {
     let most = setting.reaction_limits.state_entries;
     let (suppressed, changes) = match rule.gates.ask(rule.name(), event, state, setting.now, most) {
-        Verdict::Pass { suppressed, changes } => (suppressed, changes),
+        Verdict::Pass {
+            suppressed,
+            changes,
+        } => (suppressed, changes),
         Verdict::Hold { reason, changes } => {
-            return Ok(Effects { changes, skipped: Some(reason), ..Effects::default() });
+            return Ok(Effects {
+                changes,
+                skipped: Some(reason),
+                ..Effects::default()
+            });
         }
     };
     let failed = |error: NoticeError| match error.at {
@@ -101,8 +126,13 @@ fn react(
     let mut effects = match &rule.response {
         Response::Nothing => Effects::default(),
         Response::Notice(notice) => {
-            let actions = notice.actions(event, &rule.facts, setting.now, suppressed).map_err(failed)?;
-            Effects { actions, ..Effects::default() }
+            let actions = notice
+                .actions(event, &rule.facts, setting.now, suppressed)
+                .map_err(failed)?;
+            Effects {
+                actions,
+                ..Effects::default()
+            }
         }
         Response::Script { reaction, source } => {
             let event = script.get_or_insert_with(|| ScriptEvent::new(event));
@@ -128,7 +158,12 @@ fn react(
     Ok(effects)
 }
 
-fn bounded(effects: Effects, hop: usize, derived: usize, limits: &Limits) -> Result<Effects, String> {
+fn bounded(
+    effects: Effects,
+    hop: usize,
+    derived: usize,
+    limits: &Limits,
+) -> Result<Effects, String> {
     if effects.emitted.is_empty() {
         return Ok(effects);
     }
@@ -140,7 +175,10 @@ fn bounded(effects: Effects, hop: usize, derived: usize, limits: &Limits) -> Res
         ));
     }
     if derived + effects.emitted.len() > limits.derived {
-        return Err(format!("this `emit` exceeds the {} derived events allowed after one event", limits.derived));
+        return Err(format!(
+            "this `emit` exceeds the {} derived events allowed after one event",
+            limits.derived
+        ));
     }
     Ok(effects)
 }

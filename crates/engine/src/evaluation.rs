@@ -56,9 +56,13 @@ impl Evaluation {
 
     /// Every action with the rule that asked for it and its number within that rule and hop, in order.
     pub fn actions(&self) -> impl Iterator<Item = (&RuleEffects, usize, &Action)> {
-        self.rules
-            .iter()
-            .flat_map(|effects| effects.actions.iter().enumerate().map(move |(i, action)| (effects, i, action)))
+        self.rules.iter().flat_map(|effects| {
+            effects
+                .actions
+                .iter()
+                .enumerate()
+                .map(move |(i, action)| (effects, i, action))
+        })
     }
 
     /// Whether no rule matched.

@@ -8,5 +8,7 @@ use reflexarc_event::{Event, parse_time};
 pub fn event_time(event: &Event) -> Option<Timestamp> {
     let native = event.normalize();
     let tree = native.as_ref().unwrap_or(event).tree();
-    ["eventTime", "time"].into_iter().find_map(|key| parse_time(tree.get(key)?.as_str()?))
+    ["eventTime", "time"]
+        .into_iter()
+        .find_map(|key| parse_time(tree.get(key)?.as_str()?))
 }

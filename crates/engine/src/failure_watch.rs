@@ -43,10 +43,16 @@ impl FailureWatch {
         for failure in &evaluation.failures {
             let count = self.in_a_row.entry(failure.rule.clone()).or_insert(0);
             *count = count.saturating_add(1);
-            let after = rules.get(&failure.rule).map_or(1, crate::Rule::report_after);
+            let after = rules
+                .get(&failure.rule)
+                .map_or(1, crate::Rule::report_after);
             if count.is_multiple_of(after) && (*count / after).is_power_of_two() {
                 let (rule, message) = (failure.rule.clone(), failure.message.clone());
-                reports.push(FailureReport { rule, in_a_row: *count, message });
+                reports.push(FailureReport {
+                    rule,
+                    in_a_row: *count,
+                    message,
+                });
             }
         }
         reports

@@ -18,7 +18,9 @@ pub struct FileDiagnostics {
 impl FileDiagnostics {
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Reading rule files from disk: the engine's only I/O.
-#![allow(clippy::disallowed_methods, reason = "the one place of the engine that reads files")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one place of the engine that reads files"
+)]
 
 use std::fs;
 use std::io;
@@ -39,16 +42,27 @@ pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> (Vec<RuleText>, Vec<Fi
 
 /// Reads a file that a test names, relative to its rule file.
 pub(crate) fn read_beside(rule_file: &str, name: &str, limit: usize) -> Result<Vec<u8>, String> {
-    let path = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
+    let path = Path::new(rule_file)
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join(name);
     let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
     let len = fs::metadata(&path).map_err(failed)?.len();
     if len > limit as u64 {
-        return Err(format!("{} has {len} bytes, more than the {limit} allowed", path.display()));
+        return Err(format!(
+            "{} has {len} bytes, more than the {limit} allowed",
+            path.display()
+        ));
     }
     fs::read(&path).map_err(failed)
 }
 
-fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>, faults: &mut Vec<FileDiagnostics>) {
+fn collect(
+    folder: &Path,
+    levels: usize,
+    files: &mut Vec<PathBuf>,
+    faults: &mut Vec<FileDiagnostics>,
+) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return faults.push(unreadable(folder, &error)),
@@ -58,7 +72,9 @@ fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>, faults: &mut 
             Ok(entry) => entry.path(),
             Err(error) => return faults.push(unreadable(folder, &error)),
         };
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if hidden {
             continue;
         }
@@ -69,29 +85,50 @@ fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>, faults: &mut 
             } else {
                 collect(&path, levels - 1, files, faults);
             }
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             files.push(path);
         }
     }
 }
 
 fn text(path: &Path, limits: &Limits) -> Result<String, FileDiagnostics> {
-    let len = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    let len = fs::metadata(path)
+        .map_err(|error| unreadable(path, &error))?
+        .len();
     if len > limits.file_bytes as u64 {
-        let message = format!("the file has {len} bytes, more than the {} allowed", limits.file_bytes);
-        return Err(fault(path, Diagnostic::error(Code::RULE_LIMIT, 0..0, message)));
+        let message = format!(
+            "the file has {len} bytes, more than the {} allowed",
+            limits.file_bytes
+        );
+        return Err(fault(
+            path,
+            Diagnostic::error(Code::RULE_LIMIT, 0..0, message),
+        ));
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| {
-        let message = format!("the file is not UTF-8 from byte {} on", error.utf8_error().valid_up_to());
+        let message = format!(
+            "the file is not UTF-8 from byte {} on",
+            error.utf8_error().valid_up_to()
+        );
         fault(path, Diagnostic::error(Code::RULE_FILE, 0..0, message))
     })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> FileDiagnostics {
-    fault(path, Diagnostic::error(Code::RULE_FILE, 0..0, format!("cannot read this: {error}")))
+    fault(
+        path,
+        Diagnostic::error(Code::RULE_FILE, 0..0, format!("cannot read this: {error}")),
+    )
 }
 
 fn fault(path: &Path, diagnostic: Diagnostic) -> FileDiagnostics {
-    FileDiagnostics { name: path.display().to_string(), text: String::new(), diagnostics: vec![diagnostic] }
+    FileDiagnostics {
+        name: path.display().to_string(),
+        text: String::new(),
+        diagnostics: vec![diagnostic],
+    }
 }

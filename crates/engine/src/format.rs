@@ -25,9 +25,14 @@ pub fn format_rule(name: &str, text: &str) -> Result<String, Vec<FileDiagnostics
 fn format(rule: &Rule, text: &str) -> Option<String> {
     let pattern = rule.pattern();
     let node = pattern.node();
-    let canonical = if pattern.is_json() || pattern.has_comments() { pattern.format() } else { lay_out(node, true) };
+    let canonical = if pattern.is_json() || pattern.has_comments() {
+        pattern.format()
+    } else {
+        lay_out(node, true)
+    };
     // Whatever the printer did: it must not change what the rule means.
-    let same = Pattern::parse(&canonical, Dialect::Reflexarc).is_ok_and(|again| again.node() == node);
+    let same =
+        Pattern::parse(&canonical, Dialect::Reflexarc).is_ok_and(|again| again.node() == node);
     if !same {
         return None;
     }
@@ -42,7 +47,11 @@ fn literal(text: &str) -> Option<String> {
         return None;
     }
     let lines = text.contains('\n') || text.contains('\'');
-    Some(if lines { format!("'''\n{text}\n'''") } else { format!("'{text}'") })
+    Some(if lines {
+        format!("'''\n{text}\n'''")
+    } else {
+        format!("'{text}'")
+    })
 }
 
 /// An expression on one line if it fits, else a line for each part. `top` is whether nothing stands around it.
@@ -52,8 +61,16 @@ fn lay_out(node: &Node, top: bool) -> String {
         return line;
     }
     match node {
-        Node::All(parts) => parts.iter().map(|part| operand(part, true)).collect::<Vec<_>>().join("\nand "),
-        Node::Any(parts) if top => parts.iter().map(|part| operand(part, false)).collect::<Vec<_>>().join("\nor "),
+        Node::All(parts) => parts
+            .iter()
+            .map(|part| operand(part, true))
+            .collect::<Vec<_>>()
+            .join("\nand "),
+        Node::Any(parts) if top => parts
+            .iter()
+            .map(|part| operand(part, false))
+            .collect::<Vec<_>>()
+            .join("\nor "),
         Node::Any(_) => parenthesised(node),
         Node::Not(part) => format!("not {}", parenthesised(part)),
         Node::Field(_) => line,
@@ -65,7 +82,9 @@ fn operand(node: &Node, of_and: bool) -> String {
     let line = Pattern::from_node(node.clone()).to_expression();
     let fits = line.chars().count() + 4 <= WIDTH;
     match node {
-        Node::Any(_) | Node::All(_) if fits && (of_and || matches!(node, Node::Any(_))) => format!("({line})"),
+        Node::Any(_) | Node::All(_) if fits && (of_and || matches!(node, Node::Any(_))) => {
+            format!("({line})")
+        }
         Node::Any(_) => parenthesised(node),
         Node::All(_) if of_and => parenthesised(node),
         _ => indented(&lay_out(node, false)).trim_start().to_owned(),
@@ -77,5 +96,8 @@ fn parenthesised(node: &Node) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("{INDENT}{line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -23,18 +23,33 @@ pub(crate) struct KeyedGate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// React, and remember these.
-    Pass { suppressed: u64, changes: Vec<StateChange> },
+    Pass {
+        suppressed: u64,
+        changes: Vec<StateChange>,
+    },
     /// Do not react, for this reason, and remember these.
-    Hold { reason: String, changes: Vec<StateChange> },
+    Hold {
+        reason: String,
+        changes: Vec<StateChange>,
+    },
 }
 
 impl Gates {
     /// Whether the rule may react to `event` at `now`, where it may keep at most `most` entries of state.
-    pub(crate) fn ask(&self, rule: &str, event: &Event, state: &dyn State, now: Timestamp, most: usize) -> Verdict {
+    pub(crate) fn ask(
+        &self,
+        rule: &str,
+        event: &Event,
+        state: &dyn State,
+        now: Timestamp,
+        most: usize,
+    ) -> Verdict {
         let mut all_changes = Vec::new();
         let mut suppressed = 0;
         for (word, keyed) in [("once", &self.once), ("throttle", &self.throttle)] {
-            let Some(KeyedGate { paths, gate }) = keyed else { continue };
+            let Some(KeyedGate { paths, gate }) = keyed else {
+                continue;
+            };
             let subject = subject(event, paths);
             let (passage, changes) = gate.pass(state, rule, &subject, now, most);
             match passage {
@@ -48,20 +63,29 @@ impl Gates {
                         Json::String(text) => format!("{text} "),
                         other => format!("{other} "),
                     };
-                    let held = if count > 0 { format!(", {count} held back") } else { String::new() };
+                    let held = if count > 0 {
+                        format!(", {count} held back")
+                    } else {
+                        String::new()
+                    };
                     let reason = format!("{word}: {about}until {until}{held}");
                     return Verdict::Hold { reason, changes };
                 }
             }
         }
-        Verdict::Pass { suppressed, changes: all_changes }
+        Verdict::Pass {
+            suppressed,
+            changes: all_changes,
+        }
     }
 }
 
 /// What the event is about: its value at the path, null where it has none; several paths give an array.
 fn subject(event: &Event, paths: &[String]) -> Json {
-    let mut values: Vec<_> =
-        paths.iter().map(|path| value(event.tree(), path).cloned().unwrap_or(Json::Null)).collect();
+    let mut values: Vec<_> = paths
+        .iter()
+        .map(|path| value(event.tree(), path).cloned().unwrap_or(Json::Null))
+        .collect();
     match values.len() {
         1 => values.remove(0),
         _ => Json::Array(values),
@@ -73,5 +97,6 @@ fn value<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     if let Some(value) = json.get(path) {
         return Some(value);
     }
-    path.match_indices('.').find_map(|(dot, _)| value(json.get(&path[..dot])?, &path[dot + 1..]))
+    path.match_indices('.')
+        .find_map(|(dot, _)| value(json.get(&path[..dot])?, &path[dot + 1..]))
 }

@@ -28,12 +28,21 @@ impl<'a> Keys<'a> {
         known: &[&str],
         faults: &'a mut Vec<Diagnostic>,
     ) -> Self {
-        let mut strangers: Vec<_> = table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).collect();
+        let mut strangers: Vec<_> = table
+            .keys()
+            .filter(|key| !known.contains(&key.get_ref().as_ref()))
+            .collect();
         strangers.sort_by_key(|key| key.span().start);
         for key in strangers {
             faults.push(unknown_key(key.span(), key.get_ref(), name, known));
         }
-        Self { file, table, place, name, faults }
+        Self {
+            file,
+            table,
+            place,
+            name,
+            faults,
+        }
     }
 
     /// Opens a table inside this one, as [`Keys::open`] does.
@@ -59,12 +68,16 @@ impl<'a> Keys<'a> {
 
     /// Whether an unknown key was taken for a misspelling of this one.
     pub(crate) fn is_misspelt(&self, key: &str) -> bool {
-        self.faults.iter().any(|fault| fault.fix.as_ref().is_some_and(|fix| fix.replacement == key))
+        self.faults
+            .iter()
+            .any(|fault| fault.fix.as_ref().is_some_and(|fix| fix.replacement == key))
     }
 
     /// Where the value of a key stands, or the table where the key is missing.
     pub(crate) fn span_of(&self, key: &str) -> Span {
-        self.table.get(key).map_or_else(|| self.place(), Spanned::span)
+        self.table
+            .get(key)
+            .map_or_else(|| self.place(), Spanned::span)
     }
 
     /// Adds a fault.
@@ -100,7 +113,10 @@ impl<'a> Keys<'a> {
             _ => None,
         };
         let values = match self.table.get(key)?.get_ref() {
-            DeValue::Array(elements) => elements.iter().map(|element| one(element.get_ref())).collect(),
+            DeValue::Array(elements) => elements
+                .iter()
+                .map(|element| one(element.get_ref()))
+                .collect(),
             value => one(value).map(|value| vec![value]),
         };
         if values.is_none() {
@@ -133,7 +149,11 @@ impl<'a> Keys<'a> {
         match parse_duration(text.text()) {
             Ok(duration) => Some(duration),
             Err(why) => {
-                self.fault(Diagnostic::error(Code::RULE_VALUE, text.whole(), format!("`{key}`: {why}")));
+                self.fault(Diagnostic::error(
+                    Code::RULE_VALUE,
+                    text.whole(),
+                    format!("`{key}`: {why}"),
+                ));
                 None
             }
         }
@@ -174,20 +194,35 @@ impl<'a> Keys<'a> {
     }
 
     /// An array of tables as JSON, each with none but the keys `known`; any key where `known` is empty.
-    pub(crate) fn json_tables(&mut self, key: &str, name: &'static str, known: &[&str]) -> Option<Vec<Json>> {
+    pub(crate) fn json_tables(
+        &mut self,
+        key: &str,
+        name: &'static str,
+        known: &[&str],
+    ) -> Option<Vec<Json>> {
         let tables = self.tables(key)?;
         if !known.is_empty() {
             for (table, place) in &tables {
                 self.inner(table, place.clone(), name, known);
             }
         }
-        Some(tables.into_iter().map(|(table, _)| Json::Object(members(table))).collect())
+        Some(
+            tables
+                .into_iter()
+                .map(|(table, _)| Json::Object(members(table)))
+                .collect(),
+        )
     }
 
     fn wrong<T>(&mut self, key: &str, wanted: &str) -> Option<T> {
         let value = self.table.get(key)?;
-        let message = format!("`{key}` of {} is {wanted}, but this is {}", self.name, kind(value.get_ref()));
-        self.faults.push(Diagnostic::error(Code::RULE_TYPE, value.span(), message));
+        let message = format!(
+            "`{key}` of {} is {wanted}, but this is {}",
+            self.name,
+            kind(value.get_ref())
+        );
+        self.faults
+            .push(Diagnostic::error(Code::RULE_TYPE, value.span(), message));
         None
     }
 }
@@ -196,7 +231,10 @@ impl<'a> Keys<'a> {
 pub(crate) fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
-    entries.into_iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
+        .collect()
 }
 
 fn json(value: &DeValue<'_>) -> Json {
@@ -216,7 +254,12 @@ fn json(value: &DeValue<'_>) -> Json {
         }
         DeValue::Boolean(value) => Json::from(*value),
         DeValue::Datetime(time) => Json::from(time.to_string()),
-        DeValue::Array(elements) => Json::Array(elements.iter().map(|element| json(element.get_ref())).collect()),
+        DeValue::Array(elements) => Json::Array(
+            elements
+                .iter()
+                .map(|element| json(element.get_ref()))
+                .collect(),
+        ),
         DeValue::Table(table) => Json::Object(members(table)),
     }
 }
@@ -234,9 +277,15 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 fn unknown_key(span: Span, key: &str, table: &str, known: &[&str]) -> Diagnostic {
-    let fault = Diagnostic::error(Code::RULE_KEY, span.clone(), format!("{table} has no key `{key}`"));
+    let fault = Diagnostic::error(
+        Code::RULE_KEY,
+        span.clone(),
+        format!("{table} has no key `{key}`"),
+    );
     match nearest(key, known) {
-        Some(name) => fault.with_help(format!("did you mean `{name}`?")).with_fix(span, name),
+        Some(name) => fault
+            .with_help(format!("did you mean `{name}`?"))
+            .with_fix(span, name),
         None => fault.with_help(format!("the keys of {table}: {}", known.join(", "))),
     }
 }

@@ -17,7 +17,13 @@ pub struct Limits {
 
 impl Limits {
     /// 1 MiB a file, 200,000 rules, 16 folders deep, 8 hops, 64 derived events.
-    pub const DEFAULT: Self = Self { file_bytes: 1 << 20, rules: 200_000, folders: 16, hops: 8, derived: 64 };
+    pub const DEFAULT: Self = Self {
+        file_bytes: 1 << 20,
+        rules: 200_000,
+        folders: 16,
+        hops: 8,
+        derived: 64,
+    };
 }
 
 impl Default for Limits {

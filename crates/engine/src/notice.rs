@@ -43,7 +43,15 @@ impl Notice {
             }
         };
         let (title, text) = (words(key.title), words(key.text));
-        if faults.is_empty() { Ok(Self { targets: key.targets, title, text }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self {
+                targets: key.targets,
+                title,
+                text,
+            })
+        } else {
+            Err(faults)
+        }
     }
 
     /// The messages for one event, one a target.
@@ -56,7 +64,10 @@ impl Notice {
     ) -> Result<Vec<Action>, NoticeError> {
         let mut message = default_message(event, rule, suppressed);
         let render = |words: &Words| {
-            words.template.render(event, rule, now, suppressed).map_err(|error| NoticeError::new(&error, &words.source))
+            words
+                .template
+                .render(event, rule, now, suppressed)
+                .map_err(|error| NoticeError::new(&error, &words.source))
         };
         if let Some(title) = &self.title {
             message.title = render(title)?;
@@ -64,7 +75,10 @@ impl Notice {
         if let Some(text) = &self.text {
             message.text = render(text)?;
         }
-        let action = |target: &String| Action::Notify { target: target.clone(), message: message.clone() };
+        let action = |target: &String| Action::Notify {
+            target: target.clone(),
+            message: message.clone(),
+        };
         Ok(self.targets.iter().map(action).collect())
     }
 }
@@ -72,7 +86,12 @@ impl Notice {
 impl NoticeError {
     /// An error of a script or template that stands in a rule file.
     pub(crate) fn new(error: &ReactionError, source: &Embedded) -> Self {
-        let at = error.at().map(|place| source.locate(&(place.offset..place.offset)).start);
-        Self { message: error.message().to_owned(), at }
+        let at = error
+            .at()
+            .map(|place| source.locate(&(place.offset..place.offset)).start);
+        Self {
+            message: error.message().to_owned(),
+            at,
+        }
     }
 }

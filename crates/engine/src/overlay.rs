@@ -14,18 +14,32 @@ pub(crate) struct Overlay<'a> {
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(base: &'a dyn State) -> Self {
-        Self { base, changed: BTreeMap::new() }
+        Self {
+            base,
+            changed: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn apply(&mut self, rule: &str, changes: &[StateChange]) {
         for change in changes {
             let (key, entry) = match change {
-                StateChange::Set { key, value, expires } => {
-                    (key, Some(Entry { value: value.clone(), expires: *expires }))
-                }
+                StateChange::Set {
+                    key,
+                    value,
+                    expires,
+                } => (
+                    key,
+                    Some(Entry {
+                        value: value.clone(),
+                        expires: *expires,
+                    }),
+                ),
                 StateChange::Remove { key } => (key, None),
             };
-            self.changed.entry(rule.to_owned()).or_default().insert(key.clone(), entry);
+            self.changed
+                .entry(rule.to_owned())
+                .or_default()
+                .insert(key.clone(), entry);
         }
     }
 }
@@ -40,7 +54,9 @@ impl State for Overlay<'_> {
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
         let before = self.base.len(rule, now);
-        let Some(entries) = self.changed.get(rule) else { return before };
+        let Some(entries) = self.changed.get(rule) else {
+            return before;
+        };
         let mut len = before;
         for (key, entry) in entries {
             let was = self.base.get(rule, key, now).is_some();

@@ -32,7 +32,10 @@ pub(crate) enum Response {
     /// Nothing: the match itself is the answer.
     Nothing,
     /// `then`.
-    Script { reaction: Box<Reaction>, source: Embedded },
+    Script {
+        reaction: Box<Reaction>,
+        source: Embedded,
+    },
     /// `notify`.
     Notice(Box<Notice>),
 }
@@ -83,7 +86,11 @@ impl Rule {
 
     /// The names of the files that its tests take events from.
     pub(crate) fn event_files(&self) -> impl Iterator<Item = &str> {
-        let events = self.tests.iter().flat_map(|test| &test.steps).flat_map(|step| &step.events);
+        let events = self
+            .tests
+            .iter()
+            .flat_map(|test| &test.steps)
+            .flat_map(|step| &step.events);
         events.filter_map(|event| match event {
             TestEvent::Here(_) => None,
             TestEvent::File(name) => Some(name.as_str()),
@@ -93,7 +100,11 @@ impl Rule {
     /// What keeps its filter from a dialect (errors) and where that service would answer differently (warnings), as
     /// [`Pattern::check`] says it; spans are bytes of the rule's file.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        self.pattern.check(dialect).into_iter().map(|found| self.when.lift(found)).collect()
+        self.pattern
+            .check(dialect)
+            .into_iter()
+            .map(|found| self.when.lift(found))
+            .collect()
     }
 
     /// Where a span of its filter stands in its file.
@@ -104,7 +115,11 @@ impl Rule {
     /// A rule without a file that asks for nothing; its text is that of its filter.
     pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
         Self {
-            facts: RuleFacts { name, level: Level::default(), description: String::new() },
+            facts: RuleFacts {
+                name,
+                level: Level::default(),
+                description: String::new(),
+            },
             file: String::new(),
             text: pattern.source().into(),
             when: Embedded::alone(pattern.source()),
@@ -124,19 +139,29 @@ impl Rule {
         limits: &ReactionLimits,
     ) -> (Option<Self>, Vec<Diagnostic>) {
         let (content, mut found) = RuleFile::read(text);
-        let pattern = content.when.as_ref().and_then(|when| match Pattern::parse(when.text(), Dialect::Reflexarc) {
-            Ok(pattern) => {
-                found.extend(pattern.warnings().iter().map(|warning| when.lift(warning.clone())));
-                Some(pattern)
-            }
-            Err(errors) => {
-                found.extend(errors.into_iter().map(|error| when.lift(error)));
-                None
+        let pattern = content.when.as_ref().and_then(|when| {
+            match Pattern::parse(when.text(), Dialect::Reflexarc) {
+                Ok(pattern) => {
+                    found.extend(
+                        pattern
+                            .warnings()
+                            .iter()
+                            .map(|warning| when.lift(warning.clone())),
+                    );
+                    Some(pattern)
+                }
+                Err(errors) => {
+                    found.extend(errors.into_iter().map(|error| when.lift(error)));
+                    None
+                }
             }
         });
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
-                Ok(reaction) => Some(Response::Script { reaction: Box::new(reaction), source }),
+                Ok(reaction) => Some(Response::Script {
+                    reaction: Box::new(reaction),
+                    source,
+                }),
                 Err(errors) => {
                     found.extend(errors.into_iter().map(|error| source.lift(error)));
                     None
@@ -152,7 +177,11 @@ impl Rule {
             (None, None) => Some(Response::Nothing),
         };
         found.sort_by_key(|diagnostic| diagnostic.span.start);
-        let facts = RuleFacts { name, level: content.level, description: content.description };
+        let facts = RuleFacts {
+            name,
+            level: content.level,
+            description: content.description,
+        };
         let rule = match (content.when, pattern, response) {
             (Some(when), Some(pattern), Some(response)) => Some(Self {
                 facts,

@@ -79,7 +79,9 @@ impl RuleSet {
     ///
     /// # Errors
     /// With everything that is wrong with all the files at once, warnings included.
-    pub fn compile<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, Vec<FileDiagnostics>>
+    pub fn compile<N, T>(
+        files: impl IntoIterator<Item = (N, T)>,
+    ) -> Result<Self, Vec<FileDiagnostics>>
     where
         N: Into<String>,
         T: Into<String>,
@@ -107,7 +109,11 @@ impl RuleSet {
             let (file, text) = (file.into(), text.into());
             let name = stem(&file);
             let (rule, mut diagnostics) = if text.len() > limits.file_bytes {
-                let message = format!("the file has {} bytes, more than the {} allowed", text.len(), limits.file_bytes);
+                let message = format!(
+                    "the file has {} bytes, more than the {} allowed",
+                    text.len(),
+                    limits.file_bytes
+                );
                 (None, vec![whole_file(Code::RULE_LIMIT, &text, message)])
             } else {
                 Rule::compile(name.clone(), file.clone(), &text, reaction_limits)
@@ -115,14 +121,21 @@ impl RuleSet {
             if let Some(first) = names.insert(name.clone(), file.clone()) {
                 let message = format!("there are two rules named `{name}`: {first} and {file}");
                 let twice = whole_file(Code::RULE_TWICE, &text, message);
-                diagnostics.insert(0, twice.with_help("a rule is named by its file's stem; rename one of them"));
+                diagnostics.insert(
+                    0,
+                    twice.with_help("a rule is named by its file's stem; rename one of them"),
+                );
             }
             if names.len() == limits.rules + 1 {
                 let message = format!("there are more than the {} rules allowed", limits.rules);
                 diagnostics.push(whole_file(Code::RULE_LIMIT, &text, message));
             }
             if !diagnostics.is_empty() {
-                found.push(FileDiagnostics { name: file, text, diagnostics });
+                found.push(FileDiagnostics {
+                    name: file,
+                    text,
+                    diagnostics,
+                });
             }
             rules.extend(rule.map(Arc::new));
         }
@@ -130,13 +143,27 @@ impl RuleSet {
             return Err(found);
         }
         rules.sort_by(|a, b| a.name().cmp(b.name()));
-        let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
-            let message = format!("these rules together are too much: {error}");
-            let diagnostics = vec![whole_file(Code::RULE_LIMIT, "", message)];
-            vec![FileDiagnostics { name: "the rule set".to_owned(), text: String::new(), diagnostics }]
-        })?;
-        let inner = Inner { rules, matcher, warnings: found, limits: *limits, reaction_limits: *reaction_limits };
-        Ok(Self { inner: Arc::new(inner), event_files: Arc::default() })
+        let matcher =
+            Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
+                let message = format!("these rules together are too much: {error}");
+                let diagnostics = vec![whole_file(Code::RULE_LIMIT, "", message)];
+                vec![FileDiagnostics {
+                    name: "the rule set".to_owned(),
+                    text: String::new(),
+                    diagnostics,
+                }]
+            })?;
+        let inner = Inner {
+            rules,
+            matcher,
+            warnings: found,
+            limits: *limits,
+            reaction_limits: *reaction_limits,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            event_files: Arc::default(),
+        })
     }
 
     /// A set of patterns alone, each under a name of its own: rules that match and ask for nothing. The set is in the
@@ -144,13 +171,27 @@ impl RuleSet {
     ///
     /// # Errors
     /// When the patterns together take more than a matcher may.
-    pub fn from_patterns(patterns: impl IntoIterator<Item = (String, Pattern)>) -> Result<Self, BuildError> {
+    pub fn from_patterns(
+        patterns: impl IntoIterator<Item = (String, Pattern)>,
+    ) -> Result<Self, BuildError> {
         let patterns: BTreeMap<String, Pattern> = patterns.into_iter().collect();
-        let rules: Vec<_> = patterns.into_iter().map(|(name, pattern)| Arc::new(Rule::bare(name, pattern))).collect();
+        let rules: Vec<_> = patterns
+            .into_iter()
+            .map(|(name, pattern)| Arc::new(Rule::bare(name, pattern)))
+            .collect();
         let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node()))?;
         let (limits, reaction_limits) = (Limits::DEFAULT, ReactionLimits::DEFAULT);
-        let inner = Inner { rules, matcher, warnings: Vec::new(), limits, reaction_limits };
-        Ok(Self { inner: Arc::new(inner), event_files: Arc::default() })
+        let inner = Inner {
+            rules,
+            matcher,
+            warnings: Vec::new(),
+            limits,
+            reaction_limits,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            event_files: Arc::default(),
+        })
     }
 
     /// The matcher of all the rules; its ids are positions in [`RuleSet::rules`]. It takes events in native form.
@@ -175,7 +216,11 @@ impl RuleSet {
 
     /// The rule of that name.
     pub fn get(&self, name: &str) -> Option<&Rule> {
-        let at = self.inner.rules.binary_search_by(|rule| rule.name().cmp(name)).ok()?;
+        let at = self
+            .inner
+            .rules
+            .binary_search_by(|rule| rule.name().cmp(name))
+            .ok()?;
         Some(&self.inner.rules[at])
     }
 
@@ -239,17 +284,23 @@ impl RuleSet {
     /// Runs the `[[test]]`s of every rule whose name or test name holds `filter`; rules without such tests are left out
     /// unless the filter is empty. Each rule is tested alone.
     pub fn test(&self, filter: &str) -> Vec<RuleReport> {
-        let reports = self
-            .inner
-            .rules
-            .iter()
-            .map(|rule| test_run::run(self, rule, &|test| rule.name().contains(filter) || test.contains(filter)));
-        reports.filter(|report| filter.is_empty() || !report.tests.is_empty()).collect()
+        let reports = self.inner.rules.iter().map(|rule| {
+            test_run::run(self, rule, &|test| {
+                rule.name().contains(filter) || test.contains(filter)
+            })
+        });
+        reports
+            .filter(|report| filter.is_empty() || !report.tests.is_empty())
+            .collect()
     }
 
     /// The event files that tests name, as far as they can be read: what the rule files alone do not hold.
     pub fn event_files(&self) -> BTreeMap<EventFile, Vec<u8>> {
-        let named = self.inner.rules.iter().flat_map(|rule| rule.event_files().map(move |name| (rule, name)));
+        let named = self
+            .inner
+            .rules
+            .iter()
+            .flat_map(|rule| rule.event_files().map(move |name| (rule, name)));
         let read = named.filter_map(|(rule, name)| {
             let bytes = self.event_file(rule, name).ok()?.into_owned();
             Some(((rule.file().to_owned(), name.to_owned()), bytes))
@@ -260,7 +311,10 @@ impl RuleSet {
     /// The same rules, whose tests take these event files instead of those on the disk.
     #[must_use]
     pub fn with_event_files(self, event_files: BTreeMap<EventFile, Vec<u8>>) -> Self {
-        Self { event_files: Arc::new(event_files), ..self }
+        Self {
+            event_files: Arc::new(event_files),
+            ..self
+        }
     }
 
     /// A set of one of the rules.
@@ -268,7 +322,8 @@ impl RuleSet {
         Self {
             inner: Arc::new(Inner {
                 rules: vec![Arc::clone(rule)],
-                matcher: Matcher::build([rule.pattern().node()]).expect("it was part of a larger set"),
+                matcher: Matcher::build([rule.pattern().node()])
+                    .expect("it was part of a larger set"),
                 warnings: Vec::new(),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
@@ -279,9 +334,14 @@ impl RuleSet {
 
     /// The bytes of an event file.
     pub(crate) fn event_file(&self, rule: &Rule, name: &str) -> Result<Cow<'_, [u8]>, String> {
-        match self.event_files.get(&(rule.file().to_owned(), name.to_owned())) {
+        match self
+            .event_files
+            .get(&(rule.file().to_owned(), name.to_owned()))
+        {
             Some(bytes) => Ok(Cow::Borrowed(bytes)),
-            None => folder::read_beside(rule.file(), name, EventLimits::DEFAULT.bytes).map(Cow::Owned),
+            None => {
+                folder::read_beside(rule.file(), name, EventLimits::DEFAULT.bytes).map(Cow::Owned)
+            }
         }
     }
 
@@ -307,17 +367,27 @@ impl RuleSet {
 
     fn ids(&self, event: &Event) -> Vec<u32> {
         let mut ids = Vec::new();
-        let answer = SCRATCH.with_borrow_mut(|scratch| self.inner.matcher.matching(event.bytes(), scratch, &mut ids));
+        let answer = SCRATCH.with_borrow_mut(|scratch| {
+            self.inner
+                .matcher
+                .matching(event.bytes(), scratch, &mut ids)
+        });
         if answer.is_err() {
             // Only an event that was read under wider limits than the matcher's comes here.
             let matches = |rule: &Arc<Rule>| naive::matches(rule.pattern().node(), event.tree());
-            ids = (0..).zip(&self.inner.rules).filter(|(_, rule)| matches(rule)).map(|(id, _)| id).collect();
+            ids = (0..)
+                .zip(&self.inner.rules)
+                .filter(|(_, rule)| matches(rule))
+                .map(|(id, _)| id)
+                .collect();
         }
         ids
     }
 
     fn named(&self, ids: &[u32]) -> Vec<&Rule> {
-        ids.iter().map(|id| self.inner.rules[*id as usize].as_ref()).collect()
+        ids.iter()
+            .map(|id| self.inner.rules[*id as usize].as_ref())
+            .collect()
     }
 }
 
@@ -339,5 +409,8 @@ fn native(event: &Event) -> Event {
 }
 
 fn stem(file: &str) -> String {
-    Path::new(file).file_stem().map_or_else(|| file.to_owned(), |stem| stem.to_string_lossy().into_owned())
+    Path::new(file).file_stem().map_or_else(
+        || file.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
 }

@@ -57,14 +57,20 @@ pub(crate) struct Expected {
     pub(crate) skipped: Option<String>,
 }
 
-const EXPECTED: [&str; 7] = ["matches", "actions", "emits", "state", "log", "failures", "skipped"];
+const EXPECTED: [&str; 7] = [
+    "matches", "actions", "emits", "state", "log", "failures", "skipped",
+];
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
 const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "payload"];
 
 impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
     pub(crate) fn read(rule: &mut Keys<'_>, table: &DeTable<'_>, place: Span) -> Self {
-        let known: Vec<_> = ["name", "clock", "step"].into_iter().chain(EVENTS).chain(EXPECTED).collect();
+        let known: Vec<_> = ["name", "clock", "step"]
+            .into_iter()
+            .chain(EVENTS)
+            .chain(EXPECTED)
+            .collect();
         let mut keys = rule.inner(table, place.clone(), "a test", &known);
         let name = keys.text("name").map(|name| name.text().to_owned());
         if !keys.has("name") {
@@ -75,8 +81,18 @@ impl RuleTest {
         }
         let clock = clock(&mut keys);
         let stepwise = keys.has("step");
-        let steps = if stepwise { steps(&mut keys) } else { vec![Step::read(&mut keys, SignedDuration::ZERO)] };
-        Self { name: name.unwrap_or_default(), place, clock, steps, stepwise }
+        let steps = if stepwise {
+            steps(&mut keys)
+        } else {
+            vec![Step::read(&mut keys, SignedDuration::ZERO)]
+        };
+        Self {
+            name: name.unwrap_or_default(),
+            place,
+            clock,
+            steps,
+            stepwise,
+        }
     }
 }
 
@@ -96,20 +112,38 @@ impl Step {
             && matches.len() != 1
             && matches.len() != events.len()
         {
-            let message = format!("`matches` has {} words for {} events", matches.len(), events.len());
+            let message = format!(
+                "`matches` has {} words for {} events",
+                matches.len(),
+                events.len()
+            );
             keys.fault(
                 Diagnostic::error(Code::RULE_VALUE, keys.span_of("matches"), message)
                     .with_help("write one word for all of them, or one for each"),
             );
         }
-        Self { place: keys.place(), at, events, expected }
+        Self {
+            place: keys.place(),
+            at,
+            events,
+            expected,
+        }
     }
 }
 
 fn steps(keys: &mut Keys<'_>) -> Vec<Step> {
-    for key in EVENTS.into_iter().chain(EXPECTED).filter(|key| keys.has(key)).collect::<Vec<_>>() {
+    for key in EVENTS
+        .into_iter()
+        .chain(EXPECTED)
+        .filter(|key| keys.has(key))
+        .collect::<Vec<_>>()
+    {
         let message = format!("a test with steps has `{key}` in its steps, not beside them");
-        keys.fault(Diagnostic::error(Code::RULE_CONFLICT, keys.span_of(key), message));
+        keys.fault(Diagnostic::error(
+            Code::RULE_CONFLICT,
+            keys.span_of(key),
+            message,
+        ));
     }
     let known: Vec<_> = ["at"].into_iter().chain(EVENTS).chain(EXPECTED).collect();
     let mut steps: Vec<Step> = Vec::new();
@@ -119,8 +153,16 @@ fn steps(keys: &mut Keys<'_>) -> Vec<Step> {
         let before = steps.last().map_or(SignedDuration::ZERO, |last| last.at);
         let at = at.unwrap_or(before);
         if at < before {
-            let fault = Diagnostic::error(Code::RULE_VALUE, step.span_of("at"), "the clock does not run backwards");
-            step.fault(fault.with_help("`at` counts from the beginning of the test, not from the step before"));
+            let fault = Diagnostic::error(
+                Code::RULE_VALUE,
+                step.span_of("at"),
+                "the clock does not run backwards",
+            );
+            step.fault(
+                fault.with_help(
+                    "`at` counts from the beginning of the test, not from the step before",
+                ),
+            );
         }
         steps.push(Step::read(&mut step, at));
     }
@@ -131,7 +173,14 @@ fn steps(keys: &mut Keys<'_>) -> Vec<Step> {
 fn at(step: &mut Keys<'_>) -> Option<SignedDuration> {
     match step.text("at") {
         None => Some(SignedDuration::ZERO),
-        Some(text) if text.text().parse().is_ok_and(|at: SignedDuration| at.is_zero()) => Some(SignedDuration::ZERO),
+        Some(text)
+            if text
+                .text()
+                .parse()
+                .is_ok_and(|at: SignedDuration| at.is_zero()) =>
+        {
+            Some(SignedDuration::ZERO)
+        }
         Some(_) => step.duration("at"),
     }
 }
@@ -140,7 +189,11 @@ fn clock(keys: &mut Keys<'_>) -> Option<Timestamp> {
     let text = keys.text("clock")?;
     let time = text.text().parse().ok();
     if time.is_none() {
-        let fault = Diagnostic::error(Code::RULE_VALUE, text.whole(), "`clock` is not a moment in time");
+        let fault = Diagnostic::error(
+            Code::RULE_VALUE,
+            text.whole(),
+            "`clock` is not a moment in time",
+        );
         keys.fault(fault.with_help("write it like \"2019-04-09T04:18:26Z\""));
     }
     time
@@ -160,7 +213,11 @@ fn events(keys: &mut Keys<'_>) -> Vec<TestEvent> {
         events.push(TestEvent::File(name.text().to_owned()));
     }
     if !EVENTS.iter().any(|key| keys.has(key)) {
-        let fault = Diagnostic::error(Code::TEST_EVENT, keys.place(), "there is no event to test with");
+        let fault = Diagnostic::error(
+            Code::TEST_EVENT,
+            keys.place(),
+            "there is no event to test with",
+        );
         keys.fault(fault.with_help("add event = '''{ … }''', or event_file = \"name.json\""));
     }
     events
@@ -170,14 +227,26 @@ fn event_fault(text: &Embedded, error: &EventError) -> Diagnostic {
     let span = match error {
         EventError::Json(error) => {
             let start = error.offset.min(text.text().len());
-            let width = text.text()[start..].chars().next().map_or(0, char::len_utf8);
+            let width = text.text()[start..]
+                .chars()
+                .next()
+                .map_or(0, char::len_utf8);
             text.locate(&(start..start + width))
         }
         _ => text.whole(),
     };
-    Diagnostic::error(Code::TEST_EVENT, span, format!("the test's event is no event: {error}"))
+    Diagnostic::error(
+        Code::TEST_EVENT,
+        span,
+        format!("the test's event is no event: {error}"),
+    )
 }
 
 fn strings(keys: &mut Keys<'_>, key: &str) -> Option<Vec<String>> {
-    Some(keys.texts(key)?.iter().map(|text| text.text().to_owned()).collect())
+    Some(
+        keys.texts(key)?
+            .iter()
+            .map(|text| text.text().to_owned())
+            .collect(),
+    )
 }

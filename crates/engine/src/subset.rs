@@ -6,10 +6,12 @@ use reflexarc_event::Json;
 /// are equal by value where both fit a double, else by text.
 pub(crate) fn is_subset(part: &Json, whole: &Json) -> bool {
     match (part, whole) {
-        (Json::Object(members), Json::Object(_)) => {
-            members.iter().all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other)))
+        (Json::Object(members), Json::Object(_)) => members
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other))),
+        (Json::Array(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_subset(a, b))
         }
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_subset(a, b)),
         (Json::Number(a), Json::Number(b)) => a == b || same_float(a, b),
         _ => part == whole,
     }
@@ -30,8 +32,13 @@ mod tests {
 
     #[test]
     fn a_subset_leaves_members_out() {
-        let check = |part: &str, whole: &str| is_subset(&Json::parse(part).unwrap(), &Json::parse(whole).unwrap());
-        assert!(check(r#"{"a": {"b": 1}}"#, r#"{"x": 0, "a": {"b": 1.0, "c": 2}}"#));
+        let check = |part: &str, whole: &str| {
+            is_subset(&Json::parse(part).unwrap(), &Json::parse(whole).unwrap())
+        };
+        assert!(check(
+            r#"{"a": {"b": 1}}"#,
+            r#"{"x": 0, "a": {"b": 1.0, "c": 2}}"#
+        ));
         assert!(check("[1, {}]", r#"[1e0, {"a": null}]"#));
         assert!(!check("[1]", "[1, 2]"));
         assert!(!check(r#"{"a": null}"#, "{}"));

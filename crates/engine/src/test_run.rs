@@ -71,15 +71,34 @@ impl TestReport {
 pub(crate) fn run(set: &RuleSet, rule: &Arc<Rule>, wanted: &dyn Fn(&str) -> bool) -> RuleReport {
     let mut watch = Watch::new(rule);
     let alone = set.only(rule);
-    let tests = rule.tests.iter().enumerate().filter(|(_, test)| wanted(&test.name));
-    let tests = tests.map(|(index, test)| TestReport { index, ..run_test(&alone, rule, test, &mut watch) }).collect();
-    RuleReport { rule: rule.name().to_owned(), file: rule.file().to_owned(), tests, coverage: watch.finish(rule) }
+    let tests = rule
+        .tests
+        .iter()
+        .enumerate()
+        .filter(|(_, test)| wanted(&test.name));
+    let tests = tests
+        .map(|(index, test)| TestReport {
+            index,
+            ..run_test(&alone, rule, test, &mut watch)
+        })
+        .collect();
+    RuleReport {
+        rule: rule.name().to_owned(),
+        file: rule.file().to_owned(),
+        tests,
+        coverage: watch.finish(rule),
+    }
 }
 
 fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) -> TestReport {
     let (line, _) = rule.line_and_column(test.place.start);
-    let mut report =
-        TestReport { index: 0, name: test.name.clone(), line, mismatches: Vec::new(), actual_actions: Vec::new() };
+    let mut report = TestReport {
+        index: 0,
+        name: test.name.clone(),
+        line,
+        mismatches: Vec::new(),
+        actual_actions: Vec::new(),
+    };
     let mut state = MemoryState::new();
     let mut start = test.clock;
     for (number, step) in test.steps.iter().enumerate() {
@@ -88,14 +107,20 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
             line: rule.line_and_column(step.place.start).0,
             mismatches: &mut report.mismatches,
         };
-        let events = match step.events.iter().map(|event| read(alone, rule, event)).collect::<Result<Vec<_>, _>>() {
+        let events = match step
+            .events
+            .iter()
+            .map(|event| read(alone, rule, event))
+            .collect::<Result<Vec<_>, _>>()
+        {
             Ok(events) => events,
             Err(why) => {
                 judge.mismatch("event_file", vec!["an event".to_owned()], vec![why]);
                 return report;
             }
         };
-        let start = *start.get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(START));
+        let start =
+            *start.get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(START));
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
         let mut seen = Vec::new();
         for event in &events {
@@ -127,7 +152,10 @@ fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<Event, String
 type Seen = [(bool, Evaluation)];
 
 fn actions(seen: &Seen) -> Vec<Json> {
-    seen.iter().flat_map(|(_, evaluation)| evaluation.actions()).map(|(_, _, action)| action_json(action)).collect()
+    seen.iter()
+        .flat_map(|(_, evaluation)| evaluation.actions())
+        .map(|(_, _, action)| action_json(action))
+        .collect()
 }
 
 /// Compares one step with what it expects.
@@ -138,11 +166,28 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn judge(&mut self, rule: &Rule, step: &Step, seen: &Seen, state: &MemoryState, now: Timestamp) {
-        let Expected { matches, actions: expected, emits, state: entries, log, failures, skipped } = &step.expected;
+    fn judge(
+        &mut self,
+        rule: &Rule,
+        step: &Step,
+        seen: &Seen,
+        state: &MemoryState,
+        now: Timestamp,
+    ) {
+        let Expected {
+            matches,
+            actions: expected,
+            emits,
+            state: entries,
+            log,
+            failures,
+            skipped,
+        } = &step.expected;
         let effects = || seen.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
-            let expected: Vec<_> = (0..seen.len()).map(|i| matches[i.min(matches.len() - 1)]).collect();
+            let expected: Vec<_> = (0..seen.len())
+                .map(|i| matches[i.min(matches.len() - 1)])
+                .collect();
             let actual: Vec<_> = seen.iter().map(|(matched, _)| *matched).collect();
             if expected != actual {
                 let words = |words: Vec<bool>| words.iter().map(bool::to_string).collect();
@@ -153,28 +198,40 @@ impl Judge<'_> {
             self.subsets("actions", expected, &actions(seen));
         }
         if let Some(emits) = emits {
-            let emitted: Vec<_> = effects().flat_map(|e| &e.emitted).map(|event| event.tree().clone()).collect();
+            let emitted: Vec<_> = effects()
+                .flat_map(|e| &e.emitted)
+                .map(|event| event.tree().clone())
+                .collect();
             self.subsets("emits", emits, &emitted);
         }
         if let Some(entries) = entries {
             for (key, value) in entries {
                 let actual = state.get(rule.name(), key, now).map(|entry| entry.value);
-                if !actual.as_ref().is_some_and(|actual| is_subset(value, actual) && is_subset(actual, value)) {
-                    let actual =
-                        actual.map_or_else(|| format!("{key} is not there"), |actual| format!("{key} = {actual}"));
+                if !actual
+                    .as_ref()
+                    .is_some_and(|actual| is_subset(value, actual) && is_subset(actual, value))
+                {
+                    let actual = actual.map_or_else(
+                        || format!("{key} is not there"),
+                        |actual| format!("{key} = {actual}"),
+                    );
                     self.mismatch("state", vec![format!("{key} = {value}")], vec![actual]);
                 }
             }
         }
         if let Some(log) = log {
-            let lines: Vec<_> = effects().flat_map(|effects| effects.log.iter().cloned()).collect();
+            let lines: Vec<_> = effects()
+                .flat_map(|effects| effects.log.iter().cloned())
+                .collect();
             self.parts("log", log, lines);
         }
         let failed = seen.iter().flat_map(|(_, evaluation)| &evaluation.failures);
         let failed: Vec<_> = failed.map(|failure| failure.message.clone()).collect();
         self.parts("failures", failures.as_deref().unwrap_or_default(), failed);
         if let Some(skipped) = skipped {
-            let reasons: Vec<_> = effects().filter_map(|effects| effects.skipped.clone()).collect();
+            let reasons: Vec<_> = effects()
+                .filter_map(|effects| effects.skipped.clone())
+                .collect();
             if !reasons.iter().any(|reason| reason.contains(skipped)) {
                 self.mismatch("skipped", vec![skipped.clone()], reasons);
             }
@@ -182,7 +239,8 @@ impl Judge<'_> {
     }
 
     fn subsets(&mut self, key: &'static str, expected: &[Json], actual: &[Json]) {
-        let alike = expected.len() == actual.len() && expected.iter().zip(actual).all(|(e, a)| is_subset(e, a));
+        let alike = expected.len() == actual.len()
+            && expected.iter().zip(actual).all(|(e, a)| is_subset(e, a));
         if !alike {
             let lines = |list: &[Json]| list.iter().map(Json::to_string).collect();
             self.mismatch(key, lines(expected), lines(actual));
@@ -190,13 +248,23 @@ impl Judge<'_> {
     }
 
     fn parts(&mut self, key: &'static str, expected: &[String], actual: Vec<String>) {
-        let alike = expected.len() == actual.len() && expected.iter().zip(&actual).all(|(e, a)| a.contains(e.as_str()));
+        let alike = expected.len() == actual.len()
+            && expected
+                .iter()
+                .zip(&actual)
+                .all(|(e, a)| a.contains(e.as_str()));
         if !alike {
             self.mismatch(key, expected.to_vec(), actual);
         }
     }
 
     fn mismatch(&mut self, key: &'static str, expected: Vec<String>, actual: Vec<String>) {
-        self.mismatches.push(Mismatch { step: self.step, line: self.line, key, expected, actual });
+        self.mismatches.push(Mismatch {
+            step: self.step,
+            line: self.line,
+            key,
+            expected,
+            actual,
+        });
     }
 }

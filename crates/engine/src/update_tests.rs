@@ -11,9 +11,17 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {
-        for mismatch in test.mismatches.iter().filter(|mismatch| mismatch.key == "actions") {
+        for mismatch in test
+            .mismatches
+            .iter()
+            .filter(|mismatch| mismatch.key == "actions")
+        {
             let number = mismatch.step.unwrap_or(0);
-            let expected = rule.tests[test.index].steps[number].expected.actions.as_deref().unwrap_or_default();
+            let expected = rule.tests[test.index].steps[number]
+                .expected
+                .actions
+                .as_deref()
+                .unwrap_or_default();
             let actions = test.actual_actions.get(number)?;
             let table = document.get_mut("test")?.get_mut(test.index)?;
             let table = match mismatch.step {
@@ -34,7 +42,11 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
 fn array(actions: &[Json], expected: &[Json]) -> Array {
     let mut array = Array::new();
     for (i, action) in actions.iter().enumerate() {
-        let wanted = |key: &str| expected.get(i).is_none_or(|expected| expected.get(key).is_some());
+        let wanted = |key: &str| {
+            expected
+                .get(i)
+                .is_none_or(|expected| expected.get(key).is_some())
+        };
         let mut table = InlineTable::new();
         for (key, member) in action.members().iter().filter(|(key, _)| wanted(key)) {
             table.insert(key, value(member));

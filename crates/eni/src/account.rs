@@ -18,12 +18,20 @@ pub struct Account {
 impl Account {
     /// A user's account, without the preview.
     pub fn user(id: &str) -> Self {
-        Self { id: id.to_owned(), preview: false, service: None, quota: Limits::DEFAULT.interfaces_per_account }
+        Self {
+            id: id.to_owned(),
+            preview: false,
+            service: None,
+            quota: Limits::DEFAULT.interfaces_per_account,
+        }
     }
 
     /// The account of the cloud service with that number, without the preview.
     pub fn service(id: &str, number: i64) -> Self {
-        Self { service: Some(number), ..Self::user(id) }
+        Self {
+            service: Some(number),
+            ..Self::user(id)
+        }
     }
 
     /// The same with the preview switched.

@@ -66,7 +66,12 @@ impl Pool {
     /// A pool with everything free.
     pub fn new(ipv4: Ipv4Net, ipv6: Option<Ipv6Net>) -> Self {
         let (ipv4, ipv6) = (ipv4.trunc(), ipv6.map(|net| net.trunc()));
-        Self { ipv4, ipv6, taken: BTreeSet::new(), taken_prefixes: BTreeSet::new() }
+        Self {
+            ipv4,
+            ipv6,
+            taken: BTreeSet::new(),
+            taken_prefixes: BTreeSet::new(),
+        }
     }
 
     /// The IPv4 network.
@@ -76,7 +81,11 @@ impl Pool {
 
     /// Takes everything wished for, or nothing.
     pub(crate) fn take(&mut self, wish: &Wish<'_>) -> Result<Addresses, AddressFault> {
-        let mut draft = Draft { pool: self, addresses: BTreeSet::new(), prefixes: BTreeSet::new() };
+        let mut draft = Draft {
+            pool: self,
+            addresses: BTreeSet::new(),
+            prefixes: BTreeSet::new(),
+        };
         // What is named goes first, so that nothing picked at will stands in its way.
         if let Some(primary) = wish.primary {
             draft.name(primary.into())?;
@@ -101,10 +110,20 @@ impl Pool {
         for _ in 0..wish.ipv6_prefixes.count() {
             ipv6_prefixes.push(draft.pick_ipv6_prefix()?);
         }
-        let Draft { addresses, prefixes, .. } = draft;
+        let Draft {
+            addresses,
+            prefixes,
+            ..
+        } = draft;
         self.taken.extend(addresses);
         self.taken_prefixes.extend(prefixes);
-        Ok(Addresses { primary: Some(primary), secondary, ipv4_prefixes, ipv6, ipv6_prefixes })
+        Ok(Addresses {
+            primary: Some(primary),
+            secondary,
+            ipv4_prefixes,
+            ipv6,
+            ipv6_prefixes,
+        })
     }
 
     /// Gives addresses back.
@@ -122,7 +141,10 @@ impl Pool {
 
     /// The addresses that may be handed out: without the first and the last three.
     fn ipv4_range(&self) -> std::ops::RangeInclusive<u32> {
-        let (first, last) = (u32::from(self.ipv4.network()), u32::from(self.ipv4.broadcast()));
+        let (first, last) = (
+            u32::from(self.ipv4.network()),
+            u32::from(self.ipv4.broadcast()),
+        );
         first.saturating_add(1)..=last.saturating_sub(3)
     }
 
@@ -132,7 +154,11 @@ impl Pool {
             (IpAddr::V6(_), None) => return Err(AddressFault::NoIpv6),
             (IpAddr::V6(address), Some(net)) => net.contains(&address) && address != net.network(),
         };
-        if inside { Ok(()) } else { Err(AddressFault::Invalid(address.to_string())) }
+        if inside {
+            Ok(())
+        } else {
+            Err(AddressFault::Invalid(address.to_string()))
+        }
     }
 }
 
@@ -152,7 +178,11 @@ impl<T> Wanted<T> {
     }
 
     fn count(&self) -> usize {
-        if let Self::Count(count) = self { *count } else { 0 }
+        if let Self::Count(count) = self {
+            *count
+        } else {
+            0
+        }
     }
 }
 
@@ -164,9 +194,18 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn named<T: Copy>(&mut self, wanted: &Wanted<T>, address: impl Fn(T) -> IpAddr) -> Result<Vec<T>, AddressFault> {
-        let Wanted::These(these) = wanted else { return Ok(Vec::new()) };
-        these.iter().map(|&one| self.name(address(one)).map(|()| one)).collect()
+    fn named<T: Copy>(
+        &mut self,
+        wanted: &Wanted<T>,
+        address: impl Fn(T) -> IpAddr,
+    ) -> Result<Vec<T>, AddressFault> {
+        let Wanted::These(these) = wanted else {
+            return Ok(Vec::new());
+        };
+        these
+            .iter()
+            .map(|&one| self.name(address(one)).map(|()| one))
+            .collect()
     }
 
     fn named_prefixes<T: Copy>(
@@ -175,8 +214,13 @@ impl Draft<'_> {
         prefix: impl Fn(T) -> IpNet,
         length: u8,
     ) -> Result<Vec<T>, AddressFault> {
-        let Wanted::These(these) = wanted else { return Ok(Vec::new()) };
-        these.iter().map(|&one| self.name_prefix(prefix(one), length).map(|()| one)).collect()
+        let Wanted::These(these) = wanted else {
+            return Ok(Vec::new());
+        };
+        these
+            .iter()
+            .map(|&one| self.name_prefix(prefix(one), length).map(|()| one))
+            .collect()
     }
 
     fn name(&mut self, address: IpAddr) -> Result<(), AddressFault> {
@@ -207,7 +251,11 @@ impl Draft<'_> {
     }
 
     fn pick_ipv4(&mut self) -> Result<Ipv4Addr, AddressFault> {
-        let found = self.pool.ipv4_range().map(Ipv4Addr::from).find(|&address| self.is_free(address.into()));
+        let found = self
+            .pool
+            .ipv4_range()
+            .map(Ipv4Addr::from)
+            .find(|&address| self.is_free(address.into()));
         let address = found.ok_or(AddressFault::NotEnough)?;
         self.addresses.insert(address.into());
         Ok(address)
@@ -215,9 +263,14 @@ impl Draft<'_> {
 
     /// From the far end, so that prefixes and single addresses meet as late as possible.
     fn pick_ipv4_prefix(&mut self) -> Result<Ipv4Net, AddressFault> {
-        let blocks = self.pool.ipv4.subnets(IPV4_PREFIX).map_err(|_| AddressFault::NotEnough)?;
+        let blocks = self
+            .pool
+            .ipv4
+            .subnets(IPV4_PREFIX)
+            .map_err(|_| AddressFault::NotEnough)?;
         let found = blocks.collect::<Vec<_>>().into_iter().rev().find(|&block| {
-            self.pool.hands_out(block.broadcast().into()).is_ok() && self.is_free_prefix(IpNet::V4(block))
+            self.pool.hands_out(block.broadcast().into()).is_ok()
+                && self.is_free_prefix(IpNet::V4(block))
         });
         let prefix = found.ok_or(AddressFault::NotEnough)?;
         self.prefixes.insert(IpNet::V4(prefix));
@@ -228,7 +281,9 @@ impl Draft<'_> {
         let net = self.pool.ipv6.ok_or(AddressFault::NoIpv6)?;
         let first = u128::from(net.network()) + 1;
         let last = u128::from(net.broadcast());
-        let found = (first..=last).map(Ipv6Addr::from).find(|&address| self.is_free(address.into()));
+        let found = (first..=last)
+            .map(Ipv6Addr::from)
+            .find(|&address| self.is_free(address.into()));
         let address = found.ok_or(AddressFault::NotEnough)?;
         self.addresses.insert(address.into());
         Ok(address)
@@ -246,14 +301,17 @@ impl Draft<'_> {
                 self.prefixes.insert(IpNet::V6(block));
                 return Ok(block);
             }
-            let Some(below) = at.checked_sub(size) else { break };
+            let Some(below) = at.checked_sub(size) else {
+                break;
+            };
             at = below;
         }
         Err(AddressFault::NotEnough)
     }
 
     fn is_free(&self, address: IpAddr) -> bool {
-        let in_prefix = |prefixes: &BTreeSet<IpNet>| prefixes.iter().any(|prefix| prefix.contains(&address));
+        let in_prefix =
+            |prefixes: &BTreeSet<IpNet>| prefixes.iter().any(|prefix| prefix.contains(&address));
         !self.pool.taken.contains(&address)
             && !self.addresses.contains(&address)
             && !in_prefix(&self.pool.taken_prefixes)
@@ -286,34 +344,66 @@ mod tests {
     #[test]
     fn the_first_and_the_last_three_addresses_are_never_handed_out() {
         let mut pool = Pool::new("10.0.0.0/29".parse().unwrap(), None);
-        let taken = pool.take(&wish(&Wanted::Count(3), &Wanted::Nothing)).unwrap();
+        let taken = pool
+            .take(&wish(&Wanted::Count(3), &Wanted::Nothing))
+            .unwrap();
         assert_eq!(taken.primary, Some("10.0.0.1".parse().unwrap()));
         assert_eq!(taken.secondary.last(), Some(&"10.0.0.4".parse().unwrap()));
-        assert_eq!(pool.take(&wish(&Wanted::Nothing, &Wanted::Nothing)), Err(AddressFault::NotEnough));
+        assert_eq!(
+            pool.take(&wish(&Wanted::Nothing, &Wanted::Nothing)),
+            Err(AddressFault::NotEnough)
+        );
         pool.release(&taken);
-        assert!(pool.take(&wish(&Wanted::Count(3), &Wanted::Nothing)).is_ok());
+        assert!(
+            pool.take(&wish(&Wanted::Count(3), &Wanted::Nothing))
+                .is_ok()
+        );
     }
 
     #[test]
     fn a_wish_that_fails_takes_nothing() {
         let mut pool = Pool::new("10.0.0.0/29".parse().unwrap(), None);
-        assert_eq!(pool.take(&wish(&Wanted::Count(4), &Wanted::Nothing)), Err(AddressFault::NotEnough));
-        assert!(pool.take(&wish(&Wanted::Count(3), &Wanted::Nothing)).is_ok());
+        assert_eq!(
+            pool.take(&wish(&Wanted::Count(4), &Wanted::Nothing)),
+            Err(AddressFault::NotEnough)
+        );
+        assert!(
+            pool.take(&wish(&Wanted::Count(3), &Wanted::Nothing))
+                .is_ok()
+        );
     }
 
     #[test]
     fn addresses_never_lie_in_a_prefix() {
         let mut pool = Pool::new("10.0.0.0/26".parse().unwrap(), None);
-        let taken = pool.take(&wish(&Wanted::Nothing, &Wanted::Count(2))).unwrap();
-        assert_eq!(taken.ipv4_prefixes, ["10.0.0.32/28".parse().unwrap(), "10.0.0.16/28".parse().unwrap()]);
-        let more = pool.take(&wish(&Wanted::Count(20), &Wanted::Nothing)).unwrap();
-        assert!(more.all().iter().all(|address| match address {
-            IpAddr::V4(address) => !taken.ipv4_prefixes.iter().any(|prefix| prefix.contains(address)),
-            IpAddr::V6(_) => false,
+        let taken = pool
+            .take(&wish(&Wanted::Nothing, &Wanted::Count(2)))
+            .unwrap();
+        assert_eq!(
+            taken.ipv4_prefixes,
+            [
+                "10.0.0.32/28".parse().unwrap(),
+                "10.0.0.16/28".parse().unwrap()
+            ]
+        );
+        let more = pool
+            .take(&wish(&Wanted::Count(20), &Wanted::Nothing))
+            .unwrap();
+        assert!(more.all().iter().all(|address| {
+            match address {
+                IpAddr::V4(address) => !taken
+                    .ipv4_prefixes
+                    .iter()
+                    .any(|prefix| prefix.contains(address)),
+                IpAddr::V6(_) => false,
+            }
         }));
         let inside = "10.0.0.40".parse().unwrap();
         let named = Wanted::These(vec![inside]);
-        assert_eq!(pool.take(&wish(&named, &Wanted::Nothing)), Err(AddressFault::Taken(inside.to_string())));
+        assert_eq!(
+            pool.take(&wish(&named, &Wanted::Nothing)),
+            Err(AddressFault::Taken(inside.to_string()))
+        );
     }
 
     #[test]
@@ -323,11 +413,23 @@ mod tests {
             let these = Wanted::These(text.iter().map(|t| t.parse().unwrap()).collect());
             pool.take(&wish(&these, &Wanted::Nothing))
         };
-        assert_eq!(take(&["10.0.1.9"]), Err(AddressFault::Invalid("10.0.1.9".into())));
-        assert_eq!(take(&["10.0.0.253"]), Err(AddressFault::Invalid("10.0.0.253".into())));
-        assert_eq!(take(&["10.0.0.9", "10.0.0.9"]), Err(AddressFault::Repeated("10.0.0.9".into())));
+        assert_eq!(
+            take(&["10.0.1.9"]),
+            Err(AddressFault::Invalid("10.0.1.9".into()))
+        );
+        assert_eq!(
+            take(&["10.0.0.253"]),
+            Err(AddressFault::Invalid("10.0.0.253".into()))
+        );
+        assert_eq!(
+            take(&["10.0.0.9", "10.0.0.9"]),
+            Err(AddressFault::Repeated("10.0.0.9".into()))
+        );
         assert!(take(&["10.0.0.9"]).is_ok());
-        assert_eq!(take(&["10.0.0.9"]), Err(AddressFault::Taken("10.0.0.9".into())));
+        assert_eq!(
+            take(&["10.0.0.9"]),
+            Err(AddressFault::Taken("10.0.0.9".into()))
+        );
     }
 
     #[test]
@@ -341,9 +443,21 @@ mod tests {
         };
         let mut without = Pool::new("10.0.0.0/24".parse().unwrap(), None);
         assert_eq!(six(&mut without), Err(AddressFault::NoIpv6));
-        let mut pool = Pool::new("10.0.0.0/24".parse().unwrap(), Some("2001:db8::/64".parse().unwrap()));
+        let mut pool = Pool::new(
+            "10.0.0.0/24".parse().unwrap(),
+            Some("2001:db8::/64".parse().unwrap()),
+        );
         let taken = six(&mut pool).unwrap();
-        assert_eq!(taken.ipv6, ["2001:db8::1".parse::<Ipv6Addr>().unwrap(), "2001:db8::2".parse().unwrap()]);
-        assert_eq!(taken.ipv6_prefixes, ["2001:db8:0:0:ffff::/80".parse().unwrap()]);
+        assert_eq!(
+            taken.ipv6,
+            [
+                "2001:db8::1".parse::<Ipv6Addr>().unwrap(),
+                "2001:db8::2".parse().unwrap()
+            ]
+        );
+        assert_eq!(
+            taken.ipv6_prefixes,
+            ["2001:db8:0:0:ffff::/80".parse().unwrap()]
+        );
     }
 }

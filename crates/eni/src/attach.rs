@@ -11,13 +11,24 @@ impl Cloud {
     ///
     /// It must be a secondary interface in Available, the instance running or stopped, both in one VPC and zone, and the
     /// instance must have room for one more interface and the interface no more addresses than the instance type takes.
-    pub(crate) fn begin_attach(&mut self, caller: &str, interface: &str, instance: &str) -> Result<(), Refusal> {
+    pub(crate) fn begin_attach(
+        &mut self,
+        caller: &str,
+        interface: &str,
+        instance: &str,
+    ) -> Result<(), Refusal> {
         let account = self.account(caller)?;
         let found = self.interface_for(account, interface)?;
         let host = self.instance_for(account, instance)?;
         if found.kind == InterfaceType::Primary {
-            let message = format!("Network interface {interface} is a primary one, which cannot be attached.");
-            return Err(Refusal::new(403, "InvalidOperation.InvalidEniType", message));
+            let message = format!(
+                "Network interface {interface} is a primary one, which cannot be attached."
+            );
+            return Err(Refusal::new(
+                403,
+                "InvalidOperation.InvalidEniType",
+                message,
+            ));
         }
         if found.status != EniStatus::Available {
             return Err(Refusal::interface_status(interface, found.status));
@@ -26,12 +37,20 @@ impl Cloud {
             return Err(Refusal::instance_status(instance, host.status));
         }
         if found.vpc != host.vpc {
-            let message = format!("Network interface {interface} and instance {instance} are not in one VPC.");
+            let message = format!(
+                "Network interface {interface} and instance {instance} are not in one VPC."
+            );
             return Err(Refusal::new(403, "InvalidOperation.VpcMismatch", message));
         }
         if found.zone != host.zone {
-            let message = format!("Network interface {interface} and instance {instance} are not in one zone.");
-            return Err(Refusal::new(403, "InvalidOperation.AvailabilityZoneMismatch", message));
+            let message = format!(
+                "Network interface {interface} and instance {instance} are not in one zone."
+            );
+            return Err(Refusal::new(
+                403,
+                "InvalidOperation.AvailabilityZoneMismatch",
+                message,
+            ));
         }
         let (ipv4, ipv6) = (found.addresses.ipv4_count(), found.addresses.ipv6.len());
         if ipv4 > host.kind.ipv4 || ipv6 > host.kind.ipv6 {
@@ -40,12 +59,17 @@ impl Cloud {
             } else {
                 "InvalidOperation.Ipv6CountExceeded"
             };
-            let message = format!("Instance type {} takes fewer addresses than {interface} has.", host.kind.name);
+            let message = format!(
+                "Instance type {} takes fewer addresses than {interface} has.",
+                host.kind.name
+            );
             return Err(Refusal::new(403, code, message));
         }
         let (carried, room) = (self.interfaces_of(instance).count(), host.kind.interfaces);
         if carried >= room {
-            let message = format!("Instance {instance} has {carried} network interfaces, as many as its type allows.");
+            let message = format!(
+                "Instance {instance} has {carried} network interfaces, as many as its type allows."
+            );
             return Err(Refusal::new(403, "EniPerInstanceLimitExceeded", message));
         }
         self.set_instance(interface, Some(instance));

@@ -36,7 +36,12 @@ impl Bus {
 
 impl BusForm {
     /// Every form.
-    pub const ALL: [Self; 4] = [Self::Native, Self::EventBridge, Self::CloudMonitorRule, Self::CloudMonitorPolicy];
+    pub const ALL: [Self; 4] = [
+        Self::Native,
+        Self::EventBridge,
+        Self::CloudMonitorRule,
+        Self::CloudMonitorPolicy,
+    ];
 
     /// The word for it in world files.
     pub fn name(self) -> &'static str {
@@ -69,14 +74,20 @@ fn rule_callback(native: &Json) -> Json {
         ("ruleName", "reflexarc-simulate".into()),
         ("status", "Normal".into()),
     ];
-    let added = added.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let added = added
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value));
     native.members().iter().cloned().chain(added).collect()
 }
 
 /// The webhook of a subscription policy: the event as an alert, with its content twice, as a map and as text.
 fn policy_webhook(native: &Json) -> Json {
     let content = native.get("content").cloned().unwrap_or(Json::Null);
-    let (id, product, level) = (text(native, "id"), text(native, "product"), text(native, "level"));
+    let (id, product, level) = (
+        text(native, "id"),
+        text(native, "product"),
+        text(native, "level"),
+    );
     let (user, name) = (text(native, "userId"), text(native, "name"));
     let milliseconds = native
         .get("eventTime")
@@ -113,14 +124,21 @@ fn policy_webhook(native: &Json) -> Json {
         ("eventContentMap", content),
         ("meta", object([("sysEventMeta", described)])),
     ]);
-    let all_of_it = object([("field", "product".into()), ("op", "EQ".into()), ("value", "ECS".into())]);
+    let all_of_it = object([
+        ("field", "product".into()),
+        ("op", "EQ".into()),
+        ("value", "ECS".into()),
+    ]);
     let subscription = object([
         ("subscriptionUuid", "reflexarc-simulate".into()),
         ("conditions", vec![all_of_it].into()),
         ("relation", "AND".into()),
     ]);
     object([
-        ("userInfo", object([("aliyunId", user.clone()), ("userId", user.clone())])),
+        (
+            "userInfo",
+            object([("aliyunId", user.clone()), ("userId", user.clone())]),
+        ),
         ("subscription", subscription),
         ("batchId", id),
         ("severity", level),
@@ -136,7 +154,10 @@ fn text(native: &Json, key: &str) -> Json {
 }
 
 fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// An event near the size limit may not fit once it is wrapped; it then leaves as it is.

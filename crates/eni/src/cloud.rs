@@ -10,8 +10,8 @@ use crate::ids::Ids;
 use crate::interface::{Addresses, Interface};
 use crate::notice::Told;
 use crate::{
-    Account, Answer, CreateInterface, Fault, Instance, Limits, Notice, Refusal, Reply, Request, SecurityGroup, Silence,
-    TooManyFaults, VSwitch,
+    Account, Answer, CreateInterface, Fault, Instance, Limits, Notice, Refusal, Reply, Request,
+    SecurityGroup, Silence, TooManyFaults, VSwitch,
 };
 
 /// One region of the cloud. Nothing in it moves but by [`Cloud::call`] and [`Cloud::advance`].
@@ -150,7 +150,10 @@ impl Cloud {
     /// # Errors
     /// When there is no such interface.
     pub fn grant_attach(&mut self, interface: &str, account: &str) -> Result<(), Refusal> {
-        let found = self.interfaces.get_mut(interface).ok_or_else(|| Refusal::unknown_interface(interface))?;
+        let found = self
+            .interfaces
+            .get_mut(interface)
+            .ok_or_else(|| Refusal::unknown_interface(interface))?;
         found.attach_granted.push(account.to_owned());
         Ok(())
     }
@@ -167,7 +170,9 @@ impl Cloud {
         instance: Option<&str>,
     ) -> Result<(), Refusal> {
         if self.interfaces.contains_key(id) {
-            return Err(Refusal::parameter(format!("Network interface {id} exists already.")));
+            return Err(Refusal::parameter(format!(
+                "Network interface {id} exists already."
+            )));
         }
         self.begin_create(caller, id, wanted)?;
         self.finish_create(id, true);
@@ -186,7 +191,11 @@ impl Cloud {
         let named = request.interface().map(str::to_owned);
         let result = self.perform(&request_id, caller, request);
         if let (Err(refusal), Some(operation)) = (&result, operation) {
-            let told = Told { request_id: request_id.clone(), caller: caller.to_owned(), operation };
+            let told = Told {
+                request_id: request_id.clone(),
+                caller: caller.to_owned(),
+                operation,
+            };
             self.note(told, named, Err(Silence::Refused(refusal.clone())));
         }
         Reply { request_id, result }
@@ -204,10 +213,21 @@ impl Cloud {
         self.advance(now);
         let request_id = self.ids.guid();
         if let Some(operation) = operation {
-            let told = Told { request_id: request_id.clone(), caller: caller.to_owned(), operation };
-            self.note(told, interface.map(str::to_owned), Err(Silence::Refused(refusal.clone())));
+            let told = Told {
+                request_id: request_id.clone(),
+                caller: caller.to_owned(),
+                operation,
+            };
+            self.note(
+                told,
+                interface.map(str::to_owned),
+                Err(Silence::Refused(refusal.clone())),
+            );
         }
-        Reply { request_id, result: Err(refusal) }
+        Reply {
+            request_id,
+            result: Err(refusal),
+        }
     }
 
     /// The region's name.
@@ -251,19 +271,33 @@ impl Cloud {
         self.changes.drain(..).collect()
     }
 
-    fn perform(&mut self, request_id: &str, caller: &str, request: Request) -> Result<Answer, Refusal> {
+    fn perform(
+        &mut self,
+        request_id: &str,
+        caller: &str,
+        request: Request,
+    ) -> Result<Answer, Refusal> {
         if request.operation().is_some() && self.pending.len() >= self.limits.pending {
-            let message = format!("{} requests are under way, as many as allowed.", self.pending.len());
+            let message = format!(
+                "{} requests are under way, as many as allowed.",
+                self.pending.len()
+            );
             return Err(Refusal::new(400, "Throttling", message));
         }
         match request {
             Request::Create(wanted) => self.create(request_id, caller, wanted),
-            Request::Attach { interface, instance } => {
+            Request::Attach {
+                interface,
+                instance,
+            } => {
                 self.begin_attach(caller, &interface, &instance)?;
                 self.schedule(request_id, caller, Operation::Attach, &interface);
                 Ok(Answer::Accepted)
             }
-            Request::Detach { interface, instance } => {
+            Request::Detach {
+                interface,
+                instance,
+            } => {
                 self.begin_detach(caller, &interface, &instance)?;
                 self.schedule(request_id, caller, Operation::Detach, &interface);
                 Ok(Answer::Accepted)
@@ -273,21 +307,47 @@ impl Cloud {
                 self.schedule(request_id, caller, Operation::Delete, &interface);
                 Ok(Answer::Accepted)
             }
-            Request::Describe { filter, paging } => self.describe(caller, &filter, &paging).map(Answer::Described),
+            Request::Describe { filter, paging } => self
+                .describe(caller, &filter, &paging)
+                .map(Answer::Described),
         }
     }
 
-    fn create(&mut self, request_id: &str, caller: &str, wanted: CreateInterface) -> Result<Answer, Refusal> {
-        let token = wanted.client_token.clone().map(|token| (caller.to_owned(), token));
-        if let Some(earlier) = token.as_ref().and_then(|token| self.tokens.get(token)).cloned() {
-            let Creation { wanted: first_wanted, request_id: first, interface: id } = earlier;
+    fn create(
+        &mut self,
+        request_id: &str,
+        caller: &str,
+        wanted: CreateInterface,
+    ) -> Result<Answer, Refusal> {
+        let token = wanted
+            .client_token
+            .clone()
+            .map(|token| (caller.to_owned(), token));
+        if let Some(earlier) = token
+            .as_ref()
+            .and_then(|token| self.tokens.get(token))
+            .cloned()
+        {
+            let Creation {
+                wanted: first_wanted,
+                request_id: first,
+                interface: id,
+            } = earlier;
             if first_wanted != wanted {
-                let message = "The request uses the client token of an earlier one with other parameters.";
+                let message =
+                    "The request uses the client token of an earlier one with other parameters.";
                 return Err(Refusal::new(400, "IdempotentParameterMismatch", message));
             }
-            let interface = self.interfaces.get(&id).cloned().ok_or_else(|| Refusal::unknown_interface(&id))?;
-            let told =
-                Told { request_id: request_id.to_owned(), caller: caller.to_owned(), operation: Operation::Create };
+            let interface = self
+                .interfaces
+                .get(&id)
+                .cloned()
+                .ok_or_else(|| Refusal::unknown_interface(&id))?;
+            let told = Told {
+                request_id: request_id.to_owned(),
+                caller: caller.to_owned(),
+                operation: Operation::Create,
+            };
             self.note(told, Some(id), Err(Silence::Repeated { request_id: first }));
             return Ok(Answer::Created(Box::new(interface)));
         }
@@ -301,50 +361,85 @@ impl Cloud {
                 self.tokens.remove(&oldest);
             }
             self.token_order.push_back(token.clone());
-            let creation = Creation { wanted, request_id: request_id.to_owned(), interface: id.clone() };
+            let creation = Creation {
+                wanted,
+                request_id: request_id.to_owned(),
+                interface: id.clone(),
+            };
             self.tokens.insert(token, creation);
         }
         self.schedule(request_id, caller, Operation::Create, &id);
-        let interface = self.interfaces.get(&id).cloned().ok_or_else(|| Refusal::unknown_interface(&id))?;
+        let interface = self
+            .interfaces
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::unknown_interface(&id))?;
         Ok(Answer::Created(Box::new(interface)))
     }
 
     pub(crate) fn account(&self, id: &str) -> Result<&Account, Refusal> {
         let message = || format!("The account {id} does not exist.");
-        self.accounts.get(id).ok_or_else(|| Refusal::new(403, "Abs.InvalidAccount.NotFound", message()))
+        self.accounts
+            .get(id)
+            .ok_or_else(|| Refusal::new(403, "Abs.InvalidAccount.NotFound", message()))
     }
 
     /// A vSwitch of the account; services may use anybody's.
     pub(crate) fn vswitch_for(&self, account: &Account, id: &str) -> Result<&VSwitch, Refusal> {
-        let found = self.vswitches.get(id).filter(|found| account.service.is_some() || found.owner == account.id);
+        let found = self
+            .vswitches
+            .get(id)
+            .filter(|found| account.service.is_some() || found.owner == account.id);
         found.ok_or_else(|| Refusal::unknown_vswitch(id))
     }
 
     /// A security group of the account; services may use anybody's.
-    pub(crate) fn security_group_for(&self, account: &Account, id: &str) -> Result<&SecurityGroup, Refusal> {
-        let found = self.security_groups.get(id).filter(|found| account.service.is_some() || found.owner == account.id);
+    pub(crate) fn security_group_for(
+        &self,
+        account: &Account,
+        id: &str,
+    ) -> Result<&SecurityGroup, Refusal> {
+        let found = self
+            .security_groups
+            .get(id)
+            .filter(|found| account.service.is_some() || found.owner == account.id);
         found.ok_or_else(|| Refusal::unknown_security_group(id))
     }
 
     /// An instance of the account; services may use anybody's.
     pub(crate) fn instance_for(&self, account: &Account, id: &str) -> Result<&Instance, Refusal> {
-        let found = self.instances.get(id).filter(|found| account.service.is_some() || found.owner == account.id);
+        let found = self
+            .instances
+            .get(id)
+            .filter(|found| account.service.is_some() || found.owner == account.id);
         found.ok_or_else(|| Refusal::unknown_instance(id))
     }
 
     /// An interface that the account may operate on: its own standard ones, those it manages, those it was granted.
     pub(crate) fn interface_for(&self, account: &Account, id: &str) -> Result<&Interface, Refusal> {
-        let found = self.interfaces.get(id).ok_or_else(|| Refusal::unknown_interface(id))?;
+        let found = self
+            .interfaces
+            .get(id)
+            .ok_or_else(|| Refusal::unknown_interface(id))?;
         if found.is_operated_by(&account.id) || found.attach_granted.contains(&account.id) {
             return Ok(found);
         }
         // Its owner sees a managed interface and may know why; to anybody else it does not exist.
-        Err(if found.owner == account.id { Refusal::managed(id) } else { Refusal::unknown_interface(id) })
+        Err(if found.owner == account.id {
+            Refusal::managed(id)
+        } else {
+            Refusal::unknown_interface(id)
+        })
     }
 
     /// The interfaces on an instance, or on their way to or from it.
-    pub(crate) fn interfaces_of<'a>(&'a self, instance: &'a str) -> impl Iterator<Item = &'a Interface> {
-        self.interfaces.values().filter(move |interface| interface.instance.as_deref() == Some(instance))
+    pub(crate) fn interfaces_of<'a>(
+        &'a self,
+        instance: &'a str,
+    ) -> impl Iterator<Item = &'a Interface> {
+        self.interfaces
+            .values()
+            .filter(move |interface| interface.instance.as_deref() == Some(instance))
     }
 
     pub(crate) fn insert_interface(&mut self, interface: Interface) {

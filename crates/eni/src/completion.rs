@@ -55,7 +55,13 @@ impl Cloud {
     }
 
     /// Puts an accepted request on its way; one that takes no time is done before this returns.
-    pub(crate) fn schedule(&mut self, request_id: &str, caller: &str, operation: Operation, interface: &str) {
+    pub(crate) fn schedule(
+        &mut self,
+        request_id: &str,
+        caller: &str,
+        operation: Operation,
+        interface: &str,
+    ) {
         let fault = fault::strike(&mut self.faults, operation, interface);
         let pending = Pending {
             request_id: request_id.to_owned(),
@@ -83,12 +89,21 @@ impl Cloud {
     /// change, and each is told of its end.
     fn complete(&mut self, pending: Pending) {
         if pending.fault == Some(FaultOutcome::Hang) {
-            let status = self.interfaces.get(&pending.interface).map(|interface| interface.status);
+            let status = self
+                .interfaces
+                .get(&pending.interface)
+                .map(|interface| interface.status);
             let verdict = Err(Silence::NotCompleted { status });
-            let told = Told { request_id: pending.request_id, caller: pending.caller, operation: pending.operation };
+            let told = Told {
+                request_id: pending.request_id,
+                caller: pending.caller,
+                operation: pending.operation,
+            };
             return self.note(told, Some(pending.interface), verdict);
         }
-        let Some(mut interface) = self.interfaces.get(&pending.interface).cloned() else { return };
+        let Some(mut interface) = self.interfaces.get(&pending.interface).cloned() else {
+            return;
+        };
         let success = pending.fault.is_none();
         match pending.operation {
             Operation::Create => self.finish_create(&pending.interface, success),
@@ -97,20 +112,36 @@ impl Cloud {
             Operation::Delete => self.finish_delete(&pending.interface, success),
         }
         // The event speaks of the interface with the addresses it had, and of its status now.
-        interface.status = self.interfaces.get(&interface.id).map_or(EniStatus::Deleted, |now| now.status);
+        interface.status = self
+            .interfaces
+            .get(&interface.id)
+            .map_or(EniStatus::Deleted, |now| now.status);
         let joined = self.take_joined(&pending);
         for one in std::iter::once(pending).chain(joined) {
-            let told = Told { request_id: one.request_id, caller: one.caller, operation: one.operation };
+            let told = Told {
+                request_id: one.request_id,
+                caller: one.caller,
+                operation: one.operation,
+            };
             self.publish(told, &interface, success);
         }
     }
 
     fn take_joined(&mut self, done: &Pending) -> Vec<Pending> {
         let same = |one: &Pending| {
-            one.interface == done.interface && one.operation == done.operation && one.fault != Some(FaultOutcome::Hang)
+            one.interface == done.interface
+                && one.operation == done.operation
+                && one.fault != Some(FaultOutcome::Hang)
         };
-        let keys: Vec<_> = self.pending.iter().filter(|(_, one)| same(one)).map(|(key, _)| *key).collect();
-        keys.iter().filter_map(|key| self.pending.remove(key)).collect()
+        let keys: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, one)| same(one))
+            .map(|(key, _)| *key)
+            .collect();
+        keys.iter()
+            .filter_map(|key| self.pending.remove(key))
+            .collect()
     }
 
     /// Changes a status and records it; staying where it is changes nothing.
@@ -119,15 +150,25 @@ impl Cloud {
     /// When the status machine knows no such step: the preconditions above have failed to rule it out.
     pub(crate) fn set_status(&mut self, id: &str, to: EniStatus) {
         let at = self.now();
-        let Some(interface) = self.interfaces.get_mut(id) else { return };
+        let Some(interface) = self.interfaces.get_mut(id) else {
+            return;
+        };
         let from = interface.status;
         if from == to {
             return;
         }
-        assert!(may_become(from, to), "an interface went from {from} to {to}");
+        assert!(
+            may_become(from, to),
+            "an interface went from {from} to {to}"
+        );
         interface.status = to;
-        let change =
-            StatusChange { at, interface: id.to_owned(), from: Some(from), to, instance: interface.instance.clone() };
+        let change = StatusChange {
+            at,
+            interface: id.to_owned(),
+            from: Some(from),
+            to,
+            instance: interface.instance.clone(),
+        };
         self.record(change);
     }
 }

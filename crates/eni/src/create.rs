@@ -57,22 +57,39 @@ impl Cloud {
     /// Makes the interface in status Creating, or refuses; no event yet.
     ///
     /// What a service account makes is managed by that service and belongs to the account whose vSwitch it lies in.
-    pub(crate) fn begin_create(&mut self, caller: &str, id: &str, wanted: &CreateInterface) -> Result<(), Refusal> {
+    pub(crate) fn begin_create(
+        &mut self,
+        caller: &str,
+        id: &str,
+        wanted: &CreateInterface,
+    ) -> Result<(), Refusal> {
         self.check_create_limits(wanted)?;
         let account = self.account(caller)?.clone();
         let vswitch = self.vswitch_for(&account, &wanted.vswitch)?;
-        let (owner, vpc, zone) = (vswitch.owner.clone(), vswitch.vpc.clone(), vswitch.zone.clone());
+        let (owner, vpc, zone) = (
+            vswitch.owner.clone(),
+            vswitch.vpc.clone(),
+            vswitch.zone.clone(),
+        );
         for group in &wanted.security_groups {
             let found = self.security_group_for(&account, group)?;
             if found.vpc != vpc {
-                let message = format!("Security group {group} and vSwitch {} are not in one VPC.", wanted.vswitch);
+                let message = format!(
+                    "Security group {group} and vSwitch {} are not in one VPC.",
+                    wanted.vswitch
+                );
                 return Err(Refusal::new(403, "InvalidOperation.VpcMismatch", message));
             }
         }
-        let existing = self.interfaces.values().filter(|interface| interface.counts_towards_quota_of(caller)).count();
+        let existing = self
+            .interfaces
+            .values()
+            .filter(|interface| interface.counts_towards_quota_of(caller))
+            .count();
         if account.service.is_none() && existing >= account.quota {
-            let message =
-                format!("The account has {existing} network interfaces in the region, as many as its quota allows.");
+            let message = format!(
+                "The account has {existing} network interfaces in the region, as many as its quota allows."
+            );
             return Err(Refusal::new(403, "MaxEniCountExceeded", message));
         }
         let addresses = self.take_addresses(&wanted.vswitch, wanted)?;
@@ -107,9 +124,18 @@ impl Cloud {
 
     /// What becomes of the interface when the creation is done.
     pub(crate) fn finish_create(&mut self, id: &str, success: bool) {
-        self.set_status(id, if success { EniStatus::Available } else { EniStatus::CreateFailed });
+        self.set_status(
+            id,
+            if success {
+                EniStatus::Available
+            } else {
+                EniStatus::CreateFailed
+            },
+        );
         if !success {
-            let Some(interface) = self.interfaces.get(id) else { return };
+            let Some(interface) = self.interfaces.get(id) else {
+                return;
+            };
             let (vswitch, addresses) = (interface.vswitch.clone(), interface.addresses.clone());
             self.release_addresses(&vswitch, &addresses);
             if let Some(interface) = self.interfaces.get_mut(id) {
@@ -119,8 +145,14 @@ impl Cloud {
     }
 
     /// Addresses for an interface in the vSwitch, in the service's words when there are none.
-    pub(crate) fn take_addresses(&mut self, vswitch: &str, wanted: &CreateInterface) -> Result<Addresses, Refusal> {
-        let Some(found) = self.vswitches.get_mut(vswitch) else { return Err(Refusal::unknown_vswitch(vswitch)) };
+    pub(crate) fn take_addresses(
+        &mut self,
+        vswitch: &str,
+        wanted: &CreateInterface,
+    ) -> Result<Addresses, Refusal> {
+        let Some(found) = self.vswitches.get_mut(vswitch) else {
+            return Err(Refusal::unknown_vswitch(vswitch));
+        };
         let wish = Wish {
             primary: wanted.primary,
             secondary: &wanted.secondary,
@@ -131,7 +163,9 @@ impl Cloud {
         found.pool.take(&wish).map_err(|fault| {
             let (status, code) = match &fault {
                 AddressFault::NotEnough => (403, "InvalidVSwitchId.IpNotEnough"),
-                AddressFault::Invalid(address) if address.contains(':') => (403, "InvalidIp.Address"),
+                AddressFault::Invalid(address) if address.contains(':') => {
+                    (403, "InvalidIp.Address")
+                }
                 AddressFault::Invalid(_) => (403, "InvalidVSwitchId.IpInvalid"),
                 AddressFault::Taken(_) => (403, "InvalidIp.IpAssigned"),
                 AddressFault::Repeated(_) => (403, "InvalidIp.IpRepeated"),
@@ -148,42 +182,80 @@ impl Cloud {
             Wanted::Nothing | Wanted::These(_) => limits.secondary_named,
         };
         if wanted.security_groups.is_empty() {
-            return Err(Refusal::parameter("SecurityGroupId: at least one security group is needed."));
+            return Err(Refusal::parameter(
+                "SecurityGroupId: at least one security group is needed.",
+            ));
         }
         let bounded = [
-            ("SecurityGroupIds", wanted.security_groups.len(), limits.security_groups),
-            ("secondary private addresses", wanted.secondary.len(), secondary),
+            (
+                "SecurityGroupIds",
+                wanted.security_groups.len(),
+                limits.security_groups,
+            ),
+            (
+                "secondary private addresses",
+                wanted.secondary.len(),
+                secondary,
+            ),
             ("IPv4 prefixes", wanted.ipv4_prefixes.len(), limits.prefixes),
             ("IPv6 addresses", wanted.ipv6.len(), limits.ipv6),
             ("IPv6 prefixes", wanted.ipv6_prefixes.len(), limits.prefixes),
         ];
-        if let Some((what, asked, allowed)) = bounded.into_iter().find(|(_, asked, allowed)| asked > allowed) {
-            return Err(Refusal::parameter(format!("{what}: {asked} asked for, at most {allowed} allowed.")));
+        if let Some((what, asked, allowed)) = bounded
+            .into_iter()
+            .find(|(_, asked, allowed)| asked > allowed)
+        {
+            return Err(Refusal::parameter(format!(
+                "{what}: {asked} asked for, at most {allowed} allowed."
+            )));
         }
         if wanted.tags.len() > limits.tags {
-            let message = format!("{} tags asked for, at most {} allowed.", wanted.tags.len(), limits.tags);
+            let message = format!(
+                "{} tags asked for, at most {} allowed.",
+                wanted.tags.len(),
+                limits.tags
+            );
             return Err(Refusal::new(403, "QuotaExceed.Tags", message));
         }
         let mut keys = BTreeSet::new();
         match wanted.tags.iter().find(|(key, _)| !keys.insert(key)) {
-            Some((key, _)) => Err(Refusal::new(400, "Duplicate.TagKey", format!("There are two tags {key}."))),
+            Some((key, _)) => Err(Refusal::new(
+                400,
+                "Duplicate.TagKey",
+                format!("There are two tags {key}."),
+            )),
             None => Ok(()),
         }
     }
 
     /// Basic groups count private addresses, enterprise groups count interfaces.
-    fn check_room_in_groups(&self, groups: &[String], addresses: &Addresses) -> Result<(), Refusal> {
+    fn check_room_in_groups(
+        &self,
+        groups: &[String],
+        addresses: &Addresses,
+    ) -> Result<(), Refusal> {
         for id in groups {
-            let Some(group) = self.security_groups.get(id) else { continue };
-            let members = self.interfaces.values().filter(|interface| interface.security_groups.contains(id));
-            let taken: usize = members.map(|interface| group.weight(&interface.addresses.all())).sum();
+            let Some(group) = self.security_groups.get(id) else {
+                continue;
+            };
+            let members = self
+                .interfaces
+                .values()
+                .filter(|interface| interface.security_groups.contains(id));
+            let taken: usize = members
+                .map(|interface| group.weight(&interface.addresses.all()))
+                .sum();
             if taken + group.weight(&addresses.all()) > group.capacity {
                 let code = if group.enterprise {
                     "InvalidOperation.EniCountExceeded"
                 } else {
                     "SecurityGroupInstanceLimitExceed"
                 };
-                return Err(Refusal::new(403, code, format!("Security group {id} is full.")));
+                return Err(Refusal::new(
+                    403,
+                    code,
+                    format!("Security group {id} is full."),
+                ));
             }
         }
         Ok(())

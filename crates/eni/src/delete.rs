@@ -14,8 +14,14 @@ impl Cloud {
         let account = self.account(caller)?;
         let found = self.interface_for(account, interface)?;
         if found.kind == InterfaceType::Primary {
-            let message = format!("Network interface {interface} is a primary one, which goes with its instance.");
-            return Err(Refusal::new(403, "InvalidOperation.InvalidEniType", message));
+            let message = format!(
+                "Network interface {interface} is a primary one, which goes with its instance."
+            );
+            return Err(Refusal::new(
+                403,
+                "InvalidOperation.InvalidEniType",
+                message,
+            ));
         }
         if !matches!(found.status, EniStatus::Available | EniStatus::Deleting) {
             return Err(Refusal::interface_status(interface, found.status));

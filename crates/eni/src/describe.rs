@@ -75,61 +75,114 @@ pub struct Page {
 
 impl Default for Paging {
     fn default() -> Self {
-        Self::Numbered { number: 1, size: 10 }
+        Self::Numbered {
+            number: 1,
+            size: 10,
+        }
     }
 }
 
 impl Cloud {
-    pub(crate) fn describe(&self, caller: &str, filter: &Filter, paging: &Paging) -> Result<Page, Refusal> {
+    pub(crate) fn describe(
+        &self,
+        caller: &str,
+        filter: &Filter,
+        paging: &Paging,
+    ) -> Result<Page, Refusal> {
         let account = self.account(caller)?;
         if filter.ids.len() > self.limits.described_ids {
-            let message = format!("NetworkInterfaceId: at most {} ids.", self.limits.described_ids);
+            let message = format!(
+                "NetworkInterfaceId: at most {} ids.",
+                self.limits.described_ids
+            );
             return Err(Refusal::parameter(message));
         }
-        let visible = self.interfaces.values().filter_map(|interface| seen_by(account, interface));
-        let found: Vec<Interface> = visible.filter(|interface| filter.admits(interface)).collect();
+        let visible = self
+            .interfaces
+            .values()
+            .filter_map(|interface| seen_by(account, interface));
+        let found: Vec<Interface> = visible
+            .filter(|interface| filter.admits(interface))
+            .collect();
         let total = found.len();
         let page = self.limits.page;
         let (interfaces, next) = match paging {
             Paging::Numbered { number, size } => {
                 let skipped = number.saturating_sub(1).saturating_mul(*size);
-                (found.into_iter().skip(skipped).take((*size).min(page)).collect(), None)
+                (
+                    found
+                        .into_iter()
+                        .skip(skipped)
+                        .take((*size).min(page))
+                        .collect(),
+                    None,
+                )
             }
             Paging::Token { size, token } => {
-                let after = |interface: &Interface| token.as_ref().is_none_or(|last| interface.id > *last);
+                let after =
+                    |interface: &Interface| token.as_ref().is_none_or(|last| interface.id > *last);
                 let size = (*size).min(page);
-                let mut rest: Vec<Interface> = found.into_iter().filter(after).take(size + 1).collect();
+                let mut rest: Vec<Interface> =
+                    found.into_iter().filter(after).take(size + 1).collect();
                 let more = rest.len() > size;
                 rest.truncate(size);
                 let next = rest.last().filter(|_| more).map(|last| last.id.clone());
                 (rest, next)
             }
         };
-        Ok(Page { interfaces, total, paging: paging.clone(), next })
+        Ok(Page {
+            interfaces,
+            total,
+            paging: paging.clone(),
+            next,
+        })
     }
 }
 
 impl Filter {
     fn admits(&self, interface: &Interface) -> bool {
-        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        let private = || interface.addresses.primary.iter().chain(&interface.addresses.secondary);
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == found)
+        };
+        let private = || {
+            interface
+                .addresses
+                .primary
+                .iter()
+                .chain(&interface.addresses.secondary)
+        };
         (self.ids.is_empty() || self.ids.contains(&interface.id))
-            && is(&self.instance, interface.instance.as_deref().unwrap_or_default())
+            && is(
+                &self.instance,
+                interface.instance.as_deref().unwrap_or_default(),
+            )
             && self.status.is_none_or(|status| status == interface.status)
             && self.kind.is_none_or(|kind| kind == interface.kind)
-            && self.managed.is_none_or(|managed| managed == interface.is_managed())
+            && self
+                .managed
+                .is_none_or(|managed| managed == interface.is_managed())
             && is(&self.vswitch, &interface.vswitch)
             && is(&self.vpc, &interface.vpc)
             && self.security_group.as_ref().is_none_or(|group| {
-                interface.kind == InterfaceType::Secondary && interface.security_groups.contains(group)
+                interface.kind == InterfaceType::Secondary
+                    && interface.security_groups.contains(group)
             })
-            && self.primary.is_none_or(|primary| interface.addresses.primary == Some(primary))
+            && self
+                .primary
+                .is_none_or(|primary| interface.addresses.primary == Some(primary))
             && (self.private.is_empty() || private().any(|address| self.private.contains(address)))
-            && (self.ipv6.is_empty() || interface.addresses.ipv6.iter().any(|address| self.ipv6.contains(address)))
+            && (self.ipv6.is_empty()
+                || interface
+                    .addresses
+                    .ipv6
+                    .iter()
+                    .any(|address| self.ipv6.contains(address)))
             && is(&self.name, &interface.name)
             && is(&self.resource_group, &interface.resource_group)
             && self.tags.iter().all(|(key, value)| {
-                let same = |(k, v): &(String, String)| k == key && value.as_ref().is_none_or(|value| v == value);
+                let same = |(k, v): &(String, String)| {
+                    k == key && value.as_ref().is_none_or(|value| v == value)
+                };
                 interface.tags.iter().any(same)
             })
     }
@@ -140,5 +193,8 @@ fn seen_by(account: &Account, interface: &Interface) -> Option<Interface> {
     if interface.is_operated_by(&account.id) {
         return Some(interface.clone());
     }
-    (interface.owner == account.id).then(|| Interface { instance: None, ..interface.clone() })
+    (interface.owner == account.id).then(|| Interface {
+        instance: None,
+        ..interface.clone()
+    })
 }

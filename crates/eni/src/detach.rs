@@ -11,19 +11,31 @@ impl Cloud {
     ///
     /// It must be a secondary interface on that instance, in use or already in Detaching — repeating is how a stuck
     /// detachment is mended — and the instance must be running or stopped.
-    pub(crate) fn begin_detach(&mut self, caller: &str, interface: &str, instance: &str) -> Result<(), Refusal> {
+    pub(crate) fn begin_detach(
+        &mut self,
+        caller: &str,
+        interface: &str,
+        instance: &str,
+    ) -> Result<(), Refusal> {
         let account = self.account(caller)?;
         let found = self.interface_for(account, interface)?;
         let host = self.instance_for(account, instance)?;
         if found.kind == InterfaceType::Primary {
-            let message = format!("Network interface {interface} is a primary one, which cannot be detached.");
-            return Err(Refusal::new(400, "InvalidOperation.DetachPrimaryEniNotAllowed", message));
+            let message = format!(
+                "Network interface {interface} is a primary one, which cannot be detached."
+            );
+            return Err(Refusal::new(
+                400,
+                "InvalidOperation.DetachPrimaryEniNotAllowed",
+                message,
+            ));
         }
         if !matches!(found.status, EniStatus::InUse | EniStatus::Detaching) {
             return Err(Refusal::interface_status(interface, found.status));
         }
         if found.instance.as_deref() != Some(instance) {
-            let message = format!("Network interface {interface} is not attached to instance {instance}.");
+            let message =
+                format!("Network interface {interface} is not attached to instance {instance}.");
             return Err(Refusal::new(403, "InvalidInstanceId.NotFound", message));
         }
         if !host.status.accepts_interfaces() {

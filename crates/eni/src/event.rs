@@ -8,9 +8,25 @@ use crate::notice::Told;
 
 impl Cloud {
     /// The event of a completed request; the interface's status is the one it has now.
-    pub(crate) fn event(&mut self, told: &Told, interface: &Interface, recipient: &str, success: bool) -> Event {
-        let Interface { id, owner, addresses, status, .. } = interface;
-        let result = if success { OperationResult::Success } else { OperationResult::Failed };
+    pub(crate) fn event(
+        &mut self,
+        told: &Told,
+        interface: &Interface,
+        recipient: &str,
+        success: bool,
+    ) -> Event {
+        let Interface {
+            id,
+            owner,
+            addresses,
+            status,
+            ..
+        } = interface;
+        let result = if success {
+            OperationResult::Success
+        } else {
+            OperationResult::Failed
+        };
         let resource_id = Arn {
             service: "ecs".to_owned(),
             region: self.region().to_owned(),
@@ -36,7 +52,9 @@ impl Cloud {
             ipv6s: clear(&addresses.ipv6),
             ipv6_prefixes: clear(&addresses.ipv6_prefixes),
         };
-        notification.write().expect("the status follows from operation and result, and every name is our own")
+        notification
+            .write()
+            .expect("the status follows from operation and result, and every name is our own")
     }
 }
 

@@ -15,7 +15,14 @@ impl Ids {
     pub(crate) fn guid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         let hex = format!("{high:016X}{low:016X}");
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 
     /// `kind-` and twenty characters.

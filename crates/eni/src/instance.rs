@@ -48,18 +48,34 @@ pub struct InstanceType {
 impl InstanceType {
     /// `ecs.g7.large`: 3 interfaces, 6 IPv4 and 6 IPv6 addresses each.
     pub fn g7_large() -> Self {
-        Self { name: "ecs.g7.large".to_owned(), interfaces: 3, ipv4: 6, ipv6: 6 }
+        Self {
+            name: "ecs.g7.large".to_owned(),
+            interfaces: 3,
+            ipv4: 6,
+            ipv6: 6,
+        }
     }
 
     /// `ecs.g7.2xlarge`: 4 interfaces, 15 IPv4 and 15 IPv6 addresses each.
     pub fn g7_2xlarge() -> Self {
-        Self { name: "ecs.g7.2xlarge".to_owned(), interfaces: 4, ipv4: 15, ipv6: 15 }
+        Self {
+            name: "ecs.g7.2xlarge".to_owned(),
+            interfaces: 4,
+            ipv4: 15,
+            ipv6: 15,
+        }
     }
 }
 
 impl InstanceStatus {
     /// Every status, in the order of an instance's life.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Starting, Self::Running, Self::Stopping, Self::Stopped];
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Starting,
+        Self::Running,
+        Self::Stopping,
+        Self::Stopped,
+    ];
 
     /// The word that the API uses.
     pub fn name(self) -> &'static str {

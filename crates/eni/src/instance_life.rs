@@ -22,9 +22,15 @@ impl Cloud {
         if self.instances.contains_key(id) {
             return Err(Refusal::parameter(format!("Instance {id} exists already.")));
         }
-        let found = self.vswitches.get(vswitch).ok_or_else(|| Refusal::unknown_vswitch(vswitch))?;
+        let found = self
+            .vswitches
+            .get(vswitch)
+            .ok_or_else(|| Refusal::unknown_vswitch(vswitch))?;
         let (owner, vpc, zone) = (found.owner.clone(), found.vpc.clone(), found.zone.clone());
-        if let Some(missing) = security_groups.iter().find(|group| !self.security_groups.contains_key(**group)) {
+        if let Some(missing) = security_groups
+            .iter()
+            .find(|group| !self.security_groups.contains_key(**group))
+        {
             return Err(Refusal::unknown_security_group(missing));
         }
         let wanted = CreateInterface::new(vswitch, security_groups.iter().copied());
@@ -51,13 +57,22 @@ impl Cloud {
             attach_granted: Vec::new(),
         };
         let (interface, request_id) = (primary.id.clone(), self.ids.guid());
-        let instance =
-            Instance { id: id.to_owned(), owner: owner.clone(), kind, vpc, zone, status: InstanceStatus::Running };
+        let instance = Instance {
+            id: id.to_owned(),
+            owner: owner.clone(),
+            kind,
+            vpc,
+            zone,
+            status: InstanceStatus::Running,
+        };
         self.instances.insert(id.to_owned(), instance);
         self.insert_interface(primary);
         for (operation, step) in [
             (Operation::Create, vec![EniStatus::Available]),
-            (Operation::Attach, vec![EniStatus::Attaching, EniStatus::InUse]),
+            (
+                Operation::Attach,
+                vec![EniStatus::Attaching, EniStatus::InUse],
+            ),
         ] {
             for status in step {
                 self.set_status(&interface, status);
@@ -72,7 +87,10 @@ impl Cloud {
     /// # Errors
     /// When there is no such instance.
     pub fn set_instance_status(&mut self, id: &str, status: InstanceStatus) -> Result<(), Refusal> {
-        let instance = self.instances.get_mut(id).ok_or_else(|| Refusal::unknown_instance(id))?;
+        let instance = self
+            .instances
+            .get_mut(id)
+            .ok_or_else(|| Refusal::unknown_instance(id))?;
         instance.status = status;
         Ok(())
     }
@@ -83,7 +101,10 @@ impl Cloud {
     /// # Errors
     /// When there is no such instance.
     pub fn release_instance(&mut self, id: &str) -> Result<(), Refusal> {
-        let instance = self.instances.remove(id).ok_or_else(|| Refusal::unknown_instance(id))?;
+        let instance = self
+            .instances
+            .remove(id)
+            .ok_or_else(|| Refusal::unknown_instance(id))?;
         let request_id = self.ids.guid();
         let carried: Vec<Interface> = self.interfaces_of(id).cloned().collect();
         for interface in carried {
@@ -112,23 +133,53 @@ impl Cloud {
     /// Whatever was under way for an interface is over, and its requests never complete.
     fn drop_pending(&mut self, interface: &str) {
         let status = self.interfaces.get(interface).map(|found| found.status);
-        let keys: Vec<_> =
-            self.pending.iter().filter(|(_, one)| one.interface == interface).map(|(key, _)| *key).collect();
-        for one in keys.iter().filter_map(|key| self.pending.remove(key)).collect::<Vec<_>>() {
-            let told = Told { request_id: one.request_id, caller: one.caller, operation: one.operation };
-            self.note(told, Some(one.interface), Err(Silence::NotCompleted { status }));
+        let keys: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, one)| one.interface == interface)
+            .map(|(key, _)| *key)
+            .collect();
+        for one in keys
+            .iter()
+            .filter_map(|key| self.pending.remove(key))
+            .collect::<Vec<_>>()
+        {
+            let told = Told {
+                request_id: one.request_id,
+                caller: one.caller,
+                operation: one.operation,
+            };
+            self.note(
+                told,
+                Some(one.interface),
+                Err(Silence::NotCompleted { status }),
+            );
         }
     }
 
     fn tell(&mut self, request_id: &str, caller: &str, operation: Operation, interface: &str) {
-        let told = Told { request_id: request_id.to_owned(), caller: caller.to_owned(), operation };
+        let told = Told {
+            request_id: request_id.to_owned(),
+            caller: caller.to_owned(),
+            operation,
+        };
         if let Some(interface) = self.interfaces.get(interface).cloned() {
             self.publish(told, &interface, true);
         }
     }
 
-    fn tell_or_not(&mut self, request_id: &str, caller: &str, operation: Operation, interface: &Interface) {
-        let told = Told { request_id: request_id.to_owned(), caller: caller.to_owned(), operation };
+    fn tell_or_not(
+        &mut self,
+        request_id: &str,
+        caller: &str,
+        operation: Operation,
+        interface: &Interface,
+    ) {
+        let told = Told {
+            request_id: request_id.to_owned(),
+            caller: caller.to_owned(),
+            operation,
+        };
         let silence = match interface.kind {
             InterfaceType::Primary => Silence::Primary,
             InterfaceType::Secondary => Silence::WithInstance,

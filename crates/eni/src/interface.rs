@@ -100,7 +100,9 @@ impl InterfaceType {
 
 /// Whether the status machine knows a step from one status to another.
 pub fn may_become(from: EniStatus, to: EniStatus) -> bool {
-    use EniStatus::{Attaching, Available, CreateFailed, Creating, Deleted, Deleting, Detaching, InUse};
+    use EniStatus::{
+        Attaching, Available, CreateFailed, Creating, Deleted, Deleting, Detaching, InUse,
+    };
     matches!(
         (from, to),
         (Creating, Available | CreateFailed)
@@ -115,8 +117,14 @@ pub fn may_become(from: EniStatus, to: EniStatus) -> bool {
 impl Addresses {
     /// Every single address: primary, secondary, IPv6.
     pub fn all(&self) -> Vec<IpAddr> {
-        let ipv4 = self.primary.iter().chain(&self.secondary).copied().map(IpAddr::V4);
-        ipv4.chain(self.ipv6.iter().copied().map(IpAddr::V6)).collect()
+        let ipv4 = self
+            .primary
+            .iter()
+            .chain(&self.secondary)
+            .copied()
+            .map(IpAddr::V4);
+        ipv4.chain(self.ipv6.iter().copied().map(IpAddr::V6))
+            .collect()
     }
 
     /// How many private IPv4 addresses there are.

@@ -59,12 +59,22 @@ pub struct SecurityGroup {
 impl SecurityGroup {
     /// A basic group: 6,000 private addresses.
     pub fn basic(id: &str, owner: &str, vpc: &str) -> Self {
-        Self { id: id.to_owned(), owner: owner.to_owned(), vpc: vpc.to_owned(), enterprise: false, capacity: 6_000 }
+        Self {
+            id: id.to_owned(),
+            owner: owner.to_owned(),
+            vpc: vpc.to_owned(),
+            enterprise: false,
+            capacity: 6_000,
+        }
     }
 
     /// An enterprise group: 65,536 interfaces.
     pub fn enterprise(id: &str, owner: &str, vpc: &str) -> Self {
-        Self { enterprise: true, capacity: 65_536, ..Self::basic(id, owner, vpc) }
+        Self {
+            enterprise: true,
+            capacity: 65_536,
+            ..Self::basic(id, owner, vpc)
+        }
     }
 
     /// The same with another capacity.
@@ -76,6 +86,10 @@ impl SecurityGroup {
 
     /// What an interface with these addresses adds to the group.
     pub(crate) fn weight(&self, addresses: &[IpAddr]) -> usize {
-        if self.enterprise { 1 } else { addresses.iter().filter(|address| address.is_ipv4()).count() }
+        if self.enterprise {
+            1
+        } else {
+            addresses.iter().filter(|address| address.is_ipv4()).count()
+        }
     }
 }

@@ -83,7 +83,12 @@ impl Cloud {
             match self.account(&recipient) {
                 Ok(account) if account.preview => {
                     let event = self.event(&told, interface, &recipient, success);
-                    Ok(Publication { recipient, success, status: interface.status, event })
+                    Ok(Publication {
+                        recipient,
+                        success,
+                        status: interface.status,
+                        event,
+                    })
                 }
                 _ => Err(Silence::PreviewOff { account: recipient }),
             }
@@ -91,15 +96,34 @@ impl Cloud {
         self.note(told, Some(interface.id.clone()), verdict);
     }
 
-    pub(crate) fn note(&mut self, told: Told, interface: Option<String>, verdict: Result<Publication, Silence>) {
-        let Told { request_id, caller, operation } = told;
-        self.push_notice(Notice { at: self.now(), request_id, caller, operation, interface, verdict });
+    pub(crate) fn note(
+        &mut self,
+        told: Told,
+        interface: Option<String>,
+        verdict: Result<Publication, Silence>,
+    ) {
+        let Told {
+            request_id,
+            caller,
+            operation,
+        } = told;
+        self.push_notice(Notice {
+            at: self.now(),
+            request_id,
+            caller,
+            operation,
+            interface,
+            verdict,
+        });
     }
 }
 
 /// Who is told: the service that manages the interface, else whoever asked.
 fn recipient<'a>(interface: &'a Interface, caller: &'a str) -> &'a str {
-    interface.managed_by.as_ref().map_or(caller, |(service, _)| service)
+    interface
+        .managed_by
+        .as_ref()
+        .map_or(caller, |(service, _)| service)
 }
 
 impl fmt::Display for Silence {
@@ -107,11 +131,18 @@ impl fmt::Display for Silence {
         match self {
             Self::Refused(refusal) => write!(f, "the request was refused with {}", refusal.code),
             Self::Primary => f.write_str("the interface is a primary one"),
-            Self::PreviewOff { account } => write!(f, "account {account} has not got the preview of the feature"),
-            Self::NotCompleted { status: Some(status) } => write!(f, "the operation has not completed: still {status}"),
+            Self::PreviewOff { account } => write!(
+                f,
+                "account {account} has not got the preview of the feature"
+            ),
+            Self::NotCompleted {
+                status: Some(status),
+            } => write!(f, "the operation has not completed: still {status}"),
             Self::NotCompleted { status: None } => f.write_str("the operation has not completed"),
             Self::Repeated { request_id } => write!(f, "the request repeats {request_id}"),
-            Self::WithInstance => f.write_str("nobody asked for it: it came with the release of the instance"),
+            Self::WithInstance => {
+                f.write_str("nobody asked for it: it came with the release of the instance")
+            }
         }
     }
 }

@@ -32,38 +32,64 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal in the service's terms.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn unknown_interface(id: &str) -> Self {
-        Self::new(404, "InvalidEniId.NotFound", format!("The specified network interface {id} does not exist."))
+        Self::new(
+            404,
+            "InvalidEniId.NotFound",
+            format!("The specified network interface {id} does not exist."),
+        )
     }
 
     pub(crate) fn unknown_instance(id: &str) -> Self {
-        Self::new(404, "InvalidEcsId.NotFound", format!("The specified instance {id} does not exist."))
+        Self::new(
+            404,
+            "InvalidEcsId.NotFound",
+            format!("The specified instance {id} does not exist."),
+        )
     }
 
     pub(crate) fn unknown_vswitch(id: &str) -> Self {
-        Self::new(404, "InvalidVSwitchId.NotFound", format!("The specified vSwitch {id} does not exist."))
+        Self::new(
+            404,
+            "InvalidVSwitchId.NotFound",
+            format!("The specified vSwitch {id} does not exist."),
+        )
     }
 
     pub(crate) fn unknown_security_group(id: &str) -> Self {
-        Self::new(404, "InvalidSecurityGroupId.NotFound", format!("The specified security group {id} does not exist."))
+        Self::new(
+            404,
+            "InvalidSecurityGroupId.NotFound",
+            format!("The specified security group {id} does not exist."),
+        )
     }
 
     pub(crate) fn interface_status(id: &str, status: reflexarc_event::EniStatus) -> Self {
-        let message = format!("The operation is not allowed while network interface {id} is in status {status}.");
+        let message = format!(
+            "The operation is not allowed while network interface {id} is in status {status}."
+        );
         Self::new(400, "InvalidOperation.InvalidEniState", message)
     }
 
     pub(crate) fn instance_status(id: &str, status: crate::InstanceStatus) -> Self {
-        let message = format!("The operation is not allowed while instance {id} is in status {}.", status.name());
+        let message = format!(
+            "The operation is not allowed while instance {id} is in status {}.",
+            status.name()
+        );
         Self::new(400, "InvalidOperation.InvalidEcsState", message)
     }
 
     pub(crate) fn managed(id: &str) -> Self {
-        let message =
-            format!("Network interface {id} is managed by a cloud service, only that service may operate on it.");
+        let message = format!(
+            "Network interface {id} is managed by a cloud service, only that service may operate on it."
+        );
         Self::new(403, "InvalidOperation.EniServiceManaged", message)
     }
 

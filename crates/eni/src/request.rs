@@ -72,9 +72,9 @@ impl Request {
     /// The interface it names, if it names one.
     pub fn interface(&self) -> Option<&str> {
         match self {
-            Self::Attach { interface, .. } | Self::Detach { interface, .. } | Self::Delete { interface } => {
-                Some(interface)
-            }
+            Self::Attach { interface, .. }
+            | Self::Detach { interface, .. }
+            | Self::Delete { interface } => Some(interface),
             Self::Create(_) | Self::Describe { .. } => None,
         }
     }

@@ -50,8 +50,15 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that knows these access keys.
-    pub fn new(cloud: Cloud, keys: impl IntoIterator<Item = AccessKey>, limits: GateLimits) -> Self {
-        Self { cloud, gate: Gate::new(keys, limits) }
+    pub fn new(
+        cloud: Cloud,
+        keys: impl IntoIterator<Item = AccessKey>,
+        limits: GateLimits,
+    ) -> Self {
+        Self {
+            cloud,
+            gate: Gate::new(keys, limits),
+        }
     }
 
     /// Answers one request.
@@ -60,7 +67,13 @@ impl Endpoint {
         let host = request.header("host").unwrap_or_default().to_owned();
         match self.gate.admit(request, now) {
             Ok(admitted) => {
-                let reply = perform(&mut self.cloud, &admitted.account, &admitted.action, &admitted.parameters, now);
+                let reply = perform(
+                    &mut self.cloud,
+                    &admitted.account,
+                    &admitted.action,
+                    &admitted.parameters,
+                    now,
+                );
                 answer::write(&reply, &host)
             }
             Err(refusal) => answer::refusal(&refusal, self.cloud.ids.guid(), &host),
@@ -96,7 +109,10 @@ impl Endpoint {
 impl HttpRequest {
     /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 

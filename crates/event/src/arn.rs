@@ -39,7 +39,13 @@ impl Arn {
 
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, region, account, kind, id } = self;
+        let Self {
+            service,
+            region,
+            account,
+            kind,
+            id,
+        } = self;
         write!(f, "acs:{service}:{region}:{account}:{kind}/{id}")
     }
 }
@@ -54,10 +60,19 @@ mod tests {
         let arn = Arn::parse(text).unwrap();
         assert_eq!(
             [&arn.service, &arn.region, &arn.account, &arn.kind, &arn.id],
-            ["ecs", "cn-hangzhou", "1690704567890130", "eni", "eni-bp1a4k7x"]
+            [
+                "ecs",
+                "cn-hangzhou",
+                "1690704567890130",
+                "eni",
+                "eni-bp1a4k7x"
+            ]
         );
         assert_eq!(arn.to_string(), text);
-        assert_eq!(Arn::parse("acs:oss:::bucket/a/b:c").map(|arn| arn.id), Some("a/b:c".to_owned()));
+        assert_eq!(
+            Arn::parse("acs:oss:::bucket/a/b:c").map(|arn| arn.id),
+            Some("a/b:c".to_owned())
+        );
     }
 
     #[test]

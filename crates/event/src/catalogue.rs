@@ -52,36 +52,80 @@ pub fn catalogue() -> &'static [CatalogueEntry] {
 /// assert_eq!((entry.name, status), ("Instance:SystemFailure.Reboot", Some("Executing")));
 /// ```
 pub fn find_name(name: &str) -> Option<(&'static CatalogueEntry, Option<&str>)> {
-    let exact = |name: &str| CATALOGUE.binary_search_by(|entry| entry.name.cmp(name)).ok().map(|at| &CATALOGUE[at]);
+    let exact = |name: &str| {
+        CATALOGUE
+            .binary_search_by(|entry| entry.name.cmp(name))
+            .ok()
+            .map(|at| &CATALOGUE[at])
+    };
     if let Some(entry) = exact(name) {
         return Some((entry, None));
     }
     let (base, status) = name.rsplit_once(':')?;
     let entry = exact(base)?;
-    entry.statuses.contains(&status).then_some((entry, Some(status)))
+    entry
+        .statuses
+        .contains(&status)
+        .then_some((entry, Some(status)))
 }
 
 const fn note(name: &'static str, level: Level) -> CatalogueEntry {
-    CatalogueEntry { name, class: Some(EventClass::StatusNotification), level: Some(level), statuses: &[] }
+    CatalogueEntry {
+        name,
+        class: Some(EventClass::StatusNotification),
+        level: Some(level),
+        statuses: &[],
+    }
 }
 
-const fn planned(name: &'static str, level: Level, statuses: &'static [&'static str]) -> CatalogueEntry {
-    CatalogueEntry { name, class: Some(EventClass::Maintenance), level: Some(level), statuses }
+const fn planned(
+    name: &'static str,
+    level: Level,
+    statuses: &'static [&'static str],
+) -> CatalogueEntry {
+    CatalogueEntry {
+        name,
+        class: Some(EventClass::Maintenance),
+        level: Some(level),
+        statuses,
+    }
 }
 
-const fn broken(name: &'static str, level: Level, statuses: &'static [&'static str]) -> CatalogueEntry {
-    CatalogueEntry { name, class: Some(EventClass::Exception), level: Some(level), statuses }
+const fn broken(
+    name: &'static str,
+    level: Level,
+    statuses: &'static [&'static str],
+) -> CatalogueEntry {
+    CatalogueEntry {
+        name,
+        class: Some(EventClass::Exception),
+        level: Some(level),
+        statuses,
+    }
 }
 
 /// A name of which nothing but itself is documented.
 const fn bare(name: &'static str) -> CatalogueEntry {
-    CatalogueEntry { name, class: None, level: None, statuses: &[] }
+    CatalogueEntry {
+        name,
+        class: None,
+        level: None,
+        statuses: &[],
+    }
 }
 
 use Level::{Critical, Info, Warn};
 
-const DISK_REPAIR: &[&str] = &["Inquiring", "Executing", "Executed", "Avoided", "Canceled", "Failed"];
-const DISK_REPAIR_WITH_REBOOT: &[&str] = &["Inquiring", "Executing", "Executed", "Avoided", "Canceled"];
+const DISK_REPAIR: &[&str] = &[
+    "Inquiring",
+    "Executing",
+    "Executed",
+    "Avoided",
+    "Canceled",
+    "Failed",
+];
+const DISK_REPAIR_WITH_REBOOT: &[&str] =
+    &["Inquiring", "Executing", "Executed", "Avoided", "Canceled"];
 const START_AND_END: &[&str] = &["Executing", "Executed"];
 
 /// Levels are those of the Cloud Monitor catalogue, also where a sample in the ECS documentation shows a lighter one.
@@ -107,31 +151,85 @@ const CATALOGUE: &[CatalogueEntry] = &[
     broken("Instance:Security.TpmAlert", Warn, START_AND_END),
     note("Instance:StateChange", Info),
     note("Instance:SurplusCreditIncurCharge", Warn),
-    broken("Instance:SystemFailure.Delete", Critical, &["Executing", "Executed", "Avoided"]),
-    broken("Instance:SystemFailure.Reboot", Critical, &["Executing", "Executed", "Failed"]),
-    broken("Instance:SystemFailure.Redeploy", Critical, &["Scheduled", "Executing", "Executed", "Avoided", "Canceled"]),
+    broken(
+        "Instance:SystemFailure.Delete",
+        Critical,
+        &["Executing", "Executed", "Avoided"],
+    ),
+    broken(
+        "Instance:SystemFailure.Reboot",
+        Critical,
+        &["Executing", "Executed", "Failed"],
+    ),
+    broken(
+        "Instance:SystemFailure.Redeploy",
+        Critical,
+        &["Scheduled", "Executing", "Executed", "Avoided", "Canceled"],
+    ),
     broken("Instance:SystemFailure.Stop", Critical, START_AND_END),
     bare("Instance:SystemMaintenance.CleanInactiveDisks"),
     bare("Instance:SystemMaintenance.CleanReleasedDisks"),
-    planned("Instance:SystemMaintenance.IsolateErrorDisk", Critical, DISK_REPAIR),
-    planned("Instance:SystemMaintenance.PerformanceImpact", Warn, START_AND_END),
-    planned("Instance:SystemMaintenance.ReInitErrorDisk", Critical, DISK_REPAIR),
+    planned(
+        "Instance:SystemMaintenance.IsolateErrorDisk",
+        Critical,
+        DISK_REPAIR,
+    ),
+    planned(
+        "Instance:SystemMaintenance.PerformanceImpact",
+        Warn,
+        START_AND_END,
+    ),
+    planned(
+        "Instance:SystemMaintenance.ReInitErrorDisk",
+        Critical,
+        DISK_REPAIR,
+    ),
     planned(
         "Instance:SystemMaintenance.Reboot",
         Critical,
-        &["Scheduled", "Executing", "Executed", "Avoided", "Canceled", "Failed", "Inquiring"],
+        &[
+            "Scheduled",
+            "Executing",
+            "Executed",
+            "Avoided",
+            "Canceled",
+            "Failed",
+            "Inquiring",
+        ],
     ),
-    planned("Instance:SystemMaintenance.RebootAndIsolateErrorDisk", Critical, DISK_REPAIR_WITH_REBOOT),
-    planned("Instance:SystemMaintenance.RebootAndReInitErrorDisk", Critical, DISK_REPAIR_WITH_REBOOT),
+    planned(
+        "Instance:SystemMaintenance.RebootAndIsolateErrorDisk",
+        Critical,
+        DISK_REPAIR_WITH_REBOOT,
+    ),
+    planned(
+        "Instance:SystemMaintenance.RebootAndReInitErrorDisk",
+        Critical,
+        DISK_REPAIR_WITH_REBOOT,
+    ),
     planned(
         "Instance:SystemMaintenance.Redeploy",
         Critical,
-        &["Scheduled", "Executing", "Executed", "Avoided", "Canceled", "Inquiring"],
+        &[
+            "Scheduled",
+            "Executing",
+            "Executed",
+            "Avoided",
+            "Canceled",
+            "Inquiring",
+        ],
     ),
     planned(
         "Instance:SystemMaintenance.Stop",
         Critical,
-        &["Scheduled", "Executing", "Executed", "Avoided", "Canceled", "Failed"],
+        &[
+            "Scheduled",
+            "Executing",
+            "Executed",
+            "Avoided",
+            "Canceled",
+            "Failed",
+        ],
     ),
     bare("Instance:VSwitchChanged"),
     // The preview event of this project's first document; no catalogue lists it yet, its level follows the result.
@@ -173,6 +271,10 @@ mod tests {
 
     #[test]
     fn eventbridge_carries_every_name_as_a_type() {
-        assert!(CATALOGUE.iter().all(|entry| entry.name.len() + "ecs:".len() <= 64));
+        assert!(
+            CATALOGUE
+                .iter()
+                .all(|entry| entry.name.len() + "ecs:".len() <= 64)
+        );
     }
 }

@@ -23,8 +23,12 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
     duplicates(&outline, event.limits().findings, &mut found);
     if !matches!(event.envelope(), Envelope::Aws | Envelope::Other) {
         let native = event.normalize().unwrap_or_else(|_| event.clone());
-        let mut checked =
-            Checked { event, native: native.tree(), places: Places::new(event.envelope(), outline), found };
+        let mut checked = Checked {
+            event,
+            native: native.tree(),
+            places: Places::new(event.envelope(), outline),
+            found,
+        };
         checked.masked();
         checked.envelope();
         checked.addresses();
@@ -46,11 +50,23 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
-    fn warning(&self, code: Code, path: &[Step<'_>], message: impl Into<String>, help: &str) -> Diagnostic {
+    fn warning(
+        &self,
+        code: Code,
+        path: &[Step<'_>],
+        message: impl Into<String>,
+        help: &str,
+    ) -> Diagnostic {
         Diagnostic::warning(code, self.places.value(path), message).with_help(help)
     }
 
-    fn hint(&self, code: Code, path: &[Step<'_>], message: impl Into<String>, help: &str) -> Diagnostic {
+    fn hint(
+        &self,
+        code: Code,
+        path: &[Step<'_>],
+        message: impl Into<String>,
+        help: &str,
+    ) -> Diagnostic {
         Diagnostic::hint(code, self.places.value(path), message).with_help(help)
     }
 
@@ -75,7 +91,14 @@ impl Checked<'_> {
     /// Every masked text at the top level and in the content.
     fn masked(&mut self) {
         let native = self.native;
-        for key in ["id", "resourceId", "userId", "regionId", "eventTime", "instanceName"] {
+        for key in [
+            "id",
+            "resourceId",
+            "userId",
+            "regionId",
+            "eventTime",
+            "instanceName",
+        ] {
             self.masked_at(native.get(key), &[Step::Key(key)]);
         }
         for (key, value) in native.get("content").map_or(&[][..], Json::members) {
@@ -88,14 +111,22 @@ impl Checked<'_> {
     }
 
     fn masked_at(&mut self, value: Option<&Json>, path: &[Step<'_>]) {
-        if let Some(text) = value.and_then(Json::as_str).filter(|text| is_masked(text) && self.wants_more()) {
+        if let Some(text) = value
+            .and_then(Json::as_str)
+            .filter(|text| is_masked(text) && self.wants_more())
+        {
             self.add(self.hidden(path, text));
         }
     }
 
     fn hidden(&self, path: &[Step<'_>], text: &str) -> Diagnostic {
         let help = "a masked value matches no address and no id, and nothing is filed under it";
-        self.hint(Code::VALUE_MASKED, path, format!("`{}` is masked: `{}`", named(path), shown(text)), help)
+        self.hint(
+            Code::VALUE_MASKED,
+            path,
+            format!("`{}` is masked: `{}`", named(path), shown(text)),
+            help,
+        )
     }
 
     /// The text at the path; says so when there is a value of another kind. `None` also for a masked text.
@@ -112,7 +143,11 @@ impl Checked<'_> {
             Json::String(text) if is_masked(text) => None,
             Json::String(text) => Some(text.clone()),
             other => {
-                let message = format!("`{}` should be a string, but is {}", named(path), other.kind());
+                let message = format!(
+                    "`{}` should be a string, but is {}",
+                    named(path),
+                    other.kind()
+                );
                 self.add(self.warning(Code::WRONG_KIND, path, message, "write a string"));
                 None
             }
@@ -136,7 +171,9 @@ fn duplicates(at: &Outline, limit: usize, found: &mut Vec<Diagnostic>) {
         }
         duplicates(&member.value, limit, found);
     }
-    at.elements.iter().for_each(|element| duplicates(element, limit, found));
+    at.elements
+        .iter()
+        .for_each(|element| duplicates(element, limit, found));
 }
 
 fn at<'a>(tree: &'a Json, path: &[Step<'_>]) -> Option<&'a Json> {
@@ -173,8 +210,14 @@ fn alike<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Optio
         return None;
     }
     let word = word.to_lowercase();
-    let scored = candidates
-        .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase()), candidate));
-    scored.filter(|(score, _)| *score >= 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+    let scored = candidates.into_iter().map(|candidate| {
+        (
+            strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase()),
+            candidate,
+        )
+    });
+    scored
+        .filter(|(score, _)| *score >= 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }

@@ -33,14 +33,19 @@ pub(crate) fn origin(key: &str) -> Option<&'static str> {
     match key {
         "name" => Some("type"),
         "content" => Some("data"),
-        _ => TEXTS.iter().find(|(native, ..)| *native == key).map(|(_, attribute, ..)| *attribute),
+        _ => TEXTS
+            .iter()
+            .find(|(native, ..)| *native == key)
+            .map(|(_, attribute, ..)| *attribute),
     }
 }
 
 /// The event that a CloudEvent says it carries whole.
 pub(crate) fn wrapped(event: &Json) -> Option<&Json> {
     let marked = event.get(NATIVE).and_then(Json::as_str) == Some("data");
-    event.get("data").filter(|data| marked && matches!(data, Json::Object(_)))
+    event
+        .get("data")
+        .filter(|data| marked && matches!(data, Json::Object(_)))
 }
 
 /// The native form of a CloudEvent.
@@ -67,9 +72,16 @@ pub(crate) fn from_native(native: &Json, bytes: &[u8], depth: usize) -> Json {
         .filter(|(key, value)| seen.get(*key) != Some(value))
         .map(|(key, value)| ((*key).to_owned(), (*value).clone()))
         .collect();
-    let absent: Vec<Json> = seen.keys().filter(|key| !native.contains_key(*key)).map(|key| (*key).into()).collect();
+    let absent: Vec<Json> = seen
+        .keys()
+        .filter(|key| !native.contains_key(*key))
+        .map(|key| (*key).into())
+        .collect();
     if !(keep.is_empty() && absent.is_empty()) {
-        let patch = [("keep".to_owned(), Json::Object(keep)), ("absent".to_owned(), Json::Array(absent))];
+        let patch = [
+            ("keep".to_owned(), Json::Object(keep)),
+            ("absent".to_owned(), Json::Array(absent)),
+        ];
         event.push((NATIVE.to_owned(), Json::from_iter(patch).to_string().into()));
     }
     Json::Object(event)
@@ -77,15 +89,34 @@ pub(crate) fn from_native(native: &Json, bytes: &[u8], depth: usize) -> Json {
 
 /// The CloudEvent that carries an event of AWS or of an unknown shape whole.
 pub(crate) fn wrap(event: &Json, bytes: &[u8]) -> Json {
-    let text =
-        |keys: &[&str]| keys.iter().find_map(|key| event.get(key).and_then(Json::as_str).filter(|t| !t.is_empty()));
+    let text = |keys: &[&str]| {
+        keys.iter().find_map(|key| {
+            event
+                .get(key)
+                .and_then(Json::as_str)
+                .filter(|t| !t.is_empty())
+        })
+    };
     let mut members: Members = vec![
         ("specversion".to_owned(), "1.0".into()),
-        ("id".to_owned(), text(&["id"]).map_or_else(|| digest(bytes).into(), Json::from)),
-        ("source".to_owned(), text(&["source"]).unwrap_or("reflexarc").into()),
-        ("type".to_owned(), text(&["detail-type", "type", "name"]).unwrap_or("event").into()),
+        (
+            "id".to_owned(),
+            text(&["id"]).map_or_else(|| digest(bytes).into(), Json::from),
+        ),
+        (
+            "source".to_owned(),
+            text(&["source"]).unwrap_or("reflexarc").into(),
+        ),
+        (
+            "type".to_owned(),
+            text(&["detail-type", "type", "name"])
+                .unwrap_or("event")
+                .into(),
+        ),
     ];
-    let time = text(&["time", "eventTime"]).and_then(time::parse_time).map(time::rfc3339);
+    let time = text(&["time", "eventTime"])
+        .and_then(time::parse_time)
+        .map(time::rfc3339);
     members.extend(time.map(|time| ("time".to_owned(), time.into())));
     members.push(("datacontenttype".to_owned(), CONTENT_TYPE.into()));
     members.push((NATIVE.to_owned(), "data".into()));
@@ -98,7 +129,9 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
     let mut native = Members::new();
     let mut texts: Vec<(&str, Option<String>)> = Vec::new();
     for (key, attribute, forward, backward) in TEXTS {
-        let value = last(&rest, attribute).and_then(Json::as_str).and_then(forward);
+        let value = last(&rest, attribute)
+            .and_then(Json::as_str)
+            .and_then(forward);
         if let Some(value) = &value {
             let again = backward(value);
             rest.retain(|(name, json)| name != attribute || json.as_str() != again.as_deref());
@@ -106,15 +139,21 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         texts.push((key, value));
     }
     let data = take(&mut rest, "data").map(|data| content(data, depth));
-    let product = texts.iter().find(|(key, _)| *key == "product").and_then(|(_, text)| text.clone());
-    let name = last(&rest, "type").and_then(Json::as_str).map(|kind| name(kind, product.as_deref(), data.as_ref()));
+    let product = texts
+        .iter()
+        .find(|(key, _)| *key == "product")
+        .and_then(|(_, text)| text.clone());
+    let name = last(&rest, "type")
+        .and_then(Json::as_str)
+        .map(|kind| name(kind, product.as_deref(), data.as_ref()));
     if let Some(name) = &name {
         let again = kind(name, product.as_deref());
         rest.retain(|(key, json)| key != "type" || json.as_str() != Some(&again));
     }
     let weight = match last(&rest, "level").filter(|weight| matches!(weight, Json::String(_))) {
         Some(weight) => Some(level(weight)),
-        None => derived_level(name.as_deref().unwrap_or_default(), data.as_ref()).map(|level| level.as_str().into()),
+        None => derived_level(name.as_deref().unwrap_or_default(), data.as_ref())
+            .map(|level| level.as_str().into()),
     };
     if weight.is_some() {
         take(&mut rest, "level");
@@ -141,8 +180,16 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
 
 fn patched(mut native: Members, patch: &Json) -> Json {
     let keep = patch.get("keep").map_or(&[][..], Json::members);
-    let absent = patch.get("absent").map_or(&[][..], Json::elements).iter().filter_map(Json::as_str);
-    let gone: BTreeSet<&str> = keep.iter().map(|(key, _)| key.as_str()).chain(absent).collect();
+    let absent = patch
+        .get("absent")
+        .map_or(&[][..], Json::elements)
+        .iter()
+        .filter_map(Json::as_str);
+    let gone: BTreeSet<&str> = keep
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .chain(absent)
+        .collect();
     native.retain(|(key, _)| !gone.contains(key.as_str()));
     native.extend(keep.iter().cloned());
     Json::Object(native)
@@ -150,12 +197,18 @@ fn patched(mut native: Members, patch: &Json) -> Json {
 
 /// Everything about a native event that attributes can say, required attributes always.
 fn attributes(native: &Json, bytes: &[u8]) -> Members {
-    let text = |key: &str| native.get(key).and_then(Json::as_str).filter(|text| !text.is_empty());
+    let text = |key: &str| {
+        native
+            .get(key)
+            .and_then(Json::as_str)
+            .filter(|text| !text.is_empty())
+    };
     let mut event: Members = vec![("specversion".to_owned(), "1.0".into())];
     for (key, attribute, forward, backward) in TEXTS {
         let value = text(key);
         // An attribute that was kept beside its native counterpart is the better one, as long as the two agree.
-        let kept = text(attribute).filter(|kept| forward(kept).as_deref() == value && key != attribute);
+        let kept =
+            text(attribute).filter(|kept| forward(kept).as_deref() == value && key != attribute);
         let spelt = match kept {
             Some(kept) => Some(kept.to_owned()),
             None => value.and_then(backward),
@@ -171,32 +224,50 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
                 let read = name(kept, text("product"), native.get("content"));
                 Some(read.as_str()) == text("name")
             });
-            let spelt = spelt.map_or_else(|| kind(text("name").unwrap_or("event"), text("product")), str::to_owned);
+            let spelt = spelt.map_or_else(
+                || kind(text("name").unwrap_or("event"), text("product")),
+                str::to_owned,
+            );
             event.push(("type".to_owned(), spelt.into()));
         }
     }
-    event.push(("datacontenttype".to_owned(), text("datacontenttype").unwrap_or(CONTENT_TYPE).into()));
+    event.push((
+        "datacontenttype".to_owned(),
+        text("datacontenttype").unwrap_or(CONTENT_TYPE).into(),
+    ));
     let usual = derived_level(text("name").unwrap_or_default(), native.get("content"));
-    let own = text("level").and_then(Level::parse).filter(|level| Some(*level) != usual);
+    let own = text("level")
+        .and_then(Level::parse)
+        .filter(|level| Some(*level) != usual);
     event.extend(own.map(|level| ("level".to_owned(), level.as_str().into())));
     let aside = native.get(CLOUD_EVENT).map_or(&[][..], Json::members);
     // The event's own members win over those set aside.
     let mut further = by_key(aside);
-    further.extend(by_key(native.members()).into_iter().filter(|(key, _)| !is_native(key)));
+    further.extend(
+        by_key(native.members())
+            .into_iter()
+            .filter(|(key, _)| !is_native(key)),
+    );
     let written: BTreeSet<String> = event.iter().map(|(key, _)| key.clone()).collect();
     for (key, value) in further {
         if is_extension(key, value) && !written.contains(key) {
             event.push((key.to_owned(), value.clone()));
         }
     }
-    event.extend(native.get("content").map(|content| ("data".to_owned(), content.clone())));
+    event.extend(
+        native
+            .get("content")
+            .map(|content| ("data".to_owned(), content.clone())),
+    );
     event
 }
 
 /// Whether a member may stand among CloudEvents attributes: lower-case letters and digits, a simple value.
 fn is_extension(key: &str, value: &Json) -> bool {
     let reserved = key.is_empty() || key == "data" || key == NATIVE;
-    let named = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let named = key
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let simple = matches!(value, Json::String(_) | Json::Bool(_)) || value.as_i64().is_some();
     named && simple && !reserved
 }
@@ -211,7 +282,9 @@ fn same(text: &str) -> Option<String> {
 }
 
 fn product(source: &str) -> Option<String> {
-    let name = source.strip_prefix("acs.").or_else(|| source.strip_prefix("acs:"))?;
+    let name = source
+        .strip_prefix("acs.")
+        .or_else(|| source.strip_prefix("acs:"))?;
     (!name.is_empty()).then(|| name.to_uppercase())
 }
 
@@ -230,8 +303,14 @@ fn cloud_time(text: &str) -> Option<String> {
 }
 
 fn name(kind: &str, product: Option<&str>, content: Option<&Json>) -> String {
-    let own = product.and_then(|product| kind.strip_prefix(&product.to_lowercase())?.strip_prefix(':'));
-    with_status(own.unwrap_or(kind), content.and_then(|content| content.get("eventStatus")))
+    let own = product.and_then(|product| {
+        kind.strip_prefix(&product.to_lowercase())?
+            .strip_prefix(':')
+    });
+    with_status(
+        own.unwrap_or(kind),
+        content.and_then(|content| content.get("eventStatus")),
+    )
 }
 
 fn kind(name: &str, product: Option<&str>) -> String {
@@ -239,19 +318,26 @@ fn kind(name: &str, product: Option<&str>) -> String {
         Some((entry, Some(_))) => entry.name,
         _ => name,
     };
-    product.map_or_else(|| base.to_owned(), |product| format!("{}:{base}", product.to_lowercase()))
+    product.map_or_else(
+        || base.to_owned(),
+        |product| format!("{}:{base}", product.to_lowercase()),
+    )
 }
 
 /// An id for an event without one: FNV-1a of its bytes, which no release of anything will change.
 fn digest(bytes: &[u8]) -> String {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
     format!("{hash:016x}")
 }
 
 fn last<'a>(members: &'a [(String, Json)], key: &str) -> Option<&'a Json> {
-    members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+    members
+        .iter()
+        .rev()
+        .find(|(name, _)| name == key)
+        .map(|(_, value)| value)
 }
 
 fn take(members: &mut Members, key: &str) -> Option<Json> {

@@ -26,7 +26,10 @@ impl Code {
     }
 
     fn entry(self) -> &'static (Code, &'static str, &'static str) {
-        TABLE.iter().find(|(code, ..)| *code == self).expect("only the registry makes codes")
+        TABLE
+            .iter()
+            .find(|(code, ..)| *code == self)
+            .expect("only the registry makes codes")
     }
 }
 
@@ -167,14 +170,24 @@ mod tests {
 
     #[test]
     fn numbers_are_unique_and_ascending() {
-        assert!(Code::ALL.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", Code::ALL);
+        assert!(
+            Code::ALL.windows(2).all(|pair| pair[0] < pair[1]),
+            "{:?}",
+            Code::ALL
+        );
     }
 
     #[test]
     fn names_are_unique_and_titles_are_one_line_without_a_full_stop() {
         for (i, (_, name, title)) in TABLE.iter().enumerate() {
-            assert!(TABLE[..i].iter().all(|(_, other, _)| other != name), "{name}");
-            assert!(!title.is_empty() && !title.contains('\n') && !title.ends_with('.'), "{name}: {title}");
+            assert!(
+                TABLE[..i].iter().all(|(_, other, _)| other != name),
+                "{name}"
+            );
+            assert!(
+                !title.is_empty() && !title.contains('\n') && !title.ends_with('.'),
+                "{name}: {title}"
+            );
         }
     }
 
@@ -182,6 +195,9 @@ mod tests {
     fn a_code_shows_four_digits_and_knows_its_title() {
         assert_eq!(Code::UNKNOWN_OPERATION.to_string(), "RA0011");
         assert_eq!(Code::UNKNOWN_OPERATION.name(), "UNKNOWN_OPERATION");
-        assert_eq!(Code::UNKNOWN_OPERATION.title(), "The operation is none of the four ENI operations");
+        assert_eq!(
+            Code::UNKNOWN_OPERATION.title(),
+            "The operation is none of the four ENI operations"
+        );
     }
 }

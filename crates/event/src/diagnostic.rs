@@ -83,14 +83,20 @@ impl Diagnostic {
     /// The same with words for one more place.
     #[must_use]
     pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.labels.push(Label { span, message: message.into() });
+        self.labels.push(Label {
+            span,
+            message: message.into(),
+        });
         self
     }
 
     /// The same with an edit that mends it.
     #[must_use]
     pub fn with_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self.fix = Some(Fix {
+            span,
+            replacement: replacement.into(),
+        });
         self
     }
 
@@ -99,7 +105,9 @@ impl Diagnostic {
     pub fn shifted(mut self, offset: usize) -> Self {
         let shift = |span: &mut Span| *span = span.start + offset..span.end + offset;
         shift(&mut self.span);
-        self.labels.iter_mut().for_each(|label| shift(&mut label.span));
+        self.labels
+            .iter_mut()
+            .for_each(|label| shift(&mut label.span));
         if let Some(fix) = &mut self.fix {
             shift(&mut fix.span);
         }
@@ -107,6 +115,14 @@ impl Diagnostic {
     }
 
     fn new(code: Code, severity: Severity, span: Span, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), span, labels: Vec::new(), help: None, fix: None }
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            span,
+            labels: Vec::new(),
+            help: None,
+            fix: None,
+        }
     }
 }

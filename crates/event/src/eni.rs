@@ -103,7 +103,9 @@ impl Operation {
 
     /// Reads the name of the API action.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.as_str() == text.trim())
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_str() == text.trim())
     }
 
     /// The name of the API action.
@@ -120,9 +122,8 @@ impl Operation {
     pub fn leaves(self, result: OperationResult) -> &'static [EniStatus] {
         use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
         match (self, result) {
-            (Self::Create | Self::Detach, OperationResult::Success) | (Self::Attach, OperationResult::Failed) => {
-                &[Available]
-            }
+            (Self::Create | Self::Detach, OperationResult::Success)
+            | (Self::Attach, OperationResult::Failed) => &[Available],
             (Self::Attach, OperationResult::Success) => &[InUse],
             (Self::Delete, OperationResult::Success) => &[Deleted],
             (Self::Create, OperationResult::Failed) => &[CreateFailed],
@@ -151,7 +152,9 @@ impl EniStatus {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix('.').unwrap_or(text).trim_end();
-        let code = Self::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text));
+        let code = Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(text));
         code.or_else(|| match text.to_ascii_lowercase().as_str() {
             "deletion in progress" => Some(Self::Deleting),
             "the resource has been deleted" => Some(Self::Deleted),

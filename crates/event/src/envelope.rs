@@ -107,7 +107,9 @@ impl Signs {
     pub(crate) fn of(document: Sketch<'_>) -> Result<Self, EventError> {
         match document {
             Sketch::Object(signs) => Ok(signs),
-            other => Err(EventError::NotAnObject { found: other.kind() }),
+            other => Err(EventError::NotAnObject {
+                found: other.kind(),
+            }),
         }
     }
 
@@ -115,7 +117,11 @@ impl Signs {
         if self.all(Self::SPECVERSION | Self::TYPE | Self::SOURCE) {
             Envelope::CloudEvent
         } else if self.all(Self::NAME | Self::CONTENT | Self::ECS) {
-            if self.all(Self::FLAT) { Envelope::CloudMonitorFlat } else { Envelope::Native }
+            if self.all(Self::FLAT) {
+                Envelope::CloudMonitorFlat
+            } else {
+                Envelope::Native
+            }
         } else if self.all(Self::ALERT) {
             Envelope::CloudMonitor
         } else if self.all(Self::DETAIL_TYPE | Self::SOURCE | Self::DETAIL) {
@@ -144,7 +150,11 @@ impl Signs {
 
     /// Takes note of one member; the last one of a key counts, as it does for whoever reads the event.
     fn note(&mut self, key: &str, value: Sketch<'_>) {
-        let text = if let Sketch::String(raw) = value { Some(raw) } else { None };
+        let text = if let Sketch::String(raw) = value {
+            Some(raw)
+        } else {
+            None
+        };
         match key {
             "name" => {
                 self.set(Self::NAME, text.is_some());
@@ -157,9 +167,12 @@ impl Signs {
                 self.set(Self::CONTENT_TEXT, text.is_some());
             }
             "product" | "resourceId" | "eventTime" if text.is_some() => self.0 |= Self::ECS,
-            "level" => self.set(Self::ODD_LEVEL, !matches!(text, Some("INFO" | "WARN" | "CRITICAL"))),
-            "traceId" | "eventType" | "ruleName" | "status" | "serviceType" | "eventRealname" | "eventRealnameEn"
-            | "curLevel" | "regionName" => self.0 |= Self::FLAT,
+            "level" => self.set(
+                Self::ODD_LEVEL,
+                !matches!(text, Some("INFO" | "WARN" | "CRITICAL")),
+            ),
+            "traceId" | "eventType" | "ruleName" | "status" | "serviceType" | "eventRealname"
+            | "eventRealnameEn" | "curLevel" | "regionName" => self.0 |= Self::FLAT,
             "specversion" => self.set(Self::SPECVERSION, text.is_some()),
             "type" => self.set(Self::TYPE, text.is_some()),
             "source" => self.set(Self::SOURCE, text.is_some()),

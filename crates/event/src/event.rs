@@ -63,13 +63,24 @@ impl Event {
     ///
     /// # Errors
     /// As [`Event::from_json`], with the caller's limits.
-    pub fn from_json_within(bytes: impl Into<Vec<u8>>, limits: &Limits) -> Result<Self, EventError> {
+    pub fn from_json_within(
+        bytes: impl Into<Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Self, EventError> {
         let bytes = bytes.into();
         if bytes.len() > limits.bytes {
-            return Err(EventError::TooLarge { bytes: bytes.len(), limit: limits.bytes });
+            return Err(EventError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits.bytes,
+            });
         }
         let signs = Signs::of(read(&bytes, limits.depth)?)?;
-        Ok(Self { bytes: bytes.into(), limits: *limits, signs, tree: Arc::default() })
+        Ok(Self {
+            bytes: bytes.into(),
+            limits: *limits,
+            signs,
+            tree: Arc::default(),
+        })
     }
 
     /// An event from a tree, under [`Limits::DEFAULT`]; its bytes are the compact text of the tree.
@@ -82,20 +93,34 @@ impl Event {
 
     pub(crate) fn from_tree_within(tree: Json, limits: &Limits) -> Result<Self, EventError> {
         let event = Self::from_json_within(tree.to_string(), limits)?;
-        Ok(Self { tree: Arc::new(tree.into()), ..event })
+        Ok(Self {
+            tree: Arc::new(tree.into()),
+            ..event
+        })
     }
 
     /// An event in the native form, which must not be taken for another envelope because of members that were kept.
     pub(crate) fn normalised(tree: Json, limits: &Limits) -> Result<Self, EventError> {
-        Ok(Self { signs: Signs::NORMALISED, ..Self::from_tree_within(tree, limits)? })
+        Ok(Self {
+            signs: Signs::NORMALISED,
+            ..Self::from_tree_within(tree, limits)?
+        })
     }
 
     /// An event that we write ourselves and that may exceed the limits a little.
     pub(crate) fn written(tree: Json, limits: &Limits) -> Self {
         let text = tree.to_string();
-        let wider = Limits { bytes: limits.bytes.max(text.len()), depth: limits.depth.saturating_add(1), ..*limits };
-        let event = Self::from_json_within(text, &wider).expect("a tree of an event one level deeper is an event");
-        Self { tree: Arc::new(tree.into()), ..event }
+        let wider = Limits {
+            bytes: limits.bytes.max(text.len()),
+            depth: limits.depth.saturating_add(1),
+            ..*limits
+        };
+        let event = Self::from_json_within(text, &wider)
+            .expect("a tree of an event one level deeper is an event");
+        Self {
+            tree: Arc::new(tree.into()),
+            ..event
+        }
     }
 
     /// The bytes as they came.
@@ -104,10 +129,14 @@ impl Event {
     }
 
     /// The event as a tree, always a [`Json::Object`].
-    #[allow(clippy::missing_panics_doc, reason = "the bytes were checked when the event was made")]
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "the bytes were checked when the event was made"
+    )]
     pub fn tree(&self) -> &Json {
         self.tree.get_or_init(|| {
-            Json::parse_within(&*self.bytes, self.limits.depth).expect("the bytes were checked when the event was made")
+            Json::parse_within(&*self.bytes, self.limits.depth)
+                .expect("the bytes were checked when the event was made")
         })
     }
 
@@ -129,7 +158,12 @@ impl Event {
 /// Envelope and text.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Event({}: {})", self.envelope(), String::from_utf8_lossy(&self.bytes))
+        write!(
+            f,
+            "Event({}: {})",
+            self.envelope(),
+            String::from_utf8_lossy(&self.bytes)
+        )
     }
 }
 
@@ -155,12 +189,19 @@ impl EventError {
         let (code, help) = match self {
             Self::TooLarge { .. } => (Code::EVENT_TOO_LARGE, "send less, or several events"),
             Self::Json(error) => error.kind.advice(),
-            Self::NotAnObject { found: "an array" } => {
-                (Code::EVENT_NOT_AN_OBJECT, "send the elements one by one, as documents of their own")
-            }
+            Self::NotAnObject { found: "an array" } => (
+                Code::EVENT_NOT_AN_OBJECT,
+                "send the elements one by one, as documents of their own",
+            ),
             Self::NotAnObject { .. } => (Code::EVENT_NOT_AN_OBJECT, "put the value into an object"),
-            Self::EmptyForm => (Code::FORM_MALFORMED, "post the webhook's form as Cloud Monitor sends it, or JSON"),
-            Self::Form { .. } => (Code::FORM_MALFORMED, "each of `userInfo`, `subscription` and `alert` is JSON text"),
+            Self::EmptyForm => (
+                Code::FORM_MALFORMED,
+                "post the webhook's form as Cloud Monitor sends it, or JSON",
+            ),
+            Self::Form { .. } => (
+                Code::FORM_MALFORMED,
+                "each of `userInfo`, `subscription` and `alert` is JSON text",
+            ),
         };
         let message = match self {
             Self::Json(error) => error.kind.to_string(),

@@ -6,7 +6,14 @@ use crate::{Event, EventError, Limits};
 /// The parameters that hold JSON text.
 const DOCUMENTS: [&str; 3] = ["userInfo", "subscription", "alert"];
 /// The parameters that are numbers in the JSON variant.
-const NUMBERS: [&str; 6] = ["time", "startTime", "alertCount", "retriggerTime", "autoResolveTime", "nextEscalateTime"];
+const NUMBERS: [&str; 6] = [
+    "time",
+    "startTime",
+    "alertCount",
+    "retriggerTime",
+    "autoResolveTime",
+    "nextEscalateTime",
+];
 
 impl Event {
     /// Reads one event from a body in `application/x-www-form-urlencoded`, as Cloud Monitor posts it, or from a query
@@ -26,20 +33,26 @@ impl Event {
     /// As [`Event::from_form`], with the caller's limits.
     pub fn from_form_within(bytes: &[u8], limits: &Limits) -> Result<Self, EventError> {
         if bytes.len() > limits.bytes {
-            return Err(EventError::TooLarge { bytes: bytes.len(), limit: limits.bytes });
+            return Err(EventError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits.bytes,
+            });
         }
         let parameters = || form_urlencoded::parse(bytes);
         if !parameters().any(|(name, _)| name == "alert") {
-            let data = parameters().find(|(name, _)| name == "data").ok_or(EventError::EmptyForm)?.1;
+            let data = parameters()
+                .find(|(name, _)| name == "data")
+                .ok_or(EventError::EmptyForm)?
+                .1;
             return Self::from_json_within(data.into_owned(), limits);
         }
         let members = parameters().map(|(name, text)| {
             let value = match DOCUMENTS.into_iter().find(|document| *document == name) {
                 Some(parameter) => Json::parse_within(&*text, limits.depth.saturating_sub(1))
                     .map_err(|error| EventError::Form { parameter, error })?,
-                None if NUMBERS.contains(&&*name) => {
-                    text.parse::<i64>().map_or_else(|_| Json::from(&*text), Json::from)
-                }
+                None if NUMBERS.contains(&&*name) => text
+                    .parse::<i64>()
+                    .map_or_else(|_| Json::from(&*text), Json::from),
                 None => Json::from(&*text),
             };
             Ok((name.into_owned(), value))

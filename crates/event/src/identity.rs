@@ -10,11 +10,28 @@ impl Event {
     /// It is made of product or source, id, name, resource and time, since ids alone are not unique in practice.
     pub fn identity(&self) -> Option<String> {
         let native = self.normalize().unwrap_or_else(|_| self.clone());
-        let first = |keys: &[&str]| keys.iter().find_map(|key| native.tree().get(key).and_then(Json::as_str));
-        let id = Reading::of(first(&["id"])?, |text| (!text.is_empty()).then(|| text.to_owned()));
+        let first = |keys: &[&str]| {
+            keys.iter()
+                .find_map(|key| native.tree().get(key).and_then(Json::as_str))
+        };
+        let id = Reading::of(first(&["id"])?, |text| {
+            (!text.is_empty()).then(|| text.to_owned())
+        });
         id.clear()?;
-        let parts =
-            [&["product", "source"][..], &["id"], &["name", "detail-type"], &["resourceId"], &["eventTime", "time"]];
-        Some(Json::Array(parts.map(|keys| first(keys).map_or(Json::Null, Json::from)).into()).to_string())
+        let parts = [
+            &["product", "source"][..],
+            &["id"],
+            &["name", "detail-type"],
+            &["resourceId"],
+            &["eventTime", "time"],
+        ];
+        Some(
+            Json::Array(
+                parts
+                    .map(|keys| first(keys).map_or(Json::Null, Json::from))
+                    .into(),
+            )
+            .to_string(),
+        )
     }
 }

@@ -50,7 +50,11 @@ impl Json {
 
     /// The member of that key in an object, the last one where the key is there more than once.
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.members().iter().rev().find(|(k, _)| k == key).map(|(_, value)| value)
+        self.members()
+            .iter()
+            .rev()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value)
     }
 
     /// The members of an object, none for anything else.
@@ -75,10 +79,14 @@ impl Json {
             (Json::Object(members), Json::Object(others)) => {
                 let (members, others) = (by_key(members), by_key(others));
                 members.len() == others.len()
-                    && members.iter().zip(&others).all(|((key, a), (other, b))| key == other && a.says(b))
+                    && members
+                        .iter()
+                        .zip(&others)
+                        .all(|((key, a), (other, b))| key == other && a.says(b))
             }
             (Json::Array(elements), Json::Array(others)) => {
-                elements.len() == others.len() && elements.iter().zip(others).all(|(a, b)| a.says(b))
+                elements.len() == others.len()
+                    && elements.iter().zip(others).all(|(a, b)| a.says(b))
             }
             _ => self == other,
         }
@@ -160,5 +168,8 @@ impl FromIterator<(String, Json)> for Json {
 
 /// The members that count, the last one of each key.
 pub(crate) fn by_key(members: &[(String, Json)]) -> BTreeMap<&str, &Json> {
-    members.iter().map(|(key, value)| (key.as_str(), value)).collect()
+    members
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect()
 }

@@ -20,7 +20,9 @@ impl Level {
 
     /// Reads `INFO`, `WARN` or `CRITICAL` in any case: the Cloud Monitor catalogue writes `Info`, `Warn`, `Critical`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 
     /// The level as ECS writes it, in capitals.

@@ -13,7 +13,11 @@ pub struct Limits {
 
 impl Limits {
     /// 1 MiB, 128 levels, 100 findings.
-    pub const DEFAULT: Self = Self { bytes: 1 << 20, depth: 128, findings: 100 };
+    pub const DEFAULT: Self = Self {
+        bytes: 1 << 20,
+        depth: 128,
+        findings: 100,
+    };
 }
 
 impl Default for Limits {

@@ -44,7 +44,9 @@ impl Event {
         let native = match self.envelope() {
             Envelope::Aws | Envelope::Other => return Ok(self.clone()),
             Envelope::Native if self.signs().plain() => return Ok(self.clone()),
-            Envelope::Native | Envelope::CloudMonitorFlat => plain(self.tree(), self.limits().depth),
+            Envelope::Native | Envelope::CloudMonitorFlat => {
+                plain(self.tree(), self.limits().depth)
+            }
             Envelope::CloudEvent => {
                 if let Some(whole) = cloudevent::wrapped(self.tree()) {
                     let whole = Event::from_tree_within(whole.clone(), self.limits())?;
@@ -67,10 +69,14 @@ impl Event {
         let native = match self.envelope() {
             Envelope::CloudEvent => return self.clone(),
             Envelope::Aws | Envelope::Other => None,
-            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => self.normalize().ok(),
+            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => {
+                self.normalize().ok()
+            }
         };
         let tree = match native {
-            Some(native) => cloudevent::from_native(native.tree(), self.bytes(), self.limits().depth),
+            Some(native) => {
+                cloudevent::from_native(native.tree(), self.bytes(), self.limits().depth)
+            }
             None => cloudevent::wrap(self.tree(), self.bytes()),
         };
         Event::written(tree, self.limits())
@@ -86,24 +92,37 @@ fn plain(tree: &Json, depth: usize) -> Json {
         ("name", Json::String(name)) => with_status(name, tree.get("status")).into(),
         _ => value.clone(),
     };
-    tree.members().iter().map(|(key, value)| (key.clone(), respell(key, value))).collect()
+    tree.members()
+        .iter()
+        .map(|(key, value)| (key.clone(), respell(key, value)))
+        .collect()
 }
 
 /// Content that may be JSON text, as the object it spells; anything else as it is.
 pub(crate) fn content(value: Json, depth: usize) -> Json {
-    let spelt = value.as_str().and_then(|text| Json::parse_within(text, depth.saturating_sub(1)).ok());
-    spelt.filter(|json| matches!(json, Json::Object(_))).unwrap_or(value)
+    let spelt = value
+        .as_str()
+        .and_then(|text| Json::parse_within(text, depth.saturating_sub(1)).ok());
+    spelt
+        .filter(|json| matches!(json, Json::Object(_)))
+        .unwrap_or(value)
 }
 
 /// A level in capitals; a word that is no level as it is.
 pub(crate) fn level(value: &Json) -> Json {
-    value.as_str().and_then(Level::parse).map_or_else(|| value.clone(), |level| level.as_str().into())
+    value
+        .as_str()
+        .and_then(Level::parse)
+        .map_or_else(|| value.clone(), |level| level.as_str().into())
 }
 
 /// The level of an event that carries none: WARN at least when its result is a failure, else the catalogue's.
 pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level> {
     let usual = catalogue::find_name(name).and_then(|(entry, _)| entry.level);
-    match content.and_then(|content| content.get("result")).and_then(Json::as_str) {
+    match content
+        .and_then(|content| content.get("result"))
+        .and_then(Json::as_str)
+    {
         Some("failed") => Some(usual.map_or(Level::Warn, |level| level.max(Level::Warn))),
         Some("success" | "accomplished") => Some(usual.unwrap_or(Level::Info)),
         _ => usual,
@@ -114,7 +133,9 @@ pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level>
 pub(crate) fn with_status(name: &str, status: Option<&Json>) -> String {
     let known = catalogue::find_name(name).filter(|(_, part)| part.is_none());
     match (known, status.and_then(Json::as_str)) {
-        (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => format!("{name}:{status}"),
+        (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => {
+            format!("{name}:{status}")
+        }
         _ => name.to_owned(),
     }
 }

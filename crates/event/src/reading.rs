@@ -85,17 +85,35 @@ mod tests {
 
     #[test]
     fn a_masked_value_keeps_its_text_and_equals_nothing() {
-        for text in ["192.168.XX.XX", "10.***125", "10.0.0.*", "10.xx.0.1", "<ip>"] {
-            assert!(matches!(address(text), Reading::Masked(kept) if kept == text), "{text}");
-            assert!(address(text) != address(text) && address(text) != Reading::Missing, "{text}");
+        for text in [
+            "192.168.XX.XX",
+            "10.***125",
+            "10.0.0.*",
+            "10.xx.0.1",
+            "<ip>",
+        ] {
+            assert!(
+                matches!(address(text), Reading::Masked(kept) if kept == text),
+                "{text}"
+            );
+            assert!(
+                address(text) != address(text) && address(text) != Reading::Missing,
+                "{text}"
+            );
             assert_eq!(address(text).clear(), None);
         }
     }
 
     #[test]
     fn a_clear_value_is_read_and_any_other_kept() {
-        assert_eq!(address("192.168.0.1"), Reading::Clear(Ipv4Addr::new(192, 168, 0, 1)));
-        assert_eq!(address("192.168.0.256"), Reading::Unknown("192.168.0.256".to_owned()));
+        assert_eq!(
+            address("192.168.0.1"),
+            Reading::Clear(Ipv4Addr::new(192, 168, 0, 1))
+        );
+        assert_eq!(
+            address("192.168.0.256"),
+            Reading::Unknown("192.168.0.256".to_owned())
+        );
         assert_eq!(address("MAXXED"), Reading::Unknown("MAXXED".to_owned()));
         assert!(address("").clear().is_none() && !address("").is_masked());
     }
@@ -105,6 +123,9 @@ mod tests {
         let id = |text: &str| Reading::of(text, |text| Some(text.to_owned()));
         assert!(id("eni-8vb1qo********cdeg2n").is_masked());
         assert!(id("St***ng").is_masked());
-        assert_eq!(id("eni-bp1xx4k7"), Reading::Clear("eni-bp1xx4k7".to_owned()));
+        assert_eq!(
+            id("eni-bp1xx4k7"),
+            Reading::Clear("eni-bp1xx4k7".to_owned())
+        );
     }
 }

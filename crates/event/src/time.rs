@@ -21,12 +21,18 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
         return None;
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let milliseconds = (12..=15).contains(&text.len()).then(|| text.parse().ok())??;
+        let milliseconds = (12..=15)
+            .contains(&text.len())
+            .then(|| text.parse().ok())??;
         return Timestamp::from_millisecond(milliseconds).ok();
     }
-    match text.strip_suffix("Asia/Shanghai").or_else(|| text.strip_suffix("PRC")) {
+    match text
+        .strip_suffix("Asia/Shanghai")
+        .or_else(|| text.strip_suffix("PRC"))
+    {
         Some(local) => {
-            let local: jiff::civil::DateTime = local.contains(['T', 't']).then(|| local.parse().ok())??;
+            let local: jiff::civil::DateTime =
+                local.contains(['T', 't']).then(|| local.parse().ok())??;
             BEIJING.to_timestamp(local).ok()
         }
         None => text.parse().ok(),
@@ -51,7 +57,11 @@ pub(crate) fn compact(time: Timestamp) -> String {
 /// The time as CloudEvents have it, RFC 3339 in +08:00, with milliseconds where there are any.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     let time = BEIJING.to_datetime(time);
-    let fraction = if time.millisecond() == 0 { String::new() } else { format!(".{:03}", time.millisecond()) };
+    let fraction = if time.millisecond() == 0 {
+        String::new()
+    } else {
+        format!(".{:03}", time.millisecond())
+    };
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}+08:00",
         time.year(),
@@ -81,7 +91,10 @@ mod tests {
         same("2019-11-11T11:00Z", "2019-11-11T11:00:00Z");
         same("2020-11-19T21:04:41+08:00", "2020-11-19T13:04:41Z");
         same("2021-04-08T06:28:17.093Z", "2021-04-08T06:28:17.093Z");
-        same("2020-08-17T16:04:46.149Asia/Shanghai", "2020-08-17T08:04:46.149Z");
+        same(
+            "2020-08-17T16:04:46.149Asia/Shanghai",
+            "2020-08-17T08:04:46.149Z",
+        );
         same("2020-11-19T21:04:42.179PRC", "2020-11-19T13:04:42.179Z");
         same("20201119T210442.179PRC", "2020-11-19T13:04:42.179Z");
         same("1715650212345", "2024-05-14T01:30:12.345Z");

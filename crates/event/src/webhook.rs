@@ -9,25 +9,88 @@ const WEBHOOK: &str = "webhook";
 
 /// Where each native member comes from, best place first.
 const ORIGINS: [(&str, &[&[&str]]); 14] = [
-    ("id", &[&["alert", "meta", "sysEventMeta", "id"], &["alert", "traceId"], &["alert", "dedupId"]]),
-    ("product", &[&["alert", "product"], &["alert", "meta", "sysEventMeta", "product"]]),
-    ("resourceId", &[&["alert", "arn"], &["alert", "meta", "sysEventMeta", "resourceId"]]),
-    ("level", &[&["alert", "meta", "sysEventMeta", "level"], &["alert", "severity"], &["severity"]]),
-    ("name", &[&["alert", "eventName"], &["alert", "meta", "sysEventMeta", "name"]]),
+    (
+        "id",
+        &[
+            &["alert", "meta", "sysEventMeta", "id"],
+            &["alert", "traceId"],
+            &["alert", "dedupId"],
+        ],
+    ),
+    (
+        "product",
+        &[
+            &["alert", "product"],
+            &["alert", "meta", "sysEventMeta", "product"],
+        ],
+    ),
+    (
+        "resourceId",
+        &[
+            &["alert", "arn"],
+            &["alert", "meta", "sysEventMeta", "resourceId"],
+        ],
+    ),
+    (
+        "level",
+        &[
+            &["alert", "meta", "sysEventMeta", "level"],
+            &["alert", "severity"],
+            &["severity"],
+        ],
+    ),
+    (
+        "name",
+        &[
+            &["alert", "eventName"],
+            &["alert", "meta", "sysEventMeta", "name"],
+        ],
+    ),
     ("userId", &[&["alert", "userId"], &["userId"]]),
-    ("eventTime", &[&["alert", "meta", "sysEventMeta", "eventTime"], &["alert", "timestamp"], &["time"]]),
-    ("regionId", &[&["alert", "meta", "sysEventMeta", "regionId"]]),
-    ("content", &[&["alert", "eventContentMap"], &["alert", "eventRawContent"]]),
-    ("eventType", &[&["alert", "eventType"], &["alert", "meta", "sysEventMeta", "eventType"]]),
-    ("groupId", &[&["alert", "groupId"], &["alert", "meta", "sysEventMeta", "groupId"]]),
+    (
+        "eventTime",
+        &[
+            &["alert", "meta", "sysEventMeta", "eventTime"],
+            &["alert", "timestamp"],
+            &["time"],
+        ],
+    ),
+    (
+        "regionId",
+        &[&["alert", "meta", "sysEventMeta", "regionId"]],
+    ),
+    (
+        "content",
+        &[&["alert", "eventContentMap"], &["alert", "eventRawContent"]],
+    ),
+    (
+        "eventType",
+        &[
+            &["alert", "eventType"],
+            &["alert", "meta", "sysEventMeta", "eventType"],
+        ],
+    ),
+    (
+        "groupId",
+        &[
+            &["alert", "groupId"],
+            &["alert", "meta", "sysEventMeta", "groupId"],
+        ],
+    ),
     ("ruleName", &[&["strategyName"]]),
-    ("instanceName", &[&["alert", "meta", "sysEventMeta", "instanceName"]]),
+    (
+        "instanceName",
+        &[&["alert", "meta", "sysEventMeta", "instanceName"]],
+    ),
     ("status", &[&["alert", "meta", "sysEventMeta", "status"]]),
 ];
 
 /// Where in a webhook the native member `key` may come from, best place first.
 pub(crate) fn origins(key: &str) -> &'static [&'static [&'static str]] {
-    ORIGINS.iter().find(|(native, _)| *native == key).map_or(&[], |(_, places)| places)
+    ORIGINS
+        .iter()
+        .find(|(native, _)| *native == key)
+        .map_or(&[], |(_, places)| places)
 }
 
 /// The native form of a webhook.
@@ -37,7 +100,9 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     for (key, places) in ORIGINS {
         let mut found: Option<Json> = None;
         for path in places {
-            let Some(value) = at(event, path).map(|value| translate(key, value, depth)) else { continue };
+            let Some(value) = at(event, path).map(|value| translate(key, value, depth)) else {
+                continue;
+            };
             // The same thing said in a second place has been said; a different thing stays where it is.
             if found.get_or_insert_with(|| value.clone()).says(&value) {
                 remove(&mut rest, path);
@@ -46,15 +111,33 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
         native.extend(found.map(|value| (key.to_owned(), value)));
     }
     let native = Json::Object(native);
-    let status = native.get("content").and_then(|content| content.get("eventStatus")).or_else(|| native.get("status"));
-    let name = native.get("name").and_then(Json::as_str).map(|name| Json::from(with_status(name, status)));
-    let respelt = native.members().iter().map(|(key, value)| match (key.as_str(), &name) {
-        ("name", Some(name)) => (key.clone(), name.clone()),
-        _ => (key.clone(), value.clone()),
-    });
+    let status = native
+        .get("content")
+        .and_then(|content| content.get("eventStatus"))
+        .or_else(|| native.get("status"));
+    let name = native
+        .get("name")
+        .and_then(Json::as_str)
+        .map(|name| Json::from(with_status(name, status)));
+    let respelt = native
+        .members()
+        .iter()
+        .map(|(key, value)| match (key.as_str(), &name) {
+            ("name", Some(name)) => (key.clone(), name.clone()),
+            _ => (key.clone(), value.clone()),
+        });
     let has_home = |key: &str| key != WEBHOOK && native.get(key).is_none();
-    let left = rest.members().iter().filter(|(key, _)| has_home(key)).cloned();
-    let aside: Json = rest.members().iter().filter(|(key, _)| !has_home(key)).cloned().collect();
+    let left = rest
+        .members()
+        .iter()
+        .filter(|(key, _)| has_home(key))
+        .cloned();
+    let aside: Json = rest
+        .members()
+        .iter()
+        .filter(|(key, _)| !has_home(key))
+        .cloned()
+        .collect();
     let aside = (!aside.members().is_empty()).then(|| (WEBHOOK.to_owned(), aside));
     respelt.chain(left).chain(aside).collect()
 }
@@ -76,7 +159,9 @@ fn at<'a>(event: &'a Json, path: &[&str]) -> Option<&'a Json> {
 
 /// Takes the member at the end of the path out, and every object that is empty then.
 fn remove(event: &mut Json, path: &[&str]) {
-    let (Json::Object(members), [key, rest @ ..]) = (event, path) else { return };
+    let (Json::Object(members), [key, rest @ ..]) = (event, path) else {
+        return;
+    };
     if rest.is_empty() {
         members.retain(|(name, _)| name != key);
     } else if let Some(at) = members.iter().rposition(|(name, _)| name == key) {

@@ -20,11 +20,16 @@ pub(crate) fn warnings(tree: &Located) -> Vec<Diagnostic> {
 /// Hints: tests that are easily mistaken.
 pub(crate) fn hints(tree: &Located) -> Vec<Diagnostic> {
     let differs = |field: &LocatedField| {
-        let [alternative] = field.alternatives.as_slice() else { return None };
+        let [alternative] = field.alternatives.as_slice() else {
+            return None;
+        };
         match alternative.predicates.as_slice() {
-            [LocatedPredicate { predicate: Predicate::AnythingBut(_), span }] => {
-                Some((span.clone(), field.path.clone()))
-            }
+            [
+                LocatedPredicate {
+                    predicate: Predicate::AnythingBut(_),
+                    span,
+                },
+            ] => Some((span.clone(), field.path.clone())),
             _ => None,
         }
     };
@@ -55,10 +60,14 @@ fn contradiction(alternative: &LocatedAlternative) -> Option<Diagnostic> {
     let tests = &tests[..tests.len().min(64)];
     for (i, one) in tests.iter().enumerate() {
         for other in &tests[i + 1..] {
-            if let Some(reason) =
-                excludes(&one.predicate, &other.predicate).or_else(|| excludes(&other.predicate, &one.predicate))
+            if let Some(reason) = excludes(&one.predicate, &other.predicate)
+                .or_else(|| excludes(&other.predicate, &one.predicate))
             {
-                let span = if one.span == other.span { alternative.span.clone() } else { other.span.clone() };
+                let span = if one.span == other.span {
+                    alternative.span.clone()
+                } else {
+                    other.span.clone()
+                };
                 return Some(never(span, reason).with_label(one.span.clone(), "because of this"));
             }
         }
@@ -68,8 +77,12 @@ fn contradiction(alternative: &LocatedAlternative) -> Option<Diagnostic> {
 
 fn is_empty_range(predicate: &Predicate) -> bool {
     match predicate {
-        Predicate::Range { lower: Some(lower), upper: Some(upper) } => {
-            lower.value > upper.value || lower.value == upper.value && !(lower.inclusive && upper.inclusive)
+        Predicate::Range {
+            lower: Some(lower),
+            upper: Some(upper),
+        } => {
+            lower.value > upper.value
+                || lower.value == upper.value && !(lower.inclusive && upper.inclusive)
         }
         _ => false,
     }
@@ -86,10 +99,21 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
         return Some("no value has two types at once");
     }
     match (one, other) {
-        (Predicate::Number(left), Predicate::Number(right)) if left != right => Some("no number has two values"),
-        (Predicate::Bool(left), Predicate::Bool(right)) if left != right => Some("no value is true and false"),
-        (Predicate::Range { lower: Some(lower), .. }, Predicate::Range { upper: Some(upper), .. })
-            if lower.value > upper.value || lower.value == upper.value && !(lower.inclusive && upper.inclusive) =>
+        (Predicate::Number(left), Predicate::Number(right)) if left != right => {
+            Some("no number has two values")
+        }
+        (Predicate::Bool(left), Predicate::Bool(right)) if left != right => {
+            Some("no value is true and false")
+        }
+        (
+            Predicate::Range {
+                lower: Some(lower), ..
+            },
+            Predicate::Range {
+                upper: Some(upper), ..
+            },
+        ) if lower.value > upper.value
+            || lower.value == upper.value && !(lower.inclusive && upper.inclusive) =>
         {
             Some("no number lies in both ranges")
         }
@@ -102,9 +126,16 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
             let meets = match op {
                 // Addresses are equal in all their spellings.
                 TextOp::Equals => left == right || crate::value::address::read(left).is_some(),
-                _ => crate::value::address::read(left).is_some() || crate::value::text(*op, right, left),
+                _ => {
+                    crate::value::address::read(left).is_some()
+                        || crate::value::text(*op, right, left)
+                }
             };
-            if meets { None } else { Some("the text does not meet the other test") }
+            if meets {
+                None
+            } else {
+                Some("the text does not meet the other test")
+            }
         }
         (Predicate::Text(TextOp::Prefix, left), Predicate::Text(TextOp::Prefix, right))
             if !left.starts_with(&**right) && !right.starts_with(&**left) =>
@@ -150,7 +181,9 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::Field(_) => {}
         Kind::Not(inner) => absent_and_present(inner, found),
-        Kind::Any(parts) => parts.iter().for_each(|part| absent_and_present(part, found)),
+        Kind::Any(parts) => parts
+            .iter()
+            .for_each(|part| absent_and_present(part, found)),
         Kind::All(parts) => {
             let fields: Vec<&LocatedField> = parts
                 .iter()
@@ -159,14 +192,20 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
                     _ => None,
                 })
                 .collect();
-            let absent: std::collections::BTreeMap<_, _> =
-                fields.iter().filter(|field| only(field, true)).map(|field| (&field.path, &field.key)).collect();
+            let absent: std::collections::BTreeMap<_, _> = fields
+                .iter()
+                .filter(|field| only(field, true))
+                .map(|field| (&field.path, &field.key))
+                .collect();
             for field in fields.iter().filter(|field| only(field, false)) {
                 if let Some(key) = absent.get(&field.path) {
                     let path = &field.path;
                     found.push(
-                        never(field.key.clone(), format!("`{path}` cannot be missing and have a value"))
-                            .with_label((*key).clone(), "here it has to be missing"),
+                        never(
+                            field.key.clone(),
+                            format!("`{path}` cannot be missing and have a value"),
+                        )
+                        .with_label((*key).clone(), "here it has to be missing"),
                     );
                 }
             }
@@ -180,7 +219,13 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
 /// Whether every alternative asks for absence, or every one for a value.
 fn only(field: &LocatedField, absent: bool) -> bool {
     let is_absent = |alternative: &LocatedAlternative| {
-        alternative.predicates.iter().all(|placed| placed.predicate == Predicate::Missing)
+        alternative
+            .predicates
+            .iter()
+            .all(|placed| placed.predicate == Predicate::Missing)
     };
-    field.alternatives.iter().all(|alternative| is_absent(alternative) == absent)
+    field
+        .alternatives
+        .iter()
+        .all(|alternative| is_absent(alternative) == absent)
 }

@@ -65,10 +65,17 @@ impl Checklist {
     /// The list for a pattern; a slot is a position in `paths`. `None` when the pattern has too many fields for a list or
     /// one at none of the paths.
     pub fn new(pattern: &Node, paths: &[Path]) -> Option<Self> {
-        let mut building = Building { paths, columns: Vec::new(), used: 0 };
+        let mut building = Building {
+            paths,
+            columns: Vec::new(),
+            used: 0,
+        };
         building.columns.resize_with(paths.len(), Column::default);
         let formula = building.formula(pattern)?;
-        Some(Self { columns: building.columns, formula })
+        Some(Self {
+            columns: building.columns,
+            formula,
+        })
     }
 
     /// What `null` settles.
@@ -93,21 +100,27 @@ impl Checklist {
             Check::Whole { lower, upper, .. } => (*lower..=*upper).contains(&value),
             Check::Other(test) => {
                 let exact = exact.get_or_insert_with(|| Decimal::parse(&value.to_string()));
-                exact.clone().is_some_and(|exact| test.meets(&Scalar::Number(exact)))
+                exact
+                    .clone()
+                    .is_some_and(|exact| test.meets(&Scalar::Number(exact)))
             }
         })
     }
 
     /// What a number settles; `text` spells it as JSON does.
     pub fn number(&self, slot: usize, text: &str) -> Ticks {
-        let Some(value) = Decimal::parse(text).map(Scalar::Number) else { return Ticks::default() };
+        let Some(value) = Decimal::parse(text).map(Scalar::Number) else {
+            return Ticks::default();
+        };
         self.columns[slot].ask(|check| check.test().meets(&value))
     }
 
     /// The strings that the pattern names at a path.
     pub fn texts(&self, slot: usize) -> Vec<&str> {
         let mut texts = Vec::new();
-        self.columns[slot].tests().for_each(|test| named(test, &mut texts));
+        self.columns[slot]
+            .tests()
+            .for_each(|test| named(test, &mut texts));
         texts.sort_unstable();
         texts.dedup();
         texts
@@ -116,7 +129,11 @@ impl Checklist {
     /// What any string settles that is none of [`Checklist::texts`], where that is the same for all.
     pub fn other_text(&self, slot: usize) -> Option<Ticks> {
         let texts = self.texts(slot);
-        let longest = texts.iter().max_by_key(|text| text.len()).copied().unwrap_or_default();
+        let longest = texts
+            .iter()
+            .max_by_key(|text| text.len())
+            .copied()
+            .unwrap_or_default();
         let tells_only_names_apart = self.columns[slot].tests().all(by_name_alone);
         tells_only_names_apart.then(|| self.string(slot, &format!("{longest}x")))
     }
@@ -145,7 +162,10 @@ impl Column {
     fn ask(&self, mut meets: impl FnMut(&Check) -> bool) -> Ticks {
         let mut ticks = self.present;
         for (tick, alternatives) in &self.fields {
-            if alternatives.iter().any(|checks| checks.iter().all(&mut meets)) {
+            if alternatives
+                .iter()
+                .any(|checks| checks.iter().all(&mut meets))
+            {
                 ticks |= *tick;
             }
         }
@@ -153,7 +173,9 @@ impl Column {
     }
 
     fn tests(&self) -> impl Iterator<Item = &Test> {
-        self.fields.iter().flat_map(|(_, alternatives)| alternatives.iter().flatten().map(Check::test))
+        self.fields
+            .iter()
+            .flat_map(|(_, alternatives)| alternatives.iter().flatten().map(Check::test))
     }
 }
 
@@ -163,7 +185,10 @@ impl Check {
         let whole = match &test {
             Test::Number(number) => whole(number).map(|number| (number, number)),
             Test::Range(lower, upper) => {
-                let ends = (end(lower.as_ref(), i64::MIN, 1), end(upper.as_ref(), i64::MAX, -1));
+                let ends = (
+                    end(lower.as_ref(), i64::MIN, 1),
+                    end(upper.as_ref(), i64::MAX, -1),
+                );
                 ends.0.zip(ends.1)
             }
             _ => None,
@@ -210,9 +235,18 @@ impl Building<'_> {
                         other => parts.push(other),
                     }
                 }
-                if parts.is_empty() { Formula::Ticked(all) } else { both(Formula::Ticked(all), parts) }
+                if parts.is_empty() {
+                    Formula::Ticked(all)
+                } else {
+                    both(Formula::Ticked(all), parts)
+                }
             }
-            Node::Any(nodes) => Formula::Any(nodes.iter().map(|node| self.formula(node)).collect::<Option<_>>()?),
+            Node::Any(nodes) => Formula::Any(
+                nodes
+                    .iter()
+                    .map(|node| self.formula(node))
+                    .collect::<Option<_>>()?,
+            ),
             Node::Not(node) => Formula::Not(Box::new(self.formula(node)?)),
             Node::Field(field) => self.field(field)?,
         })
@@ -221,10 +255,16 @@ impl Building<'_> {
     fn field(&mut self, Field { path, alternatives }: &Field) -> Option<Formula> {
         let slot = self.paths.iter().position(|used| used == path)?;
         let met = self.tick()?;
-        let checks = |Alternative(predicates): &Alternative| predicates.iter().map(Check::new).collect();
-        self.columns[slot].fields.push((met, alternatives.iter().map(checks).collect()));
+        let checks =
+            |Alternative(predicates): &Alternative| predicates.iter().map(Check::new).collect();
+        self.columns[slot]
+            .fields
+            .push((met, alternatives.iter().map(checks).collect()));
         let absent = |Alternative(predicates): &Alternative| {
-            !predicates.is_empty() && predicates.iter().all(|predicate| *predicate == Predicate::Missing)
+            !predicates.is_empty()
+                && predicates
+                    .iter()
+                    .all(|predicate| *predicate == Predicate::Missing)
         };
         if !alternatives.iter().any(absent) {
             return Some(Formula::Ticked(met));
@@ -233,7 +273,10 @@ impl Building<'_> {
             self.columns[slot].present = self.tick()?;
         }
         let present = Formula::Ticked(self.columns[slot].present);
-        Some(Formula::Any(vec![Formula::Ticked(met), Formula::Not(Box::new(present))]))
+        Some(Formula::Any(vec![
+            Formula::Ticked(met),
+            Formula::Not(Box::new(present)),
+        ]))
     }
 
     fn tick(&mut self) -> Option<Ticks> {
@@ -260,7 +303,12 @@ fn named<'a>(test: &'a Test, texts: &mut Vec<&'a str>) {
 /// Whether the test answers alike for all strings that it does not name.
 fn by_name_alone(test: &Test) -> bool {
     match test {
-        Test::Exists | Test::Null | Test::Bool(_) | Test::Number(_) | Test::Range(..) | Test::Never => true,
+        Test::Exists
+        | Test::Null
+        | Test::Bool(_)
+        | Test::Number(_)
+        | Test::Range(..)
+        | Test::Never => true,
         Test::Text(op, _) => *op == TextOp::Equals,
         Test::NoneOf(tests) => tests.iter().all(by_name_alone),
         _ => false,
@@ -272,8 +320,14 @@ fn by_name_alone(test: &Test) -> bool {
 fn end(bound: Option<&Bound>, open: i64, step: i64) -> Option<i64> {
     match bound {
         None => Some(open),
-        Some(Bound { value, inclusive: true }) => whole(value),
-        Some(Bound { value, inclusive: false }) => whole(value)?.checked_add(step),
+        Some(Bound {
+            value,
+            inclusive: true,
+        }) => whole(value),
+        Some(Bound {
+            value,
+            inclusive: false,
+        }) => whole(value)?.checked_add(step),
     }
 }
 

@@ -87,7 +87,11 @@ pub(crate) fn check(tree: &Located, dialect: Dialect) -> Vec<Diagnostic> {
         Dialect::Aws => aws::compare(tree, &mut found),
         Dialect::Alibaba => alibaba::compare(tree, &mut found),
     }
-    if dialect == Dialect::Aws && found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
+    if dialect == Dialect::Aws
+        && found
+            .iter()
+            .all(|diagnostic| diagnostic.severity != Severity::Error)
+    {
         let exported = export::export(&tree.to_node(), dialect);
         found.extend(aws::check_length(&exported, tree.span.clone()));
     }
@@ -101,7 +105,9 @@ fn shared_paths(parts: &[Located]) -> Vec<(&Path, Span)> {
     for (at, part) in parts.iter().enumerate() {
         for field in part.fields() {
             if *first.entry(&field.path).or_insert(at) != at {
-                shared.entry(&field.path).or_insert_with(|| field.key.clone());
+                shared
+                    .entry(&field.path)
+                    .or_insert_with(|| field.key.clone());
             }
         }
     }
@@ -118,6 +124,9 @@ impl FromStr for Dialect {
     type Err = UnknownDialect;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or_else(|| UnknownDialect(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.name() == name)
+            .ok_or_else(|| UnknownDialect(name.to_owned()))
     }
 }

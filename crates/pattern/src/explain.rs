@@ -128,9 +128,14 @@ pub struct Miss {
 pub fn explain(node: &Node, event: &Json) -> Explanation {
     let places = Places::of(node, event);
     let goal = Goal::of(node, &places);
-    let explainer =
-        part::Explainer { places: &places, elsewhere: &Elsewhere::new(event), near_keys: &NearKeys::new(event) };
-    Explanation { root: explainer.part(node, &goal, &Choice::new()) }
+    let explainer = part::Explainer {
+        places: &places,
+        elsewhere: &Elsewhere::new(event),
+        near_keys: &NearKeys::new(event),
+    };
+    Explanation {
+        root: explainer.part(node, &goal, &Choice::new()),
+    }
 }
 
 impl Explanation {

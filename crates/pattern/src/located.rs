@@ -61,17 +61,28 @@ impl Located {
 
     /// Its opposite.
     pub(crate) fn not(span: Span, inner: Located) -> Self {
-        Self { span, kind: Kind::Not(Box::new(inner)) }
+        Self {
+            span,
+            kind: Kind::Not(Box::new(inner)),
+        }
     }
 
     /// One field.
     pub(crate) fn field(span: Span, field: LocatedField) -> Self {
-        Self { span, kind: Kind::Field(field) }
+        Self {
+            span,
+            kind: Kind::Field(field),
+        }
     }
 
     /// The same tree with every place set to `span`, for a tree that no text was written for.
     pub(crate) fn unwritten(node: &Node, span: &Span) -> Self {
-        let place = |nodes: &[Node]| nodes.iter().map(|node| Self::unwritten(node, span)).collect();
+        let place = |nodes: &[Node]| {
+            nodes
+                .iter()
+                .map(|node| Self::unwritten(node, span))
+                .collect()
+        };
         let kind = match node {
             Node::All(parts) => Kind::All(place(parts)),
             Node::Any(parts) => Kind::Any(place(parts)),
@@ -86,13 +97,19 @@ impl Located {
                         span: span.clone(),
                         predicates: predicates
                             .iter()
-                            .map(|predicate| LocatedPredicate { span: span.clone(), predicate: predicate.clone() })
+                            .map(|predicate| LocatedPredicate {
+                                span: span.clone(),
+                                predicate: predicate.clone(),
+                            })
                             .collect(),
                     })
                     .collect(),
             }),
         };
-        Self { span: span.clone(), kind }
+        Self {
+            span: span.clone(),
+            kind,
+        }
     }
 
     /// The tree without places.
@@ -107,7 +124,13 @@ impl Located {
                     .alternatives
                     .iter()
                     .map(|alternative| {
-                        Alternative(alternative.predicates.iter().map(|placed| placed.predicate.clone()).collect())
+                        Alternative(
+                            alternative
+                                .predicates
+                                .iter()
+                                .map(|placed| placed.predicate.clone())
+                                .collect(),
+                        )
                     })
                     .collect(),
             }),
@@ -119,7 +142,9 @@ impl Located {
         /// The object, the list, an operator in it, its list, an operator in that, and its list.
         const LEAF: usize = 6;
         match &self.kind {
-            Kind::All(parts) | Kind::Any(parts) => 2 + parts.iter().map(Self::depth).max().unwrap_or(0),
+            Kind::All(parts) | Kind::Any(parts) => {
+                2 + parts.iter().map(Self::depth).max().unwrap_or(0)
+            }
             Kind::Not(inner) => 1 + inner.depth(),
             Kind::Field(field) => LEAF + crate::print::json::nesting(&field.path),
         }
@@ -134,7 +159,9 @@ impl Located {
 
     fn collect_fields<'t>(&'t self, found: &mut Vec<&'t LocatedField>) {
         match &self.kind {
-            Kind::All(parts) | Kind::Any(parts) => parts.iter().for_each(|part| part.collect_fields(found)),
+            Kind::All(parts) | Kind::Any(parts) => {
+                parts.iter().for_each(|part| part.collect_fields(found))
+            }
             Kind::Not(inner) => inner.collect_fields(found),
             Kind::Field(field) => found.push(field),
         }
@@ -150,16 +177,25 @@ impl Located {
         for part in parts {
             match open(part.kind) {
                 Ok(inner) => flat.extend(inner),
-                Err(kind) => flat.push(Located { span: part.span, kind }),
+                Err(kind) => flat.push(Located {
+                    span: part.span,
+                    kind,
+                }),
             }
         }
         match flat.pop() {
             Some(only) if flat.is_empty() => only,
             Some(last) => {
                 flat.push(last);
-                Self { span, kind: join(flat) }
+                Self {
+                    span,
+                    kind: join(flat),
+                }
             }
-            None => Self { span, kind: join(flat) },
+            None => Self {
+                span,
+                kind: join(flat),
+            },
         }
     }
 }

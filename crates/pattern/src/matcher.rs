@@ -137,10 +137,22 @@ impl Matcher {
     ///
     /// # Panics
     /// When the event has 4 GiB or more.
-    pub fn matching(&self, event: &[u8], scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), JsonError> {
+    pub fn matching(
+        &self,
+        event: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+    ) -> Result<(), JsonError> {
         out.clear();
         self.observe(event, scratch)?;
-        search::search(self, event, &scratch.observed, &mut scratch.search, false, out);
+        search::search(
+            self,
+            event,
+            &scratch.observed,
+            &mut scratch.search,
+            false,
+            out,
+        );
         out.sort_unstable();
         Ok(())
     }
@@ -156,7 +168,14 @@ impl Matcher {
     pub fn has_match(&self, event: &[u8], scratch: &mut Scratch) -> Result<bool, JsonError> {
         self.observe(event, scratch)?;
         scratch.found.clear();
-        search::search(self, event, &scratch.observed, &mut scratch.search, true, &mut scratch.found);
+        search::search(
+            self,
+            event,
+            &scratch.observed,
+            &mut scratch.search,
+            true,
+            &mut scratch.found,
+        );
         Ok(!scratch.found.is_empty())
     }
 

@@ -42,8 +42,12 @@ pub(crate) enum Goal {
 impl Goal {
     pub(crate) fn of(node: &Node, places: &Places) -> Self {
         match node {
-            Node::All(nodes) => Self::All(nodes.iter().map(|node| Self::of(node, places)).collect()),
-            Node::Any(nodes) => Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect()),
+            Node::All(nodes) => {
+                Self::All(nodes.iter().map(|node| Self::of(node, places)).collect())
+            }
+            Node::Any(nodes) => {
+                Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect())
+            }
             Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
             Node::Field(field) => Self::field(field, places.at(&field.path)),
         }
@@ -59,18 +63,36 @@ impl Goal {
         match self {
             Self::All(goals) | Self::Any(goals) => goals.iter().flat_map(Self::arrays).collect(),
             Self::Not(goal) => goal.arrays(),
-            Self::Chosen(choices) => choices.iter().flat_map(|choice| choice.keys().copied()).collect(),
+            Self::Chosen(choices) => choices
+                .iter()
+                .flat_map(|choice| choice.keys().copied())
+                .collect(),
         }
     }
 
     fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
         let absent = |Alternative(predicates): &Alternative| {
-            !predicates.is_empty() && predicates.iter().all(|predicate| *predicate == Predicate::Missing)
+            !predicates.is_empty()
+                && predicates
+                    .iter()
+                    .all(|predicate| *predicate == Predicate::Missing)
         };
-        let tests: Vec<Vec<Test>> =
-            alternatives.iter().map(|Alternative(predicates)| predicates.iter().map(Test::new).collect()).collect();
-        let meets = |place: &&Place| tests.iter().any(|tests| tests.iter().all(|test| test.meets(&place.value)));
-        let met = Self::Chosen(places.iter().filter(meets).map(|place| place.choice.clone()).collect());
+        let tests: Vec<Vec<Test>> = alternatives
+            .iter()
+            .map(|Alternative(predicates)| predicates.iter().map(Test::new).collect())
+            .collect();
+        let meets = |place: &&Place| {
+            tests
+                .iter()
+                .any(|tests| tests.iter().all(|test| test.meets(&place.value)))
+        };
+        let met = Self::Chosen(
+            places
+                .iter()
+                .filter(meets)
+                .map(|place| place.choice.clone())
+                .collect(),
+        );
         if alternatives.iter().any(absent) {
             let anywhere = Self::Chosen(places.iter().map(|place| place.choice.clone()).collect());
             Self::Any(vec![met, Self::Not(Box::new(anywhere))])
@@ -83,26 +105,57 @@ impl Goal {
 /// An extension of `choice` that reaches all `goals` and then none of `never`.
 fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice> {
     let Some((first, rest)) = goals.split_first() else {
-        return never.iter().all(|goal| goal.within(choice).is_none()).then(|| choice.clone());
+        return never
+            .iter()
+            .all(|goal| goal.within(choice).is_none())
+            .then(|| choice.clone());
     };
     match first {
-        Goal::All(all) => extension(&all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(), choice, never),
-        Goal::Any(any) => any.iter().find_map(|one| extension(&[&[one], rest].concat(), choice, never)),
+        Goal::All(all) => extension(
+            &all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(),
+            choice,
+            never,
+        ),
+        Goal::Any(any) => any
+            .iter()
+            .find_map(|one| extension(&[&[one], rest].concat(), choice, never)),
         Goal::Not(goal) => extension(rest, choice, &[never, &[goal]].concat()),
         Goal::Chosen(choices) => {
             // Choices that differ only in arrays that nothing further looks at are as good as each other.
-            let further = rest.iter().chain(never).flat_map(|goal| goal.arrays()).collect::<BTreeSet<_>>();
+            let further = rest
+                .iter()
+                .chain(never)
+                .flat_map(|goal| goal.arrays())
+                .collect::<BTreeSet<_>>();
             let mut tried = BTreeSet::new();
-            choices.iter().filter_map(|other| both(choice, other)).find_map(|choice| {
-                let matters: Choice = choice.clone().into_iter().filter(|(array, _)| further.contains(array)).collect();
-                if tried.insert(matters) { extension(rest, &choice, never) } else { None }
-            })
+            choices
+                .iter()
+                .filter_map(|other| both(choice, other))
+                .find_map(|choice| {
+                    let matters: Choice = choice
+                        .clone()
+                        .into_iter()
+                        .filter(|(array, _)| further.contains(array))
+                        .collect();
+                    if tried.insert(matters) {
+                        extension(rest, &choice, never)
+                    } else {
+                        None
+                    }
+                })
         }
     }
 }
 
 /// The two together, unless they choose different elements of one array.
 pub(crate) fn both(one: &Choice, other: &Choice) -> Option<Choice> {
-    let agree = other.iter().all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));
-    agree.then(|| one.iter().chain(other).map(|(&array, &element)| (array, element)).collect::<BTreeMap<_, _>>())
+    let agree = other
+        .iter()
+        .all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));
+    agree.then(|| {
+        one.iter()
+            .chain(other)
+            .map(|(&array, &element)| (array, element))
+            .collect::<BTreeMap<_, _>>()
+    })
 }

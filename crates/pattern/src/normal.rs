@@ -27,7 +27,9 @@ pub(crate) fn of(node: Node) -> Node {
         ),
         Node::Not(inner) => Node::Not(Box::new(of(*inner))),
         Node::Field(Field { path, alternatives }) => {
-            let alternatives = alternatives.into_iter().map(|Alternative(predicates)| Alternative(tests(predicates)));
+            let alternatives = alternatives
+                .into_iter()
+                .map(|Alternative(predicates)| Alternative(tests(predicates)));
             let mut alternatives: Vec<_> = alternatives.collect();
             if alternatives.is_empty() {
                 alternatives.push(Alternative(NEVER.into()));
@@ -49,10 +51,17 @@ pub(crate) fn always() -> Node {
 pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
     let mut joined: Vec<LocatedPredicate> = Vec::with_capacity(predicates.len());
     for next in predicates.drain(..) {
-        match joined.last_mut().and_then(|last| Some((both(&last.predicate, &next.predicate)?, last))) {
+        match joined
+            .last_mut()
+            .and_then(|last| Some((both(&last.predicate, &next.predicate)?, last)))
+        {
             Some((range, last)) => {
-                let span: Span = last.span.start.min(next.span.start)..last.span.end.max(next.span.end);
-                *last = LocatedPredicate { span, predicate: range };
+                let span: Span =
+                    last.span.start.min(next.span.start)..last.span.end.max(next.span.end);
+                *last = LocatedPredicate {
+                    span,
+                    predicate: range,
+                };
             }
             None => joined.push(next),
         }
@@ -66,9 +75,18 @@ fn tests(predicates: Vec<Predicate>) -> Vec<Predicate> {
     for next in predicates {
         // A range that no number lies in is two tests: a text that says it as one is refused.
         let parts = match next {
-            Predicate::Range { lower: Some(lower), upper: Some(upper) } if lower.value > upper.value => vec![
-                Predicate::Range { lower: Some(lower), upper: None },
-                Predicate::Range { lower: None, upper: Some(upper) },
+            Predicate::Range {
+                lower: Some(lower),
+                upper: Some(upper),
+            } if lower.value > upper.value => vec![
+                Predicate::Range {
+                    lower: Some(lower),
+                    upper: None,
+                },
+                Predicate::Range {
+                    lower: None,
+                    upper: Some(upper),
+                },
             ],
             Predicate::AnythingBut(inner) if inner.is_empty() => vec![Predicate::Exists],
             other => vec![other],
@@ -93,11 +111,18 @@ fn tests(predicates: Vec<Predicate>) -> Vec<Predicate> {
 fn both(first: &Predicate, second: &Predicate) -> Option<Predicate> {
     match (first, second) {
         (
-            Predicate::Range { lower: Some(lower), upper: None },
-            Predicate::Range { lower: None, upper: Some(upper) },
-        ) if lower.value <= upper.value => {
-            Some(Predicate::Range { lower: Some(lower.clone()), upper: Some(upper.clone()) })
-        }
+            Predicate::Range {
+                lower: Some(lower),
+                upper: None,
+            },
+            Predicate::Range {
+                lower: None,
+                upper: Some(upper),
+            },
+        ) if lower.value <= upper.value => Some(Predicate::Range {
+            lower: Some(lower.clone()),
+            upper: Some(upper.clone()),
+        }),
         _ => None,
     }
 }

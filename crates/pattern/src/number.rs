@@ -22,7 +22,9 @@ impl Decimal {
 
     /// Reads the text of a JSON number; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (negative, unsigned) = text
+            .strip_prefix('-')
+            .map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => (&unsigned[..at], exponent(&unsigned[at + 1..])?),
             None => (unsigned, 0),
@@ -34,11 +36,17 @@ impl Decimal {
         };
         let well_formed = !whole.is_empty()
             && (whole == "0" || !whole.starts_with('0'))
-            && whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit());
+            && whole
+                .bytes()
+                .chain(fraction.bytes())
+                .all(|digit| digit.is_ascii_digit());
         if !well_formed {
             return None;
         }
-        let all = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0');
+        let all = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .map(|digit| digit - b'0');
         let leading = all.clone().take_while(|&digit| digit == 0).count();
         let mut digits: Vec<u8> = all.skip(leading).collect();
         while digits.last() == Some(&0) {
@@ -46,8 +54,17 @@ impl Decimal {
         }
         let zero = digits.is_empty();
         let shift = i64::try_from(whole.len()).ok()? - i64::try_from(leading).ok()?;
-        let magnitude = if zero { 0 } else { (exponent + shift).clamp(-Self::FARTHEST, Self::FARTHEST) };
-        Some(Self { negative: negative && !zero, digits: digits.into(), magnitude, text: text.into() })
+        let magnitude = if zero {
+            0
+        } else {
+            (exponent + shift).clamp(-Self::FARTHEST, Self::FARTHEST)
+        };
+        Some(Self {
+            negative: negative && !zero,
+            digits: digits.into(),
+            magnitude,
+            text: text.into(),
+        })
     }
 
     /// The text it was read from.
@@ -69,7 +86,8 @@ impl Decimal {
     /// Whether a double holds exactly this number: the shortest decimal of the nearest double is this one.
     pub(crate) fn fits_double(&self) -> bool {
         let nearest: f64 = self.text.parse().unwrap_or(f64::NAN);
-        nearest.is_finite() && Self::parse(&format!("{nearest:e}")).is_some_and(|exact| exact == *self)
+        nearest.is_finite()
+            && Self::parse(&format!("{nearest:e}")).is_some_and(|exact| exact == *self)
     }
 
     fn compare_absolute(&self, other: &Self) -> Ordering {
@@ -77,7 +95,10 @@ impl Decimal {
             (true, true) => Ordering::Equal,
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
-            (false, false) => self.magnitude.cmp(&other.magnitude).then_with(|| self.digits.cmp(&other.digits)),
+            (false, false) => self
+                .magnitude
+                .cmp(&other.magnitude)
+                .then_with(|| self.digits.cmp(&other.digits)),
         }
     }
 }
@@ -129,7 +150,9 @@ fn exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    let size = digits.bytes().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(Decimal::FARTHEST));
+    let size = digits.bytes().fold(0i64, |sum, digit| {
+        (sum * 10 + i64::from(digit - b'0')).min(Decimal::FARTHEST)
+    });
     Some(if negative { -size } else { size })
 }
 
@@ -145,7 +168,11 @@ mod tests {
     fn one_value_has_many_spellings() {
         for spelling in ["300", "300.0", "3e2", "3.0E+2", "0.3e3", "3000e-1"] {
             assert_eq!(number(spelling), number("300"), "{spelling}");
-            assert_eq!(number(spelling).parts(), number("300").parts(), "{spelling}");
+            assert_eq!(
+                number(spelling).parts(),
+                number("300").parts(),
+                "{spelling}"
+            );
             assert_eq!(number(spelling).as_str(), spelling);
         }
         for zero in ["0", "-0", "0.0", "-0e5", "0e-999999999999999999999"] {
@@ -164,7 +191,10 @@ mod tests {
 
     #[test]
     fn numbers_are_in_order() {
-        let ascending = ["-1e400", "-300", "-2.5", "-1e-400", "0", "1e-400", "0.1", "0.11", "0.2", "1", "10", "1e400"];
+        let ascending = [
+            "-1e400", "-300", "-2.5", "-1e-400", "0", "1e-400", "0.1", "0.11", "0.2", "1", "10",
+            "1e400",
+        ];
         for pair in ascending.windows(2) {
             assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
         }
@@ -172,7 +202,10 @@ mod tests {
 
     #[test]
     fn what_json_does_not_call_a_number_is_refused() {
-        for text in ["", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1.e2", "0x1", "NaN", "1 ", "1_0", "１"] {
+        for text in [
+            "", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1.e2", "0x1", "NaN", "1 ", "1_0",
+            "１",
+        ] {
             assert!(Decimal::parse(text).is_none(), "{text}");
         }
     }

@@ -45,7 +45,10 @@ mod tests {
     #[test]
     fn dotted_and_nested_keys_make_one_path() {
         assert_eq!(Path::from_keys(["a.b", "c"]), Path::from_keys(["a", "b.c"]));
-        assert_eq!(Path::from_keys(["a.b", "c"]).segments().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(
+            Path::from_keys(["a.b", "c"]).segments().collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use reflexarc_event::{Code, Diagnostic, Event, Severity};
 
-use crate::{Dialect, Limits, Matcher, Node, Scratch, advice, dialect, naive, normal, print, syntax};
+use crate::{
+    Dialect, Limits, Matcher, Node, Scratch, advice, dialect, naive, normal, print, syntax,
+};
 
 /// A filter that was read from text, or made from a tree.
 #[derive(Debug, Clone)]
@@ -32,9 +34,14 @@ impl Pattern {
     /// them.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
         let mut reading = syntax::read(text, dialect, &Limits::DEFAULT);
-        reading.diagnostics.extend(reading.tree.iter().flat_map(advice::warnings));
+        reading
+            .diagnostics
+            .extend(reading.tree.iter().flat_map(advice::warnings));
         arrange(&mut reading.diagnostics);
-        let failed = reading.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let failed = reading
+            .diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error);
         match reading.tree {
             Some(tree) if !failed => Ok(Self {
                 node: tree.to_node(),
@@ -88,10 +95,17 @@ impl Pattern {
                 print::commented_json::print(&self.source, &reading.comments)
             }
             Some(_) if self.is_json => {
-                let loses = reading.diagnostics.iter().any(|warning| warning.code == Code::PATH_TWICE);
+                let loses = reading
+                    .diagnostics
+                    .iter()
+                    .any(|warning| warning.code == Code::PATH_TWICE);
                 (!loses).then(|| self.to_json())
             }
-            Some(tree) => Some(print::commented::print(&tree, &self.source, &reading.comments)),
+            Some(tree) => Some(print::commented::print(
+                &tree,
+                &self.source,
+                &reading.comments,
+            )),
             None => None,
         };
         formatted.unwrap_or_else(|| self.source.trim().to_owned())
@@ -102,9 +116,16 @@ impl Pattern {
     /// and hints about tests that are easily mistaken. The first hundred of them, errors before all else.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
-        let Some(tree) = reading.tree else { return Vec::new() };
+        let Some(tree) = reading.tree else {
+            return Vec::new();
+        };
         let mut found = match dialect {
-            Dialect::Reflexarc => [reading.diagnostics, advice::warnings(&tree), advice::hints(&tree)].concat(),
+            Dialect::Reflexarc => [
+                reading.diagnostics,
+                advice::warnings(&tree),
+                advice::hints(&tree),
+            ]
+            .concat(),
             other => dialect::check(&tree, other),
         };
         arrange(&mut found);
@@ -120,7 +141,10 @@ impl Pattern {
             return Ok(self.to_json());
         }
         let found = self.check(dialect);
-        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        if found
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+        {
             return Err(found);
         }
         Ok(dialect::export::export(&self.node, dialect))
@@ -128,10 +152,14 @@ impl Pattern {
 
     /// Whether the event matches. For many patterns build a [`Matcher`] of them all.
     pub fn matches(&self, event: &Event) -> bool {
-        let matcher = self.matcher.get_or_init(|| Matcher::build([&self.node]).ok());
-        let answer = matcher
-            .as_ref()
-            .and_then(|matcher| SCRATCH.with_borrow_mut(|scratch| matcher.has_match(event.bytes(), scratch)).ok());
+        let matcher = self
+            .matcher
+            .get_or_init(|| Matcher::build([&self.node]).ok());
+        let answer = matcher.as_ref().and_then(|matcher| {
+            SCRATCH
+                .with_borrow_mut(|scratch| matcher.has_match(event.bytes(), scratch))
+                .ok()
+        });
         // The matcher refuses events that are deeper than the default, which an event read within other limits may be.
         answer.unwrap_or_else(|| naive::matches(&self.node, event.tree()))
     }
@@ -173,8 +201,15 @@ fn arrange(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|diagnostic| (place(diagnostic), diagnostic.severity, diagnostic.code));
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
     let most = Limits::DEFAULT.diagnostics;
-    let Some(others) = diagnostics.len().checked_sub(most).filter(|&others| others > 0) else { return };
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, place(diagnostic)));
+    let Some(others) = diagnostics
+        .len()
+        .checked_sub(most)
+        .filter(|&others| others > 0)
+    else {
+        return;
+    };
+    diagnostics
+        .sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, place(diagnostic)));
     diagnostics.truncate(most);
     diagnostics.sort_by_key(place);
     let end = diagnostics.last().map_or(0, |last| last.span.end);

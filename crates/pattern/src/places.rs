@@ -18,7 +18,11 @@ pub(crate) type Trail<'e> = Option<Rc<Step<'e>>>;
 #[derive(Debug)]
 pub(crate) enum Step<'e> {
     /// Into the member at `index` of an object.
-    Member { before: Trail<'e>, members: &'e [(String, Json)], index: usize },
+    Member {
+        before: Trail<'e>,
+        members: &'e [(String, Json)],
+        index: usize,
+    },
     /// Into that element of an array.
     Element { before: Trail<'e>, index: usize },
 }
@@ -43,12 +47,24 @@ impl<'p, 'e> Places<'p, 'e> {
     pub(crate) fn of(node: &'p Node, event: &'e Json) -> Self {
         let mut paths = BTreeSet::new();
         collect_paths(node, &mut paths);
-        let mut walk = Walk { by_path: BTreeMap::new(), choice: Choice::new(), arrays: 0 };
-        let wanted: Vec<Wanted> = paths.into_iter().map(|path| Wanted { path, rest: Some(path.as_str()) }).collect();
+        let mut walk = Walk {
+            by_path: BTreeMap::new(),
+            choice: Choice::new(),
+            arrays: 0,
+        };
+        let wanted: Vec<Wanted> = paths
+            .into_iter()
+            .map(|path| Wanted {
+                path,
+                rest: Some(path.as_str()),
+            })
+            .collect();
         if let Json::Object(members) = event {
             walk.object(members, &wanted, &None);
         }
-        Self { by_path: walk.by_path }
+        Self {
+            by_path: walk.by_path,
+        }
     }
 
     /// The scalars at `path`.
@@ -68,8 +84,15 @@ impl<'p> Wanted<'p> {
     /// What lies ahead behind `key`. A key may hold dots and thereby take several segments at once.
     fn behind(&self, key: &str) -> Option<Wanted<'p>> {
         let rest = self.rest?.strip_prefix(key)?;
-        let rest = if rest.is_empty() { None } else { Some(rest.strip_prefix('.')?) };
-        Some(Wanted { path: self.path, rest })
+        let rest = if rest.is_empty() {
+            None
+        } else {
+            Some(rest.strip_prefix('.')?)
+        };
+        Some(Wanted {
+            path: self.path,
+            rest,
+        })
     }
 }
 
@@ -87,7 +110,11 @@ impl<'p, 'e> Walk<'p, 'e> {
             scalar => {
                 for Wanted { path, .. } in wanted.iter().filter(|wanted| wanted.rest.is_none()) {
                     let value = Scalar::of(scalar);
-                    let place = value.map(|value| Place { value, choice: self.choice.clone(), trail: trail.clone() });
+                    let place = value.map(|value| Place {
+                        value,
+                        choice: self.choice.clone(),
+                        trail: trail.clone(),
+                    });
                     self.by_path.entry(path).or_default().extend(place);
                 }
             }
@@ -96,9 +123,16 @@ impl<'p, 'e> Walk<'p, 'e> {
 
     fn object(&mut self, members: &'e [(String, Json)], wanted: &[Wanted<'p>], before: &Trail<'e>) {
         for (index, (key, value)) in members.iter().enumerate() {
-            let behind: Vec<Wanted> = wanted.iter().filter_map(|wanted| wanted.behind(key)).collect();
+            let behind: Vec<Wanted> = wanted
+                .iter()
+                .filter_map(|wanted| wanted.behind(key))
+                .collect();
             if !behind.is_empty() {
-                let trail = Some(Rc::new(Step::Member { before: before.clone(), members, index }));
+                let trail = Some(Rc::new(Step::Member {
+                    before: before.clone(),
+                    members,
+                    index,
+                }));
                 self.value(value, &behind, &trail);
             }
         }
@@ -111,7 +145,14 @@ impl<'p, 'e> Walk<'p, 'e> {
             if matches!(element, Json::Object(_) | Json::Array(_)) {
                 self.choice.insert(array, index);
             }
-            self.value(element, wanted, &Some(Rc::new(Step::Element { before: before.clone(), index })));
+            self.value(
+                element,
+                wanted,
+                &Some(Rc::new(Step::Element {
+                    before: before.clone(),
+                    index,
+                })),
+            );
             self.choice.remove(&array);
         }
     }
@@ -119,7 +160,9 @@ impl<'p, 'e> Walk<'p, 'e> {
 
 fn collect_paths<'p>(node: &'p Node, paths: &mut BTreeSet<&'p Path>) {
     match node {
-        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| collect_paths(node, paths)),
+        Node::All(nodes) | Node::Any(nodes) => {
+            nodes.iter().for_each(|node| collect_paths(node, paths))
+        }
         Node::Not(node) => collect_paths(node, paths),
         Node::Field(field) => {
             paths.insert(&field.path);

@@ -43,18 +43,36 @@ impl CompiledRegexp {
         if text.len() > Self::LENGTH {
             return Err(RegexpFault::TooLarge);
         }
-        let mut reader = ast::parse::ParserBuilder::new().nest_limit(Self::DEPTH).build();
-        let read = reader.parse(text).map_err(|error| syntax_fault(&error.into(), text))?;
+        let mut reader = ast::parse::ParserBuilder::new()
+            .nest_limit(Self::DEPTH)
+            .build();
+        let read = reader
+            .parse(text)
+            .map_err(|error| syntax_fault(&error.into(), text))?;
         if instructions(&read) > Limits::DEFAULT.regexp {
             return Err(RegexpFault::TooLarge);
         }
         // Anchors go around the parsed expression, not around its text: `a)(b` must stay an error.
-        let mut translator = TranslatorBuilder::new().case_insensitive(ignoring_case).build();
-        let expression = translator.translate(text, &read).map_err(|error| syntax_fault(&error.into(), text))?;
-        let whole = Hir::concat(vec![Hir::look(Look::Start), expression, Hir::look(Look::End)]);
+        let mut translator = TranslatorBuilder::new()
+            .case_insensitive(ignoring_case)
+            .build();
+        let expression = translator
+            .translate(text, &read)
+            .map_err(|error| syntax_fault(&error.into(), text))?;
+        let whole = Hir::concat(vec![
+            Hir::look(Look::Start),
+            expression,
+            Hir::look(Look::End),
+        ]);
         let size = Limits::DEFAULT.regexp * BYTES_PER_INSTRUCTION;
-        let config = meta::Config::new().nfa_size_limit(Some(size)).onepass_size_limit(Some(size));
-        meta::Builder::new().configure(config).build_from_hir(&whole).map(Self).map_err(|_| RegexpFault::TooLarge)
+        let config = meta::Config::new()
+            .nfa_size_limit(Some(size))
+            .onepass_size_limit(Some(size));
+        meta::Builder::new()
+            .configure(config)
+            .build_from_hir(&whole)
+            .map(Self)
+            .map_err(|_| RegexpFault::TooLarge)
     }
 
     /// About how many bytes it takes.
@@ -64,7 +82,8 @@ impl CompiledRegexp {
 
     /// Whether the whole of `value` matches.
     pub(crate) fn matches(&self, value: &str) -> bool {
-        self.0.is_match(Input::new(value).anchored(regex_automata::Anchored::Yes))
+        self.0
+            .is_match(Input::new(value).anchored(regex_automata::Anchored::Yes))
     }
 }
 
@@ -84,7 +103,11 @@ fn instructions(expression: &Ast) -> usize {
         Ast::ClassBracketed(class) => {
             // A range over many characters is folded one by one where case is ignored, which a flag inside may ask for.
             let length = class.span.end.offset - class.span.start.offset;
-            let ranges = if class_has_ranges(&class.kind) { CLASS } else { 0 };
+            let ranges = if class_has_ranges(&class.kind) {
+                CLASS
+            } else {
+                0
+            };
             length.saturating_mul(2).saturating_add(ranges)
         }
         Ast::Group(group) => instructions(&group.ast).saturating_add(2),
@@ -97,10 +120,20 @@ fn instructions(expression: &Ast) -> usize {
                 ) => (*times).max(1),
                 _ => 1,
             };
-            instructions(&repetition.ast).saturating_add(1).saturating_mul(times as usize)
+            instructions(&repetition.ast)
+                .saturating_add(1)
+                .saturating_mul(times as usize)
         }
-        Ast::Concat(parts) => parts.asts.iter().map(instructions).fold(1, usize::saturating_add),
-        Ast::Alternation(parts) => parts.asts.iter().map(instructions).fold(1, usize::saturating_add),
+        Ast::Concat(parts) => parts
+            .asts
+            .iter()
+            .map(instructions)
+            .fold(1, usize::saturating_add),
+        Ast::Alternation(parts) => parts
+            .asts
+            .iter()
+            .map(instructions)
+            .fold(1, usize::saturating_add),
     }
 }
 
@@ -126,9 +159,17 @@ fn syntax_fault(error: &regex_syntax::Error, text: &str) -> RegexpFault {
     let (message, at) = match error {
         regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span()),
         regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
-        _ => return RegexpFault::Syntax { message: "it cannot be read".into(), at: 0..text.len() },
+        _ => {
+            return RegexpFault::Syntax {
+                message: "it cannot be read".into(),
+                at: 0..text.len(),
+            };
+        }
     };
-    RegexpFault::Syntax { message, at: at.start.offset..at.end.offset }
+    RegexpFault::Syntax {
+        message,
+        at: at.start.offset..at.end.offset,
+    }
 }
 
 #[cfg(test)]

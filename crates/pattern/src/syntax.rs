@@ -43,25 +43,51 @@ pub(crate) struct Reading {
 pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
     let scan = match scan::scan(source, dialect, limits) {
         Ok(scan) => scan,
-        Err(diagnostics) => return Reading { tree: None, diagnostics, is_json: false, comments: Vec::new() },
+        Err(diagnostics) => {
+            return Reading {
+                tree: None,
+                diagnostics,
+                is_json: false,
+                comments: Vec::new(),
+            };
+        }
     };
-    let mut reader = Reader { source, dialect, limits, diagnostics: scan.remarks, overridden: HashSet::new() };
+    let mut reader = Reader {
+        source,
+        dialect,
+        limits,
+        diagnostics: scan.remarks,
+        overridden: HashSet::new(),
+    };
     let tree = match (scan.is_json, dialect) {
         (true, _) => reader.json(&source[..scan.end]),
         (false, Dialect::Reflexarc) => reader.expression(source),
         (false, _) => {
             let whole = source.len() - source.trim_start().len()..source.trim_end().len();
-            reader.error(Code::NOTATION, whole, format!("a pattern of {} is a JSON object", dialect.title())).help =
-                Some("begin with `{`; `reflexarc export` turns an expression into JSON notation".into());
+            reader
+                .error(
+                    Code::NOTATION,
+                    whole,
+                    format!("a pattern of {} is a JSON object", dialect.title()),
+                )
+                .help = Some(
+                "begin with `{`; `reflexarc export` turns an expression into JSON notation".into(),
+            );
             None
         }
     };
     if let Some(tree) = tree.as_ref().filter(|tree| tree.depth() > limits.depth) {
         let message = format!("the pattern nests more than {} levels deep", limits.depth);
-        reader.error(Code::TOO_DEEP, tree.span.clone(), message).help =
-            Some("levels are counted as in JSON notation, where a join takes two".into());
+        reader
+            .error(Code::TOO_DEEP, tree.span.clone(), message)
+            .help = Some("levels are counted as in JSON notation, where a join takes two".into());
     }
-    Reading { tree, diagnostics: reader.diagnostics, is_json: scan.is_json, comments: scan.comments }
+    Reading {
+        tree,
+        diagnostics: reader.diagnostics,
+        is_json: scan.is_json,
+        comments: scan.comments,
+    }
 }
 
 /// One text being read, and what there is to say about it so far.
@@ -81,6 +107,8 @@ impl Reader<'_> {
 
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         self.diagnostics.push(diagnostic);
-        self.diagnostics.last_mut().expect("it was pushed a line above")
+        self.diagnostics
+            .last_mut()
+            .expect("it was pushed a line above")
     }
 }

@@ -75,12 +75,16 @@ impl Test {
             (Self::Exists, _) | (Self::Null, Scalar::Null) => true,
             (Self::Bool(wanted), Scalar::Bool(value)) => wanted == value,
             (Self::Number(wanted), Scalar::Number(value)) => wanted == value,
-            (Self::Range(lower, upper), Scalar::Number(value)) => within(lower.as_ref(), upper.as_ref(), value),
+            (Self::Range(lower, upper), Scalar::Number(value)) => {
+                within(lower.as_ref(), upper.as_ref(), value)
+            }
             (Self::Address(wanted, address), Scalar::String(value)) => {
                 **wanted == **value || address::read(value).as_ref() == Some(address)
             }
             (Self::Text(op, wanted), Scalar::String(value)) => text(*op, wanted, value),
-            (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => ignoring_case::text(*op, wanted, value),
+            (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => {
+                ignoring_case::text(*op, wanted, value)
+            }
             (Self::Wildcard(wildcard), Scalar::String(value)) => wildcard::matches(wildcard, value),
             (Self::WildcardIgnoringCase(wildcard), Scalar::String(value)) => {
                 wildcard::matches_ignoring_case(wildcard, value)
@@ -105,13 +109,22 @@ impl Test {
             Predicate::Range { lower, upper } => Self::Range(lower.clone(), upper.clone()),
             Predicate::Text(op, text) => Self::Text(*op, text.clone()),
             Predicate::TextIgnoringCase(op, text) => Self::TextIgnoringCase(*op, text.clone()),
-            Predicate::Wildcard { wildcard, ignoring_case: false } => Self::Wildcard(wildcard.clone()),
-            Predicate::Wildcard { wildcard, ignoring_case: true } => Self::WildcardIgnoringCase(wildcard.clone()),
-            Predicate::Regexp { regexp, ignoring_case } => {
-                CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp)
-            }
+            Predicate::Wildcard {
+                wildcard,
+                ignoring_case: false,
+            } => Self::Wildcard(wildcard.clone()),
+            Predicate::Wildcard {
+                wildcard,
+                ignoring_case: true,
+            } => Self::WildcardIgnoringCase(wildcard.clone()),
+            Predicate::Regexp {
+                regexp,
+                ignoring_case,
+            } => CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp),
             Predicate::Cidr(network) => Self::Cidr(*network),
-            Predicate::AnythingBut(predicates) => Self::NoneOf(predicates.iter().map(Self::textual).collect()),
+            Predicate::AnythingBut(predicates) => {
+                Self::NoneOf(predicates.iter().map(Self::textual).collect())
+            }
         }
     }
 }
@@ -129,7 +142,8 @@ pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
 /// Whether `value` lies between the bounds that are there.
 pub(crate) fn within(lower: Option<&Bound>, upper: Option<&Bound>, value: &Decimal) -> bool {
     lower.is_none_or(|bound| *value > bound.value || bound.inclusive && *value == bound.value)
-        && upper.is_none_or(|bound| *value < bound.value || bound.inclusive && *value == bound.value)
+        && upper
+            .is_none_or(|bound| *value < bound.value || bound.inclusive && *value == bound.value)
 }
 
 #[cfg(test)]
@@ -162,20 +176,48 @@ mod tests {
 
     #[test]
     fn a_range_keeps_or_leaves_out_its_ends() {
-        let bound = |text, inclusive| Some(Bound { value: number(text), inclusive });
-        let range = Predicate::Range { lower: bound("0", false), upper: bound("5", true) };
+        let bound = |text, inclusive| {
+            Some(Bound {
+                value: number(text),
+                inclusive,
+            })
+        };
+        let range = Predicate::Range {
+            lower: bound("0", false),
+            upper: bound("5", true),
+        };
         let inside = ["0.0000001", "5", "5.0", "50e-1"];
-        let outside = ["0", "-0", "5.00000000000000000000000001", "-1", "1e400", r#""3""#, "null"];
+        let outside = [
+            "0",
+            "-0",
+            "5.00000000000000000000000001",
+            "-1",
+            "1e400",
+            r#""3""#,
+            "null",
+        ];
         assert!(inside.iter().all(|value| meets(&range, value)));
         assert!(!outside.iter().any(|value| meets(&range, value)));
     }
 
     #[test]
     fn strings_compare_without_normalisation() {
-        assert!(meets(&Predicate::Text(TextOp::Equals, "é".into()), r#""\u00e9""#));
-        assert!(!meets(&Predicate::Text(TextOp::Equals, "é".into()), r#""e\u0301""#));
-        assert!(meets(&Predicate::Text(TextOp::Suffix, String::new().into()), r#""""#));
-        assert!(meets(&Predicate::Text(TextOp::Contains, "b".into()), r#""abc""#));
+        assert!(meets(
+            &Predicate::Text(TextOp::Equals, "é".into()),
+            r#""\u00e9""#
+        ));
+        assert!(!meets(
+            &Predicate::Text(TextOp::Equals, "é".into()),
+            r#""e\u0301""#
+        ));
+        assert!(meets(
+            &Predicate::Text(TextOp::Suffix, String::new().into()),
+            r#""""#
+        ));
+        assert!(meets(
+            &Predicate::Text(TextOp::Contains, "b".into()),
+            r#""abc""#
+        ));
     }
 
     #[test]
@@ -184,8 +226,14 @@ mod tests {
         assert!(meets(&exact, r#""10.0.0.01""#));
         assert!(meets(&exact, r#""::ffff:a00:1""#));
         assert!(!meets(&exact, r#""10.0.0.2""#));
-        assert!(meets(&Predicate::AnythingBut(vec![exact.clone()]), r#""10.0.0.01""#));
-        assert!(!meets(&Predicate::AnythingBut(vec![exact]), r#""10.0.0.1""#));
+        assert!(meets(
+            &Predicate::AnythingBut(vec![exact.clone()]),
+            r#""10.0.0.01""#
+        ));
+        assert!(!meets(
+            &Predicate::AnythingBut(vec![exact]),
+            r#""10.0.0.1""#
+        ));
     }
 
     #[test]
@@ -202,7 +250,10 @@ mod tests {
 
     #[test]
     fn anything_but_is_met_by_every_other_scalar() {
-        let but = Predicate::AnythingBut(vec![Predicate::Number(number("300")), Predicate::Number(number("1"))]);
+        let but = Predicate::AnythingBut(vec![
+            Predicate::Number(number("300")),
+            Predicate::Number(number("1")),
+        ]);
         assert!(meets(&but, "null"));
         assert!(meets(&but, r#""300""#));
         assert!(meets(&but, "301"));
@@ -212,7 +263,10 @@ mod tests {
 
     #[test]
     fn a_regexp_matches_the_whole_value() {
-        let regexp = |ignoring_case| Predicate::Regexp { regexp: Regexp("a|b.".into()), ignoring_case };
+        let regexp = |ignoring_case| Predicate::Regexp {
+            regexp: Regexp("a|b.".into()),
+            ignoring_case,
+        };
         assert!(meets(&regexp(false), r#""a""#));
         assert!(meets(&regexp(false), r#""bc""#));
         assert!(!meets(&regexp(false), r#""ac""#));

@@ -30,9 +30,15 @@ impl Wildcard {
         while let Some((at, character)) = characters.next() {
             match character {
                 '*' => {
-                    let stars = 1 + text[at + 1..].bytes().take_while(|&byte| byte == b'*').count();
+                    let stars = 1 + text[at + 1..]
+                        .bytes()
+                        .take_while(|&byte| byte == b'*')
+                        .count();
                     if stars > 1 {
-                        return Err(WildcardFault { at: at..at + stars, kind: WildcardFaultKind::TwoStars });
+                        return Err(WildcardFault {
+                            at: at..at + stars,
+                            kind: WildcardFaultKind::TwoStars,
+                        });
                     }
                     pieces.push(std::mem::take(&mut piece).into_boxed_str());
                 }
@@ -40,14 +46,19 @@ impl Wildcard {
                     Some((_, escaped @ ('*' | '\\'))) => piece.push(escaped),
                     other => {
                         let end = other.map_or(at + 1, |(next, wrong)| next + wrong.len_utf8());
-                        return Err(WildcardFault { at: at..end, kind: WildcardFaultKind::BadEscape });
+                        return Err(WildcardFault {
+                            at: at..end,
+                            kind: WildcardFaultKind::BadEscape,
+                        });
                     }
                 },
                 plain => piece.push(plain),
             }
         }
         pieces.push(piece.into_boxed_str());
-        Ok(Self { pieces: pieces.into() })
+        Ok(Self {
+            pieces: pieces.into(),
+        })
     }
 }
 
@@ -78,7 +89,15 @@ mod tests {
             (r"a*\**", vec!["a", "*", ""]),
         ] {
             let wildcard = Wildcard::parse(text).expect(text);
-            assert_eq!(wildcard.pieces.iter().map(|piece| &**piece).collect::<Vec<_>>(), pieces, "{text}");
+            assert_eq!(
+                wildcard
+                    .pieces
+                    .iter()
+                    .map(|piece| &**piece)
+                    .collect::<Vec<_>>(),
+                pieces,
+                "{text}"
+            );
             assert_eq!(wildcard.to_string(), text);
         }
     }
@@ -86,9 +105,27 @@ mod tests {
     #[test]
     fn two_stars_and_strange_escapes_are_refused_where_they_stand() {
         let fault = |text| Wildcard::parse(text).expect_err(text);
-        assert_eq!(fault("a***b"), WildcardFault { at: 1..4, kind: WildcardFaultKind::TwoStars });
-        assert_eq!(fault(r"a\é"), WildcardFault { at: 1..4, kind: WildcardFaultKind::BadEscape });
-        assert_eq!(fault(r"a\"), WildcardFault { at: 1..2, kind: WildcardFaultKind::BadEscape });
+        assert_eq!(
+            fault("a***b"),
+            WildcardFault {
+                at: 1..4,
+                kind: WildcardFaultKind::TwoStars
+            }
+        );
+        assert_eq!(
+            fault(r"a\é"),
+            WildcardFault {
+                at: 1..4,
+                kind: WildcardFaultKind::BadEscape
+            }
+        );
+        assert_eq!(
+            fault(r"a\"),
+            WildcardFault {
+                at: 1..2,
+                kind: WildcardFaultKind::BadEscape
+            }
+        );
         assert_eq!(fault(r"\***").at, 2..4);
     }
 }

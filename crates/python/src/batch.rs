@@ -36,12 +36,25 @@ pub(crate) fn matching(
     mut feed: Feed<'_>,
     take: impl FnMut(Ids) -> PyResult<()>,
 ) -> Result<(), Broken> {
-    let mut taking = Taking { take, next: 0, numbers: 0, waiting: BTreeMap::new() };
+    let mut taking = Taking {
+        take,
+        next: 0,
+        numbers: 0,
+        waiting: BTreeMap::new(),
+    };
     // A small batch is one piece, which is not worth a thread.
-    let Some(first) = py.detach(|| answer(rules, feed.next())) else { return Ok(()) };
+    let Some(first) = py.detach(|| answer(rules, feed.next())) else {
+        return Ok(());
+    };
     taking.put(0, first)?;
-    let work = Work { rules, feed: Mutex::new((1, feed)), stop: AtomicBool::new(false) };
-    let Some(second) = py.detach(|| work.piece()) else { return Ok(()) };
+    let work = Work {
+        rules,
+        feed: Mutex::new((1, feed)),
+        stop: AtomicBool::new(false),
+    };
+    let Some(second) = py.detach(|| work.piece()) else {
+        return Ok(());
+    };
     let (answers_to, answers) = channel();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
@@ -50,7 +63,9 @@ pub(crate) fn matching(
             scope.spawn(|| work.all(answers_to));
         }
         drop(answers_to);
-        let taken = taking.put(second.0, second.1).and_then(|()| taking.all(py, answers));
+        let taken = taking
+            .put(second.0, second.1)
+            .and_then(|()| taking.all(py, answers));
         work.stop.store(true, Ordering::Relaxed);
         taken
     })
@@ -85,7 +100,9 @@ struct Work<'a> {
 impl Work<'_> {
     fn all(&self, answers_to: Sender<(usize, Answer)>) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some((turn, answer)) = self.piece() else { return };
+            let Some((turn, answer)) = self.piece() else {
+                return;
+            };
             if answer.end.is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
@@ -109,16 +126,29 @@ impl Work<'_> {
 fn answer(rules: &RuleSet, piece: Result<Option<Piece<'_>>, Fault>) -> Option<Answer> {
     let piece = match piece {
         Ok(piece) => piece?,
-        Err(fault) => return Some(Answer { found: Vec::new(), end: Err((0, Problem::Feed(fault))) }),
+        Err(fault) => {
+            return Some(Answer {
+                found: Vec::new(),
+                end: Err((0, Problem::Feed(fault))),
+            });
+        }
     };
     let mut found = Vec::new();
     for (number, event) in piece.events() {
         match matching_text(rules, event) {
             Ok(ids) => found.push(ids),
-            Err(error) => return Some(Answer { found, end: Err((number, Problem::Event(error))) }),
+            Err(error) => {
+                return Some(Answer {
+                    found,
+                    end: Err((number, Problem::Event(error))),
+                });
+            }
         }
     }
-    Some(Answer { found, end: Ok(piece.len()) })
+    Some(Answer {
+        found,
+        end: Ok(piece.len()),
+    })
 }
 
 /// Puts answers into order.
@@ -132,7 +162,11 @@ struct Taking<F> {
 }
 
 impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
-    fn all(&mut self, py: Python<'_>, mut answers: Receiver<(usize, Answer)>) -> Result<(), Broken> {
+    fn all(
+        &mut self,
+        py: Python<'_>,
+        mut answers: Receiver<(usize, Answer)>,
+    ) -> Result<(), Broken> {
         let mut looked = Instant::now();
         loop {
             let receiver = &mut answers;
@@ -159,7 +193,10 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
                 Ok(numbers) => numbers,
                 Err((_, Problem::Feed(Fault::Io(error)))) => return Err(PyErr::from(error).into()),
                 Err((number, Problem::Feed(Fault::LongLine))) => {
-                    let message = format!("the event has more than the {} bytes allowed", Limits::DEFAULT.bytes);
+                    let message = format!(
+                        "the event has more than the {} bytes allowed",
+                        Limits::DEFAULT.bytes
+                    );
                     return Err(Broken::Event(self.numbers + number, message));
                 }
                 Err((number, Problem::Event(error))) => {
@@ -181,7 +218,9 @@ impl Broken {
     /// As an exception that calls what is at a number `what` and counts from `first`.
     pub(crate) fn into_exception(self, what: &str, first: usize) -> PyErr {
         match self {
-            Self::Event(number, message) => error::EventError::new_err(format!("{what} {}: {message}", first + number)),
+            Self::Event(number, message) => {
+                error::EventError::new_err(format!("{what} {}: {message}", first + number))
+            }
             Self::Raised(raised) => raised,
         }
     }

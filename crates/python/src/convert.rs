@@ -77,7 +77,10 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
         });
     }
     let Some(left) = depth.checked_sub(1) else {
-        return Err(place.fault(format!("more than {} levels of arrays and objects", Limits::DEFAULT.depth)));
+        return Err(place.fault(format!(
+            "more than {} levels of arrays and objects",
+            Limits::DEFAULT.depth
+        )));
     };
     if let Ok(dict) = value.cast::<PyDict>() {
         let mut members = Vec::with_capacity(dict.len());
@@ -107,7 +110,11 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
     Err(unsupported(value, place))
 }
 
-fn elements<'py>(items: impl Iterator<Item = Bound<'py, PyAny>>, place: &Place<'_>, left: usize) -> PyResult<Json> {
+fn elements<'py>(
+    items: impl Iterator<Item = Bound<'py, PyAny>>,
+    place: &Place<'_>,
+    left: usize,
+) -> PyResult<Json> {
     items
         .enumerate()
         .map(|(index, item)| to_json_within(&item, &Place::Index(place, index), left))
@@ -177,7 +184,10 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
         Json::String(text) => PyString::new(py, text).into_any(),
         Json::Number(text) => number(py, text)?,
         Json::Array(elements) => {
-            let elements = elements.iter().map(|element| to_python(py, element)).collect::<PyResult<Vec<_>>>()?;
+            let elements = elements
+                .iter()
+                .map(|element| to_python(py, element))
+                .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, elements)?.into_any()
         }
         Json::Object(members) => {
@@ -200,7 +210,9 @@ pub(crate) fn with_text<T>(
     #[cfg(feature = "from-python-3-9")]
     {
         let utf8 = text.encode_utf8().map_err(|_| half_a_pair(place))?;
-        std::str::from_utf8(utf8.as_bytes()).map(use_it).map_err(|_| half_a_pair(place))
+        std::str::from_utf8(utf8.as_bytes())
+            .map(use_it)
+            .map_err(|_| half_a_pair(place))
     }
     #[cfg(not(feature = "from-python-3-9"))]
     {
@@ -217,7 +229,10 @@ pub(crate) fn key_text(key: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<St
 }
 
 pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyErr {
-    let kind = value.get_type().name().map_or_else(|_| "this".to_owned(), |name| name.to_string());
+    let kind = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "this".to_owned(), |name| name.to_string());
     place.fault(format!("a value of type {kind} has no meaning in JSON"))
 }
 
@@ -231,16 +246,21 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     }
     let exact = |number: f64| {
         let shortest = format!("{number:?}");
-        reflexarc_pattern::Decimal::parse(&shortest).is_some_and(|a| Some(a) == reflexarc_pattern::Decimal::parse(text))
+        reflexarc_pattern::Decimal::parse(&shortest)
+            .is_some_and(|a| Some(a) == reflexarc_pattern::Decimal::parse(text))
     };
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && exact(number) => Ok(PyFloat::new(py, number).into_any()),
+        Ok(number) if number.is_finite() && exact(number) => {
+            Ok(PyFloat::new(py, number).into_any())
+        }
         _ => decimal_type(py)?.call1((text,)),
     }
 }
 
 fn text_of(text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<String> {
-    text.to_cow().map(Into::into).map_err(|_| half_a_pair(place))
+    text.to_cow()
+        .map(Into::into)
+        .map_err(|_| half_a_pair(place))
 }
 
 fn member_value(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Option<Scalar>> {
@@ -248,7 +268,9 @@ fn member_value(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Option<
     if is_enum(&inner)? {
         return Err(unsupported(value, place));
     }
-    scalar(&inner, place)?.map(Some).ok_or_else(|| unsupported(value, place))
+    scalar(&inner, place)?
+        .map(Some)
+        .ok_or_else(|| unsupported(value, place))
 }
 
 fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -278,7 +300,11 @@ fn time_types(py: Python<'_>) -> PyResult<&[Py<PyType>; 2]> {
         let datetime = py.import("datetime")?;
         // `datetime.datetime` is a `datetime.date`.
         let named = |name| {
-            datetime.getattr(name)?.cast_into::<PyType>().map_err(|_| PyTypeError::new_err(name)).map(Bound::unbind)
+            datetime
+                .getattr(name)?
+                .cast_into::<PyType>()
+                .map_err(|_| PyTypeError::new_err(name))
+                .map(Bound::unbind)
         };
         Ok([named("date")?, named("time")?])
     })

@@ -39,7 +39,10 @@ pub(crate) struct PyDiagnostic {
 
 impl PyDiagnostic {
     pub(crate) fn new(source: &str, text: &str, diagnostic: &Diagnostic) -> Self {
-        let characters = |byte: usize| text.get(..byte.min(text.len())).map_or(byte, |before| before.chars().count());
+        let characters = |byte: usize| {
+            text.get(..byte.min(text.len()))
+                .map_or(byte, |before| before.chars().count())
+        };
         let (line, column) = position(text, diagnostic.span.start);
         Self {
             code: diagnostic.code.to_string(),
@@ -52,12 +55,18 @@ impl PyDiagnostic {
             source: source.to_owned(),
             line,
             column,
-            span: (characters(diagnostic.span.start), characters(diagnostic.span.end)),
+            span: (
+                characters(diagnostic.span.start),
+                characters(diagnostic.span.end),
+            ),
             help: diagnostic.help.clone(),
-            fix: diagnostic
-                .fix
-                .as_ref()
-                .map(|fix| (characters(fix.span.start), characters(fix.span.end), fix.replacement.clone())),
+            fix: diagnostic.fix.as_ref().map(|fix| {
+                (
+                    characters(fix.span.start),
+                    characters(fix.span.end),
+                    fix.replacement.clone(),
+                )
+            }),
             rendered: diagnostic.render(source, text, false),
         }
     }
@@ -70,7 +79,10 @@ impl PyDiagnostic {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Diagnostic {} {}:{}:{} {:?}>", self.code, self.source, self.line, self.column, self.message)
+        format!(
+            "<Diagnostic {} {}:{}:{} {:?}>",
+            self.code, self.source, self.line, self.column, self.message
+        )
     }
 }
 
@@ -78,5 +90,8 @@ impl PyDiagnostic {
 fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte.min(text.len())).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }

@@ -28,15 +28,22 @@ const MOST_GROUPS: usize = 4;
 impl Direct {
     /// `None` for a pattern that only the matcher answers.
     pub(crate) fn new(py: Python<'_>, pattern: &Node, paths: &[Path]) -> PyResult<Option<Self>> {
-        let Some(list) = Checklist::new(pattern, paths) else { return Ok(None) };
-        let columns = (0..paths.len()).map(|slot| Column::new(py, &list, slot)).collect::<PyResult<_>>()?;
+        let Some(list) = Checklist::new(pattern, paths) else {
+            return Ok(None);
+        };
+        let columns = (0..paths.len())
+            .map(|slot| Column::new(py, &list, slot))
+            .collect::<PyResult<_>>()?;
         Ok(Some(Self { list, columns }))
     }
 
     /// Whether the event, a mapping, meets the pattern; `None` where only the matcher can tell, because objects or arrays
     /// are elements of an array.
     pub(crate) fn matches(&self, walk: &Walk, event: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
-        let mut asking = Asking { direct: self, ticks: Ticks::default() };
+        let mut asking = Asking {
+            direct: self,
+            ticks: Ticks::default(),
+        };
         match walk.show(event, &mut asking) {
             Ok(()) => Ok(Some(self.list.holds(asking.ticks))),
             Err(Stop::Enough) => Ok(None),
@@ -56,10 +63,17 @@ impl Column {
             }
         }
         if groups.len() > MOST_GROUPS {
-            return Ok(Self { texts: Vec::new(), other: None });
+            return Ok(Self {
+                texts: Vec::new(),
+                other: None,
+            });
         }
-        let set = |(ticks, texts): (Ticks, Vec<&str>)| Ok((PyFrozenSet::new(py, texts)?.unbind(), ticks));
-        Ok(Self { texts: groups.into_iter().map(set).collect::<PyResult<_>>()?, other: list.other_text(slot) })
+        let set =
+            |(ticks, texts): (Ticks, Vec<&str>)| Ok((PyFrozenSet::new(py, texts)?.unbind(), ticks));
+        Ok(Self {
+            texts: groups.into_iter().map(set).collect::<PyResult<_>>()?,
+            other: list.other_text(slot),
+        })
     }
 }
 
@@ -79,7 +93,9 @@ impl Audience for Asking<'_> {
         }
         self.ticks |= match other {
             Some(ticks) => *ticks,
-            None => convert::with_text(text, place, |text| self.direct.list.string(slot as usize, text))?,
+            None => convert::with_text(text, place, |text| {
+                self.direct.list.string(slot as usize, text)
+            })?,
         };
         Ok(())
     }

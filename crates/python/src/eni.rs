@@ -71,7 +71,12 @@ impl From<&EniNotification> for PyEniNotification {
 impl PyEniNotification {
     fn __repr__(&self) -> String {
         let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-        format!("<EniNotification {} {} {}>", shown(&self.operation), shown(&self.eni_id), shown(&self.result))
+        format!(
+            "<EniNotification {} {} {}>",
+            shown(&self.operation),
+            shown(&self.eni_id),
+            shown(&self.result)
+        )
     }
 }
 

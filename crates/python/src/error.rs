@@ -9,7 +9,12 @@ use reflexarc_event::Diagnostic;
 
 use crate::diagnostic::PyDiagnostic;
 
-create_exception!(reflexarc, Error, PyException, "Everything that reflexarc raises.");
+create_exception!(
+    reflexarc,
+    Error,
+    PyException,
+    "Everything that reflexarc raises."
+);
 create_exception!(
     reflexarc,
     PatternError,
@@ -34,7 +39,12 @@ create_exception!(
     Error,
     "A reaction went wrong and `RuleSet.evaluate` was asked to be strict."
 );
-create_exception!(reflexarc, StateError, Error, "A state cannot hold what it was given.");
+create_exception!(
+    reflexarc,
+    StateError,
+    Error,
+    "A state cannot hold what it was given."
+);
 create_exception!(
     reflexarc,
     InternalError,
@@ -43,14 +53,29 @@ create_exception!(
 );
 
 /// An exception of type `E` that carries diagnostics into `text`.
-pub(crate) fn refused<E: pyo3::PyTypeInfo>(py: Python<'_>, source: &str, text: &str, found: &[Diagnostic]) -> PyErr {
-    let rendered: Vec<String> = found.iter().map(|diagnostic| diagnostic.render(source, text, false)).collect();
-    let items = found.iter().map(|diagnostic| PyDiagnostic::new(source, text, diagnostic)).collect();
+pub(crate) fn refused<E: pyo3::PyTypeInfo>(
+    py: Python<'_>,
+    source: &str,
+    text: &str,
+    found: &[Diagnostic],
+) -> PyErr {
+    let rendered: Vec<String> = found
+        .iter()
+        .map(|diagnostic| diagnostic.render(source, text, false))
+        .collect();
+    let items = found
+        .iter()
+        .map(|diagnostic| PyDiagnostic::new(source, text, diagnostic))
+        .collect();
     carrying::<E>(py, rendered.join("\n"), items)
 }
 
 /// An exception of type `E` with that message and those diagnostics.
-pub(crate) fn carrying<E: pyo3::PyTypeInfo>(py: Python<'_>, message: String, diagnostics: Vec<PyDiagnostic>) -> PyErr {
+pub(crate) fn carrying<E: pyo3::PyTypeInfo>(
+    py: Python<'_>,
+    message: String,
+    diagnostics: Vec<PyDiagnostic>,
+) -> PyErr {
     let raise = || -> PyResult<PyErr> {
         let exception = py.get_type::<E>().call1((message,))?;
         exception.setattr("diagnostics", diagnostics.into_pyobject(py)?)?;

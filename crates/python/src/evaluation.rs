@@ -55,7 +55,11 @@ pub(crate) struct PyFailure {
 
 impl PyEvaluation {
     /// The evaluation, and the state after it.
-    pub(crate) fn new(py: Python<'_>, evaluation: &Evaluation, state: &Arc<MemoryState>) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        evaluation: &Evaluation,
+        state: &Arc<MemoryState>,
+    ) -> PyResult<Self> {
         let mut after = Arc::clone(state);
         let skipped = PyDict::new(py);
         for effects in &evaluation.rules {
@@ -66,12 +70,18 @@ impl PyEvaluation {
                 skipped.set_item(&effects.rule, reason)?;
             }
         }
-        let actions = evaluation.actions().map(|(effects, _, action)| Py::new(py, PyAction::new(effects, action)));
+        let actions = evaluation
+            .actions()
+            .map(|(effects, _, action)| Py::new(py, PyAction::new(effects, action)));
         Ok(Self {
             matched: evaluation.matched().map(str::to_owned).collect(),
             actions: actions.collect::<PyResult<_>>()?,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
-            log: evaluation.rules.iter().flat_map(|effects| effects.log.iter().cloned()).collect(),
+            log: evaluation
+                .rules
+                .iter()
+                .flat_map(|effects| effects.log.iter().cloned())
+                .collect(),
             skipped: skipped.unbind(),
             state: Py::new(py, PyState { state: after })?,
         })
@@ -94,7 +104,12 @@ impl PyEvaluation {
 impl PyAction {
     fn new(effects: &RuleEffects, action: &Action) -> Self {
         let (rule, causes) = (effects.rule.clone(), effects.causes.clone());
-        Self { rule, hop: effects.hop, causes, action: action.clone() }
+        Self {
+            rule,
+            hop: effects.hop,
+            causes,
+            action: action.clone(),
+        }
     }
 
     fn message(&self) -> Option<&reflexarc_reaction::Message> {
@@ -110,7 +125,11 @@ impl PyAction {
     /// A message for people, or a JSON document for machines.
     #[getter]
     fn kind(&self) -> &'static str {
-        if self.message().is_some() { "notify" } else { "send" }
+        if self.message().is_some() {
+            "notify"
+        } else {
+            "send"
+        }
     }
 
     /// The rule that asked for it.
@@ -163,7 +182,8 @@ impl PyAction {
     /// Whom a message mentions.
     #[getter]
     fn at(&self) -> Vec<String> {
-        self.message().map_or_else(Vec::new, |message| message.at.clone())
+        self.message()
+            .map_or_else(Vec::new, |message| message.at.clone())
     }
 
     /// Where a message says to read more.
@@ -191,13 +211,22 @@ impl PyAction {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Action {} to {:?} by rule {:?}>", self.kind(), self.target(), self.rule)
+        format!(
+            "<Action {} to {:?} by rule {:?}>",
+            self.kind(),
+            self.target(),
+            self.rule
+        )
     }
 }
 
 impl From<&Failure> for PyFailure {
     fn from(failure: &Failure) -> Self {
-        Self { rule: failure.rule.clone(), hop: failure.hop, message: failure.message.clone() }
+        Self {
+            rule: failure.rule.clone(),
+            hop: failure.hop,
+            message: failure.message.clone(),
+        }
     }
 }
 

@@ -28,7 +28,11 @@ pub(crate) struct PyEvent {
 impl PyEvent {
     #[new]
     fn new(event: &Bound<'_, PyAny>) -> PyResult<Self> {
-        guarded(|| Ok(Self { event: given::event(event)? }))
+        guarded(|| {
+            Ok(Self {
+                event: given::event(event)?,
+            })
+        })
     }
 
     /// Who sent it: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule", "AWS EventBridge"
@@ -41,27 +45,42 @@ impl PyEvent {
     /// The completion of an ENI operation, in whichever envelope; `None` if it is something else.
     #[getter]
     fn eni(&self) -> PyResult<Option<PyEniNotification>> {
-        guarded(|| Ok(EniNotification::read(&self.event).ok().as_ref().map(PyEniNotification::from)))
+        guarded(|| {
+            Ok(EniNotification::read(&self.event)
+                .ok()
+                .as_ref()
+                .map(PyEniNotification::from))
+        })
     }
 
     /// The event in the native ECS form that rules are written for; unknown envelopes come back as they are.
     fn normalized(&self) -> PyResult<Self> {
         guarded(|| {
-            let event = self.event.normalize().map_err(|error| EventError::new_err(error.to_string()))?;
+            let event = self
+                .event
+                .normalize()
+                .map_err(|error| EventError::new_err(error.to_string()))?;
             Ok(Self { event })
         })
     }
 
     /// The event as CloudEvents 1.0.
     fn to_cloudevent(&self) -> PyResult<Self> {
-        guarded(|| Ok(Self { event: self.event.to_cloudevent() }))
+        guarded(|| {
+            Ok(Self {
+                event: self.event.to_cloudevent(),
+            })
+        })
     }
 
     /// What is odd about it: unknown names, a level that disagrees with the result, masked values …
     fn check(&self) -> PyResult<Vec<PyDiagnostic>> {
         guarded(|| {
             let text = self.text();
-            Ok(check(&self.event).iter().map(|found| PyDiagnostic::new("<event>", text, found)).collect())
+            Ok(check(&self.event)
+                .iter()
+                .map(|found| PyDiagnostic::new("<event>", text, found))
+                .collect())
         })
     }
 
@@ -107,7 +126,9 @@ impl PyEvent {
         slf
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let bytes = PyBytes::new(py, slf.get().event.bytes());
         Ok((slf.get_type().into_any(), PyTuple::new(py, [bytes])?))

@@ -50,7 +50,11 @@ impl PyExplanation {
     }
 
     fn __repr__(&self) -> String {
-        let verdict = if self.explanation.matched() { "matched" } else { "not matched" };
+        let verdict = if self.explanation.matched() {
+            "matched"
+        } else {
+            "not matched"
+        };
         format!("<Explanation: {verdict}>")
     }
 
@@ -62,7 +66,9 @@ impl PyExplanation {
 /// The hints of the parts that fail, in the order of the pattern, each once.
 fn collect(part: &Part, hints: &mut Vec<String>) {
     match &part.test {
-        Test::All { parts, .. } | Test::Any { parts } => parts.iter().for_each(|part| collect(part, hints)),
+        Test::All { parts, .. } | Test::Any { parts } => {
+            parts.iter().for_each(|part| collect(part, hints))
+        }
         Test::Not { part } => collect(part, hints),
         Test::Field(field) => {
             for hint in field.hints.iter().map(ToString::to_string) {

@@ -50,7 +50,8 @@ impl<'a> Feed<'a> {
         match self {
             Self::Texts(chunks) => Ok(chunks.next().map(Piece::Texts)),
             Self::Lines(text) => {
-                let after = |from: usize| memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
+                let after =
+                    |from: usize| memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
                 let end = after(text.len().min(BYTES)).unwrap_or(text.len());
                 let (piece, rest) = text.split_at(end);
                 *text = rest;
@@ -64,7 +65,10 @@ impl<'a> Feed<'a> {
                         return Err(Fault::LongLine);
                     }
                     // Reads until there is so much or the file ends.
-                    let read = file.take(BYTES as u64).read_to_end(&mut piece).map_err(Fault::Io)?;
+                    let read = file
+                        .take(BYTES as u64)
+                        .read_to_end(&mut piece)
+                        .map_err(Fault::Io)?;
                     if read == 0 {
                         return Ok((!piece.is_empty()).then_some(Piece::Lines(Cow::Owned(piece))));
                     }
@@ -83,9 +87,11 @@ impl Piece<'_> {
     pub(crate) fn events(&self) -> Box<dyn Iterator<Item = (usize, &[u8])> + '_> {
         match self {
             Self::Texts(texts) => Box::new(texts.iter().copied().enumerate()),
-            Self::Lines(lines) => {
-                Box::new(split(lines).enumerate().filter(|(_, line)| !line.trim_ascii_start().is_empty()))
-            }
+            Self::Lines(lines) => Box::new(
+                split(lines)
+                    .enumerate()
+                    .filter(|(_, line)| !line.trim_ascii_start().is_empty()),
+            ),
         }
     }
 
@@ -100,9 +106,11 @@ impl Piece<'_> {
 
 fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
-    memchr::memchr_iter(b'\n', lines).chain([lines.len()]).map(move |end| {
-        let line = &lines[start..end];
-        start = end + 1;
-        line
-    })
+    memchr::memchr_iter(b'\n', lines)
+        .chain([lines.len()])
+        .map(move |end| {
+            let line = &lines[start..end];
+            start = end + 1;
+            line
+        })
 }

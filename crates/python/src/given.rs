@@ -22,7 +22,9 @@ impl<'a, 'py> Given<'a, 'py> {
     /// Looks at what `value` is, without reading it.
     pub(crate) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
         if let Ok(text) = value.cast::<PyString>() {
-            let text = text.to_cow().map_err(|_| EventError::new_err("the text holds half of a surrogate pair"))?;
+            let text = text
+                .to_cow()
+                .map_err(|_| EventError::new_err("the text holds half of a surrogate pair"))?;
             return Ok(Self::Bytes(match text {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
@@ -39,10 +41,14 @@ impl<'a, 'py> Given<'a, 'py> {
         }
         if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
             let copy = value.py().get_type::<PyBytes>().call1((value,))?;
-            return Ok(Self::Bytes(Cow::Owned(copy.cast::<PyBytes>()?.as_bytes().to_vec())));
+            return Ok(Self::Bytes(Cow::Owned(
+                copy.cast::<PyBytes>()?.as_bytes().to_vec(),
+            )));
         }
         let kind = value.get_type().name()?;
-        Err(EventError::new_err(format!("an event is JSON text (str or bytes), a dict or an Event, not {kind}")))
+        Err(EventError::new_err(format!(
+            "an event is JSON text (str or bytes), a dict or an Event, not {kind}"
+        )))
     }
 }
 
@@ -53,7 +59,9 @@ pub(crate) fn event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
     }
     let bytes = match Given::new(value)? {
         Given::Bytes(bytes) => bytes.into_owned(),
-        Given::Mapping(mapping) => convert::to_json(mapping, &Place::Root)?.to_string().into_bytes(),
+        Given::Mapping(mapping) => convert::to_json(mapping, &Place::Root)?
+            .to_string()
+            .into_bytes(),
     };
     Event::from_json(bytes).map_err(|error| EventError::new_err(error.to_string()))
 }
@@ -64,7 +72,9 @@ pub(crate) fn check(bytes: &[u8]) -> PyResult<()> {
     if object && bytes.len() <= Limits::DEFAULT.bytes {
         return Ok(());
     }
-    Event::from_json(bytes).map(drop).map_err(|error| EventError::new_err(error.to_string()))
+    Event::from_json(bytes)
+        .map(drop)
+        .map_err(|error| EventError::new_err(error.to_string()))
 }
 
 /// What is wrong with JSON text, as Python's exception.

@@ -1,12 +1,18 @@
 //! The Python door: conversion, errors and documentation; every answer comes from the engine.
 
-#![allow(clippy::disallowed_methods, reason = "a door is at the rim: it reads files and the clock for its callers")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a door is at the rim: it reads files and the clock for its callers"
+)]
 #![allow(
     clippy::doc_markdown,
     clippy::doc_link_with_quotes,
     reason = "the documentation of classes and methods is what Python's help() shows"
 )]
-#![allow(clippy::needless_pass_by_value, reason = "arguments are extracted for the function that takes them")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments are extracted for the function that takes them"
+)]
 
 mod batch;
 mod command;
@@ -43,7 +49,9 @@ mod _core {
     #[pymodule_export]
     use crate::eni::PyEniNotification;
     #[pymodule_export]
-    use crate::error::{Error, EventError, InternalError, PatternError, ReactionError, RuleError, StateError};
+    use crate::error::{
+        Error, EventError, InternalError, PatternError, ReactionError, RuleError, StateError,
+    };
     #[pymodule_export]
     use crate::evaluation::{PyAction, PyEvaluation, PyFailure};
     #[pymodule_export]
@@ -75,9 +83,16 @@ fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
     if py.version_info() >= (3, 12) {
         return Ok(());
     }
-    let Ok(interpreters) = py.import("_xxsubinterpreters") else { return Ok(()) };
-    if interpreters.call_method0("get_current")?.eq(interpreters.call_method0("get_main")?)? {
+    let Ok(interpreters) = py.import("_xxsubinterpreters") else {
+        return Ok(());
+    };
+    if interpreters
+        .call_method0("get_current")?
+        .eq(interpreters.call_method0("get_main")?)?
+    {
         return Ok(());
     }
-    Err(PyImportError::new_err("module reflexarc._core does not support loading in subinterpreters"))
+    Err(PyImportError::new_err(
+        "module reflexarc._core does not support loading in subinterpreters",
+    ))
 }

@@ -16,11 +16,17 @@ use crate::given::Given;
 use crate::rules::PyRuleSet;
 
 /// The ids of the matching rules of each event.
-pub(crate) fn matching<'py>(rules: &PyRuleSet, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn matching<'py>(
+    rules: &PyRuleSet,
+    events: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
     let py = events.py();
     let list = PyList::empty(py);
     let add = |ids: Ids| list.append(rules.named(py, &ids)?);
-    let lines = |feed| batch::matching(py, &rules.rules, feed, add).map_err(|broken| broken.into_exception("line", 1));
+    let lines = |feed| {
+        batch::matching(py, &rules.rules, feed, add)
+            .map_err(|broken| broken.into_exception("line", 1))
+    };
     match Many::new(events)? {
         Many::Lines(text) => lines(Feed::Lines(&text))?,
         Many::Path(path) => lines(Feed::File(py.detach(|| File::open(path))?, Vec::new()))?,
@@ -46,13 +52,17 @@ impl<'a> Many<'a> {
         }
         if events.is_instance_of::<PyByteArray>() || events.is_instance_of::<PyMemoryView>() {
             let copy = py.get_type::<PyBytes>().call1((events,))?;
-            return Ok(Self::Lines(Cow::Owned(copy.cast::<PyBytes>()?.as_bytes().to_vec())));
+            return Ok(Self::Lines(Cow::Owned(
+                copy.cast::<PyBytes>()?.as_bytes().to_vec(),
+            )));
         }
         if events.is_instance_of::<PyString>() || events.hasattr(intern!(py, "__fspath__"))? {
             return events.extract().map(Self::Path);
         }
         if events.cast::<PyMapping>().is_ok() {
-            return Err(PyTypeError::new_err("matching_many takes many events; for one dict use matching"));
+            return Err(PyTypeError::new_err(
+                "matching_many takes many events; for one dict use matching",
+            ));
         }
         Ok(Self::Events)
     }
@@ -67,7 +77,9 @@ fn each(rules: &PyRuleSet, events: &Bound<'_, PyAny>, list: &Bound<'_, PyList>) 
         match Given::new(&event).map_err(|error| at(py, first + chunk.known.len(), error))? {
             Given::Bytes(bytes) => chunk.push(&bytes),
             Given::Mapping(_) => {
-                let ids = rules.ids_of(&event).map_err(|error| at(py, first + chunk.known.len(), error))?;
+                let ids = rules
+                    .ids_of(&event)
+                    .map_err(|error| at(py, first + chunk.known.len(), error))?;
                 chunk.known.push(Some(ids));
             }
         }
@@ -110,14 +122,23 @@ impl Chunk {
             found.push(ids);
             Ok(())
         };
-        batch::matching(py, &rules.rules, Feed::of(&texts), add).map_err(|broken| match broken {
-            Broken::Event(number, message) => {
-                let numbers = self.known.iter().enumerate().filter(|(_, ids)| ids.is_none());
-                let number = numbers.map(|(number, _)| number).nth(number).unwrap_or_default();
-                Broken::Event(number, message).into_exception("event", first)
-            }
-            raised @ Broken::Raised(_) => raised.into_exception("event", first),
-        })?;
+        batch::matching(py, &rules.rules, Feed::of(&texts), add).map_err(
+            |broken| match broken {
+                Broken::Event(number, message) => {
+                    let numbers = self
+                        .known
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, ids)| ids.is_none());
+                    let number = numbers
+                        .map(|(number, _)| number)
+                        .nth(number)
+                        .unwrap_or_default();
+                    Broken::Event(number, message).into_exception("event", first)
+                }
+                raised @ Broken::Raised(_) => raised.into_exception("event", first),
+            },
+        )?;
         let mut found = found.into_iter();
         for known in &self.known {
             let ids = known.clone().or_else(|| found.next()).unwrap_or_default();
@@ -129,7 +150,10 @@ impl Chunk {
     /// The texts, in order.
     fn texts(&self) -> Vec<&[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]).collect()
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.text[start..*end])
+            .collect()
     }
 }
 

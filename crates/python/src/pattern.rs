@@ -94,14 +94,21 @@ impl PyPattern {
                 Given::Mapping(mapping) => mapping,
             };
             if !self.walk.is_possible() {
-                return self.matches_text(convert::to_json(mapping, &Place::Root)?.to_string().as_bytes());
+                return self.matches_text(
+                    convert::to_json(mapping, &Place::Root)?
+                        .to_string()
+                        .as_bytes(),
+                );
             }
             if let Some(direct) = &self.direct
                 && let Some(answer) = direct.matches(&self.walk, mapping)?
             {
                 return Ok(answer);
             }
-            with_scratch(|scratch| self.matcher.has_match_fields(|fields| self.walk.fields(mapping, fields), scratch))
+            with_scratch(|scratch| {
+                self.matcher
+                    .has_match_fields(|fields| self.walk.fields(mapping, fields), scratch)
+            })
         })
     }
 
@@ -183,16 +190,29 @@ impl PyPattern {
         slf
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (py, this) = (slf.py(), slf.get());
         let rebuild = slf.get_type().getattr("_rebuild")?;
-        let state = PyTuple::new(py, [this.pattern.source().to_owned(), this.pattern.dialect().to_string()])?;
+        let state = PyTuple::new(
+            py,
+            [
+                this.pattern.source().to_owned(),
+                this.pattern.dialect().to_string(),
+            ],
+        )?;
         Ok((rebuild, state))
     }
 
     #[staticmethod]
     fn _rebuild(py: Python<'_>, source: &str, dialect: &str) -> PyResult<Self> {
-        guarded(|| Self::compile(py, Self::parse_alone(py, source, read_dialect(dialect)?, SOURCE)?))
+        guarded(|| {
+            Self::compile(
+                py,
+                Self::parse_alone(py, source, read_dialect(dialect)?, SOURCE)?,
+            )
+        })
     }
 }
 
@@ -202,7 +222,11 @@ impl PyPattern {
     }
 
     /// Reads what a caller gives as a pattern: text, a mapping in JSON notation, or a pattern. Messages call it `name`.
-    pub(crate) fn read_alone(pattern: &Bound<'_, PyAny>, dialect: Dialect, name: &str) -> PyResult<Pattern> {
+    pub(crate) fn read_alone(
+        pattern: &Bound<'_, PyAny>,
+        dialect: Dialect,
+        name: &str,
+    ) -> PyResult<Pattern> {
         let py = pattern.py();
         if let Ok(text) = pattern.cast::<PyString>() {
             return Self::parse_alone(py, &text.to_cow()?, dialect, name);
@@ -215,11 +239,19 @@ impl PyPattern {
             return Self::parse_alone(py, &json.to_string(), dialect, name);
         }
         let kind = pattern.get_type().name()?;
-        Err(PyTypeError::new_err(format!("a pattern is an expression, JSON text or a dict, not {kind}")))
+        Err(PyTypeError::new_err(format!(
+            "a pattern is an expression, JSON text or a dict, not {kind}"
+        )))
     }
 
-    pub(crate) fn parse_alone(py: Python<'_>, text: &str, dialect: Dialect, name: &str) -> PyResult<Pattern> {
-        Pattern::parse(text, dialect).map_err(|found| refused::<PatternError>(py, name, text, &found))
+    pub(crate) fn parse_alone(
+        py: Python<'_>,
+        text: &str,
+        dialect: Dialect,
+        name: &str,
+    ) -> PyResult<Pattern> {
+        Pattern::parse(text, dialect)
+            .map_err(|found| refused::<PatternError>(py, name, text, &found))
     }
 
     pub(crate) fn compile(py: Python<'_>, pattern: Pattern) -> PyResult<Self> {
@@ -227,7 +259,12 @@ impl PyPattern {
             .map_err(|error| carrying::<PatternError>(py, error.to_string(), vec![]))?;
         let walk = Walk::new(py, matcher.paths());
         let direct = Direct::new(py, pattern.node(), matcher.paths())?;
-        Ok(Self { pattern, matcher, walk, direct })
+        Ok(Self {
+            pattern,
+            matcher,
+            walk,
+            direct,
+        })
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
@@ -235,7 +272,10 @@ impl PyPattern {
     }
 
     fn found(&self, found: &[Diagnostic]) -> Vec<PyDiagnostic> {
-        found.iter().map(|diagnostic| PyDiagnostic::new(SOURCE, self.pattern.source(), diagnostic)).collect()
+        found
+            .iter()
+            .map(|diagnostic| PyDiagnostic::new(SOURCE, self.pattern.source(), diagnostic))
+            .collect()
     }
 }
 
@@ -248,5 +288,8 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
 }
 
 pub(crate) fn read_dialect(name: &str) -> PyResult<Dialect> {
-    name.parse().map_err(|error: reflexarc_pattern::UnknownDialect| PyValueError::new_err(error.to_string()))
+    name.parse()
+        .map_err(|error: reflexarc_pattern::UnknownDialect| {
+            PyValueError::new_err(error.to_string())
+        })
 }

@@ -40,18 +40,28 @@ impl PyRuleTest {
 
     fn __repr__(&self) -> String {
         let verdict = if self.passed() { "passed" } else { "failed" };
-        format!("<RuleTest {:?} of rule {:?}: {verdict}>", self.name, self.rule)
+        format!(
+            "<RuleTest {:?} of rule {:?}: {verdict}>",
+            self.name, self.rule
+        )
     }
 }
 
 fn describe(mismatch: &Mismatch) -> String {
-    let step = mismatch.step.map_or_else(String::new, |step| format!("step {}, ", step + 1));
+    let step = mismatch
+        .step
+        .map_or_else(String::new, |step| format!("step {}, ", step + 1));
     let lines = |lines: &[String], sign: &str| -> String {
         if lines.is_empty() {
             return format!("\n  {sign} (nothing)");
         }
-        lines.iter().fold(String::new(), |text, line| text + "\n  " + sign + " " + line.as_str())
+        lines.iter().fold(String::new(), |text, line| {
+            text + "\n  " + sign + " " + line.as_str()
+        })
     };
     let (expected, actual) = (lines(&mismatch.expected, "-"), lines(&mismatch.actual, "+"));
-    format!("{step}line {}: `{}` differs (- expected, + actual){expected}{actual}", mismatch.line, mismatch.key)
+    format!(
+        "{step}line {}: `{}` differs (- expected, + actual){expected}{actual}",
+        mismatch.line, mismatch.key
+    )
 }

@@ -69,7 +69,9 @@ impl PyRuleSet {
             let mut read = Vec::new();
             for item in mapping.items()?.iter() {
                 let (id, pattern): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-                let id: String = id.extract().map_err(|_| PyTypeError::new_err("the ids of rules are text"))?;
+                let id: String = id
+                    .extract()
+                    .map_err(|_| PyTypeError::new_err("the ids of rules are text"))?;
                 let pattern = PyPattern::read_alone(&pattern, dialect, &id)?;
                 read.push((id, pattern));
             }
@@ -84,8 +86,13 @@ impl PyRuleSet {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         guarded(|| {
-            let rules = py.detach(|| RuleSet::load(&path)).map_err(|found| rule_error(py, &found))?;
-            let files = rules.rules().map(|rule| (rule.file().to_owned(), rule.text().to_owned())).collect();
+            let rules = py
+                .detach(|| RuleSet::load(&path))
+                .map_err(|found| rule_error(py, &found))?;
+            let files = rules
+                .rules()
+                .map(|rule| (rule.file().to_owned(), rule.text().to_owned()))
+                .collect();
             Ok(Self::of(py, rules, Source::Files(files)))
         })
     }
@@ -106,12 +113,15 @@ impl PyRuleSet {
         guarded(|| {
             let py = rules.py();
             let mapping = rules.cast::<PyMapping>().map_err(|_| {
-                PyTypeError::new_err("from_rules takes a mapping of rule names to the text of rule files")
+                PyTypeError::new_err(
+                    "from_rules takes a mapping of rule names to the text of rule files",
+                )
             })?;
             let mut files = Vec::new();
             for item in mapping.items()?.iter() {
-                let (name, text): (String, String) =
-                    item.extract().map_err(|_| PyTypeError::new_err("rule names and rule files are text"))?;
+                let (name, text): (String, String) = item
+                    .extract()
+                    .map_err(|_| PyTypeError::new_err("rule names and rule files are text"))?;
                 files.push((format!("{name}.toml"), text));
             }
             Self::of_files(py, files)
@@ -171,7 +181,10 @@ impl PyRuleSet {
             let now = moment(now)?;
             let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
             if let (true, Some(failure)) = (strict, evaluation.failures.first()) {
-                return Err(ReactionError::new_err(format!("rule {:?}: {}", failure.rule, failure.message)));
+                return Err(ReactionError::new_err(format!(
+                    "rule {:?}: {}",
+                    failure.rule, failure.message
+                )));
             }
             PyEvaluation::new(py, &evaluation, &state)
         })
@@ -186,14 +199,22 @@ impl PyRuleSet {
         guarded(|| {
             let event = given::event(event)?;
             let explanation = self.rules.explain(&event, rule);
-            explanation.map(Into::into).ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
+            explanation
+                .map(Into::into)
+                .ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
         })
     }
 
     /// Run the `[[test]]`s of the rule files whose rule or test name holds `filter`.
     #[pyo3(signature = (filter = ""))]
     fn test(&self, py: Python<'_>, filter: &str) -> PyResult<Vec<PyRuleTest>> {
-        guarded(|| Ok(py.detach(|| self.rules.test(filter)).iter().flat_map(PyRuleTest::of).collect()))
+        guarded(|| {
+            Ok(py
+                .detach(|| self.rules.test(filter))
+                .iter()
+                .flat_map(PyRuleTest::of)
+                .collect())
+        })
     }
 
     /// The names of the rules, in order.
@@ -217,16 +238,24 @@ impl PyRuleSet {
     }
 
     fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
-        id.extract::<Cow<'_, str>>().is_ok_and(|id| self.rules.get(&id).is_some())
+        id.extract::<Cow<'_, str>>()
+            .is_ok_and(|id| self.rules.get(&id).is_some())
     }
 
     fn __getitem__(&self, py: Python<'_>, id: &str) -> PyResult<PyRule> {
-        let rule = self.rules.get(id).ok_or_else(|| PyKeyError::new_err(id.to_owned()))?;
+        let rule = self
+            .rules
+            .get(id)
+            .ok_or_else(|| PyKeyError::new_err(id.to_owned()))?;
         PyRule::new(py, rule)
     }
 
     fn __repr__(&self) -> String {
-        format!("<RuleSet: {} rule{}>", self.rules.len(), if self.rules.len() == 1 { "" } else { "s" })
+        format!(
+            "<RuleSet: {} rule{}>",
+            self.rules.len(),
+            if self.rules.len() == 1 { "" } else { "s" }
+        )
     }
 
     /// Rule sets are equal when they were made from the same files, or from the same patterns under the same ids.
@@ -236,7 +265,9 @@ impl PyRuleSet {
 
     fn __hash__(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.rules.rules().for_each(|rule| rule.name().hash(&mut hasher));
+        self.rules
+            .rules()
+            .for_each(|rule| rule.name().hash(&mut hasher));
         hasher.finish()
     }
 
@@ -248,18 +279,34 @@ impl PyRuleSet {
         slf
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let rebuild = slf.get_type().getattr(intern!(slf.py(), "_rebuild"))?;
-        Ok((rebuild, slf.get().source.pickled(slf.py(), &slf.get().rules)?))
+        Ok((
+            rebuild,
+            slf.get().source.pickled(slf.py(), &slf.get().rules)?,
+        ))
     }
 
     #[staticmethod]
-    fn _rebuild(py: Python<'_>, kind: &str, rows: Vec<Row>, events: Vec<EventRow>) -> PyResult<Self> {
+    fn _rebuild(
+        py: Python<'_>,
+        kind: &str,
+        rows: Vec<Row>,
+        events: Vec<EventRow>,
+    ) -> PyResult<Self> {
         guarded(|| match Source::unpickled(py, kind, rows)? {
             Source::Files(files) => {
                 let set = Self::of_files(py, files)?;
-                let events = events.into_iter().map(|(file, name, bytes)| ((file, name), bytes)).collect();
-                Ok(Self { rules: set.rules.with_event_files(events), ..set })
+                let events = events
+                    .into_iter()
+                    .map(|(file, name, bytes)| ((file, name), bytes))
+                    .collect();
+                Ok(Self {
+                    rules: set.rules.with_event_files(events),
+                    ..set
+                })
             }
             Source::Patterns(patterns) => Self::of_patterns(py, patterns),
         })
@@ -274,27 +321,40 @@ impl PyRuleSet {
     }
 
     fn of_files(py: Python<'_>, files: Vec<(String, String)>) -> PyResult<Self> {
-        let rules = RuleSet::compile(files.iter().cloned()).map_err(|found| rule_error(py, &found))?;
+        let rules =
+            RuleSet::compile(files.iter().cloned()).map_err(|found| rule_error(py, &found))?;
         Ok(Self::of(py, rules, Source::Files(files)))
     }
 
     fn of(py: Python<'_>, rules: RuleSet, source: Source) -> Self {
-        let ids = rules.rules().map(|rule| PyString::new(py, rule.name()).unbind()).collect();
+        let ids = rules
+            .rules()
+            .map(|rule| PyString::new(py, rule.name()).unbind())
+            .collect();
         let walk = Walk::new(py, rules.matcher().paths());
-        Self { rules, walk, ids, source }
+        Self {
+            rules,
+            walk,
+            ids,
+            source,
+        }
     }
 
     pub(crate) fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
         let invalid = |error: reflexarc_event::EventError| EventError::new_err(error.to_string());
         let mapping = match Given::new(event)? {
-            Given::Bytes(bytes) => return batch::matching_text(&self.rules, &bytes).map_err(invalid),
+            Given::Bytes(bytes) => {
+                return batch::matching_text(&self.rules, &bytes).map_err(invalid);
+            }
             Given::Mapping(mapping) => mapping,
         };
         if self.walk.is_possible() && is_native(mapping)? {
             return with_scratch(|scratch| {
                 let mut ids = Ids::new();
                 let show = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
-                self.rules.matcher().matching_fields(show, scratch, &mut ids)?;
+                self.rules
+                    .matcher()
+                    .matching_fields(show, scratch, &mut ids)?;
                 Ok(ids)
             });
         }
@@ -310,7 +370,9 @@ impl PyRuleSet {
 
 /// Whether the rules may look at a mapping as it is: it is in the native form or in no known envelope.
 fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let Ok(dict) = mapping.cast::<PyDict>() else { return Ok(false) };
+    let Ok(dict) = mapping.cast::<PyDict>() else {
+        return Ok(false);
+    };
     let mut members = Vec::with_capacity(dict.len());
     for (key, value) in dict {
         let key = convert::key_text(&key, &Place::Root)?;
@@ -335,9 +397,15 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 fn rule_error(py: Python<'_>, found: &[FileDiagnostics]) -> PyErr {
     let message: Vec<String> = found.iter().map(ToString::to_string).collect();
-    carrying::<RuleError>(py, message.join("\n"), found.iter().flat_map(diagnostics).collect())
+    carrying::<RuleError>(
+        py,
+        message.join("\n"),
+        found.iter().flat_map(diagnostics).collect(),
+    )
 }
 
 fn diagnostics(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
-    file.diagnostics.iter().map(|diagnostic| PyDiagnostic::new(&file.name, &file.text, diagnostic))
+    file.diagnostics
+        .iter()
+        .map(|diagnostic| PyDiagnostic::new(&file.name, &file.text, diagnostic))
 }

@@ -24,14 +24,26 @@ pub(crate) type EventRow = (String, String, Vec<u8>);
 
 impl Source {
     /// The arguments for `_rebuild`: the kind of source, its rows, and the event files of the rules' tests.
-    pub(crate) fn pickled<'py>(&self, py: Python<'py>, rules: &RuleSet) -> PyResult<Bound<'py, PyTuple>> {
+    pub(crate) fn pickled<'py>(
+        &self,
+        py: Python<'py>,
+        rules: &RuleSet,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let (kind, rows): (_, Vec<Row>) = match self {
-            Self::Files(files) => {
-                ("files", files.iter().map(|(name, text)| (name.clone(), text.clone(), String::new())).collect())
-            }
+            Self::Files(files) => (
+                "files",
+                files
+                    .iter()
+                    .map(|(name, text)| (name.clone(), text.clone(), String::new()))
+                    .collect(),
+            ),
             Self::Patterns(patterns) => {
                 let row = |(id, pattern): &(String, Pattern)| {
-                    (id.clone(), pattern.source().to_owned(), pattern.dialect().to_string())
+                    (
+                        id.clone(),
+                        pattern.source().to_owned(),
+                        pattern.dialect().to_string(),
+                    )
                 };
                 ("patterns", patterns.iter().map(row).collect())
             }
@@ -39,19 +51,32 @@ impl Source {
         let events = rules.event_files().into_iter();
         let events = events.map(|((file, name), bytes)| (file, name, PyBytes::new(py, &bytes)));
         let events = PyList::new(py, events.collect::<Vec<_>>())?;
-        PyTuple::new(py, [kind.into_pyobject(py)?.into_any(), PyList::new(py, rows)?.into_any(), events.into_any()])
+        PyTuple::new(
+            py,
+            [
+                kind.into_pyobject(py)?.into_any(),
+                PyList::new(py, rows)?.into_any(),
+                events.into_any(),
+            ],
+        )
     }
 
     /// What was pickled.
     pub(crate) fn unpickled(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
         if kind == "files" {
-            return Ok(Self::Files(rows.into_iter().map(|(name, text, _)| (name, text)).collect()));
+            return Ok(Self::Files(
+                rows.into_iter()
+                    .map(|(name, text, _)| (name, text))
+                    .collect(),
+            ));
         }
         let pattern = |(id, source, dialect): Row| {
             let pattern = PyPattern::parse_alone(py, &source, read_dialect(&dialect)?, &id)?;
             Ok((id, pattern))
         };
-        Ok(Self::Patterns(rows.into_iter().map(pattern).collect::<PyResult<_>>()?))
+        Ok(Self::Patterns(
+            rows.into_iter().map(pattern).collect::<PyResult<_>>()?,
+        ))
     }
 }
 
@@ -60,9 +85,10 @@ impl PartialEq for Source {
         match (self, other) {
             (Self::Files(one), Self::Files(other)) => one == other,
             (Self::Patterns(one), Self::Patterns(other)) => {
-                let same = |((id, one), (other_id, other)): (&(String, Pattern), &(String, Pattern))| {
-                    id == other_id && one.node() == other.node()
-                };
+                let same =
+                    |((id, one), (other_id, other)): (&(String, Pattern), &(String, Pattern))| {
+                        id == other_id && one.node() == other.node()
+                    };
                 one.len() == other.len() && one.iter().zip(other).all(same)
             }
             _ => false,

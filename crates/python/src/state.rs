@@ -34,17 +34,30 @@ impl PyState {
         guarded(|| {
             let mut state = MemoryState::new();
             for (rule, entries) in entries.into_iter().flatten() {
-                let rule: String = rule.extract().map_err(|_| StateError::new_err("a rule's name is text"))?;
-                let entries = entries
-                    .cast::<PyDict>()
-                    .map_err(|_| StateError::new_err(format!("the entries of rule {rule:?} are a dict")))?;
+                let rule: String = rule
+                    .extract()
+                    .map_err(|_| StateError::new_err("a rule's name is text"))?;
+                let entries = entries.cast::<PyDict>().map_err(|_| {
+                    StateError::new_err(format!("the entries of rule {rule:?} are a dict"))
+                })?;
                 for (key, value) in entries {
-                    let key: String = key.extract().map_err(|_| StateError::new_err("a key is text"))?;
+                    let key: String = key
+                        .extract()
+                        .map_err(|_| StateError::new_err("a key is text"))?;
                     let value = json(value)?;
-                    state.apply(&rule, &[StateChange::Set { key, value, expires: None }]);
+                    state.apply(
+                        &rule,
+                        &[StateChange::Set {
+                            key,
+                            value,
+                            expires: None,
+                        }],
+                    );
                 }
             }
-            Ok(Self { state: Arc::new(state) })
+            Ok(Self {
+                state: Arc::new(state),
+            })
         })
     }
 
@@ -66,7 +79,11 @@ impl PyState {
 
     /// Everything that has not expired by `now`, per rule.
     #[pyo3(signature = (*, now = None))]
-    fn to_dict<'py>(&self, py: Python<'py>, now: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyDict>> {
+    fn to_dict<'py>(
+        &self,
+        py: Python<'py>,
+        now: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         guarded(|| {
             let rules = PyDict::new(py);
             for (rule, key, value) in self.state.entries(moment(now)?) {
@@ -88,7 +105,10 @@ impl PyState {
     }
 
     fn __repr__(&self) -> String {
-        format!("<State: {} entries>", self.state.entries(Timestamp::MIN).count())
+        format!(
+            "<State: {} entries>",
+            self.state.entries(Timestamp::MIN).count()
+        )
     }
 
     fn __copy__(slf: Py<Self>) -> Py<Self> {
@@ -99,15 +119,27 @@ impl PyState {
         slf
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let state = &slf.get().state;
         let rows = state.entries(Timestamp::MIN).map(|(rule, key, value)| {
-            let expires = state.get(rule, key, Timestamp::MIN).and_then(|entry| entry.expires);
-            (rule, key, value.to_string(), expires.map(|at| at.to_string()))
+            let expires = state
+                .get(rule, key, Timestamp::MIN)
+                .and_then(|entry| entry.expires);
+            (
+                rule,
+                key,
+                value.to_string(),
+                expires.map(|at| at.to_string()),
+            )
         });
         let rows = PyList::new(py, rows.collect::<Vec<_>>())?;
-        Ok((slf.get_type().getattr("_rebuild")?, PyTuple::new(py, [rows])?))
+        Ok((
+            slf.get_type().getattr("_rebuild")?,
+            PyTuple::new(py, [rows])?,
+        ))
     }
 
     #[staticmethod]
@@ -115,12 +147,23 @@ impl PyState {
         guarded(|| {
             let mut state = MemoryState::new();
             for (rule, key, value, expires) in rows {
-                let value = Json::parse(value).map_err(|error| StateError::new_err(error.to_string()))?;
+                let value =
+                    Json::parse(value).map_err(|error| StateError::new_err(error.to_string()))?;
                 let expires = expires.map(|at| at.parse()).transpose();
-                let expires = expires.map_err(|error: jiff::Error| StateError::new_err(error.to_string()))?;
-                state.apply(&rule, &[StateChange::Set { key, value, expires }]);
+                let expires =
+                    expires.map_err(|error: jiff::Error| StateError::new_err(error.to_string()))?;
+                state.apply(
+                    &rule,
+                    &[StateChange::Set {
+                        key,
+                        value,
+                        expires,
+                    }],
+                );
             }
-            Ok(Self { state: Arc::new(state) })
+            Ok(Self {
+                state: Arc::new(state),
+            })
         })
     }
 }
@@ -128,7 +171,12 @@ impl PyState {
 fn json(value: Bound<'_, PyAny>) -> PyResult<Json> {
     convert::to_json(&value, &Place::Root).map_err(|error| {
         if error.is_instance_of::<EventError>(value.py()) {
-            StateError::new_err(error.value(value.py()).to_string().replacen("event", "value", 1))
+            StateError::new_err(
+                error
+                    .value(value.py())
+                    .to_string()
+                    .replacen("event", "value", 1),
+            )
         } else {
             error
         }

@@ -7,11 +7,16 @@ use pyo3::prelude::*;
 
 /// The moment that a caller names; the current one for `None`.
 pub(crate) fn moment(now: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
-    let Some(now) = now else { return Ok(Timestamp::now()) };
+    let Some(now) = now else {
+        return Ok(Timestamp::now());
+    };
     let py = now.py();
     let text: String = now.call_method0(intern!(py, "isoformat"))?.extract()?;
     if now.call_method0(intern!(py, "utcoffset"))?.is_none() {
-        return Err(PyValueError::new_err(format!("now={text} has no time zone; use an aware datetime")));
+        return Err(PyValueError::new_err(format!(
+            "now={text} has no time zone; use an aware datetime"
+        )));
     }
-    text.parse().map_err(|error| PyValueError::new_err(format!("now={text}: {error}")))
+    text.parse()
+        .map_err(|error| PyValueError::new_err(format!("now={text}: {error}")))
 }

@@ -45,13 +45,25 @@ const MOST_KEYS: usize = 4096;
 
 impl Walk {
     pub(crate) fn new(py: Python<'_>, paths: &[Path]) -> Self {
-        Self { nodes: nodes(py, paths).unwrap_or_default() }
+        Self {
+            nodes: nodes(py, paths).unwrap_or_default(),
+        }
     }
 
     /// Shows the fields of `event`, a mapping.
-    pub(crate) fn show(&self, event: &Bound<'_, PyAny>, audience: &mut impl Audience) -> Result<(), Stop> {
+    pub(crate) fn show(
+        &self,
+        event: &Bound<'_, PyAny>,
+        audience: &mut impl Audience,
+    ) -> Result<(), Stop> {
         let event = as_dict(event)?;
-        self.object(&self.nodes[0], &event, audience, &Place::Root, Limits::DEFAULT.depth)
+        self.object(
+            &self.nodes[0],
+            &event,
+            audience,
+            &Place::Root,
+            Limits::DEFAULT.depth,
+        )
     }
 
     /// Shows the fields of `event`, a mapping, to a matcher.
@@ -110,7 +122,11 @@ impl Walk {
             return Ok(());
         }
         if let Ok(dict) = value.cast::<PyDict>() {
-            return if node.keys.is_empty() { Ok(()) } else { self.object(node, dict, audience, place, depth) };
+            return if node.keys.is_empty() {
+                Ok(())
+            } else {
+                self.object(node, dict, audience, place, depth)
+            };
         }
         if let Ok(list) = value.cast::<PyList>() {
             return self.array(node, list.iter(), audience, place, depth);
@@ -147,7 +163,9 @@ impl Walk {
         for (index, item) in items.enumerate() {
             let place = Place::Index(place, index);
             if is_container(&item) {
-                audience.element(&mut elements, |audience| self.value(node, &item, audience, &place, depth))?;
+                audience.element(&mut elements, |audience| {
+                    self.value(node, &item, audience, &place, depth)
+                })?;
             } else {
                 self.value(node, &item, audience, &place, depth)?;
             }
@@ -190,7 +208,8 @@ impl From<PyErr> for Stop {
 /// Whether it is a mapping; asks Python only about what is of no type that JSON has.
 pub(crate) fn is_mapping(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyDict>()
-        || !(is_plain_scalar(value) || value.is_exact_instance_of::<PyList>()) && value.cast::<PyMapping>().is_ok()
+        || !(is_plain_scalar(value) || value.is_exact_instance_of::<PyList>())
+            && value.cast::<PyMapping>().is_ok()
 }
 
 #[derive(Default)]
@@ -217,7 +236,9 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
         for segment in &segments {
             let parent = at[at.len() - 1];
             let fresh = nodes.len();
-            let child = *children.entry((parent, (*segment).to_owned())).or_insert(fresh);
+            let child = *children
+                .entry((parent, (*segment).to_owned()))
+                .or_insert(fresh);
             if child == fresh {
                 nodes.push(Node::default());
                 // This node is reached from every node before it, by the pieces in between joined by dots.
@@ -229,7 +250,12 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
                     let name = segments[start..at.len()].join(".");
                     let text = PyString::intern(py, &name).unbind();
                     let is_plain = start + 1 == at.len();
-                    nodes[from].keys.push(Key { name, text, is_plain, child });
+                    nodes[from].keys.push(Key {
+                        name,
+                        text,
+                        is_plain,
+                        child,
+                    });
                 }
             }
             at.push(child);
@@ -248,7 +274,10 @@ fn with_plain_keys<'a, 'py>(
     dict: Cow<'a, Bound<'py, PyDict>>,
     place: &Place<'_>,
 ) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
-    if dict.iter().all(|(key, _)| key.is_exact_instance_of::<PyString>()) {
+    if dict
+        .iter()
+        .all(|(key, _)| key.is_exact_instance_of::<PyString>())
+    {
         return Ok(dict);
     }
     let plain = PyDict::new(dict.py());
@@ -273,12 +302,21 @@ fn is_plain_scalar(value: &Bound<'_, PyAny>) -> bool {
 fn as_dict<'a, 'py>(mapping: &'a Bound<'py, PyAny>) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
     match mapping.cast::<PyDict>() {
         Ok(dict) => Ok(Cow::Borrowed(dict)),
-        Err(_) => Ok(Cow::Owned(mapping.py().get_type::<PyDict>().call1((mapping,))?.cast_into::<PyDict>()?)),
+        Err(_) => Ok(Cow::Owned(
+            mapping
+                .py()
+                .get_type::<PyDict>()
+                .call1((mapping,))?
+                .cast_into::<PyDict>()?,
+        )),
     }
 }
 
 fn deeper(depth: usize, place: &Place<'_>) -> PyResult<usize> {
-    depth
-        .checked_sub(1)
-        .ok_or_else(|| place.fault(format!("more than {} levels of arrays and objects", Limits::DEFAULT.depth)))
+    depth.checked_sub(1).ok_or_else(|| {
+        place.fault(format!(
+            "more than {} levels of arrays and objects",
+            Limits::DEFAULT.depth
+        ))
+    })
 }

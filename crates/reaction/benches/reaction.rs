@@ -47,7 +47,10 @@ notify("network-team", #{title: title, text: `request ${content.requestId}`, lev
 "#;
 
 fn rule() -> RuleFacts {
-    RuleFacts { level: Level::Warn, ..RuleFacts::named("failed-operation") }
+    RuleFacts {
+        level: Level::Warn,
+        ..RuleFacts::named("failed-operation")
+    }
 }
 
 fn elapsed() -> Duration {
@@ -65,7 +68,9 @@ fn bare() -> (Engine, Scope<'static>) {
     let event: Map = engine.parse_json(EVENT, true).unwrap();
     let rule = Map::from([("level".into(), "warn".into())]);
     let mut scope = Scope::new();
-    scope.push_constant("event", event).push_constant("rule", rule);
+    scope
+        .push_constant("event", event)
+        .push_constant("rule", rule);
     (engine, scope)
 }
 
@@ -78,15 +83,20 @@ fn ten_lines(criterion: &mut Criterion) {
     group.bench_function("yardstick: serde_json::Value of the event", |bencher| {
         bencher.iter(|| serde_json::from_str::<serde_json::Value>(black_box(EVENT)).unwrap());
     });
-    group.bench_function("yardstick: rhai alone, without limits, on a converted event", |bencher| {
-        let (engine, mut scope) = bare();
-        let script = engine.compile_with_scope(&scope, TEN_LINES).unwrap();
-        let given = scope.len();
-        bencher.iter(|| {
-            engine.run_ast_with_scope(&mut scope, black_box(&script)).unwrap();
-            scope.rewind(given);
-        });
-    });
+    group.bench_function(
+        "yardstick: rhai alone, without limits, on a converted event",
+        |bencher| {
+            let (engine, mut scope) = bare();
+            let script = engine.compile_with_scope(&scope, TEN_LINES).unwrap();
+            let given = scope.len();
+            bencher.iter(|| {
+                engine
+                    .run_ast_with_scope(&mut scope, black_box(&script))
+                    .unwrap();
+                scope.rewind(given);
+            });
+        },
+    );
     group.bench_function("convert", |bencher| {
         bencher.iter_batched(
             || Event::from_json(EVENT).unwrap(),
@@ -95,7 +105,11 @@ fn ten_lines(criterion: &mut Criterion) {
         );
     });
     group.bench_function("run", |bencher| {
-        bencher.iter(|| reaction.run(&Input::new(black_box(&shared), &rule, now), &NoState).unwrap());
+        bencher.iter(|| {
+            reaction
+                .run(&Input::new(black_box(&shared), &rule, now), &NoState)
+                .unwrap()
+        });
     });
     group.bench_function("run with stopwatch", |bencher| {
         let input = Input::new(&shared, &rule, now).with_stopwatch(&elapsed);
@@ -106,7 +120,12 @@ fn ten_lines(criterion: &mut Criterion) {
             || Event::from_json(EVENT).unwrap(),
             |event| {
                 let event = ScriptEvent::new(&event);
-                reaction.run(&Input::new(&event, &rule, now).with_stopwatch(&elapsed), &NoState).unwrap()
+                reaction
+                    .run(
+                        &Input::new(&event, &rule, now).with_stopwatch(&elapsed),
+                        &NoState,
+                    )
+                    .unwrap()
             },
             BatchSize::SmallInput,
         );
@@ -124,15 +143,22 @@ fn attacks(criterion: &mut Criterion) {
     let state = MemoryState::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/scripts/attacks");
     let mut group = criterion.benchmark_group("attacks");
-    group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500));
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         let script = fs::read_to_string(&file).unwrap();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                Reaction::compile(&script, &Limits::DEFAULT).is_ok_and(|reaction| reaction.run(&input, &state).is_ok())
+                Reaction::compile(&script, &Limits::DEFAULT)
+                    .is_ok_and(|reaction| reaction.run(&input, &state).is_ok())
             });
         });
     }

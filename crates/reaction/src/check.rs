@@ -15,8 +15,16 @@ use crate::{Place, fault};
 
 /// Everything that is wrong with a script that rhai has parsed, in the order of the text.
 pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnostic> {
-    let own: Vec<(&str, usize)> = ast.iter_functions().map(|function| (function.name, function.params.len())).collect();
-    let mut checker = Checker { sandbox, source, own, found: Vec::new() };
+    let own: Vec<(&str, usize)> = ast
+        .iter_functions()
+        .map(|function| (function.name, function.params.len()))
+        .collect();
+    let mut checker = Checker {
+        sandbox,
+        source,
+        own,
+        found: Vec::new(),
+    };
     let mut path = Vec::new();
     for statement in ast.statements() {
         statement.walk(&mut path, &mut |nodes| {
@@ -28,10 +36,14 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     for function in ast.iter_functions() {
         checker.name(function.name);
         let mut alone = ast.clone_functions_only();
-        alone.retain_functions(|_, _, name, count| name == function.name && count == function.params.len());
+        alone.retain_functions(|_, _, name, count| {
+            name == function.name && count == function.params.len()
+        });
         checker.function(&function.params, &alone);
     }
-    checker.found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
+    checker
+        .found
+        .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     checker.found.dedup();
     checker.found
 }
@@ -63,10 +75,15 @@ impl Checker<'_> {
     /// What is checked everywhere.
     fn node(&mut self, nodes: &[ASTNode<'_>]) {
         match nodes.last() {
-            Some(ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position))) => {
+            Some(
+                ASTNode::Stmt(Stmt::FnCall(call, position))
+                | ASTNode::Expr(Expr::FnCall(call, position)),
+            ) => {
                 self.call(call, false, *position);
             }
-            Some(ASTNode::Expr(Expr::MethodCall(call, position))) => self.call(call, true, *position),
+            Some(ASTNode::Expr(Expr::MethodCall(call, position))) => {
+                self.call(call, true, *position)
+            }
             Some(ASTNode::Expr(Expr::FloatConstant(_, position))) => self.float(*position),
             Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => self.this(&assignment.1.lhs),
             _ => {}
@@ -75,7 +92,9 @@ impl Checker<'_> {
 
     /// What is checked outside the script's own functions, where `event`, `rule` and `now` are in scope.
     fn scope(&mut self, nodes: &[ASTNode<'_>]) {
-        let Some(ASTNode::Stmt(statement)) = nodes.last() else { return };
+        let Some(ASTNode::Stmt(statement)) = nodes.last() else {
+            return;
+        };
         let taken = |name: &str| IN_SCOPE.contains(&name);
         for (name, position) in names_made(statement) {
             if taken(name) {
@@ -93,7 +112,12 @@ impl Checker<'_> {
             && taken(name)
         {
             let help = Some(format!("copy it and change the copy: `let copy = {name};`"));
-            self.error(Code::SCRIPT_FORBIDDEN, position, format!("`{name}` cannot be changed"), help);
+            self.error(
+                Code::SCRIPT_FORBIDDEN,
+                position,
+                format!("`{name}` cannot be changed"),
+                help,
+            );
         }
     }
 
@@ -105,7 +129,11 @@ impl Checker<'_> {
             self.node(nodes);
             match nodes.last() {
                 Some(ASTNode::Stmt(statement)) => {
-                    known.extend(names_made(statement).into_iter().map(|(name, _)| name.to_owned()));
+                    known.extend(
+                        names_made(statement)
+                            .into_iter()
+                            .map(|(name, _)| name.to_owned()),
+                    );
                 }
                 Some(ASTNode::Expr(Expr::Variable(variable, _, position))) => {
                     used.push((variable.1.to_string(), *position));
@@ -115,7 +143,11 @@ impl Checker<'_> {
             true
         });
         for (name, position) in used.into_iter().filter(|(name, _)| !known.contains(name)) {
-            self.found.push(unknown_variable(&name, self.source, Place::token(position, self.source)));
+            self.found.push(unknown_variable(
+                &name,
+                self.source,
+                Place::token(position, self.source),
+            ));
         }
     }
 
@@ -125,9 +157,13 @@ impl Checker<'_> {
             return;
         }
         let words = self.source.match_indices(name).map(|(at, _)| at);
-        let start = words.into_iter().find(|at| self.source[..*at].trim_end().ends_with("fn")).unwrap_or_default();
+        let start = words
+            .into_iter()
+            .find(|at| self.source[..*at].trim_end().ends_with("fn"))
+            .unwrap_or_default();
         let message = format!("there is a function `{name}` already");
-        let diagnostic = Diagnostic::error(Code::FUNCTION_TAKEN, start..start + name.len(), message);
+        let diagnostic =
+            Diagnostic::error(Code::FUNCTION_TAKEN, start..start + name.len(), message);
         self.found.push(diagnostic.with_help("choose another name"));
     }
 
@@ -137,7 +173,11 @@ impl Checker<'_> {
             return;
         }
         let given = call.args.len();
-        if self.own.iter().any(|(own, parameters)| *own == name && *parameters == given) {
+        if self
+            .own
+            .iter()
+            .any(|(own, parameters)| *own == name && *parameters == given)
+        {
             return;
         }
         let overloads = self.sandbox.overloads(name);
@@ -159,18 +199,29 @@ impl Checker<'_> {
         if overloads.is_empty() && !self.own.iter().any(|(own, _)| *own == name) {
             return self.unknown_function(name, position);
         }
-        let usage = USAGES.iter().find(|usage| usage.name == name).map(|usage| format!("call it as {}", usage.usage));
+        let usage = USAGES
+            .iter()
+            .find(|usage| usage.name == name)
+            .map(|usage| format!("call it as {}", usage.usage));
         let arity: BTreeSet<usize> = overloads
             .iter()
             .filter_map(|overload| overload.parameters.checked_sub(receiver))
-            .chain(self.own.iter().filter(|(own, _)| *own == name).map(|(_, parameters)| *parameters))
+            .chain(
+                self.own
+                    .iter()
+                    .filter(|(own, _)| *own == name)
+                    .map(|(_, parameters)| *parameters),
+            )
             .collect();
         let message = if arity.contains(&given) {
             let kinds: Vec<&str> = call.args.iter().map(kind_of).collect();
             format!("`{name}` cannot be called with {}", kinds.join(" and "))
         } else {
             let arity: Vec<String> = arity.iter().map(ToString::to_string).collect();
-            format!("`{name}` wants {}, but gets {given}", fault::plural_of(&arity.join(" or "), "argument"))
+            format!(
+                "`{name}` wants {}, but gets {given}",
+                fault::plural_of(&arity.join(" or "), "argument")
+            )
         };
         self.error(Code::WRONG_ARGUMENTS, position, message, usage);
     }
@@ -178,20 +229,32 @@ impl Checker<'_> {
     fn unknown_function(&mut self, name: &str, position: Position) {
         let message = format!("there is no function `{name}`");
         if let Some(reason) = absent(name) {
-            return self.error(Code::SCRIPT_FORBIDDEN, position, message, Some(reason.to_owned()));
+            return self.error(
+                Code::SCRIPT_FORBIDDEN,
+                position,
+                message,
+                Some(reason.to_owned()),
+            );
         }
-        let known = self.sandbox.function_names().chain(self.own.iter().map(|(own, _)| *own));
+        let known = self
+            .sandbox
+            .function_names()
+            .chain(self.own.iter().map(|(own, _)| *own));
         let span = Place::token(position, self.source);
         let diagnostic = Diagnostic::error(Code::UNKNOWN_FUNCTION, span.clone(), message);
         self.found.push(match nearest(name, known) {
-            Some(meant) => diagnostic.with_help(format!("did you mean `{meant}`?")).with_fix(span, meant),
+            Some(meant) => diagnostic
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span, meant),
             None => diagnostic,
         });
     }
 
     /// The map of `notify`, where it is written out.
     fn message_fields(&mut self, call: &FnCallExpr) {
-        let Some(Expr::Map(members, _)) = call.args.get(1) else { return };
+        let Some(Expr::Map(members, _)) = call.args.get(1) else {
+            return;
+        };
         for (key, _) in &members.0 {
             if !MESSAGE_FIELDS.contains(&key.name.as_str()) {
                 let help = match nearest(&key.name, MESSAGE_FIELDS) {
@@ -207,20 +270,35 @@ impl Checker<'_> {
     /// `this` is no variable, so that nobody could measure what grows there.
     fn this(&mut self, target: &Expr) {
         if let (Expr::ThisPtr(position), true) = (first(target), is_element(target)) {
-            let help = Some("make a function that takes the value and returns the changed one".to_owned());
-            self.error(Code::SCRIPT_FORBIDDEN, *position, "elements of `this` cannot be changed".to_owned(), help);
+            let help =
+                Some("make a function that takes the value and returns the changed one".to_owned());
+            self.error(
+                Code::SCRIPT_FORBIDDEN,
+                *position,
+                "elements of `this` cannot be changed".to_owned(),
+                help,
+            );
         }
     }
 
     /// rhai makes a float of an integer that does not fit, which would lose digits in silence.
     fn float(&mut self, position: Position) {
-        let Some(place) = Place::of(position, self.source) else { return };
+        let Some(place) = Place::of(position, self.source) else {
+            return;
+        };
         let rest = self.source[place.offset..].trim_start_matches('-');
-        let literal =
-            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default();
+        let literal = rest
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+            .next()
+            .unwrap_or_default();
         if !literal.contains(['.', 'e', 'E']) {
             let help = Some("write it as text".to_owned());
-            self.error(Code::SCRIPT_SYNTAX, position, format!("the integer {literal} does not fit into 64 bits"), help);
+            self.error(
+                Code::SCRIPT_SYNTAX,
+                position,
+                format!("the integer {literal} does not fit into 64 bits"),
+                help,
+            );
         }
     }
 }
@@ -229,9 +307,11 @@ impl Checker<'_> {
 fn names_made(statement: &Stmt) -> Vec<(&str, Position)> {
     match statement {
         Stmt::Var(variable, ..) => vec![(variable.0.name.as_str(), variable.0.pos)],
-        Stmt::For(each, _) => {
-            [Some(&each.0), each.1.as_ref()].into_iter().flatten().map(|name| (name.name.as_str(), name.pos)).collect()
-        }
+        Stmt::For(each, _) => [Some(&each.0), each.1.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|name| (name.name.as_str(), name.pos))
+            .collect(),
         Stmt::TryCatch(flow, _) => match &flow.expr {
             Expr::Variable(variable, _, position) => vec![(variable.1.as_str(), *position)],
             _ => Vec::new(),

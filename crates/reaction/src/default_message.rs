@@ -37,30 +37,48 @@ const LONGEST_VALUE: usize = 200;
 /// events it is the rule's description, or its name. A field that is missing or empty has no line.
 pub fn default_message(event: &Event, rule: &RuleFacts, suppressed: u64) -> Message {
     let tree = event.tree();
-    let mut lines: Vec<String> =
-        FACTS.iter().filter_map(|(path, words)| Some(format!("{words}: {}", shown(at(tree, path)?)?))).collect();
+    let mut lines: Vec<String> = FACTS
+        .iter()
+        .filter_map(|(path, words)| Some(format!("{words}: {}", shown(at(tree, path)?)?)))
+        .collect();
     lines.push(match rule.description.as_str() {
         "" => format!("rule: {}", rule.name),
         description => format!("rule: {} ({description})", rule.name),
     });
     if suppressed > 0 {
-        lines.push(format!("{suppressed} more like this since the last message"));
+        lines.push(format!(
+            "{suppressed} more like this since the last message"
+        ));
     }
-    Message { title: title(tree, rule), text: lines.join("\n"), level: rule.level, at: Vec::new(), link: None }
+    Message {
+        title: title(tree, rule),
+        text: lines.join("\n"),
+        level: rule.level,
+        at: Vec::new(),
+        link: None,
+    }
 }
 
 fn title(tree: &Json, rule: &RuleFacts) -> String {
     let fact = |path| at(tree, path).and_then(shown);
     let Some(operation) = fact("content.operation") else {
-        return if rule.description.is_empty() { rule.name.clone() } else { rule.description.clone() };
+        return if rule.description.is_empty() {
+            rule.name.clone()
+        } else {
+            rule.description.clone()
+        };
     };
     let result = match fact("content.result").as_deref() {
         None => String::new(),
         Some("success") => " succeeded".to_owned(),
         Some(result) => format!(" {result}"),
     };
-    let eni = fact("content.eniId").map(|id| format!(" for {id}")).unwrap_or_default();
-    let region = fact("regionId").map(|region| format!(" in {region}")).unwrap_or_default();
+    let eni = fact("content.eniId")
+        .map(|id| format!(" for {id}"))
+        .unwrap_or_default();
+    let region = fact("regionId")
+        .map(|region| format!(" in {region}"))
+        .unwrap_or_default();
     format!("{operation}{result}{eni}{region}")
 }
 
@@ -71,7 +89,11 @@ fn at<'a>(tree: &'a Json, path: &str) -> Option<&'a Json> {
 /// A value on one line, cut where it is very long; nothing for null, an empty string and an empty array.
 fn shown(value: &Json) -> Option<String> {
     let text = match value {
-        Json::Array(elements) => elements.iter().filter_map(text_of).collect::<Vec<_>>().join(", "),
+        Json::Array(elements) => elements
+            .iter()
+            .filter_map(text_of)
+            .collect::<Vec<_>>()
+            .join(", "),
         other => text_of(other)?,
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -88,7 +110,11 @@ mod tests {
     use crate::Level;
 
     fn message(event: &str, suppressed: u64) -> Message {
-        let rule = RuleFacts { name: "failed".into(), level: Level::Warn, description: "An operation failed".into() };
+        let rule = RuleFacts {
+            name: "failed".into(),
+            level: Level::Warn,
+            description: "An operation failed".into(),
+        };
         default_message(&Event::from_json(event).unwrap(), &rule, suppressed)
     }
 
@@ -99,7 +125,10 @@ mod tests {
                 "eniId": "eni-1", "secondaryPrivateIps": ["10.0.0.1", "10.0.0.2"], "ipv6s": [], "requestId": null}}"#,
             3,
         );
-        assert_eq!(message.title, "AttachNetworkInterface failed for eni-1 in cn-hangzhou");
+        assert_eq!(
+            message.title,
+            "AttachNetworkInterface failed for eni-1 in cn-hangzhou"
+        );
         assert_eq!(
             message.text,
             "operation: AttachNetworkInterface\nresult: failed\nENI: eni-1\nsecondary addresses: 10.0.0.1, 10.0.0.2\n\
@@ -112,12 +141,19 @@ mod tests {
     fn other_events_go_by_the_rule() {
         let message = message(r#"{"name": "Disk:Stuck\nX", "id": 7}"#, 0);
         assert_eq!(message.title, "An operation failed");
-        assert_eq!(message.text, "event: Disk:Stuck X\nevent id: 7\nrule: failed (An operation failed)");
+        assert_eq!(
+            message.text,
+            "event: Disk:Stuck X\nevent id: 7\nrule: failed (An operation failed)"
+        );
     }
 
     #[test]
     fn long_values_are_cut() {
         let message = message(&format!(r#"{{"name": "{}"}}"#, "网".repeat(1000)), 0);
-        assert!(message.text.starts_with(&format!("event: {}…\n", "网".repeat(LONGEST_VALUE))));
+        assert!(
+            message
+                .text
+                .starts_with(&format!("event: {}…\n", "网".repeat(LONGEST_VALUE)))
+        );
     }
 }

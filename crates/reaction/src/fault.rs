@@ -10,30 +10,63 @@ use crate::vocabulary::USAGES;
 use crate::{Limits, Place, ReactionError};
 
 /// The error of a run that rhai ended with `error`, and that we wanted to end with `stop`.
-pub(crate) fn of_run(error: EvalAltResult, stop: Option<Stop>, source: &str, limits: &Limits) -> ReactionError {
+pub(crate) fn of_run(
+    error: EvalAltResult,
+    stop: Option<Stop>,
+    source: &str,
+    limits: &Limits,
+) -> ReactionError {
     let (error, function) = innermost(error);
     let at = Place::of(error.position(), source);
     if let Some(Stop::Limit { limit, message }) = stop {
-        return ReactionError::Limit { limit, message, at, function };
+        return ReactionError::Limit {
+            limit,
+            message,
+            at,
+            function,
+        };
     }
     match limit(&error, limits) {
-        Some((limit, message)) => ReactionError::Limit { limit, message, at, function },
-        None => ReactionError::Script { message: self::message(&error), at, function },
+        Some((limit, message)) => ReactionError::Limit {
+            limit,
+            message,
+            at,
+            function,
+        },
+        None => ReactionError::Script {
+            message: self::message(&error),
+            at,
+            function,
+        },
     }
 }
 
 /// The error of a run in which rhai, or the state it read, panicked.
 pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> ReactionError {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let message = format!("the script made the interpreter panic: {}", words.unwrap_or("no reason given"));
-    ReactionError::Script { message, at: None, function: None }
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    let message = format!(
+        "the script made the interpreter panic: {}",
+        words.unwrap_or("no reason given")
+    );
+    ReactionError::Script {
+        message,
+        at: None,
+        function: None,
+    }
 }
 
 /// The error itself, and the script's own function it came from.
 fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     let (mut error, mut function) = (error, None);
     while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = error {
-        function = Some(if name.starts_with("anon$") { "closure".to_owned() } else { name });
+        function = Some(if name.starts_with("anon$") {
+            "closure".to_owned()
+        } else {
+            name
+        });
         error = *inner;
     }
     (error, function)
@@ -42,16 +75,26 @@ fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
 /// The limit that rhai found exceeded: our name for it, and a message with its value.
 fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String)> {
     Some(match error {
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            ("operations", format!("the script ran more than {} operations", grouped(limits.operations)))
-        }
+        EvalAltResult::ErrorTooManyOperations(_) => (
+            "operations",
+            format!(
+                "the script ran more than {} operations",
+                grouped(limits.operations)
+            ),
+        ),
         EvalAltResult::ErrorTooManyVariables(_) => (
             "variables",
-            format!("the script has more than {} variables at one time in one place", grouped(limits.variables)),
+            format!(
+                "the script has more than {} variables at one time in one place",
+                grouped(limits.variables)
+            ),
         ),
         EvalAltResult::ErrorStackOverflow(_) => (
             "call_depth",
-            format!("the script's functions call each other more than {} deep", grouped(limits.call_depth)),
+            format!(
+                "the script's functions call each other more than {} deep",
+                grouped(limits.call_depth)
+            ),
         ),
         EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what, limits),
         _ => return None,
@@ -62,17 +105,37 @@ fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String
 pub(crate) fn too_large(what: &str, limits: &Limits) -> (&'static str, String) {
     let what = what.to_ascii_lowercase();
     if what.contains("map") {
-        ("map", format!("the script made a map of more than {} members", grouped(limits.map)))
+        (
+            "map",
+            format!(
+                "the script made a map of more than {} members",
+                grouped(limits.map)
+            ),
+        )
     } else if what.contains("array") {
-        ("array", format!("the script made an array of more than {} elements", grouped(limits.array)))
+        (
+            "array",
+            format!(
+                "the script made an array of more than {} elements",
+                grouped(limits.array)
+            ),
+        )
     } else {
-        ("string", format!("the script made a text of more than {} bytes", grouped(limits.string)))
+        (
+            "string",
+            format!(
+                "the script made a text of more than {} bytes",
+                grouped(limits.string)
+            ),
+        )
     }
 }
 
 fn message(error: &EvalAltResult) -> String {
     match error {
-        EvalAltResult::ErrorRuntime(value, _) if value.is_unit() => "the script threw an error".to_owned(),
+        EvalAltResult::ErrorRuntime(value, _) if value.is_unit() => {
+            "the script threw an error".to_owned()
+        }
         EvalAltResult::ErrorRuntime(value, _) => value.to_string(),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => not_found(signature),
         EvalAltResult::ErrorVariableNotFound(name, _) => format!("there is no variable `{name}`"),
@@ -83,20 +146,34 @@ fn message(error: &EvalAltResult) -> String {
             format!("`{name}` would change a constant; copy it first: `let copy = …;`")
         }
         EvalAltResult::ErrorFor(_) => {
-            "`for` wants an array, a map's keys or values, a string's characters or a range".to_owned()
+            "`for` wants an array, a map's keys or values, a string's characters or a range"
+                .to_owned()
         }
         EvalAltResult::ErrorArrayBounds(length, index, _) => {
-            format!("there is no element {index}; the array has {}", plural(*length, "element"))
+            format!(
+                "there is no element {index}; the array has {}",
+                plural(*length, "element")
+            )
         }
         EvalAltResult::ErrorStringBounds(length, index, _) => {
-            format!("there is no character {index}; the string has {}", plural(*length, "character"))
+            format!(
+                "there is no character {index}; the string has {}",
+                plural(*length, "character")
+            )
         }
         EvalAltResult::ErrorIndexingType(kind, _) => {
-            format!("{} cannot be indexed", kind_of(kind.split(['[', ' ']).next().unwrap_or_default()))
+            format!(
+                "{} cannot be indexed",
+                kind_of(kind.split(['[', ' ']).next().unwrap_or_default())
+            )
         }
         EvalAltResult::ErrorMismatchDataType(wanted, found, _)
         | EvalAltResult::ErrorMismatchOutputType(wanted, found, _) => {
-            format!("{} is needed here, but this is {}", kind_of(wanted), kind_of(found))
+            format!(
+                "{} is needed here, but this is {}",
+                kind_of(wanted),
+                kind_of(found)
+            )
         }
         other => plain(other),
     }
@@ -121,7 +198,11 @@ fn not_found(signature: &str) -> String {
         .filter(|kind| !kind.is_empty())
         .map(kind_of)
         .collect();
-    let got = if got.is_empty() { "nothing".to_owned() } else { got.join(" and ") };
+    let got = if got.is_empty() {
+        "nothing".to_owned()
+    } else {
+        got.join(" and ")
+    };
     if let Some(usage) = USAGES.iter().find(|usage| usage.name == name) {
         return format!("`{name}` wants {}, but got {got}", usage.usage);
     }

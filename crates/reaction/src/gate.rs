@@ -49,13 +49,19 @@ impl Gate {
     /// passes is told how many.
     #[must_use]
     pub fn throttle(every: SignedDuration) -> Self {
-        Self { kind: Kind::Throttle, length: every }
+        Self {
+            kind: Kind::Throttle,
+            length: every,
+        }
     }
 
     /// The first event passes, and none after it for `within`.
     #[must_use]
     pub fn once(within: SignedDuration) -> Self {
-        Self { kind: Kind::Once, length: within }
+        Self {
+            kind: Kind::Once,
+            length: within,
+        }
     }
 
     /// Whether an event passes at `now`, and what the state of `rule` must remember of it.
@@ -78,13 +84,21 @@ impl Gate {
             Some(Closed { until, count }) if now < until => match self.kind {
                 Kind::Once => (Passage::Suppressed { count: 0, until }, Vec::new()),
                 Kind::Throttle => {
-                    let closed = Closed { until, count: count.saturating_add(1) };
-                    let passage = Passage::Suppressed { count: closed.count, until };
+                    let closed = Closed {
+                        until,
+                        count: count.saturating_add(1),
+                    };
+                    let passage = Passage::Suppressed {
+                        count: closed.count,
+                        until,
+                    };
                     (passage, vec![closed.write(key, later(until, COUNT_KEPT))])
                 }
             },
             _ => {
-                let passage = Passage::Passed { suppressed: closed.map_or(0, |closed| closed.count) };
+                let passage = Passage::Passed {
+                    suppressed: closed.map_or(0, |closed| closed.count),
+                };
                 if before.is_none() && state.len(rule, now) >= most {
                     return (passage, Vec::new());
                 }
@@ -103,11 +117,13 @@ impl Gate {
         if text.len() <= LONGEST_KEY {
             return format!("{name}:{text}");
         }
-        Sha256::digest(text.as_bytes()).iter().fold(format!("{name}:sha256:"), |mut key, byte| {
-            key.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
-            key.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
-            key
-        })
+        Sha256::digest(text.as_bytes())
+            .iter()
+            .fold(format!("{name}:sha256:"), |mut key, byte| {
+                key.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
+                key.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
+                key
+            })
     }
 }
 
@@ -120,15 +136,27 @@ struct Closed {
 
 impl Closed {
     fn read(entry: &Entry) -> Option<Self> {
-        let [until, count] = entry.value.elements() else { return None };
+        let [until, count] = entry.value.elements() else {
+            return None;
+        };
         let until = Timestamp::from_millisecond(until.as_i64()?).ok()?;
-        Some(Self { until, count: u64::try_from(count.as_i64()?).ok()? })
+        Some(Self {
+            until,
+            count: u64::try_from(count.as_i64()?).ok()?,
+        })
     }
 
     fn write(self, key: String, expires: Timestamp) -> StateChange {
         let count = i64::try_from(self.count).unwrap_or(i64::MAX);
-        let value = Json::Array(vec![Json::from(self.until.as_millisecond()), Json::from(count)]);
-        StateChange::Set { key, value, expires: Some(expires) }
+        let value = Json::Array(vec![
+            Json::from(self.until.as_millisecond()),
+            Json::from(count),
+        ]);
+        StateChange::Set {
+            key,
+            value,
+            expires: Some(expires),
+        }
     }
 }
 
@@ -172,13 +200,25 @@ mod tests {
     }
 
     fn suppressed(count: u64, until: i64) -> Passage {
-        Passage::Suppressed { count, until: minutes(until) }
+        Passage::Suppressed {
+            count,
+            until: minutes(until),
+        }
     }
 
     #[test]
     fn a_throttle_lets_the_first_through_and_counts_the_others() {
         let gate = Gate::throttle(SignedDuration::from_mins(10));
-        let events = [(0, "a"), (1, "a"), (2, "b"), (9, "a"), (10, "a"), (11, "a"), (200, "a"), (300, "a")];
+        let events = [
+            (0, "a"),
+            (1, "a"),
+            (2, "b"),
+            (9, "a"),
+            (10, "a"),
+            (11, "a"),
+            (200, "a"),
+            (300, "a"),
+        ];
         let said = [
             passed(0),
             suppressed(1, 10),
@@ -195,25 +235,55 @@ mod tests {
     #[test]
     fn once_is_once() {
         let gate = Gate::once(SignedDuration::from_mins(60));
-        let said = say(gate, &[(0, "a"), (59, "a"), (59, "b"), (60, "a"), (61, "a")]);
-        assert_eq!(said, [passed(0), suppressed(0, 60), passed(0), passed(0), suppressed(0, 120)]);
+        let said = say(
+            gate,
+            &[(0, "a"), (59, "a"), (59, "b"), (60, "a"), (61, "a")],
+        );
+        assert_eq!(
+            said,
+            [
+                passed(0),
+                suppressed(0, 60),
+                passed(0),
+                passed(0),
+                suppressed(0, 120)
+            ]
+        );
     }
 
     #[test]
     fn long_keys_differ_by_their_hash() {
         let gate = Gate::once(SignedDuration::from_mins(60));
-        let (one, other) = (format!("{}1", "x".repeat(1000)), format!("{}2", "x".repeat(1000)));
-        assert_eq!(say(gate, &[(0, &one), (1, &other), (2, &one)]), [passed(0), passed(0), suppressed(0, 60)]);
+        let (one, other) = (
+            format!("{}1", "x".repeat(1000)),
+            format!("{}2", "x".repeat(1000)),
+        );
+        assert_eq!(
+            say(gate, &[(0, &one), (1, &other), (2, &one)]),
+            [passed(0), passed(0), suppressed(0, 60)]
+        );
         let (_, changes) = gate.pass(&MemoryState::new(), RULE, &Json::from(one), minutes(0), 100);
-        assert!(matches!(&changes[0], StateChange::Set { key, .. } if key.len() < 100), "{changes:?}");
+        assert!(
+            matches!(&changes[0], StateChange::Set { key, .. } if key.len() < 100),
+            "{changes:?}"
+        );
     }
 
     #[test]
     fn a_full_state_lets_new_keys_through() {
         let gate = Gate::throttle(SignedDuration::from_mins(10));
         let mut state = MemoryState::new();
-        state.apply(RULE, &gate.pass(&state, RULE, &Json::from("a"), minutes(0), 1).1);
-        assert_eq!(gate.pass(&state, RULE, &Json::from("b"), minutes(1), 1), (passed(0), vec![]));
-        assert_eq!(gate.pass(&state, RULE, &Json::from("a"), minutes(1), 1).0, suppressed(1, 10));
+        state.apply(
+            RULE,
+            &gate.pass(&state, RULE, &Json::from("a"), minutes(0), 1).1,
+        );
+        assert_eq!(
+            gate.pass(&state, RULE, &Json::from("b"), minutes(1), 1),
+            (passed(0), vec![])
+        );
+        assert_eq!(
+            gate.pass(&state, RULE, &Json::from("a"), minutes(1), 1).0,
+            suppressed(1, 10)
+        );
     }
 }

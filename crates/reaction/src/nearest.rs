@@ -1,7 +1,10 @@
 //! "Did you mean": the nearest of the names there are.
 
 /// The known name that `wrong` is most likely meant to be.
-pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let allowed = (wrong.chars().count() / 3).max(1);
     let lower = wrong.to_lowercase();
     known

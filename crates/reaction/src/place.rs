@@ -21,25 +21,48 @@ impl Place {
     pub(crate) fn of(position: Position, source: &str) -> Option<Self> {
         let line = position.line()?;
         let column = position.position().unwrap_or(1);
-        let start: usize = source.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        let text = source[start..].split_inclusive('\n').next().unwrap_or_default();
+        let start: usize = source
+            .split_inclusive('\n')
+            .take(line - 1)
+            .map(str::len)
+            .sum();
+        let text = source[start..]
+            .split_inclusive('\n')
+            .next()
+            .unwrap_or_default();
         let within: usize = text.chars().take(column - 1).map(char::len_utf8).sum();
-        Some(Self { line, column, offset: start + within })
+        Some(Self {
+            line,
+            column,
+            offset: start + within,
+        })
     }
 
     /// The place that many bytes into the source.
     pub(crate) fn at_offset(offset: usize, source: &str) -> Option<Self> {
         let before = source.get(..offset)?;
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Some(Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, offset })
+        Some(Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            offset,
+        })
     }
 
     /// The token that begins at `position`: a word, or one character; the end of the source where there is no position.
     pub(crate) fn token(position: Position, source: &str) -> Span {
         let start = Self::of(position, source).map_or(source.len(), |place| place.offset);
         let rest = &source[start..];
-        let word: usize = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
-        let end = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
+        let word: usize = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .map(char::len_utf8)
+            .sum();
+        let end = if word > 0 {
+            word
+        } else {
+            rest.chars().next().map_or(0, char::len_utf8)
+        };
         start..start + end
     }
 }

@@ -12,7 +12,9 @@ use rhai::{AST, Dynamic, Map, Scope};
 
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
-use crate::{Effects, Level, Limits, ReactionError, ScriptEvent, State, check, fault, syntax, trace};
+use crate::{
+    Effects, Level, Limits, ReactionError, ScriptEvent, State, check, fault, syntax, trace,
+};
 
 /// What a script sees of its rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,20 +57,31 @@ pub struct Reaction {
 impl RuleFacts {
     /// A rule of that name, of level info, without description.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 }
 
 impl<'a> Input<'a> {
     /// A run without stopwatch.
     pub fn new(event: &'a ScriptEvent, rule: &'a RuleFacts, now: Timestamp) -> Self {
-        Self { event, rule, now, stopwatch: None }
+        Self {
+            event,
+            rule,
+            now,
+            stopwatch: None,
+        }
     }
 
     /// The same, held to the deadline.
     #[must_use]
     pub fn with_stopwatch(self, stopwatch: Stopwatch<'a>) -> Self {
-        Self { stopwatch: Some(stopwatch), ..self }
+        Self {
+            stopwatch: Some(stopwatch),
+            ..self
+        }
     }
 }
 
@@ -92,7 +105,13 @@ impl Reaction {
             return Err(found);
         }
         let assigns_elements = check::assigns_elements(&ast);
-        Ok(Self { sandbox, ast: Arc::new(ast), source: source.into(), assigns_elements, limits: *limits })
+        Ok(Self {
+            sandbox,
+            ast: Arc::new(ast),
+            source: source.into(),
+            assigns_elements,
+            limits: *limits,
+        })
     }
 
     /// Runs the script and returns what it asks for. The same input and state give the same effects.
@@ -132,14 +151,19 @@ impl Reaction {
         let run = Run::new(input, &self.limits, state, self.assigns_elements);
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
-            ("level".into(), input.rule.level.as_str().to_lowercase().into()),
+            (
+                "level".into(),
+                input.rule.level.as_str().to_lowercase().into(),
+            ),
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
         // rhai is large, and a script may find the one place where it panics: that must cost one reaction, not the service.
         // Nothing of the run is used afterwards but what it asked for, and that only if it ended well.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            RUN.set(&run, || sandbox.engine.run_ast_with_scope(&mut scope, &self.ast))
+            RUN.set(&run, || {
+                sandbox.engine.run_ast_with_scope(&mut scope, &self.ast)
+            })
         }));
         let lines = run.take_lines();
         let outcome = match outcome {
@@ -155,9 +179,12 @@ impl Reaction {
                 Ok(effects)
             }
             (Ok(()), None) => Ok(effects),
-            (Ok(()), Some(Stop::Limit { limit, message })) => {
-                Err(ReactionError::Limit { limit, message, at: None, function: None })
-            }
+            (Ok(()), Some(Stop::Limit { limit, message })) => Err(ReactionError::Limit {
+                limit,
+                message,
+                at: None,
+                function: None,
+            }),
             (Err(error), stop) => Err(fault::of_run(*error, stop, &self.source, &self.limits)),
         };
         (result, lines)
@@ -166,7 +193,9 @@ impl Reaction {
 
 impl fmt::Debug for Reaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reaction").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Reaction")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,14 +11,19 @@ mod tests {
     use super::*;
     use crate::run::grouped;
     use crate::vocabulary::USAGES;
-    use crate::{Action, Effects, Input, Level, Limits, NoState, Reaction, RuleFacts, ScriptEvent, StateChange};
+    use crate::{
+        Action, Effects, Input, Level, Limits, NoState, Reaction, RuleFacts, ScriptEvent,
+        StateChange,
+    };
 
     /// The fenced blocks in order, as language and text.
     fn blocks() -> Vec<(&'static str, &'static str)> {
         let mut blocks = Vec::new();
         let mut rest = REFERENCE;
         while let Some(start) = rest.find("```") {
-            let (language, body) = rest[start + 3..].split_once('\n').expect("a block has a first line");
+            let (language, body) = rest[start + 3..]
+                .split_once('\n')
+                .expect("a block has a first line");
             let (text, after) = body.split_once("```").expect("a block has an end");
             blocks.push((language, text));
             rest = after;
@@ -33,8 +38,11 @@ mod tests {
             lines.push(match action {
                 Action::Send { target, payload } => format!("send {target} {payload}"),
                 Action::Notify { target, message } => {
-                    let mut parts: Vec<String> =
-                        [&message.title, &message.text].into_iter().filter(|part| !part.is_empty()).cloned().collect();
+                    let mut parts: Vec<String> = [&message.title, &message.text]
+                        .into_iter()
+                        .filter(|part| !part.is_empty())
+                        .cloned()
+                        .collect();
                     parts.extend(message.at.iter().map(|at| format!("at {at}")));
                     parts.extend(message.link.clone());
                     let level = message.level.as_str().to_lowercase();
@@ -42,30 +50,59 @@ mod tests {
                 }
             });
         }
-        lines.extend(effects.emitted.iter().map(|event| format!("emit {}", event.tree())));
+        lines.extend(
+            effects
+                .emitted
+                .iter()
+                .map(|event| format!("emit {}", event.tree())),
+        );
         lines.extend(effects.log.iter().map(|line| format!("log {line}")));
         lines.extend(effects.changes.iter().map(|change| match change {
-            StateChange::Set { key, value, expires: None } => format!("set {key} = {value}"),
-            StateChange::Set { key, value, expires: Some(at) } => format!("set {key} = {value} until {at}"),
+            StateChange::Set {
+                key,
+                value,
+                expires: None,
+            } => format!("set {key} = {value}"),
+            StateChange::Set {
+                key,
+                value,
+                expires: Some(at),
+            } => format!("set {key} = {value} until {at}"),
             StateChange::Remove { key } => format!("remove {key}"),
         }));
-        lines.extend(effects.skipped.iter().map(|reason| format!("skip {reason}")));
+        lines.extend(
+            effects
+                .skipped
+                .iter()
+                .map(|reason| format!("skip {reason}")),
+        );
         lines.join("\n") + "\n"
     }
 
     #[test]
     fn every_example_does_what_it_says() {
         let blocks = blocks();
-        let (_, json) = blocks.iter().find(|(language, _)| *language == "json").unwrap();
+        let (_, json) = blocks
+            .iter()
+            .find(|(language, _)| *language == "json")
+            .unwrap();
         let event = ScriptEvent::new(&Event::from_json(*json).unwrap());
-        let rule = RuleFacts { level: Level::Warn, ..RuleFacts::named("failed-operation") };
+        let rule = RuleFacts {
+            level: Level::Warn,
+            ..RuleFacts::named("failed-operation")
+        };
         let now: Timestamp = "2019-04-09T04:18:30Z".parse().unwrap();
         let mut examples = 0;
         for pair in blocks.windows(2) {
-            let [("rhai", script), (language, expected)] = pair else { continue };
-            assert_eq!(*language, "text", "an example is followed by what it does:\n{script}");
-            let reaction =
-                Reaction::compile(script, &Limits::DEFAULT).unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
+            let [("rhai", script), (language, expected)] = pair else {
+                continue;
+            };
+            assert_eq!(
+                *language, "text",
+                "an example is followed by what it does:\n{script}"
+            );
+            let reaction = Reaction::compile(script, &Limits::DEFAULT)
+                .unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
             let effects = reaction
                 .run(&Input::new(&event, &rule, now), &NoState)
                 .unwrap_or_else(|error| panic!("{script}\n{error}"));
@@ -79,11 +116,18 @@ mod tests {
     fn every_function_has_its_section_and_an_example() {
         for usage in USAGES {
             let heading = format!("### `{}`\n", usage.name);
-            let (_, section) = REFERENCE.split_once(&heading).unwrap_or_else(|| panic!("no section on {}", usage.name));
+            let (_, section) = REFERENCE
+                .split_once(&heading)
+                .unwrap_or_else(|| panic!("no section on {}", usage.name));
             let section = section.split("\n#").next().unwrap_or_default();
-            let (_, example) =
-                section.split_once("```rhai\n").unwrap_or_else(|| panic!("no example of {}", usage.name));
-            assert!(example.contains(&format!("{}(", usage.name)), "the example of {} calls it", usage.name);
+            let (_, example) = section
+                .split_once("```rhai\n")
+                .unwrap_or_else(|| panic!("no example of {}", usage.name));
+            assert!(
+                example.contains(&format!("{}(", usage.name)),
+                "the example of {} calls it",
+                usage.name
+            );
         }
     }
 

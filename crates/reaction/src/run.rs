@@ -67,11 +67,22 @@ struct Slot {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(input: &'a Input<'a>, limits: &'a Limits, state: &'a dyn State, assigns_elements: bool) -> Self {
+    pub(crate) fn new(
+        input: &'a Input<'a>,
+        limits: &'a Limits,
+        state: &'a dyn State,
+        assigns_elements: bool,
+    ) -> Self {
         let deadline = input.stopwatch.map(|reading| {
             // One operation may copy the whole event, so a large event is watched more closely.
-            let every = (64 << 10) / u64::try_from(input.event.bytes()).unwrap_or(u64::MAX).max(1);
-            (reading().saturating_add(limits.deadline), every.clamp(1, 64))
+            let every = (64 << 10)
+                / u64::try_from(input.event.bytes())
+                    .unwrap_or(u64::MAX)
+                    .max(1);
+            (
+                reading().saturating_add(limits.deadline),
+                every.clamp(1, 64),
+            )
         });
         Self {
             input,
@@ -90,12 +101,17 @@ impl<'a> Run<'a> {
         if self.stopped.get() {
             return true;
         }
-        let (Some((end, every)), Some(reading)) = (self.deadline, self.input.stopwatch) else { return false };
+        let (Some((end, every)), Some(reading)) = (self.deadline, self.input.stopwatch) else {
+            return false;
+        };
         if !operation.is_multiple_of(every) || reading() < end {
             return false;
         }
         let allowed = self.limits.deadline;
-        self.stop(Stop::Limit { limit: "deadline", message: format!("the script ran for more than {allowed:?}") });
+        self.stop(Stop::Limit {
+            limit: "deadline",
+            message: format!("the script ran for more than {allowed:?}"),
+        });
         true
     }
 
@@ -106,11 +122,31 @@ impl<'a> Run<'a> {
         if !self.assigns_elements {
             return Ok(());
         }
-        let Some(value) = variable().filter(|value| !value.is_read_only()) else { return Ok(()) };
+        let Some(value) = variable().filter(|value| !value.is_read_only()) else {
+            return Ok(());
+        };
         let size = Size::of(value);
-        self.bounded("array", size.elements, self.limits.array, "made an array of", "elements")?;
-        self.bounded("map", size.members, self.limits.map, "made a map of", "members")?;
-        self.bounded("string", size.text, self.limits.string, "made a text of", "bytes")
+        self.bounded(
+            "array",
+            size.elements,
+            self.limits.array,
+            "made an array of",
+            "elements",
+        )?;
+        self.bounded(
+            "map",
+            size.members,
+            self.limits.map,
+            "made a map of",
+            "members",
+        )?;
+        self.bounded(
+            "string",
+            size.text,
+            self.limits.string,
+            "made a text of",
+            "bytes",
+        )
     }
 
     /// Notes that a statement on this line runs.
@@ -125,12 +161,21 @@ impl<'a> Run<'a> {
 
     /// Everything asked for, and why the run was stopped, if it was.
     pub(crate) fn finish(self) -> (Effects, Option<Stop>) {
-        let Asked { mut effects, state, stop, .. } = self.asked.into_inner();
+        let Asked {
+            mut effects,
+            state,
+            stop,
+            ..
+        } = self.asked.into_inner();
         effects.changes = state
             .into_iter()
             .filter(|(_, slot)| slot.changed && (slot.before || slot.now.is_some()))
             .map(|(key, slot)| match slot.now {
-                Some(Entry { value, expires }) => StateChange::Set { key, value, expires },
+                Some(Entry { value, expires }) => StateChange::Set {
+                    key,
+                    value,
+                    expires,
+                },
                 None => StateChange::Remove { key },
             })
             .collect();
@@ -139,7 +184,13 @@ impl<'a> Run<'a> {
 
     pub(crate) fn act(&self, bytes: usize, action: Action) -> Answer<()> {
         let count = self.asked.borrow().effects.actions.len() + 1;
-        self.bounded("actions", count, self.limits.actions, "asked for", "actions")?;
+        self.bounded(
+            "actions",
+            count,
+            self.limits.actions,
+            "asked for",
+            "actions",
+        )?;
         self.spend(bytes)?;
         self.asked.borrow_mut().effects.actions.push(action);
         Ok(())
@@ -156,7 +207,13 @@ impl<'a> Run<'a> {
     pub(crate) fn log(&self, line: &str) -> Answer<()> {
         let count = self.asked.borrow().effects.log.len() + 1;
         self.bounded("log_lines", count, self.limits.log_lines, "logged", "lines")?;
-        self.bounded("log_bytes", line.len(), self.limits.log_bytes, "logged a line of", "bytes")?;
+        self.bounded(
+            "log_bytes",
+            line.len(),
+            self.limits.log_bytes,
+            "logged a line of",
+            "bytes",
+        )?;
         self.spend(line.len())?;
         self.asked.borrow_mut().effects.log.push(line.to_owned());
         Ok(())
@@ -164,7 +221,13 @@ impl<'a> Run<'a> {
 
     /// Ends the run on purpose.
     pub(crate) fn skip(&self, reason: &str) -> Answer<()> {
-        self.bounded("log_bytes", reason.len(), self.limits.log_bytes, "gave `skip` a reason of", "bytes")?;
+        self.bounded(
+            "log_bytes",
+            reason.len(),
+            self.limits.log_bytes,
+            "gave `skip` a reason of",
+            "bytes",
+        )?;
         self.stop(Stop::Skip(reason.to_owned()));
         terminated()
     }
@@ -172,7 +235,12 @@ impl<'a> Run<'a> {
     /// What the rule keeps under `key`, the run's own changes included.
     pub(crate) fn read(&self, key: &str) -> Answer<Option<Entry>> {
         self.touch(key)?;
-        Ok(self.asked.borrow().state.get(key).and_then(|slot| slot.now.clone()))
+        Ok(self
+            .asked
+            .borrow()
+            .state
+            .get(key)
+            .and_then(|slot| slot.now.clone()))
     }
 
     /// Keeps `entry` under `key`; no entry forgets it.
@@ -185,7 +253,13 @@ impl<'a> Run<'a> {
             slot.now = entry;
             slot.changed = true;
         }
-        self.bounded("state_entries", self.entries_after(), self.limits.state_entries, "would keep", "state entries")
+        self.bounded(
+            "state_entries",
+            self.entries_after(),
+            self.limits.state_entries,
+            "would keep",
+            "state entries",
+        )
     }
 
     /// The JSON of a value that leaves the script, no longer than `allowed` bytes.
@@ -204,10 +278,17 @@ impl<'a> Run<'a> {
             Err(NotJson::Kind { path, found }) => {
                 Err(format!("{what} holds {found} at `{path}`, which JSON cannot hold").into())
             }
-            Err(NotJson::TooDeep) => {
-                self.exceeded("depth", format!("{what} is nested more than {} deep", grouped(self.limits.depth)))
-            }
-            Err(NotJson::TooLarge) => self.exceeded(limit, format!("{what} is larger than {} bytes", grouped(allowed))),
+            Err(NotJson::TooDeep) => self.exceeded(
+                "depth",
+                format!(
+                    "{what} is nested more than {} deep",
+                    grouped(self.limits.depth)
+                ),
+            ),
+            Err(NotJson::TooLarge) => self.exceeded(
+                limit,
+                format!("{what} is larger than {} bytes", grouped(allowed)),
+            ),
         }
     }
 
@@ -223,13 +304,28 @@ impl<'a> Run<'a> {
         if wanted <= allowed {
             return Ok(());
         }
-        self.exceeded(limit, format!("the script {did} more than {} {what}", grouped(allowed)))
+        self.exceeded(
+            limit,
+            format!("the script {did} more than {} {what}", grouped(allowed)),
+        )
     }
 
     fn spend(&self, bytes: usize) -> Answer<()> {
-        self.bounded("action_bytes", bytes, self.limits.action_bytes, "asked for something of", "bytes")?;
+        self.bounded(
+            "action_bytes",
+            bytes,
+            self.limits.action_bytes,
+            "asked for something of",
+            "bytes",
+        )?;
         let total = self.asked.borrow().bytes.saturating_add(bytes);
-        self.bounded("effect_bytes", total, self.limits.effect_bytes, "asked for", "bytes of effects in all")?;
+        self.bounded(
+            "effect_bytes",
+            total,
+            self.limits.effect_bytes,
+            "asked for",
+            "bytes of effects in all",
+        )?;
         self.asked.borrow_mut().bytes = total;
         Ok(())
     }
@@ -238,20 +334,49 @@ impl<'a> Run<'a> {
         if self.asked.borrow().state.contains_key(key) {
             return Ok(());
         }
-        self.bounded("state_key_bytes", key.len(), self.limits.state_key_bytes, "used a state key of", "bytes")?;
+        self.bounded(
+            "state_key_bytes",
+            key.len(),
+            self.limits.state_key_bytes,
+            "used a state key of",
+            "bytes",
+        )?;
         let keys = self.asked.borrow().state.len() + 1;
-        self.bounded("state_keys", keys, self.limits.state_keys, "used", "different state keys")?;
+        self.bounded(
+            "state_keys",
+            keys,
+            self.limits.state_keys,
+            "used",
+            "different state keys",
+        )?;
         let now = self.state.get(&self.input.rule.name, key, self.input.now);
-        self.asked.borrow_mut().state.insert(key.to_owned(), Slot { before: now.is_some(), now, changed: false });
+        self.asked.borrow_mut().state.insert(
+            key.to_owned(),
+            Slot {
+                before: now.is_some(),
+                now,
+                changed: false,
+            },
+        );
         Ok(())
     }
 
     /// How many entries the rule would keep if the run ended here.
     fn entries_after(&self) -> usize {
         let mut asked = self.asked.borrow_mut();
-        let before = *asked.entries.get_or_insert_with(|| self.state.len(&self.input.rule.name, self.input.now));
-        let added = asked.state.values().filter(|slot| !slot.before && slot.now.is_some()).count();
-        let removed = asked.state.values().filter(|slot| slot.before && slot.now.is_none()).count();
+        let before = *asked
+            .entries
+            .get_or_insert_with(|| self.state.len(&self.input.rule.name, self.input.now));
+        let added = asked
+            .state
+            .values()
+            .filter(|slot| !slot.before && slot.now.is_some())
+            .count();
+        let removed = asked
+            .state
+            .values()
+            .filter(|slot| slot.before && slot.now.is_none())
+            .count();
         (before + added).saturating_sub(removed)
     }
 
@@ -282,5 +407,8 @@ pub(crate) fn grouped(count: usize) -> String {
 
 /// rhai's one error that a script cannot catch.
 fn terminated<T>() -> Answer<T> {
-    Err(Box::new(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE)))
+    Err(Box::new(EvalAltResult::ErrorTerminated(
+        Dynamic::UNIT,
+        Position::NONE,
+    )))
 }

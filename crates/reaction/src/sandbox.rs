@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
-    BasicStringPackage, LogicPackage, MoreStringPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
@@ -20,19 +20,49 @@ use crate::{Limits, trace, vocabulary};
 /// Words of rhai that are switched off, and functions that people look for in vain, each with the reason.
 const ABSENT: &[(&str, &str)] = &[
     ("eval", "a script cannot run text as a script"),
-    ("print", "a script has no standard output; `log(value)` writes a line into the evaluation"),
-    ("debug", "a script has no standard output; `log(value)` writes a line into the evaluation"),
-    ("import", "a script is complete in itself; there is nothing to import"),
-    ("export", "a script is complete in itself; there is nothing to export to"),
-    ("Fn", "call a function by its name, or write a closure: `|x| x > 1`"),
+    (
+        "print",
+        "a script has no standard output; `log(value)` writes a line into the evaluation",
+    ),
+    (
+        "debug",
+        "a script has no standard output; `log(value)` writes a line into the evaluation",
+    ),
+    (
+        "import",
+        "a script is complete in itself; there is nothing to import",
+    ),
+    (
+        "export",
+        "a script is complete in itself; there is nothing to export to",
+    ),
+    (
+        "Fn",
+        "call a function by its name, or write a closure: `|x| x > 1`",
+    ),
     ("call", "call a function by its name"),
-    ("curry", "call a function by its name, or write a closure: `|x| x > 1`"),
+    (
+        "curry",
+        "call a function by its name, or write a closure: `|x| x > 1`",
+    ),
     ("is_shared", "nothing is shared"),
-    ("sleep", "a script cannot wait; `set` with a ttl remembers something for a while"),
-    ("exit", "`skip(reason)` ends without actions, `return` ends with what was asked for so far"),
-    ("timestamp", "`now` is the time of the evaluation, in milliseconds since 1970"),
+    (
+        "sleep",
+        "a script cannot wait; `set` with a ttl remembers something for a while",
+    ),
+    (
+        "exit",
+        "`skip(reason)` ends without actions, `return` ends with what was asked for so far",
+    ),
+    (
+        "timestamp",
+        "`now` is the time of the evaluation, in milliseconds since 1970",
+    ),
     ("rand", "the same event must always give the same actions"),
-    ("parse_json", "the event is parsed already; `json(value)` writes JSON"),
+    (
+        "parse_json",
+        "the event is parsed already; `json(value)` writes JSON",
+    ),
 ];
 
 /// A rhai engine under one set of limits, with what there is to call.
@@ -53,7 +83,8 @@ impl Sandbox {
     /// The sandbox for these limits: one for each different `Limits` in use, made when first needed; that of the default
     /// limits stays.
     pub(crate) fn within(limits: &Limits) -> Arc<Self> {
-        static DEFAULT: LazyLock<Arc<Sandbox>> = LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
+        static DEFAULT: LazyLock<Arc<Sandbox>> =
+            LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
         static OTHERS: Shelf = Mutex::new(Vec::new());
         if *limits == Limits::DEFAULT {
             return Arc::clone(&DEFAULT);
@@ -78,7 +109,10 @@ impl Sandbox {
 
     /// The names of all functions, without operators.
     pub(crate) fn function_names(&self) -> impl Iterator<Item = &str> {
-        self.functions.keys().map(String::as_str).filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        self.functions
+            .keys()
+            .map(String::as_str)
+            .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
     }
 
     fn new(engine: Engine) -> Self {
@@ -86,16 +120,29 @@ impl Sandbox {
         let any = TypeId::of::<Dynamic>();
         // What rhai knows without registering it.
         for (name, parameters) in [("type_of", 1), ("is_def_var", 1), ("is_def_fn", 2)] {
-            functions.entry(name.to_owned()).or_default().push(Overload { parameters, types: vec![any; parameters] });
+            functions
+                .entry(name.to_owned())
+                .or_default()
+                .push(Overload {
+                    parameters,
+                    types: vec![any; parameters],
+                });
         }
-        engine.collect_fn_metadata(None, |function| Some(function.metadata.clone()), true).into_iter().for_each(
-            |function| {
+        engine
+            .collect_fn_metadata(None, |function| Some(function.metadata.clone()), true)
+            .into_iter()
+            .for_each(|function| {
                 let mut types = function.param_types.to_vec();
                 types.resize(function.num_params, any);
-                let overload = Overload { parameters: function.num_params, types };
-                functions.entry(function.name.to_string()).or_default().push(overload);
-            },
-        );
+                let overload = Overload {
+                    parameters: function.num_params,
+                    types,
+                };
+                functions
+                    .entry(function.name.to_string())
+                    .or_default()
+                    .push(overload);
+            });
         Self { engine, functions }
     }
 }
@@ -106,7 +153,11 @@ type Shelf = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
 fn shelved(shelf: &Shelf, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
     // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
     let mut known = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(sandbox) = known.iter().find(|(of, _)| of == limits).and_then(|(_, sandbox)| sandbox.upgrade()) {
+    if let Some(sandbox) = known
+        .iter()
+        .find(|(of, _)| of == limits)
+        .and_then(|(_, sandbox)| sandbox.upgrade())
+    {
         return sandbox;
     }
     known.retain(|(_, sandbox)| sandbox.strong_count() > 0);
@@ -117,7 +168,10 @@ fn shelved(shelf: &Shelf, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Ar
 
 /// Why a script cannot use this word or function, if that is on purpose.
 pub(crate) fn absent(word: &str) -> Option<&'static str> {
-    ABSENT.iter().find(|(name, _)| *name == word).map(|(_, reason)| *reason)
+    ABSENT
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, reason)| *reason)
 }
 
 fn build(limits: &Limits) -> Engine {
@@ -151,11 +205,17 @@ fn build(limits: &Limits) -> Engine {
         // Interned strings would outlive the run that made them.
         .set_max_strings_interned(0);
     watch_variables(&mut engine);
-    engine.on_progress(|operation| RUN.with(|run| run.is_over(operation)).then_some(Dynamic::UNIT));
+    engine.on_progress(|operation| {
+        RUN.with(|run| run.is_over(operation))
+            .then_some(Dynamic::UNIT)
+    });
     engine
 }
 
-#[expect(deprecated, reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for")]
+#[expect(
+    deprecated,
+    reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for"
+)]
 fn watch_variables(engine: &mut Engine) {
     engine.on_var(|name, _, evaluation| {
         RUN.with(|run| run.measure(|| evaluation.scope().get(name)))?;

@@ -67,8 +67,18 @@ impl MemoryState {
         let entries = self.rules.entry(rule.to_owned()).or_default();
         for change in changes {
             match change {
-                StateChange::Set { key, value, expires } => {
-                    entries.insert(key.clone(), Entry { value: value.clone(), expires: *expires });
+                StateChange::Set {
+                    key,
+                    value,
+                    expires,
+                } => {
+                    entries.insert(
+                        key.clone(),
+                        Entry {
+                            value: value.clone(),
+                            expires: *expires,
+                        },
+                    );
                 }
                 StateChange::Remove { key } => {
                     entries.remove(key);
@@ -98,10 +108,16 @@ impl MemoryState {
 
 impl State for MemoryState {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
-        self.rules.get(rule)?.get(key).filter(|entry| entry.alive(now)).cloned()
+        self.rules
+            .get(rule)?
+            .get(key)
+            .filter(|entry| entry.alive(now))
+            .cloned()
     }
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
-        self.rules.get(rule).map_or(0, |entries| entries.values().filter(|entry| entry.alive(now)).count())
+        self.rules.get(rule).map_or(0, |entries| {
+            entries.values().filter(|entry| entry.alive(now)).count()
+        })
     }
 }

@@ -13,7 +13,9 @@ use crate::value::{Number, number};
 use crate::{Limits, ReactionError, RuleFacts};
 
 /// The tags a template may use. Without `set` and its like no value outgrows the template and the event.
-const TAGS: [&str; 8] = ["if", "elif", "else", "endif", "for", "endfor", "raw", "endraw"];
+const TAGS: [&str; 8] = [
+    "if", "elif", "else", "endif", "for", "endfor", "raw", "endraw",
+];
 
 /// Instructions of one rendering.
 const FUEL: u64 = 20_000;
@@ -50,17 +52,23 @@ impl Template {
     /// # Errors
     /// With what is wrong with it; spans are byte offsets into `source`.
     pub fn compile(source: &str, limits: &Limits) -> Result<Self, Box<Diagnostic>> {
-        let wrong = |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
+        let wrong =
+            |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
         if source.len() > limits.source {
             return Err(wrong(
                 0..0,
-                format!("the template has {} bytes, more than the {} allowed", source.len(), limits.source),
+                format!(
+                    "the template has {} bytes, more than the {} allowed",
+                    source.len(),
+                    limits.source
+                ),
             ));
         }
         if let Some(span) = unknown_tag(source) {
             let message = format!("templates have no tag `{}`", &source[span.clone()]);
             return Err(Box::new(
-                (*wrong(span, message)).with_help("there are `if` and `for`; a script can do the rest"),
+                (*wrong(span, message))
+                    .with_help("there are `if` and `for`; a script can do the rest"),
             ));
         }
         let mut environment = Environment::empty();
@@ -82,8 +90,17 @@ impl Template {
         environment.add_filter("upper", filters::upper);
         environment
             .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| wrong(error.range().unwrap_or(source.len()..source.len()), words(&error)))?;
-        Ok(Self { environment, source: source.to_owned(), limits: *limits })
+            .map_err(|error| {
+                wrong(
+                    error.range().unwrap_or(source.len()..source.len()),
+                    words(&error),
+                )
+            })?;
+        Ok(Self {
+            environment,
+            source: source.to_owned(),
+            limits: *limits,
+        })
     }
 
     /// The text for one event.
@@ -107,7 +124,10 @@ impl Template {
             now => now.as_millisecond(),
             suppressed,
         };
-        let mut text = Bounded { text: String::new(), allowed: self.limits.string };
+        let mut text = Bounded {
+            text: String::new(),
+            allowed: self.limits.string,
+        };
         self.environment
             .get_template(NAME)
             .and_then(|template| template.render_captured_to(values, &mut text).map(drop))
@@ -116,26 +136,44 @@ impl Template {
     }
 
     fn failure(&self, error: &minijinja::Error) -> ReactionError {
-        let at = error.range().and_then(|range| crate::Place::at_offset(range.start, &self.source));
+        let at = error
+            .range()
+            .and_then(|range| crate::Place::at_offset(range.start, &self.source));
         let limit = match error.kind() {
-            minijinja::ErrorKind::OutOfFuel => {
-                Some(("operations", format!("the template takes more than {FUEL} steps")))
-            }
-            minijinja::ErrorKind::WriteFailure => {
-                Some(("string", format!("the template makes a text of more than {} bytes", self.limits.string)))
-            }
+            minijinja::ErrorKind::OutOfFuel => Some((
+                "operations",
+                format!("the template takes more than {FUEL} steps"),
+            )),
+            minijinja::ErrorKind::WriteFailure => Some((
+                "string",
+                format!(
+                    "the template makes a text of more than {} bytes",
+                    self.limits.string
+                ),
+            )),
             _ => None,
         };
         match limit {
-            Some((limit, message)) => ReactionError::Limit { limit, message, at, function: None },
-            None => ReactionError::Script { message: words(error), at, function: None },
+            Some((limit, message)) => ReactionError::Limit {
+                limit,
+                message,
+                at,
+                function: None,
+            },
+            None => ReactionError::Script {
+                message: words(error),
+                at,
+                function: None,
+            },
         }
     }
 }
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Template").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Template")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,7 +188,8 @@ impl Write for Bounded {
         if self.text.len() + bytes.len() > self.allowed {
             return Err(io::Error::other("too much text"));
         }
-        self.text.push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
+        self.text
+            .push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
         Ok(bytes.len())
     }
 
@@ -165,7 +204,9 @@ fn unknown_tag(source: &str) -> Option<Span> {
         let rest = &source[open + 2..];
         let word = rest.trim_start_matches(['-', '+']).trim_start();
         let start = source.len() - word.len();
-        let length = word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len());
+        let length = word
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(word.len());
         (length > 0 && !TAGS.contains(&&word[..length])).then_some(start..start + length)
     })
 }
@@ -183,13 +224,18 @@ fn value(json: &Json) -> Value {
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(elements) => elements.iter().map(value).collect(),
         Json::Object(members) => Value::from_object(
-            members.iter().map(|(key, member)| (key.clone(), value(member))).collect::<BTreeMap<String, Value>>(),
+            members
+                .iter()
+                .map(|(key, member)| (key.clone(), value(member)))
+                .collect::<BTreeMap<String, Value>>(),
         ),
     }
 }
 
 fn words(error: &minijinja::Error) -> String {
-    error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
+    error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -215,19 +261,37 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_empty() {
-        assert_eq!(render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(), "[-]");
-        assert_eq!(render("{% for ip in event.ips %}<{{ ip | upper }}>{% endfor %}").unwrap(), "<A><B>");
+        assert_eq!(
+            render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(),
+            "[-]"
+        );
+        assert_eq!(
+            render("{% for ip in event.ips %}<{{ ip | upper }}>{% endfor %}").unwrap(),
+            "<A><B>"
+        );
     }
 
     #[test]
     fn mistakes_are_found_when_compiling() {
         for (source, span, message) in [
             ("a {% set x = 1 %}", 5..8, "templates have no tag `set`"),
-            ("{%- include 'x' %}", 4..11, "templates have no tag `include`"),
-            ("a {{ event. }}", 12..14, "unexpected end of variable block, expected identifier or integer"),
+            (
+                "{%- include 'x' %}",
+                4..11,
+                "templates have no tag `include`",
+            ),
+            (
+                "a {{ event. }}",
+                12..14,
+                "unexpected end of variable block, expected identifier or integer",
+            ),
         ] {
             let diagnostic = Template::compile(source, &Limits::DEFAULT).unwrap_err();
-            assert_eq!((diagnostic.span, diagnostic.message.as_str()), (span, message), "{source}");
+            assert_eq!(
+                (diagnostic.span, diagnostic.message.as_str()),
+                (span, message),
+                "{source}"
+            );
         }
     }
 
@@ -248,7 +312,9 @@ mod tests {
     #[test]
     fn a_filter_that_is_not_there_is_named() {
         assert_eq!(
-            render("{{ event.long | indent(1000000000) }}").unwrap_err().to_string(),
+            render("{{ event.long | indent(1000000000) }}")
+                .unwrap_err()
+                .to_string(),
             "line 1, column 17: filter indent is unknown"
         );
     }

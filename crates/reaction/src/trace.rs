@@ -11,14 +11,22 @@ use crate::run::RUN;
 pub(crate) fn lines(ast: &AST) -> BTreeSet<usize> {
     let mut lines = BTreeSet::new();
     ast.walk(&mut |nodes| {
-        lines.extend(nodes.last().filter(|node| matches!(node, ASTNode::Stmt(_))).and_then(line));
+        lines.extend(
+            nodes
+                .last()
+                .filter(|node| matches!(node, ASTNode::Stmt(_)))
+                .and_then(line),
+        );
         true
     });
     lines
 }
 
 /// Makes the engine tell the run in progress about every statement it executes.
-#[expect(deprecated, reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for")]
+#[expect(
+    deprecated,
+    reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for"
+)]
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_debugger(
         |_, debugger| debugger,

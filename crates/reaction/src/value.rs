@@ -17,7 +17,10 @@ pub struct ScriptEvent {
 impl ScriptEvent {
     /// Converts the event.
     pub fn new(event: &Event) -> Self {
-        Self { value: to_script(event.tree()), bytes: event.bytes().len() }
+        Self {
+            value: to_script(event.tree()),
+            bytes: event.bytes().len(),
+        }
     }
 
     pub(crate) fn value(&self) -> Dynamic {
@@ -41,9 +44,14 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
             Number::Text => text.as_ref().into(),
         },
         Json::String(text) => text.as_str().into(),
-        Json::Array(elements) => Dynamic::from_array(elements.iter().map(to_script).collect::<Array>()),
+        Json::Array(elements) => {
+            Dynamic::from_array(elements.iter().map(to_script).collect::<Array>())
+        }
         Json::Object(members) => Dynamic::from_map(
-            members.iter().map(|(key, value)| (key.as_str().into(), to_script(value))).collect::<Map>(),
+            members
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), to_script(value)))
+                .collect::<Map>(),
         ),
     }
 }
@@ -75,8 +83,16 @@ pub(crate) enum NotJson {
 
 /// The JSON of a script's value, with the bytes that its text takes, if that is no more than `allowed` and no more than
 /// `depth` levels of arrays and objects.
-pub(crate) fn to_json(value: &Dynamic, allowed: usize, depth: usize) -> Result<(Json, usize), NotJson> {
-    let mut writer = Writer { left: allowed, depth, path: Vec::new() };
+pub(crate) fn to_json(
+    value: &Dynamic,
+    allowed: usize,
+    depth: usize,
+) -> Result<(Json, usize), NotJson> {
+    let mut writer = Writer {
+        left: allowed,
+        depth,
+        path: Vec::new(),
+    };
     let json = writer.convert(value)?;
     Ok((json, allowed - writer.left))
 }
@@ -174,7 +190,10 @@ impl Writer {
             let mut object = Vec::with_capacity(members.len());
             for (key, member) in members.iter() {
                 self.spend(3 + key.len())?;
-                object.push((key.to_string(), self.inside(Step::Key(key.to_string()), member)?));
+                object.push((
+                    key.to_string(),
+                    self.inside(Step::Key(key.to_string()), member)?,
+                ));
             }
             return Ok(Json::Object(object));
         }
@@ -231,7 +250,10 @@ impl Writer {
             Step::Key(key) => format!(".{key}"),
             Step::Index(index) => format!("[{index}]"),
         });
-        NotJson::Kind { path: steps.collect::<Vec<_>>().concat(), found }
+        NotJson::Kind {
+            path: steps.collect::<Vec<_>>().concat(),
+            found,
+        }
     }
 }
 
@@ -252,7 +274,8 @@ pub(crate) fn number(text: &str) -> Number {
         Ok(float)
             if float.is_finite()
                 && text.contains(['.', 'e', 'E'])
-                && decimal(text).is_some_and(|value| Some(value) == decimal(&format!("{float:e}"))) =>
+                && decimal(text)
+                    .is_some_and(|value| Some(value) == decimal(&format!("{float:e}"))) =>
         {
             Number::Float(float)
         }
@@ -289,11 +312,33 @@ mod tests {
     #[test]
     fn no_digit_is_lost_on_the_way_in() {
         assert_eq!(arrives("9223372036854775807").as_int(), Ok(i64::MAX));
-        assert_eq!(arrives("9223372036854775808").into_string().unwrap(), "9223372036854775808");
-        for float in ["0.1", "1.0", "1.50", "1e3", "3.0e2", "-2.5E-1", "5e-324", "0e99999999999999999999", "0.0"] {
-            assert_eq!(arrives(float).as_float(), Ok(float.parse().unwrap()), "{float}");
+        assert_eq!(
+            arrives("9223372036854775808").into_string().unwrap(),
+            "9223372036854775808"
+        );
+        for float in [
+            "0.1",
+            "1.0",
+            "1.50",
+            "1e3",
+            "3.0e2",
+            "-2.5E-1",
+            "5e-324",
+            "0e99999999999999999999",
+            "0.0",
+        ] {
+            assert_eq!(
+                arrives(float).as_float(),
+                Ok(float.parse().unwrap()),
+                "{float}"
+            );
         }
-        for text in ["0.1000000000000000055511151231257827", "1e400", "1e-400", "12345678901234567890.5"] {
+        for text in [
+            "0.1000000000000000055511151231257827",
+            "1e400",
+            "1e-400",
+            "12345678901234567890.5",
+        ] {
             assert_eq!(arrives(text).into_string().unwrap(), text);
         }
     }
@@ -303,7 +348,10 @@ mod tests {
         let text = r#"{"a":[1,-9223372036854775808,1.5,1e300,null,true,"网卡\n"],"b":{"c":{}}}"#;
         let (json, bytes) = to_json(&arrives(text), 1000, 9).unwrap();
         assert_eq!(json.to_string(), text);
-        assert!(bytes >= text.len() - 1, "{bytes} counts all of the text but escapes");
+        assert!(
+            bytes >= text.len() - 1,
+            "{bytes} counts all of the text but escapes"
+        );
     }
 
     #[test]
@@ -311,7 +359,9 @@ mod tests {
         let mut inner = Map::new();
         inner.insert("f".into(), Dynamic::from_float(f64::NAN));
         let value = Dynamic::from_array(vec![Dynamic::UNIT, Dynamic::from_map(inner)]);
-        let Err(NotJson::Kind { path, found }) = to_json(&value, 1000, 9) else { panic!("NaN went through") };
+        let Err(NotJson::Kind { path, found }) = to_json(&value, 1000, 9) else {
+            panic!("NaN went through")
+        };
         assert_eq!((path.as_str(), found.as_str()), ("[1].f", "the number NaN"));
         assert_eq!(to_json(&"12345".into(), 6, 9), Err(NotJson::TooLarge));
         assert!(to_json(&arrives("[[{}]]"), 1000, 3).is_ok());

@@ -2,7 +2,11 @@
 //! the process and so its cores; one event in eight leads to a delivery, which is part of the work.
 //!
 //! `cargo run --release -p reflexarc-service --example load -- [EVENTS] [BATCH] [CONNECTIONS] [FOLDER]`
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a measurement uses clock, files and the terminal")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measurement uses clock, files and the terminal"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -20,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reflexarc_engine::RuleSet;
-use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens};
+use reflexarc_service::{
+    Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -31,7 +37,11 @@ then = 'let n = add("failures", 1); send("out", #{ eni: event.content.eniId, n: 
 "#;
 
 fn event(number: usize) -> String {
-    let result = if number.is_multiple_of(8) { "failed" } else { "success" };
+    let result = if number.is_multiple_of(8) {
+        "failed"
+    } else {
+        "success"
+    };
     format!(
         r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{0:06}","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-{0:06}","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"{result}","requestId":"59701492-A8F2-3375-B0B9-{number:012}","primaryPrivateIp":"192.168.1.20","secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"ipv4Prefixes":["192.168.2.0/28"]}}}}"#,
         number % 5_000
@@ -65,26 +75,47 @@ fn percentiles(sorted: &[Duration]) -> String {
 /// Resident memory of this process in MiB.
 fn memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default().to_owned();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1_024.0
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap_or_default()
+        .to_owned();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<f64>().ok())
+        .unwrap_or_default()
+        / 1_024.0
 }
 
 fn main() {
     let argument = |place: usize, otherwise: usize| {
-        std::env::args().nth(place).map_or(otherwise, |text| text.replace('_', "").parse().unwrap())
+        std::env::args()
+            .nth(place)
+            .map_or(otherwise, |text| text.replace('_', "").parse().unwrap())
     };
     let (events, batch, connections) = (argument(1, 100_000), argument(2, 100), argument(3, 8));
-    let folder = std::env::args().nth(4).map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = std::env::args()
+        .nth(4)
+        .map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = folder.join(format!("reflexarc-load-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let cores = std::thread::available_parallelism().unwrap();
-    println!("{cores} cores; append of 4 KiB and sync: {}", percentiles(&sync_costs(&folder)));
-    tokio::runtime::Runtime::new().unwrap().block_on(measure(&folder, events, batch, connections));
+    println!(
+        "{cores} cores; append of 4 KiB and sync: {}",
+        percentiles(&sync_costs(&folder))
+    );
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(measure(&folder, events, batch, connections));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
 async fn measure(folder: &Path, events: usize, batch: usize, connections: usize) {
-    let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+    let options = StoreOptions {
+        duplicates: SignedDuration::from_hours(24),
+        max_bytes: None,
+        check: true,
+    };
     let out = Lines::file(folder.join("out.ndjson"));
     let plan = Plan {
         store: Arc::new(Store::open(&folder.join("store.db"), &options).unwrap()),
@@ -128,10 +159,18 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                     if first >= events {
                         return latencies;
                     }
-                    let lines: Vec<String> = (first..(first + batch).min(events)).map(event).collect();
+                    let lines: Vec<String> =
+                        (first..(first + batch).min(events)).map(event).collect();
                     let begun = Instant::now();
-                    let request = client.post(&url).header("content-type", "application/x-ndjson");
-                    let status = request.body(lines.join("\n")).send().await.unwrap().status();
+                    let request = client
+                        .post(&url)
+                        .header("content-type", "application/x-ndjson");
+                    let status = request
+                        .body(lines.join("\n"))
+                        .send()
+                        .await
+                        .unwrap()
+                        .status();
                     assert_eq!(status.as_u16(), 200);
                     latencies.push(begun.elapsed());
                 }
@@ -147,7 +186,11 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                 let done = next.load(Ordering::Relaxed);
                 if done >= told + events / 10 {
                     told = done;
-                    println!("{done:>9} posted after {:>6.1?}, {:.0} MiB resident", begun.elapsed(), memory());
+                    println!(
+                        "{done:>9} posted after {:>6.1?}, {:.0} MiB resident",
+                        begun.elapsed(),
+                        memory()
+                    );
                 }
             }
         })
@@ -161,8 +204,18 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     latencies.sort();
     println!("{events} events in batches of {batch} over {connections} connections: {took:.2?}");
     println!("{:.0} events/s", events as f64 / took.as_secs_f64());
-    println!("a batch, from request to answer: {}", percentiles(&latencies));
-    let waiting = |store: &Store| store.depths().unwrap().iter().map(|(_, count, _)| *count).sum::<u64>();
+    println!(
+        "a batch, from request to answer: {}",
+        percentiles(&latencies)
+    );
+    let waiting = |store: &Store| {
+        store
+            .depths()
+            .unwrap()
+            .iter()
+            .map(|(_, count, _)| *count)
+            .sum::<u64>()
+    };
     let left = waiting(&store);
     while waiting(&store) > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -172,7 +225,11 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         events.div_ceil(8),
         begun.elapsed()
     );
-    println!("store: {:.0} MiB, {:.0} MiB resident", store.used_bytes().unwrap() as f64 / 1_048_576.0, memory());
+    println!(
+        "store: {:.0} MiB, {:.0} MiB resident",
+        store.used_bytes().unwrap() as f64 / 1_048_576.0,
+        memory()
+    );
     stop.send_replace(true);
     running.await.unwrap().unwrap();
 }

@@ -54,11 +54,23 @@ impl Remote {
     ///
     /// # Errors
     /// When the URL or a certificate cannot be used.
-    pub fn new(url: &str, token: Option<SecretString>, authorities: Option<&[u8]>) -> Result<Self, RemoteError> {
+    pub fn new(
+        url: &str,
+        token: Option<SecretString>,
+        authorities: Option<&[u8]>,
+    ) -> Result<Self, RemoteError> {
         let address = || RemoteError::Address(url.to_owned());
-        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let client = Reach::everywhere().client(authorities).map_err(RemoteError::Unreachable)?;
-        Ok(Self { url: parsed.ok_or_else(address)?, token, client })
+        let parsed = Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let client = Reach::everywhere()
+            .client(authorities)
+            .map_err(RemoteError::Unreachable)?;
+        Ok(Self {
+            url: parsed.ok_or_else(address)?,
+            token,
+            client,
+        })
     }
 
     /// Posts events in one request and waits until they are stored, over restarts and busy times of the service.
@@ -76,8 +88,17 @@ impl Remote {
             body.push(b'\n');
         }
         let answer = self.call(Method::POST, "events", body).await?;
-        let count = |key| answer.get(key).and_then(Json::as_i64).unwrap_or_default().unsigned_abs();
-        Ok(Taken { accepted: count("accepted"), duplicates: count("duplicates") })
+        let count = |key| {
+            answer
+                .get(key)
+                .and_then(Json::as_i64)
+                .unwrap_or_default()
+                .unsigned_abs()
+        };
+        Ok(Taken {
+            accepted: count("accepted"),
+            duplicates: count("duplicates"),
+        })
     }
 
     /// Asks it to load its rules and settings again; what is in force then.
@@ -86,10 +107,23 @@ impl Remote {
     /// When it refuses: the answer shows what is wrong with them.
     pub async fn reload(&self) -> Result<Reloaded, RemoteError> {
         let answer = self.call(Method::POST, "reload", Vec::new()).await?;
-        let count = |key| answer.get(key).and_then(Json::as_i64).unwrap_or_default().unsigned_abs();
+        let count = |key| {
+            answer
+                .get(key)
+                .and_then(Json::as_i64)
+                .unwrap_or_default()
+                .unsigned_abs()
+        };
         let restart = answer.get("restart").map_or(&[][..], Json::elements);
-        let restart = restart.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-        Ok(Reloaded { rules: count("rules"), targets: count("targets"), restart })
+        let restart = restart
+            .iter()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        Ok(Reloaded {
+            rules: count("rules"),
+            targets: count("targets"),
+            restart,
+        })
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {
@@ -97,8 +131,13 @@ impl Remote {
         url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
         let mut wait = Duration::from_millis(200);
         for attempt in 1.. {
-            let request = self.client.request(method.clone(), url.clone()).timeout(Duration::from_secs(60));
-            let mut request = request.header(CONTENT_TYPE, "application/x-ndjson").body(body.clone());
+            let request = self
+                .client
+                .request(method.clone(), url.clone())
+                .timeout(Duration::from_secs(60));
+            let mut request = request
+                .header(CONTENT_TYPE, "application/x-ndjson")
+                .body(body.clone());
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token.expose_secret());
             }
@@ -108,11 +147,22 @@ impl Remote {
                     match answer.status {
                         200 => return Ok(Json::parse(&answer.text).unwrap_or(Json::Null)),
                         status @ (429 | 503) if attempt < TRIES => {
-                            let asked = answer.retry_after(jiff::Timestamp::now()).unwrap_or_default().unsigned_abs();
+                            let asked = answer
+                                .retry_after(jiff::Timestamp::now())
+                                .unwrap_or_default()
+                                .unsigned_abs();
                             wait = wait.max(asked.min(Duration::from_secs(30)));
-                            RemoteError::Refused { status, answer: answer.text }
+                            RemoteError::Refused {
+                                status,
+                                answer: answer.text,
+                            }
                         }
-                        status => return Err(RemoteError::Refused { status, answer: told(&answer.text) }),
+                        status => {
+                            return Err(RemoteError::Refused {
+                                status,
+                                answer: told(&answer.text),
+                            });
+                        }
                     }
                 }
                 Err(error) => RemoteError::Unreachable(fault(error)),
@@ -129,8 +179,14 @@ impl Remote {
 
 /// The words of an answer: what its JSON says is wrong, and every diagnostic in it, drawn.
 fn told(text: &str) -> String {
-    let Ok(json) = Json::parse(text) else { return text.trim().to_owned() };
-    let mut words = json.get("error").and_then(Json::as_str).unwrap_or(text.trim()).to_owned();
+    let Ok(json) = Json::parse(text) else {
+        return text.trim().to_owned();
+    };
+    let mut words = json
+        .get("error")
+        .and_then(Json::as_str)
+        .unwrap_or(text.trim())
+        .to_owned();
     for file in json.get("files").map_or(&[][..], Json::elements) {
         for diagnostic in file.get("diagnostics").map_or(&[][..], Json::elements) {
             words.push('\n');

@@ -105,15 +105,30 @@ impl Config {
     /// With everything that is wrong, each with its place.
     pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, FileDiagnostics> {
         let name = path.display().to_string();
-        let faulty = |text: String, diagnostics| FileDiagnostics { name: name.clone(), text, diagnostics };
+        let faulty = |text: String, diagnostics| FileDiagnostics {
+            name: name.clone(),
+            text,
+            diagnostics,
+        };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, format!("cannot read {name}: {error}"));
-            faulty(String::new(), vec![fault.with_help("`reflexarc config init` writes one to begin with")])
+            let fault = Diagnostic::error(
+                Code::CONFIG_FILE,
+                0..0,
+                format!("cannot read {name}: {error}"),
+            );
+            faulty(
+                String::new(),
+                vec![fault.with_help("`reflexarc config init` writes one to begin with")],
+            )
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let read = Self::read_noting_files(&text, folder, secrets);
         let (config, files) = read.map_err(|diagnostics| faulty(text, diagnostics))?;
-        let source = Some(Source { path: path.to_owned(), files, fixed: config.fixed() });
+        let source = Some(Source {
+            path: path.to_owned(),
+            files,
+            fixed: config.fixed(),
+        });
         Ok(Self { source, ..config })
     }
 
@@ -144,7 +159,12 @@ impl Config {
         };
         let with_targets = !matches!(secrets, Secrets::Leave);
         let reading = Reading::new(folder, environment, with_targets);
-        let root = Keys::new(&reading, document.get_ref(), 0..0, "the configuration".to_owned());
+        let root = Keys::new(
+            &reading,
+            document.get_ref(),
+            0..0,
+            "the configuration".to_owned(),
+        );
         let config = Self::of(&root);
         root.finish();
         let mut faults = reading.faults.into_inner();
@@ -158,11 +178,17 @@ impl Config {
     }
 
     fn of(root: &Keys<'_>) -> Self {
-        let rules = root.texts("rules").unwrap_or_else(|| vec!["rules".to_owned()]);
+        let rules = root
+            .texts("rules")
+            .unwrap_or_else(|| vec!["rules".to_owned()]);
         let log = root.text("log").unwrap_or_else(|| "info".to_owned());
         let day = SignedDuration::from_hours(24);
         let mut store_path = root.reading.folder.join("reflexarc.db");
-        let mut store_options = StoreOptions { duplicates: day, max_bytes: None, check: true };
+        let mut store_options = StoreOptions {
+            duplicates: day,
+            max_bytes: None,
+            check: true,
+        };
         if let Some(store) = root.table("store") {
             store_path = store.path("path").unwrap_or(store_path);
             store_options.duplicates = store.duration("duplicates").unwrap_or(day);
@@ -182,7 +208,10 @@ impl Config {
             store_path,
             store_options,
             retention,
-            rules: rules.iter().map(|path| root.reading.folder.join(path)).collect(),
+            rules: rules
+                .iter()
+                .map(|path| root.reading.folder.join(path))
+                .collect(),
             listen: http.listen,
             identity: http.identity,
             tokens: http.tokens,
@@ -190,7 +219,9 @@ impl Config {
             limits: limits(root),
             log,
             collector: root.table("telemetry").and_then(collector),
-            patience: root.duration("patience").map_or(Duration::from_secs(30), SignedDuration::unsigned_abs),
+            patience: root
+                .duration("patience")
+                .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs),
             queues,
             redactor: Redactor::default(),
         }
@@ -222,7 +253,11 @@ impl Fixed {
             ("telemetry", self.telemetry == other.telemetry),
             ("patience", self.patience == other.patience),
         ];
-        pairs.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()).collect()
+        pairs
+            .into_iter()
+            .filter(|(_, same)| !same)
+            .map(|(name, _)| name.to_owned())
+            .collect()
     }
 }
 
@@ -237,7 +272,12 @@ impl Http {
     fn of(keys: Option<Keys<'_>>, root: &Keys<'_>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8321));
         let Some(keys) = keys else {
-            return Self { listen, identity: None, tokens: Tokens::default(), eventbridge: None };
+            return Self {
+                listen,
+                identity: None,
+                tokens: Tokens::default(),
+                eventbridge: None,
+            };
         };
         let address = keys.text("listen").map(|text| text.parse::<SocketAddr>());
         if let Some(Err(_)) = address {
@@ -249,7 +289,11 @@ impl Http {
             );
         }
         let listen = address.and_then(Result::ok).unwrap_or(listen);
-        let tokens: Vec<Token> = keys.tables("tokens").into_iter().filter_map(token).collect();
+        let tokens: Vec<Token> = keys
+            .tables("tokens")
+            .into_iter()
+            .filter_map(token)
+            .collect();
         let identity = keys.table("tls").and_then(identity);
         let eventbridge = keys.table("eventbridge").and_then(eventbridge);
         if !listen.ip().is_loopback() && !keys.has("tokens") {
@@ -258,9 +302,18 @@ impl Http {
             keys.fault("listen", Code::CONFIG_VALUE, message, help);
         }
         // Without secrets there are no tokens, and no service either.
-        let tokens = if root.reading.environment.is_some() { Tokens::new(tokens) } else { Tokens::default() };
+        let tokens = if root.reading.environment.is_some() {
+            Tokens::new(tokens)
+        } else {
+            Tokens::default()
+        };
         keys.finish();
-        Self { listen, identity, tokens, eventbridge }
+        Self {
+            listen,
+            identity,
+            tokens,
+            eventbridge,
+        }
     }
 }
 
@@ -276,7 +329,12 @@ fn token(keys: Keys<'_>) -> Option<Token> {
         "operate" => Some(Role::Operate),
         other => {
             let message = format!("there is no role \"{other}\"");
-            keys.fault("roles", Code::CONFIG_VALUE, message, "list some of: ingest, read, operate");
+            keys.fault(
+                "roles",
+                Code::CONFIG_VALUE,
+                message,
+                "list some of: ingest, read, operate",
+            );
             None
         }
     };
@@ -298,14 +356,22 @@ fn identity(keys: Keys<'_>) -> Option<Identity> {
     // Without secrets nothing is served, so the private key is left alone too.
     let leave = keys.reading.environment.is_none();
     let (certificate, key) = if leave {
-        (keys.path("certificate").map(|_| Vec::new()), keys.path("key").map(|_| Vec::new()))
+        (
+            keys.path("certificate").map(|_| Vec::new()),
+            keys.path("key").map(|_| Vec::new()),
+        )
     } else {
         (keys.file("certificate"), keys.file("key"))
     };
     let identity = match (certificate, key) {
         (Some(certificate), Some(key)) if !leave => Identity::new(&certificate, &key)
             .map_err(|message| {
-                keys.fault("certificate", Code::CONFIG_VALUE, message, "certificate chain and key in PEM");
+                keys.fault(
+                    "certificate",
+                    Code::CONFIG_VALUE,
+                    message,
+                    "certificate chain and key in PEM",
+                );
             })
             .ok(),
         _ => None,
@@ -315,33 +381,58 @@ fn identity(keys: Keys<'_>) -> Option<Identity> {
 }
 
 fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
-    let url = keys.required("url", "our address as the HTTP target has it: https://hooks.example.com");
+    let url = keys.required(
+        "url",
+        "our address as the HTTP target has it: https://hooks.example.com",
+    );
     let origin = url.and_then(|url| match Url::parse(&url) {
         Ok(parsed) if parsed.has_host() => Some(parsed.origin().ascii_serialization()),
         _ => {
-            keys.fault("url", Code::CONFIG_VALUE, format!("`{url}` is no URL"), "such as https://hooks.example.com");
+            keys.fault(
+                "url",
+                Code::CONFIG_VALUE,
+                format!("`{url}` is no URL"),
+                "such as https://hooks.example.com",
+            );
             None
         }
     });
     if !keys.has("token") {
-        keys.missing("token", "set a token on the HTTP target: without one, anybody's rules could send here");
+        keys.missing(
+            "token",
+            "set a token on the HTTP target: without one, anybody's rules could send here",
+        );
     }
     if !keys.has("regions") {
-        keys.missing("regions", "list the regions of your event buses, such as \"cn-hangzhou\"");
+        keys.missing(
+            "regions",
+            "list the regions of your event buses, such as \"cn-hangzhou\"",
+        );
     }
     let (token, regions) = (keys.secret("token"), keys.texts("regions"));
     keys.finish();
     let client = Reach::default().client(None).ok()?;
-    Some(EventBridge::new(origin?, token?, regions?, Box::new(OverHttps { client })))
+    Some(EventBridge::new(
+        origin?,
+        token?,
+        regions?,
+        Box::new(OverHttps { client }),
+    ))
 }
 
 fn collector(keys: Keys<'_>) -> Option<Collector> {
     let endpoint = keys.required("endpoint", "the collector's address: http://localhost:4318");
     let endpoint = endpoint.and_then(|text| targets::url(&keys, "endpoint", &text));
     let headers = targets::headers(&keys);
-    let one_in = keys.number("one_in", 1, u32::MAX.into()).and_then(|number| u32::try_from(number).ok());
+    let one_in = keys
+        .number("one_in", 1, u32::MAX.into())
+        .and_then(|number| u32::try_from(number).ok());
     keys.finish();
-    Some(Collector { endpoint: endpoint?, headers, one_in: one_in.unwrap_or(1) })
+    Some(Collector {
+        endpoint: endpoint?,
+        headers,
+        one_in: one_in.unwrap_or(1),
+    })
 }
 
 fn limits(root: &Keys<'_>) -> Limits {
@@ -353,12 +444,21 @@ fn limits(root: &Keys<'_>) -> Limits {
         count("queue_events", &mut limits.queue_events);
         count("queue_bytes", &mut limits.queue_bytes);
         count("connections", &mut limits.connections);
-        let time = |key, limit: Duration| keys.duration(key).map_or(limit, SignedDuration::unsigned_abs);
+        let time = |key, limit: Duration| {
+            keys.duration(key)
+                .map_or(limit, SignedDuration::unsigned_abs)
+        };
         limits.head = time("head", limits.head);
         limits.body = time("body", limits.body);
         if limits.queue_bytes < limits.body_bytes || limits.queue_events < limits.batch_events {
-            let message = "the queue is smaller than one request may be: such a request could never be taken";
-            keys.fault("", Code::CONFIG_VALUE, message, "queue_bytes ≥ body_bytes, queue_events ≥ batch_events");
+            let message =
+                "the queue is smaller than one request may be: such a request could never be taken";
+            keys.fault(
+                "",
+                Code::CONFIG_VALUE,
+                message,
+                "queue_bytes ≥ body_bytes, queue_events ≥ batch_events",
+            );
         }
         keys.finish();
     }

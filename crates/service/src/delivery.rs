@@ -107,12 +107,19 @@ pub enum SendError {
 impl Receipt {
     /// All was taken, with these words.
     pub fn whole(answer: impl Into<String>) -> Self {
-        Self { answer: answer.into(), part: None }
+        Self {
+            answer: answer.into(),
+            part: None,
+        }
     }
 
     /// One word for logs, metrics and lists.
     pub fn outcome(&self) -> &'static str {
-        if self.part.is_some() { "partly" } else { "delivered" }
+        if self.part.is_some() {
+            "partly"
+        } else {
+            "delivered"
+        }
     }
 }
 
@@ -121,7 +128,12 @@ impl DeliveryId {
     pub fn derive(event: &EventName, rule: &str, number: usize, replay: Option<&str>) -> Self {
         let mut hash = Sha256::new();
         let number = (number as u64).to_be_bytes();
-        for part in [event.source.as_bytes(), event.id.as_bytes(), rule.as_bytes(), &number] {
+        for part in [
+            event.source.as_bytes(),
+            event.id.as_bytes(),
+            rule.as_bytes(),
+            &number,
+        ] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -138,7 +150,9 @@ impl DeliveryId {
 
     /// A number that differs from delivery to delivery, for jitter.
     pub fn seed(&self) -> u64 {
-        self.0.iter().fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte))
+        self.0
+            .iter()
+            .fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte))
     }
 }
 
@@ -169,7 +183,10 @@ impl FromStr for DeliveryId {
 impl SendError {
     /// A fault that may pass.
     pub fn later(reason: impl Into<String>) -> Self {
-        Self::Later { reason: reason.into(), after: None }
+        Self::Later {
+            reason: reason.into(),
+            after: None,
+        }
     }
 
     /// The receiver's words or the fault.
@@ -220,13 +237,19 @@ mod tests {
     use super::*;
 
     fn name(source: &str, id: &str) -> EventName {
-        EventName { source: source.into(), id: id.into() }
+        EventName {
+            source: source.into(),
+            id: id.into(),
+        }
     }
 
     #[test]
     fn an_id_depends_on_each_of_its_parts_and_on_where_they_part() {
         let base = DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, None);
-        assert_eq!(base, DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, None));
+        assert_eq!(
+            base,
+            DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, None)
+        );
         for other in [
             DeliveryId::derive(&name("acs.ecs1", ""), "r", 0, None),
             DeliveryId::derive(&name("acs.ecs", "2"), "r", 0, None),

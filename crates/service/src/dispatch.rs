@@ -78,12 +78,23 @@ pub async fn serve(queue: Queue, exchange: Exchange, wake: Arc<Notify>) {
 }
 
 /// What is due and not in `ids`. A store that fails is logged and asked again later.
-async fn claim(queue: &Queue, exchange: &Exchange, limit: usize, ids: &BTreeSet<DeliveryId>) -> Vec<Delivery> {
+async fn claim(
+    queue: &Queue,
+    exchange: &Exchange,
+    limit: usize,
+    ids: &BTreeSet<DeliveryId>,
+) -> Vec<Delivery> {
     // Longer than a send can take; a killed process does not wait for it, see `Store::release_claims`.
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
-    let answer = exchange.store.claim_soon(&queue.name, Timestamp::now(), lease, limit).await;
+    let answer = exchange
+        .store
+        .claim_soon(&queue.name, Timestamp::now(), lease, limit)
+        .await;
     match answer.unwrap_or(Err(StoreError::Closed)) {
-        Ok(claimed) => claimed.into_iter().filter(|delivery| !ids.contains(&delivery.id)).collect(),
+        Ok(claimed) => claimed
+            .into_iter()
+            .filter(|delivery| !ids.contains(&delivery.id))
+            .collect(),
         Err(error) => {
             tracing::error!(to = queue.name, %error, "cannot claim deliveries");
             tokio::time::sleep(LOOK).await;
@@ -93,7 +104,11 @@ async fn claim(queue: &Queue, exchange: &Exchange, limit: usize, ids: &BTreeSet<
 }
 
 /// One call: sends, decides for each delivery, settles.
-async fn attempt(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Result<Receipt, SendError> {
+async fn attempt(
+    queue: &Queue,
+    exchange: &Exchange,
+    batch: &[Delivery],
+) -> Result<Receipt, SendError> {
     let call = send(queue, exchange, batch).await;
     settle(queue, exchange, batch, &call).await;
     call.outcome
@@ -110,25 +125,45 @@ async fn send(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(SendError::later(format!("no answer within {:#}", signed(queue.timeout)))),
+        Err(_) => Err(SendError::later(format!(
+            "no answer within {:#}",
+            signed(queue.timeout)
+        ))),
     };
-    let call = Call { started, took: clock.elapsed(), outcome };
-    exchange.metrics.attempt(&queue.name, call.word(), call.took);
+    let call = Call {
+        started,
+        took: clock.elapsed(),
+        outcome,
+    };
+    exchange
+        .metrics
+        .attempt(&queue.name, call.word(), call.took);
     call
 }
 
 /// Decides for each delivery of a call, and has it remembered; returns after the commit.
 async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &Call) {
-    let (word, Call { started, took, outcome }) = (call.word(), call);
+    let (
+        word,
+        Call {
+            started,
+            took,
+            outcome,
+        },
+    ) = (call.word(), call);
     let answer = match outcome {
         Ok(receipt) => receipt.answer.as_str(),
         Err(error) => error.reason(),
     };
     let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
-    let redacted = outcome.clone().map_err(|error| error.with_reason(answer.clone()));
+    let redacted = outcome
+        .clone()
+        .map_err(|error| error.with_reason(answer.clone()));
     let judged = judged(&redacted, batch.len());
     let taken = match outcome {
-        Ok(Receipt { part: Some(part), .. }) => vec![part.clone()],
+        Ok(Receipt {
+            part: Some(part), ..
+        }) => vec![part.clone()],
         Err(SendError::Partly { taken, .. }) => taken.clone(),
         _ => Vec::new(),
     };
@@ -167,7 +202,12 @@ async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &C
             answer: answer.clone(),
             taken: taken.clone(),
         };
-        settling.push((delivery.id, exchange.store.settle_soon(delivery.clone(), tried, decision, now)));
+        settling.push((
+            delivery.id,
+            exchange
+                .store
+                .settle_soon(delivery.clone(), tried, decision, now),
+        ));
     }
     for (id, settled) in settling {
         if let Err(error) = settled.await.unwrap_or(Err(StoreError::Closed)) {
@@ -179,7 +219,12 @@ async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &C
 /// Until the next delivery is due, within [`LOOK`].
 fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
     let due = exchange.store.next_due(&queue.name).ok().flatten();
-    due.map_or(LOOK, |due| due.duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO).min(LOOK))
+    due.map_or(LOOK, |due| {
+        due.duration_since(Timestamp::now())
+            .try_into()
+            .unwrap_or(Duration::ZERO)
+            .min(LOOK)
+    })
 }
 
 impl Wake {
@@ -222,15 +267,20 @@ impl Wake {
     /// Why what waits for this target cannot be delivered.
     pub fn stranger(&self, target: &str) -> String {
         let known = self.names();
-        let list =
-            if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        let list = if known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
         format!("there is no target `{target}` in the configuration; {list}")
     }
 }
 
 impl Call {
     fn word(&self) -> &'static str {
-        self.outcome.as_ref().map_or_else(SendError::outcome, Receipt::outcome)
+        self.outcome
+            .as_ref()
+            .map_or_else(SendError::outcome, Receipt::outcome)
     }
 }
 

@@ -34,7 +34,10 @@ impl Failing {
         if evaluation.rules.is_empty() && evaluation.failures.is_empty() {
             return;
         }
-        let Noted { watch, rules: reported } = &mut *self.lock();
+        let Noted {
+            watch,
+            rules: reported,
+        } = &mut *self.lock();
         for report in watch.observe(rules, evaluation) {
             tracing::error!(
                 rule = report.rule,
@@ -42,7 +45,13 @@ impl Failing {
                 fault = report.message,
                 "a rule fails again and again; it goes on being run, and its events are kept"
             );
-            reported.insert(report.rule, Trouble { in_a_row: report.in_a_row, message: report.message });
+            reported.insert(
+                report.rule,
+                Trouble {
+                    in_a_row: report.in_a_row,
+                    message: report.message,
+                },
+            );
         }
         for failure in &evaluation.failures {
             if let Some(trouble) = reported.get_mut(&failure.rule) {
@@ -56,8 +65,13 @@ impl Failing {
     /// The rules of this set that were reported and have not worked since.
     pub(crate) fn among(&self, rules: &RuleSet) -> Vec<(String, Trouble)> {
         let noted = self.lock();
-        let known = noted.rules.iter().filter(|(rule, _)| rule.is_empty() || rules.get(rule).is_some());
-        known.map(|(rule, trouble)| (rule.clone(), trouble.clone())).collect()
+        let known = noted
+            .rules
+            .iter()
+            .filter(|(rule, _)| rule.is_empty() || rules.get(rule).is_some());
+        known
+            .map(|(rule, trouble)| (rule.clone(), trouble.clone()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {

@@ -49,7 +49,14 @@ impl Plan {
             &self.limits,
             &Telemetry::default(),
         )?;
-        Ok(Feed { intake, store: self.store, wake, queues, patience: self.patience, _owner: owner })
+        Ok(Feed {
+            intake,
+            store: self.store,
+            wake,
+            queues,
+            patience: self.patience,
+            _owner: owner,
+        })
     }
 }
 
@@ -78,6 +85,9 @@ impl Feed {
         self.queues.stop();
         drop(tokio::time::timeout(self.patience, self.queues.ended()).await);
         let depths = self.store.depths()?;
-        Ok(depths.iter().map(|(_, count, _)| usize::try_from(*count).unwrap_or(usize::MAX)).sum())
+        Ok(depths
+            .iter()
+            .map(|(_, count, _)| usize::try_from(*count).unwrap_or(usize::MAX))
+            .sum())
     }
 }

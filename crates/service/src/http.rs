@@ -81,7 +81,10 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/dlq/{id}", delete(operate::drop_dead))
         .route("/dlq/{id}/redrive", post(operate::redrive))
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
-        .layer(axum::middleware::from_fn_with_state(door.clone(), count_refused))
+        .layer(axum::middleware::from_fn_with_state(
+            door.clone(),
+            count_refused,
+        ))
         .with_state(door)
 }
 
@@ -89,7 +92,12 @@ async fn count_refused(State(door): State<Arc<Door>>, request: Request, next: Ne
     let events = request.uri().path() == "/events";
     let response = next.run(request).await;
     if events && !response.status().is_success() {
-        door.metrics.refused.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();
+        door.metrics
+            .refused
+            .get_or_create(&StatusLabel {
+                status: response.status().as_u16(),
+            })
+            .inc();
     }
     response
 }
@@ -106,7 +114,11 @@ impl Door {
 
 impl Refusal {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, body: object([("error", error.into().into())]), retry_after: None }
+        Self {
+            status,
+            body: object([("error", error.into().into())]),
+            retry_after: None,
+        }
     }
 
     fn again_in(mut self, seconds: u32) -> Self {
@@ -146,12 +158,19 @@ impl IntoResponse for Refusal {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert("www-authenticate", HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert("www-authenticate", HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
 fn json(status: StatusCode, body: &Json) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+    (
+        status,
+        [(CONTENT_TYPE, "application/json")],
+        format!("{body}\n"),
+    )
+        .into_response()
 }

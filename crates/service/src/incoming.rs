@@ -36,20 +36,50 @@ impl Incoming {
         let normal = received.normalize()?;
         let tree = normal.tree();
         // A CloudEvent says itself what names it; the native form says it by its product.
-        let own = if received.envelope() == Envelope::CloudEvent { received.tree() } else { tree };
+        let own = if received.envelope() == Envelope::CloudEvent {
+            received.tree()
+        } else {
+            tree
+        };
         let id = text(own, "id");
         let source = match (text(own, "source"), text(own, "product")) {
             ("", "") => String::new(),
             ("", product) => format!("acs.{}", product.to_lowercase()),
             (source, _) => source.to_owned(),
         };
-        let kind = [text(tree, "name"), text(tree, "type"), text(tree, "detail-type")];
-        let kind = kind.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default().to_owned();
+        let kind = [
+            text(tree, "name"),
+            text(tree, "type"),
+            text(tree, "detail-type"),
+        ];
+        let kind = kind
+            .into_iter()
+            .find(|kind| !kind.is_empty())
+            .unwrap_or_default()
+            .to_owned();
         let resource = [text(tree, "resourceId"), text(tree, "subject")];
-        let resource = resource.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default().to_owned();
+        let resource = resource
+            .into_iter()
+            .find(|kind| !kind.is_empty())
+            .unwrap_or_default()
+            .to_owned();
         let fingerprint = (!id.is_empty()).then(|| fingerprint(&source, id, tree));
-        let name = EventName { source, id: if id.is_empty() { random_id() } else { id.to_owned() } };
-        Ok(Self { received, normal, name, kind, resource, fingerprint })
+        let name = EventName {
+            source,
+            id: if id.is_empty() {
+                random_id()
+            } else {
+                id.to_owned()
+            },
+        };
+        Ok(Self {
+            received,
+            normal,
+            name,
+            kind,
+            resource,
+            fingerprint,
+        })
     }
 
     /// What the store would put into the outbox after this evaluation.
@@ -72,7 +102,11 @@ impl Incoming {
 
     /// The lane of `lanes` that evaluates it: one resource always has the same lane.
     pub(crate) fn lane(&self, lanes: usize) -> usize {
-        let key = if self.resource.is_empty() { &self.name.id } else { &self.resource };
+        let key = if self.resource.is_empty() {
+            &self.name.id
+        } else {
+            &self.resource
+        };
         let digest = Sha256::digest(key.as_bytes());
         digest[0] as usize % lanes
     }

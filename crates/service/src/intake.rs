@@ -76,7 +76,9 @@ impl Intake {
         let mut intake = Self {
             lanes: Vec::new(),
             threads: Vec::new(),
-            waiting: Arc::new(Waiting { line: Mutex::new(Line::new(lanes)) }),
+            waiting: Arc::new(Waiting {
+                line: Mutex::new(Line::new(lanes)),
+            }),
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             rules,
@@ -92,8 +94,14 @@ impl Intake {
                 failing: intake.failing.clone(),
                 telemetry: telemetry.clone(),
             };
-            let thread = std::thread::Builder::new().name(format!("lane {number}")).spawn(move || lane.run(&queue));
-            intake.threads.push(thread.map_err(|error| StoreError::Failed(format!("cannot start a lane: {error}")))?);
+            let thread = std::thread::Builder::new()
+                .name(format!("lane {number}"))
+                .spawn(move || lane.run(&queue));
+            intake
+                .threads
+                .push(thread.map_err(|error| {
+                    StoreError::Failed(format!("cannot start a lane: {error}"))
+                })?);
             intake.lanes.push(sender);
         }
         Ok(intake)
@@ -112,15 +120,31 @@ impl Intake {
     /// Makes room for so many bytes of a request, before they are read.
     pub(crate) fn room(&self, bytes: usize) -> Result<Room, Overloaded> {
         let count = u32::try_from(bytes).map_err(|_| Overloaded)?;
-        let bytes = self.bytes.clone().try_acquire_many_owned(count).map_err(|_| Overloaded)?;
-        let events = self.events.clone().try_acquire_many_owned(0).map_err(|_| Overloaded)?;
-        Ok(Room { events, _bytes: bytes })
+        let bytes = self
+            .bytes
+            .clone()
+            .try_acquire_many_owned(count)
+            .map_err(|_| Overloaded)?;
+        let events = self
+            .events
+            .clone()
+            .try_acquire_many_owned(0)
+            .map_err(|_| Overloaded)?;
+        Ok(Room {
+            events,
+            _bytes: bytes,
+        })
     }
 
     /// Makes room for so many events in what was read.
     pub(crate) fn widen(&self, room: &mut Room, events: usize) -> Result<(), Overloaded> {
         let count = u32::try_from(events).map_err(|_| Overloaded)?;
-        room.events.merge(self.events.clone().try_acquire_many_owned(count).map_err(|_| Overloaded)?);
+        room.events.merge(
+            self.events
+                .clone()
+                .try_acquire_many_owned(count)
+                .map_err(|_| Overloaded)?,
+        );
         Ok(())
     }
 
@@ -137,11 +161,19 @@ impl Intake {
             drop(answer.send(Ok(Vec::new())));
             return waiting;
         }
-        let lanes: Vec<usize> = events.iter().map(|incoming| incoming.lane(self.lanes.len())).collect();
+        let lanes: Vec<usize> = events
+            .iter()
+            .map(|incoming| incoming.lane(self.lanes.len()))
+            .collect();
         let mut line = self.waiting.lock();
         let batch = line.join(&lanes, Rest { now, room, answer });
         for (place, (incoming, lane)) in events.into_iter().zip(lanes).enumerate() {
-            drop(self.lanes[lane].send(Work { batch, place, incoming, now }));
+            drop(self.lanes[lane].send(Work {
+                batch,
+                place,
+                incoming,
+                now,
+            }));
         }
         waiting
     }
@@ -150,11 +182,17 @@ impl Intake {
     ///
     /// # Errors
     /// When the store fails; none of them is stored then.
-    pub(crate) fn accept_all(&self, events: Vec<Incoming>, now: Timestamp) -> Result<Vec<Accepted>, StoreError> {
+    pub(crate) fn accept_all(
+        &self,
+        events: Vec<Incoming>,
+        now: Timestamp,
+    ) -> Result<Vec<Accepted>, StoreError> {
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
         let mut room = self.room(0).map_err(full)?;
         self.widen(&mut room, events.len()).map_err(full)?;
-        self.submit(events, now, room).blocking_recv().unwrap_or(Err(StoreError::Closed))
+        self.submit(events, now, room)
+            .blocking_recv()
+            .unwrap_or(Err(StoreError::Closed))
     }
 }
 

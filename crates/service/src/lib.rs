@@ -62,8 +62,8 @@ pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, Sen
 pub use dispatch::{Exchange, Queue, Settings, Wake, serve};
 pub use feed::Feed;
 pub use http::{
-    BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps, Role, SignatureError,
-    Token, Tokens, listen, posted, queried, router,
+    BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps,
+    Role, SignatureError, Token, Tokens, listen, posted, queried, router,
 };
 pub use incoming::Incoming;
 pub use intake::{Intake, Overloaded};
@@ -78,12 +78,12 @@ pub use replay::{Replay, Replayed};
 pub use retry::{Decision, RetryPolicy, Waits};
 pub use service::Plan;
 pub use store::{
-    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError, StoreOptions,
-    Tried, Verdict,
+    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError,
+    StoreOptions, Tried, Verdict,
 };
 pub use target::{
-    Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target, TemplateError,
-    Templates, Webhook, signing_key,
+    Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target,
+    TemplateError, Templates, Webhook, signing_key,
 };
 pub use telemetry::{Collector, Telemetry};
 pub use trace::{entry_to_json, trace};

@@ -24,22 +24,39 @@ impl Redactor {
     /// Knows these secrets, also in the forms that JSON and URLs give them.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut known: Vec<String> = Vec::new();
-        for secret in secrets.into_iter().filter(|secret| secret.len() >= Self::SHORTEST) {
+        for secret in secrets
+            .into_iter()
+            .filter(|secret| secret.len() >= Self::SHORTEST)
+        {
             let json = reflexarc_event::Json::from(secret).to_string();
-            let mut forms = vec![secret.to_owned(), json[1..json.len() - 1].to_owned(), percent(secret)];
+            let mut forms = vec![
+                secret.to_owned(),
+                json[1..json.len() - 1].to_owned(),
+                percent(secret),
+            ];
             forms.retain(|form| !known.contains(form));
             forms.dedup();
             known.extend(forms);
         }
         // The longest first: a secret that holds another is then replaced as a whole.
         known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets: Arc::new(ArcSwap::from_pointee(known)) }
+        Self {
+            secrets: Arc::new(ArcSwap::from_pointee(known)),
+        }
     }
 
     /// Knows the secrets of another one too, in every clone of this one. Those that it knew before may still come up.
     pub fn learn(&self, other: &Self) {
         let mut known = self.secrets.load().to_vec();
-        known.extend(other.secrets.load().iter().filter(|secret| !known.contains(secret)).cloned().collect::<Vec<_>>());
+        known.extend(
+            other
+                .secrets
+                .load()
+                .iter()
+                .filter(|secret| !known.contains(secret))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         self.secrets.store(Arc::new(known));
     }
@@ -63,7 +80,10 @@ impl Redactor {
 /// When the filter cannot be read or logging was started before.
 pub fn start(filter: &str, redactor: Redactor) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter: {error}"))?;
-    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(Redacting { redactor });
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_writer(Redacting { redactor });
     let subscriber = tracing_subscriber::registry().with(filter).with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
 }
@@ -81,7 +101,10 @@ impl<'a> MakeWriter<'a> for Redacting {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line { redactor: self.redactor.clone(), text: Vec::new() }
+        Line {
+            redactor: self.redactor.clone(),
+            text: Vec::new(),
+        }
     }
 }
 
@@ -112,7 +135,10 @@ pub(crate) fn percent(text: &str) -> String {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            encoded.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
+            encoded.extend(
+                [byte >> 4, byte & 15]
+                    .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
+            );
         }
     }
     encoded
@@ -126,8 +152,14 @@ mod tests {
     fn a_secret_is_replaced_in_each_form_it_may_take() {
         let redactor = Redactor::new(["pa\"ss/word", "ab", "canary", "canary-long"]);
         assert_eq!(redactor.redact("x pa\"ss/word y"), "x [redacted] y");
-        assert_eq!(redactor.redact(r#"{"p":"pa\"ss/word"}"#), r#"{"p":"[redacted]"}"#);
-        assert_eq!(redactor.redact("?p=pa%22ss%2Fword&q=1"), "?p=[redacted]&q=1");
+        assert_eq!(
+            redactor.redact(r#"{"p":"pa\"ss/word"}"#),
+            r#"{"p":"[redacted]"}"#
+        );
+        assert_eq!(
+            redactor.redact("?p=pa%22ss%2Fword&q=1"),
+            "?p=[redacted]&q=1"
+        );
         assert_eq!(redactor.redact("canary-long"), "[redacted]");
         assert_eq!(redactor.redact("about"), "about");
         let clone = redactor.clone();

@@ -100,29 +100,85 @@ impl Metrics {
             reloads: Family::default(),
         };
         let r = &mut metrics.registry;
-        r.register("events_accepted", "Events accepted, duplicates not counted", metrics.accepted.clone());
-        r.register("events_duplicate", "Copies of events accepted before", metrics.duplicates.clone());
-        r.register("requests_refused", "Requests to take events that were refused", metrics.refused.clone());
-        r.register("rules_matched", "Rules that matched, summed over events", metrics.matched.clone());
-        r.register("reactions_failed", "Reactions that went wrong", metrics.failures.clone());
-        let help = "How often in a row a rule has failed that was reported and has not worked since";
+        r.register(
+            "events_accepted",
+            "Events accepted, duplicates not counted",
+            metrics.accepted.clone(),
+        );
+        r.register(
+            "events_duplicate",
+            "Copies of events accepted before",
+            metrics.duplicates.clone(),
+        );
+        r.register(
+            "requests_refused",
+            "Requests to take events that were refused",
+            metrics.refused.clone(),
+        );
+        r.register(
+            "rules_matched",
+            "Rules that matched, summed over events",
+            metrics.matched.clone(),
+        );
+        r.register(
+            "reactions_failed",
+            "Reactions that went wrong",
+            metrics.failures.clone(),
+        );
+        let help =
+            "How often in a row a rule has failed that was reported and has not worked since";
         r.register("rule_failures_in_a_row", help, metrics.failing.clone());
         let help = "From the whole request to the commit of its last event";
         r.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
-        r.register("delivery_attempts", "Attempts by target and outcome", metrics.attempts.clone());
-        r.register_with_unit("sending", "How long attempts take", Unit::Seconds, metrics.sending.clone());
-        r.register("deliveries_waiting", "Deliveries waiting in the outbox", metrics.waiting.clone());
+        r.register(
+            "delivery_attempts",
+            "Attempts by target and outcome",
+            metrics.attempts.clone(),
+        );
+        r.register_with_unit(
+            "sending",
+            "How long attempts take",
+            Unit::Seconds,
+            metrics.sending.clone(),
+        );
+        r.register(
+            "deliveries_waiting",
+            "Deliveries waiting in the outbox",
+            metrics.waiting.clone(),
+        );
         let help = "Age of the oldest delivery waiting";
-        r.register_with_unit("delivery_oldest_age", help, Unit::Seconds, metrics.oldest.clone());
-        r.register("spans_dropped", "Spans that no collector took", metrics.spans_dropped.clone());
-        r.register("reloads", "Reloads of the rule set by outcome", metrics.reloads.clone());
+        r.register_with_unit(
+            "delivery_oldest_age",
+            help,
+            Unit::Seconds,
+            metrics.oldest.clone(),
+        );
+        r.register(
+            "spans_dropped",
+            "Spans that no collector took",
+            metrics.spans_dropped.clone(),
+        );
+        r.register(
+            "reloads",
+            "Reloads of the rule set by outcome",
+            metrics.reloads.clone(),
+        );
         metrics
     }
 
     /// Counts an attempt.
     pub fn attempt(&self, target: &str, outcome: &'static str, took: Duration) {
-        self.attempts.get_or_create(&AttemptLabel { target: target.to_owned(), outcome }).inc();
-        self.sending.get_or_create(&TargetLabel { target: target.to_owned() }).observe(took.as_secs_f64());
+        self.attempts
+            .get_or_create(&AttemptLabel {
+                target: target.to_owned(),
+                outcome,
+            })
+            .inc();
+        self.sending
+            .get_or_create(&TargetLabel {
+                target: target.to_owned(),
+            })
+            .observe(took.as_secs_f64());
     }
 
     /// Everything in the text form of `OpenMetrics`.

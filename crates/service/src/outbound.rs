@@ -20,7 +20,9 @@ pub struct Reach {
 
 /// An address that must not be called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} leads to {address}, which is not a public address; list its network under `allow` if this is meant")]
+#[error(
+    "{host} leads to {address}, which is not a public address; list its network under `allow` if this is meant"
+)]
 pub struct Forbidden {
     /// The host as the URL has it.
     pub host: String,
@@ -34,13 +36,22 @@ const ANSWER_BYTES: usize = 16 << 10;
 impl Reach {
     /// Every address, for what the operator names and no stranger can.
     pub(crate) fn everywhere() -> Self {
-        Self { allowed: ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).collect() }
+        Self {
+            allowed: ["0.0.0.0/0", "::/0"]
+                .iter()
+                .filter_map(|network| network.parse().ok())
+                .collect(),
+        }
     }
 
     /// Whether this address may be called.
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = plain(address);
-        is_public(address) || self.allowed.iter().any(|network| network.contains(&address))
+        is_public(address)
+            || self
+                .allowed
+                .iter()
+                .any(|network| network.contains(&address))
     }
 
     /// Judges a URL whose host is an address; names are judged when they are resolved, each address anew.
@@ -51,7 +62,10 @@ impl Reach {
         let host = url.host_str().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse::<IpAddr>() {
-            Ok(address) if !self.permits(address) => Err(Forbidden { host: host.to_owned(), address }),
+            Ok(address) if !self.permits(address) => Err(Forbidden {
+                host: host.to_owned(),
+                address,
+            }),
             _ => Ok(()),
         }
     }
@@ -69,7 +83,9 @@ impl Reach {
             .referer(false)
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("reflexarc/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Guard { reach: self.clone() }));
+            .dns_resolver(Arc::new(Guard {
+                reach: self.clone(),
+            }));
         if let Some(pem) = authorities {
             let certificates = Certificate::from_pem_bundle(pem).map_err(|error| chain(&error))?;
             builder = builder.tls_certs_merge(certificates);
@@ -97,13 +113,21 @@ impl Answer {
                 break;
             }
         }
-        Self { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Self {
+            status,
+            headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     /// Status and words, for people.
     pub(crate) fn words(&self) -> String {
         let text = self.text.trim();
-        if text.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {text}", self.status) }
+        if text.is_empty() {
+            format!("HTTP {}", self.status)
+        } else {
+            format!("HTTP {}: {text}", self.status)
+        }
     }
 
     /// What Retry-After asks for: seconds, or an HTTP date.
@@ -112,7 +136,9 @@ impl Answer {
         if let Ok(seconds) = value.parse::<u32>() {
             return Some(SignedDuration::from_secs(i64::from(seconds)));
         }
-        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+        let date = jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(value)
+            .ok()?;
         Some(date.duration_since(now).max(SignedDuration::ZERO))
     }
 }
@@ -146,10 +172,19 @@ impl Resolve for Guard {
         let reach = self.reach.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let permitted: Vec<_> = found.iter().copied().filter(|address| reach.permits(address.ip())).collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let permitted: Vec<_> = found
+                .iter()
+                .copied()
+                .filter(|address| reach.permits(address.ip()))
+                .collect();
             match found.first() {
-                Some(first) if permitted.is_empty() => Err(Forbidden { host, address: first.ip() }.into()),
+                Some(first) if permitted.is_empty() => Err(Forbidden {
+                    host,
+                    address: first.ip(),
+                }
+                .into()),
                 _ => Ok(Box::new(permitted.into_iter()) as Addrs),
             }
         })
@@ -158,13 +193,19 @@ impl Resolve for Guard {
 
 /// IPv4 in whatever IPv6 clothes: mapped, NAT64.
 fn plain(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
     if let Some(v4) = v6.to_ipv4_mapped() {
         return IpAddr::V4(v4);
     }
     let [.., a, b, c, d] = v6.octets();
     let nat64 = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
-    if nat64.contains(&v6) { IpAddr::V4(Ipv4Addr::new(a, b, c, d)) } else { address }
+    if nat64.contains(&v6) {
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    } else {
+        address
+    }
 }
 
 /// Neither this machine nor a network behind the border: the special ranges of the IANA registries. The clouds' metadata
@@ -187,7 +228,9 @@ fn is_public(address: IpAddr) -> bool {
         ([224, 0, 0, 0], 3),
     ];
     match address {
-        IpAddr::V4(v4) => V4.iter().all(|(octets, bits)| !Ipv4Net::new_assert((*octets).into(), *bits).contains(&v4)),
+        IpAddr::V4(v4) => V4
+            .iter()
+            .all(|(octets, bits)| !Ipv4Net::new_assert((*octets).into(), *bits).contains(&v4)),
         // Only global unicast, without documentation, Teredo, 6to4 and the other tunnels that lead elsewhere.
         IpAddr::V6(v6) => {
             let global = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
@@ -208,7 +251,9 @@ mod tests {
 
     #[test]
     fn only_public_addresses_and_allowed_networks_are_called() {
-        let reach = Reach { allowed: vec!["10.1.0.0/16".parse().unwrap()] };
+        let reach = Reach {
+            allowed: vec!["10.1.0.0/16".parse().unwrap()],
+        };
         for private in [
             "127.0.0.1",
             "0.0.0.0",
@@ -233,9 +278,15 @@ mod tests {
         ] {
             assert!(!reach.permits(private.parse().unwrap()), "{private}");
         }
-        for fine in
-            ["8.8.8.8", "47.74.206.1", "172.32.0.1", "10.1.2.3", "::ffff:10.1.2.3", "2400:3200::1", "100.128.0.1"]
-        {
+        for fine in [
+            "8.8.8.8",
+            "47.74.206.1",
+            "172.32.0.1",
+            "10.1.2.3",
+            "::ffff:10.1.2.3",
+            "2400:3200::1",
+            "100.128.0.1",
+        ] {
             assert!(reach.permits(fine.parse().unwrap()), "{fine}");
         }
     }
@@ -252,20 +303,37 @@ mod tests {
             "https://169.254.169.254/latest/meta-data",
             "http://127.1/",
         ] {
-            assert!(Reach::default().check(&url.parse().unwrap()).is_err(), "{url}");
+            assert!(
+                Reach::default().check(&url.parse().unwrap()).is_err(),
+                "{url}"
+            );
         }
-        assert_eq!(Reach::default().check(&"https://example.com/".parse().unwrap()), Ok(()));
+        assert_eq!(
+            Reach::default().check(&"https://example.com/".parse().unwrap()),
+            Ok(())
+        );
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let asked = |value: &str| {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-            Answer { status: 429, headers, text: String::new() }.retry_after(Timestamp::UNIX_EPOCH)
+            Answer {
+                status: 429,
+                headers,
+                text: String::new(),
+            }
+            .retry_after(Timestamp::UNIX_EPOCH)
         };
         assert_eq!(asked("120"), Some(SignedDuration::from_secs(120)));
-        assert_eq!(asked("Thu, 01 Jan 1970 00:01:00 GMT"), Some(SignedDuration::from_secs(60)));
-        assert_eq!(asked("Wed, 31 Dec 1969 00:00:00 GMT"), Some(SignedDuration::ZERO));
+        assert_eq!(
+            asked("Thu, 01 Jan 1970 00:01:00 GMT"),
+            Some(SignedDuration::from_secs(60))
+        );
+        assert_eq!(
+            asked("Wed, 31 Dec 1969 00:00:00 GMT"),
+            Some(SignedDuration::ZERO)
+        );
         assert_eq!(asked("soon"), None);
     }
 }

@@ -24,7 +24,12 @@ impl Pacing {
     /// After these earlier calls, oldest first.
     pub fn new(pace: Pace, earlier: impl IntoIterator<Item = SignedDuration>) -> Self {
         let calls = earlier.into_iter().collect();
-        Self { pace, calls, alone: BTreeSet::new(), paused_until: SignedDuration::MIN }
+        Self {
+            pace,
+            calls,
+            alone: BTreeSet::new(),
+            paused_until: SignedDuration::MIN,
+        }
     }
 
     /// How long until the next call may begin; zero when it may begin now.
@@ -34,10 +39,16 @@ impl Pacing {
             self.calls.pop_front();
         }
         let full = self.calls.len() >= self.pace.calls;
-        let next = self.calls.front().filter(|_| full).map_or(now, |first| *first + per);
+        let next = self
+            .calls
+            .front()
+            .filter(|_| full)
+            .map_or(now, |first| *first + per);
         let spread = match self.calls.back() {
             // Only the reserve is left: it is spread over the stretch, so that each digest gathers what came meanwhile.
-            Some(last) if self.single_calls() == 0 => *last + per / i32::try_from(self.pace.calls).unwrap_or(1),
+            Some(last) if self.single_calls() == 0 => {
+                *last + per / i32::try_from(self.pace.calls).unwrap_or(1)
+            }
             _ => now,
         };
         next.max(spread).max(self.paused_until) - now
@@ -45,7 +56,10 @@ impl Pacing {
 
     /// How many of the first of `waiting`, which is not empty, the next call carries.
     pub fn batch(&self, target: &dyn Target, waiting: &[Delivery]) -> usize {
-        let together = waiting.iter().take_while(|delivery| !self.alone.contains(&delivery.id)).count();
+        let together = waiting
+            .iter()
+            .take_while(|delivery| !self.alone.contains(&delivery.id))
+            .count();
         if together == 0 || waiting.len() <= self.single_calls() {
             return 1;
         }
@@ -75,7 +89,8 @@ impl Pacing {
 
     /// How many calls may carry one delivery each; the last quarter of the calls is kept for digests.
     fn single_calls(&self) -> usize {
-        (self.pace.calls - self.pace.calls.div_ceil(4).min(self.pace.calls - 1)).saturating_sub(self.calls.len())
+        (self.pace.calls - self.pace.calls.div_ceil(4).min(self.pace.calls - 1))
+            .saturating_sub(self.calls.len())
     }
 }
 
@@ -86,7 +101,9 @@ impl Pacing {
 /// With what kept the delivery from arriving.
 pub fn judged(outcome: &Result<Receipt, SendError>, carried: usize) -> Result<Receipt, SendError> {
     match outcome {
-        Err(SendError::Refused { .. }) if carried > 1 => Err(SendError::later("refused as part of a digest")),
+        Err(SendError::Refused { .. }) if carried > 1 => {
+            Err(SendError::later("refused as part of a digest"))
+        }
         outcome => outcome.clone(),
     }
 }

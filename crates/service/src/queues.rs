@@ -38,8 +38,18 @@ impl Queues {
         telemetry: Telemetry,
     ) -> Self {
         // Each queue gets a receiver of its own.
-        let exchange = Exchange { store, metrics, redactor, telemetry, stop: watch::channel(false).1 };
-        let started = Self { exchange, wake, running: Mutex::default() };
+        let exchange = Exchange {
+            store,
+            metrics,
+            redactor,
+            telemetry,
+            stop: watch::channel(false).1,
+        };
+        let started = Self {
+            exchange,
+            wake,
+            running: Mutex::default(),
+        };
         started.replace(queues);
         started
     }
@@ -54,7 +64,10 @@ impl Queues {
     pub(crate) fn replace(&self, queues: Vec<Queue>) {
         let mut running = self.lock();
         self.wake.set(queues.iter().map(|queue| queue.name.clone()));
-        for (name, gone) in running.iter_mut().filter(|(name, _)| !queues.iter().any(|queue| queue.name == **name)) {
+        for (name, gone) in running
+            .iter_mut()
+            .filter(|(name, _)| !queues.iter().any(|queue| queue.name == **name))
+        {
             if gone.settings.take().is_some() {
                 gone.stop.send_replace(true);
                 let (exchange, wake) = (self.exchange.clone(), self.wake.clone());
@@ -75,10 +88,20 @@ impl Queues {
                 None => None,
             };
             let (stop, stopped) = watch::channel(false);
-            let exchange = Exchange { stop: stopped, ..self.exchange.clone() };
+            let exchange = Exchange {
+                stop: stopped,
+                ..self.exchange.clone()
+            };
             let (name, settings) = (queue.name.clone(), Some(queue.settings));
             let task = tokio::spawn(succeed(before, queue, exchange, self.wake.clone()));
-            running.insert(name, Running { settings, stop, task });
+            running.insert(
+                name,
+                Running {
+                    settings,
+                    stop,
+                    task,
+                },
+            );
         }
     }
 
@@ -117,12 +140,18 @@ async fn retire(before: JoinHandle<()>, name: String, exchange: Exchange, wake: 
     drop(before.await);
     if wake.of(&name).is_none() {
         release(&exchange, &name).await;
-        exchange.store.bury_soon(&name, wake.stranger(&name), Timestamp::now());
+        exchange
+            .store
+            .bury_soon(&name, wake.stranger(&name), Timestamp::now());
     }
 }
 
 async fn release(exchange: &Exchange, target: &str) {
-    if let Ok(Err(error)) = exchange.store.release_claims_of(target, Timestamp::now()).await {
+    if let Ok(Err(error)) = exchange
+        .store
+        .release_claims_of(target, Timestamp::now())
+        .await
+    {
         tracing::error!(to = target, %error, "cannot release claims; what was claimed waits for the claim's end");
     }
 }

@@ -6,12 +6,20 @@ use reflexarc_reaction::{Action, Level, Message};
 
 /// An object with these members, in this order.
 pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// An array of strings.
 pub(crate) fn strings<'a>(texts: impl IntoIterator<Item = &'a String>) -> Json {
-    Json::Array(texts.into_iter().map(|text| Json::from(text.as_str())).collect())
+    Json::Array(
+        texts
+            .into_iter()
+            .map(|text| Json::from(text.as_str()))
+            .collect(),
+    )
 }
 
 /// A text, or null.
@@ -27,10 +35,14 @@ pub(crate) fn number(value: impl TryInto<i64>) -> Json {
 /// `{"target", "notify": {…}}` or `{"target", "send": …}`.
 pub fn action_to_json(action: &Action) -> Json {
     match action {
-        Action::Notify { target, message } => {
-            object([("target", target.as_str().into()), ("notify", message_to_json(message))])
-        }
-        Action::Send { target, payload } => object([("target", target.as_str().into()), ("send", payload.clone())]),
+        Action::Notify { target, message } => object([
+            ("target", target.as_str().into()),
+            ("notify", message_to_json(message)),
+        ]),
+        Action::Send { target, payload } => object([
+            ("target", target.as_str().into()),
+            ("send", payload.clone()),
+        ]),
     }
 }
 
@@ -38,7 +50,10 @@ pub fn action_to_json(action: &Action) -> Json {
 pub fn action_from_json(json: &Json) -> Option<Action> {
     let target = json.get("target")?.as_str()?.to_owned();
     if let Some(payload) = json.get("send") {
-        return Some(Action::Send { target, payload: payload.clone() });
+        return Some(Action::Send {
+            target,
+            payload: payload.clone(),
+        });
     }
     let message = json.get("notify")?;
     let text = |key| Some(message.get(key)?.as_str()?.to_owned());
@@ -46,7 +61,12 @@ pub fn action_from_json(json: &Json) -> Option<Action> {
         title: text("title")?,
         text: text("text")?,
         level: level_from_word(message.get("level")?.as_str()?)?,
-        at: message.get("at")?.elements().iter().filter_map(|who| who.as_str().map(str::to_owned)).collect(),
+        at: message
+            .get("at")?
+            .elements()
+            .iter()
+            .filter_map(|who| who.as_str().map(str::to_owned))
+            .collect(),
         link: text("link"),
     };
     Some(Action::Notify { target, message })
@@ -79,8 +99,17 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
             ("rule", effects.rule.as_str().into()),
             ("hop", number(effects.hop)),
             ("causes", strings(&effects.causes)),
-            ("seen", effects.seen.as_ref().map_or(Json::Null, |event| event.tree().clone())),
-            ("actions", Json::Array(effects.actions.iter().map(action_to_json).collect())),
+            (
+                "seen",
+                effects
+                    .seen
+                    .as_ref()
+                    .map_or(Json::Null, |event| event.tree().clone()),
+            ),
+            (
+                "actions",
+                Json::Array(effects.actions.iter().map(action_to_json).collect()),
+            ),
             ("log", strings(&effects.log)),
             ("skipped", optional(effects.skipped.as_deref())),
         ])
@@ -92,11 +121,16 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
             ("message", failure.message.as_str().into()),
         ])
     });
-    object([("rules", Json::Array(rules.collect())), ("failures", Json::Array(failures.collect()))])
+    object([
+        ("rules", Json::Array(rules.collect())),
+        ("failures", Json::Array(failures.collect())),
+    ])
 }
 
 fn level_from_word(word: &str) -> Option<Level> {
-    [Level::Info, Level::Warn, Level::Critical].into_iter().find(|level| level_word(*level) == word)
+    [Level::Info, Level::Warn, Level::Critical]
+        .into_iter()
+        .find(|level| level_word(*level) == word)
 }
 
 #[cfg(test)]
@@ -112,13 +146,29 @@ mod tests {
             at: vec!["13800000000".into(), "all".into()],
             link: None,
         };
-        let linked = Message { link: Some("https://example.com/".into()), level: Level::Warn, ..message.clone() };
+        let linked = Message {
+            link: Some("https://example.com/".into()),
+            level: Level::Warn,
+            ..message.clone()
+        };
         let payload = Json::parse(r#"{"n": 12345678901234567890.10, "s": [null, true]}"#).unwrap();
         for action in [
-            Action::Notify { target: "t".into(), message },
-            Action::Notify { target: "t".into(), message: linked },
-            Action::Send { target: "t".into(), payload },
-            Action::Send { target: "t".into(), payload: Json::Null },
+            Action::Notify {
+                target: "t".into(),
+                message,
+            },
+            Action::Notify {
+                target: "t".into(),
+                message: linked,
+            },
+            Action::Send {
+                target: "t".into(),
+                payload,
+            },
+            Action::Send {
+                target: "t".into(),
+                payload: Json::Null,
+            },
         ] {
             let text = action_to_json(&action).to_string();
             assert_eq!(action_from_json(&Json::parse(text).unwrap()), Some(action));

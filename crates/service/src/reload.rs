@@ -62,7 +62,10 @@ impl Reloader {
         redactor: Redactor,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let files = source.as_ref().map(|source| source.files.clone()).unwrap_or_default();
+        let files = source
+            .as_ref()
+            .map(|source| source.files.clone())
+            .unwrap_or_default();
         Self {
             source,
             rule_paths: Mutex::new(rule_paths),
@@ -80,7 +83,13 @@ impl Reloader {
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = self.rule_paths();
         paths.extend(self.source.as_ref().map(|source| source.path.clone()));
-        paths.extend(self.files.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        paths.extend(
+            self.files
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .cloned(),
+        );
         paths
     }
 
@@ -99,7 +108,10 @@ impl Reloader {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = self.load();
         let outcome = if loaded.is_ok() { "taken" } else { "refused" };
-        self.metrics.reloads.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.metrics
+            .reloads
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
         match loaded {
             Ok((config, rules)) => {
                 let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -109,16 +121,29 @@ impl Reloader {
                 let targets = count(self.queues.wake().names().len());
                 tracing::info!(rules = length, targets, "reloaded");
                 if !restart.is_empty() {
-                    tracing::warn!(settings = restart.join(", "), "these settings change only at a restart");
+                    tracing::warn!(
+                        settings = restart.join(", "),
+                        "these settings change only at a restart"
+                    );
                 }
                 self.restart.store(Arc::new(restart.clone()));
-                Ok(Reloaded { rules: length, targets, restart })
+                Ok(Reloaded {
+                    rules: length,
+                    targets,
+                    restart,
+                })
             }
             Err(faults) => {
-                let files: Vec<&str> =
-                    faults.iter().filter(|file| file.has_errors()).map(|file| file.name.as_str()).collect();
+                let files: Vec<&str> = faults
+                    .iter()
+                    .filter(|file| file.has_errors())
+                    .map(|file| file.name.as_str())
+                    .collect();
                 let files = files.join(", ");
-                tracing::error!(files, "the new rules or settings are broken; the old ones stay in force");
+                tracing::error!(
+                    files,
+                    "the new rules or settings are broken; the old ones stay in force"
+                );
                 Err(faults)
             }
         }
@@ -129,7 +154,8 @@ impl Reloader {
             return Ok((None, RuleSet::load_all(&self.rule_paths())?));
         };
         let environment = |name: &str| std::env::var(name).ok();
-        let config = Config::load(&source.path, Secrets::Resolve(&environment)).map_err(|file| vec![file])?;
+        let config = Config::load(&source.path, Secrets::Resolve(&environment))
+            .map_err(|file| vec![file])?;
         if !source.fixed.listen.ip().is_loopback() && config.tokens.is_empty() {
             return Err(vec![exposed(&source.path, &source.fixed)]);
         }
@@ -139,28 +165,42 @@ impl Reloader {
 
     /// Puts settings in force; those that cannot be.
     fn adopt(&self, config: Config) -> Vec<String> {
-        let restart = self.source.as_ref().map_or_else(Vec::new, |source| source.fixed.differences(&config.fixed()));
+        let restart = self
+            .source
+            .as_ref()
+            .map_or_else(Vec::new, |source| source.fixed.differences(&config.fixed()));
         // Before anything can be said about the new secrets.
         self.redactor.learn(&config.redactor);
         self.queues.replace(config.queues);
         self.in_force.tokens.store(Arc::new(config.tokens));
-        self.in_force.eventbridge.store(config.eventbridge.map(Arc::new));
+        self.in_force
+            .eventbridge
+            .store(config.eventbridge.map(Arc::new));
         self.in_force.identity.store(config.identity.map(Arc::new));
         self.in_force.retention.store(Arc::new(config.retention));
-        *self.rule_paths.lock().unwrap_or_else(PoisonError::into_inner) = config.rules;
+        *self
+            .rule_paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = config.rules;
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) =
             config.source.map(|source| source.files).unwrap_or_default();
         restart
     }
 
     fn rule_paths(&self) -> Vec<PathBuf> {
-        self.rule_paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rule_paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// The file may say that it listens on loopback now, but until a restart it listens where it did.
 fn exposed(path: &Path, fixed: &Fixed) -> FileDiagnostics {
-    let message = format!("without tokens everybody who reaches {} may do everything", fixed.listen);
+    let message = format!(
+        "without tokens everybody who reaches {} may do everything",
+        fixed.listen
+    );
     let fault = Diagnostic::error(Code::CONFIG_VALUE, 0..0, message);
     let help = "the address changes only at a restart: keep [[http.tokens]] until then";
     FileDiagnostics {

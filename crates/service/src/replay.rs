@@ -54,11 +54,13 @@ impl Replay {
     ) -> Result<(), StoreError> {
         let mut state = MemoryState::new();
         let mut fault = None;
-        store.walk(&self.selection, |archived| match self.one(store, rules, &mut state, archived) {
-            Ok(replayed) => visit(replayed),
-            Err(error) => {
-                fault = Some(error);
-                false
+        store.walk(&self.selection, |archived| {
+            match self.one(store, rules, &mut state, archived) {
+                Ok(replayed) => visit(replayed),
+                Err(error) => {
+                    fault = Some(error);
+                    false
+                }
             }
         })?;
         fault.map_or(Ok(()), Err)
@@ -71,8 +73,9 @@ impl Replay {
         state: &mut MemoryState,
         archived: Archived,
     ) -> Result<Replayed, StoreError> {
-        let failed =
-            |error: reflexarc_event::EventError| StoreError::Failed(format!("event {}: {error}", archived.seq));
+        let failed = |error: reflexarc_event::EventError| {
+            StoreError::Failed(format!("event {}: {error}", archived.seq))
+        };
         let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
         // An event without an id of its own keeps the one it was given when it was accepted.
         incoming.name = archived.name.clone();
@@ -83,16 +86,35 @@ impl Replay {
         let wanted = |rule: &str| self.rule.as_ref().is_none_or(|only| only == rule);
         evaluation.rules.retain(|effects| wanted(&effects.rule));
         evaluation.failures.retain(|failure| wanted(&failure.rule));
-        let (then, now) = (asked_then(archived.story.as_ref(), wanted), asked_now(&evaluation));
+        let (then, now) = (
+            asked_then(archived.story.as_ref(), wanted),
+            asked_now(&evaluation),
+        );
         let (gone, new) = (without(&then, &now), without(&now, &then));
-        let failures =
-            evaluation.failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
+        let failures = evaluation
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {}", failure.rule, failure.message))
+            .collect();
         let same = now.len() - new.len();
         let deliveries = match &self.deliver {
-            Some(name) => store.accept_replay(&archived, incoming, evaluation, name.clone(), Timestamp::now())?,
+            Some(name) => store.accept_replay(
+                &archived,
+                incoming,
+                evaluation,
+                name.clone(),
+                Timestamp::now(),
+            )?,
             None => Vec::new(),
         };
-        Ok(Replayed { archived, gone, new, same, failures, deliveries })
+        Ok(Replayed {
+            archived,
+            gone,
+            new,
+            same,
+            failures,
+            deliveries,
+        })
     }
 }
 
@@ -120,16 +142,28 @@ impl Replayed {
 
 /// `{"rule": …, "action": …}` for each action of a stored evaluation.
 fn asked_then(story: Option<&Json>, wanted: impl Fn(&str) -> bool) -> Vec<Json> {
-    let rules = story.and_then(|story| story.get("rules")).map_or(&[][..], Json::elements);
-    let named = rules.iter().filter_map(|effects| Some((effects.get("rule")?.as_str()?, effects.get("actions")?)));
+    let rules = story
+        .and_then(|story| story.get("rules"))
+        .map_or(&[][..], Json::elements);
+    let named = rules
+        .iter()
+        .filter_map(|effects| Some((effects.get("rule")?.as_str()?, effects.get("actions")?)));
     named
         .filter(|(rule, _)| wanted(rule))
-        .flat_map(|(rule, actions)| actions.elements().iter().map(move |action| request(rule, action.clone())))
+        .flat_map(|(rule, actions)| {
+            actions
+                .elements()
+                .iter()
+                .map(move |action| request(rule, action.clone()))
+        })
         .collect()
 }
 
 fn asked_now(evaluation: &Evaluation) -> Vec<Json> {
-    evaluation.actions().map(|(effects, _, action)| request(&effects.rule, action_to_json(action))).collect()
+    evaluation
+        .actions()
+        .map(|(effects, _, action)| request(&effects.rule, action_to_json(action)))
+        .collect()
 }
 
 fn request(rule: &str, action: Json) -> Json {

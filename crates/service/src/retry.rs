@@ -46,7 +46,12 @@ impl RetryPolicy {
     /// Waits of `Exponential` and `List` are shortened by up to a tenth, by a number derived from the delivery's id, so
     /// that deliveries which failed together are not retried together. A receiver's Retry-After makes a wait longer,
     /// never shorter.
-    pub fn decide(&self, delivery: &Delivery, outcome: &Result<Receipt, SendError>, now: Timestamp) -> Decision {
+    pub fn decide(
+        &self,
+        delivery: &Delivery,
+        outcome: &Result<Receipt, SendError>,
+        now: Timestamp,
+    ) -> Decision {
         let fault = match outcome {
             Ok(receipt) if receipt.part.is_some() => return Decision::Continue,
             Ok(_) => return Decision::Delivered,
@@ -56,18 +61,26 @@ impl RetryPolicy {
         let (reason, requested) = match fault {
             SendError::Later { reason, after } => (reason, after.unwrap_or_default()),
             SendError::Throttled { reason, pause } => (reason, *pause),
-            SendError::Configuration { .. } | SendError::Refused { .. } | SendError::Partly { .. } => {
+            SendError::Configuration { .. }
+            | SendError::Refused { .. }
+            | SendError::Partly { .. } => {
                 return Decision::DeadLetter(fault.reason().to_owned());
             }
         };
         let Some(wait) = self.waits.after(delivery.attempt, delivery.id.seed()) else {
-            return Decision::DeadLetter(format!("gave up after {} attempts: {reason}", delivery.attempt));
+            return Decision::DeadLetter(format!(
+                "gave up after {} attempts: {reason}",
+                delivery.attempt
+            ));
         };
         let at = now.saturating_add(wait.max(requested.min(Self::LONGEST_REQUESTED_WAIT)));
         // A clock that jumped back makes an age negative, which is young; one that jumped ahead cannot be told from time.
         match at {
             Ok(at) if at.duration_since(delivery.since) <= self.max_age => Decision::RetryAt(at),
-            _ => Decision::DeadLetter(format!("gave up: older than {:#} at the next attempt: {reason}", self.max_age)),
+            _ => Decision::DeadLetter(format!(
+                "gave up: older than {:#} at the next attempt: {reason}",
+                self.max_age
+            )),
         }
     }
 }
@@ -75,7 +88,10 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     /// `Exponential`, for a day.
     fn default() -> Self {
-        Self { waits: Waits::Exponential, max_age: SignedDuration::from_hours(24) }
+        Self {
+            waits: Waits::Exponential,
+            max_age: SignedDuration::from_hours(24),
+        }
     }
 }
 
@@ -97,8 +113,12 @@ impl Waits {
         }
         let fraction = fraction(seed ^ u64::from(attempt).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         Some(match self {
-            Waits::Backoff => SignedDuration::from_secs(10) + SignedDuration::from_secs(10).mul_f64(fraction),
-            Waits::Exponential => SignedDuration::from_secs(1 << index.min(9)).mul_f64(1.0 - fraction / 10.0),
+            Waits::Backoff => {
+                SignedDuration::from_secs(10) + SignedDuration::from_secs(10).mul_f64(fraction)
+            }
+            Waits::Exponential => {
+                SignedDuration::from_secs(1 << index.min(9)).mul_f64(1.0 - fraction / 10.0)
+            }
             Waits::List(waits) => waits[index as usize].mul_f64(1.0 - fraction / 10.0),
         })
     }
@@ -129,7 +149,10 @@ mod tests {
             resource: String::new(),
             rule: "r".into(),
             target: "t".into(),
-            action: Action::Send { target: "t".into(), payload: Json::Null },
+            action: Action::Send {
+                target: "t".into(),
+                payload: Json::Null,
+            },
             created: Timestamp::UNIX_EPOCH,
             replay: None,
             attempt,
@@ -147,7 +170,9 @@ mod tests {
                 Decision::DeadLetter(reason) => return (waits, reason),
                 Decision::Delivered | Decision::Continue => panic!("nobody answered"),
             }
-            now = now.saturating_add(SignedDuration::from_secs_f64(waits[waits.len() - 1])).unwrap();
+            now = now
+                .saturating_add(SignedDuration::from_secs_f64(waits[waits.len() - 1]))
+                .unwrap();
         }
         unreachable!()
     }
@@ -158,10 +183,16 @@ mod tests {
 
     #[test]
     fn backoff_waits_three_times_ten_to_twenty_seconds() {
-        let policy = RetryPolicy { waits: Waits::Backoff, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            waits: Waits::Backoff,
+            ..RetryPolicy::default()
+        };
         let (waits, reason) = schedule(&policy, &refused());
         assert_eq!(waits.len(), 3);
-        assert!(waits.iter().all(|wait| (10.0..20.0).contains(wait)), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| (10.0..20.0).contains(wait)),
+            "{waits:?}"
+        );
         assert!((waits[0] - waits[1]).abs() > 1e-9, "no jitter: {waits:?}");
         assert_eq!(reason, "gave up after 4 attempts: connection refused");
     }
@@ -172,7 +203,10 @@ mod tests {
         assert_eq!(waits.len(), 176);
         for (i, wait) in waits.iter().enumerate() {
             let nominal = f64::from(1_u32 << i.min(9));
-            assert!(*wait > nominal * 0.9 - 1e-6 && *wait <= nominal, "retry {i}: {wait} for {nominal}");
+            assert!(
+                *wait > nominal * 0.9 - 1e-6 && *wait <= nominal,
+                "retry {i}: {wait} for {nominal}"
+            );
         }
         assert!(waits.iter().sum::<f64>() <= 86_015.0);
     }
@@ -180,27 +214,47 @@ mod tests {
     #[test]
     fn an_own_list_is_followed_and_an_empty_one_means_one_attempt() {
         let list = |seconds: &[i64]| RetryPolicy {
-            waits: Waits::List(seconds.iter().copied().map(SignedDuration::from_secs).collect()),
+            waits: Waits::List(
+                seconds
+                    .iter()
+                    .copied()
+                    .map(SignedDuration::from_secs)
+                    .collect(),
+            ),
             ..RetryPolicy::default()
         };
         let (waits, _) = schedule(&list(&[100, 5]), &refused());
-        assert!(waits.len() == 2 && waits[0] > 90.0 && waits[1] <= 5.0, "{waits:?}");
+        assert!(
+            waits.len() == 2 && waits[0] > 90.0 && waits[1] <= 5.0,
+            "{waits:?}"
+        );
         assert_eq!(schedule(&list(&[]), &refused()).0, Vec::<f64>::new());
     }
 
     #[test]
     fn nothing_is_tried_beyond_its_maximum_age() {
-        let policy = RetryPolicy { waits: Waits::Exponential, max_age: SignedDuration::from_secs(10) };
+        let policy = RetryPolicy {
+            waits: Waits::Exponential,
+            max_age: SignedDuration::from_secs(10),
+        };
         let (waits, reason) = schedule(&policy, &refused());
-        assert!(waits.iter().sum::<f64>() <= 10.0 && waits.len() == 3, "{waits:?}");
-        assert_eq!(reason, "gave up: older than 10s at the next attempt: connection refused");
+        assert!(
+            waits.iter().sum::<f64>() <= 10.0 && waits.len() == 3,
+            "{waits:?}"
+        );
+        assert_eq!(
+            reason,
+            "gave up: older than 10s at the next attempt: connection refused"
+        );
     }
 
     #[test]
     fn retry_after_lengthens_a_wait_up_to_an_hour_and_never_shortens_it() {
         let wait = |seconds| {
-            let outcome =
-                Err(SendError::Later { reason: String::new(), after: Some(SignedDuration::from_secs(seconds)) });
+            let outcome = Err(SendError::Later {
+                reason: String::new(),
+                after: Some(SignedDuration::from_secs(seconds)),
+            });
             match RetryPolicy::default().decide(&delivery(5), &outcome, Timestamp::UNIX_EPOCH) {
                 Decision::RetryAt(at) => at.as_second(),
                 other => panic!("{other:?}"),
@@ -213,24 +267,50 @@ mod tests {
 
     #[test]
     fn what_cannot_pass_goes_to_the_dead_letters_at_once() {
-        for error in
-            [SendError::Refused { reason: "410 Gone".into() }, SendError::Configuration { reason: "410 Gone".into() }]
-        {
-            let decision = RetryPolicy::default().decide(&delivery(1), &Err(error), Timestamp::UNIX_EPOCH);
+        for error in [
+            SendError::Refused {
+                reason: "410 Gone".into(),
+            },
+            SendError::Configuration {
+                reason: "410 Gone".into(),
+            },
+        ] {
+            let decision =
+                RetryPolicy::default().decide(&delivery(1), &Err(error), Timestamp::UNIX_EPOCH);
             assert_eq!(decision, Decision::DeadLetter("410 Gone".into()));
         }
         let taken = Ok(Receipt::whole("ok"));
-        assert_eq!(RetryPolicy::default().decide(&delivery(1), &taken, Timestamp::UNIX_EPOCH), Decision::Delivered);
+        assert_eq!(
+            RetryPolicy::default().decide(&delivery(1), &taken, Timestamp::UNIX_EPOCH),
+            Decision::Delivered
+        );
     }
 
     #[test]
     fn what_went_in_part_continues_at_once_and_its_faults_are_judged_as_those_of_a_whole() {
-        let part = Ok(Receipt { answer: "ok".into(), part: Some("1/2".into()) });
-        assert_eq!(RetryPolicy::default().decide(&delivery(7), &part, Timestamp::UNIX_EPOCH), Decision::Continue);
-        let partly = |rest| Err(SendError::Partly { taken: vec!["a".into()], rest: Box::new(rest) });
-        let decide = |outcome| RetryPolicy::default().decide(&delivery(1), &outcome, Timestamp::UNIX_EPOCH);
-        assert!(matches!(decide(partly(SendError::later("busy"))), Decision::RetryAt(_)));
-        let refused = partly(SendError::Refused { reason: "no b".into() });
+        let part = Ok(Receipt {
+            answer: "ok".into(),
+            part: Some("1/2".into()),
+        });
+        assert_eq!(
+            RetryPolicy::default().decide(&delivery(7), &part, Timestamp::UNIX_EPOCH),
+            Decision::Continue
+        );
+        let partly = |rest| {
+            Err(SendError::Partly {
+                taken: vec!["a".into()],
+                rest: Box::new(rest),
+            })
+        };
+        let decide =
+            |outcome| RetryPolicy::default().decide(&delivery(1), &outcome, Timestamp::UNIX_EPOCH);
+        assert!(matches!(
+            decide(partly(SendError::later("busy"))),
+            Decision::RetryAt(_)
+        ));
+        let refused = partly(SendError::Refused {
+            reason: "no b".into(),
+        });
         assert_eq!(decide(refused), Decision::DeadLetter("no b".into()));
     }
 

@@ -81,7 +81,11 @@ impl Plan {
     ///
     /// # Errors
     /// When the store fails at the start.
-    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), StoreError> {
         let _owner = self.store.own()?;
         let metrics = Arc::new(Metrics::new());
         let wake = Wake::new(self.queues.iter().map(|queue| queue.name.clone()));
@@ -137,12 +141,31 @@ impl Plan {
             reloader,
             stop: stop.clone(),
         });
-        tracing::info!(address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default(), "ready");
+        tracing::info!(
+            address = listener
+                .local_addr()
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+            "ready"
+        );
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
-        listen(listener, &in_force, router(door), &self.limits, stop, self.patience).await;
+        listen(
+            listener,
+            &in_force,
+            router(door),
+            &self.limits,
+            stop,
+            self.patience,
+        )
+        .await;
         drop(stopping.await);
-        if tokio::time::timeout(self.patience, queues.ended()).await.is_err() {
-            tracing::warn!("some sends did not end in time; they will be sent again under the same id");
+        if tokio::time::timeout(self.patience, queues.ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some sends did not end in time; they will be sent again under the same id"
+            );
         }
         if let Some(exporting) = exporting {
             exporting.end(Duration::from_secs(5)).await;
@@ -169,11 +192,18 @@ pub(crate) fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let released = store.release_claims(now)?;
     if released > 0 {
-        tracing::info!(deliveries = released, "resuming what an earlier process left under way");
+        tracing::info!(
+            deliveries = released,
+            "resuming what an earlier process left under way"
+        );
     }
     for (target, count, _) in store.depths()? {
         if wake.of(&target).is_none() {
-            tracing::warn!(name = target, deliveries = count, "no such target any more; to the dead letters");
+            tracing::warn!(
+                name = target,
+                deliveries = count,
+                "no such target any more; to the dead letters"
+            );
             store.bury(&target, wake.stranger(&target), now)?;
         }
     }
@@ -188,7 +218,10 @@ async fn prune(store: Arc<Store>, in_force: Arc<InForce>, mut stop: watch::Recei
             Ok(events) => tracing::info!(events, "pruned the archive"),
             Err(error) => tracing::error!(%error, "cannot prune the archive"),
         }
-        if tokio::time::timeout(PRUNE, stopped(&mut stop)).await.is_ok() {
+        if tokio::time::timeout(PRUNE, stopped(&mut stop))
+            .await
+            .is_ok()
+        {
             return;
         }
     }
@@ -197,5 +230,7 @@ async fn prune(store: Arc<Store>, in_force: Arc<InForce>, mut stop: watch::Recei
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
 }

@@ -87,11 +87,16 @@ impl Store {
     /// When another process is that already.
     pub fn own(&self) -> Result<Ownership, StoreError> {
         let path = PathBuf::from(format!("{}.lock", self.path.display()));
-        let failed = |what: String| StoreError::NotWritable { path: Some(path.clone()), what };
+        let failed = |what: String| StoreError::NotWritable {
+            path: Some(path.clone()),
+            what,
+        };
         let lock = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Ownership { _lock: lock }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Owned { path: self.path.clone() }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Owned {
+                path: self.path.clone(),
+            }),
             Err(std::fs::TryLockError::Error(error)) => Err(failed(error.to_string())),
         }
     }
@@ -101,11 +106,18 @@ impl Store {
     ///
     /// # Errors
     /// When nothing was stored.
-    pub fn accept(&self, incoming: Incoming, evaluation: Evaluation, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub fn accept(
+        &self,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
         let window = self.window;
-        wait(self.writer.submit(move |connection| match accept::earlier(connection, &incoming, now, window)? {
-            Some(seq) => Ok(Accepted::duplicate_of(seq)),
-            None => accept::record(connection, &incoming, &evaluation, now),
+        wait(self.writer.submit(move |connection| {
+            match accept::earlier(connection, &incoming, now, window)? {
+                Some(seq) => Ok(Accepted::duplicate_of(seq)),
+                None => accept::record(connection, &incoming, &evaluation, now),
+            }
         }))
     }
 
@@ -130,7 +142,12 @@ impl Store {
                     continue;
                 }
                 let evaluation = evaluate(connection, &incoming)?;
-                accepted.push(accept::record(&lock(connection), &incoming, &evaluation, now)?);
+                accepted.push(accept::record(
+                    &lock(connection),
+                    &incoming,
+                    &evaluation,
+                    now,
+                )?);
             }
             Ok(accepted)
         });
@@ -179,7 +196,8 @@ impl Store {
         limit: usize,
     ) -> oneshot::Receiver<Result<Vec<Delivery>, StoreError>> {
         let target = target.to_owned();
-        self.writer.submit(move |connection| outbox::claim(connection, &target, now, lease, limit))
+        self.writer
+            .submit(move |connection| outbox::claim(connection, &target, now, lease, limit))
     }
 
     /// Remembers an attempt and does what was decided.
@@ -204,7 +222,8 @@ impl Store {
         decision: Decision,
         now: Timestamp,
     ) -> oneshot::Receiver<Result<(), StoreError>> {
-        self.writer.submit(move |connection| outbox::settle(connection, &delivery, &tried, &decision, now))
+        self.writer
+            .submit(move |connection| outbox::settle(connection, &delivery, &tried, &decision, now))
     }
 
     /// Makes the claims of an earlier process void. Only for the one process that delivers.
@@ -212,7 +231,10 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
-        wait(self.writer.submit(move |connection| outbox::release(connection, None, now)))
+        wait(
+            self.writer
+                .submit(move |connection| outbox::release(connection, None, now)),
+        )
     }
 
     /// As [`Store::release_claims`] for one target, whose queue has ended.
@@ -222,12 +244,16 @@ impl Store {
         now: Timestamp,
     ) -> oneshot::Receiver<Result<usize, StoreError>> {
         let target = target.to_owned();
-        self.writer.submit(move |connection| outbox::release(connection, Some(&target), now))
+        self.writer
+            .submit(move |connection| outbox::release(connection, Some(&target), now))
     }
 
     /// Makes the claim of one delivery void, if it is claimed and still pending.
     pub(crate) fn release_claim_soon(&self, id: DeliveryId, now: Timestamp) {
-        drop(self.writer.submit(move |connection| outbox::release_one(connection, id, now)));
+        drop(
+            self.writer
+                .submit(move |connection| outbox::release_one(connection, id, now)),
+        );
     }
 
     /// Sends what waits for a target that does not exist to the dead letters.
@@ -236,13 +262,19 @@ impl Store {
     /// When the store fails.
     pub fn bury(&self, target: &str, reason: String, now: Timestamp) -> Result<usize, StoreError> {
         let target = target.to_owned();
-        wait(self.writer.submit(move |connection| outbox::bury(connection, &target, &reason, now)))
+        wait(
+            self.writer
+                .submit(move |connection| outbox::bury(connection, &target, &reason, now)),
+        )
     }
 
     /// As [`Store::bury`], for those who must not block and need no answer.
     pub(crate) fn bury_soon(&self, target: &str, reason: String, now: Timestamp) {
         let target = target.to_owned();
-        drop(self.writer.submit(move |connection| outbox::bury(connection, &target, &reason, now)));
+        drop(
+            self.writer
+                .submit(move |connection| outbox::bury(connection, &target, &reason, now)),
+        );
     }
 
     /// Takes a pending delivery out of the outbox; whether it was pending.
@@ -250,7 +282,13 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transfer(id, Status::Pending, Status::Cancelled, Some("cancelled by an operator"), now)
+        self.transfer(
+            id,
+            Status::Pending,
+            Status::Cancelled,
+            Some("cancelled by an operator"),
+            now,
+        )
     }
 
     /// Puts a dead letter back into the outbox with a fresh series of attempts; whether it was one.
@@ -266,7 +304,13 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub fn drop_dead(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transfer(id, Status::Dead, Status::Dropped, Some("dropped by an operator"), now)
+        self.transfer(
+            id,
+            Status::Dead,
+            Status::Dropped,
+            Some("dropped by an operator"),
+            now,
+        )
     }
 
     /// Removes what is older than the retention allows, in steps that let others write in between; how many events went.
@@ -276,11 +320,17 @@ impl Store {
     pub fn prune(&self, keep: &Retention, now: Timestamp) -> Result<u64, StoreError> {
         const STEP: usize = 500;
         let window = self.window;
-        wait(self.writer.submit(move |connection| archive::forget(connection, now, window)))?;
+        wait(
+            self.writer
+                .submit(move |connection| archive::forget(connection, now, window)),
+        )?;
         let before = now.saturating_sub(keep.age).unwrap_or(Timestamp::MIN);
         let mut gone = 0;
         loop {
-            let step = wait(self.writer.submit(move |connection| archive::prune(connection, before, STEP)))?;
+            let step = wait(
+                self.writer
+                    .submit(move |connection| archive::prune(connection, before, STEP)),
+            )?;
             gone += step as u64;
             if step < STEP {
                 break;
@@ -289,7 +339,10 @@ impl Store {
         while let Some(bytes) = keep.bytes
             && self.used_bytes()? > bytes
         {
-            let step = wait(self.writer.submit(move |connection| archive::prune(connection, Timestamp::MAX, STEP)))?;
+            let step = wait(
+                self.writer
+                    .submit(move |connection| archive::prune(connection, Timestamp::MAX, STEP)),
+            )?;
             if step == 0 {
                 break;
             }
@@ -306,7 +359,10 @@ impl Store {
         reason: Option<&'static str>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        wait(self.writer.submit(move |connection| outbox::transfer(connection, id, from, to, reason, now)))
+        wait(
+            self.writer
+                .submit(move |connection| outbox::transfer(connection, id, from, to, reason, now)),
+        )
     }
 }
 
@@ -322,7 +378,11 @@ fn micros(instant: Timestamp) -> i64 {
 
 /// The inverse of [`micros`]; what no calendar knows becomes its nearest end.
 fn instant(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// zstd with a checksum, so that damage inside a page is found.
@@ -347,8 +407,16 @@ fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
 /// The inverse of [`pack`], for what was at most `limit` bytes.
 fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     use std::io::Read;
-    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|error| error.to_string())?;
+    let decoder =
+        zstd::stream::read::Decoder::with_buffer(packed).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    decoder.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() > limit { Err(format!("more than {limit} bytes")) } else { Ok(bytes) }
+    decoder
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() > limit {
+        Err(format!("more than {limit} bytes"))
+    } else {
+        Ok(bytes)
+    }
 }

@@ -93,6 +93,8 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
 
 /// The first `limit` bytes at most, cut at a character.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=limit.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }

@@ -71,7 +71,11 @@ const BATCH: usize = 512;
 /// How long the first span of a request waits for others.
 const GATHER: Duration = Duration::from_secs(1);
 /// The waits after a request that may work later.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+const WAITS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 
 impl Collector {
     /// The collector at this address, for every event.
@@ -79,9 +83,15 @@ impl Collector {
     /// # Errors
     /// When it is no http or https URL.
     pub fn at(url: &str) -> Result<Self, String> {
-        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let parsed = Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let endpoint = parsed.ok_or_else(|| format!("`{url}` is no http or https URL"))?;
-        Ok(Self { endpoint, headers: Vec::new(), one_in: 1 })
+        Ok(Self {
+            endpoint,
+            headers: Vec::new(),
+            one_in: 1,
+        })
     }
 }
 
@@ -90,14 +100,31 @@ impl Telemetry {
     ///
     /// # Errors
     /// When no client can be made.
-    pub(crate) fn start(collector: Collector, dropped: Counter) -> Result<(Self, Exporting), String> {
+    pub(crate) fn start(
+        collector: Collector,
+        dropped: Counter,
+    ) -> Result<(Self, Exporting), String> {
         let client = Reach::everywhere().client(None)?;
         let (spans, waiting) = mpsc::channel(WAITING);
         let one_in = collector.one_in.max(1);
-        let exporter = Exporter { client, collector, dropped: dropped.clone(), failing: false };
+        let exporter = Exporter {
+            client,
+            collector,
+            dropped: dropped.clone(),
+            failing: false,
+        };
         let (end, ended) = oneshot::channel();
         let task = tokio::spawn(exporter.run(waiting, ended));
-        Ok((Self { noting: Some(Arc::new(Noting { spans, one_in, dropped })) }, Exporting { end, task }))
+        Ok((
+            Self {
+                noting: Some(Arc::new(Noting {
+                    spans,
+                    one_in,
+                    dropped,
+                })),
+            },
+            Exporting { end, task },
+        ))
     }
 
     /// Whether spans of this event are wanted.
@@ -135,11 +162,19 @@ impl Span<'_> {
             Stage::AcceptCopy => span_id(&trace, &began),
             Stage::Deliver(id) => span_id(&trace, &[id.as_bytes(), began.as_slice()].concat()),
         };
-        let ended = self.began.saturating_add(SignedDuration::try_from(self.took).unwrap_or_default());
+        let ended = self
+            .began
+            .saturating_add(SignedDuration::try_from(self.took).unwrap_or_default());
         let nanos = |at: Timestamp| Json::from(at.as_nanosecond().to_string());
-        let names = [("event.id", &self.event.id), ("event.source", &self.event.source)];
+        let names = [
+            ("event.id", &self.event.id),
+            ("event.source", &self.event.source),
+        ];
         let names = names.map(|(key, value)| (key, Json::from(value.as_str())));
-        let attributes = names.iter().chain(&self.facts).map(|(key, value)| attribute(key, value));
+        let attributes = names
+            .iter()
+            .chain(&self.facts)
+            .map(|(key, value)| attribute(key, value));
         let status = match &self.fault {
             None => object([]),
             Some(fault) => object([("code", 2.into()), ("message", fault.as_str().into())]),
@@ -217,7 +252,11 @@ impl Exporter {
             }
             self.dropped.inc_by(count);
             if !std::mem::replace(&mut self.failing, true) {
-                tracing::warn!(error = words, spans = count, "cannot send traces; they are dropped until it works");
+                tracing::warn!(
+                    error = words,
+                    spans = count,
+                    "cannot send traces; they are dropped until it works"
+                );
             }
             return;
         }
@@ -227,17 +266,27 @@ impl Exporter {
     async fn call(&self, body: String) -> Result<(), (String, Option<Duration>)> {
         let mut url = self.collector.endpoint.clone();
         url.set_path(&format!("{}/v1/traces", url.path().trim_end_matches('/')));
-        let mut request =
-            self.client.post(url).timeout(Duration::from_secs(10)).header(CONTENT_TYPE, "application/json");
+        let mut request = self
+            .client
+            .post(url)
+            .timeout(Duration::from_secs(10))
+            .header(CONTENT_TYPE, "application/json");
         for (name, value) in &self.collector.headers {
             request = request.header(name, value);
         }
-        let response = request.body(body).send().await.map_err(|error| (fault(error), Some(Duration::ZERO)))?;
+        let response = request
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| (fault(error), Some(Duration::ZERO)))?;
         let answer = Answer::read(response).await;
         match answer.status {
             200..=299 => Ok(()),
             429 | 502..=504 => {
-                let asked = answer.retry_after(Timestamp::now()).unwrap_or_default().unsigned_abs();
+                let asked = answer
+                    .retry_after(Timestamp::now())
+                    .unwrap_or_default()
+                    .unsigned_abs();
                 Err((answer.words(), Some(asked.min(Duration::from_secs(30)))))
             }
             _ => Err((answer.words(), None)),
@@ -246,7 +295,11 @@ impl Exporter {
 }
 
 /// The next span; after the end those that wait, then none.
-async fn next(waiting: &mut mpsc::Receiver<Json>, ended: &mut oneshot::Receiver<()>, open: &mut bool) -> Option<Json> {
+async fn next(
+    waiting: &mut mpsc::Receiver<Json>,
+    ended: &mut oneshot::Receiver<()>,
+    open: &mut bool,
+) -> Option<Json> {
     tokio::select! {
         span = waiting.recv() => span,
         _ = ended, if *open => {
@@ -260,11 +313,16 @@ async fn next(waiting: &mut mpsc::Receiver<Json>, ended: &mut oneshot::Receiver<
 fn request(spans: Vec<Json>) -> Json {
     let version = env!("CARGO_PKG_VERSION");
     let resource = [("service.name", "reflexarc"), ("service.version", version)];
-    let resource = resource.iter().map(|(key, value)| attribute(key, &Json::from(*value)));
+    let resource = resource
+        .iter()
+        .map(|(key, value)| attribute(key, &Json::from(*value)));
     let scope = object([("name", "reflexarc".into()), ("version", version.into())]);
     let scoped = object([("scope", scope), ("spans", Json::Array(spans))]);
     let all = object([
-        ("resource", object([("attributes", Json::Array(resource.collect()))])),
+        (
+            "resource",
+            object([("attributes", Json::Array(resource.collect()))]),
+        ),
         ("scopeSpans", Json::Array(vec![scoped])),
     ]);
     object([("resourceSpans", Json::Array(vec![all]))])
@@ -274,7 +332,13 @@ fn attribute(key: &str, value: &Json) -> Json {
     let value = match value {
         Json::Bool(_) => object([("boolValue", value.clone())]),
         Json::Number(_) => object([("intValue", value.to_string().into())]),
-        other => object([("stringValue", other.as_str().map_or_else(|| other.to_string(), str::to_owned).into())]),
+        other => object([(
+            "stringValue",
+            other
+                .as_str()
+                .map_or_else(|| other.to_string(), str::to_owned)
+                .into(),
+        )]),
     };
     object([("key", key.into()), ("value", value)])
 }
@@ -297,5 +361,8 @@ fn span_id(trace: &[u8; 16], what: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }

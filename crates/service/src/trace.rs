@@ -12,13 +12,27 @@ use crate::store::{Archived, Attempt, Entry, Store, StoreError};
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn trace(store: &Store, rules: &RuleSet, archived: &Archived, explain: Option<&str>) -> Result<Json, StoreError> {
-    let normal =
-        Incoming::new(archived.event.clone()).map_or_else(|_| archived.event.clone(), |incoming| incoming.normal);
-    let matching: Vec<&str> = rules.matching(&normal).iter().map(|rule| rule.name()).collect();
+pub fn trace(
+    store: &Store,
+    rules: &RuleSet,
+    archived: &Archived,
+    explain: Option<&str>,
+) -> Result<Json, StoreError> {
+    let normal = Incoming::new(archived.event.clone())
+        .map_or_else(|_| archived.event.clone(), |incoming| incoming.normal);
+    let matching: Vec<&str> = rules
+        .matching(&normal)
+        .iter()
+        .map(|rule| rule.name())
+        .collect();
     let verdicts = rules.rules().map(|rule| {
-        let mut verdict = object([("rule", rule.name().into()), ("matched", matching.contains(&rule.name()).into())]);
-        let explanation = explain.filter(|name| *name == rule.name()).and_then(|name| rules.explain(&normal, name));
+        let mut verdict = object([
+            ("rule", rule.name().into()),
+            ("matched", matching.contains(&rule.name()).into()),
+        ]);
+        let explanation = explain
+            .filter(|name| *name == rule.name())
+            .and_then(|name| rules.explain(&normal, name));
         if let (Json::Object(members), Some(explanation)) = (&mut verdict, explanation) {
             members.push(("explanation".into(), explanation.to_json()));
         }
@@ -37,7 +51,12 @@ pub fn trace(store: &Store, rules: &RuleSet, archived: &Archived, explain: Optio
         ("evaluation", archived.story.clone().unwrap_or(Json::Null)),
         (
             "deliveries",
-            Json::Array(deliveries.iter().map(|(entry, attempts)| entry_to_json(entry, Some(attempts))).collect()),
+            Json::Array(
+                deliveries
+                    .iter()
+                    .map(|(entry, attempts)| entry_to_json(entry, Some(attempts)))
+                    .collect(),
+            ),
         ),
     ]))
 }
@@ -55,14 +74,20 @@ pub fn entry_to_json(entry: &Entry, attempts: Option<&[Attempt]>) -> Json {
         ("created", delivery.created.to_string().into()),
         ("attempt", number(delivery.attempt)),
         ("due", entry.due.to_string().into()),
-        ("finished", optional(entry.finished.map(|at| at.to_string()).as_deref())),
+        (
+            "finished",
+            optional(entry.finished.map(|at| at.to_string()).as_deref()),
+        ),
         ("reason", optional(entry.reason.as_deref())),
         ("replay", optional(delivery.replay.as_deref())),
         ("taken", strings(&delivery.taken)),
         ("action", action_to_json(&delivery.action)),
     ]);
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {
-        members.push(("attempts".into(), Json::Array(attempts.iter().map(attempt_to_json).collect())));
+        members.push((
+            "attempts".into(),
+            Json::Array(attempts.iter().map(attempt_to_json).collect()),
+        ));
     }
     json
 }

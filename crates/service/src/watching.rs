@@ -18,12 +18,25 @@ const SETTLE: Duration = Duration::from_millis(300);
 
 /// Watches until told to stop. From the return on no change and no signal is missed: a SIGHUP that nobody listens for would end
 /// the process.
-pub(crate) fn watch(reloader: Arc<Reloader>, stop: watch::Receiver<bool>) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn watch(
+    reloader: Arc<Reloader>,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<JoinHandle<()>> {
     let hangup = signal(SignalKind::hangup())?;
     let (notice, changes) = mpsc::channel(1);
     let paths = reloader.paths();
     let watcher = watcher(&paths, notice.clone());
-    Ok(tokio::spawn(reload_again_and_again(reloader, stop, hangup, Watching { paths, watcher, notice, changes })))
+    Ok(tokio::spawn(reload_again_and_again(
+        reloader,
+        stop,
+        hangup,
+        Watching {
+            paths,
+            watcher,
+            notice,
+            changes,
+        },
+    )))
 }
 
 /// The watched paths and what tells of them.
@@ -40,7 +53,12 @@ async fn reload_again_and_again(
     mut hangup: Signal,
     watching: Watching,
 ) {
-    let Watching { mut paths, mut watcher, notice, mut changes } = watching;
+    let Watching {
+        mut paths,
+        mut watcher,
+        notice,
+        mut changes,
+    } = watching;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
@@ -68,13 +86,22 @@ fn watcher(paths: &[PathBuf], notice: mpsc::Sender<()>) -> Option<RecommendedWat
     let observe = move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         // Reading is no change; without this a reload would lead to the next one.
-        if !event.kind.is_access() && event.paths.iter().any(|path| concerned.iter().any(|one| one.concerns(path))) {
+        if !event.kind.is_access()
+            && event
+                .paths
+                .iter()
+                .any(|path| concerned.iter().any(|one| one.concerns(path)))
+        {
             _ = notice.try_send(());
         }
     };
     let made = notify::recommended_watcher(observe).and_then(|mut watcher| {
         for one in &watched {
-            let mode = if one.file.is_some() { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
+            let mode = if one.file.is_some() {
+                RecursiveMode::NonRecursive
+            } else {
+                RecursiveMode::Recursive
+            };
             watcher.watch(&one.folder, mode)?;
         }
         Ok(watcher)
@@ -97,12 +124,21 @@ impl Watched {
     fn of(path: &Path) -> Self {
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
-            return Self { folder: canonical(path), file: None };
+            return Self {
+                folder: canonical(path),
+                file: None,
+            };
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let folder = canonical(folder);
         let file = folder.join(path.file_name().unwrap_or_default());
-        Self { folder, file: Some(file) }
+        Self {
+            folder,
+            file: Some(file),
+        }
     }
 
     /// Other files beside a watched one do not matter: the store may lie there. But a mounted volume changes all its files
@@ -112,7 +148,8 @@ impl Watched {
             None => changed.starts_with(&self.folder),
             Some(file) => {
                 changed == file
-                    || (changed.parent() == Some(&self.folder) && changed.file_name() == Some(OsStr::new("..data")))
+                    || (changed.parent() == Some(&self.folder)
+                        && changed.file_name() == Some(OsStr::new("..data")))
             }
         }
     }
@@ -128,9 +165,14 @@ mod tests {
         let folder = folder.path().canonicalize().unwrap();
         std::fs::write(folder.join("reflexarc.toml"), "").unwrap();
         let file = Watched::of(&folder.join("reflexarc.toml"));
-        assert!(file.concerns(&folder.join("reflexarc.toml")) && file.concerns(&folder.join("..data")));
+        assert!(
+            file.concerns(&folder.join("reflexarc.toml")) && file.concerns(&folder.join("..data"))
+        );
         assert!(!file.concerns(&folder.join("reflexarc.db-wal")));
         let whole = Watched::of(&folder);
-        assert!(whole.concerns(&folder.join("deep/rule.toml")) && !whole.concerns(Path::new("/elsewhere")));
+        assert!(
+            whole.concerns(&folder.join("deep/rule.toml"))
+                && !whole.concerns(Path::new("/elsewhere"))
+        );
     }
 }

@@ -77,18 +77,29 @@ pub(crate) struct Range {
 impl Range {
     /// The same for the store.
     pub(crate) fn selection(&self) -> Selection {
-        Selection { from: self.from, to: self.to, id: self.id.clone() }
+        Selection {
+            from: self.from,
+            to: self.to,
+            id: self.id.clone(),
+        }
     }
 }
 
 /// Lists, exports, verifies or prunes.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match &args.what {
-        What::List { range, configured, format } => {
+        What::List {
+            range,
+            configured,
+            format,
+        } => {
             output.begin(*format)?;
             let any = each(configured, range, |event| match format {
                 Format::Human => {
-                    let (id, kind) = (plain(&event.name.id.as_str().into()), plain(&event.kind.as_str().into()));
+                    let (id, kind) = (
+                        plain(&event.name.id.as_str().into()),
+                        plain(&event.kind.as_str().into()),
+                    );
                     let resource = plain(&event.resource.as_str().into());
                     output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
                 }
@@ -117,7 +128,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             for (seq, fault) in &verdict.damaged {
                 output.complain(&format!("event {seq}: {fault}"));
             }
-            Ok(if verdict.damaged.is_empty() { Exit::Done } else { Exit::Negative })
+            Ok(if verdict.damaged.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Negative
+            })
         }
         What::Prune { keep, configured } => {
             let (config, store) = configured.store()?;
@@ -154,7 +169,10 @@ fn listed(event: &Archived) -> Json {
         ("resource", event.resource.as_str().into()),
         ("matched", event.story.is_some().into()),
     ];
-    members.into_iter().map(|(key, value): (&str, Json)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value): (&str, Json)| (key.to_owned(), value))
+        .collect()
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
@@ -166,7 +184,9 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     if let Ok(instant) = text.parse() {
         return Ok(instant);
     }
-    let ago =
-        parse_duration(text).map_err(|_| "write an instant such as 2026-11-20T00:00:00Z, or a time ago such as 2h")?;
-    Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+    let ago = parse_duration(text)
+        .map_err(|_| "write an instant such as 2026-11-20T00:00:00Z, or a time ago such as 2h")?;
+    Timestamp::now()
+        .checked_sub(ago)
+        .map_err(|error| error.to_string())
 }

@@ -62,7 +62,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if let Ok(rules) = &loaded {
         let hint = |found: &Diagnostic| found.severity == Severity::Hint;
         files.extend(filters(rules, Dialect::Reflexarc, hint));
-        if let Some(dialect) = args.dialect.filter(|dialect| *dialect != Dialect::Reflexarc) {
+        if let Some(dialect) = args
+            .dialect
+            .filter(|dialect| *dialect != Dialect::Reflexarc)
+        {
             let found = filters(rules, dialect, |_| true);
             ports = !found.iter().any(FileDiagnostics::has_errors);
             files.extend(found);
@@ -80,11 +83,21 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         FindingsFormat::Github => output.bytes(findings::github(&files).as_bytes())?,
     }
     let all = || files.iter().flat_map(|file| &file.diagnostics);
-    let errors = all().filter(|found| found.severity == Severity::Error).count() as u64;
-    let warnings = all().filter(|found| found.severity == Severity::Warning).count() as u64;
+    let errors = all()
+        .filter(|found| found.severity == Severity::Error)
+        .count() as u64;
+    let warnings = all()
+        .filter(|found| found.severity == Severity::Warning)
+        .count() as u64;
     if args.format == FindingsFormat::Human {
-        let rules = count.map_or_else(String::new, |count| format!("{}: ", plural(count as u64, "rule")));
-        output.line(format_args!("{rules}{}, {}", plural(errors, "error"), plural(warnings, "warning")))?;
+        let rules = count.map_or_else(String::new, |count| {
+            format!("{}: ", plural(count as u64, "rule"))
+        });
+        output.line(format_args!(
+            "{rules}{}, {}",
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        ))?;
     }
     Ok(match () {
         () if loaded.is_err() || args.deny_warnings && warnings > 0 => Exit::Invalid,
@@ -94,11 +107,19 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// What a dialect says to the filters of the rules, as far as it is wanted.
-fn filters(rules: &RuleSet, dialect: Dialect, wanted: impl Fn(&Diagnostic) -> bool) -> Vec<FileDiagnostics> {
+fn filters(
+    rules: &RuleSet,
+    dialect: Dialect,
+    wanted: impl Fn(&Diagnostic) -> bool,
+) -> Vec<FileDiagnostics> {
     let file = |rule: &Rule| {
         let mut diagnostics = rule.check(dialect);
         diagnostics.retain(&wanted);
-        let file = FileDiagnostics { name: rule.file().to_owned(), text: rule.text().to_owned(), diagnostics };
+        let file = FileDiagnostics {
+            name: rule.file().to_owned(),
+            text: rule.text().to_owned(),
+            diagnostics,
+        };
         (!file.diagnostics.is_empty()).then_some(file)
     };
     rules.rules().filter_map(file).collect()

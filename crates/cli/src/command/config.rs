@@ -40,20 +40,28 @@ enum What {
 /// Checks or writes.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match &args.what {
-        What::Check { configured, without_secrets } => {
+        What::Check {
+            configured,
+            without_secrets,
+        } => {
             if *without_secrets {
                 configured.load_without_secrets()?;
                 output.line("the configuration is right; its secrets were not looked for")?;
             } else {
                 let config = configured.load()?;
-                output.line(format_args!("the configuration is right: {} targets", config.queues.len()))?;
+                output.line(format_args!(
+                    "the configuration is right: {} targets",
+                    config.queues.len()
+                ))?;
             }
             Ok(Exit::Done)
         }
         What::Init { path } => {
             let file = OpenOptions::new().write(true).create_new(true).open(path);
             let mut file = file.map_err(|error| match error.kind() {
-                ErrorKind::AlreadyExists => Failure::Usage(format!("there is already a file {}", path.display())),
+                ErrorKind::AlreadyExists => {
+                    Failure::Usage(format!("there is already a file {}", path.display()))
+                }
                 _ => Failure::Io(error),
             })?;
             file.write_all(TEMPLATE.as_bytes())?;

@@ -43,7 +43,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         std::io::stdin().read_to_string(&mut text)?;
     }
     let pattern = pattern_text::parse(&text, args.dialect, output)?;
-    let other = if text.trim_start().starts_with('{') { Notation::Expression } else { Notation::Json };
+    let other = if text.trim_start().starts_with('{') {
+        Notation::Expression
+    } else {
+        Notation::Json
+    };
     match args.to.unwrap_or(other) {
         Notation::Json => output.line(pattern.to_json())?,
         Notation::Expression => output.line(pattern.to_expression())?,

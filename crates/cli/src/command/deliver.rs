@@ -53,13 +53,23 @@ pub(crate) fn run(
         Ok(ControlFlow::Continue(()))
     });
     // What was taken before a fault is delivered all the same.
-    let rest = if taken.is_ok() { feed.take(batch).map_err(failed) } else { Ok(Vec::new()) };
+    let rest = if taken.is_ok() {
+        feed.take(batch).map_err(failed)
+    } else {
+        Ok(Vec::new())
+    };
     let waiting = runtime.block_on(Feed::finish(feed)).map_err(failed)?;
     taken?;
     tally.count(&rest?);
     drop(store.prune(&retention, Timestamp::now()));
     runtime.shutdown_background();
-    let Tally { accepted, duplicates, deliveries, failures, broken } = tally;
+    let Tally {
+        accepted,
+        duplicates,
+        deliveries,
+        failures,
+        broken,
+    } = tally;
     output.line(format_args!(
         "{accepted} accepted, {duplicates} duplicates, {broken} unreadable; {deliveries} deliveries, {waiting} left in the outbox"
     ))?;
@@ -73,7 +83,11 @@ pub(crate) fn run(
 impl Tally {
     fn count(&mut self, taken: &[Accepted]) {
         for one in taken {
-            *(if one.duplicate { &mut self.duplicates } else { &mut self.accepted }) += 1;
+            *(if one.duplicate {
+                &mut self.duplicates
+            } else {
+                &mut self.accepted
+            }) += 1;
             self.deliveries += one.deliveries.len();
             self.failures += one.failures;
         }

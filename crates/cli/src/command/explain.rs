@@ -25,7 +25,12 @@ pub(crate) struct Args {
     /// A filter to explain instead of rules
     pattern: Option<String>,
     /// Rule files, or folders of them
-    #[arg(long, default_value = "rules", value_name = "PATH", conflicts_with = "pattern")]
+    #[arg(
+        long,
+        default_value = "rules",
+        value_name = "PATH",
+        conflicts_with = "pattern"
+    )]
     rules: Vec<PathBuf>,
     /// The event; `-` is stdin
     #[arg(long, value_name = "FILE")]
@@ -60,7 +65,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         print(name, explanation, args, output)?;
     }
     output.end(args.format)?;
-    let matched = explanations.iter().all(|(_, explanation)| explanation.matched());
+    let matched = explanations
+        .iter()
+        .all(|(_, explanation)| explanation.matched());
     Ok(if matched { Exit::Done } else { Exit::Negative })
 }
 
@@ -74,9 +81,15 @@ fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     let explained = names.into_iter().map(|name| {
         let unknown = || {
             let known: Vec<_> = rules.rules().map(Rule::name).collect();
-            Failure::Usage(format!("there is no rule `{name}`; there are {}", known.join(", ")))
+            Failure::Usage(format!(
+                "there is no rule `{name}`; there are {}",
+                known.join(", ")
+            ))
         };
-        Ok((name.to_owned(), rules.explain(&event, name).ok_or_else(unknown)?))
+        Ok((
+            name.to_owned(),
+            rules.explain(&event, name).ok_or_else(unknown)?,
+        ))
     });
     explained.collect()
 }
@@ -86,27 +99,42 @@ fn event(args: &Args) -> Result<Event, Failure> {
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
     let name = args.event.display();
     loop {
-        let record = records.next().map_err(|error| Failure::Input(format!("{name}: {error}")))?;
+        let record = records
+            .next()
+            .map_err(|error| Failure::Input(format!("{name}: {error}")))?;
         let Some(record) = record else {
-            let wanted = args.line.map_or_else(String::new, |line| format!(" that begins on line {line}"));
+            let wanted = args
+                .line
+                .map_or_else(String::new, |line| format!(" that begins on line {line}"));
             return Err(Failure::Input(format!("{name}: there is no event{wanted}")));
         };
         if args.line.is_none_or(|line| line == record.line) {
-            let text = record.text.map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
-            return Event::from_json(text).map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
+            let text = record
+                .text
+                .map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
+            return Event::from_json(text)
+                .map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
         }
     }
 }
 
-fn print(name: &str, explanation: &Explanation, args: &Args, output: &mut Output) -> Result<(), Failure> {
+fn print(
+    name: &str,
+    explanation: &Explanation,
+    args: &Args,
+    output: &mut Output,
+) -> Result<(), Failure> {
     if args.format != Format::Human {
         return output.element(
             args.format,
             &json!({ "rule": name, "matched": explanation.matched(), "explanation": explanation.to_json() }),
         );
     }
-    let (paint, answer) =
-        if explanation.matched() { (Paint::Green, "matches") } else { (Paint::Red, "does not match") };
+    let (paint, answer) = if explanation.matched() {
+        (Paint::Green, "matches")
+    } else {
+        (Paint::Red, "does not match")
+    };
     let answer = output.paint(paint, answer);
     let title = output.paint(Paint::Bold, name);
     output.line(format_args!("{title} {answer}"))?;

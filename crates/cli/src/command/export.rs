@@ -45,11 +45,21 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     output.begin(args.format)?;
     for rule in &chosen {
         let found = rule.check(args.dialect);
-        let reasons =
-            FileDiagnostics { name: rule.file().to_owned(), text: rule.text().to_owned(), diagnostics: found };
+        let reasons = FileDiagnostics {
+            name: rule.file().to_owned(),
+            text: rule.text().to_owned(),
+            diagnostics: found,
+        };
         output.diagnostics(&reasons);
         let pattern = match rule.pattern().export(args.dialect) {
-            Ok(pattern) if reasons.diagnostics.iter().all(|found| found.severity != Severity::Error) => pattern,
+            Ok(pattern)
+                if reasons
+                    .diagnostics
+                    .iter()
+                    .all(|found| found.severity != Severity::Error) =>
+            {
+                pattern
+            }
             _ => {
                 exit = Exit::Negative;
                 continue;
@@ -63,7 +73,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 output.line(pattern)?;
             }
             format => {
-                let pattern = Json::parse(&pattern).map_err(|error| Failure::Runtime(error.to_string()))?;
+                let pattern =
+                    Json::parse(&pattern).map_err(|error| Failure::Runtime(error.to_string()))?;
                 output.element(format, &json!({ "rule": rule.name(), "pattern": pattern }))?;
             }
         }

@@ -48,21 +48,34 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         } else if args.check {
             output.line(format_args!("{} is not formatted", rule.file()))?;
         } else {
-            fs::write(rule.file(), formatted)
-                .map_err(|error| Failure::Runtime(format!("cannot write {}: {error}", rule.file())))?;
+            fs::write(rule.file(), formatted).map_err(|error| {
+                Failure::Runtime(format!("cannot write {}: {error}", rule.file()))
+            })?;
             output.line(format_args!("formatted {}", rule.file()))?;
         }
     }
     if args.check || args.diff {
-        return Ok(if changed > 0 { Exit::Negative } else { Exit::Done });
+        return Ok(if changed > 0 {
+            Exit::Negative
+        } else {
+            Exit::Done
+        });
     }
-    output.line(format_args!("{} of {} changed", changed, plural(rules.len() as u64, "rule")))?;
+    output.line(format_args!(
+        "{} of {} changed",
+        changed,
+        plural(rules.len() as u64, "rule")
+    ))?;
     Ok(Exit::Done)
 }
 
 fn diff(name: &str, old: &str, new: &str, output: &mut Output) -> Result<(), Failure> {
     let diff = TextDiff::from_lines(old, new);
-    let text = diff.unified_diff().context_radius(3).header(name, name).to_string();
+    let text = diff
+        .unified_diff()
+        .context_radius(3)
+        .header(name, name)
+        .to_string();
     for line in text.lines() {
         let line = match line.chars().next() {
             Some('-') => output.paint(Paint::Red, line),

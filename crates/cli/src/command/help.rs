@@ -40,8 +40,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     cli.build();
     let Some(command) = cli.find_subcommand_mut(topic) else {
         let commands = cli.get_subcommands().map(clap::Command::get_name);
-        let topics: Vec<_> = REFERENCES.iter().map(|(name, _)| *name).chain(commands).collect();
-        return Err(Failure::Usage(format!("there is no help on `{topic}`; there is on {}", topics.join(", "))));
+        let topics: Vec<_> = REFERENCES
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(commands)
+            .collect();
+        return Err(Failure::Usage(format!(
+            "there is no help on `{topic}`; there is on {}",
+            topics.join(", ")
+        )));
     };
     output.line(command.render_long_help())?;
     Ok(Exit::Done)

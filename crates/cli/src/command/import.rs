@@ -1,5 +1,8 @@
 //! `reflexarc import`: subscriptions of the cloud become rule files.
-#![allow(clippy::doc_markdown, reason = "help texts name actions of the API, and would show the backticks")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "help texts name actions of the API, and would show the backticks"
+)]
 
 mod cloudmonitor;
 mod eventbridge;
@@ -82,12 +85,20 @@ struct Import {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (import, to) = match &args.from {
         From::Eventbridge { files, to } => {
-            let answers = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+            let answers = files
+                .iter()
+                .map(|file| read(file))
+                .collect::<Result<Vec<_>, _>>()?;
             (eventbridge::import(&answers)?, to)
         }
         From::Cloudmonitor { file, targets, to } => {
-            let targets = targets.iter().map(|(rule, file)| Ok((rule.clone(), read(file)?)));
-            (cloudmonitor::import(&read(file)?, &targets.collect::<Result<Vec<_>, Failure>>()?)?, to)
+            let targets = targets
+                .iter()
+                .map(|(rule, file)| Ok((rule.clone(), read(file)?)));
+            (
+                cloudmonitor::import(&read(file)?, &targets.collect::<Result<Vec<_>, Failure>>()?)?,
+                to,
+            )
         }
     };
     let import = distinct(import);
@@ -123,14 +134,25 @@ fn distinct(mut import: Import) -> Import {
 
 /// Writes nothing unless everything can be written, and every rule compiles.
 fn write(import: &Import, to: &To, output: &mut Output) -> Result<(), Failure> {
-    let texts: Vec<(String, String)> =
-        import.drafts.iter().map(|draft| (format!("{}.toml", draft.name), draft.to_toml())).collect();
+    let texts: Vec<(String, String)> = import
+        .drafts
+        .iter()
+        .map(|draft| (format!("{}.toml", draft.name), draft.to_toml()))
+        .collect();
     RuleSet::compile(texts.clone()).map_err(Failure::Rules)?;
-    let there = texts.iter().map(|(name, _)| to.out.join(name)).find(|path| path.exists());
+    let there = texts
+        .iter()
+        .map(|(name, _)| to.out.join(name))
+        .find(|path| path.exists());
     if let Some(there) = there.filter(|_| !to.force) {
-        return Err(Failure::Usage(format!("{} is there already; --force replaces it", there.display())));
+        return Err(Failure::Usage(format!(
+            "{} is there already; --force replaces it",
+            there.display()
+        )));
     }
-    let failed = |path: &Path, error: std::io::Error| Failure::Runtime(format!("{}: {error}", path.display()));
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::Runtime(format!("{}: {error}", path.display()))
+    };
     std::fs::create_dir_all(&to.out).map_err(|error| failed(&to.out, error))?;
     for (name, text) in &texts {
         let path = to.out.join(name);
@@ -172,5 +194,6 @@ fn text<'a>(json: &'a Json, key: &str) -> &'a str {
 
 /// A member within members.
 fn at<'a>(json: &'a Json, path: &[&str]) -> &'a Json {
-    path.iter().fold(json, |json, key| json.get(key).unwrap_or(&Json::Null))
+    path.iter()
+        .fold(json, |json, key| json.get(key).unwrap_or(&Json::Null))
 }

@@ -30,7 +30,10 @@ Examples:
   reflexarc match --count '{\"level\": [\"WARN\"]}' examples/eni-events.ndjson
   reflexarc match --patterns filters.ndjson events.ndjson.zst --format ndjson
   reflexarc match --rules rules examples/eni-events.ndjson")]
-#[allow(clippy::struct_excessive_bools, reason = "the flags of a command are independent of each other")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the flags of a command are independent of each other"
+)]
 pub(crate) struct Args {
     /// The filter, in either notation; left out with --patterns and --rules
     pattern: Option<String>,
@@ -97,7 +100,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Err(why) => {
                 broken += 1;
                 output.complain(&format!("{}:{why}", file.display()));
-                return Ok(if args.fail_fast { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+                return Ok(if args.fail_fast {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                });
             }
         };
         if ids.is_empty() != args.invert {
@@ -112,7 +119,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             }
             (false, true, format) => output.element(format, event.tree())?,
             (false, false, format) => {
-                let matched: Vec<_> = ids.iter().map(|id| names.names[*id as usize].as_str()).collect();
+                let matched: Vec<_> = ids
+                    .iter()
+                    .map(|id| names.names[*id as usize].as_str())
+                    .collect();
                 if format == Format::Human {
                     let line = output.paint(Paint::Dim, format_args!("line {}", answer.line));
                     output.line(format_args!("{line}  {}", matched.join(", ")))?;
@@ -137,7 +147,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 
 impl Filters {
     fn ids(&self, event: &Event) -> Vec<u32> {
-        let normalised = if self.native { event.normalize().ok() } else { None };
+        let normalised = if self.native {
+            event.normalize().ok()
+        } else {
+            None
+        };
         let event = normalised.as_ref().unwrap_or(event);
         let mut ids = Vec::new();
         SCRATCH
@@ -151,29 +165,60 @@ impl Filters {
 fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failure> {
     let many = args.patterns.is_some() || !args.rules.is_empty();
     let (pattern, file) = match (many, &args.pattern, &args.file) {
-        (false, None, _) => return Err(Failure::Usage("give a filter, or --patterns, or --rules".to_owned())),
+        (false, None, _) => {
+            return Err(Failure::Usage(
+                "give a filter, or --patterns, or --rules".to_owned(),
+            ));
+        }
         (false, pattern, file) => (pattern.as_ref(), file.as_ref()),
         // The one argument is then the file.
         (true, file, None) => (None, file.as_ref()),
-        (true, ..) => return Err(Failure::Usage("with --patterns or --rules there is no filter to give".to_owned())),
+        (true, ..) => {
+            return Err(Failure::Usage(
+                "with --patterns or --rules there is no filter to give".to_owned(),
+            ));
+        }
     };
     let file = PathBuf::from(file.map_or("-", String::as_str));
     let native = args.dialect == Dialect::Reflexarc && !args.as_is;
-    let too_much = |error| Failure::Invalid(format!("these filters together are too much: {error}"));
+    let too_much =
+        |error| Failure::Invalid(format!("these filters together are too much: {error}"));
     if let Some(text) = pattern {
         let pattern = pattern_text::parse(text, args.dialect, output)?;
         let matcher = Matcher::build([pattern.node()]).map_err(too_much)?;
-        return Ok((Filters { names: Vec::new(), matcher, native }, file));
+        return Ok((
+            Filters {
+                names: Vec::new(),
+                matcher,
+                native,
+            },
+            file,
+        ));
     }
     if let Some(path) = &args.patterns {
         let (names, nodes) = pattern_file::read(path, args.dialect)?;
         let matcher = Matcher::build(&nodes).map_err(too_much)?;
-        return Ok((Filters { names, matcher, native }, file));
+        return Ok((
+            Filters {
+                names,
+                matcher,
+                native,
+            },
+            file,
+        ));
     }
     let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
     let names = rules.rules().map(|rule| rule.name().to_owned()).collect();
-    let matcher = Matcher::build(rules.rules().map(|rule| rule.pattern().node())).map_err(too_much)?;
-    Ok((Filters { names, matcher, native }, file))
+    let matcher =
+        Matcher::build(rules.rules().map(|rule| rule.pattern().node())).map_err(too_much)?;
+    Ok((
+        Filters {
+            names,
+            matcher,
+            native,
+        },
+        file,
+    ))
 }
 
 /// A document as one line of NDJSON; only a document over several lines is copied. In JSON, line breaks stand between
@@ -183,5 +228,15 @@ fn one_line(bytes: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if memchr::memchr2(b'\n', b'\r', bytes).is_none() {
         return bytes.into();
     }
-    bytes.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect::<Vec<_>>().into()
+    bytes
+        .iter()
+        .map(|byte| {
+            if matches!(byte, b'\n' | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        })
+        .collect::<Vec<_>>()
+        .into()
 }

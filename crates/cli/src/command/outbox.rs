@@ -114,23 +114,37 @@ pub(crate) fn dlq(args: &DlqArgs, output: &mut Output) -> Result<Exit, Failure> 
     match &args.what {
         Dlq::List(args) => list(args, Status::Dead, output),
         Dlq::Show(args) => show(args, output),
-        Dlq::Redrive(args) => change(args, Status::Dead, Store::redrive, "put back into the outbox", output),
+        Dlq::Redrive(args) => change(
+            args,
+            Status::Dead,
+            Store::redrive,
+            "put back into the outbox",
+            output,
+        ),
         Dlq::Drop(args) => change(args, Status::Dead, Store::drop_dead, "dropped", output),
     }
 }
 
 fn list(args: &List, status: Status, output: &mut Output) -> Result<Exit, Failure> {
     let (_, store) = args.configured.store()?;
-    let entries = store.deliveries(status, args.target.as_deref(), args.limit).map_err(failed)?;
+    let entries = store
+        .deliveries(status, args.target.as_deref(), args.limit)
+        .map_err(failed)?;
     output.begin(args.format)?;
     for entry in &entries {
         match args.format {
             Format::Human => output.line(line(entry))?,
-            Format::Json | Format::Ndjson => output.element(args.format, &entry_to_json(entry, None))?,
+            Format::Json | Format::Ndjson => {
+                output.element(args.format, &entry_to_json(entry, None))?
+            }
         }
     }
     output.end(args.format)?;
-    Ok(if entries.is_empty() { Exit::Negative } else { Exit::Done })
+    Ok(if entries.is_empty() {
+        Exit::Negative
+    } else {
+        Exit::Done
+    })
 }
 
 fn line(entry: &Entry) -> String {
@@ -159,17 +173,28 @@ fn show(args: &Show, output: &mut Output) -> Result<Exit, Failure> {
     match args.format {
         Format::Human => {
             print_delivery(&document, output)?;
-            output.line(format_args!("  {}", document.get("action").unwrap_or(&Json::Null)))?;
+            output.line(format_args!(
+                "  {}",
+                document.get("action").unwrap_or(&Json::Null)
+            ))?;
         }
         Format::Json | Format::Ndjson => output.json(&document)?,
     }
     Ok(Exit::Done)
 }
 
-fn change(args: &Change, status: Status, order: Order, done: &str, output: &mut Output) -> Result<Exit, Failure> {
+fn change(
+    args: &Change,
+    status: Status,
+    order: Order,
+    done: &str,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let (_, store) = args.configured.store()?;
     let ids = if args.all {
-        let entries = store.deliveries(status, args.target.as_deref(), usize::MAX).map_err(failed)?;
+        let entries = store
+            .deliveries(status, args.target.as_deref(), usize::MAX)
+            .map_err(failed)?;
         entries.iter().map(|entry| entry.delivery.id).collect()
     } else {
         args.ids.clone()
@@ -180,10 +205,18 @@ fn change(args: &Change, status: Status, order: Order, done: &str, output: &mut 
             changed += 1;
         } else {
             refused += 1;
-            let place = if status == Status::Pending { "in the outbox" } else { "a dead letter" };
+            let place = if status == Status::Pending {
+                "in the outbox"
+            } else {
+                "a dead letter"
+            };
             output.complain(&format!("{id} is not {place}"));
         }
     }
     output.line(format_args!("{changed} {done}"))?;
-    Ok(if refused > 0 || changed == 0 { Exit::Negative } else { Exit::Done })
+    Ok(if refused > 0 || changed == 0 {
+        Exit::Negative
+    } else {
+        Exit::Done
+    })
 }

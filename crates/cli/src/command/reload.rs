@@ -23,10 +23,17 @@ pub(crate) struct Args {
 /// Asks for the reload.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let remote = args.service.remote()?;
-    let Reloaded { rules, targets, restart } = runtime()?.block_on(remote.reload()).map_err(refused)?;
+    let Reloaded {
+        rules,
+        targets,
+        restart,
+    } = runtime()?.block_on(remote.reload()).map_err(refused)?;
     output.line(format_args!("{rules} rules, {targets} targets in force"))?;
     if !restart.is_empty() {
-        output.line(format_args!("changed, but only at a restart: {}", restart.join(", ")))?;
+        output.line(format_args!(
+            "changed, but only at a restart: {}",
+            restart.join(", ")
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -50,9 +50,16 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if let Some(rule) = args.rule.as_ref().filter(|rule| rules.get(rule).is_none()) {
         return Err(Failure::Usage(format!("there is no rule `{rule}`")));
     }
-    let name = || args.name.clone().unwrap_or_else(|| Timestamp::now().to_string());
-    let replay =
-        Replay { selection: args.range.selection(), rule: args.rule.clone(), deliver: args.deliver.then(name) };
+    let name = || {
+        args.name
+            .clone()
+            .unwrap_or_else(|| Timestamp::now().to_string())
+    };
+    let replay = Replay {
+        selection: args.range.selection(),
+        rule: args.rule.clone(),
+        deliver: args.deliver.then(name),
+    };
     let (mut events, mut differing, mut failures, mut deliveries) = (0, 0, 0, 0);
     let mut printed = Ok(());
     output.begin(args.format)?;
@@ -71,10 +78,17 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     printed?;
     output.end(args.format)?;
     output.flush()?;
-    let sent =
-        replay.deliver.map_or(String::new(), |name| format!(", {deliveries} put into the outbox as replay {name}"));
-    output.say(&format!("{events} events, {differing} differ, {failures} reactions failed{sent}"));
-    Ok(if differing > 0 { Exit::Negative } else { Exit::Done })
+    let sent = replay.deliver.map_or(String::new(), |name| {
+        format!(", {deliveries} put into the outbox as replay {name}")
+    });
+    output.say(&format!(
+        "{events} events, {differing} differ, {failures} reactions failed{sent}"
+    ));
+    Ok(if differing > 0 {
+        Exit::Negative
+    } else {
+        Exit::Done
+    })
 }
 
 fn print(replayed: &Replayed, output: &mut Output) -> Result<(), Failure> {
@@ -82,11 +96,18 @@ fn print(replayed: &Replayed, output: &mut Output) -> Result<(), Failure> {
         return Ok(());
     }
     let archived = &replayed.archived;
-    output.line(format_args!("{}  {}", archived.received, plain(&archived.name.id.as_str().into())))?;
+    output.line(format_args!(
+        "{}  {}",
+        archived.received,
+        plain(&archived.name.id.as_str().into())
+    ))?;
     for (sign, asked) in [("-", &replayed.gone), ("+", &replayed.new)] {
         for one in asked {
             let rule = one.get("rule").map_or(String::new(), plain);
-            output.line(format_args!("  {sign} {rule}: {}", one.get("action").unwrap_or(&Json::Null)))?;
+            output.line(format_args!(
+                "  {sign} {rule}: {}",
+                one.get("action").unwrap_or(&Json::Null)
+            ))?;
         }
     }
     for failure in &replayed.failures {

@@ -54,7 +54,8 @@ pub(crate) struct Args {
 
 /// As many threads as there are cores.
 pub(crate) fn default_jobs() -> u16 {
-    std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(256))
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(256))
 }
 
 /// Runs the rules over the events.
@@ -77,7 +78,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     };
     let work = move |event: Event| {
         let matched = rules.recognise(&event);
-        let time = if matched.is_match() { event_time(matched.event()) } else { None };
+        let time = if matched.is_match() {
+            event_time(matched.event())
+        } else {
+            None
+        };
         (time, matched)
     };
     output.begin(args.format)?;
@@ -87,7 +92,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Err(broken) => {
                 run.totals.broken += 1;
                 output.complain(&format!("{name}:{broken}"));
-                if args.fail_fast { Ok(ControlFlow::Break(())) } else { Ok(ControlFlow::Continue(())) }
+                if args.fail_fast {
+                    Ok(ControlFlow::Break(()))
+                } else {
+                    Ok(ControlFlow::Continue(()))
+                }
             }
             Ok((time, matched)) => {
                 run.clock = time.unwrap_or(run.clock);
@@ -148,6 +157,10 @@ impl Run {
             ));
         }
         self.totals.count(&evaluation);
-        Seen { line, event: matched.event(), evaluation }
+        Seen {
+            line,
+            event: matched.event(),
+            evaluation,
+        }
     }
 }

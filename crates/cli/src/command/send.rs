@@ -79,9 +79,18 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         },
     )?;
     sending.flush()?;
-    let Taken { accepted, duplicates } = sending.total;
-    output.line(format_args!("{accepted} accepted, {duplicates} duplicates, {broken} unreadable"))?;
-    Ok(if broken > 0 { Exit::Unreadable } else { Exit::Done })
+    let Taken {
+        accepted,
+        duplicates,
+    } = sending.total;
+    output.line(format_args!(
+        "{accepted} accepted, {duplicates} duplicates, {broken} unreadable"
+    ))?;
+    Ok(if broken > 0 {
+        Exit::Unreadable
+    } else {
+        Exit::Done
+    })
 }
 
 struct Sending {
@@ -99,12 +108,19 @@ impl Sending {
         }
         self.bytes += event.bytes().len();
         self.batch.push(event);
-        if self.batch.len() >= most { self.flush() } else { Ok(()) }
+        if self.batch.len() >= most {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
         if !self.batch.is_empty() {
-            let taken = self.runtime.block_on(self.remote.send(&self.batch)).map_err(refused)?;
+            let taken = self
+                .runtime
+                .block_on(self.remote.send(&self.batch))
+                .map_err(refused)?;
             self.total.accepted += taken.accepted;
             self.total.duplicates += taken.duplicates;
             self.batch.clear();
@@ -117,9 +133,12 @@ impl Sending {
 impl Service {
     /// The service.
     pub(crate) fn remote(&self) -> Result<Remote, Failure> {
-        let token = std::env::var(&self.token_env).ok().filter(|token| !token.is_empty());
+        let token = std::env::var(&self.token_env)
+            .ok()
+            .filter(|token| !token.is_empty());
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+            std::fs::read(path)
+                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
         };
         let authorities = self.authorities.as_deref().map(read).transpose()?;
         Remote::new(&self.url, token.map(Into::into), authorities.as_deref()).map_err(refused)
@@ -130,7 +149,10 @@ impl Service {
 pub(crate) fn refused(error: RemoteError) -> Failure {
     match error {
         RemoteError::Address(_) => Failure::Usage(error.to_string()),
-        RemoteError::Refused { status: 422, answer } => Failure::Invalid(answer),
+        RemoteError::Refused {
+            status: 422,
+            answer,
+        } => Failure::Invalid(answer),
         error => Failure::Runtime(error.to_string()),
     }
 }

@@ -73,7 +73,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,
-        None => Scenario::parse("").map_err(|findings| invalid("the built-in world", "", findings))?,
+        None => {
+            Scenario::parse("").map_err(|findings| invalid("the built-in world", "", findings))?
+        }
     };
     match args.listen {
         Some(address) => listen::run(address, scenario, args, output),
@@ -83,10 +85,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 
 fn read(path: &PathBuf) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
     Scenario::parse(&text).map_err(|findings| invalid(&name, &text, findings))
 }
 
 fn invalid(name: &str, text: &str, diagnostics: Vec<reflexarc_event::Diagnostic>) -> Failure {
-    Failure::Rules(vec![FileDiagnostics { name: name.to_owned(), text: text.to_owned(), diagnostics }])
+    Failure::Rules(vec![FileDiagnostics {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        diagnostics,
+    }])
 }

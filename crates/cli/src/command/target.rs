@@ -33,11 +33,21 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let What::Test { name, configured } = &args.what;
     let config = configured.load()?;
     let Some(queue) = config.queues.iter().find(|queue| queue.name == *name) else {
-        let known: Vec<&str> = config.queues.iter().map(|queue| queue.name.as_str()).collect();
-        return Err(Failure::Invalid(format!("there is no target `{name}`; there are: {}", known.join(", "))));
+        let known: Vec<&str> = config
+            .queues
+            .iter()
+            .map(|queue| queue.name.as_str())
+            .collect();
+        return Err(Failure::Invalid(format!(
+            "there is no target `{name}`; there are: {}",
+            known.join(", ")
+        )));
     };
     let now = Timestamp::now();
-    let event = EventName { source: "reflexarc".into(), id: format!("test-{}", now.as_microsecond()) };
+    let event = EventName {
+        source: "reflexarc".into(),
+        id: format!("test-{}", now.as_microsecond()),
+    };
     let message = Message {
         title: "Test message of reflexarc".into(),
         text: format!("This is a test of the target {name}, sent by hand. There is nothing to do."),
@@ -51,7 +61,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         resource: String::new(),
         rule: "test".into(),
         target: name.clone(),
-        action: Action::Notify { target: name.clone(), message },
+        action: Action::Notify {
+            target: name.clone(),
+            message,
+        },
         created: now,
         replay: None,
         attempt: 1,
@@ -60,17 +73,24 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     };
     let runtime = runtime()?;
     let batch = [delivery];
-    let sent = runtime.block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
+    let sent = runtime
+        .block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
     runtime.shutdown_background();
     match sent {
         Ok(Ok(receipt)) => {
-            output.line(format_args!("taken: {}", config.redactor.redact(&receipt.answer)))?;
+            output.line(format_args!(
+                "taken: {}",
+                config.redactor.redact(&receipt.answer)
+            ))?;
             Ok(Exit::Done)
         }
         Ok(Err(error)) => {
             let words = config.redactor.redact(error.reason());
             Err(Failure::Runtime(format!("{}: {words}", error.outcome())))
         }
-        Err(_) => Err(Failure::Runtime(format!("no answer within {:?}", queue.timeout))),
+        Err(_) => Err(Failure::Runtime(format!(
+            "no answer within {:?}",
+            queue.timeout
+        ))),
     }
 }

@@ -65,7 +65,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match args.format {
         TestFormat::Human => tests::print(&reports, args.coverage, output)?,
         TestFormat::Json | TestFormat::Ndjson => {
-            let format = if args.format == TestFormat::Json { Format::Json } else { Format::Ndjson };
+            let format = if args.format == TestFormat::Json {
+                Format::Json
+            } else {
+                Format::Ndjson
+            };
             output.begin(format)?;
             for report in &reports {
                 output.element(format, &tests::json(report))?;
@@ -74,18 +78,28 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
         TestFormat::Junit => output.bytes(junit::report(&reports).as_bytes())?,
     }
-    let passed = reports.iter().flat_map(|report| &report.tests).all(reflexarc_engine::TestReport::passed);
+    let passed = reports
+        .iter()
+        .flat_map(|report| &report.tests)
+        .all(reflexarc_engine::TestReport::passed);
     let covered = !args.coverage || reports.iter().all(|report| report.coverage.is_full());
-    Ok(if passed && covered { Exit::Done } else { Exit::Negative })
+    Ok(if passed && covered {
+        Exit::Done
+    } else {
+        Exit::Negative
+    })
 }
 
 /// Rewrites the files whose tests expect other actions than there are; how many that were.
 fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Result<usize, Failure> {
     let mut updated = 0;
     for report in reports {
-        let Some(rule) = rules.get(&report.rule) else { continue };
+        let Some(rule) = rules.get(&report.rule) else {
+            continue;
+        };
         if let Some(text) = update_tests(rule, report) {
-            fs::write(&report.file, text).map_err(|error| Failure::Runtime(format!("{}: {error}", report.file)))?;
+            fs::write(&report.file, text)
+                .map_err(|error| Failure::Runtime(format!("{}: {error}", report.file)))?;
             output.say(&format!("updated {}", report.file));
             updated += 1;
         }

@@ -53,7 +53,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     output.end(args.format)?;
     if found.is_empty() {
-        output.complain(&format!("there is no event `{}` in the archive", args.event));
+        output.complain(&format!(
+            "there is no event `{}` in the archive",
+            args.event
+        ));
         return Ok(Exit::Negative);
     }
     Ok(Exit::Done)
@@ -73,7 +76,11 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         output.line(format_args!("  normal form: {}", text(trace, "normal")))?;
     }
     for verdict in list(trace, "verdicts") {
-        let mark = if verdict.get("matched").and_then(Json::as_bool) == Some(true) { "✓" } else { "✗" };
+        let mark = if verdict.get("matched").and_then(Json::as_bool) == Some(true) {
+            "✓"
+        } else {
+            "✗"
+        };
         output.line(format_args!("{mark} {}", text(verdict, "rule")))?;
     }
     let evaluation = trace.get("evaluation").unwrap_or(&Json::Null);
@@ -90,7 +97,11 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         }
     }
     for failure in list(evaluation, "failures") {
-        output.line(format_args!("rule {} failed: {}", text(failure, "rule"), text(failure, "message")))?;
+        output.line(format_args!(
+            "rule {} failed: {}",
+            text(failure, "rule"),
+            text(failure, "message")
+        ))?;
     }
     for delivery in list(trace, "deliveries") {
         print_delivery(delivery, output)?;
@@ -101,17 +112,28 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
 /// A delivery and its attempts, a line each.
 pub(crate) fn print_delivery(delivery: &Json, output: &mut Output) -> Result<(), Failure> {
     let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), plain);
-    let (id, status, target) = (text(delivery, "id"), text(delivery, "status"), text(delivery, "target"));
+    let (id, status, target) = (
+        text(delivery, "id"),
+        text(delivery, "status"),
+        text(delivery, "target"),
+    );
     let (rule, event) = (text(delivery, "rule"), text(delivery, "event"));
-    output.line(format_args!("delivery {id} to {target}: {status} (rule {rule}, event {event})"))?;
+    output.line(format_args!(
+        "delivery {id} to {target}: {status} (rule {rule}, event {event})"
+    ))?;
     if let Some(reason) = delivery.get("reason").and_then(Json::as_str) {
         output.line(format_args!("  {reason}"))?;
     }
     for attempt in list(delivery, "attempts") {
         let (number, started) = (text(attempt, "number"), text(attempt, "started"));
-        let (took, outcome, answer) =
-            (text(attempt, "milliseconds"), text(attempt, "outcome"), text(attempt, "answer"));
-        output.line(format_args!("  attempt {number}, {started}, {took} ms: {outcome}: {answer}"))?;
+        let (took, outcome, answer) = (
+            text(attempt, "milliseconds"),
+            text(attempt, "outcome"),
+            text(attempt, "answer"),
+        );
+        output.line(format_args!(
+            "  attempt {number}, {started}, {took} ms: {outcome}: {answer}"
+        ))?;
     }
     Ok(())
 }
@@ -129,5 +151,9 @@ pub(crate) fn plain(value: &Json) -> String {
 }
 
 fn shown(letter: char) -> Vec<char> {
-    if letter.is_control() { letter.escape_default().collect() } else { vec![letter] }
+    if letter.is_control() {
+        letter.escape_default().collect()
+    } else {
+        vec![letter]
+    }
 }

@@ -25,31 +25,48 @@ pub(crate) struct Source {
 impl Source {
     /// Opens a file, or stdin for `-`.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let unreadable = |error: io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+        let unreadable =
+            |error: io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
         if path.as_os_str() == "-" {
             return Self::new(io::stdin(), None).map_err(unreadable);
         }
         let file = File::open(path).map_err(unreadable)?;
         let facts = file.metadata().map_err(unreadable)?;
         if facts.is_dir() {
-            return Err(Failure::Input(format!("{} is a folder, not a file of events", path.display())));
+            return Err(Failure::Input(format!(
+                "{} is a folder, not a file of events",
+                path.display()
+            )));
         }
         Self::new(file, facts.is_file().then_some(facts.len())).map_err(unreadable)
     }
 
     fn new(raw: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
         let consumed = Arc::new(AtomicU64::new(0));
-        let counted = Counted { inner: raw, consumed: Arc::clone(&consumed) };
+        let counted = Counted {
+            inner: raw,
+            consumed: Arc::clone(&consumed),
+        };
         let mut plain = BufReader::with_capacity(BUFFER, counted);
         let magic = first_bytes(&mut plain)?;
         let reader: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP) {
-            Box::new(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(magic.into_reader(plain))))
+            Box::new(BufReader::with_capacity(
+                BUFFER,
+                flate2::bufread::MultiGzDecoder::new(magic.into_reader(plain)),
+            ))
         } else if magic.starts_with(&ZSTD) {
-            Box::new(BufReader::with_capacity(BUFFER, zstd::stream::Decoder::with_buffer(magic.into_reader(plain))?))
+            Box::new(BufReader::with_capacity(
+                BUFFER,
+                zstd::stream::Decoder::with_buffer(magic.into_reader(plain))?,
+            ))
         } else {
             Box::new(magic.into_reader(plain))
         };
-        Ok(Self { reader, consumed, size })
+        Ok(Self {
+            reader,
+            consumed,
+            size,
+        })
     }
 }
 
@@ -80,13 +97,18 @@ impl Magic {
 
     /// The stream with its first bytes put back.
     fn into_reader<R: BufRead>(self, rest: R) -> io::Chain<io::Take<io::Cursor<[u8; 4]>>, R> {
-        io::Cursor::new(self.bytes).take(self.len as u64).chain(rest)
+        io::Cursor::new(self.bytes)
+            .take(self.len as u64)
+            .chain(rest)
     }
 }
 
 /// A pipe may hand out less than four bytes at a time, so looking into its buffer is not enough.
 fn first_bytes(reader: &mut impl Read) -> io::Result<Magic> {
-    let mut magic = Magic { bytes: [0; 4], len: 0 };
+    let mut magic = Magic {
+        bytes: [0; 4],
+        len: 0,
+    };
     while magic.len < magic.bytes.len() {
         match reader.read(&mut magic.bytes[magic.len..]) {
             Ok(0) => break,

@@ -53,7 +53,13 @@ struct Line {
 impl<R: BufRead> Records<R> {
     /// Cuts `reader` into records of at most `limit` bytes.
     pub(crate) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, line: 1, shape: Shape::Unknown, ahead: VecDeque::new() }
+        Self {
+            reader,
+            limit,
+            line: 1,
+            shape: Shape::Unknown,
+            ahead: VecDeque::new(),
+        }
     }
 
     /// The next record, `None` at the end.
@@ -85,14 +91,19 @@ impl<R: BufRead> Records<R> {
             self.reader.consume(1);
             return Ok(Shape::Array);
         }
-        let Some(first) = self.filled_line()? else { return Ok(Shape::Lines) };
+        let Some(first) = self.filled_line()? else {
+            return Ok(Shape::Lines);
+        };
         let mut scan = Scan::default();
         scan.feed(&first.bytes);
         let mut shape = Shape::Lines;
         if scan.is_open() && !scan.in_string() {
             // Whether the next line can go on with this one tells a document from a broken first line.
             let next = self.filled_line()?;
-            if next.as_ref().is_some_and(|next| scan.may_go_on_with(&next.bytes)) {
+            if next
+                .as_ref()
+                .is_some_and(|next| scan.may_go_on_with(&next.bytes))
+            {
                 shape = Shape::Documents;
             }
             self.ahead.extend(next);
@@ -103,7 +114,9 @@ impl<R: BufRead> Records<R> {
 
     /// A document over one or more lines. After a broken one, reading goes on at the next line that begins with `{`.
     fn document(&mut self) -> io::Result<Option<Record>> {
-        let Some(mut document) = self.filled_line()? else { return Ok(None) };
+        let Some(mut document) = self.filled_line()? else {
+            return Ok(None);
+        };
         let mut scan = Scan::default();
         scan.feed(&document.bytes);
         while scan.is_open() {
@@ -132,7 +145,11 @@ impl<R: BufRead> Records<R> {
     /// The bytes up to the next comma or bracket of the array itself.
     fn element(&mut self) -> io::Result<Option<Record>> {
         let first = self.skip_white_space()?;
-        let mut element = Line { number: self.line, bytes: Vec::new(), len: 0 };
+        let mut element = Line {
+            number: self.line,
+            bytes: Vec::new(),
+            len: 0,
+        };
         if first == Some(b']') {
             self.reader.consume(1);
             self.shape = Shape::Over;
@@ -144,7 +161,10 @@ impl<R: BufRead> Records<R> {
             if buffer.is_empty() {
                 self.shape = Shape::Over;
                 let text = Err("the input ends inside the array".to_owned());
-                return Ok(Some(Record { line: element.number, text }));
+                return Ok(Some(Record {
+                    line: element.number,
+                    text,
+                }));
             }
             let mut used = 0;
             let mut end = None;
@@ -170,9 +190,10 @@ impl<R: BufRead> Records<R> {
             }
             let record = self.record(element);
             return match &record.text {
-                Ok(text) if text.trim_ascii().is_empty() => {
-                    Ok(Some(Record { text: Err("an element is missing here".to_owned()), ..record }))
-                }
+                Ok(text) if text.trim_ascii().is_empty() => Ok(Some(Record {
+                    text: Err("an element is missing here".to_owned()),
+                    ..record
+                })),
                 _ => Ok(Some(record)),
             };
         }
@@ -184,7 +205,10 @@ impl<R: BufRead> Records<R> {
         while found.is_some() {
             let len = self.reader.fill_buf()?.len();
             if len == 0 {
-                return Ok(Some(Record { line, text: Err("something follows the end of the array".to_owned()) }));
+                return Ok(Some(Record {
+                    line,
+                    text: Err("something follows the end of the array".to_owned()),
+                }));
             }
             self.reader.consume(len);
         }
@@ -193,11 +217,17 @@ impl<R: BufRead> Records<R> {
 
     fn record(&self, line: Line) -> Record {
         let text = if line.len > self.limit {
-            Err(format!("the event has more than the {} bytes allowed", self.limit))
+            Err(format!(
+                "the event has more than the {} bytes allowed",
+                self.limit
+            ))
         } else {
             Ok(line.bytes)
         };
-        Record { line: line.number, text }
+        Record {
+            line: line.number,
+            text,
+        }
     }
 
     /// The next line that holds more than white space.
@@ -214,7 +244,11 @@ impl<R: BufRead> Records<R> {
         if let Some(line) = self.ahead.pop_front() {
             return Ok(Some(line));
         }
-        let mut line = Line { number: self.line, bytes: Vec::new(), len: 0 };
+        let mut line = Line {
+            number: self.line,
+            bytes: Vec::new(),
+            len: 0,
+        };
         loop {
             let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
@@ -238,7 +272,9 @@ impl<R: BufRead> Records<R> {
     fn skip_white_space(&mut self) -> io::Result<Option<u8>> {
         loop {
             let buffer = self.reader.fill_buf()?;
-            let Some(byte) = buffer.first().copied() else { return Ok(None) };
+            let Some(byte) = buffer.first().copied() else {
+                return Ok(None);
+            };
             if !byte.is_ascii_whitespace() {
                 return Ok(Some(byte));
             }
@@ -252,7 +288,8 @@ impl Line {
     fn extend(&mut self, bytes: &[u8], limit: usize) {
         self.len += bytes.len();
         let room = (limit + 1).saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn append(&mut self, next: &Line, limit: usize) {
@@ -272,7 +309,10 @@ mod tests {
             let mut records = Records::new(io::BufReader::with_capacity(size, text.as_bytes()), 40);
             let mut found = Vec::new();
             while let Some(record) = records.next().unwrap() {
-                let text = record.text.map_or_else(|why| format!("broken: {why}"), |b| String::from_utf8(b).unwrap());
+                let text = record.text.map_or_else(
+                    |why| format!("broken: {why}"),
+                    |b| String::from_utf8(b).unwrap(),
+                );
                 found.push((record.line, text.trim().to_owned()));
             }
             found
@@ -288,32 +328,59 @@ mod tests {
     }
 
     fn records(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
-        expected.iter().map(|(line, text)| (*line, (*text).to_owned())).collect()
+        expected
+            .iter()
+            .map(|(line, text)| (*line, (*text).to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_line_is_a_record() {
         assert_eq!(cut(""), records(&[]));
         assert_eq!(cut(" \n\n"), records(&[]));
-        assert_eq!(cut("{\"a\":1}\n{\"b\":2}"), records(&[(1, "{\"a\":1}"), (2, "{\"b\":2}")]));
-        assert_eq!(cut("\u{feff}{}\r\n\r\n{}\r\n"), records(&[(1, "{}"), (3, "{}")]));
+        assert_eq!(
+            cut("{\"a\":1}\n{\"b\":2}"),
+            records(&[(1, "{\"a\":1}"), (2, "{\"b\":2}")])
+        );
+        assert_eq!(
+            cut("\u{feff}{}\r\n\r\n{}\r\n"),
+            records(&[(1, "{}"), (3, "{}")])
+        );
     }
 
     #[test]
     fn a_broken_line_is_one_record_and_the_rest_goes_on() {
-        assert_eq!(cut("{\"a\":\n{\"b\":2}\n{}"), records(&[(1, "{\"a\":\n{\"b\":2}"), (3, "{}")]));
-        assert_eq!(cut("{\"a\":1,\n{\"b\":2}\n{}"), records(&[(1, "{\"a\":1,"), (2, "{\"b\":2}"), (3, "{}")]));
-        assert_eq!(cut("{}\n{\"a\":\n{}"), records(&[(1, "{}"), (2, "{\"a\":"), (3, "{}")]));
+        assert_eq!(
+            cut("{\"a\":\n{\"b\":2}\n{}"),
+            records(&[(1, "{\"a\":\n{\"b\":2}"), (3, "{}")])
+        );
+        assert_eq!(
+            cut("{\"a\":1,\n{\"b\":2}\n{}"),
+            records(&[(1, "{\"a\":1,"), (2, "{\"b\":2}"), (3, "{}")])
+        );
+        assert_eq!(
+            cut("{}\n{\"a\":\n{}"),
+            records(&[(1, "{}"), (2, "{\"a\":"), (3, "{}")])
+        );
         assert_eq!(cut("nonsense\n{}"), records(&[(1, "nonsense"), (2, "{}")]));
-        assert_eq!(cut("{\"a\":\"x\n{}"), records(&[(1, "{\"a\":\"x"), (2, "{}")]));
+        assert_eq!(
+            cut("{\"a\":\"x\n{}"),
+            records(&[(1, "{\"a\":\"x"), (2, "{}")])
+        );
     }
 
     #[test]
     fn a_document_spans_lines() {
-        assert_eq!(cut("{\n \"a\": [\n{}\n]\n}\n"), records(&[(1, "{\n \"a\": [\n{}\n]\n}")]));
+        assert_eq!(
+            cut("{\n \"a\": [\n{}\n]\n}\n"),
+            records(&[(1, "{\n \"a\": [\n{}\n]\n}")])
+        );
         assert_eq!(cut("{\n}\n\n{\n}"), records(&[(1, "{\n}"), (4, "{\n}")]));
         let broken = "{\n \"a\": \"x\n}\n]\n{\n}\n{}";
-        assert_eq!(cut(broken), records(&[(1, "{\n \"a\": \"x"), (5, "{\n}"), (7, "{}")]));
+        assert_eq!(
+            cut(broken),
+            records(&[(1, "{\n \"a\": \"x"), (5, "{\n}"), (7, "{}")])
+        );
     }
 
     #[test]
@@ -327,17 +394,39 @@ mod tests {
             cut("[1, {} {},{\"a\":\"x\n},\n{}]"),
             records(&[(1, "1"), (1, "{} {}"), (1, "{\"a\":\"x\n}"), (3, "{}")])
         );
-        assert_eq!(cut("[{},,{}]"), records(&[(1, "{}"), (1, "broken: an element is missing here"), (1, "{}")]));
-        assert_eq!(cut("[{}"), records(&[(1, "broken: the input ends inside the array")]));
-        assert_eq!(cut("[{}]\n{}"), records(&[(1, "{}"), (2, "broken: something follows the end of the array")]));
+        assert_eq!(
+            cut("[{},,{}]"),
+            records(&[
+                (1, "{}"),
+                (1, "broken: an element is missing here"),
+                (1, "{}")
+            ])
+        );
+        assert_eq!(
+            cut("[{}"),
+            records(&[(1, "broken: the input ends inside the array")])
+        );
+        assert_eq!(
+            cut("[{}]\n{}"),
+            records(&[
+                (1, "{}"),
+                (2, "broken: something follows the end of the array")
+            ])
+        );
     }
 
     #[test]
     fn a_record_above_the_limit_is_reported_and_skipped() {
         let long = "x".repeat(60);
         let why = "broken: the event has more than the 40 bytes allowed";
-        assert_eq!(cut(&format!("{{}}\n\"{long}\"\n{{}}")), records(&[(1, "{}"), (2, why), (3, "{}")]));
-        assert_eq!(cut(&format!("[{{}},\"{long}\",{{}}]")), records(&[(1, "{}"), (1, why), (1, "{}")]));
+        assert_eq!(
+            cut(&format!("{{}}\n\"{long}\"\n{{}}")),
+            records(&[(1, "{}"), (2, why), (3, "{}")])
+        );
+        assert_eq!(
+            cut(&format!("[{{}},\"{long}\",{{}}]")),
+            records(&[(1, "{}"), (1, why), (1, "{}")])
+        );
         let document = format!("{{\n\"{long}\": 1\n}}\n{{}}");
         assert_eq!(cut(&document), records(&[(1, why), (4, "{}")]));
     }

@@ -88,7 +88,9 @@ pub(crate) fn for_each<T: Send + 'static>(
         }
     });
     for turn in 0.. {
-        let Ok(batch) = workers[turn % jobs].answers.recv() else { break };
+        let Ok(batch) = workers[turn % jobs].answers.recv() else {
+            break;
+        };
         for answer in batch {
             if taken(answer)?.is_break() {
                 bar.finish_and_clear();
@@ -99,7 +101,9 @@ pub(crate) fn for_each<T: Send + 'static>(
     bar.finish_and_clear();
     for worker in workers {
         if worker.thread.join().is_err() {
-            return Err(Failure::Runtime("a thread broke down; this is a fault of reflexarc itself".to_owned()));
+            return Err(Failure::Runtime(
+                "a thread broke down; this is a fault of reflexarc itself".to_owned(),
+            ));
         }
     }
     match fault_from.try_recv() {
@@ -120,7 +124,10 @@ impl<T: Send + 'static> Worker<T> {
         let (answers_to, answers) = sync_channel(1);
         let thread = thread::spawn(move || {
             for batch in records {
-                let batch = batch.into_iter().map(|record| answer(record, &work)).collect();
+                let batch = batch
+                    .into_iter()
+                    .map(|record| answer(record, &work))
+                    .collect();
                 if answers_to.send(batch).is_err() {
                     return;
                 }
@@ -131,7 +138,10 @@ impl<T: Send + 'static> Worker<T> {
 }
 
 /// Deals the records out in turn until there are no more or nobody takes them.
-fn deal(records: &mut Records<impl std::io::BufRead>, workers: &[SyncSender<Vec<Record>>]) -> Result<(), Failure> {
+fn deal(
+    records: &mut Records<impl std::io::BufRead>,
+    workers: &[SyncSender<Vec<Record>>],
+) -> Result<(), Failure> {
     for worker in workers.iter().cycle() {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -157,19 +167,28 @@ fn deal(records: &mut Records<impl std::io::BufRead>, workers: &[SyncSender<Vec<
 }
 
 fn next(records: &mut Records<impl std::io::BufRead>) -> Result<Option<Record>, Failure> {
-    records.next().map_err(|error| Failure::Input(format!("line {}: cannot read on: {error}", records.line())))
+    records.next().map_err(|error| {
+        Failure::Input(format!("line {}: cannot read on: {error}", records.line()))
+    })
 }
 
 fn answer<T>(record: Record, work: &impl Fn(Event) -> T) -> Answer<T> {
     let line = record.line;
     let outcome = match record.text {
-        Err(message) => Err(BrokenRecord { line, column: None, message }),
+        Err(message) => Err(BrokenRecord {
+            line,
+            column: None,
+            message,
+        }),
         Ok(text) => match Event::from_json(text.as_slice()) {
             Ok(event) => Ok(work(event)),
             Err(error) => {
                 let position = error.position(&text);
                 Err(BrokenRecord {
-                    line: line + position.as_ref().map_or(0, |position| position.line as u64 - 1),
+                    line: line
+                        + position
+                            .as_ref()
+                            .map_or(0, |position| position.line as u64 - 1),
                     column: position.map(|position| position.column),
                     message: error.to_string(),
                 })
@@ -185,7 +204,9 @@ fn progress(size: Option<u64>) -> ProgressBar {
     match size {
         Some(size) if stderr().is_terminal() && !stdout().is_terminal() => {
             let bar = ProgressBar::new(size);
-            match ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+            match ProgressStyle::with_template(
+                "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            ) {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
             }

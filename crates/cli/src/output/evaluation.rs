@@ -47,15 +47,25 @@ impl Seen<'_> {
         let title = output.paint(Paint::Bold, title(self.event.tree()));
         output.line(format_args!("{line}  {title}"))?;
         if self.evaluation.is_empty() {
-            return output.line(format_args!("  {}", output.paint(Paint::Dim, "no rule matches")));
+            return output.line(format_args!(
+                "  {}",
+                output.paint(Paint::Dim, "no rule matches")
+            ));
         }
-        let (silent, speaking): (Vec<_>, Vec<_>) = self.evaluation.rules.iter().partition(|effects| is_silent(effects));
+        let (silent, speaking): (Vec<_>, Vec<_>) = self
+            .evaluation
+            .rules
+            .iter()
+            .partition(|effects| is_silent(effects));
         for effects in speaking {
             print_rule(effects, output)?;
         }
         for failure in &self.evaluation.failures {
             let cross = output.paint(Paint::Red, "✗");
-            output.line(format_args!("  {cross} {} failed: {}", failure.rule, failure.message))?;
+            output.line(format_args!(
+                "  {cross} {} failed: {}",
+                failure.rule, failure.message
+            ))?;
         }
         if !silent.is_empty() {
             let names: Vec<_> = silent.iter().map(|effects| effects.rule.as_str()).collect();
@@ -68,17 +78,26 @@ impl Seen<'_> {
 
 /// Whether there is nothing to say about a rule but that it matched.
 fn is_silent(effects: &RuleEffects) -> bool {
-    effects.actions.is_empty() && effects.emitted.is_empty() && effects.log.is_empty() && effects.skipped.is_none()
+    effects.actions.is_empty()
+        && effects.emitted.is_empty()
+        && effects.log.is_empty()
+        && effects.skipped.is_none()
 }
 
 pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {
     let trail = if effects.causes.is_empty() {
         String::new()
     } else {
-        output.paint(Paint::Dim, format_args!(" (emitted by {})", effects.causes.join(" → ")))
+        output.paint(
+            Paint::Dim,
+            format_args!(" (emitted by {})", effects.causes.join(" → ")),
+        )
     };
-    let mark =
-        if effects.skipped.is_some() { output.paint(Paint::Yellow, "–") } else { output.paint(Paint::Green, "✓") };
+    let mark = if effects.skipped.is_some() {
+        output.paint(Paint::Yellow, "–")
+    } else {
+        output.paint(Paint::Green, "✓")
+    };
     output.line(format_args!("  {mark} {}{trail}", effects.rule))?;
     for action in &effects.actions {
         let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
@@ -101,7 +120,10 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
         }
     }
     for event in &effects.emitted {
-        output.line(format_args!("      emits {}", cut(&event.tree().to_string())))?;
+        output.line(format_args!(
+            "      emits {}",
+            cut(&event.tree().to_string())
+        ))?;
     }
     if let Some(reason) = &effects.skipped {
         output.line(format_args!("      skipped: {}", cut(reason)))?;
@@ -124,10 +146,21 @@ fn level(level: Level, output: &Output) -> String {
 /// What an event is about, in a few words: its name, and the most telling of its facts.
 fn title(event: &Json) -> String {
     let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
-    let name = ["name", "type", "detail-type"].into_iter().find_map(|key| text(event, key));
+    let name = ["name", "type", "detail-type"]
+        .into_iter()
+        .find_map(|key| text(event, key));
     let mut title = name.unwrap_or_else(|| "an event".to_owned());
     let content = event.get("content").unwrap_or(&Json::Null);
-    let facts = ["operation", "result", "eniStatus", "eventStatus", "state", "eniId", "instanceId", "diskId"];
+    let facts = [
+        "operation",
+        "result",
+        "eniStatus",
+        "eventStatus",
+        "state",
+        "eniId",
+        "instanceId",
+        "diskId",
+    ];
     let facts = facts.into_iter().filter_map(|key| text(content, key));
     for fact in facts.chain(text(event, "regionId")) {
         // Writing to a string cannot fail.
@@ -137,7 +170,10 @@ fn title(event: &Json) -> String {
 }
 
 pub(crate) fn cut(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match text.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -153,7 +189,15 @@ impl Serialize for Seen<'_> {
         map.serialize_entry("id", &tree.get("id"))?;
         map.serialize_entry("name", &tree.get("name"))?;
         map.serialize_entry("matched", &self.evaluation.matched().collect::<Vec<_>>())?;
-        map.serialize_entry("rules", &self.evaluation.rules.iter().map(rule_json).collect::<Vec<_>>())?;
+        map.serialize_entry(
+            "rules",
+            &self
+                .evaluation
+                .rules
+                .iter()
+                .map(rule_json)
+                .collect::<Vec<_>>(),
+        )?;
         let failures = self.evaluation.failures.iter().map(|failure| {
             object([
                 ("rule", Json::from(failure.rule.as_str())),
@@ -167,13 +211,35 @@ impl Serialize for Seen<'_> {
 }
 
 pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
-    let strings = |strings: &[String]| strings.iter().map(|text| Json::from(text.as_str())).collect::<Vec<_>>().into();
+    let strings = |strings: &[String]| {
+        strings
+            .iter()
+            .map(|text| Json::from(text.as_str()))
+            .collect::<Vec<_>>()
+            .into()
+    };
     let mut members = vec![
         ("rule", Json::from(effects.rule.as_str())),
         ("hop", count(effects.hop)),
         ("causes", strings(&effects.causes)),
-        ("actions", effects.actions.iter().map(action_json).collect::<Vec<_>>().into()),
-        ("emitted", effects.emitted.iter().map(|event| event.tree().clone()).collect::<Vec<_>>().into()),
+        (
+            "actions",
+            effects
+                .actions
+                .iter()
+                .map(action_json)
+                .collect::<Vec<_>>()
+                .into(),
+        ),
+        (
+            "emitted",
+            effects
+                .emitted
+                .iter()
+                .map(|event| event.tree().clone())
+                .collect::<Vec<_>>()
+                .into(),
+        ),
         ("log", strings(&effects.log)),
     ];
     if let Some(seen) = &effects.seen {
@@ -186,7 +252,10 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
 }
 
 pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 pub(crate) fn count(count: usize) -> Json {
@@ -210,18 +279,31 @@ impl Totals {
     /// Prints it for people.
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let text = self.to_string();
-        output.line(format_args!("{}{text}", if self.matched > 0 { "\n" } else { "" }))
+        output.line(format_args!(
+            "{}{text}",
+            if self.matched > 0 { "\n" } else { "" }
+        ))
     }
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} matched of {}", self.matched, plural(self.events, "event"))?;
+        write!(
+            f,
+            "{} matched of {}",
+            self.matched,
+            plural(self.events, "event")
+        )?;
         if self.broken > 0 {
             write!(f, ", {} unreadable", self.broken)?;
         }
         let actions: u64 = self.actions.values().sum();
-        write!(f, "; {} of {}", plural(actions, "action"), plural(self.rules.len() as u64, "rule"))?;
+        write!(
+            f,
+            "; {} of {}",
+            plural(actions, "action"),
+            plural(self.rules.len() as u64, "rule")
+        )?;
         if self.skipped > 0 {
             write!(f, ", {} skipped", self.skipped)?;
         }
@@ -230,7 +312,10 @@ impl fmt::Display for Totals {
         }
         for (word, counts) in [("rules", &self.rules), ("targets", &self.actions)] {
             if !counts.is_empty() {
-                let list: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+                let list: Vec<_> = counts
+                    .iter()
+                    .map(|(name, count)| format!("{name} {count}"))
+                    .collect();
                 write!(f, "\n  {word}: {}", list.join(", "))?;
             }
         }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 /// Each finding with its file, code, severity, message, place (bytes, and line and column from 1), labels, help and fix.
 pub(crate) fn list(files: &[FileDiagnostics]) -> Vec<Value> {
-    each(files).map(|(file, found)| finding(file, found)).collect()
+    each(files)
+        .map(|(file, found)| finding(file, found))
+        .collect()
 }
 
 /// A SARIF 2.1.0 log with one run.
@@ -36,8 +38,9 @@ pub(crate) fn sarif(files: &[FileDiagnostics]) -> Value {
     let mut codes: Vec<_> = each(files).map(|(_, found)| found.code).collect();
     codes.sort_unstable();
     codes.dedup();
-    let rules =
-        codes.iter().map(|code| json!({ "id": code.to_string(), "shortDescription": { "text": code.title() } }));
+    let rules = codes.iter().map(
+        |code| json!({ "id": code.to_string(), "shortDescription": { "text": code.title() } }),
+    );
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -69,14 +72,19 @@ pub(crate) fn github(files: &[FileDiagnostics]) -> String {
             end.line,
             start.column,
             found.code,
-            with_help(found).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A"),
+            with_help(found)
+                .replace('%', "%25")
+                .replace('\r', "%0D")
+                .replace('\n', "%0A"),
         );
     }
     lines
 }
 
 fn each(files: &[FileDiagnostics]) -> impl Iterator<Item = (&FileDiagnostics, &Diagnostic)> {
-    files.iter().flat_map(|file| file.diagnostics.iter().map(move |found| (file, found)))
+    files
+        .iter()
+        .flat_map(|file| file.diagnostics.iter().map(move |found| (file, found)))
 }
 
 fn finding(file: &FileDiagnostics, found: &Diagnostic) -> Value {
@@ -113,7 +121,10 @@ fn finding(file: &FileDiagnostics, found: &Diagnostic) -> Value {
 
 fn places(file: &FileDiagnostics, found: &Diagnostic) -> (Position, Position) {
     let text = file.text.as_bytes();
-    (Position::of(text, found.span.start), Position::of(text, found.span.end))
+    (
+        Position::of(text, found.span.start),
+        Position::of(text, found.span.end),
+    )
 }
 
 fn with_help(found: &Diagnostic) -> String {
@@ -125,5 +136,9 @@ fn with_help(found: &Diagnostic) -> String {
 
 /// A value among the properties of a workflow command.
 fn property(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace(':', "%3A").replace(',', "%2C")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }

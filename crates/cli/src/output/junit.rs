@@ -21,12 +21,20 @@ pub(crate) fn report(reports: &[RuleReport]) -> String {
         );
         for test in &report.tests {
             let (rule, name) = (escaped(&report.rule), escaped(&test.name));
-            let _ = write!(xml, "    <testcase classname=\"{rule}\" name=\"{name}\" line=\"{}\"", test.line);
+            let _ = write!(
+                xml,
+                "    <testcase classname=\"{rule}\" name=\"{name}\" line=\"{}\"",
+                test.line
+            );
             if test.passed() {
                 xml.push_str("/>\n");
                 continue;
             }
-            let keys: Vec<_> = test.mismatches.iter().map(|mismatch| mismatch.key).collect();
+            let keys: Vec<_> = test
+                .mismatches
+                .iter()
+                .map(|mismatch| mismatch.key)
+                .collect();
             let text: Vec<_> = test.mismatches.iter().flat_map(differences).collect();
             let _ = writeln!(
                 xml,
@@ -64,6 +72,9 @@ mod tests {
 
     #[test]
     fn nothing_breaks_the_document() {
-        assert_eq!(escaped("a<b> & \"c\"\n\u{1}"), "a&lt;b&gt; &amp; &quot;c&quot;\n\u{fffd}");
+        assert_eq!(
+            escaped("a<b> & \"c\"\n\u{1}"),
+            "a&lt;b&gt; &amp; &quot;c&quot;\n\u{fffd}"
+        );
     }
 }

@@ -8,12 +8,19 @@ use super::{Output, Paint};
 use crate::exit::Failure;
 
 /// Prints the reports: each test, what differs where one failed, and on demand what the tests leave out.
-pub(crate) fn print(reports: &[RuleReport], coverage: bool, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn print(
+    reports: &[RuleReport],
+    coverage: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
     for report in reports {
         let file = output.paint(Paint::Bold, &report.file);
         output.line(&file)?;
         if report.tests.is_empty() {
-            output.line(format_args!("  {} no tests", output.paint(Paint::Yellow, "–")))?;
+            output.line(format_args!(
+                "  {} no tests",
+                output.paint(Paint::Yellow, "–")
+            ))?;
         }
         for test in &report.tests {
             print_test(test, output)?;
@@ -30,7 +37,10 @@ pub(crate) fn print(reports: &[RuleReport], coverage: bool, output: &mut Output)
         output.line(format_args!("coverage: {covered} of {total}"))?;
     }
     output.line(format_args!("{}:", plural(reports.len() as u64, "rule")))?;
-    output.line(format_args!("{passed} passed, {} failed", tests().count() - passed))
+    output.line(format_args!(
+        "{passed} passed, {} failed",
+        tests().count() - passed
+    ))
 }
 
 /// A report as JSON: `rule`, `file`, `tests`, `coverage`.
@@ -67,12 +77,16 @@ pub(crate) fn json(report: &RuleReport) -> Value {
 /// What was not as expected, as a list of lines: `-` what was expected, `+` what happened.
 pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
     let mut lines = Vec::new();
-    let step = mismatch.step.map_or_else(String::new, |step| format!(" of step {}", step + 1));
+    let step = mismatch
+        .step
+        .map_or_else(String::new, |step| format!(" of step {}", step + 1));
     lines.push(format!("{}{step} (line {}):", mismatch.key, mismatch.line));
     let longest = mismatch.expected.len().max(mismatch.actual.len());
     for i in 0..longest {
         match (mismatch.expected.get(i), mismatch.actual.get(i)) {
-            (Some(expected), Some(actual)) if expected == actual => lines.push(format!("    {expected}")),
+            (Some(expected), Some(actual)) if expected == actual => {
+                lines.push(format!("    {expected}"))
+            }
             (expected, actual) => {
                 lines.extend(expected.map(|expected| format!("  - {expected}")));
                 lines.extend(actual.map(|actual| format!("  + {actual}")));
@@ -114,7 +128,10 @@ fn print_coverage(coverage: &Coverage, output: &mut Output) -> Result<(), Failur
     }
     for (line, run) in &coverage.lines {
         if !run {
-            output.line(format_args!("  {} never run: line {line}", output.paint(Paint::Yellow, "!")))?;
+            output.line(format_args!(
+                "  {} never run: line {line}",
+                output.paint(Paint::Yellow, "!")
+            ))?;
         }
     }
     Ok(())

@@ -16,13 +16,31 @@ fn check(files: &[(&str, &str)], args: &[&str]) -> Outcome {
 #[test]
 fn every_fault_of_every_file_is_shown_at_its_place() {
     let files = [
-        ("keys.toml", "wehn = 'a == 1'\nlevel = 'warm'\nnotify = 7\nthrotle = { every = '10m' }\n"),
-        ("no-when.toml", "description = 'no filter'\nnotify = 'team'\n"),
+        (
+            "keys.toml",
+            "wehn = 'a == 1'\nlevel = 'warm'\nnotify = 7\nthrotle = { every = '10m' }\n",
+        ),
+        (
+            "no-when.toml",
+            "description = 'no filter'\nnotify = 'team'\n",
+        ),
         ("no-toml.toml", "when = 'a == 1\nnotify = ['team'\n"),
-        ("then.toml", "when = 'a == 1'\nthen = '''\nlet n = 1;\nlet m = ;\n'''\n"),
-        ("unknown-function.toml", "when = 'a == 1'\nthen = 'notfy(\"team\", \"x\")'\n"),
-        ("when.toml", "description = 'x'\nwhen = '''\na == 1\nand b === 2\n'''\nnotify = 'team'\n"),
-        ("when-escaped.toml", "when = \"a == \\\"x\\\" and b ~ 2\"\nnotify = 'team'\n"),
+        (
+            "then.toml",
+            "when = 'a == 1'\nthen = '''\nlet n = 1;\nlet m = ;\n'''\n",
+        ),
+        (
+            "unknown-function.toml",
+            "when = 'a == 1'\nthen = 'notfy(\"team\", \"x\")'\n",
+        ),
+        (
+            "when.toml",
+            "description = 'x'\nwhen = '''\na == 1\nand b === 2\n'''\nnotify = 'team'\n",
+        ),
+        (
+            "when-escaped.toml",
+            "when = \"a == \\\"x\\\" and b ~ 2\"\nnotify = 'team'\n",
+        ),
         (
             "windows.toml",
             "when = 'a == 1'\nnotify = 'team'\nthrottle = { key = 'a', every = '10 potatoes' }\nonce = { key = 'a' }\n",
@@ -31,8 +49,14 @@ fn every_fault_of_every_file_is_shown_at_its_place() {
             "tests.toml",
             "when = 'a == 1'\nnotify = 'team'\n[[test]]\nevent = '{\"a\": }'\nmatches = 'yes'\n[[test]]\nname = 'x'\nactions = [{ titel = 'x' }]\n",
         ),
-        ("both.toml", "when = 'a == 1'\nnotify = 'team'\nthen = 'log(1)'\n"),
-        ("template.toml", "when = 'a == 1'\nnotify = 'team'\nmessage = { title = '{{ event.a ' }\n"),
+        (
+            "both.toml",
+            "when = 'a == 1'\nnotify = 'team'\nthen = 'log(1)'\n",
+        ),
+        (
+            "template.toml",
+            "when = 'a == 1'\nnotify = 'team'\nmessage = { title = '{{ event.a ' }\n",
+        ),
     ];
     let outcome = check(&files, &[]);
     assert_eq!(outcome.code, 3);
@@ -42,8 +66,15 @@ fn every_fault_of_every_file_is_shown_at_its_place() {
 #[test]
 fn two_rules_of_one_name_are_named_both() {
     let rule = "when = 'a == 1'\nnotify = 'team'\n";
-    let outcome =
-        check(&[("a.toml", rule), ("sub/a.toml", rule), ("sub/notes.txt", "no rule"), (".hidden/a.toml", rule)], &[]);
+    let outcome = check(
+        &[
+            ("a.toml", rule),
+            ("sub/a.toml", rule),
+            ("sub/notes.txt", "no rule"),
+            (".hidden/a.toml", rule),
+        ],
+        &[],
+    );
     assert_eq!(outcome.code, 3);
     insta::assert_snapshot!(outcome.stderr);
 }
@@ -51,23 +82,44 @@ fn two_rules_of_one_name_are_named_both() {
 #[test]
 fn a_rule_that_does_nothing_is_a_warning() {
     let outcome = check(&[("a.toml", "when = 'a == 1'\n")], &[]);
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "1 rule: 0 errors, 1 warning\n"));
-    assert!(outcome.stderr.contains("warning[RA0407]"), "{}", outcome.stderr);
-    assert_eq!(check(&[("a.toml", "when = 'a == 1'\n")], &["--deny-warnings"]).code, 3);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (0, "1 rule: 0 errors, 1 warning\n")
+    );
+    assert!(
+        outcome.stderr.contains("warning[RA0407]"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(
+        check(&[("a.toml", "when = 'a == 1'\n")], &["--deny-warnings"]).code,
+        3
+    );
 }
 
 #[test]
 fn findings_come_in_the_forms_that_programs_read() {
     let files = [("a.toml", "wehn = 'a == 1'\n")];
-    let json: serde_json::Value = serde_json::from_str(&check(&files, &["--format", "json"]).stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&check(&files, &["--format", "json"]).stdout).unwrap();
     assert_eq!(json[0]["code"], "RA0402");
-    assert_eq!((&json[0]["line"], &json[0]["column"], &json[0]["end_column"]), (&1.into(), &1.into(), &5.into()));
+    assert_eq!(
+        (&json[0]["line"], &json[0]["column"], &json[0]["end_column"]),
+        (&1.into(), &1.into(), &5.into())
+    );
     assert_eq!(json[0]["fix"]["replacement"], "when");
-    let sarif: serde_json::Value = serde_json::from_str(&check(&files, &["--format", "sarif"]).stdout).unwrap();
+    let sarif: serde_json::Value =
+        serde_json::from_str(&check(&files, &["--format", "sarif"]).stdout).unwrap();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "RA0402");
-    assert_eq!(sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startColumn"], 1);
+    assert_eq!(
+        sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startColumn"],
+        1
+    );
     let github = check(&files, &["--format", "github"]).stdout;
-    assert!(github.starts_with("::error file=rules/a.toml,line=1,endLine=1,col=1,title=RA0402::"), "{github}");
+    assert!(
+        github.starts_with("::error file=rules/a.toml,line=1,endLine=1,col=1,title=RA0402::"),
+        "{github}"
+    );
 }
 
 #[test]
@@ -80,20 +132,35 @@ fn unreadable_rules_and_events_have_their_codes() {
     std::fs::write(folder.path().join("latin.toml"), b"when = 'a == \"\xe4\"'").unwrap();
     let latin = run(&["check", "latin.toml"]);
     assert_eq!(latin.code, 3);
-    assert!(latin.stderr.contains("not UTF-8 from byte 14 on"), "{}", latin.stderr);
+    assert!(
+        latin.stderr.contains("not UTF-8 from byte 14 on"),
+        "{}",
+        latin.stderr
+    );
     std::fs::write(folder.path().join("big.toml"), "#".repeat((1 << 20) + 1)).unwrap();
     let big = run(&["check", "big.toml"]);
     assert_eq!(big.code, 3);
     assert!(big.stderr.contains("RA0408"), "{}", big.stderr);
-    std::fs::write(folder.path().join("a.toml"), "when = 'a == 1'\nnotify = 'team'\n").unwrap();
-    assert_eq!(run(&["run", "--rules", "a.toml", "--events", "nowhere.ndjson"]).code, 4);
+    std::fs::write(
+        folder.path().join("a.toml"),
+        "when = 'a == 1'\nnotify = 'team'\n",
+    )
+    .unwrap();
+    assert_eq!(
+        run(&["run", "--rules", "a.toml", "--events", "nowhere.ndjson"]).code,
+        4
+    );
     assert_eq!(run(&["run", "--rules", "a.toml", "--events", "."]).code, 4);
 }
 
 #[test]
 fn bad_events_are_told_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.toml"), "when = 'a exists'\nnotify = 'team'\n").unwrap();
+    std::fs::write(
+        folder.path().join("a.toml"),
+        "when = 'a exists'\nnotify = 'team'\n",
+    )
+    .unwrap();
     let events = [
         "{\"a\": 1}".to_owned(),
         format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20)),
@@ -104,9 +171,18 @@ fn bad_events_are_told_one_by_one() {
         "{\"a\": 01}".to_owned(),
         "\"a\"".to_owned(),
     ];
-    let outcome =
-        reflexarc_in(folder.path(), &["run", "--rules", "a.toml", "--events", "-"], events.join("\n").as_bytes());
+    let outcome = reflexarc_in(
+        folder.path(),
+        &["run", "--rules", "a.toml", "--events", "-"],
+        events.join("\n").as_bytes(),
+    );
     assert_eq!(outcome.code, 4);
     insta::assert_snapshot!(outcome.stderr);
-    assert!(outcome.stdout.contains("2 matched of 8 events, 6 unreadable"), "{}", outcome.stdout);
+    assert!(
+        outcome
+            .stdout
+            .contains("2 matched of 8 events, 6 unreadable"),
+        "{}",
+        outcome.stdout
+    );
 }

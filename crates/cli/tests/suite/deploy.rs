@@ -18,7 +18,10 @@ fn the_commands_of_the_systemd_unit_exist() {
     let unit = deployed("reflexarc.service");
     let commands: Vec<&str> = unit
         .lines()
-        .filter_map(|line| line.strip_prefix("ExecStartPre=").or_else(|| line.strip_prefix("ExecStart=")))
+        .filter_map(|line| {
+            line.strip_prefix("ExecStartPre=")
+                .or_else(|| line.strip_prefix("ExecStart="))
+        })
         .collect();
     assert_eq!(commands.len(), 2);
     commands.into_iter().for_each(understood);
@@ -27,14 +30,37 @@ fn the_commands_of_the_systemd_unit_exist() {
 #[test]
 fn the_container_builds_with_a_compiler_that_is_new_enough_and_runs_what_it_builds() {
     let file = deployed("Containerfile");
-    let image = file.lines().find_map(|line| line.strip_prefix("FROM docker.io/library/rust:")).unwrap();
-    let version = |text: &str| -> Vec<u32> { text.split('.').take(2).map(|part| part.parse().unwrap()).collect() };
+    let image = file
+        .lines()
+        .find_map(|line| line.strip_prefix("FROM docker.io/library/rust:"))
+        .unwrap();
+    let version = |text: &str| -> Vec<u32> {
+        text.split('.')
+            .take(2)
+            .map(|part| part.parse().unwrap())
+            .collect()
+    };
     let wanted = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let wanted = wanted.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().replace('"', "");
-    assert!(version(image.split('-').next().unwrap()) >= version(&wanted), "{image} for {wanted}");
+    let wanted = wanted
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .replace('"', "");
+    assert!(
+        version(image.split('-').next().unwrap()) >= version(&wanted),
+        "{image} for {wanted}"
+    );
     // The profile, the package and the program that it copies.
     assert!(file.contains("cargo build --profile ship --locked --package reflexarc-cli"));
-    assert!(file.contains("COPY --from=build /build/target/ship/reflexarc /usr/local/bin/reflexarc"));
-    let command = file.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();
-    understood(&format!("reflexarc {}", command.replace(['[', ']', '"', ','], "")));
+    assert!(
+        file.contains("COPY --from=build /build/target/ship/reflexarc /usr/local/bin/reflexarc")
+    );
+    let command = file
+        .lines()
+        .find_map(|line| line.strip_prefix("CMD "))
+        .unwrap();
+    understood(&format!(
+        "reflexarc {}",
+        command.replace(['[', ']', '"', ','], "")
+    ));
 }

@@ -17,14 +17,20 @@ fn import(args: &[&str], folder: &Path) -> Outcome {
 
 /// Every file that was written, then both streams; the folder's own name is not in it.
 fn shown(outcome: &Outcome, folder: &Path) -> String {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let mut shown = String::new();
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         shown += &format!("--- {name}\n{}\n", std::fs::read_to_string(&file).unwrap());
     }
-    shown += &format!("--- stdout\n{}\n--- stderr\n{}", outcome.stdout, outcome.stderr);
+    shown += &format!(
+        "--- stdout\n{}\n--- stderr\n{}",
+        outcome.stdout, outcome.stderr
+    );
     shown.replace(folder.to_str().unwrap(), "FOLDER")
 }
 
@@ -34,7 +40,10 @@ fn eventbridge_rules_become_rule_files() {
     let outcome = import(&EVENTBRIDGE, folder.path());
     assert_eq!(outcome.code, 1, "some rules cannot be imported");
     insta::assert_snapshot!(shown(&outcome, folder.path()));
-    assert_eq!(reflexarc(&["check", folder.path().to_str().unwrap()]).code, 0);
+    assert_eq!(
+        reflexarc(&["check", folder.path().to_str().unwrap()]).code,
+        0
+    );
 }
 
 #[test]
@@ -42,11 +51,21 @@ fn an_imported_eventbridge_rule_matches_what_it_matched_in_the_cloud() {
     let folder = tempfile::tempdir().unwrap();
     import(&EVENTBRIDGE, folder.path());
     let rules = folder.path().to_str().unwrap();
-    let args = ["run", "--rules", rules, "--events", "examples/eni-events.ndjson", "--format", "ndjson"];
+    let args = [
+        "run",
+        "--rules",
+        rules,
+        "--events",
+        "examples/eni-events.ndjson",
+        "--format",
+        "ndjson",
+    ];
     let matched = reflexarc(&args);
     assert_eq!(matched.code, 0, "{}", matched.stderr);
     assert!(
-        matched.stdout.contains(r#""matched":["eni-failed","eni-failed-mail","eni-failed-robot"]"#),
+        matched
+            .stdout
+            .contains(r#""matched":["eni-failed","eni-failed-mail","eni-failed-robot"]"#),
         "{}",
         matched.stdout
     );
@@ -67,11 +86,25 @@ fn rules_with_one_file_name_are_told_apart() {
         )
     };
     let file = folder.path().join("rules.json");
-    std::fs::write(&file, format!(r#"{{"Data": {{"Rules": [{}, {}]}}}}"#, rule("a b"), rule("a-b"))).unwrap();
+    std::fs::write(
+        &file,
+        format!(
+            r#"{{"Data": {{"Rules": [{}, {}]}}}}"#,
+            rule("a b"),
+            rule("a-b")
+        ),
+    )
+    .unwrap();
     let out = folder.path().join("out");
     let outcome = import(&["import", "eventbridge", file.to_str().unwrap()], &out);
     assert_eq!(outcome.code, 1);
-    assert!(outcome.stderr.contains("another rule is written to a-b.toml already"), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .contains("another rule is written to a-b.toml already"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(std::fs::read_dir(out).unwrap().count(), 1);
 }
 
@@ -81,11 +114,22 @@ fn cloud_monitor_rules_become_rule_files() {
     let targets = |rule: &str| format!("{rule}=examples/subscriptions/cloudmonitor-targets.json");
     let (first, second) = (targets("eni-alerts"), targets("maintenance"));
     let rules = "examples/subscriptions/cloudmonitor-rules.json";
-    let args = ["import", "cloudmonitor", rules, "--targets", &first, "--targets", &second];
+    let args = [
+        "import",
+        "cloudmonitor",
+        rules,
+        "--targets",
+        &first,
+        "--targets",
+        &second,
+    ];
     let outcome = import(&args, folder.path());
     assert_eq!(outcome.code, 1, "some rules cannot be imported");
     insta::assert_snapshot!(shown(&outcome, folder.path()));
-    assert_eq!(reflexarc(&["check", folder.path().to_str().unwrap()]).code, 0);
+    assert_eq!(
+        reflexarc(&["check", folder.path().to_str().unwrap()]).code,
+        0
+    );
 }
 
 #[test]
@@ -105,11 +149,31 @@ fn nothing_is_overwritten_without_being_asked() {
 #[test]
 fn input_of_another_shape_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let other = import(&["import", "eventbridge", "examples/subscriptions/cloudmonitor-rules.json"], folder.path());
-    assert_eq!((other.code, other.stderr.contains("Data.Rules")), (3, true), "{}", other.stderr);
+    let other = import(
+        &[
+            "import",
+            "eventbridge",
+            "examples/subscriptions/cloudmonitor-rules.json",
+        ],
+        folder.path(),
+    );
+    assert_eq!(
+        (other.code, other.stderr.contains("Data.Rules")),
+        (3, true),
+        "{}",
+        other.stderr
+    );
     let stray = "nobody=examples/subscriptions/cloudmonitor-targets.json";
     let rules = "examples/subscriptions/cloudmonitor-rules.json";
-    let stray = import(&["import", "cloudmonitor", rules, "--targets", stray], folder.path());
-    assert_eq!((stray.code, stray.stderr.contains("`nobody`")), (2, true), "{}", stray.stderr);
+    let stray = import(
+        &["import", "cloudmonitor", rules, "--targets", stray],
+        folder.path(),
+    );
+    assert_eq!(
+        (stray.code, stray.stderr.contains("`nobody`")),
+        (2, true),
+        "{}",
+        stray.stderr
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

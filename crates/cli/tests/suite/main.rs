@@ -1,5 +1,9 @@
 //! The built command line, from the outside: what it prints, and how it ends.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests make files and run the program")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests make files and run the program"
+)]
 
 mod answers;
 mod bad_input;
@@ -26,7 +30,10 @@ struct Outcome {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// Runs `reflexarc` at the root of the repository.

@@ -16,20 +16,42 @@ fn from_the_first_configuration_to_the_end() {
     let init = place.run(&["config", "init", "new.toml"]);
     assert_eq!((init.code, init.stdout.as_str()), (0, "wrote new.toml\n"));
     assert_eq!(place.run(&["config", "init", "new.toml"]).code, 2);
-    assert_eq!(place.run(&["config", "check", "--config", "new.toml"]).code, 0);
-    assert_eq!(place.run(&["config", "check"]).stdout, "the configuration is right: 1 targets\n");
-    assert_eq!(place.run(&["archive", "list"]).code, 5, "there is no store yet");
+    assert_eq!(
+        place.run(&["config", "check", "--config", "new.toml"]).code,
+        0
+    );
+    assert_eq!(
+        place.run(&["config", "check"]).stdout,
+        "the configuration is right: 1 targets\n"
+    );
+    assert_eq!(
+        place.run(&["archive", "list"]).code,
+        5,
+        "there is no store yet"
+    );
 
     let serving = place.serve();
     let url = place.url();
-    let sent =
-        place.feed(&["send", "--url", &url, "-"], &format!("{}\n{}\n{{\n", event("e1", "eni-1"), event("e2", "eni-2")));
-    assert_eq!((sent.code, sent.stdout.as_str()), (4, "2 accepted, 0 duplicates, 1 unreadable\n"));
+    let sent = place.feed(
+        &["send", "--url", &url, "-"],
+        &format!("{}\n{}\n{{\n", event("e1", "eni-1"), event("e2", "eni-2")),
+    );
+    assert_eq!(
+        (sent.code, sent.stdout.as_str()),
+        (4, "2 accepted, 0 duplicates, 1 unreadable\n")
+    );
     let again = place.feed(&["send", "--url", &url, "-"], &event("e1", "eni-1"));
-    assert_eq!((again.code, again.stdout.as_str()), (0, "0 accepted, 1 duplicates, 0 unreadable\n"));
-    eventually("both are delivered", || (place.lines("out.ndjson").len() == 2).then_some(()));
+    assert_eq!(
+        (again.code, again.stdout.as_str()),
+        (0, "0 accepted, 1 duplicates, 0 unreadable\n")
+    );
+    eventually("both are delivered", || {
+        (place.lines("out.ndjson").len() == 2).then_some(())
+    });
 
-    eventually("settled", || (place.run(&["outbox", "list"]).code == 1).then_some(()));
+    eventually("settled", || {
+        (place.run(&["outbox", "list"]).code == 1).then_some(())
+    });
     let trace = place.run(&["trace", "e1", "--explain", "failed"]);
     assert_eq!(trace.code, 0, "{}", trace.stderr);
     for part in [
@@ -45,18 +67,34 @@ fn from_the_first_configuration_to_the_end() {
     let id = |line: &str| Json::parse(line).unwrap().get("id").unwrap().to_string();
     // Two interfaces: which of the two events was stored first is nobody's concern.
     let ids: std::collections::BTreeSet<String> = list.lines().map(id).collect();
-    assert_eq!(ids.iter().map(String::as_str).collect::<Vec<_>>(), ["\"e1\"", "\"e2\""]);
+    assert_eq!(
+        ids.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["\"e1\"", "\"e2\""]
+    );
     assert_eq!(place.run(&["archive", "list", "--to", "1h"]).code, 1);
-    assert_eq!(place.run(&["archive", "export", "--event", "e2"]).stdout, format!("{}\n", event("e2", "eni-2")));
+    assert_eq!(
+        place.run(&["archive", "export", "--event", "e2"]).stdout,
+        format!("{}\n", event("e2", "eni-2"))
+    );
 
     // A broken set is refused by name and place, and the old one stays.
-    place.write("rules/broken.toml", "when = 'content.result = \"failed\"'\nnotify = [\"out\"]\n");
+    place.write(
+        "rules/broken.toml",
+        "when = 'content.result = \"failed\"'\nnotify = [\"out\"]\n",
+    );
     let refused = place.run(&["reload", "--url", &url]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
-    assert!(refused.stderr.contains("broken.toml:1:"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("broken.toml:1:"),
+        "{}",
+        refused.stderr
+    );
     std::fs::remove_file(place.path("rules/broken.toml")).unwrap();
     place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
-    assert_eq!(place.run(&["reload", "--url", &url]).stdout, "1 rules, 1 targets in force\n");
+    assert_eq!(
+        place.run(&["reload", "--url", &url]).stdout,
+        "1 rules, 1 targets in force\n"
+    );
 
     let dry = place.run(&["replay", "--event", "e1"]);
     assert_eq!(dry.code, 1, "{}", dry.stderr);
@@ -69,12 +107,16 @@ fn from_the_first_configuration_to_the_end() {
         ]
     );
     assert_eq!(place.lines("out.ndjson").len(), 2);
-    for expected in ["1 put into the outbox as replay monday", "0 put into the outbox as replay monday"] {
+    for expected in [
+        "1 put into the outbox as replay monday",
+        "0 put into the outbox as replay monday",
+    ] {
         let delivered = place.run(&["replay", "--event", "e1", "--deliver", "--name", "monday"]);
         assert!(delivered.stderr.contains(expected), "{}", delivered.stderr);
     }
-    let lines =
-        eventually("the replay is delivered", || Some(place.lines("out.ndjson")).filter(|lines| lines.len() == 3));
+    let lines = eventually("the replay is delivered", || {
+        Some(place.lines("out.ndjson")).filter(|lines| lines.len() == 3)
+    });
     assert_eq!(lines[2].get("replay").unwrap().as_str(), Some("monday"));
     assert_ne!(lines[2].get("id"), lines[0].get("id"));
 
@@ -82,7 +124,10 @@ fn from_the_first_configuration_to_the_end() {
     assert_eq!(serving.terminate(), 0);
     let pruned = place.run(&["archive", "prune", "--keep", "1s"]);
     assert_eq!(pruned.code, 0, "{}", pruned.stderr);
-    assert_eq!(place.run(&["archive", "verify"]).stdout.split(' ').next(), Some("0"));
+    assert_eq!(
+        place.run(&["archive", "verify"]).stdout.split(' ').next(),
+        Some("0")
+    );
 }
 
 #[test]
@@ -91,11 +136,33 @@ fn hangup_puts_new_rules_in_force() {
     let serving = place.serve();
     place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
     let id = serving.child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
-    eventually("reloaded", || serving.log().contains("\"message\":\"reloaded\"").then_some(()));
-    assert_eq!(serving.call("POST", "/events", &event("e1", "eni-1")).unwrap().0, 200);
-    let lines = eventually("delivered", || Some(place.lines("out.ndjson")).filter(|lines| !lines.is_empty()));
-    assert_eq!(lines[0].get("send").unwrap().to_string(), r#"{"interface":"eni-1"}"#);
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-HUP", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    eventually("reloaded", || {
+        serving
+            .log()
+            .contains("\"message\":\"reloaded\"")
+            .then_some(())
+    });
+    assert_eq!(
+        serving
+            .call("POST", "/events", &event("e1", "eni-1"))
+            .unwrap()
+            .0,
+        200
+    );
+    let lines = eventually("delivered", || {
+        Some(place.lines("out.ndjson")).filter(|lines| !lines.is_empty())
+    });
+    assert_eq!(
+        lines[0].get("send").unwrap().to_string(),
+        r#"{"interface":"eni-1"}"#
+    );
     assert_eq!(serving.terminate(), 0);
 }
 
@@ -119,8 +186,10 @@ fn echoing_receiver() -> u16 {
             }
             let mut body = vec![0; length];
             drop(reader.read_exact(&mut body));
-            let answer =
-                format!("HTTP/1.1 422 No\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{head}", head.len());
+            let answer = format!(
+                "HTTP/1.1 422 No\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{head}",
+                head.len()
+            );
             drop(reader.get_mut().write_all(answer.as_bytes()));
         }
     });
@@ -137,12 +206,26 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
     let place = Place::new(THEN, &targets);
     place.write(
         "reflexarc.toml",
-        &std::fs::read_to_string(place.path("reflexarc.toml")).unwrap().replace("\"info\"", "\"trace\""),
+        &std::fs::read_to_string(place.path("reflexarc.toml"))
+            .unwrap()
+            .replace("\"info\"", "\"trace\""),
     );
     let serving = place.serve();
-    assert_eq!(serving.call("POST", "/events?token=anything", &event("e1", "eni-1")).unwrap().0, 200);
-    let dead = eventually("it is a dead letter", || Some(place.run(&["dlq", "list"])).filter(|list| list.code == 0));
-    assert!(dead.stdout.contains("authorization: [redacted]"), "{}", dead.stdout);
+    assert_eq!(
+        serving
+            .call("POST", "/events?token=anything", &event("e1", "eni-1"))
+            .unwrap()
+            .0,
+        200
+    );
+    let dead = eventually("it is a dead letter", || {
+        Some(place.run(&["dlq", "list"])).filter(|list| list.code == 0)
+    });
+    assert!(
+        dead.stdout.contains("authorization: [redacted]"),
+        "{}",
+        dead.stdout
+    );
     let id = dead.stdout.split(' ').next().unwrap().to_owned();
     let shown = place.run(&["dlq", "show", &id, "--format", "json"]);
     let trace = place.run(&["trace", "e1", "--format", "json"]);
@@ -154,14 +237,28 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
     }
     let store = std::fs::read(place.path("reflexarc.db")).unwrap();
     let wal = std::fs::read(place.path("reflexarc.db-wal")).unwrap_or_default();
-    assert!([store, wal].iter().all(|bytes| !bytes.windows(6).any(|window| window == b"canary")));
+    assert!(
+        [store, wal]
+            .iter()
+            .all(|bytes| !bytes.windows(6).any(|window| window == b"canary"))
+    );
 
-    assert_eq!(place.run(&["dlq", "redrive", &id]).stdout, "1 put back into the outbox\n");
+    assert_eq!(
+        place.run(&["dlq", "redrive", &id]).stdout,
+        "1 put back into the outbox\n"
+    );
     eventually("it is dead again", || {
         Some(place.run(&["dlq", "show", &id])).filter(|shown| shown.stdout.contains("attempt 2,"))
     });
-    eventually("settled", || (place.run(&["outbox", "list"]).code == 1).then_some(()));
-    assert_eq!(place.run(&["dlq", "drop", "--all", "--target", "out"]).stdout, "1 dropped\n");
+    eventually("settled", || {
+        (place.run(&["outbox", "list"]).code == 1).then_some(())
+    });
+    assert_eq!(
+        place
+            .run(&["dlq", "drop", "--all", "--target", "out"])
+            .stdout,
+        "1 dropped\n"
+    );
     assert_eq!(place.run(&["dlq", "list"]).code, 1);
     assert_eq!(place.run(&["dlq", "drop", &id]).code, 1);
     assert_eq!(place.run(&["outbox", "cancel", &id]).code, 1);
@@ -170,18 +267,37 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
 
 #[test]
 fn a_target_is_tested_by_hand() {
-    let place = Place::new(THEN, &format!("{OUT}[targets.bad]\ntype = \"command\"\nargv = [\"false\"]\n"));
+    let place = Place::new(
+        THEN,
+        &format!("{OUT}[targets.bad]\ntype = \"command\"\nargv = [\"false\"]\n"),
+    );
     let tested = place.run(&["target", "test", "out"]);
-    assert_eq!((tested.code, tested.stdout.as_str()), (0, "taken: written to out.ndjson\n"));
+    assert_eq!(
+        (tested.code, tested.stdout.as_str()),
+        (0, "taken: written to out.ndjson\n")
+    );
     assert!(filled(&place.path("out.ndjson")));
     assert!(
-        place.lines("out.ndjson")[0].get("notify").unwrap().to_string().contains("This is a test of the target out")
+        place.lines("out.ndjson")[0]
+            .get("notify")
+            .unwrap()
+            .to_string()
+            .contains("This is a test of the target out")
     );
     let failed = place.run(&["target", "test", "bad"]);
-    assert_eq!((failed.code, failed.stderr.as_str()), (5, "error: failed: exit status: 1: \n"));
+    assert_eq!(
+        (failed.code, failed.stderr.as_str()),
+        (5, "error: failed: exit status: 1: \n")
+    );
     let unknown = place.run(&["target", "test", "nobody"]);
     assert_eq!(unknown.code, 3);
-    assert!(unknown.stderr.contains("there is no target `nobody`; there are: "), "{}", unknown.stderr);
+    assert!(
+        unknown
+            .stderr
+            .contains("there is no target `nobody`; there are: "),
+        "{}",
+        unknown.stderr
+    );
 }
 
 #[test]
@@ -190,7 +306,8 @@ fn a_configuration_that_is_wrong_is_shown_with_line_and_column() {
     let checked = place.run(&["config", "check"]);
     assert_eq!(checked.code, 3);
     assert!(
-        checked.stderr.contains("reflexarc.toml:6:8") && checked.stderr.contains("did you mean \"file\"?"),
+        checked.stderr.contains("reflexarc.toml:6:8")
+            && checked.stderr.contains("did you mean \"file\"?"),
         "{}",
         checked.stderr
     );
@@ -201,13 +318,25 @@ fn a_configuration_that_is_wrong_is_shown_with_line_and_column() {
 #[test]
 fn events_of_a_file_are_delivered_without_http() {
     let place = Place::new(THEN, OUT);
-    place.write("events.ndjson", &format!("{}\n{{\n{}\n", event("e1", "eni-1"), event("e2", "eni-2")));
+    place.write(
+        "events.ndjson",
+        &format!("{}\n{{\n{}\n", event("e1", "eni-1"), event("e2", "eni-2")),
+    );
     let ran = place.run(&["run", "--deliver", "--events", "events.ndjson"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert_eq!(ran.stdout, "2 accepted, 0 duplicates, 1 unreadable; 2 deliveries, 0 left in the outbox\n");
+    assert_eq!(
+        ran.stdout,
+        "2 accepted, 0 duplicates, 1 unreadable; 2 deliveries, 0 left in the outbox\n"
+    );
     assert_eq!(place.lines("out.ndjson").len(), 2);
-    let again = place.feed(&["run", "--deliver", "--events", "-"], &event("e2", "eni-2"));
-    assert_eq!((again.code, again.stdout.split(';').next()), (0, Some("0 accepted, 1 duplicates, 0 unreadable")));
+    let again = place.feed(
+        &["run", "--deliver", "--events", "-"],
+        &event("e2", "eni-2"),
+    );
+    assert_eq!(
+        (again.code, again.stdout.split(';').next()),
+        (0, Some("0 accepted, 1 duplicates, 0 unreadable"))
+    );
     assert_eq!(place.lines("out.ndjson").len(), 2);
     assert_eq!(place.run(&["trace", "e1"]).code, 0);
 }

@@ -8,7 +8,10 @@ use crate::{reflexarc_in, root};
 /// The blocks of one language, in order.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
-    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -22,8 +25,10 @@ fn every_command_runs_and_prints_what_it_is_about() {
     let name = rule.lines().next().unwrap().trim_start_matches("# ");
     std::fs::write(folder.path().join(name), rule).unwrap();
 
-    let commands: Vec<_> =
-        blocks(&readme, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let commands: Vec<_> = blocks(&readme, "sh")
+        .iter()
+        .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     assert!(commands.len() >= 7, "{commands:?}");
     for command in commands {
         if command == "tests/run" {
@@ -33,7 +38,11 @@ fn every_command_runs_and_prints_what_it_is_about() {
         let line = command.replace("cargo run --release --", "reflexarc");
         let line = line.replacen("reflexarc", env!("CARGO_BIN_EXE_reflexarc"), 1);
         assert_ne!(line, command, "a command that no test runs");
-        let output = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &line])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command}\n{stderr}");
         assert!(!output.stdout.is_empty(), "{command} prints nothing");
@@ -42,11 +51,23 @@ fn every_command_runs_and_prints_what_it_is_about() {
 
 #[test]
 fn the_first_command_speaks_of_the_documented_event() {
-    let run = reflexarc_in(&root(), &["run", "--rules", "rules", "--events", "examples/eni-events.ndjson"], b"");
+    let run = reflexarc_in(
+        &root(),
+        &[
+            "run",
+            "--rules",
+            "rules",
+            "--events",
+            "examples/eni-events.ndjson",
+        ],
+        b"",
+    );
     assert_eq!(run.code, 0, "{}", run.stderr);
     let first = run.stdout.lines().next().unwrap();
     assert!(
-        first.starts_with("line 1  NetworkInterface:NetworkInterfaceOperateCompleted  AttachNetworkInterface"),
+        first.starts_with(
+            "line 1  NetworkInterface:NetworkInterfaceOperateCompleted  AttachNetworkInterface"
+        ),
         "{first}"
     );
     assert!(run.stdout.contains("→ cmdb "), "{}", run.stdout);

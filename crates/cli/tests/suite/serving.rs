@@ -40,18 +40,27 @@ impl Place {
     /// With this rule and these targets (TOML).
     pub(crate) fn new(then: &str, targets: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         std::fs::create_dir(folder.path().join("rules")).unwrap();
         let place = Self { folder, port };
         place.rule(then);
-        let config = format!("log = \"info\"\npatience = \"10s\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n{targets}");
+        let config = format!(
+            "log = \"info\"\npatience = \"10s\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n{targets}"
+        );
         place.write("reflexarc.toml", &config);
         place
     }
 
     /// Replaces the one rule.
     pub(crate) fn rule(&self, then: &str) {
-        self.write("rules/failed.toml", &format!("when = 'content.result == \"failed\"'\nthen = '''\n{then}\n'''\n"));
+        self.write(
+            "rules/failed.toml",
+            &format!("when = 'content.result == \"failed\"'\nthen = '''\n{then}\n'''\n"),
+        );
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -85,7 +94,11 @@ impl Place {
     /// The same, started in another way.
     pub(crate) fn serve_as(&self, argv: &[&str]) -> Serving {
         let log = self.path("serve.log");
-        let errors = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let errors = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let mut command = Command::new(argv[0]);
         command
             .args(&argv[1..])
@@ -93,14 +106,27 @@ impl Place {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors);
-        command.env("HOOK_SECRET", "canary-hook-secret").env("HOOK_TOKEN", "canary-hook-token");
-        let mut serving = Serving { child: command.spawn().unwrap(), door: Door { port: self.port }, log };
+        command
+            .env("HOOK_SECRET", "canary-hook-secret")
+            .env("HOOK_TOKEN", "canary-hook-token");
+        let mut serving = Serving {
+            child: command.spawn().unwrap(),
+            door: Door { port: self.port },
+            log,
+        };
         let begun = Instant::now();
-        while serving.call("GET", "/healthz", "").is_none_or(|(status, _)| status != 200) {
+        while serving
+            .call("GET", "/healthz", "")
+            .is_none_or(|(status, _)| status != 200)
+        {
             if let Some(status) = serving.child.try_wait().unwrap() {
                 panic!("it ended with {status}: {}", serving.log());
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never answered: {}", serving.log());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it never answered: {}",
+                serving.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         serving
@@ -109,7 +135,9 @@ impl Place {
     /// The documents in a file of lines; a line that a crash cut short is left out.
     pub(crate) fn lines(&self, name: &str) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
-        text.lines().filter_map(|line| Json::parse(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| Json::parse(line).ok())
+            .collect()
     }
 }
 
@@ -117,7 +145,9 @@ impl Door {
     /// Status and body of an answer; `None` when none came.
     pub(crate) fn call(self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .ok()?;
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\ncontent-length: {length}\r\n\r\n"
@@ -144,7 +174,13 @@ impl Serving {
     /// Ends it as a supervisor does and gives its exit code.
     pub(crate) fn terminate(mut self) -> i32 {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 }

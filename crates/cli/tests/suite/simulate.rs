@@ -5,7 +5,16 @@ use std::path::Path;
 use crate::{reflexarc, root};
 
 /// The scenarios that show a sentence of the seed, without rules; and those that rehearse ready-made rules.
-const PLAIN: [&str; 8] = ["life", "preview-off", "primary", "limit", "failures", "managed", "initiator", "silence"];
+const PLAIN: [&str; 8] = [
+    "life",
+    "preview-off",
+    "primary",
+    "limit",
+    "failures",
+    "managed",
+    "initiator",
+    "silence",
+];
 const WITH_RULES: [(&str, &str); 6] = [
     ("leak", "rules/leaked-eni.toml"),
     ("stuck-detaching", "rules/stuck-detaching.toml"),
@@ -25,10 +34,23 @@ fn scenario(name: &str) -> String {
 fn every_shipped_scenario_is_told_here() {
     let mut shipped: Vec<String> = std::fs::read_dir(root().join("examples/scenarios"))
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     shipped.sort();
-    let mut told: Vec<&str> = PLAIN.into_iter().chain(WITH_RULES.map(|(name, _)| name)).chain(WITH_TARGETS).collect();
+    let mut told: Vec<&str> = PLAIN
+        .into_iter()
+        .chain(WITH_RULES.map(|(name, _)| name))
+        .chain(WITH_TARGETS)
+        .collect();
     told.sort_unstable();
     assert_eq!(shipped, told);
 }
@@ -54,7 +76,13 @@ fn the_scenarios_of_the_ready_made_rules_go_as_written() {
 #[test]
 fn the_scenarios_with_targets_go_as_written() {
     for name in WITH_TARGETS {
-        let told = reflexarc(&["simulate", "--scenario", &scenario(name), "--config", "examples/rehearsal.toml"]);
+        let told = reflexarc(&[
+            "simulate",
+            "--scenario",
+            &scenario(name),
+            "--config",
+            "examples/rehearsal.toml",
+        ]);
         assert_eq!(told.code, 0, "{name}: {}", told.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
     }
@@ -63,14 +91,24 @@ fn the_scenarios_with_targets_go_as_written() {
 #[test]
 fn the_commands_of_the_page_run() {
     let page = std::fs::read_to_string(root().join("docs/simulate.md")).unwrap();
-    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    reflexarc ")).collect();
+    let commands: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("    reflexarc "))
+        .collect();
     let folder = tempfile::tempdir().unwrap();
     let mut run = 0;
-    for command in commands.iter().filter(|command| !command.contains("--listen")) {
+    for command in commands
+        .iter()
+        .filter(|command| !command.contains("--listen"))
+    {
         let plot = folder.path().join("timeline.svg");
         let command = command.replace("timeline.svg", plot.to_str().unwrap());
         let told = reflexarc(&command.split(' ').collect::<Vec<_>>());
-        assert!(told.code == 0 && !told.stdout.is_empty(), "{command}: {}", told.stderr);
+        assert!(
+            told.code == 0 && !told.stdout.is_empty(),
+            "{command}: {}",
+            told.stderr
+        );
         run += 1;
     }
     assert_eq!(run, 2, "{commands:?}");
@@ -78,14 +116,41 @@ fn the_commands_of_the_page_run() {
 
 #[test]
 fn a_scenario_goes_the_same_way_each_time_and_in_every_format() {
-    let args = ["simulate", "--scenario", &scenario("leak"), "--rules", "rules", "--format", "ndjson"];
+    let args = [
+        "simulate",
+        "--scenario",
+        &scenario("leak"),
+        "--rules",
+        "rules",
+        "--format",
+        "ndjson",
+    ];
     let first = reflexarc(&args);
     assert_eq!(first.stdout, reflexarc(&args).stdout);
-    let events: Vec<&str> = first.stdout.lines().filter(|line| line.contains(r#""kind":"event""#)).collect();
+    let events: Vec<&str> = first
+        .stdout
+        .lines()
+        .filter(|line| line.contains(r#""kind":"event""#))
+        .collect();
     assert_eq!(events.len(), 8, "{events:#?}");
-    assert!(events.iter().all(|event| event.contains(r#""account":"tenant""#)), "{events:#?}");
-    let json = reflexarc(&["simulate", "--scenario", &scenario("leak"), "--format", "json"]);
-    assert!(json.stdout.starts_with('[') && json.stdout.trim_end().ends_with(']'), "{}", json.stdout);
+    assert!(
+        events
+            .iter()
+            .all(|event| event.contains(r#""account":"tenant""#)),
+        "{events:#?}"
+    );
+    let json = reflexarc(&[
+        "simulate",
+        "--scenario",
+        &scenario("leak"),
+        "--format",
+        "json",
+    ]);
+    assert!(
+        json.stdout.starts_with('[') && json.stdout.trim_end().ends_with(']'),
+        "{}",
+        json.stdout
+    );
 }
 
 #[test]
@@ -99,8 +164,19 @@ fn a_plot_has_a_lane_for_each_interface_and_a_mark_for_each_event() {
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
     // One of each is in the legend.
-    assert_eq!((count("lane"), count("success"), count("failed")), (2, 5, 5));
-    for status in ["Creating", "CreateFailed", "Available", "Attaching", "InUse", "Detaching", "Deleting"] {
+    assert_eq!(
+        (count("lane"), count("success"), count("failed")),
+        (2, 5, 5)
+    );
+    for status in [
+        "Creating",
+        "CreateFailed",
+        "Available",
+        "Attaching",
+        "InUse",
+        "Detaching",
+        "Deleting",
+    ] {
         assert!(count(status) > 0, "{status}");
     }
 }
@@ -117,7 +193,11 @@ fn an_unexpected_answer_is_the_answer_no() {
     "#;
     let told = run_text(folder.path(), text);
     assert_eq!(told.code, 1);
-    assert!(told.stdout.contains("but accepted was expected"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("but accepted was expected"),
+        "{}",
+        told.stdout
+    );
 }
 
 #[test]
@@ -130,7 +210,10 @@ fn what_is_wrong_with_a_scenario_is_said_at_its_place() {
             "[[step]]\nat = \"5s\"\nas = \"nobody\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n\n\
              [[step]]\nat = \"1s\"\nas = \"tenant\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n",
         ),
-        ("values", "start = \"yesterday\"\nuntil = \"-5s\"\ntick = \"0s\"\nregion = \"Mars!\"\n"),
+        (
+            "values",
+            "start = \"yesterday\"\nuntil = \"-5s\"\ntick = \"0s\"\nregion = \"Mars!\"\n",
+        ),
         (
             "steps",
             "[[step]]\nat = \"0s\"\n\n[[step]]\nat = \"soon\"\nas = \"tenant\"\ndo = \"X\"\n\n\

@@ -24,12 +24,27 @@ fn rehearsed(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
-    write("rules/r.toml", &format!("when = 'name == \"Test:Event\"'\nthen = '''\n{then}\n'''\n"));
+    write(
+        "rules/r.toml",
+        &format!("when = 'name == \"Test:Event\"'\nthen = '''\n{then}\n'''\n"),
+    );
     write("reflexarc.toml", CONFIG);
     write("scenario.toml", scenario);
-    let args = ["simulate", "--scenario", "scenario.toml", "--config", "reflexarc.toml", "--format", "ndjson"];
+    let args = [
+        "simulate",
+        "--scenario",
+        "scenario.toml",
+        "--config",
+        "reflexarc.toml",
+        "--format",
+        "ndjson",
+    ];
     let told = crate::reflexarc_in(folder.path(), &args, b"");
-    let entries = told.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entries = told
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     (told.code, entries, told.stderr)
 }
 
@@ -40,13 +55,20 @@ fn publish(at: &str, number: usize) -> String {
 }
 
 fn deliveries(entries: &[Value]) -> Vec<&Value> {
-    entries.iter().filter(|entry| entry["kind"] == "delivery").collect()
+    entries
+        .iter()
+        .filter(|entry| entry["kind"] == "delivery")
+        .collect()
 }
 
 /// Seconds since the scenario's start, which is a full minute.
 fn second(entry: &Value) -> i64 {
     let at: jiff::Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
-    at.as_second() - "2019-04-09T04:18:00Z".parse::<jiff::Timestamp>().unwrap().as_second()
+    at.as_second()
+        - "2019-04-09T04:18:00Z"
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .as_second()
 }
 
 #[test]
@@ -60,15 +82,34 @@ fn a_storm_reaches_a_robot_as_single_messages_and_digests_within_its_pace() {
     let calls = deliveries(&entries);
     let carried = |call: &Value| call["deliveries"].as_array().unwrap().len();
     assert_eq!(calls.iter().map(|call| carried(call)).sum::<usize>(), 90);
-    assert!(calls.iter().all(|call| call["outcome"] == "delivered" && call["type"] == "dingtalk"));
-    assert_eq!(calls.iter().take_while(|call| carried(call) == 1).count(), 15);
+    assert!(
+        calls
+            .iter()
+            .all(|call| call["outcome"] == "delivered" && call["type"] == "dingtalk")
+    );
+    assert_eq!(
+        calls.iter().take_while(|call| carried(call) == 1).count(),
+        15
+    );
     assert!(calls.len() <= 21, "{} calls", calls.len());
     for call in &calls {
         let minute = second(call)..second(call) + 60;
-        assert!(calls.iter().filter(|other| minute.contains(&second(other))).count() <= 20);
+        assert!(
+            calls
+                .iter()
+                .filter(|other| minute.contains(&second(other)))
+                .count()
+                <= 20
+        );
     }
     let digest = calls.iter().find(|call| carried(call) > 1).unwrap();
-    assert!(digest["message"]["markdown"]["title"].as_str().unwrap().ends_with(" messages"), "{digest}");
+    assert!(
+        digest["message"]["markdown"]["title"]
+            .as_str()
+            .unwrap()
+            .ends_with(" messages"),
+        "{digest}"
+    );
 }
 
 #[test]
@@ -76,35 +117,74 @@ fn a_throttled_robot_is_left_alone_for_its_ten_minutes() {
     let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"throttle\", lasts = \"1m\" }\n";
     let scenario = format!("{fault}{}{}", publish("1s", 1), publish("2m", 2));
     let (_, entries, _) = rehearsed("notify(\"team\", event.number);", &scenario);
-    let calls: Vec<(i64, &str)> =
-        deliveries(&entries).iter().map(|call| (second(call), call["outcome"].as_str().unwrap())).collect();
-    assert_eq!(calls, [(1, "throttled"), (601, "delivered"), (601, "delivered")]);
+    let calls: Vec<(i64, &str)> = deliveries(&entries)
+        .iter()
+        .map(|call| (second(call), call["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        calls,
+        [(1, "throttled"), (601, "delivered"), (601, "delivered")]
+    );
 }
 
 #[test]
 fn what_cannot_be_rendered_goes_to_the_dead_letters_and_what_fails_is_tried_again() {
     let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"desk\", outcome = \"down\" }\n";
     let then = "notify(\"desk\", #{ title: event.number, text: \"x\" });";
-    let (_, entries, _) = rehearsed(then, &format!("{fault}{}{}", publish("1s", 1), publish("2s", 0)));
+    let (_, entries, _) = rehearsed(
+        then,
+        &format!("{fault}{}{}", publish("1s", 1), publish("2s", 0)),
+    );
     let calls = deliveries(&entries);
-    let told: Vec<(&str, &Value)> =
-        calls.iter().map(|call| (call["outcome"].as_str().unwrap(), &call["deliveries"][0])).collect();
-    assert_eq!((told[0].0, told[1].0, told[2].0), ("failed", "misconfigured", "failed"), "{told:#?}");
-    assert!(told[0].1["retryAt"].as_str().unwrap().starts_with("2019-04-09T04:18:1"), "{told:#?}");
-    assert!(told[1].1["deadLetter"].as_str().unwrap().contains("template subject"), "{told:#?}");
-    assert_eq!(told[2].1["deadLetter"], "gave up after 2 attempts: nobody answers");
+    let told: Vec<(&str, &Value)> = calls
+        .iter()
+        .map(|call| (call["outcome"].as_str().unwrap(), &call["deliveries"][0]))
+        .collect();
+    assert_eq!(
+        (told[0].0, told[1].0, told[2].0),
+        ("failed", "misconfigured", "failed"),
+        "{told:#?}"
+    );
+    assert!(
+        told[0].1["retryAt"]
+            .as_str()
+            .unwrap()
+            .starts_with("2019-04-09T04:18:1"),
+        "{told:#?}"
+    );
+    assert!(
+        told[1].1["deadLetter"]
+            .as_str()
+            .unwrap()
+            .contains("template subject"),
+        "{told:#?}"
+    );
+    assert_eq!(
+        told[2].1["deadLetter"],
+        "gave up after 2 attempts: nobody answers"
+    );
     assert_eq!(calls[0]["message"]["subject"], "1: 1");
 }
 
 #[test]
 fn a_stand_in_obeys_when_the_delivery_reaches_it() {
     let step = "[[step]]\nat = \"0s\"\nfault = { target = \"ecs\", outcome = \"down\", lasts = \"30s\" }\n";
-    let then = "send(\"ecs\", #{ Action: \"DeleteNetworkInterface\", NetworkInterfaceId: \"eni-none\" });";
+    let then =
+        "send(\"ecs\", #{ Action: \"DeleteNetworkInterface\", NetworkInterfaceId: \"eni-none\" });";
     let (_, entries, _) = rehearsed(then, &format!("{step}{}", publish("0s", 1)));
-    let request = entries.iter().find(|entry| entry["kind"] == "request").unwrap();
+    let request = entries
+        .iter()
+        .find(|entry| entry["kind"] == "request")
+        .unwrap();
     assert!(second(request) >= 30, "{request}");
-    let kinds: Vec<&str> = deliveries(&entries).iter().map(|call| call["type"].as_str().unwrap()).collect();
-    assert!(kinds.len() > 1 && kinds.iter().all(|kind| *kind == "stand-in"), "{kinds:?}");
+    let kinds: Vec<&str> = deliveries(&entries)
+        .iter()
+        .map(|call| call["type"].as_str().unwrap())
+        .collect();
+    assert!(
+        kinds.len() > 1 && kinds.iter().all(|kind| *kind == "stand-in"),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -112,21 +192,40 @@ fn a_target_that_does_not_exist_is_told() {
     let (code, entries, _) = rehearsed("notify(\"nobody\", \"x\");", &publish("0s", 1));
     assert_eq!(code, 0);
     let calls = deliveries(&entries);
-    assert_eq!((calls[0]["type"].as_str(), calls[0]["outcome"].as_str()), (Some("none"), Some("misconfigured")));
-    assert!(calls[0]["reason"].as_str().unwrap().starts_with("there is no target `nobody`"), "{}", calls[0]);
+    assert_eq!(
+        (calls[0]["type"].as_str(), calls[0]["outcome"].as_str()),
+        (Some("none"), Some("misconfigured"))
+    );
+    assert!(
+        calls[0]["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("there is no target `nobody`"),
+        "{}",
+        calls[0]
+    );
 
     let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"nobody\", outcome = \"down\" }\n";
     let (code, _, stderr) = rehearsed("notify(\"team\", \"x\");", fault);
     assert_eq!(code, 3);
-    assert!(stderr.contains("the scenario has a fault of a target: there is no target `nobody`"), "{stderr}");
+    assert!(
+        stderr.contains("the scenario has a fault of a target: there is no target `nobody`"),
+        "{stderr}"
+    );
 }
 
 #[test]
 fn the_end_says_how_many_still_wait() {
     let fault = "until = \"20s\"\n[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"down\" }\n";
-    let (_, entries, _) = rehearsed("notify(\"team\", \"x\");", &format!("{fault}{}", publish("0s", 1)));
+    let (_, entries, _) = rehearsed(
+        "notify(\"team\", \"x\");",
+        &format!("{fault}{}", publish("0s", 1)),
+    );
     let last = entries.last().unwrap();
-    assert_eq!(last["what"], "the scenario ends here; deliveries that still wait: 1");
+    assert_eq!(
+        last["what"],
+        "the scenario ends here; deliveries that still wait: 1"
+    );
     assert!(deliveries(&entries).iter().all(|call| second(call) <= 20));
 }
 
@@ -135,12 +234,23 @@ fn a_plot_shows_what_each_target_got() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("timeline.svg");
     let scenario = "examples/scenarios/target-down.toml";
-    let args = ["simulate", "--scenario", scenario, "--config", "examples/rehearsal.toml", "--plot", path(&file)];
+    let args = [
+        "simulate",
+        "--scenario",
+        scenario,
+        "--config",
+        "examples/rehearsal.toml",
+        "--plot",
+        path(&file),
+    ];
     assert_eq!(crate::reflexarc(&args).code, 0);
     let svg = std::fs::read_to_string(&file).unwrap();
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
     // One of each is in the legend; a lane for the interface and one for each of three targets.
-    assert_eq!((count("delivered"), count("undelivered"), count("lane")), (4, 12, 4));
+    assert_eq!(
+        (count("delivered"), count("undelivered"), count("lane")),
+        (4, 12, 4)
+    );
 }
 
 fn path(path: &Path) -> &str {

@@ -10,15 +10,35 @@ const RULE: &str = "when = 'n exists'\nthen = 'send(\"t\", event.n)'\n";
 fn run(input: &[u8], args: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("every.toml"), RULE).unwrap();
-    let args = [&["run", "--rules", "every.toml", "--events", "-", "--format", "ndjson"], args].concat();
+    let args = [
+        &[
+            "run",
+            "--rules",
+            "every.toml",
+            "--events",
+            "-",
+            "--format",
+            "ndjson",
+        ],
+        args,
+    ]
+    .concat();
     reflexarc_in(folder.path(), &args, input)
 }
 
 /// Line and payload of every action.
 fn sent(outcome: &Outcome) -> Vec<(i64, i64)> {
-    let seen = outcome.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    seen.map(|seen| (seen["line"].as_i64().unwrap(), seen["rules"][0]["actions"][0]["payload"].as_i64().unwrap()))
-        .collect()
+    let seen = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    seen.map(|seen| {
+        (
+            seen["line"].as_i64().unwrap(),
+            seen["rules"][0]["actions"][0]["payload"].as_i64().unwrap(),
+        )
+    })
+    .collect()
 }
 
 #[test]
@@ -31,7 +51,13 @@ fn ndjson_an_array_and_documents_give_the_same() {
         let outcome = run(input.as_bytes(), &[]);
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         assert_eq!(sent(&outcome), [(lines[0], 1), (lines[1], 2)], "{input}");
-        assert!(outcome.stderr.contains("2 matched of 2 events; 2 actions of 1 rule"), "{}", outcome.stderr);
+        assert!(
+            outcome
+                .stderr
+                .contains("2 matched of 2 events; 2 actions of 1 rule"),
+            "{}",
+            outcome.stderr
+        );
     }
 }
 
@@ -44,7 +70,11 @@ fn packed_streams_are_unpacked() {
     assert_eq!(sent(&run(&zstd, &[])), [(1, 7)]);
     let damaged = run(&zstd[..zstd.len() - 2], &[]);
     assert_eq!(damaged.code, 4, "{}", damaged.stderr);
-    assert!(damaged.stderr.contains("cannot read on"), "{}", damaged.stderr);
+    assert!(
+        damaged.stderr.contains("cannot read on"),
+        "{}",
+        damaged.stderr
+    );
 }
 
 #[test]
@@ -54,12 +84,20 @@ fn a_broken_line_is_reported_and_the_rest_goes_on() {
         let outcome = run(input, &["--jobs", jobs]);
         assert_eq!(outcome.code, 4);
         assert_eq!(sent(&outcome), [(1, 1), (5, 2)]);
-        let told: Vec<_> = outcome.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        let told: Vec<_> = outcome
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
         assert_eq!(told.len(), 3, "{}", outcome.stderr);
         assert!(told[0].starts_with("error: -:2:7: "), "{}", told[0]);
         assert!(told[1].starts_with("error: -:3:1: "), "{}", told[1]);
         assert!(told[2].starts_with("error: -:4:1: "), "{}", told[2]);
-        assert!(outcome.stderr.contains("5 events, 3 unreadable"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("5 events, 3 unreadable"),
+            "{}",
+            outcome.stderr
+        );
     }
 }
 
@@ -71,17 +109,32 @@ fn fail_fast_stops_at_the_first_broken_line() {
 
 #[test]
 fn order_is_kept_over_many_batches() {
-    let input = (0..5000).map(|n| format!("{{\"n\": {n}}}\n")).collect::<Vec<_>>().concat();
+    let input = (0..5000)
+        .map(|n| format!("{{\"n\": {n}}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let outcome = run(input.as_bytes(), &["--jobs", "2"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert_eq!(sent(&outcome), (0..5000).map(|n| (n + 1, n)).collect::<Vec<_>>());
+    assert_eq!(
+        sent(&outcome),
+        (0..5000).map(|n| (n + 1, n)).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn nothing_is_an_empty_stream() {
     for input in [&b""[..], b"\n \n", b"[]"] {
         let outcome = run(input, &[]);
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("0 matched of 0 events"), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (0, ""),
+            "{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.contains("0 matched of 0 events"),
+            "{}",
+            outcome.stderr
+        );
     }
 }

@@ -15,15 +15,27 @@ fn evaluate(rules: &RuleSet, json: &str) -> Evaluation {
 /// What is asked for, one action a line, with its rule.
 fn asked(evaluation: &Evaluation) -> Vec<String> {
     assert_eq!(evaluation.failures, []);
-    evaluation.actions().map(|(effects, _, action)| format!("{}: {}", effects.rule, action_json(action))).collect()
+    evaluation
+        .actions()
+        .map(|(effects, _, action)| format!("{}: {}", effects.rule, action_json(action)))
+        .collect()
 }
 
 #[test]
 fn rules_answer_in_the_order_of_their_names() {
     let rules = rules(&[
-        ("rules/b.toml", "when = '{\"content\": {\"result\": [\"failed\"]}}'\nthen = 'send(\"audit\", event.content)'"),
-        ("rules/sub/a.toml", "when = '{\"name\": [\"x\"]}'\nthen = 'notify(\"team\", `${event.content.eniId}`)'"),
-        ("rules/c.toml", "when = '{\"name\": [\"y\"]}'\nthen = 'notify(\"team\", `never`)'"),
+        (
+            "rules/b.toml",
+            "when = '{\"content\": {\"result\": [\"failed\"]}}'\nthen = 'send(\"audit\", event.content)'",
+        ),
+        (
+            "rules/sub/a.toml",
+            "when = '{\"name\": [\"x\"]}'\nthen = 'notify(\"team\", `${event.content.eniId}`)'",
+        ),
+        (
+            "rules/c.toml",
+            "when = '{\"name\": [\"y\"]}'\nthen = 'notify(\"team\", `never`)'",
+        ),
     ]);
     assert_eq!(
         asked(&evaluate(&rules, FAILED)),
@@ -42,54 +54,99 @@ fn known_envelopes_are_matched_in_native_form() {
         "when = '{\"product\": [\"ECS\"], \"content\": {\"eniId\": [\"eni-1\"]}}'\nnotify = 'team'",
     )]);
     let cloudevent = r#"{"id":"1","source":"acs.ecs","specversion":"1.0","type":"ecs:NetworkInterface:StateChange","data":{"eniId":"eni-1"}}"#;
-    assert_eq!(evaluate(&rules, cloudevent).matched().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(
+        evaluate(&rules, cloudevent).matched().collect::<Vec<_>>(),
+        ["a"]
+    );
     assert_eq!(rules.matching(&event(cloudevent))[0].name(), "a");
 }
 
 #[test]
 fn a_failing_script_loses_nothing_and_says_where_it_failed() {
     let rules = rules(&[
-        ("bad.toml", "when = '{\"name\": [\"x\"]}'\nthen = '''\nset(\"k\", 1);\nlet n = 1;\nn.nonsense.more\n'''"),
-        ("good.toml", "when = '{\"name\": [\"x\"]}'\nthen = 'notify(\"team\", \"text\")'"),
+        (
+            "bad.toml",
+            "when = '{\"name\": [\"x\"]}'\nthen = '''\nset(\"k\", 1);\nlet n = 1;\nn.nonsense.more\n'''",
+        ),
+        (
+            "good.toml",
+            "when = '{\"name\": [\"x\"]}'\nthen = 'notify(\"team\", \"text\")'",
+        ),
     ]);
     let evaluation = evaluate(&rules, FAILED);
     assert_eq!(evaluation.matched().collect::<Vec<_>>(), ["good"]);
     let failure = &evaluation.failures[0];
     assert_eq!((failure.rule.as_str(), failure.hop), ("bad", 0));
-    assert!(failure.message.starts_with("bad.toml:5:"), "{}", failure.message);
+    assert!(
+        failure.message.starts_with("bad.toml:5:"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
 fn emitted_events_go_back_to_the_rules() {
     let rules = rules(&[
-        ("first.toml", "when = '{\"name\": [\"x\"]}'\nthen = 'emit(#{name: \"y\", n: 1})'"),
-        ("second.toml", "when = '{\"name\": [\"y\"]}'\nthen = 'emit(#{name: \"z\"}); set(\"seen\", event.n)'"),
-        ("third.toml", "when = '{\"name\": [\"z\"]}'\nthen = 'notify(\"team\", \"z\")'"),
+        (
+            "first.toml",
+            "when = '{\"name\": [\"x\"]}'\nthen = 'emit(#{name: \"y\", n: 1})'",
+        ),
+        (
+            "second.toml",
+            "when = '{\"name\": [\"y\"]}'\nthen = 'emit(#{name: \"z\"}); set(\"seen\", event.n)'",
+        ),
+        (
+            "third.toml",
+            "when = '{\"name\": [\"z\"]}'\nthen = 'notify(\"team\", \"z\")'",
+        ),
     ]);
     let evaluation = evaluate(&rules, FAILED);
     assert_eq!(evaluation.failures, []);
-    let trail: Vec<_> = evaluation.rules.iter().map(|e| (e.rule.as_str(), e.hop, e.causes.join(" > "))).collect();
+    let trail: Vec<_> = evaluation
+        .rules
+        .iter()
+        .map(|e| (e.rule.as_str(), e.hop, e.causes.join(" > ")))
+        .collect();
     assert_eq!(
         trail,
-        [("first", 0, String::new()), ("second", 1, "first".into()), ("third", 2, "first > second".into())]
+        [
+            ("first", 0, String::new()),
+            ("second", 1, "first".into()),
+            ("third", 2, "first > second".into())
+        ]
     );
-    assert_eq!(evaluation.rules[1].seen.as_ref().unwrap().bytes(), br#"{"n":1,"name":"y"}"#);
+    assert_eq!(
+        evaluation.rules[1].seen.as_ref().unwrap().bytes(),
+        br#"{"n":1,"name":"y"}"#
+    );
     assert_eq!(evaluation.rules[0].emitted.len(), 1);
 }
 
 #[test]
 fn a_circle_of_emits_ends_after_eight_hops() {
-    let rules = rules(&[("again.toml", "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); emit(#{name: \"x\"})'")]);
+    let rules = rules(&[(
+        "again.toml",
+        "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); emit(#{name: \"x\"})'",
+    )]);
     let evaluation = evaluate(&rules, FAILED);
     assert_eq!(evaluation.rules.len(), 8);
     assert_eq!(evaluation.failures.len(), 1);
     assert_eq!(evaluation.failures[0].hop, 8);
-    assert!(evaluation.failures[0].message.contains("hop 9"), "{}", evaluation.failures[0].message);
+    assert!(
+        evaluation.failures[0].message.contains("hop 9"),
+        "{}",
+        evaluation.failures[0].message
+    );
     // Each hop has seen what the one before it wrote.
     let mut state = MemoryState::new();
-    evaluation.rules.iter().for_each(|effects| state.apply(&effects.rule, &effects.changes));
-    let entries: Vec<_> =
-        state.entries(Timestamp::UNIX_EPOCH).map(|(_, key, value)| format!("{key} = {value}")).collect();
+    evaluation
+        .rules
+        .iter()
+        .for_each(|effects| state.apply(&effects.rule, &effects.changes));
+    let entries: Vec<_> = state
+        .entries(Timestamp::UNIX_EPOCH)
+        .map(|(_, key, value)| format!("{key} = {value}"))
+        .collect();
     assert_eq!(entries, ["n = 8"]);
 }
 
@@ -97,9 +154,20 @@ fn a_circle_of_emits_ends_after_eight_hops() {
 fn derived_events_are_bounded_in_all() {
     let twice = "when = '{\"name\": [\"x\"]}'\nthen = 'emit(#{name: \"x\"}); emit(#{name: \"x\"})'";
     let evaluation = evaluate(&rules(&[("twice.toml", twice)]), FAILED);
-    let emitted: usize = evaluation.rules.iter().map(|effects| effects.emitted.len()).sum();
+    let emitted: usize = evaluation
+        .rules
+        .iter()
+        .map(|effects| effects.emitted.len())
+        .sum();
     assert_eq!(emitted, 64);
-    assert!(evaluation.failures.iter().all(|f| f.message.contains("64 derived events")), "{:?}", evaluation.failures);
+    assert!(
+        evaluation
+            .failures
+            .iter()
+            .all(|f| f.message.contains("64 derived events")),
+        "{:?}",
+        evaluation.failures
+    );
 }
 
 #[test]
@@ -109,18 +177,27 @@ fn once_and_throttle_hold_back_and_count() {
             "once.toml",
             "when = '{\"name\": [\"x\"]}'\nonce = { key = 'content.eniId', within = '24h' }\nnotify = 'team'",
         ),
-        ("slow.toml", "when = '{\"name\": [\"x\"]}'\nthrottle = { every = '10m' }\nnotify = 'team'"),
+        (
+            "slow.toml",
+            "when = '{\"name\": [\"x\"]}'\nthrottle = { every = '10m' }\nnotify = 'team'",
+        ),
     ]);
     let mut state = MemoryState::new();
     let mut said = Vec::new();
     for (minute, eni) in [(0, "eni-1"), (1, "eni-2"), (2, "eni-1"), (10, "eni-1")] {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
-        let event = event(&format!(r#"{{"name": "x", "content": {{"eniId": "{eni}"}}}}"#));
+        let event = event(&format!(
+            r#"{{"name": "x", "content": {{"eniId": "{eni}"}}}}"#
+        ));
         let evaluation = rules.evaluate(&event, &state, now);
         assert_eq!(evaluation.failures, []);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
-            said.push(format!("{minute} {} {}", effects.rule, effects.skipped.as_deref().unwrap_or("speaks")));
+            said.push(format!(
+                "{minute} {} {}",
+                effects.rule,
+                effects.skipped.as_deref().unwrap_or("speaks")
+            ));
         }
     }
     assert_eq!(
@@ -140,7 +217,10 @@ fn once_and_throttle_hold_back_and_count() {
 
 #[test]
 fn evaluating_twice_gives_the_same() {
-    let rules = rules(&[("a.toml", "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); send(\"t\", event)'")]);
+    let rules = rules(&[(
+        "a.toml",
+        "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); send(\"t\", event)'",
+    )]);
     let (first, second) = (evaluate(&rules, FAILED), evaluate(&rules, FAILED));
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
     assert_eq!(first.rules[0].changes.len(), 1);
@@ -154,9 +234,17 @@ fn a_rule_that_keeps_failing_is_reported() {
     )]);
     let mut watch = FailureWatch::new();
     let mut reported = Vec::new();
-    for (turn, ok) in [false, false, false, false, true, false, false].into_iter().enumerate() {
+    for (turn, ok) in [false, false, false, false, true, false, false]
+        .into_iter()
+        .enumerate()
+    {
         let evaluation = evaluate(&rules, &format!(r#"{{"name": "x", "ok": {ok}}}"#));
-        reported.extend(watch.observe(&rules, &evaluation).into_iter().map(|report| (turn, report.in_a_row)));
+        reported.extend(
+            watch
+                .observe(&rules, &evaluation)
+                .into_iter()
+                .map(|report| (turn, report.in_a_row)),
+        );
     }
     assert_eq!(reported, [(1, 2), (3, 4), (6, 2)]);
 }

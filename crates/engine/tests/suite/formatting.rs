@@ -18,11 +18,15 @@ fn expression() -> impl Strategy<Value = String> {
         "[a-z]{1,12} > [0-9]{1,3}",
         "[a-z]{1,12} in \\[\"[a-z]{1,9}\", \"[A-Z]{1,9}\"\\]",
     ]
-    .prop_filter("a path is no word of the language", |text| Pattern::parse(text, Dialect::Reflexarc).is_ok());
+    .prop_filter("a path is no word of the language", |text| {
+        Pattern::parse(text, Dialect::Reflexarc).is_ok()
+    });
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 2..5).prop_map(|parts| format!("({})", parts.join(" and "))),
-            prop::collection::vec(inner.clone(), 2..5).prop_map(|parts| format!("({})", parts.join(" or "))),
+            prop::collection::vec(inner.clone(), 2..5)
+                .prop_map(|parts| format!("({})", parts.join(" and "))),
+            prop::collection::vec(inner.clone(), 2..5)
+                .prop_map(|parts| format!("({})", parts.join(" or "))),
             inner.prop_map(|part| format!("not ({part})")),
         ]
     })
@@ -56,7 +60,10 @@ fn comments_of_an_expression_stay_with_what_they_speak_of() {
     let once = "when = '''\n# first\na == 1  # why\nand b exists\n# last\n'''\nnotify = 'team'\n";
     assert_eq!(formatted(text), once);
     assert_eq!(formatted(once), once);
-    assert_eq!(formatted("when = 'a==1 # why'\nnotify = 'team'\n"), "when = 'a == 1  # why'\nnotify = 'team'\n");
+    assert_eq!(
+        formatted("when = 'a==1 # why'\nnotify = 'team'\n"),
+        "when = 'a == 1  # why'\nnotify = 'team'\n"
+    );
 }
 
 #[test]
@@ -82,13 +89,19 @@ notify = 'team'
     insta::assert_snapshot!(once);
     assert_eq!(formatted(&once), once);
     let short = "when = '''\n{\"a\":[1]} # why\n'''\nnotify = 'team'\n";
-    assert_eq!(formatted(short), "when = '{\"a\": [1]}  # why'\nnotify = 'team'\n");
+    assert_eq!(
+        formatted(short),
+        "when = '{\"a\": [1]}  # why'\nnotify = 'team'\n"
+    );
 }
 
 #[test]
 fn what_cannot_be_a_literal_string_stays_as_it_is() {
     let text = "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n";
     assert_eq!(formatted(text), text);
-    assert_eq!(formatted("when = 'a==\"#1\"'\nnotify = 'team'\n"), "when = 'a == \"#1\"'\nnotify = 'team'\n");
+    assert_eq!(
+        formatted("when = 'a==\"#1\"'\nnotify = 'team'\n"),
+        "when = 'a == \"#1\"'\nnotify = 'team'\n"
+    );
     assert!(format_rule("a.toml", "when = 'a =='").is_err());
 }

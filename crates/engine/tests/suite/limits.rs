@@ -7,27 +7,45 @@ use reflexarc_reaction::Limits as ReactionLimits;
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
 fn codes(faults: &[FileDiagnostics]) -> Vec<Code> {
-    faults.iter().flat_map(|file| &file.diagnostics).map(|found| found.code).collect()
+    faults
+        .iter()
+        .flat_map(|file| &file.diagnostics)
+        .map(|found| found.code)
+        .collect()
 }
 
 #[test]
 fn a_rule_file_has_a_longest_length() {
-    let limits = Limits { file_bytes: RULE.len(), ..Limits::DEFAULT };
-    let compile = |text: &str| RuleSet::compile_within([("a.toml", text)], &limits, &ReactionLimits::DEFAULT);
+    let limits = Limits {
+        file_bytes: RULE.len(),
+        ..Limits::DEFAULT
+    };
+    let compile =
+        |text: &str| RuleSet::compile_within([("a.toml", text)], &limits, &ReactionLimits::DEFAULT);
     assert_eq!(compile(RULE).unwrap().len(), 1);
-    assert_eq!(codes(&compile(&format!("{RULE}\n")).unwrap_err()), [Code::RULE_LIMIT]);
+    assert_eq!(
+        codes(&compile(&format!("{RULE}\n")).unwrap_err()),
+        [Code::RULE_LIMIT]
+    );
 }
 
 #[test]
 fn a_set_has_a_largest_number_of_rules() {
-    let limits = Limits { rules: 2, ..Limits::DEFAULT };
+    let limits = Limits {
+        rules: 2,
+        ..Limits::DEFAULT
+    };
     let compile = |count: usize| {
         let files = (0..count).map(|i| (format!("{i}.toml"), RULE));
         RuleSet::compile_within(files, &limits, &ReactionLimits::DEFAULT)
     };
     assert_eq!(compile(2).unwrap().len(), 2);
     assert_eq!(codes(&compile(3).unwrap_err()), [Code::RULE_LIMIT]);
-    assert_eq!(codes(&compile(5).unwrap_err()), [Code::RULE_LIMIT], "said once");
+    assert_eq!(
+        codes(&compile(5).unwrap_err()),
+        [Code::RULE_LIMIT],
+        "said once"
+    );
 }
 
 #[test]
@@ -40,7 +58,13 @@ fn folders_are_read_down_to_a_depth() {
         std::fs::create_dir(&path).unwrap();
     }
     // The folder below the last one that is read.
-    assert_eq!(codes(&RuleSet::load(folder.path()).unwrap_err()), [Code::RULE_FILE]);
+    assert_eq!(
+        codes(&RuleSet::load(folder.path()).unwrap_err()),
+        [Code::RULE_FILE]
+    );
     std::fs::remove_dir(&path).unwrap();
-    assert_eq!(RuleSet::load(folder.path()).unwrap().len(), Limits::DEFAULT.folders + 1);
+    assert_eq!(
+        RuleSet::load(folder.path()).unwrap().len(),
+        Limits::DEFAULT.folders + 1
+    );
 }

@@ -6,7 +6,11 @@ use crate::rules;
 
 #[test]
 fn every_example_is_a_rule_and_passes_its_tests() {
-    let examples: Vec<_> = REFERENCE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let examples: Vec<_> = REFERENCE
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
     assert_eq!(examples.len(), 4);
     let mut tests = 0;
     for example in examples {

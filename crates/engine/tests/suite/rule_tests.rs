@@ -24,7 +24,17 @@ fn failing(test: &str) -> Vec<String> {
     let reports = rules(&[("a.toml", &file)]).test("");
     let report: &TestReport = &reports[0].tests[0];
     assert_eq!(report.passed(), report.mismatches.is_empty());
-    report.mismatches.iter().map(|m| format!("{}{}", m.key, m.step.map_or(String::new(), |s| s.to_string()))).collect()
+    report
+        .mismatches
+        .iter()
+        .map(|m| {
+            format!(
+                "{}{}",
+                m.key,
+                m.step.map_or(String::new(), |s| s.to_string())
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -32,7 +42,11 @@ fn what_is_as_expected_passes_and_what_is_not_does_not() {
     let none: [&str; 0] = [];
     for (right, wrong, key) in [
         ("matches = true", "matches = false", "matches"),
-        ("actions = [{ target = 'team', text = '1' }]", "actions = [{ text = '2' }]", "actions"),
+        (
+            "actions = [{ target = 'team', text = '1' }]",
+            "actions = [{ text = '2' }]",
+            "actions",
+        ),
         ("actions = [{}]", "actions = []", "actions"),
         ("actions = [{}]", "actions = [{}, {}]", "actions"),
         ("state = { last = 1 }", "state = { last = '1' }", "state"),
@@ -40,19 +54,45 @@ fn what_is_as_expected_passes_and_what_is_not_does_not() {
         ("emits = []", "emits = [{ again = true }]", "emits"),
         ("failures = []", "failures = ['no']", "failures"),
     ] {
-        assert_eq!(failing(&format!("event = '{{\"n\": 1}}'\n{right}")), none, "{right}");
-        assert_eq!(failing(&format!("event = '{{\"n\": 1}}'\n{wrong}")), [key], "{wrong}");
+        assert_eq!(
+            failing(&format!("event = '{{\"n\": 1}}'\n{right}")),
+            none,
+            "{right}"
+        );
+        assert_eq!(
+            failing(&format!("event = '{{\"n\": 1}}'\n{wrong}")),
+            [key],
+            "{wrong}"
+        );
     }
 }
 
 #[test]
 fn failures_skips_and_emitted_events_can_be_expected() {
     let none: [&str; 0] = [];
-    assert_eq!(failing("event = '{\"n\": 99}'\nfailures = ['no']\nmatches = true"), none);
-    assert_eq!(failing("event = '{\"n\": 99}'"), ["failures"], "a failure that nobody expects");
-    assert_eq!(failing("event = '{\"n\": 98}'\nskipped = 'purpose'\nactions = []"), none);
-    assert_eq!(failing("event = '{\"n\": 98}'\nskipped = 'accident'"), ["skipped"]);
-    assert_eq!(failing("event = '{\"n\": 97, \"key\": 1}'\nemits = [{ again = true }]\nactions = [{}, {}]"), none);
+    assert_eq!(
+        failing("event = '{\"n\": 99}'\nfailures = ['no']\nmatches = true"),
+        none
+    );
+    assert_eq!(
+        failing("event = '{\"n\": 99}'"),
+        ["failures"],
+        "a failure that nobody expects"
+    );
+    assert_eq!(
+        failing("event = '{\"n\": 98}'\nskipped = 'purpose'\nactions = []"),
+        none
+    );
+    assert_eq!(
+        failing("event = '{\"n\": 98}'\nskipped = 'accident'"),
+        ["skipped"]
+    );
+    assert_eq!(
+        failing(
+            "event = '{\"n\": 97, \"key\": 1}'\nemits = [{ again = true }]\nactions = [{}, {}]"
+        ),
+        none
+    );
 }
 
 #[test]
@@ -62,7 +102,10 @@ fn the_clock_runs_from_step_to_step() {
         [[test.step]]\nat = '10m'\nevent = '{\"n\": 4}'\nactions = [{ text = '4' }]\n";
     assert_eq!(failing(steps), [""; 0]);
     assert_eq!(failing(&steps.replace("10m", "9m 59s")), ["actions2"]);
-    assert_eq!(failing(&steps.replace("matches = true", "matches = [true, false]")), ["matches1"]);
+    assert_eq!(
+        failing(&steps.replace("matches = true", "matches = [true, false]")),
+        ["matches1"]
+    );
 }
 
 #[test]
@@ -75,8 +118,14 @@ fn events_may_be_in_any_envelope_and_in_files() {
     );
     let rule = "when = 'content.diskId exists'\nnotify = 'team'\n[[test]]\nname = 'x'\nmatches = true\nevent_file = 'event.json'\n";
     write("a.toml", rule);
-    let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
-    assert!(report[0].tests[0].passed(), "{:?}", report[0].tests[0].mismatches);
+    let report = reflexarc_engine::RuleSet::load(folder.path())
+        .unwrap()
+        .test("");
+    assert!(
+        report[0].tests[0].passed(),
+        "{:?}",
+        report[0].tests[0].mismatches
+    );
 
     let rules = reflexarc_engine::RuleSet::load(folder.path()).unwrap();
     let held = rules.event_files();
@@ -86,7 +135,9 @@ fn events_may_be_in_any_envelope_and_in_files() {
     assert!(rules.test("")[0].tests[0].passed() && rules.event_files() == held);
 
     write("a.toml", &rule.replace("event.json", "nowhere.json"));
-    let report = reflexarc_engine::RuleSet::load(folder.path()).unwrap().test("");
+    let report = reflexarc_engine::RuleSet::load(folder.path())
+        .unwrap()
+        .test("");
     assert_eq!(report[0].tests[0].mismatches[0].key, "event_file");
 }
 
@@ -94,24 +145,46 @@ fn events_may_be_in_any_envelope_and_in_files() {
 fn coverage_tells_what_no_test_exercised() {
     let text = format!("{RULE}\n[[test]]\nname = 'x'\nevents = ['{{\"n\": 1}}', '{{}}']\n");
     let coverage = rules(&[("a.toml", &text)]).test("")[0].coverage.clone();
-    let leaves: Vec<_> = coverage.leaves.iter().map(|l| (l.expression.as_str(), l.seen_true, l.seen_false)).collect();
-    assert_eq!(leaves, [("n >= 0", true, true), ("again exists", false, true)]);
-    let missed: Vec<_> = coverage.lines.iter().filter(|(_, run)| !**run).map(|(line, _)| *line).collect();
+    let leaves: Vec<_> = coverage
+        .leaves
+        .iter()
+        .map(|l| (l.expression.as_str(), l.seen_true, l.seen_false))
+        .collect();
+    assert_eq!(
+        leaves,
+        [("n >= 0", true, true), ("again exists", false, true)]
+    );
+    let missed: Vec<_> = coverage
+        .lines
+        .iter()
+        .filter(|(_, run)| !**run)
+        .map(|(line, _)| *line)
+        .collect();
     // `throw`, `skip` and `emit` share their lines with the `if` before them.
     assert_eq!(missed, [0; 0]);
     assert!(!coverage.is_full());
-    assert_eq!((coverage.covered(), coverage.total()), (3 + coverage.lines.len(), 4 + coverage.lines.len()));
+    assert_eq!(
+        (coverage.covered(), coverage.total()),
+        (3 + coverage.lines.len(), 4 + coverage.lines.len())
+    );
 }
 
 #[test]
 fn the_filter_chooses_tests_by_their_name_or_their_rules() {
-    let rule = |test: &str| format!("when = 'n exists'\nnotify = 'team'\n[[test]]\nname = '{test}'\nevent = '{{}}'\n");
+    let rule = |test: &str| {
+        format!("when = 'n exists'\nnotify = 'team'\n[[test]]\nname = '{test}'\nevent = '{{}}'\n")
+    };
     let rules = rules(&[("a.toml", &rule("one")), ("b.toml", &rule("two"))]);
     let names = |filter: &str| {
         rules
             .test(filter)
             .iter()
-            .flat_map(|r| r.tests.iter().map(|t| format!("{}/{}", r.rule, t.name)).collect::<Vec<_>>())
+            .flat_map(|r| {
+                r.tests
+                    .iter()
+                    .map(|t| format!("{}/{}", r.rule, t.name))
+                    .collect::<Vec<_>>()
+            })
             .collect::<Vec<_>>()
     };
     assert_eq!(names(""), ["a/one", "b/two"]);

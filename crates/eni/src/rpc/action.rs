@@ -5,15 +5,31 @@ use reflexarc_event::{EniStatus, Operation};
 
 use super::parameters::{self, Parameters};
 use super::refused;
-use crate::{Cloud, CreateInterface, Filter, InterfaceType, Limits, Paging, Refusal, Reply, Request};
+use crate::{
+    Cloud, CreateInterface, Filter, InterfaceType, Limits, Paging, Refusal, Reply, Request,
+};
 
 /// Performs an action in the name of an account. A request whose parameters are wrong is refused like any other.
-pub fn perform(cloud: &mut Cloud, account: &str, action: &str, parameters: &Parameters, now: Timestamp) -> Reply {
+pub fn perform(
+    cloud: &mut Cloud,
+    account: &str,
+    action: &str,
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Reply {
     match read(cloud, action, parameters) {
         Ok(request) => cloud.call(account, request, now),
         Err(refusal) => {
-            let operation = Operation::ALL.into_iter().find(|operation| operation.as_str() == action);
-            cloud.refuse(account, operation, parameters.optional("NetworkInterfaceId"), refusal, now)
+            let operation = Operation::ALL
+                .into_iter()
+                .find(|operation| operation.as_str() == action);
+            cloud.refuse(
+                account,
+                operation,
+                parameters.optional("NetworkInterfaceId"),
+                refusal,
+                now,
+            )
         }
     }
 }
@@ -21,29 +37,47 @@ pub fn perform(cloud: &mut Cloud, account: &str, action: &str, parameters: &Para
 fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request, Refusal> {
     type Read = fn(&Parameters, &Limits) -> Result<Request, Refusal>;
     let read: Read = match action {
-        "CreateNetworkInterface" => |parameters, limits| create(parameters, limits).map(Request::Create),
+        "CreateNetworkInterface" => {
+            |parameters, limits| create(parameters, limits).map(Request::Create)
+        }
         "AttachNetworkInterface" => |parameters, _| {
             let (interface, instance) = interface_and_instance(parameters)?;
-            Ok(Request::Attach { interface, instance })
+            Ok(Request::Attach {
+                interface,
+                instance,
+            })
         },
         "DetachNetworkInterface" => |parameters, _| {
             let (interface, instance) = interface_and_instance(parameters)?;
-            Ok(Request::Detach { interface, instance })
+            Ok(Request::Detach {
+                interface,
+                instance,
+            })
         },
         "DeleteNetworkInterface" => |parameters, _| {
             let interface = parameters.required("NetworkInterfaceId")?.to_owned();
             Ok(Request::Delete { interface })
         },
         "DescribeNetworkInterfaces" => |parameters, limits| {
-            Ok(Request::Describe { filter: filter(parameters)?, paging: paging(parameters, limits)? })
+            Ok(Request::Describe {
+                filter: filter(parameters)?,
+                paging: paging(parameters, limits)?,
+            })
         },
         _ => {
             let message = "Specified api is not found, please check your url and method.";
             return refused(404, "InvalidAction.NotFound", message);
         }
     };
-    if let Some(region) = parameters.optional("RegionId").filter(|region| *region != cloud.region()) {
-        return refused(404, "InvalidRegionId.NotFound", format!("The specified RegionId {region} does not exist."));
+    if let Some(region) = parameters
+        .optional("RegionId")
+        .filter(|region| *region != cloud.region())
+    {
+        return refused(
+            404,
+            "InvalidRegionId.NotFound",
+            format!("The specified RegionId {region} does not exist."),
+        );
     }
     let request = read(parameters, &cloud.limits)?;
     parameters.required("RegionId")?;
@@ -54,7 +88,12 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, R
     let one_group = parameters.optional("SecurityGroupId");
     let groups = parameters.list("SecurityGroupIds");
     let security_groups = match (one_group, groups.is_empty()) {
-        (Some(_), false) => return Err(parameters::conflict("SecurityGroupId", "SecurityGroupIds.N")),
+        (Some(_), false) => {
+            return Err(parameters::conflict(
+                "SecurityGroupId",
+                "SecurityGroupIds.N",
+            ));
+        }
         (None, true) => return Err(parameters::missing("SecurityGroupId")),
         (Some(group), true) => vec![group.to_owned()],
         (None, false) => groups.into_iter().map(str::to_owned).collect(),
@@ -66,7 +105,12 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, R
     }
     match parameters.optional("NetworkInterfaceTrafficMode") {
         None | Some("Standard") => {}
-        Some("HighPerformance") => return Err(unsupported("NetworkInterfaceTrafficMode", "HighPerformance")),
+        Some("HighPerformance") => {
+            return Err(unsupported(
+                "NetworkInterfaceTrafficMode",
+                "HighPerformance",
+            ));
+        }
         Some(other) => return Err(parameters::invalid("NetworkInterfaceTrafficMode", other)),
     }
     parameters.number("QueueNumber", 1, 2048)?;
@@ -74,13 +118,21 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, R
     if let Some(token) = client_token.filter(|token| token.len() > 64 || !token.is_ascii()) {
         return Err(parameters::invalid("ClientToken", token));
     }
-    let tags = parameters.tags()?.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
+    let tags = parameters
+        .tags()?
+        .into_iter()
+        .map(|(key, value)| (key, value.unwrap_or_default()))
+        .collect();
     let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
     Ok(CreateInterface {
         vswitch: parameters.required("VSwitchId")?.to_owned(),
         security_groups,
         primary: parameters.typed("PrimaryIpAddress")?,
-        secondary: parameters.wanted("PrivateIpAddress", "SecondaryPrivateIpAddressCount", limits.secondary_counted)?,
+        secondary: parameters.wanted(
+            "PrivateIpAddress",
+            "SecondaryPrivateIpAddressCount",
+            limits.secondary_counted,
+        )?,
         ipv4_prefixes: parameters.wanted("Ipv4Prefix", "Ipv4PrefixCount", limits.prefixes)?,
         ipv6: parameters.wanted("Ipv6Address", "Ipv6AddressCount", limits.ipv6)?,
         ipv6_prefixes: parameters.wanted("Ipv6Prefix", "Ipv6PrefixCount", limits.prefixes)?,
@@ -104,7 +156,9 @@ fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), R
 fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
     let owned = |name: &str| parameters.optional(name).map(str::to_owned);
     let status = parameters.optional("Status").map(|word| {
-        let found = EniStatus::ALL.into_iter().find(|status| status.as_str() == word);
+        let found = EniStatus::ALL
+            .into_iter()
+            .find(|status| status.as_str() == word);
         found.ok_or_else(|| parameters::invalid("Status", word))
     });
     let kind = parameters.optional("Type").map(|word| match word {
@@ -114,7 +168,11 @@ fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
         other => Err(parameters::invalid("Type", other)),
     });
     Ok(Filter {
-        ids: parameters.list("NetworkInterfaceId").into_iter().map(str::to_owned).collect(),
+        ids: parameters
+            .list("NetworkInterfaceId")
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         instance: owned("InstanceId"),
         status: status.transpose()?,
         kind: kind.transpose()?,
@@ -138,12 +196,22 @@ fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, Refusal> {
     let number = parameters.number("PageNumber", 1, usize::MAX)?;
     let page_size = parameters.number("PageSize", 1, limits.page)?;
     Ok(match (size, token) {
-        (None, None) => Paging::Numbered { number: number.unwrap_or(1), size: page_size.unwrap_or(10) },
-        (size, token) => Paging::Token { size: size.unwrap_or(10), token },
+        (None, None) => Paging::Numbered {
+            number: number.unwrap_or(1),
+            size: page_size.unwrap_or(10),
+        },
+        (size, token) => Paging::Token {
+            size: size.unwrap_or(10),
+            token,
+        },
     })
 }
 
 /// Something the real service knows and this one does not.
 fn unsupported(name: &str, value: &str) -> Refusal {
-    Refusal::new(400, "UnsupportedParameter", format!("The parameter {name} does not support {value} here."))
+    Refusal::new(
+        400,
+        "UnsupportedParameter",
+        format!("The parameter {name} does not support {value} here."),
+    )
 }

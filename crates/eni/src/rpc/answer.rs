@@ -14,7 +14,11 @@ pub(super) fn write(reply: &Reply, host: &str) -> HttpResponse {
         Err(refused) => return refusal(refused, reply.request_id.clone(), host),
     };
     members.insert(0, ("RequestId", reply.request_id.as_str().into()));
-    HttpResponse { status: 200, request_id: reply.request_id.clone(), body: object(members).to_string() }
+    HttpResponse {
+        status: 200,
+        request_id: reply.request_id.clone(),
+        body: object(members).to_string(),
+    }
 }
 
 /// The response to a refused request.
@@ -25,13 +29,24 @@ pub(super) fn refusal(refusal: &Refusal, request_id: String, host: &str) -> Http
         ("Code", refusal.code.into()),
         ("Message", refusal.message.as_str().into()),
     ]);
-    HttpResponse { status: refusal.status, request_id, body: body.to_string() }
+    HttpResponse {
+        status: refusal.status,
+        request_id,
+        body: body.to_string(),
+    }
 }
 
 fn described(page: &Page) -> Vec<(&'static str, Json)> {
-    let sets: Vec<Json> = page.interfaces.iter().map(|interface| object(full(interface))).collect();
+    let sets: Vec<Json> = page
+        .interfaces
+        .iter()
+        .map(|interface| object(full(interface)))
+        .collect();
     let mut members = vec![
-        ("NetworkInterfaceSets", object([("NetworkInterfaceSet", sets.into())])),
+        (
+            "NetworkInterfaceSets",
+            object([("NetworkInterfaceSet", sets.into())]),
+        ),
         ("TotalCount", number(page.total)),
     ];
     match &page.paging {
@@ -54,7 +69,14 @@ fn full(interface: &Interface) -> Vec<(&'static str, Json)> {
         None => object([]),
     };
     members.extend([
-        ("CreationTime", interface.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()),
+        (
+            "CreationTime",
+            interface
+                .created
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string()
+                .into(),
+        ),
         ("DeleteOnRelease", interface.delete_on_release.into()),
         ("InstanceId", instance.into()),
         ("Attachment", attachment),
@@ -65,16 +87,32 @@ fn full(interface: &Interface) -> Vec<(&'static str, Json)> {
 
 fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
     let addresses = &interface.addresses;
-    let primary = addresses.primary.map(|address| address.to_string()).unwrap_or_default();
-    let private = addresses.primary.iter().chain(&addresses.secondary).map(|address| {
-        let is_primary = addresses.primary == Some(*address);
-        object([("PrivateIpAddress", address.to_string().into()), ("Primary", is_primary.into())])
-    });
-    let tags = interface
-        .tags
+    let primary = addresses
+        .primary
+        .map(|address| address.to_string())
+        .unwrap_or_default();
+    let private = addresses
+        .primary
         .iter()
-        .map(|(key, value)| object([("TagKey", key.as_str().into()), ("TagValue", value.as_str().into())]));
-    let groups: Vec<Json> = interface.security_groups.iter().map(|group| group.as_str().into()).collect();
+        .chain(&addresses.secondary)
+        .map(|address| {
+            let is_primary = addresses.primary == Some(*address);
+            object([
+                ("PrivateIpAddress", address.to_string().into()),
+                ("Primary", is_primary.into()),
+            ])
+        });
+    let tags = interface.tags.iter().map(|(key, value)| {
+        object([
+            ("TagKey", key.as_str().into()),
+            ("TagValue", value.as_str().into()),
+        ])
+    });
+    let groups: Vec<Json> = interface
+        .security_groups
+        .iter()
+        .map(|group| group.as_str().into())
+        .collect();
     let mut members = vec![
         ("NetworkInterfaceId", interface.id.as_str().into()),
         ("NetworkInterfaceName", interface.name.as_str().into()),
@@ -86,11 +124,23 @@ fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
         ("ZoneId", interface.zone.as_str().into()),
         ("MacAddress", interface.mac.as_str().into()),
         ("PrivateIpAddress", primary.into()),
-        ("PrivateIpSets", object([("PrivateIpSet", private.collect::<Vec<_>>().into())])),
+        (
+            "PrivateIpSets",
+            object([("PrivateIpSet", private.collect::<Vec<_>>().into())]),
+        ),
         ("Ipv6Sets", set("Ipv6Set", "Ipv6Address", &addresses.ipv6)),
-        ("Ipv4PrefixSets", set("Ipv4PrefixSet", "Ipv4Prefix", &addresses.ipv4_prefixes)),
-        ("Ipv6PrefixSets", set("Ipv6PrefixSet", "Ipv6Prefix", &addresses.ipv6_prefixes)),
-        ("SecurityGroupIds", object([("SecurityGroupId", groups.into())])),
+        (
+            "Ipv4PrefixSets",
+            set("Ipv4PrefixSet", "Ipv4Prefix", &addresses.ipv4_prefixes),
+        ),
+        (
+            "Ipv6PrefixSets",
+            set("Ipv6PrefixSet", "Ipv6Prefix", &addresses.ipv6_prefixes),
+        ),
+        (
+            "SecurityGroupIds",
+            object([("SecurityGroupId", groups.into())]),
+        ),
         ("Tags", object([("Tag", tags.collect::<Vec<_>>().into())])),
         ("ResourceGroupId", interface.resource_group.as_str().into()),
         ("OwnerId", interface.owner.as_str().into()),
@@ -103,7 +153,10 @@ fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
 }
 
 fn set(outer: &'static str, inner: &'static str, values: &[impl ToString]) -> Json {
-    let values: Vec<Json> = values.iter().map(|value| object([(inner, value.to_string().into())])).collect();
+    let values: Vec<Json> = values
+        .iter()
+        .map(|value| object([(inner, value.to_string().into())]))
+        .collect();
     object([(outer, values.into())])
 }
 
@@ -112,5 +165,8 @@ fn number(value: usize) -> Json {
 }
 
 fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

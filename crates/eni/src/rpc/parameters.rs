@@ -13,7 +13,9 @@ impl Parameters {
     /// From a query string and a form body; where a name is there twice, the later one counts.
     pub(crate) fn from_wire(query: &str, form: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(form));
-        pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+        pairs
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect()
     }
 
     /// A parameter that must be there and not empty.
@@ -23,12 +25,17 @@ impl Parameters {
 
     /// A parameter; an empty one counts as absent.
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Every parameter, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// `name.1`, `name.2` … in the order of their numbers; gaps are skipped, as the service does.
@@ -46,20 +53,34 @@ impl Parameters {
 
     /// The same, each value read.
     pub(crate) fn typed_list<T: FromStr>(&self, name: &str) -> Result<Vec<T>, Refusal> {
-        self.list(name).into_iter().map(|value| value.parse().map_err(|_| invalid(name, value))).collect()
+        self.list(name)
+            .into_iter()
+            .map(|value| value.parse().map_err(|_| invalid(name, value)))
+            .collect()
     }
 
     /// A parameter that is read as something.
     pub(crate) fn typed<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
-        self.optional(name).map(|value| value.parse().map_err(|_| invalid(name, value))).transpose()
+        self.optional(name)
+            .map(|value| value.parse().map_err(|_| invalid(name, value)))
+            .transpose()
     }
 
     /// A number within bounds, both inclusive.
-    pub(crate) fn number(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
-        let Some(value) = self.optional(name) else { return Ok(None) };
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        least: usize,
+        most: usize,
+    ) -> Result<Option<usize>, Refusal> {
+        let Some(value) = self.optional(name) else {
+            return Ok(None);
+        };
         match value.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Refusal::parameter(format!("The specified parameter {name} is {value}, not {least} to {most}."))),
+            _ => Err(Refusal::parameter(format!(
+                "The specified parameter {name} is {value}, not {least} to {most}."
+            ))),
         }
     }
 
@@ -74,18 +95,35 @@ impl Parameters {
     }
 
     /// A text of so many characters, both inclusive.
-    pub(crate) fn text(&self, name: &str, least: usize, most: usize) -> Result<Option<&str>, Refusal> {
-        let Some(value) = self.optional(name) else { return Ok(None) };
+    pub(crate) fn text(
+        &self,
+        name: &str,
+        least: usize,
+        most: usize,
+    ) -> Result<Option<&str>, Refusal> {
+        let Some(value) = self.optional(name) else {
+            return Ok(None);
+        };
         let length = value.chars().count();
-        if (least..=most).contains(&length) && !value.starts_with("http://") && !value.starts_with("https://") {
+        if (least..=most).contains(&length)
+            && !value.starts_with("http://")
+            && !value.starts_with("https://")
+        {
             return Ok(Some(value));
         }
-        let message = format!("The specified parameter {name} must be {least} to {most} characters and no URL.");
+        let message = format!(
+            "The specified parameter {name} must be {least} to {most} characters and no URL."
+        );
         Err(Refusal::parameter(message))
     }
 
     /// Named (`list.N`) or counted (`count`), not both; the count is 1 to `most`.
-    pub(crate) fn wanted<T: FromStr>(&self, list: &str, count: &str, most: usize) -> Result<Wanted<T>, Refusal> {
+    pub(crate) fn wanted<T: FromStr>(
+        &self,
+        list: &str,
+        count: &str,
+        most: usize,
+    ) -> Result<Wanted<T>, Refusal> {
         let named = self.typed_list(list)?;
         match (named.is_empty(), self.number(count, 1, most)?) {
             (true, None) => Ok(Wanted::Nothing),
@@ -99,10 +137,15 @@ impl Parameters {
     pub(crate) fn tags(&self) -> Result<Vec<(String, Option<String>)>, Refusal> {
         let mut tags: BTreeMap<usize, (Option<&str>, Option<&str>)> = BTreeMap::new();
         for (name, value) in self.iter() {
-            let Some((number, part)) = name.strip_prefix("Tag.").and_then(|rest| rest.split_once('.')) else {
+            let Some((number, part)) = name
+                .strip_prefix("Tag.")
+                .and_then(|rest| rest.split_once('.'))
+            else {
                 continue;
             };
-            let Ok(number) = number.parse() else { return Err(invalid(name, value)) };
+            let Ok(number) = number.parse() else {
+                return Err(invalid(name, value));
+            };
             let tag = tags.entry(number).or_default();
             match part {
                 "Key" | "key" => tag.0 = Some(value),
@@ -110,20 +153,28 @@ impl Parameters {
                 _ => return Err(invalid(name, value)),
             }
         }
-        tags.into_iter().map(|(number, (key, value))| checked_tag(number, key, value)).collect()
+        tags.into_iter()
+            .map(|(number, (key, value))| checked_tag(number, key, value))
+            .collect()
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Parameters {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(parameters: I) -> Self {
-        Self(parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self(
+            parameters
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
 /// A parameter that is needed is not there.
 pub(crate) fn missing(name: &str) -> Refusal {
-    let message =
-        format!("The input parameter \"{name}\" that is mandatory for processing this request is not supplied.");
+    let message = format!(
+        "The input parameter \"{name}\" that is mandatory for processing this request is not supplied."
+    );
     Refusal::new(400, "MissingParameter", message)
 }
 
@@ -131,7 +182,9 @@ pub(crate) fn missing(name: &str) -> Refusal {
 pub(crate) fn invalid(name: &str, value: &str) -> Refusal {
     // A stranger's text goes back to the stranger, but not a megabyte of it.
     let shown: String = value.chars().take(64).collect();
-    Refusal::parameter(format!("The specified parameter {name} is not valid: {shown}."))
+    Refusal::parameter(format!(
+        "The specified parameter {name} is not valid: {shown}."
+    ))
 }
 
 /// Two parameters of which only one may be there.
@@ -140,14 +193,23 @@ pub(crate) fn conflict(one: &str, other: &str) -> Refusal {
     Refusal::new(400, "InvalidParameter.Conflict", message)
 }
 
-fn checked_tag(number: usize, key: Option<&str>, value: Option<&str>) -> Result<(String, Option<String>), Refusal> {
+fn checked_tag(
+    number: usize,
+    key: Option<&str>,
+    value: Option<&str>,
+) -> Result<(String, Option<String>), Refusal> {
     let url = |text: &str| text.contains("http://") || text.contains("https://");
-    let key = key.filter(|key| !key.is_empty()).ok_or_else(|| missing(&format!("Tag.{number}.Key")))?;
-    if key.chars().count() > 128 || key.starts_with("aliyun") || key.starts_with("acs:") || url(key) {
+    let key = key
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| missing(&format!("Tag.{number}.Key")))?;
+    if key.chars().count() > 128 || key.starts_with("aliyun") || key.starts_with("acs:") || url(key)
+    {
         let message = format!("The specified tag key Tag.{number}.Key is not valid.");
         return Err(Refusal::new(400, "InvalidTagKey.Malformed", message));
     }
-    if value.is_some_and(|value| value.chars().count() > 128 || value.starts_with("acs:") || url(value)) {
+    if value
+        .is_some_and(|value| value.chars().count() > 128 || value.starts_with("acs:") || url(value))
+    {
         let message = format!("The specified tag value Tag.{number}.Value is not valid.");
         return Err(Refusal::new(400, "InvalidTagValue.Malformed", message));
     }

@@ -11,7 +11,8 @@ use super::tables::{AccountTable, File, InstanceTable, InterfaceTable, TimingTab
 use super::world::{DEFAULT_WORLD, NamedAccount, World};
 use crate::rpc::AccessKey;
 use crate::{
-    Account, Bus, BusForm, Cloud, CreateInterface, InstanceStatus, InstanceType, SecurityGroup, Timing, VSwitch,
+    Account, Bus, BusForm, Cloud, CreateInterface, InstanceStatus, InstanceType, SecurityGroup,
+    Timing, VSwitch,
 };
 
 impl World {
@@ -39,7 +40,11 @@ impl<'a> Builder<'a> {
         let mut region = "cn-hangzhou";
         if let Some(named) = &file.region {
             region = named.get_ref();
-            if region.is_empty() || !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            if region.is_empty()
+                || !region
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            {
                 let message = format!("`{region}` is not the name of a region");
                 let help = "lower-case letters, digits and hyphens, such as \"cn-hangzhou\"";
                 findings.add_with_help(Code::SCENARIO_VALUE, named.span(), message, help);
@@ -47,7 +52,14 @@ impl<'a> Builder<'a> {
         }
         let timing = timing(&file.timing, findings);
         let cloud = Cloud::new(region, file.seed.unwrap_or(1), start).with_timing(timing);
-        Self { findings, accounts: Vec::new(), cloud, names: BTreeMap::new(), start, seeded: file.seed.is_some() }
+        Self {
+            findings,
+            accounts: Vec::new(),
+            cloud,
+            names: BTreeMap::new(),
+            start,
+            seeded: file.seed.is_some(),
+        }
     }
 
     fn build(mut self, file: &File) -> Option<World> {
@@ -59,8 +71,14 @@ impl<'a> Builder<'a> {
             self.vswitch(table);
         }
         for table in &file.security_group {
-            let Some(owner) = self.owner(&table.account) else { continue };
-            let make = if table.enterprise { SecurityGroup::enterprise } else { SecurityGroup::basic };
+            let Some(owner) = self.owner(&table.account) else {
+                continue;
+            };
+            let make = if table.enterprise {
+                SecurityGroup::enterprise
+            } else {
+                SecurityGroup::basic
+            };
             let group = make(table.id.get_ref(), &owner, &table.vpc);
             let capacity = table.capacity.unwrap_or(group.capacity);
             self.cloud.add_security_group(group.with_capacity(capacity));
@@ -73,19 +91,51 @@ impl<'a> Builder<'a> {
         }
         self.cloud.take_notices();
         self.cloud.take_changes();
-        let Self { accounts, cloud, names, start, findings, seeded } = self;
-        (findings.0.len() == before).then_some(World { start, accounts, cloud, names, seeded })
+        let Self {
+            accounts,
+            cloud,
+            names,
+            start,
+            findings,
+            seeded,
+        } = self;
+        (findings.0.len() == before).then_some(World {
+            start,
+            accounts,
+            cloud,
+            names,
+            seeded,
+        })
     }
 
     fn account(&mut self, table: &AccountTable) {
-        let AccountTable { name, id, preview, service, quota, key, form, to } = table;
+        let AccountTable {
+            name,
+            id,
+            preview,
+            service,
+            quota,
+            key,
+            form,
+            to,
+        } = table;
         if id.get_ref().is_empty() || !id.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
             let message = format!("`{}` is not an account's number", id.get_ref());
-            self.findings.add_with_help(Code::SCENARIO_VALUE, id.span(), message, "digits only");
+            self.findings
+                .add_with_help(Code::SCENARIO_VALUE, id.span(), message, "digits only");
         }
-        if self.accounts.iter().any(|known| known.name == *name.get_ref() || known.account.id == *id.get_ref()) {
-            let message = format!("there is an account `{}` or {} already", name.get_ref(), id.get_ref());
-            self.findings.add(Code::SCENARIO_TWICE, name.span(), message);
+        if self
+            .accounts
+            .iter()
+            .any(|known| known.name == *name.get_ref() || known.account.id == *id.get_ref())
+        {
+            let message = format!(
+                "there is an account `{}` or {} already",
+                name.get_ref(),
+                id.get_ref()
+            );
+            self.findings
+                .add(Code::SCENARIO_TWICE, name.span(), message);
             return;
         }
         let mut account = match service {
@@ -97,31 +147,51 @@ impl<'a> Builder<'a> {
             account = account.with_quota(*quota);
         }
         let forms = BusForm::ALL.map(|form| (form.name(), form));
-        let form = form.as_ref().map_or(Some(BusForm::default()), |form| self.findings.word(form, &forms));
+        let form = form.as_ref().map_or(Some(BusForm::default()), |form| {
+            self.findings.word(form, &forms)
+        });
         let key = key.as_ref().map(|key| AccessKey {
             id: key.id.clone(),
             secret: key.secret.clone(),
             account: id.get_ref().clone(),
         });
         self.cloud.add_account(account.clone());
-        let bus = Bus { account: id.get_ref().clone(), form: form.unwrap_or_default() };
-        self.accounts.push(NamedAccount { name: name.get_ref().clone(), account, key, bus, to: to.clone() });
+        let bus = Bus {
+            account: id.get_ref().clone(),
+            form: form.unwrap_or_default(),
+        };
+        self.accounts.push(NamedAccount {
+            name: name.get_ref().clone(),
+            account,
+            key,
+            bus,
+            to: to.clone(),
+        });
     }
 
     fn vswitch(&mut self, table: &VSwitchTable) {
-        let Some(owner) = self.owner(&table.account) else { return };
+        let Some(owner) = self.owner(&table.account) else {
+            return;
+        };
         let ipv4 = table.ipv4.get_ref().parse();
-        let ipv6 = table.ipv6.as_ref().map(|text| (text, text.get_ref().parse()));
+        let ipv6 = table
+            .ipv6
+            .as_ref()
+            .map(|text| (text, text.get_ref().parse()));
         let Ok(ipv4) = ipv4 else {
             let message = format!("`{}` is not an IPv4 network", table.ipv4.get_ref());
-            return self.findings.add(Code::SCENARIO_VALUE, table.ipv4.span(), message);
+            return self
+                .findings
+                .add(Code::SCENARIO_VALUE, table.ipv4.span(), message);
         };
         let mut vswitch = VSwitch::new(table.id.get_ref(), &owner, &table.vpc, &table.zone, ipv4);
         match ipv6 {
             Some((_, Ok(ipv6))) => vswitch = vswitch.with_ipv6(ipv6),
             Some((text, Err(_))) => {
                 let message = format!("`{}` is not an IPv6 network", text.get_ref());
-                return self.findings.add(Code::SCENARIO_VALUE, text.span(), message);
+                return self
+                    .findings
+                    .add(Code::SCENARIO_VALUE, text.span(), message);
             }
             None => {}
         }
@@ -146,39 +216,75 @@ impl<'a> Builder<'a> {
         };
         let groups: Vec<&str> = table.security_groups.iter().map(String::as_str).collect();
         let id = table.id.get_ref();
-        if let Err(refusal) = self.cloud.run_instance(id, kind, table.vswitch.get_ref(), &groups) {
-            return self.findings.add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string());
+        if let Err(refusal) = self
+            .cloud
+            .run_instance(id, kind, table.vswitch.get_ref(), &groups)
+        {
+            return self
+                .findings
+                .add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string());
         }
         let statuses = InstanceStatus::ALL.map(|status| (status.name(), status));
-        if let Some(status) = table.status.as_ref().and_then(|status| self.findings.word(status, &statuses)) {
-            self.cloud.set_instance_status(id, status).expect("the instance was just made");
+        if let Some(status) = table
+            .status
+            .as_ref()
+            .and_then(|status| self.findings.word(status, &statuses))
+        {
+            self.cloud
+                .set_instance_status(id, status)
+                .expect("the instance was just made");
         }
         if let Some(name) = &table.primary {
-            let primary = self.cloud.interfaces().find(|found| found.instance.as_deref() == Some(id.as_str()));
-            let primary = primary.expect("every instance has a primary interface").id.clone();
+            let primary = self
+                .cloud
+                .interfaces()
+                .find(|found| found.instance.as_deref() == Some(id.as_str()));
+            let primary = primary
+                .expect("every instance has a primary interface")
+                .id
+                .clone();
             self.call_it(name, primary);
         }
     }
 
     fn interface(&mut self, table: &InterfaceTable) {
-        let Some(account) = self.owner(&table.account) else { return };
-        let wanted = CreateInterface::new(&table.vswitch, table.security_groups.iter().map(String::as_str));
+        let Some(account) = self.owner(&table.account) else {
+            return;
+        };
+        let wanted = CreateInterface::new(
+            &table.vswitch,
+            table.security_groups.iter().map(String::as_str),
+        );
         let id = table.id.get_ref();
-        match self.cloud.place_interface(&account, id, &wanted, table.instance.as_deref()) {
+        match self
+            .cloud
+            .place_interface(&account, id, &wanted, table.instance.as_deref())
+        {
             Ok(()) => self.call_it(&table.name, id.clone()),
-            Err(refusal) => self.findings.add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string()),
+            Err(refusal) => {
+                self.findings
+                    .add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string())
+            }
         }
     }
 
     fn call_it(&mut self, name: &Spanned<String>, interface: String) {
-        if self.names.insert(name.get_ref().clone(), interface).is_some() {
+        if self
+            .names
+            .insert(name.get_ref().clone(), interface)
+            .is_some()
+        {
             let message = format!("there is an interface named `{}` already", name.get_ref());
-            self.findings.add(Code::SCENARIO_TWICE, name.span(), message);
+            self.findings
+                .add(Code::SCENARIO_TWICE, name.span(), message);
         }
     }
 
     fn owner(&mut self, name: &Spanned<String>) -> Option<String> {
-        let found = self.accounts.iter().find(|account| account.name == *name.get_ref());
+        let found = self
+            .accounts
+            .iter()
+            .find(|account| account.name == *name.get_ref());
         if found.is_none() {
             let message = format!("there is no account `{}`", name.get_ref());
             self.findings.add(Code::SCENARIO_NAME, name.span(), message);
@@ -189,7 +295,9 @@ impl<'a> Builder<'a> {
 
 fn timing(table: &TimingTable, findings: &mut Findings) -> Timing {
     let mut read = |text: &Option<Spanned<String>>, otherwise: SignedDuration| {
-        text.as_ref().and_then(|text| findings.offset(text)).unwrap_or(otherwise)
+        text.as_ref()
+            .and_then(|text| findings.offset(text))
+            .unwrap_or(otherwise)
     };
     let default = Timing::default();
     Timing {

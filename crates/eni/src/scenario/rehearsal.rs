@@ -123,7 +123,13 @@ pub enum Moment {
 impl Rehearsal {
     /// Before the first moment.
     pub fn new(scenario: Scenario) -> Self {
-        let Scenario { world, steps, tick, until, .. } = scenario;
+        let Scenario {
+            world,
+            steps,
+            tick,
+            until,
+            ..
+        } = scenario;
         let last = steps.last().map_or(world.start, |step| step.at);
         Self {
             names: world.names.clone(),
@@ -165,7 +171,11 @@ impl Rehearsal {
 
     /// When the next moment will be, as far as is known now; nothing when all is over.
     pub fn next_at(&self) -> Option<Timestamp> {
-        if self.ready.is_empty() { self.next_turn().map(|(at, _)| at) } else { Some(self.world.cloud.now()) }
+        if self.ready.is_empty() {
+            self.next_turn().map(|(at, _)| at)
+        } else {
+            Some(self.world.cloud.now())
+        }
     }
 
     /// When it ends whatever is under way then; when nothing is under way any more where the scenario does not say.
@@ -181,13 +191,17 @@ impl Rehearsal {
     /// A reaction calls the API, at once or later.
     pub fn react(&mut self, reaction: Reaction) {
         self.number += 1;
-        self.reactions.insert((reaction.at.max(self.world.cloud.now()), self.number), reaction);
+        self.reactions.insert(
+            (reaction.at.max(self.world.cloud.now()), self.number),
+            reaction,
+        );
     }
 
     /// Takes back what an account's reactions were going to do with an interface.
     pub fn forget(&mut self, account: &str, interface: &str) {
         self.reactions.retain(|_, reaction| {
-            reaction.account != account || reaction.parameters.optional("NetworkInterfaceId") != Some(interface)
+            reaction.account != account
+                || reaction.parameters.optional("NetworkInterfaceId") != Some(interface)
         });
     }
 
@@ -196,12 +210,24 @@ impl Rehearsal {
         // Without an end of its own the scenario goes on while something is under way.
         let in_time = |at: &Timestamp| self.until.is_none_or(|until| *at <= until);
         let turns = [
-            (self.world.cloud.next_completion().filter(in_time), Turn::Completion),
-            (self.reactions.first_key_value().map(|((at, _), _)| *at).filter(in_time), Turn::Reaction),
+            (
+                self.world.cloud.next_completion().filter(in_time),
+                Turn::Completion,
+            ),
+            (
+                self.reactions
+                    .first_key_value()
+                    .map(|((at, _), _)| *at)
+                    .filter(in_time),
+                Turn::Reaction,
+            ),
             (self.steps.front().map(|step| step.at), Turn::Step),
             (self.next_tick.filter(|tick| *tick <= self.end), Turn::Tick),
         ];
-        turns.into_iter().filter_map(|(at, turn)| Some((at?, turn))).min_by_key(|(at, _)| *at)
+        turns
+            .into_iter()
+            .filter_map(|(at, turn)| Some((at?, turn)))
+            .min_by_key(|(at, _)| *at)
     }
 
     /// Lets the next completion, reaction, step or tick happen.
@@ -227,8 +253,17 @@ impl Rehearsal {
     }
 
     fn carry_out(&mut self, reaction: Reaction) {
-        let Reaction { at, account, rule, action, parameters, only_if_idle } = reaction;
-        let interface = parameters.optional("NetworkInterfaceId").and_then(|id| self.world.cloud.interface(id));
+        let Reaction {
+            at,
+            account,
+            rule,
+            action,
+            parameters,
+            only_if_idle,
+        } = reaction;
+        let interface = parameters
+            .optional("NetworkInterfaceId")
+            .and_then(|id| self.world.cloud.interface(id));
         let idle = interface.is_some_and(|interface| {
             interface.status == EniStatus::Available
                 && interface.kind == InterfaceType::Secondary
@@ -236,38 +271,88 @@ impl Rehearsal {
         });
         let at = at.max(self.world.cloud.now());
         if only_if_idle && !idle {
-            let id = parameters.optional("NetworkInterfaceId").unwrap_or_default();
-            let what =
-                format!("{} is left alone: it is in use, gone, or not the account's to delete", self.name_of(id));
+            let id = parameters
+                .optional("NetworkInterfaceId")
+                .unwrap_or_default();
+            let what = format!(
+                "{} is left alone: it is in use, gone, or not the account's to delete",
+                self.name_of(id)
+            );
             return self.stage(at, what);
         }
-        self.call(Call { at, account, action, parameters, rule: Some(rule), name: None, expectation: None });
+        self.call(Call {
+            at,
+            account,
+            action,
+            parameters,
+            rule: Some(rule),
+            name: None,
+            expectation: None,
+        });
     }
 
     fn take(&mut self, Step { at, what }: Step) {
         match what {
-            Deed::Call { account, action, parameters, name, expect } => {
+            Deed::Call {
+                account,
+                action,
+                parameters,
+                name,
+                expect,
+            } => {
                 let expectation = Some(expect.unwrap_or_else(|| ACCEPTED.to_owned()));
-                self.call(Call { at, account, action, parameters, rule: None, name, expectation });
+                self.call(Call {
+                    at,
+                    account,
+                    action,
+                    parameters,
+                    rule: None,
+                    name,
+                    expectation,
+                });
             }
-            Deed::Fault { operation, interface, outcome, times } => {
-                let whose = interface.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+            Deed::Fault {
+                operation,
+                interface,
+                outcome,
+                times,
+            } => {
+                let whose = interface
+                    .as_ref()
+                    .map_or_else(String::new, |name| format!(" of {name}"));
                 let how = match outcome {
                     crate::FaultOutcome::Fail => "will fail",
                     crate::FaultOutcome::Hang => "will never complete",
                 };
-                let which = if times == 1 { "the next".to_owned() } else { format!("the next {times}") };
+                let which = if times == 1 {
+                    "the next".to_owned()
+                } else {
+                    format!("the next {times}")
+                };
                 let interface = interface.and_then(|name| self.names.get(&name).cloned());
-                let injected = self.world.cloud.inject(Fault { operation, interface, outcome, times });
-                let what =
-                    injected.map_or_else(|full| full.to_string(), |()| format!("{which} {operation}{whose} {how}"));
+                let injected = self.world.cloud.inject(Fault {
+                    operation,
+                    interface,
+                    outcome,
+                    times,
+                });
+                let what = injected.map_or_else(
+                    |full| full.to_string(),
+                    |()| format!("{which} {operation}{whose} {how}"),
+                );
                 self.stage(at, what);
             }
             Deed::TargetFault(fault) => self.ready.push_back(Moment::TargetFault { at, fault }),
             Deed::Instance { id, status } => {
                 let (what, done) = match status {
-                    Some(status) => (status.name().to_owned(), self.world.cloud.set_instance_status(&id, status)),
-                    None => ("released".to_owned(), self.world.cloud.release_instance(&id)),
+                    Some(status) => (
+                        status.name().to_owned(),
+                        self.world.cloud.set_instance_status(&id, status),
+                    ),
+                    None => (
+                        "released".to_owned(),
+                        self.world.cloud.release_instance(&id),
+                    ),
                 };
                 self.stage(
                     at,
@@ -281,7 +366,10 @@ impl Rehearsal {
             Deed::Grant { interface, account } => {
                 let id = self.names.get(&interface).cloned().unwrap_or_default();
                 let done = self.world.cloud.grant_attach(&id, &account);
-                let name = self.world.account(&account).map_or(account.as_str(), |found| found.name.as_str());
+                let name = self
+                    .world
+                    .account(&account)
+                    .map_or(account.as_str(), |found| found.name.as_str());
                 let what = match done {
                     Ok(()) => format!("{name} may attach {interface}"),
                     Err(refusal) => refusal.to_string(),
@@ -289,16 +377,30 @@ impl Rehearsal {
                 self.stage(at, what);
             }
             Deed::Publish { account, event } => {
-                self.ready.push_back(Moment::Published { at, account, event, tick: false });
+                self.ready.push_back(Moment::Published {
+                    at,
+                    account,
+                    event,
+                    tick: false,
+                });
             }
         }
     }
 
     fn call(&mut self, call: Call) {
-        let Call { at, account, action, parameters, rule, name, expectation } = call;
+        let Call {
+            at,
+            account,
+            action,
+            parameters,
+            rule,
+            name,
+            expectation,
+        } = call;
         let parameters = self.resolve(&parameters);
         let mut interface = parameters.optional("NetworkInterfaceId").map(str::to_owned);
-        let Reply { request_id, result } = rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
+        let Reply { request_id, result } =
+            rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
         if let Ok(Answer::Created(made)) = &result {
             interface = Some(made.id.clone());
             if let Some(name) = name {
@@ -306,17 +408,34 @@ impl Rehearsal {
             }
         }
         let result = result.map(|_| ());
-        let got = result.as_ref().err().map_or(ACCEPTED, |refusal| refusal.code);
+        let got = result
+            .as_ref()
+            .err()
+            .map_or(ACCEPTED, |refusal| refusal.code);
         let expected = expectation.filter(|wanted| wanted != got);
-        self.ready.push_back(Moment::Asked { at, account, action, interface, request_id, result, rule, expected });
+        self.ready.push_back(Moment::Asked {
+            at,
+            account,
+            action,
+            interface,
+            request_id,
+            result,
+            rule,
+            expected,
+        });
         self.collect();
     }
 
     /// Puts the ids of interfaces in the place of their names; a name that means nothing yet stays, and is refused.
     fn resolve(&self, parameters: &Parameters) -> Parameters {
         let resolved = parameters.iter().map(|(key, value)| {
-            let named = value.strip_prefix('$').and_then(|name| self.names.get(name));
-            (key.to_owned(), named.map_or(value, String::as_str).to_owned())
+            let named = value
+                .strip_prefix('$')
+                .and_then(|name| self.names.get(name));
+            (
+                key.to_owned(),
+                named.map_or(value, String::as_str).to_owned(),
+            )
         });
         resolved.collect()
     }
@@ -329,20 +448,40 @@ impl Rehearsal {
         for account in &self.world.accounts {
             let event = clock_event(&self.world.cloud, &account.account.id, at);
             let account = account.account.id.clone();
-            self.ready.push_back(Moment::Published { at, account, event, tick: true });
+            self.ready.push_back(Moment::Published {
+                at,
+                account,
+                event,
+                tick: true,
+            });
         }
     }
 
     /// Takes over what the cloud has to say: first what changed, then who is told.
     fn collect(&mut self) {
-        self.ready.extend(self.world.cloud.take_changes().into_iter().map(Moment::Changed));
-        self.ready.extend(self.world.cloud.take_notices().into_iter().map(Moment::Told));
+        self.ready.extend(
+            self.world
+                .cloud
+                .take_changes()
+                .into_iter()
+                .map(Moment::Changed),
+        );
+        self.ready.extend(
+            self.world
+                .cloud
+                .take_notices()
+                .into_iter()
+                .map(Moment::Told),
+        );
     }
 }
 
 /// The clock as an event, so that rules can notice what did not happen.
 fn clock_event(cloud: &Cloud, account: &str, at: Timestamp) -> Event {
-    let time = at.to_zoned(TimeZone::fixed(Offset::constant(8))).strftime("%Y%m%dT%H%M%S.%3f%z").to_string();
+    let time = at
+        .to_zoned(TimeZone::fixed(Offset::constant(8)))
+        .strftime("%Y%m%dT%H%M%S.%3f%z")
+        .to_string();
     let members = [
         ("id", format!("clock-{account}-{at}")),
         ("product", "reflexarc".to_owned()),
@@ -352,7 +491,11 @@ fn clock_event(cloud: &Cloud, account: &str, at: Timestamp) -> Event {
         ("eventTime", time),
         ("regionId", cloud.region().to_owned()),
     ];
-    let members = members.into_iter().map(|(key, value)| (key.to_owned(), Json::from(value)));
-    let tree: Json = members.chain([("content".to_owned(), Json::Object(Vec::new()))]).collect();
+    let members = members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Json::from(value)));
+    let tree: Json = members
+        .chain([("content".to_owned(), Json::Object(Vec::new()))])
+        .collect();
     Event::from_json(tree.to_string()).expect("a small JSON object is an event")
 }

@@ -49,6 +49,8 @@ impl World {
 
     /// Every access key.
     pub fn keys(&self) -> impl Iterator<Item = AccessKey> {
-        self.accounts.iter().filter_map(|account| account.key.clone())
+        self.accounts
+            .iter()
+            .filter_map(|account| account.key.clone())
     }
 }

@@ -10,21 +10,38 @@ fn publications() -> Vec<Publication> {
     let mut cloud = cloud();
     ask(&mut cloud, USER, Request::Create(creation(USER)));
     cloud
-        .inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 })
+        .inject(Fault {
+            operation: Operation::Create,
+            interface: None,
+            outcome: FaultOutcome::Fail,
+            times: 1,
+        })
         .unwrap();
     ask(&mut cloud, USER, Request::Create(creation(USER)));
     ask(&mut cloud, SERVICE, Request::Create(creation(USER)));
-    settle(&mut cloud).into_iter().map(|notice| notice.verdict.unwrap()).collect()
+    settle(&mut cloud)
+        .into_iter()
+        .map(|notice| notice.verdict.unwrap())
+        .collect()
 }
 
 #[test]
 fn a_bus_carries_only_what_was_published_to_its_account() {
     let publications = publications();
     let carried = |account: &str| {
-        let bus = Bus { account: account.to_owned(), form: BusForm::Native };
-        publications.iter().filter_map(|publication| bus.carry(publication)).count()
+        let bus = Bus {
+            account: account.to_owned(),
+            form: BusForm::Native,
+        };
+        publications
+            .iter()
+            .filter_map(|publication| bus.carry(publication))
+            .count()
     };
-    assert_eq!([USER, SERVICE, OTHER, PLAIN, QUIET_SERVICE].map(carried), [2, 1, 0, 0, 0]);
+    assert_eq!(
+        [USER, SERVICE, OTHER, PLAIN, QUIET_SERVICE].map(carried),
+        [2, 1, 0, 0, 0]
+    );
 }
 
 #[test]
@@ -41,8 +58,15 @@ fn every_form_of_a_bus_is_read_back_as_the_same_notification() {
             let event = form.wrap(&publication.event);
             assert_eq!(event.envelope(), envelope);
             assert_eq!(EniNotification::read(&event).unwrap(), native, "{form:?}");
-            let again = Event::from_json(event.bytes().to_vec()).unwrap().normalize().unwrap();
-            assert_eq!(again.tree().get("content"), publication.event.tree().get("content"), "{form:?}");
+            let again = Event::from_json(event.bytes().to_vec())
+                .unwrap()
+                .normalize()
+                .unwrap();
+            assert_eq!(
+                again.tree().get("content"),
+                publication.event.tree().get("content"),
+                "{form:?}"
+            );
         }
     }
     assert_eq!(expected.map(|(form, _)| form), BusForm::ALL);

@@ -4,8 +4,8 @@ use reflexarc_eni::{Request, Silence, Wanted};
 use reflexarc_event::{Json, Operation};
 
 use crate::world::{
-    OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, after, ask, attach, attached, cloud, code, content, creation, delete,
-    detach, field, made, settle,
+    OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, after, ask, attach, attached, cloud, code, content,
+    creation, delete, detach, field, made, settle,
 };
 
 #[test]
@@ -17,13 +17,26 @@ fn each_of_the_four_operations_tells_when_it_is_complete() {
     let mut told = vec![(created, first)];
     for request in [attach(&id, USER), detach(&id, USER), delete(&id)] {
         let reply = ask(&mut cloud, USER, request);
-        assert!(cloud.take_notices().is_empty(), "told before it was complete");
+        assert!(
+            cloud.take_notices().is_empty(),
+            "told before it was complete"
+        );
         told.push((reply, settle(&mut cloud)));
     }
-    let expected = [("Create", "Available"), ("Attach", "InUse"), ("Detach", "Available"), ("Delete", "Deleted")];
+    let expected = [
+        ("Create", "Available"),
+        ("Attach", "InUse"),
+        ("Detach", "Available"),
+        ("Delete", "Deleted"),
+    ];
     for ((reply, notices), (operation, status)) in told.iter().zip(expected) {
-        let [notice] = notices.as_slice() else { panic!("{notices:?}") };
-        assert_eq!(content(notice, "operation"), format!("{operation}NetworkInterface"));
+        let [notice] = notices.as_slice() else {
+            panic!("{notices:?}")
+        };
+        assert_eq!(
+            content(notice, "operation"),
+            format!("{operation}NetworkInterface")
+        );
         assert_eq!(content(notice, "eniStatus"), status);
         assert_eq!(content(notice, "eniId"), id);
         assert_eq!(content(notice, "result"), "success");
@@ -54,8 +67,25 @@ fn empty_lists_are_left_out() {
     ask(&mut cloud, USER, Request::Create(creation(USER)));
     let notice = settle(&mut cloud).remove(0);
     let event = notice.verdict.unwrap().event;
-    let keys: Vec<&str> = event.tree().get("content").unwrap().members().iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["eniId", "operation", "eniStatus", "result", "requestId", "primaryPrivateIp"]);
+    let keys: Vec<&str> = event
+        .tree()
+        .get("content")
+        .unwrap()
+        .members()
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "eniId",
+            "operation",
+            "eniStatus",
+            "result",
+            "requestId",
+            "primaryPrivateIp"
+        ]
+    );
 }
 
 #[test]
@@ -64,22 +94,49 @@ fn without_the_preview_there_is_no_event() {
     let reply = ask(&mut cloud, PLAIN, Request::Create(creation(PLAIN)));
     assert!(reply.result.is_ok());
     let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
-    assert_eq!(notice.verdict.as_ref().unwrap_err(), &Silence::PreviewOff { account: PLAIN.into() });
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    assert_eq!(
+        notice.verdict.as_ref().unwrap_err(),
+        &Silence::PreviewOff {
+            account: PLAIN.into()
+        }
+    );
 }
 
 #[test]
 fn a_primary_interface_makes_no_event() {
     let mut cloud = cloud();
     let group = format!("sg-{USER}");
-    cloud.run_instance("i-new", reflexarc_eni::InstanceType::g7_large(), &format!("vsw-{USER}"), &[&group]).unwrap();
+    cloud
+        .run_instance(
+            "i-new",
+            reflexarc_eni::InstanceType::g7_large(),
+            &format!("vsw-{USER}"),
+            &[&group],
+        )
+        .unwrap();
     cloud.release_instance("i-new").unwrap();
     let notices = settle(&mut cloud);
     assert_eq!(
-        notices.iter().map(|notice| notice.operation).collect::<Vec<_>>(),
-        [Operation::Create, Operation::Attach, Operation::Detach, Operation::Delete]
+        notices
+            .iter()
+            .map(|notice| notice.operation)
+            .collect::<Vec<_>>(),
+        [
+            Operation::Create,
+            Operation::Attach,
+            Operation::Detach,
+            Operation::Delete
+        ]
     );
-    assert!(notices.iter().all(|notice| notice.verdict.as_ref().unwrap_err() == &Silence::Primary), "{notices:?}");
+    assert!(
+        notices
+            .iter()
+            .all(|notice| notice.verdict.as_ref().unwrap_err() == &Silence::Primary),
+        "{notices:?}"
+    );
 }
 
 #[test]
@@ -91,9 +148,16 @@ fn a_refused_request_makes_no_event() {
     let reply = ask(&mut cloud, USER, attach(&third.id, USER));
     assert_eq!(code(&reply), "EniPerInstanceLimitExceeded");
     let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
-    let Err(Silence::Refused(refusal)) = &notice.verdict else { panic!("{notice:?}") };
-    assert_eq!((refusal.code, &notice.request_id), ("EniPerInstanceLimitExceeded", &reply.request_id));
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    let Err(Silence::Refused(refusal)) = &notice.verdict else {
+        panic!("{notice:?}")
+    };
+    assert_eq!(
+        (refusal.code, &notice.request_id),
+        ("EniPerInstanceLimitExceeded", &reply.request_id)
+    );
 }
 
 #[test]
@@ -112,7 +176,10 @@ fn a_managed_interface_tells_the_service_and_nobody_else() {
         assert_eq!(notice.verdict.as_ref().unwrap().recipient, SERVICE);
         assert_eq!(field(notice, "userId"), SERVICE);
         // The interface belongs to the account whose vSwitch it lies in.
-        assert_eq!(field(notice, "resourceId"), format!("acs:ecs:cn-hangzhou:{USER}:eni/{id}"));
+        assert_eq!(
+            field(notice, "resourceId"),
+            format!("acs:ecs:cn-hangzhou:{USER}:eni/{id}")
+        );
     }
 }
 
@@ -121,8 +188,15 @@ fn a_service_without_the_preview_is_not_told_and_the_owner_is_not_either() {
     let mut cloud = cloud();
     ask(&mut cloud, QUIET_SERVICE, Request::Create(creation(USER)));
     let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
-    assert_eq!(notice.verdict.as_ref().unwrap_err(), &Silence::PreviewOff { account: QUIET_SERVICE.into() });
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    assert_eq!(
+        notice.verdict.as_ref().unwrap_err(),
+        &Silence::PreviewOff {
+            account: QUIET_SERVICE.into()
+        }
+    );
 }
 
 #[test]
@@ -132,11 +206,19 @@ fn a_standard_interface_tells_whoever_asked() {
     cloud.grant_attach(&interface.id, OTHER).unwrap();
     let reply = ask(&mut cloud, OTHER, attach(&interface.id, OTHER));
     let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
     let publication = notice.verdict.as_ref().unwrap();
-    assert_eq!((publication.recipient.as_str(), &notice.request_id), (OTHER, &reply.request_id));
+    assert_eq!(
+        (publication.recipient.as_str(), &notice.request_id),
+        (OTHER, &reply.request_id)
+    );
     assert_eq!(field(notice, "userId"), OTHER);
-    assert_eq!(field(notice, "resourceId"), format!("acs:ecs:cn-hangzhou:{USER}:eni/{}", interface.id));
+    assert_eq!(
+        field(notice, "resourceId"),
+        format!("acs:ecs:cn-hangzhou:{USER}:eni/{}", interface.id)
+    );
 }
 
 #[test]
@@ -165,18 +247,35 @@ fn the_same_seed_and_requests_give_the_same_events() {
 #[test]
 fn a_repeated_creation_gives_the_same_interface_and_one_event() {
     let mut cloud = cloud();
-    let wanted = reflexarc_eni::CreateInterface { client_token: Some("t".into()), ..creation(USER) };
+    let wanted = reflexarc_eni::CreateInterface {
+        client_token: Some("t".into()),
+        ..creation(USER)
+    };
     let first = ask(&mut cloud, USER, Request::Create(wanted.clone()));
     let second = ask(&mut cloud, USER, Request::Create(wanted.clone()));
     assert_eq!(first.result, second.result);
     assert_ne!(first.request_id, second.request_id);
     let notices = settle(&mut cloud);
     assert!(notices[0].verdict.is_ok());
-    assert_eq!(notices[1].verdict.as_ref().unwrap_err(), &Silence::Repeated { request_id: first.request_id });
-    let other = reflexarc_eni::CreateInterface { name: "other".into(), ..wanted };
-    assert_eq!(code(&ask(&mut cloud, USER, Request::Create(other))), "IdempotentParameterMismatch");
+    assert_eq!(
+        notices[1].verdict.as_ref().unwrap_err(),
+        &Silence::Repeated {
+            request_id: first.request_id
+        }
+    );
+    let other = reflexarc_eni::CreateInterface {
+        name: "other".into(),
+        ..wanted
+    };
+    assert_eq!(
+        code(&ask(&mut cloud, USER, Request::Create(other))),
+        "IdempotentParameterMismatch"
+    );
 }
 
 fn pretty(value: &Json) -> String {
-    value.to_string().replace(",\"", ",\n\"").replace('{', "{\n")
+    value
+        .to_string()
+        .replace(",\"", ",\n\"")
+        .replace('{', "{\n")
 }

@@ -2,29 +2,53 @@
 //! code, and the HTTP status.
 
 use reflexarc_eni::{
-    Account, Cloud, CreateInterface, InstanceStatus, InstanceType, Interface, InterfaceType, Limits, Reply, Request,
-    SecurityGroup, VSwitch, Wanted,
+    Account, Cloud, CreateInterface, InstanceStatus, InstanceType, Interface, InterfaceType,
+    Limits, Reply, Request, SecurityGroup, VSwitch, Wanted,
 };
 
-use crate::world::{OTHER, SERVICE, USER, ask, attach, attached, cloud, creation, delete, detach, made, settle};
+use crate::world::{
+    OTHER, SERVICE, USER, ask, attach, attached, cloud, creation, delete, detach, made, settle,
+};
 
 /// HTTP status, code, and a request that earns it.
 type Row = (u16, &'static str, fn(&mut Cloud) -> Reply);
 
 const CREATE: [Row; 19] = [
-    (400, "MissingParameter", |cloud| by_wire(cloud, "CreateNetworkInterface", &[("SecurityGroupId", "sg-1001")])),
-    (400, "InvalidParameter", |cloud| create(cloud, |own| own.secondary = Wanted::Count(50))),
+    (400, "MissingParameter", |cloud| {
+        by_wire(
+            cloud,
+            "CreateNetworkInterface",
+            &[("SecurityGroupId", "sg-1001")],
+        )
+    }),
+    (400, "InvalidParameter", |cloud| {
+        create(cloud, |own| own.secondary = Wanted::Count(50))
+    }),
     (400, "InvalidParameter.Conflict", |cloud| {
-        let both = [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001"), ("SecurityGroupIds.1", "sg-1001")];
+        let both = [
+            ("VSwitchId", "vsw-1001"),
+            ("SecurityGroupId", "sg-1001"),
+            ("SecurityGroupIds.1", "sg-1001"),
+        ];
         by_wire(cloud, "CreateNetworkInterface", &both)
     }),
     (400, "UnsupportedParameter", |cloud| {
-        let trunk = [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001"), ("InstanceType", "Trunk")];
+        let trunk = [
+            ("VSwitchId", "vsw-1001"),
+            ("SecurityGroupId", "sg-1001"),
+            ("InstanceType", "Trunk"),
+        ];
         by_wire(cloud, "CreateNetworkInterface", &trunk)
     }),
-    (403, "Abs.InvalidAccount.NotFound", |cloud| ask(cloud, "4711", Request::Create(creation(USER)))),
-    (404, "InvalidVSwitchId.NotFound", |cloud| create(cloud, |own| own.vswitch = "vsw-none".into())),
-    (404, "InvalidSecurityGroupId.NotFound", |cloud| create(cloud, |own| own.security_groups = vec!["sg-x".into()])),
+    (403, "Abs.InvalidAccount.NotFound", |cloud| {
+        ask(cloud, "4711", Request::Create(creation(USER)))
+    }),
+    (404, "InvalidVSwitchId.NotFound", |cloud| {
+        create(cloud, |own| own.vswitch = "vsw-none".into())
+    }),
+    (404, "InvalidSecurityGroupId.NotFound", |cloud| {
+        create(cloud, |own| own.security_groups = vec!["sg-x".into()])
+    }),
     (403, "InvalidOperation.VpcMismatch", |cloud| {
         cloud.add_security_group(SecurityGroup::basic("sg-b", USER, "vpc-b"));
         create(cloud, |own| own.security_groups = vec!["sg-b".into()])
@@ -38,39 +62,69 @@ const CREATE: [Row; 19] = [
         create(cloud, |own| own.security_groups = vec!["sg-full".into()])
     }),
     (403, "InvalidOperation.EniCountExceeded", |cloud| {
-        cloud.add_security_group(SecurityGroup::enterprise("sg-full", USER, "vpc-a").with_capacity(0));
+        cloud.add_security_group(
+            SecurityGroup::enterprise("sg-full", USER, "vpc-a").with_capacity(0),
+        );
         create(cloud, |own| own.security_groups = vec!["sg-full".into()])
     }),
     (403, "InvalidVSwitchId.IpNotEnough", |cloud| {
         let tiny = "10.1.0.0/29".parse().unwrap();
-        cloud.add_vswitch(VSwitch::new("vsw-tiny", USER, "vpc-a", "cn-hangzhou-b", tiny));
-        create(cloud, |own| (own.vswitch, own.secondary) = ("vsw-tiny".into(), Wanted::Count(4)))
+        cloud.add_vswitch(VSwitch::new(
+            "vsw-tiny",
+            USER,
+            "vpc-a",
+            "cn-hangzhou-b",
+            tiny,
+        ));
+        create(cloud, |own| {
+            (own.vswitch, own.secondary) = ("vsw-tiny".into(), Wanted::Count(4))
+        })
     }),
-    (403, "InvalidVSwitchId.IpInvalid", |cloud| create(cloud, |own| own.primary = Some("10.9.9.9".parse().unwrap()))),
+    (403, "InvalidVSwitchId.IpInvalid", |cloud| {
+        create(cloud, |own| own.primary = Some("10.9.9.9".parse().unwrap()))
+    }),
     (403, "InvalidIp.Address", |cloud| {
-        create(cloud, |own| own.ipv6 = Wanted::These(vec!["2001:db8:99::1".parse().unwrap()]))
+        create(cloud, |own| {
+            own.ipv6 = Wanted::These(vec!["2001:db8:99::1".parse().unwrap()])
+        })
     }),
-    (403, "InvalidIp.IpAssigned", |cloud| create(cloud, |own| own.primary = Some("10.0.1.1".parse().unwrap()))),
+    (403, "InvalidIp.IpAssigned", |cloud| {
+        create(cloud, |own| own.primary = Some("10.0.1.1".parse().unwrap()))
+    }),
     (403, "InvalidIp.IpRepeated", |cloud| {
         create(cloud, |own| {
             own.primary = Some("10.0.1.9".parse().unwrap());
             own.secondary = Wanted::These(vec!["10.0.1.9".parse().unwrap()]);
         })
     }),
-    (400, "Duplicate.TagKey", |cloud| create(cloud, |own| own.tags = vec![("k".into(), "v".into()); 2])),
+    (400, "Duplicate.TagKey", |cloud| {
+        create(cloud, |own| own.tags = vec![("k".into(), "v".into()); 2])
+    }),
     (403, "QuotaExceed.Tags", |cloud| {
-        let tags = (0..=Limits::DEFAULT.tags).map(|n| (n.to_string(), String::new())).collect();
+        let tags = (0..=Limits::DEFAULT.tags)
+            .map(|n| (n.to_string(), String::new()))
+            .collect();
         create(cloud, |own| own.tags = tags)
     }),
     (400, "IdempotentParameterMismatch", |cloud| {
-        assert!(create(cloud, |own| own.client_token = Some("t".into())).result.is_ok());
-        create(cloud, |own| (own.client_token, own.name) = (Some("t".into()), "other".into()))
+        assert!(
+            create(cloud, |own| own.client_token = Some("t".into()))
+                .result
+                .is_ok()
+        );
+        create(cloud, |own| {
+            (own.client_token, own.name) = (Some("t".into()), "other".into())
+        })
     }),
 ];
 
 const ATTACH: [Row; 12] = [
-    (400, "MissingParameter", |cloud| by_wire(cloud, "AttachNetworkInterface", &[("InstanceId", "i-1001")])),
-    (404, "InvalidEniId.NotFound", |cloud| ask(cloud, USER, attach("eni-none", USER))),
+    (400, "MissingParameter", |cloud| {
+        by_wire(cloud, "AttachNetworkInterface", &[("InstanceId", "i-1001")])
+    }),
+    (404, "InvalidEniId.NotFound", |cloud| {
+        ask(cloud, USER, attach("eni-none", USER))
+    }),
     (404, "InvalidEcsId.NotFound", |cloud| {
         let interface = made(cloud, USER, USER);
         ask(cloud, USER, attach(&interface.id, OTHER))
@@ -89,23 +143,43 @@ const ATTACH: [Row; 12] = [
     }),
     (400, "InvalidOperation.InvalidEcsState", |cloud| {
         let interface = made(cloud, USER, USER);
-        cloud.set_instance_status("i-1001", InstanceStatus::Starting).unwrap();
+        cloud
+            .set_instance_status("i-1001", InstanceStatus::Starting)
+            .unwrap();
         ask(cloud, USER, attach(&interface.id, USER))
     }),
     (403, "InvalidOperation.VpcMismatch", |cloud| {
-        cloud.add_vswitch(VSwitch::new("vsw-b", USER, "vpc-b", "cn-hangzhou-b", "10.7.0.0/24".parse().unwrap()));
+        cloud.add_vswitch(VSwitch::new(
+            "vsw-b",
+            USER,
+            "vpc-b",
+            "cn-hangzhou-b",
+            "10.7.0.0/24".parse().unwrap(),
+        ));
         cloud.add_security_group(SecurityGroup::basic("sg-b", USER, "vpc-b"));
-        attach_made(cloud, |own| (own.vswitch, own.security_groups) = ("vsw-b".into(), vec!["sg-b".into()]))
+        attach_made(cloud, |own| {
+            (own.vswitch, own.security_groups) = ("vsw-b".into(), vec!["sg-b".into()])
+        })
     }),
     (403, "InvalidOperation.AvailabilityZoneMismatch", |cloud| {
-        cloud.add_vswitch(VSwitch::new("vsw-c", USER, "vpc-a", "cn-hangzhou-c", "10.8.0.0/24".parse().unwrap()));
+        cloud.add_vswitch(VSwitch::new(
+            "vsw-c",
+            USER,
+            "vpc-a",
+            "cn-hangzhou-c",
+            "10.8.0.0/24".parse().unwrap(),
+        ));
         attach_made(cloud, |own| own.vswitch = "vsw-c".into())
     }),
     (403, "InvalidOperation.Ipv4CountExceeded", |cloud| {
-        attach_made(cloud, |own| own.secondary = Wanted::Count(InstanceType::g7_large().ipv4))
+        attach_made(cloud, |own| {
+            own.secondary = Wanted::Count(InstanceType::g7_large().ipv4)
+        })
     }),
     (403, "InvalidOperation.Ipv6CountExceeded", |cloud| {
-        attach_made(cloud, |own| own.ipv6 = Wanted::Count(InstanceType::g7_large().ipv6 + 1))
+        attach_made(cloud, |own| {
+            own.ipv6 = Wanted::Count(InstanceType::g7_large().ipv6 + 1)
+        })
     }),
     (403, "EniPerInstanceLimitExceeded", |cloud| {
         // One place is the primary interface's.
@@ -117,39 +191,74 @@ const ATTACH: [Row; 12] = [
 ];
 
 const DETACH: [Row; 8] = [
-    (400, "MissingParameter", |cloud| by_wire(cloud, "DetachNetworkInterface", &[("InstanceId", "i-1001")])),
-    (404, "InvalidEniId.NotFound", |cloud| ask(cloud, USER, detach("eni-none", USER))),
+    (400, "MissingParameter", |cloud| {
+        by_wire(cloud, "DetachNetworkInterface", &[("InstanceId", "i-1001")])
+    }),
+    (404, "InvalidEniId.NotFound", |cloud| {
+        ask(cloud, USER, detach("eni-none", USER))
+    }),
     (404, "InvalidEcsId.NotFound", |cloud| {
         let interface = attached(cloud, USER, USER);
-        ask(cloud, USER, Request::Detach { interface: interface.id, instance: "i-none".into() })
+        ask(
+            cloud,
+            USER,
+            Request::Detach {
+                interface: interface.id,
+                instance: "i-none".into(),
+            },
+        )
     }),
     (403, "InvalidInstanceId.NotFound", |cloud| {
         let interface = attached(cloud, USER, USER);
-        cloud.run_instance("i-second", InstanceType::g7_large(), "vsw-1001", &["sg-1001"]).unwrap();
-        ask(cloud, USER, Request::Detach { interface: interface.id, instance: "i-second".into() })
+        cloud
+            .run_instance(
+                "i-second",
+                InstanceType::g7_large(),
+                "vsw-1001",
+                &["sg-1001"],
+            )
+            .unwrap();
+        ask(
+            cloud,
+            USER,
+            Request::Detach {
+                interface: interface.id,
+                instance: "i-second".into(),
+            },
+        )
     }),
     (403, "InvalidOperation.EniServiceManaged", |cloud| {
         let interface = attached(cloud, SERVICE, USER);
         ask(cloud, USER, detach(&interface.id, USER))
     }),
-    (400, "InvalidOperation.DetachPrimaryEniNotAllowed", |cloud| {
-        let primary = primary(cloud);
-        ask(cloud, USER, detach(&primary, USER))
-    }),
+    (
+        400,
+        "InvalidOperation.DetachPrimaryEniNotAllowed",
+        |cloud| {
+            let primary = primary(cloud);
+            ask(cloud, USER, detach(&primary, USER))
+        },
+    ),
     (400, "InvalidOperation.InvalidEniState", |cloud| {
         let interface = made(cloud, USER, USER);
         ask(cloud, USER, detach(&interface.id, USER))
     }),
     (400, "InvalidOperation.InvalidEcsState", |cloud| {
         let interface = attached(cloud, USER, USER);
-        cloud.set_instance_status("i-1001", InstanceStatus::Stopping).unwrap();
+        cloud
+            .set_instance_status("i-1001", InstanceStatus::Stopping)
+            .unwrap();
         ask(cloud, USER, detach(&interface.id, USER))
     }),
 ];
 
 const DELETE: [Row; 6] = [
-    (400, "MissingParameter", |cloud| by_wire(cloud, "DeleteNetworkInterface", &[])),
-    (404, "InvalidEniId.NotFound", |cloud| ask(cloud, USER, delete("eni-none"))),
+    (400, "MissingParameter", |cloud| {
+        by_wire(cloud, "DeleteNetworkInterface", &[])
+    }),
+    (404, "InvalidEniId.NotFound", |cloud| {
+        ask(cloud, USER, delete("eni-none"))
+    }),
     (403, "InvalidOperation.EniServiceManaged", |cloud| {
         let interface = made(cloud, SERVICE, USER);
         ask(cloud, USER, delete(&interface.id))
@@ -164,21 +273,36 @@ const DELETE: [Row; 6] = [
     }),
     (400, "Throttling", |cloud| {
         let interface = made(cloud, USER, USER);
-        *cloud = cloud.clone().with_limits(Limits { pending: 0, ..Limits::DEFAULT });
+        *cloud = cloud.clone().with_limits(Limits {
+            pending: 0,
+            ..Limits::DEFAULT
+        });
         ask(cloud, USER, delete(&interface.id))
     }),
 ];
 
 #[test]
 fn every_situation_has_its_code_and_status_and_makes_no_event() {
-    for (operation, rows) in [("Create", &CREATE[..]), ("Attach", &ATTACH), ("Detach", &DETACH), ("Delete", &DELETE)] {
+    for (operation, rows) in [
+        ("Create", &CREATE[..]),
+        ("Attach", &ATTACH),
+        ("Detach", &DETACH),
+        ("Delete", &DELETE),
+    ] {
         for (status, code, earn) in rows {
             let mut cloud = cloud();
             let refusal = earn(&mut cloud).result.expect_err(code);
-            assert_eq!((refusal.status, refusal.code), (*status, *code), "{operation}: {}", refusal.message);
+            assert_eq!(
+                (refusal.status, refusal.code),
+                (*status, *code),
+                "{operation}: {}",
+                refusal.message
+            );
             assert!(!refusal.message.is_empty(), "{operation}: {code}");
             let told = settle(&mut cloud);
-            let last = told.last().expect("a refused request is told of, as a silence");
+            let last = told
+                .last()
+                .expect("a refused request is told of, as a silence");
             assert!(last.verdict.is_err(), "{operation}: {last:?}");
         }
     }
@@ -193,13 +317,20 @@ fn create(cloud: &mut Cloud, change: impl FnOnce(&mut CreateInterface)) -> Reply
 /// Makes an interface and tries to attach it.
 fn attach_made(cloud: &mut Cloud, change: impl FnOnce(&mut CreateInterface)) -> Reply {
     assert!(create(cloud, change).result.is_ok());
-    let interface = settle(cloud).pop().and_then(|notice| notice.interface).unwrap();
+    let interface = settle(cloud)
+        .pop()
+        .and_then(|notice| notice.interface)
+        .unwrap();
     ask(cloud, USER, attach(&interface, USER))
 }
 
 /// Asks with parameters as they come over the wire.
 fn by_wire(cloud: &mut Cloud, action: &str, parameters: &[(&str, &str)]) -> Reply {
-    let parameters = parameters.iter().copied().chain([("RegionId", "cn-hangzhou")]).collect();
+    let parameters = parameters
+        .iter()
+        .copied()
+        .chain([("RegionId", "cn-hangzhou")])
+        .collect();
     let now = cloud.now();
     reflexarc_eni::rpc::perform(cloud, USER, action, &parameters, now)
 }
@@ -208,5 +339,10 @@ fn primary(cloud: &Cloud) -> String {
     let is_primary = |interface: &&Interface| {
         interface.kind == InterfaceType::Primary && interface.instance.as_deref() == Some("i-1001")
     };
-    cloud.interfaces().find(is_primary).expect("every instance has one").id.clone()
+    cloud
+        .interfaces()
+        .find(is_primary)
+        .expect("every instance has one")
+        .id
+        .clone()
 }

@@ -1,11 +1,13 @@
 //! What a request must fulfil, and the service's codes when it does not.
 
 use reflexarc_eni::{
-    Account, CreateInterface, InstanceStatus, InstanceType, Limits, Request, SecurityGroup, VSwitch, Wanted,
+    Account, CreateInterface, InstanceStatus, InstanceType, Limits, Request, SecurityGroup,
+    VSwitch, Wanted,
 };
 
 use crate::world::{
-    OTHER, PLAIN, SERVICE, USER, ask, attach, attached, cloud, code, creation, delete, detach, made, settle,
+    OTHER, PLAIN, SERVICE, USER, ask, attach, attached, cloud, code, creation, delete, detach,
+    made, settle,
 };
 
 #[test]
@@ -13,25 +15,76 @@ fn a_creation_needs_its_places() {
     let mut cloud = cloud();
     cloud.add_security_group(SecurityGroup::basic("sg-elsewhere", USER, "vpc-b"));
     cloud.add_security_group(SecurityGroup::basic("sg-full", USER, "vpc-a").with_capacity(1));
-    cloud.add_security_group(SecurityGroup::enterprise("sg-full-enterprise", USER, "vpc-a").with_capacity(0));
-    cloud.add_vswitch(VSwitch::new("vsw-tiny", USER, "vpc-a", "cn-hangzhou-b", "10.1.0.0/29".parse().unwrap()));
+    cloud.add_security_group(
+        SecurityGroup::enterprise("sg-full-enterprise", USER, "vpc-a").with_capacity(0),
+    );
+    cloud.add_vswitch(VSwitch::new(
+        "vsw-tiny",
+        USER,
+        "vpc-a",
+        "cn-hangzhou-b",
+        "10.1.0.0/29".parse().unwrap(),
+    ));
     let own = creation(USER);
-    let group = |id: &str| CreateInterface { security_groups: vec![id.into()], ..own.clone() };
+    let group = |id: &str| CreateInterface {
+        security_groups: vec![id.into()],
+        ..own.clone()
+    };
     let cases = [
-        (CreateInterface { vswitch: "vsw-none".into(), ..own.clone() }, "InvalidVSwitchId.NotFound"),
+        (
+            CreateInterface {
+                vswitch: "vsw-none".into(),
+                ..own.clone()
+            },
+            "InvalidVSwitchId.NotFound",
+        ),
         (creation(OTHER), "InvalidVSwitchId.NotFound"),
         (group("sg-none"), "InvalidSecurityGroupId.NotFound"),
-        (group(&format!("sg-{OTHER}")), "InvalidSecurityGroupId.NotFound"),
-        (group("sg-elsewhere"), "InvalidOperation.VpcMismatch"),
-        (CreateInterface { secondary: Wanted::Count(1), ..group("sg-full") }, "SecurityGroupInstanceLimitExceed"),
-        (group("sg-full-enterprise"), "InvalidOperation.EniCountExceeded"),
-        (CreateInterface { security_groups: vec![], ..own.clone() }, "InvalidParameter"),
         (
-            CreateInterface { vswitch: "vsw-tiny".into(), secondary: Wanted::Count(4), ..own.clone() },
+            group(&format!("sg-{OTHER}")),
+            "InvalidSecurityGroupId.NotFound",
+        ),
+        (group("sg-elsewhere"), "InvalidOperation.VpcMismatch"),
+        (
+            CreateInterface {
+                secondary: Wanted::Count(1),
+                ..group("sg-full")
+            },
+            "SecurityGroupInstanceLimitExceed",
+        ),
+        (
+            group("sg-full-enterprise"),
+            "InvalidOperation.EniCountExceeded",
+        ),
+        (
+            CreateInterface {
+                security_groups: vec![],
+                ..own.clone()
+            },
+            "InvalidParameter",
+        ),
+        (
+            CreateInterface {
+                vswitch: "vsw-tiny".into(),
+                secondary: Wanted::Count(4),
+                ..own.clone()
+            },
             "InvalidVSwitchId.IpNotEnough",
         ),
-        (CreateInterface { primary: Some("10.9.9.9".parse().unwrap()), ..own.clone() }, "InvalidVSwitchId.IpInvalid"),
-        (CreateInterface { primary: Some("10.0.1.1".parse().unwrap()), ..own.clone() }, "InvalidIp.IpAssigned"),
+        (
+            CreateInterface {
+                primary: Some("10.9.9.9".parse().unwrap()),
+                ..own.clone()
+            },
+            "InvalidVSwitchId.IpInvalid",
+        ),
+        (
+            CreateInterface {
+                primary: Some("10.0.1.1".parse().unwrap()),
+                ..own.clone()
+            },
+            "InvalidIp.IpAssigned",
+        ),
         (
             CreateInterface {
                 primary: Some("10.0.1.9".parse().unwrap()),
@@ -46,8 +99,15 @@ fn a_creation_needs_its_places() {
         assert_eq!(code(&reply), expected, "{wanted:?}");
     }
     // None of the refused ones holds on to an address or a place.
-    assert_eq!(made(&mut cloud, USER, USER).addresses.primary, Some("10.0.1.2".parse().unwrap()));
-    assert!(ask(&mut cloud, USER, Request::Create(group("sg-full"))).result.is_ok());
+    assert_eq!(
+        made(&mut cloud, USER, USER).addresses.primary,
+        Some("10.0.1.2".parse().unwrap())
+    );
+    assert!(
+        ask(&mut cloud, USER, Request::Create(group("sg-full")))
+            .result
+            .is_ok()
+    );
 }
 
 #[test]
@@ -56,18 +116,37 @@ fn an_account_has_a_quota_that_counts_what_it_created_itself() {
     cloud.add_account(Account::user(USER).with_quota(1));
     made(&mut cloud, SERVICE, USER);
     let interface = made(&mut cloud, USER, USER);
-    assert_eq!(code(&ask(&mut cloud, USER, Request::Create(creation(USER)))), "MaxEniCountExceeded");
+    assert_eq!(
+        code(&ask(&mut cloud, USER, Request::Create(creation(USER)))),
+        "MaxEniCountExceeded"
+    );
     ask(&mut cloud, USER, delete(&interface.id));
     settle(&mut cloud);
-    assert!(ask(&mut cloud, USER, Request::Create(creation(USER))).result.is_ok());
+    assert!(
+        ask(&mut cloud, USER, Request::Create(creation(USER)))
+            .result
+            .is_ok()
+    );
 }
 
 #[test]
 fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
     let mut cloud = cloud();
     let ipv4 = "10.0.1.0/24".parse().unwrap();
-    cloud.add_vswitch(VSwitch::new("vsw-zone", USER, "vpc-a", "cn-hangzhou-c", "10.3.0.0/24".parse().unwrap()));
-    cloud.add_vswitch(VSwitch::new("vsw-vpc", USER, "vpc-b", "cn-hangzhou-b", ipv4));
+    cloud.add_vswitch(VSwitch::new(
+        "vsw-zone",
+        USER,
+        "vpc-a",
+        "cn-hangzhou-c",
+        "10.3.0.0/24".parse().unwrap(),
+    ));
+    cloud.add_vswitch(VSwitch::new(
+        "vsw-vpc",
+        USER,
+        "vpc-b",
+        "cn-hangzhou-b",
+        ipv4,
+    ));
     cloud.add_security_group(SecurityGroup::basic("sg-vpc", USER, "vpc-b"));
     let group = format!("sg-{USER}");
     let mut make = |wanted: CreateInterface| {
@@ -76,8 +155,14 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
     };
     let zone = make(CreateInterface::new("vsw-zone", [group.as_str()]));
     let vpc = make(CreateInterface::new("vsw-vpc", ["sg-vpc"]));
-    let many = make(CreateInterface { secondary: Wanted::Count(6), ..creation(USER) });
-    let many6 = make(CreateInterface { ipv6: Wanted::Count(7), ..creation(USER) });
+    let many = make(CreateInterface {
+        secondary: Wanted::Count(6),
+        ..creation(USER)
+    });
+    let many6 = make(CreateInterface {
+        ipv6: Wanted::Count(7),
+        ..creation(USER)
+    });
     let plain = make(creation(USER));
     let used = attached(&mut cloud, USER, USER);
     let primary = primary_of(&cloud, "i-1001");
@@ -110,7 +195,11 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
             ask(&mut cloud, USER, detach(&plain, USER));
             settle(&mut cloud);
         } else {
-            assert_eq!(code(&reply), "InvalidOperation.InvalidEcsState", "{status:?}");
+            assert_eq!(
+                code(&reply),
+                "InvalidOperation.InvalidEcsState",
+                "{status:?}"
+            );
         }
     }
 }
@@ -119,25 +208,53 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
 fn a_detachment_needs_an_attached_secondary_interface() {
     let mut cloud = cloud();
     let group = format!("sg-{USER}");
-    cloud.run_instance("i-second", InstanceType::g7_large(), &format!("vsw-{USER}"), &[&group]).unwrap();
+    cloud
+        .run_instance(
+            "i-second",
+            InstanceType::g7_large(),
+            &format!("vsw-{USER}"),
+            &[&group],
+        )
+        .unwrap();
     let available = made(&mut cloud, USER, USER);
     let used = attached(&mut cloud, USER, USER);
     let managed = attached(&mut cloud, SERVICE, USER);
     let primary = primary_of(&cloud, "i-1001");
-    let from = |id: &str, instance: &str| Request::Detach { interface: id.into(), instance: instance.into() };
+    let from = |id: &str, instance: &str| Request::Detach {
+        interface: id.into(),
+        instance: instance.into(),
+    };
     let cases = [
         (from("eni-none", "i-1001"), "InvalidEniId.NotFound"),
         (from(&used.id, "i-none"), "InvalidEcsId.NotFound"),
         (from(&used.id, "i-second"), "InvalidInstanceId.NotFound"),
-        (from(&available.id, "i-1001"), "InvalidOperation.InvalidEniState"),
-        (from(&primary, "i-1001"), "InvalidOperation.DetachPrimaryEniNotAllowed"),
-        (from(&managed.id, "i-1001"), "InvalidOperation.EniServiceManaged"),
+        (
+            from(&available.id, "i-1001"),
+            "InvalidOperation.InvalidEniState",
+        ),
+        (
+            from(&primary, "i-1001"),
+            "InvalidOperation.DetachPrimaryEniNotAllowed",
+        ),
+        (
+            from(&managed.id, "i-1001"),
+            "InvalidOperation.EniServiceManaged",
+        ),
     ];
     for (request, expected) in cases {
-        assert_eq!(code(&ask(&mut cloud, USER, request.clone())), expected, "{request:?}");
+        assert_eq!(
+            code(&ask(&mut cloud, USER, request.clone())),
+            expected,
+            "{request:?}"
+        );
     }
-    cloud.set_instance_status("i-1001", InstanceStatus::Starting).unwrap();
-    assert_eq!(code(&ask(&mut cloud, USER, from(&used.id, "i-1001"))), "InvalidOperation.InvalidEcsState");
+    cloud
+        .set_instance_status("i-1001", InstanceStatus::Starting)
+        .unwrap();
+    assert_eq!(
+        code(&ask(&mut cloud, USER, from(&used.id, "i-1001"))),
+        "InvalidOperation.InvalidEcsState"
+    );
 }
 
 #[test]
@@ -162,7 +279,10 @@ fn a_deletion_needs_an_available_secondary_interface() {
 #[test]
 fn an_unknown_account_may_do_nothing() {
     let mut cloud = cloud();
-    assert_eq!(code(&ask(&mut cloud, "4711", Request::Create(creation(USER)))), "Abs.InvalidAccount.NotFound");
+    assert_eq!(
+        code(&ask(&mut cloud, "4711", Request::Create(creation(USER)))),
+        "Abs.InvalidAccount.NotFound"
+    );
 }
 
 #[test]
@@ -170,17 +290,43 @@ fn every_limit_of_a_creation_can_be_reached() {
     let mut cloud = cloud();
     let limits = Limits::DEFAULT;
     let own = creation(PLAIN);
-    let addresses = |n: usize| (0..n).map(|i| format!("10.0.2.{}", 10 + i).parse().unwrap()).collect();
+    let addresses = |n: usize| {
+        (0..n)
+            .map(|i| format!("10.0.2.{}", 10 + i).parse().unwrap())
+            .collect()
+    };
     let over = [
-        CreateInterface { security_groups: vec![format!("sg-{PLAIN}"); limits.security_groups + 1], ..own.clone() },
-        CreateInterface { secondary: Wanted::These(addresses(limits.secondary_named + 1)), ..own.clone() },
-        CreateInterface { secondary: Wanted::Count(limits.secondary_counted + 1), ..own.clone() },
-        CreateInterface { ipv6: Wanted::Count(limits.ipv6 + 1), ..own.clone() },
-        CreateInterface { ipv4_prefixes: Wanted::Count(limits.prefixes + 1), ..own.clone() },
-        CreateInterface { ipv6_prefixes: Wanted::Count(limits.prefixes + 1), ..own.clone() },
+        CreateInterface {
+            security_groups: vec![format!("sg-{PLAIN}"); limits.security_groups + 1],
+            ..own.clone()
+        },
+        CreateInterface {
+            secondary: Wanted::These(addresses(limits.secondary_named + 1)),
+            ..own.clone()
+        },
+        CreateInterface {
+            secondary: Wanted::Count(limits.secondary_counted + 1),
+            ..own.clone()
+        },
+        CreateInterface {
+            ipv6: Wanted::Count(limits.ipv6 + 1),
+            ..own.clone()
+        },
+        CreateInterface {
+            ipv4_prefixes: Wanted::Count(limits.prefixes + 1),
+            ..own.clone()
+        },
+        CreateInterface {
+            ipv6_prefixes: Wanted::Count(limits.prefixes + 1),
+            ..own.clone()
+        },
     ];
     for wanted in over {
-        assert_eq!(code(&ask(&mut cloud, PLAIN, Request::Create(wanted.clone()))), "InvalidParameter", "{wanted:?}");
+        assert_eq!(
+            code(&ask(&mut cloud, PLAIN, Request::Create(wanted.clone()))),
+            "InvalidParameter",
+            "{wanted:?}"
+        );
     }
     let most = CreateInterface {
         secondary: Wanted::Count(limits.secondary_counted),
@@ -194,10 +340,21 @@ fn every_limit_of_a_creation_can_be_reached() {
 
 #[test]
 fn requests_under_way_are_bounded_and_so_is_the_journal() {
-    let mut cloud = cloud().with_limits(Limits { pending: 1, journal: 2, ..Limits::DEFAULT });
+    let mut cloud = cloud().with_limits(Limits {
+        pending: 1,
+        journal: 2,
+        ..Limits::DEFAULT
+    });
     let (first, second) = (made(&mut cloud, USER, USER), made(&mut cloud, USER, USER));
-    assert!(ask(&mut cloud, USER, attach(&first.id, USER)).result.is_ok());
-    assert_eq!(code(&ask(&mut cloud, USER, attach(&second.id, USER))), "Throttling");
+    assert!(
+        ask(&mut cloud, USER, attach(&first.id, USER))
+            .result
+            .is_ok()
+    );
+    assert_eq!(
+        code(&ask(&mut cloud, USER, attach(&second.id, USER))),
+        "Throttling"
+    );
     for _ in 0..5 {
         ask(&mut cloud, USER, attach(&second.id, USER));
     }
@@ -207,7 +364,13 @@ fn requests_under_way_are_bounded_and_so_is_the_journal() {
 
 fn primary_of(cloud: &reflexarc_eni::Cloud, instance: &str) -> String {
     let primary = |interface: &&reflexarc_eni::Interface| {
-        interface.kind == reflexarc_eni::InterfaceType::Primary && interface.instance.as_deref() == Some(instance)
+        interface.kind == reflexarc_eni::InterfaceType::Primary
+            && interface.instance.as_deref() == Some(instance)
     };
-    cloud.interfaces().find(primary).expect("every instance has one").id.clone()
+    cloud
+        .interfaces()
+        .find(primary)
+        .expect("every instance has one")
+        .id
+        .clone()
 }

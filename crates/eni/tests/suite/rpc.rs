@@ -12,15 +12,27 @@ use reflexarc_event::{Json, Operation};
 
 use crate::world::{PLAIN, SERVICE, USER, after, cloud, start};
 
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 pub(crate) fn endpoint() -> Endpoint {
     endpoint_within(GateLimits::DEFAULT)
 }
 
 fn endpoint_within(limits: GateLimits) -> Endpoint {
-    let key = |id: &str, account: &str| AccessKey { id: id.into(), secret: "secret".into(), account: account.into() };
-    Endpoint::new(cloud(), [key("AK1", USER), key("AK2", PLAIN), key("AK9", SERVICE)], limits)
+    let key = |id: &str, account: &str| AccessKey {
+        id: id.into(),
+        secret: "secret".into(),
+        account: account.into(),
+    };
+    Endpoint::new(
+        cloud(),
+        [key("AK1", USER), key("AK2", PLAIN), key("AK9", SERVICE)],
+        limits,
+    )
 }
 
 /// A code, and how to earn it.
@@ -39,7 +51,9 @@ fn common(action: &str, nonce: &str) -> Vec<(String, String)> {
         ("Timestamp", "2026-01-01T00:00:00Z"),
         ("RegionId", "cn-hangzhou"),
     ];
-    fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    fixed
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
 }
 
 fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
@@ -52,7 +66,9 @@ fn signed(mut parameters: Vec<(String, String)>) -> HttpRequest {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     parameters.sort();
     let pairs = |parameters: &[(String, String)]| {
-        let pairs = parameters.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        let pairs = parameters
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
         pairs.collect::<Vec<_>>().join("&")
     };
     let text = format!("GET&%2F&{}", encode(&pairs(&parameters)));
@@ -65,7 +81,13 @@ fn signed(mut parameters: Vec<(String, String)>) -> HttpRequest {
 
 fn get(query: &str) -> HttpRequest {
     let headers = vec![("Host".to_owned(), "ecs.test".to_owned())];
-    HttpRequest { method: "GET".into(), path: "/".into(), query: query.into(), headers, body: Vec::new() }
+    HttpRequest {
+        method: "GET".into(),
+        path: "/".into(),
+        query: query.into(),
+        headers,
+        body: Vec::new(),
+    }
 }
 
 pub(crate) fn body(response: &HttpResponse) -> Json {
@@ -77,7 +99,10 @@ pub(crate) fn code(response: &HttpResponse) -> (u16, String) {
 }
 
 pub(crate) fn text(json: &Json, key: &str) -> String {
-    json.get(key).and_then(Json::as_str).unwrap_or_default().to_owned()
+    json.get(key)
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// One request with its own nonce, signed for an account's key.
@@ -92,14 +117,19 @@ pub(crate) fn ask(
     (key, action, now, extra).hash(&mut hasher);
     let mut parameters = common(action, &hasher.finish().to_string());
     set(&mut parameters, "AccessKeyId", key);
-    set(&mut parameters, "Timestamp", &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    set(
+        &mut parameters,
+        "Timestamp",
+        &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    );
     for (name, value) in extra {
         set(&mut parameters, name, value);
     }
     endpoint.serve(&signed(parameters), now)
 }
 
-pub(crate) const OWN: [(&str, &str); 2] = [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001")];
+pub(crate) const OWN: [(&str, &str); 2] =
+    [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001")];
 
 #[test]
 fn the_official_sdk_signs_in_the_newer_way() {
@@ -113,7 +143,10 @@ fn the_official_sdk_signs_in_the_newer_way() {
         ("x-acs-date", "2026-01-01T00:00:00Z"),
         ("x-acs-signature-nonce", "n-1"),
         ("accept", "application/json"),
-        ("x-acs-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (
+            "x-acs-content-sha256",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ),
         (
             "Authorization",
             "ACS3-HMAC-SHA256 Credential=AK1,SignedHeaders=accept;host;user-agent;x-acs-action;x-acs-content-sha256;\
@@ -132,21 +165,42 @@ fn the_official_sdk_signs_in_the_newer_way() {
     };
     let response = endpoint.serve(&request, start());
     assert_eq!(response.status, 200, "{}", response.body);
-    let tag = body(&response).get("Tags").and_then(|tags| tags.get("Tag")).unwrap().elements()[0].clone();
-    assert_eq!((text(&tag, "TagKey"), text(&tag, "TagValue")), ("owner".into(), "net ops/é*~".into()));
+    let tag = body(&response)
+        .get("Tags")
+        .and_then(|tags| tags.get("Tag"))
+        .unwrap()
+        .elements()[0]
+        .clone();
+    assert_eq!(
+        (text(&tag, "TagKey"), text(&tag, "TagValue")),
+        ("owner".into(), "net ops/é*~".into())
+    );
 
     // Whatever is changed on the way breaks it.
     let changes: [Change; 5] = [
-        ("SignatureDoesNotMatch", |request| request.method = "GET".into()),
-        ("SignatureDoesNotMatch", |request| request.query = request.query.replace("sg-1001", "sg-1002")),
-        ("SignatureDoesNotMatch", |request| request.body = b"x".to_vec()),
-        ("SignatureDoesNotMatch", |request| request.headers[0].1 = "other.host".into()),
-        ("IncompleteSignature", |request| request.headers.push(("x-acs-new".into(), "1".into()))),
+        ("SignatureDoesNotMatch", |request| {
+            request.method = "GET".into()
+        }),
+        ("SignatureDoesNotMatch", |request| {
+            request.query = request.query.replace("sg-1001", "sg-1002")
+        }),
+        ("SignatureDoesNotMatch", |request| {
+            request.body = b"x".to_vec()
+        }),
+        ("SignatureDoesNotMatch", |request| {
+            request.headers[0].1 = "other.host".into()
+        }),
+        ("IncompleteSignature", |request| {
+            request.headers.push(("x-acs-new".into(), "1".into()))
+        }),
     ];
     for (expected, change) in changes {
         let mut broken = request.clone();
         change(&mut broken);
-        assert_eq!(code(&endpoint.serve(&broken, start())), (400, expected.to_owned()));
+        assert_eq!(
+            code(&endpoint.serve(&broken, start())),
+            (400, expected.to_owned())
+        );
     }
 }
 
@@ -154,22 +208,33 @@ fn the_official_sdk_signs_in_the_newer_way() {
 fn the_official_sdk_signs_in_the_older_way() {
     // The signature was made by the official Python SDK; some parameters travel in the query, the others in a form.
     let mut endpoint = endpoint();
-    let mut request = get("Action=CreateNetworkInterface&Format=json&Version=2014-05-26&AccessKeyId=AK1&\
+    let mut request = get(
+        "Action=CreateNetworkInterface&Format=json&Version=2014-05-26&AccessKeyId=AK1&\
                            Timestamp=2026-01-01T00%3A00%3A00Z&SignatureNonce=n-1&SignatureMethod=HMAC-SHA1&\
-                           SignatureVersion=1.0&Signature=RBPWb1HbhH7sg75%2BnfJCJFJV3Qg%3D");
+                           SignatureVersion=1.0&Signature=RBPWb1HbhH7sg75%2BnfJCJFJV3Qg%3D",
+    );
     request.method = "POST".into();
-    request.headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
+    request.headers.push((
+        "Content-Type".into(),
+        "application/x-www-form-urlencoded".into(),
+    ));
     request.body = b"RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&VSwitchId=vsw-1001&\
                      SecurityGroupId=sg-1001"
         .to_vec();
     let response = endpoint.serve(&request, start());
     assert_eq!(response.status, 200, "{}", response.body);
-    assert_eq!(code(&endpoint.serve(&request, start())), (400, "SignatureNonceUsed".into()));
+    assert_eq!(
+        code(&endpoint.serve(&request, start())),
+        (400, "SignatureNonceUsed".into())
+    );
 }
 
 #[test]
 fn everything_wrong_at_the_gate_has_its_code() {
-    let mut endpoint = endpoint_within(GateLimits { bytes: 2_000, ..GateLimits::DEFAULT });
+    let mut endpoint = endpoint_within(GateLimits {
+        bytes: 2_000,
+        ..GateLimits::DEFAULT
+    });
     let change = |name: &str, value: &str| {
         let mut parameters = common("DescribeNetworkInterfaces", &format!("{name} {value}"));
         set(&mut parameters, name, value);
@@ -191,12 +256,24 @@ fn everything_wrong_at_the_gate_has_its_code() {
         request.query = request.query.replace("cn-hangzhou", "cn-beijing");
         request
     };
-    let put = HttpRequest { method: "PUT".into(), ..signed(common("DescribeNetworkInterfaces", "none")) };
+    let put = HttpRequest {
+        method: "PUT".into(),
+        ..signed(common("DescribeNetworkInterfaces", "none"))
+    };
     let mut other_scheme = signed(common("DescribeNetworkInterfaces", "none"));
-    other_scheme.headers.push(("Authorization".into(), "ACS3-RSA-SHA256 Credential=AK1".into()));
+    other_scheme.headers.push((
+        "Authorization".into(),
+        "ACS3-RSA-SHA256 Credential=AK1".into(),
+    ));
     let mut half = signed(common("DescribeNetworkInterfaces", "none"));
-    half.headers.push(("Authorization".into(), "ACS3-HMAC-SHA256 Credential=AK1".into()));
-    let large = HttpRequest { body: vec![b'a'; 2_000], ..signed(common("DescribeNetworkInterfaces", "none")) };
+    half.headers.push((
+        "Authorization".into(),
+        "ACS3-HMAC-SHA256 Credential=AK1".into(),
+    ));
+    let large = HttpRequest {
+        body: vec![b'a'; 2_000],
+        ..signed(common("DescribeNetworkInterfaces", "none"))
+    };
     let cases = [
         (without("Action"), 400, "MissingParameter"),
         (without("AccessKeyId"), 400, "MissingParameter"),
@@ -204,17 +281,53 @@ fn everything_wrong_at_the_gate_has_its_code() {
         (without("Timestamp"), 400, "MissingParameter"),
         (without("SignatureNonce"), 400, "MissingParameter"),
         (unsigned, 400, "MissingParameter"),
-        (change("Action", "RunInstance"), 404, "InvalidAction.NotFound"),
+        (
+            change("Action", "RunInstance"),
+            404,
+            "InvalidAction.NotFound",
+        ),
         (change("Version", "2014-05-27"), 404, "InvalidVersion"),
-        (change("AccessKeyId", "AK0"), 404, "InvalidAccessKeyId.NotFound"),
-        (change("Timestamp", "2026-01-01 00:00:00"), 400, "InvalidTimeStamp.Format"),
-        (change("Timestamp", "2026-01-01T08:00:00+08:00"), 400, "InvalidTimeStamp.Format"),
-        (change("Timestamp", "2025-12-31T23:44:59Z"), 400, "InvalidTimeStamp.Expired"),
-        (change("Timestamp", "2026-01-01T00:15:01Z"), 400, "InvalidTimeStamp.Expired"),
-        (change("SignatureMethod", "HMAC-MD5"), 400, "InvalidSignatureMethod"),
-        (change("SignatureVersion", "2.0"), 400, "InvalidSignatureVersion"),
+        (
+            change("AccessKeyId", "AK0"),
+            404,
+            "InvalidAccessKeyId.NotFound",
+        ),
+        (
+            change("Timestamp", "2026-01-01 00:00:00"),
+            400,
+            "InvalidTimeStamp.Format",
+        ),
+        (
+            change("Timestamp", "2026-01-01T08:00:00+08:00"),
+            400,
+            "InvalidTimeStamp.Format",
+        ),
+        (
+            change("Timestamp", "2025-12-31T23:44:59Z"),
+            400,
+            "InvalidTimeStamp.Expired",
+        ),
+        (
+            change("Timestamp", "2026-01-01T00:15:01Z"),
+            400,
+            "InvalidTimeStamp.Expired",
+        ),
+        (
+            change("SignatureMethod", "HMAC-MD5"),
+            400,
+            "InvalidSignatureMethod",
+        ),
+        (
+            change("SignatureVersion", "2.0"),
+            400,
+            "InvalidSignatureVersion",
+        ),
         (change("Format", "XML"), 400, "UnsupportedParameter"),
-        (change("SignatureNonce", &"n".repeat(300)), 400, "InvalidParameter"),
+        (
+            change("SignatureNonce", &"n".repeat(300)),
+            400,
+            "InvalidParameter",
+        ),
         (forged, 400, "SignatureDoesNotMatch"),
         (put, 403, "UnsupportedHTTPMethod"),
         (other_scheme, 400, "InvalidSignatureMethod"),
@@ -223,12 +336,25 @@ fn everything_wrong_at_the_gate_has_its_code() {
     ];
     for (request, status, expected) in cases {
         let response = endpoint.serve(&request, start());
-        assert_eq!(code(&response), (status, expected.to_owned()), "{}", request.query);
+        assert_eq!(
+            code(&response),
+            (status, expected.to_owned()),
+            "{}",
+            request.query
+        );
         let body = body(&response);
-        assert_eq!((text(&body, "HostId"), text(&body, "RequestId")), ("ecs.test".into(), response.request_id));
+        assert_eq!(
+            (text(&body, "HostId"), text(&body, "RequestId")),
+            ("ecs.test".into(), response.request_id)
+        );
         assert!(!text(&body, "Message").is_empty());
     }
-    assert_eq!(endpoint.serve(&change("Timestamp", "2025-12-31T23:45:00Z"), start()).status, 200);
+    assert_eq!(
+        endpoint
+            .serve(&change("Timestamp", "2025-12-31T23:45:00Z"), start())
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -238,22 +364,43 @@ fn a_nonce_serves_once_as_long_as_its_request_could_be_fresh() {
     assert_eq!(endpoint.serve(&request, start()).status, 200);
     for minutes in [0, 15] {
         let now = start() + SignedDuration::from_mins(minutes);
-        assert_eq!(code(&endpoint.serve(&request, now)), (400, "SignatureNonceUsed".into()));
+        assert_eq!(
+            code(&endpoint.serve(&request, now)),
+            (400, "SignatureNonceUsed".into())
+        );
     }
     let later = start() + SignedDuration::from_mins(16);
-    assert_eq!(code(&endpoint.serve(&request, later)), (400, "InvalidTimeStamp.Expired".into()));
+    assert_eq!(
+        code(&endpoint.serve(&request, later)),
+        (400, "InvalidTimeStamp.Expired".into())
+    );
     // A wrong signature does not use a nonce up.
     let good = signed(common("DescribeNetworkInterfaces", "n2"));
-    let forged = HttpRequest { query: good.query.replace("cn-hangzhou", "cn-beijing"), ..good.clone() };
-    assert_eq!(code(&endpoint.serve(&forged, start())), (400, "SignatureDoesNotMatch".into()));
+    let forged = HttpRequest {
+        query: good.query.replace("cn-hangzhou", "cn-beijing"),
+        ..good.clone()
+    };
+    assert_eq!(
+        code(&endpoint.serve(&forged, start())),
+        (400, "SignatureDoesNotMatch".into())
+    );
     assert_eq!(endpoint.serve(&good, start()).status, 200);
 }
 
 #[test]
 fn nonces_are_bounded_and_forgotten() {
-    let mut endpoint = endpoint_within(GateLimits { nonces: 2, ..GateLimits::DEFAULT });
+    let mut endpoint = endpoint_within(GateLimits {
+        nonces: 2,
+        ..GateLimits::DEFAULT
+    });
     let mut at = |n: i64, now: Timestamp| {
-        ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", &[("PageNumber", &n.to_string())], now)
+        ask(
+            &mut endpoint,
+            "AK1",
+            "DescribeNetworkInterfaces",
+            &[("PageNumber", &n.to_string())],
+            now,
+        )
     };
     assert_eq!((at(1, start()).status, at(2, start()).status), (200, 200));
     assert_eq!(code(&at(3, start())), (400, "Throttling.User".into()));
@@ -263,29 +410,63 @@ fn nonces_are_bounded_and_forgotten() {
 #[test]
 fn an_answer_and_its_event_carry_the_same_request_id() {
     let mut endpoint = endpoint();
-    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &OWN, start());
+    let response = ask(
+        &mut endpoint,
+        "AK1",
+        "CreateNetworkInterface",
+        &OWN,
+        start(),
+    );
     let notice = endpoint.take_notices().remove(0);
     assert_eq!(notice.request_id, response.request_id);
     assert_eq!(text(&body(&response), "RequestId"), response.request_id);
-    assert_eq!(crate::world::content(&notice, "requestId"), response.request_id);
+    assert_eq!(
+        crate::world::content(&notice, "requestId"),
+        response.request_id
+    );
 }
 
 #[test]
 fn a_creation_that_will_fail_answers_like_one_that_will_not() {
     let mut cloud = cloud();
     cloud
-        .inject(Fault { operation: Operation::Create, interface: None, outcome: FaultOutcome::Fail, times: 1 })
+        .inject(Fault {
+            operation: Operation::Create,
+            interface: None,
+            outcome: FaultOutcome::Fail,
+            times: 1,
+        })
         .unwrap();
-    let key = AccessKey { id: "AK1".into(), secret: "secret".into(), account: USER.into() };
+    let key = AccessKey {
+        id: "AK1".into(),
+        secret: "secret".into(),
+        account: USER.into(),
+    };
     let mut endpoint = Endpoint::new(cloud, [key], GateLimits::DEFAULT);
-    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &OWN, start());
-    assert_eq!((response.status, text(&body(&response), "Status")), (200, "Creating".into()));
+    let response = ask(
+        &mut endpoint,
+        "AK1",
+        "CreateNetworkInterface",
+        &OWN,
+        start(),
+    );
+    assert_eq!(
+        (response.status, text(&body(&response), "Status")),
+        (200, "Creating".into())
+    );
     endpoint.advance(after(5));
-    assert_eq!(crate::world::content(&endpoint.take_notices()[0], "eniStatus"), "CreateFailed");
+    assert_eq!(
+        crate::world::content(&endpoint.take_notices()[0], "eniStatus"),
+        "CreateFailed"
+    );
 }
 
 #[test]
 fn secrets_do_not_show_in_debug_output() {
-    let key = AccessKey { id: "AK1".into(), secret: "very-secret".into(), account: USER.into() };
+    let key = AccessKey {
+        id: "AK1".into(),
+        secret: "very-secret".into(),
+        account: USER.into(),
+    };
     assert!(!format!("{key:?}").contains("very-secret"));
 }

@@ -16,69 +16,188 @@ fn everything_wrong_with_parameters_has_its_code() {
     };
     let long = "x".repeat(129).leak();
     let cases = vec![
-        (("CreateNetworkInterface", vec![("SecurityGroupId", "sg-1001")]), "MissingParameter"),
-        (("CreateNetworkInterface", vec![("VSwitchId", "vsw-1001")]), "MissingParameter"),
+        (
+            (
+                "CreateNetworkInterface",
+                vec![("SecurityGroupId", "sg-1001")],
+            ),
+            "MissingParameter",
+        ),
+        (
+            ("CreateNetworkInterface", vec![("VSwitchId", "vsw-1001")]),
+            "MissingParameter",
+        ),
         (create(&[("RegionId", "")]), "MissingParameter"),
         (create(&[("RegionId", "mars")]), "InvalidRegionId.NotFound"),
-        (create(&[("SecurityGroupIds.1", "sg-1001")]), "InvalidParameter.Conflict"),
         (
-            create(&[("PrivateIpAddress.1", "10.0.1.9"), ("SecondaryPrivateIpAddressCount", "1")]),
+            create(&[("SecurityGroupIds.1", "sg-1001")]),
             "InvalidParameter.Conflict",
         ),
-        (create(&[("Ipv6Address.1", "2001:db8:1::9"), ("Ipv6AddressCount", "1")]), "InvalidParameter.Conflict"),
-        (create(&[("Ipv4Prefix.1", "10.0.1.16/28"), ("Ipv4PrefixCount", "1")]), "InvalidParameter.Conflict"),
-        (create(&[("Ipv6Prefix.1", "2001:db8:1::/80"), ("Ipv6PrefixCount", "1")]), "InvalidParameter.Conflict"),
-        (create(&[("PrimaryIpAddress", "10.0.1")]), "InvalidParameter"),
-        (create(&[("PrivateIpAddress.1", "nine")]), "InvalidParameter"),
-        (create(&[("SecondaryPrivateIpAddressCount", "0")]), "InvalidParameter"),
-        (create(&[("SecondaryPrivateIpAddressCount", "50")]), "InvalidParameter"),
+        (
+            create(&[
+                ("PrivateIpAddress.1", "10.0.1.9"),
+                ("SecondaryPrivateIpAddressCount", "1"),
+            ]),
+            "InvalidParameter.Conflict",
+        ),
+        (
+            create(&[
+                ("Ipv6Address.1", "2001:db8:1::9"),
+                ("Ipv6AddressCount", "1"),
+            ]),
+            "InvalidParameter.Conflict",
+        ),
+        (
+            create(&[("Ipv4Prefix.1", "10.0.1.16/28"), ("Ipv4PrefixCount", "1")]),
+            "InvalidParameter.Conflict",
+        ),
+        (
+            create(&[
+                ("Ipv6Prefix.1", "2001:db8:1::/80"),
+                ("Ipv6PrefixCount", "1"),
+            ]),
+            "InvalidParameter.Conflict",
+        ),
+        (
+            create(&[("PrimaryIpAddress", "10.0.1")]),
+            "InvalidParameter",
+        ),
+        (
+            create(&[("PrivateIpAddress.1", "nine")]),
+            "InvalidParameter",
+        ),
+        (
+            create(&[("SecondaryPrivateIpAddressCount", "0")]),
+            "InvalidParameter",
+        ),
+        (
+            create(&[("SecondaryPrivateIpAddressCount", "50")]),
+            "InvalidParameter",
+        ),
         (create(&[("Ipv6AddressCount", "11")]), "InvalidParameter"),
         (create(&[("QueueNumber", "0")]), "InvalidParameter"),
         (create(&[("InstanceType", "Trunk")]), "UnsupportedParameter"),
         (create(&[("InstanceType", "Tertiary")]), "InvalidParameter"),
-        (create(&[("NetworkInterfaceTrafficMode", "HighPerformance")]), "UnsupportedParameter"),
+        (
+            create(&[("NetworkInterfaceTrafficMode", "HighPerformance")]),
+            "UnsupportedParameter",
+        ),
         (create(&[("NetworkInterfaceName", "x")]), "InvalidParameter"),
-        (create(&[("NetworkInterfaceName", long)]), "InvalidParameter"),
-        (create(&[("Description", "http://example.com")]), "InvalidParameter"),
+        (
+            create(&[("NetworkInterfaceName", long)]),
+            "InvalidParameter",
+        ),
+        (
+            create(&[("Description", "http://example.com")]),
+            "InvalidParameter",
+        ),
         (create(&[("DeleteOnRelease", "maybe")]), "InvalidParameter"),
         (create(&[("ClientToken", "é")]), "InvalidParameter"),
         (create(&[("Tag.1.Value", "v")]), "MissingParameter"),
         (create(&[("Tag.1.Key", "acs:x")]), "InvalidTagKey.Malformed"),
         (create(&[("Tag.1.Key", long)]), "InvalidTagKey.Malformed"),
-        (create(&[("Tag.1.Key", "k"), ("Tag.1.Value", "http://x")]), "InvalidTagValue.Malformed"),
-        (("AttachNetworkInterface", vec![("InstanceId", "i-1001")]), "MissingParameter"),
-        (("AttachNetworkInterface", vec![("NetworkInterfaceId", "eni-1")]), "MissingParameter"),
+        (
+            create(&[("Tag.1.Key", "k"), ("Tag.1.Value", "http://x")]),
+            "InvalidTagValue.Malformed",
+        ),
+        (
+            ("AttachNetworkInterface", vec![("InstanceId", "i-1001")]),
+            "MissingParameter",
+        ),
         (
             (
                 "AttachNetworkInterface",
-                vec![("NetworkInterfaceId", "e"), ("InstanceId", "i"), ("TrunkNetworkInstanceId", "t")],
+                vec![("NetworkInterfaceId", "eni-1")],
+            ),
+            "MissingParameter",
+        ),
+        (
+            (
+                "AttachNetworkInterface",
+                vec![
+                    ("NetworkInterfaceId", "e"),
+                    ("InstanceId", "i"),
+                    ("TrunkNetworkInstanceId", "t"),
+                ],
             ),
             "UnsupportedParameter",
         ),
         (("DetachNetworkInterface", vec![]), "MissingParameter"),
         (("DeleteNetworkInterface", vec![]), "MissingParameter"),
-        (("DeleteNetworkInterface", vec![("NetworkInterfaceId", "eni-none")]), "InvalidEniId.NotFound"),
-        (("DescribeNetworkInterfaces", vec![("RegionId", "")]), "MissingParameter"),
-        (("DescribeNetworkInterfaces", vec![("MaxResults", "9")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("MaxResults", "501")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("PageNumber", "0")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("PageSize", "ten")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("Status", "Lost")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("Type", "Third")]), "InvalidParameter"),
-        (("DescribeNetworkInterfaces", vec![("ServiceManaged", "2")]), "InvalidParameter"),
+        (
+            (
+                "DeleteNetworkInterface",
+                vec![("NetworkInterfaceId", "eni-none")],
+            ),
+            "InvalidEniId.NotFound",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("RegionId", "")]),
+            "MissingParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("MaxResults", "9")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("MaxResults", "501")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("PageNumber", "0")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("PageSize", "ten")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("Status", "Lost")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("Type", "Third")]),
+            "InvalidParameter",
+        ),
+        (
+            ("DescribeNetworkInterfaces", vec![("ServiceManaged", "2")]),
+            "InvalidParameter",
+        ),
     ];
     for ((action, parameters), expected) in cases {
         let response = ask(&mut endpoint, "AK1", action, &parameters, start());
-        let status = if expected.ends_with(".NotFound") { 404 } else { 400 };
-        assert_eq!(code(&response), (status, expected.to_owned()), "{action} {parameters:?}");
+        let status = if expected.ends_with(".NotFound") {
+            404
+        } else {
+            400
+        };
+        assert_eq!(
+            code(&response),
+            (status, expected.to_owned()),
+            "{action} {parameters:?}"
+        );
         // A request that makes no sense is a refused request: no event.
         for notice in endpoint.take_notices() {
-            assert!(matches!(notice.verdict, Err(Silence::Refused(_))), "{notice:?}");
+            assert!(
+                matches!(notice.verdict, Err(Silence::Refused(_))),
+                "{notice:?}"
+            );
         }
     }
-    let many: Vec<(String, String)> = (0..101).map(|n| (format!("NetworkInterfaceId.{n}"), "eni".into())).collect();
-    let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let response = ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", &many, start());
+    let many: Vec<(String, String)> = (0..101)
+        .map(|n| (format!("NetworkInterfaceId.{n}"), "eni".into()))
+        .collect();
+    let many: Vec<(&str, &str)> = many
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let response = ask(
+        &mut endpoint,
+        "AK1",
+        "DescribeNetworkInterfaces",
+        &many,
+        start(),
+    );
     assert_eq!(code(&response), (400, "InvalidParameter".into()));
 }
 
@@ -99,7 +218,13 @@ fn a_creation_answers_with_everything_it_made() {
         ("Tag.1.Value", "web"),
         ("ResourceGroupId", "rg-1"),
     ];
-    let response = ask(&mut endpoint, "AK1", "CreateNetworkInterface", &extra, start());
+    let response = ask(
+        &mut endpoint,
+        "AK1",
+        "CreateNetworkInterface",
+        &extra,
+        start(),
+    );
     insta::assert_snapshot!(response.body.replace(",\"", ",\n\""));
 }
 
@@ -110,13 +235,41 @@ fn a_description_filters_and_pages() {
         let tag = if n % 2 == 0 { "even" } else { "odd" };
         let token = n.to_string();
         let extra = [OWN[0], OWN[1], ("Tag.1.Key", tag), ("ClientToken", &token)];
-        assert_eq!(ask(&mut endpoint, "AK1", "CreateNetworkInterface", &extra, start()).status, 200);
+        assert_eq!(
+            ask(
+                &mut endpoint,
+                "AK1",
+                "CreateNetworkInterface",
+                &extra,
+                start()
+            )
+            .status,
+            200
+        );
     }
     let mut page = |extra: &[(&str, &str)]| {
-        let body = body(&ask(&mut endpoint, "AK1", "DescribeNetworkInterfaces", extra, start()));
-        let sets = body.get("NetworkInterfaceSets").and_then(|sets| sets.get("NetworkInterfaceSet")).cloned();
-        let ids: Vec<String> = sets.unwrap().elements().iter().map(|one| text(one, "NetworkInterfaceId")).collect();
-        (ids, text(&body, "NextToken"), body.get("TotalCount").and_then(Json::as_i64))
+        let body = body(&ask(
+            &mut endpoint,
+            "AK1",
+            "DescribeNetworkInterfaces",
+            extra,
+            start(),
+        ));
+        let sets = body
+            .get("NetworkInterfaceSets")
+            .and_then(|sets| sets.get("NetworkInterfaceSet"))
+            .cloned();
+        let ids: Vec<String> = sets
+            .unwrap()
+            .elements()
+            .iter()
+            .map(|one| text(one, "NetworkInterfaceId"))
+            .collect();
+        (
+            ids,
+            text(&body, "NextToken"),
+            body.get("TotalCount").and_then(Json::as_i64),
+        )
     };
     let secondary = ("Type", "Secondary");
     let (all, _, total) = page(&[secondary, ("PageSize", "100")]);
@@ -137,7 +290,14 @@ fn a_description_filters_and_pages() {
     assert_eq!(page(&[("Type", "Primary")]).2, Some(1));
     assert_eq!(page(&[("Tag.1.Key", "even")]).2, Some(13));
     assert_eq!(page(&[("Status", "InUse")]).2, Some(1));
-    assert_eq!(page(&[("NetworkInterfaceId.1", &all[3]), ("NetworkInterfaceId.2", "eni-none")]).0, [all[3].clone()]);
+    assert_eq!(
+        page(&[
+            ("NetworkInterfaceId.1", &all[3]),
+            ("NetworkInterfaceId.2", "eni-none")
+        ])
+        .0,
+        [all[3].clone()]
+    );
     assert_eq!(page(&[("PrivateIpAddress.1", "10.0.1.1")]).2, Some(1));
     assert_eq!(page(&[("InstanceId", "i-1001")]).2, Some(1));
     assert_eq!(page(&[("VSwitchId", "vsw-1002")]).2, Some(0));
@@ -146,18 +306,49 @@ fn a_description_filters_and_pages() {
 #[test]
 fn a_user_sees_a_managed_interface_without_its_instance_and_nothing_of_others() {
     let mut endpoint = endpoint();
-    let made = ask(&mut endpoint, "AK9", "CreateNetworkInterface", &OWN, start());
+    let made = ask(
+        &mut endpoint,
+        "AK9",
+        "CreateNetworkInterface",
+        &OWN,
+        start(),
+    );
     let id = text(&body(&made), "NetworkInterfaceId");
-    let attach = [("NetworkInterfaceId", id.as_str()), ("InstanceId", "i-1001")];
-    assert_eq!(ask(&mut endpoint, "AK9", "AttachNetworkInterface", &attach, start()).status, 200);
+    let attach = [
+        ("NetworkInterfaceId", id.as_str()),
+        ("InstanceId", "i-1001"),
+    ];
+    assert_eq!(
+        ask(
+            &mut endpoint,
+            "AK9",
+            "AttachNetworkInterface",
+            &attach,
+            start()
+        )
+        .status,
+        200
+    );
     let mut seen = |key: &str| {
         let filter = [("NetworkInterfaceId.1", id.as_str())];
-        let body = body(&ask(&mut endpoint, key, "DescribeNetworkInterfaces", &filter, after(10)));
-        let sets = body.get("NetworkInterfaceSets").and_then(|sets| sets.get("NetworkInterfaceSet")).cloned();
+        let body = body(&ask(
+            &mut endpoint,
+            key,
+            "DescribeNetworkInterfaces",
+            &filter,
+            after(10),
+        ));
+        let sets = body
+            .get("NetworkInterfaceSets")
+            .and_then(|sets| sets.get("NetworkInterfaceSet"))
+            .cloned();
         sets.unwrap().elements().first().cloned()
     };
     let (own, managed) = (seen("AK1").unwrap(), seen("AK9").unwrap());
-    assert_eq!((text(&own, "InstanceId"), text(&managed, "InstanceId")), (String::new(), "i-1001".into()));
+    assert_eq!(
+        (text(&own, "InstanceId"), text(&managed, "InstanceId")),
+        (String::new(), "i-1001".into())
+    );
     assert_eq!(managed.get("ServiceID").and_then(Json::as_i64), Some(42));
     assert_eq!(own.get("ServiceManaged"), Some(&Json::Bool(true)));
     assert_eq!(seen("AK2"), None);

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::{
-    Account, Answer, Cloud, CreateInterface, InstanceType, Interface, Notice, Reply, Request, SecurityGroup, VSwitch,
+    Account, Answer, Cloud, CreateInterface, InstanceType, Interface, Notice, Reply, Request,
+    SecurityGroup, VSwitch,
 };
 use reflexarc_event::Json;
 
@@ -37,10 +38,19 @@ pub(crate) fn cloud() -> Cloud {
         let ipv4 = format!("10.0.{n}.0/24").parse().unwrap();
         let ipv6 = format!("2001:db8:{n}::/64").parse().unwrap();
         let vswitch = format!("vsw-{owner}");
-        cloud.add_vswitch(VSwitch::new(&vswitch, owner, "vpc-a", "cn-hangzhou-b", ipv4).with_ipv6(ipv6));
+        cloud.add_vswitch(
+            VSwitch::new(&vswitch, owner, "vpc-a", "cn-hangzhou-b", ipv4).with_ipv6(ipv6),
+        );
         let group = format!("sg-{owner}");
         cloud.add_security_group(SecurityGroup::basic(&group, owner, "vpc-a"));
-        cloud.run_instance(&format!("i-{owner}"), InstanceType::g7_large(), &vswitch, &[&group]).unwrap();
+        cloud
+            .run_instance(
+                &format!("i-{owner}"),
+                InstanceType::g7_large(),
+                &vswitch,
+                &[&group],
+            )
+            .unwrap();
     }
     cloud.take_notices();
     cloud.take_changes();
@@ -55,7 +65,9 @@ pub(crate) fn creation(owner: &str) -> CreateInterface {
 /// Makes an interface for `caller` in `owner`'s vSwitch and forgets what was told about it.
 pub(crate) fn made(cloud: &mut Cloud, caller: &str, owner: &str) -> Interface {
     let reply = cloud.call(caller, Request::Create(creation(owner)), cloud.now());
-    let Ok(Answer::Created(interface)) = reply.result else { panic!("{reply:?}") };
+    let Ok(Answer::Created(interface)) = reply.result else {
+        panic!("{reply:?}")
+    };
     cloud.take_notices();
     *interface
 }
@@ -70,15 +82,23 @@ pub(crate) fn attached(cloud: &mut Cloud, caller: &str, owner: &str) -> Interfac
 }
 
 pub(crate) fn attach(interface: &str, owner: &str) -> Request {
-    Request::Attach { interface: interface.to_owned(), instance: format!("i-{owner}") }
+    Request::Attach {
+        interface: interface.to_owned(),
+        instance: format!("i-{owner}"),
+    }
 }
 
 pub(crate) fn detach(interface: &str, owner: &str) -> Request {
-    Request::Detach { interface: interface.to_owned(), instance: format!("i-{owner}") }
+    Request::Detach {
+        interface: interface.to_owned(),
+        instance: format!("i-{owner}"),
+    }
 }
 
 pub(crate) fn delete(interface: &str) -> Request {
-    Request::Delete { interface: interface.to_owned() }
+    Request::Delete {
+        interface: interface.to_owned(),
+    }
 }
 
 /// Asks now.
@@ -102,12 +122,28 @@ pub(crate) fn code(reply: &Reply) -> &'static str {
 /// A field of an event's content, as text.
 pub(crate) fn content(notice: &Notice, key: &str) -> String {
     let publication = notice.verdict.as_ref().expect("an event");
-    let found = publication.event.tree().get("content").and_then(|content| content.get(key));
-    found.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
+    let found = publication
+        .event
+        .tree()
+        .get("content")
+        .and_then(|content| content.get(key));
+    found
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .unwrap_or_default()
 }
 
 /// A top-level field of an event, as text.
 pub(crate) fn field(notice: &Notice, key: &str) -> String {
     let publication = notice.verdict.as_ref().expect("an event");
-    publication.event.tree().get(key).and_then(Json::as_str).unwrap_or_default().to_owned()
+    publication
+        .event
+        .tree()
+        .get(key)
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }

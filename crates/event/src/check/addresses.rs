@@ -17,7 +17,9 @@ const IPV4_LENGTH: u8 = 28;
 
 impl<'a> Checked<'a> {
     pub(super) fn addresses(&mut self) {
-        let name = at(self.native, &[Key("name")]).and_then(Json::as_str).unwrap_or_default();
+        let name = at(self.native, &[Key("name")])
+            .and_then(Json::as_str)
+            .unwrap_or_default();
         if !name.starts_with("NetworkInterface:") {
             return;
         }
@@ -39,16 +41,26 @@ impl<'a> Checked<'a> {
 
     /// The values of a list with their paths, spelt in any way that the reader takes; says so where it is not the documented
     /// way.
-    fn elements(&mut self, (plural, singular): (&'static str, &'static str)) -> Vec<(&'a Json, Vec<Step<'static>>)> {
+    fn elements(
+        &mut self,
+        (plural, singular): (&'static str, &'static str),
+    ) -> Vec<(&'a Json, Vec<Step<'static>>)> {
         let mut found = Vec::new();
         for key in [plural, singular] {
             let base = [Key("content"), Key(key)];
-            let Some(value) = at(self.native, &base) else { continue };
+            let Some(value) = at(self.native, &base) else {
+                continue;
+            };
             let is_bare = matches!(value, Json::String(text) if !text.is_empty());
             match value {
                 Json::Array(elements) => {
                     let path = |index| vec![base[0], base[1], Index(index)];
-                    found.extend(elements.iter().enumerate().map(|(index, element)| (element, path(index))));
+                    found.extend(
+                        elements
+                            .iter()
+                            .enumerate()
+                            .map(|(index, element)| (element, path(index))),
+                    );
                 }
                 Json::Null => {}
                 single => found.push((single, base.to_vec())),
@@ -59,7 +71,11 @@ impl<'a> Checked<'a> {
                 let hint = Diagnostic::hint(Code::TOLERATED_SPELLING, span.clone(), message)
                     .with_help("the documented key is the plural");
                 let plain = self.places.is_plain(&base);
-                self.add(if plain { hint.with_fix(span, format!("\"{plural}\"")) } else { hint });
+                self.add(if plain {
+                    hint.with_fix(span, format!("\"{plural}\""))
+                } else {
+                    hint
+                });
             } else if is_bare {
                 let message = format!("`{plural}` is a string, read as a list of one");
                 self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, "write an array"));
@@ -72,8 +88,15 @@ impl<'a> Checked<'a> {
         self.readable::<T>(value, path, Code::ADDRESS_MALFORMED, what);
     }
 
-    fn prefix<T: FromStr + Copy + Into<IpNet>>(&mut self, value: &Json, path: &[Step<'_>], what: &str) {
-        let Some(prefix) = self.readable::<T>(value, path, Code::PREFIX_MALFORMED, what) else { return };
+    fn prefix<T: FromStr + Copy + Into<IpNet>>(
+        &mut self,
+        value: &Json,
+        path: &[Step<'_>],
+        what: &str,
+    ) {
+        let Some(prefix) = self.readable::<T>(value, path, Code::PREFIX_MALFORMED, what) else {
+            return;
+        };
         let prefix: IpNet = prefix.into();
         let network = prefix.trunc();
         if network != prefix {
@@ -84,12 +107,23 @@ impl<'a> Checked<'a> {
         }
         if matches!(prefix, IpNet::V4(_)) && prefix.prefix_len() != IPV4_LENGTH {
             let message = format!("`{prefix}` is not a /{IPV4_LENGTH}");
-            self.add(self.warning(Code::PREFIX_LENGTH, path, message, "ECS assigns IPv4 prefixes of that length only"));
+            self.add(self.warning(
+                Code::PREFIX_LENGTH,
+                path,
+                message,
+                "ECS assigns IPv4 prefixes of that length only",
+            ));
         }
     }
 
     /// What the value says, where it can be read; says why not otherwise.
-    fn readable<T: FromStr>(&mut self, value: &Json, path: &[Step<'_>], code: Code, what: impl Display) -> Option<T> {
+    fn readable<T: FromStr>(
+        &mut self,
+        value: &Json,
+        path: &[Step<'_>],
+        code: Code,
+        what: impl Display,
+    ) -> Option<T> {
         if !self.wants_more() {
             return None;
         }
@@ -102,7 +136,12 @@ impl<'a> Checked<'a> {
             }
             Reading::Unknown(_) | Reading::Missing => {
                 let message = format!("`{}` is not {what}", shown(&text));
-                self.add(self.warning(code, path, message, &format!("`{}` holds {what}", named(&path[..2]))));
+                self.add(self.warning(
+                    code,
+                    path,
+                    message,
+                    &format!("`{}` holds {what}", named(&path[..2])),
+                ));
                 None
             }
         }

@@ -7,8 +7,12 @@ use crate::{Code, ENI_OPERATION_COMPLETED, EniStatus, Envelope, Operation, Opera
 
 impl Checked<'_> {
     pub(super) fn eni(&mut self) {
-        let is_eni = at(self.native, &[Key("name")]).and_then(Json::as_str) == Some(ENI_OPERATION_COMPLETED);
-        if !is_eni || at(self.native, &[Key("content")]).is_none_or(|content| !matches!(content, Json::Object(_))) {
+        let is_eni =
+            at(self.native, &[Key("name")]).and_then(Json::as_str) == Some(ENI_OPERATION_COMPLETED);
+        if !is_eni
+            || at(self.native, &[Key("content")])
+                .is_none_or(|content| !matches!(content, Json::Object(_)))
+        {
             return;
         }
         self.missing();
@@ -21,10 +25,16 @@ impl Checked<'_> {
         if let (Some(operation), Some(result), Some(status)) = (operation, result, status) {
             let usual = operation.leaves(result);
             if !usual.contains(&status) {
-                let message = format!("{operation} with the result {result} does not leave an ENI {status}");
+                let message =
+                    format!("{operation} with the result {result} does not leave an ENI {status}");
                 let usual: Vec<&str> = usual.iter().map(|status| status.as_str()).collect();
                 let help = format!("it leaves it {}", usual.join(" or "));
-                self.add(self.warning(Code::STATUS_DISAGREES, &[Key("content"), Key("eniStatus")], message, &help));
+                self.add(self.warning(
+                    Code::STATUS_DISAGREES,
+                    &[Key("content"), Key("eniStatus")],
+                    message,
+                    &help,
+                ));
             }
         }
     }
@@ -34,12 +44,25 @@ impl Checked<'_> {
             let path = [Key("content"), Key(key)];
             if is_absent(at(self.native, &path)) {
                 let message = format!("the content has no `{key}`");
-                self.add(self.warning(Code::FIELD_MISSING, &path, message, "every ENI operation event has it"));
+                self.add(self.warning(
+                    Code::FIELD_MISSING,
+                    &path,
+                    message,
+                    "every ENI operation event has it",
+                ));
             }
         }
         // CloudEvents have their own way to be incomplete, and Cloud Monitor's test messages lack these on purpose.
         let complete = matches!(self.event.envelope(), Envelope::Native);
-        for key in ["id", "product", "resourceId", "level", "userId", "eventTime", "regionId"] {
+        for key in [
+            "id",
+            "product",
+            "resourceId",
+            "level",
+            "userId",
+            "eventTime",
+            "regionId",
+        ] {
             if complete && is_absent(at(self.native, &[Key(key)])) {
                 let message = format!("the event has no `{key}`");
                 let help = match key {
@@ -57,7 +80,13 @@ impl Checked<'_> {
         let operation = Operation::parse(&text);
         if operation.is_none() {
             let names = Operation::ALL.map(Operation::as_str);
-            self.unknown(Code::UNKNOWN_OPERATION, &path, &text, "operation on an ENI", &names);
+            self.unknown(
+                Code::UNKNOWN_OPERATION,
+                &path,
+                &text,
+                "operation on an ENI",
+                &names,
+            );
         }
         operation
     }
@@ -71,7 +100,12 @@ impl Checked<'_> {
                 let names = OperationResult::ALL.map(OperationResult::as_str);
                 self.unknown(Code::UNKNOWN_RESULT, &path, &text, "result", &names);
             }
-            Some(result) => self.respelt(&path, &text, result.as_str(), "ENI events say success or failed"),
+            Some(result) => self.respelt(
+                &path,
+                &text,
+                result.as_str(),
+                "ENI events say success or failed",
+            ),
         }
         result
     }
@@ -83,7 +117,13 @@ impl Checked<'_> {
         match status {
             None => {
                 let names = EniStatus::ALL.map(EniStatus::as_str);
-                self.unknown(Code::UNKNOWN_STATUS, &path, &text, "state of an ENI", &names);
+                self.unknown(
+                    Code::UNKNOWN_STATUS,
+                    &path,
+                    &text,
+                    "state of an ENI",
+                    &names,
+                );
             }
             Some(status) => {
                 let help = "that text describes the state, rules look for the code word";
@@ -93,11 +133,25 @@ impl Checked<'_> {
         status
     }
 
-    fn unknown(&mut self, code: Code, path: &[super::Step<'_>], text: &str, what: &str, names: &[&'static str]) {
+    fn unknown(
+        &mut self,
+        code: Code,
+        path: &[super::Step<'_>],
+        text: &str,
+        what: &str,
+        names: &[&'static str],
+    ) {
         let like = alike(text, names.iter().copied());
-        let help =
-            like.map_or_else(|| format!("known are {}", names.join(", ")), |like| format!("did you mean `{like}`?"));
-        let warning = self.warning(code, path, format!("`{}` is no known {what}", shown(text)), &help);
+        let help = like.map_or_else(
+            || format!("known are {}", names.join(", ")),
+            |like| format!("did you mean `{like}`?"),
+        );
+        let warning = self.warning(
+            code,
+            path,
+            format!("`{}` is no known {what}", shown(text)),
+            &help,
+        );
         self.add(match like {
             Some(like) => self.mended(warning, path, like),
             None => warning,

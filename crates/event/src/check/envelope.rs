@@ -48,8 +48,12 @@ impl Checked<'_> {
     }
 
     fn name(&mut self) {
-        let Some(name) = self.text(&[Key("name")]) else { return };
-        let ecs = at(self.native, &[Key("product")]).and_then(Json::as_str).is_none_or(|product| product == "ECS");
+        let Some(name) = self.text(&[Key("name")]) else {
+            return;
+        };
+        let ecs = at(self.native, &[Key("product")])
+            .and_then(Json::as_str)
+            .is_none_or(|product| product == "ECS");
         if !ecs {
             return;
         }
@@ -69,16 +73,28 @@ impl Checked<'_> {
             return;
         };
         let stated = at(self.native, &[Key("content"), Key("eventStatus")]).and_then(Json::as_str);
-        if let (Some(status), Some(stated)) = (status, stated.filter(|stated| status != Some(stated))) {
-            let message = format!("the name says {status}, but `eventStatus` is `{}`", shown(stated));
+        if let (Some(status), Some(stated)) =
+            (status, stated.filter(|stated| status != Some(stated)))
+        {
+            let message = format!(
+                "the name says {status}, but `eventStatus` is `{}`",
+                shown(stated)
+            );
             let span = self.places.value(&[Key("content"), Key("eventStatus")]);
-            let hint = self.hint(Code::NAME_STATUS_DISAGREES, &[Key("name")], message, "the content is usually right");
+            let hint = self.hint(
+                Code::NAME_STATUS_DISAGREES,
+                &[Key("name")],
+                message,
+                "the content is usually right",
+            );
             self.add(hint.with_label(span, format!("`{}` knows both", entry.name)));
         }
     }
 
     fn level(&mut self) {
-        let Some(text) = self.text(&[Key("level")]) else { return };
+        let Some(text) = self.text(&[Key("level")]) else {
+            return;
+        };
         let Some(level) = Level::parse(&text) else {
             let message = format!("`{}` is no level", shown(&text));
             self.add(self.warning(
@@ -90,8 +106,13 @@ impl Checked<'_> {
             return;
         };
         let written = at(self.event.tree(), &[Key("level")]).and_then(Json::as_str);
-        if self.event.envelope() == Envelope::Native && written.is_some_and(|text| text != level.as_str()) {
-            let message = format!("the level `{}` is read as {level}", shown(written.unwrap_or_default()));
+        if self.event.envelope() == Envelope::Native
+            && written.is_some_and(|text| text != level.as_str())
+        {
+            let message = format!(
+                "the level `{}` is read as {level}",
+                shown(written.unwrap_or_default())
+            );
             let help = "native events write it in capitals";
             let hint = self.hint(Code::TOLERATED_SPELLING, &[Key("level")], message, help);
             self.add(self.mended(hint, &[Key("level")], level.as_str()));
@@ -101,13 +122,24 @@ impl Checked<'_> {
 
     /// Only events that are INFO by themselves are raised by a failure and not otherwise.
     fn level_and_result(&mut self, level: Level) {
-        let name = at(self.native, &[Key("name")]).and_then(Json::as_str).unwrap_or_default();
-        let raised = matches!(name, crate::ENI_OPERATION_COMPLETED | "Disk:DiskOperationCompleted");
+        let name = at(self.native, &[Key("name")])
+            .and_then(Json::as_str)
+            .unwrap_or_default();
+        let raised = matches!(
+            name,
+            crate::ENI_OPERATION_COMPLETED | "Disk:DiskOperationCompleted"
+        );
         let path = [Key("content"), Key("result")];
-        let result = at(self.native, &path).and_then(Json::as_str).and_then(OperationResult::parse);
+        let result = at(self.native, &path)
+            .and_then(Json::as_str)
+            .and_then(OperationResult::parse);
         if let Some(result) = result.filter(|result| raised && result.level() != level) {
-            let message = format!("the level is {level}, but the result of the operation is {result}");
-            let help = format!("an operation with the result {result} has the level {}", result.level());
+            let message =
+                format!("the level is {level}, but the result of the operation is {result}");
+            let help = format!(
+                "an operation with the result {result} has the level {}",
+                result.level()
+            );
             let span = self.places.value(&path);
             let label = format!("this goes with {}", result.level());
             let warning = self.warning(Code::LEVEL_DISAGREES, &[Key("level")], message, &help);
@@ -120,7 +152,12 @@ impl Checked<'_> {
         match at(self.native, &path) {
             None => {
                 let help = "an event without content tells that something happened, but not what";
-                self.add(self.warning(Code::FIELD_MISSING, &path, "the event has no content".to_owned(), help));
+                self.add(self.warning(
+                    Code::FIELD_MISSING,
+                    &path,
+                    "the event has no content".to_owned(),
+                    help,
+                ));
             }
             Some(Json::Object(_)) => {
                 let raw = self.event.envelope() != Envelope::CloudMonitor
@@ -132,7 +169,12 @@ impl Checked<'_> {
                         .is_some_and(|raw| raw.as_str().is_some());
                 if raw {
                     let message = "the content is JSON text inside a string".to_owned();
-                    self.add(self.hint(Code::TOLERATED_SPELLING, &path, message, "write the object itself"));
+                    self.add(self.hint(
+                        Code::TOLERATED_SPELLING,
+                        &path,
+                        message,
+                        "write the object itself",
+                    ));
                 }
             }
             Some(other) => {
@@ -150,10 +192,16 @@ impl Checked<'_> {
     fn resource(&mut self) {
         let path = [Key("resourceId")];
         // Parts of an ARN that are not masked can be checked although the whole matches nothing.
-        let masked = at(self.native, &path).and_then(Json::as_str).is_some_and(is_masked);
-        let text = at(self.native, &path).and_then(Json::as_str).map(str::to_owned);
+        let masked = at(self.native, &path)
+            .and_then(Json::as_str)
+            .is_some_and(is_masked);
+        let text = at(self.native, &path)
+            .and_then(Json::as_str)
+            .map(str::to_owned);
         self.text(&path);
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return;
+        };
         let Some(arn) = Arn::parse(&text) else {
             if !masked {
                 let message = format!("`{}` is not the name of a resource", shown(&text));
@@ -166,16 +214,31 @@ impl Checked<'_> {
             }
             return;
         };
-        let name = at(self.native, &[Key("name")]).and_then(Json::as_str).unwrap_or_default().to_owned();
-        let Some((resource, kind, ids)) =
-            KINDS.into_iter().find(|(resource, ..)| name.split(':').next() == Some(*resource))
+        let name = at(self.native, &[Key("name")])
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let Some((resource, kind, ids)) = KINDS
+            .into_iter()
+            .find(|(resource, ..)| name.split(':').next() == Some(*resource))
         else {
             return;
         };
         if arn.kind != kind {
-            let message = format!("an event about {resource} names a resource of the kind `{}`", shown(&arn.kind));
-            self.add(self.warning(Code::ARN_KIND, &path, message, &format!("the kind of its resource is `{kind}`")));
-        } else if let Some(key) = ids.iter().find(|key| at(self.native, &[Key("content"), Key(key)]).is_some()) {
+            let message = format!(
+                "an event about {resource} names a resource of the kind `{}`",
+                shown(&arn.kind)
+            );
+            self.add(self.warning(
+                Code::ARN_KIND,
+                &path,
+                message,
+                &format!("the kind of its resource is `{kind}`"),
+            ));
+        } else if let Some(key) = ids
+            .iter()
+            .find(|key| at(self.native, &[Key("content"), Key(key)]).is_some())
+        {
             self.agrees(&arn.id, &[Key("content"), Key(key)]);
         }
         self.agrees(&arn.region, &[Key("regionId")]);
@@ -183,7 +246,9 @@ impl Checked<'_> {
 
     /// Says so when a part of the ARN differs from what stands at the path.
     fn agrees(&mut self, part: &str, path: &[Step<'_>]) {
-        let Some(other) = at(self.native, path).and_then(Json::as_str) else { return };
+        let Some(other) = at(self.native, path).and_then(Json::as_str) else {
+            return;
+        };
         if other == part || other.is_empty() {
             return;
         }
@@ -191,7 +256,12 @@ impl Checked<'_> {
         if is_masked(other) || is_masked(part) {
             return;
         }
-        let message = format!("the resource id names `{}`, but `{}` is `{}`", shown(part), named(path), shown(other));
+        let message = format!(
+            "the resource id names `{}`, but `{}` is `{}`",
+            shown(part),
+            named(path),
+            shown(other)
+        );
         let span = self.places.value(path);
         let help = "the content is usually right";
         let warning = self.warning(Code::ARN_DISAGREES, &[Key("resourceId")], message, help);
@@ -213,13 +283,18 @@ impl Checked<'_> {
 
     fn lengths(&mut self) {
         for (attribute, longest) in LONGEST {
-            let Some(text) = self.event.tree().get(attribute).and_then(Json::as_str) else { continue };
+            let Some(text) = self.event.tree().get(attribute).and_then(Json::as_str) else {
+                continue;
+            };
             let length = text.chars().count();
             if length > longest {
                 let message = format!("`{attribute}` has {length} characters");
                 let help = format!("EventBridge carries at most {longest}");
                 let span = self.places.raw(attribute);
-                self.add(crate::Diagnostic::warning(Code::ATTRIBUTE_TOO_LONG, span, message).with_help(help));
+                self.add(
+                    crate::Diagnostic::warning(Code::ATTRIBUTE_TOO_LONG, span, message)
+                        .with_help(help),
+                );
             }
         }
     }

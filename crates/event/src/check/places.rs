@@ -32,13 +32,17 @@ impl Places {
     /// Where the key of the member at a path of the native form stands; where its value does when there is no key.
     pub(super) fn key(&self, path: &[Step<'_>]) -> Span {
         let origins = self.origins(path);
-        let keyed = origins.iter().find_map(|origin| walk(&self.outline, origin)?.key);
+        let keyed = origins
+            .iter()
+            .find_map(|origin| walk(&self.outline, origin)?.key);
         keyed.map_or_else(|| self.value(path), |member| member.key_span.clone())
     }
 
     /// Where the value of a top-level member of the event itself stands.
     pub(super) fn raw(&self, key: &str) -> Span {
-        self.outline.member(key).map_or(0..1, |member| member.value.span.clone())
+        self.outline
+            .member(key)
+            .map_or(0..1, |member| member.value.span.clone())
     }
 
     /// Whether the value stands in the bytes as it does in the native form, and only once, so that it may be replaced there.
@@ -53,12 +57,16 @@ impl Places {
 
     fn find(&self, path: &[Step<'_>]) -> Option<Found> {
         let origins = self.origins(path);
-        let whole = origins.iter().find_map(|origin| walk(&self.outline, origin));
+        let whole = origins
+            .iter()
+            .find_map(|origin| walk(&self.outline, origin));
         if let Some(whole) = whole {
             return Some(Found::Value(whole.value.span.clone()));
         }
         let part = origins.iter().find_map(|origin| {
-            let nearest = (1..origin.len()).rev().find_map(|length| walk(&self.outline, &origin[..length]))?;
+            let nearest = (1..origin.len())
+                .rev()
+                .find_map(|length| walk(&self.outline, &origin[..length]))?;
             let is_text = nearest.value.members.is_empty() && nearest.value.elements.is_empty();
             Some(match nearest.key {
                 Some(member) if !is_text => member.key_span.clone(),
@@ -70,18 +78,30 @@ impl Places {
 
     /// The paths in the event that may lead to the value, best first.
     fn origins<'a>(&self, path: &[Step<'a>]) -> Vec<Vec<Step<'a>>> {
-        let [Step::Key(key), rest @ ..] = path else { return vec![path.to_vec()] };
+        let [Step::Key(key), rest @ ..] = path else {
+            return vec![path.to_vec()];
+        };
         let own = [*key];
         let starts: Vec<Vec<&str>> = match self.envelope {
-            Envelope::CloudEvent => {
-                cloudevent::origin(key).into_iter().map(|key| vec![key]).chain([own.to_vec()]).collect()
-            }
-            Envelope::CloudMonitor => {
-                webhook::origins(key).iter().map(|path| path.to_vec()).chain([own.to_vec()]).collect()
-            }
+            Envelope::CloudEvent => cloudevent::origin(key)
+                .into_iter()
+                .map(|key| vec![key])
+                .chain([own.to_vec()])
+                .collect(),
+            Envelope::CloudMonitor => webhook::origins(key)
+                .iter()
+                .map(|path| path.to_vec())
+                .chain([own.to_vec()])
+                .collect(),
             _ => vec![own.to_vec()],
         };
-        let stepped = |start: Vec<&'a str>| start.into_iter().map(Step::Key).chain(rest.iter().copied()).collect();
+        let stepped = |start: Vec<&'a str>| {
+            start
+                .into_iter()
+                .map(Step::Key)
+                .chain(rest.iter().copied())
+                .collect()
+        };
         starts.into_iter().map(stepped).collect()
     }
 }
@@ -99,8 +119,21 @@ struct Reached<'a> {
 }
 
 fn walk<'a>(outline: &'a Outline, path: &[Step<'_>]) -> Option<Reached<'a>> {
-    path.iter().try_fold(Reached { key: None, value: outline }, |at, step| match step {
-        Step::Key(key) => at.value.member(key).map(|member| Reached { key: Some(member), value: &member.value }),
-        Step::Index(index) => at.value.elements.get(*index).map(|value| Reached { key: None, value }),
-    })
+    path.iter().try_fold(
+        Reached {
+            key: None,
+            value: outline,
+        },
+        |at, step| match step {
+            Step::Key(key) => at.value.member(key).map(|member| Reached {
+                key: Some(member),
+                value: &member.value,
+            }),
+            Step::Index(index) => at
+                .value
+                .elements
+                .get(*index)
+                .map(|value| Reached { key: None, value }),
+        },
+    )
 }

@@ -24,17 +24,31 @@ impl Diagnostic {
             if label.span == self.span {
                 primary = primary.label(label.message.as_str());
             } else {
-                others.push(AnnotationKind::Context.span(within(text, &label.span)).label(label.message.as_str()));
+                others.push(
+                    AnnotationKind::Context
+                        .span(within(text, &label.span))
+                        .label(label.message.as_str()),
+                );
             }
         }
-        let place = Snippet::source(text).path(source_name).annotation(primary).annotations(others);
-        let mut first = level.primary_title(self.message.as_str()).id(self.code.to_string()).element(place);
+        let place = Snippet::source(text)
+            .path(source_name)
+            .annotation(primary)
+            .annotations(others);
+        let mut first = level
+            .primary_title(self.message.as_str())
+            .id(self.code.to_string())
+            .element(place);
         if let Some(help) = &self.help {
             first = first.element(Level::HELP.message(help.as_str()));
         }
         let mut groups = vec![first];
         groups.extend(self.fix.as_ref().map(|fix| draw(fix, source_name, text)));
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         renderer.render(&groups)
     }
 }
@@ -44,7 +58,9 @@ fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str) -> Group<'a> {
     let line = line(text, &span);
     if line.len() <= FIX_LINE {
         let patch = Patch::new(span, fix.replacement.as_str());
-        return Level::HELP.secondary_title("write this").element(Snippet::source(text).path(source_name).patch(patch));
+        return Level::HELP
+            .secondary_title("write this")
+            .element(Snippet::source(text).path(source_name).patch(patch));
     }
     let title = match &text[span] {
         "" => format!("insert `{}`", fix.replacement),
@@ -56,7 +72,9 @@ fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str) -> Group<'a> {
 /// The lines that the span touches.
 fn line(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[span.end..].find('\n').map_or(text.len(), |at| span.end + at);
+    let end = text[span.end..]
+        .find('\n')
+        .map_or(text.len(), |at| span.end + at);
     start..end
 }
 
@@ -80,20 +98,26 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_code_place_label_help_and_fix() {
         let text = "{\n  \"operation\": \"AttachNetworkInterfaces\"\n}";
-        let drawn = Diagnostic::warning(Code::UNKNOWN_OPERATION, 17..42, "unknown operation `AttachNetworkInterfaces`")
-            .with_label(17..42, "no such operation")
-            .with_label(4..15, "of this event")
-            .with_help("the operations are Create, Attach, Detach and DeleteNetworkInterface")
-            .with_fix(17..42, "\"AttachNetworkInterface\"")
-            .render("event.json", text, false);
+        let drawn = Diagnostic::warning(
+            Code::UNKNOWN_OPERATION,
+            17..42,
+            "unknown operation `AttachNetworkInterfaces`",
+        )
+        .with_label(17..42, "no such operation")
+        .with_label(4..15, "of this event")
+        .with_help("the operations are Create, Attach, Detach and DeleteNetworkInterface")
+        .with_fix(17..42, "\"AttachNetworkInterface\"")
+        .render("event.json", text, false);
         insta::assert_snapshot!(drawn);
     }
 
     #[test]
     fn spans_are_cut_to_the_text_and_to_whole_characters() {
-        let inside = Diagnostic::error(Code::EVENT_NOT_JSON, 2..3, "inside a character").render("e", "\"é\"", false);
+        let inside = Diagnostic::error(Code::EVENT_NOT_JSON, 2..3, "inside a character")
+            .render("e", "\"é\"", false);
         assert!(inside.contains("--> e:1:2"), "{inside}");
-        let beyond = Diagnostic::error(Code::EVENT_NOT_JSON, 90..91, "the end").render("e", "{", false);
+        let beyond =
+            Diagnostic::error(Code::EVENT_NOT_JSON, 90..91, "the end").render("e", "{", false);
         assert!(beyond.contains("--> e:1:2"), "{beyond}");
         let empty = Diagnostic::error(Code::EVENT_NOT_JSON, 0..0, "nothing").render("e", "", false);
         assert!(empty.contains("--> e:1:1"), "{empty}");
@@ -106,7 +130,10 @@ mod tests {
             .with_fix(100_000..100_005, "right")
             .render("e", &text, false);
         assert!(drawn.len() < 2_000, "{} bytes", drawn.len());
-        assert!(drawn.contains("WRONG") && drawn.contains("write `right` instead of `WRONG`"), "{drawn}");
+        assert!(
+            drawn.contains("WRONG") && drawn.contains("write `right` instead of `WRONG`"),
+            "{drawn}"
+        );
     }
 
     #[test]

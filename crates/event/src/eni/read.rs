@@ -44,11 +44,17 @@ impl EniNotification {
         let tree = native.tree();
         let name = tree.get("name").and_then(Json::as_str);
         if name != Some(ENI_OPERATION_COMPLETED) {
-            return Err(ReadError::OtherEvent { name: name.map(str::to_owned) });
+            return Err(ReadError::OtherEvent {
+                name: name.map(str::to_owned),
+            });
         }
         let content = match tree.get("content") {
             Some(content @ Json::Object(_)) => content,
-            other => return Err(ReadError::NoContent { found: other.map_or("nothing", Json::kind) }),
+            other => {
+                return Err(ReadError::NoContent {
+                    found: other.map_or("nothing", Json::kind),
+                });
+            }
         };
         let resource_id = one(tree.get("resourceId"), Arn::parse);
         // The content is asked first: where the two disagree, it is the one to trust.
@@ -90,12 +96,22 @@ fn one<T>(value: Option<&Json>, parse: impl Fn(&str) -> Option<T>) -> Reading<T>
     }
 }
 
-fn list<T>(content: &Json, keys: (&str, &str), parse: impl Fn(&str) -> Option<T>) -> Vec<Reading<T>> {
-    let values = [keys.0, keys.1].into_iter().filter_map(|key| content.get(key)).flat_map(|value| match value {
-        Json::Array(elements) => elements.as_slice(),
-        single => std::slice::from_ref(single),
-    });
-    values.map(|value| one(Some(value), &parse)).filter(|value| !matches!(value, Reading::Missing)).collect()
+fn list<T>(
+    content: &Json,
+    keys: (&str, &str),
+    parse: impl Fn(&str) -> Option<T>,
+) -> Vec<Reading<T>> {
+    let values = [keys.0, keys.1]
+        .into_iter()
+        .filter_map(|key| content.get(key))
+        .flat_map(|value| match value {
+            Json::Array(elements) => elements.as_slice(),
+            single => std::slice::from_ref(single),
+        });
+    values
+        .map(|value| one(Some(value), &parse))
+        .filter(|value| !matches!(value, Reading::Missing))
+        .collect()
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "stands where a parser stands")]

@@ -87,14 +87,25 @@ impl EniNotification {
             return Err(WriteError::Level { level, result });
         }
         if !operation.leaves(result).contains(&status) {
-            return Err(WriteError::Status { operation, result, status });
+            return Err(WriteError::Status {
+                operation,
+                result,
+                status,
+            });
         }
         if is_masked(&arn.to_string()) {
-            return Err(WriteError::Masked { field: "resourceId", text: arn.to_string() });
+            return Err(WriteError::Masked {
+                field: "resourceId",
+                text: arn.to_string(),
+            });
         }
         if arn.service != "ecs" || arn.kind != "eni" || arn.id != eni_id || arn.region != region {
             let (region, eni_id) = (region.to_owned(), eni_id.to_owned());
-            return Err(WriteError::Arn { arn: arn.to_string(), region, eni_id });
+            return Err(WriteError::Arn {
+                arn: arn.to_string(),
+                region,
+                eni_id,
+            });
         }
         let mut content = vec![
             ("eniId".to_owned(), eni_id.into()),
@@ -107,10 +118,25 @@ impl EniNotification {
             let address = clear(&self.primary_private_ip, "primaryPrivateIp")?;
             content.push(("primaryPrivateIp".to_owned(), address.to_string().into()));
         }
-        list(&mut content, "secondaryPrivateIps", &self.secondary_private_ips, |address| *address)?;
-        list(&mut content, "ipv4Prefixes", &self.ipv4_prefixes, ipnet::Ipv4Net::trunc)?;
+        list(
+            &mut content,
+            "secondaryPrivateIps",
+            &self.secondary_private_ips,
+            |address| *address,
+        )?;
+        list(
+            &mut content,
+            "ipv4Prefixes",
+            &self.ipv4_prefixes,
+            ipnet::Ipv4Net::trunc,
+        )?;
         list(&mut content, "ipv6s", &self.ipv6s, |address| *address)?;
-        list(&mut content, "ipv6Prefixes", &self.ipv6_prefixes, ipnet::Ipv6Net::trunc)?;
+        list(
+            &mut content,
+            "ipv6Prefixes",
+            &self.ipv6_prefixes,
+            ipnet::Ipv6Net::trunc,
+        )?;
         let event = [
             ("ver", "1.0".into()),
             ("id", id.into()),
@@ -123,7 +149,10 @@ impl EniNotification {
             ("regionId", region.into()),
             ("content", Json::Object(content)),
         ];
-        let tree = event.map(|(key, value): (_, Json)| (key.to_owned(), value)).into_iter().collect();
+        let tree = event
+            .map(|(key, value): (_, Json)| (key.to_owned(), value))
+            .into_iter()
+            .collect();
         Ok(Event::from_tree_within(tree, &Limits::DEFAULT)?)
     }
 }
@@ -132,8 +161,14 @@ fn clear<'a, T>(value: &'a Reading<T>, field: &'static str) -> Result<&'a T, Wri
     match value {
         Reading::Clear(value) => Ok(value),
         Reading::Missing => Err(WriteError::Missing { field }),
-        Reading::Masked(text) => Err(WriteError::Masked { field, text: text.clone() }),
-        Reading::Unknown(text) => Err(WriteError::Unknown { field, text: text.clone() }),
+        Reading::Masked(text) => Err(WriteError::Masked {
+            field,
+            text: text.clone(),
+        }),
+        Reading::Unknown(text) => Err(WriteError::Unknown {
+            field,
+            text: text.clone(),
+        }),
     }
 }
 
@@ -141,7 +176,10 @@ fn clear<'a, T>(value: &'a Reading<T>, field: &'static str) -> Result<&'a T, Wri
 fn text<'a>(value: &'a Reading<String>, field: &'static str) -> Result<&'a str, WriteError> {
     match clear(value, field)?.as_str() {
         "" => Err(WriteError::Missing { field }),
-        text if is_masked(text) => Err(WriteError::Masked { field, text: text.to_owned() }),
+        text if is_masked(text) => Err(WriteError::Masked {
+            field,
+            text: text.to_owned(),
+        }),
         text => Ok(text),
     }
 }
@@ -152,7 +190,9 @@ fn list<T, U: Display>(
     values: &[Reading<T>],
     canonical: impl Fn(&T) -> U,
 ) -> Result<(), WriteError> {
-    let texts = values.iter().map(|value| clear(value, field).map(|value| canonical(value).to_string().into()));
+    let texts = values
+        .iter()
+        .map(|value| clear(value, field).map(|value| canonical(value).to_string().into()));
     let texts = texts.collect::<Result<Vec<Json>, _>>()?;
     if !texts.is_empty() {
         content.push((field.to_owned(), Json::Array(texts)));

@@ -54,7 +54,9 @@ impl fmt::Display for JsonErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "there is no JSON here, only white space",
-            Self::ByteOrderMark => "the text begins with a byte order mark, which JSON does not allow",
+            Self::ByteOrderMark => {
+                "the text begins with a byte order mark, which JSON does not allow"
+            }
             Self::UnexpectedEnd => "the JSON ends too early",
             Self::ExpectedValue => "a JSON value was expected",
             Self::ExpectedKey => "a key in double quotes was expected",
@@ -65,7 +67,9 @@ impl fmt::Display for JsonErrorKind {
             Self::LoneSurrogate => "half of a surrogate pair stands alone",
             Self::ControlCharacter => "a control character inside a string must be escaped",
             Self::InvalidUtf8 => "the bytes are not UTF-8",
-            Self::TooDeep { limit } => return write!(f, "more than {limit} levels of arrays and objects"),
+            Self::TooDeep { limit } => {
+                return write!(f, "more than {limit} levels of arrays and objects");
+            }
             Self::TrailingText => "something follows the JSON document",
         })
     }
@@ -78,26 +82,42 @@ impl JsonErrorKind {
             Self::InvalidUtf8 => (Code::EVENT_NOT_UTF8, "encode the event as UTF-8"),
             Self::TooDeep { .. } => (Code::EVENT_TOO_DEEP, "send a flatter document"),
             Self::Empty => (Code::EVENT_NOT_JSON, "an event is one JSON object"),
-            Self::ByteOrderMark => (Code::EVENT_NOT_JSON, "save the text as UTF-8 without a byte order mark"),
+            Self::ByteOrderMark => (
+                Code::EVENT_NOT_JSON,
+                "save the text as UTF-8 without a byte order mark",
+            ),
             Self::UnexpectedEnd => (Code::EVENT_NOT_JSON, "was the event cut off?"),
             Self::ExpectedValue => (
                 Code::EVENT_NOT_JSON,
                 "a value is an object, an array, a string in double quotes, a number, true, false or null; NaN, \
                  Infinity and a comma before a closing bracket are not JSON",
             ),
-            Self::ExpectedKey => (Code::EVENT_NOT_JSON, "JSON has no comments, no trailing commas and no bare keys"),
+            Self::ExpectedKey => (
+                Code::EVENT_NOT_JSON,
+                "JSON has no comments, no trailing commas and no bare keys",
+            ),
             Self::ExpectedColon => (Code::EVENT_NOT_JSON, "write \"key\": value"),
-            Self::ExpectedCommaOrEnd => (Code::EVENT_NOT_JSON, "separate values by commas, close every bracket"),
-            Self::InvalidNumber => {
-                (Code::EVENT_NOT_JSON, "write 1, -1, 0.5 or 1e3: no leading zeros, plus or bare dot")
-            }
+            Self::ExpectedCommaOrEnd => (
+                Code::EVENT_NOT_JSON,
+                "separate values by commas, close every bracket",
+            ),
+            Self::InvalidNumber => (
+                Code::EVENT_NOT_JSON,
+                "write 1, -1, 0.5 or 1e3: no leading zeros, plus or bare dot",
+            ),
             Self::InvalidEscape => (
                 Code::EVENT_NOT_JSON,
                 "the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits",
             ),
-            Self::LoneSurrogate => (Code::EVENT_NOT_JSON, "write both halves, \\ud83d\\ude00, or the character itself"),
+            Self::LoneSurrogate => (
+                Code::EVENT_NOT_JSON,
+                "write both halves, \\ud83d\\ude00, or the character itself",
+            ),
             Self::ControlCharacter => (Code::EVENT_NOT_JSON, "write \\n, \\t or \\u00XX"),
-            Self::TrailingText => (Code::EVENT_NOT_JSON, "one document is one event; put events on lines of their own"),
+            Self::TrailingText => (
+                Code::EVENT_NOT_JSON,
+                "one document is one event; put events on lines of their own",
+            ),
         }
     }
 }
@@ -123,10 +143,17 @@ impl Position {
     /// Where the byte at `offset` stands; an offset beyond the text counts as its end. The text need not be UTF-8.
     pub fn of(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
-        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let start = before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1);
         let line = before.split(|&byte| byte == b'\n').count();
         // A byte 10xxxxxx goes on with the character before it.
-        let column = before[start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count() + 1;
+        let column = before[start..]
+            .iter()
+            .filter(|&&byte| byte & 0xC0 != 0x80)
+            .count()
+            + 1;
         Self { line, column }
     }
 }

@@ -52,16 +52,26 @@ impl Value<'_> for Outline {
     }
     fn member(members: &mut Self::Members, raw_key: &str, key_at: usize, value: Self) {
         let key_span = key_at..key_at + raw_key.len() + 2;
-        members.push(Member { key: unescape(raw_key), key_span, value });
+        members.push(Member {
+            key: unescape(raw_key),
+            key_span,
+            value,
+        });
     }
     fn element(elements: &mut Self::Elements, value: Self) {
         elements.push(value);
     }
     fn object(members: Self::Members) -> Self {
-        Self { members, ..Self::default() }
+        Self {
+            members,
+            ..Self::default()
+        }
     }
     fn array(elements: Self::Elements) -> Self {
-        Self { elements, ..Self::default() }
+        Self {
+            elements,
+            ..Self::default()
+        }
     }
     fn at(mut self, span: Range<usize>) -> Self {
         self.span = span;

@@ -31,9 +31,17 @@ pub(crate) trait Value<'a>: Sized {
 /// Reads one document with at most `depth` levels. The stack grows with the depth that is allowed, so `depth` is to
 /// stay in the thousands.
 pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V, JsonError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|e| JsonError { kind: JsonErrorKind::InvalidUtf8, offset: e.valid_up_to() })?;
-    let mut reader = Reader { text, bytes, at: 0, limit: depth, left: depth };
+    let text = std::str::from_utf8(bytes).map_err(|e| JsonError {
+        kind: JsonErrorKind::InvalidUtf8,
+        offset: e.valid_up_to(),
+    })?;
+    let mut reader = Reader {
+        text,
+        bytes,
+        at: 0,
+        limit: depth,
+        left: depth,
+    };
     if text.starts_with('\u{feff}') {
         return Err(reader.fault(JsonErrorKind::ByteOrderMark));
     }
@@ -43,7 +51,11 @@ pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V,
     }
     let value = reader.value()?;
     reader.skip_space();
-    if reader.at < bytes.len() { Err(reader.fault(JsonErrorKind::TrailingText)) } else { Ok(value) }
+    if reader.at < bytes.len() {
+        Err(reader.fault(JsonErrorKind::TrailingText))
+    } else {
+        Ok(value)
+    }
 }
 
 struct Reader<'a> {
@@ -167,7 +179,10 @@ impl<'a> Reader<'a> {
 
     fn escape(&mut self) -> Result<(), JsonError> {
         let start = self.at;
-        let lone = JsonError { kind: JsonErrorKind::LoneSurrogate, offset: start };
+        let lone = JsonError {
+            kind: JsonErrorKind::LoneSurrogate,
+            offset: start,
+        };
         match self.bytes.get(start + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
@@ -179,25 +194,38 @@ impl<'a> Reader<'a> {
                     0xD800..=0xDBFF if self.bytes[self.at..].starts_with(b"\\u") => {
                         let second = self.at;
                         self.at += 2;
-                        if (0xDC00..=0xDFFF).contains(&self.four_hex(second)?) { Ok(()) } else { Err(lone) }
+                        if (0xDC00..=0xDFFF).contains(&self.four_hex(second)?) {
+                            Ok(())
+                        } else {
+                            Err(lone)
+                        }
                     }
                     0xD800..=0xDFFF => Err(lone),
                     _ => Ok(()),
                 }
             }
             Some(_) => Err(self.fault(JsonErrorKind::InvalidEscape)),
-            None => Err(JsonError { kind: JsonErrorKind::UnexpectedEnd, offset: self.bytes.len() }),
+            None => Err(JsonError {
+                kind: JsonErrorKind::UnexpectedEnd,
+                offset: self.bytes.len(),
+            }),
         }
     }
 
     fn four_hex(&mut self, escape: usize) -> Result<u32, JsonError> {
         let Some(digits) = self.bytes.get(self.at..self.at + 4) else {
-            return Err(JsonError { kind: JsonErrorKind::UnexpectedEnd, offset: self.bytes.len() });
+            return Err(JsonError {
+                kind: JsonErrorKind::UnexpectedEnd,
+                offset: self.bytes.len(),
+            });
         };
         let mut unit = 0;
         for &digit in digits {
             let Some(value) = char::from(digit).to_digit(16) else {
-                return Err(JsonError { kind: JsonErrorKind::InvalidEscape, offset: escape });
+                return Err(JsonError {
+                    kind: JsonErrorKind::InvalidEscape,
+                    offset: escape,
+                });
             };
             unit = unit * 16 + value;
         }
@@ -213,7 +241,10 @@ impl<'a> Reader<'a> {
         let leading_zero = self.peek() == Some(b'0');
         let whole = self.digits()?;
         if leading_zero && whole > 1 {
-            return Err(JsonError { kind: JsonErrorKind::InvalidNumber, offset: start });
+            return Err(JsonError {
+                kind: JsonErrorKind::InvalidNumber,
+                offset: start,
+            });
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -267,7 +298,10 @@ impl<'a> Reader<'a> {
         } else {
             kind
         };
-        JsonError { kind, offset: self.at }
+        JsonError {
+            kind,
+            offset: self.at,
+        }
     }
 }
 
@@ -328,8 +362,14 @@ fn unicode(escape: &str) -> (char, usize) {
     let first = unit(2);
     if (0xD800..=0xDBFF).contains(&first) {
         let point = 0x10000 + ((first - 0xD800) << 10) + (unit(8) - 0xDC00);
-        (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        (
+            char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),
+            12,
+        )
     } else {
-        (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+        (
+            char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+            6,
+        )
     }
 }

@@ -48,7 +48,9 @@ impl Serialize for Json {
             Json::Bool(value) => serializer.serialize_bool(*value),
             Json::Number(text) => match text.parse::<i64>() {
                 Ok(value) if text.as_ref() != "-0" => serializer.serialize_i64(value),
-                _ => RawValue::from_string(text.to_string()).map_err(S::Error::custom)?.serialize(serializer),
+                _ => RawValue::from_string(text.to_string())
+                    .map_err(S::Error::custom)?
+                    .serialize(serializer),
             },
             Json::String(text) => serializer.serialize_str(text),
             Json::Array(elements) => serializer.collect_seq(elements),

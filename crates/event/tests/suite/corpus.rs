@@ -9,17 +9,29 @@ use reflexarc_event::{Code, Event, EventError, check};
 use crate::envelopes::round_trip;
 
 fn cases(folder: &str) -> Vec<(String, Vec<u8>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events").join(folder);
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/corpus/events")
+        .join(folder);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     assert!(paths.len() > 20, "{folder} has only {} cases", paths.len());
-    let read =
-        |path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap());
+    let read = |path: PathBuf| {
+        (
+            path.file_name().unwrap().to_string_lossy().into_owned(),
+            std::fs::read(&path).unwrap(),
+        )
+    };
     paths.into_iter().map(read).collect()
 }
 
 fn event(name: &str, bytes: &[u8]) -> Result<Event, EventError> {
-    if Path::new(name).extension().is_some_and(|extension| extension == "form") {
+    if Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "form")
+    {
         Event::from_form(bytes)
     } else {
         Event::from_json(bytes)
@@ -61,9 +73,16 @@ fn tolerant_events_are_read_with_findings() {
 fn broken_events_are_refused_with_the_place() {
     for (name, bytes) in cases("broken") {
         let error = event(&name, &bytes).expect_err(&name);
-        let drawn = error.diagnostic().render(&name, &String::from_utf8_lossy(&bytes), false);
-        let position = error.position(&bytes).map_or_else(|| "no place".to_owned(), |position| position.to_string());
-        insta::assert_snapshot!(format!("broken-{name}"), format!("{error}\n{position}\n\n{drawn}"));
+        let drawn = error
+            .diagnostic()
+            .render(&name, &String::from_utf8_lossy(&bytes), false);
+        let position = error
+            .position(&bytes)
+            .map_or_else(|| "no place".to_owned(), |position| position.to_string());
+        insta::assert_snapshot!(
+            format!("broken-{name}"),
+            format!("{error}\n{position}\n\n{drawn}")
+        );
     }
 }
 
@@ -77,7 +96,11 @@ fn every_code_about_events_has_a_case() {
             Err(error) => found.extend([error.diagnostic().code]),
         }
     }
-    let ours: BTreeSet<Code> = Code::ALL.iter().copied().filter(|code| code.number() < 100).collect();
+    let ours: BTreeSet<Code> = Code::ALL
+        .iter()
+        .copied()
+        .filter(|code| code.number() < 100)
+        .collect();
     assert_eq!(found, ours);
 }
 
@@ -91,8 +114,14 @@ fn fixes_mend_what_they_are_for() {
             let mut text = String::from_utf8(event.bytes().to_vec()).unwrap();
             text.replace_range(fix.span.clone(), &fix.replacement);
             let again = check(&Event::from_json(text).unwrap());
-            let still = again.iter().any(|other| other.message == diagnostic.message);
-            assert!(!still, "{name}: the fix for {:?} leaves it", diagnostic.message);
+            let still = again
+                .iter()
+                .any(|other| other.message == diagnostic.message);
+            assert!(
+                !still,
+                "{name}: the fix for {:?} leaves it",
+                diagnostic.message
+            );
             mended += 1;
         }
     }

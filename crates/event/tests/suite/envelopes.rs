@@ -7,7 +7,12 @@ use reflexarc_event::{Code, Envelope, Event, Json, check};
 
 /// The members that count, without their order.
 pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {
-    event.tree().members().iter().map(|(key, value)| (key.as_str(), value)).collect()
+    event
+        .tree()
+        .members()
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect()
 }
 
 pub(crate) fn round_trip(event: &Event) {
@@ -15,13 +20,24 @@ pub(crate) fn round_trip(event: &Event) {
     let cloud = native.to_cloudevent();
     assert_eq!(cloud.envelope(), Envelope::CloudEvent, "{}", cloud.tree());
     let again = cloud.normalize().unwrap();
-    assert_eq!(members(&again), members(&native), "by way of {}", cloud.tree());
-    assert_eq!(members(&native.normalize().unwrap()), members(&native), "normalising twice");
+    assert_eq!(
+        members(&again),
+        members(&native),
+        "by way of {}",
+        cloud.tree()
+    );
+    assert_eq!(
+        members(&native.normalize().unwrap()),
+        members(&native),
+        "normalising twice"
+    );
 }
 
 pub(crate) fn examples() -> Vec<Event> {
     let text = include_str!("../../../../examples/eni-events.ndjson");
-    text.lines().map(|line| Event::from_json(line).unwrap()).collect()
+    text.lines()
+        .map(|line| Event::from_json(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -33,8 +49,18 @@ fn every_example_is_normalised_and_comes_back_from_cloudevents() {
 
 #[test]
 fn only_the_examples_that_are_to_show_something_give_findings() {
-    let codes = |event: &Event| check(event).into_iter().map(|found| found.code).collect::<BTreeSet<_>>();
-    let found: Vec<_> = examples().iter().map(codes).enumerate().filter(|(_, codes)| !codes.is_empty()).collect();
+    let codes = |event: &Event| {
+        check(event)
+            .into_iter()
+            .map(|found| found.code)
+            .collect::<BTreeSet<_>>()
+    };
+    let found: Vec<_> = examples()
+        .iter()
+        .map(codes)
+        .enumerate()
+        .filter(|(_, codes)| !codes.is_empty())
+        .collect();
     let expected = [
         // The documented sample, one in tolerated spelling, one that nobody knows.
         (0, BTreeSet::from([Code::VALUE_MASKED])),
@@ -53,12 +79,17 @@ fn the_examples_come_in_every_envelope() {
 #[test]
 fn the_form_variant_is_the_json_variant() {
     let case = |name| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events/valid").join(name);
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/corpus/events/valid")
+            .join(name);
         std::fs::read(path).unwrap()
     };
     let json = Event::from_json(case("webhook-attach-succeeded.json")).unwrap();
     let form = Event::from_form(&case("webhook-attach-succeeded.form")).unwrap();
-    assert_eq!((json.envelope(), form.envelope()), (Envelope::CloudMonitor, Envelope::CloudMonitor));
+    assert_eq!(
+        (json.envelope(), form.envelope()),
+        (Envelope::CloudMonitor, Envelope::CloudMonitor)
+    );
     let (json, form) = (json.normalize().unwrap(), form.normalize().unwrap());
     let (json, mut form) = (members(&json), members(&form));
     // Live forms carry more than the documentation shows of the JSON variant.
@@ -76,15 +107,34 @@ fn one_event_has_one_identity_in_every_envelope() {
     let identity = native.identity().unwrap();
     assert_eq!(native.to_cloudevent().identity().as_ref(), Some(&identity));
     let later = native.tree().to_string().replace("20190409", "20190410");
-    assert_ne!(Event::from_json(later).unwrap().identity(), Some(identity), "ids alone are reused");
+    assert_ne!(
+        Event::from_json(later).unwrap().identity(),
+        Some(identity),
+        "ids alone are reused"
+    );
     assert_eq!(examples()[0].identity(), None, "a masked id may be any");
-    assert_eq!(Event::from_json(r#"{"source":"aws.ec2"}"#).unwrap().identity(), None);
+    assert_eq!(
+        Event::from_json(r#"{"source":"aws.ec2"}"#)
+            .unwrap()
+            .identity(),
+        None
+    );
 }
 
 #[test]
 fn an_event_without_an_id_gets_one_from_its_bytes() {
-    let id = |text: &str| Event::from_json(text).unwrap().to_cloudevent().tree().get("id").cloned();
-    let (one, two) = (r#"{"name":"A:B","content":1}"#, r#"{"name":"A:B","content":2}"#);
+    let id = |text: &str| {
+        Event::from_json(text)
+            .unwrap()
+            .to_cloudevent()
+            .tree()
+            .get("id")
+            .cloned()
+    };
+    let (one, two) = (
+        r#"{"name":"A:B","content":1}"#,
+        r#"{"name":"A:B","content":2}"#,
+    );
     assert_eq!(id(one), id(one));
     assert_ne!(id(one), id(two));
     assert_eq!(id("{}"), Some("08f44b07b5901a25".into()));
@@ -187,7 +237,10 @@ fn keys() -> impl Strategy<Value = String> {
 }
 
 fn objects(required: &'static [&'static str]) -> impl Strategy<Value = Event> {
-    let fixed: Vec<_> = required.iter().map(|key| (Just((*key).to_owned()), texts())).collect();
+    let fixed: Vec<_> = required
+        .iter()
+        .map(|key| (Just((*key).to_owned()), texts()))
+        .collect();
     let more = prop::collection::vec((keys(), values()), 0..9);
     (fixed, more).prop_map(|(fixed, more)| {
         // The required members come last, and the last one of a key counts.
@@ -197,10 +250,14 @@ fn objects(required: &'static [&'static str]) -> impl Strategy<Value = Event> {
 
 fn webhooks() -> impl Strategy<Value = Event> {
     let meta = prop::collection::vec((keys(), values()), 0..8).prop_map(Json::from_iter);
-    let alert = (meta, prop::collection::vec((keys(), values()), 0..8)).prop_map(|(meta, mut members)| {
-        members.push(("meta".to_owned(), [("sysEventMeta".to_owned(), meta)].into_iter().collect()));
-        Json::from_iter(members)
-    });
+    let alert =
+        (meta, prop::collection::vec((keys(), values()), 0..8)).prop_map(|(meta, mut members)| {
+            members.push((
+                "meta".to_owned(),
+                [("sysEventMeta".to_owned(), meta)].into_iter().collect(),
+            ));
+            Json::from_iter(members)
+        });
     (alert, prop::collection::vec((keys(), values()), 0..6)).prop_map(|(alert, mut members)| {
         members.push(("alert".to_owned(), alert));
         Event::from_tree(members.into_iter().collect()).unwrap()
@@ -208,7 +265,11 @@ fn webhooks() -> impl Strategy<Value = Event> {
 }
 
 fn cloudevents() -> impl Strategy<Value = Event> {
-    let simple = prop_oneof![texts(), any::<bool>().prop_map(Json::from), any::<i64>().prop_map(Json::from)];
+    let simple = prop_oneof![
+        texts(),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from)
+    ];
     let names = [
         "subject",
         "time",
@@ -225,10 +286,21 @@ fn cloudevents() -> impl Strategy<Value = Event> {
     let optional = prop::collection::btree_map(prop::sample::select(names.to_vec()), simple, 0..8);
     let required = (texts(), texts(), texts(), values());
     (required, optional).prop_map(|((id, source, kind, data), optional)| {
-        let fixed = [("specversion", "1.0".into()), ("id", id), ("source", source), ("type", kind), ("data", data)];
+        let fixed = [
+            ("specversion", "1.0".into()),
+            ("id", id),
+            ("source", source),
+            ("type", kind),
+            ("data", data),
+        ];
         let typed = ("datacontenttype", "application/json".into());
         let members = fixed.into_iter().chain([typed]).chain(optional);
-        Event::from_tree(members.map(|(key, value)| (key.to_owned(), value)).collect()).unwrap()
+        Event::from_tree(
+            members
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        )
+        .unwrap()
     })
 }
 

@@ -11,14 +11,18 @@ fn twin(json: &Json) -> serde_json::Value {
         Json::Number(text) => serde_json::from_str(text).unwrap(),
         Json::String(text) => text.as_str().into(),
         Json::Array(elements) => elements.iter().map(twin).collect(),
-        Json::Object(members) => members.iter().map(|(key, value)| (key.clone(), twin(value))).collect(),
+        Json::Object(members) => members
+            .iter()
+            .map(|(key, value)| (key.clone(), twin(value)))
+            .collect(),
     }
 }
 
 fn trees() -> impl Strategy<Value = Json> {
     let number = prop_oneof![
         any::<i64>().prop_map(Json::from),
-        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?".prop_map(|text| Json::parse(text).unwrap()),
+        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?"
+            .prop_map(|text| Json::parse(text).unwrap()),
     ];
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -125,7 +129,9 @@ proptest! {
 fn in_a_token(error: JsonError) -> bool {
     matches!(
         error.kind,
-        JsonErrorKind::LoneSurrogate | JsonErrorKind::InvalidEscape | JsonErrorKind::ExpectedCommaOrEnd
+        JsonErrorKind::LoneSurrogate
+            | JsonErrorKind::InvalidEscape
+            | JsonErrorKind::ExpectedCommaOrEnd
     )
 }
 
@@ -146,23 +152,50 @@ fn an_event_has_at_most_a_mebibyte() {
     let limit = Limits::DEFAULT.bytes;
     assert_eq!(limit, 1_048_576);
     assert!(Event::from_json(fits(limit)).is_ok());
-    assert_eq!(Event::from_json(fits(limit + 1)).unwrap_err(), EventError::TooLarge { bytes: limit + 1, limit });
+    assert_eq!(
+        Event::from_json(fits(limit + 1)).unwrap_err(),
+        EventError::TooLarge {
+            bytes: limit + 1,
+            limit
+        }
+    );
     let error = Event::from_json(fits(2 * limit)).unwrap_err();
-    assert_eq!(error.to_string(), "the event has 2097152 bytes, more than the 1048576 allowed");
-    let drawn = error.diagnostic().render("big.json", &fits(2 * limit), false);
-    assert!(drawn.starts_with("error[RA0001]: ") && drawn.len() < 2_000, "{} bytes", drawn.len());
-    assert!(matches!(Event::from_form(fits(limit + 1).as_bytes()), Err(EventError::TooLarge { .. })));
+    assert_eq!(
+        error.to_string(),
+        "the event has 2097152 bytes, more than the 1048576 allowed"
+    );
+    let drawn = error
+        .diagnostic()
+        .render("big.json", &fits(2 * limit), false);
+    assert!(
+        drawn.starts_with("error[RA0001]: ") && drawn.len() < 2_000,
+        "{} bytes",
+        drawn.len()
+    );
+    assert!(matches!(
+        Event::from_form(fits(limit + 1).as_bytes()),
+        Err(EventError::TooLarge { .. })
+    ));
 }
 
 #[test]
 fn an_event_has_at_most_128_levels() {
     let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
-    let arrays = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+    let arrays = |levels: usize| {
+        format!(
+            "{{\"a\":{}{}}}",
+            "[".repeat(levels - 1),
+            "]".repeat(levels - 1)
+        )
+    };
     assert!(Event::from_json(objects(128)).is_ok() && Event::from_json(arrays(128)).is_ok());
     for levels in [129, 200] {
         // The fault is the bracket that opens the level too many.
         for (text, offset) in [(objects(levels), 128 * 5), (arrays(levels), 5 + 127)] {
-            let error = JsonError { kind: JsonErrorKind::TooDeep { limit: 128 }, offset };
+            let error = JsonError {
+                kind: JsonErrorKind::TooDeep { limit: 128 },
+                offset,
+            };
             assert_eq!(Event::from_json(text).unwrap_err(), EventError::Json(error));
         }
     }
@@ -174,20 +207,32 @@ fn an_event_has_at_most_128_levels() {
 #[test]
 fn at_most_a_hundred_findings_are_given() {
     let many = format!("{{{}\"a\":0}}", "\"a\":0,".repeat(50_000));
-    assert_eq!(check(&Event::from_json(many).unwrap()).len(), Limits::DEFAULT.findings);
+    assert_eq!(
+        check(&Event::from_json(many).unwrap()).len(),
+        Limits::DEFAULT.findings
+    );
     let prefixes = "\"10.0.0.1/8\",".repeat(20_000);
     let many = format!(
         r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned","content":{{"ipv4Prefixes":[{prefixes}""]}}}}"#
     );
     let found = check(&Event::from_json(many).unwrap());
     assert_eq!(found.len(), Limits::DEFAULT.findings);
-    assert!(found.windows(2).all(|pair| pair[0].span.start <= pair[1].span.start));
+    assert!(
+        found
+            .windows(2)
+            .all(|pair| pair[0].span.start <= pair[1].span.start)
+    );
 }
 
 #[test]
 fn an_event_of_many_members_is_converted_in_passable_time() {
     // Thirty thousand keys: anything quadratic would take minutes.
-    let members = |count| (0..count).map(|i| format!("\"k{i}\":0,")).collect::<Vec<_>>().concat();
+    let members = |count| {
+        (0..count)
+            .map(|i| format!("\"k{i}\":0,"))
+            .collect::<Vec<_>>()
+            .concat()
+    };
     let (members, fewer) = (members(30_000), members(20_000));
     let prefixes = "\"10.0.0.0/28\",".repeat(20_000);
     let shapes = [
@@ -203,7 +248,10 @@ fn an_event_of_many_members_is_converted_in_passable_time() {
         let event = Event::from_json(text).unwrap();
         let native = event.normalize().unwrap();
         let again = native.to_cloudevent().normalize().unwrap();
-        assert_eq!(crate::envelopes::members(&again), crate::envelopes::members(&native));
+        assert_eq!(
+            crate::envelopes::members(&again),
+            crate::envelopes::members(&native)
+        );
         check(&event);
     }
 }
@@ -212,7 +260,10 @@ fn an_event_of_many_members_is_converted_in_passable_time() {
 fn a_native_event_is_normalised_without_a_copy() {
     let event = &crate::envelopes::examples()[0];
     assert_eq!(event.envelope(), Envelope::Native);
-    assert!(std::ptr::eq(event.bytes(), event.normalize().unwrap().bytes()));
+    assert!(std::ptr::eq(
+        event.bytes(),
+        event.normalize().unwrap().bytes()
+    ));
 }
 
 #[test]
@@ -226,6 +277,12 @@ fn escaped_keys_are_keys() {
 fn numbers_keep_their_digits_and_duplicates_their_place() {
     let text = r#"{"a":1.50,"a":-0,"b":[1e400,123456789012345678901234567890]}"#;
     assert_eq!(Json::parse(text).unwrap().to_string(), text);
-    assert_eq!(serde_json::to_string(&Json::parse(text).unwrap()).unwrap(), text);
-    assert_eq!(Json::parse(text).unwrap().get("a").unwrap().to_string(), "-0");
+    assert_eq!(
+        serde_json::to_string(&Json::parse(text).unwrap()).unwrap(),
+        text
+    );
+    assert_eq!(
+        Json::parse(text).unwrap().get("a").unwrap().to_string(),
+        "-0"
+    );
 }

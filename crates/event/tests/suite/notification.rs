@@ -2,18 +2,22 @@
 
 use proptest::prelude::*;
 use reflexarc_event::{
-    Arn, EniNotification, EniStatus, Event, Json, Level, Operation, OperationResult, ReadError, Reading, WriteError,
-    check,
+    Arn, EniNotification, EniStatus, Event, Json, Level, Operation, OperationResult, ReadError,
+    Reading, WriteError, check,
 };
 
 /// A notification that can be written.
 fn complete() -> EniNotification {
     EniNotification {
         id: "7A1126AE-4C1D-4E2B-820A-8B00C0FFEE02".to_owned().into(),
-        resource_id: Arn::parse("acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x").unwrap().into(),
+        resource_id: Arn::parse("acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x")
+            .unwrap()
+            .into(),
         level: Level::Info.into(),
         user_id: "1690704567890130".to_owned().into(),
-        event_time: reflexarc_event::parse_time("20190409T121826.922+0800").unwrap().into(),
+        event_time: reflexarc_event::parse_time("20190409T121826.922+0800")
+            .unwrap()
+            .into(),
         region_id: "cn-hangzhou".to_owned().into(),
         eni_id: "eni-bp1a4k7x".to_owned().into(),
         operation: Operation::Attach.into(),
@@ -23,14 +27,19 @@ fn complete() -> EniNotification {
         primary_private_ip: Reading::Clear("192.168.10.5".parse().unwrap()),
         secondary_private_ips: vec![Reading::Clear("192.168.10.6".parse().unwrap())],
         ipv4_prefixes: vec![Reading::Clear("192.168.16.0/28".parse().unwrap())],
-        ipv6s: vec![Reading::Clear("2001:db8:10:23:8:800:200c:417a".parse().unwrap())],
+        ipv6s: vec![Reading::Clear(
+            "2001:db8:10:23:8:800:200c:417a".parse().unwrap(),
+        )],
         ipv6_prefixes: vec![Reading::Clear("2001:db8::/32".parse().unwrap())],
     }
 }
 
 fn with_content(content: &str) -> Event {
     let name = "NetworkInterface:NetworkInterfaceOperateCompleted";
-    Event::from_json(format!(r#"{{"product":"ECS","name":"{name}","content":{content}}}"#)).unwrap()
+    Event::from_json(format!(
+        r#"{{"product":"ECS","name":"{name}","content":{content}}}"#
+    ))
+    .unwrap()
 }
 
 fn read(content: &str) -> EniNotification {
@@ -43,7 +52,10 @@ fn what_is_written_is_the_documented_form() {
     insta::assert_snapshot!(event.tree());
     assert_eq!(check(&event), vec![]);
     assert_eq!(EniNotification::read(&event).unwrap(), complete());
-    assert_eq!(EniNotification::read(&event.to_cloudevent()).unwrap(), complete());
+    assert_eq!(
+        EniNotification::read(&event.to_cloudevent()).unwrap(),
+        complete()
+    );
 }
 
 #[test]
@@ -56,12 +68,22 @@ fn prose_states_are_the_code_words() {
         ("inuse", EniStatus::InUse),
         ("Available.", EniStatus::Available),
     ] {
-        assert_eq!(read(&format!(r#"{{"eniStatus":"{text}"}}"#)).eni_status, status.into(), "{text}");
+        assert_eq!(
+            read(&format!(r#"{{"eniStatus":"{text}"}}"#)).eni_status,
+            status.into(),
+            "{text}"
+        );
     }
     for status in EniStatus::ALL {
-        assert_eq!(read(&format!(r#"{{"eniStatus":"{status}"}}"#)).eni_status, status.into());
+        assert_eq!(
+            read(&format!(r#"{{"eniStatus":"{status}"}}"#)).eni_status,
+            status.into()
+        );
     }
-    assert_eq!(read(r#"{"eniStatus":"Linked"}"#).eni_status, Reading::Unknown("Linked".to_owned()));
+    assert_eq!(
+        read(r#"{"eniStatus":"Linked"}"#).eni_status,
+        Reading::Unknown("Linked".to_owned())
+    );
 }
 
 #[test]
@@ -72,35 +94,68 @@ fn lists_may_be_singular_bare_or_absent() {
     assert_eq!(addresses(r#"{"secondaryPrivateIp":["10.0.0.1"]}"#), one);
     assert_eq!(addresses(r#"{"secondaryPrivateIps":"10.0.0.1"}"#), one);
     assert_eq!(addresses(r#"{"secondaryPrivateIp":"10.0.0.1"}"#), one);
-    for empty in
-        ["{}", r#"{"secondaryPrivateIps":[]}"#, r#"{"secondaryPrivateIps":""}"#, r#"{"secondaryPrivateIps":null}"#]
-    {
+    for empty in [
+        "{}",
+        r#"{"secondaryPrivateIps":[]}"#,
+        r#"{"secondaryPrivateIps":""}"#,
+        r#"{"secondaryPrivateIps":null}"#,
+    ] {
         assert_eq!(addresses(empty), vec![], "{empty}");
     }
-    assert_eq!(read(r#"{"ipv6s":"2001:db8::1"}"#).ipv6s, vec![Reading::Clear("2001:db8::1".parse().unwrap())]);
-    assert_eq!(read(r#"{"ipv6Prefix":"2001:db8::/32"}"#).ipv6_prefixes.len(), 1);
-    assert_eq!(read(r#"{"primaryPrivateIp":["10.0.0.1"]}"#).primary_private_ip, one[0]);
+    assert_eq!(
+        read(r#"{"ipv6s":"2001:db8::1"}"#).ipv6s,
+        vec![Reading::Clear("2001:db8::1".parse().unwrap())]
+    );
+    assert_eq!(
+        read(r#"{"ipv6Prefix":"2001:db8::/32"}"#)
+            .ipv6_prefixes
+            .len(),
+        1
+    );
+    assert_eq!(
+        read(r#"{"primaryPrivateIp":["10.0.0.1"]}"#).primary_private_ip,
+        one[0]
+    );
 }
 
 #[test]
 fn prefixes_have_any_length_and_may_have_host_bits() {
-    let read = read(r#"{"ipv4Prefixes":["192.168.1.7/24","10.0.0.0/0","10.0.0.1/32","10.0.0.0/33"]}"#).ipv4_prefixes;
+    let read =
+        read(r#"{"ipv4Prefixes":["192.168.1.7/24","10.0.0.0/0","10.0.0.1/32","10.0.0.0/33"]}"#)
+            .ipv4_prefixes;
     assert_eq!(read[0], Reading::Clear("192.168.1.7/24".parse().unwrap()));
     assert!(read[1].clear().is_some() && read[2].clear().is_some());
     assert_eq!(read[3], Reading::Unknown("10.0.0.0/33".to_owned()));
     let mut written = complete();
     written.ipv4_prefixes = read[..1].to_vec();
-    let content = written.write().unwrap().tree().get("content").unwrap().get("ipv4Prefixes").unwrap().to_string();
+    let content = written
+        .write()
+        .unwrap()
+        .tree()
+        .get("content")
+        .unwrap()
+        .get("ipv4Prefixes")
+        .unwrap()
+        .to_string();
     assert_eq!(content, r#"["192.168.1.0/24"]"#);
 }
 
 #[test]
 fn both_result_spellings_are_read_and_one_is_written() {
-    assert_eq!(read(r#"{"result":"accomplished"}"#).result, OperationResult::Success.into());
+    assert_eq!(
+        read(r#"{"result":"accomplished"}"#).result,
+        OperationResult::Success.into()
+    );
     for result in OperationResult::ALL {
-        assert_eq!(read(&format!(r#"{{"result":"{result}"}}"#)).result, result.into());
+        assert_eq!(
+            read(&format!(r#"{{"result":"{result}"}}"#)).result,
+            result.into()
+        );
     }
-    assert_eq!(read(r#"{"result":"Success?"}"#).result, Reading::Unknown("Success?".to_owned()));
+    assert_eq!(
+        read(r#"{"result":"Success?"}"#).result,
+        Reading::Unknown("Success?".to_owned())
+    );
 }
 
 #[test]
@@ -109,7 +164,9 @@ fn the_content_names_the_eni_and_else_the_resource_id_does() {
         let arn = format!("acs:ecs:cn-hangzhou:1:{kind}/x-1");
         let name = reflexarc_event::ENI_OPERATION_COMPLETED;
         let text = format!(r#"{{"name":"{name}","resourceId":"{arn}","content":{content}}}"#);
-        EniNotification::read(&Event::from_json(text).unwrap()).unwrap().eni_id
+        EniNotification::read(&Event::from_json(text).unwrap())
+            .unwrap()
+            .eni_id
     };
     assert_eq!(id(r#"{"eniId":"eni-1"}"#, "eni"), "eni-1".to_owned().into());
     assert_eq!(id("{}", "eni"), "x-1".to_owned().into());
@@ -118,14 +175,23 @@ fn the_content_names_the_eni_and_else_the_resource_id_does() {
 
 #[test]
 fn another_event_is_not_read() {
-    let other = Event::from_json(r#"{"product":"ECS","name":"Instance:StateChange","content":{}}"#).unwrap();
+    let other = Event::from_json(r#"{"product":"ECS","name":"Instance:StateChange","content":{}}"#)
+        .unwrap();
     assert_eq!(
         EniNotification::read(&other),
-        Err(ReadError::OtherEvent { name: Some("Instance:StateChange".to_owned()) })
+        Err(ReadError::OtherEvent {
+            name: Some("Instance:StateChange".to_owned())
+        })
     );
     let nameless = Event::from_json("{}").unwrap();
-    assert_eq!(EniNotification::read(&nameless), Err(ReadError::OtherEvent { name: None }));
-    assert_eq!(EniNotification::read(&with_content("[1]")), Err(ReadError::NoContent { found: "an array" }));
+    assert_eq!(
+        EniNotification::read(&nameless),
+        Err(ReadError::OtherEvent { name: None })
+    );
+    assert_eq!(
+        EniNotification::read(&with_content("[1]")),
+        Err(ReadError::NoContent { found: "an array" })
+    );
 }
 
 #[test]
@@ -152,22 +218,42 @@ fn only_states_that_follow_from_operation_and_result_are_written() {
     use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
     let rows = [
         (Operation::Create, OperationResult::Success, vec![Available]),
-        (Operation::Create, OperationResult::Failed, vec![CreateFailed]),
+        (
+            Operation::Create,
+            OperationResult::Failed,
+            vec![CreateFailed],
+        ),
         (Operation::Attach, OperationResult::Success, vec![InUse]),
         (Operation::Attach, OperationResult::Failed, vec![Available]),
         (Operation::Detach, OperationResult::Success, vec![Available]),
-        (Operation::Detach, OperationResult::Failed, vec![Detaching, InUse]),
+        (
+            Operation::Detach,
+            OperationResult::Failed,
+            vec![Detaching, InUse],
+        ),
         (Operation::Delete, OperationResult::Success, vec![Deleted]),
-        (Operation::Delete, OperationResult::Failed, vec![Deleting, Available]),
+        (
+            Operation::Delete,
+            OperationResult::Failed,
+            vec![Deleting, Available],
+        ),
     ];
     for (operation, result, left) in rows {
         for status in EniStatus::ALL {
             let mut event = complete();
             event.level = result.level().into();
-            (event.operation, event.result, event.eni_status) = (operation.into(), result.into(), status.into());
+            (event.operation, event.result, event.eni_status) =
+                (operation.into(), result.into(), status.into());
             let outcome = event.write();
-            assert_eq!(outcome.is_ok(), left.contains(&status), "{operation} {result} {status}");
-            assert!(outcome.is_ok() || outcome.is_err_and(|error| matches!(error, WriteError::Status { .. })));
+            assert_eq!(
+                outcome.is_ok(),
+                left.contains(&status),
+                "{operation} {result} {status}"
+            );
+            assert!(
+                outcome.is_ok()
+                    || outcome.is_err_and(|error| matches!(error, WriteError::Status { .. }))
+            );
         }
     }
 }
@@ -176,13 +262,24 @@ fn only_states_that_follow_from_operation_and_result_are_written() {
 fn nothing_masked_missing_or_unknown_is_written() {
     type Spoil = fn(&mut EniNotification);
     let masked = || "eni-8vb1qo********cdeg2n".to_owned();
-    assert!(matches!(complete().write(), Ok(event) if event.envelope() == reflexarc_event::Envelope::Native));
+    assert!(
+        matches!(complete().write(), Ok(event) if event.envelope() == reflexarc_event::Envelope::Native)
+    );
     let spoilt: [(Spoil, &str); 10] = [
         (|n| n.id = Reading::Missing, "`id` is missing"),
         (|n| n.id = String::new().into(), "`id` is missing"),
-        (|n| n.request_id = Reading::Masked("D9********27".to_owned()), "`requestId` is masked: `D9********27`"),
-        (|n| n.user_id = "169070********30".to_owned().into(), "`userId` is masked: `169070********30`"),
-        (|n| n.eni_status = Reading::Unknown("Linked".to_owned()), "`eniStatus` cannot be `Linked`"),
+        (
+            |n| n.request_id = Reading::Masked("D9********27".to_owned()),
+            "`requestId` is masked: `D9********27`",
+        ),
+        (
+            |n| n.user_id = "169070********30".to_owned().into(),
+            "`userId` is masked: `169070********30`",
+        ),
+        (
+            |n| n.eni_status = Reading::Unknown("Linked".to_owned()),
+            "`eniStatus` cannot be `Linked`",
+        ),
         (
             |n| n.primary_private_ip = Reading::Masked("192.168.XX.XX".to_owned()),
             "`primaryPrivateIp` is masked: `192.168.XX.XX`",
@@ -191,13 +288,24 @@ fn nothing_masked_missing_or_unknown_is_written() {
             |n| n.ipv4_prefixes = vec![Reading::Masked("192.168.XX.XX/24".to_owned())],
             "`ipv4Prefixes` is masked: `192.168.XX.XX/24`",
         ),
-        (|n| n.ipv6s = vec![Reading::Unknown("::g".to_owned())], "`ipv6s` cannot be `::g`"),
         (
-            |n| n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:1:eni/eni-other").unwrap().into(),
+            |n| n.ipv6s = vec![Reading::Unknown("::g".to_owned())],
+            "`ipv6s` cannot be `::g`",
+        ),
+        (
+            |n| {
+                n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:1:eni/eni-other")
+                    .unwrap()
+                    .into()
+            },
             "the resource id `acs:ecs:cn-hangzhou:1:eni/eni-other` does not name the ENI eni-bp1a4k7x in cn-hangzhou",
         ),
         (
-            |n| n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x").unwrap().into(),
+            |n| {
+                n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x")
+                    .unwrap()
+                    .into()
+            },
             "`resourceId` is masked: `acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x`",
         ),
     ];
@@ -208,7 +316,13 @@ fn nothing_masked_missing_or_unknown_is_written() {
     }
     let mut event = complete();
     event.eni_id = masked().into();
-    assert_eq!(event.write().unwrap_err(), WriteError::Masked { field: "eniId", text: masked() });
+    assert_eq!(
+        event.write().unwrap_err(),
+        WriteError::Masked {
+            field: "eniId",
+            text: masked()
+        }
+    );
 }
 
 proptest! {

@@ -40,7 +40,12 @@ pub const SHAPES: [Shape; 9] = [
         pattern: r#"{"d":{"a":[{"exists":true}],"b":[{"exists":true}]}}"#,
         matches: true,
         sizes: EACH,
-        make: |n| format!(r#"{{"d":[{}]}}"#, list(n, |i| format!(r#"{{"a":"{i}","b":"{i}"}}"#))),
+        make: |n| {
+            format!(
+                r#"{{"d":[{}]}}"#,
+                list(n, |i| format!(r#"{{"a":"{i}","b":"{i}"}}"#))
+            )
+        },
     },
     Shape {
         name: "objects, only the last with both",
@@ -63,7 +68,10 @@ pub const SHAPES: [Shape; 9] = [
         sizes: &[50, 200, 500],
         make: |n| {
             let inner = |i: usize| list(10, move |j| format!(r#"{{"x":"{i}_{j}","y":"{i}_{j}"}}"#));
-            format!(r#"{{"a":[{}]}}"#, list(n, |i| format!(r#"{{"b":[{}]}}"#, inner(i))))
+            format!(
+                r#"{{"a":[{}]}}"#,
+                list(n, |i| format!(r#"{{"b":[{}]}}"#, inner(i)))
+            )
         },
     },
     Shape {
@@ -72,8 +80,16 @@ pub const SHAPES: [Shape; 9] = [
         matches: false,
         sizes: &[50, 200, 500],
         make: |n| {
-            let field = |i: usize, j: usize| format!(r#"{{"{}":"{i}"}}"#, if (i + j) % 2 == 1 { "x" } else { "y" });
-            format!(r#"{{"a":[{}]}}"#, list(n, |i| format!(r#"{{"b":[{}]}}"#, list(10, |j| field(i, j)))))
+            let field = |i: usize, j: usize| {
+                format!(
+                    r#"{{"{}":"{i}"}}"#,
+                    if (i + j) % 2 == 1 { "x" } else { "y" }
+                )
+            };
+            format!(
+                r#"{{"a":[{}]}}"#,
+                list(n, |i| format!(r#"{{"b":[{}]}}"#, list(10, |j| field(i, j))))
+            )
         },
     },
     Shape {
@@ -91,13 +107,21 @@ pub const SHAPES: [Shape; 9] = [
         pattern: r#"{"tags":[{"exists":true}],"cats":[{"exists":true}],"v":["2"]}"#,
         matches: false,
         sizes: EACH,
-        make: |n| format!(r#"{{"tags":[{}],"cats":[{}],"v":"1"}}"#, texts("t", n), texts("c", n)),
+        make: |n| {
+            format!(
+                r#"{{"tags":[{}],"cats":[{}],"v":"1"}}"#,
+                texts("t", n),
+                texts("c", n)
+            )
+        },
     },
 ];
 
 /// The wildcards `*a*b*c0*`, `*a*b*c1*` …
 pub fn wildcards(count: usize) -> Vec<String> {
-    (0..count).map(|i| format!(r#"{{"x":[{{"wildcard":"*a*b*c{i}*"}}]}}"#)).collect()
+    (0..count)
+        .map(|i| format!(r#"{{"x":[{{"wildcard":"*a*b*c{i}*"}}]}}"#))
+        .collect()
 }
 
 /// Values of about 1 KB for them: what is in each, and the value.
@@ -110,7 +134,10 @@ pub fn wildcard_values() -> Vec<(&'static str, String)> {
         i += 3;
     }
     vec![
-        ("one match, 26 bytes", "xxxaxxxbxxxc7xxxxxxxxxxxxx".to_owned()),
+        (
+            "one match, 26 bytes",
+            "xxxaxxxbxxxc7xxxxxxxxxxxxx".to_owned(),
+        ),
         ("no match, abcabc…", "abc".repeat(341)),
         ("every piece, no match", format!("{literals}ab")),
         ("every piece, all match", format!("ab{literals}")),

@@ -35,9 +35,18 @@ pub const OPERATIONS: [&str; 8] = [
     "UnassignPrivateIpAddresses",
     "AssignIpv6Addresses",
 ];
-pub const STATUSES: [&str; 6] = ["InUse", "Available", "Creating", "Attaching", "Detaching", "Deleting"];
+pub const STATUSES: [&str; 6] = [
+    "InUse",
+    "Available",
+    "Creating",
+    "Attaching",
+    "Detaching",
+    "Deleting",
+];
 /// Eight in ten are the first.
-pub const LEVELS: [&str; 10] = ["INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "WARN", "CRITICAL"];
+pub const LEVELS: [&str; 10] = [
+    "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "WARN", "CRITICAL",
+];
 
 /// An account and its region.
 pub struct User {
@@ -61,10 +70,16 @@ impl Cloud {
     pub fn new() -> Self {
         let mut random = Random::seeded(1);
         let users: Vec<User> = (0..2_000)
-            .map(|_| User { id: format!("16907{:011}", random.below(100_000_000_000)), region: random.pick(&REGIONS) })
+            .map(|_| User {
+                id: format!("16907{:011}", random.below(100_000_000_000)),
+                region: random.pick(&REGIONS),
+            })
             .collect();
         let interfaces = (0..20_000)
-            .map(|_| Interface { id: format!("eni-8vb1qo{}", random.hex(14)), user: random.below(users.len()) })
+            .map(|_| Interface {
+                id: format!("eni-8vb1qo{}", random.hex(14)),
+                user: random.below(users.len()),
+            })
             .collect();
         Self { users, interfaces }
     }
@@ -90,8 +105,11 @@ pub fn events(cloud: &Cloud, count: usize) -> Vec<String> {
 fn event(cloud: &Cloud, random: &mut Random) -> String {
     let (interface, user) = cloud.interface(random);
     let third = random.below(256);
-    let network =
-        if random.chance(50) { format!("192.168.{third}") } else { format!("10.{}.{third}", random.below(256)) };
+    let network = if random.chance(50) {
+        format!("192.168.{third}")
+    } else {
+        format!("10.{}.{third}", random.below(256))
+    };
     let host = 1 + random.below(249);
     let failed = random.chance(5);
     let (uuid, request, level) = (random.uuid(), random.uuid(), random.pick(&LEVELS));
@@ -134,6 +152,10 @@ fn event(cloud: &Cloud, random: &mut Random) -> String {
         second = host + 1,
         third = host + 2,
         v6 = v6,
-        error = if failed { r#","errorCode":"InvalidParameter""# } else { "" },
+        error = if failed {
+            r#","errorCode":"InvalidParameter""#
+        } else {
+            ""
+        },
     )
 }

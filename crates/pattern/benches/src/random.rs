@@ -29,7 +29,9 @@ impl Random {
     }
 
     pub fn hex(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
+        (0..digits)
+            .map(|_| char::from(b"0123456789abcdef"[self.below(16)]))
+            .collect()
     }
 
     pub fn upper_hex(&mut self, digits: usize) -> String {
@@ -37,6 +39,8 @@ impl Random {
     }
 
     pub fn uuid(&mut self) -> String {
-        [8, 4, 4, 4, 12].map(|digits| self.upper_hex(digits)).join("-")
+        [8, 4, 4, 4, 12]
+            .map(|digits| self.upper_hex(digits))
+            .join("-")
     }
 }

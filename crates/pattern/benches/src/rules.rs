@@ -15,8 +15,15 @@ pub enum Kind {
     Wildcard,
 }
 
-pub const KINDS: [Kind; 7] =
-    [Kind::Exact, Kind::Prefix, Kind::Suffix, Kind::AnythingBut, Kind::Cidr, Kind::Exists, Kind::Wildcard];
+pub const KINDS: [Kind; 7] = [
+    Kind::Exact,
+    Kind::Prefix,
+    Kind::Suffix,
+    Kind::AnythingBut,
+    Kind::Cidr,
+    Kind::Exists,
+    Kind::Wildcard,
+];
 
 impl Kind {
     pub fn name(self) -> &'static str {
@@ -54,14 +61,26 @@ pub const WITHOUT_WILDCARDS: [(Kind, usize); 6] = [
 ];
 
 /// What the Go engine knows: no cidr; the suffixes are for the driver to respell.
-pub const WITHOUT_CIDR: [(Kind, usize); 5] =
-    [(Kind::Exact, 60), (Kind::Prefix, 25), (Kind::Suffix, 5), (Kind::AnythingBut, 5), (Kind::Exists, 5)];
+pub const WITHOUT_CIDR: [(Kind, usize); 5] = [
+    (Kind::Exact, 60),
+    (Kind::Prefix, 25),
+    (Kind::Suffix, 5),
+    (Kind::AnythingBut, 5),
+    (Kind::Exists, 5),
+];
 
 /// The first `count` rules of a mix; the first one is exact where there are any such.
 pub fn rules(cloud: &Cloud, mix: &[(Kind, usize)], count: usize) -> Vec<String> {
-    let mut random =
-        Random::seeded(3 + mix.iter().map(|(kind, share)| *kind as u64 * 100 + *share as u64).sum::<u64>());
-    let kinds: Vec<Kind> = mix.iter().flat_map(|&(kind, share)| std::iter::repeat_n(kind, share)).collect();
+    let mut random = Random::seeded(
+        3 + mix
+            .iter()
+            .map(|(kind, share)| *kind as u64 * 100 + *share as u64)
+            .sum::<u64>(),
+    );
+    let kinds: Vec<Kind> = mix
+        .iter()
+        .flat_map(|&(kind, share)| std::iter::repeat_n(kind, share))
+        .collect();
     let kind_of = |number: usize, random: &mut Random| {
         let kind = kinds[random.below(kinds.len())];
         if number == 0 { kinds[0] } else { kind }
@@ -82,11 +101,15 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
     match (kind, random.below(30)) {
         (Kind::Exact, choice) => {
             let operations = some_of(&OPERATIONS, 1 + choice % 3, random);
-            format!(r#"{{"regionId":["{region}"],"content":{{"operation":[{operations}],"eniId":["{eni}"]}}}}"#)
+            format!(
+                r#"{{"regionId":["{region}"],"content":{{"operation":[{operations}],"eniId":["{eni}"]}}}}"#
+            )
         }
         (Kind::Prefix, 0..10) => {
             let level = random.pick(&LEVELS);
-            format!(r#"{{"resourceId":[{{"prefix":"acs:ecs:{region}:{id}:"}}],"level":["{level}"]}}"#)
+            format!(
+                r#"{{"resourceId":[{{"prefix":"acs:ecs:{region}:{id}:"}}],"level":["{level}"]}}"#
+            )
         }
         (Kind::Prefix, 10..20) => {
             let digits = [5, 6, 8][random.below(3)];
@@ -95,23 +118,34 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
         }
         (Kind::Prefix, _) => {
             let network = format!("10.{}.{}.", random.below(256), random.below(256));
-            format!(r#"{{"content":{{"secondaryPrivateIps":[{{"prefix":"{network}"}}],"operation":["{operation}"]}}}}"#)
+            format!(
+                r#"{{"content":{{"secondaryPrivateIps":[{{"prefix":"{network}"}}],"operation":["{operation}"]}}}}"#
+            )
         }
         (Kind::Suffix, 0..15) => {
-            format!(r#"{{"content":{{"requestId":[{{"suffix":"{}"}}]}}}}"#, random.upper_hex(5))
+            format!(
+                r#"{{"content":{{"requestId":[{{"suffix":"{}"}}]}}}}"#,
+                random.upper_hex(5)
+            )
         }
         (Kind::Suffix, _) => {
             let end = &eni[eni.len() - 6..];
-            format!(r#"{{"resourceId":[{{"suffix":"{end}"}}],"content":{{"operation":["{operation}"]}}}}"#)
+            format!(
+                r#"{{"resourceId":[{{"suffix":"{end}"}}],"content":{{"operation":["{operation}"]}}}}"#
+            )
         }
         (Kind::AnythingBut, choice) => {
             let statuses = some_of(&STATUSES, 2 + choice % 2, random);
-            format!(r#"{{"userId":["{anyone}"],"content":{{"eniStatus":[{{"anything-but":[{statuses}]}}]}}}}"#)
+            format!(
+                r#"{{"userId":["{anyone}"],"content":{{"eniStatus":[{{"anything-but":[{statuses}]}}]}}}}"#
+            )
         }
         (Kind::Cidr, _) => {
             let network = format!("10.{}.{}.0/24", random.below(256), random.below(256));
             let region = random.pick(&REGIONS);
-            format!(r#"{{"content":{{"primaryPrivateIp":[{{"cidr":"{network}"}}]}},"regionId":["{region}"]}}"#)
+            format!(
+                r#"{{"content":{{"primaryPrivateIp":[{{"cidr":"{network}"}}]}},"regionId":["{region}"]}}"#
+            )
         }
         (Kind::Exists, 0..18) => {
             format!(r#"{{"userId":["{anyone}"],"content":{{"errorCode":[{{"exists":true}}]}}}}"#)
@@ -123,7 +157,9 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
             let end = random.hex(2);
             format!(r#"{{"resourceId":[{{"wildcard":"acs:ecs:*:{id}:eni/eni-*{end}"}}]}}"#)
         }
-        (Kind::Wildcard, 10..20) => format!(r#"{{"resourceId":[{{"wildcard":"*:{id}:*/{eni}"}}]}}"#),
+        (Kind::Wildcard, 10..20) => {
+            format!(r#"{{"resourceId":[{{"wildcard":"*:{id}:*/{eni}"}}]}}"#)
+        }
         (Kind::Wildcard, _) => {
             let (middle, end) = (random.upper_hex(4), random.upper_hex(2));
             format!(r#"{{"content":{{"requestId":[{{"wildcard":"*-{middle}-*{end}"}}]}}}}"#)
@@ -135,6 +171,8 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
 fn some_of(among: &[&str], count: usize, random: &mut Random) -> String {
     let first = random.below(among.len());
     // Any step is prime to neither list's length by accident only; taking neighbours keeps them different.
-    let chosen: Vec<String> = (0..count).map(|i| format!(r#""{}""#, among[(first + i) % among.len()])).collect();
+    let chosen: Vec<String> = (0..count)
+        .map(|i| format!(r#""{}""#, among[(first + i) % among.len()]))
+        .collect();
     chosen.join(",")
 }

@@ -55,10 +55,9 @@ pub(crate) fn is_reserved_in_or(key: &str) -> bool {
 pub(crate) fn check_field(field: &LocatedField, found: &mut Vec<Diagnostic>) {
     for alternative in &field.alternatives {
         if let [_, second, ..] = alternative.predicates.as_slice() {
-            found.push(
-                refused(second, "several tests of one value")
-                    .with_help("write one test, or several rules; alternatives of one path need no second rule"),
-            );
+            found.push(refused(second, "several tests of one value").with_help(
+                "write one test, or several rules; alternatives of one path need no second rule",
+            ));
         }
         for placed in &alternative.predicates {
             check_predicate(placed, found);
@@ -71,13 +70,21 @@ pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
     let paths: BTreeSet<_> = fields.iter().map(|field| &field.path).collect();
     if paths.len() > FIELDS {
-        let message = format!("{} takes at most {FIELDS} different paths in a pattern", name());
-        found.push(Diagnostic::error(Code::DIALECT_LIMIT, tree.span.clone(), message));
+        let message = format!(
+            "{} takes at most {FIELDS} different paths in a pattern",
+            name()
+        );
+        found.push(Diagnostic::error(
+            Code::DIALECT_LIMIT,
+            tree.span.clone(),
+            message,
+        ));
     }
     if combinations(tree) > COMBINATIONS {
         let message = format!("the alternatives make more than {COMBINATIONS} combinations");
         found.push(
-            Diagnostic::error(Code::TOO_MANY, tree.span.clone(), message).with_help("write several rules instead"),
+            Diagnostic::error(Code::TOO_MANY, tree.span.clone(), message)
+                .with_help("write several rules instead"),
         );
     }
     for field in fields.iter().filter(|field| field.path.as_str() == "$or") {
@@ -98,10 +105,14 @@ pub(crate) fn check_length(exported: &str, whole: Span) -> Option<Diagnostic> {
     let characters = exported.chars().count();
     let message = format!("the pattern has {characters} characters as it is exported");
     if characters > most {
-        let help = format!("{} takes at most {most}; write several rules instead", name());
+        let help = format!(
+            "{} takes at most {most}; write several rules instead",
+            name()
+        );
         Some(Diagnostic::error(Code::DIALECT_LIMIT, whole, message).with_help(help))
     } else if characters > usual {
-        let help = format!("an account may have {usual} at first; the quota can be raised to {most}");
+        let help =
+            format!("an account may have {usual} at first; the quota can be raised to {most}");
         Some(Diagnostic::warning(Code::DIALECT_LIMIT, whole, message).with_help(help))
     } else {
         None
@@ -112,15 +123,26 @@ pub(crate) fn check_length(exported: &str, whole: Span) -> Option<Diagnostic> {
 pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
     for field in tree.fields() {
         if field.path.segments().any(str::is_empty) {
-            found.push(differs(field.key.clone(), "does not find fields under an empty key"));
+            found.push(differs(
+                field.key.clone(),
+                "does not find fields under an empty key",
+            ));
         }
-        for placed in field.alternatives.iter().flat_map(|alternative| &alternative.predicates) {
+        for placed in field
+            .alternatives
+            .iter()
+            .flat_map(|alternative| &alternative.predicates)
+        {
             let message = match &placed.predicate {
-                Predicate::Cidr(_) => "compares IPv4 and IPv6 addresses with each other, by their bytes",
+                Predicate::Cidr(_) => {
+                    "compares IPv4 and IPv6 addresses with each other, by their bytes"
+                }
                 Predicate::Number(number) if !number.fits_double() => {
                     "compares this number by its digits, and rounds fractions of events"
                 }
-                Predicate::TextIgnoringCase(_, text) if text.chars().any(|c| u32::from(c) > 0xFFFF) => {
+                Predicate::TextIgnoringCase(_, text)
+                    if text.chars().any(|c| u32::from(c) > 0xFFFF) =>
+                {
                     "does not recognise characters beyond U+FFFF when it ignores case"
                 }
                 _ => continue,
@@ -134,14 +156,34 @@ pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
 /// The service judges absence in the order of paths, which shows where an array of objects lies on the way.
 fn absence_in_arrays(tree: &Located, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
-    let parent = |field: &LocatedField| field.path.as_str().rsplit_once('.').map(|(parent, _)| parent.to_owned());
+    let parent = |field: &LocatedField| {
+        field
+            .path
+            .as_str()
+            .rsplit_once('.')
+            .map(|(parent, _)| parent.to_owned())
+    };
     for field in &fields {
-        let Some(around) = parent(field) else { continue };
-        let missing = field.alternatives.iter().flat_map(|alternative| &alternative.predicates);
-        let Some(placed) = missing.into_iter().find(|placed| placed.predicate == Predicate::Missing) else { continue };
-        let later = fields.iter().any(|other| other.path > field.path && parent(other).is_some_and(|p| p == around));
+        let Some(around) = parent(field) else {
+            continue;
+        };
+        let missing = field
+            .alternatives
+            .iter()
+            .flat_map(|alternative| &alternative.predicates);
+        let Some(placed) = missing
+            .into_iter()
+            .find(|placed| placed.predicate == Predicate::Missing)
+        else {
+            continue;
+        };
+        let later = fields
+            .iter()
+            .any(|other| other.path > field.path && parent(other).is_some_and(|p| p == around));
         if later {
-            let message = format!("looks for absence in every element, where `{around}` is an array of objects");
+            let message = format!(
+                "looks for absence in every element, where `{around}` is an array of objects"
+            );
             found.push(differs(placed.span.clone(), &message));
         }
     }
@@ -159,7 +201,10 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::All(parts) => {
             for (path, span) in shared_paths(parts) {
-                let message = format!("{} lets the later of two constraints of `{path}` win", name());
+                let message = format!(
+                    "{} lets the later of two constraints of `{path}` win",
+                    name()
+                );
                 found.push(
                     Diagnostic::error(Code::NOT_PORTABLE, span, message)
                         .with_help("write one constraint, or two rules"),
@@ -170,9 +215,21 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
             }
         }
         Kind::Any(parts) => {
-            for field in tree.fields().into_iter().filter(|field| is_reserved_in_or(field.path.as_str())) {
-                let message = format!("`{}` cannot be a key inside `$or` of {}", field.path, name());
-                found.push(Diagnostic::error(Code::RESERVED_IN_OR, field.key.clone(), message));
+            for field in tree
+                .fields()
+                .into_iter()
+                .filter(|field| is_reserved_in_or(field.path.as_str()))
+            {
+                let message = format!(
+                    "`{}` cannot be a key inside `$or` of {}",
+                    field.path,
+                    name()
+                );
+                found.push(Diagnostic::error(
+                    Code::RESERVED_IN_OR,
+                    field.key.clone(),
+                    message,
+                ));
             }
             for part in parts {
                 check_joins(part, found);
@@ -180,11 +237,15 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
         }
         Kind::Not(inner) => {
             let help = match &inner.kind {
-                Kind::Field(_) => "`anything-but` asks for a value that differs, `exists: false` for none",
+                Kind::Field(_) => {
+                    "`anything-but` asks for a value that differs, `exists: false` for none"
+                }
                 _ => "turn it around: `anything-but` and `exists: false` in each field",
             };
             let message = format!("{} has no `not` around tests", name());
-            found.push(Diagnostic::error(Code::NOT_PORTABLE, tree.span.clone(), message).with_help(help));
+            found.push(
+                Diagnostic::error(Code::NOT_PORTABLE, tree.span.clone(), message).with_help(help),
+            );
             check_joins(inner, found);
         }
         Kind::Field(_) => {}
@@ -194,8 +255,14 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
 /// How many ways there are through the joins.
 fn combinations(tree: &Located) -> usize {
     match &tree.kind {
-        Kind::All(parts) => parts.iter().map(combinations).fold(1, usize::saturating_mul),
-        Kind::Any(parts) => parts.iter().map(combinations).fold(0, usize::saturating_add),
+        Kind::All(parts) => parts
+            .iter()
+            .map(combinations)
+            .fold(1, usize::saturating_mul),
+        Kind::Any(parts) => parts
+            .iter()
+            .map(combinations)
+            .fold(0, usize::saturating_add),
         Kind::Not(inner) => combinations(inner),
         Kind::Field(_) => 1,
     }
@@ -209,13 +276,23 @@ fn refused(placed: &LocatedPredicate, what: &str) -> Diagnostic {
 fn check_predicate(placed: &LocatedPredicate, found: &mut Vec<Diagnostic>) {
     let refused = |what: &str, help: &str| {
         let diagnostic = refused(placed, what);
-        Some(if help.is_empty() { diagnostic } else { diagnostic.with_help(help) })
+        Some(if help.is_empty() {
+            diagnostic
+        } else {
+            diagnostic.with_help(help)
+        })
     };
     let fault = match &placed.predicate {
         Predicate::Text(TextOp::Contains, _) | Predicate::TextIgnoringCase(TextOp::Contains, _) => {
-            refused("`contains`", "a wildcard with a `*` on both sides says the same")
+            refused(
+                "`contains`",
+                "a wildcard with a `*` on both sides says the same",
+            )
         }
-        Predicate::Wildcard { ignoring_case: true, .. } => refused("wildcards that ignore case", ""),
+        Predicate::Wildcard {
+            ignoring_case: true,
+            ..
+        } => refused("wildcards that ignore case", ""),
         Predicate::Regexp { .. } => refused("regular expressions", "a wildcard may do"),
         Predicate::Range { lower, upper } => {
             let largest = Decimal::parse("1.7976931348623157e308");
@@ -225,7 +302,11 @@ fn check_predicate(placed: &LocatedPredicate, found: &mut Vec<Diagnostic>) {
             let numbers = [lower.as_ref(), upper.as_ref()];
             if edges {
                 refused("a range that begins or ends with the farthest number", "")
-            } else if numbers.into_iter().flatten().any(|bound| !bound.value.fits_double()) {
+            } else if numbers
+                .into_iter()
+                .flatten()
+                .any(|bound| !bound.value.fits_double())
+            {
                 refused("a bound that a double does not hold exactly", "")
             } else if matches!((lower, upper), (Some(low), Some(high)) if low.value >= high.value) {
                 refused("a range of one number", "compare with `=`")
@@ -233,12 +314,19 @@ fn check_predicate(placed: &LocatedPredicate, found: &mut Vec<Diagnostic>) {
                 None
             }
         }
-        Predicate::Cidr(network) if network.prefix_len() == network.max_prefix_len() => {
-            refused("a network of one address", "compare with the address as text")
+        Predicate::Cidr(network) if network.prefix_len() == network.max_prefix_len() => refused(
+            "a network of one address",
+            "compare with the address as text",
+        ),
+        Predicate::Cidr(network) if is_mapped(network.addr()) => {
+            refused("an IPv4 address inside an IPv6 one", "")
         }
-        Predicate::Cidr(network) if is_mapped(network.addr()) => refused("an IPv4 address inside an IPv6 one", ""),
-        Predicate::AnythingBut(inner) => check_anything_but(inner)
-            .and_then(|what| refused(what, "it takes text alone, numbers alone, or texts of one operator")),
+        Predicate::AnythingBut(inner) => check_anything_but(inner).and_then(|what| {
+            refused(
+                what,
+                "it takes text alone, numbers alone, or texts of one operator",
+            )
+        }),
         _ => None,
     };
     found.extend(fault);
@@ -250,7 +338,10 @@ fn check_anything_but(inner: &[Predicate]) -> Option<&'static str> {
         Predicate::Text(op, _) => Some(("text", Some(*op))),
         Predicate::Number(_) => Some(("number", None)),
         Predicate::TextIgnoringCase(TextOp::Equals, _) => Some(("ignoring case", None)),
-        Predicate::Wildcard { ignoring_case: false, .. } => Some(("wildcard", None)),
+        Predicate::Wildcard {
+            ignoring_case: false,
+            ..
+        } => Some(("wildcard", None)),
         _ => None,
     };
     let first = inner.first().and_then(kind);
@@ -259,7 +350,9 @@ fn check_anything_but(inner: &[Predicate]) -> Option<&'static str> {
         Predicate::Text(TextOp::Prefix | TextOp::Suffix, text) if text.is_empty() => {
             Some("an empty prefix or suffix in `anything-but`")
         }
-        Predicate::Number(number) if !number.fits_double() => Some("a number that a double does not hold exactly"),
+        Predicate::Number(number) if !number.fits_double() => {
+            Some("a number that a double does not hold exactly")
+        }
         other if kind(other).is_none() => Some("this inside `anything-but`"),
         other if kind(other) != first => Some("a mixture inside `anything-but`"),
         _ => None,

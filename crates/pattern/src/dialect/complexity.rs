@@ -26,15 +26,30 @@ const EFFORT: usize = 2_000_000;
 pub(crate) fn check(fields: &[&LocatedField], found: &mut Vec<Diagnostic>) {
     let mut by_path: BTreeMap<&Path, (&LocatedField, BTreeSet<Vec<Token>>)> = BTreeMap::new();
     for field in fields {
-        for placed in field.alternatives.iter().flat_map(|alternative| &alternative.predicates) {
-            if let Predicate::Wildcard { wildcard, ignoring_case: false } = &placed.predicate {
-                by_path.entry(&field.path).or_insert_with(|| (field, BTreeSet::new())).1.insert(tokens(wildcard));
+        for placed in field
+            .alternatives
+            .iter()
+            .flat_map(|alternative| &alternative.predicates)
+        {
+            if let Predicate::Wildcard {
+                wildcard,
+                ignoring_case: false,
+            } = &placed.predicate
+            {
+                by_path
+                    .entry(&field.path)
+                    .or_insert_with(|| (field, BTreeSet::new()))
+                    .1
+                    .insert(tokens(wildcard));
             }
         }
     }
     for (path, (field, wildcards)) in by_path {
         if complexity(&wildcards.into_iter().collect::<Vec<_>>()) > MOST {
-            let message = format!("the wildcards of `{path}` are too complex for {}", Dialect::Aws.title());
+            let message = format!(
+                "the wildcards of `{path}` are too complex for {}",
+                Dialect::Aws.title()
+            );
             found.push(
                 Diagnostic::error(Code::DIALECT_LIMIT, field.key.clone(), message)
                     .with_help("use fewer `*`, and fewer repeated characters behind them"),
@@ -65,21 +80,43 @@ fn tokens(wildcard: &Wildcard) -> Vec<Token> {
 fn complexity(wildcards: &[Vec<Token>]) -> usize {
     let starts: Vec<usize> = wildcards
         .iter()
-        .map(|tokens| tokens.iter().position(|token| *token == Token::Star).unwrap_or(tokens.len()))
+        .map(|tokens| {
+            tokens
+                .iter()
+                .position(|token| *token == Token::Star)
+                .unwrap_or(tokens.len())
+        })
         .collect();
     let mut most = 0;
     let mut effort = 0;
     // Every text that begins some wildcard literally: the wildcards that begin so, and the live positions of those whose
     // literal start is over.
     let all: Vec<usize> = (0..wildcards.len()).collect();
-    let mut open = vec![Text { length: 0, beginning: all, started: Vec::new(), live: Vec::new() }];
+    let mut open = vec![Text {
+        length: 0,
+        beginning: all,
+        started: Vec::new(),
+        live: Vec::new(),
+    }];
     while let Some(text) = open.pop() {
-        let Text { length, beginning, mut started, mut live } = text;
-        let (over, longer): (Vec<usize>, Vec<usize>) =
-            beginning.iter().partition(|&&wildcard| starts[wildcard] == length);
+        let Text {
+            length,
+            beginning,
+            mut started,
+            mut live,
+        } = text;
+        let (over, longer): (Vec<usize>, Vec<usize>) = beginning
+            .iter()
+            .partition(|&&wildcard| starts[wildcard] == length);
         if length > 0 {
-            most =
-                most.max(beginning.len() + live.len() + over.iter().filter(|&&w| length < wildcards[w].len()).count());
+            most = most.max(
+                beginning.len()
+                    + live.len()
+                    + over
+                        .iter()
+                        .filter(|&&w| length < wildcards[w].len())
+                        .count(),
+            );
         }
         for wildcard in over {
             if length < wildcards[wildcard].len() {
@@ -87,7 +124,11 @@ fn complexity(wildcards: &[Vec<Token>]) -> usize {
                 live.push((wildcard, length + 1));
             }
         }
-        let met = started.iter().flat_map(|&w| &wildcards[w]).filter(|token| **token == Token::Star).count();
+        let met = started
+            .iter()
+            .flat_map(|&w| &wildcards[w])
+            .filter(|token| **token == Token::Star)
+            .count();
         if most.max(met) > MOST {
             return most.max(met);
         }
@@ -110,7 +151,12 @@ fn complexity(wildcards: &[Vec<Token>]) -> usize {
         }
         for (byte, beginning) in by_byte {
             let live = step(wildcards, &live, byte);
-            open.push(Text { length: length + 1, beginning, started: started.clone(), live });
+            open.push(Text {
+                length: length + 1,
+                beginning,
+                started: started.clone(),
+                live,
+            });
         }
     }
     most
@@ -164,7 +210,11 @@ fn deepest(pieces: &[&[Token]]) -> usize {
     let mut most = 0;
     let mut queue: VecDeque<usize> = VecDeque::from([0]);
     while let Some(at) = queue.pop_front() {
-        let children: Vec<(Token, usize)> = nodes[at].next.iter().map(|(token, next)| (*token, *next)).collect();
+        let children: Vec<(Token, usize)> = nodes[at]
+            .next
+            .iter()
+            .map(|(token, next)| (*token, *next))
+            .collect();
         for (token, child) in children {
             let mut end = at;
             let mut link = 0;
@@ -200,24 +250,35 @@ mod tests {
     use super::*;
 
     fn of(texts: &[&str]) -> usize {
-        let wildcards: BTreeSet<_> =
-            texts.iter().map(|text| tokens(&Wildcard::parse(text).expect("a wildcard"))).collect();
+        let wildcards: BTreeSet<_> = texts
+            .iter()
+            .map(|text| tokens(&Wildcard::parse(text).expect("a wildcard")))
+            .collect();
         complexity(&wildcards.into_iter().collect::<Vec<_>>())
     }
 
     /// By the definition, over all texts of up to nine letters.
     fn by_definition(texts: &[&str]) -> usize {
-        let wildcards: BTreeSet<_> =
-            texts.iter().map(|text| tokens(&Wildcard::parse(text).expect("a wildcard"))).collect();
+        let wildcards: BTreeSet<_> = texts
+            .iter()
+            .map(|text| tokens(&Wildcard::parse(text).expect("a wildcard")))
+            .collect();
         let wildcards: Vec<_> = wildcards.into_iter().collect();
         let mut most = 0;
-        let begin =
-            |w: usize| if wildcards[w].first() == Some(&Token::Star) { vec![(w, 0), (w, 1)] } else { vec![(w, 0)] };
-        let mut texts: Vec<Vec<(usize, usize)>> = vec![(0..wildcards.len()).flat_map(begin).collect()];
+        let begin = |w: usize| {
+            if wildcards[w].first() == Some(&Token::Star) {
+                vec![(w, 0), (w, 1)]
+            } else {
+                vec![(w, 0)]
+            }
+        };
+        let mut texts: Vec<Vec<(usize, usize)>> =
+            vec![(0..wildcards.len()).flat_map(begin).collect()];
         for _ in 0..9 {
             let longer = |live: &Vec<(usize, usize)>| {
                 [b'a', b'b'].map(|byte| {
-                    let (none, some): (Vec<_>, Vec<_>) = live.iter().partition(|(_, length)| *length == 0);
+                    let (none, some): (Vec<_>, Vec<_>) =
+                        live.iter().partition(|(_, length)| *length == 0);
                     let mut next = step(&wildcards, &some, byte);
                     for (w, _) in none {
                         if wildcards[w].first() == Some(&Token::Byte(byte)) {
@@ -241,9 +302,16 @@ mod tests {
 
     #[test]
     fn single_wildcards() {
-        for (text, expected) in
-            [("*", 1), ("ab", 1), ("ab*", 2), ("*ab", 2), ("*aa", 3), ("a*bb", 3), ("*ab*ad", 4), ("*a*a*a*a*a", 10)]
-        {
+        for (text, expected) in [
+            ("*", 1),
+            ("ab", 1),
+            ("ab*", 2),
+            ("*ab", 2),
+            ("*aa", 3),
+            ("a*bb", 3),
+            ("*ab*ad", 4),
+            ("*a*a*a*a*a", 10),
+        ] {
             assert_eq!(of(&[text]), expected, "{text}");
         }
         assert_eq!(of(&["*:*:*:*:*:event-bus/*"]), 11);

@@ -16,7 +16,11 @@ pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
     let json = Json::Object(object(&[node], dialect));
     let laid_out = json::laid_out(&json, 0);
     // White space counts.
-    if dialect == Dialect::Aws && aws::check_length(&laid_out, 0..0).is_some() { json.to_string() } else { laid_out }
+    if dialect == Dialect::Aws && aws::check_length(&laid_out, 0..0).is_some() {
+        json.to_string()
+    } else {
+        laid_out
+    }
 }
 
 type Members = Vec<(String, Json)>;
@@ -37,13 +41,21 @@ fn object(nodes: &[&Node], dialect: Dialect) -> Members {
             add(&mut members, field, dialect);
         }
     }
-    let joins: Vec<&Node> = parts.into_iter().filter(|part| matches!(part, Node::Any(_))).collect();
+    let joins: Vec<&Node> = parts
+        .into_iter()
+        .filter(|part| matches!(part, Node::Any(_)))
+        .collect();
     if let Some((Node::Any(branches), others)) = joins.split_first() {
         let branch = |branch| {
-            let together: Vec<&Node> = std::iter::once(branch).chain(others.iter().copied()).collect();
+            let together: Vec<&Node> = std::iter::once(branch)
+                .chain(others.iter().copied())
+                .collect();
             Json::Object(object(&together, dialect))
         };
-        members.push(("$or".into(), Json::Array(branches.iter().map(branch).collect())));
+        members.push((
+            "$or".into(),
+            Json::Array(branches.iter().map(branch).collect()),
+        ));
     }
     members
 }
@@ -54,7 +66,11 @@ fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dia
         _ => json::leaf(alternatives),
     };
     let keys: Vec<&str> = path.segments().collect();
-    if dialect == Dialect::Aws && keys.iter().any(|key| *key == "$or" || aws::is_reserved_in_or(key)) {
+    if dialect == Dialect::Aws
+        && keys
+            .iter()
+            .any(|key| *key == "$or" || aws::is_reserved_in_or(key))
+    {
         members.push((path.as_str().to_owned(), leaf));
     } else {
         nest(members, &keys, leaf);
@@ -63,9 +79,13 @@ fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dia
 
 /// Puts a leaf under its keys; where a key holds a leaf already, the rest of the path is one key with dots.
 fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
-    let Some((key, rest)) = keys.split_first() else { return };
+    let Some((key, rest)) = keys.split_first() else {
+        return;
+    };
     if rest.is_empty() {
-        let at = members.iter().position(|(taken, value)| taken == key && !matches!(value, Json::Array(_)));
+        let at = members
+            .iter()
+            .position(|(taken, value)| taken == key && !matches!(value, Json::Array(_)));
         match at {
             // An object stands under the key already: its fields move under keys with dots.
             Some(at) => {
@@ -115,7 +135,9 @@ fn alibaba_alternative(alternative: &Alternative) -> Json {
 /// A numeric test as a comparison and its number, or two of them.
 fn comparisons(predicate: &Predicate) -> Vec<Json> {
     match predicate {
-        Predicate::Range { lower, upper } => json::range(lower.as_ref(), upper.as_ref()).elements().to_vec(),
+        Predicate::Range { lower, upper } => json::range(lower.as_ref(), upper.as_ref())
+            .elements()
+            .to_vec(),
         Predicate::Number(number) => vec!["=".into(), Json::Number(number.as_str().into())],
         Predicate::AnythingBut(inner) => match inner.as_slice() {
             [Predicate::Number(number)] => vec!["!=".into(), Json::Number(number.as_str().into())],

@@ -27,7 +27,10 @@ impl<'e> Elsewhere<'e> {
     const KEPT: usize = 32;
 
     pub(crate) fn new(event: &'e Json) -> Self {
-        Self { event, by_key: OnceCell::new() }
+        Self {
+            event,
+            by_key: OnceCell::new(),
+        }
     }
 
     /// The members whose last key is that of the path, but for its case; those that share the most segments with the end
@@ -38,8 +41,12 @@ impl<'e> Elsewhere<'e> {
             collect(self.event, &None, &mut by_key);
             by_key
         });
-        let mut members = by_key.get(&last_segment(path.as_str()).to_lowercase()).cloned().unwrap_or_default();
-        members.sort_by_cached_key(|member| std::cmp::Reverse(shared(path, &segments(&member.trail))));
+        let mut members = by_key
+            .get(&last_segment(path.as_str()).to_lowercase())
+            .cloned()
+            .unwrap_or_default();
+        members
+            .sort_by_cached_key(|member| std::cmp::Reverse(shared(path, &segments(&member.trail))));
         members
     }
 }
@@ -50,7 +57,11 @@ pub(crate) fn segments<'e>(trail: &Trail<'e>) -> Vec<&'e str> {
     let mut last = trail;
     while let Some(step) = last {
         last = match step.as_ref() {
-            Step::Member { before, members, index } => {
+            Step::Member {
+                before,
+                members,
+                index,
+            } => {
                 let members: &'e [(String, Json)] = members;
                 segments.extend(members[*index].0.rsplit('.'));
                 before
@@ -66,22 +77,45 @@ pub(crate) fn segments<'e>(trail: &Trail<'e>) -> Vec<&'e str> {
 fn shared(path: &Path, segments: &[&str]) -> (usize, usize) {
     let wanted: Vec<&str> = path.segments().collect();
     let pairs = || wanted.iter().rev().zip(segments.iter().rev());
-    let alike = pairs().take_while(|(one, other)| one.to_lowercase() == other.to_lowercase()).count();
-    (alike, pairs().take_while(|(one, other)| one == other).count())
+    let alike = pairs()
+        .take_while(|(one, other)| one.to_lowercase() == other.to_lowercase())
+        .count();
+    (
+        alike,
+        pairs().take_while(|(one, other)| one == other).count(),
+    )
 }
 
-fn collect<'e>(value: &'e Json, before: &Trail<'e>, by_key: &mut BTreeMap<String, Vec<Member<'e>>>) {
+fn collect<'e>(
+    value: &'e Json,
+    before: &Trail<'e>,
+    by_key: &mut BTreeMap<String, Vec<Member<'e>>>,
+) {
     let members = value.members();
     for (index, (key, value)) in members.iter().enumerate() {
-        let trail = Some(Rc::new(Step::Member { before: before.clone(), members, index }));
+        let trail = Some(Rc::new(Step::Member {
+            before: before.clone(),
+            members,
+            index,
+        }));
         let known = by_key.entry(last_segment(key).to_lowercase()).or_default();
         if known.len() < Elsewhere::KEPT {
-            known.push(Member { trail: trail.clone(), value });
+            known.push(Member {
+                trail: trail.clone(),
+                value,
+            });
         }
         collect(value, &trail, by_key);
     }
     for (index, element) in value.elements().iter().enumerate() {
-        collect(element, &Some(Rc::new(Step::Element { before: before.clone(), index })), by_key);
+        collect(
+            element,
+            &Some(Rc::new(Step::Element {
+                before: before.clone(),
+                index,
+            })),
+            by_key,
+        );
     }
 }
 

@@ -8,11 +8,20 @@ pub(crate) fn part(part: &Part) -> Json {
     let matched = ("matched", Json::from(part.matched));
     match &part.test {
         Test::All { parts, element } => {
-            let element = element.as_ref().map(|location| ("element", Json::from(location.to_string())));
-            object([matched, ("test", "all".into())].into_iter().chain(element).chain([("parts", list(parts))]))
+            let element = element
+                .as_ref()
+                .map(|location| ("element", Json::from(location.to_string())));
+            object(
+                [matched, ("test", "all".into())]
+                    .into_iter()
+                    .chain(element)
+                    .chain([("parts", list(parts))]),
+            )
         }
         Test::Any { parts } => object([matched, ("test", "any".into()), ("parts", list(parts))]),
-        Test::Not { part: inner } => object([matched, ("test", "not".into()), ("part", self::part(inner))]),
+        Test::Not { part: inner } => {
+            object([matched, ("test", "not".into()), ("part", self::part(inner))])
+        }
         Test::Field(test) => field(matched, test),
     }
 }
@@ -23,23 +32,45 @@ fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
         ("test", "field".into()),
         ("path", field.path.as_str().into()),
         ("expected", field.expected.as_str().into()),
-        ("found", field.found.iter().map(found).collect::<Vec<_>>().into()),
+        (
+            "found",
+            field.found.iter().map(found).collect::<Vec<_>>().into(),
+        ),
         ("count", Json::Number(field.count.to_string().into())),
     ];
     let met_by = field.met_by.as_ref().map(|place| ("met_by", found(place)));
-    let nearest = field.nearest.as_ref().map(|nearest| ("nearest", miss(nearest)));
-    let hints = field.hints.iter().map(|hint| Json::from(hint.to_string())).collect::<Vec<_>>();
-    object(always.into_iter().chain(met_by).chain(nearest).chain([("hints", hints.into())]))
+    let nearest = field
+        .nearest
+        .as_ref()
+        .map(|nearest| ("nearest", miss(nearest)));
+    let hints = field
+        .hints
+        .iter()
+        .map(|hint| Json::from(hint.to_string()))
+        .collect::<Vec<_>>();
+    object(
+        always
+            .into_iter()
+            .chain(met_by)
+            .chain(nearest)
+            .chain([("hints", hints.into())]),
+    )
 }
 
 fn miss(miss: &Miss) -> Json {
     let mended = miss.mended.clone().map(|value| ("mended", value));
-    let always = [("found", found(&miss.found)), ("expected", Json::from(miss.expected.as_str()))];
+    let always = [
+        ("found", found(&miss.found)),
+        ("expected", Json::from(miss.expected.as_str())),
+    ];
     object(always.into_iter().chain(mended))
 }
 
 fn found(found: &Found) -> Json {
-    object([("location", Json::from(found.location.to_string())), ("value", found.value.as_str().into())])
+    object([
+        ("location", Json::from(found.location.to_string())),
+        ("value", found.value.as_str().into()),
+    ])
 }
 
 fn list(parts: &[Part]) -> Json {
@@ -47,5 +78,8 @@ fn list(parts: &[Part]) -> Json {
 }
 
 fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

@@ -33,10 +33,20 @@ impl Location {
         let mut last = trail;
         while let Some(step) = last {
             last = match step.as_ref() {
-                places::Step::Member { before, members, index } => {
+                places::Step::Member {
+                    before,
+                    members,
+                    index,
+                } => {
                     let key = &members[*index].0;
-                    let occurrence = members[..*index].iter().filter(|(other, _)| other == key).count();
-                    steps.push(Step::Member { key: key.clone(), occurrence });
+                    let occurrence = members[..*index]
+                        .iter()
+                        .filter(|(other, _)| other == key)
+                        .count();
+                    steps.push(Step::Member {
+                        key: key.clone(),
+                        occurrence,
+                    });
                     before
                 }
                 places::Step::Element { before, index } => {

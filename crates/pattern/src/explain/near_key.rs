@@ -24,7 +24,10 @@ impl<'e> NearKeys<'e> {
     const LETTERS: usize = 3;
 
     pub(crate) fn new(event: &'e Json) -> Self {
-        Self { event, left: Cell::new(Self::LOOKED_AT) }
+        Self {
+            event,
+            left: Cell::new(Self::LOOKED_AT),
+        }
     }
 
     /// The first member with a value to test whose key is like the last one of the path, in the object that the rest of
@@ -37,14 +40,21 @@ impl<'e> NearKeys<'e> {
     fn below(&self, value: &'e Json, wanted: &[&str], before: &Trail<'e>) -> Option<Member<'e>> {
         for (index, element) in value.elements().iter().enumerate() {
             self.look()?;
-            let trail = Some(Rc::new(Step::Element { before: before.clone(), index }));
+            let trail = Some(Rc::new(Step::Element {
+                before: before.clone(),
+                index,
+            }));
             if let found @ Some(_) = self.below(element, wanted, &trail) {
                 return found;
             }
         }
         let members = value.members();
         let member = |index: usize| Member {
-            trail: Some(Rc::new(Step::Member { before: before.clone(), members, index })),
+            trail: Some(Rc::new(Step::Member {
+                before: before.clone(),
+                members,
+                index,
+            })),
             value: &members[index].1,
         };
         if let [last] = wanted {
@@ -57,7 +67,10 @@ impl<'e> NearKeys<'e> {
                 candidates.extend(holds(value).then_some(key.as_str()));
             }
             let near = closest(last, candidates)?;
-            return members.iter().position(|(key, value)| key == near && holds(value)).map(member);
+            return members
+                .iter()
+                .position(|(key, value)| key == near && holds(value))
+                .map(member);
         }
         for (index, (key, value)) in members.iter().enumerate() {
             self.look()?;

@@ -17,7 +17,8 @@ const SHOWN: usize = 200;
 
 /// The value that came closest to meeting the field, with the hint that its case gives.
 pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<Hint>)> {
-    let alternatives: Vec<(&Alternative, Vec<Test>)> = field.alternatives[..field.alternatives.len().min(COMPARED)]
+    let alternatives: Vec<(&Alternative, Vec<Test>)> = field.alternatives
+        [..field.alternatives.len().min(COMPARED)]
         .iter()
         .map(|alternative| (alternative, alternative.0.iter().map(Test::new).collect()))
         .collect();
@@ -25,19 +26,35 @@ pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<
         .iter()
         .take(COMPARED)
         .flat_map(|place| {
-            alternatives
-                .iter()
-                .map(move |(alternative, tests)| (distance(alternative, tests, &place.value), place, alternative))
+            alternatives.iter().map(move |(alternative, tests)| {
+                (
+                    distance(alternative, tests, &place.value),
+                    place,
+                    alternative,
+                )
+            })
         })
         .min_by_key(|(distance, ..)| distance.steps)?;
-    let expected =
-        expression::print(&Node::Field(Field { path: field.path.clone(), alternatives: vec![(*alternative).clone()] }));
-    Some((Miss { found: found(place), expected, mended: mend::value(alternative, &place.value) }, distance.hint))
+    let expected = expression::print(&Node::Field(Field {
+        path: field.path.clone(),
+        alternatives: vec![(*alternative).clone()],
+    }));
+    Some((
+        Miss {
+            found: found(place),
+            expected,
+            mended: mend::value(alternative, &place.value),
+        },
+        distance.hint,
+    ))
 }
 
 /// A place as the reader sees it.
 pub(crate) fn found(place: &Place) -> Found {
-    Found { location: Location::of(&place.trail), value: shown(&place.value) }
+    Found {
+        location: Location::of(&place.trail),
+        value: shown(&place.value),
+    }
 }
 
 /// Far or near, and why.
@@ -58,55 +75,92 @@ impl Distance {
     const OTHER_TYPE: usize = 100;
 
     fn new(steps: usize, hint: impl Into<Option<Hint>>) -> Self {
-        Self { steps, hint: hint.into() }
+        Self {
+            steps,
+            hint: hint.into(),
+        }
     }
 }
 
 fn distance(alternative: &Alternative, tests: &[Test], value: &Scalar) -> Distance {
-    let unmet = alternative.0.iter().zip(tests).filter(|(_, test)| !test.meets(value));
+    let unmet = alternative
+        .0
+        .iter()
+        .zip(tests)
+        .filter(|(_, test)| !test.meets(value));
     let distances = unmet.map(|(predicate, _)| one(predicate, value));
     distances
         .reduce(|one, other| Distance::new(one.steps + other.steps, one.hint.or(other.hint)))
-        .unwrap_or(Distance { steps: 0, hint: None })
+        .unwrap_or(Distance {
+            steps: 0,
+            hint: None,
+        })
 }
 
 /// Why a value does not meet one predicate.
 fn one(predicate: &Predicate, value: &Scalar) -> Distance {
     let meets = |value: &Scalar| Test::new(predicate).meets(value);
-    let of_type = |expected| Hint::Type { expected, actual: type_of(value) };
+    let of_type = |expected| Hint::Type {
+        expected,
+        actual: type_of(value),
+    };
     match (predicate, value) {
-        (Predicate::Missing, Scalar::Null) => Distance::new(Distance::SAME_TYPE, Hint::NullIsNotMissing),
-        (Predicate::Number(_) | Predicate::Range { .. }, Scalar::Number(_)) => Distance::new(Distance::SAME_TYPE, None),
-        (Predicate::Number(_) | Predicate::Range { .. }, Scalar::String(text)) => match Decimal::parse(text.trim()) {
-            Some(number) if meets(&Scalar::Number(number.clone())) => {
-                Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("a number"))
+        (Predicate::Missing, Scalar::Null) => {
+            Distance::new(Distance::SAME_TYPE, Hint::NullIsNotMissing)
+        }
+        (Predicate::Number(_) | Predicate::Range { .. }, Scalar::Number(_)) => {
+            Distance::new(Distance::SAME_TYPE, None)
+        }
+        (Predicate::Number(_) | Predicate::Range { .. }, Scalar::String(text)) => {
+            match Decimal::parse(text.trim()) {
+                Some(number) if meets(&Scalar::Number(number.clone())) => {
+                    Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("a number"))
+                }
+                _ => Distance::new(Distance::OTHER_TYPE, of_type("a number")),
             }
-            _ => Distance::new(Distance::OTHER_TYPE, of_type("a number")),
-        },
+        }
         (Predicate::Bool(wanted), Scalar::String(text)) if *text == wanted.to_string() => {
             Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("true or false"))
         }
-        (Predicate::Null, Scalar::String("null")) => Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("null")),
+        (Predicate::Null, Scalar::String("null")) => {
+            Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("null"))
+        }
         (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
-            None if meets(&Scalar::String(text.trim())) => Distance::new(Distance::SLIP, Hint::Space),
+            None if meets(&Scalar::String(text.trim())) => {
+                Distance::new(Distance::SLIP, Hint::Space)
+            }
             None => Distance::new(Distance::FAR, Hint::NotAnAddress),
         },
         (predicate, Scalar::String(text)) if is_textual(predicate) => {
             if meets(&Scalar::String(text.trim())) {
                 Distance::new(Distance::SLIP, Hint::Space)
-            } else if ignoring_case(predicate).is_some_and(|predicate| Test::new(&predicate).meets(value)) {
+            } else if ignoring_case(predicate)
+                .is_some_and(|predicate| Test::new(&predicate).meets(value))
+            {
                 Distance::new(Distance::SLIP, Hint::Case)
             } else {
-                Distance::new(Distance::SAME_TYPE + difference(literal(predicate), text), None)
+                Distance::new(
+                    Distance::SAME_TYPE + difference(literal(predicate), text),
+                    None,
+                )
             }
         }
         (predicate, value) if is_textual(predicate) => {
             let text = shown(value);
             let same = meets(&Scalar::String(&text));
-            Distance::new(if same { Distance::OTHER_TYPE_SAME_TEXT } else { Distance::OTHER_TYPE }, of_type("a string"))
+            Distance::new(
+                if same {
+                    Distance::OTHER_TYPE_SAME_TEXT
+                } else {
+                    Distance::OTHER_TYPE
+                },
+                of_type("a string"),
+            )
         }
-        (Predicate::Number(_) | Predicate::Range { .. }, _) => Distance::new(Distance::OTHER_TYPE, of_type("a number")),
+        (Predicate::Number(_) | Predicate::Range { .. }, _) => {
+            Distance::new(Distance::OTHER_TYPE, of_type("a number"))
+        }
         (Predicate::Bool(_), Scalar::Bool(_)) => Distance::new(Distance::SAME_TYPE, None),
         (Predicate::Bool(_), _) => Distance::new(Distance::OTHER_TYPE, of_type("true or false")),
         (Predicate::Cidr(_), _) => Distance::new(Distance::OTHER_TYPE, of_type("an IP address")),
@@ -117,7 +171,10 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
 fn is_textual(predicate: &Predicate) -> bool {
     matches!(
         predicate,
-        Predicate::Text(..) | Predicate::TextIgnoringCase(..) | Predicate::Wildcard { .. } | Predicate::Regexp { .. }
+        Predicate::Text(..)
+            | Predicate::TextIgnoringCase(..)
+            | Predicate::Wildcard { .. }
+            | Predicate::Regexp { .. }
     )
 }
 
@@ -125,8 +182,14 @@ fn is_textual(predicate: &Predicate) -> bool {
 fn ignoring_case(predicate: &Predicate) -> Option<Predicate> {
     Some(match predicate {
         Predicate::Text(op, text) => Predicate::TextIgnoringCase(*op, text.clone()),
-        Predicate::Wildcard { wildcard, .. } => Predicate::Wildcard { wildcard: wildcard.clone(), ignoring_case: true },
-        Predicate::Regexp { regexp, .. } => Predicate::Regexp { regexp: regexp.clone(), ignoring_case: true },
+        Predicate::Wildcard { wildcard, .. } => Predicate::Wildcard {
+            wildcard: wildcard.clone(),
+            ignoring_case: true,
+        },
+        Predicate::Regexp { regexp, .. } => Predicate::Regexp {
+            regexp: regexp.clone(),
+            ignoring_case: true,
+        },
         _ => return None,
     })
 }
@@ -142,9 +205,13 @@ fn literal(predicate: &Predicate) -> &str {
 
 /// How many characters are left when the common beginning and the common end are taken away; no more than 64.
 fn difference(one: &str, other: &str) -> usize {
-    let same = |pairs: &mut dyn Iterator<Item = (char, char)>| pairs.take_while(|(one, other)| one == other).count();
-    let (long, short) =
-        (one.chars().count().max(other.chars().count()), one.chars().count().min(other.chars().count()));
+    let same = |pairs: &mut dyn Iterator<Item = (char, char)>| {
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let (long, short) = (
+        one.chars().count().max(other.chars().count()),
+        one.chars().count().min(other.chars().count()),
+    );
     let start = same(&mut one.chars().zip(other.chars()));
     let end = same(&mut one.chars().rev().zip(other.chars().rev()));
     (long - (start + end).min(short)).min(64)
@@ -166,9 +233,13 @@ fn shown(value: &Scalar) -> String {
         Scalar::Null => "null".to_owned(),
         Scalar::Bool(value) => value.to_string(),
         Scalar::Number(value) => value.as_str().to_owned(),
-        Scalar::String(text) => {
-            Json::from(&text[..text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at)]).to_string()
-        }
+        Scalar::String(text) => Json::from(
+            &text[..text
+                .char_indices()
+                .nth(SHOWN)
+                .map_or(text.len(), |(at, _)| at)],
+        )
+        .to_string(),
     };
     match text.char_indices().nth(SHOWN) {
         Some((at, _)) => format!("{}…", &text[..at]),

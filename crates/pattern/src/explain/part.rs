@@ -39,24 +39,44 @@ impl<'e> Explainer<'_, 'e> {
             (Node::All(nodes), Goal::All(goals)) => self.all(nodes, goals, choice, extension),
             (Node::Any(nodes), Goal::Any(goals)) => {
                 // Where the branch that holds chose elements, the others are judged without them.
-                let parts = nodes.iter().zip(goals).map(|(node, goal)| self.part(node, goal, choice)).collect();
+                let parts = nodes
+                    .iter()
+                    .zip(goals)
+                    .map(|(node, goal)| self.part(node, goal, choice))
+                    .collect();
                 Test::Any { parts }
             }
-            (Node::Not(node), Goal::Not(goal)) => Test::Not { part: Box::new(self.part(node, goal, choice)) },
+            (Node::Not(node), Goal::Not(goal)) => Test::Not {
+                part: Box::new(self.part(node, goal, choice)),
+            },
             (Node::Field(field), _) => Test::Field(self.field(field, matched, choice)),
             _ => unreachable!("a goal has the shape of its node"),
         };
         Part { matched, test }
     }
 
-    fn all(&self, nodes: &[Node], goals: &[Goal], choice: &Choice, extension: Option<Choice>) -> Test {
+    fn all(
+        &self,
+        nodes: &[Node],
+        goals: &[Goal],
+        choice: &Choice,
+        extension: Option<Choice>,
+    ) -> Test {
         let tied = self.ties(nodes, choice);
         let inside = extension.unwrap_or_else(|| closest(goals, choice, &tied));
-        let parts = nodes.iter().zip(goals).map(|(node, goal)| self.part(node, goal, &inside)).collect();
-        let element =
-            tied.iter().filter(|(tie, _)| choice.len() < inside.len() && both(&inside, tie).as_ref() == Some(&inside));
+        let parts = nodes
+            .iter()
+            .zip(goals)
+            .map(|(node, goal)| self.part(node, goal, &inside))
+            .collect();
+        let element = tied.iter().filter(|(tie, _)| {
+            choice.len() < inside.len() && both(&inside, tie).as_ref() == Some(&inside)
+        });
         let deepest = element.max_by_key(|(tie, _)| tie.len());
-        Test::All { parts, element: deepest.map(|(_, trail)| Location::of(&element_of(trail))) }
+        Test::All {
+            parts,
+            element: deepest.map(|(_, trail)| Location::of(&element_of(trail))),
+        }
     }
 
     /// The choices that the fields of several of these nodes meet in, each with the way to one of its values; in the
@@ -67,7 +87,11 @@ impl<'e> Explainer<'_, 'e> {
         for (position, node) in nodes.iter().enumerate() {
             for place in fields(node).flat_map(|field| self.places.at(&field.path)) {
                 places.push(place);
-                for array in place.choice.keys().filter(|array| !choice.contains_key(array)) {
+                for array in place
+                    .choice
+                    .keys()
+                    .filter(|array| !choice.contains_key(array))
+                {
                     let users = users.entry(*array).or_default();
                     if users.last() != Some(&position) {
                         users.push(position);
@@ -75,8 +99,12 @@ impl<'e> Explainer<'_, 'e> {
                 }
             }
         }
-        let shared =
-            |place: &&Place| place.choice.keys().any(|array| users.get(array).is_some_and(|users| users.len() > 1));
+        let shared = |place: &&Place| {
+            place
+                .choice
+                .keys()
+                .any(|array| users.get(array).is_some_and(|users| users.len() > 1))
+        };
         let mut ties: BTreeMap<Choice, Trail<'e>> = BTreeMap::new();
         for place in places.into_iter().filter(shared) {
             if let (true, Some(tie)) = (ties.len() < Self::COMPARED, both(choice, &place.choice)) {
@@ -88,9 +116,20 @@ impl<'e> Explainer<'_, 'e> {
 
     fn field(&self, field: &Field, matched: bool, choice: &Choice) -> FieldTest {
         let all = self.places.at(&field.path);
-        let places: Vec<&Place> = all.iter().filter(|place| both(choice, &place.choice).is_some()).collect();
-        let met_by = if matched { met_by(field, &places) } else { None };
-        let closest = if matched { None } else { nearest(field, &places) };
+        let places: Vec<&Place> = all
+            .iter()
+            .filter(|place| both(choice, &place.choice).is_some())
+            .collect();
+        let met_by = if matched {
+            met_by(field, &places)
+        } else {
+            None
+        };
+        let closest = if matched {
+            None
+        } else {
+            nearest(field, &places)
+        };
         let mut hints = Vec::new();
         if matched {
             hints.extend(excludes_another(field, &places).then_some(Hint::AnythingButAnyElement));
@@ -102,7 +141,11 @@ impl<'e> Explainer<'_, 'e> {
         FieldTest {
             path: field.path.clone(),
             expected: expression::print(&Node::Field(field.clone())),
-            found: places.iter().take(Self::LISTED).map(|place| found(place)).collect(),
+            found: places
+                .iter()
+                .take(Self::LISTED)
+                .map(|place| found(place))
+                .collect(),
             count: places.len(),
             met_by: met_by.map(found),
             nearest,
@@ -113,15 +156,23 @@ impl<'e> Explainer<'_, 'e> {
     /// Why there may be nothing where something was expected.
     fn why_empty(&self, field: &Field) -> Vec<Hint> {
         let asks = |wanted: fn(&Predicate) -> bool| {
-            field.alternatives.iter().flat_map(|alternative| &alternative.0).any(wanted)
+            field
+                .alternatives
+                .iter()
+                .flat_map(|alternative| &alternative.0)
+                .any(wanted)
         };
         let mut hints = Vec::new();
-        hints.extend(asks(|predicate| *predicate == Predicate::Null).then_some(Hint::MissingIsNotNull));
+        hints.extend(
+            asks(|predicate| *predicate == Predicate::Null).then_some(Hint::MissingIsNotNull),
+        );
         let needs_value = asks(|predicate| matches!(predicate, Predicate::AnythingBut(_)));
         hints.extend(needs_value.then_some(Hint::AnythingButNeedsAValue));
         let members = self.elsewhere.like(&field.path);
         let wanted: Vec<&str> = field.path.segments().collect();
-        let here = members.iter().find(|member| segments(&member.trail) == wanted);
+        let here = members
+            .iter()
+            .find(|member| segments(&member.trail) == wanted);
         match here.map(|member| member.value) {
             Some(Json::Object(members)) if !members.is_empty() => {
                 let keys = members
@@ -134,14 +185,28 @@ impl<'e> Explainer<'_, 'e> {
             Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::Empty),
             Some(_) => {}
             None => {
-                let same_key = members.iter().find(|member| holds(member.value)).map(|member| {
-                    let location = Location::of(&member.trail);
-                    let found = segments(&member.trail);
-                    let same = found.len() == wanted.len()
-                        && found.iter().zip(&wanted).all(|(one, other)| one.to_lowercase() == other.to_lowercase());
-                    if same { Hint::CaseOfKey(location) } else { Hint::Elsewhere(location) }
-                });
-                let near_key = || Some(Hint::NearKey(Location::of(&self.near_keys.of(&field.path)?.trail)));
+                let same_key = members
+                    .iter()
+                    .find(|member| holds(member.value))
+                    .map(|member| {
+                        let location = Location::of(&member.trail);
+                        let found = segments(&member.trail);
+                        let same = found.len() == wanted.len()
+                            && found
+                                .iter()
+                                .zip(&wanted)
+                                .all(|(one, other)| one.to_lowercase() == other.to_lowercase());
+                        if same {
+                            Hint::CaseOfKey(location)
+                        } else {
+                            Hint::Elsewhere(location)
+                        }
+                    });
+                let near_key = || {
+                    Some(Hint::NearKey(Location::of(
+                        &self.near_keys.of(&field.path)?.trail,
+                    )))
+                };
                 hints.extend(same_key.or_else(near_key));
             }
         }
@@ -152,10 +217,18 @@ impl<'e> Explainer<'_, 'e> {
 /// A choice in which as many goals as possible hold, but not all of them: the first such one. Goals that each hold with
 /// some element, but not all with the same, are told apart by choosing on until one fails.
 fn closest(goals: &[Goal], choice: &Choice, ties: &[(Choice, Trail)]) -> Choice {
-    let held = |choice: &Choice| goals.iter().filter(|goal| goal.within(choice).is_some()).count();
+    let held = |choice: &Choice| {
+        goals
+            .iter()
+            .filter(|goal| goal.within(choice).is_some())
+            .count()
+    };
     let mut inside = choice.clone();
     loop {
-        let further = ties.iter().filter_map(|(tie, _)| both(&inside, tie)).filter(|next| next.len() > inside.len());
+        let further = ties
+            .iter()
+            .filter_map(|(tie, _)| both(&inside, tie))
+            .filter(|next| next.len() > inside.len());
         let mut best: Option<(usize, Choice)> = None;
         for next in further {
             let count = held(&next);
@@ -201,17 +274,26 @@ fn fields(node: &Node) -> Box<dyn Iterator<Item = &Field> + '_> {
 }
 
 fn meets(Alternative(predicates): &Alternative, value: &Scalar) -> bool {
-    predicates.iter().all(|predicate| value::Test::new(predicate).meets(value))
+    predicates
+        .iter()
+        .all(|predicate| value::Test::new(predicate).meets(value))
 }
 
 fn met_by<'p, 'e>(field: &Field, places: &[&'p Place<'e>]) -> Option<&'p Place<'e>> {
-    places.iter().copied().find(|place| field.alternatives.iter().any(|alternative| meets(alternative, &place.value)))
+    places.iter().copied().find(|place| {
+        field
+            .alternatives
+            .iter()
+            .any(|alternative| meets(alternative, &place.value))
+    })
 }
 
 /// Whether an `anything-but` holds although it excludes another of several values.
 fn excludes_another(field: &Field, places: &[&Place]) -> bool {
     let excluding = |Alternative(predicates): &&Alternative| {
-        predicates.iter().any(|predicate| matches!(predicate, Predicate::AnythingBut(_)))
+        predicates
+            .iter()
+            .any(|predicate| matches!(predicate, Predicate::AnythingBut(_)))
     };
     places.len() > 1
         && field

@@ -8,7 +8,10 @@ use super::{Explanation, FieldTest, Found, Part, Test};
 const BRANCHES: usize = 3;
 
 pub(crate) fn explanation(explanation: &Explanation, all: bool) -> String {
-    let mut drawing = Drawing { text: String::new(), all };
+    let mut drawing = Drawing {
+        text: String::new(),
+        all,
+    };
     if explanation.root.matched && !all {
         drawing.line(0, "✓ the pattern matches");
     } else {
@@ -31,7 +34,10 @@ impl Drawing {
                 let near = match element {
                     Some(location) if part.matched => format!(", met by {location}"),
                     Some(location) => {
-                        format!(", within one element; {location} came closest with {held} of {}", parts.len())
+                        format!(
+                            ", within one element; {location} came closest with {held} of {}",
+                            parts.len()
+                        )
                     }
                     None => String::new(),
                 };
@@ -55,7 +61,10 @@ impl Drawing {
 
     /// Below what failed, the parts that failed; below what holds, everything, because it is drawn only on request.
     fn parts(&mut self, parts: &[Part], level: usize, held: bool, most: usize) {
-        let shown: Vec<&Part> = parts.iter().filter(|part| self.all || held || !part.matched).collect();
+        let shown: Vec<&Part> = parts
+            .iter()
+            .filter(|part| self.all || held || !part.matched)
+            .collect();
         let most = if self.all { usize::MAX } else { most };
         for part in shown.iter().take(most) {
             self.part(part, level + 1);
@@ -88,10 +97,14 @@ impl Drawing {
     }
 
     fn found(&mut self, found: &Found, more: &str, level: usize) {
-        self.line(level + 2, &format!("{} is {}{more}", found.location, found.value));
+        self.line(
+            level + 2,
+            &format!("{} is {}{more}", found.location, found.value),
+        );
     }
 
     fn line(&mut self, level: usize, text: &str) {
-        writeln!(self.text, "{:width$}{text}", "", width = level * 2).expect("a string takes any text");
+        writeln!(self.text, "{:width$}{text}", "", width = level * 2)
+            .expect("a string takes any text");
     }
 }

@@ -55,7 +55,9 @@ impl Shares {
                     access.implied = span;
                 }
             }
-            _ => access.predicates.push(compiler.predicates.intern(Class::Always, 0, &[])),
+            _ => access
+                .predicates
+                .push(compiler.predicates.intern(Class::Always, 0, &[])),
         }
         access.predicates.sort_unstable();
         access.predicates.dedup();
@@ -70,9 +72,12 @@ impl Shares {
             Op::Missing(_) => ABSENT,
             Op::In(_, ids) => ids.iter().map(|&id| self.estimate(compiler, id)).sum(),
             Op::Out(..) => PRESENT,
-            Op::Field(_, alternatives) => {
-                alternatives.map(|literals| self.best(compiler, literals).map_or(PRESENT, |(cost, _)| cost)).sum()
-            }
+            Op::Field(_, alternatives) => alternatives
+                .map(|literals| {
+                    self.best(compiler, literals)
+                        .map_or(PRESENT, |(cost, _)| cost)
+                })
+                .sum(),
         }
     }
 
@@ -80,7 +85,8 @@ impl Shares {
     fn file(&self, compiler: &mut Compiler, op: Op, predicates: &mut Vec<u32>) -> bool {
         match op {
             Op::All(ops) => {
-                let cheapest = ops.min_by(|&a, &b| self.cost(compiler, a).total_cmp(&self.cost(compiler, b)));
+                let cheapest =
+                    ops.min_by(|&a, &b| self.cost(compiler, a).total_cmp(&self.cost(compiler, b)));
                 if let Some(op) = cheapest {
                     self.file(compiler, op, predicates);
                 }
@@ -120,15 +126,23 @@ impl Shares {
 
     /// The cheapest predicate among those that must be met.
     fn best(&self, compiler: &Compiler, literals: &[u32]) -> Option<(f32, u32)> {
-        let met = literals.iter().map(|&word| literal(word)).filter(|&(_, met)| met);
-        met.map(|(id, _)| (self.estimate(compiler, id), id)).min_by(|a, b| a.0.total_cmp(&b.0))
+        let met = literals
+            .iter()
+            .map(|&word| literal(word))
+            .filter(|&(_, met)| met);
+        met.map(|(id, _)| (self.estimate(compiler, id), id))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     /// About how many values of the path meet it, times what a look costs.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn estimate(&self, compiler: &Compiler, id: u32) -> f32 {
         let predicate = compiler.predicates.get(id);
-        let all = self.0.get(place(predicate.slot, predicate.class)).copied().unwrap_or(0) as f32;
+        let all = self
+            .0
+            .get(place(predicate.slot, predicate.class))
+            .copied()
+            .unwrap_or(0) as f32;
         let uses = compiler.uses.get(id as usize).copied().unwrap_or(0) as f32;
         let length = compiler.predicates.text(predicate).len() as f32;
         let dear = match predicate.class {

@@ -43,13 +43,24 @@ impl Affixes {
         // So that whatever an affix holds comes right before it or before another one that it holds.
         match side {
             Side::Start => sorted.sort_unstable_by(|&a, &b| text(a).cmp(text(b))),
-            Side::End => sorted.sort_unstable_by(|&a, &b| text(a).iter().rev().cmp(text(b).iter().rev())),
+            Side::End => {
+                sorted.sort_unstable_by(|&a, &b| text(a).iter().rev().cmp(text(b).iter().rev()))
+            }
         }
         let mut lengths: Vec<u32> = sorted.iter().map(|&id| length(text(id))).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        let (filter, table) = (Filter::with_room(sorted.len()), Table::with_room(sorted.len()));
-        let mut affixes = Self { side, lengths, filter, table, known: Vec::with_capacity(sorted.len()) };
+        let (filter, table) = (
+            Filter::with_room(sorted.len()),
+            Table::with_room(sorted.len()),
+        );
+        let mut affixes = Self {
+            side,
+            lengths,
+            filter,
+            table,
+            known: Vec::with_capacity(sorted.len()),
+        };
         let mut inside: Vec<u32> = Vec::new();
         for id in sorted {
             let text = text(id);
@@ -59,9 +70,14 @@ impl Affixes {
                 }
                 inside.pop();
             }
-            let number = u32::try_from(affixes.known.len()).expect("no more affixes than predicates");
+            let number =
+                u32::try_from(affixes.known.len()).expect("no more affixes than predicates");
             let shorter = inside.last().copied().unwrap_or(NONE);
-            affixes.known.push(Affix { predicate: id, length: length(text), shorter });
+            affixes.known.push(Affix {
+                predicate: id,
+                length: length(text),
+                shorter,
+            });
             inside.push(number);
             if let Some((hash, _)) = affixes.hashes(text).last() {
                 affixes.filter.add(hash);
@@ -84,7 +100,10 @@ impl Affixes {
             if !self.filter.may_hold(hash) {
                 continue;
             }
-            hits.extend(self.table.find(hash, |number| self.known[number as usize].length == length));
+            hits.extend(
+                self.table
+                    .find(hash, |number| self.known[number as usize].length == length),
+            );
         }
         // Equal hashes are no proof; but what the longest true one holds is true as well.
         while let Some(longest) = hits.pop() {
@@ -103,7 +122,10 @@ impl Affixes {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.lengths) + size_of_val(&*self.known) + self.filter.bytes() + self.table.bytes()
+        size_of_val(&*self.lengths)
+            + size_of_val(&*self.known)
+            + self.filter.bytes()
+            + self.table.bytes()
     }
 
     /// How many different lengths there are.
@@ -124,16 +146,19 @@ impl Affixes {
     fn hashes(&self, value: &[u8]) -> impl Iterator<Item = (u32, u32)> {
         let mut state = 0;
         let mut from = 0;
-        self.lengths.iter().take_while(|&&length| length as usize <= value.len()).map(move |&length| {
-            let to = length as usize;
-            let part = match self.side {
-                Side::Start => &value[from..to],
-                Side::End => &value[value.len() - to..value.len() - from],
-            };
-            state = hash(state, part);
-            from = to;
-            (half(state), length)
-        })
+        self.lengths
+            .iter()
+            .take_while(|&&length| length as usize <= value.len())
+            .map(move |&length| {
+                let to = length as usize;
+                let part = match self.side {
+                    Side::Start => &value[from..to],
+                    Side::End => &value[value.len() - to..value.len() - from],
+                };
+                state = hash(state, part);
+                from = to;
+                (half(state), length)
+            })
     }
 }
 

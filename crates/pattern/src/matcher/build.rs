@@ -21,8 +21,13 @@ pub(super) fn build<'n>(
     let mut compiler = Compiler::new(limits);
     let mut rules: Vec<(usize, usize)> = Vec::new();
     for node in patterns {
-        let pattern = u32::try_from(rules.len()).ok().filter(|&pattern| pattern != NONE);
-        let too_many = BuildError::TooLarge { pattern: NONE, limit: limits.bytes };
+        let pattern = u32::try_from(rules.len())
+            .ok()
+            .filter(|&pattern| pattern != NONE);
+        let too_many = BuildError::TooLarge {
+            pattern: NONE,
+            limit: limits.bytes,
+        };
         let start = compiler.words.len();
         compiler.pattern(pattern.ok_or(too_many)?, node)?;
         rules.push((start, compiler.words.len()));
@@ -48,8 +53,16 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
             apart += 1;
             entry(&mut code, rule, &words[start..end], access.implied);
         }
-        filed.extend(access.predicates.iter().map(|&predicate| (predicate, word(rule))));
-        let Access { implied: (from, to), .. } = access;
+        filed.extend(
+            access
+                .predicates
+                .iter()
+                .map(|&predicate| (predicate, word(rule))),
+        );
+        let Access {
+            implied: (from, to),
+            ..
+        } = access;
         implied.push((word(from), word(to)));
     }
     filed.sort_unstable();
@@ -62,7 +75,12 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
             let rule = rule as usize;
             if references[rule] == NONE {
                 let ((start, end), (from, to)) = (rules[rule], implied[rule]);
-                entry(&mut code, rule, &words[start..end], (from as usize, to as usize));
+                entry(
+                    &mut code,
+                    rule,
+                    &words[start..end],
+                    (from as usize, to as usize),
+                );
             } else {
                 code.extend([1 << 1 | 1, references[rule]]);
             }
@@ -73,7 +91,12 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     let predicates = compiler.predicates;
     let mut by_slot: Vec<Vec<u32>> = vec![Vec::new(); trie.slots()];
     let (mut absent, mut always) = (Vec::new(), None);
-    for (predicate, id) in predicates.all().iter().zip(0..).filter(|(predicate, _)| predicate.list != NONE) {
+    for (predicate, id) in predicates
+        .all()
+        .iter()
+        .zip(0..)
+        .filter(|(predicate, _)| predicate.list != NONE)
+    {
         match predicate.class {
             Class::Absent => absent.push(id),
             Class::Always => always = Some(id),
@@ -82,8 +105,20 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     }
     let mut groups = 0;
     let indexes = by_slot.iter();
-    let indexes = indexes.map(|ids| SlotIndex::build(ids, &predicates, &compiler.regexp_texts, &mut groups)).collect();
-    Matcher { trie, predicates, indexes, code, absent, always, patterns: rules.len(), lists, shared: apart }
+    let indexes = indexes
+        .map(|ids| SlotIndex::build(ids, &predicates, &compiler.regexp_texts, &mut groups))
+        .collect();
+    Matcher {
+        trie,
+        predicates,
+        indexes,
+        code,
+        absent,
+        always,
+        patterns: rules.len(),
+        lists,
+        shared: apart,
+    }
 }
 
 fn entry(code: &mut Vec<u32>, rule: usize, words: &[u32], (from, to): (usize, usize)) {

@@ -59,10 +59,16 @@ impl Compiler {
         let longest = u32::MAX as usize;
         if self.words.len() > longest || self.bytes() > self.limits.bytes {
             self.words.truncate(start);
-            return Err(BuildError::TooLarge { pattern, limit: self.limits.bytes });
+            return Err(BuildError::TooLarge {
+                pattern,
+                limit: self.limits.bytes,
+            });
         }
         if self.predicates.regexp_bytes() > self.limits.regexp_bytes {
-            return Err(BuildError::RegexpsTooLarge { pattern, limit: self.limits.regexp_bytes });
+            return Err(BuildError::RegexpsTooLarge {
+                pattern,
+                limit: self.limits.regexp_bytes,
+            });
         }
         Ok(())
     }
@@ -70,22 +76,26 @@ impl Compiler {
     /// About how many bytes the matcher will take.
     fn bytes(&self) -> usize {
         // The program is laid out anew at the end, with a few words more for each rule.
-        2 * size_of_val(&*self.words) + self.predicates.bytes() - self.predicates.regexp_bytes() + self.trie.bytes()
+        2 * size_of_val(&*self.words) + self.predicates.bytes() - self.predicates.regexp_bytes()
+            + self.trie.bytes()
     }
 
     /// The operations of a conjunction, without a head.
     fn conjunction(&mut self, node: &Node, depth: usize, pattern: u32) -> Result<(), BuildError> {
         match node {
-            Node::All(nodes) if depth <= self.limits.depth => {
-                nodes.iter().try_for_each(|node| self.conjunction(node, depth + 1, pattern))
-            }
+            Node::All(nodes) if depth <= self.limits.depth => nodes
+                .iter()
+                .try_for_each(|node| self.conjunction(node, depth + 1, pattern)),
             _ => self.operation(node, depth, pattern),
         }
     }
 
     fn operation(&mut self, node: &Node, depth: usize, pattern: u32) -> Result<(), BuildError> {
         if depth > self.limits.depth {
-            return Err(BuildError::TooDeep { pattern, limit: self.limits.depth });
+            return Err(BuildError::TooDeep {
+                pattern,
+                limit: self.limits.depth,
+            });
         }
         let (nodes, opcode) = match node {
             Node::Field(field) => {
@@ -94,7 +104,9 @@ impl Compiler {
             }
             Node::All(nodes) => {
                 let head = open(&mut self.words);
-                nodes.iter().try_for_each(|node| self.conjunction(node, depth + 1, pattern))?;
+                nodes
+                    .iter()
+                    .try_for_each(|node| self.conjunction(node, depth + 1, pattern))?;
                 close(&mut self.words, head, Opcode::All);
                 return Ok(());
             }
@@ -102,7 +114,9 @@ impl Compiler {
             Node::Not(node) => (std::slice::from_ref(&**node), Opcode::Not),
         };
         let head = open(&mut self.words);
-        nodes.iter().try_for_each(|node| self.operation(node, depth + 1, pattern))?;
+        nodes
+            .iter()
+            .try_for_each(|node| self.operation(node, depth + 1, pattern))?;
         close(&mut self.words, head, opcode);
         Ok(())
     }
@@ -110,11 +124,18 @@ impl Compiler {
     fn field(&mut self, Field { path, alternatives }: &Field) {
         let slot = self.trie.slot(path);
         let absent = |Alternative(predicates): &Alternative| {
-            !predicates.is_empty() && predicates.iter().all(|predicate| *predicate == Predicate::Missing)
+            !predicates.is_empty()
+                && predicates
+                    .iter()
+                    .all(|predicate| *predicate == Predicate::Missing)
         };
         let may_miss = alternatives.iter().any(absent);
-        let present = alternatives.iter().filter(|&alternative| !absent(alternative));
-        let mut conjunctions: Vec<Vec<u32>> = present.flat_map(|one| self.alternative(slot, &one.0)).collect();
+        let present = alternatives
+            .iter()
+            .filter(|&alternative| !absent(alternative));
+        let mut conjunctions: Vec<Vec<u32>> = present
+            .flat_map(|one| self.alternative(slot, &one.0))
+            .collect();
         if conjunctions.iter().any(Vec::is_empty) {
             conjunctions = vec![Vec::new()];
         }
@@ -143,26 +164,34 @@ impl Compiler {
     fn present(&mut self, slot: u32, alternatives: &[Vec<u32>]) {
         let exact = |literal: u32| self.predicates.get(literal >> 1).class.is_exact();
         let only = |literal: &u32| literal & 1 == 0 && exact(*literal);
-        let one_of = alternatives.iter().all(|literals| matches!(&literals[..], [literal] if only(literal)));
-        let none_of = |literals: &[u32]| !literals.is_empty() && literals.iter().all(|&l| l & 1 == 1 && exact(l));
+        let one_of = alternatives
+            .iter()
+            .all(|literals| matches!(&literals[..], [literal] if only(literal)));
+        let none_of = |literals: &[u32]| {
+            !literals.is_empty() && literals.iter().all(|&l| l & 1 == 1 && exact(l))
+        };
         let head;
         if one_of {
             head = open(&mut self.words);
             self.words.push(slot);
-            self.words.extend(alternatives.iter().flatten().map(|literal| literal >> 1));
+            self.words
+                .extend(alternatives.iter().flatten().map(|literal| literal >> 1));
             close(&mut self.words, head, Opcode::In);
         } else if let [literals] = alternatives
             && none_of(literals)
         {
             head = open(&mut self.words);
             self.words.push(slot);
-            self.words.extend(literals.iter().map(|literal| literal >> 1));
+            self.words
+                .extend(literals.iter().map(|literal| literal >> 1));
             close(&mut self.words, head, Opcode::Out);
         } else {
             head = open(&mut self.words);
             self.words.push(slot);
             for literals in alternatives {
-                self.words.push(u32::try_from(literals.len()).expect("the budget keeps alternatives short"));
+                self.words.push(
+                    u32::try_from(literals.len()).expect("the budget keeps alternatives short"),
+                );
                 self.words.extend_from_slice(literals);
             }
             close(&mut self.words, head, Opcode::Field);
@@ -176,7 +205,9 @@ impl Compiler {
             match self.test(slot, predicate, false) {
                 Test::Always => {}
                 Test::Never => return Vec::new(),
-                Test::Is(id) => conjunctions.iter_mut().for_each(|literals| literals.push(met(id))),
+                Test::Is(id) => conjunctions
+                    .iter_mut()
+                    .for_each(|literals| literals.push(met(id))),
                 Test::But(inner) => {
                     for excluded in inner {
                         conjunctions = self.exclude(slot, excluded, conjunctions);
@@ -188,7 +219,12 @@ impl Compiler {
     }
 
     /// Each conjunction with "and does not meet `excluded`".
-    fn exclude(&mut self, slot: u32, excluded: &Predicate, mut conjunctions: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+    fn exclude(
+        &mut self,
+        slot: u32,
+        excluded: &Predicate,
+        mut conjunctions: Vec<Vec<u32>>,
+    ) -> Vec<Vec<u32>> {
         match self.test(slot, excluded, true) {
             Test::Never => conjunctions,
             Test::Always => Vec::new(),
@@ -207,7 +243,11 @@ impl Compiler {
                         Test::Always => None,
                         Test::Is(id) => Some(met(id)),
                     };
-                    all.extend(conjunctions.iter().map(|literals| literals.iter().copied().chain(met_too).collect()));
+                    all.extend(
+                        conjunctions
+                            .iter()
+                            .map(|literals| literals.iter().copied().chain(met_too).collect()),
+                    );
                 }
                 all
             }
@@ -224,10 +264,14 @@ impl Compiler {
             Predicate::Bool(true) => (Class::True, Vec::new()),
             Predicate::Bool(false) => (Class::False, Vec::new()),
             Predicate::Number(number) => (Class::Number, sortable_form(number.as_str())),
-            Predicate::Range { lower, upper } => (Class::Range, range(lower.as_ref(), upper.as_ref())),
-            Predicate::Text(TextOp::Equals, text) => match address::read(text).filter(|_| !textual) {
+            Predicate::Range { lower, upper } => {
+                (Class::Range, range(lower.as_ref(), upper.as_ref()))
+            }
+            Predicate::Text(TextOp::Equals, text) => match address::read(text).filter(|_| !textual)
+            {
                 Some(address) => {
-                    let (bytes, length) = network(address, if address.is_ipv4() { 32 } else { 128 });
+                    let (bytes, length) =
+                        network(address, if address.is_ipv4() { 32 } else { 128 });
                     (Class::Network, bytes[..length].to_vec())
                 }
                 None => return self.interned(Class::String, slot, text.as_bytes()),
@@ -250,8 +294,14 @@ impl Compiler {
                 };
                 return self.interned(class, slot, text.as_bytes());
             }
-            Predicate::Wildcard { wildcard, ignoring_case } => wildcard_class(wildcard, *ignoring_case),
-            Predicate::Regexp { regexp, ignoring_case } => match self.regexp(&regexp.0, *ignoring_case) {
+            Predicate::Wildcard {
+                wildcard,
+                ignoring_case,
+            } => wildcard_class(wildcard, *ignoring_case),
+            Predicate::Regexp {
+                regexp,
+                ignoring_case,
+            } => match self.regexp(&regexp.0, *ignoring_case) {
                 Some(number) => (Class::Regexp, number.to_le_bytes().to_vec()),
                 None => return Test::Never,
             },
@@ -277,7 +327,11 @@ impl Compiler {
             return known;
         }
         let number = CompiledRegexp::new(text, ignoring_case).ok().map(|regexp| {
-            self.regexp_texts.push(if ignoring_case { "".into() } else { text.into() });
+            self.regexp_texts.push(if ignoring_case {
+                "".into()
+            } else {
+                text.into()
+            });
             self.predicates.keep_regexp(regexp)
         });
         self.regexps.insert(key, number);
@@ -287,7 +341,11 @@ impl Compiler {
 
 /// Most wildcards have one star at an end and are something simpler.
 fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) {
-    let pieces: Vec<&[u8]> = wildcard.pieces.iter().map(|piece| piece.as_bytes()).collect();
+    let pieces: Vec<&[u8]> = wildcard
+        .pieces
+        .iter()
+        .map(|piece| piece.as_bytes())
+        .collect();
     let (class, bytes) = match &pieces[..] {
         [] => (Class::String, Vec::new()),
         [whole] => (Class::String, whole.to_vec()),
@@ -308,11 +366,17 @@ fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) 
 }
 
 fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<u8> {
-    let form = |bound: Option<&Bound>| bound.map(|bound| (sortable_form(bound.value.as_str()), bound.inclusive));
+    let form = |bound: Option<&Bound>| {
+        bound.map(|bound| (sortable_form(bound.value.as_str()), bound.inclusive))
+    };
     let (lower, upper) = (form(lower), form(upper));
     Bounds {
-        lower: lower.as_ref().map(|(bytes, inclusive)| (&bytes[..], *inclusive)),
-        upper: upper.as_ref().map(|(bytes, inclusive)| (&bytes[..], *inclusive)),
+        lower: lower
+            .as_ref()
+            .map(|(bytes, inclusive)| (&bytes[..], *inclusive)),
+        upper: upper
+            .as_ref()
+            .map(|(bytes, inclusive)| (&bytes[..], *inclusive)),
     }
     .write()
 }

@@ -42,15 +42,29 @@ struct Array {
 pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Room) -> Option<bool> {
     room.places.clear();
     // Place 0 is the event itself, the elements follow.
-    let place = Place { met: 0, last_met: NONE, last: (NONE, NONE) };
-    room.places.resize(seen.observed.elements().len() + 1, place);
+    let place = Place {
+        met: 0,
+        last_met: NONE,
+        last: (NONE, NONE),
+    };
+    room.places
+        .resize(seen.observed.elements().len() + 1, place);
     room.arrays.clear();
-    room.arrays.resize(seen.observed.arrays().len(), Array { wanted: 0, last: NONE, given: false });
+    room.arrays.resize(
+        seen.observed.arrays().len(),
+        Array {
+            wanted: 0,
+            last: NONE,
+            given: false,
+        },
+    );
     let mut count = 0;
     let mut others_hold = true;
     for op in ops {
         match op {
-            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) if seen.observed.is_chained(slot) => {
+            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _)
+                if seen.observed.is_chained(slot) =>
+            {
                 room.enter(predicates, slot, op, count, seen)?;
                 count += 1;
             }
@@ -63,7 +77,14 @@ pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Roo
 
 impl Room {
     /// Takes in the values of a field.
-    fn enter(&mut self, predicates: &Predicates, slot: u32, op: Op, field: u32, seen: Seen) -> Option<()> {
+    fn enter(
+        &mut self,
+        predicates: &Predicates,
+        slot: u32,
+        op: Op,
+        field: u32,
+        seen: Seen,
+    ) -> Option<()> {
         for value in seen.observed.at(slot) {
             let mut element = value.element;
             let place = &mut self.places[place_of(element)];
@@ -94,7 +115,8 @@ impl Room {
             let array = &mut self.arrays[element.array as usize];
             array.given |= self.places[number + 1].met == array.wanted;
             if element.first && array.given {
-                self.places[place_of(seen.observed.arrays()[element.array as usize])].met += array.wanted;
+                self.places[place_of(seen.observed.arrays()[element.array as usize])].met +=
+                    array.wanted;
             }
         }
         self.places[0].met

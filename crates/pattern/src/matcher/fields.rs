@@ -27,25 +27,39 @@ impl Fields<'_> {
 
     /// `true` or `false` at a path.
     pub fn bool(&mut self, slot: u32, value: bool) {
-        self.observed.add(slot, if value { Kind::True } else { Kind::False }, (0, 0), self.element);
+        self.observed.add(
+            slot,
+            if value { Kind::True } else { Kind::False },
+            (0, 0),
+            self.element,
+        );
     }
 
     /// A string at a path.
     pub fn string(&mut self, slot: u32, text: &str) {
         let element = self.element;
-        self.observed.add_rewritten(slot, Kind::String, element, |out| out.extend_from_slice(text.as_bytes()));
+        self.observed
+            .add_rewritten(slot, Kind::String, element, |out| {
+                out.extend_from_slice(text.as_bytes())
+            });
     }
 
     /// A number at a path; `text` spells it as JSON does.
     pub fn number(&mut self, slot: u32, text: &str) {
         let element = self.element;
-        self.observed.add_rewritten(slot, Kind::Number, element, |out| sortable::encode(text.as_bytes(), out));
+        self.observed
+            .add_rewritten(slot, Kind::Number, element, |out| {
+                sortable::encode(text.as_bytes(), out)
+            });
     }
 
     /// An array that used paths lead into. Its scalars are shown as they are; its objects and arrays through
     /// [`Fields::element`].
     pub fn array(&mut self) -> Elements {
-        Elements { array: self.observed.open_array(self.element), first: true }
+        Elements {
+            array: self.observed.open_array(self.element),
+            first: true,
+        }
     }
 
     /// An element of an array that is itself an object or an array: what `show` shows lies in it.
@@ -85,7 +99,14 @@ impl Matcher {
     ) -> Result<(), E> {
         out.clear();
         self.observe_fields(show, scratch)?;
-        search::search(self, b"", &scratch.observed, &mut scratch.search, false, out);
+        search::search(
+            self,
+            b"",
+            &scratch.observed,
+            &mut scratch.search,
+            false,
+            out,
+        );
         out.sort_unstable();
         Ok(())
     }
@@ -101,7 +122,14 @@ impl Matcher {
     ) -> Result<bool, E> {
         self.observe_fields(show, scratch)?;
         scratch.found.clear();
-        search::search(self, b"", &scratch.observed, &mut scratch.search, true, &mut scratch.found);
+        search::search(
+            self,
+            b"",
+            &scratch.observed,
+            &mut scratch.search,
+            true,
+            &mut scratch.found,
+        );
         Ok(!scratch.found.is_empty())
     }
 
@@ -111,7 +139,10 @@ impl Matcher {
         scratch: &mut Scratch,
     ) -> Result<(), E> {
         scratch.observed.clear(self.trie.slots());
-        show(&mut Fields { observed: &mut scratch.observed, element: NONE })
+        show(&mut Fields {
+            observed: &mut scratch.observed,
+            element: NONE,
+        })
     }
 }
 
@@ -126,11 +157,19 @@ mod tests {
     /// Shows a tree, as an owner of other values would: at each object, every key leads on by the pieces between dots.
     fn show(fields: &mut Fields<'_>, paths: &[Path], at: &str, value: &Json) -> Result<(), ()> {
         let slot = || {
-            paths.iter().zip(0..).find(|(path, _)| path.as_str() == at.trim_start_matches('\0')).map(|(_, slot)| slot)
+            paths
+                .iter()
+                .zip(0..)
+                .find(|(path, _)| path.as_str() == at.trim_start_matches('\0'))
+                .map(|(_, slot)| slot)
         };
         match (value, slot()) {
             (Json::Object(members), _) => members.iter().try_for_each(|(key, value)| {
-                let at = if at == "\0" { key.clone() } else { format!("{at}.{key}") };
+                let at = if at == "\0" {
+                    key.clone()
+                } else {
+                    format!("{at}.{key}")
+                };
                 show(fields, paths, &at, value)
             }),
             (Json::Array(items), _) => {
@@ -170,17 +209,33 @@ mod tests {
             Just(Predicate::Null),
             any::<bool>().prop_map(Predicate::Bool),
             number().prop_map(Predicate::Number),
-            number().prop_map(|value| Predicate::Range { lower: Some(Bound { value, inclusive: true }), upper: None }),
+            number().prop_map(|value| Predicate::Range {
+                lower: Some(Bound {
+                    value,
+                    inclusive: true
+                }),
+                upper: None
+            }),
             "[ab]{0,2}".prop_map(|text| Predicate::Text(TextOp::Equals, text.into())),
             "[ab]{0,2}".prop_map(|text| Predicate::Text(TextOp::Prefix, text.into())),
         ]
     }
 
     fn node() -> impl Strategy<Value = Node> {
-        let field = ("[ab](\\.[ab]){0,2}", prop::collection::vec(predicate(), 1..3)).prop_map(|(path, predicates)| {
-            let alternatives = predicates.into_iter().map(|predicate| Alternative(vec![predicate])).collect();
-            Node::Field(Field { path: Path::from_keys([path]), alternatives })
-        });
+        let field = (
+            "[ab](\\.[ab]){0,2}",
+            prop::collection::vec(predicate(), 1..3),
+        )
+            .prop_map(|(path, predicates)| {
+                let alternatives = predicates
+                    .into_iter()
+                    .map(|predicate| Alternative(vec![predicate]))
+                    .collect();
+                Node::Field(Field {
+                    path: Path::from_keys([path]),
+                    alternatives,
+                })
+            });
         prop::collection::vec(field, 1..4).prop_map(Node::All)
     }
 
@@ -193,7 +248,8 @@ mod tests {
         ];
         let value = scalar.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
-                prop::collection::vec(("[ab](\\.[ab])?", inner.clone()), 0..4).prop_map(Json::Object),
+                prop::collection::vec(("[ab](\\.[ab])?", inner.clone()), 0..4)
+                    .prop_map(Json::Object),
                 prop::collection::vec(inner, 0..4).prop_map(Json::Array),
             ]
         });

@@ -11,7 +11,10 @@ impl Filter {
     /// With room for `count` hashes, a sixteenth of the bits set at most, up to 32 KiB, which a cache still holds.
     pub(super) fn with_room(count: usize) -> Self {
         let words = (count / 4).next_power_of_two().clamp(8, 4096);
-        Self { words: vec![0; words], shift: 32 - (64 * words).ilog2() }
+        Self {
+            words: vec![0; words],
+            shift: 32 - (64 * words).ilog2(),
+        }
     }
 
     pub(super) fn add(&mut self, hash: u32) {

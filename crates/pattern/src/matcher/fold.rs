@@ -11,7 +11,11 @@ pub(super) fn fold(text: &str, folded: &mut String) {
             folded.push(c.to_ascii_lowercase());
         } else {
             // Lower, upper, lower: one step is not enough for `ẞ`, whose lower case `ß` has the upper case `SS`.
-            folded.extend(c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
+            folded.extend(
+                c.to_lowercase()
+                    .flat_map(char::to_uppercase)
+                    .flat_map(char::to_lowercase),
+            );
         }
     }
 }

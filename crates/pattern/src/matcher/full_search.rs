@@ -11,7 +11,13 @@ use super::program::{Alternatives, Op, Ops};
 pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen) -> bool {
     let goal = Goal::All(Goal::of_each(predicates, ops, seen));
     let chosen = vec![NONE; seen.observed.arrays().len()];
-    Search { seen, chosen }.solve(Some(&Link { goal: &goal, next: None }), None)
+    Search { seen, chosen }.solve(
+        Some(&Link {
+            goal: &goal,
+            next: None,
+        }),
+        None,
+    )
 }
 
 /// An operation whose fields have been looked up.
@@ -42,12 +48,17 @@ impl Goal {
                 let present = Op::Field(slot, Alternatives::ANY_VALUE);
                 Self::Not(Box::new(Self::field(predicates, slot, present, seen)))
             }
-            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => Self::field(predicates, slot, op, seen),
+            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => {
+                Self::field(predicates, slot, op, seen)
+            }
         }
     }
 
     fn field(predicates: &Predicates, slot: u32, op: Op, seen: Seen) -> Self {
-        let values = seen.observed.at(slot).filter(|value| predicates.meets_field(op, value, seen));
+        let values = seen
+            .observed
+            .at(slot)
+            .filter(|value| predicates.meets_field(op, value, seen));
         let mut elements: Vec<u32> = values.map(|value| value.element).collect();
         elements.sort_unstable();
         elements.dedup();
@@ -82,7 +93,9 @@ impl Search<'_> {
         };
         match goal {
             Goal::All(all) => self.solve_all(all, *next, never),
-            Goal::Any(any) => any.iter().any(|goal| self.solve(Some(&Link { goal, next: *next }), never)),
+            Goal::Any(any) => any
+                .iter()
+                .any(|goal| self.solve(Some(&Link { goal, next: *next }), never)),
             Goal::Not(goal) => self.solve(*next, Some(&Link { goal, next: never })),
             Goal::Element(elements) => elements.iter().any(|&element| {
                 let mut bound = Vec::new();

@@ -107,7 +107,9 @@ impl Grams {
         let parts: Vec<Part> = SHAPES
             .iter()
             .filter_map(|&shape| {
-                let chosen = filed.iter().filter(|filed| best_shape(longest(&filed.needed)) == Some(shape));
+                let chosen = filed
+                    .iter()
+                    .filter(|filed| best_shape(longest(&filed.needed)) == Some(shape));
                 let chosen: Vec<_> = chosen.collect();
                 (!chosen.is_empty()).then(|| Part::build(shape, &chosen, groups))
             })
@@ -138,8 +140,12 @@ impl Grams {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        let bytes =
-            |part: &Part| size_of::<Part>() + part.filter.bytes() + size_of_val(&*part.groups) + part.table.bytes();
+        let bytes = |part: &Part| {
+            size_of::<Part>()
+                + part.filter.bytes()
+                + size_of_val(&*part.groups)
+                + part.table.bytes()
+        };
         self.0.iter().map(bytes).sum()
     }
 }
@@ -152,10 +158,24 @@ impl Part {
             *uses.entry(gram).or_insert(0) += 1;
         }
         let mut members: Vec<(u32, u32, Tail)> = Vec::with_capacity(shape.step * filed.len());
-        for Filed { predicate, needed, end } in filed {
-            let runs = needed.iter().flat_map(|text| text.windows(shape.size + shape.step - 1));
-            let rarest = runs.min_by_key(|run| run.windows(shape.size).map(|window| uses[&gram(window)]).sum::<u32>());
-            let grams = rarest.into_iter().flat_map(|run| run.windows(shape.size)).map(gram);
+        for Filed {
+            predicate,
+            needed,
+            end,
+        } in filed
+        {
+            let runs = needed
+                .iter()
+                .flat_map(|text| text.windows(shape.size + shape.step - 1));
+            let rarest = runs.min_by_key(|run| {
+                run.windows(shape.size)
+                    .map(|window| uses[&gram(window)])
+                    .sum::<u32>()
+            });
+            let grams = rarest
+                .into_iter()
+                .flat_map(|run| run.windows(shape.size))
+                .map(gram);
             members.extend(grams.map(|gram| (mix(gram), *predicate, Tail::of(end))));
         }
         members.sort_unstable();
@@ -171,7 +191,11 @@ impl Part {
             part.filter.add(hash);
             part.table.insert(hash, number(part.groups.len()));
             part.groups.extend([*groups, number(group.len())]);
-            part.groups.extend(group.iter().flat_map(|&(_, predicate, tail)| [predicate, tail.0]));
+            part.groups.extend(
+                group
+                    .iter()
+                    .flat_map(|&(_, predicate, tail)| [predicate, tail.0]),
+            );
             *groups += 1;
         }
         part.groups.shrink_to_fit();
@@ -193,12 +217,18 @@ impl Part {
             if !self.filter.may_hold(hash) {
                 continue;
             }
-            let Some(start) = self.table.find(hash, |_| true) else { continue };
-            let [group, count, ref members @ ..] = self.groups[start as usize..] else { continue };
+            let Some(start) = self.table.find(hash, |_| true) else {
+                continue;
+            };
+            let [group, count, ref members @ ..] = self.groups[start as usize..] else {
+                continue;
+            };
             let (members, _) = members[..2 * count as usize].as_chunks();
             // The few members of most groups are looked at sooner than whether they were tried.
             let few = members.len() <= 2;
-            if few && !members.iter().any(|&[_, end]| Tail(end).may_end(tail)) || !tried.is_first(group) {
+            if few && !members.iter().any(|&[_, end]| Tail(end).may_end(tail))
+                || !tried.is_first(group)
+            {
                 continue;
             }
             for &[predicate, end] in members {
@@ -212,7 +242,9 @@ impl Part {
 }
 
 fn best_shape(length: usize) -> Option<Shape> {
-    SHAPES.into_iter().find(|shape| shape.size + shape.step - 1 <= length)
+    SHAPES
+        .into_iter()
+        .find(|shape| shape.size + shape.step - 1 <= length)
 }
 
 #[inline]

@@ -47,11 +47,20 @@ pub(super) struct Room {
 
 impl SlotIndex {
     /// The index of the predicates of one path that have rules.
-    pub(super) fn build(ids: &[u32], predicates: &Predicates, regexp_texts: &[Box<str>], groups: &mut u32) -> Self {
+    pub(super) fn build(
+        ids: &[u32],
+        predicates: &Predicates,
+        regexp_texts: &[Box<str>],
+        groups: &mut u32,
+    ) -> Self {
         let of = |classes: &[Class]| -> Vec<u32> {
-            ids.iter().copied().filter(|&id| classes.contains(&predicates.get(id).class)).collect()
+            ids.iter()
+                .copied()
+                .filter(|&id| classes.contains(&predicates.get(id).class))
+                .collect()
         };
-        let affixes = |side, ids: Vec<u32>| (!ids.is_empty()).then(|| Affixes::build(side, &ids, predicates));
+        let affixes =
+            |side, ids: Vec<u32>| (!ids.is_empty()).then(|| Affixes::build(side, &ids, predicates));
         let mut textual = Textual {
             prefixes: affixes(Side::Start, of(&[Class::Prefix])),
             suffixes: affixes(Side::End, of(&[Class::Suffix])),
@@ -67,16 +76,26 @@ impl SlotIndex {
         let (mut exactly, mut folded) = (Vec::new(), Vec::new());
         for &id in ids {
             let predicate = predicates.get(id);
-            let Some(needed) = literals::needed(predicate.class, predicates.text(predicate), regexp_texts) else {
+            let Some(needed) =
+                literals::needed(predicate.class, predicates.text(predicate), regexp_texts)
+            else {
                 continue;
             };
-            let target = if literals::ignores_case(predicate.class) { &mut folded } else { &mut exactly };
+            let target = if literals::ignores_case(predicate.class) {
+                &mut folded
+            } else {
+                &mut exactly
+            };
             let texts: Vec<Vec<u8>> = needed.into_iter().filter(|text| !text.is_empty()).collect();
             if texts.is_empty() {
                 textual.unannounced.push(id);
             } else {
                 let end = literals::end(predicate.class, predicates.text(predicate));
-                target.push(Filed { predicate: id, needed: texts, end });
+                target.push(Filed {
+                    predicate: id,
+                    needed: texts,
+                    end,
+                });
             }
         }
         textual.grams = Grams::build(&exactly, groups);
@@ -132,18 +151,25 @@ impl SlotIndex {
     /// The bytes this takes beyond itself.
     pub(super) fn bytes(&self) -> usize {
         self.textual.as_ref().map_or(0, |textual| textual.bytes())
-            + self.ranges.as_ref().map_or(0, |ranges| size_of::<Ranges>() + ranges.bytes())
+            + self
+                .ranges
+                .as_ref()
+                .map_or(0, |ranges| size_of::<Ranges>() + ranges.bytes())
     }
 
     /// Predicates that are tried on every value of the path.
     pub(super) fn unannounced(&self) -> &[u32] {
-        self.textual.as_ref().map_or(&[], |textual| &textual.unannounced)
+        self.textual
+            .as_ref()
+            .map_or(&[], |textual| &textual.unannounced)
     }
 
     /// The number of different lengths of prefixes and of suffixes.
     pub(super) fn affix_lengths(&self) -> usize {
         let count = |affixes: &Option<Affixes>| affixes.as_ref().map_or(0, Affixes::lengths);
-        self.textual.as_ref().map_or(0, |textual| count(&textual.prefixes) + count(&textual.suffixes))
+        self.textual.as_ref().map_or(0, |textual| {
+            count(&textual.prefixes) + count(&textual.suffixes)
+        })
     }
 }
 
@@ -181,7 +207,13 @@ impl Textual {
                 }
             }
         }
-        let mut try_one = |id| if predicates.meets(id, value, seen) { met(id) } else { ControlFlow::Continue(()) };
+        let mut try_one = |id| {
+            if predicates.meets(id, value, seen) {
+                met(id)
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
         if let Some(grams) = &self.grams {
             grams.visit(bytes, &mut room.tried, &mut try_one)?;
         }
@@ -193,8 +225,16 @@ impl Textual {
     }
 
     fn bytes(&self) -> usize {
-        let affixes = [&self.prefixes, &self.suffixes].into_iter().flatten().map(Affixes::bytes).sum::<usize>();
-        let grams = [&self.grams, &self.folded_grams].into_iter().flatten().map(Grams::bytes).sum::<usize>();
+        let affixes = [&self.prefixes, &self.suffixes]
+            .into_iter()
+            .flatten()
+            .map(Affixes::bytes)
+            .sum::<usize>();
+        let grams = [&self.grams, &self.folded_grams]
+            .into_iter()
+            .flatten()
+            .map(Grams::bytes)
+            .sum::<usize>();
         size_of::<Self>() + affixes + grams + size_of_val(&*self.unannounced)
     }
 }

@@ -13,7 +13,11 @@ pub struct MatcherLimits {
 
 impl MatcherLimits {
     /// 1 GiB, 256 MiB of regular expressions, 256 levels.
-    pub const DEFAULT: Self = Self { bytes: 1 << 30, regexp_bytes: 256 << 20, depth: 256 };
+    pub const DEFAULT: Self = Self {
+        bytes: 1 << 30,
+        regexp_bytes: 256 << 20,
+        depth: 256,
+    };
 }
 
 impl Default for MatcherLimits {
@@ -35,7 +39,9 @@ pub enum BuildError {
         limit: usize,
     },
     /// More bytes than [`MatcherLimits::regexp_bytes`].
-    #[error("from pattern {pattern} on, the regular expressions take more than the {limit} bytes allowed")]
+    #[error(
+        "from pattern {pattern} on, the regular expressions take more than the {limit} bytes allowed"
+    )]
     RegexpsTooLarge {
         /// The first pattern, from 0, that no longer fits.
         pattern: u32,

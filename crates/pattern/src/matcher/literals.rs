@@ -19,7 +19,9 @@ pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<
         Class::WildcardIgnoringCase => pieces().map(folded).collect(),
         Class::Regexp => {
             let number = text.try_into().map_or(0, u32::from_le_bytes);
-            regexps.get(number as usize).map_or_else(Vec::new, |regexp| of_regexp(regexp))
+            regexps
+                .get(number as usize)
+                .map_or_else(Vec::new, |regexp| of_regexp(regexp))
         }
         _ => return None,
     })
@@ -27,7 +29,11 @@ pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<
 
 /// The text that a value meeting the predicate must end with, folded where case is ignored; empty if it may end in any way.
 pub(super) fn end(class: Class, text: &[u8]) -> Vec<u8> {
-    let last = || text.rsplit(|&byte| byte == SEPARATOR).next().unwrap_or_default();
+    let last = || {
+        text.rsplit(|&byte| byte == SEPARATOR)
+            .next()
+            .unwrap_or_default()
+    };
     match class {
         Class::Wildcard => last().to_vec(),
         Class::EqualsIgnoringCase | Class::SuffixIgnoringCase => folded(text),
@@ -79,7 +85,11 @@ mod tests {
 
     #[test]
     fn a_regexp_needs_what_no_choice_avoids() {
-        let texts = |regexp| of_regexp(regexp).into_iter().map(|text| String::from_utf8(text).expect("UTF-8"));
+        let texts = |regexp| {
+            of_regexp(regexp)
+                .into_iter()
+                .map(|text| String::from_utf8(text).expect("UTF-8"))
+        };
         assert!(texts("eni-[0-9a-z]+(-prod)?/(x|y)z").eq(["eni-", "/", "z"]));
         assert!(texts("(ab){2,}c*").eq(["ab"]));
         assert!(texts("a|b").eq([""; 0]));

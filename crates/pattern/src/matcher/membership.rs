@@ -67,7 +67,9 @@ pub(super) fn is_concerned(ops: Ops, seen: Seen) -> bool {
 pub(super) fn is_op_concerned(op: Op, seen: Seen) -> bool {
     match op {
         Op::All(ops) | Op::Any(ops) | Op::Not(ops) => is_concerned(ops, seen),
-        Op::Missing(slot) | Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => seen.observed.is_chained(slot),
+        Op::Missing(slot) | Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => {
+            seen.observed.is_chained(slot)
+        }
     }
 }
 
@@ -76,8 +78,17 @@ pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Roo
     room.tokens.clear();
     room.places.clear();
     // Place 0 is the event itself, the elements follow.
-    room.places.resize(seen.observed.elements().len() + 1, Place::default());
-    let mut plan = Plan { predicates, seen, room, bits: 0, chosen: 0, possible: 0, met: 0 };
+    room.places
+        .resize(seen.observed.elements().len() + 1, Place::default());
+    let mut plan = Plan {
+        predicates,
+        seen,
+        room,
+        bits: 0,
+        chosen: 0,
+        possible: 0,
+        met: 0,
+    };
     match plan.all(ops, false) {
         Ok(_) => {
             let (chosen, possible, met) = (plan.chosen, plan.possible, plan.met);
@@ -86,10 +97,20 @@ pub(super) fn hold(predicates: &Predicates, ops: Ops, seen: Seen, room: &mut Roo
                 return false;
             }
             let reached = reach(seen, room, chosen, possible);
-            (0..=possible).filter(|held| held & !possible == 0).any(|held| {
-                let outcomes = (reached >> held) & subsets(chosen);
-                accepted(room, if possible == 0 { closed_downward(outcomes) } else { outcomes }, held)
-            })
+            (0..=possible)
+                .filter(|held| held & !possible == 0)
+                .any(|held| {
+                    let outcomes = (reached >> held) & subsets(chosen);
+                    accepted(
+                        room,
+                        if possible == 0 {
+                            closed_downward(outcomes)
+                        } else {
+                            outcomes
+                        },
+                        held,
+                    )
+                })
         }
         Err(TooMany) => conjunction::hold(predicates, ops, seen, &mut room.conjunction)
             .unwrap_or_else(|| full_search::hold(predicates, ops, seen)),
@@ -144,15 +165,20 @@ impl Plan<'_> {
                 Ok(taking_part)
             }
             Op::Missing(slot) if observed.is_chained(slot) => {
-                let taking_part = self.field(slot, Op::Field(slot, Alternatives::ANY_VALUE), true)?;
+                let taking_part =
+                    self.field(slot, Op::Field(slot, Alternatives::ANY_VALUE), true)?;
                 self.room.tokens.push(Token::Not);
                 Ok(taking_part)
             }
-            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) if observed.is_chained(slot) => {
+            Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _)
+                if observed.is_chained(slot) =>
+            {
                 self.field(slot, op, inside_not)
             }
             _ => {
-                self.room.tokens.push(Token::Known(self.predicates.holds(op, self.seen)));
+                self.room
+                    .tokens
+                    .push(Token::Known(self.predicates.holds(op, self.seen)));
                 Ok(0)
             }
         }
@@ -189,7 +215,11 @@ fn reach(seen: Seen, room: &mut Room, chosen: u8, possible: u8) -> Family {
     for place in places.iter_mut() {
         let (found, could) = (place.inside & chosen, place.inside & possible);
         // Where nothing must *not* hold, more is never worse, so the fullest outcome stands for all.
-        place.family = if possible == 0 { 1 << found } else { subsets(found) << could };
+        place.family = if possible == 0 {
+            1 << found
+        } else {
+            subsets(found) << could
+        };
         place.inside = could;
     }
     // Elements are numbered in the order of the text, so whatever lies inside one comes after it.
@@ -197,10 +227,16 @@ fn reach(seen: Seen, room: &mut Room, chosen: u8, possible: u8) -> Family {
         let place = places[number + 1];
         let array = &mut arrays[element.array as usize];
         // To choose an element without giving a value to any field is not to choose it.
-        array.family |= place.family & if possible == 0 { !0 } else { !subsets(possible) };
+        array.family |= place.family
+            & if possible == 0 {
+                !0
+            } else {
+                !subsets(possible)
+            };
         array.inside |= place.inside;
         if element.first {
-            let around = &mut places[seen.observed.arrays()[element.array as usize].wrapping_add(1) as usize];
+            let around = &mut places
+                [seen.observed.arrays()[element.array as usize].wrapping_add(1) as usize];
             // The fullest outcomes of two places may both hold a field; of exact ones each gives it a value once.
             let once = if possible == 0 { 0 } else { chosen };
             around.family = together(around.family, array.family | NOTHING << array.inside, once);
@@ -244,8 +280,12 @@ fn accepted(room: &mut Room, outcomes: Family, held: u8) -> bool {
             Token::Chosen(bit) => 1 << (1u32 << bit),
             Token::Possible(bit) => truth(held >> bit & 1 != 0),
             Token::Not => truth(stack.pop() == Some(0)),
-            Token::All(count) => stack.drain(stack.len() - count..).fold(NOTHING, |one, other| together(one, other, 0)),
-            Token::Any(count) => stack.drain(stack.len() - count..).fold(0, |one, other| one | other),
+            Token::All(count) => stack
+                .drain(stack.len() - count..)
+                .fold(NOTHING, |one, other| together(one, other, 0)),
+            Token::Any(count) => stack
+                .drain(stack.len() - count..)
+                .fold(0, |one, other| one | other),
         };
         stack.push(family);
     }
@@ -254,14 +294,18 @@ fn accepted(room: &mut Room, outcomes: Family, held: u8) -> bool {
 
 /// The family of all subsets of a set of bits.
 fn subsets(bits: u8) -> Family {
-    (0..BITS).filter(|bit| bits >> bit & 1 != 0).fold(NOTHING, |family, bit| family | family << (1u32 << bit))
+    (0..BITS)
+        .filter(|bit| bits >> bit & 1 != 0)
+        .fold(NOTHING, |family, bit| family | family << (1u32 << bit))
 }
 
 /// The family with every subset of every outcome.
 fn closed_downward(family: Family) -> Family {
     (0..BITS).fold(family, |family, bit| {
         // The outcomes that hold this bit, moved to where they lack it.
-        let with = (0..64u32).filter(|outcome| outcome >> bit & 1 != 0).fold(0u64, |set, outcome| set | 1 << outcome);
+        let with = (0..64u32)
+            .filter(|outcome| outcome >> bit & 1 != 0)
+            .fold(0u64, |set, outcome| set | 1 << outcome);
         family | (family & with) >> (1u32 << bit)
     })
 }

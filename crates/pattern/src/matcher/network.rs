@@ -26,12 +26,17 @@ pub(super) fn network(address: IpAddr, bits: u8) -> ([u8; 17], usize) {
 
 /// Reads a string as an address, most often a plain IPv4 one; gives what `value::address::read` gives.
 pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
-    plain_v4(bytes).map(IpAddr::V4).or_else(|| as_str(bytes).and_then(value::address::read))
+    plain_v4(bytes)
+        .map(IpAddr::V4)
+        .or_else(|| as_str(bytes).and_then(value::address::read))
 }
 
 /// Whether the address lies in the network of these bytes.
 pub(super) fn in_network(address: IpAddr, wanted: &[u8]) -> bool {
-    let (bytes, length) = network(address, wanted[0].min(if address.is_ipv4() { 32 } else { 128 }));
+    let (bytes, length) = network(
+        address,
+        wanted[0].min(if address.is_ipv4() { 32 } else { 128 }),
+    );
     bytes[..length] == *wanted
 }
 
@@ -55,7 +60,9 @@ fn plain_v4(bytes: &[u8]) -> Option<Ipv4Addr> {
             _ => return None,
         }
     }
-    octets[3] = u8::try_from(octet).ok().filter(|_| digits > 0 && number == 3)?;
+    octets[3] = u8::try_from(octet)
+        .ok()
+        .filter(|_| digits > 0 && number == 3)?;
     Some(octets.into())
 }
 

@@ -93,12 +93,24 @@ impl Observed {
 
     /// Adds a scalar that stands in the event at `start..end` (a string without its quotes).
     #[inline]
-    pub(super) fn add(&mut self, slot: u32, kind: Kind, (start, end): (usize, usize), element: u32) {
+    pub(super) fn add(
+        &mut self,
+        slot: u32,
+        kind: Kind,
+        (start, end): (usize, usize),
+        element: u32,
+    ) {
         self.push(slot, kind, false, (start, end), element);
     }
 
     /// Adds a scalar whose text `write` appends.
-    pub(super) fn add_rewritten(&mut self, slot: u32, kind: Kind, element: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn add_rewritten(
+        &mut self,
+        slot: u32,
+        kind: Kind,
+        element: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.text.len();
         write(&mut self.text);
         let end = self.text.len();
@@ -126,7 +138,14 @@ impl Observed {
     #[inline]
     pub(super) fn at(&self, slot: u32) -> At<'_> {
         let slot = &self.slots[slot as usize];
-        At { values: &self.values, next: if slot.generation == self.generation { slot.head } else { NONE } }
+        At {
+            values: &self.values,
+            next: if slot.generation == self.generation {
+                slot.head
+            } else {
+                NONE
+            },
+        }
     }
 
     /// Whether the slot has no scalar.
@@ -172,13 +191,32 @@ impl Observed {
         &source[value.start as usize..value.end as usize]
     }
 
-    #[expect(clippy::inline_always, reason = "a step of the scan's loop, as `add` is")]
+    #[expect(
+        clippy::inline_always,
+        reason = "a step of the scan's loop, as `add` is"
+    )]
     #[inline(always)]
-    fn push(&mut self, slot: u32, kind: Kind, rewritten: bool, (start, end): (usize, usize), element: u32) {
+    fn push(
+        &mut self,
+        slot: u32,
+        kind: Kind,
+        rewritten: bool,
+        (start, end): (usize, usize),
+        element: u32,
+    ) {
         let index = number(self.values.len());
         let key = Cell::new(Key::Unknown);
         let (start, end) = (number(start), number(end));
-        self.values.push(Value { slot, kind, rewritten, start, end, element, next: NONE, key });
+        self.values.push(Value {
+            slot,
+            kind,
+            rewritten,
+            start,
+            end,
+            element,
+            next: NONE,
+            key,
+        });
         let chained = element != NONE;
         self.chained |= chained;
         let slot = &mut self.slots[slot as usize];
@@ -187,7 +225,12 @@ impl Observed {
             slot.tail = index;
             slot.chained |= chained;
         } else {
-            *slot = Slot { generation: self.generation, head: index, tail: index, chained };
+            *slot = Slot {
+                generation: self.generation,
+                head: index,
+                tail: index,
+                chained,
+            };
         }
     }
 }
@@ -211,7 +254,10 @@ impl<'a> Iterator for At<'a> {
 
 /// Events are bounded far below 4 GiB, and whatever is counted here takes at least a byte of one.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the scan refuses longer events")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the scan refuses longer events"
+)]
 fn number(count: usize) -> u32 {
     count as u32
 }

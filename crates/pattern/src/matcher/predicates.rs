@@ -148,7 +148,13 @@ impl Predicates {
                 self.text.extend_from_slice(bytes);
                 Text::At(start)
             };
-            self.all.push(Predicate { class, slot, length: length(bytes.len()), list: super::NONE, text });
+            self.all.push(Predicate {
+                class,
+                slot,
+                length: length(bytes.len()),
+                list: super::NONE,
+                text,
+            });
             self.table.insert(seeded(class, slot, bytes), id);
             id
         })
@@ -164,14 +170,31 @@ impl Predicates {
     /// Narrows the table to what values are looked up in, and gives back spare room.
     pub(super) fn finish(&mut self, slots: usize) {
         let mut shapes = vec![Shape::default(); slots];
-        for predicate in self.all.iter().filter(|predicate| predicate.class == Class::String) {
+        for predicate in self
+            .all
+            .iter()
+            .filter(|predicate| predicate.class == Class::String)
+        {
             shapes[predicate.slot as usize].add(self.text(predicate));
         }
         self.shapes = shapes;
         let looked_up = |predicate: &Predicate| predicate.class <= Class::Network;
-        let mut table = Table::with_room(self.all.iter().filter(|predicate| looked_up(predicate)).count());
-        for (id, predicate) in self.all.iter().enumerate().filter(|(_, predicate)| looked_up(predicate)) {
-            table.insert(seeded(predicate.class, predicate.slot, self.text(predicate)), length(id));
+        let mut table = Table::with_room(
+            self.all
+                .iter()
+                .filter(|predicate| looked_up(predicate))
+                .count(),
+        );
+        for (id, predicate) in self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(_, predicate)| looked_up(predicate))
+        {
+            table.insert(
+                seeded(predicate.class, predicate.slot, self.text(predicate)),
+                length(id),
+            );
         }
         self.table = table;
         self.all.shrink_to_fit();
@@ -242,7 +265,11 @@ impl Predicates {
         };
         let bytes = seen.bytes(value);
         let unlike = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
-        let found = if unlike { None } else { self.find(class, value.slot, bytes) };
+        let found = if unlike {
+            None
+        } else {
+            self.find(class, value.slot, bytes)
+        };
         let key = found.map_or(Key::Other, Key::Is);
         value.key.set(key);
         key
@@ -272,7 +299,8 @@ impl Predicates {
                 let number = wanted.try_into().map_or(0, u32::from_le_bytes);
                 as_str(bytes).is_some_and(|value| self.regexps[number as usize].matches(value))
             }
-            _ => as_str(bytes).is_some_and(|value| ignoring_case_matches(predicate.class, wanted, value)),
+            _ => as_str(bytes)
+                .is_some_and(|value| ignoring_case_matches(predicate.class, wanted, value)),
         }
     }
 }
@@ -307,12 +335,17 @@ impl<'a> Bounds<'a> {
         let flag = |bit: u8| head[0] & bit != 0;
         let lower_length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
         let (lower, upper) = numbers.split_at(lower_length as usize);
-        Self { lower: flag(1).then_some((lower, flag(2))), upper: flag(4).then_some((upper, flag(8))) }
+        Self {
+            lower: flag(1).then_some((lower, flag(2))),
+            upper: flag(4).then_some((upper, flag(8))),
+        }
     }
 
     /// The bytes of this range.
     pub(super) fn write(&self) -> Vec<u8> {
-        let flags = |bound: Option<(&[u8], bool)>| bound.map_or(0, |(_, inclusive)| 1 + 2 * u8::from(inclusive));
+        let flags = |bound: Option<(&[u8], bool)>| {
+            bound.map_or(0, |(_, inclusive)| 1 + 2 * u8::from(inclusive))
+        };
         let text = |bound: Option<(&'a [u8], bool)>| bound.map_or(&[][..], |(bytes, _)| bytes);
         let mut bytes = vec![flags(self.lower) | flags(self.upper) << 2];
         bytes.extend(length(text(self.lower).len()).to_le_bytes());
@@ -323,8 +356,11 @@ impl<'a> Bounds<'a> {
 
     /// Whether a number in sortable form lies between.
     pub(super) fn hold(&self, number: &[u8]) -> bool {
-        self.lower.is_none_or(|(bound, inclusive)| number > bound || inclusive && number == bound)
-            && self.upper.is_none_or(|(bound, inclusive)| number < bound || inclusive && number == bound)
+        self.lower
+            .is_none_or(|(bound, inclusive)| number > bound || inclusive && number == bound)
+            && self
+                .upper
+                .is_none_or(|(bound, inclusive)| number < bound || inclusive && number == bound)
     }
 }
 
@@ -337,7 +373,9 @@ fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     if class == Class::WildcardIgnoringCase {
         return super::glob::matches_ignoring_case(wanted, value);
     }
-    let Some(wanted) = as_str(wanted) else { return false };
+    let Some(wanted) = as_str(wanted) else {
+        return false;
+    };
     let op = match class {
         Class::EqualsIgnoringCase => crate::TextOp::Equals,
         Class::PrefixIgnoringCase => crate::TextOp::Prefix,

@@ -43,7 +43,10 @@ pub(super) enum Op<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ops<'a>(pub(super) &'a [u32]);
 
-#[expect(clippy::copy_iterator, reason = "a view of words; a copy goes its own way on purpose")]
+#[expect(
+    clippy::copy_iterator,
+    reason = "a view of words; a copy goes its own way on purpose"
+)]
 impl<'a> Iterator for Ops<'a> {
     type Item = Op<'a>;
 
@@ -79,7 +82,10 @@ impl Alternatives<'_> {
     }
 }
 
-#[expect(clippy::copy_iterator, reason = "a view of words; a copy goes its own way on purpose")]
+#[expect(
+    clippy::copy_iterator,
+    reason = "a view of words; a copy goes its own way on purpose"
+)]
 impl<'a> Iterator for Alternatives<'a> {
     type Item = &'a [u32];
 

@@ -17,8 +17,16 @@ impl Ranges {
     pub(super) fn build(ids: &[u32], predicates: &Predicates) -> Self {
         let bounds = |id: u32| Bounds::read(predicates.text(predicates.get(id)));
         let mut sorted = ids.to_vec();
-        sorted.sort_by(|&a, &b| bounds(a).lower.map(|lower| lower.0).cmp(&bounds(b).lower.map(|lower| lower.0)));
-        let mut ranges = Self { farthest: sorted.clone(), sorted };
+        sorted.sort_by(|&a, &b| {
+            bounds(a)
+                .lower
+                .map(|lower| lower.0)
+                .cmp(&bounds(b).lower.map(|lower| lower.0))
+        });
+        let mut ranges = Self {
+            farthest: sorted.clone(),
+            sorted,
+        };
         ranges.find_farthest(0, ranges.sorted.len(), predicates);
         ranges
     }
@@ -48,7 +56,11 @@ impl Ranges {
     ) -> std::ops::ControlFlow<B> {
         let bounds = |id: u32| Bounds::read(predicates.text(predicates.get(id)));
         let middle = start.midpoint(end);
-        if start == end || bounds(self.farthest[middle]).upper.is_some_and(|(upper, _)| upper < number) {
+        if start == end
+            || bounds(self.farthest[middle])
+                .upper
+                .is_some_and(|(upper, _)| upper < number)
+        {
             return std::ops::ControlFlow::Continue(());
         }
         self.visit_stretch(start, middle, number, predicates, met)?;
@@ -73,12 +85,19 @@ impl Ranges {
             Some(self.sorted[middle]),
             self.find_farthest(middle + 1, end, predicates),
         ];
-        let upper = |id: &u32| Bounds::read(predicates.text(predicates.get(*id))).upper.map(|upper| upper.0);
+        let upper = |id: &u32| {
+            Bounds::read(predicates.text(predicates.get(*id)))
+                .upper
+                .map(|upper| upper.0)
+        };
         // No upper bound is the farthest.
-        let farthest = parts.into_iter().flatten().max_by(|a, b| match (upper(a), upper(b)) {
-            (Some(a), Some(b)) => a.cmp(b),
-            (a, b) => a.is_none().cmp(&b.is_none()),
-        });
+        let farthest = parts
+            .into_iter()
+            .flatten()
+            .max_by(|a, b| match (upper(a), upper(b)) {
+                (Some(a), Some(b)) => a.cmp(b),
+                (a, b) => a.is_none().cmp(&b.is_none()),
+            });
         if let Some(farthest) = farthest {
             self.farthest[middle] = farthest;
         }

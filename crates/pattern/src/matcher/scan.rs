@@ -26,12 +26,27 @@ pub(super) fn scan(
     if !event.is_ascii() && std::str::from_utf8(event).is_err() {
         return Err(Fault);
     }
-    let mut scan = Scan { event, trie, observed, key, left: depth, element: NONE };
+    let mut scan = Scan {
+        event,
+        trie,
+        observed,
+        key,
+        left: depth,
+        element: NONE,
+    };
     let start = scan.space(0);
     // Only the members of a top-level object are fields; anything else is checked and has none.
-    let node = if scan.byte(start) == b'{' && trie.leads_on(ROOT) { ROOT } else { NONE };
+    let node = if scan.byte(start) == b'{' && trie.leads_on(ROOT) {
+        ROOT
+    } else {
+        NONE
+    };
     let end = scan.value(start, node)?;
-    if scan.space(end) == event.len() { Ok(()) } else { Err(Fault) }
+    if scan.space(end) == event.len() {
+        Ok(())
+    } else {
+        Err(Fault)
+    }
 }
 
 /// The place in the event is an argument and a result everywhere, so that it stays in a register.
@@ -65,7 +80,11 @@ impl Scan<'_> {
         match self.byte(at) {
             b'{' => {
                 self.left = self.left.checked_sub(1).ok_or(Fault)?;
-                let node = if node != NONE && self.trie.leads_on(node) { node } else { NONE };
+                let node = if node != NONE && self.trie.leads_on(node) {
+                    node
+                } else {
+                    NONE
+                };
                 let end = self.object(at, node)?;
                 self.left += 1;
                 Ok(end)
@@ -95,7 +114,11 @@ impl Scan<'_> {
                 return Err(Fault);
             }
             let (end, escaped) = self.string(at)?;
-            let child = if node == NONE { NONE } else { self.child(node, at + 1, end, escaped) };
+            let child = if node == NONE {
+                NONE
+            } else {
+                self.child(node, at + 1, end, escaped)
+            };
             at = end + 1;
             if self.byte(at) != b':' {
                 at = self.space(at);
@@ -153,7 +176,11 @@ impl Scan<'_> {
     #[inline(always)]
     fn string(&self, at: usize) -> Result<(usize, bool), Fault> {
         let end = string::stop(self.event, at + 1).ok_or(Fault)?;
-        if self.event[end] == b'"' { Ok((end, false)) } else { self.escaped_string(end) }
+        if self.event[end] == b'"' {
+            Ok((end, false))
+        } else {
+            self.escaped_string(end)
+        }
     }
 
     /// Goes on with a string from the first byte that it cannot run over.
@@ -188,9 +215,13 @@ impl Scan<'_> {
         }
         if escaped {
             let raw = &self.event[start..end];
-            self.observed.add_rewritten(slot, Kind::String, self.element, |text| escape::decode(raw, text));
+            self.observed
+                .add_rewritten(slot, Kind::String, self.element, |text| {
+                    escape::decode(raw, text)
+                });
         } else {
-            self.observed.add(slot, Kind::String, (start, end), self.element);
+            self.observed
+                .add(slot, Kind::String, (start, end), self.element);
         }
     }
 
@@ -209,7 +240,10 @@ impl Scan<'_> {
         if node != NONE && self.trie.slot(node) != NONE {
             let text = &self.event[start..at];
             let slot = self.trie.slot(node);
-            self.observed.add_rewritten(slot, Kind::Number, self.element, |out| sortable::encode(text, out));
+            self.observed
+                .add_rewritten(slot, Kind::Number, self.element, |out| {
+                    sortable::encode(text, out)
+                });
         }
         Ok(at)
     }
@@ -228,7 +262,8 @@ impl Scan<'_> {
             return Err(Fault);
         }
         if node != NONE && self.trie.slot(node) != NONE {
-            self.observed.add(self.trie.slot(node), kind, (0, 0), self.element);
+            self.observed
+                .add(self.trie.slot(node), kind, (0, 0), self.element);
         }
         Ok(at + word.len())
     }
@@ -236,12 +271,19 @@ impl Scan<'_> {
     /// The first place from `at` on that holds no white space.
     #[inline(always)]
     fn space(&self, at: usize) -> usize {
-        if self.byte(at) > b' ' { at } else { self.some_space(at) }
+        if self.byte(at) > b' ' {
+            at
+        } else {
+            self.some_space(at)
+        }
     }
 
     fn some_space(&self, at: usize) -> usize {
         let rest = self.event.get(at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        let length = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+            .count();
         at + length
     }
 

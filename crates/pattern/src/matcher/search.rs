@@ -30,11 +30,26 @@ pub(super) fn search(
     out: &mut Vec<u32>,
 ) {
     room.event += 1;
-    let Room { index, membership, lists, shared, event: number } = room;
+    let Room {
+        index,
+        membership,
+        lists,
+        shared,
+        event: number,
+    } = room;
     grow(lists, matcher.lists);
     grow(shared, matcher.shared);
     let seen = Seen { event, observed };
-    let mut lists = Lists { matcher, seen, membership, tried: lists, tried_shared: shared, number: *number, one, out };
+    let mut lists = Lists {
+        matcher,
+        seen,
+        membership,
+        tried: lists,
+        tried_shared: shared,
+        number: *number,
+        one,
+        out,
+    };
     // Whether it was cut short is the caller's to see in what was found.
     let _ = lists.all(index);
 }
@@ -59,15 +74,21 @@ impl Lists<'_> {
             if !first && index.asks_presence_only() {
                 continue;
             }
-            index.visit(value, first, seen, &matcher.predicates, room, &mut |id| self.list(id, !only))?;
+            index.visit(value, first, seen, &matcher.predicates, room, &mut |id| {
+                self.list(id, !only)
+            })?;
         }
         for &id in &matcher.absent {
             // Inside an array element there may be none although there is one elsewhere.
-            if seen.observed.any_chained() || seen.observed.is_missing(matcher.predicates.get(id).slot) {
+            if seen.observed.any_chained()
+                || seen.observed.is_missing(matcher.predicates.get(id).slot)
+            {
                 self.list(id, false)?;
             }
         }
-        matcher.always.map_or(ControlFlow::Continue(()), |id| self.list(id, false))
+        matcher
+            .always
+            .map_or(ControlFlow::Continue(()), |id| self.list(id, false))
     }
 
     /// Tries the rules filed under a predicate; `again` says whether they may have been tried before.
@@ -78,9 +99,12 @@ impl Lists<'_> {
             return ControlFlow::Continue(());
         }
         let code = &matcher.code[list as usize..];
-        let &[number, count, ..] = code else { return ControlFlow::Continue(()) };
+        let &[number, count, ..] = code else {
+            return ControlFlow::Continue(());
+        };
         let again = again || class.is_announced();
-        if again && std::mem::replace(&mut self.tried[number as usize], self.number) == self.number {
+        if again && std::mem::replace(&mut self.tried[number as usize], self.number) == self.number
+        {
             return ControlFlow::Continue(());
         }
         let mut code = &code[2..];
@@ -91,8 +115,12 @@ impl Lists<'_> {
             if head & 1 == 0 {
                 self.rule(entry)?;
             } else {
-                let &[shared, head, ref words @ ..] = &matcher.code[entry[0] as usize..] else { continue };
-                if std::mem::replace(&mut self.tried_shared[shared as usize], self.number) != self.number {
+                let &[shared, head, ref words @ ..] = &matcher.code[entry[0] as usize..] else {
+                    continue;
+                };
+                if std::mem::replace(&mut self.tried_shared[shared as usize], self.number)
+                    != self.number
+                {
                     self.rule(&words[..(head >> 1) as usize])?;
                 }
             }
@@ -102,9 +130,13 @@ impl Lists<'_> {
 
     #[inline]
     fn rule(&mut self, entry: &[u32]) -> ControlFlow<()> {
-        let &[rule, implied, ref words @ ..] = entry else { return ControlFlow::Continue(()) };
+        let &[rule, implied, ref words @ ..] = entry else {
+            return ControlFlow::Continue(());
+        };
         let predicates = &self.matcher.predicates;
-        let holds = if self.seen.observed.any_chained() && membership::is_concerned(Ops(words), self.seen) {
+        let holds = if self.seen.observed.any_chained()
+            && membership::is_concerned(Ops(words), self.seen)
+        {
             membership::hold(predicates, Ops(words), self.seen, self.membership)
         } else {
             predicates.hold(Ops(&words[implied as usize..]), self.seen)

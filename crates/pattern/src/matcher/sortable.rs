@@ -13,27 +13,49 @@ const POSITIVE: u8 = 2;
 
 /// Appends the form of the number that `text` spells; `text` is a valid JSON number.
 pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
-    let (negative, unsigned) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    let (negative, unsigned) = text
+        .strip_prefix(b"-")
+        .map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = match unsigned.iter().position(|byte| matches!(byte, b'e' | b'E')) {
         Some(at) => (&unsigned[..at], read_exponent(&unsigned[at + 1..])),
         None => (unsigned, 0),
     };
-    let whole = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
+    let whole = mantissa
+        .iter()
+        .position(|&byte| byte == b'.')
+        .unwrap_or(mantissa.len());
     let zero_or_dot = |byte: &&u8| matches!(byte, b'0' | b'.');
     let leading = mantissa.iter().take_while(zero_or_dot).count();
-    let trailing = mantissa[leading..].iter().rev().take_while(zero_or_dot).count();
+    let trailing = mantissa[leading..]
+        .iter()
+        .rev()
+        .take_while(zero_or_dot)
+        .count();
     let significant = &mantissa[leading..mantissa.len() - trailing];
     if significant.is_empty() {
         out.push(ZERO);
         return;
     }
     // Leading zeros may reach beyond the dot, which is itself no digit.
-    let shift = if leading > whole { -distance(leading - whole - 1) } else { distance(whole - leading) };
+    let shift = if leading > whole {
+        -distance(leading - whole - 1)
+    } else {
+        distance(whole - leading)
+    };
     let magnitude = (exponent + shift).clamp(-FARTHEST, FARTHEST);
     let inverted = if negative { 0xff } else { 0 };
     out.push(if negative { NEGATIVE } else { POSITIVE });
-    out.extend((magnitude + FARTHEST).to_be_bytes().map(|byte| byte ^ inverted));
-    out.extend(significant.iter().filter(|&&byte| byte != b'.').map(|byte| (byte - b'0' + 1) ^ inverted));
+    out.extend(
+        (magnitude + FARTHEST)
+            .to_be_bytes()
+            .map(|byte| byte ^ inverted),
+    );
+    out.extend(
+        significant
+            .iter()
+            .filter(|&&byte| byte != b'.')
+            .map(|byte| (byte - b'0' + 1) ^ inverted),
+    );
     if negative {
         out.push(0xff);
     }
@@ -45,7 +67,9 @@ fn read_exponent(text: &[u8]) -> i64 {
         Some((b'+', digits)) => (false, digits),
         _ => (false, text),
     };
-    let size = digits.iter().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(FARTHEST));
+    let size = digits.iter().fold(0i64, |sum, digit| {
+        (sum * 10 + i64::from(digit - b'0')).min(FARTHEST)
+    });
     if negative { -size } else { size }
 }
 
@@ -83,7 +107,10 @@ mod tests {
             assert_eq!(encoded(text), encoded("300"), "{text}");
         }
         assert_eq!(encoded("-0"), encoded("0.000e5"));
-        assert_eq!(encoded("1e99999999999999999999"), encoded("1e88888888888888888888"));
+        assert_eq!(
+            encoded("1e99999999999999999999"),
+            encoded("1e88888888888888888888")
+        );
         assert_ne!(encoded("9007199254740993"), encoded("9007199254740992"));
     }
 }

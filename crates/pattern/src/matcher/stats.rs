@@ -55,7 +55,10 @@ impl fmt::Display for Slow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TriedOnEveryEvent { patterns } => {
-                write!(f, "{patterns} patterns have no test that picks events out, so each event tries them all")
+                write!(
+                    f,
+                    "{patterns} patterns have no test that picks events out, so each event tries them all"
+                )
             }
             Self::TriedOnPresence { patterns } => {
                 write!(
@@ -64,10 +67,16 @@ impl fmt::Display for Slow {
                 )
             }
             Self::TriedOnEveryValue { predicates } => {
-                write!(f, "{predicates} tests have no fixed piece of text, so each value of their path tries them")
+                write!(
+                    f,
+                    "{predicates} tests have no fixed piece of text, so each value of their path tries them"
+                )
             }
             Self::ManyLengths { lengths } => {
-                write!(f, "one path has prefixes or suffixes of {lengths} different lengths, a look-up each")
+                write!(
+                    f,
+                    "one path has prefixes or suffixes of {lengths} different lengths, a look-up each"
+                )
             }
         }
     }
@@ -85,7 +94,10 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
     let kinds = [
         ("exact string", vec![Class::String]),
         ("exact number", vec![Class::Number]),
-        ("null, true, false", vec![Class::Null, Class::True, Class::False]),
+        (
+            "null, true, false",
+            vec![Class::Null, Class::True, Class::False],
+        ),
         ("network or address", vec![Class::Network]),
         ("prefix", vec![Class::Prefix]),
         ("suffix", vec![Class::Suffix]),
@@ -106,19 +118,46 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
     ];
     let by_kind: Vec<(&'static str, usize)> = kinds
         .into_iter()
-        .map(|(kind, classes)| (kind, classes.into_iter().map(|class| counts[class as usize]).sum()))
+        .map(|(kind, classes)| {
+            (
+                kind,
+                classes
+                    .into_iter()
+                    .map(|class| counts[class as usize])
+                    .sum(),
+            )
+        })
         .filter(|&(_, count)| count > 0)
         .collect();
     let filed = |id: u32| matcher.code[matcher.predicates.get(id).list as usize + 1] as usize;
     let tried_on = |classes: &[Class]| -> usize {
-        let ids = (0..).zip(all).filter(|(_, one)| one.list != super::NONE && classes.contains(&one.class));
+        let ids = (0..)
+            .zip(all)
+            .filter(|(_, one)| one.list != super::NONE && classes.contains(&one.class));
         ids.map(|(id, _)| filed(id)).sum()
     };
     let slow = [
-        Slow::TriedOnEveryEvent { patterns: tried_on(&[Class::Always]) },
-        Slow::TriedOnPresence { patterns: tried_on(&[Class::Absent, Class::Present]) },
-        Slow::TriedOnEveryValue { predicates: matcher.indexes.iter().map(|index| index.unannounced().len()).sum() },
-        Slow::ManyLengths { lengths: matcher.indexes.iter().map(SlotIndex::affix_lengths).max().unwrap_or(0) },
+        Slow::TriedOnEveryEvent {
+            patterns: tried_on(&[Class::Always]),
+        },
+        Slow::TriedOnPresence {
+            patterns: tried_on(&[Class::Absent, Class::Present]),
+        },
+        Slow::TriedOnEveryValue {
+            predicates: matcher
+                .indexes
+                .iter()
+                .map(|index| index.unannounced().len())
+                .sum(),
+        },
+        Slow::ManyLengths {
+            lengths: matcher
+                .indexes
+                .iter()
+                .map(SlotIndex::affix_lengths)
+                .max()
+                .unwrap_or(0),
+        },
     ];
     let worth_mentioning = |slow: &Slow| match *slow {
         Slow::TriedOnEveryEvent { patterns } | Slow::TriedOnPresence { patterns } => patterns > 0,
@@ -137,6 +176,14 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
 }
 
 fn bytes(matcher: &Matcher) -> usize {
-    let indexes = matcher.indexes.iter().map(|index| size_of_val(index) + index.bytes()).sum::<usize>();
-    size_of::<Matcher>() + size_of_val(&*matcher.code) + matcher.predicates.bytes() + matcher.trie.bytes() + indexes
+    let indexes = matcher
+        .indexes
+        .iter()
+        .map(|index| size_of_val(index) + index.bytes())
+        .sum::<usize>();
+    size_of::<Matcher>()
+        + size_of_val(&*matcher.code)
+        + matcher.predicates.bytes()
+        + matcher.trie.bytes()
+        + indexes
 }

@@ -19,7 +19,11 @@ impl Table {
     /// An empty table with room for `count` ids.
     pub(super) fn with_room(count: usize) -> Self {
         let places = (2 * count).next_power_of_two().max(2);
-        Self { places: vec![(0, NONE); places], mask: mask(places), count: 0 }
+        Self {
+            places: vec![(0, NONE); places],
+            mask: mask(places),
+            count: 0,
+        }
     }
 
     /// The first id of that hash for which `is_it` holds.
@@ -76,7 +80,10 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
 
 /// The half of a hash that the table keeps.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "half of the bits are wanted")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "half of the bits are wanted"
+)]
 pub(super) fn half(hash: u64) -> u32 {
     (hash ^ hash >> 32) as u32
 }

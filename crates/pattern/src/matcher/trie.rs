@@ -75,7 +75,10 @@ impl Trie {
     }
 
     /// Where `key` leads from `node`, or `NONE`.
-    #[expect(clippy::inline_always, reason = "a step of the scan's loop; called, it costs a tenth of the scan")]
+    #[expect(
+        clippy::inline_always,
+        reason = "a step of the scan's loop; called, it costs a tenth of the scan"
+    )]
     #[inline(always)]
     pub(super) fn step(&self, node: u32, key: &[u8]) -> u32 {
         let here = &self.nodes[node as usize];
@@ -86,7 +89,10 @@ impl Trie {
             }
         }
         let inner = &self.inner[here.inner.0 as usize..here.inner.1 as usize];
-        if inner.iter().any(|&length| key.get(length as usize) == Some(&b'.')) {
+        if inner
+            .iter()
+            .any(|&length| key.get(length as usize) == Some(&b'.'))
+        {
             self.step_over_dots(node, key)
         } else {
             NONE
@@ -95,8 +101,16 @@ impl Trie {
 
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
-        let paths: usize = self.paths.iter().map(|path| size_of::<Path>() + path.as_str().len()).sum();
-        size_of_val(&*self.nodes) + size_of_val(&*self.edges) + self.text.len() + size_of_val(&*self.inner) + paths
+        let paths: usize = self
+            .paths
+            .iter()
+            .map(|path| size_of::<Path>() + path.as_str().len())
+            .sum();
+        size_of_val(&*self.nodes)
+            + size_of_val(&*self.edges)
+            + self.text.len()
+            + size_of_val(&*self.inner)
+            + paths
     }
 
     /// Several segments in one key, or only one with a dot at a place where another ends. A segment holds no dot, so at each node at most one way leads on.
@@ -104,11 +118,20 @@ impl Trie {
         loop {
             let here = &self.nodes[node as usize];
             let lengths = &self.inner[here.inner.0 as usize..here.inner.1 as usize];
-            let next = lengths.iter().map(|&length| length as usize).find_map(|length| {
-                let child = if key.get(length) == Some(&b'.') { self.follow(here, &key[..length]) } else { NONE };
-                (child != NONE).then_some((child, length))
-            });
-            let Some((child, length)) = next else { return self.follow(here, key) };
+            let next = lengths
+                .iter()
+                .map(|&length| length as usize)
+                .find_map(|length| {
+                    let child = if key.get(length) == Some(&b'.') {
+                        self.follow(here, &key[..length])
+                    } else {
+                        NONE
+                    };
+                    (child != NONE).then_some((child, length))
+                });
+            let Some((child, length)) = next else {
+                return self.follow(here, key);
+            };
             (node, key) = (child, &key[length + 1..]);
         }
     }
@@ -125,7 +148,11 @@ impl Trie {
         let mut at = place(head, tail, length);
         loop {
             let edge = &table[(at & here.mask) as usize];
-            if edge.head == head && edge.tail == tail && edge.length as usize == length && edge.child != NONE {
+            if edge.head == head
+                && edge.tail == tail
+                && edge.length as usize == length
+                && edge.child != NONE
+            {
                 if length <= 16 || &self.text[edge.start as usize..][..length] == key {
                     return edge.child;
                 }
@@ -168,7 +195,9 @@ impl TrieBuilder {
         let slot = u32::try_from(self.slots.len()).expect("the budget holds far fewer paths");
         self.slots.insert(path.clone(), slot);
         self.bytes += 2 * path.as_str().len() + 64;
-        let node = path.segments().fold(ROOT, |node, segment| self.child(node, segment));
+        let node = path
+            .segments()
+            .fold(ROOT, |node, segment| self.child(node, segment));
         self.slot_of_node[node as usize] = slot;
         slot
     }
@@ -180,7 +209,10 @@ impl TrieBuilder {
 
     fn child(&mut self, node: u32, segment: &str) -> u32 {
         let next = u32::try_from(self.children.len()).expect("the budget holds far fewer keys");
-        let child = *self.by_segment.entry((node, segment.into())).or_insert(next);
+        let child = *self
+            .by_segment
+            .entry((node, segment.into()))
+            .or_insert(next);
         if child == next {
             self.children[node as usize].push((segment.into(), child));
             self.children.push(Vec::new());
@@ -195,11 +227,26 @@ impl TrieBuilder {
         let mut paths: Vec<(Path, u32)> = self.slots.into_iter().collect();
         paths.sort_unstable_by_key(|&(_, slot)| slot);
         let paths = paths.into_iter().map(|(path, _)| path).collect();
-        let mut trie = Trie { nodes: Vec::new(), edges: Vec::new(), text: Vec::new(), inner: Vec::new(), paths };
+        let mut trie = Trie {
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            text: Vec::new(),
+            inner: Vec::new(),
+            paths,
+        };
         for (children, &slot) in self.children.iter().zip(&self.slot_of_node) {
             let places = (2 * children.len()).next_power_of_two();
             let table = trie.edges.len();
-            trie.edges.resize(table + places, Edge { head: 0, tail: 0, length: 0, start: 0, child: NONE });
+            trie.edges.resize(
+                table + places,
+                Edge {
+                    head: 0,
+                    tail: 0,
+                    length: 0,
+                    start: 0,
+                    child: NONE,
+                },
+            );
             let mut inner: Vec<u32> = Vec::new();
             let (mut lengths, mut firsts) = (0, 0);
             for (key, child) in children {
@@ -215,7 +262,13 @@ impl TrieBuilder {
                 }
                 let start = length(trie.text.len());
                 trie.text.extend_from_slice(key.as_bytes());
-                trie.edges[table + at] = Edge { head, tail, length: length(key.len()), start, child: *child };
+                trie.edges[table + at] = Edge {
+                    head,
+                    tail,
+                    length: length(key.len()),
+                    start,
+                    child: *child,
+                };
             }
             inner.sort_unstable();
             inner.dedup();
@@ -249,9 +302,15 @@ fn ends(key: &[u8]) -> (u64, u64) {
     if let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
         (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
     } else if let (Some(head), Some(tail)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-        (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)))
+        (
+            u64::from(u32::from_le_bytes(*head)),
+            u64::from(u32::from_le_bytes(*tail)),
+        )
     } else if let [first, .., last] = key {
-        (u64::from(*first) | u64::from(key[key.len() / 2]) << 8, u64::from(*last))
+        (
+            u64::from(*first) | u64::from(key[key.len() / 2]) << 8,
+            u64::from(*last),
+        )
     } else {
         (key.first().copied().map_or(0, u64::from), 0)
     }
@@ -287,7 +346,13 @@ mod tests {
 
     #[test]
     fn dots_inside_a_key_are_steps() {
-        let trie = trie(&["a.b.c", "a", "x..y", "", "long-key-with-more-than-sixteen-bytes.z"]);
+        let trie = trie(&[
+            "a.b.c",
+            "a",
+            "x..y",
+            "",
+            "long-key-with-more-than-sixteen-bytes.z",
+        ]);
         assert_eq!(slot(&trie, &["a", "b", "c"]), 0);
         assert_eq!(slot(&trie, &["a.b", "c"]), 0);
         assert_eq!(slot(&trie, &["a", "b.c"]), 0);
@@ -300,7 +365,10 @@ mod tests {
         assert_eq!(slot(&trie, &["x.y"]), NONE);
         assert_eq!(slot(&trie, &[""]), 3);
         assert_eq!(slot(&trie, &["long-key-with-more-than-sixteen-bytes.z"]), 4);
-        assert_eq!(slot(&trie, &["long-key-with-MORE-than-sixteen-bytes.z"]), NONE);
+        assert_eq!(
+            slot(&trie, &["long-key-with-MORE-than-sixteen-bytes.z"]),
+            NONE
+        );
     }
 
     #[test]

@@ -18,12 +18,21 @@ impl Predicates {
             Op::Any(mut ops) => ops.any(|op| self.holds(op, seen)),
             Op::Not(ops) => !self.hold(ops, seen),
             Op::Missing(slot) => seen.observed.is_missing(slot),
-            Op::In(slot, ids) => seen.observed.at(slot).any(|value| self.is_one_of(ids, value, seen)),
-            Op::Out(slot, ids) => seen.observed.at(slot).any(|value| !self.is_one_of(ids, value, seen)),
-            Op::Field(slot, alternatives) if alternatives.is_any_value() => !seen.observed.is_missing(slot),
-            Op::Field(slot, alternatives) => {
-                seen.observed.at(slot).any(|value| self.meets_one(alternatives, value, seen))
+            Op::In(slot, ids) => seen
+                .observed
+                .at(slot)
+                .any(|value| self.is_one_of(ids, value, seen)),
+            Op::Out(slot, ids) => seen
+                .observed
+                .at(slot)
+                .any(|value| !self.is_one_of(ids, value, seen)),
+            Op::Field(slot, alternatives) if alternatives.is_any_value() => {
+                !seen.observed.is_missing(slot)
             }
+            Op::Field(slot, alternatives) => seen
+                .observed
+                .at(slot)
+                .any(|value| self.meets_one(alternatives, value, seen)),
         }
     }
 

@@ -20,8 +20,11 @@ pub(crate) fn print(tree: &Located, source: &str, comments: &[Span]) -> String {
         while let Some(span) = rest.next_if(|span| span.start < part.span.end) {
             lines.push(comment(span));
         }
-        let test =
-            if parts.len() == 1 { expression::print(&part.to_node()) } else { expression::part(&part.to_node()) };
+        let test = if parts.len() == 1 {
+            expression::print(&part.to_node())
+        } else {
+            expression::part(&part.to_node())
+        };
         let mut line = format!("{}{test}", if i > 0 { word } else { "" });
         // What a part says ends before its closing parentheses, so a comment behind those ends its line, too.
         if let Some(span) = rest.next_if(|span| !source[part.span.end..span.start].contains('\n')) {

@@ -7,7 +7,11 @@ use super::{DEEPEST_INDENT, json, quoted};
 
 /// The text with `comments` in their places. It has been read before, so that it is known to be well formed.
 pub(crate) fn print(source: &str, comments: &[Span]) -> Option<String> {
-    let mut walk = Walk { source, at: 0, comments };
+    let mut walk = Walk {
+        source,
+        at: 0,
+        comments,
+    };
     let mut lines = Vec::new();
     walk.skip(&mut lines);
     let value = walk.value()?;
@@ -56,7 +60,10 @@ impl<'s> Walk<'s> {
         loop {
             let rest = &self.source[self.at..];
             self.at += rest.len() - rest.trim_start().len();
-            let Some((comment, others)) = self.comments.split_first().filter(|(first, _)| first.start == self.at)
+            let Some((comment, others)) = self
+                .comments
+                .split_first()
+                .filter(|(first, _)| first.start == self.at)
             else {
                 return;
             };
@@ -91,13 +98,21 @@ impl<'s> Walk<'s> {
         loop {
             self.skip(&mut last);
             if self.takes(if is_object { '}' } else { ']' }) {
-                return Some(Value::Group { is_object, parts, last });
+                return Some(Value::Group {
+                    is_object,
+                    parts,
+                    last,
+                });
             }
             let mut before = std::mem::take(&mut last);
             let mut key = None;
             if is_object {
                 let word = self.scalar()?;
-                key = Some(if word.starts_with('"') { word } else { quoted(&word) });
+                key = Some(if word.starts_with('"') {
+                    word
+                } else {
+                    quoted(&word)
+                });
                 self.skip(&mut before);
                 self.takes(':');
                 self.skip(&mut before);
@@ -109,7 +124,12 @@ impl<'s> Walk<'s> {
             if behind.is_none() && last.is_empty() {
                 behind = self.behind();
             }
-            parts.push(Part { before, key, value, behind });
+            parts.push(Part {
+                before,
+                key,
+                value,
+                behind,
+            });
         }
     }
 
@@ -137,7 +157,14 @@ impl<'s> Walk<'s> {
 
 impl Value<'_> {
     fn print(&self, indent: usize) -> String {
-        let Value::Group { is_object, parts, last } = self else { return self.flat() };
+        let Value::Group {
+            is_object,
+            parts,
+            last,
+        } = self
+        else {
+            return self.flat();
+        };
         if !self.has_comments() {
             let flat = self.flat();
             return Json::parse(flat.as_bytes()).map_or(flat, |json| json::laid_out(&json, indent));
@@ -176,20 +203,30 @@ impl Value<'_> {
     fn flat(&self) -> String {
         match self {
             Value::Scalar(text) => text.clone(),
-            Value::Group { is_object, parts, .. } => {
+            Value::Group {
+                is_object, parts, ..
+            } => {
                 let part = |part: &Part<'_>| match &part.key {
                     Some(key) => format!("{key}: {}", part.value.flat()),
                     None => part.value.flat(),
                 };
                 let parts = parts.iter().map(part).collect::<Vec<_>>().join(", ");
-                if *is_object { format!("{{{parts}}}") } else { format!("[{parts}]") }
+                if *is_object {
+                    format!("{{{parts}}}")
+                } else {
+                    format!("[{parts}]")
+                }
             }
         }
     }
 
     fn has_comments(&self) -> bool {
-        let Value::Group { parts, last, .. } = self else { return false };
+        let Value::Group { parts, last, .. } = self else {
+            return false;
+        };
         !last.is_empty()
-            || parts.iter().any(|part| !part.before.is_empty() || part.behind.is_some() || part.value.has_comments())
+            || parts.iter().any(|part| {
+                !part.before.is_empty() || part.behind.is_some() || part.value.has_comments()
+            })
     }
 }

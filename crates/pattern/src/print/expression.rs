@@ -16,8 +16,16 @@ pub(crate) fn part(node: &Node) -> String {
 
 /// The path as it is written in an expression, with quotes where a key needs them.
 pub(crate) fn path(path: &Path) -> String {
-    let keys: Vec<String> =
-        path.segments().map(|key| if is_plain(key) { key.to_owned() } else { quoted(key) }).collect();
+    let keys: Vec<String> = path
+        .segments()
+        .map(|key| {
+            if is_plain(key) {
+                key.to_owned()
+            } else {
+                quoted(key)
+            }
+        })
+        .collect();
     keys.join(".")
 }
 
@@ -64,14 +72,20 @@ fn laid_out(piece: &Piece, indent: usize) -> String {
             let parts: Vec<String> = parts.iter().map(|part| laid_out(part, indent)).collect();
             parts.join(&format!("{line}{word} "))
         }
-        Piece::Group(before, inner) => format!("{before}({line}    {}{line})", laid_out(inner, indent + 4)),
+        Piece::Group(before, inner) => {
+            format!("{before}({line}    {}{line})", laid_out(inner, indent + 4))
+        }
     }
 }
 
 fn flat(piece: &Piece) -> String {
     match piece {
         Piece::Plain(text) => text.clone(),
-        Piece::Joined(word, parts) => parts.iter().map(flat).collect::<Vec<_>>().join(&format!(" {word} ")),
+        Piece::Joined(word, parts) => parts
+            .iter()
+            .map(flat)
+            .collect::<Vec<_>>()
+            .join(&format!(" {word} ")),
         Piece::Group(before, inner) => format!("{before}({})", flat(inner)),
     }
 }
@@ -81,7 +95,12 @@ fn field(field: &Field) -> String {
     let runs = runs(&field.alternatives);
     match (runs.as_slice(), field.alternatives.as_slice()) {
         (_, [Alternative(only)]) => match only.as_slice() {
-            [Predicate::Range { lower: Some(lower), upper: Some(upper) }] => {
+            [
+                Predicate::Range {
+                    lower: Some(lower),
+                    upper: Some(upper),
+                },
+            ] => {
                 let sign = if lower.inclusive { "<=" } else { "<" };
                 format!("{} {sign} {path} {}", lower.value, upper_end(upper))
             }
@@ -99,9 +118,13 @@ fn runs(alternatives: &[Alternative]) -> Vec<String> {
     let mut rest = alternatives;
     while let Some((Alternative(first), behind)) = rest.split_first() {
         if let [first] = first.as_slice() {
-            let same = |next: &&Alternative| matches!(next.0.as_slice(), [next] if goes_with(first, next));
+            let same =
+                |next: &&Alternative| matches!(next.0.as_slice(), [next] if goes_with(first, next));
             let count = 1 + behind.iter().take_while(same).count();
-            let together: Vec<&Predicate> = rest[..count].iter().flat_map(|alternative| &alternative.0).collect();
+            let together: Vec<&Predicate> = rest[..count]
+                .iter()
+                .flat_map(|alternative| &alternative.0)
+                .collect();
             written.push(run(&together));
             rest = &rest[count..];
         } else {
@@ -118,10 +141,24 @@ fn goes_with(one: &Predicate, other: &Predicate) -> bool {
     match (one, other) {
         (Predicate::Text(op, _), Predicate::Text(next, _)) if *op != TextOp::Equals => op == next,
         (Predicate::TextIgnoringCase(op, _), Predicate::TextIgnoringCase(next, _)) => op == next,
-        (Predicate::Wildcard { ignoring_case: one, .. }, Predicate::Wildcard { ignoring_case: other, .. })
-        | (Predicate::Regexp { ignoring_case: one, .. }, Predicate::Regexp { ignoring_case: other, .. }) => {
-            one == other
-        }
+        (
+            Predicate::Wildcard {
+                ignoring_case: one, ..
+            },
+            Predicate::Wildcard {
+                ignoring_case: other,
+                ..
+            },
+        )
+        | (
+            Predicate::Regexp {
+                ignoring_case: one, ..
+            },
+            Predicate::Regexp {
+                ignoring_case: other,
+                ..
+            },
+        ) => one == other,
         (Predicate::Cidr(_), Predicate::Cidr(_)) => true,
         (one, other) => literal(one).is_some() && literal(other).is_some(),
     }
@@ -129,13 +166,18 @@ fn goes_with(one: &Predicate, other: &Predicate) -> bool {
 
 /// Tests that go with each other, any of which is to be met.
 fn run(tests: &[&Predicate]) -> String {
-    let Some((first, others)) = tests.split_first() else { return String::new() };
+    let Some((first, others)) = tests.split_first() else {
+        return String::new();
+    };
     let (operator, case) = match first {
         Predicate::Missing => return "is missing".into(),
         Predicate::Exists => return "exists".into(),
         Predicate::Range { lower, upper } => return range(lower.as_ref(), upper.as_ref()),
         Predicate::AnythingBut(inner) => return anything_but(inner),
-        Predicate::Text(TextOp::Equals, _) | Predicate::Null | Predicate::Bool(_) | Predicate::Number(_) => (None, ""),
+        Predicate::Text(TextOp::Equals, _)
+        | Predicate::Null
+        | Predicate::Bool(_)
+        | Predicate::Number(_) => (None, ""),
         Predicate::TextIgnoringCase(TextOp::Equals, _) => (None, " ignoring case"),
         Predicate::Text(op, _) => (Some(word(*op)), ""),
         Predicate::TextIgnoringCase(op, _) => (Some(word(*op)), " ignoring case"),
@@ -149,20 +191,33 @@ fn run(tests: &[&Predicate]) -> String {
 
 fn anything_but(inner: &[Predicate]) -> String {
     let tests: Vec<&Predicate> = inner.iter().collect();
-    let Some((first, others)) = tests.split_first() else { return "exists".into() };
-    let equal = literal(first).is_some() || matches!(first, Predicate::TextIgnoringCase(TextOp::Equals, _));
+    let Some((first, others)) = tests.split_first() else {
+        return "exists".into();
+    };
+    let equal =
+        literal(first).is_some() || matches!(first, Predicate::TextIgnoringCase(TextOp::Equals, _));
     if others.is_empty() {
-        let case = if literal(first).is_none() { " ignoring case" } else { "" };
+        let case = if literal(first).is_none() {
+            " ignoring case"
+        } else {
+            ""
+        };
         return match first {
             _ if equal => format!("!= {}{case}", operand(&tests)),
-            Predicate::Range { lower: Some(_), upper: Some(_) } => format!("not ({})", run(&tests)),
+            Predicate::Range {
+                lower: Some(_),
+                upper: Some(_),
+            } => format!("not ({})", run(&tests)),
             _ => format!("not {}", run(&tests)),
         };
     }
     if others.iter().all(|other| goes_with(first, other)) {
         return format!("not {}", run(&tests));
     }
-    let alternatives: Vec<Alternative> = inner.iter().map(|test| Alternative(vec![test.clone()])).collect();
+    let alternatives: Vec<Alternative> = inner
+        .iter()
+        .map(|test| Alternative(vec![test.clone()]))
+        .collect();
     format!("not ({})", runs(&alternatives).join(" or "))
 }
 
@@ -197,13 +252,23 @@ fn literal(predicate: &Predicate) -> Option<String> {
 }
 
 fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> String {
-    let lower = lower.map(|bound| format!("{} {}", if bound.inclusive { ">=" } else { ">" }, bound.value));
+    let lower = lower.map(|bound| {
+        format!(
+            "{} {}",
+            if bound.inclusive { ">=" } else { ">" },
+            bound.value
+        )
+    });
     let ends: Vec<String> = lower.into_iter().chain(upper.map(upper_end)).collect();
     ends.join(" and ")
 }
 
 fn upper_end(bound: &Bound) -> String {
-    format!("{} {}", if bound.inclusive { "<=" } else { "<" }, bound.value)
+    format!(
+        "{} {}",
+        if bound.inclusive { "<=" } else { "<" },
+        bound.value
+    )
 }
 
 fn word(op: TextOp) -> &'static str {
@@ -222,5 +287,9 @@ fn case(ignoring: bool) -> &'static str {
 /// Whether a key needs no quotes.
 fn is_plain(key: &str) -> bool {
     let begins = key.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$' | '@'));
-    begins && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '@' | '-')) && !is_reserved(key)
+    begins
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '@' | '-'))
+        && !is_reserved(key)
 }

@@ -21,7 +21,10 @@ pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
     }
     let line = format!("\n{}", " ".repeat(indent.min(DEEPEST_INDENT)));
     let lines = |open: char, parts: Vec<String>, close: char| {
-        format!("{open}{line}  {}{line}{close}", parts.join(&format!(",{line}  ")))
+        format!(
+            "{open}{line}  {}{line}{close}",
+            parts.join(&format!(",{line}  "))
+        )
     };
     match json {
         Json::Object(members) if !members.is_empty() => {
@@ -31,9 +34,14 @@ pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
             };
             lines('{', members.iter().map(member).collect(), '}')
         }
-        Json::Array(elements) if !elements.is_empty() => {
-            lines('[', elements.iter().map(|element| laid_out(element, indent + 2)).collect(), ']')
-        }
+        Json::Array(elements) if !elements.is_empty() => lines(
+            '[',
+            elements
+                .iter()
+                .map(|element| laid_out(element, indent + 2))
+                .collect(),
+            ']',
+        ),
         _ => flat,
     }
 }
@@ -103,7 +111,10 @@ fn add(members: &mut Members, part: &Node) -> bool {
         Node::Any(branches) => {
             let free = free(members, "$or");
             if free {
-                let branches = branches.iter().map(|branch| Json::Object(object(branch))).collect();
+                let branches = branches
+                    .iter()
+                    .map(|branch| Json::Object(object(branch)))
+                    .collect();
                 members.push(("$or".into(), Json::Array(branches)));
             }
             free
@@ -124,7 +135,9 @@ const DEEPEST: usize = 16;
 
 /// Puts a leaf under its keys, without changing the order of what is there; false if it cannot.
 fn nest(members: &mut Members, keys: &[&str], leaf: &Json) -> bool {
-    let Some((key, rest)) = keys.split_first() else { return false };
+    let Some((key, rest)) = keys.split_first() else {
+        return false;
+    };
     let key = escaped_key(key);
     let last = members.len().wrapping_sub(1);
     match members.iter().position(|(taken, _)| *taken == key) {
@@ -153,7 +166,9 @@ fn overridable<'n>(part: &'n Node, paths: &mut BTreeSet<&'n Path>) {
         Node::Field(field) => {
             paths.insert(&field.path);
         }
-        Node::All(parts) | Node::Any(parts) => parts.iter().for_each(|part| overridable(part, paths)),
+        Node::All(parts) | Node::Any(parts) => {
+            parts.iter().for_each(|part| overridable(part, paths))
+        }
         Node::Not(_) => {}
     }
 }
@@ -191,13 +206,24 @@ fn operator(predicate: &Predicate) -> Option<(String, Json)> {
         Predicate::Null | Predicate::Bool(_) | Predicate::Text(TextOp::Equals, _) => return None,
         Predicate::Missing => ("exists", Json::Bool(false)),
         Predicate::Exists => ("exists", Json::Bool(true)),
-        Predicate::Number(number) => ("numeric", Json::Array(vec!["=".into(), Json::Number(number.as_str().into())])),
+        Predicate::Number(number) => (
+            "numeric",
+            Json::Array(vec!["=".into(), Json::Number(number.as_str().into())]),
+        ),
         Predicate::Range { lower, upper } => ("numeric", range(lower.as_ref(), upper.as_ref())),
         Predicate::TextIgnoringCase(TextOp::Equals, text) => (IGNORING_CASE, Json::from(&**text)),
         Predicate::Text(op, text) => (word(*op), Json::from(&**text)),
-        Predicate::TextIgnoringCase(op, text) => (word(*op), one(IGNORING_CASE, Json::from(&**text))),
-        Predicate::Wildcard { wildcard, ignoring_case } => ("wildcard", text(wildcard.to_string(), *ignoring_case)),
-        Predicate::Regexp { regexp, ignoring_case } => ("regexp", text(regexp.0.to_string(), *ignoring_case)),
+        Predicate::TextIgnoringCase(op, text) => {
+            (word(*op), one(IGNORING_CASE, Json::from(&**text)))
+        }
+        Predicate::Wildcard {
+            wildcard,
+            ignoring_case,
+        } => ("wildcard", text(wildcard.to_string(), *ignoring_case)),
+        Predicate::Regexp {
+            regexp,
+            ignoring_case,
+        } => ("regexp", text(regexp.0.to_string(), *ignoring_case)),
         Predicate::Cidr(network) => ("cidr", Json::from(network.to_string())),
         Predicate::AnythingBut(inner) => ("anything-but", anything_but(inner)),
     };
@@ -207,7 +233,11 @@ fn operator(predicate: &Predicate) -> Option<(String, Json)> {
 const IGNORING_CASE: &str = "equals-ignore-case";
 
 fn text(text: String, ignoring_case: bool) -> Json {
-    if ignoring_case { one(IGNORING_CASE, Json::from(text)) } else { Json::from(text) }
+    if ignoring_case {
+        one(IGNORING_CASE, Json::from(text))
+    } else {
+        Json::from(text)
+    }
 }
 
 fn anything_but(inner: &[Predicate]) -> Json {
@@ -221,9 +251,19 @@ fn anything_but(inner: &[Predicate]) -> Json {
     match operators.split_first() {
         Some((only, [])) if inner.len() == 1 => one(&only.0, only.1.clone()),
         Some((first, _)) if operators.len() == inner.len() => {
-            let texts = operators.iter().all(|(key, argument)| *key == first.0 && argument.as_str().is_some());
+            let texts = operators
+                .iter()
+                .all(|(key, argument)| *key == first.0 && argument.as_str().is_some());
             if texts && first.0 != "cidr" {
-                one(&first.0, Json::Array(operators.iter().map(|(_, argument)| argument.clone()).collect()))
+                one(
+                    &first.0,
+                    Json::Array(
+                        operators
+                            .iter()
+                            .map(|(_, argument)| argument.clone())
+                            .collect(),
+                    ),
+                )
             } else {
                 Json::Array(inner.iter().map(test).collect())
             }
@@ -260,8 +300,10 @@ fn word(op: TextOp) -> &'static str {
 fn flat(json: &Json) -> String {
     match json {
         Json::Object(members) => {
-            let members: Vec<String> =
-                members.iter().map(|(key, value)| format!("{}: {}", quoted(key), flat(value))).collect();
+            let members: Vec<String> = members
+                .iter()
+                .map(|(key, value)| format!("{}: {}", quoted(key), flat(value)))
+                .collect();
             format!("{{{}}}", members.join(", "))
         }
         Json::Array(elements) => {

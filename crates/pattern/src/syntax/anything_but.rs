@@ -15,7 +15,8 @@ impl Reader<'_> {
             ValueKind::Object(members) => self.anything_but_operator(value.span, members),
             ValueKind::Array(elements) => {
                 if elements.is_empty() {
-                    self.error(Code::EMPTY, value.span, "`anything-but` of nothing").help =
+                    self.error(Code::EMPTY, value.span, "`anything-but` of nothing")
+                        .help =
                         Some("to ask that there is a value, write `{\"exists\": true}`".into());
                     return None;
                 }
@@ -26,12 +27,21 @@ impl Reader<'_> {
     }
 
     fn anything_but_list(&mut self, span: &Span, elements: Vec<Value>) -> Option<Vec<Predicate>> {
-        let text = elements.iter().any(|element| matches!(element.kind, ValueKind::Text(_)));
-        let numbers = elements.iter().any(|element| matches!(element.kind, ValueKind::Number(_)));
+        let text = elements
+            .iter()
+            .any(|element| matches!(element.kind, ValueKind::Text(_)));
+        let numbers = elements
+            .iter()
+            .any(|element| matches!(element.kind, ValueKind::Number(_)));
         if self.dialect == Dialect::Aws && text && numbers {
-            let message = format!("{} wants all text or all numbers in `anything-but`", self.dialect.title());
-            self.error(Code::MIXED_LIST, span.clone(), message).help =
-                Some("a value that is neither is asked for by two rules, or in the reflexarc dialect".into());
+            let message = format!(
+                "{} wants all text or all numbers in `anything-but`",
+                self.dialect.title()
+            );
+            self.error(Code::MIXED_LIST, span.clone(), message).help = Some(
+                "a value that is neither is asked for by two rules, or in the reflexarc dialect"
+                    .into(),
+            );
             return None;
         }
         let mut predicates = Vec::new();
@@ -45,7 +55,10 @@ impl Reader<'_> {
                     }
                 }
                 ValueKind::Object(_) | ValueKind::Array(_) => {
-                    let message = format!("`anything-but` takes text and numbers, not {}", element.name());
+                    let message = format!(
+                        "`anything-but` takes text and numbers, not {}",
+                        element.name()
+                    );
                     self.error(Code::WRONG_ARGUMENT, element.span, message);
                     whole = false;
                 }
@@ -57,18 +70,31 @@ impl Reader<'_> {
     }
 
     /// `{"prefix": "x"}` and the like inside `anything-but`.
-    fn anything_but_operator(&mut self, span: Span, mut members: Vec<Member>) -> Option<Vec<Predicate>> {
+    fn anything_but_operator(
+        &mut self,
+        span: Span,
+        mut members: Vec<Member>,
+    ) -> Option<Vec<Predicate>> {
         let (Some(member), true) = (members.pop(), members.is_empty()) else {
-            self.error(Code::ONE_OPERATOR, span, "an object in `anything-but` has exactly one operator").help =
+            self.error(
+                Code::ONE_OPERATOR,
+                span,
+                "an object in `anything-but` has exactly one operator",
+            )
+            .help =
                 Some("a value that is none of several: `{\"anything-but\": [{…}, {…}]}`".into());
             return None;
         };
         let key = member.key.as_str();
         if key == "exists" || key == "anything-but" {
             let message = format!("`{key}` cannot stand inside `anything-but`");
-            let help =
-                if key == "exists" { "`{\"exists\": false}` asks for absence" } else { "say directly what is wanted" };
-            self.error(Code::WRONG_ARGUMENT, member.key_span, message).help = Some(help.into());
+            let help = if key == "exists" {
+                "`{\"exists\": false}` asks for absence"
+            } else {
+                "say directly what is wanted"
+            };
+            self.error(Code::WRONG_ARGUMENT, member.key_span, message)
+                .help = Some(help.into());
             return None;
         }
         let allowed: &[&str] = match self.dialect {
@@ -77,9 +103,12 @@ impl Reader<'_> {
             Dialect::Alibaba => &["prefix", "suffix"],
         };
         if !allowed.contains(&key) && OPERATORS.contains(&key) {
-            let message = format!("{} takes no `{key}` inside `anything-but`", self.dialect.title());
-            self.error(Code::NOT_PORTABLE, member.key_span, message).help =
-                Some(format!("it takes text, numbers, {}", allowed.join(", ")));
+            let message = format!(
+                "{} takes no `{key}` inside `anything-but`",
+                self.dialect.title()
+            );
+            self.error(Code::NOT_PORTABLE, member.key_span, message)
+                .help = Some(format!("it takes text, numbers, {}", allowed.join(", ")));
             return None;
         }
         let list_of_texts = text_test(key).is_some() || key == "equals-ignore-case";
@@ -89,13 +118,23 @@ impl Reader<'_> {
             let key_span = member.key_span.clone();
             let found = self.operator(member)?;
             if found.len() != 1 {
-                self.error(Code::WRONG_ARGUMENT, key_span, format!("`{operator}` cannot stand inside `anything-but`"));
+                self.error(
+                    Code::WRONG_ARGUMENT,
+                    key_span,
+                    format!("`{operator}` cannot stand inside `anything-but`"),
+                );
                 return None;
             }
             return Some(found.into_iter().map(|placed| placed.predicate).collect());
         }
-        let Member { key, key_span, value } = member;
-        let ValueKind::Array(elements) = value.kind else { return None };
+        let Member {
+            key,
+            key_span,
+            value,
+        } = member;
+        let ValueKind::Array(elements) = value.kind else {
+            return None;
+        };
         if elements.is_empty() {
             self.error(Code::EMPTY, value.span, format!("`{key}` of nothing"));
             return None;
@@ -103,9 +142,22 @@ impl Reader<'_> {
         let mut predicates = Vec::new();
         let count = elements.len();
         for element in elements {
-            let one = Member { key: key.clone(), key_span: key_span.clone(), value: element };
-            predicates.extend(self.operator(one).into_iter().flatten().map(|placed| placed.predicate));
+            let one = Member {
+                key: key.clone(),
+                key_span: key_span.clone(),
+                value: element,
+            };
+            predicates.extend(
+                self.operator(one)
+                    .into_iter()
+                    .flatten()
+                    .map(|placed| placed.predicate),
+            );
         }
-        if predicates.len() == count { Some(predicates) } else { None }
+        if predicates.len() == count {
+            Some(predicates)
+        } else {
+            None
+        }
     }
 }

@@ -54,7 +54,10 @@ impl Comparison {
 
     /// The end of a range that it says.
     pub(super) fn bound(self, value: Decimal) -> Bound {
-        Bound { value, inclusive: matches!(self, Self::LessOrEqual | Self::GreaterOrEqual) }
+        Bound {
+            value,
+            inclusive: matches!(self, Self::LessOrEqual | Self::GreaterOrEqual),
+        }
     }
 }
 
@@ -68,7 +71,9 @@ impl Reader<'_> {
         ignoring_case: bool,
     ) -> Option<Predicate> {
         match test {
-            TextTest::Compare(op) if ignoring_case => Some(Predicate::TextIgnoringCase(op, value.into())),
+            TextTest::Compare(op) if ignoring_case => {
+                Some(Predicate::TextIgnoringCase(op, value.into()))
+            }
             TextTest::Compare(op) => Some(Predicate::Text(op, value.into())),
             TextTest::Wildcard => self.wildcard(value, span, ignoring_case),
             TextTest::Regexp => self.regexp(value, span, ignoring_case),
@@ -90,25 +95,41 @@ impl Reader<'_> {
     /// A range with both ends, written lower end first.
     pub(super) fn range(&mut self, lower: Bound, upper: Bound, span: &Span) -> Option<Predicate> {
         if lower.value > upper.value {
-            let message = format!("no number lies above {} and below {}", lower.value, upper.value);
-            self.error(Code::BAD_RANGE, span.clone(), message).help = Some("exchange the two numbers".into());
+            let message = format!(
+                "no number lies above {} and below {}",
+                lower.value, upper.value
+            );
+            self.error(Code::BAD_RANGE, span.clone(), message).help =
+                Some("exchange the two numbers".into());
             return None;
         }
-        Some(Predicate::Range { lower: Some(lower), upper: Some(upper) })
+        Some(Predicate::Range {
+            lower: Some(lower),
+            upper: Some(upper),
+        })
     }
 
     fn wildcard(&mut self, value: &str, span: &Span, ignoring_case: bool) -> Option<Predicate> {
         let fault = match Wildcard::parse(value) {
-            Ok(wildcard) => return Some(Predicate::Wildcard { wildcard, ignoring_case }),
+            Ok(wildcard) => {
+                return Some(Predicate::Wildcard {
+                    wildcard,
+                    ignoring_case,
+                });
+            }
             Err(fault) => fault,
         };
         let place = text::locate(self.source, span, &fault.at);
         let diagnostic = match fault.kind {
-            WildcardFaultKind::TwoStars => {
-                Diagnostic::error(Code::BAD_WILDCARD, place.clone(), "a wildcard may not have two `*` in a row")
-                    .with_help("one `*` already stands for any characters; a star itself is written `\\\\*`")
-                    .with_fix(place, "*")
-            }
+            WildcardFaultKind::TwoStars => Diagnostic::error(
+                Code::BAD_WILDCARD,
+                place.clone(),
+                "a wildcard may not have two `*` in a row",
+            )
+            .with_help(
+                "one `*` already stands for any characters; a star itself is written `\\\\*`",
+            )
+            .with_fix(place, "*"),
             WildcardFaultKind::BadEscape => {
                 let message = "a backslash in a wildcard stands before `*` or `\\` only";
                 Diagnostic::error(Code::BAD_WILDCARD, place.clone(), message).with_help(
@@ -122,14 +143,31 @@ impl Reader<'_> {
 
     fn regexp(&mut self, value: &str, span: &Span, ignoring_case: bool) -> Option<Predicate> {
         match CompiledRegexp::new(value, ignoring_case) {
-            Ok(_) => return Some(Predicate::Regexp { regexp: Regexp(value.into()), ignoring_case }),
+            Ok(_) => {
+                return Some(Predicate::Regexp {
+                    regexp: Regexp(value.into()),
+                    ignoring_case,
+                });
+            }
             Err(RegexpFault::TooLarge) => {
-                self.error(Code::BAD_REGEXP, span.clone(), RegexpFault::TooLarge.to_string()).help =
-                    Some("repeat less, or use a wildcard".into());
+                self.error(
+                    Code::BAD_REGEXP,
+                    span.clone(),
+                    RegexpFault::TooLarge.to_string(),
+                )
+                .help = Some("repeat less, or use a wildcard".into());
             }
             Err(RegexpFault::Syntax { message, at }) => {
-                let place = if at.is_empty() { span.clone() } else { text::locate(self.source, span, &at) };
-                self.error(Code::BAD_REGEXP, place, format!("this is no regular expression: {message}"));
+                let place = if at.is_empty() {
+                    span.clone()
+                } else {
+                    text::locate(self.source, span, &at)
+                };
+                self.error(
+                    Code::BAD_REGEXP,
+                    place,
+                    format!("this is no regular expression: {message}"),
+                );
             }
         }
         None
@@ -139,8 +177,12 @@ impl Reader<'_> {
     /// to a thousand millions.
     pub(super) fn comparable(&mut self, number: &Decimal, span: &Span) -> bool {
         let help = match self.dialect {
-            Dialect::Aws if !number.fits_double() => "a double holds it with other digits; write those",
-            Dialect::Alibaba if alibaba::is_far(number) => "use a number from -1,000,000,000 to 1,000,000,000",
+            Dialect::Aws if !number.fits_double() => {
+                "a double holds it with other digits; write those"
+            }
+            Dialect::Alibaba if alibaba::is_far(number) => {
+                "use a number from -1,000,000,000 to 1,000,000,000"
+            }
             _ => return true,
         };
         let message = format!("{} cannot compare with {number}", self.dialect.title());

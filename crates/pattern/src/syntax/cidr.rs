@@ -18,13 +18,19 @@ pub(crate) fn read(text: &str, dialect: Dialect) -> Result<IpNet, String> {
         Some((address, bits)) => (address, Some(bits)),
         None => (text, None),
     };
-    let address = address(address_text, dialect).ok_or_else(|| format!("`{address_text}` is no IP address"))?;
+    let address = address(address_text, dialect)
+        .ok_or_else(|| format!("`{address_text}` is no IP address"))?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits = match bits_text {
-        None if dialect == Dialect::Aws => return Err(format!("`{text}` has no `/` and number of bits")),
+        None if dialect == Dialect::Aws => {
+            return Err(format!("`{text}` has no `/` and number of bits"));
+        }
         None => most,
         Some(_) if dialect == Dialect::Alibaba && address.is_ipv6() => {
-            return Err(format!("`{text}` is an IPv6 network, which {} does not take", dialect.title()));
+            return Err(format!(
+                "`{text}` is an IPv6 network, which {} does not take",
+                dialect.title()
+            ));
         }
         Some(bits) => number_of_bits(bits)
             .filter(|bits| *bits <= most)
@@ -38,20 +44,35 @@ fn number_of_bits(text: &str) -> Option<u8> {
     if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse::<u32>().ok().and_then(|bits| u8::try_from(bits).ok())
+    digits
+        .parse::<u32>()
+        .ok()
+        .and_then(|bits| u8::try_from(bits).ok())
 }
 
 fn address(text: &str, dialect: Dialect) -> Option<IpAddr> {
     if text.contains(':') {
         let refused = dialect == Dialect::Aws && text.contains('.');
-        return if refused { None } else { text.parse::<Ipv6Addr>().ok().map(IpAddr::V6) };
+        return if refused {
+            None
+        } else {
+            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        };
     }
     let parts: Vec<&str> = text.split('.').collect();
     let numbers: Option<Vec<u8>> = parts
         .iter()
         .map(|part| {
-            let digits = !part.is_empty() && part.len() <= 9 && part.bytes().all(|byte| byte.is_ascii_digit());
-            if digits { part.parse::<u32>().ok().and_then(|number| u8::try_from(number).ok()) } else { None }
+            let digits = !part.is_empty()
+                && part.len() <= 9
+                && part.bytes().all(|byte| byte.is_ascii_digit());
+            if digits {
+                part.parse::<u32>()
+                    .ok()
+                    .and_then(|number| u8::try_from(number).ok())
+            } else {
+                None
+            }
         })
         .collect();
     match numbers?.as_slice() {

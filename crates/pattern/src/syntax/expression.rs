@@ -41,16 +41,25 @@ impl Reader<'_> {
             "||" | "|" => Some("or"),
             other => suggest::closest(other, ["and", "or"]),
         };
-        let error =
-            Diagnostic::error(Code::NOT_A_JOIN, span.clone(), format!("expected `and` or `or`, found `{word}`"));
+        let error = Diagnostic::error(
+            Code::NOT_A_JOIN,
+            span.clone(),
+            format!("expected `and` or `or`, found `{word}`"),
+        );
         self.push(match meant {
-            Some(meant) if meant.eq_ignore_ascii_case(word) => {
-                error.with_help("words of the language are written in small letters").with_fix(span, meant)
-            }
-            Some(meant) => error.with_help(format!("did you mean `{meant}`?")).with_fix(span, meant),
+            Some(meant) if meant.eq_ignore_ascii_case(word) => error
+                .with_help("words of the language are written in small letters")
+                .with_fix(span, meant),
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span, meant),
             None => error.with_help("join tests by `and` or `or`, and put text in double quotes"),
         });
-        if meant == Some("or") { Connective::Or } else { Connective::And }
+        if meant == Some("or") {
+            Connective::Or
+        } else {
+            Connective::And
+        }
     }
 
     /// How many `not`s stand there; `!` is an error and counts.
@@ -58,8 +67,12 @@ impl Reader<'_> {
         if pair.as_str() != "not" {
             let span = span_of(pair);
             self.push(
-                Diagnostic::error(Code::SYNTAX, span.clone(), format!("expected `not`, found `{}`", pair.as_str()))
-                    .with_fix(span, if pair.as_str() == "!" { "not " } else { "not" }),
+                Diagnostic::error(
+                    Code::SYNTAX,
+                    span.clone(),
+                    format!("expected `not`, found `{}`", pair.as_str()),
+                )
+                .with_fix(span, if pair.as_str() == "!" { "not " } else { "not" }),
             );
         }
     }
@@ -110,7 +123,10 @@ impl Reader<'_> {
             }
         }
         if negations.len() > self.limits.depth {
-            let message = format!("more than {} `not`s on top of each other", self.limits.depth);
+            let message = format!(
+                "more than {} `not`s on top of each other",
+                self.limits.depth
+            );
             self.error(Code::TOO_DEEP, span, message);
             return None;
         }
@@ -127,7 +143,14 @@ impl Reader<'_> {
         let mut parts = pair.into_inner();
         let (key, path) = self.path(parts.next()?);
         let alternatives = self.value_unary(parts.next()?)?;
-        Some(Located::field(span, LocatedField { path: path?, key, alternatives }))
+        Some(Located::field(
+            span,
+            LocatedField {
+                path: path?,
+                key,
+                alternatives,
+            },
+        ))
     }
 
     /// `0 < path <= 5`: a path with a number before it, and perhaps one behind.
@@ -140,8 +163,12 @@ impl Reader<'_> {
         let Some(first) = Comparison::read(sign.as_str()) else {
             let place = span_of(&sign);
             let help = format!("the path comes first: `{} == 5`", &self.source[key]);
-            self.error(Code::SYNTAX, place, format!("expected `<` or `<=`, found `{}`", sign.as_str())).help =
-                Some(help);
+            self.error(
+                Code::SYNTAX,
+                place,
+                format!("expected `<` or `<=`, found `{}`", sign.as_str()),
+            )
+            .help = Some(help);
             return None;
         };
         let first = first.mirrored();
@@ -149,15 +176,26 @@ impl Reader<'_> {
             None => {
                 let bound = first.bound(low?);
                 if first.is_lower() {
-                    Predicate::Range { lower: Some(bound), upper: None }
+                    Predicate::Range {
+                        lower: Some(bound),
+                        upper: None,
+                    }
                 } else {
-                    Predicate::Range { lower: None, upper: Some(bound) }
+                    Predicate::Range {
+                        lower: None,
+                        upper: Some(bound),
+                    }
                 }
             }
             Some(sign) => {
-                let second = Comparison::read(sign.as_str()).filter(|second| second.is_lower() != first.is_lower());
+                let second = Comparison::read(sign.as_str())
+                    .filter(|second| second.is_lower() != first.is_lower());
                 let Some(second) = second else {
-                    let expected = if first.is_lower() { "`<` or `<=`" } else { "`>` or `>=`" };
+                    let expected = if first.is_lower() {
+                        "`<` or `<=`"
+                    } else {
+                        "`>` or `>=`"
+                    };
                     let message = format!("expected {expected}, found `{}`", sign.as_str());
                     self.error(Code::BAD_RANGE, span_of(&sign), message).help =
                         Some("a range reads `0 < path <= 5`".into());
@@ -173,23 +211,38 @@ impl Reader<'_> {
                     return None;
                 };
                 let (one, other) = (first.bound(low?), second.bound(high));
-                let (lower, upper) = if first.is_lower() { (one, other) } else { (other, one) };
+                let (lower, upper) = if first.is_lower() {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
                 self.range(lower, upper, &span)?
             }
         };
         let alternative = LocatedAlternative {
             span: span.clone(),
-            predicates: vec![LocatedPredicate { span: span.clone(), predicate }],
+            predicates: vec![LocatedPredicate {
+                span: span.clone(),
+                predicate,
+            }],
         };
-        Some(Located::field(span, LocatedField { path: path?, key, alternatives: vec![alternative] }))
+        Some(Located::field(
+            span,
+            LocatedField {
+                path: path?,
+                key,
+                alternatives: vec![alternative],
+            },
+        ))
     }
 
     fn number(&mut self, pair: &Pair<'_, Rule>) -> Option<Decimal> {
         let number = Decimal::parse(pair.as_str());
         if number.is_none() {
             let message = format!("`{}` is no number", pair.as_str());
-            self.error(Code::BAD_LITERAL, span_of(pair), message).help =
-                Some("a path whose first key begins with a digit needs quotes around that key".into());
+            self.error(Code::BAD_LITERAL, span_of(pair), message).help = Some(
+                "a path whose first key begins with a digit needs quotes around that key".into(),
+            );
         }
         number
     }

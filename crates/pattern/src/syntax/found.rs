@@ -17,7 +17,11 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
         ErrorVariant::CustomError { .. } => String::new(),
     };
     let length = token_length(&text[at..]);
-    let found = if length == 0 { "the end".to_owned() } else { format!("`{}`", &text[at..at + length]) };
+    let found = if length == 0 {
+        "the end".to_owned()
+    } else {
+        format!("`{}`", &text[at..at + length])
+    };
     let message = if expected.is_empty() {
         format!("did not expect {found}")
     } else {
@@ -26,27 +30,38 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
     let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + length, message);
     let word = &text[at..at + length];
     let head = text[..at].trim_end();
-    let before = head.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let before = head
+        .rsplit(|c: char| c.is_whitespace() || c == '(')
+        .next()
+        .unwrap_or_default();
     let in_expression = !text.trim_start().starts_with('{');
     let is_symbol = word.starts_with(['=', '<', '>', '!', '~']);
     let quotes = |word: &str| {
-        format!("`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`")
+        format!(
+            "`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"
+        )
     };
     if !in_expression {
         return diagnostic;
     }
     match before {
-        _ if word == "[" && head.is_empty() => diagnostic.with_help("in JSON notation a pattern is an object: `{…}`"),
-        "not" if is_symbol => diagnostic.with_help(quotes(before)),
-        "and" | "or" if is_symbol => {
-            diagnostic.with_help("a test begins with its path; several tests of one value read `path (> 0 and <= 5)`")
+        _ if word == "[" && head.is_empty() => {
+            diagnostic.with_help("in JSON notation a pattern is an object: `{…}`")
         }
+        "not" if is_symbol => diagnostic.with_help(quotes(before)),
+        "and" | "or" if is_symbol => diagnostic.with_help(
+            "a test begins with its path; several tests of one value read `path (> 0 and <= 5)`",
+        ),
         "and" | "or" | "not" => diagnostic.with_help(format!("a test follows `{before}`")),
         // A word that was taken for a join, and an operator behind it: the word is what is wrong.
         name if is_symbol && name.starts_with(char::is_alphabetic) && name != head => {
             let place = head.len() - name.len()..head.len();
-            Diagnostic::error(Code::NOT_A_JOIN, place, format!("expected `and` or `or`, found `{name}`"))
-                .with_help("join two tests by `and` or `or`")
+            Diagnostic::error(
+                Code::NOT_A_JOIN,
+                place,
+                format!("expected `and` or `or`, found `{name}`"),
+            )
+            .with_help("join two tests by `and` or `or`")
         }
         "" if is_symbol => diagnostic.with_help("a test begins with its path: `name == \"x\"`"),
         _ if is_reserved(word) => diagnostic.with_help(quotes(word)),
@@ -56,12 +71,19 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
 
 /// The length of the word, number or sign that the text begins with.
 fn token_length(text: &str) -> usize {
-    let Some(first) = text.chars().next() else { return 0 };
+    let Some(first) = text.chars().next() else {
+        return 0;
+    };
     let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
     if in_word(first) {
-        text.find(|c| !in_word(c)).unwrap_or(text.len()).min(40 + first.len_utf8())
+        text.find(|c| !in_word(c))
+            .unwrap_or(text.len())
+            .min(40 + first.len_utf8())
     } else if first == '"' {
-        text[1..].find(['"', '\n']).map_or(text.len(), |end| end + 2).min(text.len())
+        text[1..]
+            .find(['"', '\n'])
+            .map_or(text.len(), |end| end + 2)
+            .min(text.len())
     } else {
         first.len_utf8()
     }
@@ -95,11 +117,18 @@ fn names(rule: Rule) -> &'static [&'static str] {
         Rule::comma => &["`,`"],
         Rule::end_object => &["`}`"],
         Rule::end_array => &["`]`"],
-        Rule::array | Rule::string | Rule::single | Rule::bare | Rule::operand | Rule::number => &["a value"],
-        Rule::expression | Rule::tests | Rule::unary | Rule::range | Rule::test | Rule::group => &["a test"],
-        Rule::value_tests | Rule::value_unary | Rule::predicate | Rule::words | Rule::symbol | Rule::value_group => {
-            &["an operator"]
+        Rule::array | Rule::string | Rule::single | Rule::bare | Rule::operand | Rule::number => {
+            &["a value"]
         }
+        Rule::expression | Rule::tests | Rule::unary | Rule::range | Rule::test | Rule::group => {
+            &["a test"]
+        }
+        Rule::value_tests
+        | Rule::value_unary
+        | Rule::predicate
+        | Rule::words
+        | Rule::symbol
+        | Rule::value_group => &["an operator"],
         Rule::connective | Rule::and_or => &["`and`", "`or`"],
         Rule::end_group => &["`)`"],
         Rule::path | Rule::path_key | Rule::name | Rule::index => &["a path"],

@@ -77,17 +77,31 @@ impl Reader<'_> {
     pub(super) fn value(&mut self, pair: Pair<'_, Rule>) -> Value {
         let span = span_of(&pair);
         let kind = match pair.as_rule() {
-            Rule::object => {
-                ValueKind::Object(self.parts(pair, Rule::member).into_iter().map(|part| self.member(part)).collect())
-            }
+            Rule::object => ValueKind::Object(
+                self.parts(pair, Rule::member)
+                    .into_iter()
+                    .map(|part| self.member(part))
+                    .collect(),
+            ),
             Rule::array => {
-                let elements =
-                    pair.into_inner().filter(|part| !matches!(part.as_rule(), Rule::comma | Rule::end_array));
+                let elements = pair
+                    .into_inner()
+                    .filter(|part| !matches!(part.as_rule(), Rule::comma | Rule::end_array));
                 let elements: Vec<_> = elements.collect();
-                let elements = elements.into_iter().filter(|part| !self.is_trailing_comma(part)).collect::<Vec<_>>();
-                ValueKind::Array(elements.into_iter().map(|element| self.value(element)).collect())
+                let elements = elements
+                    .into_iter()
+                    .filter(|part| !self.is_trailing_comma(part))
+                    .collect::<Vec<_>>();
+                ValueKind::Array(
+                    elements
+                        .into_iter()
+                        .map(|element| self.value(element))
+                        .collect(),
+                )
             }
-            Rule::string | Rule::single => self.text(&pair).map_or(ValueKind::Broken, ValueKind::Text),
+            Rule::string | Rule::single => {
+                self.text(&pair).map_or(ValueKind::Broken, ValueKind::Text)
+            }
             _ => self.bare(pair.as_str(), &span),
         };
         Value { span, kind }
@@ -99,7 +113,11 @@ impl Reader<'_> {
         if pair.as_rule() == Rule::single {
             let inner = &self.source[span.start + 1..span.end - 1];
             let replacement = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
-            let fault = Diagnostic::error(Code::BAD_STRING, span.clone(), "text stands in double quotes");
+            let fault = Diagnostic::error(
+                Code::BAD_STRING,
+                span.clone(),
+                "text stands in double quotes",
+            );
             self.push(fault.with_fix(span, replacement));
             return None;
         }
@@ -113,8 +131,13 @@ impl Reader<'_> {
     }
 
     fn member(&mut self, pair: Pair<'_, Rule>) -> Member {
-        let mut parts = pair.into_inner().filter(|part| part.as_rule() != Rule::colon);
-        let key = parts.next().and_then(|key| key.into_inner().next()).expect("a member begins with its key");
+        let mut parts = pair
+            .into_inner()
+            .filter(|part| part.as_rule() != Rule::colon);
+        let key = parts
+            .next()
+            .and_then(|key| key.into_inner().next())
+            .expect("a member begins with its key");
         let key_span = span_of(&key);
         let text = if key.as_rule() == Rule::bare {
             if self.dialect != Dialect::Reflexarc {
@@ -126,15 +149,22 @@ impl Reader<'_> {
             }
             key.as_str().to_owned()
         } else {
-            self.text(&key).unwrap_or_else(|| key.as_str().trim_matches(['"', '\'']).to_owned())
+            self.text(&key)
+                .unwrap_or_else(|| key.as_str().trim_matches(['"', '\'']).to_owned())
         };
         let value = self.value(parts.next().expect("a member ends with its value"));
-        Member { key: text, key_span, value }
+        Member {
+            key: text,
+            key_span,
+            value,
+        }
     }
 
     /// The parts of that rule.
     fn parts<'i>(&mut self, pair: Pair<'i, Rule>, rule: Rule) -> Vec<Pair<'i, Rule>> {
-        pair.into_inner().filter(|part| !self.is_trailing_comma(part) && part.as_rule() == rule).collect()
+        pair.into_inner()
+            .filter(|part| !self.is_trailing_comma(part) && part.as_rule() == rule)
+            .collect()
     }
 
     fn is_trailing_comma(&mut self, pair: &Pair<'_, Rule>) -> bool {
@@ -142,7 +172,9 @@ impl Reader<'_> {
         if is && self.dialect != Dialect::Reflexarc {
             let message = format!("{} allows no comma at the end", self.dialect.title());
             let span = span_of(pair);
-            self.push(Diagnostic::error(Code::NOT_STRICT, span.clone(), message).with_fix(span, ""));
+            self.push(
+                Diagnostic::error(Code::NOT_STRICT, span.clone(), message).with_fix(span, ""),
+            );
         }
         is
     }
@@ -158,24 +190,43 @@ impl Reader<'_> {
         if let Some(number) = Decimal::parse(word) {
             return ValueKind::Number(number);
         }
-        let begins_like_a_number = word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+        let begins_like_a_number =
+            word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
         if begins_like_a_number || matches!(word, "NaN" | "Infinity") {
             let help = "a number is digits, perhaps with a sign `-` before them, a fraction and an exponent: \
                         `0`, `-1.5`, `3e9`";
-            let error = Diagnostic::error(Code::BAD_LITERAL, span.clone(), format!("`{word}` is no number"));
+            let error = Diagnostic::error(
+                Code::BAD_LITERAL,
+                span.clone(),
+                format!("`{word}` is no number"),
+            );
             let plain = word.trim_start_matches('+');
             let plain = match plain.trim_start_matches('0') {
                 rest if rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
                 _ => plain,
             };
-            let error = if Decimal::parse(plain).is_some() { error.with_fix(span.clone(), plain) } else { error };
+            let error = if Decimal::parse(plain).is_some() {
+                error.with_fix(span.clone(), plain)
+            } else {
+                error
+            };
             self.push(error.with_help(help));
             return ValueKind::Broken;
         }
-        let error = Diagnostic::error(Code::BAD_LITERAL, span.clone(), format!("expected a value, found `{word}`"));
-        let meant = if word == "None" || word == "nil" { Some("null") } else { None };
+        let error = Diagnostic::error(
+            Code::BAD_LITERAL,
+            span.clone(),
+            format!("expected a value, found `{word}`"),
+        );
+        let meant = if word == "None" || word == "nil" {
+            Some("null")
+        } else {
+            None
+        };
         let error = match meant.or_else(|| suggest::closest(word, ["null", "true", "false"])) {
-            Some(meant) => error.with_help(format!("did you mean `{meant}`?")).with_fix(span.clone(), meant),
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span.clone(), meant),
             None => error
                 .with_help("text stands in double quotes")
                 .with_fix(span.clone(), format!("\"{}\"", word.replace('\\', "\\\\"))),

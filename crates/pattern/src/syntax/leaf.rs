@@ -34,13 +34,22 @@ impl Reader<'_> {
         elements: Vec<Value>,
     ) -> Vec<LocatedAlternative> {
         if elements.is_empty() {
-            self.error(Code::EMPTY, span, format!("`{key}` has no alternatives, so nothing could match")).help =
-                Some("to ask that it is there, write `[{\"exists\": true}]`".into());
+            self.error(
+                Code::EMPTY,
+                span,
+                format!("`{key}` has no alternatives, so nothing could match"),
+            )
+            .help = Some("to ask that it is there, write `[{\"exists\": true}]`".into());
             return Vec::new();
         }
         let before = self.diagnostics.len();
-        let objects = elements.iter().all(|element| matches!(element.kind, ValueKind::Object(_)));
-        let alternatives: Vec<_> = elements.into_iter().filter_map(|element| self.alternative(element)).collect();
+        let objects = elements
+            .iter()
+            .all(|element| matches!(element.kind, ValueKind::Object(_)));
+        let alternatives: Vec<_> = elements
+            .into_iter()
+            .filter_map(|element| self.alternative(element))
+            .collect();
         let all_failed = objects && alternatives.is_empty() && self.diagnostics.len() > before;
         if let Some(meant) = self.meant_join(key).filter(|_| all_failed) {
             self.diagnostics.truncate(before);
@@ -54,7 +63,11 @@ impl Reader<'_> {
         }
         // What a later key overrides must still be well-formed in the dialect, so it is checked here and not in the tree.
         if self.dialect != Dialect::Reflexarc && self.diagnostics.len() == before {
-            let field = LocatedField { path: Path::from_keys([key]), key: key_span.clone(), alternatives };
+            let field = LocatedField {
+                path: Path::from_keys([key]),
+                key: key_span.clone(),
+                alternatives,
+            };
             dialect::check_field(&field, self.dialect, &mut self.diagnostics);
             return field.alternatives;
         }
@@ -73,7 +86,10 @@ impl Reader<'_> {
             ValueKind::Broken => return None,
             _ => {
                 let predicate = literal(value)?;
-                vec![LocatedPredicate { span: span.clone(), predicate }]
+                vec![LocatedPredicate {
+                    span: span.clone(),
+                    predicate,
+                }]
             }
         };
         Some(LocatedAlternative { span, predicates })
@@ -82,8 +98,8 @@ impl Reader<'_> {
     /// An object of operators: tests that one value meets together.
     fn operators(&mut self, span: Span, members: Vec<Member>) -> Option<LocatedAlternative> {
         if members.is_empty() {
-            self.error(Code::EMPTY, span, "expected an operator in `{ }`").help =
-                Some("for example `{\"prefix\": \"x\"}`".into());
+            self.error(Code::EMPTY, span, "expected an operator in `{ }`")
+                .help = Some("for example `{\"prefix\": \"x\"}`".into());
             return None;
         }
         let several = members.len() > 1;
@@ -116,30 +132,43 @@ impl Reader<'_> {
             }
         }
         normal::join_ranges(&mut predicates);
-        if whole { Some(LocatedAlternative { span, predicates }) } else { None }
+        if whole {
+            Some(LocatedAlternative { span, predicates })
+        } else {
+            None
+        }
     }
 
     fn one_operator_only(&mut self, members: &[Member]) {
         let message = format!("{} takes one operator in an object", self.dialect.title());
-        self.error(Code::ONE_OPERATOR, members[1].key_span.clone(), message).help =
-            Some("write one object for each alternative".into());
+        self.error(Code::ONE_OPERATOR, members[1].key_span.clone(), message)
+            .help = Some("write one object for each alternative".into());
     }
 
     /// One operator and its argument.
     pub(super) fn operator(&mut self, member: Member) -> Option<Vec<LocatedPredicate>> {
-        let Member { key, key_span, value } = member;
+        let Member {
+            key,
+            key_span,
+            value,
+        } = member;
         let span = key_span.start..value.span.end;
         let predicate = match key.as_str() {
             "exactly" if self.dialect != Dialect::Alibaba => {
                 self.plain_text("exactly", &value, TextTest::Compare(TextOp::Equals))
             }
-            "equals-ignore-case" => self.ignoring_case(&key, &value, TextTest::Compare(TextOp::Equals)),
+            "equals-ignore-case" => {
+                self.ignoring_case(&key, &value, TextTest::Compare(TextOp::Equals))
+            }
             "numeric" => {
                 let predicates = self.numeric(&value)?;
                 return Some(
                     predicates
                         .into_iter()
-                        .map(|predicate| LocatedPredicate { span: span.clone(), predicate })
+                        .map(|predicate| LocatedPredicate {
+                            span: span.clone(),
+                            predicate,
+                        })
                         .collect(),
                 );
             }
@@ -153,7 +182,9 @@ impl Reader<'_> {
                 _ => self.wrong_argument("exists", "`true` or `false`", &value),
             },
             // Alibaba takes an empty list, which every value that is there differs from.
-            "anything-but" if self.dialect == Dialect::Alibaba && value.is_empty_list() => Some(Predicate::Exists),
+            "anything-but" if self.dialect == Dialect::Alibaba && value.is_empty_list() => {
+                Some(Predicate::Exists)
+            }
             "anything-but" => self.anything_but(value).map(Predicate::AnythingBut),
             "$and" if self.dialect == Dialect::Reflexarc => return self.one_value(value),
             other => match text_test(other) {
@@ -161,18 +192,25 @@ impl Reader<'_> {
                 None => self.unknown_operator(&key, &key_span),
             },
         };
-        Some(vec![LocatedPredicate { span, predicate: predicate? }])
+        Some(vec![LocatedPredicate {
+            span,
+            predicate: predicate?,
+        }])
     }
 
     fn unknown_operator(&mut self, key: &str, span: &Span) -> Option<Predicate> {
-        let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), format!("unknown operator `{key}`"));
+        let error = Diagnostic::error(
+            Code::UNKNOWN_OPERATOR,
+            span.clone(),
+            format!("unknown operator `{key}`"),
+        );
         let error = match suggest::closest(key, OPERATORS) {
             Some(meant) if meant.eq_ignore_ascii_case(key) => error
                 .with_help(format!("operators are written in small letters: `{meant}`"))
                 .with_fix(span.clone(), format!("\"{meant}\"")),
-            Some(meant) => {
-                error.with_help(format!("did you mean `{meant}`?")).with_fix(span.clone(), format!("\"{meant}\""))
-            }
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span.clone(), format!("\"{meant}\"")),
             None => error.with_help(format!("the operators are {}", OPERATORS[..10].join(", "))),
         };
         self.push(error);
@@ -191,9 +229,15 @@ impl Reader<'_> {
         }
         let mut predicates = Vec::new();
         let count = elements.len();
-        let read: Vec<_> = elements.into_iter().filter_map(|element| self.alternative(element)).collect();
+        let read: Vec<_> = elements
+            .into_iter()
+            .filter_map(|element| self.alternative(element))
+            .collect();
         let whole = read.len() == count;
-        predicates.extend(read.into_iter().flat_map(|alternative| alternative.predicates));
+        predicates.extend(
+            read.into_iter()
+                .flat_map(|alternative| alternative.predicates),
+        );
         if whole { Some(predicates) } else { None }
     }
 
@@ -204,7 +248,9 @@ impl Reader<'_> {
                 (Some(member), true) if member.key == "equals-ignore-case" => {
                     self.ignoring_case(operator, &member.value, test)
                 }
-                (Some(member), true) if suggest::closest(&member.key, ["equals-ignore-case"]).is_some() => {
+                (Some(member), true)
+                    if suggest::closest(&member.key, ["equals-ignore-case"]).is_some() =>
+                {
                     self.push(
                         Diagnostic::error(
                             Code::UNKNOWN_OPERATOR,
@@ -219,14 +265,25 @@ impl Reader<'_> {
                 (last, alone) => {
                     members.extend(last.filter(|_| alone));
                     let kind = ValueKind::Object(members);
-                    self.wrong_text_argument(operator, &Value { span: value.span, kind })
+                    self.wrong_text_argument(
+                        operator,
+                        &Value {
+                            span: value.span,
+                            kind,
+                        },
+                    )
                 }
             },
             _ => self.plain_text(operator, &value, test),
         }
     }
 
-    fn ignoring_case(&mut self, operator: &str, value: &Value, test: TextTest) -> Option<Predicate> {
+    fn ignoring_case(
+        &mut self,
+        operator: &str,
+        value: &Value,
+        test: TextTest,
+    ) -> Option<Predicate> {
         match &value.kind {
             ValueKind::Text(argument) => self.text_predicate(test, argument, &value.span, true),
             ValueKind::Broken => None,
@@ -245,25 +302,36 @@ impl Reader<'_> {
     fn wrong_text_argument(&mut self, operator: &str, value: &Value) -> Option<Predicate> {
         if let ValueKind::Array(_) = value.kind {
             let message = format!("`{operator}` takes one text, not a list");
-            self.error(Code::WRONG_ARGUMENT, value.span.clone(), message).help =
-                Some(format!("write an object for each: `[{{\"{operator}\": \"x\"}}, {{\"{operator}\": \"y\"}}]`"));
+            self.error(Code::WRONG_ARGUMENT, value.span.clone(), message)
+                .help = Some(format!(
+                "write an object for each: `[{{\"{operator}\": \"x\"}}, {{\"{operator}\": \"y\"}}]`"
+            ));
             return None;
         }
         if operator == "equals-ignore-case" || operator == "exactly" {
             return self.wrong_argument(operator, "text", value);
         }
-        self.wrong_argument(operator, "text, or `{\"equals-ignore-case\": \"x\"}`", value)
+        self.wrong_argument(
+            operator,
+            "text, or `{\"equals-ignore-case\": \"x\"}`",
+            value,
+        )
     }
 
-    pub(super) fn wrong_argument(&mut self, operator: &str, expected: &str, value: &Value) -> Option<Predicate> {
+    pub(super) fn wrong_argument(
+        &mut self,
+        operator: &str,
+        expected: &str,
+        value: &Value,
+    ) -> Option<Predicate> {
         if !matches!(value.kind, ValueKind::Broken) {
             let message = format!("`{operator}` takes {expected}, not {}", value.name());
             let error = Diagnostic::error(Code::WRONG_ARGUMENT, value.span.clone(), message);
             let written = &self.source[value.span.clone()];
             let error = match (operator, &value.kind) {
-                ("exists", ValueKind::Text(text)) if text == "true" || text == "false" => {
-                    error.with_help("take away the quotes").with_fix(value.span.clone(), text.as_str())
-                }
+                ("exists", ValueKind::Text(text)) if text == "true" || text == "false" => error
+                    .with_help("take away the quotes")
+                    .with_fix(value.span.clone(), text.as_str()),
                 (_, ValueKind::Number(_)) if expected.starts_with("text") => error
                     .with_help("put it in double quotes; text tests look at text, never at numbers")
                     .with_fix(value.span.clone(), format!("\"{written}\"")),

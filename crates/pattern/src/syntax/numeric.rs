@@ -21,7 +21,10 @@ impl Reader<'_> {
                 return None;
             };
             let ValueKind::Text(text) = &sign.kind else {
-                self.bad_numeric(&sign.span, &format!("expected a comparison in quotes, found {}", sign.name()));
+                self.bad_numeric(
+                    &sign.span,
+                    &format!("expected a comparison in quotes, found {}", sign.name()),
+                );
                 return None;
             };
             let signs: &[&str] = match self.dialect {
@@ -53,13 +56,19 @@ impl Reader<'_> {
             }
             let ValueKind::Number(decimal) = &number.kind else {
                 if !matches!(number.kind, ValueKind::Broken) {
-                    self.bad_numeric(&number.span, &format!("expected a number, found {}", number.name()));
+                    self.bad_numeric(
+                        &number.span,
+                        &format!("expected a number, found {}", number.name()),
+                    );
                 }
                 return None;
             };
             pairs.push((text.as_str(), decimal.clone(), number.span.clone()));
         }
-        let unfit = pairs.iter().filter(|(_, number, span)| !self.comparable(number, span)).count();
+        let unfit = pairs
+            .iter()
+            .filter(|(_, number, span)| !self.comparable(number, span))
+            .count();
         if unfit > 0 {
             return None;
         }
@@ -67,13 +76,24 @@ impl Reader<'_> {
     }
 
     fn bad_numeric(&mut self, span: &Span, message: &str) {
-        self.error(Code::WRONG_ARGUMENT, span.clone(), message).help =
-            Some("write one or two comparisons: `[\"=\", 5]`, `[\">\", 0]`, `[\">\", 0, \"<=\", 5]`".into());
+        self.error(Code::WRONG_ARGUMENT, span.clone(), message).help = Some(
+            "write one or two comparisons: `[\"=\", 5]`, `[\">\", 0]`, `[\">\", 0, \"<=\", 5]`"
+                .into(),
+        );
     }
 
-    fn numeric_tests(&mut self, span: &Span, pairs: Vec<(&str, Decimal, Span)>) -> Option<Vec<Predicate>> {
+    fn numeric_tests(
+        &mut self,
+        span: &Span,
+        pairs: Vec<(&str, Decimal, Span)>,
+    ) -> Option<Vec<Predicate>> {
         if self.dialect == Dialect::Alibaba && (1..=2).contains(&pairs.len()) {
-            return Some(pairs.into_iter().map(|(sign, number, _)| one_comparison(sign, number)).collect());
+            return Some(
+                pairs
+                    .into_iter()
+                    .map(|(sign, number, _)| one_comparison(sign, number))
+                    .collect(),
+            );
         }
         let mut pairs = pairs.into_iter();
         match (pairs.next(), pairs.next(), pairs.next()) {
@@ -82,20 +102,31 @@ impl Reader<'_> {
                 match (Comparison::read(first), Comparison::read(second)) {
                     (Some(lower), Some(upper)) if lower.is_lower() && !upper.is_lower() => {
                         if self.dialect == Dialect::Aws && low >= high {
-                            let message = format!("{} wants the lower number first, and smaller", self.dialect.title());
+                            let message = format!(
+                                "{} wants the lower number first, and smaller",
+                                self.dialect.title()
+                            );
                             self.error(Code::BAD_RANGE, span.clone(), message);
                             return None;
                         }
-                        Some(vec![self.range(lower.bound(low), upper.bound(high), span)?])
+                        Some(vec![self.range(
+                            lower.bound(low),
+                            upper.bound(high),
+                            span,
+                        )?])
                     }
                     (Some(upper), Some(lower)) if lower.is_lower() && !upper.is_lower() => {
                         let fix = format!("[\"{second}\", {high}, \"{first}\", {low}]");
                         self.push(
-                            Diagnostic::error(Code::BAD_RANGE, span.clone(), "a range begins with its lower end")
-                                .with_label(first_span, "the upper end")
-                                .with_label(second_span, "the lower end")
-                                .with_help("exchange the two comparisons")
-                                .with_fix(span.clone(), fix),
+                            Diagnostic::error(
+                                Code::BAD_RANGE,
+                                span.clone(),
+                                "a range begins with its lower end",
+                            )
+                            .with_label(first_span, "the upper end")
+                            .with_label(second_span, "the lower end")
+                            .with_help("exchange the two comparisons")
+                            .with_fix(span.clone(), fix),
                         );
                         None
                     }
@@ -121,10 +152,14 @@ impl Reader<'_> {
 /// `=`, `!=` or one end of a range.
 fn one_comparison(sign: &str, number: Decimal) -> Predicate {
     match Comparison::read(sign) {
-        Some(comparison) if comparison.is_lower() => {
-            Predicate::Range { lower: Some(comparison.bound(number)), upper: None }
-        }
-        Some(comparison) => Predicate::Range { lower: None, upper: Some(comparison.bound(number)) },
+        Some(comparison) if comparison.is_lower() => Predicate::Range {
+            lower: Some(comparison.bound(number)),
+            upper: None,
+        },
+        Some(comparison) => Predicate::Range {
+            lower: None,
+            upper: Some(comparison.bound(number)),
+        },
         None if sign == "!=" => Predicate::AnythingBut(vec![Predicate::Number(number)]),
         None => Predicate::Number(number),
     }

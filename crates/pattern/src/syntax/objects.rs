@@ -18,7 +18,9 @@ impl Reader<'_> {
     /// Reads the whole pattern.
     pub(super) fn pattern(&mut self, value: Value) -> Option<Located> {
         let span = value.span.clone();
-        let ValueKind::Object(members) = value.kind else { return None };
+        let ValueKind::Object(members) = value.kind else {
+            return None;
+        };
         if members.is_empty() {
             return self.empty_pattern(span);
         }
@@ -46,11 +48,13 @@ impl Reader<'_> {
         let mut items = Vec::new();
         for member in self.kept(members) {
             match (self.dialect, member.key.as_str()) {
-                (Dialect::Reflexarc | Dialect::Aws, "$or") => items.extend(self.or(member.value, keys)),
+                (Dialect::Reflexarc | Dialect::Aws, "$or") => {
+                    items.extend(self.or(member.value, keys))
+                }
                 (Dialect::Alibaba, "$or") => {
                     let message = format!("{} has no `$or`", self.dialect.title());
-                    self.error(Code::NOT_PORTABLE, member.key_span, message).help =
-                        Some("write one rule for each alternative".into());
+                    self.error(Code::NOT_PORTABLE, member.key_span, message)
+                        .help = Some("write one rule for each alternative".into());
                 }
                 (Dialect::Reflexarc, "$and") => items.extend(self.and(member.value, keys)),
                 (Dialect::Reflexarc, "$not") => items.extend(self.not(member.value, keys)),
@@ -62,21 +66,38 @@ impl Reader<'_> {
 
     /// What a member that is no `$or` asks for: a leaf or an object.
     fn member_items(&mut self, member: Member, keys: &mut Keys, items: &mut Vec<Item>) {
-        let Member { key, key_span, value } = member;
+        let Member {
+            key,
+            key_span,
+            value,
+        } = member;
         let whole = key_span.start..value.span.end;
         keys.push(self.field_key(&key));
         match value.kind {
             ValueKind::Object(members) if members.is_empty() => {
                 self.push(
-                    Diagnostic::error(Code::EMPTY, value.span, "an object with no keys asks for nothing")
-                        .with_help(format!("to ask that `{key}` is there, write `\"{key}\": [{{\"exists\": true}}]`")),
+                    Diagnostic::error(
+                        Code::EMPTY,
+                        value.span,
+                        "an object with no keys asks for nothing",
+                    )
+                    .with_help(format!(
+                        "to ask that `{key}` is there, write `\"{key}\": [{{\"exists\": true}}]`"
+                    )),
                 );
             }
             ValueKind::Object(members) => items.extend(self.items(members, keys)),
             ValueKind::Array(alternatives) => {
                 let alternatives = self.leaf(&key, &key_span, value.span, alternatives);
                 let path = Path::from_keys(keys.iter());
-                items.push(Item::Field(LocatedField { path, key: key_span, alternatives }, whole));
+                items.push(Item::Field(
+                    LocatedField {
+                        path,
+                        key: key_span,
+                        alternatives,
+                    },
+                    whole,
+                ));
             }
             ValueKind::Broken => {}
             _ => self.scalar_leaf(&key, &value),
@@ -86,10 +107,13 @@ impl Reader<'_> {
 
     fn scalar_leaf(&mut self, key: &str, value: &Value) {
         let written = &self.source[value.span.clone()];
-        let diagnostic =
-            Diagnostic::error(Code::SCALAR_LEAF, value.span.clone(), format!("`{key}` needs a list of alternatives"))
-                .with_help(format!("wrap {} in `[ ]`", value.name()))
-                .with_fix(value.span.clone(), format!("[{written}]"));
+        let diagnostic = Diagnostic::error(
+            Code::SCALAR_LEAF,
+            value.span.clone(),
+            format!("`{key}` needs a list of alternatives"),
+        )
+        .with_help(format!("wrap {} in `[ ]`", value.name()))
+        .with_fix(value.span.clone(), format!("[{written}]"));
         self.push(diagnostic);
     }
 
@@ -113,15 +137,22 @@ impl Reader<'_> {
                 self.warn_twice(&member.key, earlier, member.key_span.clone());
             }
         }
-        members.into_iter().filter(|member| last.get(&member.key) == Some(&member.key_span)).collect()
+        members
+            .into_iter()
+            .filter(|member| last.get(&member.key) == Some(&member.key_span))
+            .collect()
     }
 
     fn or(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
         let span = value.span.clone();
         let branches = self.branches("$or", value)?;
         if branches.len() == 1 && self.dialect == Dialect::Aws {
-            self.error(Code::BAD_JOIN, span.clone(), "`$or` needs at least two objects").help =
-                Some("with one alternative, write its keys directly".into());
+            self.error(
+                Code::BAD_JOIN,
+                span.clone(),
+                "`$or` needs at least two objects",
+            )
+            .help = Some("with one alternative, write its keys directly".into());
         }
         let mut read = Vec::new();
         for (_, members) in branches {
@@ -152,7 +183,10 @@ impl Reader<'_> {
             }
             ValueKind::Broken => None,
             _ => {
-                let message = format!("`$not` takes an object with at least one key, not {}", value.name());
+                let message = format!(
+                    "`$not` takes an object with at least one key, not {}",
+                    value.name()
+                );
                 self.error(Code::BAD_JOIN, span, message).help =
                     Some("for example `\"$not\": {\"name\": [\"x\"]}`".into());
                 None
@@ -168,12 +202,17 @@ impl Reader<'_> {
             ValueKind::Array(elements) if !elements.is_empty() => elements,
             ValueKind::Broken => return None,
             ValueKind::Array(_) => {
-                self.error(Code::BAD_JOIN, value.span, format!("`{name}` is empty")).help = Some(help);
+                self.error(Code::BAD_JOIN, value.span, format!("`{name}` is empty"))
+                    .help = Some(help);
                 return None;
             }
             _ => {
-                self.error(Code::BAD_JOIN, value.span, format!("`{name}` takes a list of objects, not {kind}")).help =
-                    Some(help);
+                self.error(
+                    Code::BAD_JOIN,
+                    value.span,
+                    format!("`{name}` takes a list of objects, not {kind}"),
+                )
+                .help = Some(help);
                 return None;
             }
         };
@@ -182,8 +221,12 @@ impl Reader<'_> {
             let kind = element.name();
             match element.kind {
                 ValueKind::Object(members) if members.is_empty() => {
-                    self.error(Code::EMPTY, element.span, "an object with no keys asks for nothing").help =
-                        Some(format!("take it out of the `{name}`, or name a path in it"));
+                    self.error(
+                        Code::EMPTY,
+                        element.span,
+                        "an object with no keys asks for nothing",
+                    )
+                    .help = Some(format!("take it out of the `{name}`, or name a path in it"));
                 }
                 ValueKind::Object(members) => branches.push((element.span, members)),
                 ValueKind::Broken => {}
@@ -200,7 +243,11 @@ impl Reader<'_> {
     fn reserved_words(&mut self, members: &[Member]) {
         for member in members {
             if aws::is_reserved_in_or(&member.key) {
-                let message = format!("`{}` cannot be a key inside `$or` of {}", member.key, Dialect::Aws.title());
+                let message = format!(
+                    "`{}` cannot be a key inside `$or` of {}",
+                    member.key,
+                    Dialect::Aws.title()
+                );
                 let help = "an operator belongs into the list of a path: `{\"path\": [{\"prefix\": \"x\"}]}`";
                 let code = Code::RESERVED_IN_OR;
                 let diagnostic = if self.dialect == Dialect::Aws {
@@ -220,8 +267,12 @@ impl Reader<'_> {
     fn count_combinations(&mut self, span: &Span, items: &[Item]) {
         let count = combinations(items);
         if count > aws::COMBINATIONS {
-            let message = format!("the `$or`s make more than {} combinations", aws::COMBINATIONS);
-            self.error(Code::TOO_MANY, span.clone(), message).help = Some("write several rules instead".into());
+            let message = format!(
+                "the `$or`s make more than {} combinations",
+                aws::COMBINATIONS
+            );
+            self.error(Code::TOO_MANY, span.clone(), message).help =
+                Some("write several rules instead".into());
         }
     }
 

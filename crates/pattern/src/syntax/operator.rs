@@ -33,9 +33,18 @@ const OPERATORS: [(&str, Operator); 15] = [
     (">=", Operator::Compare(Comparison::GreaterOrEqual)),
     ("in", Operator::In),
     ("in cidr", Operator::InNetwork),
-    ("starts with", Operator::Text(TextTest::Compare(TextOp::Prefix))),
-    ("ends with", Operator::Text(TextTest::Compare(TextOp::Suffix))),
-    ("contains", Operator::Text(TextTest::Compare(TextOp::Contains))),
+    (
+        "starts with",
+        Operator::Text(TextTest::Compare(TextOp::Prefix)),
+    ),
+    (
+        "ends with",
+        Operator::Text(TextTest::Compare(TextOp::Suffix)),
+    ),
+    (
+        "contains",
+        Operator::Text(TextTest::Compare(TextOp::Contains)),
+    ),
     ("like", Operator::Text(TextTest::Wildcard)),
     ("matches", Operator::Text(TextTest::Regexp)),
     ("exists", Operator::Exists),
@@ -94,10 +103,19 @@ impl Reader<'_> {
             Some(operand) => Some(self.value(operand.into_inner().next()?)),
             None => None,
         };
-        if matches!(value, Some(Value { kind: ValueKind::Broken, .. })) {
+        if matches!(
+            value,
+            Some(Value {
+                kind: ValueKind::Broken,
+                ..
+            })
+        ) {
             return None;
         }
-        let textual = matches!(operator, Operator::Equals | Operator::Differs | Operator::In | Operator::Text(_));
+        let textual = matches!(
+            operator,
+            Operator::Equals | Operator::Differs | Operator::In | Operator::Text(_)
+        );
         if ignoring_case && !textual {
             self.error(
                 Code::WRONG_ARGUMENT,
@@ -107,10 +125,12 @@ impl Reader<'_> {
             return None;
         }
         let predicates = self.apply(operator, name, &span, value, ignoring_case)?;
-        let alternatives = predicates.into_iter().map(|(span, predicate)| LocatedAlternative {
-            span: span.clone(),
-            predicates: vec![LocatedPredicate { span, predicate }],
-        });
+        let alternatives = predicates
+            .into_iter()
+            .map(|(span, predicate)| LocatedAlternative {
+                span: span.clone(),
+                predicates: vec![LocatedPredicate { span, predicate }],
+            });
         Some(alternatives.collect())
     }
 
@@ -129,7 +149,11 @@ impl Reader<'_> {
                 Operator::IsMissing => Predicate::Missing,
                 _ => {
                     let after = span.end..span.end;
-                    self.error(Code::SYNTAX, after, format!("expected a value after `{name}`"));
+                    self.error(
+                        Code::SYNTAX,
+                        after,
+                        format!("expected a value after `{name}`"),
+                    );
                     return None;
                 }
             };
@@ -139,8 +163,12 @@ impl Reader<'_> {
             Operator::Exists | Operator::IsMissing => {
                 let place = value.span.clone();
                 self.push(
-                    Diagnostic::error(Code::WRONG_ARGUMENT, place.clone(), format!("`{name}` takes no value"))
-                        .with_fix(place, ""),
+                    Diagnostic::error(
+                        Code::WRONG_ARGUMENT,
+                        place.clone(),
+                        format!("`{name}` takes no value"),
+                    )
+                    .with_fix(place, ""),
                 );
                 None
             }
@@ -149,7 +177,11 @@ impl Reader<'_> {
                 Some(vec![(span.clone(), predicate)])
             }
             Operator::Equals | Operator::Differs if matches!(value.kind, ValueKind::Array(_)) => {
-                let meant = if operator == Operator::Equals { "in" } else { "not in" };
+                let meant = if operator == Operator::Equals {
+                    "in"
+                } else {
+                    "not in"
+                };
                 let message = format!("`{name}` takes one value, not a list");
                 let sign = span.start..span.start + name.len();
                 self.push(
@@ -162,21 +194,37 @@ impl Reader<'_> {
             Operator::Equals => Some(vec![(span.clone(), self.scalar(value, ignoring_case)?)]),
             Operator::Differs => {
                 let predicate = self.scalar(value, ignoring_case)?;
-                Some(vec![(span.clone(), Predicate::AnythingBut(vec![predicate]))])
+                Some(vec![(
+                    span.clone(),
+                    Predicate::AnythingBut(vec![predicate]),
+                )])
             }
-            Operator::In => self.each(name, value, |reader, value| reader.scalar(value, ignoring_case)),
-            Operator::InNetwork => self.one_or_each(value, span, |reader, value| match &value.kind {
-                ValueKind::Text(text) => reader.network(text, &value.span),
-                _ => reader.not_text("in cidr", &value),
+            Operator::In => self.each(name, value, |reader, value| {
+                reader.scalar(value, ignoring_case)
             }),
-            Operator::Text(test) => self.one_or_each(value, span, |reader, value| match &value.kind {
-                ValueKind::Text(argument) => reader.text_predicate(test, argument, &value.span, ignoring_case),
-                _ => reader.not_text(name, &value),
-            }),
+            Operator::InNetwork => {
+                self.one_or_each(value, span, |reader, value| match &value.kind {
+                    ValueKind::Text(text) => reader.network(text, &value.span),
+                    _ => reader.not_text("in cidr", &value),
+                })
+            }
+            Operator::Text(test) => {
+                self.one_or_each(value, span, |reader, value| match &value.kind {
+                    ValueKind::Text(argument) => {
+                        reader.text_predicate(test, argument, &value.span, ignoring_case)
+                    }
+                    _ => reader.not_text(name, &value),
+                })
+            }
         }
     }
 
-    fn comparison(&mut self, comparison: Comparison, name: &str, value: Value) -> Option<Predicate> {
+    fn comparison(
+        &mut self,
+        comparison: Comparison,
+        name: &str,
+        value: Value,
+    ) -> Option<Predicate> {
         let ValueKind::Number(number) = value.kind else {
             let error = Diagnostic::error(
                 Code::WRONG_ARGUMENT,
@@ -184,29 +232,40 @@ impl Reader<'_> {
                 format!("`{name}` compares numbers, not {}", value.name()),
             );
             self.push(match value.kind {
-                ValueKind::Text(text) if crate::Decimal::parse(&text).is_some() => {
-                    error.with_help("take away the quotes").with_fix(value.span, text)
-                }
+                ValueKind::Text(text) if crate::Decimal::parse(&text).is_some() => error
+                    .with_help("take away the quotes")
+                    .with_fix(value.span, text),
                 _ => error,
             });
             return None;
         };
         let bound = comparison.bound(number);
         Some(if comparison.is_lower() {
-            Predicate::Range { lower: Some(bound), upper: None }
+            Predicate::Range {
+                lower: Some(bound),
+                upper: None,
+            }
         } else {
-            Predicate::Range { lower: None, upper: Some(bound) }
+            Predicate::Range {
+                lower: None,
+                upper: Some(bound),
+            }
         })
     }
 
     /// A value that something equals.
     fn scalar(&mut self, value: Value, ignoring_case: bool) -> Option<Predicate> {
         Some(match value.kind {
-            ValueKind::Text(text) if ignoring_case => Predicate::TextIgnoringCase(TextOp::Equals, text.into()),
+            ValueKind::Text(text) if ignoring_case => {
+                Predicate::TextIgnoringCase(TextOp::Equals, text.into())
+            }
             ValueKind::Text(text) => Predicate::Text(TextOp::Equals, text.into()),
             ValueKind::Broken => return None,
             ValueKind::Object(_) | ValueKind::Array(_) => {
-                let message = format!("expected text, a number, true, false or null, found {}", value.name());
+                let message = format!(
+                    "expected text, a number, true, false or null, found {}",
+                    value.name()
+                );
                 self.error(Code::WRONG_ARGUMENT, value.span, message);
                 return None;
             }
@@ -237,9 +296,13 @@ impl Reader<'_> {
             let network = matches!(&value.kind, ValueKind::Text(text) if text.contains('/')
                 && super::cidr::read(text, self.dialect).is_ok());
             self.push(if network {
-                error.with_help("a network stands after `in cidr`").with_fix(value.span, format!("cidr {written}"))
+                error
+                    .with_help("a network stands after `in cidr`")
+                    .with_fix(value.span, format!("cidr {written}"))
             } else {
-                error.with_help("wrap it in `[ ]`").with_fix(value.span, format!("[{written}]"))
+                error
+                    .with_help("wrap it in `[ ]`")
+                    .with_fix(value.span, format!("[{written}]"))
             });
             return None;
         };
@@ -253,7 +316,11 @@ impl Reader<'_> {
             let span = element.span.clone();
             predicates.extend(read(self, element).map(|predicate| (span, predicate)));
         }
-        if predicates.len() == count { Some(predicates) } else { None }
+        if predicates.len() == count {
+            Some(predicates)
+        } else {
+            None
+        }
     }
 
     fn one_or_each(
@@ -293,25 +360,34 @@ impl Reader<'_> {
         if written == "ignoring case" {
             return Some(true);
         }
-        let message = format!("expected `ignoring case`, `and`, `or` or the end, found `{written}`");
+        let message =
+            format!("expected `ignoring case`, `and`, `or` or the end, found `{written}`");
         let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), message);
         let meant = match written.as_str() {
             "ignore case" | "case insensitive" | "ignorecase" | "nocase" => Some("ignoring case"),
             other => suggest::closest(other, ["ignoring case"]),
         };
         self.push(match meant {
-            Some(meant) => error.with_help(format!("did you mean `{meant}`?")).with_fix(span, meant),
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span, meant),
             None => error,
         });
         None
     }
 
     /// Which operator is written there, and its name.
-    fn operator_of(&mut self, pair: Pair<'_, Rule>, has_operand: bool) -> Option<(Operator, &'static str)> {
+    fn operator_of(
+        &mut self,
+        pair: Pair<'_, Rule>,
+        has_operand: bool,
+    ) -> Option<(Operator, &'static str)> {
         let span = span_of(&pair);
         let is_words = pair.as_rule() == Rule::words;
         let parts: Vec<(&str, Span)> = if is_words {
-            pair.into_inner().map(|word| (word.as_str(), span_of(&word))).collect()
+            pair.into_inner()
+                .map(|word| (word.as_str(), span_of(&word)))
+                .collect()
         } else {
             vec![(pair.as_str(), span.clone())]
         };
@@ -323,17 +399,28 @@ impl Reader<'_> {
         if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == written) {
             return Some((*operator, name));
         }
-        let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), format!("unknown operator `{written}`"));
+        let error = Diagnostic::error(
+            Code::UNKNOWN_OPERATOR,
+            span.clone(),
+            format!("unknown operator `{written}`"),
+        );
         let begins = |count: usize| {
             let start = words[..count].join(" ");
-            OPERATORS.iter().find(|(name, _)| *name == start).map(|(name, operator)| (count, *name, *operator))
+            OPERATORS
+                .iter()
+                .find(|(name, _)| *name == start)
+                .map(|(name, operator)| (count, *name, *operator))
         };
-        let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == written).map(|(_, ours)| *ours);
+        let foreign = FOREIGN
+            .iter()
+            .find(|(foreign, _)| *foreign == written)
+            .map(|(_, ours)| *ours);
         match (1..words.len().min(LONGEST + 1)).rev().find_map(begins) {
             _ if foreign.is_some() => {}
             Some((count, name, Operator::Exists | Operator::IsMissing)) => {
                 let (word, place) = &parts[count];
-                let message = format!("expected `and`, `or` or the end after `{name}`, found `{word}`");
+                let message =
+                    format!("expected `and`, `or` or the end after `{name}`, found `{word}`");
                 self.push(Diagnostic::error(Code::NOT_A_JOIN, place.clone(), message));
                 return None;
             }
@@ -349,7 +436,9 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        if let Some(meant) = foreign.or_else(|| suggest::closest(&written, OPERATORS.map(|(name, _)| name))) {
+        if let Some(meant) =
+            foreign.or_else(|| suggest::closest(&written, OPERATORS.map(|(name, _)| name)))
+        {
             let help = if meant.eq_ignore_ascii_case(&written) {
                 format!("words of the language are written in small letters: `{meant}`")
             } else {

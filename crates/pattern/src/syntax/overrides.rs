@@ -20,10 +20,14 @@ pub(super) enum Item {
 
 impl Reader<'_> {
     pub(super) fn warn_twice(&mut self, path: &str, earlier: Span, later: Span) {
-        let warning = Diagnostic::warning(Code::PATH_TWICE, later.clone(), format!("`{path}` is constrained twice"))
-            .with_label(earlier.clone(), "this one does not count")
-            .with_label(later, "the later one wins")
-            .with_help("to ask for both, put them into `\"$and\": [{…}, {…}]`");
+        let warning = Diagnostic::warning(
+            Code::PATH_TWICE,
+            later.clone(),
+            format!("`{path}` is constrained twice"),
+        )
+        .with_label(earlier.clone(), "this one does not count")
+        .with_label(later, "the later one wins")
+        .with_help("to ask for both, put them into `\"$and\": [{…}, {…}]`");
         if self.overridden.insert(earlier.start) {
             self.push(warning);
         }
@@ -39,7 +43,11 @@ impl Reader<'_> {
             };
             parts.extend(part);
         }
-        if parts.is_empty() { None } else { Some(Located::all(span, parts)) }
+        if parts.is_empty() {
+            None
+        } else {
+            Some(Located::all(span, parts))
+        }
     }
 
     /// One item that shares no path with another.
@@ -48,9 +56,15 @@ impl Reader<'_> {
             Item::Field(field, span) => Some(Located::field(span, field)),
             Item::Whole(tree) => Some(tree),
             Item::Or(span, branches) => {
-                let branches: Vec<_> =
-                    branches.into_iter().filter_map(|items| self.tree(span.clone(), items)).collect();
-                if branches.is_empty() { None } else { Some(Located::any(span, branches)) }
+                let branches: Vec<_> = branches
+                    .into_iter()
+                    .filter_map(|items| self.tree(span.clone(), items))
+                    .collect();
+                if branches.is_empty() {
+                    None
+                } else {
+                    Some(Located::any(span, branches))
+                }
             }
         }
     }
@@ -88,7 +102,8 @@ impl Reader<'_> {
         let mut dropped = HashSet::new();
         for (at, item) in way.iter().enumerate() {
             if let Item::Field(field, _) = item
-                && let Some((earlier, span)) = last.insert(field.path.clone(), (at, field.key.clone()))
+                && let Some((earlier, span)) =
+                    last.insert(field.path.clone(), (at, field.key.clone()))
             {
                 dropped.insert(earlier);
                 self.warn_twice(field.path.as_str(), span, field.key.clone());
@@ -109,7 +124,10 @@ impl Reader<'_> {
         for (at, item) in items.into_iter().enumerate() {
             let mut paths = Vec::new();
             collect_paths(&item, &mut paths);
-            let mut shared: Vec<usize> = paths.iter().filter_map(|path| group_of.get(path).copied()).collect();
+            let mut shared: Vec<usize> = paths
+                .iter()
+                .filter_map(|path| group_of.get(path).copied())
+                .collect();
             shared.sort_unstable();
             shared.dedup();
             let target = shared.first().copied().unwrap_or(groups.len());
@@ -132,7 +150,10 @@ impl Reader<'_> {
             group.sort_by_key(|(at, _)| *at);
         }
         groups.retain(|group| !group.is_empty());
-        groups.into_iter().map(|group| group.into_iter().map(|(_, item)| item).collect()).collect()
+        groups
+            .into_iter()
+            .map(|group| group.into_iter().map(|(_, item)| item).collect())
+            .collect()
     }
 }
 
@@ -142,10 +163,15 @@ fn ways(items: &[Item]) -> Vec<Vec<Item>> {
     for item in items {
         match item {
             Item::Or(_, branches) => {
-                let choices: Vec<Vec<Item>> = branches.iter().flat_map(|branch| ways(branch)).collect();
+                let choices: Vec<Vec<Item>> =
+                    branches.iter().flat_map(|branch| ways(branch)).collect();
                 done = done
                     .iter()
-                    .flat_map(|way| choices.iter().map(|choice| [way.as_slice(), choice.as_slice()].concat()))
+                    .flat_map(|way| {
+                        choices
+                            .iter()
+                            .map(|choice| [way.as_slice(), choice.as_slice()].concat())
+                    })
                     .collect();
             }
             plain => done.iter_mut().for_each(|way| way.push(plain.clone())),
@@ -157,37 +183,52 @@ fn ways(items: &[Item]) -> Vec<Vec<Item>> {
 /// How many ways there are through the `$or`s.
 pub(super) fn combinations(items: &[Item]) -> usize {
     items.iter().fold(1, |count: usize, item| match item {
-        Item::Or(_, branches) => {
-            count.saturating_mul(branches.iter().map(|branch| combinations(branch)).fold(0, usize::saturating_add))
-        }
+        Item::Or(_, branches) => count.saturating_mul(
+            branches
+                .iter()
+                .map(|branch| combinations(branch))
+                .fold(0, usize::saturating_add),
+        ),
         _ => count,
     })
 }
 
 /// How many ways there are through the `$or`s, and how many tests they hold together.
 fn spelled_out_size(items: &[Item]) -> (usize, usize) {
-    items.iter().fold((1, 0), |(count, tests): (usize, usize), item| {
-        let (more, inside) = match item {
-            Item::Or(_, branches) => branches
-                .iter()
-                .map(|branch| spelled_out_size(branch))
-                .fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
-                    (c.saturating_add(more), t.saturating_add(inside))
-                }),
-            Item::Field(field, _) => {
-                (1, field.alternatives.iter().map(|alternative| alternative.predicates.len()).sum())
-            }
-            Item::Whole(tree) => (1, tree.fields().len()),
-        };
-        let tests = tests.saturating_mul(more).saturating_add(inside.saturating_mul(count));
-        (count.saturating_mul(more), tests)
-    })
+    items
+        .iter()
+        .fold((1, 0), |(count, tests): (usize, usize), item| {
+            let (more, inside) = match item {
+                Item::Or(_, branches) => branches
+                    .iter()
+                    .map(|branch| spelled_out_size(branch))
+                    .fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
+                        (c.saturating_add(more), t.saturating_add(inside))
+                    }),
+                Item::Field(field, _) => (
+                    1,
+                    field
+                        .alternatives
+                        .iter()
+                        .map(|alternative| alternative.predicates.len())
+                        .sum(),
+                ),
+                Item::Whole(tree) => (1, tree.fields().len()),
+            };
+            let tests = tests
+                .saturating_mul(more)
+                .saturating_add(inside.saturating_mul(count));
+            (count.saturating_mul(more), tests)
+        })
 }
 
 fn collect_paths(item: &Item, paths: &mut Vec<Path>) {
     match item {
         Item::Field(field, _) => paths.push(field.path.clone()),
-        Item::Or(_, branches) => branches.iter().flatten().for_each(|item| collect_paths(item, paths)),
+        Item::Or(_, branches) => branches
+            .iter()
+            .flatten()
+            .for_each(|item| collect_paths(item, paths)),
         Item::Whole(_) => {}
     }
 }

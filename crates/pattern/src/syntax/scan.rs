@@ -20,25 +20,56 @@ pub(super) struct Scan {
 ///
 /// # Errors
 /// With what makes the text unreadable: nothing there, too long, too deep, an open quote, a bracket without its partner.
-pub(super) fn scan(source: &str, dialect: Dialect, limits: &Limits) -> Result<Scan, Vec<Diagnostic>> {
+pub(super) fn scan(
+    source: &str,
+    dialect: Dialect,
+    limits: &Limits,
+) -> Result<Scan, Vec<Diagnostic>> {
     if source.len() > limits.bytes {
-        let message = format!("the pattern has {} bytes, more than the {} allowed", source.len(), limits.bytes);
-        return Err(vec![Diagnostic::error(Code::TOO_LONG, end_of(source), message)]);
+        let message = format!(
+            "the pattern has {} bytes, more than the {} allowed",
+            source.len(),
+            limits.bytes
+        );
+        return Err(vec![Diagnostic::error(
+            Code::TOO_LONG,
+            end_of(source),
+            message,
+        )]);
     }
-    let mut scanner = Scanner { source, at: 0, open: Vec::new(), comments: Vec::new(), first: None };
+    let mut scanner = Scanner {
+        source,
+        at: 0,
+        open: Vec::new(),
+        comments: Vec::new(),
+        first: None,
+    };
     let end = scanner.run(dialect, limits)?;
     let Some(first) = scanner.first else {
-        let help = "write a test such as `name == \"x\"`, or a JSON object such as `{\"name\": [\"x\"]}`";
-        return Err(vec![Diagnostic::error(Code::EMPTY_TEXT, end_of(source), "there is no pattern").with_help(help)]);
+        let help =
+            "write a test such as `name == \"x\"`, or a JSON object such as `{\"name\": [\"x\"]}`";
+        return Err(vec![
+            Diagnostic::error(Code::EMPTY_TEXT, end_of(source), "there is no pattern")
+                .with_help(help),
+        ]);
     };
     let mut remarks = Vec::new();
     if dialect != Dialect::Reflexarc {
         remarks.extend(scanner.comments.iter().cloned().map(|span| {
-            Diagnostic::error(Code::NOT_STRICT, span.clone(), format!("{} knows no comments", dialect.title()))
-                .with_fix(span, "")
+            Diagnostic::error(
+                Code::NOT_STRICT,
+                span.clone(),
+                format!("{} knows no comments", dialect.title()),
+            )
+            .with_fix(span, "")
         }));
     }
-    Ok(Scan { is_json: first == '{', end, remarks, comments: scanner.comments })
+    Ok(Scan {
+        is_json: first == '{',
+        end,
+        remarks,
+        comments: scanner.comments,
+    })
 }
 
 struct Scanner<'s> {
@@ -66,8 +97,13 @@ impl Scanner<'_> {
                     b'{' | b'[' | b'(' => {
                         self.open.push((byte, start));
                         if self.open.len() > limits.depth {
-                            let message = format!("the pattern nests more than {} levels deep", limits.depth);
-                            return Err(vec![Diagnostic::error(Code::TOO_DEEP, start..start + 1, message)]);
+                            let message =
+                                format!("the pattern nests more than {} levels deep", limits.depth);
+                            return Err(vec![Diagnostic::error(
+                                Code::TOO_DEEP,
+                                start..start + 1,
+                                message,
+                            )]);
                         }
                     }
                     b'}' | b']' | b')' => {
@@ -91,7 +127,10 @@ impl Scanner<'_> {
                 Err(vec![
                     Diagnostic::error(Code::UNCLOSED, at..at + 1, message)
                         .with_help(format!("put the missing `{closing}` where it belongs"))
-                        .with_label(end_of(self.source), format!("the text ends here without `{closing}`"))
+                        .with_label(
+                            end_of(self.source),
+                            format!("the text ends here without `{closing}`"),
+                        )
                         .with_fix(end..end, closing.to_string()),
                 ])
             }
@@ -104,7 +143,10 @@ impl Scanner<'_> {
         if !rest.starts_with(b"#") && !rest.starts_with(b"//") {
             return false;
         }
-        let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .unwrap_or(rest.len());
         self.comments.push(self.at..self.at + length);
         self.at += length;
         true
@@ -122,7 +164,9 @@ impl Scanner<'_> {
                 _ => {}
             }
         }
-        let line = self.source[start..].find('\n').map_or(self.source.len(), |length| start + length);
+        let line = self.source[start..]
+            .find('\n')
+            .map_or(self.source.len(), |length| start + length);
         let quote = quote as char;
         Err(vec![
             Diagnostic::error(Code::UNCLOSED, start..line, "this text is never closed")
@@ -137,15 +181,26 @@ impl Scanner<'_> {
             Some((bracket, opened)) => {
                 let expected = closing(bracket);
                 Err(vec![
-                    Diagnostic::error(Code::UNCLOSED, at..at + 1, format!("expected `{expected}`, found `{found}`"))
-                        .with_label(opened..opened + 1, format!("this `{}` is open", bracket as char))
-                        .with_help(format!("close it with `{expected}` first")),
+                    Diagnostic::error(
+                        Code::UNCLOSED,
+                        at..at + 1,
+                        format!("expected `{expected}`, found `{found}`"),
+                    )
+                    .with_label(
+                        opened..opened + 1,
+                        format!("this `{}` is open", bracket as char),
+                    )
+                    .with_help(format!("close it with `{expected}` first")),
                 ])
             }
             None => Err(vec![
-                Diagnostic::error(Code::UNCLOSED, at..at + 1, format!("`{found}` closes nothing"))
-                    .with_help("take it away, or open it before")
-                    .with_fix(at..at + 1, ""),
+                Diagnostic::error(
+                    Code::UNCLOSED,
+                    at..at + 1,
+                    format!("`{found}` closes nothing"),
+                )
+                .with_help("take it away, or open it before")
+                .with_fix(at..at + 1, ""),
             ]),
         }
     }

@@ -2,7 +2,10 @@
 
 /// The candidate closest to `word`, if one is close enough to be meant: fewer than half of its characters differ, and
 /// at most three. Case and the choice between space, `-` and `_` count for less than a character.
-pub(crate) fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn closest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wanted = plain(word);
     candidates
@@ -10,7 +13,9 @@ pub(crate) fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
         .map(|candidate| (plain(candidate), candidate))
         .filter(|(text, _)| text.len().abs_diff(wanted.len()) <= MOST)
         .map(|(text, candidate)| (distance(&wanted, &text), candidate))
-        .filter(|(distance, candidate)| *distance <= MOST && distance * 2 < candidate.chars().count().max(3))
+        .filter(|(distance, candidate)| {
+            *distance <= MOST && distance * 2 < candidate.chars().count().max(3)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -27,7 +32,9 @@ fn distance(left: &str, right: &str) -> usize {
     for (i, &l) in left.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, &r) in right.iter().enumerate() {
-            let mut cost = (above[j] + usize::from(l != r)).min(above[j + 1] + 1).min(row[j] + 1);
+            let mut cost = (above[j] + usize::from(l != r))
+                .min(above[j + 1] + 1)
+                .min(row[j] + 1);
             if i > 0 && j > 0 && l == right[j - 1] && left[i - 1] == r {
                 cost = cost.min(before[j - 1] + 1);
             }

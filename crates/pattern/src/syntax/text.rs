@@ -12,10 +12,15 @@ pub(super) fn decode(source: &str, span: &Span) -> Result<String, Vec<Diagnostic
     for piece in Pieces::of(source, span) {
         match piece.character {
             Ok(character) => text.push(character),
-            Err(message) => faults.push(Diagnostic::error(Code::BAD_STRING, piece.span, message).with_help(HELP)),
+            Err(message) => faults
+                .push(Diagnostic::error(Code::BAD_STRING, piece.span, message).with_help(HELP)),
         }
     }
-    if faults.is_empty() { Ok(text) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(text)
+    } else {
+        Err(faults)
+    }
 }
 
 /// The place in the source of the bytes `inner` of the decoded text at `span`; the whole of it if they are not found.
@@ -48,14 +53,26 @@ struct Pieces<'s> {
 
 impl<'s> Pieces<'s> {
     fn of(source: &'s str, span: &Span) -> Self {
-        Self { source, at: span.start + 1, end: span.end - 1 }
+        Self {
+            source,
+            at: span.start + 1,
+            end: span.end - 1,
+        }
     }
 
     /// The code unit of a `\uXXXX` at `at`.
     fn unit(&self, at: usize) -> Option<u32> {
-        let digits = self.source.get(at..(at + 6).min(self.end))?.strip_prefix("\\u")?;
-        let well_formed = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        if well_formed { u32::from_str_radix(digits, 16).ok() } else { None }
+        let digits = self
+            .source
+            .get(at..(at + 6).min(self.end))?
+            .strip_prefix("\\u")?;
+        let well_formed =
+            digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if well_formed {
+            u32::from_str_radix(digits, 16).ok()
+        } else {
+            None
+        }
     }
 
     fn escape(&self) -> (usize, Result<char, &'static str>) {
@@ -70,20 +87,32 @@ impl<'s> Pieces<'s> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             _ => {
-                let length = self.source[self.at + 1..self.end].chars().next().map_or(0, char::len_utf8);
-                return (1 + length, Err("this is no escape; a backslash itself is written `\\\\`"));
+                let length = self.source[self.at + 1..self.end]
+                    .chars()
+                    .next()
+                    .map_or(0, char::len_utf8);
+                return (
+                    1 + length,
+                    Err("this is no escape; a backslash itself is written `\\\\`"),
+                );
             }
         };
         (2, Ok(simple))
     }
 
     fn unicode(&self) -> (usize, Result<char, &'static str>) {
-        let Some(first) = self.unit(self.at) else { return (2, Err("`\\u` needs four hexadecimal digits")) };
+        let Some(first) = self.unit(self.at) else {
+            return (2, Err("`\\u` needs four hexadecimal digits"));
+        };
         if let Some(character) = char::from_u32(first) {
             return (6, Ok(character));
         }
-        let pair = self.unit(self.at + 6).filter(|second| first < 0xDC00 && (0xDC00..0xE000).contains(second));
-        let Some(second) = pair else { return (6, Err("half of a surrogate pair stands alone")) };
+        let pair = self
+            .unit(self.at + 6)
+            .filter(|second| first < 0xDC00 && (0xDC00..0xE000).contains(second));
+        let Some(second) = pair else {
+            return (6, Err("half of a surrogate pair stands alone"));
+        };
         let point = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
         (12, char::from_u32(point).ok_or("this is no character"))
     }
@@ -104,6 +133,9 @@ impl Iterator for Pieces<'_> {
             other => (other.len_utf8(), Ok(other)),
         };
         self.at = (start + length).min(self.end);
-        Some(Piece { span: start..self.at, character })
+        Some(Piece {
+            span: start..self.at,
+            character,
+        })
     }
 }

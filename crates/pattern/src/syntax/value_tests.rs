@@ -28,7 +28,11 @@ impl Reader<'_> {
                 _ => alternatives = self.predicate(part),
             }
         }
-        if negated { self.opposite(&span, alternatives?) } else { alternatives }
+        if negated {
+            self.opposite(&span, alternatives?)
+        } else {
+            alternatives
+        }
     }
 
     fn value_tests(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
@@ -56,13 +60,26 @@ impl Reader<'_> {
         for alternative in &mut done {
             normal::join_ranges(&mut alternative.predicates);
         }
-        if whole && !done.is_empty() { Some(done) } else { None }
+        if whole && !done.is_empty() {
+            Some(done)
+        } else {
+            None
+        }
     }
 
     /// Every alternative of one together with every alternative of the other.
-    fn product(&mut self, span: &Span, mut left: Alternatives, right: &[LocatedAlternative]) -> Option<Alternatives> {
-        let tests =
-            |alternatives: &[LocatedAlternative]| alternatives.iter().map(|one| one.predicates.len()).sum::<usize>();
+    fn product(
+        &mut self,
+        span: &Span,
+        mut left: Alternatives,
+        right: &[LocatedAlternative],
+    ) -> Option<Alternatives> {
+        let tests = |alternatives: &[LocatedAlternative]| {
+            alternatives
+                .iter()
+                .map(|one| one.predicates.len())
+                .sum::<usize>()
+        };
         let count = left.len().saturating_mul(right.len());
         let spelled_out = tests(&left) * right.len() + tests(right) * left.len();
         let too_wide = left.len() > 1 && right.len() > 1 && count > self.limits.combinations;
@@ -86,21 +103,32 @@ impl Reader<'_> {
     }
 
     fn too_many<T>(&mut self, span: &Span) -> Option<T> {
-        let message = format!("these tests spell out to more than {} alternatives", self.limits.combinations);
-        self.error(Code::TOO_MANY, span.clone(), message).help = Some("join whole tests by `and` instead".into());
+        let message = format!(
+            "these tests spell out to more than {} alternatives",
+            self.limits.combinations
+        );
+        self.error(Code::TOO_MANY, span.clone(), message).help =
+            Some("join whole tests by `and` instead".into());
         None
     }
 
     /// Anything but these: a value is there, and meets none of them.
     fn opposite(&mut self, span: &Span, alternatives: Alternatives) -> Option<Alternatives> {
-        for placed in alternatives.iter().flat_map(|alternative| &alternative.predicates) {
+        for placed in alternatives
+            .iter()
+            .flat_map(|alternative| &alternative.predicates)
+        {
             let meant = match placed.predicate {
                 Predicate::Missing => "exists",
                 Predicate::Exists => "is missing",
                 _ => continue,
             };
-            let mut error = Diagnostic::error(Code::WRONG_ARGUMENT, span.clone(), "presence is not negated by `not`")
-                .with_help(format!("write `{meant}`"));
+            let mut error = Diagnostic::error(
+                Code::WRONG_ARGUMENT,
+                span.clone(),
+                "presence is not negated by `not`",
+            )
+            .with_help(format!("write `{meant}`"));
             if alternatives.len() == 1 && alternatives[0].predicates.len() == 1 {
                 error = error.with_fix(span.clone(), meant);
             }
@@ -112,12 +140,19 @@ impl Reader<'_> {
             span: span.clone(),
             predicates: predicates
                 .into_iter()
-                .map(|predicate| LocatedPredicate { span: span.clone(), predicate })
+                .map(|predicate| LocatedPredicate {
+                    span: span.clone(),
+                    predicate,
+                })
                 .collect(),
         };
         if alternatives.iter().all(plain) {
-            let inner = alternatives.into_iter().flat_map(|alternative| alternative.predicates);
-            return Some(vec![place(vec![Predicate::AnythingBut(inner.map(|placed| placed.predicate).collect())])]);
+            let inner = alternatives
+                .into_iter()
+                .flat_map(|alternative| alternative.predicates);
+            return Some(vec![place(vec![Predicate::AnythingBut(
+                inner.map(|placed| placed.predicate).collect(),
+            )])]);
         }
         // None of several conjunctions: of each, one test fails.
         let mut ways: Alternatives = vec![place(Vec::new())];

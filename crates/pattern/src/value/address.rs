@@ -9,14 +9,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// address. This is what the reference engine takes for an address; the dotted tail it refuses.
 pub(crate) fn read(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
-        let only_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
+        let only_hexadecimal = text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b':');
         let address: Ipv6Addr = text.parse().ok().filter(|_| only_hexadecimal)?;
-        return Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4));
+        return Some(
+            address
+                .to_ipv4_mapped()
+                .map_or(IpAddr::V6(address), IpAddr::V4),
+        );
     }
     let mut octets = [0; 4];
     let mut parts = text.split('.');
     for octet in &mut octets {
-        let part = parts.next().filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let part = parts
+            .next()
+            .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))?;
         *octet = part.parse().ok()?;
     }
     // The reference engine looks at no more than the fifteen characters that a plain address can have.

@@ -21,12 +21,20 @@ pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
 
 /// What follows the beginning of `value` that `wanted` accepts.
 pub(crate) fn strip_prefix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> {
-    wanted.chars().try_fold(value, |rest, c| forms(c).into_iter().find_map(|form| form.strip_from_start(rest)))
+    wanted.chars().try_fold(value, |rest, c| {
+        forms(c)
+            .into_iter()
+            .find_map(|form| form.strip_from_start(rest))
+    })
 }
 
 /// What precedes the end of `value` that `wanted` accepts.
 pub(crate) fn strip_suffix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> {
-    wanted.chars().rev().try_fold(value, |rest, c| forms(c).into_iter().find_map(|form| form.strip_from_end(rest)))
+    wanted.chars().rev().try_fold(value, |rest, c| {
+        forms(c)
+            .into_iter()
+            .find_map(|form| form.strip_from_end(rest))
+    })
 }
 
 /// Where the first-ending part of `value` that `wanted` accepts ends, in bytes.
@@ -51,21 +59,34 @@ struct Form([Option<char>; 3]);
 impl Form {
     fn new(characters: impl Iterator<Item = char>) -> Self {
         let mut form = [None; 3];
-        form.iter_mut().zip(characters).for_each(|(place, c)| *place = Some(c));
+        form.iter_mut()
+            .zip(characters)
+            .for_each(|(place, c)| *place = Some(c));
         Self(form)
     }
 
     fn strip_from_start<'v>(&self, value: &'v str) -> Option<&'v str> {
-        self.0.iter().flatten().try_fold(value, |rest, &c| rest.strip_prefix(c))
+        self.0
+            .iter()
+            .flatten()
+            .try_fold(value, |rest, &c| rest.strip_prefix(c))
     }
 
     fn strip_from_end<'v>(&self, value: &'v str) -> Option<&'v str> {
-        self.0.iter().rev().flatten().try_fold(value, |rest, &c| rest.strip_suffix(c))
+        self.0
+            .iter()
+            .rev()
+            .flatten()
+            .try_fold(value, |rest, &c| rest.strip_suffix(c))
     }
 }
 
 fn forms(c: char) -> [Form; 3] {
-    [Form::new([c].into_iter()), Form::new(c.to_lowercase()), Form::new(c.to_uppercase())]
+    [
+        Form::new([c].into_iter()),
+        Form::new(c.to_lowercase()),
+        Form::new(c.to_uppercase()),
+    ]
 }
 
 #[cfg(test)]
@@ -83,9 +104,15 @@ mod tests {
     /// Every place that `wanted` can end at when it starts at the beginning of `value`, tried in every way.
     fn ends(wanted: &str, value: &[char]) -> BTreeSet<usize> {
         wanted.chars().fold(BTreeSet::from([0]), |places, c| {
-            let spellings: [Vec<char>; 3] = [vec![c], c.to_lowercase().collect(), c.to_uppercase().collect()];
+            let spellings: [Vec<char>; 3] = [
+                vec![c],
+                c.to_lowercase().collect(),
+                c.to_uppercase().collect(),
+            ];
             let step = |at: usize| {
-                let spellings = spellings.iter().filter(move |spelling| value[at..].starts_with(spelling));
+                let spellings = spellings
+                    .iter()
+                    .filter(move |spelling| value[at..].starts_with(spelling));
                 spellings.map(move |spelling| at + spelling.len())
             };
             places.into_iter().flat_map(step).collect()
@@ -112,18 +139,27 @@ mod tests {
     fn each_test_looks_at_its_own_part_of_the_value() {
         assert!(text(TextOp::Prefix, "ß", "SSabc") && !text(TextOp::Prefix, "ß", "ssabc"));
         assert!(text(TextOp::Suffix, "ß", "abcSS") && !text(TextOp::Suffix, "ß", "abcss"));
-        assert!(text(TextOp::Contains, "OnE", "a oNe b") && !text(TextOp::Contains, "one", "o n e"));
+        assert!(
+            text(TextOp::Contains, "OnE", "a oNe b") && !text(TextOp::Contains, "one", "o n e")
+        );
         assert!(text(TextOp::Contains, "", "") && text(TextOp::Prefix, "", "x"));
     }
 
     #[test]
     fn no_form_begins_or_ends_another_and_none_is_longer_than_three() {
         for c in (char::MIN..=char::MAX).filter(|c| !c.is_ascii()) {
-            let spellings: [Vec<char>; 3] = [vec![c], c.to_lowercase().collect(), c.to_uppercase().collect()];
+            let spellings: [Vec<char>; 3] = [
+                vec![c],
+                c.to_lowercase().collect(),
+                c.to_uppercase().collect(),
+            ];
             for one in &spellings {
                 assert!(one.len() <= 3, "{c:?}");
                 for other in spellings.iter().filter(|other| other != &one) {
-                    assert!(!other.starts_with(one) && !other.ends_with(one), "{c:?}: {one:?} and {other:?}");
+                    assert!(
+                        !other.starts_with(one) && !other.ends_with(one),
+                        "{c:?}: {one:?} and {other:?}"
+                    );
                 }
             }
         }

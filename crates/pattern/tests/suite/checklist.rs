@@ -2,12 +2,20 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
-use reflexarc_pattern::{Alternative, Bound, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive};
+use reflexarc_pattern::{
+    Alternative, Bound, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive,
+};
 
 use crate::generate;
 
 /// Shows every value at the paths; false if one lies in an object or array that is an element of an array.
-fn show(list: &Checklist, paths: &[Path], ticks: &mut Ticks, at: Option<&str>, value: &Json) -> bool {
+fn show(
+    list: &Checklist,
+    paths: &[Path],
+    ticks: &mut Ticks,
+    at: Option<&str>,
+    value: &Json,
+) -> bool {
     let slot = || paths.iter().position(|path| Some(path.as_str()) == at);
     let leads_on = || at.is_none_or(|at| paths.iter().any(|path| path.as_str().starts_with(at)));
     match value {
@@ -28,8 +36,13 @@ fn show(list: &Checklist, paths: &[Path], ticks: &mut Ticks, at: Option<&str>, v
                         .parse()
                         .ok()
                         .filter(|_| !text.contains(['.', 'e', 'E']))
-                        .map_or_else(|| list.number(slot, text), |number| list.integer(slot, number)),
-                    Json::String(text) if list.texts(slot).contains(&text.as_str()) => list.string(slot, text),
+                        .map_or_else(
+                            || list.number(slot, text),
+                            |number| list.integer(slot, number),
+                        ),
+                    Json::String(text) if list.texts(slot).contains(&text.as_str()) => {
+                        list.string(slot, text)
+                    }
                     Json::String(text) => {
                         let one = list.string(slot, text);
                         assert_eq!(list.other_text(slot).unwrap_or(one), one, "{text}");
@@ -55,7 +68,10 @@ fn number(text: &str) -> Decimal {
 }
 
 fn field(predicate: Predicate) -> Node {
-    Node::Field(Field { path: Path::from_keys(["x"]), alternatives: vec![Alternative(vec![predicate])] })
+    Node::Field(Field {
+        path: Path::from_keys(["x"]),
+        alternatives: vec![Alternative(vec![predicate])],
+    })
 }
 
 proptest! {

@@ -44,14 +44,17 @@ struct Case {
 #[test]
 fn every_case_holds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/patterns");
-    let mut files: Vec<_> =
-        fs::read_dir(&folder).expect("the folder of cases").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     let mut wrong = String::new();
     let mut count = 0;
     for path in files {
         let text = fs::read_to_string(&path).expect("a readable file");
-        let file: File = toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        let file: File =
+            toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
         for case in file.case {
             count += 1;
             let name = path.file_name().expect("a file name").to_string_lossy();
@@ -66,7 +69,12 @@ fn every_case_holds() {
 
 /// What does not hold.
 fn faults(case: &Case) -> Vec<String> {
-    let dialect: Dialect = case.dialect.as_deref().unwrap_or("reflexarc").parse().expect("a dialect");
+    let dialect: Dialect = case
+        .dialect
+        .as_deref()
+        .unwrap_or("reflexarc")
+        .parse()
+        .expect("a dialect");
     let texts: Vec<&String> = case.json.iter().chain(&case.expression).collect();
     assert!(!texts.is_empty(), "{} has no pattern", case.name);
     let mut faults = Vec::new();
@@ -86,14 +94,23 @@ fn faults(case: &Case) -> Vec<String> {
     if let [one, other] = patterns.as_slice()
         && one.node() != other.node()
     {
-        faults.push(format!("the notations differ: {} / {}", one.to_expression(), other.to_expression()));
+        faults.push(format!(
+            "the notations differ: {} / {}",
+            one.to_expression(),
+            other.to_expression()
+        ));
     }
     for pattern in &patterns {
         for (events, expected) in [(&case.matches, true), (&case.other, false)] {
             for event in events {
-                let event = Event::from_json(event.as_str()).unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
+                let event = Event::from_json(event.as_str())
+                    .unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
                 if pattern.matches(&event) != expected {
-                    faults.push(format!("{} {expected} expected for {}", pattern.source(), event.tree()));
+                    faults.push(format!(
+                        "{} {expected} expected for {}",
+                        pattern.source(),
+                        event.tree()
+                    ));
                 }
             }
         }
@@ -103,18 +120,30 @@ fn faults(case: &Case) -> Vec<String> {
                 faults.push(format!("{} for {service}: {found:?}", pattern.source()));
             }
             if pattern.export(service).is_ok() != found.is_empty() {
-                faults.push(format!("{}: export and check disagree for {service}", pattern.source()));
+                faults.push(format!(
+                    "{}: export and check disagree for {service}",
+                    pattern.source()
+                ));
             }
         }
     }
     if let Some(expected) = &case.warnings
-        && !patterns.iter().any(|pattern| codes(pattern.warnings(), Severity::Warning) == *expected)
+        && !patterns
+            .iter()
+            .any(|pattern| codes(pattern.warnings(), Severity::Warning) == *expected)
     {
-        faults.push(format!("warnings are {:?}", patterns.iter().map(Pattern::warnings).collect::<Vec<_>>()));
+        faults.push(format!(
+            "warnings are {:?}",
+            patterns.iter().map(Pattern::warnings).collect::<Vec<_>>()
+        ));
     }
     faults
 }
 
 fn codes(found: &[reflexarc_event::Diagnostic], severity: Severity) -> Vec<String> {
-    found.iter().filter(|found| found.severity == severity).map(|found| found.code.to_string()).collect()
+    found
+        .iter()
+        .filter(|found| found.severity == severity)
+        .map(|found| found.code.to_string())
+        .collect()
 }

@@ -14,7 +14,8 @@ fn said(dialect: Dialect, texts: &[&str]) -> String {
         };
         assert!(!found.is_empty(), "nothing is said about {text}");
         for diagnostic in found {
-            writeln!(all, "{}", diagnostic.render("when", text, false)).expect("a string takes any text");
+            writeln!(all, "{}", diagnostic.render("when", text, false))
+                .expect("a string takes any text");
         }
     }
     all
@@ -28,7 +29,8 @@ fn checked(dialect: Dialect, texts: &[&str]) -> String {
         let found = pattern.check(dialect);
         assert!(!found.is_empty(), "nothing is said about {text}");
         for diagnostic in found {
-            writeln!(all, "{}", diagnostic.render("when", text, false)).expect("a string takes any text");
+            writeln!(all, "{}", diagnostic.render("when", text, false))
+                .expect("a string takes any text");
         }
     }
     all
@@ -146,7 +148,10 @@ fn what_does_not_port() {
             r#"data.a.b == "300" and data.c in cidr "10.0.0.0/8" and data.d is missing"#,
         ]
     ));
-    insta::assert_snapshot!(checked(Dialect::Reflexarc, &[r#"content.result != "failed""#]));
+    insta::assert_snapshot!(checked(
+        Dialect::Reflexarc,
+        &[r#"content.result != "failed""#]
+    ));
 }
 
 /// Every place that is pointed at ends with what it speaks of, not with the space or comment behind it.
@@ -170,9 +175,9 @@ fn no_place_ends_with_space_or_a_comment() {
         for space in [" ", "   ", "\t\n ", "  # why\n", " // why\n  "] {
             let text = text.replace(' ', space);
             let found = match Pattern::parse(&text, Dialect::Reflexarc) {
-                Ok(pattern) => {
-                    [Dialect::Reflexarc, Dialect::Aws, Dialect::Alibaba].map(|to| pattern.check(to)).concat()
-                }
+                Ok(pattern) => [Dialect::Reflexarc, Dialect::Aws, Dialect::Alibaba]
+                    .map(|to| pattern.check(to))
+                    .concat(),
                 Err(faults) => faults,
             };
             seen += found.len();
@@ -180,8 +185,15 @@ fn no_place_ends_with_space_or_a_comment() {
                 let labels = diagnostic.labels.iter().map(|label| label.span.clone());
                 for span in labels.chain([diagnostic.span.clone()]) {
                     let place = &text[span];
-                    let ends_with_comment = place.lines().last().is_some_and(|line| line.contains("why"));
-                    assert!(place == place.trim() && !ends_with_comment, "{}: {place:?}", diagnostic.message);
+                    let ends_with_comment = place
+                        .lines()
+                        .last()
+                        .is_some_and(|line| line.contains("why"));
+                    assert!(
+                        place == place.trim() && !ends_with_comment,
+                        "{}: {place:?}",
+                        diagnostic.message
+                    );
                 }
             }
         }

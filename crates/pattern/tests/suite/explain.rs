@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
-use reflexarc_pattern::explain::{Explanation, FieldTest, Hint, Location, Part, Step, Test, explain};
+use reflexarc_pattern::explain::{
+    Explanation, FieldTest, Hint, Location, Part, Step, Test, explain,
+};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, Predicate, naive};
 
 use crate::generate;
@@ -14,17 +16,29 @@ fn explained(pattern: &str, event: &str) -> Explanation {
 
 fn hints(pattern: &str, event: &str) -> Vec<Hint> {
     let mut hints = Vec::new();
-    visit(&explained(pattern, event).root, &mut |_, field| hints.extend(field.hints.clone()));
+    visit(&explained(pattern, event).root, &mut |_, field| {
+        hints.extend(field.hints.clone())
+    });
     hints
 }
 
 fn location(steps: &[&str]) -> Location {
-    Location(steps.iter().map(|key| Step::Member { key: (*key).to_owned(), occurrence: 0 }).collect())
+    Location(
+        steps
+            .iter()
+            .map(|key| Step::Member {
+                key: (*key).to_owned(),
+                occurrence: 0,
+            })
+            .collect(),
+    )
 }
 
 fn visit(part: &Part, seen: &mut dyn FnMut(bool, &FieldTest)) {
     match &part.test {
-        Test::All { parts, .. } | Test::Any { parts } => parts.iter().for_each(|part| visit(part, seen)),
+        Test::All { parts, .. } | Test::Any { parts } => {
+            parts.iter().for_each(|part| visit(part, seen))
+        }
         Test::Not { part } => visit(part, seen),
         Test::Field(field) => seen(part.matched, field),
     }
@@ -32,7 +46,10 @@ fn visit(part: &Part, seen: &mut dyn FnMut(bool, &FieldTest)) {
 
 #[test]
 fn a_wrong_nesting_names_the_place_where_the_key_is() {
-    let hints = hints(r#"{"detail": {"eniId": ["eni-1"]}}"#, r#"{"content": {"eniId": "eni-1"}}"#);
+    let hints = hints(
+        r#"{"detail": {"eniId": ["eni-1"]}}"#,
+        r#"{"content": {"eniId": "eni-1"}}"#,
+    );
     assert_eq!(hints, [Hint::Elsewhere(location(&["content", "eniId"]))]);
 }
 
@@ -40,12 +57,18 @@ fn a_wrong_nesting_names_the_place_where_the_key_is() {
 fn the_place_that_shares_most_of_the_path_comes_first() {
     let event = r#"{"id": 1, "other": {"id": 2}, "data": {"content": {"id": 3}}}"#;
     let hints = hints(r#"{"content": {"id": [3]}}"#, event);
-    assert_eq!(hints, [Hint::Elsewhere(location(&["data", "content", "id"]))]);
+    assert_eq!(
+        hints,
+        [Hint::Elsewhere(location(&["data", "content", "id"]))]
+    );
 }
 
 #[test]
 fn keys_that_differ_in_case_are_told_apart() {
-    let hints = hints(r#"{"content": {"eniid": ["eni-1"]}}"#, r#"{"content": {"eniId": "eni-1"}}"#);
+    let hints = hints(
+        r#"{"content": {"eniid": ["eni-1"]}}"#,
+        r#"{"content": {"eniId": "eni-1"}}"#,
+    );
     assert_eq!(hints, [Hint::CaseOfKey(location(&["content", "eniId"]))]);
 }
 
@@ -55,7 +78,9 @@ fn a_key_of_a_similar_name_in_the_same_object_is_named() {
     let near = |pattern: &str| -> Vec<String> {
         hints(pattern, event)
             .iter()
-            .map(|hint| format!("{hint:?}").split('(').next().unwrap().to_owned() + ": " + &hint.to_string())
+            .map(|hint| {
+                format!("{hint:?}").split('(').next().unwrap().to_owned() + ": " + &hint.to_string()
+            })
             .collect()
     };
     let told = [
@@ -78,36 +103,75 @@ fn a_key_of_a_similar_name_in_the_same_object_is_named() {
 
 #[test]
 fn looking_for_keys_of_similar_names_is_bounded() {
-    let members =
-        |prefix: &str, count: usize| (0..count).map(|n| format!("\"{prefix}{n}\": 1")).collect::<Vec<_>>().join(",");
+    let members = |prefix: &str, count: usize| {
+        (0..count)
+            .map(|n| format!("\"{prefix}{n}\": 1"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     // The object with the near key comes after more members than are looked at.
-    let event = format!(r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#, members("other", 20_000));
+    let event = format!(
+        r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#,
+        members("other", 20_000)
+    );
     assert_eq!(hints(r#"{"a": {"wantd": [1]}}"#, &event), []);
-    let event = format!(r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#, members("other", 100));
+    let event = format!(
+        r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#,
+        members("other", 100)
+    );
     assert_eq!(hints(r#"{"a": {"wantd": [1]}}"#, &event).len(), 1);
 }
 
 #[test]
 fn each_slip_has_its_hint() {
     let type_hint = |expected, actual| vec![Hint::Type { expected, actual }];
-    assert_eq!(hints(r#"{"a": [5]}"#, r#"{"a": "5"}"#), type_hint("a number", "a string"));
-    assert_eq!(hints(r#"{"a": ["5"]}"#, r#"{"a": 5}"#), type_hint("a string", "a number"));
-    assert_eq!(hints(r#"{"a": [true]}"#, r#"{"a": "true"}"#), type_hint("true or false", "a string"));
+    assert_eq!(
+        hints(r#"{"a": [5]}"#, r#"{"a": "5"}"#),
+        type_hint("a number", "a string")
+    );
+    assert_eq!(
+        hints(r#"{"a": ["5"]}"#, r#"{"a": 5}"#),
+        type_hint("a string", "a number")
+    );
+    assert_eq!(
+        hints(r#"{"a": [true]}"#, r#"{"a": "true"}"#),
+        type_hint("true or false", "a string")
+    );
     assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": "X"}"#), [Hint::Case]);
     assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": " x\n"}"#), [Hint::Space]);
-    assert_eq!(hints(r#"{"a": [{"exists": false}]}"#, r#"{"a": null}"#), [Hint::NullIsNotMissing]);
+    assert_eq!(
+        hints(r#"{"a": [{"exists": false}]}"#, r#"{"a": null}"#),
+        [Hint::NullIsNotMissing]
+    );
     assert_eq!(hints(r#"{"a": [null]}"#, "{}"), [Hint::MissingIsNotNull]);
-    assert_eq!(hints(r#"{"a": [{"anything-but": "x"}]}"#, "{}"), [Hint::AnythingButNeedsAValue]);
-    assert_eq!(hints(r#"{"a": [{"anything-but": "x"}]}"#, r#"{"a": ["x", "y"]}"#), [Hint::AnythingButAnyElement]);
-    assert_eq!(hints(r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "10.0.0"}"#), [Hint::NotAnAddress]);
-    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": {"b c": "x"}}"#), [Hint::Object(vec!["\"b c\"".to_owned()])]);
+    assert_eq!(
+        hints(r#"{"a": [{"anything-but": "x"}]}"#, "{}"),
+        [Hint::AnythingButNeedsAValue]
+    );
+    assert_eq!(
+        hints(r#"{"a": [{"anything-but": "x"}]}"#, r#"{"a": ["x", "y"]}"#),
+        [Hint::AnythingButAnyElement]
+    );
+    assert_eq!(
+        hints(r#"{"a": [{"cidr": "10.0.0.0/8"}]}"#, r#"{"a": "10.0.0"}"#),
+        [Hint::NotAnAddress]
+    );
+    assert_eq!(
+        hints(r#"{"a": ["x"]}"#, r#"{"a": {"b c": "x"}}"#),
+        [Hint::Object(vec!["\"b c\"".to_owned()])]
+    );
     assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": []}"#), [Hint::Empty]);
 }
 
 #[test]
 fn the_nearest_of_several_values_is_named() {
-    let explanation = explained(r#"{"a": ["failed", "stopped"]}"#, r#"{"a": ["running", 1, "Stopped", "starting"]}"#);
-    let Test::Field(field) = &explanation.root.test else { panic!("one field") };
+    let explanation = explained(
+        r#"{"a": ["failed", "stopped"]}"#,
+        r#"{"a": ["running", 1, "Stopped", "starting"]}"#,
+    );
+    let Test::Field(field) = &explanation.root.test else {
+        panic!("one field")
+    };
     let nearest = field.nearest.as_ref().expect("a nearest miss");
     assert_eq!(nearest.found.location.to_string(), "a[2]");
     assert_eq!(nearest.expected, r#"a == "stopped""#);
@@ -130,7 +194,10 @@ fn the_element_that_came_closest_is_named_and_its_faults_are_shown() {
 
 #[test]
 fn tests_that_hold_only_in_different_elements_are_told_apart() {
-    let explanation = explained(r#"{"a": {"b": [1], "c": [2]}}"#, r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#);
+    let explanation = explained(
+        r#"{"a": {"b": [1], "c": [2]}}"#,
+        r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#,
+    );
     insta::assert_snapshot!(explanation.render(true), @r#"
     ✗ all of these, within one element; a[0] came closest with 1 of 2
       ✓ a.b == 1
@@ -142,9 +209,11 @@ fn tests_that_hold_only_in_different_elements_are_told_apart() {
 
 #[test]
 fn only_the_failing_branch_is_drawn_unless_all_is_asked_for() {
-    let pattern =
-        r#"{"name": ["x"], "content": {"result": ["failed"]}, "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
-    let explanation = explained(pattern, r#"{"name": "x", "content": {"result": "accomplished"}, "b": 2}"#);
+    let pattern = r#"{"name": ["x"], "content": {"result": ["failed"]}, "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
+    let explanation = explained(
+        pattern,
+        r#"{"name": "x", "content": {"result": "accomplished"}, "b": 2}"#,
+    );
     insta::assert_snapshot!(explanation.render(false), @r#"
     ✗ all of these
       ✗ content.result == "failed"
@@ -178,8 +247,10 @@ fn a_denial_shows_what_it_was_met_by() {
 #[test]
 fn what_is_said_of_a_huge_event_is_bounded() {
     let values = vec![format!("\"{}\"", "x".repeat(1_000)); 900].join(",");
-    let explanation =
-        explained(r#"{"a": ["y"], "b": ["y"]}"#, &format!(r#"{{"a": [{values}], "c": {{"b": [{values}]}}}}"#));
+    let explanation = explained(
+        r#"{"a": ["y"], "b": ["y"]}"#,
+        &format!(r#"{{"a": [{values}], "c": {{"b": [{values}]}}}}"#),
+    );
     assert!(explanation.render(true).len() < 1_000);
     assert!(explanation.to_json().to_string().len() < 4_000);
 }
@@ -234,7 +305,12 @@ proptest! {
 fn at<'j>(event: &'j mut Json, Location(steps): &Location) -> &'j mut Json {
     steps.iter().fold(event, |value, step| match (value, step) {
         (Json::Object(members), Step::Member { key, occurrence }) => {
-            &mut members.iter_mut().filter(|(other, _)| other == key).nth(*occurrence).expect("the member").1
+            &mut members
+                .iter_mut()
+                .filter(|(other, _)| other == key)
+                .nth(*occurrence)
+                .expect("the member")
+                .1
         }
         (Json::Array(elements), Step::Element(index)) => &mut elements[*index],
         _ => panic!("the location leads nowhere"),

@@ -8,9 +8,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reflexarc_event::Json;
-use reflexarc_pattern::{Alternative, Bound, Decimal, Field, Node, Path, Predicate, Regexp, TextOp, Wildcard};
+use reflexarc_pattern::{
+    Alternative, Bound, Decimal, Field, Node, Path, Predicate, Regexp, TextOp, Wildcard,
+};
 
-const KEYS: [&str; 12] = ["a", "a", "a", "b", "b", "c", "c", "a.b", "b.c", "", "odd key", "and"];
+const KEYS: [&str; 12] = [
+    "a", "a", "a", "b", "b", "c", "c", "a.b", "b.c", "", "odd key", "and",
+];
 const TEXTS: [&str; 24] = [
     "",
     "a",
@@ -59,18 +63,36 @@ const NUMBERS: [&str; 20] = [
     "1e-400",
     "123456789012345678901234567890",
 ];
-const NETWORKS: [&str; 6] = ["10.0.0.0/24", "10.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1/128"];
-const REGEXPS: [&str; 8] = ["", "a", "a|b", "[ab]+", "a.*", "(ab)?a", "\\p{Lu}+", "\\d+(\\.\\d+){3}"];
+const NETWORKS: [&str; 6] = [
+    "10.0.0.0/24",
+    "10.0.0.1/32",
+    "0.0.0.0/0",
+    "::/0",
+    "2001:db8::/32",
+    "2001:db8::1/128",
+];
+const REGEXPS: [&str; 8] = [
+    "",
+    "a",
+    "a|b",
+    "[ab]+",
+    "a.*",
+    "(ab)?a",
+    "\\p{Lu}+",
+    "\\d+(\\.\\d+){3}",
+];
 
 /// Any pattern a parser can produce: alternatives and conjunctions are never empty, ranges are not reversed.
 pub(crate) fn nodes() -> impl Strategy<Value = Node> {
-    field().prop_map(Node::Field).prop_recursive(3, 12, 3, |inner| {
-        prop_oneof![
-            3 => vec(inner.clone(), 1..4).prop_map(Node::All),
-            2 => vec(inner.clone(), 1..4).prop_map(Node::Any),
-            1 => inner.prop_map(|node| Node::Not(Box::new(node))),
-        ]
-    })
+    field()
+        .prop_map(Node::Field)
+        .prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                3 => vec(inner.clone(), 1..4).prop_map(Node::All),
+                2 => vec(inner.clone(), 1..4).prop_map(Node::Any),
+                1 => inner.prop_map(|node| Node::Not(Box::new(node))),
+            ]
+        })
 }
 
 /// A path and one to three alternatives.
@@ -159,7 +181,12 @@ fn number() -> impl Strategy<Value = Decimal> {
 }
 
 fn text_op() -> impl Strategy<Value = TextOp> {
-    select(&[TextOp::Equals, TextOp::Prefix, TextOp::Suffix, TextOp::Contains])
+    select(&[
+        TextOp::Equals,
+        TextOp::Prefix,
+        TextOp::Suffix,
+        TextOp::Contains,
+    ])
 }
 
 /// Pieces that do not make two stars stand side by side.
@@ -167,19 +194,40 @@ fn wildcard() -> impl Strategy<Value = Wildcard> {
     let inner = text().prop_filter("an inner piece is never empty", |text| !text.is_empty());
     (text(), vec(inner, 0..3), proptest::option::of(text())).prop_map(|(first, inner, last)| {
         let inner = inner.into_iter().filter(|_| last.is_some());
-        Wildcard { pieces: [first].into_iter().chain(inner).chain(last).map(Into::into).collect() }
+        Wildcard {
+            pieces: [first]
+                .into_iter()
+                .chain(inner)
+                .chain(last)
+                .map(Into::into)
+                .collect(),
+        }
     })
 }
 
 fn range() -> impl Strategy<Value = Predicate> {
-    let bound = || (number(), any::<bool>()).prop_map(|(value, inclusive)| Bound { value, inclusive });
+    let bound =
+        || (number(), any::<bool>()).prop_map(|(value, inclusive)| Bound { value, inclusive });
     (bound(), bound(), 0..3).prop_filter_map("a range must hold numbers", |(one, other, sides)| {
-        let (lower, upper) = if one.value < other.value { (one, other) } else { (other, one) };
+        let (lower, upper) = if one.value < other.value {
+            (one, other)
+        } else {
+            (other, one)
+        };
         match sides {
-            0 => Some(Predicate::Range { lower: Some(lower), upper: None }),
-            1 => Some(Predicate::Range { lower: None, upper: Some(upper) }),
+            0 => Some(Predicate::Range {
+                lower: Some(lower),
+                upper: None,
+            }),
+            1 => Some(Predicate::Range {
+                lower: None,
+                upper: Some(upper),
+            }),
             _ if lower.value == upper.value => None,
-            _ => Some(Predicate::Range { lower: Some(lower), upper: Some(upper) }),
+            _ => Some(Predicate::Range {
+                lower: Some(lower),
+                upper: Some(upper),
+            }),
         }
     })
 }
@@ -189,19 +237,32 @@ fn anything_but() -> impl Strategy<Value = Vec<Predicate>> {
     let argument = || text().prop_filter("refused inside anything-but", |text| !text.is_empty());
     let several = |op, ignoring_case| {
         vec(argument(), 1..3).prop_map(move |texts| {
-            let predicate = if ignoring_case { Predicate::TextIgnoringCase } else { Predicate::Text };
-            texts.into_iter().map(|text| predicate(op, text.into())).collect()
+            let predicate = if ignoring_case {
+                Predicate::TextIgnoringCase
+            } else {
+                Predicate::Text
+            };
+            texts
+                .into_iter()
+                .map(|text| predicate(op, text.into()))
+                .collect()
         })
     };
     prop_oneof![
-        vec(text(), 1..3)
-            .prop_map(|texts| texts.into_iter().map(|text| Predicate::Text(TextOp::Equals, text.into())).collect()),
-        vec(number(), 1..3).prop_map(|numbers| numbers.into_iter().map(Predicate::Number).collect()),
+        vec(text(), 1..3).prop_map(|texts| texts
+            .into_iter()
+            .map(|text| Predicate::Text(TextOp::Equals, text.into()))
+            .collect()),
+        vec(number(), 1..3)
+            .prop_map(|numbers| numbers.into_iter().map(Predicate::Number).collect()),
         several(TextOp::Prefix, false),
         several(TextOp::Suffix, false),
         several(TextOp::Equals, true),
         vec(wildcard(), 1..3).prop_map(|wildcards| {
-            let predicate = |wildcard| Predicate::Wildcard { wildcard, ignoring_case: false };
+            let predicate = |wildcard| Predicate::Wildcard {
+                wildcard,
+                ignoring_case: false,
+            };
             wildcards.into_iter().map(predicate).collect()
         }),
     ]

@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use reflexarc_event::{Json, Limits};
 use reflexarc_pattern::{
-    Alternative, Bound, BuildError, Decimal, Dialect, Field, Matcher, MatcherLimits, Node, Path, Pattern, Predicate,
-    Regexp, Scratch, Slow, TextOp, Wildcard, naive,
+    Alternative, Bound, BuildError, Decimal, Dialect, Field, Matcher, MatcherLimits, Node, Path,
+    Pattern, Predicate, Regexp, Scratch, Slow, TextOp, Wildcard, naive,
 };
 
 use crate::generate;
@@ -16,14 +16,23 @@ fn matcher(patterns: &[Node]) -> Matcher {
 
 fn ids(matcher: &Matcher, event: &str, scratch: &mut Scratch) -> Vec<u32> {
     let mut out = vec![7];
-    matcher.matching(event.as_bytes(), scratch, &mut out).expect("valid JSON");
-    assert_eq!(matcher.has_match(event.as_bytes(), scratch), Ok(!out.is_empty()));
+    matcher
+        .matching(event.as_bytes(), scratch, &mut out)
+        .expect("valid JSON");
+    assert_eq!(
+        matcher.has_match(event.as_bytes(), scratch),
+        Ok(!out.is_empty())
+    );
     out
 }
 
 fn plainly(patterns: &[Node], event: &str) -> Vec<u32> {
     let event = Json::parse(event).expect("valid JSON");
-    (0..).zip(patterns).filter(|(_, pattern)| naive::matches(pattern, &event)).map(|(id, _)| id).collect()
+    (0..)
+        .zip(patterns)
+        .filter(|(_, pattern)| naive::matches(pattern, &event))
+        .map(|(id, _)| id)
+        .collect()
 }
 
 proptest! {
@@ -155,29 +164,66 @@ fn depth_is_bounded_where_no_pattern_looks() {
     let depth = Limits::DEFAULT.depth;
     let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let none = matcher(&[]);
-    assert_eq!(none.matching(deep(depth).as_bytes(), &mut Scratch::new(), &mut Vec::new()), Ok(()));
-    let error = none.matching(deep(depth + 1).as_bytes(), &mut Scratch::new(), &mut Vec::new());
+    assert_eq!(
+        none.matching(deep(depth).as_bytes(), &mut Scratch::new(), &mut Vec::new()),
+        Ok(())
+    );
+    let error = none.matching(
+        deep(depth + 1).as_bytes(),
+        &mut Scratch::new(),
+        &mut Vec::new(),
+    );
     assert_eq!(error, Json::parse(deep(depth + 1)).map(drop));
     assert!(error.is_err());
 }
 
 #[test]
 fn a_matcher_that_would_take_too_much_is_refused() {
-    let limits = MatcherLimits { bytes: 100_000, regexp_bytes: 100_000, depth: 3 };
-    let exact = |i: usize| field("x", Predicate::Text(TextOp::Equals, format!("{i:0>100}").into()));
+    let limits = MatcherLimits {
+        bytes: 100_000,
+        regexp_bytes: 100_000,
+        depth: 3,
+    };
+    let exact = |i: usize| {
+        field(
+            "x",
+            Predicate::Text(TextOp::Equals, format!("{i:0>100}").into()),
+        )
+    };
     let many: Vec<Node> = (0..10_000).map(exact).collect();
     assert!(Matcher::build_within(&many[..100], limits).is_ok());
-    assert!(matches!(Matcher::build_within(&many, limits), Err(BuildError::TooLarge { limit: 100_000, .. })));
+    assert!(matches!(
+        Matcher::build_within(&many, limits),
+        Err(BuildError::TooLarge { limit: 100_000, .. })
+    ));
     let regexp = |i: usize| {
-        field("x", Predicate::Regexp { regexp: Regexp(format!("[a-z]{{{i}}}").into()), ignoring_case: false })
+        field(
+            "x",
+            Predicate::Regexp {
+                regexp: Regexp(format!("[a-z]{{{i}}}").into()),
+                ignoring_case: false,
+            },
+        )
     };
     let regexps: Vec<Node> = (1..200).map(regexp).collect();
     let refused = Matcher::build_within(&regexps, limits);
-    assert!(matches!(refused, Err(BuildError::RegexpsTooLarge { limit: 100_000, .. })), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(BuildError::RegexpsTooLarge { limit: 100_000, .. })
+        ),
+        "{refused:?}"
+    );
     let not = |node| Node::Not(Box::new(node));
     assert!(Matcher::build_within(&[not(not(exact(0)))], limits).is_ok());
     let refused = Matcher::build_within(&[exact(0), not(not(not(exact(0))))], limits);
-    assert_eq!(refused.err(), Some(BuildError::TooDeep { pattern: 1, limit: 3 }));
+    assert_eq!(
+        refused.err(),
+        Some(BuildError::TooDeep {
+            pattern: 1,
+            limit: 3
+        })
+    );
 }
 
 #[test]
@@ -189,11 +235,20 @@ fn stats_count_and_tell_what_is_slow() {
         Node::All(vec![exact("a", "y"), Node::Not(Box::new(exact("b", "x")))]),
         Node::Not(Box::new(exact("a", "x"))),
         field("c", Predicate::Missing),
-        field("a", Predicate::Regexp { regexp: Regexp("[0-9]+".into()), ignoring_case: false }),
+        field(
+            "a",
+            Predicate::Regexp {
+                regexp: Regexp("[0-9]+".into()),
+                ignoring_case: false,
+            },
+        ),
     ];
     let stats = matcher(&patterns).stats();
     assert_eq!((stats.patterns, stats.paths, stats.predicates), (6, 3, 4));
-    assert_eq!(stats.by_kind, [("exact string", 3), ("regular expression", 1)]);
+    assert_eq!(
+        stats.by_kind,
+        [("exact string", 3), ("regular expression", 1)]
+    );
     assert!(stats.bytes > stats.regexp_bytes && stats.regexp_bytes > 0);
     let slow = [
         Slow::TriedOnEveryEvent { patterns: 1 },
@@ -213,20 +268,30 @@ fn nothing_is_allocated_once_the_room_is_large_enough() {
         r#"{"a": {"k": [1], "l": [1], "m": [1], "n": [1], "o": [1], "p": [1], "q": [1], "r": [1]}}"#,
         r#"{"$not": {"a": {"x": [1]}}}"#,
     ];
-    let nodes = patterns.map(|text| Pattern::parse(text, Dialect::Reflexarc).expect("a pattern").node().clone());
+    let nodes = patterns.map(|text| {
+        Pattern::parse(text, Dialect::Reflexarc)
+            .expect("a pattern")
+            .node()
+            .clone()
+    });
     let matcher = matcher(&nodes);
-    let element = |x: u32| format!(r#"{{"x":{x},"y":2,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1,"r":{x}}}"#);
+    let element =
+        |x: u32| format!(r#"{{"x":{x},"y":2,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1,"r":{x}}}"#);
     let elements: Vec<String> = (0..50).map(element).collect();
     let event = format!(
         r#"{{"content":{{"result":"failed","ip":"10.1.2.3","n":2.50e0,"id":"ENI-a1bz"}},"b":"\u00e9","a":[{}]}}"#,
         elements.join(",")
     );
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
-    matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("an event");
+    matcher
+        .matching(event.as_bytes(), &mut scratch, &mut out)
+        .expect("an event");
     assert_eq!(out, [0, 1, 2, 3, 4]);
     let counted = allocation_counter::measure(|| {
         for _ in 0..10 {
-            matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("an event");
+            matcher
+                .matching(event.as_bytes(), &mut scratch, &mut out)
+                .expect("an event");
         }
     });
     assert_eq!(counted.count_total, 0);
@@ -251,13 +316,21 @@ fn wanted() -> impl Strategy<Value = i64> {
 }
 
 fn field(path: &str, predicate: Predicate) -> Node {
-    Node::Field(Field { path: Path::from_keys([path]), alternatives: vec![Alternative(vec![predicate])] })
+    Node::Field(Field {
+        path: Path::from_keys([path]),
+        alternatives: vec![Alternative(vec![predicate])],
+    })
 }
 
 /// Any string test, with texts long enough for grams of every size.
 fn long_predicate() -> impl Strategy<Value = Predicate> {
     let text = || "[abAB]{0,20}";
-    let op = prop::sample::select(vec![TextOp::Equals, TextOp::Prefix, TextOp::Suffix, TextOp::Contains]);
+    let op = prop::sample::select(vec![
+        TextOp::Equals,
+        TextOp::Prefix,
+        TextOp::Suffix,
+        TextOp::Contains,
+    ]);
     let wildcard = (text(), vec("[abAB]{1,17}", 0..3), text(), any::<bool>());
     prop_oneof![
         4 => (op.clone(), text()).prop_map(|(op, text)| Predicate::Text(op, text.into())),

@@ -7,12 +7,21 @@ use reflexarc_pattern::{Alternative, Decimal, Field, Node, Path, Predicate, Text
 use crate::generate;
 
 fn field(path: &str, alternatives: Vec<Predicate>) -> Node {
-    let alternatives = alternatives.into_iter().map(|predicate| Alternative(vec![predicate])).collect();
-    Node::Field(Field { path: Path::from_keys([path]), alternatives })
+    let alternatives = alternatives
+        .into_iter()
+        .map(|predicate| Alternative(vec![predicate]))
+        .collect();
+    Node::Field(Field {
+        path: Path::from_keys([path]),
+        alternatives,
+    })
 }
 
 fn number(path: &str, text: &str) -> Node {
-    field(path, vec![Predicate::Number(Decimal::parse(text).expect("a number"))])
+    field(
+        path,
+        vec![Predicate::Number(Decimal::parse(text).expect("a number"))],
+    )
 }
 
 fn text(path: &str, text: &str) -> Node {
@@ -75,16 +84,36 @@ fn scalar_elements_are_not_tied_to_their_array() {
 
 #[test]
 fn every_combination_of_elements_is_tried() {
-    let pattern = Node::All(vec![number("a.b", "1"), number("a.c", "2"), number("a.d", "3")]);
-    assert!(matches(&pattern, r#"{"a":[{"b":1,"c":2},{"b":1,"d":3},{"b":1,"c":2,"d":3}]}"#));
-    assert!(!matches(&pattern, r#"{"a":[{"b":1,"c":2},{"b":1,"d":3},{"c":2,"d":3}]}"#));
+    let pattern = Node::All(vec![
+        number("a.b", "1"),
+        number("a.c", "2"),
+        number("a.d", "3"),
+    ]);
+    assert!(matches(
+        &pattern,
+        r#"{"a":[{"b":1,"c":2},{"b":1,"d":3},{"b":1,"c":2,"d":3}]}"#
+    ));
+    assert!(!matches(
+        &pattern,
+        r#"{"a":[{"b":1,"c":2},{"b":1,"d":3},{"c":2,"d":3}]}"#
+    ));
 }
 
 #[test]
 fn empty_containers_count_as_missing() {
-    for event in ["{}", r#"{"a":[]}"#, r#"{"a":{}}"#, r#"{"a":[{}]}"#, r#"{"a":[[]]}"#, r#"{"a":{"b":1}}"#] {
+    for event in [
+        "{}",
+        r#"{"a":[]}"#,
+        r#"{"a":{}}"#,
+        r#"{"a":[{}]}"#,
+        r#"{"a":[[]]}"#,
+        r#"{"a":{"b":1}}"#,
+    ] {
         assert!(matches(&missing("a"), event), "{event}");
-        assert!(!matches(&field("a", vec![Predicate::Exists]), event), "{event}");
+        assert!(
+            !matches(&field("a", vec![Predicate::Exists]), event),
+            "{event}"
+        );
         let other = Predicate::AnythingBut(vec![Predicate::Text(TextOp::Equals, "x".into())]);
         assert!(!matches(&field("a", vec![other]), event), "{event}");
     }
@@ -94,8 +123,14 @@ fn empty_containers_count_as_missing() {
 #[test]
 fn absence_is_judged_after_the_other_fields_have_chosen() {
     let event = r#"{"a":[{"b":1},{"c":1}]}"#;
-    assert!(matches(&Node::All(vec![missing("a.b"), number("a.c", "1")]), event));
-    assert!(matches(&Node::All(vec![number("a.c", "1"), missing("a.b")]), event));
+    assert!(matches(
+        &Node::All(vec![missing("a.b"), number("a.c", "1")]),
+        event
+    ));
+    assert!(matches(
+        &Node::All(vec![number("a.c", "1"), missing("a.b")]),
+        event
+    ));
     assert!(!matches(&missing("a.b"), event));
     let either = field("a.b", vec![Predicate::Missing, Predicate::Null]);
     assert!(matches(&Node::All(vec![either, number("a.c", "1")]), event));
@@ -105,14 +140,26 @@ fn absence_is_judged_after_the_other_fields_have_chosen() {
 fn independent_arrays_are_searched_one_after_the_other() {
     let array = format!("[{}]", vec![r#"{"x":1}"#; 300].join(","));
     let event = format!(r#"{{"a":{array},"b":{array},"c":{array},"d":{array},"e":1}}"#);
-    let fields: Vec<Node> = ["a.x", "b.x", "c.x", "d.x"].iter().map(|path| number(path, "1")).collect();
+    let fields: Vec<Node> = ["a.x", "b.x", "c.x", "d.x"]
+        .iter()
+        .map(|path| number(path, "1"))
+        .collect();
     assert!(matches(&Node::All(fields.clone()), &event));
-    assert!(!matches(&Node::All([fields, vec![missing("e")]].concat()), &event));
+    assert!(!matches(
+        &Node::All([fields, vec![missing("e")]].concat()),
+        &event
+    ));
 }
 
 #[test]
 fn not_denies_every_value_while_anything_but_needs_one_that_differs() {
-    let differs = field("a", vec![Predicate::AnythingBut(vec![Predicate::Text(TextOp::Equals, "x".into())])]);
+    let differs = field(
+        "a",
+        vec![Predicate::AnythingBut(vec![Predicate::Text(
+            TextOp::Equals,
+            "x".into(),
+        )])],
+    );
     let denies = not(text("a", "x"));
     assert!(matches(&differs, r#"{"a":["x","y"]}"#) && !matches(&denies, r#"{"a":["x","y"]}"#));
     assert!(!matches(&differs, "{}") && matches(&denies, "{}"));
@@ -132,8 +179,14 @@ fn a_branch_of_any_shares_the_choice_of_its_siblings() {
 #[test]
 fn tests_of_one_alternative_meet_in_one_value() {
     let prefix = |op, text: &str| Predicate::Text(op, text.into());
-    let both = Alternative(vec![prefix(TextOp::Prefix, "a"), prefix(TextOp::Suffix, "b")]);
-    let node = Node::Field(Field { path: Path::from_keys(["a"]), alternatives: vec![both] });
+    let both = Alternative(vec![
+        prefix(TextOp::Prefix, "a"),
+        prefix(TextOp::Suffix, "b"),
+    ]);
+    let node = Node::Field(Field {
+        path: Path::from_keys(["a"]),
+        alternatives: vec![both],
+    });
     assert!(matches(&node, r#"{"a":["x","ab"]}"#));
     assert!(!matches(&node, r#"{"a":["a","b"]}"#));
 }
@@ -182,7 +235,10 @@ fn generated_patterns_and_events_meet_often_but_not_always() {
     let fields = generate::field().prop_map(Node::Field);
     let met = (0..500)
         .filter(|_| {
-            let (node, event) = (&fields, generate::events()).new_tree(&mut runner).expect("a pair").current();
+            let (node, event) = (&fields, generate::events())
+                .new_tree(&mut runner)
+                .expect("a pair")
+                .current();
             naive::matches(&node, &event)
         })
         .count();

@@ -28,15 +28,25 @@ fn codes(text: &str) -> Vec<String> {
 
 /// Trees as generated elsewhere, with mixtures in `anything-but`, which the JSON notation writes in several ways.
 fn nodes() -> impl Strategy<Value = Node> {
-    let mixture = vec(generate::predicate(), 1..4).prop_filter_map("absence and its like stand outside", |tests| {
-        let fits = tests
-            .iter()
-            .all(|test| !matches!(test, Predicate::Exists | Predicate::Missing | Predicate::AnythingBut(_)));
-        fits.then_some(Predicate::AnythingBut(tests))
-    });
-    let field = (generate::path(), mixture, generate::alternative()).prop_map(|(path, mixture, other)| {
-        Node::Field(Field { path, alternatives: vec![other, Alternative(vec![mixture])] })
-    });
+    let mixture = vec(generate::predicate(), 1..4).prop_filter_map(
+        "absence and its like stand outside",
+        |tests| {
+            let fits = tests.iter().all(|test| {
+                !matches!(
+                    test,
+                    Predicate::Exists | Predicate::Missing | Predicate::AnythingBut(_)
+                )
+            });
+            fits.then_some(Predicate::AnythingBut(tests))
+        },
+    );
+    let field =
+        (generate::path(), mixture, generate::alternative()).prop_map(|(path, mixture, other)| {
+            Node::Field(Field {
+                path,
+                alternatives: vec![other, Alternative(vec![mixture])],
+            })
+        });
     prop_oneof![3 => generate::nodes(), 1 => field]
 }
 
@@ -52,7 +62,10 @@ fn with_comments(json: &str, places: u64) -> (String, usize) {
             }
             if is_sign {
                 if places >> (place % 64) & 1 == 1 {
-                    text.push_str(&format!("{}# c{count};\n", if count % 2 == 0 { "" } else { "\n" }));
+                    text.push_str(&format!(
+                        "{}# c{count};\n",
+                        if count % 2 == 0 { "" } else { "\n" }
+                    ));
                     count += 1;
                 }
                 place += 1;
@@ -138,16 +151,29 @@ proptest! {
 #[test]
 fn formatting_keeps_comments_and_the_notation() {
     let formatted = |text: &str| parse(text).expect(text).format();
-    assert_eq!(formatted("a   ==  \"x\"and(b==1 or\n c==2)"), "a == \"x\" and (b == 1 or c == 2)");
-    assert_eq!(formatted("{a:['x',]}".replace('\'', "\"").as_str()), r#"{"a": ["x"]}"#);
+    assert_eq!(
+        formatted("a   ==  \"x\"and(b==1 or\n c==2)"),
+        "a == \"x\" and (b == 1 or c == 2)"
+    );
+    assert_eq!(
+        formatted("{a:['x',]}".replace('\'', "\"").as_str()),
+        r#"{"a": ["x"]}"#
+    );
     let commented = "# first\na==1 // one\n# second\nand ( b == 2 # in\n or c==3 ) # three\n# end";
-    let canonical = "# first\na == 1  // one\n# second\n# in\nand (b == 2 or c == 3)  # three\n# end";
+    let canonical =
+        "# first\na == 1  // one\n# second\n# in\nand (b == 2 or c == 3)  # three\n# end";
     assert_eq!(formatted(commented), canonical);
     assert_eq!(formatted(canonical), canonical);
-    assert_eq!(formatted("{\n  # name\n  a: [1,]\n}"), "{\n  # name\n  \"a\": [1]\n}");
+    assert_eq!(
+        formatted("{\n  # name\n  a: [1,]\n}"),
+        "{\n  # name\n  \"a\": [1]\n}"
+    );
     let twice = r#"{"a":[1],"a":[2]}"#;
     assert_eq!(formatted(twice), twice);
-    assert_eq!(formatted(&format!("{twice}#why")), r#"{"a": [1], "a": [2]}  #why"#);
+    assert_eq!(
+        formatted(&format!("{twice}#why")),
+        r#"{"a": [1], "a": [2]}  #why"#
+    );
 }
 
 /// The word with one letter deleted, replaced, inserted or swapped with the next.
@@ -169,14 +195,32 @@ fn hostile_texts_are_answered_without_effort() {
     let most = Limits::DEFAULT.bytes;
     assert_eq!(codes(&"(".repeat(most)), ["RA0104"]);
     assert_eq!(codes(&"[".repeat(most)), ["RA0104"]);
-    assert_eq!(codes(&format!("{{\"a\":{}", "{\"a\":".repeat(10_000))), ["RA0104"]);
+    assert_eq!(
+        codes(&format!("{{\"a\":{}", "{\"a\":".repeat(10_000))),
+        ["RA0104"]
+    );
     assert_eq!(codes(&" ".repeat(most + 1)), ["RA0103"]);
-    assert_eq!(codes(&format!("{}p exists", "not ".repeat(16_000))), ["RA0104"]);
+    assert_eq!(
+        codes(&format!("{}p exists", "not ".repeat(16_000))),
+        ["RA0104"]
+    );
     assert_eq!(codes(r#"p matches "a{1000}{1000}""#), ["RA0209"]);
-    assert_eq!(codes(r#"p matches "((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}""#), ["RA0209"]);
+    assert_eq!(
+        codes(r#"p matches "((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}""#),
+        ["RA0209"]
+    );
     assert_eq!(codes(&"a ".repeat(30_000)), ["RA0201"]);
-    assert_eq!(codes(&format!(r#"p matches "{}" ignoring case"#, r"\\pL".repeat(1_500))), ["RA0209"]);
-    let (wide, long) = (vec![r#"== "a""#; 900].join(" or "), vec!["!= 1"; 50].join(" and "));
+    assert_eq!(
+        codes(&format!(
+            r#"p matches "{}" ignoring case"#,
+            r"\\pL".repeat(1_500)
+        )),
+        ["RA0209"]
+    );
+    let (wide, long) = (
+        vec![r#"== "a""#; 900].join(" or "),
+        vec!["!= 1"; 50].join(" and "),
+    );
     assert_eq!(codes(&format!("p (({wide}) and {long})")), ["RA0216"]);
     let groups = vec![r#"(== "a" or == "b")"#; 2_500].join(" and ");
     assert_eq!(codes(&format!("p ({groups})")), ["RA0216"]);
@@ -189,24 +233,41 @@ fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not
         assert_eq!(text.chars().count(), length);
         Pattern::parse(&text, Dialect::Aws).expect("its validator does not count")
     };
-    let found =
-        |length| of_length(length).check(Dialect::Aws).iter().map(|found| (found.code, found.severity)).collect();
+    let found = |length| {
+        of_length(length)
+            .check(Dialect::Aws)
+            .iter()
+            .map(|found| (found.code, found.severity))
+            .collect()
+    };
     let nothing: Vec<(Code, Severity)> = found(2_048);
     assert_eq!(nothing, []);
     assert_eq!(found(2_049), [(Code::DIALECT_LIMIT, Severity::Warning)]);
     assert!(of_length(4_096).export(Dialect::Aws).is_ok());
     assert_eq!(found(4_097), [(Code::DIALECT_LIMIT, Severity::Error)]);
     assert!(of_length(4_097).export(Dialect::Aws).is_err());
-    assert!(of_length(4_097).check(Dialect::Alibaba).iter().all(|found| found.code != Code::DIALECT_LIMIT));
+    assert!(
+        of_length(4_097)
+            .check(Dialect::Alibaba)
+            .iter()
+            .all(|found| found.code != Code::DIALECT_LIMIT)
+    );
 }
 
 #[test]
 fn of_very_many_faults_the_first_are_told_and_the_rest_counted() {
     let most = Limits::DEFAULT.diagnostics;
     let faults = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("refused");
-    let found = faults(&format!(r#"{{"a":[{}]}}"#, vec![r#"{"prefxi":"x"}"#; 4_000].join(",")));
+    let found = faults(&format!(
+        r#"{{"a":[{}]}}"#,
+        vec![r#"{"prefxi":"x"}"#; 4_000].join(",")
+    ));
     assert_eq!(found.len(), most + 1);
-    assert!(found[..most].iter().all(|fault| fault.code == Code::UNKNOWN_OPERATOR));
+    assert!(
+        found[..most]
+            .iter()
+            .all(|fault| fault.code == Code::UNKNOWN_OPERATOR)
+    );
     assert_eq!(
         (found[most].code, found[most].message.as_str()),
         (Code::MORE, "3900 more of the kind: these are the first 100")
@@ -236,7 +297,12 @@ fn wide_texts_are_answered_without_effort() {
 #[test]
 fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
     let deepest = (1..200).rev().find_map(|depth| {
-        parse(&format!("{}p exists{}", "a exists and (b exists or (".repeat(depth), "))".repeat(depth))).ok()
+        parse(&format!(
+            "{}p exists{}",
+            "a exists and (b exists or (".repeat(depth),
+            "))".repeat(depth)
+        ))
+        .ok()
     });
     let pattern = deepest.expect("some depth is read");
     for text in [pattern.to_json(), pattern.to_expression()] {
@@ -252,5 +318,10 @@ fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
         .ok()
     });
     let pattern = nested.expect("some depth is read");
-    assert_eq!(parse(&pattern.to_expression()).expect("within limits").node(), pattern.node());
+    assert_eq!(
+        parse(&pattern.to_expression())
+            .expect("within limits")
+            .node(),
+        pattern.node()
+    );
 }

@@ -39,9 +39,13 @@ fn every_example_holds() {
         in_pattern = is_pattern;
         match words.as_str() {
             "json pattern" | "text pattern" => {
-                let pattern =
-                    Pattern::parse(&text, Dialect::Reflexarc).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
-                assert_eq!(text.trim_start().starts_with('{'), words == "json pattern", "{text}");
+                let pattern = Pattern::parse(&text, Dialect::Reflexarc)
+                    .unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+                assert_eq!(
+                    text.trim_start().starts_with('{'),
+                    words == "json pattern",
+                    "{text}"
+                );
                 if let Some(first) = patterns.first() {
                     assert_eq!(pattern.node(), first.node(), "{text}");
                 }
@@ -50,7 +54,8 @@ fn every_example_holds() {
             "json matches" | "json does not match" => {
                 assert_eq!(patterns.len(), 2, "an example shows both notations: {text}");
                 for event in text.lines() {
-                    let event = Event::from_json(event).unwrap_or_else(|fault| panic!("{event}: {fault}"));
+                    let event =
+                        Event::from_json(event).unwrap_or_else(|fault| panic!("{event}: {fault}"));
                     for pattern in &patterns {
                         assert_eq!(
                             pattern.matches(&event),
@@ -65,7 +70,10 @@ fn every_example_holds() {
             }
             "json refused" => {
                 for pattern in text.lines() {
-                    assert!(Pattern::parse(pattern, Dialect::Reflexarc).is_err(), "{pattern}");
+                    assert!(
+                        Pattern::parse(pattern, Dialect::Reflexarc).is_err(),
+                        "{pattern}"
+                    );
                     checked += 1;
                 }
             }
@@ -115,6 +123,9 @@ fn every_operator_is_shown() {
         "or",
         "not",
     ] {
-        assert!(shown.contains(&format!(" {operator}")) || shown.contains(&format!("{operator} ")), "{operator}");
+        assert!(
+            shown.contains(&format!(" {operator}")) || shown.contains(&format!("{operator} ")),
+            "{operator}"
+        );
     }
 }

@@ -4,7 +4,10 @@
 //! expression and as JSON. A row with `quirk` shows a fault of the engine that labelled it; `ours` is then our answer.
 //! What differs by design although the row does not say so is listed below, each group with its reason.
 
-#![allow(clippy::disallowed_methods, reason = "the cases live outside the repository")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the cases live outside the repository"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,14 +29,26 @@ const AWS: &[Difference] = &[
         reason: "absence is judged after the other fields have chosen an element, not in the order of the paths",
         rows: &["quamina/TestZZ/033", "probe/0700"],
     },
-    Difference { reason: "an event is one JSON document, with nothing behind it", rows: &["probe/0026"] },
-    Difference { reason: "half a surrogate pair is no character", rows: &["probe/0080", "probe/0081"] },
-    Difference { reason: "a title-case letter accepts itself when case is ignored", rows: &["probe/0283"] },
+    Difference {
+        reason: "an event is one JSON document, with nothing behind it",
+        rows: &["probe/0026"],
+    },
+    Difference {
+        reason: "half a surrogate pair is no character",
+        rows: &["probe/0080", "probe/0081"],
+    },
+    Difference {
+        reason: "a title-case letter accepts itself when case is ignored",
+        rows: &["probe/0283"],
+    },
 ];
 
 /// Read after [`in_our_words`].
 const QUAMINA: &[Difference] = &[
-    Difference { reason: "text behind the pattern is refused", rows: &["quamina/TestExerciseMatching/015"] },
+    Difference {
+        reason: "text behind the pattern is refused",
+        rows: &["quamina/TestExerciseMatching/015"],
+    },
     Difference {
         reason: "an empty pattern and an empty list of alternatives are refused",
         rows: &["quamina/TestZZ/001", "quamina/TestZZ/002"],
@@ -42,7 +57,10 @@ const QUAMINA: &[Difference] = &[
         reason: "numbers compare by their exact value, not rounded to doubles",
         rows: &["quamina/TestZZ/004", "quamina/TestZZ/005"],
     },
-    Difference { reason: "dotted and nested keys are one path", rows: &["quamina/TestZZ/006"] },
+    Difference {
+        reason: "dotted and nested keys are one path",
+        rows: &["quamina/TestZZ/006"],
+    },
     Difference {
         reason: "of a path constrained twice the later constraint counts",
         rows: &["quamina/TestZZ/009", "quamina/TestZZ/010"],
@@ -59,9 +77,18 @@ const QUAMINA: &[Difference] = &[
             "quamina/TestZZ/024",
         ],
     },
-    Difference { reason: "a character accepts its full upper-case form", rows: &["quamina/TestZZ/026"] },
-    Difference { reason: "every value of a duplicate key counts", rows: &["quamina/TestZZ/031"] },
-    Difference { reason: "an exact address is equal to its other spellings", rows: &["quamina/TestZZ/032"] },
+    Difference {
+        reason: "a character accepts its full upper-case form",
+        rows: &["quamina/TestZZ/026"],
+    },
+    Difference {
+        reason: "every value of a duplicate key counts",
+        rows: &["quamina/TestZZ/031"],
+    },
+    Difference {
+        reason: "an exact address is equal to its other spellings",
+        rows: &["quamina/TestZZ/032"],
+    },
     Difference {
         reason: "absence is judged after the other fields have chosen an element",
         rows: &["quamina/TestZZ/034"],
@@ -113,12 +140,15 @@ fn quamina() {
 
 #[test]
 fn alibaba_is_accepted_and_rejected_alike() {
-    let Some(rows) = rows("alibaba.jsonl") else { return };
+    let Some(rows) = rows("alibaba.jsonl") else {
+        return;
+    };
     let mut wrong = String::new();
     for row in &rows {
         let accepted = Pattern::parse(&row.pattern, Dialect::Alibaba).is_ok();
         if accepted == (row.expect == REJECTED) {
-            writeln!(wrong, "{}: accepted is {accepted}: {}", row.id, row.pattern).expect("a string takes any text");
+            writeln!(wrong, "{}: accepted is {accepted}: {}", row.id, row.pattern)
+                .expect("a string takes any text");
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -128,27 +158,53 @@ fn alibaba_is_accepted_and_rejected_alike() {
 /// all patterns at once, every match and a sample of the others is asked of the plain evaluator.
 #[test]
 fn patterns_do_not_disturb_each_other() {
-    let (Some(aws), Some(random)) = (rows("aws.jsonl"), rows("random.jsonl")) else { return };
+    let (Some(aws), Some(random)) = (rows("aws.jsonl"), rows("random.jsonl")) else {
+        return;
+    };
     let rows: Vec<Row> = aws.into_iter().chain(random).collect();
-    let parsed = rows.iter().filter_map(|row| Pattern::parse(&row.pattern, Dialect::Aws).ok());
+    let parsed = rows
+        .iter()
+        .filter_map(|row| Pattern::parse(&row.pattern, Dialect::Aws).ok());
     let patterns: Vec<Pattern> = parsed.collect();
     let matcher = Matcher::build(patterns.iter().map(Pattern::node)).expect("they fit");
     let (mut scratch, mut found) = (Scratch::new(), Vec::new());
     for (number, row) in rows.iter().enumerate() {
-        let Ok(event) = Json::parse(&row.event) else { continue };
-        matcher.matching(row.event.as_bytes(), &mut scratch, &mut found).expect("the event has been read");
+        let Ok(event) = Json::parse(&row.event) else {
+            continue;
+        };
+        matcher
+            .matching(row.event.as_bytes(), &mut scratch, &mut found)
+            .expect("the event has been read");
         let sampled = (number % 2003..patterns.len()).step_by(2003);
-        for id in found.iter().map(|&id| id as usize).take(20).chain(sampled).chain([number % patterns.len()]) {
+        for id in found
+            .iter()
+            .map(|&id| id as usize)
+            .take(20)
+            .chain(sampled)
+            .chain([number % patterns.len()])
+        {
             let matched = u32::try_from(id).is_ok_and(|id| found.binary_search(&id).is_ok());
-            assert_eq!(naive::matches(patterns[id].node(), &event), matched, "{} {}", patterns[id].source(), row.event);
+            assert_eq!(
+                naive::matches(patterns[id].node(), &event),
+                matched,
+                "{} {}",
+                patterns[id].source(),
+                row.event
+            );
         }
     }
 }
 
 /// The neighbour calls a wildcard `shellstyle`, and its regular expressions escape with `~` instead of a backslash.
 fn in_our_words(pattern: &str) -> String {
-    let escape = if pattern.contains("\"regexp\"") { r"\\" } else { "~" };
-    pattern.replace("\"shellstyle\"", "\"wildcard\"").replace('~', escape)
+    let escape = if pattern.contains("\"regexp\"") {
+        r"\\"
+    } else {
+        "~"
+    };
+    pattern
+        .replace("\"shellstyle\"", "\"wildcard\"")
+        .replace('~', escape)
 }
 
 fn check(file: &str, dialect: Dialect, differences: &[Difference], translate: fn(&str) -> String) {
@@ -156,7 +212,11 @@ fn check(file: &str, dialect: Dialect, differences: &[Difference], translate: fn
     for row in &mut rows {
         row.pattern = translate(&row.pattern);
     }
-    let listed: BTreeSet<&str> = differences.iter().flat_map(|difference| difference.rows).copied().collect();
+    let listed: BTreeSet<&str> = differences
+        .iter()
+        .flat_map(|difference| difference.rows)
+        .copied()
+        .collect();
     let mut wrong = String::new();
     let mut differing = BTreeSet::new();
     for row in &rows {
@@ -167,41 +227,79 @@ fn check(file: &str, dialect: Dialect, differences: &[Difference], translate: fn
         }
         differing.insert(row.id.as_str());
         if !listed.contains(row.id.as_str()) {
-            writeln!(wrong, "{}: {expected:?}, but {answers:?}\n    {}\n    {}", row.id, row.pattern, row.event)
-                .expect("a string takes any text");
+            writeln!(
+                wrong,
+                "{}: {expected:?}, but {answers:?}\n    {}\n    {}",
+                row.id, row.pattern, row.event
+            )
+            .expect("a string takes any text");
         }
     }
-    let reasons: Vec<&str> = differences.iter().map(|difference| difference.reason).collect();
+    let reasons: Vec<&str> = differences
+        .iter()
+        .map(|difference| difference.reason)
+        .collect();
     let agreeing: Vec<&&str> = listed.difference(&differing).collect();
-    assert!(agreeing.is_empty(), "listed as different ({reasons:?}), but not different: {agreeing:?}");
+    assert!(
+        agreeing.is_empty(),
+        "listed as different ({reasons:?}), but not different: {agreeing:?}"
+    );
     assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// What we say to a row, each way that we can say it; only one way where the pattern is rejected.
 fn answers(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
-    let Ok(pattern) = Pattern::parse(&row.pattern, dialect) else { return vec![("parse", REJECTED)] };
-    let Ok(event) = Json::parse(&row.event) else { return vec![("event", REJECTED)] };
+    let Ok(pattern) = Pattern::parse(&row.pattern, dialect) else {
+        return vec![("parse", REJECTED)];
+    };
+    let Ok(event) = Json::parse(&row.event) else {
+        return vec![("event", REJECTED)];
+    };
     let mut answers = vec![
-        ("naive", Label::Answer(naive::matches(pattern.node(), &event))),
-        ("explain", Label::Answer(explain(pattern.node(), &event).matched())),
+        (
+            "naive",
+            Label::Answer(naive::matches(pattern.node(), &event)),
+        ),
+        (
+            "explain",
+            Label::Answer(explain(pattern.node(), &event).matched()),
+        ),
     ];
-    for (notation, text) in [("expression", pattern.to_expression()), ("json", pattern.to_json())] {
+    for (notation, text) in [
+        ("expression", pattern.to_expression()),
+        ("json", pattern.to_json()),
+    ] {
         let again = Pattern::parse(&text, Dialect::Reflexarc);
-        answers.push((notation, again.map_or(REJECTED, |again| Label::Answer(naive::matches(again.node(), &event)))));
+        answers.push((
+            notation,
+            again.map_or(REJECTED, |again| {
+                Label::Answer(naive::matches(again.node(), &event))
+            }),
+        ));
     }
     let matcher = Matcher::build([pattern.node()]).expect("one pattern fits every limit");
-    let matched = matcher.has_match(row.event.as_bytes(), &mut Scratch::new()).expect("the event has been read before");
+    let matched = matcher
+        .has_match(row.event.as_bytes(), &mut Scratch::new())
+        .expect("the event has been read before");
     answers.push(("matcher", Label::Answer(matched)));
     answers
 }
 
-#[expect(clippy::print_stdout, reason = "whoever runs the tests should see what was left out")]
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever runs the tests should see what was left out"
+)]
 fn rows(file: &str) -> Option<Vec<Row>> {
     let Some(folder) = std::env::var_os("REFLEXARC_CORPUS") else {
         println!("REFLEXARC_CORPUS is not set: {file} is skipped");
         return None;
     };
     let path = PathBuf::from(folder).join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Some(text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect())
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a row"))
+            .collect(),
+    )
 }

@@ -22,7 +22,10 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> Answer<()>
 }
 
 pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> Answer<()> {
-    if let Some(unknown) = fields.keys().find(|key| !MESSAGE_FIELDS.contains(&key.as_str())) {
+    if let Some(unknown) = fields
+        .keys()
+        .find(|key| !MESSAGE_FIELDS.contains(&key.as_str()))
+    {
         let hint = match nearest(unknown, MESSAGE_FIELDS) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("there are {}", MESSAGE_FIELDS.join(", ")),
@@ -34,8 +37,9 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> Answer<()
         return Err("the message of `notify` wants a `text` or a `title`, but has neither".into());
     }
     let level = match string(fields, "level")? {
-        Some(word) => Level::parse(&word)
-            .ok_or_else(|| format!("`{word}` is no level for `notify`; there are info, warn and critical"))?,
+        Some(word) => Level::parse(&word).ok_or_else(|| {
+            format!("`{word}` is no level for `notify`; there are info, warn and critical")
+        })?,
         None => run.input.rule.level,
     };
     let message = Message {
@@ -62,23 +66,38 @@ fn string(fields: &Map, name: &str) -> Answer<Option<String>> {
         None => Ok(None),
         Some(value) => match value.as_immutable_string_ref() {
             Ok(text) => Ok(Some(text.to_string())),
-            Err(_) => Err(format!("`{name}` of `notify` wants a string, but got {}", kind(value)).into()),
+            Err(_) => Err(format!(
+                "`{name}` of `notify` wants a string, but got {}",
+                kind(value)
+            )
+            .into()),
         },
     }
 }
 
 /// Whom to mention: one, or an array of them; a mobile number may be written as a number.
 fn at(fields: &Map) -> Answer<Vec<String>> {
-    let wrong =
-        |value: &Dynamic| format!("`at` of `notify` wants a string or an array of strings, but got {}", kind(value));
+    let wrong = |value: &Dynamic| {
+        format!(
+            "`at` of `notify` wants a string or an array of strings, but got {}",
+            kind(value)
+        )
+    };
     let one = |value: &Dynamic| match (value.as_immutable_string_ref(), value.as_int()) {
         (Ok(text), _) => Some(text.to_string()),
         (_, Ok(number)) => Some(number.to_string()),
         _ => None,
     };
-    let Some(value) = fields.get("at") else { return Ok(Vec::new()) };
+    let Some(value) = fields.get("at") else {
+        return Ok(Vec::new());
+    };
     if let Ok(elements) = value.as_array_ref() {
-        return elements.iter().map(|element| one(element).ok_or_else(|| wrong(element).into())).collect();
+        return elements
+            .iter()
+            .map(|element| one(element).ok_or_else(|| wrong(element).into()))
+            .collect();
     }
-    one(value).map(|name| vec![name]).ok_or_else(|| wrong(value).into())
+    one(value)
+        .map(|name| vec![name])
+        .ok_or_else(|| wrong(value).into())
 }

@@ -5,7 +5,9 @@ use rhai::{Dynamic, Engine, ImmutableString, Map};
 
 pub(super) fn register(engine: &mut Engine) {
     engine
-        .register_fn("arn", |text: ImmutableString| Arn::parse(&text).map_or(Dynamic::UNIT, parts))
+        .register_fn("arn", |text: ImmutableString| {
+            Arn::parse(&text).map_or(Dynamic::UNIT, parts)
+        })
         .register_fn("arn", |_missing: ()| Dynamic::UNIT)
         .register_fn("parse_time", |text: ImmutableString| {
             parse_time(&text).map_or(Dynamic::UNIT, |time| time.as_millisecond().into())

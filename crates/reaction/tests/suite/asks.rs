@@ -15,7 +15,13 @@ fn a_text_becomes_a_message_of_the_rules_level() {
         at: vec![],
         link: None,
     };
-    assert_eq!(effects.actions, [Action::Notify { target: "network-team".into(), message }]);
+    assert_eq!(
+        effects.actions,
+        [Action::Notify {
+            target: "network-team".into(),
+            message
+        }]
+    );
 }
 
 #[test]
@@ -31,14 +37,25 @@ fn a_map_fills_every_field() {
         at: vec!["all".into(), "13800000000".into()],
         link: Some("https://x.test".into()),
     };
-    assert_eq!(effects.actions, [Action::Notify { target: "t".into(), message }]);
+    assert_eq!(
+        effects.actions,
+        [Action::Notify {
+            target: "t".into(),
+            message
+        }]
+    );
 }
 
 #[test]
 fn payloads_keep_their_numbers_and_are_sorted_by_key() {
     let effects = run(r#"send("cmdb", #{z: event.content.count, a: event.content.ratio, ips: event.content.secondaryPrivateIps, none: ()})"#).unwrap();
-    let Action::Send { payload, .. } = &effects.actions[0] else { panic!("{effects:?}") };
-    assert_eq!(payload.to_string(), r#"{"a":0.25,"ips":["192.168.0.9","10.0.0.7"],"none":null,"z":3}"#);
+    let Action::Send { payload, .. } = &effects.actions[0] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        payload.to_string(),
+        r#"{"a":0.25,"ips":["192.168.0.9","10.0.0.7"],"none":null,"z":3}"#
+    );
 }
 
 #[test]
@@ -47,20 +64,33 @@ fn a_missing_field_is_nothing_and_question_marks_step_over_it() {
         run(r"log(`${type_of(event.nowhere)} ${event.nowhere?.deeper?.still == ()} ${event.content?.eniId}`)").unwrap();
     assert_eq!(effects.log, ["() true eni-bp1"]);
     let message = fails("let x = event.nowhere.deeper;");
-    assert!(message.starts_with("line 1, column 23: there is nothing here to take `deeper` from"), "{message}");
+    assert!(
+        message.starts_with("line 1, column 23: there is nothing here to take `deeper` from"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_script_sees_its_rule_and_the_time() {
     let effects = run("log(`${rule.name} ${rule.level} ${rule.description} ${now}`)").unwrap();
-    assert_eq!(effects.log, ["failed-operation warn Tell when it failed 1554783506922"]);
+    assert_eq!(
+        effects.log,
+        ["failed-operation warn Tell when it failed 1554783506922"]
+    );
 }
 
 #[test]
 fn what_is_in_scope_cannot_be_changed_by_methods() {
-    for script in ["event.content.clear();", "event.content.secondaryPrivateIps.push(1);", "rule.clear();"] {
+    for script in [
+        "event.content.clear();",
+        "event.content.secondaryPrivateIps.push(1);",
+        "rule.clear();",
+    ] {
         let message = fails(script);
-        assert!(message.contains("would change a constant; copy it first"), "{script}: {message}");
+        assert!(
+            message.contains("would change a constant; copy it first"),
+            "{script}: {message}"
+        );
     }
 }
 
@@ -79,9 +109,21 @@ fn state_is_read_through_the_runs_own_writes() {
     assert_eq!(
         effects.changes,
         [
-            StateChange::Set { key: "a".into(), value: "kept".into(), expires: Some(minute) },
-            StateChange::Set { key: "n".into(), value: Json::from(-3), expires: None },
-            StateChange::Set { key: "z".into(), value: Json::from(1), expires: None },
+            StateChange::Set {
+                key: "a".into(),
+                value: "kept".into(),
+                expires: Some(minute)
+            },
+            StateChange::Set {
+                key: "n".into(),
+                value: Json::from(-3),
+                expires: None
+            },
+            StateChange::Set {
+                key: "z".into(),
+                value: Json::from(1),
+                expires: None
+            },
         ]
     );
 }
@@ -90,15 +132,29 @@ fn state_is_read_through_the_runs_own_writes() {
 fn a_counter_keeps_its_ttl() {
     let mut state = MemoryState::new();
     state.apply(&rule().name, &run(r#"set("n", 1, "10m")"#).unwrap().changes);
-    state.apply(&rule().name, &run_on(r#"add("n", 1)"#, &state).unwrap().changes);
+    state.apply(
+        &rule().name,
+        &run_on(r#"add("n", 1)"#, &state).unwrap().changes,
+    );
     let expires = now() + jiff::SignedDuration::from_mins(10);
-    assert_eq!(state.get(&rule().name, "n", now()), Some(Entry { value: Json::from(2), expires: Some(expires) }));
-    assert_eq!(state.get(&rule().name, "n", expires), None, "an entry expires at its instant");
+    assert_eq!(
+        state.get(&rule().name, "n", now()),
+        Some(Entry {
+            value: Json::from(2),
+            expires: Some(expires)
+        })
+    );
+    assert_eq!(
+        state.get(&rule().name, "n", expires),
+        None,
+        "an entry expires at its instant"
+    );
 }
 
 #[test]
 fn skip_ends_without_actions() {
-    let effects = run(r#"notify("t", "x"); set("seen", true); skip("known"); log("never")"#).unwrap();
+    let effects =
+        run(r#"notify("t", "x"); set("seen", true); skip("known"); log("never")"#).unwrap();
     assert_eq!(effects.skipped.as_deref(), Some("known"));
     assert!(effects.actions.is_empty() && effects.log.is_empty());
     assert_eq!(effects.changes.len(), 1);
@@ -109,7 +165,10 @@ fn skip_ends_without_actions() {
 #[test]
 fn derived_events_are_events() {
     let effects = run(r#"emit(#{name: "derived", from: event.id})"#).unwrap();
-    assert_eq!(effects.emitted[0].bytes(), br#"{"from":"2256A988-0B26-4E2B-820A-8A0000000001","name":"derived"}"#);
+    assert_eq!(
+        effects.emitted[0].bytes(),
+        br#"{"from":"2256A988-0B26-4E2B-820A-8A0000000001","name":"derived"}"#
+    );
 }
 
 #[test]
@@ -126,7 +185,10 @@ fn addresses_lie_in_networks_of_their_family() {
 #[test]
 fn wrong_arguments_name_the_function_and_what_it_wants() {
     let cases = [
-        ("let x = true; skip(x)", "line 1, column 15: `skip` wants skip(reason), but got a boolean"),
+        (
+            "let x = true; skip(x)",
+            "line 1, column 15: `skip` wants skip(reason), but got a boolean",
+        ),
         (
             r#"let x = 5; notify("t", x)"#,
             "line 1, column 12: `notify` wants notify(target, text) or notify(target, #{title, text, level, at, link}), but got a string and an integer",
@@ -151,7 +213,10 @@ fn wrong_arguments_name_the_function_and_what_it_wants() {
             r#"notify("t", #{text: "x", level: "loud"})"#,
             "line 1, column 1: `loud` is no level for `notify`; there are info, warn and critical",
         ),
-        (r#"notify(" ", "x")"#, "line 1, column 1: `notify` wants the name of a target, but got an empty string"),
+        (
+            r#"notify(" ", "x")"#,
+            "line 1, column 1: `notify` wants the name of a target, but got an empty string",
+        ),
         (
             r#"send("t", [#{f: |x| x}])"#,
             "line 1, column 1: the payload of `send` holds a function at `[0].f`, which JSON cannot hold",
@@ -164,15 +229,30 @@ fn wrong_arguments_name_the_function_and_what_it_wants() {
             r#"set("k", 1, "soon")"#,
             "line 1, column 1: the ttl of `set`: `soon` is no length of time; write it as in 90s, 10m, 1h30m, 24h or 7d",
         ),
-        (r#"set("k", 1, 0)"#, "line 1, column 1: the ttl of `set` wants at least 1 second, but got 0"),
-        (r#"set("$k", 1)"#, "line 1, column 1: `set` cannot use `$k`; keys with `$` in front are reserved"),
-        (r#"set("k", "x"); add("k", 1)"#, "line 1, column 16: `add` wants an integer under `k`, but found a string"),
+        (
+            r#"set("k", 1, 0)"#,
+            "line 1, column 1: the ttl of `set` wants at least 1 second, but got 0",
+        ),
+        (
+            r#"set("$k", 1)"#,
+            "line 1, column 1: `set` cannot use `$k`; keys with `$` in front are reserved",
+        ),
+        (
+            r#"set("k", "x"); add("k", 1)"#,
+            "line 1, column 16: `add` wants an integer under `k`, but found a string",
+        ),
         (
             r#"cidr_contains("10.0.0.0/99", "10.0.0.1")"#,
             "line 1, column 1: `cidr_contains` wants a network such as 10.0.0.0/8, but got `10.0.0.0/99`",
         ),
-        (r"let a = [1]; a[3]", "line 1, column 16: there is no element 3; the array has 1 element"),
-        (r"1 + ()", "line 1, column 3: `+` does not go with an integer and nothing, `()`"),
+        (
+            r"let a = [1]; a[3]",
+            "line 1, column 16: there is no element 3; the array has 1 element",
+        ),
+        (
+            r"1 + ()",
+            "line 1, column 3: `+` does not go with an integer and nothing, `()`",
+        ),
         (r#"throw "no such zone""#, "line 1, column 1: no such zone"),
     ];
     for (script, message) in cases {

@@ -9,15 +9,27 @@ use crate::{compile, event, now, rule};
 /// Runs the script; every line says in a comment whether it counts and runs (`// +`) or counts and does not run (`// -`).
 fn check(script: &str) {
     let marked = |mark: &str| -> BTreeSet<usize> {
-        (1..).zip(script.lines()).filter(|(_, line)| line.ends_with(mark)).map(|(number, _)| number).collect()
+        (1..)
+            .zip(script.lines())
+            .filter(|(_, line)| line.ends_with(mark))
+            .map(|(number, _)| number)
+            .collect()
     };
     let reaction = compile(script);
     let (event, rule, state) = (event(), rule(), MemoryState::new());
     let input = Input::new(&event, &rule, now());
     let (traced, ran) = reaction.run_traced(&input, &state);
-    assert_eq!(format!("{traced:?}"), format!("{:?}", reaction.run(&input, &state)), "tracing changes nothing");
+    assert_eq!(
+        format!("{traced:?}"),
+        format!("{:?}", reaction.run(&input, &state)),
+        "tracing changes nothing"
+    );
     assert_eq!(ran, marked("// +"), "what ran of\n{script}");
-    assert_eq!(reaction.lines(), &marked("// +") | &marked("// -"), "what could run of\n{script}");
+    assert_eq!(
+        reaction.lines(),
+        &marked("// +") | &marked("// -"),
+        "what could run of\n{script}"
+    );
 }
 
 #[test]

@@ -4,12 +4,16 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reflexarc_reaction::{Effects, Entry, Input, Limits, MemoryState, Reaction, ReactionError, State};
+use reflexarc_reaction::{
+    Effects, Entry, Input, Limits, MemoryState, Reaction, ReactionError, State,
+};
 
 use crate::{event, now, rule};
 
 fn run_within(limits: Limits, script: &str) -> Result<Effects, ReactionError> {
-    Reaction::compile(script, &limits).unwrap().run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
+    Reaction::compile(script, &limits)
+        .unwrap()
+        .run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
 }
 
 /// The script runs within the first limits, and breaks the named one of the second.
@@ -25,55 +29,203 @@ fn reaches(name: &str, enough: Limits, too_little: Limits, script: &str) {
 fn each_limit_of_a_run_is_reached() {
     let d = Limits::DEFAULT;
     let count = "let n = 0; while n < 10 { n += 1; }";
-    reaches("operations", Limits { operations: 100, ..d }, Limits { operations: 50, ..d }, count);
+    reaches(
+        "operations",
+        Limits {
+            operations: 100,
+            ..d
+        },
+        Limits {
+            operations: 50,
+            ..d
+        },
+        count,
+    );
     let recurse = "fn f(n) { if n > 1 { f(n - 1) } } f(5);";
-    reaches("call_depth", Limits { call_depth: 5, ..d }, Limits { call_depth: 4, ..d }, recurse);
+    reaches(
+        "call_depth",
+        Limits { call_depth: 5, ..d },
+        Limits { call_depth: 4, ..d },
+        recurse,
+    );
     // Three variables are there from the start.
     let variables = "let a = 1; let b = 2; if true { let c = 3; }";
-    reaches("variables", Limits { variables: 6, ..d }, Limits { variables: 5, ..d }, variables);
+    reaches(
+        "variables",
+        Limits { variables: 6, ..d },
+        Limits { variables: 5, ..d },
+        variables,
+    );
     let text = r#"let a = "12345"; a += "67890";"#;
-    reaches("string", Limits { string: 10, ..d }, Limits { string: 9, ..d }, text);
+    reaches(
+        "string",
+        Limits { string: 10, ..d },
+        Limits { string: 9, ..d },
+        text,
+    );
     let array = "let a = [1, 2]; a.push([3]);";
-    reaches("array", Limits { array: 4, ..d }, Limits { array: 3, ..d }, array);
+    reaches(
+        "array",
+        Limits { array: 4, ..d },
+        Limits { array: 3, ..d },
+        array,
+    );
     let map = "let m = #{a: 1}; m.b = #{c: 2};";
     reaches("map", Limits { map: 3, ..d }, Limits { map: 2, ..d }, map);
     let deep = r#"send("t", [[#{a: 1}]])"#;
-    reaches("depth", Limits { depth: 3, ..d }, Limits { depth: 2, ..d }, deep);
+    reaches(
+        "depth",
+        Limits { depth: 3, ..d },
+        Limits { depth: 2, ..d },
+        deep,
+    );
     let actions = r#"notify("t", "x"); send("t", 1);"#;
-    reaches("actions", Limits { actions: 2, ..d }, Limits { actions: 1, ..d }, actions);
+    reaches(
+        "actions",
+        Limits { actions: 2, ..d },
+        Limits { actions: 1, ..d },
+        actions,
+    );
     let emitted = "emit(#{}); emit(#{});";
-    reaches("emitted", Limits { emitted: 2, ..d }, Limits { emitted: 1, ..d }, emitted);
+    reaches(
+        "emitted",
+        Limits { emitted: 2, ..d },
+        Limits { emitted: 1, ..d },
+        emitted,
+    );
     let payload = r#"send("t", [1, "ab"])"#;
-    reaches("action_bytes", Limits { action_bytes: 10, ..d }, Limits { action_bytes: 8, ..d }, payload);
+    reaches(
+        "action_bytes",
+        Limits {
+            action_bytes: 10,
+            ..d
+        },
+        Limits {
+            action_bytes: 8,
+            ..d
+        },
+        payload,
+    );
     let message = r#"notify("t", #{title: "ab", text: "cd", link: "ef", at: ["gh"]})"#;
-    reaches("action_bytes", Limits { action_bytes: 9, ..d }, Limits { action_bytes: 8, ..d }, message);
+    reaches(
+        "action_bytes",
+        Limits {
+            action_bytes: 9,
+            ..d
+        },
+        Limits {
+            action_bytes: 8,
+            ..d
+        },
+        message,
+    );
     let together = r#"send("t", 1); notify("t", "x"); log("12"); set("k", 1); emit(#{});"#;
-    reaches("effect_bytes", Limits { effect_bytes: 10, ..d }, Limits { effect_bytes: 9, ..d }, together);
+    reaches(
+        "effect_bytes",
+        Limits {
+            effect_bytes: 10,
+            ..d
+        },
+        Limits {
+            effect_bytes: 9,
+            ..d
+        },
+        together,
+    );
     let lines = "log(1); log(2);";
-    reaches("log_lines", Limits { log_lines: 2, ..d }, Limits { log_lines: 1, ..d }, lines);
-    reaches("log_bytes", Limits { log_bytes: 3, ..d }, Limits { log_bytes: 2, ..d }, r#"log("abc")"#);
-    reaches("log_bytes", Limits { log_bytes: 3, ..d }, Limits { log_bytes: 2, ..d }, r#"skip("abc")"#);
+    reaches(
+        "log_lines",
+        Limits { log_lines: 2, ..d },
+        Limits { log_lines: 1, ..d },
+        lines,
+    );
+    reaches(
+        "log_bytes",
+        Limits { log_bytes: 3, ..d },
+        Limits { log_bytes: 2, ..d },
+        r#"log("abc")"#,
+    );
+    reaches(
+        "log_bytes",
+        Limits { log_bytes: 3, ..d },
+        Limits { log_bytes: 2, ..d },
+        r#"skip("abc")"#,
+    );
     let keys = r#"get("a"); set("b", 1); get("a");"#;
-    reaches("state_keys", Limits { state_keys: 2, ..d }, Limits { state_keys: 1, ..d }, keys);
+    reaches(
+        "state_keys",
+        Limits { state_keys: 2, ..d },
+        Limits { state_keys: 1, ..d },
+        keys,
+    );
     let key = r#"get("abc")"#;
-    reaches("state_key_bytes", Limits { state_key_bytes: 3, ..d }, Limits { state_key_bytes: 2, ..d }, key);
+    reaches(
+        "state_key_bytes",
+        Limits {
+            state_key_bytes: 3,
+            ..d
+        },
+        Limits {
+            state_key_bytes: 2,
+            ..d
+        },
+        key,
+    );
     let value = r#"set("k", "abc")"#;
-    reaches("state_value_bytes", Limits { state_value_bytes: 5, ..d }, Limits { state_value_bytes: 4, ..d }, value);
+    reaches(
+        "state_value_bytes",
+        Limits {
+            state_value_bytes: 5,
+            ..d
+        },
+        Limits {
+            state_value_bytes: 4,
+            ..d
+        },
+        value,
+    );
     let entries = r#"set("a", 1); set("b", 1);"#;
-    reaches("state_entries", Limits { state_entries: 2, ..d }, Limits { state_entries: 1, ..d }, entries);
+    reaches(
+        "state_entries",
+        Limits {
+            state_entries: 2,
+            ..d
+        },
+        Limits {
+            state_entries: 1,
+            ..d
+        },
+        entries,
+    );
 }
 
 #[test]
 fn entries_count_with_those_that_are_there_already() {
-    let limits = Limits { state_entries: 2, ..Limits::DEFAULT };
+    let limits = Limits {
+        state_entries: 2,
+        ..Limits::DEFAULT
+    };
     let mut state = MemoryState::new();
-    state.apply(&rule().name, &run_within(limits, r#"set("a", 1); set("b", 1)"#).unwrap().changes);
+    state.apply(
+        &rule().name,
+        &run_within(limits, r#"set("a", 1); set("b", 1)"#)
+            .unwrap()
+            .changes,
+    );
     let run = |script| {
-        Reaction::compile(script, &limits).unwrap().run(&Input::new(&event(), &rule(), now()), &state).map(|_| ())
+        Reaction::compile(script, &limits)
+            .unwrap()
+            .run(&Input::new(&event(), &rule(), now()), &state)
+            .map(|_| ())
     };
     assert_eq!(run(r#"set("a", 2); set("b", 2)"#), Ok(()));
     assert_eq!(run(r#"remove("a"); set("c", 1)"#), Ok(()));
-    assert!(run(r#"set("c", 1)"#).unwrap_err().to_string().contains("more than 2 state entries"));
+    assert!(
+        run(r#"set("c", 1)"#)
+            .unwrap_err()
+            .to_string()
+            .contains("more than 2 state entries")
+    );
 }
 
 #[test]
@@ -86,10 +238,25 @@ fn a_run_that_takes_too_long_is_stopped() {
     let event = event();
     let rule = rule();
     let input = Input::new(&event, &rule, now()).with_stopwatch(&stopwatch);
-    let reaction = Reaction::compile("loop { try { loop {} } catch {} }", &Limits::DEFAULT).unwrap();
+    let reaction =
+        Reaction::compile("loop { try { loop {} } catch {} }", &Limits::DEFAULT).unwrap();
     let error = reaction.run(&input, &MemoryState::new()).unwrap_err();
-    assert!(matches!(&error, ReactionError::Limit { limit: "deadline", .. }), "{error}");
-    assert!(error.to_string().contains("the script ran for more than 50ms"), "{error}");
+    assert!(
+        matches!(
+            &error,
+            ReactionError::Limit {
+                limit: "deadline",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("the script ran for more than 50ms"),
+        "{error}"
+    );
     let short = Reaction::compile("log(1)", &Limits::DEFAULT).unwrap();
     assert_eq!(short.run(&input, &MemoryState::new()).unwrap().log, ["1"]);
 }
@@ -100,7 +267,10 @@ fn a_failed_run_leaves_no_trace_on_its_thread() {
     impl State for Reentrant {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
             let inner = run_within(Limits::DEFAULT, r#"log("inner"); throw "inner""#).unwrap_err();
-            Some(Entry { value: inner.message().into(), expires: None })
+            Some(Entry {
+                value: inner.message().into(),
+                expires: None,
+            })
         }
 
         fn len(&self, _: &str, _: Timestamp) -> usize {
@@ -108,7 +278,9 @@ fn a_failed_run_leaves_no_trace_on_its_thread() {
         }
     }
     let reaction = Reaction::compile(r#"log("outer"); log(get("k"))"#, &Limits::DEFAULT).unwrap();
-    let effects = reaction.run(&Input::new(&event(), &rule(), now()), &Reentrant).unwrap();
+    let effects = reaction
+        .run(&Input::new(&event(), &rule(), now()), &Reentrant)
+        .unwrap();
     assert_eq!(effects.log, ["outer", "inner"]);
 }
 
@@ -131,7 +303,10 @@ fn a_panic_costs_one_reaction() {
         reaction.run(&input, &Broken).unwrap_err().to_string(),
         "the script made the interpreter panic: the disk is gone"
     );
-    assert_eq!(reaction.run(&input, &MemoryState::new()).unwrap().log, ["null"]);
+    assert_eq!(
+        reaction.run(&input, &MemoryState::new()).unwrap().log,
+        ["null"]
+    );
 }
 
 #[test]

@@ -71,7 +71,9 @@ const RIGHT: &[&str] = &[
 ];
 
 fn found(script: &str) -> Vec<Diagnostic> {
-    Reaction::compile(script, &Limits::DEFAULT).err().unwrap_or_default()
+    Reaction::compile(script, &Limits::DEFAULT)
+        .err()
+        .unwrap_or_default()
 }
 
 #[test]
@@ -81,7 +83,10 @@ fn what_is_wrong_is_found_where_it_is() {
         .map(|script| {
             let diagnostics = found(script);
             assert!(!diagnostics.is_empty(), "nothing found in {script}");
-            let shown: Vec<String> = diagnostics.iter().map(|d| d.render("then", script, false)).collect();
+            let shown: Vec<String> = diagnostics
+                .iter()
+                .map(|d| d.render("then", script, false))
+                .collect();
             shown.join("\n")
         })
         .collect();
@@ -99,7 +104,11 @@ fn what_is_right_compiles() {
 fn spans_count_bytes_and_fixes_mend() {
     let script = "let eni = 1; // 网卡\nnotfiy(\"团队\", \"x\");\nlog(\"网\" + emi);";
     let first = &found(script)[0];
-    assert_eq!(&script[first.span.clone()], "emi", "rhai finds unknown variables first");
+    assert_eq!(
+        &script[first.span.clone()],
+        "emi",
+        "rhai finds unknown variables first"
+    );
     let script = script.replace("emi", "eni");
     let diagnostic = &found(&script)[0];
     assert_eq!(&script[diagnostic.span.clone()], "notfiy");
@@ -111,20 +120,36 @@ fn spans_count_bytes_and_fixes_mend() {
 
 #[test]
 fn a_script_is_no_longer_and_no_deeper_than_allowed() {
-    let messages =
-        |script: &str| found(script).into_iter().map(|d| format!("{} {}", d.code, d.message)).collect::<Vec<_>>();
+    let messages = |script: &str| {
+        found(script)
+            .into_iter()
+            .map(|d| format!("{} {}", d.code, d.message))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(
         messages(&" ".repeat((64 << 10) + 1)),
         ["RA0505 the script has 65,537 bytes, more than the 65,536 allowed"]
     );
     assert_eq!(messages(&" ".repeat(64 << 10)), [""; 0]);
     let deep = |levels: usize| format!("{}1{}", "(".repeat(levels), ")".repeat(levels));
-    assert_eq!(messages(&deep(10_000)), ["RA0505 expressions are nested more than 64 deep"]);
+    assert_eq!(
+        messages(&deep(10_000)),
+        ["RA0505 expressions are nested more than 64 deep"]
+    );
     assert_eq!(messages(&deep(30)), [""; 0]);
-    let functions = (0..33).map(|i| format!("fn f{i}() {{}}\n")).collect::<Vec<_>>().concat();
-    assert_eq!(messages(&functions), ["RA0505 the script defines more than 32 functions"]);
+    let functions = (0..33)
+        .map(|i| format!("fn f{i}() {{}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    assert_eq!(
+        messages(&functions),
+        ["RA0505 the script defines more than 32 functions"]
+    );
     let text = format!("let x = \"{}\";", "x".repeat((32 << 10) + 1));
-    assert_eq!(messages(&text), ["RA0505 the script made a text of more than 32,768 bytes"]);
+    assert_eq!(
+        messages(&text),
+        ["RA0505 the script made a text of more than 32,768 bytes"]
+    );
     let sum = format!("let x = 1{};", " + 1".repeat(40));
     assert_eq!(messages(&sum), [""; 0], "a long sum is not deep");
     let interpolated = format!("`{}`", "${now} ".repeat(60));

@@ -15,7 +15,9 @@ mod same;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleFacts, ScriptEvent};
+use reflexarc_reaction::{
+    Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleFacts, ScriptEvent,
+};
 
 /// The instant of every run.
 const NOW: &str = "2019-04-09T04:18:26.922Z";
@@ -42,11 +44,16 @@ fn event() -> ScriptEvent {
 }
 
 fn rule() -> RuleFacts {
-    RuleFacts { name: "failed-operation".into(), level: Level::Warn, description: "Tell when it failed".into() }
+    RuleFacts {
+        name: "failed-operation".into(),
+        level: Level::Warn,
+        description: "Tell when it failed".into(),
+    }
 }
 
 fn compile(script: &str) -> Reaction {
-    Reaction::compile(script, &Limits::DEFAULT).unwrap_or_else(|diagnostics| panic!("{script}\n{diagnostics:#?}"))
+    Reaction::compile(script, &Limits::DEFAULT)
+        .unwrap_or_else(|diagnostics| panic!("{script}\n{diagnostics:#?}"))
 }
 
 fn run(script: &str) -> Result<Effects, ReactionError> {

@@ -140,7 +140,11 @@ fn evaluate(script: &str, events: &[Event]) -> String {
         let input = Input::new(&event, &rule, now);
         let first = reaction.run(&input, &state);
         let again = reaction.run(&input, &state);
-        assert_eq!(format!("{first:?}"), format!("{again:?}"), "twice on the same state");
+        assert_eq!(
+            format!("{first:?}"),
+            format!("{again:?}"),
+            "twice on the same state"
+        );
         if let Ok(effects) = &first {
             state.apply(&rule.name, &effects.changes);
         }
@@ -203,11 +207,19 @@ fn equal(before: &Json, after: &Json) -> bool {
             before == after || float(before) == float(after)
         }
         (Json::Array(before), Json::Array(after)) => {
-            before.len() == after.len() && before.iter().zip(after).all(|(before, after)| equal(before, after))
+            before.len() == after.len()
+                && before
+                    .iter()
+                    .zip(after)
+                    .all(|(before, after)| equal(before, after))
         }
         (Json::Object(members), Json::Object(after)) => {
-            after.iter().all(|(key, value)| before.get(key).is_some_and(|before| equal(before, value)))
-                && members.iter().all(|(key, _)| after.iter().any(|(other, _)| key == other))
+            after
+                .iter()
+                .all(|(key, value)| before.get(key).is_some_and(|before| equal(before, value)))
+                && members
+                    .iter()
+                    .all(|(key, _)| after.iter().any(|(other, _)| key == other))
         }
         (before, after) => before == after,
     }

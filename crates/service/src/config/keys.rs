@@ -32,7 +32,11 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(folder: &'a Path, environment: Option<Environment<'a>>, with_targets: bool) -> Self {
+    pub(super) fn new(
+        folder: &'a Path,
+        environment: Option<Environment<'a>>,
+        with_targets: bool,
+    ) -> Self {
         Self {
             folder,
             environment,
@@ -67,19 +71,36 @@ pub(super) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// `name` is what the table is, as messages say it: "`[http]`".
-    pub(super) fn new(reading: &'a Reading<'a>, table: &'a DeTable<'a>, place: Span, name: String) -> Self {
-        Self { reading, table, place, name, known: RefCell::default() }
+    pub(super) fn new(
+        reading: &'a Reading<'a>,
+        table: &'a DeTable<'a>,
+        place: Span,
+        name: String,
+    ) -> Self {
+        Self {
+            reading,
+            table,
+            place,
+            name,
+            known: RefCell::default(),
+        }
     }
 
     /// Reports what nobody asked for.
     pub(super) fn finish(self) {
         let asked = self.known.into_inner();
         let known: Vec<&str> = asked.iter().map(String::as_str).collect();
-        for key in self.table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+        for key in self
+            .table
+            .keys()
+            .filter(|key| !known.contains(&key.get_ref().as_ref()))
+        {
             let message = format!("{} has no key `{}`", self.name, key.get_ref());
             let fault = Diagnostic::error(Code::CONFIG_KEY, key.span(), message);
             let fault = match nearest(key.get_ref(), &known) {
-                Some(name) => fault.with_help(format!("did you mean `{name}`?")).with_fix(key.span(), name),
+                Some(name) => fault
+                    .with_help(format!("did you mean `{name}`?"))
+                    .with_fix(key.span(), name),
                 None => fault.with_help(format!("its keys: {}", known.join(", "))),
             };
             self.reading.faults.borrow_mut().push(fault);
@@ -87,9 +108,21 @@ impl<'a> Keys<'a> {
     }
 
     /// Reports a fault in the value of a key, or in the table where the key is missing.
-    pub(super) fn fault(&self, key: &str, code: Code, message: impl Into<String>, help: impl Into<String>) {
-        let place = self.table.get(key).map_or(self.place.clone(), Spanned::span);
-        self.reading.faults.borrow_mut().push(Diagnostic::error(code, place, message).with_help(help));
+    pub(super) fn fault(
+        &self,
+        key: &str,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let place = self
+            .table
+            .get(key)
+            .map_or(self.place.clone(), Spanned::span);
+        self.reading
+            .faults
+            .borrow_mut()
+            .push(Diagnostic::error(code, place, message).with_help(help));
     }
 
     /// A digest of what stands in this table and of what `read` finds in files and variables.
@@ -111,7 +144,12 @@ impl<'a> Keys<'a> {
 
     /// Reports that a key is missing.
     pub(super) fn missing(&self, key: &str, help: &str) {
-        self.fault("", Code::CONFIG_MISSING, format!("{} needs the key `{key}`", self.name), help);
+        self.fault(
+            "",
+            Code::CONFIG_MISSING,
+            format!("{} needs the key `{key}`", self.name),
+            help,
+        );
     }
 
     pub(super) fn text(&self, key: &str) -> Option<String> {
@@ -137,7 +175,10 @@ impl<'a> Keys<'a> {
             _ => None,
         };
         let texts: Option<Vec<String>> = match value {
-            DeValue::Array(elements) => elements.iter().map(|element| one(element.get_ref())).collect(),
+            DeValue::Array(elements) => elements
+                .iter()
+                .map(|element| one(element.get_ref()))
+                .collect(),
             value => one(value).map(|text| vec![text]),
         };
         match texts {
@@ -165,12 +206,19 @@ impl<'a> Keys<'a> {
     /// A whole number within these bounds.
     pub(super) fn number(&self, key: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.ask(key)?;
-        let DeValue::Integer(digits) = value else { return self.wrong(key, value, "a whole number") };
+        let DeValue::Integer(digits) = value else {
+            return self.wrong(key, value, "a whole number");
+        };
         match u64::from_str_radix(digits.as_str(), digits.radix()) {
             Ok(number) if (least..=most).contains(&number) => Some(number),
             _ => {
                 let help = format!("write a number from {least} to {most}");
-                self.fault(key, Code::CONFIG_VALUE, format!("`{key}` is out of its bounds"), help);
+                self.fault(
+                    key,
+                    Code::CONFIG_VALUE,
+                    format!("`{key}` is out of its bounds"),
+                    help,
+                );
                 None
             }
         }
@@ -178,7 +226,8 @@ impl<'a> Keys<'a> {
 
     /// As [`Keys::number`], for what is counted in memory.
     pub(super) fn count(&self, key: &str, least: u64, most: u32) -> Option<usize> {
-        self.number(key, least, most.into()).and_then(|number| usize::try_from(number).ok())
+        self.number(key, least, most.into())
+            .and_then(|number| usize::try_from(number).ok())
     }
 
     /// A positive length of time such as `"30s"`.
@@ -190,21 +239,36 @@ impl<'a> Keys<'a> {
     pub(super) fn parsed_duration(&self, key: &str, text: &str) -> Option<SignedDuration> {
         let duration = parse_duration(text);
         duration
-            .map_err(|message| self.fault(key, Code::CONFIG_VALUE, message, "such as \"30s\", \"5m\" or \"24h\""))
+            .map_err(|message| {
+                self.fault(
+                    key,
+                    Code::CONFIG_VALUE,
+                    message,
+                    "such as \"30s\", \"5m\" or \"24h\"",
+                )
+            })
             .ok()
     }
 
     /// One of these words.
     pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
         let text = self.text(key)?;
-        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             let help = match nearest(&text, &words) {
                 Some(word) => format!("did you mean \"{word}\"?"),
                 None => format!("choose one of: {}", words.join(", ")),
             };
-            self.fault(key, Code::CONFIG_VALUE, format!("`{key}` cannot be \"{text}\""), help);
+            self.fault(
+                key,
+                Code::CONFIG_VALUE,
+                format!("`{key}` cannot be \"{text}\""),
+                help,
+            );
         }
         found
     }
@@ -216,7 +280,13 @@ impl<'a> Keys<'a> {
             DeValue::Datetime(date) => date.to_string().parse().ok(),
             _ => None,
         };
-        instant.or_else(|| self.wrong(key, value, "a date with time and offset, such as 2027-01-01T00:00:00Z"))
+        instant.or_else(|| {
+            self.wrong(
+                key,
+                value,
+                "a date with time and offset, such as 2027-01-01T00:00:00Z",
+            )
+        })
     }
 
     /// A path, relative ones from the configuration's folder.
@@ -235,7 +305,12 @@ impl<'a> Keys<'a> {
             }
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());
-                self.fault(key, Code::CONFIG_FILE, message, "paths start from the configuration's folder");
+                self.fault(
+                    key,
+                    Code::CONFIG_FILE,
+                    message,
+                    "paths start from the configuration's folder",
+                );
                 None
             }
         }
@@ -243,20 +318,36 @@ impl<'a> Keys<'a> {
 
     /// A secret, which never stands in the configuration itself: `{ env = "NAME" }` or `{ file = "path" }`.
     pub(super) fn secret(&self, key: &str) -> Option<SecretString> {
-        const HELP: &str = "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
+        const HELP: &str =
+            "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
         let value = self.ask(key)?;
         let DeValue::Table(reference) = value else {
-            self.fault(key, Code::CONFIG_SECRET, format!("`{key}` is a secret and must not stand here"), HELP);
+            self.fault(
+                key,
+                Code::CONFIG_SECRET,
+                format!("`{key}` is a secret and must not stand here"),
+                HELP,
+            );
             return None;
         };
-        let place = self.table.get(key).map_or(self.place.clone(), Spanned::span);
-        let keys = Keys::new(self.reading, reference, place, format!("the secret `{key}`"));
+        let place = self
+            .table
+            .get(key)
+            .map_or(self.place.clone(), Spanned::span);
+        let keys = Keys::new(
+            self.reading,
+            reference,
+            place,
+            format!("the secret `{key}`"),
+        );
         let (name, path) = (keys.text("env"), keys.path("file"));
         keys.finish();
         let found = match (name, path) {
             (Some(name), None) => match self.reading.environment {
                 None => return Some(SecretString::from(String::new())),
-                Some(environment) => environment(&name).ok_or(format!("the environment variable {name} is not set")),
+                Some(environment) => {
+                    environment(&name).ok_or(format!("the environment variable {name} is not set"))
+                }
             },
             (None, Some(path)) if self.reading.environment.is_some() => self
                 .reading
@@ -274,7 +365,12 @@ impl<'a> Keys<'a> {
                 Some(secret.into())
             }
             Ok(_) => {
-                self.fault(key, Code::CONFIG_SECRET, format!("the secret `{key}` is empty"), HELP);
+                self.fault(
+                    key,
+                    Code::CONFIG_SECRET,
+                    format!("the secret `{key}` is empty"),
+                    HELP,
+                );
                 None
             }
             Err(message) => {
@@ -288,47 +384,68 @@ impl<'a> Keys<'a> {
     pub(super) fn table(&self, key: &str) -> Option<Keys<'a>> {
         let value = self.ask(key)?;
         match value {
-            DeValue::Table(table) => {
-                Some(Keys::new(self.reading, table, self.table.get(key)?.span(), format!("`[{key}]`")))
-            }
+            DeValue::Table(table) => Some(Keys::new(
+                self.reading,
+                table,
+                self.table.get(key)?.span(),
+                format!("`[{key}]`"),
+            )),
             other => self.wrong(key, other, "a table"),
         }
     }
 
     /// The tables of an array.
     pub(super) fn tables(&self, key: &str) -> Vec<Keys<'a>> {
-        let Some(value) = self.ask(key) else { return Vec::new() };
+        let Some(value) = self.ask(key) else {
+            return Vec::new();
+        };
         let DeValue::Array(elements) = value else {
             let _: Option<()> = self.wrong(key, value, "an array of tables");
             return Vec::new();
         };
-        let tables = elements.iter().filter_map(|element| match element.get_ref() {
-            DeValue::Table(table) => Some(Keys::new(self.reading, table, element.span(), format!("`[[{key}]]`"))),
-            other => self.wrong(key, other, "an array of tables"),
-        });
+        let tables = elements
+            .iter()
+            .filter_map(|element| match element.get_ref() {
+                DeValue::Table(table) => Some(Keys::new(
+                    self.reading,
+                    table,
+                    element.span(),
+                    format!("`[[{key}]]`"),
+                )),
+                other => self.wrong(key, other, "an array of tables"),
+            });
         tables.collect()
     }
 
     /// Every member of a table whose keys are names.
     pub(super) fn named(&self, key: &str) -> Vec<(String, Keys<'a>)> {
-        let Some(value) = self.ask(key) else { return Vec::new() };
+        let Some(value) = self.ask(key) else {
+            return Vec::new();
+        };
         let DeValue::Table(table) = value else {
             let _: Option<()> = self.wrong(key, value, "a table of tables");
             return Vec::new();
         };
-        let named = table.iter().filter_map(|(name, value)| match value.get_ref() {
-            DeValue::Table(inner) => {
-                let title = format!("`[{key}.{}]`", name.get_ref());
-                Some((name.get_ref().to_string(), Keys::new(self.reading, inner, name.span(), title)))
-            }
-            other => self.wrong(key, other, "a table of tables"),
-        });
+        let named = table
+            .iter()
+            .filter_map(|(name, value)| match value.get_ref() {
+                DeValue::Table(inner) => {
+                    let title = format!("`[{key}.{}]`", name.get_ref());
+                    Some((
+                        name.get_ref().to_string(),
+                        Keys::new(self.reading, inner, name.span(), title),
+                    ))
+                }
+                other => self.wrong(key, other, "a table of tables"),
+            });
         named.collect()
     }
 
     /// Every member of a table of strings or secrets.
     pub(super) fn map(&self, key: &str) -> Vec<(String, SecretString)> {
-        let Some(value) = self.ask(key) else { return Vec::new() };
+        let Some(value) = self.ask(key) else {
+            return Vec::new();
+        };
         let DeValue::Table(table) = value else {
             let _: Option<()> = self.wrong(key, value, "a table");
             return Vec::new();
@@ -341,7 +458,10 @@ impl<'a> Keys<'a> {
             };
             value.map(|value| (name.to_owned(), value))
         };
-        table.iter().filter_map(|(name, value)| read(name.get_ref(), value)).collect()
+        table
+            .iter()
+            .filter_map(|(name, value)| read(name.get_ref(), value))
+            .collect()
     }
 
     fn ask(&self, key: &str) -> Option<&'a DeValue<'a>> {
@@ -365,8 +485,12 @@ fn spell(key: &str, value: &DeValue<'_>, words: &mut String) {
         DeValue::Float(digits) => words.push_str(digits.as_str()),
         DeValue::Boolean(value) => words.push_str(&value.to_string()),
         DeValue::Datetime(date) => words.push_str(&date.to_string()),
-        DeValue::Array(elements) => elements.iter().for_each(|element| spell("", element.get_ref(), words)),
-        DeValue::Table(table) => table.iter().for_each(|(key, value)| spell(key.get_ref(), value.get_ref(), words)),
+        DeValue::Array(elements) => elements
+            .iter()
+            .for_each(|element| spell("", element.get_ref(), words)),
+        DeValue::Table(table) => table
+            .iter()
+            .for_each(|(key, value)| spell(key.get_ref(), value.get_ref(), words)),
     }
     words.push(';');
 }
@@ -384,6 +508,10 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 /// The known word that a misspelt one most likely means.
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let near = known.iter().map(|name| (strsim::damerau_levenshtein(word, name), *name));
-    near.filter(|(distance, name)| *distance <= name.len().max(word.len()) / 3).min().map(|(_, name)| name)
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(word, name), *name));
+    near.filter(|(distance, name)| *distance <= name.len().max(word.len()) / 3)
+        .min()
+        .map(|(_, name)| name)
 }

@@ -16,7 +16,8 @@ use crate::dispatch::{Queue, Settings};
 use crate::outbound::Reach;
 use crate::retry::{RetryPolicy, Waits};
 use crate::target::{
-    Command, DingTalk, Email, Format, Lines, Protection, Server, Target, Templates, Webhook, signing_key,
+    Command, DingTalk, Email, Format, Lines, Protection, Server, Target, Templates, Webhook,
+    signing_key,
 };
 
 #[derive(Clone, Copy)]
@@ -40,21 +41,31 @@ const TYPES: [(&str, Type); 6] = [
 
 /// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
 pub(super) fn read(root: &Keys<'_>) -> Vec<Queue> {
-    let made = root.named("targets").into_iter().filter_map(|(name, keys)| {
-        let (settings, queue) = keys.digest(|keys| queue(name, keys));
-        queue.map(|queue| Queue { settings, ..queue })
-    });
+    let made = root
+        .named("targets")
+        .into_iter()
+        .filter_map(|(name, keys)| {
+            let (settings, queue) = keys.digest(|keys| queue(name, keys));
+            queue.map(|queue| Queue { settings, ..queue })
+        });
     made.collect()
 }
 
 fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
     if !keys.has("type") {
-        keys.missing("type", "one of: email, dingtalk, webhook, command, file, stdout");
+        keys.missing(
+            "type",
+            "one of: email, dingtalk, webhook, command, file, stdout",
+        );
     }
     let kind = keys.choice("type", &TYPES);
     let ordered = matches!(kind, Some(Type::File | Type::Stdout));
-    let concurrency = keys.count("concurrency", 1, 256).unwrap_or(if ordered { 1 } else { 4 });
-    let timeout = keys.duration("timeout").map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
+    let concurrency = keys
+        .count("concurrency", 1, 256)
+        .unwrap_or(if ordered { 1 } else { 4 });
+    let timeout = keys
+        .duration("timeout")
+        .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
     let policy = policy(&keys);
     let target: Option<Arc<dyn Target>> = match kind? {
         Type::Email => email(&keys).map(|target| Arc::new(target) as _),
@@ -65,14 +76,22 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
             if !keys.has("path") {
                 keys.missing("path", "the file to append to");
             }
-            keys.path("path").map(|path| Arc::new(Lines::file(path)) as _)
+            keys.path("path")
+                .map(|path| Arc::new(Lines::file(path)) as _)
         }
         Type::Stdout => Some(Arc::new(Lines::stdout())),
     };
     let wanted = keys.reading.with_targets;
     keys.finish();
     let target = target.filter(|_| wanted)?;
-    Some(Queue { name, target, concurrency, timeout, policy, settings: Settings::default() })
+    Some(Queue {
+        name,
+        target,
+        concurrency,
+        timeout,
+        policy,
+        settings: Settings::default(),
+    })
 }
 
 /// `retry = "exponential"`, `"backoff"`, or an own list of waits; `max_age`.
@@ -83,7 +102,9 @@ fn policy(keys: &Keys<'_>) -> RetryPolicy {
         Some([word]) if word == "exponential" => {}
         Some([word]) if word == "backoff" => policy.waits = Waits::Backoff,
         Some(list) => {
-            let waits = list.iter().filter_map(|wait| keys.parsed_duration("retry", wait));
+            let waits = list
+                .iter()
+                .filter_map(|wait| keys.parsed_duration("retry", wait));
             policy.waits = Waits::List(waits.collect());
         }
     }
@@ -93,46 +114,108 @@ fn policy(keys: &Keys<'_>) -> RetryPolicy {
 
 fn email(keys: &Keys<'_>) -> Option<Email> {
     let host = keys.required("host", "the mail server's name");
-    let protections = [("starttls", Protection::StartTls), ("tls", Protection::Tls), ("none", Protection::None)];
+    let protections = [
+        ("starttls", Protection::StartTls),
+        ("tls", Protection::Tls),
+        ("none", Protection::None),
+    ];
     let protection = keys.choice("protection", &protections).unwrap_or_default();
-    let port = keys.number("port", 1, u16::MAX.into()).and_then(|port| u16::try_from(port).ok());
+    let port = keys
+        .number("port", 1, u16::MAX.into())
+        .and_then(|port| u16::try_from(port).ok());
     let (user, password) = (keys.text("user"), keys.secret("password"));
     if keys.has("user") != keys.has("password") {
-        keys.fault("user", Code::CONFIG_MISSING, "`user` and `password` go together", "give both or neither");
+        keys.fault(
+            "user",
+            Code::CONFIG_MISSING,
+            "`user` and `password` go together",
+            "give both or neither",
+        );
     }
     if protection == Protection::None && keys.has("password") {
         let message = "the password would be sent in the clear";
-        keys.fault("protection", Code::CONFIG_VALUE, message, "protection = \"starttls\" or \"tls\"");
+        keys.fault(
+            "protection",
+            Code::CONFIG_VALUE,
+            message,
+            "protection = \"starttls\" or \"tls\"",
+        );
     }
-    let authorities = if keys.has("authorities") { Some(keys.file("authorities")?) } else { None };
+    let authorities = if keys.has("authorities") {
+        Some(keys.file("authorities")?)
+    } else {
+        None
+    };
     let mailbox = |key: &str, text: &String| {
         let help = "such as \"Alerts <alerts@example.com>\"";
-        let wrong = |_| keys.fault(key, Code::CONFIG_VALUE, format!("`{text}` is no mail address"), help);
+        let wrong = |_| {
+            keys.fault(
+                key,
+                Code::CONFIG_VALUE,
+                format!("`{text}` is no mail address"),
+                help,
+            )
+        };
         text.parse::<Mailbox>().map_err(wrong).ok()
     };
-    let from = keys.required("from", "who writes").and_then(|text| mailbox("from", &text));
+    let from = keys
+        .required("from", "who writes")
+        .and_then(|text| mailbox("from", &text));
     if !keys.has("to") {
         keys.missing("to", "whom to write to");
     }
-    let to: Vec<Mailbox> = keys.texts("to")?.iter().filter_map(|text| mailbox("to", text)).collect();
-    let template = |key| keys.file(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let templates = Templates::new(keys.text("subject"), template("text_template"), template("html_template"));
+    let to: Vec<Mailbox> = keys
+        .texts("to")?
+        .iter()
+        .filter_map(|text| mailbox("to", text))
+        .collect();
+    let template = |key| {
+        keys.file(key)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let templates = Templates::new(
+        keys.text("subject"),
+        template("text_template"),
+        template("html_template"),
+    );
     let templates = templates.map_err(|error| {
         let key = match error.name {
             "subject" => "subject",
             "text" => "text_template",
             _ => "html_template",
         };
-        keys.fault(key, Code::CONFIG_VALUE, error.to_string(), "templates are written in the syntax of minijinja");
+        keys.fault(
+            key,
+            Code::CONFIG_VALUE,
+            error.to_string(),
+            "templates are written in the syntax of minijinja",
+        );
     });
-    let server = Server { host: host?, port, protection, credentials: user.zip(password), authorities };
+    let server = Server {
+        host: host?,
+        port,
+        protection,
+        credentials: user.zip(password),
+        authorities,
+    };
     let made = Email::new(&server, from?, to, templates.ok()?);
-    made.map_err(|message| keys.fault("host", Code::CONFIG_VALUE, message, "check host and authorities")).ok()
+    made.map_err(|message| {
+        keys.fault(
+            "host",
+            Code::CONFIG_VALUE,
+            message,
+            "check host and authorities",
+        )
+    })
+    .ok()
 }
 
 fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
     if !keys.has("token") {
-        keys.missing("token", "the access_token in the robot's webhook address, as { env = \"NAME\" }");
+        keys.missing(
+            "token",
+            "the access_token in the robot's webhook address, as { env = \"NAME\" }",
+        );
     }
     let (token, secret) = (keys.secret("token"), keys.secret("secret"));
     let formats = [
@@ -142,21 +225,44 @@ fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
         ("actionCard", Format::ActionCard),
     ];
     let format = keys.choice("format", &formats).unwrap_or_default();
-    let endpoint = keys.text("endpoint").unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
+    let endpoint = keys
+        .text("endpoint")
+        .unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
     let endpoint = url(keys, "endpoint", &endpoint);
     let mut pace = DingTalk::PACE;
-    pace.calls = keys.count("calls_per_minute", 1, 10_000).unwrap_or(pace.calls);
-    let (keywords, links) = (keys.texts("keywords").unwrap_or_default(), keys.boolean("links").unwrap_or_default());
+    pace.calls = keys
+        .count("calls_per_minute", 1, 10_000)
+        .unwrap_or(pace.calls);
+    let (keywords, links) = (
+        keys.texts("keywords").unwrap_or_default(),
+        keys.boolean("links").unwrap_or_default(),
+    );
     let (_, client) = outbound(keys)?;
-    Some(DingTalk { endpoint: endpoint?, token: token?, secret, keywords, format, links, client, pace })
+    Some(DingTalk {
+        endpoint: endpoint?,
+        token: token?,
+        secret,
+        keywords,
+        format,
+        links,
+        client,
+        pace,
+    })
 }
 
 fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
-    let address = keys.required("url", "where to post").and_then(|text| url(keys, "url", &text));
+    let address = keys
+        .required("url", "where to post")
+        .and_then(|text| url(keys, "url", &text));
     let secret = match keys.secret("secret") {
         Some(secret) => {
             let Some(key) = signing_key(secret.expose_secret()) else {
-                keys.fault("secret", Code::CONFIG_SECRET, "what follows whsec_ is not base64", "check the secret");
+                keys.fault(
+                    "secret",
+                    Code::CONFIG_SECRET,
+                    "what follows whsec_ is not base64",
+                    "check the secret",
+                );
                 return None;
             };
             Some(key.into())
@@ -176,19 +282,32 @@ fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
 
 fn command(keys: &Keys<'_>) -> Option<Command> {
     if !keys.has("argv") {
-        keys.missing("argv", "program and arguments: argv = [\"/usr/local/bin/page\", \"--team\", \"network\"]");
+        keys.missing(
+            "argv",
+            "program and arguments: argv = [\"/usr/local/bin/page\", \"--team\", \"network\"]",
+        );
     }
     let (argv, folder) = (keys.texts("argv"), keys.path("folder"));
-    let environment = keys.map("environment").into_iter().map(|(name, value)| (name, value.expose_secret().to_owned()));
+    let environment = keys
+        .map("environment")
+        .into_iter()
+        .map(|(name, value)| (name, value.expose_secret().to_owned()));
     let environment: Vec<_> = environment.collect();
-    Some(Command { argv: argv?, folder, environment })
+    Some(Command {
+        argv: argv?,
+        folder,
+        environment,
+    })
 }
 
 /// `headers`: names with values or secrets.
 pub(super) fn headers(keys: &Keys<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in keys.map("headers") {
-        match (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose_secret())) {
+        match (
+            name.parse::<HeaderName>(),
+            HeaderValue::from_str(value.expose_secret()),
+        ) {
             (Ok(name), Ok(mut value)) => {
                 value.set_sensitive(true);
                 headers.push((name, value));
@@ -211,14 +330,29 @@ fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
         match text.parse::<IpNet>() {
             Ok(network) => reach.allowed.push(network),
             Err(_) => {
-                keys.fault("allow", Code::CONFIG_VALUE, format!("`{text}` is no network"), "such as \"10.1.0.0/16\"");
+                keys.fault(
+                    "allow",
+                    Code::CONFIG_VALUE,
+                    format!("`{text}` is no network"),
+                    "such as \"10.1.0.0/16\"",
+                );
             }
         }
     }
-    let authorities = if keys.has("authorities") { Some(keys.file("authorities")?) } else { None };
+    let authorities = if keys.has("authorities") {
+        Some(keys.file("authorities")?)
+    } else {
+        None
+    };
     let client = reach.client(authorities.as_deref());
-    let client =
-        client.map_err(|message| keys.fault("authorities", Code::CONFIG_VALUE, message, "certificates in PEM"));
+    let client = client.map_err(|message| {
+        keys.fault(
+            "authorities",
+            Code::CONFIG_VALUE,
+            message,
+            "certificates in PEM",
+        )
+    });
     client.ok().map(|client| (reach, client))
 }
 

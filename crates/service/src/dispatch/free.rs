@@ -68,17 +68,27 @@ impl Free {
     pub(super) async fn run(mut self) {
         loop {
             let stopping = self.exchange.stopping();
-            if stopping && self.claiming.is_empty() && self.sending.is_empty() && self.settling.is_empty() {
+            if stopping
+                && self.claiming.is_empty()
+                && self.sending.is_empty()
+                && self.settling.is_empty()
+            {
                 return;
             }
             if !stopping {
                 self.claim();
                 self.send();
             }
-            let hungry =
-                !stopping && self.may_send() && self.claiming.is_empty() && self.waiting.len() < self.queue.concurrency;
+            let hungry = !stopping
+                && self.may_send()
+                && self.claiming.is_empty()
+                && self.waiting.len() < self.queue.concurrency;
             let paused = !stopping && self.paused_until > Instant::now();
-            let rest = if paused { self.paused_until } else { self.look_at };
+            let rest = if paused {
+                self.paused_until
+            } else {
+                self.look_at
+            };
             tokio::select! {
                 Some(claimed) = self.claiming.join_next() => self.claimed(claimed.unwrap_or_default()),
                 Some(sent) = self.sending.join_next() => {
@@ -115,7 +125,8 @@ impl Free {
             self.ahead = (self.ahead / 2).max(self.queue.concurrency);
         }
         let (queue, exchange, limit) = (self.queue.clone(), self.exchange.clone(), self.ahead);
-        self.claiming.spawn(async move { claim(&queue, &exchange, limit, &BTreeSet::new()).await });
+        self.claiming
+            .spawn(async move { claim(&queue, &exchange, limit, &BTreeSet::new()).await });
     }
 
     fn claimed(&mut self, claimed: Vec<Delivery>) {

@@ -31,10 +31,24 @@ impl Paced {
     pub(super) fn new(queue: Queue, exchange: Exchange, wake: Arc<Notify>, pace: Pace) -> Self {
         let (zero, wall) = (Instant::now(), Timestamp::now());
         // What an earlier process sent counts too.
-        let since = wall.saturating_sub(signed(pace.per)).unwrap_or(Timestamp::MIN);
+        let since = wall
+            .saturating_sub(signed(pace.per))
+            .unwrap_or(Timestamp::MIN);
         let earlier = exchange.store.calls(&queue.name, since).unwrap_or_default();
-        let pacing = Pacing::new(pace, earlier.into_iter().map(|at| at.duration_since(wall).min(SignedDuration::ZERO)));
-        Self { queue, exchange, wake, pacing, zero, waiting: VecDeque::new() }
+        let pacing = Pacing::new(
+            pace,
+            earlier
+                .into_iter()
+                .map(|at| at.duration_since(wall).min(SignedDuration::ZERO)),
+        );
+        Self {
+            queue,
+            exchange,
+            wake,
+            pacing,
+            zero,
+            waiting: VecDeque::new(),
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -46,7 +60,11 @@ impl Paced {
                         self.call(batch).await;
                         continue;
                     }
-                    if self.waiting.is_empty() { sleep_until_due(&self.queue, &self.exchange) } else { LOOK }
+                    if self.waiting.is_empty() {
+                        sleep_until_due(&self.queue, &self.exchange)
+                    } else {
+                        LOOK
+                    }
                 }
                 wait => wait.unsigned_abs(),
             };
@@ -65,7 +83,15 @@ impl Paced {
     async fn refill(&mut self) {
         if self.waiting.len() < MERGE {
             let ids = self.waiting.iter().map(|delivery| delivery.id).collect();
-            self.waiting.extend(claim(&self.queue, &self.exchange, MERGE - self.waiting.len(), &ids).await);
+            self.waiting.extend(
+                claim(
+                    &self.queue,
+                    &self.exchange,
+                    MERGE - self.waiting.len(),
+                    &ids,
+                )
+                .await,
+            );
         }
     }
 
@@ -74,7 +100,9 @@ impl Paced {
         if self.waiting.is_empty() {
             return None;
         }
-        let count = self.pacing.batch(&*self.queue.target, self.waiting.make_contiguous());
+        let count = self
+            .pacing
+            .batch(&*self.queue.target, self.waiting.make_contiguous());
         Some(self.waiting.drain(..count).collect())
     }
 

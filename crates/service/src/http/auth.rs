@@ -47,8 +47,18 @@ pub enum Denied {
 
 impl Token {
     /// A token; `name` says in logs who came.
-    pub fn new(name: String, secret: &SecretString, roles: Vec<Role>, expires: Option<Timestamp>) -> Self {
-        Self { name, digest: Sha256::digest(secret.expose_secret()).into(), roles, expires }
+    pub fn new(
+        name: String,
+        secret: &SecretString,
+        roles: Vec<Role>,
+        expires: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            name,
+            digest: Sha256::digest(secret.expose_secret()).into(),
+            roles,
+            expires,
+        }
     }
 }
 
@@ -68,11 +78,19 @@ impl Tokens {
     ///
     /// # Errors
     /// When they may not.
-    pub fn check(&self, headers: &HeaderMap, query: &str, role: Role, now: Timestamp) -> Result<&str, Denied> {
+    pub fn check(
+        &self,
+        headers: &HeaderMap,
+        query: &str,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<&str, Denied> {
         if self.tokens.is_empty() {
             return Ok("anybody");
         }
-        let header = headers.get(AUTHORIZATION).map(|value| bearer(value.to_str().unwrap_or_default()).to_owned());
+        let header = headers
+            .get(AUTHORIZATION)
+            .map(|value| bearer(value.to_str().unwrap_or_default()).to_owned());
         let given = header.or_else(|| queried(query)).ok_or(Denied::Unknown)?;
         let digest: [u8; 32] = Sha256::digest(given).into();
         // Digests have one length, and every token is compared with in full: the time tells nothing about any of them.
@@ -82,8 +100,14 @@ impl Tokens {
                 found = Some(token);
             }
         }
-        let token = found.filter(|token| token.expires.is_none_or(|end| now < end)).ok_or(Denied::Unknown)?;
-        if token.roles.contains(&role) { Ok(&token.name) } else { Err(Denied::Role) }
+        let token = found
+            .filter(|token| token.expires.is_none_or(|end| now < end))
+            .ok_or(Denied::Unknown)?;
+        if token.roles.contains(&role) {
+            Ok(&token.name)
+        } else {
+            Err(Denied::Role)
+        }
     }
 }
 
@@ -97,7 +121,9 @@ fn bearer(value: &str) -> &str {
 
 fn queried(query: &str) -> Option<String> {
     let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
-    url.query_pairs().find(|(key, _)| key == "token").map(|(_, value)| value.into_owned())
+    url.query_pairs()
+        .find(|(key, _)| key == "token")
+        .map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]
@@ -106,7 +132,12 @@ mod tests {
 
     fn tokens() -> Tokens {
         let token = |name: &str, roles: &[Role], expires| {
-            Token::new(name.into(), &format!("secret-{name}").into(), roles.to_vec(), expires)
+            Token::new(
+                name.into(),
+                &format!("secret-{name}").into(),
+                roles.to_vec(),
+                expires,
+            )
         };
         Tokens::new(vec![
             token("cloud", &[Role::Ingest], None),
@@ -118,22 +149,64 @@ mod tests {
     #[test]
     fn a_token_is_good_for_its_roles_until_it_expires() {
         let check = |header: Option<&str>, query, role, second| {
-            let headers = header.map(|value| (AUTHORIZATION, value.parse().unwrap())).into_iter().collect();
-            tokens().check(&headers, query, role, Timestamp::from_second(second).unwrap()).map(str::to_owned)
+            let headers = header
+                .map(|value| (AUTHORIZATION, value.parse().unwrap()))
+                .into_iter()
+                .collect();
+            tokens()
+                .check(
+                    &headers,
+                    query,
+                    role,
+                    Timestamp::from_second(second).unwrap(),
+                )
+                .map(str::to_owned)
         };
-        assert_eq!(check(Some("Bearer secret-cloud"), "", Role::Ingest, 0), Ok("cloud".into()));
-        assert_eq!(check(Some("bearer secret-cloud "), "", Role::Ingest, 0), Ok("cloud".into()));
-        assert_eq!(check(None, "a=b&token=secret%2Dcloud", Role::Ingest, 0), Ok("cloud".into()));
-        assert_eq!(check(Some("Bearer secret-cloud"), "", Role::Operate, 0), Err(Denied::Role));
-        assert_eq!(check(Some("Bearer secret-ops"), "", Role::Ingest, 0), Err(Denied::Role));
-        assert_eq!(check(Some("Bearer secret-old"), "", Role::Ingest, -1), Ok("old".into()));
-        assert_eq!(check(Some("Bearer secret-old"), "", Role::Ingest, 0), Err(Denied::Unknown));
-        for wrong in
-            [None, Some("Bearer "), Some("Bearer secret-clou"), Some("Basic secret-cloud"), Some("secret-cloud")]
-        {
-            assert_eq!(check(wrong, "", Role::Ingest, 0), Err(Denied::Unknown), "{wrong:?}");
+        assert_eq!(
+            check(Some("Bearer secret-cloud"), "", Role::Ingest, 0),
+            Ok("cloud".into())
+        );
+        assert_eq!(
+            check(Some("bearer secret-cloud "), "", Role::Ingest, 0),
+            Ok("cloud".into())
+        );
+        assert_eq!(
+            check(None, "a=b&token=secret%2Dcloud", Role::Ingest, 0),
+            Ok("cloud".into())
+        );
+        assert_eq!(
+            check(Some("Bearer secret-cloud"), "", Role::Operate, 0),
+            Err(Denied::Role)
+        );
+        assert_eq!(
+            check(Some("Bearer secret-ops"), "", Role::Ingest, 0),
+            Err(Denied::Role)
+        );
+        assert_eq!(
+            check(Some("Bearer secret-old"), "", Role::Ingest, -1),
+            Ok("old".into())
+        );
+        assert_eq!(
+            check(Some("Bearer secret-old"), "", Role::Ingest, 0),
+            Err(Denied::Unknown)
+        );
+        for wrong in [
+            None,
+            Some("Bearer "),
+            Some("Bearer secret-clou"),
+            Some("Basic secret-cloud"),
+            Some("secret-cloud"),
+        ] {
+            assert_eq!(
+                check(wrong, "", Role::Ingest, 0),
+                Err(Denied::Unknown),
+                "{wrong:?}"
+            );
         }
         // A wrong header is not made good by the query.
-        assert_eq!(check(Some("Bearer wrong"), "token=secret-cloud", Role::Ingest, 0), Err(Denied::Unknown));
+        assert_eq!(
+            check(Some("Bearer wrong"), "token=secret-cloud", Role::Ingest, 0),
+            Err(Denied::Unknown)
+        );
     }
 }

@@ -48,23 +48,38 @@ type Elements = Vec<Result<Incoming, Fault>>;
 /// # Errors
 /// When the form is unknown or the body as a whole is broken.
 pub fn posted(headers: &HeaderMap, body: &[u8], most: usize) -> Result<Elements, BadRequest> {
-    let content_type = headers.get(CONTENT_TYPE).map_or(Ok(""), |value| value.to_str()).unwrap_or("?");
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map_or(Ok(""), |value| value.to_str())
+        .unwrap_or("?");
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if kind.starts_with("application/cloudevents-batch") {
         return batch(body, most);
     }
     if headers.contains_key("ce-specversion") && !kind.starts_with("application/cloudevents") {
-        return Ok(vec![element(0, None, binary(headers, content_type, &kind, body)?)]);
+        return Ok(vec![element(
+            0,
+            None,
+            binary(headers, content_type, &kind, body)?,
+        )]);
     }
     match kind.as_str() {
         "application/x-www-form-urlencoded" => Ok(vec![element(0, None, Event::from_form(body))]),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            lines(body, most)
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines" => lines(body, most),
+        "" | "application/json" | "text/json" | "text/plain" => {
+            match body.trim_ascii_start().first() {
+                Some(b'[') => batch(body, most),
+                _ => Ok(vec![element(0, None, Event::from_json(body))]),
+            }
         }
-        "" | "application/json" | "text/json" | "text/plain" => match body.trim_ascii_start().first() {
-            Some(b'[') => batch(body, most),
-            _ => Ok(vec![element(0, None, Event::from_json(body))]),
-        },
         kind if kind.ends_with("+json") => Ok(vec![element(0, None, Event::from_json(body))]),
         _ => Err(BadRequest::ContentType(content_type.to_owned())),
     }
@@ -82,7 +97,11 @@ fn batch(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
     if elements.len() > most {
         return Err(BadRequest::TooMany(most));
     }
-    Ok(elements.into_iter().enumerate().map(|(i, text)| element(i, None, Event::from_json(text.get()))).collect())
+    Ok(elements
+        .into_iter()
+        .enumerate()
+        .map(|(i, text)| element(i, None, Event::from_json(text.get())))
+        .collect())
 }
 
 /// One event a line; empty lines are nothing.
@@ -96,7 +115,11 @@ fn lines(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
         if elements.len() == most {
             return Err(BadRequest::TooMany(most));
         }
-        elements.push(element(elements.len(), Some(number + 1), Event::from_json(line)));
+        elements.push(element(
+            elements.len(),
+            Some(number + 1),
+            Event::from_json(line),
+        ));
     }
     Ok(elements)
 }
@@ -110,8 +133,12 @@ fn binary(
 ) -> Result<Result<Event, EventError>, BadRequest> {
     let mut members: Vec<(String, Json)> = Vec::new();
     for (name, value) in headers {
-        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
-        let value = value.to_str().map_err(|_| BadRequest::Body(format!("the header {name} is not ASCII")))?;
+        let Some(attribute) = name.as_str().strip_prefix("ce-") else {
+            continue;
+        };
+        let value = value
+            .to_str()
+            .map_err(|_| BadRequest::Body(format!("the header {name} is not ASCII")))?;
         members.push((attribute.to_owned(), decoded(value).into()));
     }
     if !content_type.is_empty() {
@@ -137,7 +164,9 @@ fn decoded(value: &str) -> String {
     let bytes = value.as_bytes();
     let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| value.get(at + 1..at + 3)).flatten();
+        let hex = (bytes[at] == b'%')
+            .then(|| value.get(at + 1..at + 3))
+            .flatten();
         if let Some(byte) = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             decoded.push(byte);
             at += 3;
@@ -149,10 +178,20 @@ fn decoded(value: &str) -> String {
     String::from_utf8(decoded).unwrap_or_else(|_| value.to_owned())
 }
 
-fn element(element: usize, line: Option<usize>, event: Result<Event, EventError>) -> Result<Incoming, Fault> {
+fn element(
+    element: usize,
+    line: Option<usize>,
+    event: Result<Event, EventError>,
+) -> Result<Incoming, Fault> {
     event.and_then(Incoming::new).map_err(|error| {
         let diagnostic = error.diagnostic();
-        Fault { element, line, code: diagnostic.code, message: error.to_string(), help: diagnostic.help }
+        Fault {
+            element,
+            line,
+            code: diagnostic.code,
+            message: error.to_string(),
+            help: diagnostic.help,
+        }
     })
 }
 
@@ -164,7 +203,10 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let header = |(name, value): &(&'static str, &'static str)| {
-            (name.parse::<axum::http::HeaderName>().unwrap(), HeaderValue::from_static(value))
+            (
+                name.parse::<axum::http::HeaderName>().unwrap(),
+                HeaderValue::from_static(value),
+            )
         };
         pairs.iter().map(header).collect()
     }
@@ -173,18 +215,38 @@ mod tests {
     type Told = Result<String, (usize, Option<usize>, String)>;
 
     fn read(content_type: &'static str, body: &str) -> Vec<Told> {
-        let elements = posted(&headers(&[("content-type", content_type)]), body.as_bytes(), 4).unwrap();
+        let elements = posted(
+            &headers(&[("content-type", content_type)]),
+            body.as_bytes(),
+            4,
+        )
+        .unwrap();
         let told = |fault: Fault| (fault.element, fault.line, fault.code.to_string());
-        elements.into_iter().map(|element| element.map(|incoming| incoming.name.id).map_err(told)).collect()
+        elements
+            .into_iter()
+            .map(|element| element.map(|incoming| incoming.name.id).map_err(told))
+            .collect()
     }
 
     #[test]
     fn each_form_gives_its_events() {
         let cloudevent = r#"{"specversion":"1.0","id":"c","source":"acs.ecs","type":"ecs:Disk:Stalled","data":{}}"#;
         assert_eq!(read("application/json", r#"{"id":"1"}"#), [Ok("1".into())]);
-        assert_eq!(read("", r#" [{"id":"1"}, {"id":"2"}]"#), [Ok("1".into()), Ok("2".into())]);
-        assert_eq!(read("application/cloudevents+json; charset=utf-8", cloudevent), [Ok("c".into())]);
-        assert_eq!(read("application/cloudevents-batch+json", &format!("[{cloudevent}]")), [Ok("c".into())]);
+        assert_eq!(
+            read("", r#" [{"id":"1"}, {"id":"2"}]"#),
+            [Ok("1".into()), Ok("2".into())]
+        );
+        assert_eq!(
+            read("application/cloudevents+json; charset=utf-8", cloudevent),
+            [Ok("c".into())]
+        );
+        assert_eq!(
+            read(
+                "application/cloudevents-batch+json",
+                &format!("[{cloudevent}]")
+            ),
+            [Ok("c".into())]
+        );
         assert_eq!(read("application/cloudevents-batch+json", "[]"), []);
         assert_eq!(
             read("application/x-ndjson", "{\"id\":\"1\"}\r\n\n{\"id\":\"2\"}"),
@@ -192,8 +254,18 @@ mod tests {
         );
         let form = "batchId=b&alert=%7B%22traceId%22%3A%22f%22%2C%22eventName%22%3A%22Disk%3AStalled%22%2C\
                     %22product%22%3A%22ECS%22%7D";
-        assert_eq!(read("application/x-www-form-urlencoded", form), [Ok("f".into())]);
-        assert_eq!(queried("token=x&data=%7B%22id%22%3A%229%22%7D")[0].as_ref().unwrap().name.id, "9");
+        assert_eq!(
+            read("application/x-www-form-urlencoded", form),
+            [Ok("f".into())]
+        );
+        assert_eq!(
+            queried("token=x&data=%7B%22id%22%3A%229%22%7D")[0]
+                .as_ref()
+                .unwrap()
+                .name
+                .id,
+            "9"
+        );
         assert!(queried("token=x")[0].is_err());
     }
 
@@ -209,12 +281,26 @@ mod tests {
     #[test]
     fn what_is_no_form_is_refused_as_a_whole() {
         let refused = |content_type, body: &str| {
-            posted(&headers(&[("content-type", content_type)]), body.as_bytes(), 2).unwrap_err().to_string()
+            posted(
+                &headers(&[("content-type", content_type)]),
+                body.as_bytes(),
+                2,
+            )
+            .unwrap_err()
+            .to_string()
         };
         assert!(refused("image/png", "x").starts_with("unknown content type image/png"));
-        assert!(refused("application/json", "[1,").starts_with("the batch is not a JSON array: EOF"));
-        assert_eq!(refused("application/json", "[{},{},{}]"), "more than 2 events in one request");
-        assert_eq!(refused("application/x-ndjson", "{}\n{}\n{}"), "more than 2 events in one request");
+        assert!(
+            refused("application/json", "[1,").starts_with("the batch is not a JSON array: EOF")
+        );
+        assert_eq!(
+            refused("application/json", "[{},{},{}]"),
+            "more than 2 events in one request"
+        );
+        assert_eq!(
+            refused("application/x-ndjson", "{}\n{}\n{}"),
+            "more than 2 events in one request"
+        );
     }
 
     #[test]
@@ -230,14 +316,35 @@ mod tests {
             let mut pairs = ce.to_vec();
             pairs.push(("content-type", content_type));
             let mut elements = posted(&headers(&pairs), body, 1).unwrap();
-            elements.remove(0).map(|incoming| incoming.received.tree().clone())
+            elements
+                .remove(0)
+                .map(|incoming| incoming.received.tree().clone())
         };
         let json = read("application/json", br#"{"a":1.0}"#).unwrap();
-        for (key, value) in [("id", "\"b c\""), ("type", "\"t%\""), ("ext", "\"你\""), ("data", r#"{"a":1.0}"#)] {
+        for (key, value) in [
+            ("id", "\"b c\""),
+            ("type", "\"t%\""),
+            ("ext", "\"你\""),
+            ("data", r#"{"a":1.0}"#),
+        ] {
             assert_eq!(json.get(key).unwrap().to_string(), value);
         }
-        assert_eq!(read("text/csv", b"1,2").unwrap().get("data").unwrap().as_str(), Some("1,2"));
-        assert_eq!(read("image/png", b"\xff\x00").unwrap().get("data_base64").unwrap().as_str(), Some("/wA="));
+        assert_eq!(
+            read("text/csv", b"1,2")
+                .unwrap()
+                .get("data")
+                .unwrap()
+                .as_str(),
+            Some("1,2")
+        );
+        assert_eq!(
+            read("image/png", b"\xff\x00")
+                .unwrap()
+                .get("data_base64")
+                .unwrap()
+                .as_str(),
+            Some("/wA=")
+        );
         assert!(read("application/json", b"{").is_err());
     }
 }

@@ -22,7 +22,10 @@ use crate::telemetry::{Span, Stage};
 /// Faults that are listed; the rest are counted.
 const LISTED: usize = 100;
 
-pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn post(
+    State(door): State<Arc<Door>>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let begun = (Timestamp::now(), Instant::now());
     let (parts, body) = request.into_parts();
     let signed = admit(&door, &parts)?;
@@ -34,28 +37,50 @@ pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Res
     let room = door.intake.room(announced)?;
     let reading = tokio::time::timeout(door.limits.body, axum::body::to_bytes(body, announced));
     let bytes = match reading.await {
-        Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
-        Ok(Err(error)) if error.to_string().contains("length limit") => return Err(too_large(limit)),
+        Err(_) => {
+            return Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body took too long",
+            ));
+        }
+        Ok(Err(error)) if error.to_string().contains("length limit") => {
+            return Err(too_large(limit));
+        }
         Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
         Ok(Ok(bytes)) => bytes,
     };
     if let Some(eventbridge) = signed {
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
         eventbridge.verify(&parts.headers, target, &bytes).await?;
     }
     let elements = body::posted(&parts.headers, &bytes, door.limits.batch_events)?;
     let answer = accept(&door, elements, partial(&parts), room, begun).await?;
-    door.metrics.accepting.observe(begun.1.elapsed().as_secs_f64());
+    door.metrics
+        .accepting
+        .observe(begun.1.elapsed().as_secs_f64());
     Ok(answer)
 }
 
 /// Cloud Monitor's GET, with the event in the query.
-pub(super) async fn get(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn get(
+    State(door): State<Arc<Door>>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
     door.admit(&parts, Role::Ingest)?;
     let query = parts.uri.query().unwrap_or_default();
     let room = door.intake.room(query.len())?;
-    accept(&door, body::queried(query), false, room, (Timestamp::now(), Instant::now())).await
+    accept(
+        &door,
+        body::queried(query),
+        false,
+        room,
+        (Timestamp::now(), Instant::now()),
+    )
+    .await
 }
 
 /// A token, or a signature of EventBridge that is verified when the body is there.
@@ -86,30 +111,61 @@ async fn accept(
     }
     if !faults.is_empty() && (!partial || good.is_empty()) {
         let words = match faults.as_slice() {
-            [fault] => format!("element {} is not an event: {}; nothing was stored", fault.element, fault.message),
-            _ => format!("{} elements are not events; nothing was stored", faults.len()),
+            [fault] => format!(
+                "element {} is not an event: {}; nothing was stored",
+                fault.element, fault.message
+            ),
+            _ => format!(
+                "{} elements are not events; nothing was stored",
+                faults.len()
+            ),
         };
         return Err(Refusal::new(StatusCode::BAD_REQUEST, words).with("faults", told(&faults)));
     }
     door.intake.widen(&mut room, good.len())?;
     let now = Timestamp::now();
-    let ids: Vec<Json> = good.iter().map(|incoming| incoming.name.id.as_str().into()).collect();
-    let traced = |incoming: &Incoming| door.telemetry.wants(&incoming.name).then(|| incoming.name.clone());
+    let ids: Vec<Json> = good
+        .iter()
+        .map(|incoming| incoming.name.id.as_str().into())
+        .collect();
+    let traced = |incoming: &Incoming| {
+        door.telemetry
+            .wants(&incoming.name)
+            .then(|| incoming.name.clone())
+    };
     let traced: Vec<_> = good.iter().map(traced).collect();
-    let stored = door.intake.submit(good, now, room).await.unwrap_or(Err(StoreError::Closed))?;
+    let stored = door
+        .intake
+        .submit(good, now, room)
+        .await
+        .unwrap_or(Err(StoreError::Closed))?;
     for (one, traced) in stored.iter().zip(traced) {
         door.note(one, now);
         if let Some(event) = traced {
-            let stage = if one.duplicate { Stage::AcceptCopy } else { Stage::Accept };
+            let stage = if one.duplicate {
+                Stage::AcceptCopy
+            } else {
+                Stage::Accept
+            };
             let facts = vec![("seq", one.seq.into()), ("duplicate", one.duplicate.into())];
             let took = clock.elapsed();
-            door.telemetry.note(&Span { event: &event, stage, began, took, facts, fault: None });
+            door.telemetry.note(&Span {
+                event: &event,
+                stage,
+                began,
+                took,
+                facts,
+                fault: None,
+            });
         }
     }
     let duplicates = stored.iter().filter(|one| one.duplicate).count();
     let accepted = stored.len() - duplicates;
-    let mut body =
-        object([("accepted", number(accepted)), ("duplicates", number(duplicates)), ("ids", Json::Array(ids))]);
+    let mut body = object([
+        ("accepted", number(accepted)),
+        ("duplicates", number(duplicates)),
+        ("ids", Json::Array(ids)),
+    ]);
     if let (Json::Object(members), false) = (&mut body, faults.is_empty()) {
         members.push(("refused".into(), number(faults.len())));
         members.push(("faults".into(), told(&faults)));
@@ -161,15 +217,26 @@ impl From<Overloaded> for Refusal {
 }
 
 fn too_large(limit: usize) -> Refusal {
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a request may have {limit} bytes"))
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("a request may have {limit} bytes"),
+    )
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(axum::http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(axum::http::header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn partial(parts: &Parts) -> bool {
-    parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "partial=true"))
+    parts
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "partial=true"))
 }
 
 fn told(faults: &[Fault]) -> Json {

@@ -35,7 +35,11 @@ pub(super) async fn readyz(State(door): State<Arc<Door>>) -> Answer {
     ask(&door, |store| store.used_bytes().map(drop)).await?;
     let rules = door.intake.rules().load_full();
     let failing = door.intake.failing().among(&rules).len();
-    let body = [("status", "ready".into()), ("rules", number(rules.len())), ("failing_rules", number(failing))];
+    let body = [
+        ("status", "ready".into()),
+        ("rules", number(rules.len())),
+        ("failing_rules", number(failing)),
+    ];
     Ok(json(StatusCode::OK, &object(body)))
 }
 
@@ -43,9 +47,18 @@ pub(super) async fn readyz(State(door): State<Arc<Door>>) -> Answer {
 pub(super) async fn status(State(door): State<Arc<Door>>, request: Request) -> Answer {
     admit(&door, request, Role::Read)?;
     let rules = door.intake.rules().load_full();
-    let failing = door.intake.failing().among(&rules).into_iter().map(|(rule, trouble)| {
-        object([("rule", rule.into()), ("in_a_row", number(trouble.in_a_row)), ("message", trouble.message.into())])
-    });
+    let failing = door
+        .intake
+        .failing()
+        .among(&rules)
+        .into_iter()
+        .map(|(rule, trouble)| {
+            object([
+                ("rule", rule.into()),
+                ("in_a_row", number(trouble.in_a_row)),
+                ("message", trouble.message.into()),
+            ])
+        });
     let failing = Json::Array(failing.collect());
     let body = [
         ("rules", number(rules.len())),
@@ -65,14 +78,22 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> 
     door.metrics.oldest.clear();
     for target in door.wake.names() {
         let found = depths.iter().find(|(name, ..)| *name == target);
-        let (count, age) = found.map_or((0, 0), |(_, count, oldest)| (*count, now.duration_since(*oldest).as_secs()));
+        let (count, age) = found.map_or((0, 0), |(_, count, oldest)| {
+            (*count, now.duration_since(*oldest).as_secs())
+        });
         let label = TargetLabel { target };
-        door.metrics.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+        door.metrics
+            .waiting
+            .get_or_create(&label)
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
         door.metrics.oldest.get_or_create(&label).set(age.max(0));
     }
     door.metrics.failing.clear();
     for (rule, trouble) in door.intake.failing().among(&door.intake.rules().load()) {
-        door.metrics.failing.get_or_create(&RuleLabel { rule }).set(trouble.in_a_row.into());
+        door.metrics
+            .failing
+            .get_or_create(&RuleLabel { rule })
+            .set(trouble.in_a_row.into());
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], door.metrics.render()).into_response())
@@ -86,12 +107,19 @@ pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> A
     match loaded.map_err(|error| StoreError::Failed(error.to_string()))? {
         Ok(loaded) => {
             let restart = strings(&loaded.restart);
-            let body = [("rules", number(loaded.rules)), ("targets", number(loaded.targets)), ("restart", restart)];
+            let body = [
+                ("rules", number(loaded.rules)),
+                ("targets", number(loaded.targets)),
+                ("restart", restart),
+            ];
             Ok(json(StatusCode::OK, &object(body)))
         }
         Err(files) => {
             let one = |file: &reflexarc_engine::FileDiagnostics| {
-                let drawn = file.diagnostics.iter().map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
+                let drawn = file
+                    .diagnostics
+                    .iter()
+                    .map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
                 object([
                     ("file", file.name.as_str().into()),
                     ("diagnostics", Json::Array(drawn.map(Json::from).collect())),
@@ -105,20 +133,35 @@ pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> A
 }
 
 /// Everything about an event, newest copy last; `?explain=RULE` says why that rule matches or does not.
-pub(super) async fn trace_event(State(door): State<Arc<Door>>, Path(event): Path<String>, request: Request) -> Answer {
-    let query = Url::parse(&format!("http://localhost/?{}", request.uri().query().unwrap_or_default()));
-    let explain = query
-        .ok()
-        .and_then(|url| url.query_pairs().find(|(key, _)| key == "explain").map(|(_, rule)| rule.into_owned()));
+pub(super) async fn trace_event(
+    State(door): State<Arc<Door>>,
+    Path(event): Path<String>,
+    request: Request,
+) -> Answer {
+    let query = Url::parse(&format!(
+        "http://localhost/?{}",
+        request.uri().query().unwrap_or_default()
+    ));
+    let explain = query.ok().and_then(|url| {
+        url.query_pairs()
+            .find(|(key, _)| key == "explain")
+            .map(|(_, rule)| rule.into_owned())
+    });
     admit(&door, request, Role::Read)?;
     let rules = door.intake.rules().load_full();
     let traces = ask(&door, move |store| {
         let found = store.find(&event)?;
-        found.iter().map(|archived| trace(store, &rules, archived, explain.as_deref())).collect::<Result<Vec<_>, _>>()
+        found
+            .iter()
+            .map(|archived| trace(store, &rules, archived, explain.as_deref()))
+            .collect::<Result<Vec<_>, _>>()
     })
     .await?;
     if traces.is_empty() {
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no event of this id in the archive"));
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "there is no event of this id in the archive",
+        ));
     }
     Ok(json(StatusCode::OK, &Json::Array(traces)))
 }
@@ -133,24 +176,64 @@ pub(super) async fn dead_letters(State(door): State<Arc<Door>>, request: Request
     list(&door, Status::Dead).await
 }
 
-pub(super) async fn delivery(State(door): State<Arc<Door>>, Path(id): Path<String>, request: Request) -> Answer {
+pub(super) async fn delivery(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
     admit(&door, request, Role::Read)?;
     let id = named(&id)?;
     let found = ask(&door, move |store| store.delivery(id)).await?;
     let (entry, attempts) = found.ok_or_else(unknown)?;
-    Ok(json(StatusCode::OK, &entry_to_json(&entry, Some(&attempts))))
+    Ok(json(
+        StatusCode::OK,
+        &entry_to_json(&entry, Some(&attempts)),
+    ))
 }
 
-pub(super) async fn cancel(State(door): State<Arc<Door>>, Path(id): Path<String>, request: Request) -> Answer {
-    order(&door, request, &id, Store::cancel, "it is not in the outbox").await
+pub(super) async fn cancel(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    order(
+        &door,
+        request,
+        &id,
+        Store::cancel,
+        "it is not in the outbox",
+    )
+    .await
 }
 
-pub(super) async fn redrive(State(door): State<Arc<Door>>, Path(id): Path<String>, request: Request) -> Answer {
-    order(&door, request, &id, Store::redrive, "it is not a dead letter").await
+pub(super) async fn redrive(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    order(
+        &door,
+        request,
+        &id,
+        Store::redrive,
+        "it is not a dead letter",
+    )
+    .await
 }
 
-pub(super) async fn drop_dead(State(door): State<Arc<Door>>, Path(id): Path<String>, request: Request) -> Answer {
-    order(&door, request, &id, Store::drop_dead, "it is not a dead letter").await
+pub(super) async fn drop_dead(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    order(
+        &door,
+        request,
+        &id,
+        Store::drop_dead,
+        "it is not a dead letter",
+    )
+    .await
 }
 
 async fn order(
@@ -169,13 +252,28 @@ async fn order(
     tracing::info!(delivery = %id, who, "an operator changed a delivery");
     let found = ask(door, move |store| store.delivery(id)).await?;
     let (entry, attempts) = found.ok_or_else(unknown)?;
-    door.wake.wake(std::slice::from_ref(&entry.delivery.target), &door.store, Timestamp::now());
-    Ok(json(StatusCode::OK, &entry_to_json(&entry, Some(&attempts))))
+    door.wake.wake(
+        std::slice::from_ref(&entry.delivery.target),
+        &door.store,
+        Timestamp::now(),
+    );
+    Ok(json(
+        StatusCode::OK,
+        &entry_to_json(&entry, Some(&attempts)),
+    ))
 }
 
 async fn list(door: &Arc<Door>, status: Status) -> Answer {
     let entries = ask(door, move |store| store.deliveries(status, None, LISTED)).await?;
-    Ok(json(StatusCode::OK, &Json::Array(entries.iter().map(|entry| entry_to_json(entry, None)).collect())))
+    Ok(json(
+        StatusCode::OK,
+        &Json::Array(
+            entries
+                .iter()
+                .map(|entry| entry_to_json(entry, None))
+                .collect(),
+        ),
+    ))
 }
 
 /// Asks the store on a thread that may wait.
@@ -194,7 +292,9 @@ fn admit(door: &Door, request: Request, role: Role) -> Result<String, Refusal> {
 
 fn named(id: &str) -> Result<DeliveryId, Refusal> {
     id.parse()
-        .map_err(|error: crate::delivery::NotADeliveryId| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))
+        .map_err(|error: crate::delivery::NotADeliveryId| {
+            Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
+        })
 }
 
 fn unknown() -> Refusal {

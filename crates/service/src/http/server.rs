@@ -43,7 +43,9 @@ impl Identity {
             .with_single_cert(chain, key)
             .map_err(|error| error.to_string())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
     }
 }
 
@@ -74,14 +76,20 @@ pub async fn listen(
             continue;
         };
         drop(stream.set_nodelay(true));
-        let (router, watcher, identity, head) =
-            (router.clone(), graceful.watcher(), in_force.identity.load_full(), limits.head);
+        let (router, watcher, identity, head) = (
+            router.clone(),
+            graceful.watcher(),
+            in_force.identity.load_full(),
+            limits.head,
+        );
         tokio::spawn(async move {
             let _place = place;
             match identity {
                 None => converse(stream, router, head, watcher).await,
                 Some(identity) => {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(head, identity.acceptor.accept(stream)).await {
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(head, identity.acceptor.accept(stream)).await
+                    {
                         converse(stream, router, head, watcher).await;
                     }
                 }
@@ -89,7 +97,10 @@ pub async fn listen(
         });
     }
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not end in time and were cut off");
     }
 }

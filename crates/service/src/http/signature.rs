@@ -83,8 +83,19 @@ const CACHED: usize = 32;
 impl EventBridge {
     /// `origin` is that of our URL as the HTTP target has it, such as `https://hooks.example.com`: it is part of what is
     /// signed. `token` is the HTTP target's. Certificates are taken from the hosts of these `regions` only.
-    pub fn new(origin: String, token: SecretString, regions: Vec<String>, certificates: Box<dyn Certificates>) -> Self {
-        Self { origin, token, regions, certificates, keys: Mutex::default() }
+    pub fn new(
+        origin: String,
+        token: SecretString,
+        regions: Vec<String>,
+        certificates: Box<dyn Certificates>,
+    ) -> Self {
+        Self {
+            origin,
+            token,
+            regions,
+            certificates,
+            keys: Mutex::default(),
+        }
     }
 
     /// Whether a request claims to be EventBridge's.
@@ -98,12 +109,20 @@ impl EventBridge {
     /// When one of them is wrong.
     pub fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), SignatureError> {
         let token = text(headers, TOKEN)?;
-        if !bool::from(token.as_bytes().ct_eq(self.token.expose_secret().as_bytes())) {
+        if !bool::from(
+            token
+                .as_bytes()
+                .ct_eq(self.token.expose_secret().as_bytes()),
+        ) {
             return Err(SignatureError::Invalid("wrong token"));
         }
-        let sent: i64 = text(headers, TIMESTAMP)?.parse().map_err(|_| SignatureError::Invalid("unreadable time"))?;
+        let sent: i64 = text(headers, TIMESTAMP)?
+            .parse()
+            .map_err(|_| SignatureError::Invalid("unreadable time"))?;
         if now.as_millisecond().abs_diff(sent) > WINDOW_MILLIS {
-            return Err(SignatureError::Invalid("the time is more than 60 seconds off"));
+            return Err(SignatureError::Invalid(
+                "the time is more than 60 seconds off",
+            ));
         }
         self.certificate_url(text(headers, CERTIFICATE)?).map(drop)
     }
@@ -112,11 +131,24 @@ impl EventBridge {
     ///
     /// # Errors
     /// When the signature is wrong, or the certificate cannot be had.
-    pub async fn verify(&self, headers: &HeaderMap, target: &str, body: &[u8]) -> Result<(), SignatureError> {
-        let key = self.key(&self.certificate_url(text(headers, CERTIFICATE)?)?).await?;
+    pub async fn verify(
+        &self,
+        headers: &HeaderMap,
+        target: &str,
+        body: &[u8],
+    ) -> Result<(), SignatureError> {
+        let key = self
+            .key(&self.certificate_url(text(headers, CERTIFICATE)?)?)
+            .await?;
         let second = headers.contains_key(SIGNATURE_2);
         let mut signed = format!("{}{target}\n", self.origin);
-        for name in [TIMESTAMP, if second { HASH_METHOD } else { METHOD }, VERSION, CERTIFICATE, TOKEN] {
+        for name in [
+            TIMESTAMP,
+            if second { HASH_METHOD } else { METHOD },
+            VERSION,
+            CERTIFICATE,
+            TOKEN,
+        ] {
             if headers.contains_key(name) {
                 let value = text(headers, name)?;
                 signed.extend([name, ": ", value, "\n"]);
@@ -135,17 +167,26 @@ impl EventBridge {
             if !text(headers, METHOD)?.eq_ignore_ascii_case("HMAC-SHA1") {
                 return Err(SignatureError::Invalid("unknown method"));
             }
-            let secret = key.open(&base64(headers, SECRET)?).ok_or(SignatureError::Invalid("unreadable secret"))?;
+            let secret = key
+                .open(&base64(headers, SECRET)?)
+                .ok_or(SignatureError::Invalid("unreadable secret"))?;
             let signature = base64(headers, SIGNATURE)?;
-            either.iter().any(|text| hmac_sha1(&secret, text).ct_eq(&signature).into())
+            either
+                .iter()
+                .any(|text| hmac_sha1(&secret, text).ct_eq(&signature).into())
         };
-        if good { Ok(()) } else { Err(SignatureError::Invalid("it does not match")) }
+        if good {
+            Ok(())
+        } else {
+            Err(SignatureError::Invalid("it does not match"))
+        }
     }
 
     /// Only the hosts where EventBridge keeps its certificates, only in our regions: a bucket of that kind of name in
     /// another region can be anybody's.
     fn certificate_url(&self, text: &str) -> Result<Url, SignatureError> {
-        let foreign = || SignatureError::Invalid("the certificate does not lie where EventBridge keeps it");
+        let foreign =
+            || SignatureError::Invalid("the certificate does not lie where EventBridge keeps it");
         let url = Url::parse(text).map_err(|_| foreign())?;
         let host = url.host_str().unwrap_or_default();
         let ours = self.regions.iter().any(|region| {
@@ -153,10 +194,15 @@ impl EventBridge {
                 || host == format!("{region}-eventbridge.oss-{region}.aliyuncs.com")
         });
         let file = url.path().rsplit('/').next().unwrap_or_default();
-        let named =
-            file.strip_prefix("x509_public_certificate_").is_some_and(|rest| rest.strip_suffix(".pem").is_some());
+        let named = file
+            .strip_prefix("x509_public_certificate_")
+            .is_some_and(|rest| rest.strip_suffix(".pem").is_some());
         let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        if ours && named && bare && url.scheme() == "https" && url.port().is_none() { Ok(url) } else { Err(foreign()) }
+        if ours && named && bare && url.scheme() == "https" && url.port().is_none() {
+            Ok(url)
+        } else {
+            Err(foreign())
+        }
     }
 
     /// The key of a certificate. One is fetched at a time, and one that was fetched is kept.
@@ -165,8 +211,13 @@ impl EventBridge {
         if let Some(key) = keys.get(url.as_str()) {
             return Ok(key.clone());
         }
-        let pem = self.certificates.fetch(url).await.map_err(SignatureError::Unavailable)?;
-        let key = PublicKey::of_certificate(&pem).ok_or(SignatureError::Invalid("the certificate holds no RSA key"))?;
+        let pem = self
+            .certificates
+            .fetch(url)
+            .await
+            .map_err(SignatureError::Unavailable)?;
+        let key = PublicKey::of_certificate(&pem)
+            .ok_or(SignatureError::Invalid("the certificate holds no RSA key"))?;
         if keys.len() >= CACHED {
             keys.clear();
         }
@@ -178,7 +229,10 @@ impl EventBridge {
 impl Certificates for OverHttps {
     fn fetch<'a>(&'a self, url: &'a Url) -> Fetching<'a> {
         Box::pin(async move {
-            let request = self.client.get(url.clone()).timeout(Duration::from_secs(10));
+            let request = self
+                .client
+                .get(url.clone())
+                .timeout(Duration::from_secs(10));
             let mut response = request.send().await.map_err(fault)?;
             if !response.status().is_success() {
                 return Err(format!("HTTP {}", response.status().as_u16()));
@@ -199,17 +253,31 @@ impl PublicKey {
     fn of_certificate(pem: &[u8]) -> Option<Self> {
         let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
         let certificate = pem.parse_x509().ok()?;
-        let Ok(x509_parser::public_key::PublicKey::RSA(key)) = certificate.public_key().parsed() else { return None };
-        let trimmed = |bytes: &[u8]| bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())..].to_vec();
+        let Ok(x509_parser::public_key::PublicKey::RSA(key)) = certificate.public_key().parsed()
+        else {
+            return None;
+        };
+        let trimmed = |bytes: &[u8]| {
+            bytes[bytes
+                .iter()
+                .position(|byte| *byte != 0)
+                .unwrap_or(bytes.len())..]
+                .to_vec()
+        };
         let (modulus, exponent) = (trimmed(key.modulus), trimmed(key.exponent));
         // Bounds the work of `open`: 2,048 to 8,192 bits, and an exponent as certificates have it.
-        ((256..=1_024).contains(&modulus.len()) && exponent.len() <= 4).then_some(Self { modulus, exponent })
+        ((256..=1_024).contains(&modulus.len()) && exponent.len() <= 4)
+            .then_some(Self { modulus, exponent })
     }
 
     /// Version 2: RSA with SHA-256, PKCS #1 v1.5.
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let key = RsaPublicKeyComponents { n: &self.modulus, e: &self.exponent };
-        key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
+        let key = RsaPublicKeyComponents {
+            n: &self.modulus,
+            e: &self.exponent,
+        };
+        key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            .is_ok()
     }
 
     /// Version 1: what the private key closed, PKCS #1 block type 1: 00 01 FF … FF 00, then the secret.
@@ -219,7 +287,9 @@ impl PublicKey {
         if closed >= modulus {
             return None;
         }
-        let block = closed.modpow(&BigUint::from_bytes_be(&self.exponent), &modulus).to_bytes_be();
+        let block = closed
+            .modpow(&BigUint::from_bytes_be(&self.exponent), &modulus)
+            .to_bytes_be();
         // The leading zero byte is no digit of the number.
         if block.len() + 1 != self.modulus.len() {
             return None;
@@ -237,10 +307,16 @@ fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, SignatureError> {
-    let value = headers.get(name).ok_or(SignatureError::Invalid("a header is missing"))?;
-    value.to_str().map_err(|_| SignatureError::Invalid("a header is not ASCII"))
+    let value = headers
+        .get(name)
+        .ok_or(SignatureError::Invalid("a header is missing"))?;
+    value
+        .to_str()
+        .map_err(|_| SignatureError::Invalid("a header is not ASCII"))
 }
 
 fn base64(headers: &HeaderMap, name: &str) -> Result<Vec<u8>, SignatureError> {
-    STANDARD.decode(text(headers, name)?).map_err(|_| SignatureError::Invalid("a header is not base64"))
+    STANDARD
+        .decode(text(headers, name)?)
+        .map_err(|_| SignatureError::Invalid("a header is not base64"))
 }

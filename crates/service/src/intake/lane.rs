@@ -45,7 +45,13 @@ struct Ahead {
 
 impl Lane {
     pub(super) fn run(&self, queue: &mpsc::Receiver<Work>) {
-        while let Ok(Work { batch, place, incoming, now }) = queue.recv() {
+        while let Ok(Work {
+            batch,
+            place,
+            incoming,
+            now,
+        }) = queue.recv()
+        {
             let ahead = Ahead::of(self.rules.load_full(), &incoming, &self.state, now);
             let (failing, telemetry) = (self.failing.clone(), self.telemetry.clone());
             let turn: Turn = Box::new(move |connection: &Shared, incoming: &Incoming| {
@@ -67,13 +73,25 @@ impl Lane {
 }
 
 impl Ahead {
-    fn of(rules: Arc<RuleSet>, incoming: &Incoming, state: &Mutex<Connection>, now: Timestamp) -> Self {
+    fn of(
+        rules: Arc<RuleSet>,
+        incoming: &Incoming,
+        state: &Mutex<Connection>,
+        now: Timestamp,
+    ) -> Self {
         let (began, clock) = (Timestamp::now(), Instant::now());
         let matched = guarded(incoming, || rules.recognise(&incoming.normal));
         let state = StoredState::new(state);
         let evaluation = react(&rules, incoming, matched.as_ref(), &state, now);
         let reads = state.into_reads();
-        Self { rules, matched, evaluation, reads, began, took: clock.elapsed() }
+        Self {
+            rules,
+            matched,
+            evaluation,
+            reads,
+            began,
+            took: clock.elapsed(),
+        }
     }
 
     /// The evaluation as it is when its turn has come: made again if anything it read has changed since.
@@ -93,9 +111,17 @@ impl Ahead {
     }
 }
 
-fn evaluated<'a>(incoming: &'a Incoming, evaluation: &Evaluation, began: Timestamp, took: Duration) -> Span<'a> {
-    let faults: Vec<String> =
-        evaluation.failures.iter().map(|failure| format!("{}: {}", failure.rule, failure.message)).collect();
+fn evaluated<'a>(
+    incoming: &'a Incoming,
+    evaluation: &Evaluation,
+    began: Timestamp,
+    took: Duration,
+) -> Span<'a> {
+    let faults: Vec<String> = evaluation
+        .failures
+        .iter()
+        .map(|failure| format!("{}: {}", failure.rule, failure.message))
+        .collect();
     let facts = vec![
         ("event.type", incoming.kind.as_str().into()),
         ("event.resource", incoming.resource.as_str().into()),
@@ -104,7 +130,14 @@ fn evaluated<'a>(incoming: &'a Incoming, evaluation: &Evaluation, began: Timesta
         ("actions", number(evaluation.actions().count())),
     ];
     let fault = (!faults.is_empty()).then(|| faults.join("; "));
-    Span { event: &incoming.name, stage: Stage::Evaluate, began, took, facts, fault }
+    Span {
+        event: &incoming.name,
+        stage: Stage::Evaluate,
+        began,
+        took,
+        facts,
+        fault,
+    }
 }
 
 /// What the rules that match ask for, each script held to its deadline.
@@ -117,11 +150,21 @@ fn react(
 ) -> Evaluation {
     let begun = Instant::now();
     let stopwatch = || begun.elapsed();
-    let evaluation =
-        matched.and_then(|matched| guarded(incoming, || rules.react(matched, state, now, Some(&stopwatch))));
+    let evaluation = matched.and_then(|matched| {
+        guarded(incoming, || {
+            rules.react(matched, state, now, Some(&stopwatch))
+        })
+    });
     evaluation.unwrap_or_else(|| {
         let message = "internal error while evaluating; the event was kept".to_owned();
-        Evaluation { failures: vec![Failure { rule: String::new(), hop: 0, message }], ..Evaluation::default() }
+        Evaluation {
+            failures: vec![Failure {
+                rule: String::new(),
+                hop: 0,
+                message,
+            }],
+            ..Evaluation::default()
+        }
     })
 }
 
@@ -129,7 +172,10 @@ fn react(
 fn guarded<T>(incoming: &Incoming, work: impl FnOnce() -> T) -> Option<T> {
     let done = catch_unwind(AssertUnwindSafe(work));
     if done.is_err() {
-        tracing::error!(event = incoming.name.id, "evaluating an event panicked; it is kept without reactions");
+        tracing::error!(
+            event = incoming.name.id,
+            "evaluating an event panicked; it is kept without reactions"
+        );
     }
     done.ok()
 }

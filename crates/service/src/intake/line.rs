@@ -19,7 +19,11 @@ struct Batch<T, R> {
 
 impl<T, R> Line<T, R> {
     pub(super) fn new(lanes: usize) -> Self {
-        Self { next: 0, batches: BTreeMap::new(), lanes: (0..lanes).map(|_| VecDeque::new()).collect() }
+        Self {
+            next: 0,
+            batches: BTreeMap::new(),
+            lanes: (0..lanes).map(|_| VecDeque::new()).collect(),
+        }
     }
 
     /// Lets a batch join, with the lane of each of its events (at least one); its number. Events must go into their lanes in
@@ -32,7 +36,15 @@ impl<T, R> Line<T, R> {
             self.lanes[*lane].push_back(number);
         }
         let done = lanes.iter().map(|_| None).collect();
-        self.batches.insert(number, Batch { done, missing: lanes.len(), lanes: distinct, rest });
+        self.batches.insert(
+            number,
+            Batch {
+                done,
+                missing: lanes.len(),
+                lanes: distinct,
+                rest,
+            },
+        );
         number
     }
 
@@ -48,7 +60,9 @@ impl<T, R> Line<T, R> {
             if !self.turn_of(number) {
                 continue;
             }
-            let Some(batch) = self.batches.remove(&number) else { continue };
+            let Some(batch) = self.batches.remove(&number) else {
+                continue;
+            };
             for lane in batch.lanes {
                 self.lanes[lane].pop_front();
                 asked.extend(self.lanes[lane].front());
@@ -60,7 +74,9 @@ impl<T, R> Line<T, R> {
 
     fn turn_of(&self, number: u64) -> bool {
         let first = |lane: &usize| self.lanes[*lane].front() == Some(&number);
-        self.batches.get(&number).is_some_and(|batch| batch.missing == 0 && batch.lanes.iter().all(first))
+        self.batches
+            .get(&number)
+            .is_some_and(|batch| batch.missing == 0 && batch.lanes.iter().all(first))
     }
 }
 
@@ -73,9 +89,17 @@ mod tests {
     #[test]
     fn a_batch_waits_for_its_last_event_and_for_those_before_it_in_its_lanes() {
         let mut line = Line::new(3);
-        let (a, b, c) = (line.join(&[0, 1], "a"), line.join(&[1], "b"), line.join(&[2], "c"));
+        let (a, b, c) = (
+            line.join(&[0, 1], "a"),
+            line.join(&[1], "b"),
+            line.join(&[2], "c"),
+        );
         assert!(line.done(b, 0, 1).is_empty(), "a is before it in lane 1");
-        assert_eq!(line.done(c, 0, 2), [(vec![2], "c")], "it shares no lane with anybody");
+        assert_eq!(
+            line.done(c, 0, 2),
+            [(vec![2], "c")],
+            "it shares no lane with anybody"
+        );
         assert!(line.done(a, 1, 4).is_empty());
         assert_eq!(line.done(a, 0, 3), [(vec![3, 4], "a"), (vec![1], "b")]);
         assert!(line.batches.is_empty() && line.lanes.iter().all(VecDeque::is_empty));

@@ -29,7 +29,14 @@ pub struct Accepted {
 impl Accepted {
     /// A copy of the event at this place.
     pub(super) fn duplicate_of(seq: i64) -> Self {
-        Self { seq, duplicate: true, matched: 0, failures: 0, deliveries: Vec::new(), targets: Vec::new() }
+        Self {
+            seq,
+            duplicate: true,
+            matched: 0,
+            failures: 0,
+            deliveries: Vec::new(),
+            targets: Vec::new(),
+        }
     }
 }
 
@@ -40,10 +47,15 @@ pub(super) fn earlier(
     now: Timestamp,
     window: i64,
 ) -> Result<Option<i64>, StoreError> {
-    let Some(fingerprint) = &incoming.fingerprint else { return Ok(None) };
+    let Some(fingerprint) = &incoming.fingerprint else {
+        return Ok(None);
+    };
     let sql = "SELECT seq FROM seen WHERE fingerprint = ?1 AND at > ?2";
     let since = micros(now).saturating_sub(window);
-    Ok(connection.prepare_cached(sql)?.query_row((fingerprint, since), |row| row.get(0)).optional()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row((fingerprint, since), |row| row.get(0))
+        .optional()?)
 }
 
 /// Records an event that is no duplicate, and everything that follows from it.
@@ -55,7 +67,11 @@ pub(super) fn record(
 ) -> Result<Accepted, StoreError> {
     let body = pack(incoming.received.bytes())?;
     let quiet = evaluation.rules.is_empty() && evaluation.failures.is_empty();
-    let story = if quiet { None } else { Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?) };
+    let story = if quiet {
+        None
+    } else {
+        Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?)
+    };
     let size = i64::try_from(incoming.received.bytes().len()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO archive (source, id, kind, resource, received, size, body, evaluation)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -73,14 +89,23 @@ pub(super) fn record(
     let seq = connection.last_insert_rowid();
     if let Some(fingerprint) = &incoming.fingerprint {
         let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
-        connection.prepare_cached(sql)?.execute((fingerprint, seq, micros(now)))?;
+        connection
+            .prepare_cached(sql)?
+            .execute((fingerprint, seq, micros(now)))?;
     }
     for effects in &evaluation.rules {
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
     let (deliveries, targets) = enqueue(connection, seq, incoming, evaluation, None, now)?;
     let (matched, failures) = (evaluation.rules.len(), evaluation.failures.len());
-    Ok(Accepted { seq, duplicate: false, matched, failures, deliveries, targets })
+    Ok(Accepted {
+        seq,
+        duplicate: false,
+        matched,
+        failures,
+        deliveries,
+        targets,
+    })
 }
 
 /// Puts an evaluation's actions into the outbox. A delivery that is there already, in whatever state, is left alone.

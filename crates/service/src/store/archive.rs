@@ -60,7 +60,10 @@ pub struct Retention {
 impl Default for Retention {
     /// 30 days, whatever the size.
     fn default() -> Self {
-        Self { age: SignedDuration::from_hours(30 * 24), bytes: None }
+        Self {
+            age: SignedDuration::from_hours(30 * 24),
+            bytes: None,
+        }
     }
 }
 
@@ -87,27 +90,42 @@ pub(super) fn page(
 
 /// Removes up to `limit` events that are past their time, with deliveries and attempts; what still waits in the outbox
 /// or among the dead letters keeps its event. Returns how many went.
-pub(super) fn prune(connection: &Connection, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize, StoreError> {
     let sql = "SELECT seq FROM archive AS a WHERE received < ?1
                AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.seq = a.seq AND d.status IN (0, 2))
                ORDER BY seq LIMIT ?2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
-    let gone =
-        statement.query_map((micros(before), limit), |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let gone = statement
+        .query_map((micros(before), limit), |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
     for seq in &gone {
         let sql = "DELETE FROM attempt WHERE delivery IN (SELECT id FROM delivery WHERE seq = ?1)";
         connection.prepare_cached(sql)?.execute([seq])?;
-        connection.prepare_cached("DELETE FROM delivery WHERE seq = ?1")?.execute([seq])?;
-        connection.prepare_cached("DELETE FROM archive WHERE seq = ?1")?.execute([seq])?;
+        connection
+            .prepare_cached("DELETE FROM delivery WHERE seq = ?1")?
+            .execute([seq])?;
+        connection
+            .prepare_cached("DELETE FROM archive WHERE seq = ?1")?
+            .execute([seq])?;
     }
     Ok(gone.len())
 }
 
 /// Forgets expired state, and duplicates beyond the window.
-pub(super) fn forget(connection: &Connection, now: Timestamp, window: i64) -> Result<(), StoreError> {
+pub(super) fn forget(
+    connection: &Connection,
+    now: Timestamp,
+    window: i64,
+) -> Result<(), StoreError> {
     let sql = "DELETE FROM seen WHERE fingerprint IN (SELECT fingerprint FROM seen WHERE at <= ?1 LIMIT 5000)";
-    connection.prepare_cached(sql)?.execute([micros(now).saturating_sub(window)])?;
+    connection
+        .prepare_cached(sql)?
+        .execute([micros(now).saturating_sub(window)])?;
     let sql = "DELETE FROM state WHERE (rule, key) IN (SELECT rule, key FROM state WHERE expires <= ?1 LIMIT 5000)";
     connection.prepare_cached(sql)?.execute([micros(now)])?;
     Ok(())
@@ -115,7 +133,8 @@ pub(super) fn forget(connection: &Connection, now: Timestamp, window: i64) -> Re
 
 /// Bytes in use: pages of the file that hold something.
 pub(super) fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
-    let read = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let read =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let pages = read("page_count")? - read("freelist_count")?;
     Ok((pages * read("page_size")?).unsigned_abs())
 }
@@ -146,7 +165,10 @@ fn archived(row: &Row<'_>) -> rusqlite::Result<Read> {
     };
     Ok(Ok(Archived {
         seq,
-        name: EventName { source: row.get(1)?, id: row.get(2)? },
+        name: EventName {
+            source: row.get(1)?,
+            id: row.get(2)?,
+        },
         kind: row.get(3)?,
         resource: row.get(4)?,
         received: instant(row.get(5)?),

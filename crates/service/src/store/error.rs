@@ -65,9 +65,17 @@ impl StoreError {
     /// The same, about this file where it is about one.
     pub(super) fn at(self, path: &Path) -> Self {
         match self {
-            Self::NotWritable { what, .. } => Self::NotWritable { path: Some(path.to_owned()), what },
-            Self::Corrupt { what, .. } => Self::Corrupt { path: path.to_owned(), what },
-            Self::Foreign { .. } => Self::Foreign { path: path.to_owned() },
+            Self::NotWritable { what, .. } => Self::NotWritable {
+                path: Some(path.to_owned()),
+                what,
+            },
+            Self::Corrupt { what, .. } => Self::Corrupt {
+                path: path.to_owned(),
+                what,
+            },
+            Self::Foreign { .. } => Self::Foreign {
+                path: path.to_owned(),
+            },
             other => other,
         }
     }
@@ -79,10 +87,18 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::NotWritable { path: None, what: error.to_string() }
+                Self::NotWritable {
+                    path: None,
+                    what: error.to_string(),
+                }
             }
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path: PathBuf::new(), what: error.to_string() },
-            Some(ErrorCode::NotADatabase) => Self::Foreign { path: PathBuf::new() },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
+                path: PathBuf::new(),
+                what: error.to_string(),
+            },
+            Some(ErrorCode::NotADatabase) => Self::Foreign {
+                path: PathBuf::new(),
+            },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Failed(error.to_string()),
         }

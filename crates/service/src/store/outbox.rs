@@ -82,12 +82,22 @@ struct Unreadable {
 
 impl From<Unreadable> for StoreError {
     fn from(row: Unreadable) -> Self {
-        Self::Failed(format!("delivery {}: {}", DeliveryId::from(row.id), row.what))
+        Self::Failed(format!(
+            "delivery {}: {}",
+            DeliveryId::from(row.id),
+            row.what
+        ))
     }
 }
 
 impl Status {
-    const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Dead, Self::Cancelled, Self::Dropped];
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Cancelled,
+        Self::Dropped,
+    ];
 
     /// One word for lists.
     pub fn word(self) -> &'static str {
@@ -120,7 +130,9 @@ pub(super) fn claim(
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map((target, micros(now), limit), entry)?.collect::<Result<Vec<_>, _>>()?;
+    let rows = statement
+        .query_map((target, micros(now), limit), entry)?
+        .collect::<Result<Vec<_>, _>>()?;
     let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
     let mut update = connection.prepare_cached(sql)?;
@@ -133,7 +145,14 @@ pub(super) fn claim(
             }
             // One that cannot be read must not stand in the way of those behind it.
             Err(Unreadable { id, what }) => {
-                transfer(connection, DeliveryId::from(id), Status::Pending, Status::Dead, Some(what), now)?;
+                transfer(
+                    connection,
+                    DeliveryId::from(id),
+                    Status::Pending,
+                    Status::Dead,
+                    Some(what),
+                    now,
+                )?;
             }
         }
     }
@@ -142,22 +161,39 @@ pub(super) fn claim(
 }
 
 /// Makes every claim void, or those of one target: what a killed process was about to send is due at once.
-pub(super) fn release(connection: &Connection, target: Option<&str>, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn release(
+    connection: &Connection,
+    target: Option<&str>,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
                WHERE status = 0 AND claimed = 1 AND (?2 IS NULL OR target = ?2)";
-    Ok(connection.prepare_cached(sql)?.execute((micros(now), target))?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .execute((micros(now), target))?)
 }
 
 /// The same for one delivery.
-pub(super) fn release_one(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn release_one(
+    connection: &Connection,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0 WHERE id = ?2 AND status = 0 AND claimed = 1";
-    Ok(connection.prepare_cached(sql)?.execute((micros(now), id.as_bytes()))?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .execute((micros(now), id.as_bytes()))?)
 }
 
 /// When the next delivery of `target` is due.
-pub(super) fn next_due(connection: &Connection, target: &str) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn next_due(
+    connection: &Connection,
+    target: &str,
+) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT min(due) FROM delivery WHERE status = 0 AND target = ?1";
-    let due: Option<i64> = connection.prepare_cached(sql)?.query_row([target], |row| row.get(0))?;
+    let due: Option<i64> = connection
+        .prepare_cached(sql)?
+        .query_row([target], |row| row.get(0))?;
     Ok(due.map(instant))
 }
 
@@ -174,40 +210,60 @@ pub(super) fn settle(
                VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4, ?5, ?6)";
     let took = duration_micros(tried.took);
     let (started, outcome) = (micros(tried.started), tried.outcome);
-    connection.prepare_cached(sql)?.execute((id, &delivery.target, started, took, outcome, &tried.answer))?;
+    connection.prepare_cached(sql)?.execute((
+        id,
+        &delivery.target,
+        started,
+        took,
+        outcome,
+        &tried.answer,
+    ))?;
     if !tried.taken.is_empty() {
         let taken = strings(delivery.taken.iter().chain(&tried.taken)).to_string();
-        connection.prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?.execute((id, taken))?;
+        connection
+            .prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?
+            .execute((id, taken))?;
     }
     match decision {
         Decision::Continue => {
-            let sql =
-                "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1 WHERE id = ?1 AND status = 0";
+            let sql = "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1 WHERE id = ?1 AND status = 0";
             connection.prepare_cached(sql)?.execute((id, micros(now)))?;
         }
         Decision::Delivered => {
-            let sql =
-                "UPDATE delivery SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL WHERE id = ?1";
+            let sql = "UPDATE delivery SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL WHERE id = ?1";
             connection.prepare_cached(sql)?.execute((id, micros(now)))?;
         }
         Decision::RetryAt(at) => {
-            let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1
+            let sql =
+                "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1
                        WHERE id = ?1 AND status = 0";
-            connection.prepare_cached(sql)?.execute((id, micros(*at), micros(now)))?;
+            connection
+                .prepare_cached(sql)?
+                .execute((id, micros(*at), micros(now)))?;
         }
         Decision::DeadLetter(reason) => {
-            let sql = "UPDATE delivery SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
+            let sql =
+                "UPDATE delivery SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
                        WHERE id = ?1 AND status = 0";
-            connection.prepare_cached(sql)?.execute((id, micros(now), reason))?;
+            connection
+                .prepare_cached(sql)?
+                .execute((id, micros(now), reason))?;
         }
     }
     Ok(())
 }
 
 /// Gives up what waits for a target that does not exist.
-pub(super) fn bury(connection: &Connection, target: &str, reason: &str, now: Timestamp) -> Result<usize, StoreError> {
+pub(super) fn bury(
+    connection: &Connection,
+    target: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3 WHERE status = 0 AND target = ?1";
-    Ok(connection.prepare_cached(sql)?.execute((target, micros(now), reason))?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .execute((target, micros(now), reason))?)
 }
 
 /// Moves one delivery from one status to another on an operator's word; whether it was in the first.
@@ -223,10 +279,14 @@ pub(super) fn transfer(
     let changed = if to == Status::Pending {
         let sql = "UPDATE delivery SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
                    finished = NULL, reason = NULL WHERE id = ?1 AND status = ?2";
-        connection.prepare_cached(sql)?.execute((id.as_bytes(), from, at))?
+        connection
+            .prepare_cached(sql)?
+            .execute((id.as_bytes(), from, at))?
     } else {
         let sql = "UPDATE delivery SET status = ?3, finished = ?4, reason = ?5 WHERE id = ?1 AND status = ?2";
-        connection.prepare_cached(sql)?.execute((id.as_bytes(), from, number, at, reason))?
+        connection
+            .prepare_cached(sql)?
+            .execute((id.as_bytes(), from, number, at, reason))?
     };
     Ok(changed == 1)
 }
@@ -238,20 +298,32 @@ pub(super) fn list(
     target: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
-    let order = if status == Status::Pending { "due, seq, id" } else { "finished, seq, id" };
+    let order = if status == Status::Pending {
+        "due, seq, id"
+    } else {
+        "finished, seq, id"
+    };
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2) ORDER BY {order} LIMIT ?3"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map((status.number(), target, limit), entry)?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().collect::<Result<_, _>>()?)
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect::<Result<_, _>>()?)
 }
 
 /// One delivery.
 pub(super) fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Entry>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
-    connection.prepare_cached(&sql)?.query_row([id.as_bytes()], entry).optional()?.transpose().map_err(StoreError::from)
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.as_bytes()], entry)
+        .optional()?
+        .transpose()
+        .map_err(StoreError::from)
 }
 
 /// Every delivery of one archived event.
@@ -259,11 +331,17 @@ pub(super) fn of_event(connection: &Connection, seq: i64) -> Result<Vec<Entry>, 
     let sql = format!("SELECT {COLUMNS} FROM delivery WHERE seq = ?1 ORDER BY created, rule, id");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([seq], entry)?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().collect::<Result<_, _>>()?)
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect::<Result<_, _>>()?)
 }
 
 /// Every attempt of one delivery, in order.
-pub(super) fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
+pub(super) fn attempts(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<Vec<Attempt>, StoreError> {
     let sql = "SELECT number, started, took, outcome, answer FROM attempt WHERE delivery = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([id.as_bytes()], |row| {
@@ -279,8 +357,13 @@ pub(super) fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<At
 }
 
 /// When calls to `target` began, each once, from `since` on: attempts that went out in one call share their start.
-pub(super) fn calls(connection: &Connection, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
-    let sql = "SELECT DISTINCT started FROM attempt WHERE target = ?1 AND started > ?2 ORDER BY started";
+pub(super) fn calls(
+    connection: &Connection,
+    target: &str,
+    since: Timestamp,
+) -> Result<Vec<Timestamp>, StoreError> {
+    let sql =
+        "SELECT DISTINCT started FROM attempt WHERE target = ?1 AND started > ?2 ORDER BY started";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((target, micros(since)), |row| row.get(0).map(instant))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -300,16 +383,32 @@ pub(super) fn depths(connection: &Connection) -> Result<Vec<(String, u64, Timest
 fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     let id: [u8; 16] = row.get(0)?;
     let action: String = row.get(6)?;
-    let Some(action) = Json::parse(&action).ok().as_ref().and_then(action_from_json) else {
-        return Ok(Err(Unreadable { id, what: "its action cannot be read" }));
+    let Some(action) = Json::parse(&action)
+        .ok()
+        .as_ref()
+        .and_then(action_from_json)
+    else {
+        return Ok(Err(Unreadable {
+            id,
+            what: "its action cannot be read",
+        }));
     };
     let status: i64 = row.get(11)?;
-    let Some(status) = Status::ALL.into_iter().find(|known| known.number() == status) else {
-        return Ok(Err(Unreadable { id, what: "its status is none that this version knows" }));
+    let Some(status) = Status::ALL
+        .into_iter()
+        .find(|known| known.number() == status)
+    else {
+        return Ok(Err(Unreadable {
+            id,
+            what: "its status is none that this version knows",
+        }));
     };
     let delivery = Delivery {
         id: DeliveryId::from(id),
-        event: EventName { source: row.get(1)?, id: row.get(2)? },
+        event: EventName {
+            source: row.get(1)?,
+            id: row.get(2)?,
+        },
         resource: row.get(3)?,
         rule: row.get(4)?,
         target: row.get(5)?,
@@ -334,7 +433,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
 /// A list as `settle` writes it. One that cannot be read is none: then all is sent again, under the same id.
 fn taken(list: Option<String>) -> Vec<String> {
     let list = list.and_then(|text| Json::parse(text).ok());
-    list.iter().flat_map(Json::elements).filter_map(|part| part.as_str().map(str::to_owned)).collect()
+    list.iter()
+        .flat_map(Json::elements)
+        .filter_map(|part| part.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn duration_micros(duration: SignedDuration) -> i64 {

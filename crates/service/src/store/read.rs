@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{Archived, Attempt, Entry, Selection, Status, Store, StoreError, Verdict, archive, outbox, schema};
+use super::{
+    Archived, Attempt, Entry, Selection, Status, Store, StoreError, Verdict, archive, outbox,
+    schema,
+};
 use crate::delivery::DeliveryId;
 
 /// Events read at a time when many are walked through.
@@ -22,7 +25,12 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn deliveries(&self, status: Status, target: Option<&str>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    pub fn deliveries(
+        &self,
+        status: Status,
+        target: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         self.read(|connection| outbox::list(connection, status, target, limit))
     }
 
@@ -32,7 +40,9 @@ impl Store {
     /// When the store cannot be read.
     pub fn delivery(&self, id: DeliveryId) -> Result<Option<(Entry, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
-            outbox::get(connection, id)?.map(|entry| Ok((entry, outbox::attempts(connection, id)?))).transpose()
+            outbox::get(connection, id)?
+                .map(|entry| Ok((entry, outbox::attempts(connection, id)?)))
+                .transpose()
         })
     }
 
@@ -60,12 +70,18 @@ impl Store {
     pub fn untried(&self) -> Result<i64, StoreError> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM delivery WHERE status = 0 AND attempt = 1";
-            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))?)
         })
     }
 
     /// When calls to `target` began, from `since` on.
-    pub(crate) fn calls(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+    pub(crate) fn calls(
+        &self,
+        target: &str,
+        since: Timestamp,
+    ) -> Result<Vec<Timestamp>, StoreError> {
         self.read(|connection| outbox::calls(connection, target, since))
     }
 
@@ -82,10 +98,16 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read, or an event in it is damaged.
-    pub fn walk(&self, wanted: &Selection, mut visit: impl FnMut(Archived) -> bool) -> Result<(), StoreError> {
+    pub fn walk(
+        &self,
+        wanted: &Selection,
+        mut visit: impl FnMut(Archived) -> bool,
+    ) -> Result<(), StoreError> {
         self.each(wanted, |event| match event {
             Ok(event) => Ok(visit(event)),
-            Err((seq, fault)) => Err(StoreError::Failed(format!("event {seq} of the archive is damaged: {fault}"))),
+            Err((seq, fault)) => Err(StoreError::Failed(format!(
+                "event {seq} of the archive is damaged: {fault}"
+            ))),
         })
     }
 
@@ -95,7 +117,10 @@ impl Store {
     /// When the store cannot be read, or an event in it is damaged.
     pub fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError> {
         let mut found = Vec::new();
-        let wanted = Selection { id: Some(id.to_owned()), ..Selection::default() };
+        let wanted = Selection {
+            id: Some(id.to_owned()),
+            ..Selection::default()
+        };
         self.walk(&wanted, |event| {
             found.push(event);
             found.len() < PAGE
@@ -173,11 +198,21 @@ impl Store {
         }
     }
 
-    fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let spare = self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+    fn read<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let spare = self
+            .readers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .pop();
         let connection = spare.map_or_else(|| self.reader(), Ok)?;
         let answer = ask(&connection)?;
-        self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(connection);
+        self.readers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(connection);
         Ok(answer)
     }
 }

@@ -94,9 +94,13 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     connection.busy_timeout(Duration::from_secs(10))?;
     if fresh {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?;
     }
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| StoreError::from(error).at(path))?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .map_err(|error| StoreError::from(error).at(path))?;
     // FULL syncs the log at every commit: what was answered 2xx survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Deleted rows are not wiped: the pages are reused.
@@ -125,7 +129,8 @@ fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
 /// Opens one more connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::from(error).at(path))?;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| StoreError::from(error).at(path))?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
@@ -134,25 +139,41 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// Looks at an existing file through a connection that cannot write: ours, of a version we know, and (as `whole` asks)
 /// undamaged?
 pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
-    let corrupt = |what: String| StoreError::Corrupt { path: path.to_owned(), what };
+    let corrupt = |what: String| StoreError::Corrupt {
+        path: path.to_owned(),
+        what,
+    };
     // A file that cannot be opened for want of permissions is not damaged.
     let failed = |error: rusqlite::Error| match StoreError::from(error) {
         StoreError::Failed(what) | StoreError::Corrupt { what, .. } => corrupt(what),
         other => other.at(path),
     };
     let connection = open_reader(path)?;
-    let read = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let read =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let application = read("application_id").map_err(failed)?;
     if application != APPLICATION_ID {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+        });
     }
     let version = read("user_version").map_err(failed)?;
     if version > VERSION {
-        return Err(StoreError::TooNew { path: path.to_owned(), version, known: VERSION });
+        return Err(StoreError::TooNew {
+            path: path.to_owned(),
+            version,
+            known: VERSION,
+        });
     }
     if !whole {
         return Ok(());
     }
-    let verdict = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0)).map_err(failed)?;
-    if verdict == "ok" { Ok(()) } else { Err(corrupt(verdict.replace('\n', " "))) }
+    let verdict = connection
+        .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
+        .map_err(failed)?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(corrupt(verdict.replace('\n', " ")))
+    }
 }

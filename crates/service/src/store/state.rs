@@ -29,12 +29,18 @@ pub(crate) struct Reads {
 
 impl<'a> StoredState<'a> {
     pub(crate) fn new(connection: &'a Mutex<Connection>) -> Self {
-        Self { connection, seen: Mutex::default() }
+        Self {
+            connection,
+            seen: Mutex::default(),
+        }
     }
 
     /// What was read, or the fault that made an answer of this state worthless.
     pub(crate) fn into_reads(self) -> Result<Reads, StoreError> {
-        let (reads, fault) = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (reads, fault) = self
+            .seen
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         fault.map_or(Ok(reads), Err)
     }
 
@@ -54,7 +60,10 @@ impl<'a> StoredState<'a> {
 impl State for StoredState<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
         let value = self.ask(|connection| read(connection, rule, key, now));
-        self.seen().0.values.push((rule.to_owned(), key.to_owned(), value.clone()));
+        self.seen()
+            .0
+            .values
+            .push((rule.to_owned(), key.to_owned(), value.clone()));
         value
     }
 
@@ -67,7 +76,11 @@ impl State for StoredState<'_> {
 
 impl Reads {
     /// Whether reading again gives the same answers.
-    pub(crate) fn still_hold(&self, connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) fn still_hold(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         for (rule, key, value) in &self.values {
             if read(connection, rule, key, now)? != *value {
                 return Ok(false);
@@ -83,35 +96,62 @@ impl Reads {
 }
 
 /// Takes over what `rule` asked for.
-pub(super) fn apply(connection: &Connection, rule: &str, changes: &[StateChange]) -> Result<(), StoreError> {
+pub(super) fn apply(
+    connection: &Connection,
+    rule: &str,
+    changes: &[StateChange],
+) -> Result<(), StoreError> {
     for change in changes {
         match change {
-            StateChange::Set { key, value, expires } => {
+            StateChange::Set {
+                key,
+                value,
+                expires,
+            } => {
                 let sql = "INSERT INTO state (rule, key, value, expires) VALUES (?1, ?2, ?3, ?4)
                            ON CONFLICT (rule, key) DO UPDATE SET value = ?3, expires = ?4";
                 let expires = expires.map(micros);
-                connection.prepare_cached(sql)?.execute((rule, key, value.to_string(), expires))?;
+                connection
+                    .prepare_cached(sql)?
+                    .execute((rule, key, value.to_string(), expires))?;
             }
             StateChange::Remove { key } => {
-                connection.prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?.execute((rule, key))?;
+                connection
+                    .prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?
+                    .execute((rule, key))?;
             }
         }
     }
     Ok(())
 }
 
-fn read(connection: &Connection, rule: &str, key: &str, now: Timestamp) -> Result<Option<Entry>, StoreError> {
+fn read(
+    connection: &Connection,
+    rule: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Entry>, StoreError> {
     let sql = "SELECT value, expires FROM state WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
     let row = connection
         .prepare_cached(sql)?
-        .query_row((rule, key, micros(now)), |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)));
-    let Some((text, expires)) = row.optional()? else { return Ok(None) };
-    let value = Json::parse(text).map_err(|error| StoreError::Failed(format!("state of {rule}: {error}")))?;
-    Ok(Some(Entry { value, expires: expires.map(instant) }))
+        .query_row((rule, key, micros(now)), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
+        });
+    let Some((text, expires)) = row.optional()? else {
+        return Ok(None);
+    };
+    let value = Json::parse(text)
+        .map_err(|error| StoreError::Failed(format!("state of {rule}: {error}")))?;
+    Ok(Some(Entry {
+        value,
+        expires: expires.map(instant),
+    }))
 }
 
 fn count(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
     let sql = "SELECT count(*) FROM state WHERE rule = ?1 AND (expires IS NULL OR expires > ?2)";
-    let count: i64 = connection.prepare_cached(sql)?.query_row((rule, micros(now)), |row| row.get(0))?;
+    let count: i64 = connection
+        .prepare_cached(sql)?
+        .query_row((rule, micros(now)), |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or_default())
 }

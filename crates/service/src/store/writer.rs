@@ -35,8 +35,13 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || write(&Mutex::new(connection), &queue))
-            .map_err(|error| StoreError::Failed(format!("cannot start the writing thread: {error}")))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+            .map_err(|error| {
+                StoreError::Failed(format!("cannot start the writing thread: {error}"))
+            })?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
     }
 
     /// Does `job` within a transaction that others may share. The answer comes after the commit; a job that fails is
@@ -61,7 +66,12 @@ impl Writer {
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
             let fault = result.as_ref().err().cloned();
-            (fault, Box::new(move |commit| drop(answer.send(result.and_then(|value| commit.map(|()| value))))))
+            (
+                fault,
+                Box::new(move |commit| {
+                    drop(answer.send(result.and_then(|value| commit.map(|()| value))))
+                }),
+            )
         });
         // When the thread is gone the job is dropped, and its `answer` with it: the caller sees a closed store.
         if let Some(jobs) = &self.jobs {
@@ -107,7 +117,13 @@ fn group(
     queue: &mpsc::Receiver<Job>,
     replies: &mut Vec<Reply>,
 ) -> Result<(), StoreError> {
-    let run = |sql: &str| lock(connection).prepare_cached(sql)?.execute([]).map_err(StoreError::from).map(drop);
+    let run = |sql: &str| {
+        lock(connection)
+            .prepare_cached(sql)?
+            .execute([])
+            .map_err(StoreError::from)
+            .map(drop)
+    };
     let (mut next, mut weight) = (Some(first), 0);
     if let Err(error) = run("BEGIN IMMEDIATE") {
         replies.extend(next.take().map(|job| (job.work)(Err(error.clone())).1));
@@ -127,7 +143,11 @@ fn group(
             Some(error) if lock(connection).is_autocommit() => return Err(error),
             Some(_) => run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?,
         }
-        next = if weight < GROUP { queue.try_recv().ok() } else { None };
+        next = if weight < GROUP {
+            queue.try_recv().ok()
+        } else {
+            None
+        };
     }
     run("COMMIT")
 }

@@ -36,8 +36,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Command {
     async fn run(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
         let mut process = Process::new(&self.argv[0]);
-        process.args(&self.argv[1..]).env_clear().process_group(0).kill_on_drop(true);
-        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        process
+            .args(&self.argv[1..])
+            .env_clear()
+            .process_group(0)
+            .kill_on_drop(true);
+        process
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         for name in ["PATH", "HOME", "LANG"] {
             process.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -48,12 +55,15 @@ impl Command {
         let mut child = process.spawn().map_err(|error| {
             let reason = format!("cannot start {}: {error}", self.argv[0]);
             match error.kind() {
-                ErrorKind::NotFound | ErrorKind::PermissionDenied => SendError::Configuration { reason },
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                    SendError::Configuration { reason }
+                }
                 _ => SendError::later(reason),
             }
         })?;
         let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut text = delivery_to_json(delivery).to_string();
         text.push('\n');
         let feed = async {
@@ -76,7 +86,9 @@ impl Command {
                 _ = &mut reading => running.await,
             }
         };
-        let status = status.map_err(|error| SendError::later(format!("cannot wait for {}: {error}", self.argv[0])))?;
+        let status = status.map_err(|error| {
+            SendError::later(format!("cannot wait for {}: {error}", self.argv[0]))
+        })?;
         let words = format!("{status}: {}{}", lossy(&out), lossy(&err));
         match status.code() {
             Some(0) => Ok(Receipt::whole(words)),
@@ -93,7 +105,11 @@ impl Target for Command {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]), part: None })
+        Ok(Preview {
+            summary: gist(&batch[0]),
+            body: delivery_to_json(&batch[0]),
+            part: None,
+        })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
@@ -106,14 +122,22 @@ pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
     let event = &delivery.event;
     let mut json = object([
         ("id", delivery.id.to_string().into()),
-        ("event", object([("source", event.source.as_str().into()), ("id", event.id.as_str().into())])),
+        (
+            "event",
+            object([
+                ("source", event.source.as_str().into()),
+                ("id", event.id.as_str().into()),
+            ]),
+        ),
         ("resource", delivery.resource.as_str().into()),
         ("rule", delivery.rule.as_str().into()),
         ("attempt", number(delivery.attempt)),
         ("created", delivery.created.to_string().into()),
         ("replay", optional(delivery.replay.as_deref())),
     ]);
-    if let (Json::Object(members), Json::Object(action)) = (&mut json, action_to_json(&delivery.action)) {
+    if let (Json::Object(members), Json::Object(action)) =
+        (&mut json, action_to_json(&delivery.action))
+    {
         members.extend(action);
     }
     json

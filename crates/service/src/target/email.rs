@@ -77,7 +77,12 @@ impl Email {
     ///
     /// # Errors
     /// When the server's name or a certificate cannot be used.
-    pub fn new(server: &Server, from: Mailbox, to: Vec<Mailbox>, templates: Templates) -> Result<Self, String> {
+    pub fn new(
+        server: &Server,
+        from: Mailbox,
+        to: Vec<Mailbox>,
+        templates: Templates,
+    ) -> Result<Self, String> {
         let port = match server.protection {
             Protection::StartTls => 587,
             Protection::Tls => 465,
@@ -88,9 +93,18 @@ impl Email {
             protection => Some((protection, parameters(server)?)),
         };
         let credentials = server.credentials.as_ref();
-        let credentials =
-            credentials.map(|(user, password)| Credentials::new(user.clone(), password.expose_secret().to_owned()));
-        Ok(Self { host: server.host.clone(), port: server.port.unwrap_or(port), tls, credentials, from, to, templates })
+        let credentials = credentials.map(|(user, password)| {
+            Credentials::new(user.clone(), password.expose_secret().to_owned())
+        });
+        Ok(Self {
+            host: server.host.clone(),
+            port: server.port.unwrap_or(port),
+            tls,
+            credentials,
+            from,
+            to,
+            templates,
+        })
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
@@ -102,7 +116,8 @@ impl Email {
         };
         let address = (self.host.as_str(), self.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECTING), &hello, wrapped, None).await?;
+            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECTING), &hello, wrapped, None)
+                .await?;
         if let Some(parameters) = upgrade {
             connection.starttls(parameters, &hello).await?;
         }
@@ -116,11 +131,17 @@ impl Email {
     async fn transmit(&self, message: &Message, taken: &[String]) -> Result<Sent, SmtpError> {
         let mut connection = self.connect().await?;
         let bytes = message.formatted();
-        let to = self.to.iter().map(|mailbox| &mailbox.email).filter(|address| !taken.contains(&address.to_string()));
+        let to = self
+            .to
+            .iter()
+            .map(|mailbox| &mailbox.email)
+            .filter(|address| !taken.contains(&address.to_string()));
         let to: Vec<&Address> = to.collect();
         let mut options = Vec::new();
         let foreign = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
-        if connection.server_info().supports_feature(Extension::SmtpUtfEight)
+        if connection
+            .server_info()
+            .supports_feature(Extension::SmtpUtfEight)
             && (foreign(&self.from.email) || to.iter().any(|address| foreign(address)))
         {
             options.push(MailParameter::SmtpUtfEight);
@@ -128,23 +149,36 @@ impl Email {
         if !bytes.is_ascii() {
             options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        connection.command(Mail::new(Some(self.from.email.clone()), options)).await?;
+        connection
+            .command(Mail::new(Some(self.from.email.clone()), options))
+            .await?;
         let mut sent = Sent::default();
         for address in to {
-            match connection.command(Rcpt::new(address.clone(), Vec::new())).await {
+            match connection
+                .command(Rcpt::new(address.clone(), Vec::new()))
+                .await
+            {
                 Ok(_) => sent.taken.push(address.to_string()),
                 // The server's word about this one; anything else is about the connection.
-                Err(error) if error.status().is_some() => sent.refused.push((address.to_string(), judge(&error))),
+                Err(error) if error.status().is_some() => {
+                    sent.refused.push((address.to_string(), judge(&error)))
+                }
                 Err(error) => return Err(error),
             }
         }
         if !sent.taken.is_empty() {
             connection.command(Data).await?;
             let response = connection.message(&bytes).await?;
-            sent.answer = format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" "));
+            sent.answer = format!(
+                "{} {}",
+                response.code(),
+                response.message().collect::<Vec<_>>().join(" ")
+            );
         }
         // The mail is theirs: nobody waits for the goodbye.
-        tokio::spawn(async move { drop(tokio::time::timeout(CONNECTING, connection.quit()).await) });
+        tokio::spawn(
+            async move { drop(tokio::time::timeout(CONNECTING, connection.quit()).await) },
+        );
         Ok(sent)
     }
 
@@ -162,19 +196,26 @@ impl Email {
             .references(root)
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
             .raw_header(header("X-Reflexarc-Delivery", delivery.id.to_string()));
-        if matches!(&delivery.action, Action::Notify { message, .. } if message.level == Level::Critical) {
+        if matches!(&delivery.action, Action::Notify { message, .. } if message.level == Level::Critical)
+        {
             builder = builder.raw_header(header("Importance", "high".to_owned()));
         }
         for to in &self.to {
             builder = builder.to(to.clone());
         }
         let parts = MultiPart::alternative_plain_html(rendered.text, rendered.html);
-        builder.multipart(parts).map_err(|error| SendError::Configuration { reason: error.to_string() })
+        builder
+            .multipart(parts)
+            .map_err(|error| SendError::Configuration {
+                reason: error.to_string(),
+            })
     }
 
     fn rendered(&self, delivery: &Delivery) -> Result<Rendered, SendError> {
         let rendered = self.templates.render(delivery);
-        rendered.map_err(|error| SendError::Configuration { reason: error.to_string() })
+        rendered.map_err(|error| SendError::Configuration {
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -193,13 +234,20 @@ impl Target for Email {
             ("text", rendered.text.into()),
             ("html", rendered.html.into()),
         ]);
-        Ok(Preview { summary: rendered.subject, body, part: None })
+        Ok(Preview {
+            summary: rendered.subject,
+            body,
+            part: None,
+        })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         Box::pin(async move {
             let message = self.compose(&batch[0])?;
-            self.transmit(&message, &batch[0].taken).await.map_err(|error| judge(&error))?.outcome()
+            self.transmit(&message, &batch[0].taken)
+                .await
+                .map_err(|error| judge(&error))?
+                .outcome()
         })
     }
 }
@@ -209,11 +257,18 @@ impl Sent {
         if self.refused.is_empty() {
             return Ok(Receipt::whole(self.answer));
         }
-        let refusals: Vec<String> =
-            self.refused.iter().map(|(address, error)| format!("not to {address}: {}", error.reason())).collect();
+        let refusals: Vec<String> = self
+            .refused
+            .iter()
+            .map(|(address, error)| format!("not to {address}: {}", error.reason()))
+            .collect();
         let mut reason = refusals.join("; ");
         if !self.taken.is_empty() {
-            reason = format!("sent to {} ({}); {reason}", self.taken.join(", "), self.answer);
+            reason = format!(
+                "sent to {} ({}); {reason}",
+                self.taken.join(", "),
+                self.answer
+            );
         }
         // As long as one may be taken later it is tried again; then what is refused for good is for somebody to look at.
         let errors = || self.refused.iter().map(|(_, error)| error);
@@ -224,7 +279,14 @@ impl Sent {
         } else {
             SendError::Configuration { reason }
         };
-        Err(if self.taken.is_empty() { rest } else { SendError::Partly { taken: self.taken, rest: Box::new(rest) } })
+        Err(if self.taken.is_empty() {
+            rest
+        } else {
+            SendError::Partly {
+                taken: self.taken,
+                rest: Box::new(rest),
+            }
+        })
     }
 }
 
@@ -245,7 +307,8 @@ fn judge(error: &SmtpError) -> SendError {
 fn parameters(server: &Server) -> Result<TlsParameters, String> {
     let mut builder = TlsParameters::builder(server.host.clone());
     if let Some(pem) = &server.authorities {
-        builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(|error| chain(&error))?);
+        builder = builder
+            .add_root_certificate(Certificate::from_pem(pem).map_err(|error| chain(&error))?);
     }
     builder.build_rustls().map_err(|error| chain(&error))
 }
@@ -254,7 +317,11 @@ fn thread(delivery: &Delivery) -> DeliveryId {
     let mut hash = Sha256::new();
     hash.update(delivery.rule.as_bytes());
     hash.update([0]);
-    hash.update(if delivery.resource.is_empty() { delivery.event.id.as_bytes() } else { delivery.resource.as_bytes() });
+    hash.update(if delivery.resource.is_empty() {
+        delivery.event.id.as_bytes()
+    } else {
+        delivery.resource.as_bytes()
+    });
     DeliveryId::from(first_half(&hash.finalize()))
 }
 

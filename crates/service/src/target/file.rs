@@ -27,11 +27,19 @@ impl Lines {
 
 impl Target for Lines {
     fn kind(&self) -> &'static str {
-        if self.path.is_some() { "file" } else { "stdout" }
+        if self.path.is_some() {
+            "file"
+        } else {
+            "stdout"
+        }
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: delivery_to_json(&batch[0]), part: None })
+        Ok(Preview {
+            summary: gist(&batch[0]),
+            body: delivery_to_json(&batch[0]),
+            part: None,
+        })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
@@ -39,10 +47,13 @@ impl Target for Lines {
         let path = self.path.clone();
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || match path {
-                Some(path) => append(&path, &line).map(|()| format!("written to {}", path.display())),
-                None => {
-                    io::stdout().lock().write_all(line.as_bytes()).map(|()| "written to standard output".to_owned())
+                Some(path) => {
+                    append(&path, &line).map(|()| format!("written to {}", path.display()))
                 }
+                None => io::stdout()
+                    .lock()
+                    .write_all(line.as_bytes())
+                    .map(|()| "written to standard output".to_owned()),
             });
             match written.await {
                 Ok(Ok(answer)) => Ok(Receipt::whole(answer)),
@@ -55,7 +66,11 @@ impl Target for Lines {
 
 /// One write under a lock, so that lines of several writers do not mix. A line that a crash left unfinished is ended first.
 fn append(path: &PathBuf, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(path)?;
     // Others may be writing a line of theirs, which is not one that a crash left. Where a file cannot be locked, as a pipe
     // on some systems, there is nothing to look back at either.
     _ = file.lock();

@@ -35,31 +35,53 @@ impl Webhook {
         secret: Option<SecretSlice<u8>>,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Self {
-        Self { url, reach, client, secret, headers }
+        Self {
+            url,
+            reach,
+            client,
+            secret,
+            headers,
+        }
     }
 
     fn body(&self, delivery: &Delivery) -> Result<Json, SendError> {
-        self.reach.check(&self.url).map_err(|forbidden| SendError::Configuration { reason: forbidden.to_string() })?;
+        self.reach
+            .check(&self.url)
+            .map_err(|forbidden| SendError::Configuration {
+                reason: forbidden.to_string(),
+            })?;
         Ok(cloudevent(delivery))
     }
 
     async fn post(&self, delivery: &Delivery, now: Timestamp) -> Result<Receipt, SendError> {
         let body = self.body(delivery)?.to_string();
         let (id, seconds) = (delivery.id.to_string(), now.as_second().to_string());
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/cloudevents+json");
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/cloudevents+json");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        request = request.header("webhook-id", &id).header("webhook-timestamp", &seconds);
+        request = request
+            .header("webhook-id", &id)
+            .header("webhook-timestamp", &seconds);
         if let Some(secret) = &self.secret {
-            request = request.header("webhook-signature", sign(secret.expose_secret(), &id, &seconds, &body));
+            request = request.header(
+                "webhook-signature",
+                sign(secret.expose_secret(), &id, &seconds, &body),
+            );
         }
         match request.body(body).send().await {
             Ok(response) => judge(&Answer::read(response).await, now),
             Err(error) => {
                 let reason = fault(error);
                 let forbidden = reason.contains("is not a public address");
-                Err(if forbidden { SendError::Configuration { reason } } else { SendError::later(reason) })
+                Err(if forbidden {
+                    SendError::Configuration { reason }
+                } else {
+                    SendError::later(reason)
+                })
             }
         }
     }
@@ -71,7 +93,11 @@ impl Target for Webhook {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        Ok(Preview { summary: gist(&batch[0]), body: self.body(&batch[0])?, part: None })
+        Ok(Preview {
+            summary: gist(&batch[0]),
+            body: self.body(&batch[0])?,
+            part: None,
+        })
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
@@ -96,7 +122,10 @@ fn cloudevent(delivery: &Delivery) -> Json {
     let mut event = object([
         ("specversion", "1.0".into()),
         ("id", delivery.id.to_string().into()),
-        ("source", format!("/reflexarc/rules/{}", percent(&delivery.rule)).into()),
+        (
+            "source",
+            format!("/reflexarc/rules/{}", percent(&delivery.rule)).into(),
+        ),
         ("type", kind.into()),
         ("time", delivery.created.to_string().into()),
         ("datacontenttype", "application/json".into()),
@@ -134,9 +163,10 @@ fn judge(answer: &Answer, now: Timestamp) -> Result<Receipt, SendError> {
             Err(SendError::Configuration { reason })
         }
         401 | 403 | 404 | 407 => Err(SendError::Configuration { reason: words }),
-        408 | 409 | 421 | 423 | 425 | 429 | 500.. => {
-            Err(SendError::Later { reason: words, after: answer.retry_after(now) })
-        }
+        408 | 409 | 421 | 423 | 425 | 429 | 500.. => Err(SendError::Later {
+            reason: words,
+            after: answer.retry_after(now),
+        }),
         _ => Err(SendError::Refused { reason: words }),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_reaction::Action;
 use reflexarc_service::{
-    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store, Target, Telemetry,
-    Waits,
+    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store,
+    Target, Telemetry, Waits,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -27,7 +27,10 @@ pub(crate) struct Delivering {
 /// Retries soon, so often.
 pub(crate) fn quick(retries: usize) -> RetryPolicy {
     let wait = SignedDuration::from_millis(20);
-    RetryPolicy { waits: Waits::List(vec![wait; retries]), max_age: SignedDuration::from_hours(1) }
+    RetryPolicy {
+        waits: Waits::List(vec![wait; retries]),
+        max_age: SignedDuration::from_hours(1),
+    }
 }
 
 pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> Queue {
@@ -63,20 +66,37 @@ impl Delivering {
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());
-        self.serving.push(tokio::spawn(reflexarc_service::serve(queue, exchange, wake.clone())));
+        self.serving.push(tokio::spawn(reflexarc_service::serve(
+            queue,
+            exchange,
+            wake.clone(),
+        )));
         wake
     }
 
     /// Accepts an event of this id that leads to these actions.
     pub(crate) async fn accept(&self, id: &str, actions: Vec<Action>) -> Vec<DeliveryId> {
         let (store, incoming) = (self.store.clone(), incoming(id));
-        let accept = move || store.accept(incoming, evaluation("r", actions, vec![]), Timestamp::now()).unwrap();
-        tokio::task::spawn_blocking(accept).await.unwrap().deliveries
+        let accept = move || {
+            store
+                .accept(incoming, evaluation("r", actions, vec![]), Timestamp::now())
+                .unwrap()
+        };
+        tokio::task::spawn_blocking(accept)
+            .await
+            .unwrap()
+            .deliveries
     }
 
     /// Waits until a delivery stands so.
     pub(crate) async fn until(&self, id: DeliveryId, status: Status) -> (Entry, Vec<Attempt>) {
-        eventually(|| self.store.delivery(id).unwrap().filter(|(entry, _)| entry.status == status)).await
+        eventually(|| {
+            self.store
+                .delivery(id)
+                .unwrap()
+                .filter(|(entry, _)| entry.status == status)
+        })
+        .await
     }
 
     /// Ends everything; the store may be read as long as its folder is kept.

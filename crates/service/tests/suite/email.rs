@@ -31,7 +31,10 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
             "RCPT" => {
                 let address = line.split(['<', '>']).nth(1).unwrap().to_owned();
                 let mut answers = post.answers.lock().unwrap();
-                let told = answers.iter_mut().find(|(name, _)| *name == address).and_then(|(_, list)| list.pop_front());
+                let told = answers
+                    .iter_mut()
+                    .find(|(name, _)| *name == address)
+                    .and_then(|(_, list)| list.pop_front());
                 if told.is_none() {
                     to.push(address);
                 }
@@ -43,7 +46,10 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
                 while !text.ends_with("\r\n.\r\n") {
                     stream.read_line(&mut text).await?;
                 }
-                post.mails.lock().unwrap().push((std::mem::take(&mut to), text));
+                post.mails
+                    .lock()
+                    .unwrap()
+                    .push((std::mem::take(&mut to), text));
                 "250 kept".to_owned()
             }
             "QUIT" => "221 bye".to_owned(),
@@ -56,8 +62,14 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
 async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let answers = answers.iter().map(|(address, list)| (*address, list.iter().copied().collect())).collect();
-    let post = Arc::new(Post { answers: Mutex::new(answers), mails: Mutex::default() });
+    let answers = answers
+        .iter()
+        .map(|(address, list)| (*address, list.iter().copied().collect()))
+        .collect();
+    let post = Arc::new(Post {
+        answers: Mutex::new(answers),
+        mails: Mutex::default(),
+    });
     let kept = post.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -71,9 +83,19 @@ async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email
         credentials: None,
         authorities: None,
     };
-    let to = ["a@example.com", "b@example.com", "c@example.com"].map(|address| address.parse().unwrap());
+    let to =
+        ["a@example.com", "b@example.com", "c@example.com"].map(|address| address.parse().unwrap());
     let templates = Templates::new(None, None, None).unwrap();
-    (post, Email::new(&server, "alerts@example.com".parse().unwrap(), to.to_vec(), templates).unwrap())
+    (
+        post,
+        Email::new(
+            &server,
+            "alerts@example.com".parse().unwrap(),
+            to.to_vec(),
+            templates,
+        )
+        .unwrap(),
+    )
 }
 
 fn notice() -> Action {
@@ -84,7 +106,10 @@ fn notice() -> Action {
         at: Vec::new(),
         link: None,
     };
-    Action::Notify { target: "mail".into(), message }
+    Action::Notify {
+        target: "mail".into(),
+        message,
+    }
 }
 
 #[tokio::test]
@@ -99,27 +124,57 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
     delivering.serve(queue("mail", email, quick(5)));
     let id = delivering.accept("1", vec![notice()]).await[0];
     let (entry, attempts) = delivering.until(id, Status::Dead).await;
-    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str())).collect();
+    let told: Vec<_> = attempts
+        .iter()
+        .map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str()))
+        .collect();
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[0].0, "partly");
-    assert!(told[0].1.starts_with("sent to a@example.com (250 kept); not to b@example.com: "), "{}", told[0].1);
+    assert!(
+        told[0]
+            .1
+            .starts_with("sent to a@example.com (250 kept); not to b@example.com: "),
+        "{}",
+        told[0].1
+    );
     assert_eq!(told[1].0, "failed");
-    assert!(told[2].1.contains("sent to b@example.com") && told[2].1.contains("no such user"), "{}", told[2].1);
+    assert!(
+        told[2].1.contains("sent to b@example.com") && told[2].1.contains("no such user"),
+        "{}",
+        told[2].1
+    );
     assert!(entry.reason.unwrap().contains("not to c@example.com"));
     assert_eq!(entry.delivery.taken, ["a@example.com", "b@example.com"]);
-    let recipients = || post.mails.lock().unwrap().iter().map(|(to, _)| to.clone()).collect::<Vec<_>>();
+    let recipients = || {
+        post.mails
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(to, _)| to.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(recipients(), [["a@example.com"], ["b@example.com"]]);
 
     // Somebody made the mailbox: put back, the mail goes to the third alone.
     post.answers.lock().unwrap().clear();
     let store = delivering.store.clone();
-    let redriven = tokio::task::spawn_blocking(move || store.redrive(id, jiff::Timestamp::now()).unwrap());
+    let redriven =
+        tokio::task::spawn_blocking(move || store.redrive(id, jiff::Timestamp::now()).unwrap());
     assert!(redriven.await.unwrap());
     delivering.until(id, Status::Delivered).await;
     assert_eq!(recipients().last().unwrap(), &["c@example.com"]);
     let mails = post.mails.lock().unwrap();
-    let message_id = |text: &str| text.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned();
-    assert!(mails.iter().all(|(_, text)| message_id(text) == message_id(&mails[0].1)));
+    let message_id = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("Message-ID"))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        mails
+            .iter()
+            .all(|(_, text)| message_id(text) == message_id(&mails[0].1))
+    );
 }
 
 #[tokio::test]

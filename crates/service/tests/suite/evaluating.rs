@@ -33,22 +33,55 @@ send("out", #{ n: n, eni: event.content.eniId, own: own });
             .collect();
         tokio::spawn(async move {
             let body = lines.join("\n");
-            let send = || client.post(&url).header("content-type", "application/x-ndjson").body(body.clone()).send();
+            let send = || {
+                client
+                    .post(&url)
+                    .header("content-type", "application/x-ndjson")
+                    .body(body.clone())
+                    .send()
+            };
             let (first, second) = tokio::join!(send(), send());
-            (first.unwrap().status().as_u16(), second.unwrap().status().as_u16())
+            (
+                first.unwrap().status().as_u16(),
+                second.unwrap().status().as_u16(),
+            )
         })
     };
     let posts: Vec<_> = (0..8).map(post).collect();
     for post in posts {
         assert_eq!(post.await.unwrap(), (200, 200));
     }
-    eventually(|| serving.store.deliveries(Status::Pending, None, 1).unwrap().is_empty().then_some(())).await;
-    let mut seen: Vec<i64> =
-        serving.lines().iter().map(|line| line.get("send").unwrap().get("n").unwrap().as_i64().unwrap()).collect();
+    eventually(|| {
+        serving
+            .store
+            .deliveries(Status::Pending, None, 1)
+            .unwrap()
+            .is_empty()
+            .then_some(())
+    })
+    .await;
+    let mut seen: Vec<i64> = serving
+        .lines()
+        .iter()
+        .map(|line| {
+            line.get("send")
+                .unwrap()
+                .get("n")
+                .unwrap()
+                .as_i64()
+                .unwrap()
+        })
+        .collect();
     seen.sort_unstable();
-    assert_eq!(seen, (1..=i64::try_from(EVENTS).unwrap()).collect::<Vec<_>>());
+    assert_eq!(
+        seen,
+        (1..=i64::try_from(EVENTS).unwrap()).collect::<Vec<_>>()
+    );
     let state = serving.store.state(jiff::Timestamp::now()).unwrap();
-    assert!(state.contains(&("count".into(), "all".into(), EVENTS.to_string())), "{state:?}");
+    assert!(
+        state.contains(&("count".into(), "all".into(), EVENTS.to_string())),
+        "{state:?}"
+    );
     serving.stop().await;
 }
 
@@ -63,13 +96,25 @@ send("out", #{ eni: event.content.eniId, before: before, id: event.id });
 '''
 "#;
     let serving = Serving::with(|plan| plan.rules = rules(text)).await;
-    let lines: Vec<_> = (0..300).map(|i| event_text(&format!("{i:03}"), &format!("eni-{}", i % 5))).collect();
-    assert_eq!(serving.post("application/x-ndjson", lines.join("\n")).await.0, 200);
+    let lines: Vec<_> = (0..300)
+        .map(|i| event_text(&format!("{i:03}"), &format!("eni-{}", i % 5)))
+        .collect();
+    assert_eq!(
+        serving
+            .post("application/x-ndjson", lines.join("\n"))
+            .await
+            .0,
+        200
+    );
     let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() == 300)).await;
     for line in lines {
         let sent = line.get("send").unwrap();
         let id: i64 = sent.get("id").unwrap().as_str().unwrap().parse().unwrap();
-        let before = sent.get("before").unwrap().as_str().map(|id| id.parse::<i64>().unwrap());
+        let before = sent
+            .get("before")
+            .unwrap()
+            .as_str()
+            .map(|id| id.parse::<i64>().unwrap());
         assert_eq!(before, (id >= 5).then_some(id - 5));
     }
     serving.stop().await;
@@ -80,23 +125,35 @@ async fn a_broken_rule_set_is_refused_and_a_good_one_taken_while_events_come() {
     let serving = Serving::start().await;
     let rule = serving.path("rules").join("failed.toml");
     let sent = |count: usize| eventually_lines(&serving, count);
-    serving.post("application/json", event_text("1", "eni-1")).await;
+    serving
+        .post("application/json", event_text("1", "eni-1"))
+        .await;
     assert_eq!(sent(1).await, r#"{"eni":"eni-1"}"#);
 
     std::fs::write(&rule, "when = 'content.result = \"failed\"'\n").unwrap();
     let (status, answer) = serving.post_to("/reload", &[], "").await;
     assert_eq!(status, 422);
     let file = &answer.get("files").unwrap().elements()[0];
-    assert!(file.get("file").unwrap().as_str().unwrap().ends_with("failed.toml"));
+    assert!(
+        file.get("file")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .ends_with("failed.toml")
+    );
     assert!(!file.get("diagnostics").unwrap().elements().is_empty());
-    serving.post("application/json", event_text("2", "eni-2")).await;
+    serving
+        .post("application/json", event_text("2", "eni-2"))
+        .await;
     assert_eq!(sent(2).await, r#"{"eni":"eni-2"}"#);
 
     std::fs::write(&rule, RULE.replace("eni:", "nic:")).unwrap();
     // The change of the file is seen without anybody asking.
     let mut id = 3;
     loop {
-        serving.post("application/json", event_text(&id.to_string(), "eni-3")).await;
+        serving
+            .post("application/json", event_text(&id.to_string(), "eni-3"))
+            .await;
         if sent(id).await == r#"{"nic":"eni-3"}"# {
             break;
         }
@@ -106,14 +163,24 @@ async fn a_broken_rule_set_is_refused_and_a_good_one_taken_while_events_come() {
     }
     let (_, figures) = serving.get("/metrics", None).await;
     let figures = figures.as_str().unwrap_or_default().to_owned();
-    assert!(figures.contains(r#"reflexarc_reloads_total{outcome="refused"}"#), "{figures}");
-    assert!(figures.contains(&format!("reflexarc_events_accepted_total {id}")), "{figures}");
+    assert!(
+        figures.contains(r#"reflexarc_reloads_total{outcome="refused"}"#),
+        "{figures}"
+    );
+    assert!(
+        figures.contains(&format!("reflexarc_events_accepted_total {id}")),
+        "{figures}"
+    );
     serving.stop().await;
 }
 
 async fn eventually_lines(serving: &Serving, count: usize) -> String {
     let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() >= count)).await;
-    lines.iter().map(|line| line.get("send").map(Json::to_string).unwrap_or_default()).next_back().unwrap()
+    lines
+        .iter()
+        .map(|line| line.get("send").map(Json::to_string).unwrap_or_default())
+        .next_back()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -123,15 +190,32 @@ async fn a_script_that_fails_loses_neither_the_event_nor_the_other_rules() {
 when = 'content.result == "failed"'
 then = 'let x = event.content.nothing.at.all; send("out", x);'
 "#;
-        plan.rules =
-            RuleSet::compile([("bad.toml", bad), ("good.toml", RULE)]).unwrap_or_else(|faults| panic!("{faults:?}"));
+        plan.rules = RuleSet::compile([("bad.toml", bad), ("good.toml", RULE)])
+            .unwrap_or_else(|faults| panic!("{faults:?}"));
     })
     .await;
-    assert_eq!(serving.post("application/json", event_text("1", "eni-1")).await.0, 200);
+    assert_eq!(
+        serving
+            .post("application/json", event_text("1", "eni-1"))
+            .await
+            .0,
+        200
+    );
     assert_eq!(eventually_lines(&serving, 1).await, r#"{"eni":"eni-1"}"#);
     let story = serving.store.find("1").unwrap()[0].story.clone().unwrap();
-    assert_eq!(story.get("failures").unwrap().elements()[0].get("rule").unwrap().as_str(), Some("bad"));
+    assert_eq!(
+        story.get("failures").unwrap().elements()[0]
+            .get("rule")
+            .unwrap()
+            .as_str(),
+        Some("bad")
+    );
     let (_, figures) = serving.get("/metrics", None).await;
-    assert!(figures.as_str().unwrap().contains("reflexarc_reactions_failed_total 1"));
+    assert!(
+        figures
+            .as_str()
+            .unwrap()
+            .contains("reflexarc_reactions_failed_total 1")
+    );
     serving.stop().await;
 }

@@ -32,12 +32,17 @@ pub(crate) fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration)
         }
     }
     heard.truncate(length);
-    (String::from_utf8_lossy(&heard).into_owned(), begun.elapsed())
+    (
+        String::from_utf8_lossy(&heard).into_owned(),
+        begun.elapsed(),
+    )
 }
 
 fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.split_once("://").unwrap().1).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     stream
 }
 
@@ -68,22 +73,52 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         tokio::task::spawn_blocking(move || hear(&url, &sends))
     };
     let pause = Duration::from_millis(150);
-    let slow_head: Vec<_> = [b"POST /events HT".as_slice(), b"TP/1.1\r\n", b"a: b\r\n", b"c: d\r\n", b"e: f\r\n"]
-        .map(|part| (part, pause))
-        .to_vec();
-    let slow_body = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(), pause)];
+    let slow_head: Vec<_> = [
+        b"POST /events HT".as_slice(),
+        b"TP/1.1\r\n",
+        b"a: b\r\n",
+        b"c: d\r\n",
+        b"e: f\r\n",
+    ]
+    .map(|part| (part, pause))
+    .to_vec();
+    let slow_body = vec![(
+        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(),
+        pause,
+    )];
     // Never idle, and never done.
-    let mut trickle = vec![(b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".as_slice(), pause)];
+    let mut trickle = vec![(
+        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".as_slice(),
+        pause,
+    )];
     trickle.extend([(b" ".as_slice(), pause); 9]);
     let nothing = vec![];
-    let nonsense = vec![(b"\x16\x03\x01\x00\xa5 what is this\r\n\r\n".as_slice(), Duration::ZERO)];
-    let two_lengths = vec![(
-        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".as_slice(),
+    let nonsense = vec![(
+        b"\x16\x03\x01\x00\xa5 what is this\r\n\r\n".as_slice(),
         Duration::ZERO,
     )];
-    let told = [slow_head, slow_body, nothing, nonsense, two_lengths, trickle].map(heard);
+    let two_lengths = vec![(
+        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"
+            .as_slice(),
+        Duration::ZERO,
+    )];
+    let told = [
+        slow_head,
+        slow_body,
+        nothing,
+        nonsense,
+        two_lengths,
+        trickle,
+    ]
+    .map(heard);
     // While they dawdle, somebody else is served.
-    assert_eq!(serving.post("application/json", event_text("meanwhile", "eni-1")).await.0, 200);
+    assert_eq!(
+        serving
+            .post("application/json", event_text("meanwhile", "eni-1"))
+            .await
+            .0,
+        200
+    );
     let mut answers = Vec::new();
     for one in told {
         let (answer, took) = one.await.unwrap();
@@ -91,12 +126,24 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         answers.push(answer.lines().next().unwrap_or_default().to_owned());
     }
     assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
-    assert!(answers[3].is_empty() || answers[3].contains("400"), "{answers:?}");
+    assert!(
+        answers[3].is_empty() || answers[3].contains("400"),
+        "{answers:?}"
+    );
     assert!(answers[4].contains("400"), "{answers:?}");
-    assert!(answers[5].is_empty() || answers[5].contains("408"), "{answers:?}");
+    assert!(
+        answers[5].is_empty() || answers[5].contains("408"),
+        "{answers:?}"
+    );
     // More connections than there are places: they wait, and are served when the dawdlers are gone.
     let idle: Vec<_> = (0..20).map(|_| connect(&serving.url)).collect();
-    assert_eq!(serving.post("application/json", event_text("later", "eni-1")).await.0, 200);
+    assert_eq!(
+        serving
+            .post("application/json", event_text("later", "eni-1"))
+            .await
+            .0,
+        200
+    );
     drop(idle);
     serving.stop().await;
 }
@@ -104,10 +151,18 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
 #[tokio::test]
 async fn heads_that_are_too_large_or_broken_are_refused() {
     let serving = Serving::start().await;
-    let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(70 << 10));
-    let many: Vec<String> = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    let long = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(70 << 10)
+    );
+    let many: Vec<String> = (0..200)
+        .map(|number| format!("x-{number}: y\r\n"))
+        .collect();
     let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", many.concat());
-    let address = format!("GET /trace/{} HTTP/1.1\r\nhost: x\r\n\r\n", "z".repeat(80 << 10));
+    let address = format!(
+        "GET /trace/{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "z".repeat(80 << 10)
+    );
     let broken = [
         (long.as_str(), "431"),
         (&many, "431"),
@@ -115,21 +170,42 @@ async fn heads_that_are_too_large_or_broken_are_refused() {
         ("GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n", "400"),
         ("GET /healthz HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n", "400"),
         ("GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", "400"),
-        ("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}", "400"),
-        ("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n{}", "400"),
-        ("DELETE /events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", "405"),
+        (
+            "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}",
+            "400",
+        ),
+        (
+            "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n{}",
+            "400",
+        ),
+        (
+            "DELETE /events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+            "405",
+        ),
         ("GET /../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", "404"),
         ("GET /trace/%00%ff HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
     ];
     for (request, status) in broken {
         let (url, bytes) = (serving.url.clone(), request.as_bytes().to_vec());
-        let heard = tokio::task::spawn_blocking(move || hear(&url, &[(&bytes, Duration::ZERO)])).await.unwrap().0;
+        let heard = tokio::task::spawn_blocking(move || hear(&url, &[(&bytes, Duration::ZERO)]))
+            .await
+            .unwrap()
+            .0;
         let begin = request.get(..60).unwrap_or(request);
         // A client that is still sending when the connection closes may not hear why.
         let cut_off = heard.is_empty() && request.len() > 60_000;
-        assert!(heard.starts_with(&format!("HTTP/1.1 {status}")) || cut_off, "{begin}: {heard}");
+        assert!(
+            heard.starts_with(&format!("HTTP/1.1 {status}")) || cut_off,
+            "{begin}: {heard}"
+        );
     }
-    assert_eq!(serving.post("application/json", event_text("after", "eni-1")).await.0, 200);
+    assert_eq!(
+        serving
+            .post("application/json", event_text("after", "eni-1"))
+            .await
+            .0,
+        200
+    );
     serving.stop().await;
 }
 
@@ -167,7 +243,10 @@ async fn broken_chunks_and_two_ways_of_saying_a_length_store_nothing() {
             heard.is_empty() || heard.starts_with("HTTP/1.1 4") || heard.starts_with("HTTP/1.1 5"),
             "{request}\n{heard}"
         );
-        assert!(serving.store.find("smuggled").unwrap().is_empty(), "{request}");
+        assert!(
+            serving.store.find("smuggled").unwrap().is_empty(),
+            "{request}"
+        );
     }
     let (status, _) = serving.post("application/json", event).await;
     assert_eq!(status, 200);
@@ -180,13 +259,21 @@ async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_
     let url = serving.url.clone();
     let kept = tokio::task::spawn_blocking(move || {
         let mut stream = connect(&url);
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
         closed(stream)
     });
     assert!(kept.await.unwrap(), "the connection was kept open");
     serving.stop().await;
 
-    let fixture = |name: &str| std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let fixture = |name: &str| {
+        std::fs::read(format!(
+            "{}/tests/fixtures/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
+    };
     let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
     let serving = Serving::with(|plan| {
         plan.identity = Some(identity);
@@ -196,7 +283,9 @@ async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_
     let url = serving.url.clone();
     let silent = tokio::task::spawn_blocking(move || {
         let mut talking = connect(&url);
-        talking.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        talking
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
         [closed(connect(&url)), closed(talking)]
     });
     assert_eq!(silent.await.unwrap(), [true, true]);

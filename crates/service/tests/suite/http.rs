@@ -11,29 +11,62 @@ use crate::samples::event_text;
 use crate::serving::Serving;
 
 fn int(json: &Json, key: &str) -> i64 {
-    json.get(key).and_then(Json::as_i64).unwrap_or_else(|| panic!("no {key} in {json}"))
+    json.get(key)
+        .and_then(Json::as_i64)
+        .unwrap_or_else(|| panic!("no {key} in {json}"))
 }
 
 #[tokio::test]
 async fn an_event_is_archived_evaluated_and_delivered_before_long() {
     let serving = Serving::start().await;
-    let (status, answer) = serving.post("application/json", event_text("e1", "eni-1")).await;
-    assert_eq!((status, answer.to_string().as_str()), (200, r#"{"accepted":1,"duplicates":0,"ids":["e1"]}"#));
+    let (status, answer) = serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
+    assert_eq!(
+        (status, answer.to_string().as_str()),
+        (200, r#"{"accepted":1,"duplicates":0,"ids":["e1"]}"#)
+    );
     let lines = eventually(|| Some(serving.lines()).filter(|lines| !lines.is_empty())).await;
-    assert_eq!(lines[0].get("send").unwrap().to_string(), r#"{"eni":"eni-1"}"#);
-    let (status, again) = serving.post("application/json", event_text("e1", "eni-1")).await;
-    assert_eq!((status, int(&again, "accepted"), int(&again, "duplicates")), (200, 0, 1));
-    let pending = || serving.store.deliveries(reflexarc_service::Status::Pending, None, 1).unwrap();
+    assert_eq!(
+        lines[0].get("send").unwrap().to_string(),
+        r#"{"eni":"eni-1"}"#
+    );
+    let (status, again) = serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
+    assert_eq!(
+        (status, int(&again, "accepted"), int(&again, "duplicates")),
+        (200, 0, 1)
+    );
+    let pending = || {
+        serving
+            .store
+            .deliveries(reflexarc_service::Status::Pending, None, 1)
+            .unwrap()
+    };
     eventually(|| pending().is_empty().then_some(())).await;
     let (_, traces) = serving.get("/trace/e1?explain=failed", None).await;
     let trace = &traces.elements()[0];
-    assert_eq!(trace.get("received").unwrap(), &Json::parse(event_text("e1", "eni-1")).unwrap());
     assert_eq!(
-        trace.get("evaluation").unwrap().get("rules").unwrap().elements()[0].get("rule").unwrap().as_str(),
+        trace.get("received").unwrap(),
+        &Json::parse(event_text("e1", "eni-1")).unwrap()
+    );
+    assert_eq!(
+        trace
+            .get("evaluation")
+            .unwrap()
+            .get("rules")
+            .unwrap()
+            .elements()[0]
+            .get("rule")
+            .unwrap()
+            .as_str(),
         Some("failed")
     );
     let verdict = &trace.get("verdicts").unwrap().elements()[0];
-    assert!(verdict.get("matched").unwrap().as_bool().unwrap() && verdict.get("explanation").is_some());
+    assert!(
+        verdict.get("matched").unwrap().as_bool().unwrap() && verdict.get("explanation").is_some()
+    );
     let delivery = &trace.get("deliveries").unwrap().elements()[0];
     assert_eq!(delivery.get("status").unwrap().as_str(), Some("delivered"));
     assert!(
@@ -50,18 +83,34 @@ async fn an_event_is_archived_evaluated_and_delivered_before_long() {
 #[tokio::test]
 async fn a_batch_is_taken_as_a_whole_or_in_part_as_the_client_wants() {
     let serving = Serving::start().await;
-    let batch = format!("[{}, 7, {}]", event_text("1", "eni-1"), event_text("2", "eni-2"));
+    let batch = format!(
+        "[{}, 7, {}]",
+        event_text("1", "eni-1"),
+        event_text("2", "eni-2")
+    );
     let (status, answer) = serving.post("application/json", batch.clone()).await;
     assert_eq!(status, 400);
     let error = answer.get("error").unwrap().as_str().unwrap();
-    assert_eq!(error, "element 1 is not an event: an event is a JSON object, but this is a number; nothing was stored");
+    assert_eq!(
+        error,
+        "element 1 is not an event: an event is a JSON object, but this is a number; nothing was stored"
+    );
     let fault = &answer.get("faults").unwrap().elements()[0];
-    assert_eq!((int(fault, "element"), fault.get("code").unwrap().as_str()), (1, Some("RA0005")));
+    assert_eq!(
+        (int(fault, "element"), fault.get("code").unwrap().as_str()),
+        (1, Some("RA0005"))
+    );
     assert!(serving.store.find("1").unwrap().is_empty());
 
     let (status, answer) = serving.post_to("/events?partial=true", &[], batch).await;
-    assert_eq!((status, int(&answer, "accepted"), int(&answer, "refused")), (200, 2, 1));
-    assert_eq!(int(&answer.get("faults").unwrap().elements()[0], "element"), 1);
+    assert_eq!(
+        (status, int(&answer, "accepted"), int(&answer, "refused")),
+        (200, 2, 1)
+    );
+    assert_eq!(
+        int(&answer.get("faults").unwrap().elements()[0], "element"),
+        1
+    );
     assert_eq!(serving.store.find("2").unwrap().len(), 1);
     let (status, _) = serving.post_to("/events?partial=true", &[], "[7]").await;
     assert_eq!(status, 400);
@@ -78,17 +127,41 @@ async fn every_form_leads_to_the_same_reaction() {
             r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
         )
     };
-    let monitor =
-        |id| format!(r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","eventContentMap":{content}}}"#);
-    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+    let monitor = |id| {
+        format!(
+            r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","eventContentMap":{content}}}"#
+        )
+    };
+    let encode = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect::<Vec<_>>()
+            .concat()
+    };
     let mut expected = 0;
     for (content_type, body) in [
         ("application/json", event_text("native", "eni-9")),
         ("application/cloudevents+json", cloudevent("structured")),
-        ("application/cloudevents-batch+json", format!("[{},{}]", cloudevent("batch-1"), cloudevent("batch-2"))),
-        ("application/json", format!(r#"{{"userId":"1","alert":{}}}"#, monitor("monitor"))),
-        ("application/x-www-form-urlencoded", format!("userId=1&alert={}", encode(&monitor("form")))),
-        ("application/x-ndjson", format!("{}\n{}\n", event_text("line-1", "eni-9"), cloudevent("line-2"))),
+        (
+            "application/cloudevents-batch+json",
+            format!("[{},{}]", cloudevent("batch-1"), cloudevent("batch-2")),
+        ),
+        (
+            "application/json",
+            format!(r#"{{"userId":"1","alert":{}}}"#, monitor("monitor")),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("userId=1&alert={}", encode(&monitor("form"))),
+        ),
+        (
+            "application/x-ndjson",
+            format!(
+                "{}\n{}\n",
+                event_text("line-1", "eni-9"),
+                cloudevent("line-2")
+            ),
+        ),
     ] {
         let (status, answer) = serving.post(content_type, body).await;
         assert_eq!(status, 200, "{content_type}: {answer}");
@@ -104,14 +177,30 @@ async fn every_form_leads_to_the_same_reaction() {
     ];
     assert_eq!(serving.post_to("/events", &binary, content).await.0, 200);
     let document = format!(r#"{{"alert":{}}}"#, monitor("get"));
-    assert_eq!(serving.get(&format!("/events?data={}", encode(&document)), None).await.0, 200);
-    let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() == expected + 2)).await;
-    assert!(lines.iter().all(|line| line.get("send").unwrap().to_string() == r#"{"eni":"eni-9"}"#));
+    assert_eq!(
+        serving
+            .get(&format!("/events?data={}", encode(&document)), None)
+            .await
+            .0,
+        200
+    );
+    let lines =
+        eventually(|| Some(serving.lines()).filter(|lines| lines.len() == expected + 2)).await;
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.get("send").unwrap().to_string() == r#"{"eni":"eni-9"}"#)
+    );
     serving.stop().await;
 }
 
 fn token(name: &str, roles: &[Role], expires: Option<Timestamp>) -> Token {
-    Token::new(name.into(), &format!("secret-{name}").into(), roles.to_vec(), expires)
+    Token::new(
+        name.into(),
+        &format!("secret-{name}").into(),
+        roles.to_vec(),
+        expires,
+    )
 }
 
 #[tokio::test]
@@ -120,7 +209,11 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
         token("cloud", &[Role::Ingest], None),
         token("look", &[Role::Read], None),
         token("ops", &[Role::Operate], None),
-        token("expired", &[Role::Ingest, Role::Read, Role::Operate], Some(Timestamp::UNIX_EPOCH)),
+        token(
+            "expired",
+            &[Role::Ingest, Role::Read, Role::Operate],
+            Some(Timestamp::UNIX_EPOCH),
+        ),
     ];
     let serving = Serving::with(|plan| plan.tokens = Tokens::new(tokens)).await;
     let id = "0".repeat(32);
@@ -141,7 +234,10 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
     for (method, path, good) in &paths {
         let call = |token: Option<&str>| {
             let url = format!("{}{path}", serving.url);
-            let mut request = serving.client.request(method.parse().unwrap(), url).body("{}");
+            let mut request = serving
+                .client
+                .request(method.parse().unwrap(), url)
+                .body("{}");
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
@@ -152,7 +248,11 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
         }
         for other in ["secret-cloud", "secret-look", "secret-ops"] {
             let status = call(Some(other)).await;
-            assert_eq!(status == 403, other != *good, "{method} {path} with {other}: {status}");
+            assert_eq!(
+                status == 403,
+                other != *good,
+                "{method} {path} with {other}: {status}"
+            );
             assert_ne!(status, 401);
         }
     }
@@ -160,7 +260,13 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
         assert_eq!(serving.get(open, None).await.0, 200);
     }
     // Cloud Monitor cannot set headers.
-    assert_eq!(serving.post_to("/events?token=secret-cloud", &[], event_text("q", "eni-1")).await.0, 200);
+    assert_eq!(
+        serving
+            .post_to("/events?token=secret-cloud", &[], event_text("q", "eni-1"))
+            .await
+            .0,
+        200
+    );
     serving.stop().await;
 }
 
@@ -178,31 +284,74 @@ async fn each_limit_has_its_answer() {
     // The same without saying so before: chunked.
     let url = serving.url.replace("localhost", "127.0.0.1");
     let chunk = format!("800\r\n{}\r\n", "y".repeat(2_048)).repeat(6);
-    let request = format!("POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n");
-    let heard = tokio::task::spawn_blocking(move || hear(&url, &[(request.as_bytes(), Duration::ZERO)])).await.unwrap();
+    let request = format!(
+        "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
+    );
+    let heard =
+        tokio::task::spawn_blocking(move || hear(&url, &[(request.as_bytes(), Duration::ZERO)]))
+            .await
+            .unwrap();
     assert!(heard.0.starts_with("HTTP/1.1 413"), "{}", heard.0);
-    assert_eq!(serving.post("application/json", "[{},{},{},{}]").await.0, 413);
-    let response = serving.client.post(format!("{}/events", serving.url)).body("[{},{},{}]").send().await.unwrap();
-    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    assert_eq!(
+        serving.post("application/json", "[{},{},{},{}]").await.0,
+        413
+    );
+    let response = serving
+        .client
+        .post(format!("{}/events", serving.url))
+        .body("[{},{},{}]")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            response.headers()["retry-after"].to_str().unwrap()
+        ),
+        (429, "1")
+    );
     assert_eq!(serving.post("application/json", "[{},{}]").await.0, 200);
     assert_eq!(serving.post("image/png", "x").await.0, 415);
     assert_eq!(serving.get("/nowhere", None).await.0, 404);
     let (_, figures) = serving.get("/metrics", None).await;
-    assert!(figures.as_str().unwrap().contains(r#"reflexarc_requests_refused_total{status="413"} 3"#), "{figures}");
+    assert!(
+        figures
+            .as_str()
+            .unwrap()
+            .contains(r#"reflexarc_requests_refused_total{status="413"} 3"#),
+        "{figures}"
+    );
     serving.stop().await;
 }
 
 #[tokio::test]
 async fn tls_is_spoken_where_configured() {
-    let fixture = |name: &str| std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let fixture = |name: &str| {
+        std::fs::read(format!(
+            "{}/tests/fixtures/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
+    };
     let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
     assert!(Identity::new(&fixture("localhost.pem"), b"no key").is_err());
     let serving = Serving::with(|plan| plan.identity = Some(identity)).await;
     let authority = reqwest::Certificate::from_pem(&fixture("localhost.pem")).unwrap();
-    let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-    let response = client.get(format!("{}/healthz", serving.url)).send().await.unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([authority])
+        .build()
+        .unwrap();
+    let response = client
+        .get(format!("{}/healthz", serving.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status().as_u16(), 200);
-    let plain = serving.client.get(format!("{}/healthz", serving.url.replace("https", "http"))).send().await;
+    let plain = serving
+        .client
+        .get(format!("{}/healthz", serving.url.replace("https", "http")))
+        .send()
+        .await;
     assert!(plain.is_err());
     serving.stop().await;
 }
@@ -213,14 +362,24 @@ async fn stopping_answers_what_is_under_way_and_then_refuses() {
     let url = serving.url.clone();
     let pause = Duration::from_millis(400);
     let event = event_text("late", "eni-1");
-    let head = format!("POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", event.len());
+    let head = format!(
+        "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        event.len()
+    );
     let under_way = tokio::task::spawn_blocking(move || {
-        hear(&url, &[(head.as_bytes(), pause), (event.as_bytes(), Duration::ZERO)])
+        hear(
+            &url,
+            &[(head.as_bytes(), pause), (event.as_bytes(), Duration::ZERO)],
+        )
     });
     tokio::time::sleep(pause / 2).await;
     serving.stop_soon();
     assert!(under_way.await.unwrap().0.starts_with("HTTP/1.1 200 OK"));
-    let (url, client, store) = (serving.url.clone(), serving.client.clone(), serving.store.clone());
+    let (url, client, store) = (
+        serving.url.clone(),
+        serving.client.clone(),
+        serving.store.clone(),
+    );
     serving.stop().await;
     assert_eq!(store.find("late").unwrap().len(), 1);
     assert!(client.get(format!("{url}/healthz")).send().await.is_err());
@@ -239,26 +398,70 @@ then = 'send("nowhere", 1);'
         .unwrap();
     })
     .await;
-    serving.post("application/json", event_text("1", "eni-1")).await;
+    serving
+        .post("application/json", event_text("1", "eni-1"))
+        .await;
     let dead = |serving: &Serving| {
         let store = serving.store.clone();
-        move || store.deliveries(reflexarc_service::Status::Dead, None, 9).unwrap().pop()
+        move || {
+            store
+                .deliveries(reflexarc_service::Status::Dead, None, 9)
+                .unwrap()
+                .pop()
+        }
     };
     let entry = eventually(dead(&serving)).await;
-    assert_eq!(entry.reason.as_deref(), Some("there is no target `nowhere` in the configuration; there are out"));
+    assert_eq!(
+        entry.reason.as_deref(),
+        Some("there is no target `nowhere` in the configuration; there are out")
+    );
     let (_, list) = serving.get("/dlq", None).await;
     assert_eq!(list.elements().len(), 1);
     let id = entry.delivery.id;
     // Put back, it finds no target again.
-    let (status, _) = serving.post_to(&format!("/dlq/{id}/redrive"), &[], "").await;
+    let (status, _) = serving
+        .post_to(&format!("/dlq/{id}/redrive"), &[], "")
+        .await;
     assert_eq!(status, 200);
     eventually(dead(&serving)).await;
-    assert_eq!(serving.post_to(&format!("/outbox/{id}/cancel"), &[], "").await.0, 409);
+    assert_eq!(
+        serving
+            .post_to(&format!("/outbox/{id}/cancel"), &[], "")
+            .await
+            .0,
+        409
+    );
     let drop_url = format!("{}/dlq/{id}", serving.url);
-    assert_eq!(serving.client.delete(&drop_url).send().await.unwrap().status().as_u16(), 200);
-    assert_eq!(serving.client.delete(&drop_url).send().await.unwrap().status().as_u16(), 409);
+    assert_eq!(
+        serving
+            .client
+            .delete(&drop_url)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16(),
+        200
+    );
+    assert_eq!(
+        serving
+            .client
+            .delete(&drop_url)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16(),
+        409
+    );
     assert_eq!(serving.get("/outbox/xyz", None).await.0, 400);
-    assert_eq!(serving.get(&format!("/outbox/{}", "0".repeat(32)), None).await.0, 404);
+    assert_eq!(
+        serving
+            .get(&format!("/outbox/{}", "0".repeat(32)), None)
+            .await
+            .0,
+        404
+    );
     serving.stop().await;
 }
 
@@ -266,7 +469,10 @@ then = 'send("nowhere", 1);'
 async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
     let serving = Serving::with(|plan| {
         let folder = plan.store.path().with_file_name("small.db");
-        let options = StoreOptions { max_bytes: Some(600_000), ..crate::samples::OPTIONS };
+        let options = StoreOptions {
+            max_bytes: Some(600_000),
+            ..crate::samples::OPTIONS
+        };
         plan.store = Arc::new(Store::open(&folder, &options).unwrap());
     })
     .await;
@@ -275,7 +481,9 @@ async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
         let mut batch = 0;
         loop {
             // Many resources, so that every lane has a part in each batch.
-            let lines: Vec<String> = ids(batch).map(|id| event_text(&id, &format!("eni-{id}"))).collect();
+            let lines: Vec<String> = ids(batch)
+                .map(|id| event_text(&id, &format!("eni-{id}")))
+                .collect();
             match serving.post("application/x-ndjson", lines.join("\n")).await {
                 (200, answer) => assert_eq!(int(&answer, "accepted"), 40),
                 refusal => break (batch, refusal),
@@ -285,10 +493,20 @@ async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
         }
     };
     assert_eq!(refusal.0, 503);
-    assert!(refusal.1.to_string().contains("is full; nothing was stored"), "{}", refusal.1);
+    assert!(
+        refusal
+            .1
+            .to_string()
+            .contains("is full; nothing was stored"),
+        "{}",
+        refusal.1
+    );
     assert!(batch > 2, "only {batch} batches fitted");
     assert!(ids(batch).all(|id| serving.store.find(&id).unwrap().is_empty()));
-    assert_eq!(serving.store.verify_archive().unwrap().events, 40 * batch as u64);
+    assert_eq!(
+        serving.store.verify_archive().unwrap().events,
+        40 * batch as u64
+    );
     serving.stop().await;
 }
 
@@ -302,7 +520,15 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
         plan.rules = reflexarc_engine::RuleSet::compile([("fragile.toml", rule)]).unwrap();
     })
     .await;
-    let post = async |id: &str| assert_eq!(serving.post("application/json", event_text(id, "eni-1")).await.0, 200);
+    let post = async |id: &str| {
+        assert_eq!(
+            serving
+                .post("application/json", event_text(id, "eni-1"))
+                .await
+                .0,
+            200
+        )
+    };
     let failing = async || {
         let (status, body) = serving.get("/status", None).await;
         assert_eq!(status, 200);
@@ -315,18 +541,33 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
     post("bad-4").await;
     let told = failing().await;
     assert!(
-        told.starts_with(r#"[{"rule":"fragile","in_a_row":4,"message":"#) && told.contains("no such bad-4"),
+        told.starts_with(r#"[{"rule":"fragile","in_a_row":4,"message":"#)
+            && told.contains("no such bad-4"),
         "{told}"
     );
-    assert_eq!(int(&serving.get("/readyz", None).await.1, "failing_rules"), 1);
+    assert_eq!(
+        int(&serving.get("/readyz", None).await.1, "failing_rules"),
+        1
+    );
     let figure = r#"reflexarc_rule_failures_in_a_row{rule="fragile"}"#;
     let (_, figures) = serving.get("/metrics", None).await;
-    assert!(figures.as_str().unwrap().contains(&format!("{figure} 4")), "{figures}");
+    assert!(
+        figures.as_str().unwrap().contains(&format!("{figure} 4")),
+        "{figures}"
+    );
     // Every event was kept although its reaction failed.
     assert_eq!(serving.store.find("bad-1").unwrap().len(), 1);
 
     post("good").await;
     assert_eq!(failing().await, "[]");
-    assert!(!serving.get("/metrics", None).await.1.as_str().unwrap().contains(figure));
+    assert!(
+        !serving
+            .get("/metrics", None)
+            .await
+            .1
+            .as_str()
+            .unwrap()
+            .contains(figure)
+    );
     serving.stop().await;
 }

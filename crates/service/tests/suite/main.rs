@@ -1,6 +1,15 @@
 //! The service with real parts: files, sockets, processes.
-#![allow(clippy::disallowed_methods, reason = "tests of the rim use files, time and the network")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::format_push_string, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of the rim use files, time and the network"
+)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    reason = "tests"
+)]
 
 mod command;
 mod config;

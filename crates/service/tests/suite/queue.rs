@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use reflexarc_service::{
-    Delivery, DeliveryId, Preview, Queue, Receipt, RetryPolicy, SendError, Sending, Status, Target, Waits,
+    Delivery, DeliveryId, Preview, Queue, Receipt, RetryPolicy, SendError, Sending, Status, Target,
+    Waits,
 };
 
 use crate::delivering::{Delivering, queue};
@@ -36,13 +37,20 @@ impl Target for Shared {
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
         Box::pin(async move {
             let counting = &self.0;
-            counting.most.fetch_max(counting.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            counting.most.fetch_max(
+                counting.now.fetch_add(1, Ordering::SeqCst) + 1,
+                Ordering::SeqCst,
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
             counting.now.fetch_sub(1, Ordering::SeqCst);
             let mut calls = counting.calls.lock().unwrap();
             let count = calls.entry(batch[0].id).or_default();
             *count += 1;
-            if *count == 1 { Err(SendError::later("not yet")) } else { Ok(Receipt::whole("now")) }
+            if *count == 1 {
+                Err(SendError::later("not yet"))
+            } else {
+                Ok(Receipt::whole("now"))
+            }
         })
     }
 }
@@ -53,15 +61,43 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
     let mut delivering = Delivering::new();
     // Due again before anybody looks: a retry must not be lost between two claims.
     let waits = Waits::List(vec![SignedDuration::from_micros(1)]);
-    let policy = RetryPolicy { waits, max_age: SignedDuration::from_hours(1) };
-    delivering.serve(Queue { concurrency: 3, ..queue("t", Shared(counting.clone()), policy) });
+    let policy = RetryPolicy {
+        waits,
+        max_age: SignedDuration::from_hours(1),
+    };
+    delivering.serve(Queue {
+        concurrency: 3,
+        ..queue("t", Shared(counting.clone()), policy)
+    });
     for event in 0..20 {
-        delivering.accept(&event.to_string(), (0..25).map(|number| send("t", number)).collect()).await;
+        delivering
+            .accept(
+                &event.to_string(),
+                (0..25).map(|number| send("t", number)).collect(),
+            )
+            .await;
     }
-    eventually(|| delivering.store.deliveries(Status::Pending, None, 1).unwrap().is_empty().then_some(())).await;
-    assert!(delivering.store.deliveries(Status::Dead, None, 1).unwrap().is_empty());
+    eventually(|| {
+        delivering
+            .store
+            .deliveries(Status::Pending, None, 1)
+            .unwrap()
+            .is_empty()
+            .then_some(())
+    })
+    .await;
+    assert!(
+        delivering
+            .store
+            .deliveries(Status::Dead, None, 1)
+            .unwrap()
+            .is_empty()
+    );
     let calls = counting.calls.lock().unwrap().clone();
-    assert_eq!((calls.len(), calls.values().min(), calls.values().max()), (500, Some(&2), Some(&2)));
+    assert_eq!(
+        (calls.len(), calls.values().min(), calls.values().max()),
+        (500, Some(&2), Some(&2))
+    );
     assert_eq!(counting.most.load(Ordering::SeqCst), 3);
     delivering.stop().await;
 }

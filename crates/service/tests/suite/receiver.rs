@@ -38,7 +38,12 @@ pub(crate) struct Receiver {
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new(), delay: Duration::ZERO }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+            delay: Duration::ZERO,
+        }
     }
 }
 
@@ -75,13 +80,25 @@ impl Receiver {
     }
 }
 
-async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let call = Call { at: Instant::now(), uri, headers, body: String::from_utf8_lossy(&body).into_owned() };
+async fn answer(
+    State(receiver): State<Receiver>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let call = Call {
+        at: Instant::now(),
+        uri,
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
     let reply = {
         let mut calls = receiver.calls.lock().unwrap();
         let judged = (receiver.judge)(&call, &calls);
         calls.push(call);
-        judged.or_else(|| receiver.replies.lock().unwrap().pop_front()).unwrap_or(Reply::status(200))
+        judged
+            .or_else(|| receiver.replies.lock().unwrap().pop_front())
+            .unwrap_or(Reply::status(200))
     };
     tokio::time::sleep(reply.delay).await;
     let mut response = (StatusCode::from_u16(reply.status).unwrap(), reply.body).into_response();
@@ -98,7 +115,10 @@ pub(crate) async fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never happened");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it never happened"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -24,7 +24,8 @@ async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     }
     let path = folder.path().join("reflexarc.toml");
     std::fs::write(&path, config).unwrap();
-    let config = Config::load(&path, Secrets::Resolve(&|_| None)).unwrap_or_else(|file| panic!("{file:?}"));
+    let config =
+        Config::load(&path, Secrets::Resolve(&|_| None)).unwrap_or_else(|file| panic!("{file:?}"));
     let rules = RuleSet::load_all(&config.rules).unwrap();
     let store = Arc::new(Store::open(&config.store_path, &OPTIONS).unwrap());
     Serving::run(folder, Plan::of(config, rules, store)).await
@@ -47,7 +48,10 @@ async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
     let first = Receiver::start([]).await;
     let second = Receiver::start([]).await;
     let target = |receiver: &Receiver| {
-        format!("[targets.out]\ntype = \"webhook\"\nurl = \"{}\"\nallow = [\"127.0.0.0/8\"]\n", receiver.url)
+        format!(
+            "[targets.out]\ntype = \"webhook\"\nurl = \"{}\"\nallow = [\"127.0.0.0/8\"]\n",
+            receiver.url
+        )
     };
     let serving = Arc::new(start(&target(&first), &[]).await);
     let posting = {
@@ -60,24 +64,49 @@ async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
         })
     };
     for round in 0..20 {
-        serving.write("reflexarc.toml", target(if round % 2 == 0 { &second } else { &first }));
-        assert_eq!(serving.reload().await, (200, r#"{"rules":1,"targets":1,"restart":[]}"#.to_owned()));
+        serving.write(
+            "reflexarc.toml",
+            target(if round % 2 == 0 { &second } else { &first }),
+        );
+        assert_eq!(
+            serving.reload().await,
+            (200, r#"{"rules":1,"targets":1,"restart":[]}"#.to_owned())
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     posting.await.unwrap();
-    eventually(|| serving.store.deliveries(Status::Pending, None, 1).unwrap().is_empty().then_some(())).await;
+    eventually(|| {
+        serving
+            .store
+            .deliveries(Status::Pending, None, 1)
+            .unwrap()
+            .is_empty()
+            .then_some(())
+    })
+    .await;
     let mut copies: BTreeMap<String, usize> = BTreeMap::new();
     for call in first.calls().iter().chain(&second.calls()) {
-        *copies.entry(call.headers["webhook-id"].to_str().unwrap().to_owned()).or_default() += 1;
+        *copies
+            .entry(call.headers["webhook-id"].to_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     assert_eq!((copies.len(), copies.values().max()), (200, Some(&1)));
     assert!(!first.calls().is_empty() && !second.calls().is_empty());
-    assert!(serving.store.deliveries(Status::Dead, None, 1).unwrap().is_empty());
+    assert!(
+        serving
+            .store
+            .deliveries(Status::Dead, None, 1)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
-    let slow = Reply { delay: Duration::from_millis(600), ..Reply::status(200) };
+    let slow = Reply {
+        delay: Duration::from_millis(600),
+        ..Reply::status(200)
+    };
     let receiver = Receiver::start([slow]).await;
     let target = |more: &str| {
         let url = &receiver.url;
@@ -87,15 +116,31 @@ async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
     };
     let serving = start(&target(""), &[]).await;
     for id in ["1", "2"] {
-        serving.post("application/json", event_text(id, "eni-1")).await;
+        serving
+            .post("application/json", event_text(id, "eni-1"))
+            .await;
     }
     receiver.wait(1).await;
     serving.write("reflexarc.toml", target("headers = { x-new = \"yes\" }\n"));
     assert_eq!(serving.reload().await.0, 200);
     let calls = receiver.wait(2).await;
     assert!(calls[1].at.duration_since(calls[0].at) >= Duration::from_millis(600));
-    assert_eq!(calls.iter().map(|call| call.headers.contains_key("x-new")).collect::<Vec<_>>(), [false, true]);
-    eventually(|| serving.store.deliveries(Status::Pending, None, 1).unwrap().is_empty().then_some(())).await;
+    assert_eq!(
+        calls
+            .iter()
+            .map(|call| call.headers.contains_key("x-new"))
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
+    eventually(|| {
+        serving
+            .store
+            .deliveries(Status::Pending, None, 1)
+            .unwrap()
+            .is_empty()
+            .then_some(())
+    })
+    .await;
     assert_eq!(receiver.calls().len(), 2);
     serving.stop().await;
 }
@@ -106,14 +151,22 @@ async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays(
     serving.write("reflexarc.toml", OUT.replace("path", "paht"));
     let (status, answer) = serving.reload().await;
     assert_eq!(status, 422);
-    assert!(answer.contains("the rules or settings are broken; the old ones stay in force"), "{answer}");
-    assert!(answer.contains("reflexarc.toml:3:1") && answer.contains("did you mean `path`?"), "{answer}");
+    assert!(
+        answer.contains("the rules or settings are broken; the old ones stay in force"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("reflexarc.toml:3:1") && answer.contains("did you mean `path`?"),
+        "{answer}"
+    );
     // Good settings with broken rules are no better.
     serving.write("reflexarc.toml", OUT.replace("out.ndjson", "other.ndjson"));
     serving.write("rules/broken.toml", "when = 'x ='\n");
     let (status, answer) = serving.reload().await;
     assert!(status == 422 && answer.contains("broken.toml"), "{answer}");
-    serving.post("application/json", event_text("1", "eni-1")).await;
+    serving
+        .post("application/json", event_text("1", "eni-1"))
+        .await;
     eventually(|| (serving.lines().len() == 1).then_some(())).await;
     assert!(!serving.path("other.ndjson").exists());
     serving.stop().await;
@@ -122,14 +175,31 @@ async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays(
 #[tokio::test]
 async fn what_waits_for_a_target_that_is_gone_is_a_dead_letter_and_comes_back_with_it() {
     let serving = start(OUT, &[]).await;
-    serving.write("reflexarc.toml", OUT.replace("targets.out", "targets.other"));
+    serving.write(
+        "reflexarc.toml",
+        OUT.replace("targets.out", "targets.other"),
+    );
     assert_eq!(serving.reload().await.0, 200);
-    serving.post("application/json", event_text("1", "eni-1")).await;
-    let dead = eventually(|| serving.store.deliveries(Status::Dead, None, 9).unwrap().pop()).await;
-    assert_eq!(dead.reason.as_deref(), Some("there is no target `out` in the configuration; there are other"));
+    serving
+        .post("application/json", event_text("1", "eni-1"))
+        .await;
+    let dead = eventually(|| {
+        serving
+            .store
+            .deliveries(Status::Dead, None, 9)
+            .unwrap()
+            .pop()
+    })
+    .await;
+    assert_eq!(
+        dead.reason.as_deref(),
+        Some("there is no target `out` in the configuration; there are other")
+    );
     serving.write("reflexarc.toml", OUT);
     assert_eq!(serving.reload().await.0, 200);
-    serving.post_to(&format!("/dlq/{}/redrive", dead.delivery.id), &[], "").await;
+    serving
+        .post_to(&format!("/dlq/{}/redrive", dead.delivery.id), &[], "")
+        .await;
     eventually(|| (serving.lines().len() == 1).then_some(())).await;
     serving.stop().await;
 }
@@ -144,7 +214,10 @@ async fn a_changed_file_of_a_secret_replaces_a_token_without_being_asked() {
     serving.write("token", "the-new-one\n");
     let begun = std::time::Instant::now();
     while serving.get("/outbox", Some("the-new-one")).await.0 != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the token was never replaced");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the token was never replaced"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(serving.get("/outbox", Some("the-old-one")).await.0, 401);
@@ -153,27 +226,46 @@ async fn a_changed_file_of_a_secret_replaces_a_token_without_being_asked() {
 
 #[tokio::test]
 async fn a_new_certificate_is_shown_to_the_next_client() {
-    let fixture = |name: &str| std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let fixture = |name: &str| {
+        std::fs::read(format!(
+            "{}/tests/fixtures/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
+    };
     let config = format!("{OUT}[http.tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n");
     let (old, old_key) = (fixture("eventbridge.pem"), fixture("eventbridge.key"));
     let serving = start(&config, &[("tls.pem", &old), ("tls.key", &old_key)]).await;
     let trusting = |pem: &[u8]| {
         let authority = reqwest::Certificate::from_pem(pem).unwrap();
-        reqwest::Client::builder().tls_certs_only([authority]).build().unwrap()
+        reqwest::Client::builder()
+            .tls_certs_only([authority])
+            .build()
+            .unwrap()
     };
     let url = format!("{}/healthz", serving.url);
     let new = fixture("localhost.pem");
-    assert!(trusting(&new).get(&url).send().await.is_err(), "another certificate is in force");
+    assert!(
+        trusting(&new).get(&url).send().await.is_err(),
+        "another certificate is in force"
+    );
     serving.write("tls.pem", &new);
     serving.write("tls.key", fixture("localhost.key"));
     let begun = std::time::Instant::now();
     while trusting(&new).get(&url).send().await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the certificate was never replaced");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the certificate was never replaced"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // A key that does not belong to it is refused.
     serving.write("tls.key", &old_key);
-    let answer = trusting(&new).post(format!("{}/reload", serving.url)).send().await.unwrap();
+    let answer = trusting(&new)
+        .post(format!("{}/reload", serving.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status().as_u16(), 422);
     assert!(trusting(&new).get(&url).send().await.is_ok());
     serving.stop().await;
@@ -186,24 +278,41 @@ async fn what_only_a_restart_changes_is_named() {
     let tables = "[http]\nlisten = \"127.0.0.1:9\"\n[store]\npath = \"elsewhere.db\"\n[limits]\nconnections = 7\n";
     serving.write("reflexarc.toml", format!("{more}{tables}{OUT}"));
     let names = r#"["http.listen","store","limits","log","telemetry","patience"]"#;
-    assert_eq!(serving.reload().await, (200, format!(r#"{{"rules":1,"targets":1,"restart":{names}}}"#)));
+    assert_eq!(
+        serving.reload().await,
+        (
+            200,
+            format!(r#"{{"rules":1,"targets":1,"restart":{names}}}"#)
+        )
+    );
     let (_, status) = serving.get("/status", None).await;
     assert_eq!(status.get("restart").map(Json::to_string).unwrap(), names);
     serving.write("reflexarc.toml", OUT);
-    assert_eq!(serving.reload().await.1, r#"{"rules":1,"targets":1,"restart":[]}"#);
+    assert_eq!(
+        serving.reload().await.1,
+        r#"{"rules":1,"targets":1,"restart":[]}"#
+    );
     serving.stop().await;
 }
 
 #[tokio::test]
 async fn a_reload_never_opens_a_public_address_to_everybody() {
     let open = format!("{OUT}[http]\nlisten = \"0.0.0.0:9\"\n");
-    let token = "[[http.tokens]]\nname = \"all\"\ntoken = { file = \"token\" }\nroles = [\"operate\"]\n";
+    let token =
+        "[[http.tokens]]\nname = \"all\"\ntoken = { file = \"token\" }\nroles = [\"operate\"]\n";
     let serving = start(&format!("{open}{token}"), &[("token", b"the-token")]).await;
     // Right for a start, wrong for a service that goes on listening where it did.
     serving.write("reflexarc.toml", OUT);
-    let (status, answer) = serving.post_to("/reload", &[("authorization", "Bearer the-token")], "").await;
+    let (status, answer) = serving
+        .post_to("/reload", &[("authorization", "Bearer the-token")], "")
+        .await;
     assert_eq!(status, 422);
-    assert!(answer.to_string().contains("everybody who reaches 0.0.0.0:9 may do everything"), "{answer}");
+    assert!(
+        answer
+            .to_string()
+            .contains("everybody who reaches 0.0.0.0:9 may do everything"),
+        "{answer}"
+    );
     assert_eq!(serving.reload().await.0, 401);
     serving.stop().await;
 }

@@ -24,11 +24,18 @@ pub(crate) fn incoming(id: &str) -> Incoming {
 }
 
 pub(crate) fn send(target: &str, payload: i64) -> Action {
-    Action::Send { target: target.into(), payload: Json::from(payload) }
+    Action::Send {
+        target: target.into(),
+        payload: Json::from(payload),
+    }
 }
 
 /// What one rule named `rule` asks for.
-pub(crate) fn evaluation(rule: &str, actions: Vec<Action>, changes: Vec<StateChange>) -> Evaluation {
+pub(crate) fn evaluation(
+    rule: &str,
+    actions: Vec<Action>,
+    changes: Vec<StateChange>,
+) -> Evaluation {
     let effects = RuleEffects {
         rule: rule.into(),
         hop: 0,
@@ -40,18 +47,27 @@ pub(crate) fn evaluation(rule: &str, actions: Vec<Action>, changes: Vec<StateCha
         log: vec!["a line".into()],
         skipped: None,
     };
-    Evaluation { rules: vec![effects], failures: Vec::new() }
+    Evaluation {
+        rules: vec![effects],
+        failures: Vec::new(),
+    }
 }
 
 /// How the tests' stores are opened.
-pub(crate) const OPTIONS: StoreOptions =
-    StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+pub(crate) const OPTIONS: StoreOptions = StoreOptions {
+    duplicates: SignedDuration::from_hours(24),
+    max_bytes: None,
+    check: true,
+};
 
 pub(crate) fn open(folder: &Path) -> Store {
     try_open(folder, None).unwrap()
 }
 
 pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<Store, StoreError> {
-    let options = StoreOptions { max_bytes, ..OPTIONS };
+    let options = StoreOptions {
+        max_bytes,
+        ..OPTIONS
+    };
     Store::open(&folder.join("store.db"), &options)
 }

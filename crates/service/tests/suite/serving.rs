@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use reflexarc_engine::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_service::{Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, Tokens};
+use reflexarc_service::{
+    Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, Tokens,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -72,21 +74,44 @@ impl Serving {
     pub(crate) async fn run(folder: tempfile::TempDir, plan: Plan) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scheme = if plan.identity.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        let scheme = if plan.identity.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let url = format!(
+            "{scheme}://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
         let (stop, stopped) = watch::channel(false);
         let store = plan.store.clone();
         let running = tokio::spawn(async move { plan.run(listener, stopped).await.unwrap() });
-        Self { url, store, folder, client: reqwest::Client::new(), stop, running }
+        Self {
+            url,
+            store,
+            folder,
+            client: reqwest::Client::new(),
+            stop,
+            running,
+        }
     }
 
     /// Posts JSON (or lines of it) to `/events` and gives status and answer.
     pub(crate) async fn post(&self, content_type: &str, body: impl Into<String>) -> (u16, Json) {
-        self.post_to("/events", &[("content-type", content_type)], body).await
+        self.post_to("/events", &[("content-type", content_type)], body)
+            .await
     }
 
-    pub(crate) async fn post_to(&self, path: &str, headers: &[(&str, &str)], body: impl Into<String>) -> (u16, Json) {
-        let mut request = self.client.post(format!("{}{path}", self.url)).body(body.into());
+    pub(crate) async fn post_to(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<String>,
+    ) -> (u16, Json) {
+        let mut request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -104,7 +129,9 @@ impl Serving {
     /// Lines written by the target `out`.
     pub(crate) fn lines(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path("out.ndjson")).unwrap_or_default();
-        text.lines().map(|line| Json::parse(line).unwrap()).collect()
+        text.lines()
+            .map(|line| Json::parse(line).unwrap())
+            .collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -126,5 +153,8 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Json) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
-    (status, Json::parse(&text).unwrap_or_else(|_| Json::from(text)))
+    (
+        status,
+        Json::parse(&text).unwrap_or_else(|_| Json::from(text)),
+    )
 }

@@ -18,7 +18,8 @@ use crate::serving::Serving;
 const ORIGIN: &str = "https://hooks.example.com";
 const TARGET: &str = "/events?source=bus";
 const TOKEN: &str = "canary-bridge-token";
-const CERTIFICATE: &str = "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem";
+const CERTIFICATE: &str =
+    "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem";
 
 /// Stands for the host of the certificates.
 struct Host {
@@ -29,13 +30,21 @@ impl Certificates for Host {
     fn fetch<'a>(&'a self, url: &'a Url) -> Fetching<'a> {
         self.fetched.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
-            if url.path().contains("gone") { Err("HTTP 404".into()) } else { Ok(fixture("eventbridge.pem")) }
+            if url.path().contains("gone") {
+                Err("HTTP 404".into())
+            } else {
+                Ok(fixture("eventbridge.pem"))
+            }
         })
     }
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!(
+        "{}/tests/fixtures/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    ))
+    .unwrap()
 }
 
 /// What may be wrong with a request.
@@ -91,14 +100,23 @@ impl Request {
         if self.version == 1 {
             let mut mac = Hmac::<sha1::Sha1>::new_from_slice(b"a-session-secret").unwrap();
             mac.update(text.as_bytes());
-            headers.push(("x-eventbridge-signature", STANDARD.encode(mac.finalize().into_bytes())));
+            headers.push((
+                "x-eventbridge-signature",
+                STANDARD.encode(mac.finalize().into_bytes()),
+            ));
             let secret = String::from_utf8(fixture("eventbridge.secret")).unwrap();
             headers.push(("x-eventbridge-signature-secret", secret));
         } else {
             let key = PrivatePkcs8KeyDer::from_pem_slice(&fixture("eventbridge.key")).unwrap();
             let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
             let mut signature = vec![0; key.public().modulus_len()];
-            key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+            key.sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                text.as_bytes(),
+                &mut signature,
+            )
+            .unwrap();
             headers.push(("x-eventbridge-signature-v2", STANDARD.encode(signature)));
         }
         headers
@@ -109,8 +127,15 @@ impl Request {
         self.post_with(serving, &headers).await
     }
 
-    async fn post_with(&self, serving: &Serving, headers: &[(&'static str, String)]) -> (u16, String) {
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    async fn post_with(
+        &self,
+        serving: &Serving,
+        headers: &[(&'static str, String)],
+    ) -> (u16, String) {
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let (status, answer) = serving.post_to(TARGET, &headers, self.body.clone()).await;
         (status, answer.to_string())
     }
@@ -118,11 +143,14 @@ impl Request {
 
 async fn serving() -> (Serving, Arc<AtomicUsize>) {
     let fetched = Arc::new(AtomicUsize::new(0));
-    let host = Box::new(Host { fetched: fetched.clone() });
+    let host = Box::new(Host {
+        fetched: fetched.clone(),
+    });
     let serving = Serving::with(|plan| {
         let regions = vec!["cn-hangzhou".to_owned()];
         plan.eventbridge = Some(EventBridge::new(ORIGIN.into(), TOKEN.into(), regions, host));
-        let nobody = reflexarc_service::Token::new("nobody".into(), &"unguessable".into(), vec![], None);
+        let nobody =
+            reflexarc_service::Token::new("nobody".into(), &"unguessable".into(), vec![], None);
         plan.tokens = reflexarc_service::Tokens::new(vec![nobody]);
     })
     .await;
@@ -136,7 +164,11 @@ async fn both_versions_are_taken_with_and_without_a_newline_and_the_certificate_
         for newline in [false, true] {
             for millis_ago in [0, 59_000, -59_000] {
                 let id = format!("{version}{newline}{millis_ago}");
-                let request = Request { newline, millis_ago, ..good(version, &id) };
+                let request = Request {
+                    newline,
+                    millis_ago,
+                    ..good(version, &id)
+                };
                 let (status, answer) = request.post(&serving).await;
                 assert_eq!(status, 200, "{id}: {answer}");
             }
@@ -144,7 +176,16 @@ async fn both_versions_are_taken_with_and_without_a_newline_and_the_certificate_
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
     let regional = "https://cn-hangzhou-eventbridge.oss-cn-hangzhou.aliyuncs.com/x509_public_certificate_2.pem";
-    assert_eq!(Request { certificate: regional, ..good(2, "regional") }.post(&serving).await.0, 200);
+    assert_eq!(
+        Request {
+            certificate: regional,
+            ..good(2, "regional")
+        }
+        .post(&serving)
+        .await
+        .0,
+        200
+    );
     serving.stop().await;
 }
 
@@ -154,31 +195,82 @@ async fn whatever_is_wrong_is_refused() {
     for version in [1, 2] {
         let base = good(version, "forged");
         for (what, request) in [
-            ("too old", Request { millis_ago: 61_000, ..base.clone() }),
-            ("too far ahead", Request { millis_ago: -61_000, ..base.clone() }),
-            ("wrong token", Request { token: "canary-bridge-tokem", ..base.clone() }),
-            ("other address", Request { signed_target: "/events", ..base.clone() }),
+            (
+                "too old",
+                Request {
+                    millis_ago: 61_000,
+                    ..base.clone()
+                },
+            ),
+            (
+                "too far ahead",
+                Request {
+                    millis_ago: -61_000,
+                    ..base.clone()
+                },
+            ),
+            (
+                "wrong token",
+                Request {
+                    token: "canary-bridge-tokem",
+                    ..base.clone()
+                },
+            ),
+            (
+                "other address",
+                Request {
+                    signed_target: "/events",
+                    ..base.clone()
+                },
+            ),
         ] {
             let (status, answer) = request.post(&serving).await;
             assert_eq!(status, 401, "version {version}, {what}: {answer}");
         }
         for (name, header) in base.headers() {
-            let without: Vec<_> = base.headers().into_iter().filter(|(other, _)| *other != name).collect();
-            assert_eq!(base.post_with(&serving, &without).await.0, 401, "version {version} without {name}");
+            let without: Vec<_> = base
+                .headers()
+                .into_iter()
+                .filter(|(other, _)| *other != name)
+                .collect();
+            assert_eq!(
+                base.post_with(&serving, &without).await.0,
+                401,
+                "version {version} without {name}"
+            );
             let changed: Vec<_> = base
                 .headers()
                 .into_iter()
                 .map(|(other, value)| {
-                    (other, if other == name { header.replacen(['1', '2', 'a', 'A', 'c'], "e", 1) } else { value })
+                    (
+                        other,
+                        if other == name {
+                            header.replacen(['1', '2', 'a', 'A', 'c'], "e", 1)
+                        } else {
+                            value
+                        },
+                    )
                 })
                 .collect();
-            assert_eq!(base.post_with(&serving, &changed).await.0, 401, "version {version} with another {name}");
+            assert_eq!(
+                base.post_with(&serving, &changed).await.0,
+                401,
+                "version {version} with another {name}"
+            );
         }
-        let (headers, tampered) =
-            (base.headers(), Request { body: base.body.replace("failed", "failes"), ..base.clone() });
+        let (headers, tampered) = (
+            base.headers(),
+            Request {
+                body: base.body.replace("failed", "failes"),
+                ..base.clone()
+            },
+        );
         assert_eq!(tampered.post_with(&serving, &headers).await.0, 401);
     }
-    let sha256 = Request { method: "HMAC-SHA256", ..good(1, "forged") };
+    let sha256 = Request {
+        method: "HMAC-SHA256",
+        ..good(1, "forged")
+    };
     assert_eq!(sha256.post(&serving).await.0, 401);
     assert!(serving.store.find("forged").unwrap().is_empty());
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
@@ -201,12 +293,26 @@ async fn certificates_come_from_eventbridges_hosts_in_our_regions_alone() {
         "https://127.0.0.1/x509_public_certificate_1.pem",
         "not a url",
     ] {
-        let (status, answer) = Request { certificate, ..good(2, "x") }.post(&serving).await;
+        let (status, answer) = Request {
+            certificate,
+            ..good(2, "x")
+        }
+        .post(&serving)
+        .await;
         assert_eq!(status, 401, "{certificate}: {answer}");
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 0);
     // It may be EventBridge; that the certificate cannot be had is no reason to lose the event.
     let gone = "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/gone/x509_public_certificate_1.pem";
-    assert_eq!(Request { certificate: gone, ..good(2, "x") }.post(&serving).await.0, 503);
+    assert_eq!(
+        Request {
+            certificate: gone,
+            ..good(2, "x")
+        }
+        .post(&serving)
+        .await
+        .0,
+        503
+    );
     serving.stop().await;
 }

@@ -22,42 +22,90 @@ fn tried(outcome: &'static str) -> Tried {
 fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let change = StateChange::Set { key: "count".into(), value: Json::from(3), expires: None };
-    let accepted =
-        store.accept(incoming("1"), evaluation("r", vec![send("t", 1), send("u", 2)], vec![change]), at(0)).unwrap();
+    let change = StateChange::Set {
+        key: "count".into(),
+        value: Json::from(3),
+        expires: None,
+    };
+    let accepted = store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1), send("u", 2)], vec![change]),
+            at(0),
+        )
+        .unwrap();
     assert_eq!((accepted.duplicate, accepted.deliveries.len()), (false, 2));
     assert_eq!(accepted.targets, ["t", "u"]);
-    let planned = incoming("1").deliveries(&evaluation("r", vec![send("t", 1), send("u", 2)], vec![]), at(0));
-    assert_eq!(planned.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), accepted.deliveries);
+    let planned = incoming("1").deliveries(
+        &evaluation("r", vec![send("t", 1), send("u", 2)], vec![]),
+        at(0),
+    );
+    assert_eq!(
+        planned
+            .iter()
+            .map(|delivery| delivery.id)
+            .collect::<Vec<_>>(),
+        accepted.deliveries
+    );
 
     drop(store);
     let store = open(folder.path());
     let found = store.find("1").unwrap();
     assert_eq!(found[0].event.bytes(), incoming("1").received.bytes());
-    assert_eq!((found[0].name.source.as_str(), found[0].received), ("acs.ecs", at(0)));
+    assert_eq!(
+        (found[0].name.source.as_str(), found[0].received),
+        ("acs.ecs", at(0))
+    );
     let told = found[0].story.as_ref().unwrap();
-    assert_eq!(told.get("rules").unwrap().elements()[0].get("log").unwrap().to_string(), r#"["a line"]"#);
-    assert_eq!(store.state(at(0)).unwrap(), [("r".to_owned(), "count".to_owned(), "3".to_owned())]);
+    assert_eq!(
+        told.get("rules").unwrap().elements()[0]
+            .get("log")
+            .unwrap()
+            .to_string(),
+        r#"["a line"]"#
+    );
+    assert_eq!(
+        store.state(at(0)).unwrap(),
+        [("r".to_owned(), "count".to_owned(), "3".to_owned())]
+    );
     let pending = store.deliveries(Status::Pending, None, 10).unwrap();
     assert_eq!(
-        pending.iter().map(|entry| entry.delivery.id).collect::<std::collections::BTreeSet<_>>(),
+        pending
+            .iter()
+            .map(|entry| entry.delivery.id)
+            .collect::<std::collections::BTreeSet<_>>(),
         accepted.deliveries.iter().copied().collect()
     );
 }
 
 #[test]
-fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_the_same_deliveries() {
+fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_the_same_deliveries()
+{
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let accept = |second| store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(second)).unwrap();
+    let accept = |second| {
+        store
+            .accept(
+                incoming("1"),
+                evaluation("r", vec![send("t", 1)], vec![]),
+                at(second),
+            )
+            .unwrap()
+    };
     let first = accept(0);
     let copy = accept(86_399);
-    assert_eq!((copy.duplicate, copy.seq, copy.deliveries.len()), (true, first.seq, 0));
+    assert_eq!(
+        (copy.duplicate, copy.seq, copy.deliveries.len()),
+        (true, first.seq, 0)
+    );
     let late = accept(86_401);
     // The archive has it twice; the delivery has its name from the event and so exists once.
     assert_eq!((late.duplicate, late.deliveries.len()), (false, 0));
     assert_eq!(store.find("1").unwrap().len(), 2);
-    assert_eq!(store.deliveries(Status::Pending, None, 10).unwrap().len(), 1);
+    assert_eq!(
+        store.deliveries(Status::Pending, None, 10).unwrap().len(),
+        1
+    );
 }
 
 #[test]
@@ -65,13 +113,24 @@ fn events_without_an_id_are_never_copies_and_masked_ids_need_more_to_agree() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let accept = |text: &str| {
-        let incoming = reflexarc_service::Incoming::new(reflexarc_event::Event::from_json(text).unwrap()).unwrap();
-        store.accept(incoming, Evaluation::default(), at(0)).unwrap().duplicate
+        let incoming =
+            reflexarc_service::Incoming::new(reflexarc_event::Event::from_json(text).unwrap())
+                .unwrap();
+        store
+            .accept(incoming, Evaluation::default(), at(0))
+            .unwrap()
+            .duplicate
     };
     assert!(!accept(r#"{"kind":"tick"}"#) && !accept(r#"{"kind":"tick"}"#));
-    assert!(!accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121826.922+0800"}"#));
-    assert!(!accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#));
-    assert!(accept(r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#));
+    assert!(!accept(
+        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121826.922+0800"}"#
+    ));
+    assert!(!accept(
+        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#
+    ));
+    assert!(accept(
+        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#
+    ));
     // The same event by way of EventBridge, whose source is spelled otherwise.
     assert!(!accept(r#"{"id":"7","product":"ECS"}"#) && accept(r#"{"id":"7","source":"acs.ecs"}"#));
 }
@@ -80,7 +139,13 @@ fn events_without_an_id_are_never_copies_and_masked_ids_need_more_to_agree() {
 fn a_claim_holds_for_its_lease_and_is_void_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
     assert_eq!(store.claim("other", at(0), LEASE, 10).unwrap(), []);
     let claimed = store.claim("t", at(0), LEASE, 10).unwrap();
     assert_eq!((claimed.len(), claimed[0].attempt), (1, 1));
@@ -95,9 +160,17 @@ fn a_claim_holds_for_its_lease_and_is_void_after_a_restart() {
 fn a_retry_waits_its_turn_also_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
     let delivery = store.claim("t", at(0), LEASE, 10).unwrap().remove(0);
-    store.settle(delivery, tried("failed"), Decision::RetryAt(at(100)), at(2)).unwrap();
+    store
+        .settle(delivery, tried("failed"), Decision::RetryAt(at(100)), at(2))
+        .unwrap();
     assert_eq!(store.release_claims(at(3)).unwrap(), 0);
     assert_eq!(store.claim("t", at(99), LEASE, 10).unwrap(), []);
     assert_eq!(store.claim("t", at(100), LEASE, 10).unwrap()[0].attempt, 2);
@@ -107,9 +180,25 @@ fn a_retry_waits_its_turn_also_over_a_restart() {
 fn after_the_clock_jumped_back_a_retry_does_not_wait_for_the_old_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(1_000_000)).unwrap();
-    let delivery = store.claim("t", at(1_000_000), LEASE, 10).unwrap().remove(0);
-    store.settle(delivery, tried("failed"), Decision::RetryAt(at(1_000_005)), at(1_000_000)).unwrap();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(1_000_000),
+        )
+        .unwrap();
+    let delivery = store
+        .claim("t", at(1_000_000), LEASE, 10)
+        .unwrap()
+        .remove(0);
+    store
+        .settle(
+            delivery,
+            tried("failed"),
+            Decision::RetryAt(at(1_000_005)),
+            at(1_000_000),
+        )
+        .unwrap();
     assert_eq!(store.claim("t", at(0), LEASE, 10).unwrap().len(), 1);
 }
 
@@ -118,15 +207,37 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
-        .accept(incoming("1"), evaluation("r", vec![send("t", 1), send("t", 2), send("t", 3)], vec![]), at(0))
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1), send("t", 2), send("t", 3)], vec![]),
+            at(0),
+        )
         .unwrap();
     let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
     let (cancelled, dead, good) = (claimed.remove(0), claimed.remove(0), claimed.remove(0));
-    store.settle(good.clone(), tried("delivered"), Decision::Delivered, at(3)).unwrap();
-    store.settle(dead.clone(), tried("refused"), Decision::DeadLetter("no".into()), at(4)).unwrap();
-    assert!(store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap());
+    store
+        .settle(good.clone(), tried("delivered"), Decision::Delivered, at(3))
+        .unwrap();
+    store
+        .settle(
+            dead.clone(),
+            tried("refused"),
+            Decision::DeadLetter("no".into()),
+            at(4),
+        )
+        .unwrap();
+    assert!(
+        store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap()
+    );
     // It was under way when it was cancelled and failed: cancelled it stays.
-    store.settle(cancelled.clone(), tried("failed"), Decision::RetryAt(at(6)), at(6)).unwrap();
+    store
+        .settle(
+            cancelled.clone(),
+            tried("failed"),
+            Decision::RetryAt(at(6)),
+            at(6),
+        )
+        .unwrap();
     let status = |id| store.delivery(id).unwrap().unwrap().0.status;
     assert_eq!(
         [status(good.id), status(dead.id), status(cancelled.id)],
@@ -135,12 +246,25 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
 
     assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
     let again = store.claim("t", at(500), LEASE, 10).unwrap().remove(0);
-    assert_eq!((again.id, again.attempt, again.since, again.created), (dead.id, 1, at(500), at(0)));
-    store.settle(again, tried("refused"), Decision::DeadLetter("still no".into()), at(501)).unwrap();
+    assert_eq!(
+        (again.id, again.attempt, again.since, again.created),
+        (dead.id, 1, at(500), at(0))
+    );
+    store
+        .settle(
+            again,
+            tried("refused"),
+            Decision::DeadLetter("still no".into()),
+            at(501),
+        )
+        .unwrap();
     let (entry, attempts) = store.delivery(dead.id).unwrap().unwrap();
     assert_eq!(entry.reason.as_deref(), Some("still no"));
     assert_eq!(
-        attempts.iter().map(|attempt| (attempt.number, attempt.outcome.as_str())).collect::<Vec<_>>(),
+        attempts
+            .iter()
+            .map(|attempt| (attempt.number, attempt.outcome.as_str()))
+            .collect::<Vec<_>>(),
         [(1, "refused"), (2, "refused")]
     );
     assert_eq!(attempts[0].answer, "their words");
@@ -153,11 +277,22 @@ fn pruning_takes_what_is_old_and_done_and_nothing_that_waits() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for (id, second) in [("old", 0), ("waiting", 1), ("young", 5_000)] {
-        store.accept(incoming(id), evaluation("r", vec![send(id, 1)], vec![]), at(second)).unwrap();
+        store
+            .accept(
+                incoming(id),
+                evaluation("r", vec![send(id, 1)], vec![]),
+                at(second),
+            )
+            .unwrap();
     }
     let done = store.claim("old", at(2), LEASE, 1).unwrap().remove(0);
-    store.settle(done.clone(), tried("delivered"), Decision::Delivered, at(2)).unwrap();
-    let keep = Retention { age: SignedDuration::from_secs(3_000), bytes: None };
+    store
+        .settle(done.clone(), tried("delivered"), Decision::Delivered, at(2))
+        .unwrap();
+    let keep = Retention {
+        age: SignedDuration::from_secs(3_000),
+        bytes: None,
+    };
     assert_eq!(store.prune(&keep, at(5_000)).unwrap(), 1);
     let left = |name| store.find(name).unwrap().len();
     assert_eq!([left("old"), left("waiting"), left("young")], [0, 1, 1]);
@@ -169,14 +304,21 @@ fn pruning_by_size_takes_the_oldest_until_it_fits() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for id in 0..3_000 {
-        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+        store
+            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
+            .unwrap();
     }
     let before = store.used_bytes().unwrap();
-    let keep = Retention { age: SignedDuration::from_hours(1_000_000), bytes: Some(before / 2) };
+    let keep = Retention {
+        age: SignedDuration::from_hours(1_000_000),
+        bytes: Some(before / 2),
+    };
     let gone = store.prune(&keep, at(3_000)).unwrap();
     assert!(store.used_bytes().unwrap() <= before / 2, "{gone} went");
     assert!(
-        gone >= 1_000 && store.find("2999").unwrap().len() == 1 && store.find("0").unwrap().is_empty(),
+        gone >= 1_000
+            && store.find("2999").unwrap().len() == 1
+            && store.find("0").unwrap().is_empty(),
         "{gone} went"
     );
 }
@@ -186,10 +328,16 @@ fn the_archive_is_walked_in_order_by_time_and_page() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for id in 0..600 {
-        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+        store
+            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
+            .unwrap();
     }
     let mut ids = Vec::new();
-    let wanted = Selection { from: Some(at(10)), to: Some(at(590)), id: None };
+    let wanted = Selection {
+        from: Some(at(10)),
+        to: Some(at(590)),
+        id: None,
+    };
     store
         .walk(&wanted, |event| {
             ids.push(event.name.id.parse::<i64>().unwrap());
@@ -207,18 +355,33 @@ fn a_full_store_says_so_keeps_what_it_had_and_takes_more_once_there_is_room() {
     let store = try_open(folder.path(), Some(400_000)).unwrap();
     let mut accepted = 0;
     let error = loop {
-        match store.accept(incoming(&accepted.to_string()), Evaluation::default(), at(accepted)) {
+        match store.accept(
+            incoming(&accepted.to_string()),
+            Evaluation::default(),
+            at(accepted),
+        ) {
             Ok(_) => accepted += 1,
             Err(error) => break error,
         }
     };
     assert_eq!(error, StoreError::Full);
     assert!(accepted > 100);
-    assert_eq!(store.verify_archive().unwrap().events, accepted.unsigned_abs());
+    assert_eq!(
+        store.verify_archive().unwrap().events,
+        accepted.unsigned_abs()
+    );
     assert!(store.find(&accepted.to_string()).unwrap().is_empty());
-    let keep = Retention { age: SignedDuration::ZERO, bytes: None };
-    assert_eq!(store.prune(&keep, at(accepted)).unwrap(), accepted.unsigned_abs());
-    store.accept(incoming("after"), Evaluation::default(), at(0)).unwrap();
+    let keep = Retention {
+        age: SignedDuration::ZERO,
+        bytes: None,
+    };
+    assert_eq!(
+        store.prune(&keep, at(accepted)).unwrap(),
+        accepted.unsigned_abs()
+    );
+    store
+        .accept(incoming("after"), Evaluation::default(), at(0))
+        .unwrap();
 }
 
 #[test]
@@ -227,7 +390,9 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
     let path = folder.path().join("store.db");
     let store = open(folder.path());
     for id in 0..500 {
-        store.accept(incoming(&id.to_string()), Evaluation::default(), at(id)).unwrap();
+        store
+            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
+            .unwrap();
     }
     drop(store);
     let whole = std::fs::read(&path).unwrap();
@@ -240,14 +405,28 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
         std::fs::write(&path, bytes).unwrap();
         let error = try_open(folder.path(), None).map(drop).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert!(error.to_string().contains("store.db is damaged and was left as it is"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("store.db is damaged and was left as it is"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 
     std::fs::write(&path, "somebody's notes, not a database at all").unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(matches!(error, StoreError::Foreign { .. } | StoreError::Corrupt { .. }), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's notes, not a database at all");
+    assert!(
+        matches!(
+            error,
+            StoreError::Foreign { .. } | StoreError::Corrupt { .. }
+        ),
+        "{error}"
+    );
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        b"somebody's notes, not a database at all"
+    );
 
     std::fs::write(&path, &whole).unwrap();
     assert_eq!(open(folder.path()).verify_archive().unwrap().events, 500);
@@ -257,14 +436,19 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
 fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store.accept(incoming("1"), Evaluation::default(), at(0)).unwrap();
+    store
+        .accept(incoming("1"), Evaluation::default(), at(0))
+        .unwrap();
     let path = store.path().to_owned();
     drop(store);
     let before = std::fs::read(&path).unwrap();
     // What nobody can open, root neither.
     std::fs::create_dir(folder.path().join("store.db-wal")).unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(matches!(error, StoreError::NotWritable { path: Some(_), .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::NotWritable { path: Some(_), .. }),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -272,17 +456,34 @@ fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() 
 fn a_store_of_the_version_before_is_taken_over_with_all_that_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
     let path = store.path().to_owned();
     drop(store);
     let old = "ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;";
-    rusqlite::Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(old)
+        .unwrap();
     let store = open(folder.path());
     let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
-    let part = Tried { taken: vec!["a".into()], ..tried("partly") };
-    store.settle(delivery, part, Decision::Continue, at(1)).unwrap();
+    let part = Tried {
+        taken: vec!["a".into()],
+        ..tried("partly")
+    };
+    store
+        .settle(delivery, part, Decision::Continue, at(1))
+        .unwrap();
     drop(store);
-    let again = open(folder.path()).claim("t", at(1), LEASE, 1).unwrap().remove(0);
+    let again = open(folder.path())
+        .claim("t", at(1), LEASE, 1)
+        .unwrap()
+        .remove(0);
     assert_eq!((again.taken, again.attempt), (vec!["a".to_owned()], 1));
 }
 
@@ -295,7 +496,10 @@ fn another_programs_database_is_left_alone() {
         .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);")
         .unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(try_open(folder.path(), None).map(drop), Err(StoreError::Foreign { .. })));
+    assert!(matches!(
+        try_open(folder.path(), None).map(drop),
+        Err(StoreError::Foreign { .. })
+    ));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -304,23 +508,55 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("store.db");
-    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(error.to_string().ends_with("has version 99, this program knows versions up to 2"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("has version 99, this program knows versions up to 2"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_delivery_that_cannot_be_read_does_not_block_those_behind_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let poisoned =
-        store.accept(incoming("1"), evaluation("r", vec![send("t", 1)], vec![]), at(0)).unwrap().deliveries[0];
-    store.accept(incoming("2"), evaluation("r", vec![send("t", 2)], vec![]), at(1)).unwrap();
+    let poisoned = store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap()
+        .deliveries[0];
+    store
+        .accept(
+            incoming("2"),
+            evaluation("r", vec![send("t", 2)], vec![]),
+            at(1),
+        )
+        .unwrap();
     let direct = rusqlite::Connection::open(store.path()).unwrap();
     let sql = "UPDATE delivery SET action = 'nonsense' WHERE id = ?1";
     assert_eq!(direct.execute(sql, [poisoned.as_bytes()]).unwrap(), 1);
     let claimed = store.claim("t", at(2), LEASE, 10).unwrap();
-    assert_eq!(claimed.iter().map(|delivery| delivery.action.clone()).collect::<Vec<_>>(), [send("t", 2)]);
-    let dead: i64 = direct.query_row("SELECT count(*) FROM delivery WHERE status = 2", [], |row| row.get(0)).unwrap();
+    assert_eq!(
+        claimed
+            .iter()
+            .map(|delivery| delivery.action.clone())
+            .collect::<Vec<_>>(),
+        [send("t", 2)]
+    );
+    let dead: i64 = direct
+        .query_row(
+            "SELECT count(*) FROM delivery WHERE status = 2",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
     assert_eq!(dead, 1);
 }

@@ -19,9 +19,19 @@ fn spans(collector: &Receiver) -> BTreeMap<String, Vec<Json>> {
         let body = Json::parse(&call.body).unwrap();
         let resource = &body.get("resourceSpans").unwrap().elements()[0];
         let attributes = resource.get("resource").unwrap().get("attributes").unwrap();
-        assert_eq!(attribute(attributes, "service.name"), r#"{"stringValue":"reflexarc"}"#);
-        for span in resource.get("scopeSpans").unwrap().elements()[0].get("spans").unwrap().elements() {
-            found.entry(text(span, "name").to_owned()).or_default().push(span.clone());
+        assert_eq!(
+            attribute(attributes, "service.name"),
+            r#"{"stringValue":"reflexarc"}"#
+        );
+        for span in resource.get("scopeSpans").unwrap().elements()[0]
+            .get("spans")
+            .unwrap()
+            .elements()
+        {
+            found
+                .entry(text(span, "name").to_owned())
+                .or_default()
+                .push(span.clone());
         }
     }
     found
@@ -32,8 +42,14 @@ fn text<'a>(json: &'a Json, key: &str) -> &'a str {
 }
 
 fn attribute(attributes: &Json, key: &str) -> String {
-    let found = attributes.elements().iter().find(|attribute| text(attribute, "key") == key);
-    found.and_then(|attribute| attribute.get("value")).map(Json::to_string).unwrap_or_default()
+    let found = attributes
+        .elements()
+        .iter()
+        .find(|attribute| text(attribute, "key") == key);
+    found
+        .and_then(|attribute| attribute.get("value"))
+        .map(Json::to_string)
+        .unwrap_or_default()
 }
 
 fn of(span: &Json, key: &str) -> String {
@@ -45,30 +61,48 @@ async fn one_trace_leads_from_the_request_to_the_delivery() {
     let collector = Receiver::start([]).await;
     let url = collector.url.clone();
     let serving = Serving::with(|plan| plan.collector = Some(Collector::at(&url).unwrap())).await;
-    serving.post("application/json", event_text("e1", "eni-1")).await;
-    serving.post("application/json", event_text("e1", "eni-1")).await;
+    serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
+    serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
     eventually(|| (serving.lines().len() == 1).then_some(())).await;
     // What waits is sent at the end.
     serving.stop().await;
     let spans = spans(&collector);
-    let counts: Vec<(&str, usize)> = spans.iter().map(|(name, list)| (name.as_str(), list.len())).collect();
+    let counts: Vec<(&str, usize)> = spans
+        .iter()
+        .map(|(name, list)| (name.as_str(), list.len()))
+        .collect();
     assert_eq!(counts, [("accept", 2), ("deliver", 1), ("evaluate", 1)]);
     let (evaluate, deliver) = (&spans["evaluate"][0], &spans["deliver"][0]);
-    let (copies, firsts): (Vec<_>, Vec<_>) =
-        spans["accept"].iter().partition(|span| of(span, "duplicate") == r#"{"boolValue":true}"#);
+    let (copies, firsts): (Vec<_>, Vec<_>) = spans["accept"]
+        .iter()
+        .partition(|span| of(span, "duplicate") == r#"{"boolValue":true}"#);
     let accept = firsts[0];
     assert_eq!((copies.len(), firsts.len()), (1, 1));
 
     let trace = text(accept, "traceId");
     assert!(trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    assert!(spans.values().flatten().all(|span| text(span, "traceId") == trace && text(span, "spanId").len() == 16));
+    assert!(
+        spans
+            .values()
+            .flatten()
+            .all(|span| text(span, "traceId") == trace && text(span, "spanId").len() == 16)
+    );
     assert_eq!(text(evaluate, "parentSpanId"), text(accept, "spanId"));
     assert_eq!(text(deliver, "parentSpanId"), text(evaluate, "spanId"));
-    assert!(accept.get("parentSpanId").is_none() && text(copies[0], "spanId") != text(accept, "spanId"));
+    assert!(
+        accept.get("parentSpanId").is_none() && text(copies[0], "spanId") != text(accept, "spanId")
+    );
     for span in spans.values().flatten() {
         assert_eq!(
             (of(span, "event.id"), of(span, "event.source")),
-            (r#"{"stringValue":"e1"}"#.to_owned(), r#"{"stringValue":"acs.ecs"}"#.to_owned())
+            (
+                r#"{"stringValue":"e1"}"#.to_owned(),
+                r#"{"stringValue":"acs.ecs"}"#.to_owned()
+            )
         );
         let nanos = |key| text(span, key).parse::<u64>().unwrap();
         assert!(nanos("startTimeUnixNano") <= nanos("endTimeUnixNano"));
@@ -76,47 +110,84 @@ async fn one_trace_leads_from_the_request_to_the_delivery() {
     }
     assert_eq!(of(evaluate, "rules.matched"), r#"{"intValue":"1"}"#);
     assert_eq!(of(deliver, "delivery.target"), r#"{"stringValue":"out"}"#);
-    assert_eq!(of(deliver, "delivery.outcome"), r#"{"stringValue":"delivered"}"#);
+    assert_eq!(
+        of(deliver, "delivery.outcome"),
+        r#"{"stringValue":"delivered"}"#
+    );
 }
 
 #[tokio::test]
 async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_costs_only_spans() {
     // 503 may work later; 400 will not.
-    let collector = Receiver::start([Reply::status(503), Reply::status(200), Reply::status(400)]).await;
+    let collector =
+        Receiver::start([Reply::status(503), Reply::status(200), Reply::status(400)]).await;
     let url = collector.url.clone();
     let serving = Serving::with(|plan| plan.collector = Some(Collector::at(&url).unwrap())).await;
-    serving.post("application/json", event_text("e1", "eni-1")).await;
+    serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
     let calls = collector.wait(2).await;
     assert_eq!(calls[0].body, calls[1].body, "the same spans again");
-    serving.post("application/json", event_text("e2", "eni-2")).await;
+    serving
+        .post("application/json", event_text("e2", "eni-2"))
+        .await;
     collector.wait(3).await;
     let begun = std::time::Instant::now();
     loop {
         let (_, figures) = serving.get("/metrics", None).await;
-        let dropped =
-            figures.as_str().unwrap().lines().find(|line| line.starts_with("reflexarc_spans_dropped_total ")).unwrap();
+        let dropped = figures
+            .as_str()
+            .unwrap()
+            .lines()
+            .find(|line| line.starts_with("reflexarc_spans_dropped_total "))
+            .unwrap();
         if !dropped.ends_with(" 0") {
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{dropped}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(serving.post("application/json", event_text("e3", "eni-3")).await.0, 200);
+    assert_eq!(
+        serving
+            .post("application/json", event_text("e3", "eni-3"))
+            .await
+            .0,
+        200
+    );
     serving.stop().await;
 }
 
 #[tokio::test]
 async fn one_event_in_many_is_traced_as_a_whole() {
     let collector = Receiver::start([]).await;
-    let chosen = Collector { one_in: 4, ..Collector::at(&collector.url).unwrap() };
+    let chosen = Collector {
+        one_in: 4,
+        ..Collector::at(&collector.url).unwrap()
+    };
     let serving = Serving::with(|plan| plan.collector = Some(chosen)).await;
-    let lines: Vec<String> = (0..80).map(|id| event_text(&format!("e{id}"), "eni-1")).collect();
-    assert_eq!(serving.post("application/x-ndjson", lines.join("\n")).await.0, 200);
+    let lines: Vec<String> = (0..80)
+        .map(|id| event_text(&format!("e{id}"), "eni-1"))
+        .collect();
+    assert_eq!(
+        serving
+            .post("application/x-ndjson", lines.join("\n"))
+            .await
+            .0,
+        200
+    );
     eventually(|| (serving.lines().len() == 80).then_some(())).await;
     serving.stop().await;
     let spans = spans(&collector);
-    let events =
-        |name: &str| spans[name].iter().map(|span| of(span, "event.id")).collect::<std::collections::BTreeSet<_>>();
-    assert!((5..50).contains(&events("accept").len()), "{}", events("accept").len());
+    let events = |name: &str| {
+        spans[name]
+            .iter()
+            .map(|span| of(span, "event.id"))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(
+        (5..50).contains(&events("accept").len()),
+        "{}",
+        events("accept").len()
+    );
     assert!(events("accept") == events("evaluate") && events("accept") == events("deliver"));
 }

@@ -15,14 +15,24 @@ use crate::exit::Failure;
 
 /// What `ListRules` and `ListTargets` answered.
 pub(super) fn import(answers: &[Json]) -> Result<Import, Failure> {
-    let rules: Vec<&Json> = answers.iter().flat_map(|answer| at(answer, &["Data", "Rules"]).elements()).collect();
-    let targets = answers.iter().flat_map(|answer| at(answer, &["Data", "Targets"]).elements());
+    let rules: Vec<&Json> = answers
+        .iter()
+        .flat_map(|answer| at(answer, &["Data", "Rules"]).elements())
+        .collect();
+    let targets = answers
+        .iter()
+        .flat_map(|answer| at(answer, &["Data", "Targets"]).elements());
     let mut by_rule: BTreeMap<&str, Vec<&Json>> = BTreeMap::new();
     for target in targets {
-        by_rule.entry(text(target, "RuleName")).or_default().push(target);
+        by_rule
+            .entry(text(target, "RuleName"))
+            .or_default()
+            .push(target);
     }
     if rules.is_empty() {
-        return Err(Failure::Invalid("no rules here: ListRules answers with Data.Rules".to_owned()));
+        return Err(Failure::Invalid(
+            "no rules here: ListRules answers with Data.Rules".to_owned(),
+        ));
     }
     let mut import = Import::default();
     for rule in rules {
@@ -46,7 +56,11 @@ fn one(rule: &Json, targets: &[&Json], import: &mut Import) {
         Ok(pattern) => pattern,
         Err(diagnostics) => {
             let name = format!("FilterPattern of {name}");
-            import.broken.push(FileDiagnostics { name, text: source.to_owned(), diagnostics });
+            import.broken.push(FileDiagnostics {
+                name,
+                text: source.to_owned(),
+                diagnostics,
+            });
             return;
         }
     };
@@ -55,7 +69,12 @@ fn one(rule: &Json, targets: &[&Json], import: &mut Import) {
         Err(why) => return refuse(&why),
     };
     let when = Pattern::from_node(node).to_expression();
-    let empty = |name| Draft { name, description: described(rule), when: when.clone(), ..Draft::default() };
+    let empty = |name| Draft {
+        name,
+        description: described(rule),
+        when: when.clone(),
+        ..Draft::default()
+    };
     let mut common = empty(stem(name));
     let mut own_words = Vec::new();
     for target in targets {
@@ -103,7 +122,12 @@ fn native(node: &Node) -> Result<Node, String> {
 
 fn native_field(field: &Field) -> Result<Field, String> {
     let path = field.path.as_str();
-    let renamed = |key: &str, alternatives| Ok(Field { path: Path::from_keys([key]), alternatives });
+    let renamed = |key: &str, alternatives| {
+        Ok(Field {
+            path: Path::from_keys([key]),
+            alternatives,
+        })
+    };
     let same = field.alternatives.clone();
     match path {
         "type" => renamed("name", rewritten(field, name_tests)?),
@@ -112,11 +136,14 @@ fn native_field(field: &Field) -> Result<Field, String> {
         "aliyunaccountid" => renamed("userId", same),
         "aliyunregionid" => renamed("regionId", same),
         "data" => renamed("content", same),
-        "time" | "specversion" | "datacontenttype" => {
-            Err(format!("`{path}` is spelt otherwise in the native form, so its filter cannot be kept"))
-        }
+        "time" | "specversion" | "datacontenttype" => Err(format!(
+            "`{path}` is spelt otherwise in the native form, so its filter cannot be kept"
+        )),
         _ => match path.strip_prefix("data.") {
-            Some(rest) => Ok(Field { path: Path::from_keys(["content", rest]), alternatives: same }),
+            Some(rest) => Ok(Field {
+                path: Path::from_keys(["content", rest]),
+                alternatives: same,
+            }),
             // `id` is called so in both; other attributes keep their names where the native form has no counterpart.
             None => Ok(field.clone()),
         },
@@ -134,7 +161,11 @@ fn rewritten(
         for predicate in together {
             let choices = match predicate {
                 Predicate::AnythingBut(refused) => {
-                    let refused = refused.iter().map(&tests).collect::<Result<Vec<_>, _>>()?.concat();
+                    let refused = refused
+                        .iter()
+                        .map(&tests)
+                        .collect::<Result<Vec<_>, _>>()?
+                        .concat();
                     vec![Predicate::AnythingBut(refused)]
                 }
                 Predicate::Missing | Predicate::Exists | Predicate::Null => vec![predicate.clone()],
@@ -143,7 +174,9 @@ fn rewritten(
             combined = combined
                 .iter()
                 .flat_map(|before| {
-                    choices.iter().map(move |choice| [before.as_slice(), std::slice::from_ref(choice)].concat())
+                    choices.iter().map(move |choice| {
+                        [before.as_slice(), std::slice::from_ref(choice)].concat()
+                    })
                 })
                 .collect();
         }
@@ -154,7 +187,9 @@ fn rewritten(
 
 /// `type` has the prefix `ecs:` and no status; a name has no prefix and may end in a status.
 fn name_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = test else { return Err(unportable("type")) };
+    let Predicate::Text(op, value) = test else {
+        return Err(unportable("type"));
+    };
     match (op, value.strip_prefix("ecs:")) {
         (TextOp::Equals, Some(name)) => {
             let mut tests = vec![Predicate::Text(TextOp::Equals, name.into())];
@@ -166,16 +201,23 @@ fn name_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
         }
         (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
         (TextOp::Prefix, Some(name)) => Ok(vec![Predicate::Text(TextOp::Prefix, name.into())]),
-        (TextOp::Equals | TextOp::Prefix, None) => Err(format!("`{value}` is no type of ECS event")),
+        (TextOp::Equals | TextOp::Prefix, None) => {
+            Err(format!("`{value}` is no type of ECS event"))
+        }
         (TextOp::Suffix | TextOp::Contains, _) => Err(unportable("type")),
     }
 }
 
 /// `acs.ecs` is the product `ECS`.
 fn product_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = test else { return Err(unportable("source")) };
+    let Predicate::Text(op, value) = test else {
+        return Err(unportable("source"));
+    };
     match (op, value.strip_prefix("acs.")) {
-        (TextOp::Equals, Some(product)) => Ok(vec![Predicate::Text(TextOp::Equals, product.to_uppercase().into())]),
+        (TextOp::Equals, Some(product)) => Ok(vec![Predicate::Text(
+            TextOp::Equals,
+            product.to_uppercase().into(),
+        )]),
         (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
         _ => Err(unportable("source")),
     }

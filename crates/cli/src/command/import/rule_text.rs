@@ -31,7 +31,10 @@ pub(super) enum Words {
     #[default]
     Default,
     /// A message, as templates; the facts where there is none.
-    Message { title: Option<String>, text: Option<String> },
+    Message {
+        title: Option<String>,
+        text: Option<String>,
+    },
     /// A document, as an expression of the script language.
     Document(String),
 }
@@ -53,25 +56,39 @@ impl Draft {
         let targets: Vec<String> = self.notify.iter().map(|target| quoted(target)).collect();
         match (&self.words, &self.keywords) {
             (Words::Document(document), _) => {
-                let sends: Vec<String> = targets.iter().map(|target| format!("send({target}, {document});")).collect();
+                let sends: Vec<String> = targets
+                    .iter()
+                    .map(|target| format!("send({target}, {document});"))
+                    .collect();
                 let _ = writeln!(text, "\nthen = {}", block(&sends.join("\n")));
             }
             (words, None) => {
                 let _ = writeln!(text, "\nnotify = [{}]", targets.join(", "));
                 if let Words::Message { title, text: body } = words {
                     let keys = [("title", title), ("text", body)];
-                    let keys = keys
-                        .into_iter()
-                        .filter_map(|(key, words)| Some(format!("{key} = {}", quoted(words.as_ref()?))));
-                    let _ = writeln!(text, "message = {{ {} }}", keys.collect::<Vec<_>>().join(", "));
+                    let keys = keys.into_iter().filter_map(|(key, words)| {
+                        Some(format!("{key} = {}", quoted(words.as_ref()?)))
+                    });
+                    let _ = writeln!(
+                        text,
+                        "message = {{ {} }}",
+                        keys.collect::<Vec<_>>().join(", ")
+                    );
                 }
             }
             (_, Some((relation, words))) => {
-                let _ = writeln!(text, "\nthen = {}", block(&script(*relation, words, &targets)));
+                let _ = writeln!(
+                    text,
+                    "\nthen = {}",
+                    block(&script(*relation, words, &targets))
+                );
             }
         }
         if let Some(seconds) = self.mute {
-            let _ = writeln!(text, "throttle = {{ key = [\"name\", \"resourceId\"], every = \"{seconds}s\" }}");
+            let _ = writeln!(
+                text,
+                "throttle = {{ key = [\"name\", \"resourceId\"], every = \"{seconds}s\" }}"
+            );
         }
         text
     }
@@ -79,24 +96,40 @@ impl Draft {
 
 /// Keywords may stand anywhere in the content, which no filter can say; a script can.
 fn script(relation: Relation, words: &[String], targets: &[String]) -> String {
-    let found: Vec<String> = words.iter().map(|word| format!("text.contains({})", quoted(word))).collect();
+    let found: Vec<String> = words
+        .iter()
+        .map(|word| format!("text.contains({})", quoted(word)))
+        .collect();
     let condition = match relation {
         Relation::AnyOf => format!("!({})", found.join(" || ")),
         Relation::NoneOf => found.join(" || "),
     };
-    let mut script = format!("let text = json(event.content);\nif {condition} {{ skip(\"keywords\"); }}\n");
+    let mut script =
+        format!("let text = json(event.content);\nif {condition} {{ skip(\"keywords\"); }}\n");
     for target in targets {
-        let _ =
-            writeln!(script, "notify({target}, #{{ title: `${{event.name}} in ${{event.regionId}}`, text: text }});");
+        let _ = writeln!(
+            script,
+            "notify({target}, #{{ title: `${{event.name}} in ${{event.regionId}}`, text: text }});"
+        );
     }
     script.trim_end().to_owned()
 }
 
 /// The stem of a file from any name.
 pub(super) fn stem(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
+    let safe = |c: char| {
+        if c.is_alphanumeric() || c == '-' || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
     let stem: String = name.trim().chars().map(safe).take(100).collect();
-    if stem.is_empty() { "unnamed".to_owned() } else { stem }
+    if stem.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        stem
+    }
 }
 
 /// A text in double quotes, as TOML, rhai and reflexarc.toml all read it.
@@ -121,8 +154,15 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A text of several lines, as it is where TOML allows that.
 fn block(text: &str) -> String {
-    let plain = !text.contains("'''") && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
-    if plain { format!("'''\n{text}\n'''") } else { quoted(text) }
+    let plain = !text.contains("'''")
+        && text
+            .chars()
+            .all(|c| !c.is_control() || c == '\n' || c == '\t');
+    if plain {
+        format!("'''\n{text}\n'''")
+    } else {
+        quoted(text)
+    }
 }
 
 #[cfg(test)]
@@ -138,10 +178,16 @@ mod tests {
 
     #[test]
     fn what_toml_cannot_hold_as_it_is_is_escaped() {
-        let draft =
-            Draft { when: "a == \"'''\"".to_owned(), description: "say \"hi\"\\\u{1}".to_owned(), ..Draft::default() };
+        let draft = Draft {
+            when: "a == \"'''\"".to_owned(),
+            description: "say \"hi\"\\\u{1}".to_owned(),
+            ..Draft::default()
+        };
         let text = draft.to_toml();
-        assert!(text.contains(r#"description = "say \"hi\"\\\u0001""#), "{text}");
+        assert!(
+            text.contains(r#"description = "say \"hi\"\\\u0001""#),
+            "{text}"
+        );
         assert!(text.contains(r#"when = "a == \"'''\"""#), "{text}");
     }
 }

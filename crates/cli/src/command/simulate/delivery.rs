@@ -21,21 +21,28 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
     match &call.outcome {
         Ok(_) => {
             let delivered = output.paint(Paint::Green, "delivered");
-            let summary =
-                call.preview.as_ref().map_or_else(String::new, |preview| format!(": {}", cut(&preview.summary)));
+            let summary = call.preview.as_ref().map_or_else(String::new, |preview| {
+                format!(": {}", cut(&preview.summary))
+            });
             format!("{arrow} {target} ({kind}){attempt} {delivered}{summary}")
         }
         Err(error) => {
             let word = output.paint(Paint::Red, error.outcome());
             let next = next(&call.parcels, start);
-            format!("{arrow} {target} ({kind}){attempt} {word}, {}; {next}", cut(error.reason()))
+            format!(
+                "{arrow} {target} ({kind}){attempt} {word}, {}; {next}",
+                cut(error.reason())
+            )
         }
     }
 }
 
 /// `target`, `type`, `outcome`, `reason`, `deliveries`, `message`.
 pub(super) fn as_json(call: &Call) -> Json {
-    let outcome = call.outcome.as_ref().map_or_else(SendError::outcome, Receipt::outcome);
+    let outcome = call
+        .outcome
+        .as_ref()
+        .map_or_else(SendError::outcome, Receipt::outcome);
     let mut members = vec![
         ("target", Json::from(call.target.as_str())),
         ("type", Json::from(call.kind)),
@@ -72,10 +79,16 @@ fn next(parcels: &[Parcel], start: Timestamp) -> String {
         Decision::RetryAt(at) => Some(at),
         Decision::Delivered | Decision::Continue | Decision::DeadLetter(_) => None,
     });
-    let dead = parcels.iter().filter(|parcel| matches!(parcel.next, Decision::DeadLetter(_))).count();
+    let dead = parcels
+        .iter()
+        .filter(|parcel| matches!(parcel.next, Decision::DeadLetter(_)))
+        .count();
     match (again.min(), dead) {
         (Some(at), 0) => format!("again at {}", since(start, at).trim_start()),
-        (Some(at), dead) => format!("again at {}, {dead} to the dead letters", since(start, at).trim_start()),
+        (Some(at), dead) => format!(
+            "again at {}, {dead} to the dead letters",
+            since(start, at).trim_start()
+        ),
         (None, _) => "to the dead letters".to_owned(),
     }
 }

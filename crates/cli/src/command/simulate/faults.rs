@@ -21,15 +21,31 @@ pub(super) fn routes() -> Router<Arc<Service>> {
 }
 
 async fn list(State(service): State<Arc<Service>>) -> Response {
-    let faults = service.with_cloud(|cloud| cloud.faults().iter().map(Fault::to_json).collect::<Vec<_>>());
+    let faults = service.with_cloud(|cloud| {
+        cloud
+            .faults()
+            .iter()
+            .map(Fault::to_json)
+            .collect::<Vec<_>>()
+    });
     json(StatusCode::OK, &Json::Array(faults))
 }
 
 async fn add(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
     // A web page can make a browser post other types here without asking.
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
-        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a fault is posted as application/json");
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    if kind
+        .split(';')
+        .next()
+        .is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json"))
+    {
+        return refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a fault is posted as application/json",
+        );
     }
     let fault = match Json::parse(&body) {
         Ok(json) => Fault::from_json(&json),
@@ -52,9 +68,19 @@ async fn clear(State(service): State<Arc<Service>>) -> StatusCode {
 }
 
 fn refusal(status: StatusCode, words: &str) -> Response {
-    json(status, &[("error".to_owned(), Json::from(words))].into_iter().collect())
+    json(
+        status,
+        &[("error".to_owned(), Json::from(words))]
+            .into_iter()
+            .collect(),
+    )
 }
 
 fn json(status: StatusCode, json: &Json) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], json.to_string()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        json.to_string(),
+    )
+        .into_response()
 }

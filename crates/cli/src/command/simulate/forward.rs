@@ -19,7 +19,11 @@ use crate::exit::Failure;
 /// How long a receiver may take, as Cloud Monitor's callbacks have it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The waits before the second, third and fourth attempt.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+const WAITS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 /// Events of one account that wait for its receiver; more are dropped, with a complaint.
 const WAITING: usize = 10_000;
 
@@ -42,7 +46,9 @@ impl Forwarder {
     pub(super) fn new(world: &World, args: &Args) -> Result<Self, Failure> {
         let token = match &args.token_env {
             Some(name) => Some(std::env::var(name).map_err(|_| {
-                Failure::Usage(format!("the environment variable {name}, which --token-env names, is not set"))
+                Failure::Usage(format!(
+                    "the environment variable {name}, which --token-env names, is not set"
+                ))
             })?),
             None => None,
         };
@@ -51,8 +57,15 @@ impl Forwarder {
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", folder.display())))?;
         }
         // Whoever starts a simulation says where its events go: any network is fine.
-        let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).collect();
-        let client = Reach { allowed: everywhere }.client(None).map_err(Failure::Runtime)?;
+        let everywhere = ["0.0.0.0/0", "::/0"]
+            .iter()
+            .filter_map(|network| network.parse().ok())
+            .collect();
+        let client = Reach {
+            allowed: everywhere,
+        }
+        .client(None)
+        .map_err(Failure::Runtime)?;
         let (complain, complaints) = mpsc::channel(WAITING);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
@@ -60,29 +73,64 @@ impl Forwarder {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(WAITING);
                     let (url, token) = (address(url)?, token.clone());
-                    tokio::spawn(deliver(client.clone(), url, token, events, complain.clone()));
+                    tokio::spawn(deliver(
+                        client.clone(),
+                        url,
+                        token,
+                        events,
+                        complain.clone(),
+                    ));
                     Some(queue)
                 }
                 None => None,
             };
-            let file = args.out.as_ref().map(|folder| folder.join(format!("{}.ndjson", account.name)));
-            let outlet = Outlet { name: account.name.clone(), bus: account.bus.clone(), queue, file };
+            let file = args
+                .out
+                .as_ref()
+                .map(|folder| folder.join(format!("{}.ndjson", account.name)));
+            let outlet = Outlet {
+                name: account.name.clone(),
+                bus: account.bus.clone(),
+                queue,
+                file,
+            };
             accounts.insert(account.account.id.clone(), outlet);
         }
-        Ok(Self { accounts, complain, complaints })
+        Ok(Self {
+            accounts,
+            complain,
+            complaints,
+        })
     }
 
     /// Sends an event out of its recipient's bus; no other account's.
     pub(super) fn send(&mut self, publication: &Publication) -> Result<(), Failure> {
-        let Some(outlet) = self.accounts.get(&publication.recipient) else { return Ok(()) };
-        let Some(event) = outlet.bus.carry(publication) else { return Ok(()) };
+        let Some(outlet) = self.accounts.get(&publication.recipient) else {
+            return Ok(());
+        };
+        let Some(event) = outlet.bus.carry(publication) else {
+            return Ok(());
+        };
         if let Some(path) = &outlet.file {
-            let failed = |error: std::io::Error| Failure::Runtime(format!("{}: {error}", path.display()));
-            let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-            file.write_all(&[event.bytes(), b"\n"].concat()).map_err(failed)?;
+            let failed =
+                |error: std::io::Error| Failure::Runtime(format!("{}: {error}", path.display()));
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .map_err(failed)?;
+            file.write_all(&[event.bytes(), b"\n"].concat())
+                .map_err(failed)?;
         }
-        if outlet.queue.as_ref().is_some_and(|queue| queue.try_send(event).is_err()) {
-            let words = format!("{WAITING} events of {} are waiting; one was dropped", outlet.name);
+        if outlet
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.try_send(event).is_err())
+        {
+            let words = format!(
+                "{WAITING} events of {} are waiting; one was dropped",
+                outlet.name
+            );
             // When even complaints pile up, there is one already that says so.
             let _ = self.complain.try_send(words);
         }
@@ -99,7 +147,9 @@ impl Forwarder {
 }
 
 fn address(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| Failure::Usage(format!("`{text}` is no http or https URL")))
 }
 
@@ -118,8 +168,11 @@ async fn deliver(
                 Some(_) => "application/cloudevents+json",
                 None => "application/json",
             };
-            let mut request =
-                client.post(url.clone()).timeout(TIMEOUT).header("content-type", kind).body(event.bytes().to_vec());
+            let mut request = client
+                .post(url.clone())
+                .timeout(TIMEOUT)
+                .header("content-type", kind)
+                .body(event.bytes().to_vec());
             if let Some(token) = &token {
                 request = request.bearer_auth(token);
             }

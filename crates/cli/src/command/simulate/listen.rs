@@ -26,12 +26,24 @@ use crate::output::{Format, Output};
 const WAITING: usize = 10_000;
 
 /// Serves until the process is told to stop.
-pub(super) fn run(address: SocketAddr, scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+pub(super) fn run(
+    address: SocketAddr,
+    scenario: Scenario,
+    args: &Args,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(address, scenario.world, args, output))
 }
 
-async fn serve(address: SocketAddr, world: World, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+async fn serve(
+    address: SocketAddr,
+    world: World,
+    args: &Args,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let mut forwarder = Forwarder::new(&world, args)?;
     let listener = TcpListener::bind(address)
         .await
@@ -43,8 +55,16 @@ async fn serve(address: SocketAddr, world: World, args: &Args, output: &mut Outp
         cloud = cloud.with_seed(Timestamp::now().as_microsecond().unsigned_abs());
     }
     let endpoint = Endpoint::new(cloud, world.keys(), GateLimits::DEFAULT);
-    let service = Arc::new(Service { endpoint: Mutex::new(endpoint), tell, woken: Notify::new() });
-    let control = if bound.ip().is_loopback() { faults::routes() } else { Router::new() };
+    let service = Arc::new(Service {
+        endpoint: Mutex::new(endpoint),
+        tell,
+        woken: Notify::new(),
+    });
+    let control = if bound.ip().is_loopback() {
+        faults::routes()
+    } else {
+        Router::new()
+    };
     let app = control
         .fallback(answer)
         .layer(DefaultBodyLimit::max(GateLimits::DEFAULT.bytes + 1))
@@ -94,7 +114,12 @@ pub(super) struct Service {
 impl Service {
     /// Does something with the cloud past its API.
     pub(super) fn with_cloud<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
-        change(self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).cloud_mut())
+        change(
+            self.endpoint
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .cloud_mut(),
+        )
     }
 
     fn request(&self, request: &HttpRequest) -> (HttpResponse, Vec<Notice>) {
@@ -143,9 +168,12 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.iter().map(|(name, value)| {
+        (
+            name.as_str().to_owned(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
+    });
     let request = HttpRequest {
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
@@ -158,7 +186,10 @@ async fn answer(
     service.woken.notify_one();
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = [
-        (header::CONTENT_TYPE.as_str(), "application/json;charset=utf-8".to_owned()),
+        (
+            header::CONTENT_TYPE.as_str(),
+            "application/json;charset=utf-8".to_owned(),
+        ),
         ("x-acs-request-id", response.request_id),
     ];
     (status, headers, response.body).into_response()

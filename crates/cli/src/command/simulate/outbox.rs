@@ -7,8 +7,8 @@ use reflexarc_engine::Evaluation;
 use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
 use reflexarc_event::{Event, EventError};
 use reflexarc_service::{
-    Decision, Delivery, DingTalk, Incoming, Pacing, Preview, Queue, Receipt, RetryPolicy, SendError, Target, Wake,
-    judged,
+    Decision, Delivery, DingTalk, Incoming, Pacing, Preview, Queue, Receipt, RetryPolicy,
+    SendError, Target, Wake, judged,
 };
 
 use super::stand_in;
@@ -63,9 +63,18 @@ impl Outbox {
             .iter()
             .map(|name| ((*name).to_owned(), Line::new(None, RetryPolicy::default())))
             .collect();
-        lines.extend(queues.into_iter().map(|queue| (queue.name, Line::new(Some(queue.target), queue.policy))));
+        lines.extend(
+            queues
+                .into_iter()
+                .map(|queue| (queue.name, Line::new(Some(queue.target), queue.policy))),
+        );
         let known = Wake::new(lines.keys().cloned());
-        Self { start, lines, known, number: 0 }
+        Self {
+            start,
+            lines,
+            known,
+            number: 0,
+        }
     }
 
     /// Why this target cannot fail: it does not exist.
@@ -105,10 +114,26 @@ impl Outbox {
                 line.waiting.insert((at, self.number), (account, delivery));
                 continue;
             }
-            let (target, reason) = (delivery.target.clone(), self.known.stranger(&delivery.target));
-            let outcome = Err(SendError::Configuration { reason: reason.clone() });
-            let parcels = vec![Parcel { account, delivery, next: Decision::DeadLetter(reason) }];
-            lost.push(Call { at, target, kind: "none", parcels, preview: None, outcome });
+            let (target, reason) = (
+                delivery.target.clone(),
+                self.known.stranger(&delivery.target),
+            );
+            let outcome = Err(SendError::Configuration {
+                reason: reason.clone(),
+            });
+            let parcels = vec![Parcel {
+                account,
+                delivery,
+                next: Decision::DeadLetter(reason),
+            }];
+            lost.push(Call {
+                at,
+                target,
+                kind: "none",
+                parcels,
+                preview: None,
+                outcome,
+            });
         }
         Ok(lost)
     }
@@ -124,7 +149,8 @@ impl Outbox {
         let name = name.to_owned();
         let clock = at.duration_since(self.start);
         let line = self.lines.get_mut(&name)?;
-        let (accounts, batch): (Vec<String>, Vec<Delivery>) = line.due(at, clock).into_iter().unzip();
+        let (accounts, batch): (Vec<String>, Vec<Delivery>) =
+            line.due(at, clock).into_iter().unzip();
         let (preview, outcome) = line.attempt(at, &batch);
         if let Some(pacing) = &mut line.pacing {
             pacing.called(&batch, &outcome, clock, clock);
@@ -137,23 +163,54 @@ impl Outbox {
         for (account, delivery) in accounts.into_iter().zip(batch) {
             let next = line.policy.decide(&delivery, &judged, at);
             let again = match (&next, &judged) {
-                (Decision::RetryAt(due), _) => {
-                    Some((*due, Delivery { attempt: delivery.attempt + 1, ..delivery.clone() }))
-                }
+                (Decision::RetryAt(due), _) => Some((
+                    *due,
+                    Delivery {
+                        attempt: delivery.attempt + 1,
+                        ..delivery.clone()
+                    },
+                )),
                 (Decision::Continue, Ok(receipt)) => {
-                    let taken = delivery.taken.iter().chain(&receipt.part).cloned().collect();
-                    Some((at, Delivery { attempt: 1, taken, ..delivery.clone() }))
+                    let taken = delivery
+                        .taken
+                        .iter()
+                        .chain(&receipt.part)
+                        .cloned()
+                        .collect();
+                    Some((
+                        at,
+                        Delivery {
+                            attempt: 1,
+                            taken,
+                            ..delivery.clone()
+                        },
+                    ))
                 }
                 _ => None,
             };
             if let Some((due, again)) = again {
                 self.number += 1;
-                line.waiting.insert((due, self.number), (account.clone(), again));
+                line.waiting
+                    .insert((due, self.number), (account.clone(), again));
             }
-            parcels.push(Parcel { account, delivery, next });
+            parcels.push(Parcel {
+                account,
+                delivery,
+                next,
+            });
         }
-        let kind = line.target.as_ref().map_or("stand-in", |target| target.kind());
-        Some(Call { at, target: name, kind, parcels, preview, outcome })
+        let kind = line
+            .target
+            .as_ref()
+            .map_or("stand-in", |target| target.kind());
+        Some(Call {
+            at,
+            target: name,
+            kind,
+            parcels,
+            preview,
+            outcome,
+        })
     }
 
     /// How many deliveries wait.
@@ -162,15 +219,28 @@ impl Outbox {
     }
 
     fn next(&self) -> Option<(Timestamp, &str)> {
-        let calls = self.lines.iter().filter_map(|(name, line)| Some((line.next_at(self.start)?, name.as_str())));
+        let calls = self
+            .lines
+            .iter()
+            .filter_map(|(name, line)| Some((line.next_at(self.start)?, name.as_str())));
         calls.min()
     }
 }
 
 impl Line {
     fn new(target: Option<std::sync::Arc<dyn Target>>, policy: RetryPolicy) -> Self {
-        let pacing = target.as_ref().and_then(|target| target.pace()).map(|pace| Pacing::new(pace, []));
-        Self { target, policy, pacing, paused_until: Timestamp::MIN, fault: None, waiting: BTreeMap::new() }
+        let pacing = target
+            .as_ref()
+            .and_then(|target| target.pace())
+            .map(|pace| Pacing::new(pace, []));
+        Self {
+            target,
+            policy,
+            pacing,
+            paused_until: Timestamp::MIN,
+            fault: None,
+            waiting: BTreeMap::new(),
+        }
     }
 
     fn next_at(&self, start: Timestamp) -> Option<Timestamp> {
@@ -191,19 +261,33 @@ impl Line {
 
     /// What the next call carries.
     fn due(&mut self, at: Timestamp, clock: SignedDuration) -> Vec<(String, Delivery)> {
-        let keys: Vec<(Timestamp, u64)> = self.waiting.range(..=(at, u64::MAX)).map(|(key, _)| *key).collect();
+        let keys: Vec<(Timestamp, u64)> = self
+            .waiting
+            .range(..=(at, u64::MAX))
+            .map(|(key, _)| *key)
+            .collect();
         let mut count = 1;
         if let (Some(pacing), Some(target)) = (&mut self.pacing, &self.target) {
             // What is long ago is forgotten.
             pacing.wait(clock);
-            let due: Vec<Delivery> =
-                keys.iter().filter_map(|key| self.waiting.get(key)).map(|(_, delivery)| delivery.clone()).collect();
+            let due: Vec<Delivery> = keys
+                .iter()
+                .filter_map(|key| self.waiting.get(key))
+                .map(|(_, delivery)| delivery.clone())
+                .collect();
             count = pacing.batch(&**target, &due);
         }
-        keys.iter().take(count).filter_map(|key| self.waiting.remove(key)).collect()
+        keys.iter()
+            .take(count)
+            .filter_map(|key| self.waiting.remove(key))
+            .collect()
     }
 
-    fn attempt(&self, at: Timestamp, batch: &[Delivery]) -> (Option<Preview>, Result<Receipt, SendError>) {
+    fn attempt(
+        &self,
+        at: Timestamp,
+        batch: &[Delivery],
+    ) -> (Option<Preview>, Result<Receipt, SendError>) {
         let preview = match &self.target {
             Some(target) => match target.preview(batch) {
                 Ok(preview) => Some(preview),
@@ -211,16 +295,22 @@ impl Line {
             },
             None => None,
         };
-        let fault = self.fault.filter(|(_, until)| until.is_none_or(|until| at < until));
+        let fault = self
+            .fault
+            .filter(|(_, until)| until.is_none_or(|until| at < until));
         let outcome = match fault.map(|(outcome, _)| outcome) {
-            None => {
-                Ok(Receipt { answer: String::new(), part: preview.as_ref().and_then(|preview| preview.part.clone()) })
-            }
+            None => Ok(Receipt {
+                answer: String::new(),
+                part: preview.as_ref().and_then(|preview| preview.part.clone()),
+            }),
             Some(TargetOutcome::Down) => Err(SendError::later("nobody answers")),
-            Some(TargetOutcome::Refuse) => Err(SendError::Refused { reason: "it refuses this".to_owned() }),
-            Some(TargetOutcome::Throttle) if self.pacing.is_some() => {
-                Err(SendError::Throttled { reason: "called too often".to_owned(), pause: DingTalk::PENALTY })
-            }
+            Some(TargetOutcome::Refuse) => Err(SendError::Refused {
+                reason: "it refuses this".to_owned(),
+            }),
+            Some(TargetOutcome::Throttle) if self.pacing.is_some() => Err(SendError::Throttled {
+                reason: "called too often".to_owned(),
+                pause: DingTalk::PENALTY,
+            }),
             Some(TargetOutcome::Throttle) => Err(SendError::later("called too often")),
         };
         (preview, outcome)

@@ -54,11 +54,20 @@ struct Stay<'a> {
 
 /// Draws the entries as an SVG document; `before` says how the interfaces stood when it began, and only those have a
 /// lane to which something happens.
-pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], start: Timestamp, title: &str) -> String {
+pub(super) fn draw(
+    before: &BTreeMap<String, EniStatus>,
+    entries: &[Entry],
+    start: Timestamp,
+    title: &str,
+) -> String {
     let (marks, notes) = marks(entries, start);
     let stays = stays(before, entries, start);
     let mut lanes: Vec<&str> = Vec::new();
-    for lane in stays.iter().map(|stay| stay.lane).chain(marks.iter().map(|mark| mark.lane)) {
+    for lane in stays
+        .iter()
+        .map(|stay| stay.lane)
+        .chain(marks.iter().map(|mark| mark.lane))
+    {
         if !lanes.contains(&lane) {
             lanes.push(lane);
         }
@@ -66,20 +75,39 @@ pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], star
     let axis = Axis::new(
         GUTTER + 12.0,
         MARK,
-        marks.iter().map(|mark| (mark.at, mark.lane, is_above(mark.shape))),
+        marks
+            .iter()
+            .map(|mark| (mark.at, mark.lane, is_above(mark.shape))),
         std::iter::once(start).chain(entries.iter().map(|entry| entry.at)),
     );
     let lanes_height = LANE * count(lanes.len());
     let notes_top = HEAD + lanes_height + 34.0;
     let width = axis.end().max(3.0 * COLUMN) + 24.0;
-    let columns = [3, 4, 5, 6].into_iter().take_while(|columns| COLUMN * count(*columns) < width).last().unwrap_or(3);
+    let columns = [3, 4, 5, 6]
+        .into_iter()
+        .take_while(|columns| COLUMN * count(*columns) < width)
+        .last()
+        .unwrap_or(3);
     let rows = notes.len().div_ceil(columns).max(1);
     let mut svg = Svg::new(width, notes_top + LINE * count(rows) + 24.0);
-    svg.text(16.0, 26.0, "title", if title.is_empty() { "Timeline" } else { title });
-    legend(&mut svg, entries.iter().any(|entry| matches!(entry.what, What::Delivery(_))));
+    svg.text(
+        16.0,
+        26.0,
+        "title",
+        if title.is_empty() { "Timeline" } else { title },
+    );
+    legend(
+        &mut svg,
+        entries
+            .iter()
+            .any(|entry| matches!(entry.what, What::Delivery(_))),
+    );
     draw_axis(&mut svg, &axis, start, HEAD, HEAD + lanes_height);
     let top = |lane: &str| {
-        let at = lanes.iter().position(|found| *found == lane).unwrap_or_default();
+        let at = lanes
+            .iter()
+            .position(|found| *found == lane)
+            .unwrap_or_default();
         HEAD + LANE * count(at)
     };
     for lane in &lanes {
@@ -92,7 +120,12 @@ pub(super) fn draw(before: &BTreeMap<String, EniStatus>, entries: &[Entry], star
     draw_marks(&mut svg, &axis, &marks, top);
     for (i, note) in notes.iter().enumerate() {
         let (column, line) = (i / rows, i % rows);
-        svg.text(16.0 + COLUMN * count(column), notes_top + LINE * count(line), "note", note);
+        svg.text(
+            16.0 + COLUMN * count(column),
+            notes_top + LINE * count(line),
+            "note",
+            note,
+        );
     }
     svg.finish()
 }
@@ -103,35 +136,71 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
     let mut marks = Vec::new();
     for entry in entries {
         let mut note = |words: String| {
-            notes.push(format!("{}  {}  {words}", notes.len() + 1, clock(start, entry.at)));
+            notes.push(format!(
+                "{}  {}  {words}",
+                notes.len() + 1,
+                clock(start, entry.at)
+            ));
             Some(notes.len())
         };
         let (shape, number) = match &entry.what {
             What::Request { refusal: None, .. } => (Shape::Accepted, None),
-            What::Request { action, refusal: Some((code, _)), .. } => {
+            What::Request {
+                action,
+                refusal: Some((code, _)),
+                ..
+            } => {
                 let account = entry.account.as_deref().unwrap_or_default();
-                (Shape::Refused, note(format!("{account}: {action} refused, {code}")))
+                (
+                    Shape::Refused,
+                    note(format!("{account}: {action} refused, {code}")),
+                )
             }
             What::Event { success: true, .. } => (Shape::Success, None),
-            What::Event { success: false, operation, .. } => (Shape::Failed, note(format!("{operation} failed"))),
+            What::Event {
+                success: false,
+                operation,
+                ..
+            } => (Shape::Failed, note(format!("{operation} failed"))),
             What::Published { event } => {
-                let name = event.tree().get("name").and_then(|name| name.as_str()).unwrap_or("an event");
+                let name = event
+                    .tree()
+                    .get("name")
+                    .and_then(|name| name.as_str())
+                    .unwrap_or("an event");
                 (Shape::Success, note(format!("event {name}")))
             }
-            What::Silence { reason, .. } if reason.starts_with("the request was refused") => continue,
-            What::Silence { reason, operation, .. } => {
-                (Shape::Silent, note(format!("{operation}: no event, {reason}")))
+            What::Silence { reason, .. } if reason.starts_with("the request was refused") => {
+                continue;
             }
+            What::Silence {
+                reason, operation, ..
+            } => (
+                Shape::Silent,
+                note(format!("{operation}: no event, {reason}")),
+            ),
             // A rule that matched and asked for nothing is in the text, not in the picture.
             What::Rule(effects) if effects.actions.is_empty() => continue,
             What::Rule(effects) => {
-                let targets: Vec<&str> = effects.actions.iter().map(reflexarc_reaction::Action::target).collect();
-                (Shape::Rule, note(format!("rule {} → {}", effects.rule, targets.join(", "))))
+                let targets: Vec<&str> = effects
+                    .actions
+                    .iter()
+                    .map(reflexarc_reaction::Action::target)
+                    .collect();
+                (
+                    Shape::Rule,
+                    note(format!("rule {} → {}", effects.rule, targets.join(", "))),
+                )
             }
-            What::RuleFailed(failure) => (Shape::Rule, note(format!("rule {} failed", failure.rule))),
+            What::RuleFailed(failure) => {
+                (Shape::Rule, note(format!("rule {} failed", failure.rule)))
+            }
             What::Delivery(call) => match &call.outcome {
                 Ok(_) => (Shape::Delivered, None),
-                Err(error) => (Shape::Undelivered, note(format!("to {}: {}", call.target, short(error.reason())))),
+                Err(error) => (
+                    Shape::Undelivered,
+                    note(format!("to {}: {}", call.target, short(error.reason()))),
+                ),
             },
             What::Status { .. } | What::Staged { .. } => continue,
         };
@@ -139,25 +208,51 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
             What::Delivery(call) => &call.target,
             _ => entry.interface.as_deref().unwrap_or(NOWHERE),
         };
-        marks.push(Mark { at: entry.at, lane, shape, number });
+        marks.push(Mark {
+            at: entry.at,
+            lane,
+            shape,
+            number,
+        });
     }
     (marks, notes)
 }
 
-fn stays<'a>(before: &'a BTreeMap<String, EniStatus>, entries: &'a [Entry], start: Timestamp) -> Vec<Stay<'a>> {
+fn stays<'a>(
+    before: &'a BTreeMap<String, EniStatus>,
+    entries: &'a [Entry],
+    start: Timestamp,
+) -> Vec<Stay<'a>> {
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     let mut stays: Vec<Stay<'_>> = Vec::new();
-    let touched = |name: &str| entries.iter().any(|entry| entry.interface.as_deref() == Some(name));
+    let touched = |name: &str| {
+        entries
+            .iter()
+            .any(|entry| entry.interface.as_deref() == Some(name))
+    };
     for (lane, status) in before.iter().filter(|(name, _)| touched(name)) {
         open.insert(lane, stays.len());
-        stays.push(Stay { lane, status: *status, from: start, to: None });
+        stays.push(Stay {
+            lane,
+            status: *status,
+            from: start,
+            to: None,
+        });
     }
     for entry in entries {
-        let (What::Status { to, .. }, Some(lane)) = (&entry.what, entry.interface.as_deref()) else { continue };
+        let (What::Status { to, .. }, Some(lane)) = (&entry.what, entry.interface.as_deref())
+        else {
+            continue;
+        };
         if let Some(before) = open.insert(lane, stays.len()) {
             stays[before].to = Some(entry.at);
         }
-        stays.push(Stay { lane, status: *to, from: entry.at, to: None });
+        stays.push(Stay {
+            lane,
+            status: *to,
+            from: entry.at,
+            to: None,
+        });
     }
     stays.retain(|stay| stay.to != Some(stay.from) && stay.status != EniStatus::Deleted);
     stays
@@ -182,8 +277,11 @@ fn draw_stay(svg: &mut Svg, axis: &Axis, stay: &Stay<'_>, y: f64) {
     let name = stay.status.as_str();
     let width = 7.0 * count(name.len());
     if to - from > width + 6.0 {
-        let class =
-            if matches!(stay.status, EniStatus::InUse | EniStatus::CreateFailed) { "on-dark" } else { "on-light" };
+        let class = if matches!(stay.status, EniStatus::InUse | EniStatus::CreateFailed) {
+            "on-dark"
+        } else {
+            "on-light"
+        };
         svg.text(from + 5.0, y + BAR - 7.0, class, name);
     }
 }
@@ -202,7 +300,11 @@ fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str)
             svg.text(
                 x,
                 y + 3.5,
-                if mark.shape == Shape::Silent { "number-dark" } else { "number" },
+                if mark.shape == Shape::Silent {
+                    "number-dark"
+                } else {
+                    "number"
+                },
                 &number.to_string(),
             );
         }
@@ -211,14 +313,20 @@ fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str)
 
 fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
     match shape {
-        Shape::Accepted => svg.polygon(&[(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)], "accepted"),
+        Shape::Accepted => svg.polygon(
+            &[(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)],
+            "accepted",
+        ),
         Shape::Refused => svg.rect(x - 6.5, y - 6.5, 13.0, 13.0, "refused"),
         Shape::Success => svg.circle(x, y, 6.5, "success"),
         Shape::Failed => svg.circle(x, y, 6.5, "failed"),
         Shape::Silent => svg.circle(x, y, 6.0, "silent"),
         Shape::Delivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "delivered"),
         Shape::Undelivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "undelivered"),
-        Shape::Rule => svg.polygon(&[(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)], "reaction"),
+        Shape::Rule => svg.polygon(
+            &[(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)],
+            "reaction",
+        ),
     }
 }
 
@@ -232,7 +340,10 @@ fn legend(svg: &mut Svg, with_deliveries: bool) {
         (Shape::Rule, "rule asked for something"),
     ];
     if with_deliveries {
-        words.extend([(Shape::Delivered, "delivered"), (Shape::Undelivered, "not delivered")]);
+        words.extend([
+            (Shape::Delivered, "delivered"),
+            (Shape::Undelivered, "not delivered"),
+        ]);
     }
     let mut x = 22.0;
     for (sign, word) in words {
@@ -254,7 +365,11 @@ fn is_above(shape: Shape) -> bool {
 fn short(lane: &str) -> String {
     let mut characters = lane.chars();
     let shown: String = characters.by_ref().take(18).collect();
-    if characters.next().is_some() { format!("{shown}…") } else { shown }
+    if characters.next().is_some() {
+        format!("{shown}…")
+    } else {
+        shown
+    }
 }
 
 fn clock(start: Timestamp, at: Timestamp) -> String {

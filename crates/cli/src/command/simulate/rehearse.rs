@@ -18,7 +18,11 @@ use crate::output::{Format, Output};
 
 /// Runs the scenario and prints its timeline.
 pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let config = args.config.as_deref().map(|path| Config::load(path, Secrets::Blank)).transpose();
+    let config = args
+        .config
+        .as_deref()
+        .map(|path| Config::load(path, Secrets::Blank))
+        .transpose();
     let config = config.map_err(|file| Failure::Rules(vec![file]))?;
     let rule_paths = match &config {
         Some(config) if args.rules.is_empty() => &config.rules,
@@ -44,7 +48,14 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     }
     let before = standing(&scenario.world);
     let rehearsal = Rehearsal::new(scenario);
-    let mut stage = Stage { rehearsal, rules, outbox, memory: BTreeMap::new(), entries: Vec::new(), surprises: 0 };
+    let mut stage = Stage {
+        rehearsal,
+        rules,
+        outbox,
+        memory: BTreeMap::new(),
+        entries: Vec::new(),
+        surprises: 0,
+    };
     let mut printed = 0;
     output.begin(args.format)?;
     loop {
@@ -62,14 +73,22 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     }
     output.end(args.format)?;
     if let Some(path) = &args.plot {
-        write_plot(path, &plot::draw(&before, &stage.entries, start, &description))?;
+        write_plot(
+            path,
+            &plot::draw(&before, &stage.entries, start, &description),
+        )?;
     }
     if stage.is_cut_short() {
         let most = Scenario::MAX_MOMENTS;
-        return Err(Failure::Runtime(format!("stopped after {most} moments: do reactions drive each other?")));
+        return Err(Failure::Runtime(format!(
+            "stopped after {most} moments: do reactions drive each other?"
+        )));
     }
     if stage.surprises > 0 {
-        output.complain(&format!("{} answers were not the expected ones", stage.surprises));
+        output.complain(&format!(
+            "{} answers were not the expected ones",
+            stage.surprises
+        ));
         return Ok(Exit::Negative);
     }
     Ok(Exit::Done)
@@ -81,13 +100,28 @@ fn has_targets(scenario: &Scenario, outbox: &Outbox) -> Result<(), Failure> {
         Deed::TargetFault(fault) => outbox.stranger(&fault.target),
         _ => None,
     });
-    stranger.map_or(Ok(()), |words| Err(Failure::Invalid(format!("the scenario has a fault of a target: {words}"))))
+    stranger.map_or(Ok(()), |words| {
+        Err(Failure::Invalid(format!(
+            "the scenario has a fault of a target: {words}"
+        )))
+    })
 }
 
 /// The status of every interface that is there before the first step, by name.
 fn standing(world: &World) -> BTreeMap<String, EniStatus> {
-    let name_of = |id: &str| world.names.iter().find(|(_, named)| *named == id).map_or(id, |(name, _)| name).to_owned();
-    world.cloud.interfaces().map(|interface| (name_of(&interface.id), interface.status)).collect()
+    let name_of = |id: &str| {
+        world
+            .names
+            .iter()
+            .find(|(_, named)| *named == id)
+            .map_or(id, |(name, _)| name)
+            .to_owned()
+    };
+    world
+        .cloud
+        .interfaces()
+        .map(|interface| (name_of(&interface.id), interface.status))
+        .collect()
 }
 
 /// The rehearsal, and what the accounts' rules remember of it.
@@ -137,13 +171,30 @@ impl Stage {
             return None;
         }
         let call = self.outbox.as_mut()?.call()?;
-        let account = call.parcels.first().map(|parcel| self.account_name(&parcel.account));
+        let account = call
+            .parcels
+            .first()
+            .map(|parcel| self.account_name(&parcel.account));
         if call.outcome.is_ok() {
-            for Parcel { account, delivery, .. } in &call.parcels {
-                stand_in::perform(&delivery.action, call.at, account, &delivery.rule, &mut self.rehearsal);
+            for Parcel {
+                account, delivery, ..
+            } in &call.parcels
+            {
+                stand_in::perform(
+                    &delivery.action,
+                    call.at,
+                    account,
+                    &delivery.rule,
+                    &mut self.rehearsal,
+                );
             }
         }
-        self.entries.push(Entry { at: call.at, account, interface: None, what: What::Delivery(Box::new(call)) });
+        self.entries.push(Entry {
+            at: call.at,
+            account,
+            interface: None,
+            what: What::Delivery(Box::new(call)),
+        });
         Some(())
     }
 
@@ -157,11 +208,20 @@ impl Stage {
     }
 
     fn account_name(&self, id: &str) -> String {
-        self.rehearsal.world().account(id).map_or_else(|| id.to_owned(), |found| found.name.clone())
+        self.rehearsal
+            .world()
+            .account(id)
+            .map_or_else(|| id.to_owned(), |found| found.name.clone())
     }
 
     fn take(&mut self, moment: &Moment) {
-        self.surprises += usize::from(matches!(moment, Moment::Asked { expected: Some(_), .. }));
+        self.surprises += usize::from(matches!(
+            moment,
+            Moment::Asked {
+                expected: Some(_),
+                ..
+            }
+        ));
         let name_of = |id: &str| self.rehearsal.name_of(id).to_owned();
         let entry = Entry::of(moment, self.rehearsal.world(), name_of);
         let is_tick = matches!(moment, Moment::Published { tick: true, .. });
@@ -173,10 +233,19 @@ impl Stage {
         let arrived = match moment {
             Moment::Told(notice) => notice.verdict.as_ref().ok().and_then(|publication| {
                 let account = self.rehearsal.world().account(&publication.recipient)?;
-                Some((notice.at, account.account.id.clone(), account.bus.carry(publication)?))
+                Some((
+                    notice.at,
+                    account.account.id.clone(),
+                    account.bus.carry(publication)?,
+                ))
             }),
-            Moment::Published { at, account, event, .. } => Some((*at, account.clone(), event.clone())),
-            Moment::Asked { .. } | Moment::Changed(_) | Moment::TargetFault { .. } | Moment::Staged { .. } => None,
+            Moment::Published {
+                at, account, event, ..
+            } => Some((*at, account.clone(), event.clone())),
+            Moment::Asked { .. }
+            | Moment::Changed(_)
+            | Moment::TargetFault { .. }
+            | Moment::Staged { .. } => None,
         };
         if let Some((at, account, event)) = arrived {
             self.react(at, &account, &event);
@@ -195,38 +264,67 @@ impl Stage {
             state.apply(&effects.rule, &effects.changes);
         }
         let lost = if let Some(outbox) = &mut self.outbox {
-            outbox.take(at, account, event, &evaluation).unwrap_or_else(|error| {
-                self.entries.push(Entry::staged(at, format!("the service would refuse this event: {error}")));
-                Vec::new()
-            })
+            outbox
+                .take(at, account, event, &evaluation)
+                .unwrap_or_else(|error| {
+                    self.entries.push(Entry::staged(
+                        at,
+                        format!("the service would refuse this event: {error}"),
+                    ));
+                    Vec::new()
+                })
         } else {
             for (effects, _, action) in evaluation.actions() {
                 stand_in::perform(action, at, account, &effects.rule, &mut self.rehearsal);
             }
             Vec::new()
         };
-        let Evaluation { rules, failures, .. } = evaluation;
+        let Evaluation {
+            rules, failures, ..
+        } = evaluation;
         let name = Some(self.account_name(account));
         let interface = interface_of(event).map(|id| self.rehearsal.name_of(&id).to_owned());
         // A reaction that only looked at the clock is not worth a line.
         let is_clock = is_clock(event);
         let quiet = |effects: &RuleEffects| {
-            is_clock && effects.actions.is_empty() && effects.log.is_empty() && effects.emitted.is_empty()
+            is_clock
+                && effects.actions.is_empty()
+                && effects.log.is_empty()
+                && effects.emitted.is_empty()
         };
-        let told = rules.into_iter().filter(|effects| !quiet(effects)).map(|effects| What::Rule(Box::new(effects)));
+        let told = rules
+            .into_iter()
+            .filter(|effects| !quiet(effects))
+            .map(|effects| What::Rule(Box::new(effects)));
         for what in told.chain(failures.into_iter().map(What::RuleFailed)) {
-            self.entries.push(Entry { at, account: name.clone(), interface: interface.clone(), what });
+            self.entries.push(Entry {
+                at,
+                account: name.clone(),
+                interface: interface.clone(),
+                what,
+            });
         }
         for call in lost {
             let what = What::Delivery(Box::new(call));
-            self.entries.push(Entry { at, account: name.clone(), interface: None, what });
+            self.entries.push(Entry {
+                at,
+                account: name.clone(),
+                interface: None,
+                what,
+            });
         }
     }
 }
 
 fn interface_of(event: &Event) -> Option<String> {
-    let content = event.tree().get("content").or_else(|| event.tree().get("data"))?;
-    content.get("eniId").and_then(Json::as_str).map(str::to_owned)
+    let content = event
+        .tree()
+        .get("content")
+        .or_else(|| event.tree().get("data"))?;
+    content
+        .get("eniId")
+        .and_then(Json::as_str)
+        .map(str::to_owned)
 }
 
 fn is_clock(event: &Event) -> bool {
@@ -234,5 +332,6 @@ fn is_clock(event: &Event) -> bool {
 }
 
 fn write_plot(path: &Path, svg: &str) -> Result<(), Failure> {
-    std::fs::write(path, svg).map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))
+    std::fs::write(path, svg)
+        .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))
 }

@@ -18,45 +18,95 @@ use reflexarc_reaction::Action;
 pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
 
 /// Does what a document asks for, in the name of the account on whose bus the rule is; other actions are not ours.
-pub(super) fn perform(action: &Action, at: Timestamp, account: &str, rule: &str, rehearsal: &mut Rehearsal) {
-    let Action::Send { target, payload } = action else { return };
+pub(super) fn perform(
+    action: &Action,
+    at: Timestamp,
+    account: &str,
+    rule: &str,
+    rehearsal: &mut Rehearsal,
+) {
+    let Action::Send { target, payload } = action else {
+        return;
+    };
     let (account, rule) = (account.to_owned(), rule.to_owned());
     let text = |key: &str| payload.get(key).and_then(Json::as_str);
     match target.as_str() {
         "ecs" => {
-            let Some(action) = text("Action").map(str::to_owned) else { return };
+            let Some(action) = text("Action").map(str::to_owned) else {
+                return;
+            };
             let mut flat = Vec::new();
             for (key, value) in payload.members().iter().filter(|(key, _)| key != "Action") {
                 flatten(key.clone(), value, &mut flat);
             }
             let parameters = with_region(flat, rehearsal);
-            rehearsal.react(Reaction { at, account, rule, action, parameters, only_if_idle: false });
+            rehearsal.react(Reaction {
+                at,
+                account,
+                rule,
+                action,
+                parameters,
+                only_if_idle: false,
+            });
         }
         "eni-operator" => {
             // Rules ask this operator for other things too, such as `quarantine`; those are not requests to the cloud.
             let operation = text("action").and_then(Operation::parse);
-            let (Some(operation), Some(interface)) = (operation, text("eniId")) else { return };
+            let (Some(operation), Some(interface)) = (operation, text("eniId")) else {
+                return;
+            };
             let action = operation.as_str().to_owned();
             let mut flat = vec![("NetworkInterfaceId".to_owned(), interface.to_owned())];
             // Whoever detaches without saying from where means where it is.
-            let carried = rehearsal.world().cloud.interface(interface).and_then(|found| found.instance.clone());
+            let carried = rehearsal
+                .world()
+                .cloud
+                .interface(interface)
+                .and_then(|found| found.instance.clone());
             let instance = text("instanceId").map(str::to_owned).or(carried);
             flat.extend(instance.map(|instance| ("InstanceId".to_owned(), instance)));
-            let wait = payload.get("wait_seconds").and_then(Json::as_i64).unwrap_or(0).max(0);
-            let at = at.checked_add(SignedDuration::from_secs(wait)).unwrap_or(Timestamp::MAX);
+            let wait = payload
+                .get("wait_seconds")
+                .and_then(Json::as_i64)
+                .unwrap_or(0)
+                .max(0);
+            let at = at
+                .checked_add(SignedDuration::from_secs(wait))
+                .unwrap_or(Timestamp::MAX);
             let parameters = with_region(flat, rehearsal);
-            rehearsal.react(Reaction { at, account, rule, action, parameters, only_if_idle: false });
+            rehearsal.react(Reaction {
+                at,
+                account,
+                rule,
+                action,
+                parameters,
+                only_if_idle: false,
+            });
         }
         "eni-janitor" => {
             if let Some(interface) = text("forget") {
                 rehearsal.forget(&account, interface);
             }
-            let Some(interface) = text("check") else { return };
+            let Some(interface) = text("check") else {
+                return;
+            };
             let not_before = payload.get("not_before").and_then(Json::as_i64);
-            let at = not_before.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(at);
-            let parameters = with_region(vec![("NetworkInterfaceId".to_owned(), interface.to_owned())], rehearsal);
+            let at = not_before
+                .and_then(|at| Timestamp::from_millisecond(at).ok())
+                .unwrap_or(at);
+            let parameters = with_region(
+                vec![("NetworkInterfaceId".to_owned(), interface.to_owned())],
+                rehearsal,
+            );
             let action = "DeleteNetworkInterface".to_owned();
-            rehearsal.react(Reaction { at, account, rule, action, parameters, only_if_idle: true });
+            rehearsal.react(Reaction {
+                at,
+                account,
+                rule,
+                action,
+                parameters,
+                only_if_idle: true,
+            });
         }
         _ => {}
     }
@@ -65,7 +115,10 @@ pub(super) fn perform(action: &Action, at: Timestamp, account: &str, rule: &str,
 /// There is only one region to mean.
 fn with_region(mut flat: Vec<(String, String)>, rehearsal: &Rehearsal) -> Parameters {
     if !flat.iter().any(|(name, _)| name == "RegionId") {
-        flat.push(("RegionId".to_owned(), rehearsal.world().cloud.region().to_owned()));
+        flat.push((
+            "RegionId".to_owned(),
+            rehearsal.world().cloud.region().to_owned(),
+        ));
     }
     flat.into_iter().collect()
 }

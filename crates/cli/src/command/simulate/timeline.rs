@@ -68,30 +68,56 @@ impl Entry {
     pub(super) fn of(moment: &Moment, world: &World, name_of: impl Fn(&str) -> String) -> Self {
         let account_name = |id: &str| world.account(id).map_or(id, |found| &found.name).to_owned();
         match moment {
-            Moment::Asked { at, account, action, interface, request_id, result, rule, expected } => Self {
+            Moment::Asked {
+                at,
+                account,
+                action,
+                interface,
+                request_id,
+                result,
+                rule,
+                expected,
+            } => Self {
                 at: *at,
                 account: Some(account_name(account)),
                 interface: interface.as_deref().map(name_of),
                 what: What::Request {
                     action: action.clone(),
                     request_id: request_id.clone(),
-                    refusal: result.as_ref().err().map(|refusal| (refusal.code.to_owned(), refusal.message.clone())),
+                    refusal: result
+                        .as_ref()
+                        .err()
+                        .map(|refusal| (refusal.code.to_owned(), refusal.message.clone())),
                     rule: rule.clone(),
                     expected: expected.clone(),
                 },
             },
-            Moment::Changed(StatusChange { at, interface, from, to, instance }) => Self {
+            Moment::Changed(StatusChange {
+                at,
+                interface,
+                from,
+                to,
+                instance,
+            }) => Self {
                 at: *at,
                 account: None,
                 interface: Some(name_of(interface)),
-                what: What::Status { from: *from, to: *to, instance: instance.clone() },
+                what: What::Status {
+                    from: *from,
+                    to: *to,
+                    instance: instance.clone(),
+                },
             },
             Moment::Told(notice) => Self::told(notice, account_name, name_of),
-            Moment::Published { at, account, event, .. } => Self {
+            Moment::Published {
+                at, account, event, ..
+            } => Self {
                 at: *at,
                 account: Some(account_name(account)),
                 interface: None,
-                what: What::Published { event: event.clone() },
+                what: What::Published {
+                    event: event.clone(),
+                },
             },
             Moment::TargetFault { at, fault } => Self::staged(*at, fault_words(fault)),
             Moment::Staged { at, what } => Self::staged(*at, what.clone()),
@@ -100,7 +126,12 @@ impl Entry {
 
     /// The entry for a change from outside, in words.
     pub(super) fn staged(at: Timestamp, words: String) -> Self {
-        Self { at, account: None, interface: None, what: What::Staged { words } }
+        Self {
+            at,
+            account: None,
+            interface: None,
+            what: What::Staged { words },
+        }
     }
 
     /// The entry for the end of a request.
@@ -113,13 +144,38 @@ impl Entry {
         let request_id = notice.request_id.clone();
         let (account, what) = match &notice.verdict {
             Ok(publication) => {
-                let (success, status, event) = (publication.success, publication.status, publication.event.clone());
-                (&publication.recipient, What::Event { operation, success, status, request_id, event })
+                let (success, status, event) = (
+                    publication.success,
+                    publication.status,
+                    publication.event.clone(),
+                );
+                (
+                    &publication.recipient,
+                    What::Event {
+                        operation,
+                        success,
+                        status,
+                        request_id,
+                        event,
+                    },
+                )
             }
-            Err(silence) => (&notice.caller, What::Silence { operation, request_id, reason: silence.to_string() }),
+            Err(silence) => (
+                &notice.caller,
+                What::Silence {
+                    operation,
+                    request_id,
+                    reason: silence.to_string(),
+                },
+            ),
         };
         let interface = notice.interface.as_deref().map(name_of);
-        Self { at: notice.at, account: Some(account_name(account)), interface, what }
+        Self {
+            at: notice.at,
+            account: Some(account_name(account)),
+            interface,
+            what,
+        }
     }
 
     /// Prints it for people, with the time since `start`.
@@ -128,40 +184,80 @@ impl Entry {
         let account = self.account.as_deref().unwrap_or_default();
         let interface = self.interface.as_deref().unwrap_or_default();
         match &self.what {
-            What::Request { action, refusal, rule, expected, .. } => {
-                let by = rule.as_ref().map_or_else(String::new, |rule| format!(" (rule {rule})"));
+            What::Request {
+                action,
+                refusal,
+                rule,
+                expected,
+                ..
+            } => {
+                let by = rule
+                    .as_ref()
+                    .map_or_else(String::new, |rule| format!(" (rule {rule})"));
                 let answer = match refusal {
                     None => output.paint(Paint::Green, "accepted"),
-                    Some((code, message)) => format!("{}  {message}", output.paint(Paint::Red, code)),
+                    Some((code, message)) => {
+                        format!("{}  {message}", output.paint(Paint::Red, code))
+                    }
                 };
-                let asked = output.paint(Paint::Bold, format_args!("{action} {interface}").to_string().trim_end());
+                let asked = output.paint(
+                    Paint::Bold,
+                    format_args!("{action} {interface}").to_string().trim_end(),
+                );
                 output.line(format_args!("{time}  {account}{by}: {asked} → {answer}"))?;
                 if let Some(expected) = expected {
-                    let expected = output.paint(Paint::Red, format_args!("but {expected} was expected"));
+                    let expected =
+                        output.paint(Paint::Red, format_args!("but {expected} was expected"));
                     output.line(format_args!("{:9}  {expected}", ""))?;
                 }
                 Ok(())
             }
             What::Status { from, to, instance } => {
                 let from = from.map_or_else(|| "(new)".to_owned(), |from| from.to_string());
-                let whereabouts = instance.as_ref().map_or_else(String::new, |instance| format!("  {instance}"));
-                output.line(format_args!("{time}    {interface}: {from} → {to}{whereabouts}"))
+                let whereabouts = instance
+                    .as_ref()
+                    .map_or_else(String::new, |instance| format!("  {instance}"));
+                output.line(format_args!(
+                    "{time}    {interface}: {from} → {to}{whereabouts}"
+                ))
             }
-            What::Event { operation, success, status, .. } => {
-                let (paint, words) = if *success { (Paint::Green, "success") } else { (Paint::Yellow, "failed") };
+            What::Event {
+                operation,
+                success,
+                status,
+                ..
+            } => {
+                let (paint, words) = if *success {
+                    (Paint::Green, "success")
+                } else {
+                    (Paint::Yellow, "failed")
+                };
                 let level = if *success { "INFO" } else { "WARN" };
                 let words = output.paint(paint, words);
                 output.line(format_args!(
                     "{time}    ● event to {account}: {operation} {words}, {interface} is {status} ({level})"
                 ))
             }
-            What::Silence { operation, reason, .. } => {
-                let subject = if interface.is_empty() { String::new() } else { format!(" of {interface}") };
-                let silence = output.paint(Paint::Dim, format_args!("○ no event for {operation}{subject}: {reason}"));
+            What::Silence {
+                operation, reason, ..
+            } => {
+                let subject = if interface.is_empty() {
+                    String::new()
+                } else {
+                    format!(" of {interface}")
+                };
+                let silence = output.paint(
+                    Paint::Dim,
+                    format_args!("○ no event for {operation}{subject}: {reason}"),
+                );
                 output.line(format_args!("{time}    {silence}"))
             }
             What::Published { event } => {
-                let name = event.tree().get("name").and_then(Json::as_str).unwrap_or("an event");
+                let name = event
+                    .tree()
+                    .get("name")
+                    .and_then(Json::as_str)
+                    .unwrap_or("an event");
                 output.line(format_args!("{time}    ● event to {account}: {name}"))
             }
             What::Staged { words } => {
@@ -169,10 +265,16 @@ impl Entry {
                 output.line(format_args!("{time}  ! {words}"))
             }
             What::Rule(effects) => print_rule(effects, output),
-            What::Delivery(call) => output.line(format_args!("{time}    {}", delivery::told(call, start, output))),
+            What::Delivery(call) => output.line(format_args!(
+                "{time}    {}",
+                delivery::told(call, start, output)
+            )),
             What::RuleFailed(failure) => {
                 let cross = output.paint(Paint::Red, "✗");
-                output.line(format_args!("  {cross} {} failed: {}", failure.rule, failure.message))
+                output.line(format_args!(
+                    "  {cross} {} failed: {}",
+                    failure.rule, failure.message
+                ))
             }
         }
     }
@@ -191,10 +293,19 @@ impl Serialize for Entry {
             map.serialize_entry("interface", interface)?;
         }
         match &self.what {
-            What::Request { action, request_id, refusal, rule, expected } => {
+            What::Request {
+                action,
+                request_id,
+                refusal,
+                rule,
+                expected,
+            } => {
                 map.serialize_entry("action", action)?;
                 map.serialize_entry("requestId", request_id)?;
-                map.serialize_entry("answer", refusal.as_ref().map_or("accepted", |(code, _)| code))?;
+                map.serialize_entry(
+                    "answer",
+                    refusal.as_ref().map_or("accepted", |(code, _)| code),
+                )?;
                 if let Some((_, message)) = refusal {
                     map.serialize_entry("message", message)?;
                 }
@@ -210,14 +321,24 @@ impl Serialize for Entry {
                 map.serialize_entry("to", to.as_str())?;
                 map.serialize_entry("instance", instance)?;
             }
-            What::Event { operation, success, status, request_id, event } => {
+            What::Event {
+                operation,
+                success,
+                status,
+                request_id,
+                event,
+            } => {
                 map.serialize_entry("operation", operation)?;
                 map.serialize_entry("result", if *success { "success" } else { "failed" })?;
                 map.serialize_entry("eniStatus", status.as_str())?;
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry("event", event.tree())?;
             }
-            What::Silence { operation, request_id, reason } => {
+            What::Silence {
+                operation,
+                request_id,
+                reason,
+            } => {
                 map.serialize_entry("operation", operation)?;
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry("reason", reason)?;
@@ -259,17 +380,31 @@ impl What {
     }
 }
 
-fn fault_words(TargetFault { target, outcome, lasts }: &TargetFault) -> String {
+fn fault_words(
+    TargetFault {
+        target,
+        outcome,
+        lasts,
+    }: &TargetFault,
+) -> String {
     let how = match outcome {
         TargetOutcome::Down => "does not answer",
         TargetOutcome::Throttle => "says that it is called too often",
         TargetOutcome::Refuse => "refuses everything",
     };
-    lasts.map_or_else(|| format!("{target} {how} from now on"), |lasts| format!("{target} {how} for {lasts:#}"))
+    lasts.map_or_else(
+        || format!("{target} {how} from now on"),
+        |lasts| format!("{target} {how} for {lasts:#}"),
+    )
 }
 
 /// The time since the start, as hours, minutes and seconds.
 pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
     let seconds = at.duration_since(start).as_secs().max(0);
-    format!("{:3}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:3}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }

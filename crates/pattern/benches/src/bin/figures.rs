@@ -16,7 +16,11 @@ fn main() {
     let cloud = Cloud::new();
     let events = events(&cloud, EVENTS);
     let bytes: usize = events.iter().map(String::len).sum();
-    println!("events: {} of {} bytes on average", events.len(), bytes / events.len());
+    println!(
+        "events: {} of {} bytes on average",
+        events.len(),
+        bytes / events.len()
+    );
     let chosen: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == name);
     if wanted("growth") {
@@ -37,7 +41,15 @@ fn main() {
 }
 
 fn nodes(rules: &[String]) -> Vec<Node> {
-    rules.iter().map(|rule| Pattern::parse(rule, Dialect::default()).expect("a valid rule").node().clone()).collect()
+    rules
+        .iter()
+        .map(|rule| {
+            Pattern::parse(rule, Dialect::default())
+                .expect("a valid rule")
+                .node()
+                .clone()
+        })
+        .collect()
 }
 
 /// Nanoseconds a pass takes, in turns: the best of `turns` for each.
@@ -57,7 +69,9 @@ fn pass<'a>(matcher: &'a Matcher, events: &'a [String]) -> Box<dyn FnMut() + 'a>
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     Box::new(move || {
         for event in events {
-            matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("valid JSON");
+            matcher
+                .matching(event.as_bytes(), &mut scratch, &mut out)
+                .expect("valid JSON");
             black_box(&out);
         }
     })
@@ -66,18 +80,24 @@ fn pass<'a>(matcher: &'a Matcher, events: &'a [String]) -> Box<dyn FnMut() + 'a>
 fn matches(matcher: &Matcher, events: &[String]) -> usize {
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     let count = |event: &String| {
-        matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("valid JSON");
+        matcher
+            .matching(event.as_bytes(), &mut scratch, &mut out)
+            .expect("valid JSON");
         out.len()
     };
     events.iter().map(count).sum()
 }
 
 fn growth(cloud: &Cloud, events: &[String]) {
-    let all =
-        [("mix", nodes(&rules(cloud, &MIX, 100_000))), ("nowild", nodes(&rules(cloud, &WITHOUT_WILDCARDS, 100_000)))];
+    let all = [
+        ("mix", nodes(&rules(cloud, &MIX, 100_000))),
+        ("nowild", nodes(&rules(cloud, &WITHOUT_WILDCARDS, 100_000))),
+    ];
     let sizes = [1, 10, 100, 1_000, 10_000, 100_000];
     for (name, nodes) in &all {
-        println!("\n{name}: rules, ns an event, ÷ one rule, ÷ sonic_rs; matches an event; build ms; bytes a rule");
+        println!(
+            "\n{name}: rules, ns an event, ÷ one rule, ÷ sonic_rs; matches an event; build ms; bytes a rule"
+        );
         let matchers: Vec<(Matcher, f64)> = sizes
             .iter()
             .map(|&size| {
@@ -88,11 +108,24 @@ fn growth(cloud: &Cloud, events: &[String]) {
             .collect();
         let mut passes: Vec<(&str, Box<dyn FnMut()>)> = vec![
             ("sonic_rs IgnoredAny", Box::new(|| skip_with_sonic(events))),
-            ("serde_json IgnoredAny", Box::new(|| skip_with_serde(events))),
-            ("memchr of a byte that is not there", Box::new(|| search_with_memchr(events))),
+            (
+                "serde_json IgnoredAny",
+                Box::new(|| skip_with_serde(events)),
+            ),
+            (
+                "memchr of a byte that is not there",
+                Box::new(|| search_with_memchr(events)),
+            ),
         ];
-        passes.extend(matchers.iter().map(|(matcher, _)| ("", pass(matcher, events))));
-        let best: Vec<f64> = in_turns(25, &mut passes).iter().map(|ns| ns / events.len() as f64).collect();
+        passes.extend(
+            matchers
+                .iter()
+                .map(|(matcher, _)| ("", pass(matcher, events))),
+        );
+        let best: Vec<f64> = in_turns(25, &mut passes)
+            .iter()
+            .map(|ns| ns / events.len() as f64)
+            .collect();
         for ((name, _), ns) in passes.iter().zip(&best).take(3) {
             println!("  {name}: {ns:.0} ns");
         }
@@ -112,13 +145,26 @@ fn growth(cloud: &Cloud, events: &[String]) {
 fn kinds(cloud: &Cloud, events: &[String]) {
     println!("\nper kind: ns an event at 1,000 and 10,000 rules (exact also 100,000)");
     for kind in KINDS {
-        let nodes = nodes(&rules(cloud, &[(kind, 100)], if kind == Kind::Exact { 100_000 } else { 10_000 }));
-        let sizes: &[usize] = if kind == Kind::Exact { &[1_000, 10_000, 100_000] } else { &[1_000, 10_000] };
+        let nodes = nodes(&rules(
+            cloud,
+            &[(kind, 100)],
+            if kind == Kind::Exact { 100_000 } else { 10_000 },
+        ));
+        let sizes: &[usize] = if kind == Kind::Exact {
+            &[1_000, 10_000, 100_000]
+        } else {
+            &[1_000, 10_000]
+        };
         let build = |&size: &usize| Matcher::build(&nodes[..size]).expect("within the limits");
         let matchers: Vec<Matcher> = sizes.iter().map(build).collect();
-        let mut passes: Vec<_> = matchers.iter().map(|matcher| ("", pass(matcher, events))).collect();
-        let best: Vec<String> =
-            in_turns(15, &mut passes).iter().map(|ns| format!("{:.0}", ns / events.len() as f64)).collect();
+        let mut passes: Vec<_> = matchers
+            .iter()
+            .map(|matcher| ("", pass(matcher, events)))
+            .collect();
+        let best: Vec<String> = in_turns(15, &mut passes)
+            .iter()
+            .map(|ns| format!("{:.0}", ns / events.len() as f64))
+            .collect();
         println!("  {:<13} {}", kind.name(), best.join(" → "));
     }
 }
@@ -130,21 +176,37 @@ fn quamina(cloud: &Cloud, events: &[String]) {
     for size in [1, 10, 100, 1_000] {
         let mut peer = quamina::Quamina::<u32>::new();
         for (id, rule) in (0..).zip(&texts[..size]) {
-            peer.add_pattern(id, rule).expect("a rule that quamina takes");
+            peer.add_pattern(id, rule)
+                .expect("a rule that quamina takes");
         }
         let ours = Matcher::build(&parsed[..size]).expect("within the limits");
-        let found: usize =
-            events.iter().map(|event| peer.matches_for_event(event.as_bytes()).expect("valid JSON").len()).sum();
+        let found: usize = events
+            .iter()
+            .map(|event| {
+                peer.matches_for_event(event.as_bytes())
+                    .expect("valid JSON")
+                    .len()
+            })
+            .sum();
         assert_eq!(found, matches(&ours, events), "both find the same matches");
         let peer_pass = || {
             for event in &events[..if size == 1_000 { 2_000 } else { EVENTS }] {
-                black_box(peer.matches_for_event(event.as_bytes()).expect("valid JSON"));
+                black_box(
+                    peer.matches_for_event(event.as_bytes())
+                        .expect("valid JSON"),
+                );
             }
         };
         let share = if size == 1_000 { 2_000 } else { EVENTS } as f64;
-        let best = in_turns(15, &mut [("", pass(&ours, events)), ("", Box::new(peer_pass))]);
+        let best = in_turns(
+            15,
+            &mut [("", pass(&ours, events)), ("", Box::new(peer_pass))],
+        );
         let (ours, theirs) = (best[0] / EVENTS as f64, best[1] / share);
-        println!("  {size:>7} {theirs:>8.0} {:>6.2} (ours {ours:.0})", theirs / ours);
+        println!(
+            "  {size:>7} {theirs:>8.0} {:>6.2} (ours {ours:.0})",
+            theirs / ours
+        );
     }
 }
 
@@ -152,10 +214,23 @@ fn adversarial() {
     println!("\nadversarial: ns a byte at each size; largest ÷ smallest");
     for shape in &SHAPES {
         let matcher = Matcher::build(&nodes(&[shape.pattern.to_owned()])).expect("one pattern");
-        let events: Vec<Vec<String>> = shape.sizes.iter().map(|&size| vec![shape.event(size); 20]).collect();
+        let events: Vec<Vec<String>> = shape
+            .sizes
+            .iter()
+            .map(|&size| vec![shape.event(size); 20])
+            .collect();
         let expected = if shape.matches { 20 } else { 0 };
-        assert!(events.iter().all(|events| matches(&matcher, events) == expected), "{}", shape.name);
-        let mut passes: Vec<_> = events.iter().map(|events| ("", pass(&matcher, events))).collect();
+        assert!(
+            events
+                .iter()
+                .all(|events| matches(&matcher, events) == expected),
+            "{}",
+            shape.name
+        );
+        let mut passes: Vec<_> = events
+            .iter()
+            .map(|events| ("", pass(&matcher, events)))
+            .collect();
         let best = in_turns(25, &mut passes);
         let rates: Vec<f64> = best
             .iter()
@@ -163,7 +238,12 @@ fn adversarial() {
             .map(|(ns, events)| ns / events.iter().map(String::len).sum::<usize>() as f64)
             .collect();
         let shown: Vec<String> = rates.iter().map(|rate| format!("{rate:.2}")).collect();
-        println!("  {:<40} {:<22} {:.2}", shape.name, shown.join(" "), rates[rates.len() - 1] / rates[0]);
+        println!(
+            "  {:<40} {:<22} {:.2}",
+            shape.name,
+            shown.join(" "),
+            rates[rates.len() - 1] / rates[0]
+        );
     }
 }
 
@@ -174,19 +254,26 @@ fn many_wildcards() {
         let events = vec![Json::from_iter([("x".to_owned(), Json::from(value))]).to_string(); 100];
         let found = matches(&matcher, &events) / events.len();
         let best = in_turns(25, &mut [("", pass(&matcher, &events))]);
-        println!("  {name:<26} {:>8.2} ({found} match)", best[0] / 1e3 / events.len() as f64);
+        println!(
+            "  {name:<26} {:>8.2} ({found} match)",
+            best[0] / 1e3 / events.len() as f64
+        );
     }
 }
 
 fn skip_with_sonic(events: &[String]) {
     for event in events {
-        black_box(sonic_rs::from_slice::<serde::de::IgnoredAny>(event.as_bytes()).expect("valid JSON"));
+        black_box(
+            sonic_rs::from_slice::<serde::de::IgnoredAny>(event.as_bytes()).expect("valid JSON"),
+        );
     }
 }
 
 fn skip_with_serde(events: &[String]) {
     for event in events {
-        black_box(serde_json::from_slice::<serde::de::IgnoredAny>(event.as_bytes()).expect("valid JSON"));
+        black_box(
+            serde_json::from_slice::<serde::de::IgnoredAny>(event.as_bytes()).expect("valid JSON"),
+        );
     }
 }
 

@@ -7,13 +7,24 @@ use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch};
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, folder, file, count] = &arguments[..] else { panic!("usage: ours FOLDER FILE COUNT") };
-    let (folder, count) = (PathBuf::from(folder), count.parse().expect("COUNT is a number"));
+    let [_, folder, file, count] = &arguments[..] else {
+        panic!("usage: ours FOLDER FILE COUNT")
+    };
+    let (folder, count) = (
+        PathBuf::from(folder),
+        count.parse().expect("COUNT is a number"),
+    );
     let rules = std::fs::read_to_string(folder.join(file))?;
     let events = std::fs::read_to_string(folder.join("events.jsonl"))?;
     let spelt_our_way = |rule: &str| rule.replace(r#"{"shellstyle":"#, r#"{"wildcard":"#);
-    let parse = |rule: &str| Pattern::parse(&spelt_our_way(rule), Dialect::default()).expect("a valid rule");
-    let nodes: Vec<Node> = rules.lines().take(count).map(|rule| parse(rule).node().clone()).collect();
+    let parse = |rule: &str| {
+        Pattern::parse(&spelt_our_way(rule), Dialect::default()).expect("a valid rule")
+    };
+    let nodes: Vec<Node> = rules
+        .lines()
+        .take(count)
+        .map(|rule| parse(rule).node().clone())
+        .collect();
     let matcher = Matcher::build(&nodes).expect("within the limits");
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     let (mut best, mut matches) = (f64::INFINITY, 0);
@@ -21,11 +32,16 @@ fn main() -> std::io::Result<()> {
         let start = ThreadTime::now();
         matches = 0;
         for event in events.lines() {
-            matcher.matching(event.as_bytes(), &mut scratch, &mut out).expect("valid JSON");
+            matcher
+                .matching(event.as_bytes(), &mut scratch, &mut out)
+                .expect("valid JSON");
             matches += out.len();
         }
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{matches} {:.2}", best * 1e6 / events.lines().count() as f64);
+    println!(
+        "{matches} {:.2}",
+        best * 1e6 / events.lines().count() as f64
+    );
     Ok(())
 }

@@ -8,14 +8,20 @@ use reflexarc_pattern_benches::events::{Cloud, events};
 use reflexarc_pattern_benches::rules::{MIX, WITHOUT_CIDR, rules};
 
 fn main() -> std::io::Result<()> {
-    let folder: PathBuf = std::env::args_os().nth(1).expect("usage: workload FOLDER").into();
+    let folder: PathBuf = std::env::args_os()
+        .nth(1)
+        .expect("usage: workload FOLDER")
+        .into();
     std::fs::create_dir_all(&folder)?;
     let cloud = Cloud::new();
     let shellstyle = |rule: String| match rule.split_once(r#"{"suffix":""#) {
         Some((before, rest)) => format!(r#"{before}{{"shellstyle":"*{rest}"#),
         None => rule,
     };
-    let without_cidr: Vec<String> = rules(&cloud, &WITHOUT_CIDR, 100_000).into_iter().map(shellstyle).collect();
+    let without_cidr: Vec<String> = rules(&cloud, &WITHOUT_CIDR, 100_000)
+        .into_iter()
+        .map(shellstyle)
+        .collect();
     let files = [
         ("events.jsonl", events(&cloud, 10_000)),
         ("mix.jsonl", rules(&cloud, &MIX, 100_000)),

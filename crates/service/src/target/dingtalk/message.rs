@@ -39,9 +39,16 @@ pub(super) fn body(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String
 
 /// The line of a body that is shown in the list of conversations.
 pub(super) fn heading(body: &Json) -> String {
-    let kind = body.get("msgtype").and_then(Json::as_str).unwrap_or_default();
+    let kind = body
+        .get("msgtype")
+        .and_then(Json::as_str)
+        .unwrap_or_default();
     let inner = body.get(kind);
-    let text = |key: &str| inner.and_then(|inner| inner.get(key)).and_then(Json::as_str);
+    let text = |key: &str| {
+        inner
+            .and_then(|inner| inner.get(key))
+            .and_then(Json::as_str)
+    };
     let line = text("title").or_else(|| text("content")?.lines().next());
     line.map_or_else(|| body.to_string(), str::to_owned)
 }
@@ -50,16 +57,24 @@ pub(super) fn heading(body: &Json) -> String {
 /// the last. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
 fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
     let (whole, fence) = match &delivery.action {
-        Action::Send { payload, .. } if payload.get("msgtype").is_some() => return (payload.clone(), None),
+        Action::Send { payload, .. } if payload.get("msgtype").is_some() => {
+            return (payload.clone(), None);
+        }
         Action::Send { payload, .. } => (payload.to_string(), fence(payload)),
-        Action::Notify { message, .. } if plain(robot, message) => (message.text.clone(), String::new()),
+        Action::Notify { message, .. } if plain(robot, message) => {
+            (message.text.clone(), String::new())
+        }
         Action::Notify { message, .. } => (lines(&shown(robot, message)), String::new()),
     };
     let pieces = pieces(&whole, BYTES - 4_000 - 2 * fence.len());
     let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
     let next = (0..pieces.len()).find(|number| !delivery.taken.contains(&name(*number)));
     let number = next.unwrap_or(pieces.len() - 1);
-    let part = Part { text: pieces[number], number, of: pieces.len() };
+    let part = Part {
+        text: pieces[number],
+        number,
+        of: pieces.len(),
+    };
     let body = match &delivery.action {
         Action::Send { .. } => {
             let title = part.titled(&one_line(&delivery.rule));
@@ -79,7 +94,11 @@ struct Part<'a> {
 
 impl Part<'_> {
     fn titled(&self, title: &str) -> String {
-        if self.of == 1 { title.to_owned() } else { format!("{title} ({}/{})", self.number + 1, self.of) }
+        if self.of == 1 {
+            title.to_owned()
+        } else {
+            format!("{title} ({}/{})", self.number + 1, self.of)
+        }
     }
 
     fn is_last(&self) -> bool {
@@ -89,16 +108,29 @@ impl Part<'_> {
 
 /// The body for several deliveries: every line of every message, each message under its title.
 fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
-    let (mut text, mut at) = (format!("#### {} messages\n", batch.len()), Vec::<String>::new());
+    let (mut text, mut at) = (
+        format!("#### {} messages\n", batch.len()),
+        Vec::<String>::new(),
+    );
     for delivery in batch {
         text.push_str(&section(robot, delivery));
         if let Action::Notify { message, .. } = &delivery.action {
-            let new: Vec<_> = message.at.iter().filter(|who| !at.contains(who)).cloned().collect();
+            let new: Vec<_> = message
+                .at
+                .iter()
+                .filter(|who| !at.contains(who))
+                .cloned()
+                .collect();
             at.extend(new);
         }
     }
     let text = with_mentions(text, &at);
-    markdown(robot, &format!("{} messages", batch.len()), text, mentions(&at))
+    markdown(
+        robot,
+        &format!("{} messages", batch.len()),
+        text,
+        mentions(&at),
+    )
 }
 
 /// How many of the first of `waiting` fit into one digest; 1 when the first goes better alone.
@@ -133,13 +165,29 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
     let at: &[String] = if part.number == 0 { &message.at } else { &[] };
     match (robot.format, link) {
         (Format::Text, _) => {
-            let heading = if message.title.is_empty() { String::new() } else { one_line(&message.title) };
+            let heading = if message.title.is_empty() {
+                String::new()
+            } else {
+                one_line(&message.title)
+            };
             let heading = part.titled(&heading);
-            let heading = if heading.is_empty() { heading } else { format!("{}\n", heading.trim_start()) };
+            let heading = if heading.is_empty() {
+                heading
+            } else {
+                format!("{}\n", heading.trim_start())
+            };
             let after = link.map(|link| format!("\n{link}")).unwrap_or_default();
-            let content = keyword(robot, with_mentions(format!("{heading}{}{after}", part.text), at), &[]);
+            let content = keyword(
+                robot,
+                with_mentions(format!("{heading}{}{after}", part.text), at),
+                &[],
+            );
             let text = object([("content", content.into())]);
-            object([("msgtype", "text".into()), ("text", text), ("at", mentions(at))])
+            object([
+                ("msgtype", "text".into()),
+                ("text", text),
+                ("at", mentions(at)),
+            ])
         }
         (Format::Link, Some(link)) => {
             let text = keyword(robot, part.text.to_owned(), &[&title]);
@@ -152,7 +200,11 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
             object([("msgtype", "link".into()), ("link", link)])
         }
         (Format::ActionCard, Some(link)) => {
-            let text = keyword(robot, format!("### {}\n\n{}", escape_all(&title), part.text), &[&title]);
+            let text = keyword(
+                robot,
+                format!("### {}\n\n{}", escape_all(&title), part.text),
+                &[&title],
+            );
             let card = object([
                 ("title", title.into()),
                 ("text", text.into()),
@@ -162,10 +214,15 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
             object([("msgtype", "actionCard".into()), ("actionCard", card)])
         }
         _ => {
-            let after =
-                link.map(|link| format!("\n\n[{0}]({0})", link.replace(['(', ')', '[', ']'], ""))).unwrap_or_default();
+            let after = link
+                .map(|link| format!("\n\n[{0}]({0})", link.replace(['(', ')', '[', ']'], "")))
+                .unwrap_or_default();
             // The earlier parts of a link's text are not its last: they are laid out as any other text.
-            let words = if plain(robot, message) { lines(&escape_links(part.text)) } else { part.text.to_owned() };
+            let words = if plain(robot, message) {
+                lines(&escape_links(part.text))
+            } else {
+                part.text.to_owned()
+            };
             let text = format!("### {}\n\n{words}{after}", escape_all(&title));
             markdown(robot, &title, with_mentions(text, at), mentions(at))
         }
@@ -175,7 +232,11 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
 fn markdown(robot: &DingTalk, title: &str, text: String, at: Json) -> Json {
     let text = keyword(robot, text, &[title]);
     let content = object([("title", title.into()), ("text", text.into())]);
-    object([("msgtype", "markdown".into()), ("markdown", content), ("at", at)])
+    object([
+        ("msgtype", "markdown".into()),
+        ("markdown", content),
+        ("at", at),
+    ])
 }
 
 /// Two spaces before a newline keep lines apart in Markdown.
@@ -187,38 +248,64 @@ fn lines(text: &str) -> String {
 fn section(robot: &DingTalk, delivery: &Delivery) -> String {
     let (heading, text) = match &delivery.action {
         Action::Notify { message, .. } => {
-            let link =
-                message.link.as_deref().filter(|link| web(link)).map(|link| format!("\n{link}")).unwrap_or_default();
+            let link = message
+                .link
+                .as_deref()
+                .filter(|link| web(link))
+                .map(|link| format!("\n{link}"))
+                .unwrap_or_default();
             (
-                format!("{}**{}**", mark(message.level), escape_all(&title(message, delivery))),
+                format!(
+                    "{}**{}**",
+                    mark(message.level),
+                    escape_all(&title(message, delivery))
+                ),
                 format!("{}{link}", shown(robot, message)),
             )
         }
-        Action::Send { payload, .. } => {
-            (format!("**{}**", escape_all(&delivery.rule)), fenced(&payload.to_string(), &fence(payload)))
-        }
+        Action::Send { payload, .. } => (
+            format!("**{}**", escape_all(&delivery.rule)),
+            fenced(&payload.to_string(), &fence(payload)),
+        ),
     };
     format!("\n{heading}  \n{}\n", lines(&text))
 }
 
 fn title(message: &Message, delivery: &Delivery) -> String {
-    let text = if message.title.is_empty() { message.text.lines().next().unwrap_or_default() } else { &message.title };
-    let text = one_line(if text.is_empty() { &delivery.rule } else { text });
+    let text = if message.title.is_empty() {
+        message.text.lines().next().unwrap_or_default()
+    } else {
+        &message.title
+    };
+    let text = one_line(if text.is_empty() {
+        &delivery.rule
+    } else {
+        text
+    });
     cut(&text, TITLE).to_owned()
 }
 
 fn shown(robot: &DingTalk, message: &Message) -> String {
-    if robot.links { message.text.clone() } else { escape_links(&message.text) }
+    if robot.links {
+        message.text.clone()
+    } else {
+        escape_links(&message.text)
+    }
 }
 
 fn mark(level: Level) -> String {
-    if level == Level::Info { String::new() } else { format!("{} ", level_word(level).to_uppercase()) }
+    if level == Level::Info {
+        String::new()
+    } else {
+        format!("{} ", level_word(level).to_uppercase())
+    }
 }
 
 /// Adds the robot's first keyword where the message holds none.
 fn keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
-    let holds =
-        |word: &String| text.contains(word.as_str()) || elsewhere.iter().any(|other| other.contains(word.as_str()));
+    let holds = |word: &String| {
+        text.contains(word.as_str()) || elsewhere.iter().any(|other| other.contains(word.as_str()))
+    };
     match robot.keywords.first() {
         Some(first) if !robot.keywords.iter().any(holds) => format!("{text}\n\n{first}"),
         _ => text,
@@ -227,20 +314,41 @@ fn keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
 
 /// `all`, mobile numbers (digits and a country's plus) and user ids.
 fn mentions(at: &[String]) -> Json {
-    let mobile = |who: &String| who.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-');
+    let mobile = |who: &String| {
+        who.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-')
+    };
     let people: Vec<&String> = at.iter().filter(|who| *who != "all").collect();
     object([
-        ("atMobiles", strings(people.iter().copied().filter(|who| mobile(who)))),
-        ("atUserIds", strings(people.iter().copied().filter(|who| !mobile(who)))),
+        (
+            "atMobiles",
+            strings(people.iter().copied().filter(|who| mobile(who))),
+        ),
+        (
+            "atUserIds",
+            strings(people.iter().copied().filter(|who| !mobile(who))),
+        ),
         ("isAtAll", at.iter().any(|who| who == "all").into()),
     ])
 }
 
 /// A mention is shown only where the text has it too.
 fn with_mentions(text: String, at: &[String]) -> String {
-    let names: Vec<String> = at.iter().filter(|who| *who != "all").map(|who| format!("@{}", one_line(who))).collect();
-    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !text.contains(name)).collect();
-    if missing.is_empty() { text } else { format!("{text}\n\n{}", missing.join(" ")) }
+    let names: Vec<String> = at
+        .iter()
+        .filter(|who| *who != "all")
+        .map(|who| format!("@{}", one_line(who)))
+        .collect();
+    let missing: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !text.contains(name))
+        .collect();
+    if missing.is_empty() {
+        text
+    } else {
+        format!("{text}\n\n{}", missing.join(" "))
+    }
 }
 
 fn mentions_bytes(delivery: &Delivery) -> usize {
@@ -253,7 +361,11 @@ fn mentions_bytes(delivery: &Delivery) -> usize {
 /// A fence longer than any run of backticks inside cannot be closed from inside.
 fn fence(payload: &Json) -> String {
     let text = payload.to_string();
-    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let longest = text
+        .split(|letter| letter != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
     "`".repeat(3.max(longest + 1))
 }
 

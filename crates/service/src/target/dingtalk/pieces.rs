@@ -5,7 +5,11 @@
 pub(super) fn pieces(text: &str, room: usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while let Some(end) = beyond(rest, room) {
-        let newline = if rest[end..].starts_with('\n') { Some(end) } else { rest[..end].rfind('\n') };
+        let newline = if rest[end..].starts_with('\n') {
+            Some(end)
+        } else {
+            rest[..end].rfind('\n')
+        };
         let newline = newline.filter(|newline| *newline > end / 2);
         let (piece, after) = match newline {
             Some(newline) => (&rest[..newline], &rest[newline + 1..]),
@@ -25,13 +29,23 @@ fn beyond(text: &str, room: usize) -> Option<usize> {
         bytes += escaped_bytes(letter);
         (at, bytes)
     });
-    letters.find(|(at, bytes)| *bytes > room && *at > 0).map(|(at, _)| at)
+    letters
+        .find(|(at, bytes)| *bytes > room && *at > 0)
+        .map(|(at, _)| at)
 }
 
 /// A backslash stays with the sign that it escapes.
 fn whole_escape(text: &str, end: usize) -> usize {
-    let slashes = text[..end].bytes().rev().take_while(|byte| *byte == b'\\').count();
-    if slashes % 2 == 1 && end > 1 { end - 1 } else { end }
+    let slashes = text[..end]
+        .bytes()
+        .rev()
+        .take_while(|byte| *byte == b'\\')
+        .count();
+    if slashes % 2 == 1 && end > 1 {
+        end - 1
+    } else {
+        end
+    }
 }
 
 /// How long a character is in JSON.
@@ -55,7 +69,11 @@ mod tests {
         assert_eq!(pieces("", 8), [""]);
         assert_eq!(pieces("ab\ncd\nef", 9), ["ab\ncd", "ef"]);
         assert_eq!(pieces("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(pieces("abc\\[d", 5), ["abc", "\\[d"], "not between a backslash and its sign");
+        assert_eq!(
+            pieces("abc\\[d", 5),
+            ["abc", "\\[d"],
+            "not between a backslash and its sign"
+        );
         assert_eq!(pieces("好好好", 4), ["好", "好", "好"]);
     }
 

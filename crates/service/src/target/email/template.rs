@@ -67,12 +67,28 @@ impl Templates {
     ///
     /// # Errors
     /// When one cannot be parsed.
-    pub fn new(subject: Option<String>, text: Option<String>, html: Option<String>) -> Result<Self, TemplateError> {
+    pub fn new(
+        subject: Option<String>,
+        text: Option<String>,
+        html: Option<String>,
+    ) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|name| if name == "html" { AutoEscape::Html } else { AutoEscape::None });
-        let sources = [subject.unwrap_or(SUBJECT.into()), text.unwrap_or(TEXT.into()), html.unwrap_or(HTML.into())];
+        environment.set_auto_escape_callback(|name| {
+            if name == "html" {
+                AutoEscape::Html
+            } else {
+                AutoEscape::None
+            }
+        });
+        let sources = [
+            subject.unwrap_or(SUBJECT.into()),
+            text.unwrap_or(TEXT.into()),
+            html.unwrap_or(HTML.into()),
+        ];
         for (name, source) in NAMES.into_iter().zip(sources) {
-            environment.add_template_owned(name, source).map_err(|error| fault(name, &error))?;
+            environment
+                .add_template_owned(name, source)
+                .map_err(|error| fault(name, &error))?;
         }
         Ok(Self { environment })
     }
@@ -81,13 +97,31 @@ impl Templates {
         let (title, text, level, link, payload) = match &delivery.action {
             Action::Notify { message, .. } => {
                 let first = message.text.lines().next().unwrap_or_default();
-                let title = if message.title.is_empty() { first } else { &message.title };
+                let title = if message.title.is_empty() {
+                    first
+                } else {
+                    &message.title
+                };
                 // Only the web: a script's link may hold an event's words, and `javascript:` is a link too.
-                let link =
-                    message.link.as_deref().filter(|link| link.starts_with("https://") || link.starts_with("http://"));
-                (title, message.text.as_str(), level_word(message.level), link, None)
+                let link = message
+                    .link
+                    .as_deref()
+                    .filter(|link| link.starts_with("https://") || link.starts_with("http://"));
+                (
+                    title,
+                    message.text.as_str(),
+                    level_word(message.level),
+                    link,
+                    None,
+                )
             }
-            Action::Send { payload, .. } => (delivery.rule.as_str(), "", "info", None, Some(payload.to_string())),
+            Action::Send { payload, .. } => (
+                delivery.rule.as_str(),
+                "",
+                "info",
+                None,
+                Some(payload.to_string()),
+            ),
         };
         let values = context! {
             title, text, level, link, payload,
@@ -114,7 +148,10 @@ impl Templates {
 }
 
 fn fault(name: &'static str, error: &minijinja::Error) -> TemplateError {
-    TemplateError { name, message: error.to_string() }
+    TemplateError {
+        name,
+        message: error.to_string(),
+    }
 }
 
 fn time(instant: Timestamp) -> String {
@@ -123,8 +160,14 @@ fn time(instant: Timestamp) -> String {
 
 /// A header is one line: what could begin another becomes a space.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split(|letter: char| letter.is_control() || letter.is_whitespace()).collect();
-    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> = text
+        .split(|letter: char| letter.is_control() || letter.is_whitespace())
+        .collect();
+    let line = words
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     cut(&line, SUBJECT_BYTES).to_owned()
 }
 
@@ -137,7 +180,10 @@ mod tests {
     use crate::delivery::{DeliveryId, EventName};
 
     fn delivery(action: Action) -> Delivery {
-        let event = EventName { source: "acs.ecs".into(), id: "8B2A".into() };
+        let event = EventName {
+            source: "acs.ecs".into(),
+            id: "8B2A".into(),
+        };
         Delivery {
             id: DeliveryId::from([7; 16]),
             event,
@@ -155,19 +201,41 @@ mod tests {
 
     fn message(title: &str, text: &str, link: Option<&str>) -> Delivery {
         let (target, link) = ("t".into(), link.map(str::to_owned));
-        let message = Message { title: title.into(), text: text.into(), level: Level::Warn, at: vec![], link };
+        let message = Message {
+            title: title.into(),
+            text: text.into(),
+            level: Level::Warn,
+            at: vec![],
+            link,
+        };
         delivery(Action::Notify { target, message })
     }
 
     #[test]
     fn a_mail_says_everything_in_text_and_in_html() {
         let templates = Templates::new(None, None, None).unwrap();
-        let rendered =
-            templates.render(&message("attach failed", "line 1\nline 2", Some("https://example.com/a"))).unwrap();
-        insta::assert_snapshot!(format!("{}\n=====\n{}\n=====\n{}", rendered.subject, rendered.text, rendered.html));
+        let rendered = templates
+            .render(&message(
+                "attach failed",
+                "line 1\nline 2",
+                Some("https://example.com/a"),
+            ))
+            .unwrap();
+        insta::assert_snapshot!(format!(
+            "{}\n=====\n{}\n=====\n{}",
+            rendered.subject, rendered.text, rendered.html
+        ));
         let payload = Json::parse(r#"{"a": "<b>"}"#).unwrap();
-        let rendered = templates.render(&delivery(Action::Send { target: "t".into(), payload })).unwrap();
-        insta::assert_snapshot!(format!("{}\n=====\n{}\n=====\n{}", rendered.subject, rendered.text, rendered.html));
+        let rendered = templates
+            .render(&delivery(Action::Send {
+                target: "t".into(),
+                payload,
+            }))
+            .unwrap();
+        insta::assert_snapshot!(format!(
+            "{}\n=====\n{}\n=====\n{}",
+            rendered.subject, rendered.text, rendered.html
+        ));
     }
 
     #[test]
@@ -180,16 +248,33 @@ mod tests {
         );
         let rendered = templates.render(&evil).unwrap();
         assert_eq!(rendered.subject, "[WARN] hi Bcc: all@example.com x");
-        assert!(rendered.text.starts_with("<script>alert(1)</script>{{ 7 * 7 }}\n"), "{}", rendered.text);
-        assert!(rendered.html.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7 * 7 }}"), "{}", rendered.html);
+        assert!(
+            rendered
+                .text
+                .starts_with("<script>alert(1)</script>{{ 7 * 7 }}\n"),
+            "{}",
+            rendered.text
+        );
+        assert!(
+            rendered
+                .html
+                .contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7 * 7 }}"),
+            "{}",
+            rendered.html
+        );
         assert!(!rendered.html.contains("javascript") && !rendered.text.contains("javascript"));
     }
 
     #[test]
     fn own_templates_are_checked_when_they_are_made() {
-        let error = Templates::new(None, Some("{% if %}".into()), None).err().unwrap();
+        let error = Templates::new(None, Some("{% if %}".into()), None)
+            .err()
+            .unwrap();
         assert!(error.to_string().starts_with("template text: "), "{error}");
         let own = Templates::new(Some("{{ event.id }}".into()), None, None).unwrap();
-        assert_eq!(own.render(&message("a", "b", None)).unwrap().subject, "8B2A");
+        assert_eq!(
+            own.render(&message("a", "b", None)).unwrap().subject,
+            "8B2A"
+        );
     }
 }

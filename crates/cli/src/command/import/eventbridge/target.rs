@@ -19,8 +19,14 @@ pub(super) fn carry(target: &Json, draft: &mut Draft) {
             quoted(&name)
         ),
         "http" | "https" => {
-            let url = value(target, "url").filter(|url| !url.is_empty()).unwrap_or(text(target, "Endpoint"));
-            format!("[targets.{}]\ntype = \"webhook\"\nurl = {}", quoted(&name), quoted(url))
+            let url = value(target, "url")
+                .filter(|url| !url.is_empty())
+                .unwrap_or(text(target, "Endpoint"));
+            format!(
+                "[targets.{}]\ntype = \"webhook\"\nurl = {}",
+                quoted(&name),
+                quoted(url)
+            )
         }
         "acs.mail" => {
             let to = value(target, "ToAddress").unwrap_or_default();
@@ -44,15 +50,24 @@ pub(super) fn carry(target: &Json, draft: &mut Draft) {
     }
     // Where nothing is said, the cloud backs off.
     let exponential = text(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
-    let retry = if exponential { "exponential" } else { "backoff" };
+    let retry = if exponential {
+        "exponential"
+    } else {
+        "backoff"
+    };
     draft.targets.push(format!("{table}\nretry = \"{retry}\""));
     if text(target, "ErrorsTolerance") == "NONE" {
-        draft.losses.push(format!("target {id}: tolerance NONE; a dead target here delays no other and loses nothing"));
+        draft.losses.push(format!(
+            "target {id}: tolerance NONE; a dead target here delays no other and loses nothing"
+        ));
     }
-    if target.get("DeadLetterQueue").is_some_and(|queue| !queue.members().is_empty()) {
-        draft
-            .losses
-            .push(format!("target {id}: its dead letter queue; dead letters stay in the store (reflexarc dlq)"));
+    if target
+        .get("DeadLetterQueue")
+        .is_some_and(|queue| !queue.members().is_empty())
+    {
+        draft.losses.push(format!(
+            "target {id}: its dead letter queue; dead letters stay in the store (reflexarc dlq)"
+        ));
     }
     draft.notify.push(name);
 }
@@ -62,7 +77,9 @@ fn robot(target: &Json, draft: &mut Draft) {
     match parameter(target, "Body").map(transformation::read) {
         None | Some(Transformation::Original) => {}
         Some(Transformation::Words(words)) => match words.to_script_json() {
-            Some(document) if document.contains("\"msgtype\"") => draft.words = Words::Document(document),
+            Some(document) if document.contains("\"msgtype\"") => {
+                draft.words = Words::Document(document)
+            }
             _ => body_is_lost(target, draft),
         },
         Some(Transformation::Unknown(why)) => lost(target, draft, "body", &why),
@@ -71,19 +88,27 @@ fn robot(target: &Json, draft: &mut Draft) {
 
 /// A mail's subject and body are the title and text of a message.
 fn mail(target: &Json, draft: &mut Draft, table: &mut String) {
-    let mut template = |key: &str, what: &str| match parameter(target, key).map(transformation::read)? {
-        Transformation::Words(words) => Some(words.to_template()).filter(|template| !template.is_empty()),
-        Transformation::Original => None,
-        Transformation::Unknown(why) => {
-            lost(target, draft, what, &why);
-            None
-        }
-    };
+    let mut template =
+        |key: &str, what: &str| match parameter(target, key).map(transformation::read)? {
+            Transformation::Words(words) => {
+                Some(words.to_template()).filter(|template| !template.is_empty())
+            }
+            Transformation::Original => None,
+            Transformation::Unknown(why) => {
+                lost(target, draft, what, &why);
+                None
+            }
+        };
     let title = template("Subject", "subject");
     let html = value(target, "IsHtmlBody").is_some_and(|is| is.eq_ignore_ascii_case("true"));
     let text = if html { None } else { template("Body", "body") };
     if html && parameter(target, "Body").is_some() {
-        lost(target, draft, "body", "it is HTML; `html_template` of the target takes a template of a whole mail");
+        lost(
+            target,
+            draft,
+            "body",
+            "it is HTML; `html_template` of the target takes a template of a whole mail",
+        );
     }
     if title.is_some() {
         // Ours would say the level before it.
@@ -98,11 +123,18 @@ fn mail(target: &Json, draft: &mut Draft, table: &mut String) {
 fn body_is_lost(target: &Json, draft: &mut Draft) {
     let form = parameter(target, "Body").map_or("ORIGINAL", |body| text(body, "Form"));
     let form = if form.is_empty() { "ORIGINAL" } else { form };
-    lost(target, draft, "body", &format!("{form}; say it with `message` in the rule, or with send(…) in a script"));
+    lost(
+        target,
+        draft,
+        "body",
+        &format!("{form}; say it with `message` in the rule, or with send(…) in a script"),
+    );
 }
 
 fn lost(target: &Json, draft: &mut Draft, what: &str, why: &str) {
-    draft.losses.push(format!("target {}: its {what}: {why}", text(target, "Id")));
+    draft
+        .losses
+        .push(format!("target {}: its {what}: {why}", text(target, "Id")));
 }
 
 fn parameter<'a>(target: &'a Json, key: &str) -> Option<&'a Json> {

@@ -35,7 +35,9 @@ pub(super) fn read(parameter: &Json) -> Transformation {
             Ok(words) => Transformation::Words(words),
             Err(why) => Transformation::Unknown(why),
         },
-        other => Transformation::Unknown(format!("{other}; a whole part of an event is not yet a text")),
+        other => Transformation::Unknown(format!(
+            "{other}; a whole part of an event is not yet a text"
+        )),
     }
 }
 
@@ -74,12 +76,14 @@ const MARK: char = '\u{f8ff}';
 
 /// `Value` maps names to paths or literals, `Template` has them as `${name}`.
 fn template(template: &str, value: &str) -> Result<Words, String> {
-    let names =
-        Json::parse(value.as_bytes()).map_err(|error| format!("TEMPLATE; its variables are no JSON: {error}"))?;
+    let names = Json::parse(value.as_bytes())
+        .map_err(|error| format!("TEMPLATE; its variables are no JSON: {error}"))?;
     let mut parts = Vec::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, after)) = after.split_once('}') else { break };
+        let Some((name, after)) = after.split_once('}') else {
+            break;
+        };
         let Some(value) = names.get(name.trim()) else {
             return Err(format!("TEMPLATE; `{name}` is no variable of it"));
         };
@@ -98,10 +102,15 @@ fn template(template: &str, value: &str) -> Result<Words, String> {
 
 /// The field of the native form that a JSONPath names.
 fn field(path: &str) -> Result<Vec<String>, String> {
-    let unknown = || Err(format!("TEMPLATE; `{path}` has no counterpart in the native form"));
+    let unknown = || {
+        Err(format!(
+            "TEMPLATE; `{path}` has no counterpart in the native form"
+        ))
+    };
     let keys: Vec<&str> = path.trim_start_matches('$').split('.').skip(1).collect();
     let plain = |key: &&str| {
-        key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        key.starts_with(|c: char| c.is_ascii_alphabetic())
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if !path.starts_with("$.") || !keys.iter().all(plain) {
         return unknown();
@@ -124,8 +133,15 @@ fn escaped(text: &str) -> String {
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         // Followed by nothing, it may be followed by a field.
-        let opens = letter == '{' && letters.peek().is_none_or(|next| matches!(next, '{' | '%' | '#'));
-        if opens { escaped.push_str("{{ \"{\" }}") } else { escaped.push(letter) }
+        let opens = letter == '{'
+            && letters
+                .peek()
+                .is_none_or(|next| matches!(next, '{' | '%' | '#'));
+        if opens {
+            escaped.push_str("{{ \"{\" }}")
+        } else {
+            escaped.push(letter)
+        }
     }
     escaped
 }
@@ -139,11 +155,16 @@ fn script(json: &Json, fields: &[&[String]]) -> Option<String> {
         Json::Number(_) => json.as_i64()?.to_string(),
         Json::String(text) => script_text(text, fields)?,
         Json::Array(elements) => {
-            let elements: Option<Vec<_>> = elements.iter().map(|element| script(element, fields)).collect();
+            let elements: Option<Vec<_>> = elements
+                .iter()
+                .map(|element| script(element, fields))
+                .collect();
             format!("[{}]", elements?.join(", "))
         }
         Json::Object(members) => {
-            let member = |(key, value): &(String, Json)| Some(format!("{}: {}", quoted(key), script(value, fields)?));
+            let member = |(key, value): &(String, Json)| {
+                Some(format!("{}: {}", quoted(key), script(value, fields)?))
+            };
             let members: Option<Vec<_>> = members.iter().map(member).collect();
             format!("#{{ {} }}", members?.join(", "))
         }
@@ -170,10 +191,14 @@ mod tests {
 
     fn words(template: &str, variables: &str) -> Words {
         let json = |text: &str| Json::from(text);
-        let parameter: Json = [("Form", json("TEMPLATE")), ("Value", json(variables)), ("Template", json(template))]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
+        let parameter: Json = [
+            ("Form", json("TEMPLATE")),
+            ("Value", json(variables)),
+            ("Template", json(template)),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
         match read(&parameter) {
             Transformation::Words(words) => words,
             Transformation::Original => panic!("a template is not the original"),
@@ -183,31 +208,42 @@ mod tests {
 
     #[test]
     fn a_template_becomes_a_message_template() {
-        let variables = r#"{"eni": "$.data.eniId", "who": "network team", "region": "$.aliyunregionid"}"#;
+        let variables =
+            r#"{"eni": "$.data.eniId", "who": "network team", "region": "$.aliyunregionid"}"#;
         let made = words("${who}: ${eni} in ${region}, {{ as it is }} {", variables).to_template();
-        let shown =
-            r#"network team: {{ event.content.eniId }} in {{ event.regionId }}, {{ "{" }}{ as it is }} {{ "{" }}"#;
+        let shown = r#"network team: {{ event.content.eniId }} in {{ event.regionId }}, {{ "{" }}{ as it is }} {{ "{" }}"#;
         assert_eq!(made, shown);
     }
 
     #[test]
     fn a_json_template_becomes_a_document() {
         let variables = r#"{"eni": "$.data.eniId"}"#;
-        let body =
-            r#"{"msgtype": "text", "text": {"content": "${eni} \"failed\""}, "at": {"isAtAll": false}, "n": [1]}"#;
+        let body = r#"{"msgtype": "text", "text": {"content": "${eni} \"failed\""}, "at": {"isAtAll": false}, "n": [1]}"#;
         let script = words(body, variables).to_script_json().unwrap();
         let content = r#""" + (event.content?.eniId ?? "") + " \"failed\"""#;
         let whole = format!(
             r##"#{{ "msgtype": "text", "text": #{{ "content": {content} }}, "at": #{{ "isAtAll": false }}, "n": [1] }}"##
         );
         assert_eq!(script, whole);
-        assert_eq!(words(r#"{"n": ${eni}}"#, variables).to_script_json(), None, "a field outside of a string");
+        assert_eq!(
+            words(r#"{"n": ${eni}}"#, variables).to_script_json(),
+            None,
+            "a field outside of a string"
+        );
         assert_eq!(words("${eni}", variables).to_script_json(), None);
     }
 
     #[test]
     fn what_has_no_counterpart_is_not_guessed() {
-        for path in ["$.time", "$.type", "$.data", "$.data.list[0]", "$..eniId", "$.data['odd key']", "$"] {
+        for path in [
+            "$.time",
+            "$.type",
+            "$.data",
+            "$.data.list[0]",
+            "$..eniId",
+            "$.data['odd key']",
+            "$",
+        ] {
             assert!(field(path).is_err(), "{path}");
         }
         let unknown = template("${a}", r#"{"b": "$.data.x"}"#).err().unwrap();

@@ -20,7 +20,11 @@ impl Axis {
     ) -> Self {
         let mut crowds: BTreeMap<Timestamp, BTreeMap<(&str, bool), u32>> = BTreeMap::new();
         for (at, lane, above) in marks {
-            *crowds.entry(at).or_default().entry((lane, above)).or_default() += 1;
+            *crowds
+                .entry(at)
+                .or_default()
+                .entry((lane, above))
+                .or_default() += 1;
         }
         let mut places = BTreeMap::new();
         let mut x = left;
@@ -30,16 +34,26 @@ impl Axis {
                 x += 40.0 + 14.0 * at.duration_since(before).as_secs_f64().ln_1p();
             }
             places.insert(at, x);
-            let crowd = crowds.get(&at).and_then(|lanes| lanes.values().max()).copied().unwrap_or(1);
+            let crowd = crowds
+                .get(&at)
+                .and_then(|lanes| lanes.values().max())
+                .copied()
+                .unwrap_or(1);
             x += room * f64::from(crowd);
             before = Some(at);
         }
-        Self { places, end: x + 40.0 }
+        Self {
+            places,
+            end: x + 40.0,
+        }
     }
 
     /// The place of one of the instants; the left edge for any other.
     pub(super) fn x(&self, at: Timestamp) -> f64 {
-        self.places.range(..=at).next_back().map_or(0.0, |(_, x)| *x)
+        self.places
+            .range(..=at)
+            .next_back()
+            .map_or(0.0, |(_, x)| *x)
     }
 
     /// Every instant and its place.
@@ -61,11 +75,19 @@ mod tests {
     fn places_are_in_order_and_long_waits_are_short() {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let marks = [(at(0), "a", true), (at(0), "a", true), (at(0), "b", true)];
-        let axis = Axis::new(10.0, 15.0, marks.into_iter(), [at(3600), at(0), at(1)].into_iter());
+        let axis = Axis::new(
+            10.0,
+            15.0,
+            marks.into_iter(),
+            [at(3600), at(0), at(1)].into_iter(),
+        );
         let places: Vec<f64> = axis.instants().map(|(_, x)| x).collect();
         assert!((places[0] - 10.0).abs() < f64::EPSILON, "{places:?}");
         assert!(places[1] > 10.0 + 2.0 * 15.0, "{places:?}");
-        assert!(places[2] > places[1] && places[2] - places[1] < 250.0, "{places:?}");
+        assert!(
+            places[2] > places[1] && places[2] - places[1] < 250.0,
+            "{places:?}"
+        );
         assert!(axis.end() > places[2]);
     }
 }

@@ -32,7 +32,10 @@ impl Svg {
 
     pub(super) fn text(&mut self, x: f64, y: f64, class: &str, words: &str) {
         let words = escape(words);
-        let _ = writeln!(self.0, "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{words}</text>");
+        let _ = writeln!(
+            self.0,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{words}</text>"
+        );
     }
 
     pub(super) fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, class: &str) {
@@ -41,17 +44,29 @@ impl Svg {
     }
 
     pub(super) fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str) {
-        let place = format!("x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"2\"");
+        let place = format!(
+            "x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"2\""
+        );
         let _ = writeln!(self.0, "<rect {place} class=\"{class}\"/>");
     }
 
     pub(super) fn circle(&mut self, x: f64, y: f64, radius: f64, class: &str) {
-        let _ = writeln!(self.0, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" class=\"{class}\"/>");
+        let _ = writeln!(
+            self.0,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" class=\"{class}\"/>"
+        );
     }
 
     pub(super) fn polygon(&mut self, points: &[(f64, f64)], class: &str) {
-        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        let _ = writeln!(self.0, "<polygon points=\"{}\" class=\"{class}\"/>", points.join(" "));
+        let points: Vec<String> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
+        let _ = writeln!(
+            self.0,
+            "<polygon points=\"{}\" class=\"{class}\"/>",
+            points.join(" ")
+        );
     }
 
     /// The whole document.
@@ -62,5 +77,8 @@ impl Svg {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
