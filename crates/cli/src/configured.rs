@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_service::{Config, Secrets, Store, StoreError, StoreOptions, start_logging};
 
 use crate::exit::Failure;

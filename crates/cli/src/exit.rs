@@ -2,7 +2,7 @@
 
 use std::io;
 
-use reflexarc_engine::FileDiagnostics;
+use reflexarc::FileDiagnostics;
 
 use crate::output::Output;
 

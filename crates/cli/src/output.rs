@@ -8,7 +8,7 @@ pub(crate) mod tests;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
-use reflexarc_engine::FileDiagnostics;
+use reflexarc::FileDiagnostics;
 
 use crate::exit::Failure;
 

@@ -1,6 +1,6 @@
 //! Filters given on the command line.
 
-use reflexarc_engine::FileDiagnostics;
+use reflexarc::FileDiagnostics;
 use reflexarc_pattern::{Dialect, Pattern};
 
 use crate::exit::Failure;

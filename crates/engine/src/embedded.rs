@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use reflexarc_event::{Diagnostic, Span};
+use reflexarc_diagnostic::{Diagnostic, Span};
 
 /// The value of a TOML string and where each of its bytes stands in the file.
 ///

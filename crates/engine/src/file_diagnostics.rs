@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reflexarc_event::{Diagnostic, Severity};
+use reflexarc_diagnostic::{Diagnostic, Severity};
 
 /// The diagnostics of one file, with its text, so that they can be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::{FileDiagnostics, Limits};
 

@@ -1,7 +1,8 @@
 //! Reading a TOML table key by key; every wrong key and every wrong type becomes a diagnostic.
 
 use jiff::SignedDuration;
-use reflexarc_event::{Code, Diagnostic, Json, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
+use reflexarc_event::Json;
 use reflexarc_reaction::parse_duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -282,21 +283,10 @@ fn unknown_key(span: Span, key: &str, table: &str, known: &[&str]) -> Diagnostic
         span.clone(),
         format!("{table} has no key `{key}`"),
     );
-    match nearest(key, known) {
+    match nearest(key, known.iter().copied()) {
         Some(name) => fault
             .with_help(format!("did you mean `{name}`?"))
             .with_fix(span, name),
         None => fault.with_help(format!("the keys of {table}: {}", known.join(", "))),
     }
-}
-
-/// The known word that a misspelt one most likely means.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let word = word.to_lowercase();
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&word, name), *name))
-        .filter(|(distance, name)| *distance <= name.len().max(word.len()) / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }

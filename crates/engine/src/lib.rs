@@ -1,7 +1,7 @@
 //! The façade: rule files become a rule set that matches, evaluates, explains and tests itself.
 //!
 //! ```
-//! use reflexarc_engine::RuleSet;
+//! use reflexarc::RuleSet;
 //! use reflexarc_event::Event;
 //! use reflexarc_reaction::NoState;
 //!

@@ -1,7 +1,8 @@
 //! `notify = […]`: a message without a script.
 
 use jiff::Timestamp;
-use reflexarc_event::{Diagnostic, Event};
+use reflexarc_diagnostic::Diagnostic;
+use reflexarc_event::Event;
 use reflexarc_reaction::{Action, Limits, ReactionError, RuleFacts, Template, default_message};
 
 use crate::embedded::Embedded;

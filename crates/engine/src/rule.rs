@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use reflexarc_event::{Code, Diagnostic, Level, Position, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::{Level, Position};
 use reflexarc_pattern::{Dialect, Pattern};
 use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleFacts};
 

@@ -1,7 +1,7 @@
 //! What a rule file says, before its filter and its script are compiled.
 
 use jiff::SignedDuration;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_reaction::{Gate, Level};
 use toml::de::DeTable;
 

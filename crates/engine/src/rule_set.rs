@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_event::{Code, Event, Limits as EventLimits};
+use reflexarc_diagnostic::Code;
+use reflexarc_event::{Event, Limits as EventLimits};
 use reflexarc_pattern::explain::{Explanation, explain};
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch, naive};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};

@@ -1,7 +1,8 @@
 //! What a `[[test]]` of a rule file says.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::{Code, Diagnostic, Event, EventError, Json, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::{Event, EventError, Json};
 use toml::de::DeTable;
 
 use crate::embedded::Embedded;

@@ -10,7 +10,8 @@ pub use rehearsal::{Moment, Reaction, Rehearsal};
 pub use world::{DEFAULT_WORLD, NamedAccount, World};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::{Diagnostic, Event, Span};
+use reflexarc_diagnostic::{Diagnostic, Span};
+use reflexarc_event::Event;
 
 use crate::rpc::Parameters;
 use crate::{FaultOutcome, InstanceStatus};
@@ -151,6 +152,6 @@ impl Scenario {
 }
 
 /// A finding at a place in the file.
-fn wrong(code: reflexarc_event::Code, span: Span, message: impl Into<String>) -> Diagnostic {
+fn wrong(code: reflexarc_diagnostic::Code, span: Span, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, span, message)
 }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use crate::json::{Json, Outline};
 use crate::reading::is_masked;
-use crate::{Code, Diagnostic, Envelope, Event, Span};
+use crate::{Envelope, Event};
 use places::{Places, Step};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 /// Everything that looks wrong in the event, in the order of its bytes; spans point into [`Event::bytes`].
 ///

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::envelope::{Envelope, Signs};
 use crate::json::{Json, JsonError, Position, read};
 use crate::limits::Limits;
-use crate::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 /// One event: bounded, valid JSON whose top level is an object. Cloning is cheap and shares the bytes.
 #[derive(Clone)]

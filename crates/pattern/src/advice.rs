@@ -1,6 +1,6 @@
 //! What is well-formed, but probably not meant.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use crate::located::{Kind, Located, LocatedAlternative, LocatedField, LocatedPredicate};
 use crate::{Predicate, TextOp};

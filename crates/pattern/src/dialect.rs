@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use reflexarc_event::{Diagnostic, Severity, Span};
+use reflexarc_diagnostic::{Diagnostic, Severity, Span};
 
 use crate::located::{Located, LocatedField};
 use crate::{Path, normal};

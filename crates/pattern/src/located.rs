@@ -1,6 +1,6 @@
 //! The tree with the place of everything in the text, as the notations are read into it.
 
-use reflexarc_event::Span;
+use reflexarc_diagnostic::Span;
 
 use crate::{Alternative, Field, Node, Path, Predicate};
 

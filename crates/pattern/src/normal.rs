@@ -4,7 +4,7 @@
 //! - In an alternative, a lower end of a range with an upper end right behind it is one range, if numbers can lie in it.
 //! - An `All` or `Any` without parts, which no text can say, is a field at the empty path that always or never holds.
 
-use reflexarc_event::Span;
+use reflexarc_diagnostic::Span;
 
 use crate::located::LocatedPredicate;
 use crate::{Alternative, Field, Node, Path, Predicate};

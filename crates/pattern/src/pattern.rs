@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
-use reflexarc_event::{Code, Diagnostic, Event, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_event::Event;
 
 use crate::{
     Dialect, Limits, Matcher, Node, Scratch, advice, dialect, naive, normal, print, syntax,

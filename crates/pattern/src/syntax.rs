@@ -12,14 +12,13 @@ mod objects;
 mod operator;
 mod overrides;
 mod scan;
-pub(crate) mod suggest;
 mod text;
 mod value_tests;
 
 use std::collections::HashSet;
 
 use pest_derive::Parser;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use crate::located::Located;
 use crate::{Dialect, Limits};

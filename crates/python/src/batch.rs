@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::{Event, EventError, Limits};
 
 use crate::error;

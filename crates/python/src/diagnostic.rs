@@ -1,7 +1,7 @@
 //! One finding about a text, as Python sees it.
 
 use pyo3::prelude::*;
-use reflexarc_event::{Diagnostic, Severity};
+use reflexarc_diagnostic::{Diagnostic, Severity};
 
 /// One finding about a pattern, a rule file or an event: what, where, and what to do about it.
 #[pyclass(name = "Diagnostic", module = "reflexarc", frozen, eq, hash)]

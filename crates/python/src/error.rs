@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use reflexarc_event::Diagnostic;
+use reflexarc_diagnostic::Diagnostic;
 
 use crate::diagnostic::PyDiagnostic;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use reflexarc_engine::{Evaluation, Failure, RuleEffects};
+use reflexarc::{Evaluation, Failure, RuleEffects};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, MemoryState};
 
@@ -203,7 +203,7 @@ impl PyAction {
 
     /// The action as one dict: `rule`, `target`, and the fields of its kind.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut json = reflexarc_engine::action_json(&self.action);
+        let mut json = reflexarc::action_json(&self.action);
         if let Json::Object(members) = &mut json {
             members.insert(0, ("rule".to_owned(), Json::from(self.rule.as_str())));
         }

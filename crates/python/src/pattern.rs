@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
-use reflexarc_event::Diagnostic;
+use reflexarc_diagnostic::Diagnostic;
 use reflexarc_pattern::{Dialect, Matcher, Pattern, Scratch, explain};
 
 use crate::convert::{self, Place};

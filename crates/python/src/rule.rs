@@ -1,7 +1,7 @@
 //! One rule, as Python sees it.
 
 use pyo3::prelude::*;
-use reflexarc_engine::Rule;
+use reflexarc::Rule;
 
 use crate::pattern::PyPattern;
 

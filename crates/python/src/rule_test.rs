@@ -1,7 +1,7 @@
 //! What the tests of rules came to, as Python sees it.
 
 use pyo3::prelude::*;
-use reflexarc_engine::{Mismatch, RuleReport};
+use reflexarc::{Mismatch, RuleReport};
 
 /// What one `[[test]]` of a rule file came to.
 #[pyclass(name = "RuleTest", module = "reflexarc", frozen, get_all)]

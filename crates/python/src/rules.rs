@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
-use reflexarc_engine::{FileDiagnostics, RuleSet};
+use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_event::{Envelope, Event, Member};
 use reflexarc_pattern::{Fields, Pattern};
 

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_pattern::Pattern;
 
 use crate::pattern::{PyPattern, read_dialect};

@@ -4,14 +4,14 @@
 use std::any::TypeId;
 use std::collections::BTreeSet;
 
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Stmt};
 
-use crate::nearest::nearest;
 use crate::sandbox::{Overload, Sandbox, absent};
 use crate::syntax::{IN_SCOPE, unknown_variable};
 use crate::vocabulary::{MESSAGE_FIELDS, USAGES};
 use crate::{Place, fault};
+use reflexarc_diagnostic::nearest;
 
 /// Everything that is wrong with a script that rhai has parsed, in the order of the text.
 pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnostic> {

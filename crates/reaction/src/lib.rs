@@ -24,7 +24,6 @@ mod error;
 mod fault;
 mod gate;
 mod limits;
-mod nearest;
 mod place;
 mod reaction;
 mod reference;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reflexarc_event::Span;
+use reflexarc_diagnostic::Span;
 use rhai::Position;
 
 /// A place in the source of a script.

@@ -1,12 +1,12 @@
 //! rhai's parse errors in our words.
 
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 use rhai::{LexError, ParseError, ParseErrorType};
 
-use crate::nearest::nearest;
 use crate::run::grouped;
 use crate::sandbox::absent;
 use crate::{Limits, Place, fault};
+use reflexarc_diagnostic::nearest;
 
 /// What `event`, `rule` and `now` are called in a script.
 pub(crate) const IN_SCOPE: [&str; 3] = ["event", "rule", "now"];
@@ -87,7 +87,7 @@ pub(crate) fn too_long(source: &str, limits: &Limits) -> Diagnostic {
 pub(crate) fn unknown_variable(
     name: &str,
     source: &str,
-    span: reflexarc_event::Span,
+    span: reflexarc_diagnostic::Span,
 ) -> Diagnostic {
     let defined: Vec<&str> = defined(source).collect();
     let diagnostic = Diagnostic::error(

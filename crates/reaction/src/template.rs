@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filters};
-use reflexarc_event::{Code, Diagnostic, Event, Json, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::{Event, Json};
 
 use crate::value::{Number, number};
 use crate::{Limits, ReactionError, RuleFacts};

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_service::{
     Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens,
 };

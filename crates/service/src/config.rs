@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc_engine::FileDiagnostics;
-use reflexarc_event::{Code, Diagnostic, Severity};
+use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reqwest::Url;
 use toml::de::DeTable;
 

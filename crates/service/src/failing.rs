@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use reflexarc_engine::{Evaluation, FailureWatch, RuleSet};
+use reflexarc::{Evaluation, FailureWatch, RuleSet};
 
 /// Takes note of evaluations in the order in which they are stored. A failing rule goes on being run for every event that
 /// it matches; here somebody is told.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use reflexarc_event::{Envelope, Event, EventError, Json};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::lane::{Lane, Work};

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use jiff::{SignedDuration, Timestamp};
-//! use reflexarc_engine::RuleSet;
+//! use reflexarc::RuleSet;
 //! use reflexarc_event::Event;
 //! use reflexarc_reaction::NoState;
 //! use reflexarc_service::{Incoming, Store, StoreOptions};

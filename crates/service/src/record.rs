@@ -1,6 +1,6 @@
 //! Actions and evaluations as JSON, the form in which the store keeps them and traces show them.
 
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 

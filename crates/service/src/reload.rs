@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use reflexarc_engine::{FileDiagnostics, RuleSet};
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc::{FileDiagnostics, RuleSet};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::config::{Config, Fixed, Secrets, Source};
 use crate::http::{EventBridge, Identity, Tokens};

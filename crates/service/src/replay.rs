@@ -1,7 +1,7 @@
 //! The archive through the rules as they are now, and how that differs from what happened then.
 
 use jiff::Timestamp;
-use reflexarc_engine::{Evaluation, RuleSet};
+use reflexarc::{Evaluation, RuleSet};
 use reflexarc_event::Json;
 use reflexarc_reaction::MemoryState;
 

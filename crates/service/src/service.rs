@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 

@@ -1,6 +1,6 @@
 //! One event's whole story as one document.
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Json;
 
 use crate::incoming::Incoming;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use reflexarc_engine::{FileDiagnostics, Rule, RuleSet};
-use reflexarc_event::{Diagnostic, Severity};
+use reflexarc::{FileDiagnostics, Rule, RuleSet};
+use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};

@@ -1,7 +1,7 @@
 //! `reflexarc run --deliver`: the service's store and targets, without HTTP.
 
 use jiff::Timestamp;
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Event;
 use reflexarc_service::{Accepted, Feed, Incoming, Plan};
 use std::ops::ControlFlow;

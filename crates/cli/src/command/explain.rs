@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reflexarc_engine::{Rule, RuleSet};
+use reflexarc::{Rule, RuleSet};
 use reflexarc_event::{Event, Limits};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;

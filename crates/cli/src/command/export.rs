@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use reflexarc_engine::{FileDiagnostics, Rule, RuleSet};
-use reflexarc_event::{Json, Severity};
+use reflexarc::{FileDiagnostics, Rule, RuleSet};
+use reflexarc_diagnostic::Severity;
+use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use reflexarc_engine::{RuleSet, format_rule};
+use reflexarc::{RuleSet, format_rule};
 use similar::TextDiff;
 
 use crate::exit::{Exit, Failure};

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 /// The references, by topic.
 const REFERENCES: [(&str, &str); 3] = [
-    ("rule", reflexarc_engine::REFERENCE),
+    ("rule", reflexarc::REFERENCE),
     ("pattern", reflexarc_pattern::REFERENCE),
     ("reaction", reflexarc_reaction::REFERENCE),
 ];

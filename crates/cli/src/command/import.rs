@@ -11,7 +11,7 @@ mod rule_text;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc_engine::{FileDiagnostics, RuleSet};
+use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_event::Json;
 
 use self::rule_text::Draft;

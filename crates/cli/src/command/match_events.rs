@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Event;
 use reflexarc_pattern::{Dialect, Matcher, Scratch};
 use serde_json::json;

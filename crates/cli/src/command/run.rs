@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use reflexarc_engine::{FailureWatch, Matched, RuleSet, event_time};
+use reflexarc::{FailureWatch, Matched, RuleSet, event_time};
 use reflexarc_event::Event;
 use reflexarc_reaction::MemoryState;
 

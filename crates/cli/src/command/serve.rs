@@ -1,6 +1,6 @@
 //! `reflexarc serve`: the service.
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_service::{Collector, Plan};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

@@ -13,7 +13,7 @@ mod timeline;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use reflexarc_engine::FileDiagnostics;
+use reflexarc::FileDiagnostics;
 use reflexarc_eni::scenario::Scenario;
 
 use crate::exit::{Exit, Failure};
@@ -90,7 +90,7 @@ fn read(path: &PathBuf) -> Result<Scenario, Failure> {
     Scenario::parse(&text).map_err(|findings| invalid(&name, &text, findings))
 }
 
-fn invalid(name: &str, text: &str, diagnostics: Vec<reflexarc_event::Diagnostic>) -> Failure {
+fn invalid(name: &str, text: &str, diagnostics: Vec<reflexarc_diagnostic::Diagnostic>) -> Failure {
     Failure::Rules(vec![FileDiagnostics {
         name: name.to_owned(),
         text: text.to_owned(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use reflexarc_engine::{RuleReport, RuleSet, update_tests};
+use reflexarc::{RuleReport, RuleSet, update_tests};
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output, junit, tests};
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let passed = reports
         .iter()
         .flat_map(|report| &report.tests)
-        .all(reflexarc_engine::TestReport::passed);
+        .all(reflexarc::TestReport::passed);
     let covered = !args.coverage || reports.iter().all(|report| report.coverage.is_full());
     Ok(if passed && covered {
         Exit::Done

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use reflexarc_engine::{Evaluation, RuleEffects, action_json};
+use reflexarc::{Evaluation, RuleEffects, action_json};
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use reflexarc_engine::FileDiagnostics;
-use reflexarc_event::{Diagnostic, Position, Severity};
+use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_event::Position;
 use serde_json::{Value, json};
 
 /// Each finding with its file, code, severity, message, place (bytes, and line and column from 1), labels, help and fix.

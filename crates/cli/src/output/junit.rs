@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use reflexarc_engine::RuleReport;
+use reflexarc::RuleReport;
 
 use super::tests::differences;
 

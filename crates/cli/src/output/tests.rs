@@ -1,6 +1,6 @@
 //! What rule tests came to, for people and for programs.
 
-use reflexarc_engine::{Coverage, Mismatch, RuleReport, TestReport};
+use reflexarc::{Coverage, Mismatch, RuleReport, TestReport};
 use serde_json::{Value, json};
 
 use super::evaluation::plural;

@@ -269,7 +269,7 @@ fn test_tells_what_differs_and_what_was_left_out() {
 #[test]
 fn help_prints_the_reference_and_the_commands() {
     for (topic, reference) in [
-        ("rule", reflexarc_engine::REFERENCE),
+        ("rule", reflexarc::REFERENCE),
         ("pattern", reflexarc_pattern::REFERENCE),
         ("reaction", reflexarc_reaction::REFERENCE),
     ] {

@@ -1,7 +1,7 @@
 //! What follows from an event.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_engine::{Evaluation, FailureWatch, RuleSet, action_json};
+use reflexarc::{Evaluation, FailureWatch, RuleSet, action_json};
 use reflexarc_reaction::{MemoryState, NoState};
 
 use crate::{event, rules};

@@ -1,7 +1,7 @@
 //! The canonical spelling: stable, and never another meaning.
 
 use proptest::prelude::*;
-use reflexarc_engine::format_rule;
+use reflexarc::format_rule;
 use reflexarc_pattern::{Dialect, Pattern};
 
 use crate::rules;

@@ -1,7 +1,7 @@
 //! Every bound of the engine is reached. Hops and derived events are reached in `evaluation`.
 
-use reflexarc_engine::{FileDiagnostics, Limits, RuleSet};
-use reflexarc_event::Code;
+use reflexarc::{FileDiagnostics, Limits, RuleSet};
+use reflexarc_diagnostic::Code;
 use reflexarc_reaction::Limits as ReactionLimits;
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";

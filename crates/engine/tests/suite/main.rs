@@ -11,7 +11,7 @@ mod limits;
 mod reference;
 mod rule_tests;
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Event;
 
 /// A rule set of files given as name and text, all of which are right.

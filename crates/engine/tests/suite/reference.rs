@@ -1,6 +1,6 @@
 //! The examples of the reference are right, and their tests pass.
 
-use reflexarc_engine::REFERENCE;
+use reflexarc::REFERENCE;
 
 use crate::rules;
 

@@ -1,6 +1,6 @@
 //! What `[[test]]` can expect, and that it notices when that does not come.
 
-use reflexarc_engine::TestReport;
+use reflexarc::TestReport;
 
 use crate::rules;
 
@@ -118,16 +118,14 @@ fn events_may_be_in_any_envelope_and_in_files() {
     );
     let rule = "when = 'content.diskId exists'\nnotify = 'team'\n[[test]]\nname = 'x'\nmatches = true\nevent_file = 'event.json'\n";
     write("a.toml", rule);
-    let report = reflexarc_engine::RuleSet::load(folder.path())
-        .unwrap()
-        .test("");
+    let report = reflexarc::RuleSet::load(folder.path()).unwrap().test("");
     assert!(
         report[0].tests[0].passed(),
         "{:?}",
         report[0].tests[0].mismatches
     );
 
-    let rules = reflexarc_engine::RuleSet::load(folder.path()).unwrap();
+    let rules = reflexarc::RuleSet::load(folder.path()).unwrap();
     let held = rules.event_files();
     std::fs::remove_file(folder.path().join("event.json")).unwrap();
     assert!(!rules.test("")[0].tests[0].passed() && rules.event_files().is_empty());
@@ -135,9 +133,7 @@ fn events_may_be_in_any_envelope_and_in_files() {
     assert!(rules.test("")[0].tests[0].passed() && rules.event_files() == held);
 
     write("a.toml", &rule.replace("event.json", "nowhere.json"));
-    let report = reflexarc_engine::RuleSet::load(folder.path())
-        .unwrap()
-        .test("");
+    let report = reflexarc::RuleSet::load(folder.path()).unwrap().test("");
     assert_eq!(report[0].tests[0].mismatches[0].key, "event_file");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::Code;
+use reflexarc_diagnostic::Code;
 use toml::Spanned;
 
 use super::read::Findings;

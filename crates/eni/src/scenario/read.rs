@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::{Code, Diagnostic, Event, Operation, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::{Event, Operation};
 use toml::Spanned;
 
 use super::tables::{FaultTable, File, GrantTable, InstanceChangeTable, StepTable};

@@ -8,9 +8,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::places::Step::{self, Index, Key};
 use super::{Checked, at, named, shown};
+use crate::Reading;
 use crate::eni::LISTS;
 use crate::json::Json;
-use crate::{Code, Diagnostic, Reading};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 /// The length of an IPv4 prefix that ECS assigns.
 const IPV4_LENGTH: u8 = 28;

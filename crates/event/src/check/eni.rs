@@ -3,7 +3,8 @@
 use super::places::Step::Key;
 use super::{Checked, alike, at, shown};
 use crate::json::Json;
-use crate::{Code, ENI_OPERATION_COMPLETED, EniStatus, Envelope, Operation, OperationResult};
+use crate::{ENI_OPERATION_COMPLETED, EniStatus, Envelope, Operation, OperationResult};
+use reflexarc_diagnostic::Code;
 
 impl Checked<'_> {
     pub(super) fn eni(&mut self) {

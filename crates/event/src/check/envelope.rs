@@ -4,7 +4,8 @@ use super::places::Step::{self, Key};
 use super::{Checked, alike, at, named, shown};
 use crate::json::Json;
 use crate::reading::{Reading, is_masked};
-use crate::{Arn, Code, Envelope, Level, OperationResult, catalogue, find_name, parse_time};
+use crate::{Arn, Envelope, Level, OperationResult, catalogue, find_name, parse_time};
+use reflexarc_diagnostic::Code;
 
 /// The members of the content that hold times.
 const TIMES: [&str; 8] = [
@@ -292,8 +293,12 @@ impl Checked<'_> {
                 let help = format!("EventBridge carries at most {longest}");
                 let span = self.places.raw(attribute);
                 self.add(
-                    crate::Diagnostic::warning(Code::ATTRIBUTE_TOO_LONG, span, message)
-                        .with_help(help),
+                    reflexarc_diagnostic::Diagnostic::warning(
+                        Code::ATTRIBUTE_TOO_LONG,
+                        span,
+                        message,
+                    )
+                    .with_help(help),
                 );
             }
         }

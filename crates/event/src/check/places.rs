@@ -1,7 +1,8 @@
 //! From a member of the native form back to the bytes it came from.
 
 use crate::json::{Member, Outline};
-use crate::{Envelope, Span, cloudevent, webhook};
+use crate::{Envelope, cloudevent, webhook};
+use reflexarc_diagnostic::Span;
 
 /// One step into a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Code;
+use reflexarc_diagnostic::Code;
 
 /// Where and why a text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

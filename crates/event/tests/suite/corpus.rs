@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc_event::{Code, Event, EventError, check};
+use reflexarc_diagnostic::Code;
+use reflexarc_event::{Event, EventError, check};
 
 use crate::envelopes::round_trip;
 

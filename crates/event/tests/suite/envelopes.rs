@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use reflexarc_event::{Code, Envelope, Event, Json, check};
+use reflexarc_diagnostic::Code;
+use reflexarc_event::{Envelope, Event, Json, check};
 
 /// The members that count, without their order.
 pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {

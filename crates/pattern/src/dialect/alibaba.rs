@@ -1,7 +1,7 @@
 //! What Alibaba Cloud EventBridge takes: its documentation, and where that is silent its open-source engine.
 
 use ipnet::IpNet;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::shared_paths;
 use crate::located::{Kind, Located, LocatedAlternative, LocatedField, LocatedPredicate};

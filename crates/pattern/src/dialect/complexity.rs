@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::located::LocatedField;
 use crate::{Dialect, Path, Predicate, Wildcard};

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use reflexarc_diagnostic::nearest;
 use reflexarc_event::Json;
 
 use super::elsewhere::Member;
 use crate::Path;
 use crate::places::{Step, Trail};
-use crate::syntax::suggest::closest;
 use crate::value::Scalar;
 
 /// The objects of an event, searched along paths that end one key too soon.
@@ -66,7 +66,7 @@ impl<'e> NearKeys<'e> {
                 self.look()?;
                 candidates.extend(holds(value).then_some(key.as_str()));
             }
-            let near = closest(last, candidates)?;
+            let near = nearest(last, candidates)?;
             return members
                 .iter()
                 .position(|(key, value)| key == near && holds(value))

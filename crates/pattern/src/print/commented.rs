@@ -1,7 +1,7 @@
 //! An expression with the comments of its text: each stands before the part of the top-level join that it was written
 //! before or in, or behind the part whose line it ended.
 
-use reflexarc_event::Span;
+use reflexarc_diagnostic::Span;
 
 use super::expression;
 use crate::located::{Kind, Located};

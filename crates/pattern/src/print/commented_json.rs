@@ -1,7 +1,8 @@
 //! A text in JSON notation with its comments: the order and nesting of its author, canonical spelling, and each comment
 //! before the member or element that it was written before, or behind the one whose line it ended.
 
-use reflexarc_event::{Json, Span};
+use reflexarc_diagnostic::Span;
+use reflexarc_event::Json;
 
 use super::{DEEPEST_INDENT, json, quoted};
 

@@ -1,6 +1,6 @@
 //! The JSON notation: `anything-but` and what stands inside.
 
-use reflexarc_event::{Code, Span};
+use reflexarc_diagnostic::{Code, Span};
 
 use super::Reader;
 use super::json::{Member, Value, ValueKind};

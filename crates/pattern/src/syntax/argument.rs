@@ -1,6 +1,6 @@
 //! From the argument of an operator to a predicate, the same for both notations.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::{Reader, cidr, text};
 use crate::dialect::alibaba;

@@ -2,14 +2,15 @@
 
 use pest::Parser as _;
 use pest::iterators::Pair;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::argument::Comparison;
 use super::json::{ValueKind, span_of};
-use super::{Grammar, Reader, Rule, found, suggest, text};
+use super::{Grammar, Reader, Rule, found, text};
 use crate::located::{Located, LocatedAlternative, LocatedField, LocatedPredicate};
 use crate::words::is_reserved;
 use crate::{Decimal, Path, Predicate};
+use reflexarc_diagnostic::nearest;
 
 /// What joins two tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Reader<'_> {
             "or" => return Connective::Or,
             "&&" | "&" => Some("and"),
             "||" | "|" => Some("or"),
-            other => suggest::closest(other, ["and", "or"]),
+            other => nearest(other, ["and", "or"]),
         };
         let error = Diagnostic::error(
             Code::NOT_A_JOIN,

@@ -1,7 +1,7 @@
 //! What the grammar expected and what it found, in the language's own words.
 
 use pest::error::{Error, ErrorVariant, InputLocation};
-use reflexarc_event::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use super::Rule;
 use crate::words::is_reserved;

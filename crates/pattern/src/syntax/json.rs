@@ -2,11 +2,12 @@
 
 use pest::Parser as _;
 use pest::iterators::Pair;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{Grammar, Reader, Rule, found, suggest, text};
+use super::{Grammar, Reader, Rule, found, text};
 use crate::located::Located;
 use crate::{Decimal, Dialect};
+use reflexarc_diagnostic::nearest;
 
 /// A JSON value and its place.
 #[derive(Debug, Clone)]
@@ -223,7 +224,7 @@ impl Reader<'_> {
         } else {
             None
         };
-        let error = match meant.or_else(|| suggest::closest(word, ["null", "true", "false"])) {
+        let error = match meant.or_else(|| nearest(word, ["null", "true", "false"])) {
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span.clone(), meant),

@@ -1,13 +1,14 @@
 //! The JSON notation: the list of alternatives at a path.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::Reader;
 use super::argument::TextTest;
 use super::json::{Member, Value, ValueKind};
-use super::{Reader, suggest};
 use crate::dialect;
 use crate::located::{LocatedAlternative, LocatedField, LocatedPredicate};
 use crate::{Dialect, Path, Predicate, TextOp, normal};
+use reflexarc_diagnostic::nearest;
 
 /// Every operator of the JSON notation.
 pub(crate) const OPERATORS: [&str; 11] = [
@@ -204,7 +205,7 @@ impl Reader<'_> {
             span.clone(),
             format!("unknown operator `{key}`"),
         );
-        let error = match suggest::closest(key, OPERATORS) {
+        let error = match nearest(key, OPERATORS) {
             Some(meant) if meant.eq_ignore_ascii_case(key) => error
                 .with_help(format!("operators are written in small letters: `{meant}`"))
                 .with_fix(span.clone(), format!("\"{meant}\"")),
@@ -248,9 +249,7 @@ impl Reader<'_> {
                 (Some(member), true) if member.key == "equals-ignore-case" => {
                     self.ignoring_case(operator, &member.value, test)
                 }
-                (Some(member), true)
-                    if suggest::closest(&member.key, ["equals-ignore-case"]).is_some() =>
-                {
+                (Some(member), true) if nearest(&member.key, ["equals-ignore-case"]).is_some() => {
                     self.push(
                         Diagnostic::error(
                             Code::UNKNOWN_OPERATOR,

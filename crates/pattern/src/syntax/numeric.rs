@@ -1,6 +1,6 @@
 //! The JSON notation: `numeric` and its comparisons.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::Reader;
 use super::argument::Comparison;

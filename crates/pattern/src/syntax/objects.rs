@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::Reader;
 use super::json::{Member, Value, ValueKind};
 use super::overrides::{Item, combinations};
-use super::{Reader, suggest};
 use crate::dialect::{self, aws};
 use crate::located::{Located, LocatedField};
 use crate::{Dialect, Path, normal};
+use reflexarc_diagnostic::nearest;
 
 /// The keys of the objects around a value.
 type Keys = Vec<String>;
@@ -285,7 +286,7 @@ impl Reader<'_> {
         };
         let word = key.strip_prefix('$')?;
         let words = joins.iter().map(|join| &join[1..]);
-        let meant = suggest::closest(word, words)?;
+        let meant = nearest(word, words)?;
         joins.iter().copied().find(|join| &join[1..] == meant)
     }
 }

@@ -1,14 +1,15 @@
 //! The expression notation: operators and their operands.
 
 use pest::iterators::Pair;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::argument::{Comparison, TextTest};
 use super::json::{Value, ValueKind, span_of};
 use super::value_tests::Alternatives;
-use super::{Reader, Rule, suggest};
+use super::{Reader, Rule};
 use crate::located::{LocatedAlternative, LocatedPredicate};
 use crate::{Predicate, TextOp};
+use reflexarc_diagnostic::nearest;
 
 /// An operator of the expression notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -365,7 +366,7 @@ impl Reader<'_> {
         let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), message);
         let meant = match written.as_str() {
             "ignore case" | "case insensitive" | "ignorecase" | "nocase" => Some("ignoring case"),
-            other => suggest::closest(other, ["ignoring case"]),
+            other => nearest(other, ["ignoring case"]),
         };
         self.push(match meant {
             Some(meant) => error
@@ -436,8 +437,7 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        if let Some(meant) =
-            foreign.or_else(|| suggest::closest(&written, OPERATORS.map(|(name, _)| name)))
+        if let Some(meant) = foreign.or_else(|| nearest(&written, OPERATORS.map(|(name, _)| name)))
         {
             let help = if meant.eq_ignore_ascii_case(&written) {
                 format!("words of the language are written in small letters: `{meant}`")

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::Reader;
 use crate::Path;

@@ -1,6 +1,6 @@
 //! The look over a text before the grammar sees it: size, nesting, brackets, quotes, comments.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use crate::{Dialect, Limits};
 

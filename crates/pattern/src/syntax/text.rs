@@ -1,6 +1,6 @@
 //! Text in quotes: escapes, and where in the source a character of the decoded text stands.
 
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 /// Decodes the text in quotes at `span`, which the grammar has found whole.
 ///

@@ -1,7 +1,7 @@
 //! The expression notation: tests of one value behind its path, joined by `and`, `or` and `not`.
 
 use pest::iterators::Pair;
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::expression::Connective;
 use super::json::span_of;

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use reflexarc_event::{Event, Severity};
+use reflexarc_diagnostic::Severity;
+use reflexarc_event::Event;
 use reflexarc_pattern::{Dialect, Pattern};
 use serde::Deserialize;
 
@@ -140,7 +141,7 @@ fn faults(case: &Case) -> Vec<String> {
     faults
 }
 
-fn codes(found: &[reflexarc_event::Diagnostic], severity: Severity) -> Vec<String> {
+fn codes(found: &[reflexarc_diagnostic::Diagnostic], severity: Severity) -> Vec<String> {
     found
         .iter()
         .filter(|found| found.severity == severity)

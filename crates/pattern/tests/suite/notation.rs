@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use reflexarc_event::{Code, Severity};
+use reflexarc_diagnostic::{Code, Severity};
 use reflexarc_pattern::{Alternative, Dialect, Field, Limits, Node, Pattern, Predicate};
 
 use crate::generate;

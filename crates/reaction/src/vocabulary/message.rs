@@ -2,10 +2,10 @@
 
 use rhai::{Dynamic, Map};
 
-use crate::nearest::nearest;
 use crate::run::{Answer, Run};
 use crate::value::kind;
 use crate::{Action, Level, Message};
+use reflexarc_diagnostic::nearest;
 
 /// What the map of `notify` may hold.
 pub(crate) const MESSAGE_FIELDS: [&str; 5] = ["title", "text", "level", "at", "link"];

@@ -1,6 +1,6 @@
 //! What is found wrong with a script before it runs, and what is not.
 
-use reflexarc_event::Diagnostic;
+use reflexarc_diagnostic::Diagnostic;
 use reflexarc_reaction::{Limits, Reaction};
 
 /// Scripts with something wrong, by what is wrong.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_reaction::parse_duration;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -97,7 +97,7 @@ impl<'a> Keys<'a> {
         {
             let message = format!("{} has no key `{}`", self.name, key.get_ref());
             let fault = Diagnostic::error(Code::CONFIG_KEY, key.span(), message);
-            let fault = match nearest(key.get_ref(), &known) {
+            let fault = match nearest(key.get_ref(), known.iter().copied()) {
                 Some(name) => fault
                     .with_help(format!("did you mean `{name}`?"))
                     .with_fix(key.span(), name),
@@ -259,7 +259,7 @@ impl<'a> Keys<'a> {
             .map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let help = match nearest(&text, &words) {
+            let help = match nearest(&text, words.iter().copied()) {
                 Some(word) => format!("did you mean \"{word}\"?"),
                 None => format!("choose one of: {}", words.join(", ")),
             };
@@ -504,14 +504,4 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// The known word that a misspelt one most likely means.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(word, name), *name));
-    near.filter(|(distance, name)| *distance <= name.len().max(word.len()) / 3)
-        .min()
-        .map(|(_, name)| name)
 }

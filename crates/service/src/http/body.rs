@@ -4,7 +4,8 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reflexarc_event::{Code, Event, EventError, Json};
+use reflexarc_diagnostic::Code;
+use reflexarc_event::{Event, EventError, Json};
 use serde_json::value::RawValue;
 
 use crate::incoming::Incoming;

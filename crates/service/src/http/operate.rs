@@ -115,7 +115,7 @@ pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> A
             Ok(json(StatusCode::OK, &object(body)))
         }
         Err(files) => {
-            let one = |file: &reflexarc_engine::FileDiagnostics| {
+            let one = |file: &reflexarc::FileDiagnostics| {
                 let drawn = file
                     .diagnostics
                     .iter()

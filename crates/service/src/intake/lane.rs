@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use reflexarc_engine::{Evaluation, Failure, Matched, RuleSet};
+use reflexarc::{Evaluation, Failure, Matched, RuleSet};
 use reflexarc_reaction::State;
 use rusqlite::Connection;
 

@@ -1,7 +1,7 @@
 //! One event into the store: archive, state and outbox in one transaction.
 
 use jiff::Timestamp;
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, micros, pack, state};

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use reflexarc_event::Code;
+use reflexarc_diagnostic::Code;
 use reflexarc_service::{Config, Secrets, TEMPLATE};
 
 fn canary(name: &str) -> Option<String> {
@@ -11,7 +11,7 @@ fn nothing(_: &str) -> Option<String> {
     None
 }
 
-fn read(text: &str) -> Result<Config, Vec<reflexarc_event::Diagnostic>> {
+fn read(text: &str) -> Result<Config, Vec<reflexarc_diagnostic::Diagnostic>> {
     Config::read(text, Path::new("."), Secrets::Resolve(&canary))
 }
 

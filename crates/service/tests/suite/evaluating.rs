@@ -1,6 +1,6 @@
 //! Events evaluated in parallel as if one by one; rules replaced while events come.
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_service::Status;
 

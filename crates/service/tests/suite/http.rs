@@ -388,7 +388,7 @@ async fn stopping_answers_what_is_under_way_and_then_refuses() {
 #[tokio::test]
 async fn operators_cancel_redrive_and_drop() {
     let serving = Serving::with(|plan| {
-        plan.rules = reflexarc_engine::RuleSet::compile([(
+        plan.rules = reflexarc::RuleSet::compile([(
             "r.toml",
             r#"
 when = 'content.result == "failed"'
@@ -517,7 +517,7 @@ async fn a_rule_that_fails_again_and_again_is_shown_until_it_works() {
 when = 'content.result == "failed"'
 then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("out", 1);'
 "#;
-        plan.rules = reflexarc_engine::RuleSet::compile([("fragile.toml", rule)]).unwrap();
+        plan.rules = reflexarc::RuleSet::compile([("fragile.toml", rule)]).unwrap();
     })
     .await;
     let post = async |id: &str| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_engine::{Evaluation, RuleEffects};
+use reflexarc::{Evaluation, RuleEffects};
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, StateChange};
 use reflexarc_service::{Incoming, Store, StoreError, StoreOptions};

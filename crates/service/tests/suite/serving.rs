@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reflexarc_engine::RuleSet;
+use reflexarc::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_service::{
     Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, Tokens,

@@ -1,5 +1,5 @@
 use jiff::SignedDuration;
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
 use reflexarc_service::{Decision, Retention, Selection, Status, StoreError, Tried};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_engine::Evaluation;
+use reflexarc::Evaluation;
 use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
 use reflexarc_event::{Event, EventError};
 use reflexarc_service::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use reflexarc_engine::{Evaluation, RuleEffects, RuleSet};
+use reflexarc::{Evaluation, RuleEffects, RuleSet};
 use reflexarc_eni::scenario::{Deed, Moment, Rehearsal, Scenario, World};
 use reflexarc_event::{EniStatus, Event, Json};
 use reflexarc_reaction::MemoryState;

@@ -1,7 +1,7 @@
 //! The timeline: what happened, as data and as lines for people.
 
 use jiff::Timestamp;
-use reflexarc_engine::{Failure as RuleFailure, RuleEffects};
+use reflexarc::{Failure as RuleFailure, RuleEffects};
 use reflexarc_eni::scenario::{Moment, TargetFault, TargetOutcome, World};
 use reflexarc_eni::{Notice, StatusChange};
 use reflexarc_event::{EniStatus, Event, Json};

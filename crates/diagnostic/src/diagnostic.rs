@@ -1,7 +1,5 @@
 //! What is wrong with a text that a user wrote, as plain data.
 
-mod render;
-
 use std::ops::Range;
 
 use crate::Code;

@@ -1,0 +1,22 @@
+//! Findings about a text that a user wrote, as data: code, severity, location, help and fix.
+//!
+//! ```
+//! use reflexarc_diagnostic::{Code, Diagnostic};
+//!
+//! let text = "result = failed";
+//! let finding = Diagnostic::error(Code::SYNTAX, 7..8, "unexpected `=`; use `==` to compare")
+//!     .with_fix(7..8, "==");
+//! assert_eq!(finding.code.to_string(), "RA0101");
+//! assert!(finding.render("filter", text, false).contains("--> filter:1:8"));
+//! ```
+//!
+//! This crate must not know what the texts mean: no event, filter, rule, script or setting.
+
+mod code;
+mod diagnostic;
+mod nearest;
+mod render;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
+pub use nearest::nearest;
