@@ -51,7 +51,9 @@ PATTERN = ra.Pattern(
     ' and content.operation starts with "Attach" and regionId != "cn-beijing"'
 )
 ONE = ra.RuleSet({"r0": PATTERN})
-RULES = {f"r{i}": f'content.eniId == "eni-{i}" and regionId == "cn-hangzhou"' for i in range(1, 1000)}
+RULES = {
+    f"r{i}": f'content.eniId == "eni-{i}" and regionId == "cn-hangzhou"' for i in range(1, 1000)
+}
 MANY = ra.RuleSet({"r0": PATTERN} | RULES)
 LINES = b"".join([BYTES + b"\n"] * 50_000)
 
@@ -126,14 +128,27 @@ def contenders() -> dict[str, Callable[[], Any]]:
 def rates() -> dict[str, float]:
     """Events a second of 1,000 rules on NDJSON: from Python, and of the same engine without Python around it."""
     with tempfile.TemporaryDirectory() as folder:
-        events, none, patterns = (Path(folder, name) for name in ("events.ndjson", "none.ndjson", "patterns.ndjson"))
+        events, none, patterns = (
+            Path(folder, name) for name in ("events.ndjson", "none.ndjson", "patterns.ndjson")
+        )
         events.write_bytes(LINES)
         none.write_bytes(b"")
-        rows = [{"id": id, "pattern": pattern} for id, pattern in {"r0": PATTERN.source, **RULES}.items()]
+        rows = [
+            {"id": id, "pattern": pattern}
+            for id, pattern in {"r0": PATTERN.source, **RULES}.items()
+        ]
         patterns.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
         def command(file: Path) -> None:
-            arguments = ["match", "--count", "--jobs", str(os.cpu_count()), "--patterns", str(patterns), str(file)]
+            arguments = [
+                "match",
+                "--count",
+                "--jobs",
+                str(os.cpu_count()),
+                "--patterns",
+                str(patterns),
+                str(file),
+            ]
             run = [sys.executable, "-m", "reflexarc._command", *arguments]
             assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode in (0, 1)
 

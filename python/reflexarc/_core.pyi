@@ -353,7 +353,9 @@ class RuleSet:
     (2, True, ['any', 'failed'])
     """
 
-    def __new__(cls, patterns: Mapping[str, _PatternLike], *, dialect: _Dialect = "reflexarc") -> RuleSet: ...
+    def __new__(
+        cls, patterns: Mapping[str, _PatternLike], *, dialect: _Dialect = "reflexarc"
+    ) -> RuleSet: ...
     @staticmethod
     def load(path: str | PathLike[str]) -> RuleSet:
         """Read and compile a folder of rule files, recursively, or one file.
@@ -404,7 +406,12 @@ class RuleSet:
         [['a'], []]
         """
     def evaluate(
-        self, event: _EventLike, *, state: State | None = None, now: datetime | None = None, strict: bool = False
+        self,
+        event: _EventLike,
+        *,
+        state: State | None = None,
+        now: datetime | None = None,
+        strict: bool = False,
     ) -> Evaluation:
         """Everything that follows from an event: data, nothing is delivered.
 

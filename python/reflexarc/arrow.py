@@ -38,7 +38,9 @@ def matching(rules: RuleSet, column: Any) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         chunked = chunked.cast(kind.value_type)
         kind = chunked.type
-    chunks = [_match_chunk(rules, chunk, _offset(chunked, i)) for i, chunk in enumerate(chunked.chunks)]
+    chunks = [
+        _match_chunk(rules, chunk, _offset(chunked, i)) for i, chunk in enumerate(chunked.chunks)
+    ]
     return pa.chunked_array(chunks, type=pa.list_(pa.string()))
 
 
@@ -63,7 +65,11 @@ def _chunked(column: Any) -> pa.ChunkedArray:
     ):
         # A one-column table arrives as a struct of that column.
         inner = chunked.type.field(0).type
-        if pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_binary(inner):
+        if (
+            pa.types.is_string(inner)
+            or pa.types.is_large_string(inner)
+            or pa.types.is_binary(inner)
+        ):
             chunked = pa.chunked_array([chunk.field(0) for chunk in chunked.chunks], type=inner)
     return chunked
 
@@ -86,7 +92,9 @@ def _match_chunk(rules: RuleSet, chunk: pa.Array, first_row: int) -> pa.Array:
             pa.types.is_string_view,
         )
     ):
-        rows = pc.cast(chunk, pa.large_string() if "string" in str(kind) else pa.large_binary()).to_pylist()
+        rows = pc.cast(
+            chunk, pa.large_string() if "string" in str(kind) else pa.large_binary()
+        ).to_pylist()
     else:
         raise TypeError(f"a column of JSON text, bytes or structs is needed, not {kind}")
     present = [row for row in rows if row is not None]
@@ -95,7 +103,9 @@ def _match_chunk(rules: RuleSet, chunk: pa.Array, first_row: int) -> pa.Array:
     except EventError:
         _name_the_row(rules, rows, first_row)
         raise
-    return pa.array([None if row is None else next(matched) for row in rows], type=pa.list_(pa.string()))
+    return pa.array(
+        [None if row is None else next(matched) for row in rows], type=pa.list_(pa.string())
+    )
 
 
 def _name_the_row(rules: RuleSet, rows: list[Any], first_row: int) -> None:

@@ -22,7 +22,9 @@ from . import Event, RuleError, RuleSet, RuleTest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini option."""
-    parser.addini("reflexarc_rules", "folder of the rules that the fixture `ruleset` loads", default="rules")
+    parser.addini(
+        "reflexarc_rules", "folder of the rules that the fixture `ruleset` loads", default="rules"
+    )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RuleFile | None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["matching"]
 
 
-def matching(frame: DataFrame, rules: RuleSet, *, column: str = "event", into: str = "rules") -> DataFrame:
+def matching(
+    frame: DataFrame, rules: RuleSet, *, column: str = "event", into: str = "rules"
+) -> DataFrame:
     """Return `frame` with one more column `into`: the ids of the rules that match the event in `column`.
 
     `column` holds JSON text or structs; a null gives a null. Raises `ValueError` when `column` is not there or `into`
@@ -42,6 +44,8 @@ def matching(frame: DataFrame, rules: RuleSet, *, column: str = "event", into: s
     def match(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             ids = arrow.matching(broadcast.value, batch.column(column)).combine_chunks()
-            yield pa.RecordBatch.from_arrays([*batch.columns, ids], names=[*batch.schema.names, into])
+            yield pa.RecordBatch.from_arrays(
+                [*batch.columns, ids], names=[*batch.schema.names, into]
+            )
 
     return frame.mapInArrow(match, schema)

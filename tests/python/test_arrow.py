@@ -21,7 +21,9 @@ TEXTS = [json.dumps(event) for event in EVENTS]
 EXPECTED = [["failed", "many"], [], ["failed"]]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()]
+)
 def test_text_and_bytes(kind: Any) -> None:
     values = [text.encode() if "binary" in str(kind) else text for text in TEXTS]
     matched = arrow.matching(RULES, pa.array([*values, None], kind))

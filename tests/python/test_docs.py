@@ -27,7 +27,9 @@ def documented() -> list[tuple[str, str]]:
             members = [(node.name, ast.get_docstring(node))]
             if isinstance(node, ast.ClassDef):
                 functions = [inner for inner in node.body if isinstance(inner, ast.FunctionDef)]
-                members += [(f"{node.name}.{inner.name}", ast.get_docstring(inner)) for inner in functions]
+                members += [
+                    (f"{node.name}.{inner.name}", ast.get_docstring(inner)) for inner in functions
+                ]
             found += [(name, doc) for name, doc in members if doc is not None]
     return found
 
@@ -81,7 +83,9 @@ def test_what_the_readme_says_of_the_command_and_of_pytest(root: Path) -> None:
 def test_the_example_of_the_arrow_part_runs() -> None:
     pytest.importorskip("polars")
     arrow = pytest.importorskip("reflexarc.arrow")
-    example = "".join(line for line in arrow.__doc__.splitlines(keepends=True) if line.startswith("    "))
+    example = "".join(
+        line for line in arrow.__doc__.splitlines(keepends=True) if line.startswith("    ")
+    )
     names: dict[str, Any] = {}
     exec(compile(textwrap.dedent(example), "reflexarc.arrow", "exec"), names)
     assert names["frame"]["rules"].to_list() == [["failed"], []]

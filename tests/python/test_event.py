@@ -14,7 +14,10 @@ import reflexarc as ra
 
 @pytest.fixture(scope="module")
 def examples(root: Path) -> list[ra.Event]:
-    return [ra.Event(line) for line in (root / "examples" / "eni-events.ndjson").read_text().splitlines()]
+    return [
+        ra.Event(line)
+        for line in (root / "examples" / "eni-events.ndjson").read_text().splitlines()
+    ]
 
 
 def test_the_documented_event_is_read_with_types(examples: list[ra.Event]) -> None:
@@ -33,7 +36,13 @@ def test_the_documented_event_is_read_with_types(examples: list[ra.Event]) -> No
 
 def test_every_envelope_becomes_the_same_native_form(examples: list[ra.Event]) -> None:
     envelopes = {event.envelope for event in examples}
-    assert {"native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule", "AWS EventBridge"} <= envelopes
+    assert {
+        "native ECS",
+        "CloudEvents",
+        "Cloud Monitor webhook",
+        "Cloud Monitor rule",
+        "AWS EventBridge",
+    } <= envelopes
     for event in examples:
         normal = event.normalized()
         again = normal.to_cloudevent().normalized()
@@ -51,7 +60,9 @@ def test_checking_finds_what_is_odd(examples: list[ra.Event]) -> None:
 def test_an_event_is_a_value(examples: list[ra.Event]) -> None:
     event = examples[0]
     assert pickle.loads(pickle.dumps(event)) == event and copy.deepcopy(event) is event
-    assert hash(ra.Event(event.to_json())) == hash(event) and bytes(event).decode() == event.to_json()
+    assert (
+        hash(ra.Event(event.to_json())) == hash(event) and bytes(event).decode() == event.to_json()
+    )
     assert ra.Event('{"a": 1}') == ra.Event('{ "a" : 1 }') != ra.Event('{"a": 2}')
     assert repr(ra.Event('{"a": 1}')) == 'Event("{\\"a\\": 1}")'
     assert event.to_dict() == json.loads(event.to_json())
@@ -59,4 +70,8 @@ def test_an_event_is_a_value(examples: list[ra.Event]) -> None:
 
 def test_numbers_keep_their_digits() -> None:
     values = ra.Event('{"i": 12345678901234567890, "f": 0.5, "d": 0.1234567890123456789}').to_dict()
-    assert values == {"i": 12345678901234567890, "f": 0.5, "d": decimal.Decimal("0.1234567890123456789")}
+    assert values == {
+        "i": 12345678901234567890,
+        "f": 0.5,
+        "d": decimal.Decimal("0.1234567890123456789"),
+    }

@@ -40,7 +40,13 @@ def test_every_form_of_an_event_matches(event: Any) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    ['{"level": "WARN"}', {"level": "WARN"}, {}, {"level": "INFO", "content": {"result": "failed"}}, {"content": []}],
+    [
+        '{"level": "WARN"}',
+        {"level": "WARN"},
+        {},
+        {"level": "INFO", "content": {"result": "failed"}},
+        {"content": []},
+    ],
 )
 def test_other_events_do_not(event: Any) -> None:
     assert FAILED.matches(event) is False
@@ -67,7 +73,8 @@ def test_a_pattern_is_copied_and_pickled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "dialect"), [("content.result = 5", "reflexarc"), ('{"a": [{"contains": "x"}]}', "aws"), ("", "reflexarc")]
+    ("text", "dialect"),
+    [("content.result = 5", "reflexarc"), ('{"a": [{"contains": "x"}]}', "aws"), ("", "reflexarc")],
 )
 def test_a_refused_pattern_says_where(text: str, dialect: Any) -> None:
     with pytest.raises(ra.PatternError) as caught:
@@ -131,7 +138,10 @@ class Count(enum.IntEnum):
         ("v == null", None),
         ('v == "WARN"', Level.WARN),
         ("v == 3", Count.THREE),
-        ('v == "2026-01-02T03:04:05+00:00"', datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)),
+        (
+            'v == "2026-01-02T03:04:05+00:00"',
+            datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+        ),
         ('v == "2026-01-02"', datetime.date(2026, 1, 2)),
         ('v == "03:04:05"', datetime.time(3, 4, 5)),
         ('v == "b"', ("a", "b")),
@@ -176,7 +186,11 @@ def test_what_is_no_event_is_an_event_error(event: Any, message: str) -> None:
 
 
 def test_half_of_a_surrogate_pair_is_an_error_where_it_is_read() -> None:
-    for read in (ra.Pattern('v starts with "a"').matches, ra.Event, ra.RuleSet({"r": "v exists"}).matching):
+    for read in (
+        ra.Pattern('v starts with "a"').matches,
+        ra.Event,
+        ra.RuleSet({"r": "v exists"}).matching,
+    ):
         with pytest.raises(ra.EventError, match=r'event\["v"\].*surrogate'):
             read({"v": "\ud800"})
     assert not ra.Pattern('v == "a"').matches({"v": "\ud800"}), "whatever it is, it is no a"
@@ -189,13 +203,15 @@ class Key(str, enum.Enum):
 
 def test_keys_may_be_texts_of_other_types() -> None:
     assert FAILED.matches({"level": "WARN", Key.CONTENT: {Key.RESULT: "failed"}})
-    assert ra.RuleSet({"r": FAILED}).matching({"level": "WARN", Key.CONTENT: {"other": 1, Key.RESULT: "failed"}}) == [
-        "r"
-    ]
+    assert ra.RuleSet({"r": FAILED}).matching(
+        {"level": "WARN", Key.CONTENT: {"other": 1, Key.RESULT: "failed"}}
+    ) == ["r"]
 
 
 def test_a_key_that_is_no_text_is_an_error_where_a_key_is_not_found() -> None:
-    assert FAILED.matches({"level": "WARN", "content": {"result": "failed", 1: 2}, 3: 4, "other": {5: 6}})
+    assert FAILED.matches(
+        {"level": "WARN", "content": {"result": "failed", 1: 2}, 3: 4, "other": {5: 6}}
+    )
     with pytest.raises(ra.EventError, match=r'event\["content"\].*1.*not text'):
         FAILED.matches({"level": "WARN", "content": {1: 2}})
     with pytest.raises(ra.EventError, match=r"event: .*None.*not text"):
@@ -224,22 +240,40 @@ def test_dicts_give_the_answers_of_text() -> None:
         "10.0.0.01",
     ]
     tests = [
-        *('== "a"', 'in ["a", 1, null]', '!= "ab"', 'starts with "a"', "> 0", "<= 0.5", "== 1", "exists", "is missing"),
+        *(
+            '== "a"',
+            'in ["a", 1, null]',
+            '!= "ab"',
+            'starts with "a"',
+            "> 0",
+            "<= 0.5",
+            "== 1",
+            "exists",
+            "is missing",
+        ),
         *('not in ["a", 1]', 'in cidr "10.0.0.0/8"', '== "10.0.0.1"', 'like "*b"', "in [true, -1]"),
     ]
 
     def value(depth: int) -> Any:
         kind = chance.randrange(6 if depth else 3)
         if kind == 4:
-            return {chance.choice(["a", "b", "c", "a.b"]): value(depth - 1) for _ in range(chance.randrange(4))}
+            return {
+                chance.choice(["a", "b", "c", "a.b"]): value(depth - 1)
+                for _ in range(chance.randrange(4))
+            }
         if kind == 5:
             return [value(depth - 1) for _ in range(chance.randrange(4))]
         return chance.choice(scalars)
 
     answers = []
     for _ in range(3000):
-        paths = [chance.choice(["a", "b", "a.b", "a.b.c", "b.c", "c.a"]) for _ in range(chance.randrange(1, 4))]
-        fields = [f"{'not ' * chance.randrange(2)}({path} {chance.choice(tests)})" for path in paths]
+        paths = [
+            chance.choice(["a", "b", "a.b", "a.b.c", "b.c", "c.a"])
+            for _ in range(chance.randrange(1, 4))
+        ]
+        fields = [
+            f"{'not ' * chance.randrange(2)}({path} {chance.choice(tests)})" for path in paths
+        ]
         pattern = ra.Pattern(chance.choice([" and ", " or "]).join(fields))
         event = {key: value(3) for key in ("a", "b", "c", "a.b") if chance.random() < 0.8}
         answers.append(pattern.matches(event))
@@ -278,7 +312,11 @@ def test_patterns_are_shared_by_threads() -> None:
 
     def ask() -> None:
         for i in range(200):
-            answers.append(FAILED.matches({"level": "WARN", "content": {"result": "failed" if i % 2 else "success"}}))
+            answers.append(
+                FAILED.matches(
+                    {"level": "WARN", "content": {"result": "failed" if i % 2 else "success"}}
+                )
+            )
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -289,6 +327,13 @@ def test_patterns_are_shared_by_threads() -> None:
 
 
 def test_every_error_is_an_error() -> None:
-    for name in ("PatternError", "RuleError", "EventError", "ReactionError", "StateError", "InternalError"):
+    for name in (
+        "PatternError",
+        "RuleError",
+        "EventError",
+        "ReactionError",
+        "StateError",
+        "InternalError",
+    ):
         assert issubclass(getattr(ra, name), ra.Error)
     assert not issubclass(ra.Error, (RuntimeError, ValueError))

@@ -28,11 +28,17 @@ def refused(call: Callable[[], Any], error: type[Exception]) -> None:
 
 
 def test_calls_leave_no_memory_behind() -> None:
-    pattern = ra.Pattern('content.result == "failed" and content.tags.key starts with "a" and content.n > 1.5')
-    rules = ra.RuleSet.from_rules(
-        {"r": 'when = \'content.result == "failed"\'\nthen = \'set("k", add("n", 1)); notify("ops", `x`)\''}
+    pattern = ra.Pattern(
+        'content.result == "failed" and content.tags.key starts with "a" and content.n > 1.5'
     )
-    event: dict[Any, Any] = {"content": {"result": "failed", "n": 2, "tags": [{"key": "ab"}, {"key": 1.5}]}}
+    rules = ra.RuleSet.from_rules(
+        {
+            "r": 'when = \'content.result == "failed"\'\nthen = \'set("k", add("n", 1)); notify("ops", `x`)\''
+        }
+    )
+    event: dict[Any, Any] = {
+        "content": {"result": "failed", "n": 2, "tags": [{"key": "ab"}, {"key": 1.5}]}
+    }
     flat = {"content": {"result": "failed", "n": 2.5, "tags.key": "ab"}}
     text = json.dumps(event)
     line = text.encode() + b"\n"

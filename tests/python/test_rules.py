@@ -20,7 +20,10 @@ import reflexarc as ra
 UTC = datetime.timezone.utc
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RULES = ra.RuleSet(
-    {"failed": 'content.result == "failed"', "attach": {"content": {"operation": [{"prefix": "Attach"}]}}}
+    {
+        "failed": 'content.result == "failed"',
+        "attach": {"content": {"operation": [{"prefix": "Attach"}]}},
+    }
 )
 COUNTING = """
 when = 'content.result == "failed"'
@@ -34,7 +37,14 @@ send("cmdb", #{ eni: event.content.eniId, seen: seen });
 
 
 def event(result: str = "failed", **members: Any) -> dict[str, Any]:
-    return {"content": {"result": result, "operation": "AttachNetworkInterface", "eniId": "eni-1", **members}}
+    return {
+        "content": {
+            "result": result,
+            "operation": "AttachNetworkInterface",
+            "eniId": "eni-1",
+            **members,
+        }
+    }
 
 
 def test_ids_come_in_order() -> None:
@@ -144,7 +154,12 @@ def test_evaluating_asks_for_actions_and_remembers() -> None:
     second = rules.evaluate(event(), state=first.state, now=NOW)
     assert [action.kind for action in second.actions] == ["notify", "send"]
     message = second.actions[0]
-    assert (message.target, message.title, message.text, message.level) == ("ops", "again", "eni-1", "info")
+    assert (message.target, message.title, message.text, message.level) == (
+        "ops",
+        "again",
+        "eni-1",
+        "info",
+    )
     assert message.to_dict()["rule"] == "counting"
     assert second.state.get("counting", "seen") == 2 and first.state.get("counting", "seen") == 1
     assert rules.evaluate(event(), state=first.state, now=NOW).actions == second.actions
@@ -236,7 +251,9 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_stops_a_batch() -> None:
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

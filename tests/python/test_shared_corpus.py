@@ -12,7 +12,9 @@ import reflexarc as ra
 
 CORPUS = os.environ.get("REFLEXARC_CORPUS")
 if CORPUS is None:
-    pytest.skip("REFLEXARC_CORPUS is not set: the shared cases are not here", allow_module_level=True)
+    pytest.skip(
+        "REFLEXARC_CORPUS is not set: the shared cases are not here", allow_module_level=True
+    )
 
 
 # Where the answer differs on purpose; crates/pattern/tests/suite/shared_corpus.rs gives the same list to Rust.
@@ -47,7 +49,11 @@ def test_every_row(name: str) -> None:
     import decimal
 
     wrong = []
-    rows = [json.loads(line) for line in (Path(CORPUS or "") / name).read_text(encoding="utf-8").split("\n") if line]
+    rows = [
+        json.loads(line)
+        for line in (Path(CORPUS or "") / name).read_text(encoding="utf-8").split("\n")
+        if line
+    ]
     assert len(rows) > 2000
     for row in rows:
         expected = row.get("ours", row["expect"])

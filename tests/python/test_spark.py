@@ -22,16 +22,25 @@ def test_rules_are_sent_to_the_executors(
     from reflexarc import spark as ra_spark
 
     builder = sql.SparkSession.builder.master("local[2]").appName("reflexarc")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.driver.bindAddress", "127.0.0.1")
+    builder = builder.config("spark.ui.enabled", "false").config(
+        "spark.driver.bindAddress", "127.0.0.1"
+    )
     builder = builder.config("spark.driver.host", "127.0.0.1")
     builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("spark")))
     session = builder.getOrCreate()
     try:
         rules = ra.RuleSet({"failed": 'content.result == "failed"'})
-        rows = [(i, json.dumps({"content": {"result": "failed" if i % 2 else "success"}})) for i in range(100)]
-        frame = session.createDataFrame([*rows, (100, None)], "id long, event string").repartition(4)
+        rows = [
+            (i, json.dumps({"content": {"result": "failed" if i % 2 else "success"}}))
+            for i in range(100)
+        ]
+        frame = session.createDataFrame([*rows, (100, None)], "id long, event string").repartition(
+            4
+        )
         matched = ra_spark.matching(frame, rules).orderBy("id").collect()
-        assert [row.rules for row in matched] == [["failed"] if i % 2 else [] for i in range(100)] + [None]
+        assert [row.rules for row in matched] == [
+            ["failed"] if i % 2 else [] for i in range(100)
+        ] + [None]
         with pytest.raises(ValueError, match="no column"):
             ra_spark.matching(frame, rules, column="other")
         with pytest.raises(ValueError, match="already"):

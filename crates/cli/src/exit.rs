@@ -4,8 +4,6 @@ use std::io;
 
 use reflexarc::FileDiagnostics;
 
-use crate::output::Output;
-
 /// The exit codes of every command; a code never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -64,23 +62,4 @@ impl Failure {
             Failure::Runtime(_) | Failure::Io(_) => Exit::Failed,
         }
     }
-}
-
-/// Says on stderr why a command failed and gives its code.
-pub(crate) fn report(result: Result<Exit, Failure>, output: &mut Output) -> Exit {
-    let failure = match result {
-        Ok(exit) => return exit,
-        Err(failure) => failure,
-    };
-    let exit = failure.exit();
-    match &failure {
-        Failure::Rules(files) => {
-            for file in files {
-                output.diagnostics(file);
-            }
-        }
-        _ if exit == Exit::Done => {}
-        _ => output.complain(&failure.to_string()),
-    }
-    exit
 }

@@ -46,5 +46,5 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
         .command
         .run(&mut output)
         .and_then(|exit| output.flush().map(|()| exit));
-    exit::report(result, &mut output).into()
+    output.report(result).into()
 }

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
 use reflexarc::FileDiagnostics;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// The two streams, and whether each may be coloured.
 pub(crate) struct Output {
@@ -119,28 +119,48 @@ impl Output {
     pub(crate) fn diagnostics(&mut self, file: &FileDiagnostics) {
         let colour = self.colour_stderr;
         for diagnostic in &file.diagnostics {
-            self.say(&diagnostic.render(&file.name, &file.text, colour));
+            self.status(&diagnostic.render(&file.name, &file.text, colour));
         }
     }
 
     /// An error on stderr.
-    pub(crate) fn complain(&mut self, message: &str) {
+    pub(crate) fn error(&mut self, message: &str) {
         let word = if self.colour_stderr {
             painted(Paint::Red, &"error")
         } else {
             "error".to_owned()
         };
-        self.say(&format!("{word}: {message}"));
+        self.status(&format!("{word}: {message}"));
     }
 
     /// A line on stderr; that stderr is closed stops nobody.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn status(&mut self, line: &str) {
         // What was printed before stands above what is said about it.
         let _ = self.stdout.flush();
         let _ = writeln!(io::stderr(), "{}", line.trim_end_matches('\n'));
     }
 
-    /// Hands everything over to the reader.
+    /// Writes why a command failed to stderr, and returns the exit code of the command.
+    pub(crate) fn report(&mut self, result: Result<Exit, Failure>) -> Exit {
+        let failure = match result {
+            Ok(exit) => return exit,
+            Err(failure) => failure,
+        };
+        let exit = failure.exit();
+        match &failure {
+            Failure::Rules(files) => {
+                for file in files {
+                    self.diagnostics(file);
+                }
+            }
+            // The reader closed the pipe on purpose; a message would only disturb it.
+            _ if exit == Exit::Done => {}
+            _ => self.error(&failure.to_string()),
+        }
+        exit
+    }
+
+    /// Writes out what is buffered for stdout.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.stdout.flush()?;
         Ok(())

@@ -33,21 +33,21 @@ pub(crate) enum Scalar {
 }
 
 /// Where in a Python value we are, for messages; written only when something is wrong.
-pub(crate) enum Place<'a> {
+pub(crate) enum ValuePath<'a> {
     Root,
-    Key(&'a Place<'a>, &'a str),
-    Index(&'a Place<'a>, usize),
+    Key(&'a ValuePath<'a>, &'a str),
+    Index(&'a ValuePath<'a>, usize),
 }
 
-impl Place<'_> {
+impl ValuePath<'_> {
     fn describe(&self, text: &mut String) {
         match self {
-            Place::Root => text.push_str("event"),
-            Place::Key(outer, key) => {
+            ValuePath::Root => text.push_str("event"),
+            ValuePath::Key(outer, key) => {
                 outer.describe(text);
                 let _ = write!(text, "[{key:?}]");
             }
-            Place::Index(outer, index) => {
+            ValuePath::Index(outer, index) => {
                 outer.describe(text);
                 let _ = write!(text, "[{index}]");
             }
@@ -62,11 +62,11 @@ impl Place<'_> {
 }
 
 /// The whole value as JSON.
-pub(crate) fn to_json(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Json> {
+pub(crate) fn to_json(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Json> {
     to_json_within(value, place, Limits::DEFAULT.depth)
 }
 
-fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> PyResult<Json> {
+fn to_json_within(value: &Bound<'_, PyAny>, place: &ValuePath<'_>, depth: usize) -> PyResult<Json> {
     if let Some(scalar) = scalar(value, place)? {
         return Ok(match scalar {
             Scalar::Null => Json::Null,
@@ -86,7 +86,7 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
         let mut members = Vec::with_capacity(dict.len());
         for (key, value) in dict {
             let key = key_text(&key, place)?;
-            let value = to_json_within(&value, &Place::Key(place, &key), left)?;
+            let value = to_json_within(&value, &ValuePath::Key(place, &key), left)?;
             members.push((key, value));
         }
         return Ok(Json::Object(members));
@@ -102,7 +102,7 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
         for item in mapping.items()?.iter() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let key = key_text(&key, place)?;
-            let value = to_json_within(&value, &Place::Key(place, &key), left)?;
+            let value = to_json_within(&value, &ValuePath::Key(place, &key), left)?;
             members.push((key, value));
         }
         return Ok(Json::Object(members));
@@ -112,18 +112,18 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &Place<'_>, depth: usize) -> 
 
 fn elements<'py>(
     items: impl Iterator<Item = Bound<'py, PyAny>>,
-    place: &Place<'_>,
+    place: &ValuePath<'_>,
     left: usize,
 ) -> PyResult<Json> {
     items
         .enumerate()
-        .map(|(index, item)| to_json_within(&item, &Place::Index(place, index), left))
+        .map(|(index, item)| to_json_within(&item, &ValuePath::Index(place, index), left))
         .collect::<PyResult<Vec<_>>>()
         .map(Json::Array)
 }
 
 /// The value as a scalar; `None` for containers and for what has no meaning in JSON.
-pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Option<Scalar>> {
+pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let py = value.py();
     if let Ok(text) = value.cast::<PyString>() {
         if is_enum(value)? {
@@ -204,7 +204,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
 /// text's own.
 pub(crate) fn with_text<T>(
     text: &Bound<'_, PyString>,
-    place: &Place<'_>,
+    place: &ValuePath<'_>,
     use_it: impl FnOnce(&str) -> T,
 ) -> PyResult<T> {
     #[cfg(feature = "from-python-3-9")]
@@ -221,14 +221,14 @@ pub(crate) fn with_text<T>(
 }
 
 /// A dictionary key as text.
-pub(crate) fn key_text(key: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<String> {
+pub(crate) fn key_text(key: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<String> {
     match key.cast::<PyString>() {
         Ok(text) => text_of(text, place),
         Err(_) => Err(place.fault(format!("the key {} is not text", key.repr()?))),
     }
 }
 
-pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyErr {
+pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyErr {
     let kind = value
         .get_type()
         .name()
@@ -236,7 +236,7 @@ pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyErr 
     place.fault(format!("a value of type {kind} has no meaning in JSON"))
 }
 
-fn half_a_pair(place: &Place<'_>) -> PyErr {
+fn half_a_pair(place: &ValuePath<'_>) -> PyErr {
     place.fault("the text holds half of a surrogate pair, which UTF-8 cannot")
 }
 
@@ -257,13 +257,13 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-fn text_of(text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<String> {
+fn text_of(text: &Bound<'_, PyString>, place: &ValuePath<'_>) -> PyResult<String> {
     text.to_cow()
         .map(Into::into)
         .map_err(|_| half_a_pair(place))
 }
 
-fn member_value(value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<Option<Scalar>> {
+fn member_value(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let inner = value.getattr(intern!(value.py(), "value"))?;
     if is_enum(&inner)? {
         return Err(unsupported(value, place));

@@ -85,7 +85,7 @@ pub(crate) fn carrying<E: pyo3::PyTypeInfo>(
 }
 
 /// Runs `work`; a panic inside becomes [`InternalError`] with a hint to report it.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+pub(crate) fn catch_panics<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<&str>()

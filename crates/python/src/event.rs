@@ -9,8 +9,8 @@ use reflexarc_event::{EniNotification, Event, check};
 use crate::convert;
 use crate::diagnostic::PyDiagnostic;
 use crate::eni::PyEniNotification;
-use crate::error::{EventError, guarded};
-use crate::given;
+use crate::error::{EventError, catch_panics};
+use crate::event_argument;
 
 /// One event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
@@ -28,9 +28,9 @@ pub(crate) struct PyEvent {
 impl PyEvent {
     #[new]
     fn new(event: &Bound<'_, PyAny>) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             Ok(Self {
-                event: given::event(event)?,
+                event: event_argument::to_event(event)?,
             })
         })
     }
@@ -45,7 +45,7 @@ impl PyEvent {
     /// The completion of an ENI operation, in whichever envelope; `None` if it is something else.
     #[getter]
     fn eni(&self) -> PyResult<Option<PyEniNotification>> {
-        guarded(|| {
+        catch_panics(|| {
             Ok(EniNotification::read(&self.event)
                 .ok()
                 .as_ref()
@@ -55,7 +55,7 @@ impl PyEvent {
 
     /// The event in the native ECS form that rules are written for; unknown envelopes come back as they are.
     fn normalized(&self) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let event = self
                 .event
                 .normalize()
@@ -66,7 +66,7 @@ impl PyEvent {
 
     /// The event as CloudEvents 1.0.
     fn to_cloudevent(&self) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             Ok(Self {
                 event: self.event.to_cloudevent(),
             })
@@ -75,7 +75,7 @@ impl PyEvent {
 
     /// What is odd about it: unknown names, a level that disagrees with the result, masked values …
     fn check(&self) -> PyResult<Vec<PyDiagnostic>> {
-        guarded(|| {
+        catch_panics(|| {
             let text = self.text();
             Ok(check(&self.event)
                 .iter()
@@ -87,7 +87,7 @@ impl PyEvent {
     /// The event as Python values; of duplicate keys the last one counts. Decimals that a float would round are
     /// `decimal.Decimal`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        guarded(|| convert::to_python(py, self.event.tree()))
+        catch_panics(|| convert::to_python(py, self.event.tree()))
     }
 
     /// The text it was read from.

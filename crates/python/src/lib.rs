@@ -14,27 +14,27 @@
     reason = "arguments are extracted for the function that takes them"
 )]
 
-mod batch;
+mod batch_argument;
+mod batch_matching;
 mod command;
 mod convert;
 mod diagnostic;
-mod direct;
+mod dict_matcher;
+mod dict_walk;
 mod eni;
 mod error;
 mod evaluation;
 mod event;
+mod event_argument;
+mod event_source;
 mod explanation;
-mod feed;
-mod given;
-mod many;
 mod pattern;
 mod rule;
+mod rule_set_source;
 mod rule_test;
 mod rules;
-mod source;
 mod state;
-mod time;
-mod walk;
+mod timestamp;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;

@@ -9,13 +9,13 @@ use pyo3::types::{PyMapping, PyString, PyTuple};
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_pattern::{Dialect, Matcher, Pattern, Scratch, explain};
 
-use crate::convert::{self, Place};
+use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::direct::Direct;
-use crate::error::{PatternError, carrying, guarded, refused};
+use crate::dict_matcher::DictMatcher;
+use crate::dict_walk::DictWalk;
+use crate::error::{PatternError, carrying, catch_panics, refused};
+use crate::event_argument::{self, EventArgument};
 use crate::explanation::PyExplanation;
-use crate::given::{self, Given};
-use crate::walk::Walk;
 
 thread_local! {
     /// The matcher's working storage, kept from call to call.
@@ -44,8 +44,8 @@ const SOURCE: &str = "<pattern>";
 pub(crate) struct PyPattern {
     pub(crate) pattern: Pattern,
     matcher: Matcher,
-    walk: Walk,
-    direct: Option<Direct>,
+    walk: DictWalk,
+    direct: Option<DictMatcher>,
 }
 
 #[pymethods]
@@ -53,7 +53,7 @@ impl PyPattern {
     #[new]
     #[pyo3(signature = (pattern, *, dialect = "reflexarc"))]
     fn new(pattern: &Bound<'_, PyAny>, dialect: &str) -> PyResult<Self> {
-        guarded(|| Self::read(pattern, read_dialect(dialect)?))
+        catch_panics(|| Self::read(pattern, read_dialect(dialect)?))
     }
 
     /// The text it was compiled from.
@@ -85,17 +85,17 @@ impl PyPattern {
     /// >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
     /// True
     fn matches(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
-        guarded(|| {
-            let mapping = match Given::new(event)? {
-                Given::Bytes(bytes) => {
-                    given::check(&bytes)?;
+        catch_panics(|| {
+            let mapping = match EventArgument::new(event)? {
+                EventArgument::Bytes(bytes) => {
+                    event_argument::check_limits(&bytes)?;
                     return self.matches_text(&bytes);
                 }
-                Given::Mapping(mapping) => mapping,
+                EventArgument::Mapping(mapping) => mapping,
             };
             if !self.walk.is_possible() {
                 return self.matches_text(
-                    convert::to_json(mapping, &Place::Root)?
+                    convert::to_json(mapping, &ValuePath::Root)?
                         .to_string()
                         .as_bytes(),
                 );
@@ -119,8 +119,8 @@ impl PyPattern {
     ///     result is "Failed"
     ///     hint: it differs only in case; add `ignoring case`
     fn explain(&self, event: &Bound<'_, PyAny>) -> PyResult<PyExplanation> {
-        guarded(|| {
-            let event = given::event(event)?;
+        catch_panics(|| {
+            let event = event_argument::to_event(event)?;
             Ok(explain::explain(self.pattern.node(), event.tree()).into())
         })
     }
@@ -144,7 +144,7 @@ impl PyPattern {
     /// What another dialect would not accept or would answer differently, and what is probably not meant.
     #[pyo3(signature = (dialect = "reflexarc"))]
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
-        guarded(|| Ok(self.found(&self.pattern.check(read_dialect(dialect)?))))
+        catch_panics(|| Ok(self.found(&self.pattern.check(read_dialect(dialect)?))))
     }
 
     /// The pattern in JSON notation, ready for that service.
@@ -155,7 +155,7 @@ impl PyPattern {
     /// >>> Pattern('a == "x"').export("aws")
     /// '{"a": ["x"]}'
     fn export(&self, py: Python<'_>, dialect: &str) -> PyResult<String> {
-        guarded(|| {
+        catch_panics(|| {
             let dialect = read_dialect(dialect)?;
             self.pattern
                 .export(dialect)
@@ -207,7 +207,7 @@ impl PyPattern {
 
     #[staticmethod]
     fn _rebuild(py: Python<'_>, source: &str, dialect: &str) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             Self::compile(
                 py,
                 Self::parse_alone(py, source, read_dialect(dialect)?, SOURCE)?,
@@ -235,7 +235,7 @@ impl PyPattern {
             return Ok(other.get().pattern.clone());
         }
         if pattern.cast::<PyMapping>().is_ok() {
-            let json = convert::to_json(pattern, &Place::Root)?;
+            let json = convert::to_json(pattern, &ValuePath::Root)?;
             return Self::parse_alone(py, &json.to_string(), dialect, name);
         }
         let kind = pattern.get_type().name()?;
@@ -257,8 +257,8 @@ impl PyPattern {
     pub(crate) fn compile(py: Python<'_>, pattern: Pattern) -> PyResult<Self> {
         let matcher = Matcher::build([pattern.node()])
             .map_err(|error| carrying::<PatternError>(py, error.to_string(), vec![]))?;
-        let walk = Walk::new(py, matcher.paths());
-        let direct = Direct::new(py, pattern.node(), matcher.paths())?;
+        let walk = DictWalk::new(py, matcher.paths());
+        let direct = DictMatcher::new(py, pattern.node(), matcher.paths())?;
         Ok(Self {
             pattern,
             matcher,
@@ -268,7 +268,8 @@ impl PyPattern {
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
-        with_scratch(|scratch| self.matcher.has_match(bytes, scratch)).map_err(given::invalid)
+        with_scratch(|scratch| self.matcher.has_match(bytes, scratch))
+            .map_err(event_argument::event_error)
     }
 
     fn found(&self, found: &[Diagnostic]) -> Vec<PyDiagnostic> {

@@ -12,21 +12,21 @@ use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_event::{Envelope, Event, Member};
 use reflexarc_pattern::{Fields, Pattern};
 
-use crate::batch::{self, Ids};
-use crate::convert::{self, Place, Scalar};
+use crate::batch_argument;
+use crate::batch_matching::{self, Ids};
+use crate::convert::{self, Scalar, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying, guarded};
+use crate::dict_walk::{DictWalk, is_mapping};
+use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying, catch_panics};
 use crate::evaluation::PyEvaluation;
+use crate::event_argument::{self, EventArgument};
 use crate::explanation::PyExplanation;
-use crate::given::{self, Given};
-use crate::many;
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
+use crate::rule_set_source::{EventRow, Row, RuleSetSource};
 use crate::rule_test::PyRuleTest;
-use crate::source::{EventRow, Row, Source};
 use crate::state::PyState;
-use crate::time::moment;
-use crate::walk::{Walk, is_mapping};
+use crate::timestamp::timestamp_or_now;
 
 /// Rules compiled together: immutable, safe to share between threads.
 ///
@@ -48,10 +48,10 @@ use crate::walk::{Walk, is_mapping};
 #[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
 pub(crate) struct PyRuleSet {
     pub(crate) rules: RuleSet,
-    walk: Walk,
+    walk: DictWalk,
     /// The names of the rules, in order.
     ids: Vec<Py<PyString>>,
-    source: Source,
+    source: RuleSetSource,
 }
 
 #[pymethods]
@@ -59,7 +59,7 @@ impl PyRuleSet {
     #[new]
     #[pyo3(signature = (patterns, *, dialect = "reflexarc"))]
     fn new(patterns: &Bound<'_, PyAny>, dialect: &str) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let dialect = crate::pattern::read_dialect(dialect)?;
             let mapping = patterns.cast::<PyMapping>().map_err(|_| {
                 PyTypeError::new_err(
@@ -85,7 +85,7 @@ impl PyRuleSet {
     ///     RuleError: with everything that is wrong with all the files.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let rules = py
                 .detach(|| RuleSet::load(&path))
                 .map_err(|found| rule_error(py, &found))?;
@@ -93,7 +93,7 @@ impl PyRuleSet {
                 .rules()
                 .map(|rule| (rule.file().to_owned(), rule.text().to_owned()))
                 .collect();
-            Ok(Self::of(py, rules, Source::Files(files)))
+            Ok(Self::of(py, rules, RuleSetSource::Files(files)))
         })
     }
 
@@ -110,7 +110,7 @@ impl PyRuleSet {
     /// 'look at eni-1'
     #[staticmethod]
     fn from_rules(rules: &Bound<'_, PyAny>) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let py = rules.py();
             let mapping = rules.cast::<PyMapping>().map_err(|_| {
                 PyTypeError::new_err(
@@ -133,7 +133,7 @@ impl PyRuleSet {
     /// Raises:
     ///     EventError: if it is no event.
     fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        guarded(|| self.named(event.py(), &self.ids_of(event)?))
+        catch_panics(|| self.named(event.py(), &self.ids_of(event)?))
     }
 
     /// The ids of the matching rules of many events, order kept.
@@ -149,7 +149,7 @@ impl PyRuleSet {
     /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
     /// [['a'], []]
     fn matching_many<'py>(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        guarded(|| many::matching(self, events))
+        catch_panics(|| batch_argument::matching(self, events))
     }
 
     /// Everything that follows from an event: data, nothing is delivered.
@@ -175,10 +175,10 @@ impl PyRuleSet {
         now: Option<&Bound<'_, PyAny>>,
         strict: bool,
     ) -> PyResult<PyEvaluation> {
-        guarded(|| {
-            let event = given::event(event)?;
+        catch_panics(|| {
+            let event = event_argument::to_event(event)?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
-            let now = moment(now)?;
+            let now = timestamp_or_now(now)?;
             let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
             if let (true, Some(failure)) = (strict, evaluation.failures.first()) {
                 return Err(ReactionError::new_err(format!(
@@ -196,8 +196,8 @@ impl PyRuleSet {
     ///     KeyError: if there is no such rule.
     ///     EventError: if it is no event.
     fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
-        guarded(|| {
-            let event = given::event(event)?;
+        catch_panics(|| {
+            let event = event_argument::to_event(event)?;
             let explanation = self.rules.explain(&event, rule);
             explanation
                 .map(Into::into)
@@ -208,7 +208,7 @@ impl PyRuleSet {
     /// Run the `[[test]]`s of the rule files whose rule or test name holds `filter`.
     #[pyo3(signature = (filter = ""))]
     fn test(&self, py: Python<'_>, filter: &str) -> PyResult<Vec<PyRuleTest>> {
-        guarded(|| {
+        catch_panics(|| {
             Ok(py
                 .detach(|| self.rules.test(filter))
                 .iter()
@@ -296,8 +296,8 @@ impl PyRuleSet {
         rows: Vec<Row>,
         events: Vec<EventRow>,
     ) -> PyResult<Self> {
-        guarded(|| match Source::unpickled(py, kind, rows)? {
-            Source::Files(files) => {
+        catch_panics(|| match RuleSetSource::unpickled(py, kind, rows)? {
+            RuleSetSource::Files(files) => {
                 let set = Self::of_files(py, files)?;
                 let events = events
                     .into_iter()
@@ -308,7 +308,7 @@ impl PyRuleSet {
                     ..set
                 })
             }
-            Source::Patterns(patterns) => Self::of_patterns(py, patterns),
+            RuleSetSource::Patterns(patterns) => Self::of_patterns(py, patterns),
         })
     }
 }
@@ -317,21 +317,21 @@ impl PyRuleSet {
     fn of_patterns(py: Python<'_>, patterns: Vec<(String, Pattern)>) -> PyResult<Self> {
         let rules = RuleSet::from_patterns(patterns.iter().cloned())
             .map_err(|error| carrying::<PatternError>(py, error.to_string(), Vec::new()))?;
-        Ok(Self::of(py, rules, Source::Patterns(patterns)))
+        Ok(Self::of(py, rules, RuleSetSource::Patterns(patterns)))
     }
 
     fn of_files(py: Python<'_>, files: Vec<(String, String)>) -> PyResult<Self> {
         let rules =
             RuleSet::compile(files.iter().cloned()).map_err(|found| rule_error(py, &found))?;
-        Ok(Self::of(py, rules, Source::Files(files)))
+        Ok(Self::of(py, rules, RuleSetSource::Files(files)))
     }
 
-    fn of(py: Python<'_>, rules: RuleSet, source: Source) -> Self {
+    fn of(py: Python<'_>, rules: RuleSet, source: RuleSetSource) -> Self {
         let ids = rules
             .rules()
             .map(|rule| PyString::new(py, rule.name()).unbind())
             .collect();
-        let walk = Walk::new(py, rules.matcher().paths());
+        let walk = DictWalk::new(py, rules.matcher().paths());
         Self {
             rules,
             walk,
@@ -342,11 +342,11 @@ impl PyRuleSet {
 
     pub(crate) fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
         let invalid = |error: reflexarc_event::EventError| EventError::new_err(error.to_string());
-        let mapping = match Given::new(event)? {
-            Given::Bytes(bytes) => {
-                return batch::matching_text(&self.rules, &bytes).map_err(invalid);
+        let mapping = match EventArgument::new(event)? {
+            EventArgument::Bytes(bytes) => {
+                return batch_matching::matching_text(&self.rules, &bytes).map_err(invalid);
             }
-            Given::Mapping(mapping) => mapping,
+            EventArgument::Mapping(mapping) => mapping,
         };
         if self.walk.is_possible() && is_native(mapping)? {
             return with_scratch(|scratch| {
@@ -358,7 +358,7 @@ impl PyRuleSet {
                 Ok(ids)
             });
         }
-        let text = convert::to_json(mapping, &Place::Root)?.to_string();
+        let text = convert::to_json(mapping, &ValuePath::Root)?.to_string();
         let event = Event::from_json(text).map_err(invalid)?;
         Ok(self.rules.matching_ids(&event))
     }
@@ -375,9 +375,9 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
     };
     let mut members = Vec::with_capacity(dict.len());
     for (key, value) in dict {
-        let key = convert::key_text(&key, &Place::Root)?;
+        let key = convert::key_text(&key, &ValuePath::Root)?;
         let member = if value.is_instance_of::<PyString>() {
-            convert::scalar(&value, &Place::Key(&Place::Root, &key))?
+            convert::scalar(&value, &ValuePath::Key(&ValuePath::Root, &key))?
         } else {
             None
         };

@@ -8,9 +8,9 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Entry, MemoryState, State as _, StateChange};
 
-use crate::convert::{self, Place};
-use crate::error::{EventError, StateError, guarded};
-use crate::time::moment;
+use crate::convert::{self, ValuePath};
+use crate::error::{EventError, StateError, catch_panics};
+use crate::timestamp::timestamp_or_now;
 
 /// What rules remember from event to event; immutable.
 ///
@@ -31,7 +31,7 @@ impl PyState {
     #[new]
     #[pyo3(signature = (entries = None))]
     fn new(entries: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let mut state = MemoryState::new();
             for (rule, entries) in entries.into_iter().flatten() {
                 let rule: String = rule
@@ -71,7 +71,7 @@ impl PyState {
         default: Option<Bound<'py, PyAny>>,
         now: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        guarded(|| match self.state.get(rule, key, moment(now)?) {
+        catch_panics(|| match self.state.get(rule, key, timestamp_or_now(now)?) {
             Some(Entry { value, .. }) => convert::to_python(py, &value),
             None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
         })
@@ -84,9 +84,9 @@ impl PyState {
         py: Python<'py>,
         now: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        guarded(|| {
+        catch_panics(|| {
             let rules = PyDict::new(py);
-            for (rule, key, value) in self.state.entries(moment(now)?) {
+            for (rule, key, value) in self.state.entries(timestamp_or_now(now)?) {
                 let entries = if let Some(entries) = rules.get_item(rule)? {
                     entries.cast_into::<PyDict>()?
                 } else {
@@ -144,7 +144,7 @@ impl PyState {
 
     #[staticmethod]
     fn _rebuild(rows: Vec<(String, String, String, Option<String>)>) -> PyResult<Self> {
-        guarded(|| {
+        catch_panics(|| {
             let mut state = MemoryState::new();
             for (rule, key, value, expires) in rows {
                 let value =
@@ -169,7 +169,7 @@ impl PyState {
 }
 
 fn json(value: Bound<'_, PyAny>) -> PyResult<Json> {
-    convert::to_json(&value, &Place::Root).map_err(|error| {
+    convert::to_json(&value, &ValuePath::Root).map_err(|error| {
         if error.is_instance_of::<EventError>(value.py()) {
             StateError::new_err(
                 error

@@ -15,14 +15,23 @@ def reflexarc() -> Path:
     """The command line that the Rust tests built; built now where it is not there yet."""
     binary = ROOT / "target" / "debug" / "reflexarc"
     if not binary.exists():
-        subprocess.run(["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True)
+        subprocess.run(
+            ["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True
+        )
     return binary
 
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     """Everything here is on this machine."""
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+    for name in (
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -32,7 +41,15 @@ def start_cloud(reflexarc, tmp_path):
     running = []
 
     def start(*args: str, listen: str = "127.0.0.1:0") -> Cloud:
-        command = [str(reflexarc), "simulate", "--listen", listen, "--out", str(tmp_path / "out"), *args]
+        command = [
+            str(reflexarc),
+            "simulate",
+            "--listen",
+            listen,
+            "--out",
+            str(tmp_path / "out"),
+            *args,
+        ]
         environment = {**os.environ, "NO_COLOR": "1"}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         running.append(process)

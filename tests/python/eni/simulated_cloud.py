@@ -68,6 +68,10 @@ class Cloud:
         """The event of a request, once it is there."""
 
         def found():
-            return [event for event in self.events(account) if event["content"]["requestId"] == request_id]
+            return [
+                event
+                for event in self.events(account)
+                if event["content"]["requestId"] == request_id
+            ]
 
         return wait_for(found)[0]

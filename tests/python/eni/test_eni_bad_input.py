@@ -17,7 +17,9 @@ def refusal(call) -> tuple:
     return refused.value.status_code, refused.value.code
 
 
-def signed(cloud, action="DescribeNetworkInterfaces", secret="tenant-secret", **changes) -> requests.Response:
+def signed(
+    cloud, action="DescribeNetworkInterfaces", secret="tenant-secret", **changes
+) -> requests.Response:
     """A request in the older way, signed by the SDK's own function."""
     parameters = {
         "Action": action,
@@ -33,7 +35,9 @@ def signed(cloud, action="DescribeNetworkInterfaces", secret="tenant-secret", **
     parameters.update(changes)
     parameters = {name: value for name, value in parameters.items() if value is not None}
     parameters["Signature"] = Utils.get_rpcsignature(parameters, "GET", secret)
-    return requests.get(f"http://{cloud.endpoint}/?{urllib.parse.urlencode(parameters)}", timeout=10)
+    return requests.get(
+        f"http://{cloud.endpoint}/?{urllib.parse.urlencode(parameters)}", timeout=10
+    )
 
 
 def code(response: requests.Response) -> tuple:
@@ -47,9 +51,17 @@ def test_a_wrong_key_and_a_wrong_secret(cloud):
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION)
     for algorithm in (None, "v2"):
         wrong_key = cloud.client("tenant", access_key_id="nobody", signature_algorithm=algorithm)
-        assert refusal(lambda: wrong_key.describe_network_interfaces(request)) == (404, "InvalidAccessKeyId.NotFound")
-        wrong_secret = cloud.client("tenant", access_key_secret="guess", signature_algorithm=algorithm)
-        assert refusal(lambda: wrong_secret.describe_network_interfaces(request)) == (400, "SignatureDoesNotMatch")
+        assert refusal(lambda: wrong_key.describe_network_interfaces(request)) == (
+            404,
+            "InvalidAccessKeyId.NotFound",
+        )
+        wrong_secret = cloud.client(
+            "tenant", access_key_secret="guess", signature_algorithm=algorithm
+        )
+        assert refusal(lambda: wrong_secret.describe_network_interfaces(request)) == (
+            400,
+            "SignatureDoesNotMatch",
+        )
 
 
 def test_missing_and_contradictory_parameters(cloud):
@@ -57,11 +69,20 @@ def test_missing_and_contradictory_parameters(cloud):
     missing = models.CreateNetworkInterfaceRequest(region_id=REGION, v_switch_id="vsw-tenant")
     assert refusal(lambda: client.create_network_interface(missing)) == (400, "MissingParameter")
     both = models.CreateNetworkInterfaceRequest(
-        region_id=REGION, v_switch_id="vsw-tenant", security_group_id="sg-tenant", security_group_ids=["sg-tenant"]
+        region_id=REGION,
+        v_switch_id="vsw-tenant",
+        security_group_id="sg-tenant",
+        security_group_ids=["sg-tenant"],
     )
-    assert refusal(lambda: client.create_network_interface(both)) == (400, "InvalidParameter.Conflict")
+    assert refusal(lambda: client.create_network_interface(both)) == (
+        400,
+        "InvalidParameter.Conflict",
+    )
     nowhere = models.DescribeNetworkInterfacesRequest(region_id="cn-nowhere")
-    assert refusal(lambda: client.describe_network_interfaces(nowhere)) == (404, "InvalidRegionId.NotFound")
+    assert refusal(lambda: client.describe_network_interfaces(nowhere)) == (
+        404,
+        "InvalidRegionId.NotFound",
+    )
 
 
 def test_an_unknown_action(cloud):

@@ -47,7 +47,10 @@ def test_a_creation_ends_in_create_failed(cloud):
     made = create(client)
     assert made.status == "Creating"
     assert content(cloud, made.request_id) == ("WARN", "failed", "CreateFailed")
-    assert describe(client, network_interface_id=[made.network_interface_id])[0].status == "CreateFailed"
+    assert (
+        describe(client, network_interface_id=[made.network_interface_id])[0].status
+        == "CreateFailed"
+    )
 
 
 def test_a_deletion_gets_stuck_until_it_is_asked_for_again(cloud):
@@ -75,7 +78,9 @@ def test_wrong_faults_are_refused_with_words(cloud):
     code, answer = cloud.fault(operation="Attach", outcome="fail")
     assert code == 400
     assert answer["error"].startswith("`operation` is one of CreateNetworkInterface, ")
-    code, answer = cloud.fault(content_type="text/plain", operation="AttachNetworkInterface", outcome="fail")
+    code, answer = cloud.fault(
+        content_type="text/plain", operation="AttachNetworkInterface", outcome="fail"
+    )
     assert (code, answer["error"]) == (415, "a fault is posted as application/json")
     assert cloud.fault("GET") == (200, [])
 

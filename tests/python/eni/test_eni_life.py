@@ -34,7 +34,12 @@ def delete(client, interface):
 
 def describe(client, **filters):
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION, **filters)
-    return client.describe_network_interfaces(request).body.network_interface_sets.network_interface_set or []
+    return (
+        client.describe_network_interfaces(
+            request
+        ).body.network_interface_sets.network_interface_set
+        or []
+    )
 
 
 def status(client, interface):
@@ -60,7 +65,10 @@ def test_a_standard_interface_from_creation_to_deletion(cloud, signature):
 
     attached = attach(client, interface)
     wait_for(lambda: status(client, interface) == "InUse")
-    assert describe(client, instance_id="i-tenant", type="Secondary")[0].attachment.instance_id == "i-tenant"
+    assert (
+        describe(client, instance_id="i-tenant", type="Secondary")[0].attachment.instance_id
+        == "i-tenant"
+    )
     detached = detach(client, interface)
     wait_for(lambda: status(client, interface) == "Available")
     deleted = delete(client, interface)
@@ -75,7 +83,11 @@ def test_a_standard_interface_from_creation_to_deletion(cloud, signature):
     for request_id, operation, state in expected:
         event = cloud.event("tenant", request_id)
         content = event["content"]
-        assert (content["operation"], content["eniStatus"], content["result"]) == (operation, state, "success")
+        assert (content["operation"], content["eniStatus"], content["result"]) == (
+            operation,
+            state,
+            "success",
+        )
         assert (event["level"], event["userId"]) == ("INFO", made.owner_id)
         assert content["eniId"] == interface
         assert content["primaryPrivateIp"] == made.private_ip_address
@@ -144,14 +156,20 @@ def test_events_reach_only_the_bus_of_their_recipient(cloud):
     own, managed = create(tenant), create(service)
     cloud.event("tenant", own.request_id)
     cloud.event("service", managed.request_id)
-    assert [event["content"]["eniId"] for event in cloud.events("tenant")] == [own.network_interface_id]
-    assert [event["content"]["eniId"] for event in cloud.events("service")] == [managed.network_interface_id]
+    assert [event["content"]["eniId"] for event in cloud.events("tenant")] == [
+        own.network_interface_id
+    ]
+    assert [event["content"]["eniId"] for event in cloud.events("service")] == [
+        managed.network_interface_id
+    ]
 
 
 def test_pages_by_token_and_by_number(cloud):
     client = cloud.client("tenant")
     made = {create(client).network_interface_id for _ in range(12)}
-    request = models.DescribeNetworkInterfacesRequest(region_id=REGION, type="Secondary", max_results=10)
+    request = models.DescribeNetworkInterfacesRequest(
+        region_id=REGION, type="Secondary", max_results=10
+    )
     first = client.describe_network_interfaces(request).body
     request.next_token = first.next_token
     second = client.describe_network_interfaces(request).body
@@ -159,7 +177,9 @@ def test_pages_by_token_and_by_number(cloud):
     assert [len(page) for page in pages] == [10, 2]
     assert not second.next_token
     assert {interface.network_interface_id for page in pages for interface in page} == made
-    numbered = models.DescribeNetworkInterfacesRequest(region_id=REGION, type="Secondary", page_number=2, page_size=10)
+    numbered = models.DescribeNetworkInterfacesRequest(
+        region_id=REGION, type="Secondary", page_number=2, page_size=10
+    )
     body = client.describe_network_interfaces(numbered).body
     assert (body.total_count, body.page_number, body.page_size) == (12, 2, 10)
     assert len(body.network_interface_sets.network_interface_set) == 2

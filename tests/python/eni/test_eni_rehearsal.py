@@ -119,12 +119,20 @@ class Robot(BaseHTTPRequestHandler):
     def do_POST(self):
         query = parse_qs(urlsplit(self.path).query)
         timestamp = query["timestamp"][0]
-        digest = hmac.new(SECRET.encode(), f"{timestamp}\n{SECRET}".encode(), hashlib.sha256).digest()
+        digest = hmac.new(
+            SECRET.encode(), f"{timestamp}\n{SECRET}".encode(), hashlib.sha256
+        ).digest()
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        good = query["access_token"] == ["robot-token"] and query["sign"] == [base64.b64encode(digest).decode()]
+        good = query["access_token"] == ["robot-token"] and query["sign"] == [
+            base64.b64encode(digest).decode()
+        ]
         if good:
             self.server.messages.append(message)
-        answer = {"errcode": 0, "errmsg": "ok"} if good else {"errcode": 310000, "errmsg": "sign not match"}
+        answer = (
+            {"errcode": 0, "errmsg": "ok"}
+            if good
+            else {"errcode": 310000, "errmsg": "sign not match"}
+        )
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -191,8 +199,12 @@ def service(reflexarc, tmp_path, mailbox, robot):
             process.wait(timeout=15)
 
 
-@pytest.mark.parametrize("form", ["native", "eventbridge", "cloud-monitor-rule", "cloud-monitor-policy"])
-def test_an_operation_becomes_a_mail_and_a_chat_message(form, start_cloud, service, mailbox, robot, tmp_path):
+@pytest.mark.parametrize(
+    "form", ["native", "eventbridge", "cloud-monitor-rule", "cloud-monitor-policy"]
+)
+def test_an_operation_becomes_a_mail_and_a_chat_message(
+    form, start_cloud, service, mailbox, robot, tmp_path
+):
     world = tmp_path / "world.toml"
     world.write_text(WORLD.format(form=form))
     cloud = start_cloud("--scenario", str(world), "--to", f"{service}/events")

@@ -28,9 +28,15 @@ def program() -> Path:
     """The program as cargo built it: the newest of target/debug and target/release, or what REFLEXARC names."""
     if named := os.environ.get("REFLEXARC"):
         return Path(named)
-    built = [path for kind in ("debug", "release") if (path := ROOT / "target" / kind / "reflexarc").exists()]
+    built = [
+        path
+        for kind in ("debug", "release")
+        if (path := ROOT / "target" / kind / "reflexarc").exists()
+    ]
     if not built:
-        subprocess.run(["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True)
+        subprocess.run(
+            ["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True
+        )
         built = [ROOT / "target/debug/reflexarc"]
     return max(built, key=lambda path: path.stat().st_mtime)
 
@@ -52,7 +58,12 @@ def event(number: object, eni: str = "eni-1", **content: str) -> dict:
         "userId": "1",
         "eventTime": "20190409T121826.922+0800",
         "regionId": "cn-hangzhou",
-        "content": {"eniId": eni, "operation": "AttachNetworkInterface", "result": "failed", **content},
+        "content": {
+            "eniId": eni,
+            "operation": "AttachNetworkInterface",
+            "result": "failed",
+            **content,
+        },
     }
 
 
@@ -74,11 +85,17 @@ class Service:
         self.port = free_port()
         (folder / "rules").mkdir()
         (folder / "rules/failed.toml").write_text(rule)
-        (folder / "reflexarc.toml").write_text(f'[http]\nlisten = "127.0.0.1:{self.port}"\n{targets}')
+        (folder / "reflexarc.toml").write_text(
+            f'[http]\nlisten = "127.0.0.1:{self.port}"\n{targets}'
+        )
         self.log = (folder / "serve.log").open("wb")
         self.environment = os.environ | environment
         self.process = subprocess.Popen(
-            [program(), "serve"], cwd=folder, stderr=self.log, stdout=subprocess.DEVNULL, env=self.environment
+            [program(), "serve"],
+            cwd=folder,
+            stderr=self.log,
+            stdout=subprocess.DEVNULL,
+            env=self.environment,
         )
         eventually(self.ready)
 
@@ -90,7 +107,9 @@ class Service:
             return False
 
     def call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, data=body)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", method=method, data=body
+        )
         request.add_header("content-type", "application/json")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -104,7 +123,12 @@ class Service:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program(), *arguments], cwd=self.folder, capture_output=True, text=True, env=self.environment, timeout=60
+            [program(), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=60,
         )
 
     def deliveries(self, number: object) -> list[dict]:
@@ -117,7 +141,9 @@ class Service:
 
         def all_so():
             found = self.deliveries(number)
-            return found if found and all(delivery["status"] == status for delivery in found) else None
+            return (
+                found if found and all(delivery["status"] == status for delivery in found) else None
+            )
 
         return eventually(all_so)
 

@@ -46,7 +46,9 @@ def test_a_mail_goes_out_by_starttls_and_login(serve, mail_server):
     assert first["Message-ID"] == f"<{delivered[0]['id']}@example.com>"
     assert first["Auto-Submitted"] == "auto-generated"
     assert first["Importance"] == "high"
-    assert "for eni-1\nregion cn-hangzhou" in first.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert "for eni-1\nregion cn-hangzhou" in first.get_body(("plain",)).get_content().replace(
+        "\r\n", "\n"
+    )
     assert "<h3>AttachNetworkInterface failed</h3>" in first.get_body(("html",)).get_content()
     # Mails about one interface form a thread, others do not join it.
     assert mails[0]["References"] == mails[1]["References"] == mails[1]["In-Reply-To"]
@@ -96,7 +98,9 @@ then = 'for name in ["busy", "full", "locked", "plain", "stranger"] { notify(nam
     )
     service.post(event("e1"))
     told = {delivery["target"]: delivery["attempts"] for delivery in service.settled("e1", "dead")}
-    outcomes = {name: [attempt["outcome"] for attempt in attempts] for name, attempts in told.items()}
+    outcomes = {
+        name: [attempt["outcome"] for attempt in attempts] for name, attempts in told.items()
+    }
     assert outcomes["busy"] == ["failed"] * 3
     assert "come back later" in told["busy"][0]["answer"]
     assert outcomes["full"] == ["refused"]
@@ -108,7 +112,9 @@ then = 'for name in ["busy", "full", "locked", "plain", "stranger"] { notify(nam
     assert "canary" not in (service.folder / "serve.log").read_text()
 
 
-def test_a_server_that_never_answers_is_given_up_in_time_and_delays_no_other(serve, mail_server, silent):
+def test_a_server_that_never_answers_is_given_up_in_time_and_delays_no_other(
+    serve, mail_server, silent
+):
     inbox = mail_server()
     rule = """
 when = 'content.result == "failed"'
@@ -123,7 +129,9 @@ then = 'notify("hanging", "x"); notify("mail", "y");'
     assert len(inbox.mails) == 20
 
     def gone():
-        hanging = [delivery for delivery in service.deliveries(0) if delivery["target"] == "hanging"]
+        hanging = [
+            delivery for delivery in service.deliveries(0) if delivery["target"] == "hanging"
+        ]
         return hanging if hanging and hanging[0]["status"] == "dead" else None
 
     attempts = eventually(gone)[0]["attempts"]
@@ -153,4 +161,7 @@ def test_a_refused_recipient_keeps_the_mail_from_nobody(serve, mail_server):
     refusals.clear()
     assert service.run("dlq", "redrive", delivery["id"]).returncode == 0
     service.settled(1, "delivered")
-    assert [recipients for _, recipients, _, _ in inbox.mails] == [["second@example.com"], ["ops@example.com"]]
+    assert [recipients for _, recipients, _, _ in inbox.mails] == [
+        ["second@example.com"],
+        ["ops@example.com"],
+    ]

@@ -126,7 +126,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 verdict.damaged.len()
             ))?;
             for (seq, fault) in &verdict.damaged {
-                output.complain(&format!("event {seq}: {fault}"));
+                output.error(&format!("event {seq}: {fault}"));
             }
             Ok(if verdict.damaged.is_empty() {
                 Exit::Done

@@ -95,6 +95,6 @@ impl Tally {
 
     fn broken(&mut self, output: &mut Output, complaint: &str) {
         self.broken += 1;
-        output.complain(complaint);
+        output.error(complaint);
     }
 }

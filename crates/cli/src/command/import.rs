@@ -105,14 +105,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     write(&import, to, output)?;
     for draft in &import.drafts {
         for loss in &draft.losses {
-            output.say(&format!("{}: {loss}", draft.name));
+            output.status(&format!("{}: {loss}", draft.name));
         }
     }
     for broken in &import.broken {
         output.diagnostics(broken);
     }
     for (name, why) in &import.refused {
-        output.complain(&format!("{name} was not imported: {why}"));
+        output.error(&format!("{name} was not imported: {why}"));
     }
     let all = import.refused.is_empty() && import.broken.is_empty();
     Ok(if all { Exit::Done } else { Exit::Negative })

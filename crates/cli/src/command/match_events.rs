@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Ok(matched) => matched,
             Err(why) => {
                 broken += 1;
-                output.complain(&format!("{}:{why}", file.display()));
+                output.error(&format!("{}:{why}", file.display()));
                 return Ok(if args.fail_fast {
                     ControlFlow::Break(())
                 } else {

@@ -166,7 +166,7 @@ fn line(entry: &Entry) -> String {
 fn show(args: &Show, output: &mut Output) -> Result<Exit, Failure> {
     let (_, store) = args.configured.store()?;
     let Some((entry, attempts)) = store.delivery(args.id).map_err(failed)? else {
-        output.complain(&format!("there is no delivery {}", args.id));
+        output.error(&format!("there is no delivery {}", args.id));
         return Ok(Exit::Negative);
     };
     let document = entry_to_json(&entry, Some(&attempts));
@@ -210,7 +210,7 @@ fn change(
             } else {
                 "a dead letter"
             };
-            output.complain(&format!("{id} is not {place}"));
+            output.error(&format!("{id} is not {place}"));
         }
     }
     output.line(format_args!("{changed} {done}"))?;

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let sent = replay.deliver.map_or(String::new(), |name| {
         format!(", {deliveries} put into the outbox as replay {name}")
     });
-    output.say(&format!(
+    output.status(&format!(
         "{events} events, {differing} differ, {failures} reactions failed{sent}"
     ));
     Ok(if differing > 0 {

@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         match answer.outcome {
             Err(broken) => {
                 run.totals.broken += 1;
-                output.complain(&format!("{name}:{broken}"));
+                output.error(&format!("{name}:{broken}"));
                 if args.fail_fast {
                     Ok(ControlFlow::Break(()))
                 } else {
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Format::Json | Format::Ndjson => {
             let totals = run.totals.to_string();
             output.flush()?;
-            output.say(&totals);
+            output.status(&totals);
         }
     }
     Ok(match run.totals {
@@ -151,7 +151,7 @@ impl Run {
             self.state.forget_expired(self.clock);
         }
         for report in self.watch.observe(&self.rules, &evaluation) {
-            output.complain(&format!(
+            output.error(&format!(
                 "rule `{}` has failed {} times in a row, last: {}",
                 report.rule, report.in_a_row, report.message
             ));

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 Ok(event) => sending.push(event, usize::from(args.batch))?,
                 Err(fault) => {
                     broken += 1;
-                    output.complain(&format!("{name}:{fault}"));
+                    output.error(&format!("{name}:{fault}"));
                 }
             }
             Ok(ControlFlow::Continue(()))

@@ -100,7 +100,7 @@ fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Resul
         if let Some(text) = update_tests(rule, report) {
             fs::write(&report.file, text)
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", report.file)))?;
-            output.say(&format!("updated {}", report.file));
+            output.status(&format!("updated {}", report.file));
             updated += 1;
         }
     }

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     output.end(args.format)?;
     if found.is_empty() {
-        output.complain(&format!(
+        output.error(&format!(
             "there is no event `{}` in the archive",
             args.event
         ));

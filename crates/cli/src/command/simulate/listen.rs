@@ -98,7 +98,7 @@ async fn serve(
                     forwarder.send(publication)?;
                 }
             }
-            complaint = forwarder.complaint() => output.complain(&complaint),
+            complaint = forwarder.complaint() => output.error(&complaint),
         }
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         )));
     }
     if stage.surprises > 0 {
-        output.complain(&format!(
+        output.error(&format!(
             "{} answers were not the expected ones",
             stage.surprises
         ));

@@ -8,18 +8,23 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use reflexarc_event::Limits;
 use reflexarc_pattern::{Elements, Fields, Path};
 
-use crate::convert::{self, Place, Scalar, scalar};
+use crate::convert::{self, Scalar, ValuePath, scalar};
 
 /// The used paths as keys to look up. A key that holds dots takes several steps of a path at once.
-pub(crate) struct Walk {
+pub(crate) struct DictWalk {
     /// The first one is where a walk starts. Empty when there would be too many keys to look up.
     nodes: Vec<Node>,
 }
 
 /// Whom a walk shows what it meets; a slot is a position in the paths of the walk.
-pub(crate) trait Audience {
+pub(crate) trait Visitor {
     /// A text.
-    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()>;
+    fn text(
+        &mut self,
+        slot: u32,
+        text: &Bound<'_, PyString>,
+        place: &ValuePath<'_>,
+    ) -> PyResult<()>;
 
     /// Any other scalar, or a text that Python holds as something else.
     fn scalar(&mut self, slot: u32, scalar: Scalar);
@@ -28,22 +33,22 @@ pub(crate) trait Audience {
     fn element(
         &mut self,
         elements: &mut Option<Elements>,
-        show: impl FnOnce(&mut Self) -> Result<(), Stop>,
-    ) -> Result<(), Stop>;
+        show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt>;
 }
 
 /// Why a walk ends early.
-pub(crate) enum Stop {
+pub(crate) enum Interrupt {
     /// It met what is no JSON.
     Fault(PyErr),
-    /// The audience needs no more.
+    /// The visitor needs no more.
     Enough,
 }
 
 /// Beyond this many keys a dict is converted as a whole instead of being asked for each of them.
 const MOST_KEYS: usize = 4096;
 
-impl Walk {
+impl DictWalk {
     pub(crate) fn new(py: Python<'_>, paths: &[Path]) -> Self {
         Self {
             nodes: nodes(py, paths).unwrap_or_default(),
@@ -54,14 +59,14 @@ impl Walk {
     pub(crate) fn show(
         &self,
         event: &Bound<'_, PyAny>,
-        audience: &mut impl Audience,
-    ) -> Result<(), Stop> {
+        visitor: &mut impl Visitor,
+    ) -> Result<(), Interrupt> {
         let event = as_dict(event)?;
         self.object(
             &self.nodes[0],
             &event,
-            audience,
-            &Place::Root,
+            visitor,
+            &ValuePath::Root,
             Limits::DEFAULT.depth,
         )
     }
@@ -69,12 +74,12 @@ impl Walk {
     /// Shows the fields of `event`, a mapping, to a matcher.
     pub(crate) fn fields(&self, event: &Bound<'_, PyAny>, fields: &mut Fields<'_>) -> PyResult<()> {
         match self.show(event, fields) {
-            Ok(()) | Err(Stop::Enough) => Ok(()),
-            Err(Stop::Fault(fault)) => Err(fault),
+            Ok(()) | Err(Interrupt::Enough) => Ok(()),
+            Err(Interrupt::Fault(fault)) => Err(fault),
         }
     }
 
-    /// Whether [`Walk::show`] can be used; otherwise the event has to be converted.
+    /// Whether [`DictWalk::show`] can be used; otherwise the event has to be converted.
     pub(crate) fn is_possible(&self) -> bool {
         !self.nodes.is_empty()
     }
@@ -83,10 +88,10 @@ impl Walk {
         &self,
         node: &Node,
         dict: &Bound<'_, PyDict>,
-        audience: &mut impl Audience,
-        place: &Place<'_>,
+        visitor: &mut impl Visitor,
+        place: &ValuePath<'_>,
         depth: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Interrupt> {
         let py = dict.py();
         let depth = deeper(depth, place)?;
         let mut dict = Cow::Borrowed(dict);
@@ -100,8 +105,8 @@ impl Walk {
                 value = dict.get_item(key.text.bind(py))?;
             }
             if let Some(value) = value {
-                let place = Place::Key(place, &key.name);
-                self.value(&self.nodes[key.child], &value, audience, &place, depth)?;
+                let place = ValuePath::Key(place, &key.name);
+                self.value(&self.nodes[key.child], &value, visitor, &place, depth)?;
             }
         }
         Ok(())
@@ -111,13 +116,13 @@ impl Walk {
         &self,
         node: &Node,
         value: &Bound<'_, PyAny>,
-        audience: &mut impl Audience,
-        place: &Place<'_>,
+        visitor: &mut impl Visitor,
+        place: &ValuePath<'_>,
         depth: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Interrupt> {
         if let Ok(text) = value.cast_exact::<PyString>() {
             if let Some(slot) = node.slot {
-                audience.text(slot, text, place)?;
+                visitor.text(slot, text, place)?;
             }
             return Ok(());
         }
@@ -125,27 +130,27 @@ impl Walk {
             return if node.keys.is_empty() {
                 Ok(())
             } else {
-                self.object(node, dict, audience, place, depth)
+                self.object(node, dict, visitor, place, depth)
             };
         }
         if let Ok(list) = value.cast::<PyList>() {
-            return self.array(node, list.iter(), audience, place, depth);
+            return self.array(node, list.iter(), visitor, place, depth);
         }
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            return self.array(node, tuple.iter(), audience, place, depth);
+            return self.array(node, tuple.iter(), visitor, place, depth);
         }
         if let Some(slot) = node.slot {
             match scalar(value, place)? {
-                Some(scalar) => audience.scalar(slot, scalar),
+                Some(scalar) => visitor.scalar(slot, scalar),
                 None if value.cast::<PyMapping>().is_ok() => {
                     let dict = as_dict(value)?;
-                    return self.object(node, &dict, audience, place, depth);
+                    return self.object(node, &dict, visitor, place, depth);
                 }
                 None => return Err(convert::unsupported(value, place).into()),
             }
         } else if is_mapping(value) {
             let dict = as_dict(value)?;
-            return self.object(node, &dict, audience, place, depth);
+            return self.object(node, &dict, visitor, place, depth);
         }
         Ok(())
     }
@@ -154,28 +159,33 @@ impl Walk {
         &self,
         node: &Node,
         items: impl Iterator<Item = Bound<'py, PyAny>>,
-        audience: &mut impl Audience,
-        place: &Place<'_>,
+        visitor: &mut impl Visitor,
+        place: &ValuePath<'_>,
         depth: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Interrupt> {
         let depth = deeper(depth, place)?;
         let mut elements = None;
         for (index, item) in items.enumerate() {
-            let place = Place::Index(place, index);
+            let place = ValuePath::Index(place, index);
             if is_container(&item) {
-                audience.element(&mut elements, |audience| {
-                    self.value(node, &item, audience, &place, depth)
+                visitor.element(&mut elements, |visitor| {
+                    self.value(node, &item, visitor, &place, depth)
                 })?;
             } else {
-                self.value(node, &item, audience, &place, depth)?;
+                self.value(node, &item, visitor, &place, depth)?;
             }
         }
         Ok(())
     }
 }
 
-impl Audience for Fields<'_> {
-    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()> {
+impl Visitor for Fields<'_> {
+    fn text(
+        &mut self,
+        slot: u32,
+        text: &Bound<'_, PyString>,
+        place: &ValuePath<'_>,
+    ) -> PyResult<()> {
         convert::with_text(text, place, |text| self.string(slot, text))
     }
 
@@ -192,14 +202,14 @@ impl Audience for Fields<'_> {
     fn element(
         &mut self,
         elements: &mut Option<Elements>,
-        show: impl FnOnce(&mut Self) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
+        show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         let elements = elements.get_or_insert_with(|| self.array());
         Fields::element(self, elements, show)
     }
 }
 
-impl From<PyErr> for Stop {
+impl From<PyErr> for Interrupt {
     fn from(fault: PyErr) -> Self {
         Self::Fault(fault)
     }
@@ -272,7 +282,7 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
 /// filed elsewhere (members of an `Enum` are).
 fn with_plain_keys<'a, 'py>(
     dict: Cow<'a, Bound<'py, PyDict>>,
-    place: &Place<'_>,
+    place: &ValuePath<'_>,
 ) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
     if dict
         .iter()
@@ -312,7 +322,7 @@ fn as_dict<'a, 'py>(mapping: &'a Bound<'py, PyAny>) -> PyResult<Cow<'a, Bound<'p
     }
 }
 
-fn deeper(depth: usize, place: &Place<'_>) -> PyResult<usize> {
+fn deeper(depth: usize, place: &ValuePath<'_>) -> PyResult<usize> {
     depth.checked_sub(1).ok_or_else(|| {
         place.fault(format!(
             "more than {} levels of arrays and objects",

@@ -9,7 +9,7 @@ use crate::pattern::{PyPattern, read_dialect};
 
 /// What a rule set was made from.
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum RuleSetSource {
     /// Name and pattern.
     Patterns(Vec<(String, Pattern)>),
     /// File name and text.
@@ -22,7 +22,7 @@ pub(crate) type Row = (String, String, String);
 /// One event file of a pickle: the rule file, its name there, its bytes.
 pub(crate) type EventRow = (String, String, Vec<u8>);
 
-impl Source {
+impl RuleSetSource {
     /// The arguments for `_rebuild`: the kind of source, its rows, and the event files of the rules' tests.
     pub(crate) fn pickled<'py>(
         &self,
@@ -80,7 +80,7 @@ impl Source {
     }
 }
 
-impl PartialEq for Source {
+impl PartialEq for RuleSetSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Files(one), Self::Files(other)) => one == other,

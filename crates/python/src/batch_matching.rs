@@ -1,4 +1,4 @@
-//! Many events at once: on all cores, without the interpreter's lock, and interruptible.
+//! BatchArgument events at once: on all cores, without the interpreter's lock, and interruptible.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -13,13 +13,13 @@ use reflexarc::RuleSet;
 use reflexarc_event::{Event, EventError, Limits};
 
 use crate::error;
-use crate::feed::{Fault, Feed, Piece};
+use crate::event_source::{Chunk, EventSource, SourceError};
 
 /// The matching rules of one event, as positions in the rule set.
 pub(crate) type Ids = Vec<u32>;
 
 /// Why a batch ends early.
-pub(crate) enum Broken {
+pub(crate) enum BatchError {
     /// What stands at that number, from 0, is no event.
     Event(usize, String),
     /// A Python exception.
@@ -33,9 +33,9 @@ const SLICE: Duration = Duration::from_millis(40);
 pub(crate) fn matching(
     py: Python<'_>,
     rules: &RuleSet,
-    mut feed: Feed<'_>,
+    mut feed: EventSource<'_>,
     take: impl FnMut(Ids) -> PyResult<()>,
-) -> Result<(), Broken> {
+) -> Result<(), BatchError> {
     let mut taking = Taking {
         take,
         next: 0,
@@ -86,14 +86,14 @@ struct Answer {
 
 enum Problem {
     Event(EventError),
-    Feed(Fault),
+    EventSource(SourceError),
 }
 
 /// What the threads share.
 struct Work<'a> {
     rules: &'a RuleSet,
     /// The next piece's turn, and where it comes from.
-    feed: Mutex<(usize, Feed<'a>)>,
+    feed: Mutex<(usize, EventSource<'a>)>,
     stop: AtomicBool,
 }
 
@@ -123,13 +123,13 @@ impl Work<'_> {
     }
 }
 
-fn answer(rules: &RuleSet, piece: Result<Option<Piece<'_>>, Fault>) -> Option<Answer> {
+fn answer(rules: &RuleSet, piece: Result<Option<Chunk<'_>>, SourceError>) -> Option<Answer> {
     let piece = match piece {
         Ok(piece) => piece?,
         Err(fault) => {
             return Some(Answer {
                 found: Vec::new(),
-                end: Err((0, Problem::Feed(fault))),
+                end: Err((0, Problem::EventSource(fault))),
             });
         }
     };
@@ -166,7 +166,7 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
         &mut self,
         py: Python<'_>,
         mut answers: Receiver<(usize, Answer)>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BatchError> {
         let mut looked = Instant::now();
         loop {
             let receiver = &mut answers;
@@ -182,7 +182,7 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
         }
     }
 
-    fn put(&mut self, turn: usize, answer: Answer) -> Result<(), Broken> {
+    fn put(&mut self, turn: usize, answer: Answer) -> Result<(), BatchError> {
         self.waiting.insert(turn, answer);
         while let Some(answer) = self.waiting.remove(&self.next) {
             self.next += 1;
@@ -191,16 +191,18 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
             }
             self.numbers += match answer.end {
                 Ok(numbers) => numbers,
-                Err((_, Problem::Feed(Fault::Io(error)))) => return Err(PyErr::from(error).into()),
-                Err((number, Problem::Feed(Fault::LongLine))) => {
+                Err((_, Problem::EventSource(SourceError::Io(error)))) => {
+                    return Err(PyErr::from(error).into());
+                }
+                Err((number, Problem::EventSource(SourceError::LongLine))) => {
                     let message = format!(
                         "the event has more than the {} bytes allowed",
                         Limits::DEFAULT.bytes
                     );
-                    return Err(Broken::Event(self.numbers + number, message));
+                    return Err(BatchError::Event(self.numbers + number, message));
                 }
                 Err((number, Problem::Event(error))) => {
-                    return Err(Broken::Event(self.numbers + number, error.to_string()));
+                    return Err(BatchError::Event(self.numbers + number, error.to_string()));
                 }
             };
         }
@@ -208,13 +210,13 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
     }
 }
 
-impl From<PyErr> for Broken {
+impl From<PyErr> for BatchError {
     fn from(raised: PyErr) -> Self {
         Self::Raised(raised)
     }
 }
 
-impl Broken {
+impl BatchError {
     /// As an exception that calls what is at a number `what` and counts from `first`.
     pub(crate) fn into_exception(self, what: &str, first: usize) -> PyErr {
         match self {

@@ -5,8 +5,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// The moment that a caller names; the current one for `None`.
-pub(crate) fn moment(now: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
+/// The timestamp_or_now that a caller names; the current one for `None`.
+pub(crate) fn timestamp_or_now(now: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
     let Some(now) = now else {
         return Ok(Timestamp::now());
     };

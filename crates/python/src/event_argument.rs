@@ -6,19 +6,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
 use reflexarc_event::{Event, JsonError, Limits};
 
-use crate::convert::{self, Place};
+use crate::convert::{self, ValuePath};
 use crate::error::EventError;
 use crate::event::PyEvent;
 
 /// An event as the caller holds it.
-pub(crate) enum Given<'a, 'py> {
+pub(crate) enum EventArgument<'a, 'py> {
     /// JSON text, or the text of an [`PyEvent`].
     Bytes(Cow<'a, [u8]>),
     /// A mapping, to be walked in place.
     Mapping(&'a Bound<'py, PyAny>),
 }
 
-impl<'a, 'py> Given<'a, 'py> {
+impl<'a, 'py> EventArgument<'a, 'py> {
     /// Looks at what `value` is, without reading it.
     pub(crate) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
         if let Ok(text) = value.cast::<PyString>() {
@@ -53,13 +53,13 @@ impl<'a, 'py> Given<'a, 'py> {
 }
 
 /// The event, read whole.
-pub(crate) fn event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
+pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
     if let Ok(event) = value.cast::<PyEvent>() {
         return Ok(event.get().event.clone());
     }
-    let bytes = match Given::new(value)? {
-        Given::Bytes(bytes) => bytes.into_owned(),
-        Given::Mapping(mapping) => convert::to_json(mapping, &Place::Root)?
+    let bytes = match EventArgument::new(value)? {
+        EventArgument::Bytes(bytes) => bytes.into_owned(),
+        EventArgument::Mapping(mapping) => convert::to_json(mapping, &ValuePath::Root)?
             .to_string()
             .into_bytes(),
     };
@@ -67,7 +67,7 @@ pub(crate) fn event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
 }
 
 /// Refuses text that no [`Event`] can be made of although the matcher reads it: more than 1 MiB, or no object.
-pub(crate) fn check(bytes: &[u8]) -> PyResult<()> {
+pub(crate) fn check_limits(bytes: &[u8]) -> PyResult<()> {
     let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if object && bytes.len() <= Limits::DEFAULT.bytes {
         return Ok(());
@@ -78,6 +78,6 @@ pub(crate) fn check(bytes: &[u8]) -> PyResult<()> {
 }
 
 /// What is wrong with JSON text, as Python's exception.
-pub(crate) fn invalid(error: JsonError) -> PyErr {
+pub(crate) fn event_error(error: JsonError) -> PyErr {
     EventError::new_err(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Many events as a Python caller may hand them over: text by lines, or an iterable of events in chunks.
+//! BatchArgument events as a Python caller may hand them over: text by lines, or an iterable of events in chunks.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,10 +9,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyList, PyMapping, PyMemoryView, PyString};
 
-use crate::batch::{self, Broken, Ids};
+use crate::batch_matching::{self, BatchError, Ids};
 use crate::error::EventError;
-use crate::feed::Feed;
-use crate::given::Given;
+use crate::event_argument::EventArgument;
+use crate::event_source::EventSource;
 use crate::rules::PyRuleSet;
 
 /// The ids of the matching rules of each event.
@@ -24,18 +24,21 @@ pub(crate) fn matching<'py>(
     let list = PyList::empty(py);
     let add = |ids: Ids| list.append(rules.named(py, &ids)?);
     let lines = |feed| {
-        batch::matching(py, &rules.rules, feed, add)
+        batch_matching::matching(py, &rules.rules, feed, add)
             .map_err(|broken| broken.into_exception("line", 1))
     };
-    match Many::new(events)? {
-        Many::Lines(text) => lines(Feed::Lines(&text))?,
-        Many::Path(path) => lines(Feed::File(py.detach(|| File::open(path))?, Vec::new()))?,
-        Many::Events => each(rules, events, &list)?,
+    match BatchArgument::new(events)? {
+        BatchArgument::Lines(text) => lines(EventSource::Lines(&text))?,
+        BatchArgument::Path(path) => lines(EventSource::File(
+            py.detach(|| File::open(path))?,
+            Vec::new(),
+        ))?,
+        BatchArgument::Events => each(rules, events, &list)?,
     }
     Ok(list)
 }
 
-enum Many<'a> {
+enum BatchArgument<'a> {
     /// NDJSON.
     Lines(Cow<'a, [u8]>),
     /// Of an NDJSON file.
@@ -44,7 +47,7 @@ enum Many<'a> {
     Events,
 }
 
-impl<'a> Many<'a> {
+impl<'a> BatchArgument<'a> {
     fn new(events: &'a Bound<'_, PyAny>) -> PyResult<Self> {
         let py = events.py();
         if let Ok(bytes) = events.cast::<PyBytes>() {
@@ -70,23 +73,25 @@ impl<'a> Many<'a> {
 
 fn each(rules: &PyRuleSet, events: &Bound<'_, PyAny>, list: &Bound<'_, PyList>) -> PyResult<()> {
     let py = events.py();
-    let mut chunk = Chunk::default();
+    let mut chunk = PendingEvents::default();
     let mut first = 0;
     for event in PyIterator::from_object(events)? {
         let event = event?;
-        match Given::new(&event).map_err(|error| at(py, first + chunk.known.len(), error))? {
-            Given::Bytes(bytes) => chunk.push(&bytes),
-            Given::Mapping(_) => {
+        match EventArgument::new(&event)
+            .map_err(|error| at(py, first + chunk.known.len(), error))?
+        {
+            EventArgument::Bytes(bytes) => chunk.push(&bytes),
+            EventArgument::Mapping(_) => {
                 let ids = rules
                     .ids_of(&event)
                     .map_err(|error| at(py, first + chunk.known.len(), error))?;
                 chunk.known.push(Some(ids));
             }
         }
-        if chunk.known.len() == Chunk::FULL {
+        if chunk.known.len() == PendingEvents::FULL {
             chunk.matching(rules, first, list)?;
             first += chunk.known.len();
-            chunk = Chunk::default();
+            chunk = PendingEvents::default();
             py.check_signals()?;
         }
     }
@@ -95,7 +100,7 @@ fn each(rules: &PyRuleSet, events: &Bound<'_, PyAny>, list: &Bound<'_, PyList>) 
 
 /// Events of an iterable, some of them already matched.
 #[derive(Default)]
-struct Chunk {
+struct PendingEvents {
     /// Per event its rules, or `None` where its text stands in `text`.
     known: Vec<Option<Ids>>,
     text: Vec<u8>,
@@ -103,7 +108,7 @@ struct Chunk {
     ends: Vec<usize>,
 }
 
-impl Chunk {
+impl PendingEvents {
     /// So many events are matched together.
     const FULL: usize = 4096;
 
@@ -122,9 +127,9 @@ impl Chunk {
             found.push(ids);
             Ok(())
         };
-        batch::matching(py, &rules.rules, Feed::of(&texts), add).map_err(
+        batch_matching::matching(py, &rules.rules, EventSource::of(&texts), add).map_err(
             |broken| match broken {
-                Broken::Event(number, message) => {
+                BatchError::Event(number, message) => {
                     let numbers = self
                         .known
                         .iter()
@@ -134,9 +139,9 @@ impl Chunk {
                         .map(|(number, _)| number)
                         .nth(number)
                         .unwrap_or_default();
-                    Broken::Event(number, message).into_exception("event", first)
+                    BatchError::Event(number, message).into_exception("event", first)
                 }
-                raised @ Broken::Raised(_) => raised.into_exception("event", first),
+                raised @ BatchError::Raised(_) => raised.into_exception("event", first),
             },
         )?;
         let mut found = found.into_iter();

@@ -8,7 +8,7 @@ use std::slice::Chunks;
 use reflexarc_event::Limits;
 
 /// Texts of events, a piece at a time; never more of a file is held than the pieces being worked on.
-pub(crate) enum Feed<'a> {
+pub(crate) enum EventSource<'a> {
     /// What is left of texts, one an event.
     Texts(Chunks<'a, &'a [u8]>),
     /// What is left of NDJSON.
@@ -18,7 +18,7 @@ pub(crate) enum Feed<'a> {
 }
 
 /// Some of the texts, in order.
-pub(crate) enum Piece<'a> {
+pub(crate) enum Chunk<'a> {
     /// One an event.
     Texts(&'a [&'a [u8]]),
     /// Whole lines; blank ones are no events.
@@ -26,7 +26,7 @@ pub(crate) enum Piece<'a> {
 }
 
 /// Why there is no next piece.
-pub(crate) enum Fault {
+pub(crate) enum SourceError {
     /// The file cannot be read on.
     Io(io::Error),
     /// The next line is longer than any event.
@@ -39,42 +39,42 @@ const BYTES: usize = 1 << 17;
 /// So many texts are a piece.
 const TEXTS: usize = 64;
 
-impl<'a> Feed<'a> {
+impl<'a> EventSource<'a> {
     /// Of texts, one an event.
     pub(crate) fn of(texts: &'a [&'a [u8]]) -> Self {
         Self::Texts(texts.chunks(TEXTS))
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Piece<'a>>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<Chunk<'a>>, SourceError> {
         match self {
-            Self::Texts(chunks) => Ok(chunks.next().map(Piece::Texts)),
+            Self::Texts(chunks) => Ok(chunks.next().map(Chunk::Texts)),
             Self::Lines(text) => {
                 let after =
                     |from: usize| memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
                 let end = after(text.len().min(BYTES)).unwrap_or(text.len());
                 let (piece, rest) = text.split_at(end);
                 *text = rest;
-                Ok((!piece.is_empty()).then_some(Piece::Lines(Cow::Borrowed(piece))))
+                Ok((!piece.is_empty()).then_some(Chunk::Lines(Cow::Borrowed(piece))))
             }
             Self::File(file, rest) => {
                 let mut piece = std::mem::take(rest);
                 loop {
                     let known = piece.len();
                     if known > Limits::DEFAULT.bytes {
-                        return Err(Fault::LongLine);
+                        return Err(SourceError::LongLine);
                     }
                     // Reads until there is so much or the file ends.
                     let read = file
                         .take(BYTES as u64)
                         .read_to_end(&mut piece)
-                        .map_err(Fault::Io)?;
+                        .map_err(SourceError::Io)?;
                     if read == 0 {
-                        return Ok((!piece.is_empty()).then_some(Piece::Lines(Cow::Owned(piece))));
+                        return Ok((!piece.is_empty()).then_some(Chunk::Lines(Cow::Owned(piece))));
                     }
                     if let Some(at) = memchr::memrchr(b'\n', &piece[known..]) {
                         *rest = piece.split_off(known + at + 1);
-                        return Ok(Some(Piece::Lines(Cow::Owned(piece))));
+                        return Ok(Some(Chunk::Lines(Cow::Owned(piece))));
                     }
                 }
             }
@@ -82,7 +82,7 @@ impl<'a> Feed<'a> {
     }
 }
 
-impl Piece<'_> {
+impl Chunk<'_> {
     /// The texts of the events, each with its number in the piece.
     pub(crate) fn events(&self) -> Box<dyn Iterator<Item = (usize, &[u8])> + '_> {
         match self {

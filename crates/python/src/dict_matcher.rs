@@ -4,12 +4,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFrozenSet, PyString};
 use reflexarc_pattern::{Checklist, Elements, Node, Path, Ticks};
 
-use crate::convert::{self, Place, Scalar};
-use crate::walk::{Audience, Stop, Walk};
+use crate::convert::{self, Scalar, ValuePath};
+use crate::dict_walk::{DictWalk, Interrupt, Visitor};
 
 /// The pattern as a list of what to look for, with the texts that it names as Python's own, so that a text is compared
 /// with all of them at once by the hash that Python keeps in it.
-pub(crate) struct Direct {
+pub(crate) struct DictMatcher {
     list: Checklist,
     /// Per slot.
     columns: Vec<Column>,
@@ -25,7 +25,7 @@ struct Column {
 /// A column whose texts fall into more groups than this is asked by the text alone.
 const MOST_GROUPS: usize = 4;
 
-impl Direct {
+impl DictMatcher {
     /// `None` for a pattern that only the matcher answers.
     pub(crate) fn new(py: Python<'_>, pattern: &Node, paths: &[Path]) -> PyResult<Option<Self>> {
         let Some(list) = Checklist::new(pattern, paths) else {
@@ -39,15 +39,19 @@ impl Direct {
 
     /// Whether the event, a mapping, meets the pattern; `None` where only the matcher can tell, because objects or arrays
     /// are elements of an array.
-    pub(crate) fn matches(&self, walk: &Walk, event: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+    pub(crate) fn matches(
+        &self,
+        walk: &DictWalk,
+        event: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<bool>> {
         let mut asking = Asking {
             direct: self,
             ticks: Ticks::default(),
         };
         match walk.show(event, &mut asking) {
             Ok(()) => Ok(Some(self.list.holds(asking.ticks))),
-            Err(Stop::Enough) => Ok(None),
-            Err(Stop::Fault(fault)) => Err(fault),
+            Err(Interrupt::Enough) => Ok(None),
+            Err(Interrupt::Fault(fault)) => Err(fault),
         }
     }
 }
@@ -78,12 +82,17 @@ impl Column {
 }
 
 struct Asking<'a> {
-    direct: &'a Direct,
+    direct: &'a DictMatcher,
     ticks: Ticks,
 }
 
-impl Audience for Asking<'_> {
-    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, place: &Place<'_>) -> PyResult<()> {
+impl Visitor for Asking<'_> {
+    fn text(
+        &mut self,
+        slot: u32,
+        text: &Bound<'_, PyString>,
+        place: &ValuePath<'_>,
+    ) -> PyResult<()> {
         let Column { texts, other } = &self.direct.columns[slot as usize];
         for (set, ticks) in texts {
             if set.bind(text.py()).contains(text)? {
@@ -114,8 +123,8 @@ impl Audience for Asking<'_> {
     fn element(
         &mut self,
         _elements: &mut Option<Elements>,
-        _show: impl FnOnce(&mut Self) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        Err(Stop::Enough)
+        _show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
+        Err(Interrupt::Enough)
     }
 }
