@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+mod build;
 mod error;
 mod outline;
 mod read;

@@ -24,9 +24,8 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reflexarc::RuleSet;
-use reflexarc_service::{
-    Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, StoreOptions, Tokens,
-};
+use reflexarc_delivery::{Lines, RetryPolicy};
+use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, StoreOptions, Tokens};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 

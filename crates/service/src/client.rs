@@ -7,8 +7,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::outbound::{Answer, Reach, fault};
 use crate::reload::Reloaded;
+use reflexarc_delivery::outbound::{Answer, Reach, fault};
 
 /// A running service.
 pub struct Remote {

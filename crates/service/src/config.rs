@@ -18,9 +18,9 @@ use crate::dispatch::Queue;
 use crate::http::{EventBridge, Identity, OverHttps, Role, Token, Tokens};
 use crate::limits::Limits;
 use crate::log::Redactor;
-use crate::outbound::Reach;
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::Collector;
+use reflexarc_delivery::Reach;
 
 /// A commented configuration to begin with, as `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");

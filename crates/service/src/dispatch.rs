@@ -14,14 +14,14 @@ use tokio::time::Instant;
 
 use self::free::Free;
 use self::paced::Paced;
-use crate::delivery::{Delivery, DeliveryId, Receipt, SendError};
 use crate::log::Redactor;
 use crate::metrics::Metrics;
-use crate::pacing::{judged, signed};
-use crate::retry::RetryPolicy;
 use crate::store::{Store, StoreError, Tried};
-use crate::target::{Target, shorten};
 use crate::telemetry::{Span, Stage, Telemetry};
+use reflexarc_delivery::RetryPolicy;
+use reflexarc_delivery::judged;
+use reflexarc_delivery::{Delivery, DeliveryId, Receipt, SendError};
+use reflexarc_delivery::{Target, shorten};
 
 /// How a target is served.
 #[derive(Clone)]
@@ -214,6 +214,11 @@ async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &C
             tracing::error!(delivery = %id, %error, "cannot settle; it will be sent again under the same id");
         }
     }
+}
+
+/// A length of time that can be compared with differences.
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
 /// Until the next delivery is due, within [`LOOK`].

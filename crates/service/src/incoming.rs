@@ -8,7 +8,7 @@ use reflexarc_event::{Envelope, Event, EventError, Json};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
-use crate::delivery::{Delivery, DeliveryId, EventName, first_half};
+use reflexarc_delivery::{Delivery, DeliveryId, EventName};
 
 /// An event that is about to be accepted.
 #[derive(Debug, Clone)]
@@ -140,7 +140,7 @@ fn fingerprint(source: &str, id: &str, tree: &Json) -> [u8; 16] {
             part(text(tree, key));
         }
     }
-    first_half(&hash.finalize())
+    hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
 /// 32 hexadecimal digits from the system's source of randomness.

@@ -32,7 +32,6 @@
 
 mod client;
 mod config;
-mod delivery;
 mod dispatch;
 mod failing;
 mod feed;
@@ -42,23 +41,18 @@ mod intake;
 mod limits;
 mod log;
 mod metrics;
-mod outbound;
-mod pacing;
 mod queues;
 mod record;
 mod reload;
 mod replay;
-mod retry;
 mod service;
 mod store;
-mod target;
 mod telemetry;
 mod trace;
 mod watching;
 
 pub use client::{Remote, RemoteError, Taken};
 pub use config::{Config, Fixed, Secrets, Source, TEMPLATE};
-pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
 pub use dispatch::{Exchange, Queue, Settings, Wake, serve};
 pub use feed::Feed;
 pub use http::{
@@ -70,20 +64,13 @@ pub use intake::{Intake, Overloaded};
 pub use limits::Limits;
 pub use log::{Redactor, start as start_logging};
 pub use metrics::Metrics;
-pub use outbound::{Forbidden, Reach};
-pub use pacing::{Pacing, judged};
-pub use record::{action_from_json, action_to_json, evaluation_to_json};
+pub use record::evaluation_to_json;
 pub use reload::{InForce, Reloaded, Reloader};
 pub use replay::{Replay, Replayed};
-pub use retry::{Decision, RetryPolicy, Waits};
 pub use service::Plan;
 pub use store::{
     Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError,
     StoreOptions, Tried, Verdict,
-};
-pub use target::{
-    Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target,
-    TemplateError, Templates, Webhook, signing_key,
 };
 pub use telemetry::{Collector, Telemetry};
 pub use trace::{entry_to_json, trace};

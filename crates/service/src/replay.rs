@@ -5,10 +5,11 @@ use reflexarc::{Evaluation, RuleSet};
 use reflexarc_event::Json;
 use reflexarc_reaction::MemoryState;
 
-use crate::delivery::DeliveryId;
 use crate::incoming::Incoming;
-use crate::record::{action_to_json, number, object, strings};
+use crate::record::{number, object, strings};
 use crate::store::{Archived, Selection, Store, StoreError};
+use reflexarc_delivery::DeliveryId;
+use reflexarc_delivery::action_to_json;
 
 /// What is replayed, and how.
 #[derive(Debug, Clone, Default)]

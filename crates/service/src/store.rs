@@ -22,9 +22,9 @@ use tokio::sync::oneshot;
 
 pub use self::error::StoreError;
 pub(crate) use self::writer::{Shared, lock};
-use crate::delivery::{Delivery, DeliveryId};
 use crate::incoming::Incoming;
-use crate::retry::Decision;
+use reflexarc_delivery::Decision;
+use reflexarc_delivery::{Delivery, DeliveryId};
 
 pub use accept::Accepted;
 pub use archive::{Archived, Retention, Selection, Verdict};

@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::delivery::{DeliveryId, EventName, first_half};
-use crate::outbound::{Answer, Reach, fault};
 use crate::record::object;
+use reflexarc_delivery::outbound::{Answer, Reach, fault};
+use reflexarc_delivery::{DeliveryId, EventName};
 
 /// Where spans go, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -349,7 +349,7 @@ fn trace_id(event: &EventName) -> [u8; 16] {
     hash.update((event.source.len() as u64).to_be_bytes());
     hash.update(&event.source);
     hash.update(&event.id);
-    first_half(&hash.finalize())
+    hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
 fn span_id(trace: &[u8; 16], what: &[u8]) -> String {

@@ -4,8 +4,9 @@ use reflexarc::RuleSet;
 use reflexarc_event::Json;
 
 use crate::incoming::Incoming;
-use crate::record::{action_to_json, number, object, optional, strings};
+use crate::record::{number, object, optional, strings};
 use crate::store::{Archived, Attempt, Entry, Store, StoreError};
+use reflexarc_delivery::action_to_json;
 
 /// The event as it came, its normal form, every rule's verdict as the rules are now, what was made of it then, and every
 /// delivery with every attempt. With the name of a rule in `explain`, its verdict says why.

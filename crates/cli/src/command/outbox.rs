@@ -1,8 +1,9 @@
 //! `reflexarc outbox` and `reflexarc dlq`: what waits to be delivered, and what nobody would take.
 
 use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
-use reflexarc_service::{DeliveryId, Entry, Status, Store, StoreError, entry_to_json};
+use reflexarc_service::{Entry, Status, Store, StoreError, entry_to_json};
 
 use crate::command::trace::{plain, print_delivery};
 use crate::configured::{Configured, failed};

@@ -1,8 +1,8 @@
 //! `reflexarc target test`: a marked message to one target.
 
 use jiff::Timestamp;
+use reflexarc_delivery::{Delivery, DeliveryId, EventName};
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::{Delivery, DeliveryId, EventName};
 
 use crate::configured::{Configured, runtime};
 use crate::exit::{Exit, Failure};

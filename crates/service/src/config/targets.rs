@@ -13,12 +13,12 @@ use secrecy::ExposeSecret;
 
 use super::keys::Keys;
 use crate::dispatch::{Queue, Settings};
-use crate::outbound::Reach;
-use crate::retry::{RetryPolicy, Waits};
-use crate::target::{
+use reflexarc_delivery::Reach;
+use reflexarc_delivery::{
     Command, DingTalk, Email, Format, Lines, Protection, Server, Target, Templates, Webhook,
     signing_key,
 };
+use reflexarc_delivery::{RetryPolicy, Waits};
 
 #[derive(Clone, Copy)]
 enum Type {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Call, Exchange, LOOK, Queue, claim, send, settle, sleep_until_due};
-use crate::delivery::{Delivery, DeliveryId, SendError};
+use reflexarc_delivery::{Delivery, DeliveryId, SendError};
 
 /// Sends at most `concurrency` at a time. Claiming and settling share the store's commits with the events that come in, so
 /// they go on beside the sends, which would otherwise wait for two commits each.

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Exchange, LOOK, Queue, attempt, claim, sleep_until_due};
-use crate::delivery::Delivery;
-use crate::pacing::{Pacing, signed};
-use crate::target::Pace;
+use super::{Exchange, LOOK, Queue, attempt, claim, signed, sleep_until_due};
+use reflexarc_delivery::Delivery;
+use reflexarc_delivery::Pace;
+use reflexarc_delivery::Pacing;
 
 /// What one claim brings when deliveries may be merged.
 const MERGE: usize = 1_000;

@@ -11,11 +11,11 @@ use reflexarc_event::Json;
 use reqwest::Url;
 
 use super::{Door, Refusal, Role, json};
-use crate::delivery::DeliveryId;
 use crate::metrics::{RuleLabel, TargetLabel};
 use crate::record::{number, object, strings};
 use crate::store::{Status, Store, StoreError};
 use crate::trace::{entry_to_json, trace};
+use reflexarc_delivery::DeliveryId;
 
 /// Entries of a list; more are asked for with `reflexarc outbox` and `reflexarc dlq` on the machine itself.
 const LISTED: usize = 1_000;
@@ -292,7 +292,7 @@ fn admit(door: &Door, request: Request, role: Role) -> Result<String, Refusal> {
 
 fn named(id: &str) -> Result<DeliveryId, Refusal> {
     id.parse()
-        .map_err(|error: crate::delivery::NotADeliveryId| {
+        .map_err(|error: reflexarc_delivery::NotADeliveryId| {
             Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
         })
 }

@@ -22,7 +22,7 @@ use sha1::Sha1;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
-use crate::outbound::fault;
+use reflexarc_delivery::outbound::fault;
 
 /// A certificate on its way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;

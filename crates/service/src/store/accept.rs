@@ -5,9 +5,10 @@ use reflexarc::Evaluation;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, micros, pack, state};
-use crate::delivery::DeliveryId;
 use crate::incoming::{Incoming, numbered};
-use crate::record::{action_to_json, evaluation_to_json};
+use crate::record::evaluation_to_json;
+use reflexarc_delivery::DeliveryId;
+use reflexarc_delivery::action_to_json;
 
 /// What accepting an event came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use reflexarc_event::{Event, Json};
 use rusqlite::{Connection, Row};
 
 use super::{StoreError, instant, micros, unpack};
-use crate::delivery::EventName;
+use reflexarc_delivery::EventName;
 
 /// One event of the archive.
 #[derive(Debug, Clone)]

@@ -5,9 +5,10 @@ use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{StoreError, instant, micros};
-use crate::delivery::{Delivery, DeliveryId, EventName};
-use crate::record::{action_from_json, strings};
-use crate::retry::Decision;
+use crate::record::strings;
+use reflexarc_delivery::Decision;
+use reflexarc_delivery::action_from_json;
+use reflexarc_delivery::{Delivery, DeliveryId, EventName};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

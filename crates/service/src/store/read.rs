@@ -7,7 +7,7 @@ use super::{
     Archived, Attempt, Entry, Selection, Status, Store, StoreError, Verdict, archive, outbox,
     schema,
 };
-use crate::delivery::DeliveryId;
+use reflexarc_delivery::DeliveryId;
 
 /// Events read at a time when many are walked through.
 const PAGE: usize = 256;

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
+use reflexarc_delivery::{Command, Lines};
 use reflexarc_event::Json;
-use reflexarc_service::{Command, Lines, Status};
+use reflexarc_service::Status;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::samples::send;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::{DeliveryId, RetryPolicy, Target, Waits};
 use reflexarc_reaction::Action;
 use reflexarc_service::{
-    Attempt, DeliveryId, Entry, Exchange, Metrics, Queue, Redactor, RetryPolicy, Status, Store,
-    Target, Telemetry, Waits,
+    Attempt, Entry, Exchange, Metrics, Queue, Redactor, Status, Store, Telemetry,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;

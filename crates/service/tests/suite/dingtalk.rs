@@ -4,9 +4,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use reflexarc_delivery::{DingTalk, Format, Pace, Reach};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::{DingTalk, Format, Pace, Reach, Status};
+use reflexarc_service::Status;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::receiver::{Call, Receiver, Reply};

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use reflexarc_delivery::{Email, Protection, Server, Templates};
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::{Email, Protection, Server, Status, Templates};
+use reflexarc_service::Status;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::{
-    Delivery, DingTalk, Format, Incoming, Pace, Pacing, Reach, Receipt, SendError, Target, judged,
+use reflexarc_delivery::{
+    Delivery, DingTalk, Format, Pace, Pacing, Reach, Receipt, SendError, Target, judged,
 };
+use reflexarc_reaction::{Action, Level, Message};
+use reflexarc_service::Incoming;
 
 use crate::samples::{at, evaluation, incoming};
 

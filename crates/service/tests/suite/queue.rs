@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc_service::{
-    Delivery, DeliveryId, Preview, Queue, Receipt, RetryPolicy, SendError, Sending, Status, Target,
-    Waits,
+use reflexarc_delivery::{
+    Delivery, DeliveryId, Preview, Receipt, RetryPolicy, SendError, Sending, Target, Waits,
 };
+use reflexarc_service::{Queue, Status};
 
 use crate::delivering::{Delivering, queue};
 use crate::receiver::eventually;

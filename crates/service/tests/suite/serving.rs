@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reflexarc::RuleSet;
+use reflexarc_delivery::{Lines, RetryPolicy};
 use reflexarc_event::Json;
-use reflexarc_service::{
-    Limits, Lines, Plan, Queue, Redactor, Retention, RetryPolicy, Store, Tokens,
-};
+use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, Tokens};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -1,8 +1,9 @@
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
+use reflexarc_delivery::Decision;
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
-use reflexarc_service::{Decision, Retention, Selection, Status, StoreError, Tried};
+use reflexarc_service::{Retention, Selection, Status, StoreError, Tried};
 
 use crate::samples::{at, evaluation, incoming, open, send, try_open};
 

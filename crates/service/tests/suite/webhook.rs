@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
+use reflexarc_delivery::{Reach, Webhook};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::{Reach, Status, Webhook};
+use reflexarc_service::Status;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::receiver::{Receiver, Reply};

@@ -1,8 +1,8 @@
 //! One call of a target, as a line of the timeline and as data.
 
 use jiff::Timestamp;
+use reflexarc_delivery::{Decision, Receipt, SendError};
 use reflexarc_event::Json;
-use reflexarc_service::{Decision, Receipt, SendError};
 
 use super::outbox::{Call, Parcel};
 use super::timeline::since;

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reflexarc_delivery::Reach;
 use reflexarc_eni::scenario::World;
 use reflexarc_eni::{Bus, Publication};
 use reflexarc_event::Event;
-use reflexarc_service::Reach;
 use reqwest::Url;
 use tokio::sync::mpsc;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
+use reflexarc_delivery::{
+    Decision, Delivery, DingTalk, Pacing, Preview, Receipt, RetryPolicy, SendError, Target, judged,
+};
 use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
 use reflexarc_event::{Event, EventError};
-use reflexarc_service::{
-    Decision, Delivery, DingTalk, Incoming, Pacing, Preview, Queue, Receipt, RetryPolicy,
-    SendError, Target, Wake, judged,
-};
+use reflexarc_service::{Incoming, Queue, Wake};
 
 use super::stand_in;
 

@@ -84,7 +84,7 @@ fn gist(delivery: &Delivery) -> String {
 }
 
 /// The first `limit` bytes of a receiver's words, cut at a character, with a sign that there was more.
-pub(crate) fn shorten(text: &str, limit: usize) -> String {
+pub fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command as Process;
 
 use super::{Preview, Sending, Target, gist};
+use crate::action_json::action_to_json;
 use crate::delivery::{Delivery, Receipt, SendError};
-use crate::record::{action_to_json, number, object, optional};
 
 /// A program to run for each delivery.
 ///
@@ -120,20 +120,20 @@ impl Target for Command {
 /// A delivery as programs and files get it.
 pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
     let event = &delivery.event;
-    let mut json = object([
+    let mut json = Json::object([
         ("id", delivery.id.to_string().into()),
         (
             "event",
-            object([
+            Json::object([
                 ("source", event.source.as_str().into()),
                 ("id", event.id.as_str().into()),
             ]),
         ),
         ("resource", delivery.resource.as_str().into()),
         ("rule", delivery.rule.as_str().into()),
-        ("attempt", number(delivery.attempt)),
+        ("attempt", Json::count(delivery.attempt)),
         ("created", delivery.created.to_string().into()),
-        ("replay", optional(delivery.replay.as_deref())),
+        ("replay", Json::optional(delivery.replay.as_deref())),
     ]);
     if let (Json::Object(members), Json::Object(action)) =
         (&mut json, action_to_json(&delivery.action))

@@ -140,7 +140,12 @@ impl DeliveryId {
         if let Some(replay) = replay {
             hash.update(replay.as_bytes());
         }
-        Self(first_half(&hash.finalize()))
+        Self::from_digest(&hash.finalize())
+    }
+
+    /// The first 16 bytes of a SHA-256 digest.
+    pub(crate) fn from_digest(digest: &[u8]) -> Self {
+        Self(digest.first_chunk().copied().unwrap_or_default())
     }
 
     /// The id as 16 bytes.
@@ -202,7 +207,7 @@ impl SendError {
 
     /// The same in other words.
     #[must_use]
-    pub(crate) fn with_reason(mut self, words: String) -> Self {
+    pub fn with_reason(mut self, words: String) -> Self {
         match &mut self {
             Self::Later { reason, .. }
             | Self::Throttled { reason, .. }
@@ -223,13 +228,6 @@ impl SendError {
             Self::Partly { .. } => "partly",
         }
     }
-}
-
-/// The first 16 bytes of a SHA-256 digest.
-pub(crate) fn first_half(digest: &[u8]) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    half
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ const ANSWER_BYTES: usize = 16 << 10;
 
 impl Reach {
     /// Every address, for what the operator names and no stranger can.
-    pub(crate) fn everywhere() -> Self {
+    pub fn everywhere() -> Self {
         Self {
             allowed: ["0.0.0.0/0", "::/0"]
                 .iter()
@@ -96,15 +96,18 @@ impl Reach {
 
 /// An answer, read as far as anybody wants to know.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The response headers.
+    pub headers: HeaderMap,
+    /// The body, at most 16 KiB of it.
+    pub text: String,
 }
 
 impl Answer {
-    /// Reads at most [`ANSWER_BYTES`] of the body; a body that breaks off is taken as far as it came.
-    pub(crate) async fn read(mut response: Response) -> Self {
+    /// Reads at most 16 KiB of the body; a body that breaks off is taken as far as it came.
+    pub async fn read(mut response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut bytes = Vec::new();
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -121,7 +124,7 @@ impl Answer {
     }
 
     /// Status and words, for people.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let text = self.text.trim();
         if text.is_empty() {
             format!("HTTP {}", self.status)
@@ -131,7 +134,7 @@ impl Answer {
     }
 
     /// What Retry-After asks for: seconds, or an HTTP date.
-    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
+    pub fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = value.parse::<u32>() {
             return Some(SignedDuration::from_secs(i64::from(seconds)));
@@ -144,12 +147,12 @@ impl Answer {
 }
 
 /// An error and its causes in one line, without the URL, which may hold a secret.
-pub(crate) fn fault(error: reqwest::Error) -> String {
+pub fn fault(error: reqwest::Error) -> String {
     chain(&error.without_url())
 }
 
 /// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -12,10 +13,16 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::{Preview, Sending, Target, gist};
+use crate::action_json::message_to_json;
 use crate::delivery::{Delivery, Receipt, SendError};
-use crate::log::percent;
 use crate::outbound::{Answer, Reach, fault};
-use crate::record::{message_to_json, object};
+
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A receiver of CloudEvents.
 pub struct Webhook {
@@ -119,12 +126,16 @@ fn cloudevent(delivery: &Delivery) -> Json {
         Action::Notify { message, .. } => ("reflexarc.notify", message_to_json(message)),
         Action::Send { payload, .. } => ("reflexarc.send", payload.clone()),
     };
-    let mut event = object([
+    let mut event = Json::object([
         ("specversion", "1.0".into()),
         ("id", delivery.id.to_string().into()),
         (
             "source",
-            format!("/reflexarc/rules/{}", percent(&delivery.rule)).into(),
+            format!(
+                "/reflexarc/rules/{}",
+                utf8_percent_encode(&delivery.rule, UNRESERVED)
+            )
+            .into(),
         ),
         ("type", kind.into()),
         ("time", delivery.created.to_string().into()),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use minijinja::{AutoEscape, Environment, Value, context};
 use reflexarc_reaction::Action;
 
+use crate::action_json::level_word;
 use crate::delivery::Delivery;
-use crate::record::level_word;
 use crate::target::cut;
 
 /// The three templates of a mail, in the syntax of minijinja. They see `title`, `text`, `level`, `link`, `payload` (JSON

@@ -5,8 +5,8 @@ use reflexarc_reaction::{Action, Level, Message};
 
 use super::DingTalk;
 use super::pieces::pieces;
+use crate::action_json::level_word;
 use crate::delivery::Delivery;
-use crate::record::{level_word, object, strings};
 use crate::target::cut;
 
 /// How a message for people is laid out. A link or card needs a message with a link; without one it is markdown.
@@ -182,8 +182,8 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
                 with_mentions(format!("{heading}{}{after}", part.text), at),
                 &[],
             );
-            let text = object([("content", content.into())]);
-            object([
+            let text = Json::object([("content", content.into())]);
+            Json::object([
                 ("msgtype", "text".into()),
                 ("text", text),
                 ("at", mentions(at)),
@@ -191,13 +191,13 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
         }
         (Format::Link, Some(link)) => {
             let text = keyword(robot, part.text.to_owned(), &[&title]);
-            let link = object([
+            let link = Json::object([
                 ("title", title.into()),
                 ("text", text.into()),
                 ("messageUrl", link.into()),
                 ("picUrl", "".into()),
             ]);
-            object([("msgtype", "link".into()), ("link", link)])
+            Json::object([("msgtype", "link".into()), ("link", link)])
         }
         (Format::ActionCard, Some(link)) => {
             let text = keyword(
@@ -205,13 +205,13 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
                 format!("### {}\n\n{}", escape_all(&title), part.text),
                 &[&title],
             );
-            let card = object([
+            let card = Json::object([
                 ("title", title.into()),
                 ("text", text.into()),
                 ("singleTitle", "Open".into()),
                 ("singleURL", link.into()),
             ]);
-            object([("msgtype", "actionCard".into()), ("actionCard", card)])
+            Json::object([("msgtype", "actionCard".into()), ("actionCard", card)])
         }
         _ => {
             let after = link
@@ -231,8 +231,8 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
 
 fn markdown(robot: &DingTalk, title: &str, text: String, at: Json) -> Json {
     let text = keyword(robot, text, &[title]);
-    let content = object([("title", title.into()), ("text", text.into())]);
-    object([
+    let content = Json::object([("title", title.into()), ("text", text.into())]);
+    Json::object([
         ("msgtype", "markdown".into()),
         ("markdown", content),
         ("at", at),
@@ -319,14 +319,14 @@ fn mentions(at: &[String]) -> Json {
             .all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-')
     };
     let people: Vec<&String> = at.iter().filter(|who| *who != "all").collect();
-    object([
+    Json::object([
         (
             "atMobiles",
-            strings(people.iter().copied().filter(|who| mobile(who))),
+            Json::strings(people.iter().copied().filter(|who| mobile(who))),
         ),
         (
             "atUserIds",
-            strings(people.iter().copied().filter(|who| !mobile(who))),
+            Json::strings(people.iter().copied().filter(|who| !mobile(who))),
         ),
         ("isAtAll", at.iter().any(|who| who == "all").into()),
     ])

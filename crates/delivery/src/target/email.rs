@@ -12,14 +12,14 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::{Address, Message};
+use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Preview, Sending, Target};
-use crate::delivery::{Delivery, DeliveryId, Receipt, SendError, first_half};
+use crate::delivery::{Delivery, DeliveryId, Receipt, SendError};
 use crate::outbound::chain;
-use crate::record::{object, strings};
 
 use template::Rendered;
 pub use template::{TemplateError, Templates};
@@ -227,9 +227,9 @@ impl Target for Email {
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         let rendered = self.rendered(&batch[0])?;
         let to: Vec<String> = self.to.iter().map(Mailbox::to_string).collect();
-        let body = object([
+        let body = Json::object([
             ("from", self.from.to_string().into()),
-            ("to", strings(&to)),
+            ("to", Json::strings(&to)),
             ("subject", rendered.subject.as_str().into()),
             ("text", rendered.text.into()),
             ("html", rendered.html.into()),
@@ -322,7 +322,7 @@ fn thread(delivery: &Delivery) -> DeliveryId {
     } else {
         delivery.resource.as_bytes()
     });
-    DeliveryId::from(first_half(&hash.finalize()))
+    DeliveryId::from_digest(&hash.finalize())
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {

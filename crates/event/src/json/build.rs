@@ -1,0 +1,33 @@
+//! Builders of JSON trees.
+
+use super::Json;
+
+impl Json {
+    /// An object with these members, in this order.
+    pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Json)>) -> Self {
+        members
+            .into_iter()
+            .map(|(key, value)| (key.into(), value))
+            .collect()
+    }
+
+    /// An array of strings.
+    pub fn strings<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
+        Self::Array(
+            texts
+                .into_iter()
+                .map(|text| Self::from(text.as_ref()))
+                .collect(),
+        )
+    }
+
+    /// A string, or null for `None`.
+    pub fn optional(text: Option<&str>) -> Self {
+        text.map_or(Self::Null, Self::from)
+    }
+
+    /// A count; one beyond `i64::MAX` becomes `i64::MAX`.
+    pub fn count(count: impl TryInto<i64>) -> Self {
+        Self::from(count.try_into().unwrap_or(i64::MAX))
+    }
+}
