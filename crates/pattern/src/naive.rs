@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_event::Json;
 
-use crate::places::{Choice, Place, Places};
+use crate::field_values::{ElementChoice, FieldValue, FieldValues};
 use crate::value::Test;
 use crate::{Alternative, Field, Node, Predicate};
 
@@ -26,8 +26,10 @@ use crate::{Alternative, Field, Node, Predicate};
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn matches(node: &Node, event: &Json) -> bool {
-    let places = Places::of(node, event);
-    Goal::of(node, &places).within(&Choice::new()).is_some()
+    let values = FieldValues::of(node, event);
+    Goal::of(node, &values)
+        .within(&ElementChoice::new())
+        .is_some()
 }
 
 /// A node whose fields have been looked up in one event.
@@ -36,25 +38,25 @@ pub(crate) enum Goal {
     Any(Vec<Goal>),
     Not(Box<Goal>),
     /// One of these choices.
-    Chosen(BTreeSet<Choice>),
+    Chosen(BTreeSet<ElementChoice>),
 }
 
 impl Goal {
-    pub(crate) fn of(node: &Node, places: &Places) -> Self {
+    pub(crate) fn of(node: &Node, values: &FieldValues) -> Self {
         match node {
             Node::All(nodes) => {
-                Self::All(nodes.iter().map(|node| Self::of(node, places)).collect())
+                Self::All(nodes.iter().map(|node| Self::of(node, values)).collect())
             }
             Node::Any(nodes) => {
-                Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect())
+                Self::Any(nodes.iter().map(|node| Self::of(node, values)).collect())
             }
-            Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
-            Node::Field(field) => Self::field(field, places.at(&field.path)),
+            Node::Not(node) => Self::Not(Box::new(Self::of(node, values))),
+            Node::Field(field) => Self::field(field, values.at(&field.path)),
         }
     }
 
     /// An extension of `choice` under which it holds.
-    pub(crate) fn within(&self, choice: &Choice) -> Option<Choice> {
+    pub(crate) fn within(&self, choice: &ElementChoice) -> Option<ElementChoice> {
         extension(&[self], choice, &[])
     }
 
@@ -70,7 +72,7 @@ impl Goal {
         }
     }
 
-    fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
+    fn field(Field { alternatives, .. }: &Field, values: &[FieldValue]) -> Self {
         let absent = |Alternative(predicates): &Alternative| {
             !predicates.is_empty()
                 && predicates
@@ -81,20 +83,20 @@ impl Goal {
             .iter()
             .map(|Alternative(predicates)| predicates.iter().map(Test::new).collect())
             .collect();
-        let meets = |place: &&Place| {
+        let meets = |value: &&FieldValue| {
             tests
                 .iter()
-                .any(|tests| tests.iter().all(|test| test.meets(&place.value)))
+                .any(|tests| tests.iter().all(|test| test.meets(&value.value)))
         };
         let met = Self::Chosen(
-            places
+            values
                 .iter()
                 .filter(meets)
-                .map(|place| place.choice.clone())
+                .map(|value| value.choice.clone())
                 .collect(),
         );
         if alternatives.iter().any(absent) {
-            let anywhere = Self::Chosen(places.iter().map(|place| place.choice.clone()).collect());
+            let anywhere = Self::Chosen(values.iter().map(|value| value.choice.clone()).collect());
             Self::Any(vec![met, Self::Not(Box::new(anywhere))])
         } else {
             met
@@ -103,7 +105,7 @@ impl Goal {
 }
 
 /// An extension of `choice` that reaches all `goals` and then none of `never`.
-fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice> {
+fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option<ElementChoice> {
     let Some((first, rest)) = goals.split_first() else {
         return never
             .iter()
@@ -132,7 +134,7 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
                 .iter()
                 .filter_map(|other| both(choice, other))
                 .find_map(|choice| {
-                    let matters: Choice = choice
+                    let matters: ElementChoice = choice
                         .clone()
                         .into_iter()
                         .filter(|(array, _)| further.contains(array))
@@ -148,7 +150,7 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
 }
 
 /// The two together, unless they choose different elements of one array.
-pub(crate) fn both(one: &Choice, other: &Choice) -> Option<Choice> {
+pub(crate) fn both(one: &ElementChoice, other: &ElementChoice) -> Option<ElementChoice> {
     let agree = other
         .iter()
         .all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));

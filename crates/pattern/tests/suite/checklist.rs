@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
+use reflexarc_pattern::tree::Bound;
 use reflexarc_pattern::{
-    Alternative, Bound, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive,
+    Alternative, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive,
 };
 
 use crate::generate;
