@@ -74,11 +74,6 @@ fn the_configuration_of_0_1_0_is_valid() {
     let check = run(&place, &["config", "check"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(check.stdout.contains("7 targets"), "{}", check.stdout);
-    assert!(
-        check.stderr.contains("`shutdown_timeout`"),
-        "{}",
-        check.stderr
-    );
 }
 
 #[test]
