@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_event::Event;
 use reflexarc_service::{Accepted, Feed, Incoming, Plan};
 use std::ops::ControlFlow;
 
@@ -41,10 +40,9 @@ pub(crate) fn run(
         plan.feed().map_err(failed)?
     };
     let (mut tally, mut batch) = (Tally::default(), Vec::new());
-    let taken = input::for_each(source, 1, Incoming::new as fn(Event) -> _, |answer| {
+    let taken = input::for_each(source, 1, Incoming::new, |answer| {
         match answer.outcome {
-            Ok(Ok(incoming)) => batch.push(incoming),
-            Ok(Err(fault)) => tally.broken(output, &format!("{name}:{}: {fault}", answer.line)),
+            Ok(incoming) => batch.push(incoming),
             Err(fault) => tally.broken(output, &format!("{name}:{fault}")),
         }
         if batch.len() == BATCH {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_event::{Event, Limits};
+use reflexarc_event::{Limits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
 
@@ -55,8 +55,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Some(text) => {
             let pattern = pattern_text::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
             let event = event(args)?;
-            let native = event.normalize().unwrap_or(event);
-            vec![("filter".to_owned(), explain(pattern.node(), native.tree()))]
+            vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
         }
         None => of_rules(args)?,
     };
@@ -94,7 +93,7 @@ fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     explained.collect()
 }
 
-fn event(args: &Args) -> Result<Event, Failure> {
+fn event(args: &Args) -> Result<NativeEvent, Failure> {
     let source = Source::open(&args.event)?;
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
     let name = args.event.display();
@@ -112,7 +111,7 @@ fn event(args: &Args) -> Result<Event, Failure> {
             let text = record
                 .text
                 .map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
-            return Event::from_json(text)
+            return NativeEvent::from_json(text)
                 .map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reflexarc::RuleSet;
-use reflexarc_event::Event;
+use reflexarc_event::{Event, EventError, NativeEvent};
 use reflexarc_pattern::{Dialect, Matcher, Scratch};
 use serde_json::json;
 
@@ -88,8 +88,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let names = Arc::clone(&filters);
     let (mut matched, mut broken) = (0u64, 0u64);
     let work = move |event: Event| {
-        let ids = filters.ids(&event);
-        (event, ids)
+        let ids = filters.ids(event.clone())?;
+        Ok((event, ids))
     };
     if !args.count {
         output.begin(args.format)?;
@@ -146,18 +146,17 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 impl Filters {
-    fn ids(&self, event: &Event) -> Vec<u32> {
-        let normalised = if self.native {
-            event.normalize().ok()
+    fn ids(&self, event: Event) -> Result<Vec<u32>, EventError> {
+        let event = if self.native {
+            NativeEvent::new(event)?
         } else {
-            None
+            NativeEvent::as_is(event)
         };
-        let event = normalised.as_ref().unwrap_or(event);
         let mut ids = Vec::new();
         SCRATCH
             .with_borrow_mut(|scratch| self.matcher.matching(event.bytes(), scratch, &mut ids))
             .expect("the bytes were checked when the event was read, under the same limits");
-        ids
+        Ok(ids)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use reflexarc::{FailureWatch, Matched, RuleSet, event_time};
-use reflexarc_event::Event;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::command::deliver;
@@ -77,13 +77,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         totals: Totals::default(),
     };
     let work = move |event: Event| {
-        let matched = rules.recognise(&event);
+        let event = NativeEvent::new(event)?;
+        let matched = rules.matching(&event);
         let time = if matched.is_match() {
-            event_time(matched.event())
+            event_time(&event)
         } else {
             None
         };
-        (time, matched)
+        Ok((time, event, matched))
     };
     output.begin(args.format)?;
     input::for_each(source, usize::from(args.jobs), work, |answer| {
@@ -98,9 +99,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     Ok(ControlFlow::Continue(()))
                 }
             }
-            Ok((time, matched)) => {
+            Ok((time, event, matched)) => {
                 run.clock = time.unwrap_or(run.clock);
-                let seen = run.take(answer.line, &matched, output);
+                let seen = run.take(answer.line, &event, &matched, output);
                 if args.all || !seen.evaluation.is_empty() {
                     match args.format {
                         Format::Human => seen.print(output)?,
@@ -141,9 +142,17 @@ struct Run {
 const FORGET_EVERY: u64 = 10_000;
 
 impl Run {
-    fn take<'m>(&mut self, line: u64, matched: &'m Matched, output: &mut Output) -> Seen<'m> {
+    fn take<'e>(
+        &mut self,
+        line: u64,
+        event: &'e NativeEvent,
+        matched: &Matched,
+        output: &mut Output,
+    ) -> Seen<'e> {
         // No stopwatch: what scripts may do is bounded by their steps, so that a busy machine gives the same answers.
-        let evaluation = self.rules.react(matched, &self.state, self.clock, None);
+        let evaluation = self
+            .rules
+            .react(event, matched, &self.state, self.clock, None);
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }
@@ -159,7 +168,7 @@ impl Run {
         self.totals.count(&evaluation);
         Seen {
             line,
-            event: matched.event(),
+            event: event.event(),
             evaluation,
         }
     }

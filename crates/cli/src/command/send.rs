@@ -63,21 +63,16 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         total: Taken::default(),
     };
     let mut broken = 0_u64;
-    input::for_each(
-        source,
-        1,
-        |event: Event| event,
-        |answer| {
-            match answer.outcome {
-                Ok(event) => sending.push(event, usize::from(args.batch))?,
-                Err(fault) => {
-                    broken += 1;
-                    output.error(&format!("{name}:{fault}"));
-                }
+    input::for_each(source, 1, Ok, |answer| {
+        match answer.outcome {
+            Ok(event) => sending.push(event, usize::from(args.batch))?,
+            Err(fault) => {
+                broken += 1;
+                output.error(&format!("{name}:{fault}"));
             }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     sending.flush()?;
     let Taken {
         accepted,

@@ -1,6 +1,6 @@
 //! `reflexarc trace`: everything about one event.
 
-use reflexarc_event::Json;
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_service::trace;
 
 use crate::configured::{Configured, failed};
@@ -42,7 +42,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Format::Human => {
                 print(&document, output)?;
                 if let Some(rule) = &args.explain {
-                    match rules.explain(&archived.event, rule) {
+                    let event = NativeEvent::new(archived.event.clone())
+                        .map_err(|error| Failure::Runtime(error.to_string()))?;
+                    match rules.explain(&event, rule) {
                         Some(explanation) => output.line(explanation.render(false).trim_end())?,
                         None => output.line(format_args!("there is no rule `{rule}`"))?,
                     }
