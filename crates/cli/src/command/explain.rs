@@ -8,9 +8,9 @@ use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
+use crate::filter_argument;
 use crate::input::{Records, Source};
 use crate::output::{Format, Output, Paint};
-use crate::pattern_text;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let explanations = match &args.pattern {
         Some(text) => {
-            let pattern = pattern_text::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
+            let pattern =
+                filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
             let event = event(args)?;
             vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
         }

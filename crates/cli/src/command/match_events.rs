@@ -14,7 +14,7 @@ use super::run::default_jobs;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::{Format, Output, Paint};
-use crate::{pattern_file, pattern_text};
+use crate::{filter_argument, filter_file};
 
 /// Arguments of `match`.
 #[derive(Debug, clap::Args)]
@@ -183,7 +183,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failu
     let too_much =
         |error| Failure::Invalid(format!("these filters together are too much: {error}"));
     if let Some(text) = pattern {
-        let pattern = pattern_text::parse(text, args.dialect, output)?;
+        let pattern = filter_argument::parse(text, args.dialect, output)?;
         let matcher = Matcher::build([pattern.node()]).map_err(too_much)?;
         return Ok((
             Filters {
@@ -195,7 +195,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failu
         ));
     }
     if let Some(path) = &args.patterns {
-        let (names, nodes) = pattern_file::read(path, args.dialect)?;
+        let (names, nodes) = filter_file::read(path, args.dialect)?;
         let matcher = Matcher::build(&nodes).map_err(too_much)?;
         return Ok((
             Filters {

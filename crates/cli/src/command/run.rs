@@ -9,10 +9,10 @@ use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::command::deliver;
-use crate::configured::Configured;
+use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
-use crate::output::evaluation::{Seen, Totals};
+use crate::output::evaluation::{EventReport, Totals};
 use crate::output::{Format, Output};
 
 /// Arguments of `run`.
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["format", "all", "fail_fast", "jobs"])]
     deliver: bool,
     #[command(flatten)]
-    configured: Configured,
+    config: ConfigArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let source = Source::open(&args.events)?;
     let name = args.events.display().to_string();
     if args.deliver {
-        return deliver::run(rules, source, &name, &args.configured, output);
+        return deliver::run(rules, source, &name, &args.config, output);
     }
     let mut run = Run {
         rules: rules.clone(),
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         run.totals.events += 1;
         match answer.outcome {
             Err(broken) => {
-                run.totals.broken += 1;
+                run.totals.unreadable += 1;
                 output.error(&format!("{name}:{broken}"));
                 if args.fail_fast {
                     Ok(ControlFlow::Break(()))
@@ -122,7 +122,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(match run.totals {
-        Totals { broken: 1.., .. } => Exit::Unreadable,
+        Totals {
+            unreadable: 1.., ..
+        } => Exit::Unreadable,
         Totals { failures: 1.., .. } => Exit::Failed,
         _ => Exit::Done,
     })
@@ -148,7 +150,7 @@ impl Run {
         event: &'e NativeEvent,
         matched: &Matched,
         output: &mut Output,
-    ) -> Seen<'e> {
+    ) -> EventReport<'e> {
         // No stopwatch: what scripts may do is bounded by their steps, so that a busy machine gives the same answers.
         let evaluation = self
             .rules
@@ -165,8 +167,8 @@ impl Run {
                 report.rule, report.in_a_row, report.message
             ));
         }
-        self.totals.count(&evaluation);
-        Seen {
+        self.totals.add(&evaluation);
+        EventReport {
             line,
             event: event.event(),
             evaluation,
