@@ -1,45 +1,45 @@
-//! Exit codes, and the failures that lead to them.
+//! How a command ends.
 
 use std::io;
 
 use reflexarc::FileDiagnostics;
 
-/// The exit codes of all commands. Scripts depend on them: a code never changes its meaning.
+/// The exit codes of every command; a code never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Success; a question was answered with yes.
+    /// Done; for a question, the answer is yes.
     Done = 0,
-    /// A negative result: no match, a failed test, a file that is not formatted.
+    /// The answer is no: nothing matched, a test failed, a file is not formatted.
     Negative = 1,
-    /// Wrong usage: invalid or contradictory arguments. It is also clap's own code.
+    /// The command was called wrongly.
     Usage = 2,
-    /// Invalid rules, filter or configuration.
+    /// The rules or the configuration are invalid.
     Invalid = 3,
-    /// Some or all events could not be read.
+    /// Events could not be read, all or some.
     Unreadable = 4,
-    /// A runtime failure, on this machine or a remote one.
+    /// Something failed at run time, here or at a remote place.
     Failed = 5,
 }
 
-/// Why a command failed.
+/// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Arguments that contradict each other or name something that does not exist.
+    /// Arguments that do not fit each other or the world.
     #[error("{0}")]
     Usage(String),
     /// Rules that do not compile.
     #[error("the rules are invalid")]
     Rules(Vec<FileDiagnostics>),
-    /// Another invalid input text, such as a filter.
+    /// Something else that a user wrote is invalid: a filter, a configuration.
     #[error("{0}")]
     Invalid(String),
     /// Events that cannot be read.
     #[error("{0}")]
     Input(String),
-    /// Any other failure at run time.
+    /// Anything that went wrong on the way.
     #[error("{0}")]
     Runtime(String),
-    /// Standard input or output failed: a closed pipe, a full disk.
+    /// Whoever reads our output or gives us input is gone, or the disk is full.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -51,16 +51,13 @@ impl From<Exit> for u8 {
 }
 
 impl Failure {
-    /// The exit code of the command.
-    ///
-    /// Invalid rules are 3 even where events are invalid too: rules are loaded first, and a script
-    /// that retries on 4 or 5 must not retry a rule set that can never load.
+    /// The code it ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
             Failure::Rules(_) | Failure::Invalid(_) => Exit::Invalid,
             Failure::Input(_) => Exit::Unreadable,
-            // `reflexarc … | head` closes the pipe on purpose, so it is no failure.
+            // `reflexarc … | head` is no failure.
             Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Failure::Runtime(_) | Failure::Io(_) => Exit::Failed,
         }

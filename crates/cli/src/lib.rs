@@ -1,26 +1,24 @@
-//! The `reflexarc` command line: reads arguments, files and streams, calls the engine or the service
-//! and prints the result.
+//! The shell door: reads arguments, files and streams, calls the engine, prints what it says.
 //!
-//! It is a library so that the wheel of the Python package can offer the same command.
+//! It is a library so that an installed Python package offers the same command.
 //!
 //! ```
 //! assert_eq!(reflexarc_cli::run(["reflexarc", "check", "no-such-folder"]), 3);
 //! ```
 //!
-//! This crate must not define what a filter, a rule or a script means; it prints what the other
-//! crates return.
+//! This crate must not decide what a filter, a rule or a script means; it only shows what the other crates answer.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the command line is where files, terminal and environment are read"
+    reason = "the shell door is where files, terminal and environment are read"
 )]
 
 mod command;
-mod config_args;
+mod configured;
 mod exit;
-mod filter_argument;
-mod filter_file;
 mod input;
 mod output;
+mod pattern_file;
+mod pattern_text;
 
 use std::ffi::OsString;
 
@@ -30,13 +28,11 @@ use crate::command::Cli;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Runs one command line on the standard streams of this process and returns its exit code.
-///
-/// `arguments` begins with the name of the program, as `std::env::args_os` does.
+/// Runs one command line, the program's name first, on this process's standard streams, and returns its exit code.
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        // `--help` and `--version` arrive here as errors too; clap prints them to stdout.
+        // Asked-for help is no error; clap's own code for wrong usage is 2, as ours.
         Err(error) => {
             let failed = error.use_stderr();
             return match error.print() {

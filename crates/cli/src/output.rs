@@ -1,42 +1,39 @@
-//! Output of the commands: data goes to stdout, messages go to stderr.
+//! Where commands write: data to stdout, everything said about it to stderr.
 
-pub(crate) mod delivery;
 pub(crate) mod evaluation;
 pub(crate) mod findings;
 pub(crate) mod junit;
 pub(crate) mod tests;
-pub(crate) mod text;
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
 use reflexarc::FileDiagnostics;
 
-use self::findings::Finding;
 use crate::exit::{Exit, Failure};
 
-/// Stdout and stderr, and whether each of them is coloured.
+/// The two streams, and whether each may be coloured.
 pub(crate) struct Output {
     stdout: BufWriter<Stdout>,
-    /// Whether the JSON array in progress has an element already, so that the next needs a comma.
-    has_elements: bool,
+    /// Whether an element of the array in progress has been written.
+    filled: bool,
     colour: bool,
     colour_stderr: bool,
 }
 
-/// Output format of data on stdout.
+/// The spelling of data on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Text for people.
+    /// For people.
     #[default]
     Human,
     /// One JSON document.
     Json,
-    /// One JSON document per line.
+    /// One JSON document a line.
     Ndjson,
 }
 
-/// A text style; it has no effect where the stream is not a terminal.
+/// A colour for people; nothing where the stream is no terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Bold,
@@ -48,24 +45,24 @@ pub(crate) enum Paint {
 }
 
 impl Output {
-    /// The standard streams of this process. A non-empty `NO_COLOR` turns colours off.
+    /// The streams of this process. `NO_COLOR` (not empty) turns colours off.
     pub(crate) fn new() -> Self {
         let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
-            has_elements: false,
+            filled: false,
             colour: allowed && io::stdout().is_terminal(),
             colour_stderr: allowed && io::stderr().is_terminal(),
         }
     }
 
-    /// Writes one line to stdout.
+    /// Writes data and a line break to stdout.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.stdout, "{line}")?;
         Ok(())
     }
 
-    /// Writes bytes to stdout unchanged.
+    /// Writes bytes to stdout as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stdout.write_all(bytes)?;
         Ok(())
@@ -78,9 +75,9 @@ impl Output {
         Ok(())
     }
 
-    /// Begins a list of values; in JSON it is one array.
+    /// Begins a list of values: in JSON, an array.
     pub(crate) fn begin(&mut self, format: Format) -> Result<(), Failure> {
-        self.has_elements = false;
+        self.filled = false;
         if format == Format::Json {
             self.bytes(b"[")
         } else {
@@ -88,13 +85,13 @@ impl Output {
         }
     }
 
-    /// Writes one value of a list; in JSON it is an element of the array.
+    /// Writes one value of a list: in JSON, an element of the array.
     pub(crate) fn element(
         &mut self,
         format: Format,
         value: &impl serde::Serialize,
     ) -> Result<(), Failure> {
-        if format == Format::Json && std::mem::replace(&mut self.has_elements, true) {
+        if format == Format::Json && std::mem::replace(&mut self.filled, true) {
             self.bytes(b",")?;
         }
         self.json(value)
@@ -109,7 +106,7 @@ impl Output {
         }
     }
 
-    /// The text in this style, if stdout is coloured.
+    /// The text in a colour, if stdout may be coloured.
     pub(crate) fn paint(&self, paint: Paint, text: impl fmt::Display) -> String {
         if self.colour {
             painted(paint, &text)
@@ -118,7 +115,7 @@ impl Output {
         }
     }
 
-    /// Draws the diagnostics of a file to stderr.
+    /// A file's diagnostics on stderr, drawn.
     pub(crate) fn diagnostics(&mut self, file: &FileDiagnostics) {
         let colour = self.colour_stderr;
         for diagnostic in &file.diagnostics {
@@ -126,33 +123,19 @@ impl Output {
         }
     }
 
-    /// Draws one finding to stderr.
-    pub(crate) fn finding(&mut self, finding: &Finding<'_>) {
-        let colour = self.colour_stderr;
-        let Finding {
-            file,
-            first_line,
-            text,
-            diagnostic,
-        } = finding;
-        self.status(&diagnostic.render_at_line(file, text, *first_line, colour));
-    }
-
-    /// Writes an error message to stderr.
+    /// An error on stderr.
     pub(crate) fn error(&mut self, message: &str) {
-        let label = if self.colour_stderr {
+        let word = if self.colour_stderr {
             painted(Paint::Red, &"error")
         } else {
             "error".to_owned()
         };
-        self.status(&format!("{label}: {message}"));
+        self.status(&format!("{word}: {message}"));
     }
 
-    /// Writes one line to stderr. A closed stderr is ignored: the exit code still
-    /// reports the result.
+    /// A line on stderr; that stderr is closed stops nobody.
     pub(crate) fn status(&mut self, line: &str) {
-        // Stdout is buffered and stderr is not: without this, a message about an event would appear
-        // above the event in a terminal that shows both.
+        // What was printed before stands above what is said about it.
         let _ = self.stdout.flush();
         let _ = writeln!(io::stderr(), "{}", line.trim_end_matches('\n'));
     }

@@ -14,9 +14,12 @@
 
 mod code;
 mod diagnostic;
+mod duration;
 mod nearest;
 mod render;
+pub mod toml;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
+pub use duration::{DurationError, parse_duration};
 pub use nearest::nearest;

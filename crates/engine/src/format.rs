@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use reflexarc_pattern::{Dialect, Node, Pattern};
 
-use crate::embedded::Embedded;
 use crate::{FileDiagnostics, Rule, RuleSet};
 
 /// Longest line that is not broken.
@@ -37,7 +36,7 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
         return None;
     }
     let literal = literal(&canonical)?;
-    let Range { start, end } = Embedded::whole(&rule.when);
+    let Range { start, end } = rule.when.span();
     Some(format!("{}{literal}{}", &text[..start], &text[end..]))
 }
 

@@ -2,14 +2,14 @@
 //!
 //! ```
 //! use reflexarc::RuleSet;
-//! use reflexarc_event::NativeEvent;
+//! use reflexarc_event::Event;
 //! use reflexarc_reaction::NoState;
 //!
 //! let rules = RuleSet::compile([("failed.toml", r#"
 //!     when = 'content.result == "failed"'
 //!     then = 'notify("network-team", `look at ${event.content.eniId}`)'
 //! "#)]).expect("the rule is right");
-//! let event = NativeEvent::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
+//! let event = Event::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
 //!
 //! let evaluation = rules.evaluate(&event, &NoState, jiff::Timestamp::UNIX_EPOCH);
 //! assert_eq!(evaluation.matched().collect::<Vec<_>>(), ["failed"]);
@@ -21,7 +21,6 @@
 
 mod action_json;
 mod coverage;
-mod embedded;
 mod evaluate;
 mod evaluation;
 mod event_time;
@@ -30,7 +29,6 @@ mod file_diagnostics;
 mod folder;
 mod format;
 mod gate;
-mod keys;
 mod limits;
 mod notice;
 mod overlay;
@@ -41,6 +39,7 @@ mod rule_set;
 mod rule_test;
 mod subset;
 mod test_run;
+mod toml_json;
 mod update_tests;
 
 pub use action_json::action_json;

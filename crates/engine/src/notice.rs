@@ -5,8 +5,8 @@ use reflexarc_diagnostic::Diagnostic;
 use reflexarc_event::Event;
 use reflexarc_reaction::{Action, Limits, ReactionError, RuleFacts, Template, default_message};
 
-use crate::embedded::Embedded;
 use crate::rule_file::NotifyKey;
+use reflexarc_diagnostic::toml::EmbeddedText;
 
 /// Whom a rule tells, and in which words; what has no template is said as [`default_message`] has it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Notice {
 #[derive(Debug)]
 pub(crate) struct Words {
     template: Template,
-    source: Embedded,
+    source: EmbeddedText,
 }
 
 /// Why a notice could not be written, and at which byte of the rule file.
@@ -33,12 +33,12 @@ impl Notice {
     /// Compiles the templates.
     pub(crate) fn compile(key: NotifyKey, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
         let mut faults = Vec::new();
-        let mut words = |source: Option<Embedded>| {
+        let mut words = |source: Option<EmbeddedText>| {
             let source = source?;
             match Template::compile(source.text(), limits) {
                 Ok(template) => Some(Words { template, source }),
                 Err(fault) => {
-                    faults.push(source.lift(*fault));
+                    faults.push(source.map_spans(*fault));
                     None
                 }
             }
@@ -86,7 +86,7 @@ impl Notice {
 
 impl NoticeError {
     /// An error of a script or template that stands in a rule file.
-    pub(crate) fn new(error: &ReactionError, source: &Embedded) -> Self {
+    pub(crate) fn new(error: &ReactionError, source: &EmbeddedText) -> Self {
         let at = error
             .at()
             .map(|place| source.locate(&(place.offset..place.offset)).start);

@@ -7,11 +7,11 @@ use reflexarc_event::{Level, Position};
 use reflexarc_pattern::{Dialect, Pattern};
 use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleFacts};
 
-use crate::embedded::Embedded;
 use crate::gate::Gates;
 use crate::notice::Notice;
 use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
+use reflexarc_diagnostic::toml::EmbeddedText;
 
 /// A rule: a pattern and a reaction.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Rule {
     pub(crate) facts: RuleFacts,
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
-    pub(crate) when: Embedded,
+    pub(crate) when: EmbeddedText,
     pub(crate) pattern: Pattern,
     pub(crate) response: Response,
     pub(crate) gates: Gates,
@@ -35,7 +35,7 @@ pub(crate) enum Response {
     /// `then`.
     Script {
         reaction: Box<Reaction>,
-        source: Embedded,
+        source: EmbeddedText,
     },
     /// `notify`.
     Notice(Box<Notice>),
@@ -93,7 +93,7 @@ impl Rule {
             .flat_map(|test| &test.steps)
             .flat_map(|step| &step.events);
         events.filter_map(|event| match event {
-            TestEvent::Here(_) => None,
+            TestEvent::Inline(_) => None,
             TestEvent::File(name) => Some(name.as_str()),
         })
     }
@@ -104,7 +104,7 @@ impl Rule {
         self.pattern
             .check(dialect)
             .into_iter()
-            .map(|found| self.when.lift(found))
+            .map(|found| self.when.map_spans(found))
             .collect()
     }
 
@@ -123,7 +123,7 @@ impl Rule {
             },
             file: String::new(),
             text: pattern.source().into(),
-            when: Embedded::alone(pattern.source()),
+            when: EmbeddedText::standalone(pattern.source()),
             pattern,
             response: Response::Nothing,
             gates: Gates::default(),
@@ -147,12 +147,12 @@ impl Rule {
                         pattern
                             .warnings()
                             .iter()
-                            .map(|warning| when.lift(warning.clone())),
+                            .map(|warning| when.map_spans(warning.clone())),
                     );
                     Some(pattern)
                 }
                 Err(errors) => {
-                    found.extend(errors.into_iter().map(|error| when.lift(error)));
+                    found.extend(errors.into_iter().map(|error| when.map_spans(error)));
                     None
                 }
             }
@@ -164,7 +164,7 @@ impl Rule {
                     source,
                 }),
                 Err(errors) => {
-                    found.extend(errors.into_iter().map(|error| source.lift(error)));
+                    found.extend(errors.into_iter().map(|error| source.map_spans(error)));
                     None
                 }
             },

@@ -1,13 +1,11 @@
-//! What a rule file says, before its filter and its script are compiled.
+//! The content of a rule file, before its filter and its script are compiled.
 
 use jiff::SignedDuration;
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_reaction::{Gate, Level};
-use toml::de::DeTable;
 
-use crate::embedded::Embedded;
 use crate::gate::{Gates, KeyedGate};
-use crate::keys::Keys;
 use crate::rule_test::RuleTest;
 
 /// The content of one rule file.
@@ -15,11 +13,11 @@ use crate::rule_test::RuleTest;
 pub(crate) struct RuleFile {
     pub(crate) description: String,
     pub(crate) level: Level,
-    pub(crate) when: Option<Embedded>,
-    pub(crate) then: Option<Embedded>,
+    pub(crate) when: Option<EmbeddedText>,
+    pub(crate) then: Option<EmbeddedText>,
     pub(crate) notify: Option<NotifyKey>,
     pub(crate) gates: Gates,
-    /// How many failures in a row are reported.
+    /// How many consecutive failures are reported.
     pub(crate) report_after: Option<u32>,
     pub(crate) tests: Vec<RuleTest>,
 }
@@ -28,187 +26,129 @@ pub(crate) struct RuleFile {
 #[derive(Debug, Clone)]
 pub(crate) struct NotifyKey {
     pub(crate) targets: Vec<String>,
-    pub(crate) title: Option<Embedded>,
-    pub(crate) text: Option<Embedded>,
+    pub(crate) title: Option<EmbeddedText>,
+    pub(crate) text: Option<EmbeddedText>,
 }
 
-const KEYS: [&str; 10] = [
-    "description",
-    "level",
-    "when",
-    "then",
-    "notify",
-    "message",
-    "throttle",
-    "once",
-    "report_after",
-    "test",
+const LEVELS: [(&str, Level); 3] = [
+    ("info", Level::Info),
+    ("warn", Level::Warn),
+    ("critical", Level::Critical),
 ];
 
 impl RuleFile {
-    /// Reads the text of a rule file as far as it can be read, with everything that is wrong with it.
+    /// Reads the text of a rule file as far as it can be read, with all its faults.
     pub(crate) fn read(text: &str) -> (Self, Vec<Diagnostic>) {
-        let (document, errors) = DeTable::parse_recoverable(text);
-        let mut faults: Vec<_> = errors.iter().map(|error| toml_fault(error, text)).collect();
-        let recovered = !faults.is_empty();
-        let mut keys = Keys::open(text, document.get_ref(), 0..0, "a rule", &KEYS, &mut faults);
-
-        let description = keys
-            .text("description")
-            .map_or_else(String::new, |text| text.text().to_owned());
-        let level = level(&mut keys).unwrap_or_default();
-        let when = keys.text("when");
-        let then = keys.text("then");
-        // After a syntax error the key may be there, only not where a reader of TOML finds it.
-        if !keys.has("when") && !recovered && !keys.is_misspelt("when") {
-            keys.fault(without_when(text));
+        let document = Document::parse(text, "the rule", FaultCodes::RULE);
+        let root = document.root();
+        let description = root.string("description").unwrap_or_default();
+        let level = root.choice("level", &LEVELS).unwrap_or_default();
+        let when = root.embedded("when");
+        let then = root.embedded("then");
+        // After a syntax error the key may be present, only unreadable.
+        if !root.has("when") && !document.has_syntax_errors() {
+            root.report_missing("when", missing_when(text));
         }
-        let notify = notify(&mut keys);
-        if let (Some(_), true) = (&then, keys.has("notify")) {
-            let fault = Diagnostic::error(
+        let notify = notify(&root);
+        if then.is_some() && root.has("notify") {
+            root.fault(
+                "notify",
                 Code::RULE_CONFLICT,
-                keys.span_of("notify"),
                 "a rule has `then` or `notify`, not both",
-            );
-            keys.fault(
-                fault.with_help("call notify(target, message) inside `then`, or leave `then` out"),
+                "call notify(target, message) inside `then`, or remove `then`",
             );
         }
-        if when.is_some() && !keys.has("then") && !keys.has("notify") && !recovered {
+        let has_reaction = root.has("then") || root.has("notify");
+        if when.is_some() && !has_reaction && !document.has_syntax_errors() {
             let warning = Diagnostic::warning(
                 Code::RULE_WITHOUT_REACTION,
-                keys.span_of("when"),
-                "this rule does nothing when it matches",
+                root.span_of("when"),
+                "this rule has no reaction",
             );
-            keys.fault(
+            root.report(
                 warning.with_help("add notify = [\"a-target\"], or a script in then = '''…'''"),
             );
         }
-        let throttle = window(&mut keys, "throttle", "a throttle", "every", Gate::throttle);
-        let once = window(&mut keys, "once", "`once`", "within", Gate::once);
-        let report_after = keys.count("report_after", 1);
-        let mut tests = Vec::new();
-        for (table, place) in keys.tables("test").unwrap_or_default() {
-            tests.push(RuleTest::read(&mut keys, table, place));
-        }
-        faults.sort_by_key(|fault| fault.span.start);
-        (
-            Self {
-                description,
-                level,
-                when,
-                then,
-                notify,
-                gates: Gates { once, throttle },
-                report_after,
-                tests,
-            },
-            faults,
-        )
+        let throttle = gate(&root, "throttle", "every", Gate::throttle);
+        let once = gate(&root, "once", "within", Gate::once);
+        let report_after = root.integer("report_after", 1..=u32::MAX.into());
+        let tests = root.tables("test").into_iter().map(RuleTest::read);
+        let tests = tests.collect();
+        root.finish();
+        let file = Self {
+            description,
+            level,
+            when,
+            then,
+            notify,
+            gates: Gates { once, throttle },
+            report_after,
+            tests,
+        };
+        (file, document.into_diagnostics())
     }
 }
 
-fn level(keys: &mut Keys<'_>) -> Option<Level> {
-    let text = keys.text("level")?;
-    match text.text() {
-        "info" => Some(Level::Info),
-        "warn" => Some(Level::Warn),
-        "critical" => Some(Level::Critical),
-        other => {
-            let fault = Diagnostic::error(
-                Code::RULE_VALUE,
-                text.whole(),
-                format!("there is no level `{other}`"),
-            );
-            keys.fault(fault.with_help("the levels are \"info\", \"warn\" and \"critical\""));
-            None
-        }
-    }
-}
-
-fn notify(keys: &mut Keys<'_>) -> Option<NotifyKey> {
-    if keys.has("message") && !keys.has("notify") {
-        let fault = Diagnostic::error(
+fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
+    if root.has("message") && !root.has("notify") {
+        root.fault(
+            "message",
             Code::RULE_CONFLICT,
-            keys.span_of("message"),
             "`message` needs `notify`",
+            "name the targets: notify = [\"a-target\"]",
         );
-        keys.fault(fault.with_help("say whom to tell: notify = [\"a-target\"]"));
     }
-    let targets = keys.texts("notify")?;
+    let targets = root.strings("notify")?;
     if targets.is_empty() {
-        let fault = Diagnostic::error(
+        root.fault(
+            "notify",
             Code::RULE_VALUE,
-            keys.span_of("notify"),
             "`notify` names no target",
-        );
-        keys.fault(fault.with_help(
             "name at least one target of the configuration: notify = [\"network-team\"]",
-        ));
+        );
     }
-    let targets = targets
-        .iter()
-        .map(|target| target.text().to_owned())
-        .collect();
     let (mut title, mut text) = (None, None);
-    if let Some((table, place)) = keys.table("message") {
-        let mut message = keys.inner(table, place, "a message", &["title", "text"]);
-        title = message.text("title");
-        text = message.text("text");
+    if let Some(message) = root.table("message") {
+        title = message.embedded("title");
+        text = message.embedded("text");
+        message.finish();
     }
     Some(NotifyKey {
-        targets,
+        targets: targets.into_iter().map(EmbeddedText::into_text).collect(),
         title,
         text,
     })
 }
 
-fn window(
-    keys: &mut Keys<'_>,
+/// `throttle` or `once`; `duration_key` is what its duration is called.
+fn gate(
+    root: &TableReader<'_>,
     key: &str,
-    name: &'static str,
-    length: &str,
+    duration_key: &str,
     gate: impl Fn(SignedDuration) -> Gate,
 ) -> Option<KeyedGate> {
-    let (table, place) = keys.table(key)?;
-    let mut window = keys.inner(table, place, name, &["key", length]);
-    let paths = window
-        .texts("key")
-        .unwrap_or_default()
-        .iter()
-        .map(|path| path.text().to_owned())
-        .collect();
-    if !window.has(length) {
-        let fault = Diagnostic::error(
-            Code::RULE_VALUE,
-            window.place(),
-            format!("{name} needs `{length}`"),
+    let table = root.table(key)?;
+    let paths = table.strings("key").unwrap_or_default();
+    if !table.has(duration_key) {
+        table.missing(
+            duration_key,
+            &format!("for example {key} = {{ key = \"content.eniId\", {duration_key} = \"10m\" }}"),
         );
-        window.fault(fault.with_help(format!(
-            "for example {key} = {{ key = \"content.eniId\", {length} = \"10m\" }}"
-        )));
     }
+    let duration = table.duration(duration_key);
+    table.finish();
     Some(KeyedGate {
-        paths,
-        gate: gate(window.duration(length)?),
+        paths: paths.into_iter().map(EmbeddedText::into_text).collect(),
+        gate: gate(duration?),
     })
 }
 
-fn without_when(text: &str) -> Diagnostic {
+fn missing_when(text: &str) -> Diagnostic {
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(
         Code::RULE_WITHOUT_WHEN,
         0..line,
-        "a rule needs `when`: which events is it for?",
+        "missing key `when` in the rule",
     )
-    .with_help("for example when = 'content.result == \"failed\"'")
-}
-
-fn toml_fault(error: &toml::de::Error, text: &str) -> Diagnostic {
-    let span: Span = error.span().unwrap_or(text.len()..text.len());
-    Diagnostic::error(
-        Code::RULE_TOML,
-        span,
-        format!("not TOML: {}", error.message().replace('\n', ", ")),
-    )
+    .with_help("add the filter, for example when = 'content.result == \"failed\"'")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_event::{Json, NativeEvent};
+use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{MemoryState, State as _};
 
 use crate::action_json::action_json;
@@ -91,7 +91,7 @@ pub(crate) fn run(set: &RuleSet, rule: &Arc<Rule>, wanted: &dyn Fn(&str) -> bool
 }
 
 fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) -> TestReport {
-    let (line, _) = rule.line_and_column(test.place.start);
+    let (line, _) = rule.line_and_column(test.span.start);
     let mut report = TestReport {
         index: 0,
         name: test.name.clone(),
@@ -104,7 +104,7 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
     for (number, step) in test.steps.iter().enumerate() {
         let mut judge = Judge {
             step: test.stepwise.then_some(number),
-            line: rule.line_and_column(step.place.start).0,
+            line: rule.line_and_column(step.span.start).0,
             mismatches: &mut report.mismatches,
         };
         let events = match step
@@ -124,9 +124,9 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
         let mut seen = Vec::new();
         for event in &events {
-            let matched = alone.matching(event);
-            watch.event(event);
-            let evaluation = alone.react_traced(event, &matched, &state, now, &watch.ran);
+            let matched = alone.recognise(event);
+            watch.event(matched.event());
+            let evaluation = alone.react_traced(&matched, &state, now, &watch.ran);
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }
@@ -138,14 +138,12 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
     report
 }
 
-fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, String> {
+fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<Event, String> {
     match event {
-        TestEvent::Here(event) => {
-            NativeEvent::new(event.clone()).map_err(|error| error.to_string())
-        }
+        TestEvent::Inline(event) => Ok(event.clone()),
         TestEvent::File(name) => {
             let bytes = alone.event_file(rule, name)?;
-            NativeEvent::from_json(bytes).map_err(|error| format!("{name}: {error}"))
+            Event::from_json(bytes).map_err(|error| format!("{name}: {error}"))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_event::Json;
 
-use crate::field_values::{ElementChoice, FieldValue, FieldValues};
+use crate::places::{Choice, Place, Places};
 use crate::value::Test;
 use crate::{Alternative, Field, Node, Predicate};
 
@@ -26,10 +26,8 @@ use crate::{Alternative, Field, Node, Predicate};
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn matches(node: &Node, event: &Json) -> bool {
-    let values = FieldValues::of(node, event);
-    Goal::of(node, &values)
-        .within(&ElementChoice::new())
-        .is_some()
+    let places = Places::of(node, event);
+    Goal::of(node, &places).within(&Choice::new()).is_some()
 }
 
 /// A node whose fields have been looked up in one event.
@@ -38,25 +36,25 @@ pub(crate) enum Goal {
     Any(Vec<Goal>),
     Not(Box<Goal>),
     /// One of these choices.
-    Chosen(BTreeSet<ElementChoice>),
+    Chosen(BTreeSet<Choice>),
 }
 
 impl Goal {
-    pub(crate) fn of(node: &Node, values: &FieldValues) -> Self {
+    pub(crate) fn of(node: &Node, places: &Places) -> Self {
         match node {
             Node::All(nodes) => {
-                Self::All(nodes.iter().map(|node| Self::of(node, values)).collect())
+                Self::All(nodes.iter().map(|node| Self::of(node, places)).collect())
             }
             Node::Any(nodes) => {
-                Self::Any(nodes.iter().map(|node| Self::of(node, values)).collect())
+                Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect())
             }
-            Node::Not(node) => Self::Not(Box::new(Self::of(node, values))),
-            Node::Field(field) => Self::field(field, values.at(&field.path)),
+            Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
+            Node::Field(field) => Self::field(field, places.at(&field.path)),
         }
     }
 
     /// An extension of `choice` under which it holds.
-    pub(crate) fn within(&self, choice: &ElementChoice) -> Option<ElementChoice> {
+    pub(crate) fn within(&self, choice: &Choice) -> Option<Choice> {
         extension(&[self], choice, &[])
     }
 
@@ -72,7 +70,7 @@ impl Goal {
         }
     }
 
-    fn field(Field { alternatives, .. }: &Field, values: &[FieldValue]) -> Self {
+    fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
         let absent = |Alternative(predicates): &Alternative| {
             !predicates.is_empty()
                 && predicates
@@ -83,20 +81,20 @@ impl Goal {
             .iter()
             .map(|Alternative(predicates)| predicates.iter().map(Test::new).collect())
             .collect();
-        let meets = |value: &&FieldValue| {
+        let meets = |place: &&Place| {
             tests
                 .iter()
-                .any(|tests| tests.iter().all(|test| test.meets(&value.value)))
+                .any(|tests| tests.iter().all(|test| test.meets(&place.value)))
         };
         let met = Self::Chosen(
-            values
+            places
                 .iter()
                 .filter(meets)
-                .map(|value| value.choice.clone())
+                .map(|place| place.choice.clone())
                 .collect(),
         );
         if alternatives.iter().any(absent) {
-            let anywhere = Self::Chosen(values.iter().map(|value| value.choice.clone()).collect());
+            let anywhere = Self::Chosen(places.iter().map(|place| place.choice.clone()).collect());
             Self::Any(vec![met, Self::Not(Box::new(anywhere))])
         } else {
             met
@@ -105,7 +103,7 @@ impl Goal {
 }
 
 /// An extension of `choice` that reaches all `goals` and then none of `never`.
-fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option<ElementChoice> {
+fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice> {
     let Some((first, rest)) = goals.split_first() else {
         return never
             .iter()
@@ -134,7 +132,7 @@ fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option
                 .iter()
                 .filter_map(|other| both(choice, other))
                 .find_map(|choice| {
-                    let matters: ElementChoice = choice
+                    let matters: Choice = choice
                         .clone()
                         .into_iter()
                         .filter(|(array, _)| further.contains(array))
@@ -150,7 +148,7 @@ fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option
 }
 
 /// The two together, unless they choose different elements of one array.
-pub(crate) fn both(one: &ElementChoice, other: &ElementChoice) -> Option<ElementChoice> {
+pub(crate) fn both(one: &Choice, other: &Choice) -> Option<Choice> {
     let agree = other
         .iter()
         .all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));

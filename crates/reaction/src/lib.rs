@@ -18,7 +18,6 @@
 
 mod check;
 mod default_message;
-mod duration;
 mod effects;
 mod error;
 mod fault;
@@ -37,7 +36,6 @@ mod value;
 mod vocabulary;
 
 pub use default_message::default_message;
-pub use duration::parse_duration;
 pub use effects::{Action, Effects, Message, StateChange};
 pub use error::ReactionError;
 pub use gate::{Gate, Passage};

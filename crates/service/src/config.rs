@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reqwest::Url;
-use toml::de::DeTable;
 
-use self::keys::{Keys, Reading};
+use self::keys::{ConfigContext, ConfigTable};
 use crate::dispatch::Queue;
 use crate::http::{EventBridge, Identity, OverHttps, Role, Token, Tokens};
 use crate::limits::Limits;
@@ -145,45 +145,38 @@ impl Config {
         folder: &Path,
         secrets: Secrets<'_>,
     ) -> Result<(Self, Vec<PathBuf>), Vec<Diagnostic>> {
-        let (document, errors) = DeTable::parse_recoverable(text);
-        let broken = |error: &toml::de::Error| {
-            let place = error.span().unwrap_or(0..0);
-            Diagnostic::error(Code::CONFIG_TOML, place, error.message().trim().to_owned())
-        };
-        if !errors.is_empty() {
-            return Err(errors.iter().map(broken).collect());
+        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+        // A table that was not closed swallows the keys after it: whatever else is reported of a
+        // file that is not TOML would be guesses.
+        if document.has_syntax_errors() {
+            return Err(document.into_diagnostics());
         }
         let environment = match secrets {
             Secrets::Resolve(environment) => Some(environment),
             Secrets::Leave | Secrets::Blank => None,
         };
         let with_targets = !matches!(secrets, Secrets::Leave);
-        let reading = Reading::new(folder, environment, with_targets);
-        let root = Keys::new(
-            &reading,
-            document.get_ref(),
-            0..0,
-            "the configuration".to_owned(),
-        );
+        let context = ConfigContext::new(folder, environment, with_targets);
+        let root = ConfigTable::new(&context, document.root());
         let config = Self::of(&root);
         root.finish();
-        let mut faults = reading.faults.into_inner();
+        let faults = document.into_diagnostics();
         if faults.iter().any(|fault| fault.severity == Severity::Error) {
-            faults.sort_by_key(|fault| fault.span.start);
             return Err(faults);
         }
-        let secrets = reading.secrets.into_inner();
+        let secrets = context.secrets.into_inner();
         let redactor = Redactor::new(secrets.iter().map(String::as_str));
-        Ok((Self { redactor, ..config }, reading.files.into_inner()))
+        Ok((Self { redactor, ..config }, context.files.into_inner()))
     }
 
-    fn of(root: &Keys<'_>) -> Self {
-        let rules = root
-            .texts("rules")
-            .unwrap_or_else(|| vec!["rules".to_owned()]);
-        let log = root.text("log").unwrap_or_else(|| "info".to_owned());
+    fn of(root: &ConfigTable<'_>) -> Self {
+        let rules = root.nonempty_strings("rules").map_or_else(
+            || vec!["rules".to_owned()],
+            |paths| paths.into_iter().map(EmbeddedText::into_text).collect(),
+        );
+        let log = root.string("log").unwrap_or_else(|| "info".to_owned());
         let day = SignedDuration::from_hours(24);
-        let mut store_path = root.reading.folder.join("reflexarc.db");
+        let mut store_path = root.context.folder.join("reflexarc.db");
         let mut store_options = StoreOptions {
             duplicates: day,
             max_bytes: None,
@@ -192,13 +185,13 @@ impl Config {
         if let Some(store) = root.table("store") {
             store_path = store.path("path").unwrap_or(store_path);
             store_options.duplicates = store.duration("duplicates").unwrap_or(day);
-            store_options.max_bytes = store.number("max_bytes", 1 << 20, i64::MAX.unsigned_abs());
+            store_options.max_bytes = store.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
             store.finish();
         }
         let mut retention = Retention::default();
         if let Some(archive) = root.table("archive") {
             retention.age = archive.duration("keep").unwrap_or(retention.age);
-            retention.bytes = archive.number("max_bytes", 1 << 20, i64::MAX.unsigned_abs());
+            retention.bytes = archive.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
             archive.finish();
         }
         let http = Http::of(root.table("http"), root);
@@ -210,7 +203,7 @@ impl Config {
             retention,
             rules: rules
                 .iter()
-                .map(|path| root.reading.folder.join(path))
+                .map(|path| root.context.folder.join(path))
                 .collect(),
             listen: http.listen,
             identity: http.identity,
@@ -269,7 +262,7 @@ struct Http {
 }
 
 impl Http {
-    fn of(keys: Option<Keys<'_>>, root: &Keys<'_>) -> Self {
+    fn of(keys: Option<ConfigTable<'_>>, root: &ConfigTable<'_>) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8321));
         let Some(keys) = keys else {
             return Self {
@@ -279,7 +272,7 @@ impl Http {
                 eventbridge: None,
             };
         };
-        let address = keys.text("listen").map(|text| text.parse::<SocketAddr>());
+        let address = keys.string("listen").map(|text| text.parse::<SocketAddr>());
         if let Some(Err(_)) = address {
             keys.fault(
                 "listen",
@@ -302,7 +295,7 @@ impl Http {
             keys.fault("listen", Code::CONFIG_VALUE, message, help);
         }
         // Without secrets there are no tokens, and no service either.
-        let tokens = if root.reading.environment.is_some() {
+        let tokens = if root.context.environment.is_some() {
             Tokens::new(tokens)
         } else {
             Tokens::default()
@@ -317,44 +310,37 @@ impl Http {
     }
 }
 
-fn token(keys: Keys<'_>) -> Option<Token> {
-    let name = keys.required("name", "it says in logs who came");
-    let roles = keys.texts("roles").unwrap_or_default();
-    if roles.is_empty() && !keys.has("roles") {
+fn token(keys: ConfigTable<'_>) -> Option<Token> {
+    let name = keys.required_string("name", "it says in logs who came");
+    if !keys.has("roles") {
         keys.missing("roles", "list some of: ingest, read, operate");
     }
-    let role = |word: &String| match word.as_str() {
-        "ingest" => Some(Role::Ingest),
-        "read" => Some(Role::Read),
-        "operate" => Some(Role::Operate),
-        other => {
-            let message = format!("there is no role \"{other}\"");
-            keys.fault(
-                "roles",
-                Code::CONFIG_VALUE,
-                message,
-                "list some of: ingest, read, operate",
-            );
-            None
-        }
-    };
-    let roles: Vec<Role> = roles.iter().filter_map(role).collect();
+    let choices = [
+        ("ingest", Role::Ingest),
+        ("read", Role::Read),
+        ("operate", Role::Operate),
+    ];
+    let roles = keys.nonempty_strings("roles").unwrap_or_default();
+    let roles: Vec<Role> = roles
+        .iter()
+        .filter_map(|role| keys.choose("role", role, &choices))
+        .collect();
     if !keys.has("token") {
         keys.missing("token", "write token = { env = \"NAME\" }");
     }
-    let (secret, expires) = (keys.secret("token"), keys.instant("expires"));
+    let (secret, expires) = (keys.secret("token"), keys.timestamp("expires"));
     keys.finish();
     Some(Token::new(name?, &secret?, roles, expires))
 }
 
-fn identity(keys: Keys<'_>) -> Option<Identity> {
+fn identity(keys: ConfigTable<'_>) -> Option<Identity> {
     for key in ["certificate", "key"] {
         if !keys.has(key) {
             keys.missing(key, "name a file in PEM");
         }
     }
     // Without secrets nothing is served, so the private key is left alone too.
-    let leave = keys.reading.environment.is_none();
+    let leave = keys.context.environment.is_none();
     let (certificate, key) = if leave {
         (
             keys.path("certificate").map(|_| Vec::new()),
@@ -380,8 +366,8 @@ fn identity(keys: Keys<'_>) -> Option<Identity> {
     identity
 }
 
-fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
-    let url = keys.required(
+fn eventbridge(keys: ConfigTable<'_>) -> Option<EventBridge> {
+    let url = keys.required_string(
         "url",
         "our address as the HTTP target has it: https://hooks.example.com",
     );
@@ -409,24 +395,23 @@ fn eventbridge(keys: Keys<'_>) -> Option<EventBridge> {
             "list the regions of your event buses, such as \"cn-hangzhou\"",
         );
     }
-    let (token, regions) = (keys.secret("token"), keys.texts("regions"));
+    let (token, regions) = (keys.secret("token"), keys.nonempty_strings("regions"));
     keys.finish();
     let client = Reach::default().client(None).ok()?;
     Some(EventBridge::new(
         origin?,
         token?,
-        regions?,
+        regions?.into_iter().map(EmbeddedText::into_text).collect(),
         Box::new(OverHttps { client }),
     ))
 }
 
-fn collector(keys: Keys<'_>) -> Option<Collector> {
-    let endpoint = keys.required("endpoint", "the collector's address: http://localhost:4318");
+fn collector(keys: ConfigTable<'_>) -> Option<Collector> {
+    let endpoint =
+        keys.required_string("endpoint", "the collector's address: http://localhost:4318");
     let endpoint = endpoint.and_then(|text| targets::url(&keys, "endpoint", &text));
     let headers = targets::headers(&keys);
-    let one_in = keys
-        .number("one_in", 1, u32::MAX.into())
-        .and_then(|number| u32::try_from(number).ok());
+    let one_in = keys.integer("one_in", 1..=u32::MAX.into());
     keys.finish();
     Some(Collector {
         endpoint: endpoint?,
@@ -435,10 +420,12 @@ fn collector(keys: Keys<'_>) -> Option<Collector> {
     })
 }
 
-fn limits(root: &Keys<'_>) -> Limits {
+fn limits(root: &ConfigTable<'_>) -> Limits {
     let mut limits = Limits::DEFAULT;
     if let Some(keys) = root.table("limits") {
-        let count = |key, limit: &mut usize| *limit = keys.count(key, 1, 1 << 30).unwrap_or(*limit);
+        let count = |key, limit: &mut usize| {
+            *limit = keys.integer(key, 1..=1 << 30).unwrap_or(*limit);
+        };
         count("body_bytes", &mut limits.body_bytes);
         count("batch_events", &mut limits.batch_events);
         count("queue_events", &mut limits.queue_events);

@@ -1,74 +1,81 @@
-//! `reflexarc archive`: the events as they were received.
+//! `reflexarc archive`: the events as they came.
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
-use reflexarc_reaction::parse_duration;
 use reflexarc_service::{Archived, Retention, Selection};
 
-use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
+use crate::command::trace::plain;
+use crate::configured::{Configured, failed};
 use crate::exit::{Exit, Failure};
-use crate::output::evaluation::object;
-use crate::output::text::{plural, printable_str};
 use crate::output::{Format, Output};
 
-/// Subcommands of `archive`.
-#[derive(Debug, clap::Subcommand)]
+/// Arguments of `archive`.
+#[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads and changes the store directly; the service may be running.
+Works on the store itself, also while the service runs.
 
-Exit codes: 0 done · 1 no event selected, or damaged events found · 3 invalid configuration
-            5 the store cannot be opened
+Exit codes: 0 done · 1 nothing selected, or damage found · 3 invalid configuration · 5 the store cannot be used
 
 Examples:
   reflexarc archive list --from 2026-11-20T00:00:00Z
   reflexarc archive export --from 2h | reflexarc run --rules rules --events -
   reflexarc archive prune --keep 7d")]
-pub(crate) enum Archive {
-    /// Print time, id, kind and resource of archived events
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Print what is there: when, id, kind, resource
     List {
         #[command(flatten)]
         range: Range,
         #[command(flatten)]
-        report: StoreReportArgs,
+        configured: Configured,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
-    /// Print archived events as they were received, one per line
+    /// Print the events as they came, one a line
     Export {
         #[command(flatten)]
         range: Range,
         #[command(flatten)]
-        config: ConfigArgs,
+        configured: Configured,
     },
-    /// Check the structure of the store and the checksum of every event
+    /// Read everything back: the file's structure, every event's checksum
     Verify {
         #[command(flatten)]
-        config: ConfigArgs,
+        configured: Configured,
     },
-    /// Remove events that are older than the retention, or than --keep
+    /// Remove what is older than the retention allows, or than --keep
     Prune {
-        /// Keep events for this long, such as `7d`, instead of the configured retention
-        #[arg(long, value_parser = parse_keep, value_name = "DURATION")]
+        /// Keep so much, such as `7d`, whatever the configuration says
+        #[arg(long, value_parser = parse_duration, value_name = "TIME")]
         keep: Option<SignedDuration>,
         #[command(flatten)]
-        config: ConfigArgs,
+        configured: Configured,
     },
 }
 
-/// Selection of archived events.
+/// Which events.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Range {
-    /// Accepted at this time or later: a timestamp, or a time before now such as `2h`
-    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    /// Accepted then or later: an instant, or a time before now such as `2h`
+    #[arg(long, value_parser = instant, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// Accepted before this time
-    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    /// Accepted before then
+    #[arg(long, value_parser = instant, value_name = "TIME")]
     to: Option<Timestamp>,
-    /// Only events with this id
+    /// With this id
     #[arg(long = "event", value_name = "ID")]
     id: Option<String>,
 }
 
 impl Range {
-    /// The selection in the form that the store takes.
+    /// The same for the store.
     pub(crate) fn selection(&self) -> Selection {
         Selection {
             from: self.from,
@@ -79,10 +86,29 @@ impl Range {
 }
 
 /// Lists, exports, verifies or prunes.
-pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> {
-    match args {
-        Archive::List { range, report } => list(range, report, output),
-        Archive::Export { range, config } => for_each_event(config, range, |event| {
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    match &args.what {
+        What::List {
+            range,
+            configured,
+            format,
+        } => {
+            output.begin(*format)?;
+            let any = each(configured, range, |event| match format {
+                Format::Human => {
+                    let (id, kind) = (
+                        plain(&event.name.id.as_str().into()),
+                        plain(&event.kind.as_str().into()),
+                    );
+                    let resource = plain(&event.resource.as_str().into());
+                    output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
+                }
+                Format::Json | Format::Ndjson => output.element(*format, &listed(&event)),
+            })?;
+            output.end(*format)?;
+            Ok(any)
+        }
+        What::Export { range, configured } => each(configured, range, |event| {
             if event.event.bytes().contains(&b'\n') {
                 output.line(event.event.tree())
             } else {
@@ -90,73 +116,51 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
                 output.bytes(b"\n")
             }
         }),
-        Archive::Verify { config } => verify(config, output),
-        Archive::Prune { keep, config } => {
-            let (config, store) = config.open_store()?;
+        What::Verify { configured } => {
+            let (_, store) = configured.store()?;
+            let verdict = store.verify_archive().map_err(failed)?;
+            output.line(format_args!(
+                "{} events, {} bytes, {} damaged",
+                verdict.events,
+                verdict.bytes,
+                verdict.damaged.len()
+            ))?;
+            for (seq, fault) in &verdict.damaged {
+                output.error(&format!("event {seq}: {fault}"));
+            }
+            Ok(if verdict.damaged.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Negative
+            })
+        }
+        What::Prune { keep, configured } => {
+            let (config, store) = configured.store()?;
             let retention = keep.map_or(config.retention, |age| Retention { age, bytes: None });
-            let removed = store
-                .prune(&retention, Timestamp::now())
-                .map_err(store_failure)?;
-            output.line(format_args!("{removed} events removed"))?;
+            let gone = store.prune(&retention, Timestamp::now()).map_err(failed)?;
+            output.line(format_args!("{gone} events removed"))?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let format = report.format;
-    output.begin(format)?;
-    let exit = for_each_event(&report.config, range, |event| match format {
-        Format::Human => {
-            let (id, kind) = (printable_str(&event.name.id), printable_str(&event.kind));
-            let resource = printable_str(&event.resource);
-            output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
-        }
-        Format::Json | Format::Ndjson => output.element(format, &summary_json(&event)),
-    })?;
-    output.end(format)?;
-    Ok(exit)
-}
-
-fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (_, store) = config.open_store()?;
-    let verified = store.verify_archive().map_err(store_failure)?;
-    output.line(format_args!(
-        "{}, {}, {} damaged",
-        plural(verified.events, "event"),
-        plural(verified.bytes, "byte"),
-        verified.damaged.len()
-    ))?;
-    for (seq, reason) in &verified.damaged {
-        output.error(&format!("event {seq}: {reason}"));
-    }
-    Ok(if verified.damaged.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Negative
-    })
-}
-
-/// Prints the selected events in the order in which they were accepted; negative if there are none.
-fn for_each_event(
-    config: &ConfigArgs,
+fn each(
+    configured: &Configured,
     range: &Range,
     mut print: impl FnMut(Archived) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let (_, store) = config.open_store()?;
-    let mut exit = Ok(Exit::Negative);
+    let (_, store) = configured.store()?;
+    let mut outcome = Ok(Exit::Negative);
     let visit = |event| {
-        exit = print(event).map(|()| Exit::Done);
-        exit.is_ok()
+        outcome = print(event).map(|()| Exit::Done);
+        outcome.is_ok()
     };
-    store
-        .walk(&range.selection(), visit)
-        .map_err(store_failure)?;
-    exit
+    store.walk(&range.selection(), visit).map_err(failed)?;
+    outcome
 }
 
-fn summary_json(event: &Archived) -> Json {
-    object([
+fn listed(event: &Archived) -> Json {
+    let members = [
         ("seq", event.seq.into()),
         ("accepted", event.received.to_string().into()),
         ("id", event.name.id.as_str().into()),
@@ -164,23 +168,21 @@ fn summary_json(event: &Archived) -> Json {
         ("kind", event.kind.as_str().into()),
         ("resource", event.resource.as_str().into()),
         ("matched", event.story.is_some().into()),
-    ])
+    ];
+    members
+        .into_iter()
+        .map(|(key, value): (&str, Json)| (key.to_owned(), value))
+        .collect()
 }
 
-/// A function of this crate, because clap needs one that takes any lifetime.
-fn parse_keep(text: &str) -> Result<SignedDuration, String> {
-    parse_duration(text)
-}
-
-/// A timestamp such as `2026-11-20T00:00:00Z`, or a time before now such as `2h`.
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
+/// `2026-11-20T00:00:00Z`, or `2h`: so long ago.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    if let Ok(instant) = text.parse() {
+        return Ok(instant);
     }
-    let age = parse_duration(text).map_err(
-        |_| "expected a timestamp such as 2026-11-20T00:00:00Z, or a time before now such as 2h",
-    )?;
+    let ago = parse_duration(text)
+        .map_err(|_| "write an instant such as 2026-11-20T00:00:00Z, or a time ago such as 2h")?;
     Timestamp::now()
-        .checked_sub(age)
+        .checked_sub(ago)
         .map_err(|error| error.to_string())
 }

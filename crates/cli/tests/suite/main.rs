@@ -9,7 +9,6 @@ mod answers;
 mod bad_input;
 mod crash;
 mod deploy;
-mod earlier_versions;
 mod import;
 mod operating;
 mod readme;

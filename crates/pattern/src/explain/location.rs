@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Path;
-use crate::field_values::{self, Pointer};
+use crate::places::{self, Trail};
 use crate::print::expression;
 
 /// The way from the top of an event to one value.
@@ -20,7 +20,7 @@ pub enum Step {
     Member {
         /// Its key.
         key: String,
-        /// How many members parent it have the same key.
+        /// How many members before it have the same key.
         occurrence: usize,
     },
     /// Into an element of an array, counted from 0.
@@ -28,13 +28,13 @@ pub enum Step {
 }
 
 impl Location {
-    pub(crate) fn of(pointer: &Pointer) -> Self {
+    pub(crate) fn of(trail: &Trail) -> Self {
         let mut steps = Vec::new();
-        let mut last = pointer;
+        let mut last = trail;
         while let Some(step) = last {
             last = match step.as_ref() {
-                field_values::PointerStep::Member {
-                    parent,
+                places::Step::Member {
+                    before,
                     members,
                     index,
                 } => {
@@ -47,11 +47,11 @@ impl Location {
                         key: key.clone(),
                         occurrence,
                     });
-                    parent
+                    before
                 }
-                field_values::PointerStep::Element { parent, index } => {
+                places::Step::Element { before, index } => {
                     steps.push(Step::Element(*index));
-                    parent
+                    before
                 }
             };
         }

@@ -4,8 +4,8 @@ use reflexarc_event::Json;
 
 use super::hint::Hint;
 use super::location::Location;
-use super::{Found, NearMiss, suggestion};
-use crate::field_values::FieldValue;
+use super::{Found, Miss, mend};
+use crate::places::Place;
 use crate::print::expression;
 use crate::value::{Scalar, Test, address};
 use crate::{Alternative, Decimal, Field, Node, Predicate};
@@ -16,7 +16,7 @@ const COMPARED: usize = 200;
 const SHOWN: usize = 200;
 
 /// The value that came closest to meeting the field, with the hint that its case gives.
-pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss, Option<Hint>)> {
+pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<Hint>)> {
     let alternatives: Vec<(&Alternative, Vec<Test>)> = field.alternatives
         [..field.alternatives.len().min(COMPARED)]
         .iter()
@@ -40,19 +40,19 @@ pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss
         alternatives: vec![(*alternative).clone()],
     }));
     Some((
-        NearMiss {
+        Miss {
             found: found(place),
             expected,
-            suggested: suggestion::matching_value(alternative, &place.value),
+            mended: mend::value(alternative, &place.value),
         },
         distance.hint,
     ))
 }
 
 /// A place as the reader sees it.
-pub(crate) fn found(place: &FieldValue) -> Found {
+pub(crate) fn found(place: &Place) -> Found {
     Found {
-        location: Location::of(&place.pointer),
+        location: Location::of(&place.trail),
         value: shown(&place.value),
     }
 }
@@ -100,7 +100,7 @@ fn distance(alternative: &Alternative, tests: &[Test], value: &Scalar) -> Distan
 /// Why a value does not meet one predicate.
 fn one(predicate: &Predicate, value: &Scalar) -> Distance {
     let meets = |value: &Scalar| Test::new(predicate).meets(value);
-    let of_type = |expected| Hint::TypeMismatch {
+    let of_type = |expected| Hint::Type {
         expected,
         actual: type_of(value),
     };
@@ -128,17 +128,17 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
             None if meets(&Scalar::String(text.trim())) => {
-                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
+                Distance::new(Distance::SLIP, Hint::Space)
             }
             None => Distance::new(Distance::FAR, Hint::NotAnAddress),
         },
         (predicate, Scalar::String(text)) if is_textual(predicate) => {
             if meets(&Scalar::String(text.trim())) {
-                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
+                Distance::new(Distance::SLIP, Hint::Space)
             } else if ignoring_case(predicate)
                 .is_some_and(|predicate| Test::new(&predicate).meets(value))
             {
-                Distance::new(Distance::SLIP, Hint::ValueCase)
+                Distance::new(Distance::SLIP, Hint::Case)
             } else {
                 Distance::new(
                     Distance::SAME_TYPE + difference(literal(predicate), text),

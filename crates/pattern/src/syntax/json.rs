@@ -4,8 +4,8 @@ use pest::Parser as _;
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
-use crate::spanned::SpannedNode;
+use super::{Grammar, Reader, Rule, found, text};
+use crate::located::Located;
 use crate::{Decimal, Dialect};
 use reflexarc_diagnostic::nearest;
 
@@ -58,13 +58,13 @@ impl Value {
     }
 }
 
-impl TreeBuilder<'_> {
+impl Reader<'_> {
     /// Reads a text in JSON notation.
-    pub(super) fn json(&mut self, text: &str) -> Option<SpannedNode> {
+    pub(super) fn json(&mut self, text: &str) -> Option<Located> {
         let mut pairs = match Grammar::parse(Rule::json, text) {
             Ok(pairs) => pairs,
             Err(error) => {
-                let diagnostic = syntax_error::diagnostic(text, &error);
+                let diagnostic = found::explain(text, &error);
                 self.push(diagnostic);
                 return None;
             }
@@ -122,7 +122,7 @@ impl TreeBuilder<'_> {
             self.push(fault.with_fix(span, replacement));
             return None;
         }
-        match string_literal::decode(self.source, &span) {
+        match text::decode(self.source, &span) {
             Ok(text) => Some(text),
             Err(faults) => {
                 self.diagnostics.extend(faults);

@@ -5,14 +5,14 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::expression::Connective;
 use super::json::span_of;
-use super::{Rule, TreeBuilder};
-use crate::spanned::{SpannedAlternative, SpannedPredicate};
+use super::{Reader, Rule};
+use crate::located::{LocatedAlternative, LocatedPredicate};
 use crate::{Predicate, normal};
 
-/// Alternatives, each of which one value meets as a complete.
-pub(super) type Alternatives = Vec<SpannedAlternative>;
+/// Alternatives, each of which one value meets as a whole.
+pub(super) type Alternatives = Vec<LocatedAlternative>;
 
-impl TreeBuilder<'_> {
+impl Reader<'_> {
     /// `not`s and a predicate or a group, as the alternatives of the field.
     pub(super) fn value_unary(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
@@ -39,7 +39,7 @@ impl TreeBuilder<'_> {
         let span = span_of(&pair);
         let mut done = Alternatives::new();
         let mut conjunction: Option<Alternatives> = None;
-        let mut complete = true;
+        let mut whole = true;
         for part in pair.into_inner() {
             if part.as_rule() == Rule::connective {
                 if self.connective(&part) == Connective::Or {
@@ -48,7 +48,7 @@ impl TreeBuilder<'_> {
                 continue;
             }
             let Some(next) = self.value_unary(part) else {
-                complete = false;
+                whole = false;
                 continue;
             };
             conjunction = Some(match conjunction {
@@ -60,7 +60,7 @@ impl TreeBuilder<'_> {
         for alternative in &mut done {
             normal::join_ranges(&mut alternative.predicates);
         }
-        if complete && !done.is_empty() {
+        if whole && !done.is_empty() {
             Some(done)
         } else {
             None
@@ -72,18 +72,18 @@ impl TreeBuilder<'_> {
         &mut self,
         span: &Span,
         mut left: Alternatives,
-        right: &[SpannedAlternative],
+        right: &[LocatedAlternative],
     ) -> Option<Alternatives> {
-        let tests = |alternatives: &[SpannedAlternative]| {
+        let tests = |alternatives: &[LocatedAlternative]| {
             alternatives
                 .iter()
                 .map(|one| one.predicates.len())
                 .sum::<usize>()
         };
         let count = left.len().saturating_mul(right.len());
-        let expanded_tests = tests(&left) * right.len() + tests(right) * left.len();
+        let spelled_out = tests(&left) * right.len() + tests(right) * left.len();
         let too_wide = left.len() > 1 && right.len() > 1 && count > self.limits.combinations;
-        if too_wide || count > 1 && expanded_tests > self.limits.expanded_tests {
+        if too_wide || count > 1 && spelled_out > self.limits.spelled_out {
             return self.too_many(span);
         }
         if let [other] = right {
@@ -94,7 +94,7 @@ impl TreeBuilder<'_> {
             return Some(left);
         }
         let both = left.iter().flat_map(|one| {
-            right.iter().map(|other| SpannedAlternative {
+            right.iter().map(|other| LocatedAlternative {
                 span: one.span.start.min(other.span.start)..one.span.end.max(other.span.end),
                 predicates: [one.predicates.as_slice(), other.predicates.as_slice()].concat(),
             })
@@ -108,17 +108,17 @@ impl TreeBuilder<'_> {
             self.limits.combinations
         );
         self.error(Code::TOO_MANY, span.clone(), message).help =
-            Some("join complete tests by `and` instead".into());
+            Some("join whole tests by `and` instead".into());
         None
     }
 
     /// Anything but these: a value is there, and meets none of them.
     fn opposite(&mut self, span: &Span, alternatives: Alternatives) -> Option<Alternatives> {
-        for spanned in alternatives
+        for placed in alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
-            let meant = match spanned.predicate {
+            let meant = match placed.predicate {
                 Predicate::Missing => "exists",
                 Predicate::Exists => "is missing",
                 _ => continue,
@@ -135,12 +135,12 @@ impl TreeBuilder<'_> {
             self.push(error);
             return None;
         }
-        let plain = |alternative: &SpannedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
-        let place = |predicates: Vec<Predicate>| SpannedAlternative {
+        let plain = |alternative: &LocatedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
+        let place = |predicates: Vec<Predicate>| LocatedAlternative {
             span: span.clone(),
             predicates: predicates
                 .into_iter()
-                .map(|predicate| SpannedPredicate {
+                .map(|predicate| LocatedPredicate {
                     span: span.clone(),
                     predicate,
                 })
@@ -151,7 +151,7 @@ impl TreeBuilder<'_> {
                 .into_iter()
                 .flat_map(|alternative| alternative.predicates);
             return Some(vec![place(vec![Predicate::AnythingBut(
-                inner.map(|spanned| spanned.predicate).collect(),
+                inner.map(|placed| placed.predicate).collect(),
             )])]);
         }
         // None of several conjunctions: of each, one test fails.
@@ -160,7 +160,7 @@ impl TreeBuilder<'_> {
             let choices: Alternatives = alternative
                 .predicates
                 .into_iter()
-                .flat_map(|spanned| match spanned.predicate {
+                .flat_map(|placed| match placed.predicate {
                     Predicate::AnythingBut(inner) => inner,
                     other => vec![Predicate::AnythingBut(vec![other])],
                 })

@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
-use reflexarc_pattern::tree::Bound;
 use reflexarc_pattern::{
-    Alternative, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive,
+    Alternative, Bound, Checklist, Decimal, Field, Matcher, Node, Path, Predicate, Ticks, naive,
 };
 
 use crate::generate;

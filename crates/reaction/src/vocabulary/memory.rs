@@ -1,12 +1,13 @@
 //! `get`, `set`, `remove` and `add`: the rule's own state.
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 use rhai::{Dynamic, Engine, ImmutableString};
 
+use crate::Entry;
 use crate::run::{Answer, RUN, Run};
 use crate::value::{kind, to_script};
-use crate::{Entry, parse_duration};
 
 pub(super) fn register(engine: &mut Engine) {
     engine

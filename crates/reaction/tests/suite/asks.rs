@@ -227,7 +227,7 @@ fn wrong_arguments_name_the_function_and_what_it_wants() {
         ),
         (
             r#"set("k", 1, "soon")"#,
-            "line 1, column 1: the ttl of `set`: `soon` is no length of time; write it as in 90s, 10m, 1h30m, 24h or 7d",
+            "line 1, column 1: the ttl of `set`: invalid duration `soon`; write it as 90s, 10m, 1h30m, 24h or 7d",
         ),
         (
             r#"set("k", 1, 0)"#,

@@ -7,11 +7,12 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::keys::Keys;
+use super::keys::ConfigTable;
 use crate::dispatch::{Queue, Settings};
 use reflexarc_delivery::Reach;
 use reflexarc_delivery::{
@@ -40,9 +41,9 @@ const TYPES: [(&str, Type); 6] = [
 ];
 
 /// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
-pub(super) fn read(root: &Keys<'_>) -> Vec<Queue> {
+pub(super) fn read(root: &ConfigTable<'_>) -> Vec<Queue> {
     let made = root
-        .named("targets")
+        .named_tables("targets")
         .into_iter()
         .filter_map(|(name, keys)| {
             let (settings, queue) = keys.digest(|keys| queue(name, keys));
@@ -51,7 +52,7 @@ pub(super) fn read(root: &Keys<'_>) -> Vec<Queue> {
     made.collect()
 }
 
-fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
+fn queue(name: String, keys: ConfigTable<'_>) -> Option<Queue> {
     if !keys.has("type") {
         keys.missing(
             "type",
@@ -61,7 +62,7 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
     let kind = keys.choice("type", &TYPES);
     let ordered = matches!(kind, Some(Type::File | Type::Stdout));
     let concurrency = keys
-        .count("concurrency", 1, 256)
+        .integer("concurrency", 1..=256)
         .unwrap_or(if ordered { 1 } else { 4 });
     let timeout = keys
         .duration("timeout")
@@ -81,7 +82,7 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
         }
         Type::Stdout => Some(Arc::new(Lines::stdout())),
     };
-    let wanted = keys.reading.with_targets;
+    let wanted = keys.context.with_targets;
     keys.finish();
     let target = target.filter(|_| wanted)?;
     Some(Queue {
@@ -95,16 +96,14 @@ fn queue(name: String, keys: Keys<'_>) -> Option<Queue> {
 }
 
 /// `retry = "exponential"`, `"backoff"`, or an own list of waits; `max_age`.
-fn policy(keys: &Keys<'_>) -> RetryPolicy {
+fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
-    match keys.texts("retry").as_deref() {
+    match keys.nonempty_strings("retry").as_deref() {
         None => {}
-        Some([word]) if word == "exponential" => {}
-        Some([word]) if word == "backoff" => policy.waits = Waits::Backoff,
+        Some([word]) if word.text() == "exponential" => {}
+        Some([word]) if word.text() == "backoff" => policy.waits = Waits::Backoff,
         Some(list) => {
-            let waits = list
-                .iter()
-                .filter_map(|wait| keys.parsed_duration("retry", wait));
+            let waits = list.iter().filter_map(|wait| keys.parse_duration(wait));
             policy.waits = Waits::List(waits.collect());
         }
     }
@@ -112,18 +111,16 @@ fn policy(keys: &Keys<'_>) -> RetryPolicy {
     policy
 }
 
-fn email(keys: &Keys<'_>) -> Option<Email> {
-    let host = keys.required("host", "the mail server's name");
+fn email(keys: &ConfigTable<'_>) -> Option<Email> {
+    let host = keys.required_string("host", "the mail server's name");
     let protections = [
         ("starttls", Protection::StartTls),
         ("tls", Protection::Tls),
         ("none", Protection::None),
     ];
     let protection = keys.choice("protection", &protections).unwrap_or_default();
-    let port = keys
-        .number("port", 1, u16::MAX.into())
-        .and_then(|port| u16::try_from(port).ok());
-    let (user, password) = (keys.text("user"), keys.secret("password"));
+    let port = keys.integer("port", 1..=u16::MAX.into());
+    let (user, password) = (keys.string("user"), keys.secret("password"));
     if keys.has("user") != keys.has("password") {
         keys.fault(
             "user",
@@ -146,35 +143,29 @@ fn email(keys: &Keys<'_>) -> Option<Email> {
     } else {
         None
     };
-    let mailbox = |key: &str, text: &String| {
-        let help = "such as \"Alerts <alerts@example.com>\"";
-        let wrong = |_| {
-            keys.fault(
-                key,
-                Code::CONFIG_VALUE,
-                format!("`{text}` is no mail address"),
-                help,
-            )
-        };
-        text.parse::<Mailbox>().map_err(wrong).ok()
+    let mailbox = |text: &EmbeddedText| {
+        let parsed = text.text().parse::<Mailbox>();
+        let message = |_| format!("invalid mail address `{}`", text.text());
+        keys.parsed(text, parsed.map_err(message))
     };
-    let from = keys
-        .required("from", "who writes")
-        .and_then(|text| mailbox("from", &text));
+    if !keys.has("from") {
+        keys.missing("from", "the sender: from = \"Alerts <alerts@example.com>\"");
+    }
+    let from = keys.embedded("from").and_then(|text| mailbox(&text));
     if !keys.has("to") {
-        keys.missing("to", "whom to write to");
+        keys.missing("to", "the recipients: to = [\"operators@example.com\"]");
     }
     let to: Vec<Mailbox> = keys
-        .texts("to")?
+        .nonempty_strings("to")?
         .iter()
-        .filter_map(|text| mailbox("to", text))
+        .filter_map(mailbox)
         .collect();
     let template = |key| {
         keys.file(key)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
     let templates = Templates::new(
-        keys.text("subject"),
+        keys.string("subject"),
         template("text_template"),
         template("html_template"),
     );
@@ -210,7 +201,7 @@ fn email(keys: &Keys<'_>) -> Option<Email> {
     .ok()
 }
 
-fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
+fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
     if !keys.has("token") {
         keys.missing(
             "token",
@@ -226,15 +217,15 @@ fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
     ];
     let format = keys.choice("format", &formats).unwrap_or_default();
     let endpoint = keys
-        .text("endpoint")
+        .string("endpoint")
         .unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
     let endpoint = url(keys, "endpoint", &endpoint);
     let mut pace = DingTalk::PACE;
     pace.calls = keys
-        .count("calls_per_minute", 1, 10_000)
+        .integer("calls_per_minute", 1..=10_000)
         .unwrap_or(pace.calls);
     let (keywords, links) = (
-        keys.texts("keywords").unwrap_or_default(),
+        texts(keys.nonempty_strings("keywords").unwrap_or_default()),
         keys.boolean("links").unwrap_or_default(),
     );
     let (_, client) = outbound(keys)?;
@@ -250,9 +241,9 @@ fn dingtalk(keys: &Keys<'_>) -> Option<DingTalk> {
     })
 }
 
-fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
+fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
     let address = keys
-        .required("url", "where to post")
+        .required_string("url", "where to post")
         .and_then(|text| url(keys, "url", &text));
     let secret = match keys.secret("secret") {
         Some(secret) => {
@@ -280,28 +271,28 @@ fn webhook(keys: &Keys<'_>) -> Option<Webhook> {
     Some(Webhook::new(address, reach, client, secret, headers))
 }
 
-fn command(keys: &Keys<'_>) -> Option<Command> {
+fn command(keys: &ConfigTable<'_>) -> Option<Command> {
     if !keys.has("argv") {
         keys.missing(
             "argv",
             "program and arguments: argv = [\"/usr/local/bin/page\", \"--team\", \"network\"]",
         );
     }
-    let (argv, folder) = (keys.texts("argv"), keys.path("folder"));
+    let (argv, folder) = (keys.nonempty_strings("argv"), keys.path("folder"));
     let environment = keys
         .map("environment")
         .into_iter()
         .map(|(name, value)| (name, value.expose_secret().to_owned()));
     let environment: Vec<_> = environment.collect();
     Some(Command {
-        argv: argv?,
+        argv: texts(argv?),
         folder,
         environment,
     })
 }
 
 /// `headers`: names with values or secrets.
-pub(super) fn headers(keys: &Keys<'_>) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in keys.map("headers") {
         match (
@@ -324,20 +315,19 @@ pub(super) fn headers(keys: &Keys<'_>) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 /// What may be called, by which client: `allow` and `authorities`.
-fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
+fn outbound(keys: &ConfigTable<'_>) -> Option<(Reach, reqwest::Client)> {
     let mut reach = Reach::default();
-    for text in keys.texts("allow").unwrap_or_default() {
-        match text.parse::<IpNet>() {
-            Ok(network) => reach.allowed.push(network),
-            Err(_) => {
-                keys.fault(
-                    "allow",
-                    Code::CONFIG_VALUE,
-                    format!("`{text}` is no network"),
-                    "such as \"10.1.0.0/16\"",
-                );
-            }
-        }
+    for text in keys.nonempty_strings("allow").unwrap_or_default() {
+        let parsed = text.text().parse::<IpNet>();
+        let message = |_| {
+            format!(
+                "invalid network `{}`; write it as \"10.1.0.0/16\"",
+                text.text()
+            )
+        };
+        reach
+            .allowed
+            .extend(keys.parsed(&text, parsed.map_err(message)));
     }
     let authorities = if keys.has("authorities") {
         Some(keys.file("authorities")?)
@@ -356,7 +346,7 @@ fn outbound(keys: &Keys<'_>) -> Option<(Reach, reqwest::Client)> {
     client.ok().map(|client| (reach, client))
 }
 
-pub(super) fn url(keys: &Keys<'_>, key: &str, text: &str) -> Option<Url> {
+pub(super) fn url(keys: &ConfigTable<'_>, key: &str, text: &str) -> Option<Url> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
         _ => {
@@ -369,4 +359,8 @@ pub(super) fn url(keys: &Keys<'_>, key: &str, text: &str) -> Option<Url> {
             None
         }
     }
+}
+
+fn texts(embedded: Vec<EmbeddedText>) -> Vec<String> {
+    embedded.into_iter().map(EmbeddedText::into_text).collect()
 }

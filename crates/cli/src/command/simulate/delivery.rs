@@ -6,8 +6,7 @@ use reflexarc_event::Json;
 
 use super::outbox::{Call, Parcel};
 use super::timeline::since;
-use crate::output::evaluation::{integer, object};
-use crate::output::text::truncate;
+use crate::output::evaluation::{count, cut, object};
 use crate::output::{Output, Paint};
 
 /// A line: where to, what came of it, what happens next, and what the target would get.
@@ -23,7 +22,7 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
         Ok(_) => {
             let delivered = output.paint(Paint::Green, "delivered");
             let summary = call.preview.as_ref().map_or_else(String::new, |preview| {
-                format!(": {}", truncate(&preview.summary))
+                format!(": {}", cut(&preview.summary))
             });
             format!("{arrow} {target} ({kind}){attempt} {delivered}{summary}")
         }
@@ -32,7 +31,7 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
             let next = next(&call.parcels, start);
             format!(
                 "{arrow} {target} ({kind}){attempt} {word}, {}; {next}",
-                truncate(error.reason())
+                cut(error.reason())
             )
         }
     }
@@ -63,7 +62,7 @@ pub(super) fn as_json(call: &Call) -> Json {
             ("id", Json::from(delivery.id.to_string())),
             ("rule", Json::from(delivery.rule.as_str())),
             ("event", Json::from(delivery.event.id.as_str())),
-            ("attempt", integer(attempt)),
+            ("attempt", count(attempt)),
         ];
         object(facts.into_iter().chain(next))
     });

@@ -8,10 +8,7 @@ use crate::{Alternative, Bound, Decimal, Predicate, TextOp};
 
 /// A value that meets every test of the alternative, near `actual` where that is easy; none where absence is asked for,
 /// where the tests contradict each other, or where none was found.
-pub(crate) fn matching_value(
-    Alternative(predicates): &Alternative,
-    actual: &Scalar,
-) -> Option<Json> {
+pub(crate) fn value(Alternative(predicates): &Alternative, actual: &Scalar) -> Option<Json> {
     let tests: Vec<Test> = predicates.iter().map(Test::new).collect();
     let meets = |value: &Json| {
         Scalar::of(value).is_some_and(|value| tests.iter().all(|test| test.meets(&value)))

@@ -1,4 +1,4 @@
-//! A filter given on the command line.
+//! Filters given on the command line.
 
 use reflexarc::FileDiagnostics;
 use reflexarc_pattern::{Dialect, Pattern};
@@ -6,17 +6,17 @@ use reflexarc_pattern::{Dialect, Pattern};
 use crate::exit::Failure;
 use crate::output::Output;
 
-/// Parses a filter and draws its warnings to stderr.
+/// Reads a filter; its warnings go to stderr.
 pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result<Pattern, Failure> {
-    let named = |diagnostics| FileDiagnostics {
+    let found = |diagnostics| FileDiagnostics {
         name: "filter".to_owned(),
         text: text.to_owned(),
         diagnostics,
     };
     let pattern =
-        Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![named(errors)]))?;
+        Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![found(errors)]))?;
     if !pattern.warnings().is_empty() {
-        output.diagnostics(&named(pattern.warnings().to_vec()));
+        output.diagnostics(&found(pattern.warnings().to_vec()));
     }
     Ok(pattern)
 }

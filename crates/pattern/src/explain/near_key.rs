@@ -6,19 +6,19 @@ use std::rc::Rc;
 use reflexarc_diagnostic::nearest;
 use reflexarc_event::Json;
 
-use super::key_index::Member;
+use super::elsewhere::Member;
 use crate::Path;
-use crate::field_values::{Pointer, PointerStep};
+use crate::places::{Step, Trail};
 use crate::value::Scalar;
 
 /// The objects of an event, searched along paths that end one key too soon.
-pub(crate) struct SimilarKeys<'e> {
+pub(crate) struct NearKeys<'e> {
     event: &'e Json,
     /// How many members and elements may still be looked at, for all paths together: event and pattern may both be large.
     left: Cell<usize>,
 }
 
-impl<'e> SimilarKeys<'e> {
+impl<'e> NearKeys<'e> {
     const LOOKED_AT: usize = 10_000;
     /// Keys of fewer letters are like every other short key.
     const LETTERS: usize = 3;
@@ -37,21 +37,21 @@ impl<'e> SimilarKeys<'e> {
         self.below(self.event, &segments, &None)
     }
 
-    fn below(&self, value: &'e Json, wanted: &[&str], parent: &Pointer<'e>) -> Option<Member<'e>> {
+    fn below(&self, value: &'e Json, wanted: &[&str], before: &Trail<'e>) -> Option<Member<'e>> {
         for (index, element) in value.elements().iter().enumerate() {
             self.look()?;
-            let pointer = Some(Rc::new(PointerStep::Element {
-                parent: parent.clone(),
+            let trail = Some(Rc::new(Step::Element {
+                before: before.clone(),
                 index,
             }));
-            if let found @ Some(_) = self.below(element, wanted, &pointer) {
+            if let found @ Some(_) = self.below(element, wanted, &trail) {
                 return found;
             }
         }
         let members = value.members();
         let member = |index: usize| Member {
-            pointer: Some(Rc::new(PointerStep::Member {
-                parent: parent.clone(),
+            trail: Some(Rc::new(Step::Member {
+                before: before.clone(),
                 members,
                 index,
             })),
@@ -76,8 +76,8 @@ impl<'e> SimilarKeys<'e> {
             self.look()?;
             let parts = key.split('.').count();
             if parts < wanted.len() && key.split('.').eq(wanted[..parts].iter().copied()) {
-                let pointer = member(index).pointer;
-                if let found @ Some(_) = self.below(value, &wanted[parts..], &pointer) {
+                let trail = member(index).trail;
+                if let found @ Some(_) = self.below(value, &wanted[parts..], &trail) {
                     return found;
                 }
             }

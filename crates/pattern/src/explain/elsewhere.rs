@@ -7,10 +7,10 @@ use std::rc::Rc;
 use reflexarc_event::Json;
 
 use crate::Path;
-use crate::field_values::{Pointer, PointerStep};
+use crate::places::{Step, Trail};
 
 /// The members of an event by the last segment of their key in lower case; made when it is first asked.
-pub(crate) struct KeyIndex<'e> {
+pub(crate) struct Elsewhere<'e> {
     event: &'e Json,
     by_key: OnceCell<BTreeMap<String, Vec<Member<'e>>>>,
 }
@@ -18,11 +18,11 @@ pub(crate) struct KeyIndex<'e> {
 /// One member of some object in the event.
 #[derive(Debug, Clone)]
 pub(crate) struct Member<'e> {
-    pub(crate) pointer: Pointer<'e>,
+    pub(crate) trail: Trail<'e>,
     pub(crate) value: &'e Json,
 }
 
-impl<'e> KeyIndex<'e> {
+impl<'e> Elsewhere<'e> {
     /// How many members of one key are kept; the rest is never looked at.
     const KEPT: usize = 32;
 
@@ -45,29 +45,28 @@ impl<'e> KeyIndex<'e> {
             .get(&last_segment(path.as_str()).to_lowercase())
             .cloned()
             .unwrap_or_default();
-        members.sort_by_cached_key(|member| {
-            std::cmp::Reverse(shared(path, &segments(&member.pointer)))
-        });
+        members
+            .sort_by_cached_key(|member| std::cmp::Reverse(shared(path, &segments(&member.trail))));
         members
     }
 }
 
 /// The segments of the keys on the way to a value, outermost first.
-pub(crate) fn segments<'e>(pointer: &Pointer<'e>) -> Vec<&'e str> {
+pub(crate) fn segments<'e>(trail: &Trail<'e>) -> Vec<&'e str> {
     let mut segments = Vec::new();
-    let mut last = pointer;
+    let mut last = trail;
     while let Some(step) = last {
         last = match step.as_ref() {
-            PointerStep::Member {
-                parent,
+            Step::Member {
+                before,
                 members,
                 index,
             } => {
                 let members: &'e [(String, Json)] = members;
                 segments.extend(members[*index].0.rsplit('.'));
-                parent
+                before
             }
-            PointerStep::Element { parent, .. } => parent,
+            Step::Element { before, .. } => before,
         };
     }
     segments.reverse();
@@ -89,30 +88,30 @@ fn shared(path: &Path, segments: &[&str]) -> (usize, usize) {
 
 fn collect<'e>(
     value: &'e Json,
-    parent: &Pointer<'e>,
+    before: &Trail<'e>,
     by_key: &mut BTreeMap<String, Vec<Member<'e>>>,
 ) {
     let members = value.members();
     for (index, (key, value)) in members.iter().enumerate() {
-        let pointer = Some(Rc::new(PointerStep::Member {
-            parent: parent.clone(),
+        let trail = Some(Rc::new(Step::Member {
+            before: before.clone(),
             members,
             index,
         }));
         let known = by_key.entry(last_segment(key).to_lowercase()).or_default();
-        if known.len() < KeyIndex::KEPT {
+        if known.len() < Elsewhere::KEPT {
             known.push(Member {
-                pointer: pointer.clone(),
+                trail: trail.clone(),
                 value,
             });
         }
-        collect(value, &pointer, by_key);
+        collect(value, &trail, by_key);
     }
     for (index, element) in value.elements().iter().enumerate() {
         collect(
             element,
-            &Some(Rc::new(PointerStep::Element {
-                parent: parent.clone(),
+            &Some(Rc::new(Step::Element {
+                before: before.clone(),
                 index,
             })),
             by_key,

@@ -1,0 +1,152 @@
+//! Reading TOML with locations: every unknown key, wrong type and invalid value of a file becomes
+//! a diagnostic, and reading goes on, so that an author sees all of them at once.
+//!
+//! A [`Document`] is a file's text and what was found in it; a [`TableReader`] reads one table of
+//! it key by key. The same reader serves rule files, the service's configuration and scenarios;
+//! they differ only in the diagnostic codes that they use ([`FaultCodes`]).
+//!
+//! ```
+//! use reflexarc_diagnostic::toml::{Document, FaultCodes};
+//!
+//! let document = Document::parse("listen = 8321\ntimeuot = \"30s\"", "the file", FaultCodes::CONFIG);
+//! let root = document.root();
+//! assert_eq!(root.string("listen"), None);
+//! assert_eq!(root.duration("timeout"), None);
+//! root.finish();
+//!
+//! let messages: Vec<_> = document.into_diagnostics().into_iter().map(|d| d.message).collect();
+//! assert_eq!(
+//!     messages,
+//!     ["`listen`: expected a string, found a number", "unknown key `timeuot` in the file"],
+//! );
+//! ```
+
+mod embedded;
+mod table;
+
+use std::cell::RefCell;
+
+pub use ::toml::Spanned;
+pub use ::toml::de::{DeTable, DeValue};
+
+pub use self::embedded::EmbeddedText;
+pub use self::table::TableReader;
+use crate::{Code, Diagnostic};
+
+/// The codes under which the faults of one kind of file are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultCodes {
+    /// The text is not TOML.
+    pub syntax: Code,
+    /// An unknown key.
+    pub key: Code,
+    /// A value of another type than expected.
+    pub kind: Code,
+    /// A value of the right type that is not valid.
+    pub value: Code,
+    /// A key without which the table means nothing.
+    pub missing: Code,
+}
+
+impl FaultCodes {
+    /// The codes of rule files.
+    pub const RULE: Self = Self {
+        syntax: Code::RULE_TOML,
+        key: Code::RULE_KEY,
+        kind: Code::RULE_TYPE,
+        value: Code::RULE_VALUE,
+        missing: Code::RULE_VALUE,
+    };
+
+    /// The codes of the service's configuration.
+    pub const CONFIG: Self = Self {
+        syntax: Code::CONFIG_TOML,
+        key: Code::CONFIG_KEY,
+        kind: Code::CONFIG_TYPE,
+        value: Code::CONFIG_VALUE,
+        missing: Code::CONFIG_MISSING,
+    };
+
+    /// The codes of scenario files; one code covers all that is wrong with tables and types.
+    pub const SCENARIO: Self = Self {
+        syntax: Code::SCENARIO_TOML,
+        key: Code::SCENARIO_TOML,
+        kind: Code::SCENARIO_TOML,
+        value: Code::SCENARIO_VALUE,
+        missing: Code::SCENARIO_TOML,
+    };
+}
+
+/// A TOML file as far as it can be read, and the diagnostics collected while reading it.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    /// What messages call the top-level table: "the configuration".
+    title: &'static str,
+    codes: FaultCodes,
+    table: DeTable<'a>,
+    syntax_errors: usize,
+    /// `None`: retracted, because a misspelling of the same key explains more.
+    diagnostics: RefCell<Vec<Option<Diagnostic>>>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses the text. Syntax errors become diagnostics, and the tables that could be recovered
+    /// are readable nevertheless. `title` is what messages call the top-level table.
+    pub fn parse(text: &'a str, title: &'static str, codes: FaultCodes) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let syntax_error = |error: &::toml::de::Error| {
+            let span = error.span().unwrap_or(text.len()..text.len());
+            let message = error.message().trim().replace('\n', ", ");
+            Some(Diagnostic::error(
+                codes.syntax,
+                span,
+                format!("invalid TOML: {message}"),
+            ))
+        };
+        Self {
+            text,
+            title,
+            codes,
+            table: table.into_inner(),
+            syntax_errors: errors.len(),
+            diagnostics: RefCell::new(errors.iter().map(syntax_error).collect()),
+        }
+    }
+
+    /// Whether the text is not TOML. A key that is missing then may only be unreadable.
+    pub fn has_syntax_errors(&self) -> bool {
+        self.syntax_errors > 0
+    }
+
+    /// The top-level table.
+    pub fn root(&self) -> TableReader<'_> {
+        TableReader::new(self, &self.table, 0..0, String::new())
+    }
+
+    /// Adds a diagnostic about the file.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.diagnostics.borrow_mut().push(Some(diagnostic));
+    }
+
+    /// Everything that was found, by place in the file.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let mut diagnostics: Vec<_> = self
+            .diagnostics
+            .into_inner()
+            .into_iter()
+            .flatten()
+            .collect();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+        diagnostics
+    }
+
+    /// The number that the next diagnostic will have, for [`Document::retract`].
+    fn next_index(&self) -> usize {
+        self.diagnostics.borrow().len()
+    }
+
+    fn retract(&self, index: usize) {
+        self.diagnostics.borrow_mut()[index] = None;
+    }
+}

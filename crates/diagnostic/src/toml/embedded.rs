@@ -1,0 +1,243 @@
+//! A text inside a TOML file, with the location of each of its bytes.
+
+use std::ops::Range;
+
+use crate::{Diagnostic, Span};
+
+/// The value of a TOML string, with a mapping from its bytes to those of the file.
+///
+/// Filters and scripts are written as strings inside a rule file. Their parsers report spans in the
+/// value of the string; [`EmbeddedText::map_spans`] turns these into spans in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedText {
+    text: String,
+    segments: Vec<Segment>,
+    /// The string in the file, quotes included.
+    span: Span,
+}
+
+/// A stretch of the text that is written in the file byte for byte; it reaches to the next segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Segment {
+    /// Where it begins in the text.
+    text: usize,
+    /// Where it begins in the file.
+    file: usize,
+}
+
+impl EmbeddedText {
+    /// The string at `span` in `file` (quotes included), whose value is `text`.
+    pub fn new(file: &str, span: Span, text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            segments: segments(file, &span, text),
+            span,
+        }
+    }
+
+    /// A text that is a file of its own: every byte maps to itself.
+    pub fn standalone(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            segments: vec![Segment { text: 0, file: 0 }],
+            span: 0..text.len(),
+        }
+    }
+
+    /// The value of the string.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value of the string.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// The location of the whole string in the file, quotes included.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The location in the file of a span of the text.
+    pub fn locate(&self, span: &Range<usize>) -> Span {
+        let start = self.offset(span.start);
+        start..self.offset(span.end).max(start)
+    }
+
+    /// A diagnostic about the text as one about the file: all its spans are mapped.
+    pub fn map_spans(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic.span = self.locate(&diagnostic.span);
+        for label in &mut diagnostic.labels {
+            label.span = self.locate(&label.span);
+        }
+        if let Some(fix) = &mut diagnostic.fix {
+            fix.span = self.locate(&fix.span);
+        }
+        diagnostic
+    }
+
+    fn offset(&self, at: usize) -> usize {
+        // The last segment that begins at or before `at`; the first one begins at 0.
+        let next = self.segments.partition_point(|segment| segment.text <= at);
+        let Segment { text, file } = self.segments[next.saturating_sub(1)];
+        (file + (at - text)).min(self.span.end)
+    }
+}
+
+/// The segments of a string, ascending, at least one.
+///
+/// The parser gives the value of a string and where the string is, but not where each escape is, so
+/// the raw string is read again beside its value. Example: the file holds `when = "a\tb\
+///   c"`, the value is `a⇥bc`. Then
+///
+/// ```text
+/// text   0 1 2 3          segments
+/// value  a ⇥ b c          (0 → 8)   a and the backslash of \t
+/// file   8 9 11 16        (2 → 11)  b: the escape had two bytes for one
+///                         (3 → 16)  c: after the line continuation and its indentation
+/// ```
+///
+/// A literal string (`'…'`, `'''…'''`) has one segment, unless its lines end in `\r\n`.
+fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
+    let raw = &file[span.clone()];
+    let quote = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
+        3
+    } else {
+        1
+    };
+    let has_escapes = raw.starts_with('"');
+    let mut at = quote.min(raw.len());
+    if quote == 3 {
+        // TOML drops a line break right after the opening quotes.
+        at += line_break(&raw[at..]);
+    }
+    let mut last = Segment {
+        text: 0,
+        file: span.start + at,
+    };
+    let mut segments = vec![last];
+    for (offset, character) in text.char_indices() {
+        let mut written = character.len_utf8();
+        if has_escapes && raw[at..].starts_with('\\') {
+            at += continuations(&raw[at..]);
+            if raw[at..].starts_with('\\') {
+                written = escape_len(&raw[at..]);
+            }
+        } else if character == '\n' {
+            // TOML reads a line break of two bytes as one.
+            written = line_break(&raw[at..]).max(written);
+        }
+        if last.file + (offset - last.text) != span.start + at {
+            last = Segment {
+                text: offset,
+                file: span.start + at,
+            };
+            segments.push(last);
+        }
+        at = (at + written).min(raw.len());
+    }
+    // The end of the text is the closing quote, also where the last character was an escape or a
+    // line continuation follows it.
+    let end = Segment {
+        text: text.len(),
+        file: span.end.saturating_sub(quote).max(span.start),
+    };
+    if last.text < end.text && last.file + (end.text - last.text) != end.file {
+        segments.push(end);
+    }
+    segments
+}
+
+/// The length of the line break at the beginning of `rest`; 0 if there is none.
+fn line_break(rest: &str) -> usize {
+    if rest.starts_with("\r\n") {
+        2
+    } else {
+        usize::from(rest.starts_with('\n'))
+    }
+}
+
+/// The length of the line continuations at the beginning of `rest`: a backslash, a line break and
+/// all white space after it, any number of times.
+fn continuations(rest: &str) -> usize {
+    let mut at = 0;
+    while let Some(after) = rest[at..].strip_prefix('\\') {
+        let trimmed = after.trim_start_matches([' ', '\t', '\r', '\n']);
+        let white_space = after.len() - trimmed.len();
+        if !after[..white_space].contains('\n') {
+            break;
+        }
+        at += 1 + white_space;
+    }
+    at
+}
+
+/// The length of the escape at the beginning of `rest`.
+fn escape_len(rest: &str) -> usize {
+    match rest.as_bytes().get(1) {
+        Some(b'x') => 4,
+        Some(b'u') => 6,
+        Some(b'U') => 10,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedded(file: &str) -> EmbeddedText {
+        let (document, errors) = ::toml::de::DeTable::parse_recoverable(file);
+        assert!(errors.is_empty(), "{errors:?}");
+        let value = document.get_ref().get("when").expect("key is present");
+        let text = value.get_ref().as_str().expect("value is a string");
+        EmbeddedText::new(file, value.span(), text)
+    }
+
+    /// Asserts that `needle` of the text is located at `written` in the file.
+    #[track_caller]
+    fn check(file: &str, needle: &str, written: &str) {
+        let embedded = embedded(file);
+        let start = embedded.text().find(needle).expect("needle is in the text");
+        let span = embedded.locate(&(start..start + needle.len()));
+        assert_eq!(&file[span], written);
+    }
+
+    #[test]
+    fn literal_strings_map_by_a_constant() {
+        check("when = 'a == \"b\"'", "b", "b");
+        check(
+            "x = 1\nwhen = '''\na == 1\nand b == 2\n'''\n",
+            "b == 2",
+            "b == 2",
+        );
+        check(
+            "when = '''\r\na == 1\r\nand b == 2\r\n'''\r\n",
+            "b == 2",
+            "b == 2",
+        );
+    }
+
+    #[test]
+    fn escapes_map_to_their_backslash() {
+        check(r#"when = "a == \"b\" and c""#, "c", "c");
+        check(r#"when = "a == \"b\" and c""#, "\"b\"", r#"\"b\""#);
+        check(
+            "when = \"\"\"\na == \\u00e4 \\\n   and c\"\"\"",
+            "and c",
+            "and c",
+        );
+        check("when = \"\\x41\\U0001F600b\"", "b", "b");
+    }
+
+    #[test]
+    fn the_end_of_the_text_maps_to_the_closing_quote() {
+        let file = "when = 'a =='\nlevel = 'info'";
+        let embedded = embedded(file);
+        let end = embedded.text().len();
+        assert_eq!(embedded.locate(&(end..end)), 12..12);
+        assert_eq!(&file[12..13], "'");
+        assert_eq!(embedded.span(), 7..13);
+    }
+}

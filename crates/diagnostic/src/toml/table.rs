@@ -1,0 +1,532 @@
+//! Reading one table key by key.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{DeTable, DeValue, Document, EmbeddedText, Spanned};
+use crate::{Code, Diagnostic, Span, nearest, parse_duration};
+
+/// One table of a [`Document`].
+///
+/// A key is known once one of the methods has looked it up; [`TableReader::finish`] reports the
+/// others. A method answers `None` where the key is absent and where its value is not what it
+/// should be; the latter is reported.
+#[derive(Debug)]
+pub struct TableReader<'a> {
+    document: &'a Document<'a>,
+    table: &'a DeTable<'a>,
+    span: Span,
+    /// The keys that lead here: `http.tls`; empty at the top.
+    path: String,
+    known: RefCell<Vec<String>>,
+    /// Keys reported as missing, each with the number of its diagnostic.
+    missing: RefCell<Vec<(String, usize)>>,
+}
+
+impl<'a> TableReader<'a> {
+    pub(super) fn new(
+        document: &'a Document<'a>,
+        table: &'a DeTable<'a>,
+        span: Span,
+        path: String,
+    ) -> Self {
+        Self {
+            document,
+            table,
+            span,
+            path,
+            known: RefCell::default(),
+            missing: RefCell::default(),
+        }
+    }
+
+    /// Reports every key that was not looked up, with the known key that it resembles.
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        for key in self.table.keys() {
+            if known.contains(&key.get_ref().as_ref()) {
+                continue;
+            }
+            let message = format!("unknown key `{}` in {}", key.get_ref(), self.title());
+            let fault = Diagnostic::error(self.document.codes.key, key.span(), message);
+            self.document
+                .report(match nearest(key.get_ref(), known.iter().copied()) {
+                    Some(name) => {
+                        // `wehn = …` is one mistake, not an unknown `wehn` and a missing `when`.
+                        for (missing, index) in self.missing.borrow().iter() {
+                            if missing == name {
+                                self.document.retract(*index);
+                            }
+                        }
+                        fault
+                            .with_help(format!("did you mean `{name}`?"))
+                            .with_fix(key.span(), name)
+                    }
+                    None if known.is_empty() => fault,
+                    None => fault.with_help(format!("expected one of: {}", known.join(", "))),
+                });
+        }
+    }
+
+    /// What messages call the table.
+    pub fn title(&self) -> String {
+        if self.path.is_empty() {
+            self.document.title.to_owned()
+        } else {
+            format!("`{}`", self.path)
+        }
+    }
+
+    /// The document that the table is part of.
+    pub fn document(&self) -> &'a Document<'a> {
+        self.document
+    }
+
+    /// The location of the table.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The location of a key's value, or of the table where the key is absent.
+    pub fn span_of(&self, key: &str) -> Span {
+        self.table
+            .get(key)
+            .map_or_else(|| self.span(), Spanned::span)
+    }
+
+    /// The table itself.
+    pub fn raw(&self) -> &'a DeTable<'a> {
+        self.table
+    }
+
+    /// Declares keys as known that are not looked up one by one.
+    pub fn allow(&self, keys: &[&str]) {
+        self.known
+            .borrow_mut()
+            .extend(keys.iter().map(|key| (*key).to_owned()));
+    }
+
+    /// The value of a key, of whatever type.
+    pub fn lookup(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        let mut known = self.known.borrow_mut();
+        if !known.iter().any(|other| other == key) {
+            known.push(key.to_owned());
+        }
+        self.table.get(key)
+    }
+
+    /// Whether the key is present, with a value of whatever type.
+    pub fn has(&self, key: &str) -> bool {
+        self.lookup(key).is_some()
+    }
+
+    /// A string.
+    pub fn string(&self, key: &str) -> Option<String> {
+        self.embedded(key).map(EmbeddedText::into_text)
+    }
+
+    /// A string with the location of each of its bytes.
+    pub fn embedded(&self, key: &str) -> Option<EmbeddedText> {
+        let value = self.lookup(key)?;
+        self.embedded_value(value)
+            .or_else(|| self.wrong_type(key, value, "a string"))
+    }
+
+    /// A string that must be present; `help` says what to write.
+    pub fn required_string(&self, key: &str, help: &str) -> Option<String> {
+        if !self.has(key) {
+            self.missing(key, help);
+        }
+        self.string(key)
+    }
+
+    /// A string, or an array of strings.
+    pub fn strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
+        self.one_or_many(key, "a string or an array of strings", |value| {
+            self.embedded_value(value)
+        })
+    }
+
+    /// A string or an array of strings, at least one.
+    pub fn nonempty_strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
+        let texts = self.strings(key)?;
+        if texts.is_empty() {
+            let message = format!("`{key}` is empty");
+            let help = "list at least one, or remove the key";
+            self.fault(key, self.document.codes.value, message, help);
+            return None;
+        }
+        Some(texts)
+    }
+
+    /// A boolean.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        let value = self.lookup(key)?;
+        boolean(value).or_else(|| self.wrong_type(key, value, "true or false"))
+    }
+
+    /// A boolean, or an array of booleans.
+    pub fn booleans(&self, key: &str) -> Option<Vec<bool>> {
+        self.one_or_many(key, "true, false or an array of them", boolean)
+    }
+
+    /// An integer within a range.
+    pub fn integer<T: TryFrom<u64>>(&self, key: &str, range: RangeInclusive<u64>) -> Option<T> {
+        let value = self.lookup(key)?;
+        let DeValue::Integer(digits) = value.get_ref() else {
+            return self.wrong_type(key, value, "an integer");
+        };
+        let number = u64::from_str_radix(digits.as_str(), digits.radix())
+            .ok()
+            .filter(|number| range.contains(number))
+            .and_then(|number| T::try_from(number).ok());
+        if number.is_none() {
+            // An upper bound that only says what the number is stored in is not worth reading.
+            let help = if *range.end() >= u64::from(u32::MAX) {
+                format!("expected at least {}", range.start())
+            } else {
+                format!("expected {} to {}", range.start(), range.end())
+            };
+            let message = format!("`{key}` is out of range");
+            self.fault(key, self.document.codes.value, message, help);
+        }
+        number
+    }
+
+    /// A duration longer than zero, such as `"90s"`.
+    pub fn duration(&self, key: &str) -> Option<SignedDuration> {
+        let text = self.embedded(key)?;
+        self.parse_duration(&text)
+    }
+
+    /// A string of this table as a duration longer than zero.
+    pub fn parse_duration(&self, text: &EmbeddedText) -> Option<SignedDuration> {
+        self.parsed(text, parse_duration(text.text()))
+    }
+
+    /// A point in time: a TOML date with time and offset, or a string that spells one.
+    pub fn timestamp(&self, key: &str) -> Option<Timestamp> {
+        const EXAMPLE: &str = "write it as 2027-01-01T00:00:00Z";
+        let value = self.lookup(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(date) => date.to_string(),
+            _ => return self.wrong_type(key, value, "a date with time and offset"),
+        };
+        let timestamp = text.parse().ok();
+        if timestamp.is_none() {
+            let message = format!("`{key}`: expected a date with time and offset, found `{text}`");
+            self.fault(key, self.document.codes.value, message, EXAMPLE);
+        }
+        timestamp
+    }
+
+    /// One of these words, with what it stands for.
+    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
+        let text = self.embedded(key)?;
+        self.choose(key, &text, choices)
+    }
+
+    /// A string of this table as one of these words, with what it stands for. `name` is what
+    /// messages call the value.
+    pub fn choose<T: Copy>(
+        &self,
+        name: &str,
+        text: &EmbeddedText,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let found = choices.iter().find(|(word, _)| *word == text.text());
+        if found.is_none() {
+            let message = format!("unknown {name} \"{}\"", text.text());
+            let fault = Diagnostic::error(self.document.codes.value, text.span(), message);
+            let words = choices.iter().map(|(word, _)| *word);
+            self.report(match nearest(text.text(), words.clone()) {
+                Some(word) => fault
+                    .with_help(format!("did you mean \"{word}\"?"))
+                    .with_fix(text.span(), format!("\"{word}\"")),
+                None => {
+                    let quoted: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
+                    fault.with_help(format!("expected one of: {}", quoted.join(", ")))
+                }
+            });
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A table inside this one.
+    pub fn table(&self, key: &str) -> Option<Self> {
+        let value = self.lookup(key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.inner(key, table, value.span())),
+            _ => self.wrong_type(key, value, "a table"),
+        }
+    }
+
+    /// The tables of an array, `[[key]]`; elements of another type are reported and left out.
+    pub fn tables(&self, key: &str) -> Vec<Self> {
+        let Some(value) = self.lookup(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(elements) = value.get_ref() else {
+            return self
+                .wrong_type(key, value, "an array of tables")
+                .unwrap_or_default();
+        };
+        let tables = elements
+            .iter()
+            .filter_map(|element| match element.get_ref() {
+                DeValue::Table(table) => Some(self.inner(key, table, element.span())),
+                _ => self.wrong_type(key, element, "an array of tables"),
+            });
+        tables.collect()
+    }
+
+    /// The tables of a table whose keys are names, `[key.NAME]`; each is located at its name.
+    pub fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
+        let Some(outer) = self.table(key) else {
+            return Vec::new();
+        };
+        let named = outer.table.iter().filter_map(|(name, value)| {
+            let name = (name.get_ref().to_string(), name.span());
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let reader = outer.inner(&name.0, table, name.1);
+                    Some((name.0, reader))
+                }
+                _ => self.wrong_type(&name.0, value, "a table"),
+            }
+        });
+        named.collect()
+    }
+
+    /// Reports that a key is missing; `help` says what to write. If [`TableReader::finish`] finds
+    /// a misspelling of the key, only that is reported.
+    pub fn missing(&self, key: &str, help: &str) {
+        let message = format!("missing key `{key}` in {}", self.title());
+        let fault = Diagnostic::error(self.document.codes.missing, self.span(), message);
+        self.report_missing(key, fault.with_help(help));
+    }
+
+    /// The same with a diagnostic of the caller's.
+    pub fn report_missing(&self, key: &str, diagnostic: Diagnostic) {
+        self.allow(&[key]);
+        self.missing
+            .borrow_mut()
+            .push((key.to_owned(), self.document.next_index()));
+        self.report(diagnostic);
+    }
+
+    /// Reports an error in the value of a key, or in the table where the key is absent.
+    pub fn fault(
+        &self,
+        key: &str,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(Diagnostic::error(code, self.span_of(key), message).with_help(help));
+    }
+
+    /// Adds a diagnostic.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.document.report(diagnostic);
+    }
+
+    /// The parsed value of a string of this table; an error is reported at the string.
+    pub fn parsed<T>(
+        &self,
+        text: &EmbeddedText,
+        parsed: Result<T, impl fmt::Display>,
+    ) -> Option<T> {
+        parsed
+            .map_err(|error| {
+                let code = self.document.codes.value;
+                self.report(Diagnostic::error(code, text.span(), error.to_string()));
+            })
+            .ok()
+    }
+
+    fn inner(&self, key: &str, table: &'a DeTable<'a>, span: Span) -> Self {
+        let path = if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        };
+        Self::new(self.document, table, span, path)
+    }
+
+    fn embedded_value(&self, value: &Spanned<DeValue<'_>>) -> Option<EmbeddedText> {
+        let text = value.get_ref().as_str()?;
+        Some(EmbeddedText::new(self.document.text, value.span(), text))
+    }
+
+    /// The elements of an array, or the one value that is no array. The first element of another
+    /// type is reported where it is.
+    fn one_or_many<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Spanned<DeValue<'a>>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.lookup(key)?;
+        let elements: &[Spanned<DeValue<'a>>] = match value.get_ref() {
+            DeValue::Array(elements) => elements,
+            _ => std::slice::from_ref(value),
+        };
+        elements
+            .iter()
+            .map(|element| read(element).or_else(|| self.wrong_type(key, element, expected)))
+            .collect()
+    }
+
+    fn wrong_type<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
+        let found = type_name(value.get_ref());
+        let message = format!("`{key}`: expected {expected}, found {found}");
+        self.report(Diagnostic::error(
+            self.document.codes.kind,
+            value.span(),
+            message,
+        ));
+        None
+    }
+}
+
+fn boolean(value: &Spanned<DeValue<'_>>) -> Option<bool> {
+    value.get_ref().as_bool()
+}
+
+/// The type of a value with its article, for messages.
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FaultCodes;
+    use super::*;
+
+    /// The diagnostics of reading `text`, each with the text that it marks.
+    fn faults(text: &str, read: impl FnOnce(TableReader<'_>)) -> Vec<(String, String)> {
+        let document = Document::parse(text, "the file", FaultCodes::CONFIG);
+        read(document.root());
+        let diagnostics = document.into_diagnostics().into_iter();
+        diagnostics
+            .map(|found| (found.message, text[found.span].to_owned()))
+            .collect()
+    }
+
+    fn fault(message: &str, marked: &str) -> (String, String) {
+        (message.to_owned(), marked.to_owned())
+    }
+
+    #[test]
+    fn unknown_keys_are_reported_with_path() {
+        let text = "[http.tls]\nkee = 1\n[[test]]\nextra = 2";
+        let found = faults(text, |root| {
+            let http = root.table("http").unwrap();
+            let tls = http.table("tls").unwrap();
+            assert!(!tls.has("key"));
+            tls.finish();
+            root.tables("test")
+                .into_iter()
+                .for_each(TableReader::finish);
+            root.finish();
+        });
+        let expected = [
+            fault("unknown key `kee` in `http.tls`", "kee"),
+            fault("unknown key `extra` in `test`", "extra"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_not_also_missing() {
+        let read = |root: TableReader<'_>| {
+            root.required_string("url", "where to post");
+            root.required_string("token", "the bearer token");
+            root.finish();
+        };
+        let found = faults("tokne = \"x\"", read);
+        let missing = fault("missing key `url` in the file", "");
+        assert_eq!(
+            found,
+            [missing, fault("unknown key `tokne` in the file", "tokne")]
+        );
+    }
+
+    #[test]
+    fn wrong_types_and_values_are_marked() {
+        let text = "a = 1\nb = [\"x\", 2]\nc = 70000\nd = \"soon\"\ne = \"tomorrow\"\nf = \"blu\"";
+        let found = faults(text, |root| {
+            assert_eq!(root.string("a"), None);
+            assert_eq!(root.strings("b"), None);
+            assert_eq!(root.integer::<u16>("c", 1..=65_535), None);
+            assert_eq!(root.duration("d"), None);
+            assert_eq!(root.timestamp("e"), None);
+            assert_eq!(root.choice("f", &[("blue", 1), ("red", 2)]), None);
+            root.finish();
+        });
+        let expected = [
+            fault("`a`: expected a string, found a number", "1"),
+            fault(
+                "`b`: expected a string or an array of strings, found a number",
+                "2",
+            ),
+            fault("`c` is out of range", "70000"),
+            fault(
+                "invalid duration `soon`; write it as 90s, 10m, 1h30m, 24h or 7d",
+                "\"soon\"",
+            ),
+            fault(
+                "`e`: expected a date with time and offset, found `tomorrow`",
+                "\"tomorrow\"",
+            ),
+            fault("unknown f \"blu\"", "\"blu\""),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn valid_values_are_read() {
+        let text = "a = 'x'\nb = ['x', 'y']\nc = 0x10\nd = '90s'\ne = 2027-01-01T00:00:00Z\n\
+                    f = 'red'\ng = true\n[t.one]\n";
+        let found = faults(text, |root| {
+            assert_eq!(root.string("a").as_deref(), Some("x"));
+            assert_eq!(root.strings("b").map(|texts| texts.len()), Some(2));
+            assert_eq!(root.strings("a").map(|texts| texts.len()), Some(1));
+            assert_eq!(root.integer("c", 0..=16), Some(16_u8));
+            assert_eq!(root.duration("d"), Some(SignedDuration::from_secs(90)));
+            assert_eq!(root.timestamp("e"), "2027-01-01T00:00:00Z".parse().ok());
+            assert_eq!(root.choice("f", &[("blue", 1), ("red", 2)]), Some(2));
+            assert_eq!(root.booleans("g"), Some(vec![true]));
+            let names: Vec<_> = root
+                .named_tables("t")
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(names, ["one"]);
+            root.finish();
+        });
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn syntax_errors_leave_the_rest_readable() {
+        let found = faults("a = \nb = 7", |root| {
+            assert_eq!(root.string("b"), None);
+        });
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].0.starts_with("invalid TOML: "), "{found:?}");
+    }
+}

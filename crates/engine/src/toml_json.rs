@@ -1,0 +1,67 @@
+//! TOML values as JSON: what a rule's test expects of actions, emitted events and state.
+
+use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
+use reflexarc_event::Json;
+
+/// The table at a key as the members of a JSON object.
+pub(crate) fn json_table(reader: &TableReader<'_>, key: &str) -> Option<Vec<(String, Json)>> {
+    Some(members(reader.table(key)?.raw()))
+}
+
+/// An array of tables as JSON objects. Where `keys` are given, others are reported as unknown.
+pub(crate) fn json_tables(
+    reader: &TableReader<'_>,
+    key: &str,
+    keys: Option<&[&str]>,
+) -> Option<Vec<Json>> {
+    if !reader.has(key) {
+        return None;
+    }
+    let objects = reader.tables(key).into_iter().map(|table| {
+        let object = Json::Object(members(table.raw()));
+        if let Some(keys) = keys {
+            table.allow(keys);
+            table.finish();
+        }
+        object
+    });
+    Some(objects.collect())
+}
+
+/// The members in the order of the file; the parser keeps them in the order of their names.
+fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
+        .collect()
+}
+
+fn json(value: &DeValue<'_>) -> Json {
+    match value {
+        DeValue::String(text) => Json::from(text.as_ref()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Json::from(number),
+            Err(_) => Json::from(number.to_string()),
+        },
+        // TOML has floats that JSON does not have: `inf` and `nan` become strings; `1_000.5` and
+        // `+1.0` lose what is only spelling.
+        DeValue::Float(number) => {
+            let text = number.as_str().trim_start_matches('+').replace('_', "");
+            match Json::parse(&text) {
+                Ok(number @ Json::Number(_)) => number,
+                _ => Json::from(text),
+            }
+        }
+        DeValue::Boolean(value) => Json::from(*value),
+        DeValue::Datetime(time) => Json::from(time.to_string()),
+        DeValue::Array(elements) => Json::Array(
+            elements
+                .iter()
+                .map(|element| json(element.get_ref()))
+                .collect(),
+        ),
+        DeValue::Table(table) => Json::Object(members(table)),
+    }
+}
