@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(all) = Matcher::build(&nodes) else {
         return;
     };
-    let answer = all.matching(&event, &mut scratch, &mut found);
+    let answer = all.matching_bytes(&event, &mut scratch, &mut found);
     let Ok(tree) = tree else {
         assert!(answer.is_err(), "the matcher accepts what is no JSON");
         return;
@@ -62,7 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
         let expected = plainly.contains(&id);
         let alone = Matcher::build([node]).expect("what fits among others fits alone");
         assert_eq!(
-            alone.has_match(&event, &mut scratch),
+            alone.has_match_bytes(&event, &mut scratch),
             Ok(expected),
             "{:?} on {tree}",
             texts()

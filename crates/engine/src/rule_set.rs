@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Code;
 use reflexarc_event::{Event, Limits as EventLimits};
 use reflexarc_pattern::explain::{Explanation, explain};
-use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch, naive};
+use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
 
 use crate::evaluate::{self, Setting};
@@ -368,20 +368,7 @@ impl RuleSet {
 
     fn ids(&self, event: &Event) -> Vec<u32> {
         let mut ids = Vec::new();
-        let answer = SCRATCH.with_borrow_mut(|scratch| {
-            self.inner
-                .matcher
-                .matching(event.bytes(), scratch, &mut ids)
-        });
-        if answer.is_err() {
-            // Only an event that was read under wider limits than the matcher's comes here.
-            let matches = |rule: &Arc<Rule>| naive::matches(rule.pattern().node(), event.tree());
-            ids = (0..)
-                .zip(&self.inner.rules)
-                .filter(|(_, rule)| matches(rule))
-                .map(|(id, _)| id)
-                .collect();
-        }
+        SCRATCH.with_borrow_mut(|scratch| self.inner.matcher.matching(event, scratch, &mut ids));
         ids
     }
 

@@ -17,7 +17,6 @@
 //! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
 
 mod advice;
-mod checklist;
 mod dialect;
 pub mod explain;
 mod limits;
@@ -32,13 +31,13 @@ mod places;
 mod print;
 pub mod reference;
 mod regexp;
+mod scalar_matcher;
 mod syntax;
 mod tree;
 mod value;
 mod wildcard;
 mod words;
 
-pub use checklist::{Checklist, Ticks};
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::Limits;
 pub use matcher::{BuildError, Elements, Fields, Matcher, MatcherLimits, Scratch, Slow, Stats};
@@ -46,4 +45,5 @@ pub use number::Decimal;
 pub use path::Path;
 pub use pattern::Pattern;
 pub use reference::REFERENCE;
+pub use scalar_matcher::{FieldSet, ScalarMatcher};
 pub use tree::{Alternative, Bound, Field, Node, Predicate, Regexp, TextOp, Wildcard};

@@ -1,20 +1,25 @@
-//! Many patterns against the bytes of one event, without a tree of it.
+//! Many patterns against one event, without building a tree of it.
 //!
-//! **How it works.** Building files each pattern under the test that fewest events are likely to meet (`access`) and keeps
-//! what is left as words (`compile`, `program`). Matching scans the event once (`scan`), steered by the tree of
-//! used paths (`trie`), and keeps only the scalars at those paths (`observed`). Each of them is looked up in the index of
-//! its path (`index`: exact values and networks by hash in `predicates`, `affix`, `ranges`, `grams`), and the rules found
-//! there check what is left of them (`verify`; `membership` where fields cross arrays of objects).
+//! **How it works.** It is an inverted index. Building compiles each pattern to a short program
+//! (`compile`, `program`) and indexes it under its most selective predicate (`access`). Matching
+//! scans the event once (`scan`), guided by the trie of used paths (`trie`), and keeps only the
+//! scalars at those paths (`observed`). Each scalar is looked up in the index of its path (`index`:
+//! exact values and networks by hash in `predicates`, `affix`, `ranges`, `grams`), and the rest of
+//! each rule found there is verified (`verify`; `membership` and `conjunction` where fields lie in
+//! arrays of objects).
 //!
-//! **What it costs.** The scan is linear in the event. After it, the work depends on the values at used paths and on the
-//! rules that their values announce, not on how many rules there are. [`Matcher::stats`] tells which patterns nothing
-//! announces. Where fields cross arrays of objects, a rule with up to six such fields is checked in one pass over the
-//! elements; beyond that, and for a `not` around several such fields, `full_search` tries combinations of elements, which
-//! is exact, but exponential in the number of those fields at worst.
+//! **What it costs.** The scan is linear in the event. After it, the work depends on the values at
+//! used paths and on the rules that these values select, not on the number of rules.
+//! [`Matcher::stats`] reports the patterns that no value selects, which every event has to verify.
+//! Where fields lie in arrays of objects, a rule with up to six such fields is decided in one pass
+//! over the elements, a plain conjunction of any number of fields likewise. Every other rule, and a
+//! `not` around several such fields, is decided by the search of the reference evaluator
+//! (`exhaustive`), which is exponential in the number of those fields at worst.
 //!
-//! **Adding a pattern** means building anew: where a rule is filed depends on all the others, and building is fast
-//! (100,000 rules in a fraction of a second). A second, small matcher for the patterns of the last minutes beside a large
-//! one does the same job without a second data structure inside this one.
+//! **Adding a pattern** means building again: which predicate a rule is indexed under depends on
+//! all other rules, and building is fast (100,000 rules in a fraction of a second). A second, small
+//! matcher for the newest patterns beside a large one does the same job without a second data
+//! structure inside this one.
 
 mod access;
 mod affix;
@@ -22,11 +27,11 @@ mod build;
 mod compile;
 mod conjunction;
 mod escape;
+mod event_view;
+mod exhaustive;
 mod fields;
 mod filter;
 mod fold;
-mod full_search;
-mod glob;
 mod grams;
 mod index;
 mod limits;
@@ -46,7 +51,7 @@ mod table;
 mod trie;
 mod verify;
 
-use reflexarc_event::{Json, JsonError, Limits};
+use reflexarc_event::{Event, Json, JsonError, Limits};
 
 pub use fields::{Elements, Fields};
 pub use limits::{BuildError, MatcherLimits};
@@ -54,12 +59,14 @@ pub use stats::{Slow, Stats};
 
 use crate::Node;
 
-/// No number: of a slot, an element, a node.
+/// The absent value of slots, elements, nodes and other numbers: half the size of `Option<u32>`.
 const NONE: u32 = u32::MAX;
 
-/// Any number of patterns, ready to be asked which of them an event meets. It is immutable and may be shared by threads.
+/// Any number of patterns, compiled to find all that an event matches. It is immutable and can be
+/// shared between threads.
 ///
 /// ```
+/// use reflexarc_event::Event;
 /// use reflexarc_pattern::{Alternative, Field, Matcher, Node, Path, Predicate, Scratch, TextOp};
 ///
 /// let level = |text: &str| {
@@ -67,8 +74,9 @@ const NONE: u32 = u32::MAX;
 ///     Node::Field(Field { path: Path::from_keys(["level"]), alternatives: vec![exact] })
 /// };
 /// let matcher = Matcher::build(&[level("INFO"), level("WARN"), level("INFO")])?;
+/// let event = Event::from_json(r#"{"level": "INFO"}"#)?;
 /// let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
-/// matcher.matching(br#"{"level": "INFO"}"#, &mut scratch, &mut ids)?;
+/// matcher.matching(&event, &mut scratch, &mut ids);
 /// assert_eq!(ids, [0, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -76,27 +84,28 @@ const NONE: u32 = u32::MAX;
 pub struct Matcher {
     trie: trie::Trie,
     predicates: predicates::Predicates,
-    /// Per slot.
+    /// By slot.
     indexes: Vec<index::SlotIndex>,
-    /// See `build`.
+    /// The programs of all rules; for the layout see `build`.
     code: Vec<u32>,
-    /// The predicates "there is no value at this path" that rules are filed under.
+    /// The predicates "there is no value at this path" that rules are indexed under.
     absent: Vec<u32>,
-    /// The predicate that rules are filed under which nothing announces.
+    /// The predicate that rules are indexed under which no value selects.
     always: Option<u32>,
     patterns: usize,
-    /// How many lists, and how many rules that are filed more than once, the code has.
+    /// How many posting lists the code has.
     lists: u32,
+    /// How many rules are in several posting lists.
     shared: u32,
 }
 
-/// Room that matching needs. It grows to what the largest event needed and is then reused without allocating; one per
-/// thread, for any matchers in turn.
+/// The working memory of matching. It grows to what the largest event needed and is then reused
+/// without allocating; use one per thread, for any number of matchers.
 #[derive(Debug, Default)]
 pub struct Scratch {
     observed: observed::Observed,
     key: Vec<u8>,
-    search: search::Room,
+    search: search::SearchBuffers,
     found: Vec<u32>,
 }
 
@@ -108,18 +117,18 @@ impl Scratch {
 }
 
 impl Matcher {
-    /// A matcher of these patterns under [`MatcherLimits::DEFAULT`]; their ids are their positions from 0.
+    /// Builds a matcher under [`MatcherLimits::DEFAULT`]. The id of a pattern is its position.
     ///
     /// # Errors
-    /// When they take more than the limits allow.
+    /// If the patterns exceed the limits.
     pub fn build<'n>(patterns: impl IntoIterator<Item = &'n Node>) -> Result<Self, BuildError> {
         Self::build_within(patterns, MatcherLimits::DEFAULT)
     }
 
-    /// A matcher of these patterns; their ids are their positions from 0.
+    /// Builds a matcher. The id of a pattern is its position.
     ///
     /// # Errors
-    /// When they take more than the limits allow.
+    /// If the patterns exceed the limits.
     pub fn build_within<'n>(
         patterns: impl IntoIterator<Item = &'n Node>,
         limits: MatcherLimits,
@@ -127,81 +136,120 @@ impl Matcher {
         build::build(patterns, limits)
     }
 
-    /// Puts the ids of all patterns that the event meets into `out`, ascending; what was in it is gone.
+    /// Replaces the content of `ids` by the ids of all patterns that the event matches, ascending.
     ///
-    /// The whole event is checked, also where no pattern looks. An event whose top level is no object has no fields. Its
-    /// size is not limited here, but by whoever reads it.
-    ///
-    /// # Errors
-    /// Exactly those of [`Json::parse_within`] at the default depth; `out` is then empty.
+    /// The event was validated when it was read, so this scan validates nothing and skips the parts
+    /// that no pattern uses.
     ///
     /// # Panics
-    /// When the event has 4 GiB or more.
-    pub fn matching(
+    /// If the event has 4 GiB or more.
+    pub fn matching(&self, event: &Event, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        self.observe(event, scratch);
+        self.search_all(event.bytes(), scratch, ids);
+    }
+
+    /// As [`Matcher::matching`], for bytes that may be anything.
+    ///
+    /// The whole text is validated, including the parts that no pattern uses. A document whose top
+    /// level is not an object has no fields. The caller limits its size.
+    ///
+    /// # Errors
+    /// Exactly those of [`Json::parse_within`] at the default depth; `ids` is then empty.
+    ///
+    /// # Panics
+    /// If there are 4 GiB or more.
+    pub fn matching_bytes(
         &self,
         event: &[u8],
         scratch: &mut Scratch,
-        out: &mut Vec<u32>,
+        ids: &mut Vec<u32>,
     ) -> Result<(), JsonError> {
-        out.clear();
-        self.observe(event, scratch)?;
-        search::search(
-            self,
-            event,
-            &scratch.observed,
-            &mut scratch.search,
-            false,
-            out,
-        );
-        out.sort_unstable();
+        ids.clear();
+        self.observe_bytes(event, scratch)?;
+        self.search_all(event, scratch, ids);
         Ok(())
     }
 
-    /// Whether the event meets any of the patterns. It stops at the first that does; the event has then been checked as
-    /// a whole all the same.
-    ///
-    /// # Errors
-    /// As [`Matcher::matching`].
+    /// Whether the event matches any of the patterns. It stops at the first match.
     ///
     /// # Panics
     /// As [`Matcher::matching`].
-    pub fn has_match(&self, event: &[u8], scratch: &mut Scratch) -> Result<bool, JsonError> {
-        self.observe(event, scratch)?;
-        scratch.found.clear();
-        search::search(
-            self,
-            event,
-            &scratch.observed,
-            &mut scratch.search,
-            true,
-            &mut scratch.found,
-        );
-        Ok(!scratch.found.is_empty())
+    pub fn has_match(&self, event: &Event, scratch: &mut Scratch) -> bool {
+        self.observe(event, scratch);
+        self.search_one(event.bytes(), scratch)
     }
 
-    /// How many patterns it holds.
+    /// As [`Matcher::has_match`], for bytes that may be anything; see [`Matcher::matching_bytes`].
+    ///
+    /// # Errors
+    /// As [`Matcher::matching_bytes`].
+    ///
+    /// # Panics
+    /// As [`Matcher::matching_bytes`].
+    pub fn has_match_bytes(&self, event: &[u8], scratch: &mut Scratch) -> Result<bool, JsonError> {
+        self.observe_bytes(event, scratch)?;
+        Ok(self.search_one(event, scratch))
+    }
+
+    /// The number of patterns.
     pub fn len(&self) -> usize {
         self.patterns
     }
 
-    /// Whether it holds no pattern.
+    /// Whether there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.patterns == 0
     }
 
-    /// What it holds and what is slow in it.
+    /// Counts and sizes of its parts, and what makes it slow.
     pub fn stats(&self) -> Stats {
         stats::of(self)
     }
 
-    fn observe(&self, event: &[u8], scratch: &mut Scratch) -> Result<(), JsonError> {
-        assert!(event.len() < NONE as usize, "an event has less than 4 GiB");
+    fn observe(&self, event: &Event, scratch: &mut Scratch) {
+        assert_short(event.bytes());
+        let Scratch { observed, key, .. } = scratch;
+        observed.clear(self.trie.slots());
+        scan::scan_validated(event.bytes(), &self.trie, observed, key);
+    }
+
+    fn observe_bytes(&self, event: &[u8], scratch: &mut Scratch) -> Result<(), JsonError> {
+        assert_short(event);
         let Scratch { observed, key, .. } = scratch;
         observed.clear(self.trie.slots());
         let depth = Limits::DEFAULT.depth;
-        scan::scan(event, depth, &self.trie, observed, key).map_err(|scan::Fault| {
-            let fault = Json::parse_within(event, depth).err();
-            fault.expect("the scan refuses only what reading refuses")
+        scan::scan(event, depth, &self.trie, observed, key).map_err(|scan::Invalid| {
+            // The scan only detects errors. The parser locates them, so that one place words them.
+            let error = Json::parse_within(event, depth).err();
+            error.expect("the scan rejects only what the parser rejects")
         })
     }
+
+    /// The ids of all matching patterns, once the event has been observed.
+    fn search_all(&self, event: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        ids.clear();
+        let Scratch {
+            observed, search, ..
+        } = scratch;
+        search::search(self, event, observed, search, false, ids);
+        ids.sort_unstable();
+    }
+
+    /// Whether any pattern matches, once the event has been observed.
+    fn search_one(&self, event: &[u8], scratch: &mut Scratch) -> bool {
+        let Scratch {
+            observed,
+            search,
+            found,
+            ..
+        } = scratch;
+        found.clear();
+        search::search(self, event, observed, search, true, found);
+        !found.is_empty()
+    }
+}
+
+/// Positions in the event are kept as `u32`.
+fn assert_short(event: &[u8]) {
+    assert!(event.len() < NONE as usize, "an event has less than 4 GiB");
 }

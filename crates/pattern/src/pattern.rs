@@ -156,13 +156,10 @@ impl Pattern {
         let matcher = self
             .matcher
             .get_or_init(|| Matcher::build([&self.node]).ok());
-        let answer = matcher.as_ref().and_then(|matcher| {
-            SCRATCH
-                .with_borrow_mut(|scratch| matcher.has_match(event.bytes(), scratch))
-                .ok()
-        });
-        // The matcher refuses events that are deeper than the default, which an event read within other limits may be.
-        answer.unwrap_or_else(|| naive::matches(&self.node, event.tree()))
+        match matcher {
+            Some(matcher) => SCRATCH.with_borrow_mut(|scratch| matcher.has_match(event, scratch)),
+            None => naive::matches(&self.node, event.tree()),
+        }
     }
 
     /// What it asks for.

@@ -1,48 +1,59 @@
-//! The tree that both notations share.
+//! The tree of a pattern, the same for both notations.
 //!
-//! Equality ignores nothing but spans: the tree holds no spans, so that parse → print → parse can be compared.
+//! It has no spans, so trees are compared by meaning: parse → print → parse is the identity.
 
 use ipnet::IpNet;
 
 use crate::{Decimal, Path};
 
-/// A test of a whole event.
+/// A condition on a whole event.
 ///
-/// Semantics. An event is the set of its scalars, each with its path and with the array elements it lies in: on the way
-/// to the scalar, every element that is itself an object or an array. A scalar that is directly an element is not tied to
-/// that array, so `["a", "b"]` holds both at once, while `[["a"], ["b"]]` holds either. A value under a duplicate key
-/// counts like any other, without being tied to the key's other values.
+/// Semantics. An event is the set of its scalars, each with its path and with the array elements
+/// that contain it: on the way to the scalar, every element that is itself an object or an array. A
+/// scalar that is directly an element is not tied to that array, so `["a", "b"]` has both values at
+/// once, while `[["a"], ["b"]]` has one or the other. A value under a duplicate key counts like any
+/// other and is not tied to the other values of that key.
 ///
-/// A conjunction holds if one choice of elements, the same for all of its fields, lets every field hold; different arrays
-/// are chosen independently. `Any` holds if one branch does, inside that same choice. `Not` and [`Predicate::Missing`]
-/// are judged last, within the choice that the other fields made: they hold if no further choice lets their inside hold.
-/// An event that is not an object has no fields.
+/// A conjunction holds if one choice of elements, the same for all its fields, makes every field
+/// hold; different arrays are chosen independently. `Any` holds if one branch does under that same
+/// choice. `Not` and [`Predicate::Missing`] are evaluated last, under the choice that the other
+/// fields made: they hold if no extension of that choice makes their content hold. An event that is
+/// not an object has no fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Node {
-    /// Every one holds. Empty: always true.
+    /// All of them hold. Empty: always true.
     All(Vec<Node>),
-    /// At least one holds. Empty: never.
+    /// At least one holds. Empty: always false.
     Any(Vec<Node>),
     /// It does not hold.
     Not(Box<Node>),
-    /// One field meets one of its alternatives.
+    /// A value of one field satisfies one of its alternatives.
     Field(Field),
 }
 
-/// A path and the alternatives, any of which may be met by any value at that path.
+/// A path and alternatives: the field holds if any value at the path satisfies any alternative.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
-    /// Where to look.
+    /// The path of the values.
     pub path: Path,
-    /// What to look for; one of them must be met. Never empty in a parsed pattern.
+    /// The accepted values. Never empty in a parsed pattern.
     pub alternatives: Vec<Alternative>,
 }
 
-/// Tests that one and the same value meets together; never empty in a parsed pattern.
+/// Predicates that one value must satisfy together; never empty in a parsed pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Alternative(pub Vec<Predicate>);
 
-/// A test of one value.
+impl Alternative {
+    /// Whether a field without any value satisfies it: it consists of [`Predicate::Missing`] alone.
+    pub fn is_missing(&self) -> bool {
+        // An alternative without predicates holds for every value, not for missing ones; `all`
+        // alone would accept it.
+        !self.0.is_empty() && self.0.iter().all(|one| *one == Predicate::Missing)
+    }
+}
+
+/// A condition on one value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Predicate {
     /// There is no scalar at the path (`exists: false`, `is missing`).
@@ -55,40 +66,43 @@ pub enum Predicate {
     Bool(bool),
     /// A number of that exact value.
     Number(Decimal),
-    /// A number between bounds, at least one of which is there.
+    /// A number within bounds, at least one of which is present.
     Range {
         /// The lower bound.
         lower: Option<Bound>,
         /// The upper bound.
         upper: Option<Bound>,
     },
-    /// A string test by the exact characters. Where the test is [`TextOp::Equals`] and the text is an IP address, any
-    /// spelling of that address is equal to it; inside `AnythingBut` only the characters count.
+    /// A string compared by exact characters. If the operator is [`TextOp::Equals`] and the text is
+    /// an IP address, every spelling of that address is equal to it; inside `AnythingBut` only the
+    /// characters count.
     Text(TextOp, Box<str>),
-    /// A string test ignoring case: a pattern character accepts itself, its full lower-case and its full upper-case form.
+    /// A string compared ignoring case: a pattern character accepts itself, its full lower-case
+    /// form and its full upper-case form.
     TextIgnoringCase(TextOp, Box<str>),
     /// A string that a wildcard matches as a whole.
     Wildcard {
-        /// What must match.
+        /// The wildcard.
         wildcard: Wildcard,
-        /// Whether letters compare ignoring case.
+        /// Whether case is ignored.
         ignoring_case: bool,
     },
     /// A string that a regular expression matches as a whole.
     Regexp {
-        /// What must match.
+        /// The regular expression.
         regexp: Regexp,
-        /// Whether letters compare ignoring case.
+        /// Whether case is ignored.
         ignoring_case: bool,
     },
-    /// A string that is an address inside a network, its ends included; only within one address family. An IPv6 address
-    /// that maps an IPv4 one (`::ffff:a00:1`) belongs to IPv4.
+    /// A string that is an address of the network, first and last address included; only within
+    /// one address family. An IPv4-mapped IPv6 address (`::ffff:a00:1`) belongs to IPv4.
     Cidr(IpNet),
-    /// A scalar is there and meets none of these (`anything-but`). Never holds [`Predicate::Missing`] or itself.
+    /// There is a scalar, and it satisfies none of these (`anything-but`). Never contains
+    /// [`Predicate::Missing`] or another `AnythingBut`.
     AnythingBut(Vec<Predicate>),
 }
 
-/// How a text compares with a string value.
+/// Which part of a string value a text is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextOp {
     /// The whole value.
@@ -106,31 +120,31 @@ pub enum TextOp {
 pub struct Bound {
     /// The number.
     pub value: Decimal,
-    /// Whether the number itself lies inside.
+    /// Whether the number itself is in the range.
     pub inclusive: bool,
 }
 
-/// A wildcard: literal pieces with a `*` (any characters, also none) between each two neighbours.
+/// A wildcard: literal pieces with a `*` (any number of characters) between two neighbours.
 ///
-/// `a*b` has the pieces `a`, `b`; `*` has two empty pieces; a wildcard without star has one piece. Inner pieces are
-/// never empty, because `**` is refused.
+/// `a*b` has the pieces `a` and `b`; `*` has two empty pieces; a wildcard without a star has one
+/// piece. Inner pieces are never empty, because `**` is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wildcard {
-    /// The pieces, escapes decoded.
+    /// The pieces, with escapes decoded.
     pub pieces: Box<[Box<str>]>,
 }
 
-/// A regular expression, as written; its size has been checked when it was parsed.
+/// The text of a regular expression; the parser checked its syntax and size.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Regexp(pub Box<str>);
 
-/// Whether a key of the JSON notation is `$or`, `$and` or `$not` with further `$` before it, which stands for a field of
-/// that name with one `$` less.
+/// Whether a key of the JSON notation is `$or`, `$and` or `$not` with more `$` before it: the
+/// escaped form of a field of that name with one `$` less.
 pub(crate) fn is_escaped_key(key: &str) -> bool {
     key.starts_with("$$") && matches!(key.trim_start_matches('$'), "or" | "and" | "not")
 }
 
-/// The key of the JSON notation for a field of that name.
+/// The key in JSON notation for a field of that name, escaped if it would read as an operator.
 pub(crate) fn escaped_key(key: &str) -> String {
     if matches!(key.trim_start_matches('$'), "or" | "and" | "not") && key.starts_with('$') {
         format!("${key}")

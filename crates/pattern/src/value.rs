@@ -1,11 +1,10 @@
-//! Does one value meet one predicate?
+//! Whether one value satisfies one predicate.
 //!
-//! The tests are compiled once per predicate and asked once per value. A test is linear in the value, or, where case is
-//! ignored in the middle of a text, at most value × pattern.
+//! A predicate is compiled once and applied to many values. Applying it is linear in the value, or,
+//! where case is ignored in the middle of a text, at most value × pattern steps.
 
 pub(crate) mod address;
 pub(crate) mod ignoring_case;
-pub(crate) mod wildcard;
 
 use std::net::IpAddr;
 
@@ -15,7 +14,7 @@ use reflexarc_event::Json;
 use crate::regexp::CompiledRegexp;
 use crate::{Bound, Decimal, Predicate, TextOp, Wildcard};
 
-/// A value that a predicate can look at: everything in JSON but arrays and objects.
+/// A value that predicates apply to: any JSON value but an array or object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scalar<'e> {
     Null,
@@ -37,15 +36,15 @@ impl<'e> Scalar<'e> {
     }
 }
 
-/// One predicate, ready to be asked.
+/// One predicate, compiled.
 #[derive(Debug)]
-pub(crate) enum Test {
+pub(crate) enum CompiledPredicate {
     Exists,
     Null,
     Bool(bool),
     Number(Decimal),
     Range(Option<Bound>, Option<Bound>),
-    /// An exact string that is an address: any spelling of that address is equal to it.
+    /// An exact string that is an IP address: every spelling of that address is equal to it.
     Address(Box<str>, IpAddr),
     Text(TextOp, Box<str>),
     TextIgnoringCase(TextOp, Box<str>),
@@ -53,12 +52,13 @@ pub(crate) enum Test {
     WildcardIgnoringCase(Wildcard),
     Regexp(CompiledRegexp),
     Cidr(IpNet),
-    NoneOf(Vec<Test>),
-    /// Absence is no property of a value, and an expression that was never checked may not compile.
+    NoneOf(Vec<CompiledPredicate>),
+    /// No value satisfies it: `Missing`, which concerns the absence of values, or a regular
+    /// expression that does not compile (possible in trees that were not parsed from text).
     Never,
 }
 
-impl Test {
+impl CompiledPredicate {
     pub(crate) fn new(predicate: &Predicate) -> Self {
         match predicate {
             Predicate::Text(TextOp::Equals, text) => match address::read(text) {
@@ -69,8 +69,8 @@ impl Test {
         }
     }
 
-    /// Whether this value meets the predicate.
-    pub(crate) fn meets(&self, value: &Scalar) -> bool {
+    /// Whether the value satisfies the predicate.
+    pub(crate) fn matches(&self, value: &Scalar) -> bool {
         match (self, value) {
             (Self::Exists, _) | (Self::Null, Scalar::Null) => true,
             (Self::Bool(wanted), Scalar::Bool(value)) => wanted == value,
@@ -85,20 +85,22 @@ impl Test {
             (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => {
                 ignoring_case::text(*op, wanted, value)
             }
-            (Self::Wildcard(wildcard), Scalar::String(value)) => wildcard::matches(wildcard, value),
+            (Self::Wildcard(wildcard), Scalar::String(value)) => wildcard.matches(value),
             (Self::WildcardIgnoringCase(wildcard), Scalar::String(value)) => {
-                wildcard::matches_ignoring_case(wildcard, value)
+                wildcard.matches_ignoring_case(value)
             }
             (Self::Regexp(regexp), Scalar::String(value)) => regexp.matches(value),
             (Self::Cidr(network), Scalar::String(value)) => {
                 address::read(value).is_some_and(|address| network.contains(&address))
             }
-            (Self::NoneOf(tests), value) => !tests.iter().any(|test| test.meets(value)),
+            (Self::NoneOf(none), value) => !none.iter().any(|one| one.matches(value)),
             _ => false,
         }
     }
 
-    /// The same, but exact strings compare by their characters alone, as they do inside `anything-but`.
+    /// As `new`, but an exact string is compared by its characters even if it is an address.
+    // Inside `anything-but` AWS compares characters: `anything-but: ["10.0.0.1"]` accepts
+    // "10.0.0.01", while the exact string "10.0.0.1" equals it.
     fn textual(predicate: &Predicate) -> Self {
         match predicate {
             Predicate::Missing => Self::Never,
@@ -129,7 +131,7 @@ impl Test {
     }
 }
 
-/// Whether `value` compares with `wanted` by its exact characters, without normalisation.
+/// Whether `value` compares with `wanted` by exact characters, without Unicode normalization.
 pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
     match op {
         TextOp::Equals => value == wanted,
@@ -139,7 +141,7 @@ pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
     }
 }
 
-/// Whether `value` lies between the bounds that are there.
+/// Whether `value` lies within the bounds; a missing bound is no restriction.
 pub(crate) fn within(lower: Option<&Bound>, upper: Option<&Bound>, value: &Decimal) -> bool {
     lower.is_none_or(|bound| *value > bound.value || bound.inclusive && *value == bound.value)
         && upper
@@ -153,7 +155,7 @@ mod tests {
 
     fn meets(predicate: &Predicate, value: &str) -> bool {
         let value = Json::parse(value).expect("valid JSON");
-        Test::new(predicate).meets(&Scalar::of(&value).expect("a scalar"))
+        CompiledPredicate::new(predicate).matches(&Scalar::of(&value).expect("a scalar"))
     }
 
     fn number(text: &str) -> Decimal {

@@ -2,24 +2,24 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyFrozenSet, PyString};
-use reflexarc_pattern::{Checklist, Elements, Node, Path, Ticks};
+use reflexarc_pattern::{Elements, FieldSet, Node, Path, ScalarMatcher};
 
 use crate::convert::{self, Scalar, ValuePath};
 use crate::dict_walk::{DictWalk, Interrupt, Visitor};
 
-/// The pattern as a list of what to look for, with the texts that it names as Python's own, so that a text is compared
+/// The pattern as a scalar matcher, with the texts that it names as Python's own, so that a text is compared
 /// with all of them at once by the hash that Python keeps in it.
 pub(crate) struct DictMatcher {
-    list: Checklist,
+    matcher: ScalarMatcher,
     /// Per slot.
     columns: Vec<Column>,
 }
 
 struct Column {
     /// Texts that settle the same.
-    texts: Vec<(Py<PyFrozenSet>, Ticks)>,
+    texts: Vec<(Py<PyFrozenSet>, FieldSet)>,
     /// What all other texts settle, unless it depends on the text.
-    other: Option<Ticks>,
+    other: Option<FieldSet>,
 }
 
 /// A column whose texts fall into more groups than this is asked by the text alone.
@@ -28,13 +28,13 @@ const MOST_GROUPS: usize = 4;
 impl DictMatcher {
     /// `None` for a pattern that only the matcher answers.
     pub(crate) fn new(py: Python<'_>, pattern: &Node, paths: &[Path]) -> PyResult<Option<Self>> {
-        let Some(list) = Checklist::new(pattern, paths) else {
+        let Some(matcher) = ScalarMatcher::new(pattern, paths) else {
             return Ok(None);
         };
         let columns = (0..paths.len())
-            .map(|slot| Column::new(py, &list, slot))
+            .map(|slot| Column::new(py, &matcher, slot))
             .collect::<PyResult<_>>()?;
-        Ok(Some(Self { list, columns }))
+        Ok(Some(Self { matcher, columns }))
     }
 
     /// Whether the event, a mapping, meets the pattern; `None` where only the matcher can tell, because objects or arrays
@@ -46,10 +46,10 @@ impl DictMatcher {
     ) -> PyResult<Option<bool>> {
         let mut asking = Asking {
             direct: self,
-            ticks: Ticks::default(),
+            fields: FieldSet::default(),
         };
         match walk.show(event, &mut asking) {
-            Ok(()) => Ok(Some(self.list.holds(asking.ticks))),
+            Ok(()) => Ok(Some(self.matcher.matches(asking.fields))),
             Err(Interrupt::Enough) => Ok(None),
             Err(Interrupt::Fault(fault)) => Err(fault),
         }
@@ -57,13 +57,13 @@ impl DictMatcher {
 }
 
 impl Column {
-    fn new(py: Python<'_>, list: &Checklist, slot: usize) -> PyResult<Self> {
-        let mut groups: Vec<(Ticks, Vec<&str>)> = Vec::new();
-        for text in list.texts(slot) {
-            let ticks = list.string(slot, text);
-            match groups.iter_mut().find(|(known, _)| *known == ticks) {
+    fn new(py: Python<'_>, matcher: &ScalarMatcher, slot: usize) -> PyResult<Self> {
+        let mut groups: Vec<(FieldSet, Vec<&str>)> = Vec::new();
+        for text in matcher.exact_strings(slot) {
+            let fields = matcher.string(slot, text);
+            match groups.iter_mut().find(|(known, _)| *known == fields) {
                 Some((_, texts)) => texts.push(text),
-                None => groups.push((ticks, vec![text])),
+                None => groups.push((fields, vec![text])),
             }
         }
         if groups.len() > MOST_GROUPS {
@@ -72,18 +72,19 @@ impl Column {
                 other: None,
             });
         }
-        let set =
-            |(ticks, texts): (Ticks, Vec<&str>)| Ok((PyFrozenSet::new(py, texts)?.unbind(), ticks));
+        let set = |(fields, texts): (FieldSet, Vec<&str>)| {
+            Ok((PyFrozenSet::new(py, texts)?.unbind(), fields))
+        };
         Ok(Self {
             texts: groups.into_iter().map(set).collect::<PyResult<_>>()?,
-            other: list.other_text(slot),
+            other: matcher.other_string(slot),
         })
     }
 }
 
 struct Asking<'a> {
     direct: &'a DictMatcher,
-    ticks: Ticks,
+    fields: FieldSet,
 }
 
 impl Visitor for Asking<'_> {
@@ -94,29 +95,29 @@ impl Visitor for Asking<'_> {
         place: &ValuePath<'_>,
     ) -> PyResult<()> {
         let Column { texts, other } = &self.direct.columns[slot as usize];
-        for (set, ticks) in texts {
+        for (set, fields) in texts {
             if set.bind(text.py()).contains(text)? {
-                self.ticks |= *ticks;
+                self.fields |= *fields;
                 return Ok(());
             }
         }
-        self.ticks |= match other {
-            Some(ticks) => *ticks,
+        self.fields |= match other {
+            Some(fields) => *fields,
             None => convert::with_text(text, place, |text| {
-                self.direct.list.string(slot as usize, text)
+                self.direct.matcher.string(slot as usize, text)
             })?,
         };
         Ok(())
     }
 
     fn scalar(&mut self, slot: u32, scalar: Scalar) {
-        let (list, slot) = (&self.direct.list, slot as usize);
-        self.ticks |= match scalar {
-            Scalar::Null => list.null(slot),
-            Scalar::Bool(value) => list.bool(slot, value),
-            Scalar::Whole(value) => list.integer(slot, value),
-            Scalar::Number(text) => list.number(slot, &text),
-            Scalar::Text(text) => list.string(slot, &text),
+        let (matcher, slot) = (&self.direct.matcher, slot as usize);
+        self.fields |= match scalar {
+            Scalar::Null => matcher.null(slot),
+            Scalar::Bool(value) => matcher.bool(slot, value),
+            Scalar::Whole(value) => matcher.integer(slot, value),
+            Scalar::Number(text) => matcher.number(slot, &text),
+            Scalar::Text(text) => matcher.string(slot, &text),
         };
     }
 

@@ -268,7 +268,7 @@ impl PyPattern {
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
-        with_scratch(|scratch| self.matcher.has_match(bytes, scratch))
+        with_scratch(|scratch| self.matcher.has_match_bytes(bytes, scratch))
             .map_err(event_argument::event_error)
     }
 

@@ -154,9 +154,7 @@ impl Filters {
         };
         let event = normalised.as_ref().unwrap_or(event);
         let mut ids = Vec::new();
-        SCRATCH
-            .with_borrow_mut(|scratch| self.matcher.matching(event.bytes(), scratch, &mut ids))
-            .expect("the bytes were checked when the event was read, under the same limits");
+        SCRATCH.with_borrow_mut(|scratch| self.matcher.matching(event, scratch, &mut ids));
         ids
     }
 }

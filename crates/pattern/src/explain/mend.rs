@@ -3,15 +3,15 @@
 use reflexarc_event::Json;
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
-use crate::value::{Scalar, Test};
+use crate::value::{CompiledPredicate, Scalar};
 use crate::{Alternative, Bound, Decimal, Predicate, TextOp};
 
 /// A value that meets every test of the alternative, near `actual` where that is easy; none where absence is asked for,
 /// where the tests contradict each other, or where none was found.
 pub(crate) fn value(Alternative(predicates): &Alternative, actual: &Scalar) -> Option<Json> {
-    let tests: Vec<Test> = predicates.iter().map(Test::new).collect();
+    let tests: Vec<CompiledPredicate> = predicates.iter().map(CompiledPredicate::new).collect();
     let meets = |value: &Json| {
-        Scalar::of(value).is_some_and(|value| tests.iter().all(|test| test.meets(&value)))
+        Scalar::of(value).is_some_and(|value| tests.iter().all(|test| test.matches(&value)))
     };
     let mut candidates = Vec::new();
     if let Scalar::String(text) = actual {

@@ -7,7 +7,7 @@ use super::location::Location;
 use super::{Found, Miss, mend};
 use crate::places::Place;
 use crate::print::expression;
-use crate::value::{Scalar, Test, address};
+use crate::value::{CompiledPredicate, Scalar, address};
 use crate::{Alternative, Decimal, Field, Node, Predicate};
 
 /// How many values and how many alternatives are compared with each other.
@@ -17,10 +17,15 @@ const SHOWN: usize = 200;
 
 /// The value that came closest to meeting the field, with the hint that its case gives.
 pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<Hint>)> {
-    let alternatives: Vec<(&Alternative, Vec<Test>)> = field.alternatives
+    let alternatives: Vec<(&Alternative, Vec<CompiledPredicate>)> = field.alternatives
         [..field.alternatives.len().min(COMPARED)]
         .iter()
-        .map(|alternative| (alternative, alternative.0.iter().map(Test::new).collect()))
+        .map(|alternative| {
+            (
+                alternative,
+                alternative.0.iter().map(CompiledPredicate::new).collect(),
+            )
+        })
         .collect();
     let (distance, place, alternative) = places
         .iter()
@@ -82,12 +87,12 @@ impl Distance {
     }
 }
 
-fn distance(alternative: &Alternative, tests: &[Test], value: &Scalar) -> Distance {
+fn distance(alternative: &Alternative, tests: &[CompiledPredicate], value: &Scalar) -> Distance {
     let unmet = alternative
         .0
         .iter()
         .zip(tests)
-        .filter(|(_, test)| !test.meets(value));
+        .filter(|(_, test)| !test.matches(value));
     let distances = unmet.map(|(predicate, _)| one(predicate, value));
     distances
         .reduce(|one, other| Distance::new(one.steps + other.steps, one.hint.or(other.hint)))
@@ -99,7 +104,7 @@ fn distance(alternative: &Alternative, tests: &[Test], value: &Scalar) -> Distan
 
 /// Why a value does not meet one predicate.
 fn one(predicate: &Predicate, value: &Scalar) -> Distance {
-    let meets = |value: &Scalar| Test::new(predicate).meets(value);
+    let meets = |value: &Scalar| CompiledPredicate::new(predicate).matches(value);
     let of_type = |expected| Hint::Type {
         expected,
         actual: type_of(value),
@@ -136,7 +141,7 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
             if meets(&Scalar::String(text.trim())) {
                 Distance::new(Distance::SLIP, Hint::Space)
             } else if ignoring_case(predicate)
-                .is_some_and(|predicate| Test::new(&predicate).meets(value))
+                .is_some_and(|predicate| CompiledPredicate::new(&predicate).matches(value))
             {
                 Distance::new(Distance::SLIP, Hint::Case)
             } else {

@@ -276,7 +276,7 @@ fn fields(node: &Node) -> Box<dyn Iterator<Item = &Field> + '_> {
 fn meets(Alternative(predicates): &Alternative, value: &Scalar) -> bool {
     predicates
         .iter()
-        .all(|predicate| value::Test::new(predicate).meets(value))
+        .all(|predicate| value::CompiledPredicate::new(predicate).matches(value))
 }
 
 fn met_by<'p, 'e>(field: &Field, places: &[&'p Place<'e>]) -> Option<&'p Place<'e>> {

@@ -68,7 +68,9 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     filed.sort_unstable();
     let mut lists = 0;
     for list in filed.chunk_by(|one, other| one.0 == other.0) {
-        compiler.predicates.set_list(list[0].0, word(code.len()));
+        compiler
+            .predicates
+            .set_postings(list[0].0, word(code.len()));
         code.extend([lists, word(list.len())]);
         lists += 1;
         for &(_, rule) in list {
@@ -95,7 +97,7 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
         .all()
         .iter()
         .zip(0..)
-        .filter(|(predicate, _)| predicate.list != NONE)
+        .filter(|(predicate, _)| predicate.postings != NONE)
     {
         match predicate.class {
             Class::Absent => absent.push(id),

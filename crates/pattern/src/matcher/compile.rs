@@ -123,16 +123,8 @@ impl Compiler {
 
     fn field(&mut self, Field { path, alternatives }: &Field) {
         let slot = self.trie.slot(path);
-        let absent = |Alternative(predicates): &Alternative| {
-            !predicates.is_empty()
-                && predicates
-                    .iter()
-                    .all(|predicate| *predicate == Predicate::Missing)
-        };
-        let may_miss = alternatives.iter().any(absent);
-        let present = alternatives
-            .iter()
-            .filter(|&alternative| !absent(alternative));
+        let may_miss = alternatives.iter().any(Alternative::is_missing);
+        let present = alternatives.iter().filter(|one| !one.is_missing());
         let mut conjunctions: Vec<Vec<u32>> = present
             .flat_map(|one| self.alternative(slot, &one.0))
             .collect();

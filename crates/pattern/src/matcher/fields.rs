@@ -1,18 +1,19 @@
-//! Events that are not text: their owner shows the values at the paths that the patterns use.
+//! Events that are not JSON text, such as Python dicts: the owner of the event visits the values at
+//! the paths that the patterns use.
 
 use super::observed::{Kind, Observed};
-use super::{Matcher, NONE, Scratch, search, sortable};
+use super::{Matcher, NONE, Scratch, sortable};
 use crate::Path;
 
-/// The fields of one event, shown value by value. A slot is a position in [`Matcher::paths`].
+/// Receives the values of one event. A slot is a position in [`Matcher::paths`].
 #[derive(Debug)]
 pub struct Fields<'a> {
     observed: &'a mut Observed,
-    /// The innermost array element around, or `NONE`.
+    /// The innermost array element that is being visited, or `NONE`.
     element: u32,
 }
 
-/// An array whose elements are being shown.
+/// An array whose elements are being visited.
 #[derive(Debug)]
 pub struct Elements {
     array: u32,
@@ -27,33 +28,25 @@ impl Fields<'_> {
 
     /// `true` or `false` at a path.
     pub fn bool(&mut self, slot: u32, value: bool) {
-        self.observed.add(
-            slot,
-            if value { Kind::True } else { Kind::False },
-            (0, 0),
-            self.element,
-        );
+        let kind = if value { Kind::True } else { Kind::False };
+        self.observed.add(slot, kind, (0, 0), self.element);
     }
 
     /// A string at a path.
     pub fn string(&mut self, slot: u32, text: &str) {
-        let element = self.element;
+        let copy = |out: &mut Vec<u8>| out.extend_from_slice(text.as_bytes());
         self.observed
-            .add_rewritten(slot, Kind::String, element, |out| {
-                out.extend_from_slice(text.as_bytes())
-            });
+            .add_rewritten(slot, Kind::String, self.element, copy);
     }
 
-    /// A number at a path; `text` spells it as JSON does.
+    /// A number at a path; `text` is its JSON text.
     pub fn number(&mut self, slot: u32, text: &str) {
-        let element = self.element;
+        let encode = |out: &mut Vec<u8>| sortable::encode(text.as_bytes(), out);
         self.observed
-            .add_rewritten(slot, Kind::Number, element, |out| {
-                sortable::encode(text.as_bytes(), out)
-            });
+            .add_rewritten(slot, Kind::Number, self.element, encode);
     }
 
-    /// An array that used paths lead into. Its scalars are shown as they are; its objects and arrays through
+    /// An array on a used path. Its scalars are visited as usual, its objects and arrays through
     /// [`Fields::element`].
     pub fn array(&mut self) -> Elements {
         Elements {
@@ -62,84 +55,69 @@ impl Fields<'_> {
         }
     }
 
-    /// An element of an array that is itself an object or an array: what `show` shows lies in it.
+    /// An element of an array that is an object or an array: `visit` visits the values inside it.
     ///
     /// # Errors
-    /// Those of `show`.
+    /// Those of `visit`.
     pub fn element<E>(
         &mut self,
         elements: &mut Elements,
-        show: impl FnOnce(&mut Self) -> Result<(), E>,
+        visit: impl FnOnce(&mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
-        let around = self.element;
+        let outer = self.element;
         self.element = self.observed.open_element(elements.array, elements.first);
         elements.first = false;
-        let shown = show(self);
-        self.element = around;
-        shown
+        let visited = visit(self);
+        self.element = outer;
+        visited
     }
 }
 
 impl Matcher {
-    /// The paths that any of the patterns looks at, each once.
+    /// The paths that the patterns use, each once.
     pub fn paths(&self) -> &[Path] {
         self.trie.paths()
     }
 
-    /// As [`Matcher::matching`], for an event that is not text: `show` shows every scalar at each of
-    /// [`Matcher::paths`]. A key that holds dots is several keys of a path at once, as in text.
+    /// As [`Matcher::matching`], for an event that is not JSON text: `visit` visits every scalar at
+    /// each of [`Matcher::paths`]. A key that contains dots is several keys of a path at once, as
+    /// in JSON text.
     ///
     /// # Errors
-    /// Those of `show`; `out` is then empty.
+    /// Those of `visit`; `ids` is then empty.
     pub fn matching_fields<E>(
         &self,
-        show: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
+        visit: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
         scratch: &mut Scratch,
-        out: &mut Vec<u32>,
+        ids: &mut Vec<u32>,
     ) -> Result<(), E> {
-        out.clear();
-        self.observe_fields(show, scratch)?;
-        search::search(
-            self,
-            b"",
-            &scratch.observed,
-            &mut scratch.search,
-            false,
-            out,
-        );
-        out.sort_unstable();
+        ids.clear();
+        self.observe_fields(visit, scratch)?;
+        self.search_all(b"", scratch, ids);
         Ok(())
     }
 
-    /// As [`Matcher::has_match`], for an event that is not text; see [`Matcher::matching_fields`].
+    /// As [`Matcher::has_match`], for an event that is not JSON text; see
+    /// [`Matcher::matching_fields`].
     ///
     /// # Errors
-    /// Those of `show`.
+    /// Those of `visit`.
     pub fn has_match_fields<E>(
         &self,
-        show: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
+        visit: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
         scratch: &mut Scratch,
     ) -> Result<bool, E> {
-        self.observe_fields(show, scratch)?;
-        scratch.found.clear();
-        search::search(
-            self,
-            b"",
-            &scratch.observed,
-            &mut scratch.search,
-            true,
-            &mut scratch.found,
-        );
-        Ok(!scratch.found.is_empty())
+        self.observe_fields(visit, scratch)?;
+        Ok(self.search_one(b"", scratch))
     }
 
     fn observe_fields<E>(
         &self,
-        show: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
+        visit: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
         scratch: &mut Scratch,
     ) -> Result<(), E> {
         scratch.observed.clear(self.trie.slots());
-        show(&mut Fields {
+        visit(&mut Fields {
             observed: &mut scratch.observed,
             element: NONE,
         })
@@ -154,8 +132,8 @@ mod tests {
     use super::*;
     use crate::{Alternative, Bound, Decimal, Field, Node, Predicate, TextOp};
 
-    /// Shows a tree, as an owner of other values would: at each object, every key leads on by the pieces between dots.
-    fn show(fields: &mut Fields<'_>, paths: &[Path], at: &str, value: &Json) -> Result<(), ()> {
+    /// Visits a tree as the owner of other values would: every key continues the path.
+    fn visit(fields: &mut Fields<'_>, paths: &[Path], at: &str, value: &Json) -> Result<(), ()> {
         let slot = || {
             paths
                 .iter()
@@ -170,15 +148,15 @@ mod tests {
                 } else {
                     format!("{at}.{key}")
                 };
-                show(fields, paths, &at, value)
+                visit(fields, paths, &at, value)
             }),
             (Json::Array(items), _) => {
                 let mut elements = fields.array();
                 items.iter().try_for_each(|item| match item {
                     Json::Array(_) | Json::Object(_) => {
-                        fields.element(&mut elements, |fields| show(fields, paths, at, item))
+                        fields.element(&mut elements, |fields| visit(fields, paths, at, item))
                     }
-                    scalar => show(fields, paths, at, scalar),
+                    scalar => visit(fields, paths, at, scalar),
                 })
             }
             (_, None) => Ok(()),
@@ -258,14 +236,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn showing_is_as_good_as_scanning(nodes in prop::collection::vec(node(), 1..6), event in event()) {
+        fn visiting_agrees_with_scanning(
+            nodes in prop::collection::vec(node(), 1..6), event in event(),
+        ) {
             let matcher = Matcher::build(&nodes).expect("small patterns");
-            let (mut scratch, mut scanned, mut shown) = (Scratch::new(), Vec::new(), Vec::new());
-            matcher.matching(event.to_string().as_bytes(), &mut scratch, &mut scanned).expect("valid JSON");
-            let walk = |fields: &mut Fields<'_>| show(fields, matcher.paths(), "\0", &event);
-            matcher.matching_fields(walk, &mut scratch, &mut shown).expect("shown");
-            prop_assert_eq!(&scanned, &shown, "{}", event);
-            prop_assert_eq!(matcher.has_match_fields(walk, &mut scratch), Ok(!shown.is_empty()));
+            let (mut scratch, mut scanned, mut visited) = (Scratch::new(), vec![], vec![]);
+            let text = event.to_string();
+            let valid = matcher.matching_bytes(text.as_bytes(), &mut scratch, &mut scanned);
+            prop_assert!(valid.is_ok());
+            let walk = |fields: &mut Fields<'_>| visit(fields, matcher.paths(), "\0", &event);
+            matcher.matching_fields(walk, &mut scratch, &mut visited).expect("no error");
+            prop_assert_eq!(&scanned, &visited, "{}", event);
+            prop_assert_eq!(matcher.has_match_fields(walk, &mut scratch), Ok(!visited.is_empty()));
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use super::affix::{Affixes, Side};
+use super::event_view::{EventView, as_str};
 use super::fold::fold;
 use super::grams::{Filed, Grams, Tried};
 use super::network::{address, network};
 use super::observed::{Key, Kind, Value};
-use super::predicates::{Class, Predicates, Seen, as_str};
+use super::predicates::{Class, Predicates};
 use super::ranges::Ranges;
 use super::{NONE, literals};
 
@@ -39,7 +40,7 @@ struct Textual {
 
 /// Room that looking up needs, kept from event to event.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct LookupBuffers {
     hits: Vec<u32>,
     folded: String,
     tried: Tried,
@@ -111,7 +112,7 @@ impl SlotIndex {
 
     /// Whether nothing more can be learnt from a value once the path has shown another one.
     #[inline]
-    pub(super) fn asks_presence_only(&self) -> bool {
+    pub(super) fn is_presence_only(&self) -> bool {
         !self.exact && self.textual.is_none() && self.ranges.is_none()
     }
 
@@ -122,13 +123,13 @@ impl SlotIndex {
         &self,
         value: &Value,
         first: bool,
-        seen: Seen,
+        view: EventView,
         predicates: &Predicates,
-        room: &mut Room,
+        buffers: &mut LookupBuffers,
         met: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         if self.exact
-            && let Key::Is(id) = predicates.key(value, seen)
+            && let Key::Is(id) = predicates.key(value, view)
         {
             met(id)?;
         }
@@ -137,11 +138,11 @@ impl SlotIndex {
         }
         match value.kind {
             Kind::String => match &self.textual {
-                Some(textual) => textual.visit(value, seen, predicates, room, met),
+                Some(textual) => textual.visit(value, view, predicates, buffers, met),
                 None => ControlFlow::Continue(()),
             },
             Kind::Number => match &self.ranges {
-                Some(ranges) => ranges.visit(seen.bytes(value), predicates, met),
+                Some(ranges) => ranges.visit(view.bytes(value), predicates, met),
                 None => ControlFlow::Continue(()),
             },
             Kind::Null | Kind::True | Kind::False => ControlFlow::Continue(()),
@@ -186,14 +187,14 @@ impl Textual {
     fn visit(
         &self,
         value: &Value,
-        seen: Seen,
+        view: EventView,
         predicates: &Predicates,
-        room: &mut Room,
+        buffers: &mut LookupBuffers,
         met: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let bytes = seen.bytes(value);
+        let bytes = view.bytes(value);
         for affixes in [&self.prefixes, &self.suffixes].into_iter().flatten() {
-            affixes.visit(bytes, predicates, &mut room.hits, &mut *met)?;
+            affixes.visit(bytes, predicates, &mut buffers.hits, &mut *met)?;
         }
         if !(self.masks[0].is_empty() && self.masks[1].is_empty())
             && let Some(address) = address(bytes)
@@ -201,25 +202,25 @@ impl Textual {
             for &bits in &self.masks[usize::from(address.is_ipv6())] {
                 let (key, length) = network(address, bits);
                 if let Some(id) = predicates.find(Class::Network, value.slot, &key[..length])
-                    && predicates.get(id).list != NONE
+                    && predicates.get(id).postings != NONE
                 {
                     met(id)?;
                 }
             }
         }
         let mut try_one = |id| {
-            if predicates.meets(id, value, seen) {
+            if predicates.satisfied(id, value, view) {
                 met(id)
             } else {
                 ControlFlow::Continue(())
             }
         };
         if let Some(grams) = &self.grams {
-            grams.visit(bytes, &mut room.tried, &mut try_one)?;
+            grams.visit(bytes, &mut buffers.tried, &mut try_one)?;
         }
         if let Some(grams) = &self.folded_grams {
-            fold(as_str(bytes).unwrap_or_default(), &mut room.folded);
-            grams.visit(room.folded.as_bytes(), &mut room.tried, &mut try_one)?;
+            fold(as_str(bytes).unwrap_or_default(), &mut buffers.folded);
+            grams.visit(buffers.folded.as_bytes(), &mut buffers.tried, &mut try_one)?;
         }
         self.unannounced.iter().try_for_each(|&id| try_one(id))
     }

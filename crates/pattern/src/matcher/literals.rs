@@ -2,21 +2,21 @@
 
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::event_view::as_str;
 use super::fold::fold;
-use super::predicates::{Class, SEPARATOR, as_str};
+use super::predicates::{Class, pieces};
 
 /// The texts that a value must hold to meet a predicate of this class and text: none known is an empty list. `None` for
 /// the classes that have an index of their own. Where case is ignored the texts are folded.
 pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<Vec<Vec<u8>>> {
-    let pieces = || text.split(|&byte| byte == SEPARATOR);
     Some(match class {
         Class::Contains => vec![text.to_vec()],
-        Class::Wildcard => pieces().map(<[u8]>::to_vec).collect(),
+        Class::Wildcard => pieces(text).map(<[u8]>::to_vec).collect(),
         Class::EqualsIgnoringCase
         | Class::PrefixIgnoringCase
         | Class::SuffixIgnoringCase
         | Class::ContainsIgnoringCase => vec![folded(text)],
-        Class::WildcardIgnoringCase => pieces().map(folded).collect(),
+        Class::WildcardIgnoringCase => pieces(text).map(folded).collect(),
         Class::Regexp => {
             let number = text.try_into().map_or(0, u32::from_le_bytes);
             regexps
@@ -29,11 +29,7 @@ pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<
 
 /// The text that a value meeting the predicate must end with, folded where case is ignored; empty if it may end in any way.
 pub(super) fn end(class: Class, text: &[u8]) -> Vec<u8> {
-    let last = || {
-        text.rsplit(|&byte| byte == SEPARATOR)
-            .next()
-            .unwrap_or_default()
-    };
+    let last = || pieces(text).next_back().unwrap_or_default();
     match class {
         Class::Wildcard => last().to_vec(),
         Class::EqualsIgnoringCase | Class::SuffixIgnoringCase => folded(text),

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::predicates::as_str;
 use crate::value;
 
 /// The bytes of a network: its mask length, then its octets with everything behind the mask zero.
@@ -26,9 +25,11 @@ pub(super) fn network(address: IpAddr, bits: u8) -> ([u8; 17], usize) {
 
 /// Reads a string as an address, most often a plain IPv4 one; gives what `value::address::read` gives.
 pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
-    plain_v4(bytes)
-        .map(IpAddr::V4)
-        .or_else(|| as_str(bytes).and_then(value::address::read))
+    plain_v4(bytes).map(IpAddr::V4).or_else(|| {
+        std::str::from_utf8(bytes)
+            .ok()
+            .and_then(value::address::read)
+    })
 }
 
 /// Whether the address lies in the network of these bytes.

@@ -16,7 +16,7 @@ pub(super) struct Observed {
     text: Vec<u8>,
     generation: u32,
     /// Whether any value lies in an array element.
-    chained: bool,
+    in_element: bool,
 }
 
 /// One scalar.
@@ -70,7 +70,7 @@ struct Slot {
     generation: u32,
     head: u32,
     tail: u32,
-    chained: bool,
+    in_element: bool,
 }
 
 impl Observed {
@@ -80,7 +80,7 @@ impl Observed {
         self.elements.clear();
         self.arrays.clear();
         self.text.clear();
-        self.chained = false;
+        self.in_element = false;
         if self.slots.len() < slots {
             self.slots.resize(slots, Slot::default());
         }
@@ -163,15 +163,15 @@ impl Observed {
 
     /// Whether any value of the slot lies in an array element.
     #[inline]
-    pub(super) fn is_chained(&self, slot: u32) -> bool {
+    pub(super) fn has_element_values(&self, slot: u32) -> bool {
         let slot = &self.slots[slot as usize];
-        slot.generation == self.generation && slot.chained
+        slot.generation == self.generation && slot.in_element
     }
 
     /// Whether any value lies in an array element.
     #[inline]
-    pub(super) fn any_chained(&self) -> bool {
-        self.chained
+    pub(super) fn any_in_elements(&self) -> bool {
+        self.in_element
     }
 
     /// The array elements that hold used values.
@@ -217,19 +217,19 @@ impl Observed {
             next: NONE,
             key,
         });
-        let chained = element != NONE;
-        self.chained |= chained;
+        let in_element = element != NONE;
+        self.in_element |= in_element;
         let slot = &mut self.slots[slot as usize];
         if slot.generation == self.generation {
             self.values[slot.tail as usize].next = index;
             slot.tail = index;
-            slot.chained |= chained;
+            slot.in_element |= in_element;
         } else {
             *slot = Slot {
                 generation: self.generation,
                 head: index,
                 tail: index,
-                chained,
+                in_element,
             };
         }
     }

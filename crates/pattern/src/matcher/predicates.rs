@@ -1,10 +1,12 @@
 //! The predicates of all patterns, each kept once per path, and whether a value meets one.
 
+use super::event_view::{EventView, as_str};
 use super::network::{address, in_network};
-use super::observed::{Key, Kind, Observed, Value};
+use super::observed::{Key, Kind, Value};
 use super::table::{Table, half, hash};
 use crate::regexp::CompiledRegexp;
 use crate::value::ignoring_case;
+use crate::wildcard;
 
 /// What a predicate asks; the order groups what is looked up alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +49,7 @@ impl Class {
     pub(super) const COUNT: usize = Self::Always as usize + 1;
 
     /// Whether pieces of a value announce it, possibly several of one value.
-    pub(super) fn is_announced(self) -> bool {
+    pub(super) fn is_found_by_grams(self) -> bool {
         (Self::Contains..=Self::Regexp).contains(&self)
     }
 
@@ -60,6 +62,12 @@ impl Class {
 /// Stands for a star; it never occurs in UTF-8.
 pub(super) const SEPARATOR: u8 = 0xff;
 
+/// The pieces of a wildcard.
+#[inline]
+pub(super) fn pieces(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    text.split(|&byte| byte == SEPARATOR)
+}
+
 /// One predicate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Predicate {
@@ -67,7 +75,7 @@ pub(super) struct Predicate {
     pub(super) slot: u32,
     length: u32,
     /// Where in the program the rules filed under it begin, or `NONE`.
-    pub(super) list: u32,
+    pub(super) postings: u32,
     text: Text,
 }
 
@@ -152,7 +160,7 @@ impl Predicates {
                 class,
                 slot,
                 length: length(bytes.len()),
-                list: super::NONE,
+                postings: super::NONE,
                 text,
             });
             self.table.insert(seeded(class, slot, bytes), id);
@@ -212,8 +220,8 @@ impl Predicates {
     }
 
     /// Files rules under a predicate.
-    pub(super) fn set_list(&mut self, id: u32, list: u32) {
-        self.all[id as usize].list = list;
+    pub(super) fn set_postings(&mut self, id: u32, postings: u32) {
+        self.all[id as usize].postings = postings;
     }
 
     /// What it compares with, in the form that its class says.
@@ -251,7 +259,7 @@ impl Predicates {
 
     /// Which exact value a scalar is; looked up once.
     #[inline]
-    pub(super) fn key(&self, value: &Value, seen: Seen) -> Key {
+    pub(super) fn key(&self, value: &Value, view: EventView) -> Key {
         let known = value.key.get();
         if known != Key::Unknown {
             return known;
@@ -263,7 +271,7 @@ impl Predicates {
             Kind::True => Class::True,
             Kind::False => Class::False,
         };
-        let bytes = seen.bytes(value);
+        let bytes = view.bytes(value);
         let unlike = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
         let found = if unlike {
             None
@@ -276,13 +284,13 @@ impl Predicates {
     }
 
     /// Whether a value of the predicate's path meets it.
-    pub(super) fn meets(&self, id: u32, value: &Value, seen: Seen) -> bool {
+    pub(super) fn satisfied(&self, id: u32, value: &Value, view: EventView) -> bool {
         let predicate = self.get(id);
         if predicate.class.is_exact() {
-            return self.key(value, seen) == Key::Is(id);
+            return self.key(value, view) == Key::Is(id);
         }
         let wanted = self.text(predicate);
-        let bytes = seen.bytes(value);
+        let bytes = view.bytes(value);
         match predicate.class {
             Class::Present => return true,
             Class::Range => return value.kind == Kind::Number && Bounds::read(wanted).hold(bytes),
@@ -294,7 +302,7 @@ impl Predicates {
             Class::Prefix => bytes.starts_with(wanted),
             Class::Suffix => bytes.ends_with(wanted),
             Class::Contains => memchr::memmem::find(bytes, wanted).is_some(),
-            Class::Wildcard => super::glob::matches(wanted, bytes),
+            Class::Wildcard => wildcard::matches(pieces(wanted), bytes),
             Class::Regexp => {
                 let number = wanted.try_into().map_or(0, u32::from_le_bytes);
                 as_str(bytes).is_some_and(|value| self.regexps[number as usize].matches(value))
@@ -302,20 +310,6 @@ impl Predicates {
             _ => as_str(bytes)
                 .is_some_and(|value| ignoring_case_matches(predicate.class, wanted, value)),
         }
-    }
-}
-
-/// The event and what the scan saw of it.
-#[derive(Clone, Copy)]
-pub(super) struct Seen<'a> {
-    pub(super) event: &'a [u8],
-    pub(super) observed: &'a Observed,
-}
-
-impl<'a> Seen<'a> {
-    #[inline]
-    pub(super) fn bytes(self, value: &Value) -> &'a [u8] {
-        self.observed.bytes(value, self.event)
     }
 }
 
@@ -364,14 +358,10 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// A string of a checked event.
-pub(super) fn as_str(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
-}
-
 fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     if class == Class::WildcardIgnoringCase {
-        return super::glob::matches_ignoring_case(wanted, value);
+        let pieces = pieces(wanted).map(|piece| as_str(piece).unwrap_or_default());
+        return wildcard::matches_ignoring_case(pieces, value);
     }
     let Some(wanted) = as_str(wanted) else {
         return false;

@@ -1,7 +1,25 @@
-//! One pass over the bytes of an event: is it JSON, and which scalars stand at used paths?
+//! One pass over the bytes of an event that collects the scalars at used paths.
 //!
-//! Every byte is checked, also where no pattern looks. The scan only says *that* something is wrong; the precise fault is
-//! then named by `Json::parse_within`, so that there is one authority on it.
+//! There are two variants of the same walk. For unknown bytes it also validates: every byte is
+//! checked, including the parts that no pattern uses. It only detects *that* something is wrong;
+//! the parser in the `event` crate then locates the error. For an event that was validated when it
+//! was read it checks nothing again, and passes over objects and arrays that no pattern uses by
+//! counting brackets.
+
+// Example. The patterns use `level` and `content.eniId`, so the trie of paths is
+//
+//     ROOT ── level (slot 0)
+//      └───── content ── eniId (slot 1)
+//
+// and the event is {"level": "INFO", "content": {"tags": [{"k": 1}], "eniId": "eni-1"}, "x": 3}.
+// The walk follows event and trie together. `node` is the position in the trie, or NONE once a key
+// is not in it:
+//
+//     "level"    ROOT → level     the string is added to slot 0, as a range of the event's bytes
+//     "content"  ROOT → content   has no slot, but children: its members are compared with them
+//     "tags"     content → NONE   nothing below can be used: validated, or skipped if validated
+//     "eniId"    content → eniId  added to slot 1
+//     "x"        ROOT → NONE      nothing to add
 
 #![expect(
     clippy::inline_always,
@@ -12,60 +30,93 @@ use super::observed::{Kind, Observed};
 use super::trie::{ROOT, Trie};
 use super::{NONE, escape, sortable, string};
 
-/// The event is not valid JSON, or nested too deeply.
-pub(super) struct Fault;
+/// The bytes are not valid JSON in UTF-8, or nested too deeply.
+#[derive(Debug)]
+pub(super) struct Invalid;
 
-/// Scans a whole event. `observed` has been cleared; it is worthless after a fault.
+/// Scans and validates a document with at most `depth` levels. `observed` must have been cleared;
+/// its content is useless after an error.
 pub(super) fn scan(
     event: &[u8],
     depth: usize,
     trie: &Trie,
     observed: &mut Observed,
     key: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<(), Invalid> {
+    // Once for the whole text: a check per string would cost its setup dozens of times an event.
+    // Most events are ASCII, and that check runs at the speed of memory.
     if !event.is_ascii() && std::str::from_utf8(event).is_err() {
-        return Err(Fault);
+        return Err(Invalid);
     }
-    let mut scan = Scan {
+    Scan::<true> {
         event,
         trie,
         observed,
         key,
-        left: depth,
+        levels: depth,
         element: NONE,
-    };
-    let start = scan.space(0);
-    // Only the members of a top-level object are fields; anything else is checked and has none.
-    let node = if scan.byte(start) == b'{' && trie.leads_on(ROOT) {
-        ROOT
-    } else {
-        NONE
-    };
-    let end = scan.value(start, node)?;
-    if scan.space(end) == event.len() {
-        Ok(())
-    } else {
-        Err(Fault)
     }
+    .document()
 }
 
-/// The place in the event is an argument and a result everywhere, so that it stays in a register.
-struct Scan<'a> {
+/// Scans an event that has been validated, at any depth: whoever validated it limited that.
+pub(super) fn scan_validated(
+    event: &[u8],
+    trie: &Trie,
+    observed: &mut Observed,
+    key: &mut Vec<u8>,
+) {
+    let scanned = Scan::<false> {
+        event,
+        trie,
+        observed,
+        key,
+        levels: usize::MAX,
+        element: NONE,
+    }
+    .document();
+    scanned.expect("the event was validated when it was read");
+}
+
+/// The position in the event is an argument and a result everywhere, so that it stays in a register
+/// instead of being stored and loaded through `self`.
+///
+/// `VALIDATE` is a compile-time constant, so that each variant has only its own checks. The variant
+/// without validation still returns errors where a check costs nothing and makes the loops end; a
+/// validated event never causes one.
+struct Scan<'a, const VALIDATE: bool> {
     event: &'a [u8],
     trie: &'a Trie,
     observed: &'a mut Observed,
-    /// Room for a key with escapes.
+    /// Buffer for a key with escapes.
     key: &'a mut Vec<u8>,
     /// Levels that may still be entered.
-    left: usize,
-    /// The innermost array element around, or `NONE`.
+    levels: usize,
+    /// The innermost array element around the position, or `NONE`.
     element: u32,
 }
 
-impl Scan<'_> {
-    /// Checks the value at `at` and gives the place behind it, as all of these do.
+impl<const VALIDATE: bool> Scan<'_, VALIDATE> {
+    fn document(&mut self) -> Result<(), Invalid> {
+        let start = self.space(0);
+        // Only the members of a top-level object are fields; any other document has none.
+        let node = if self.byte(start) == b'{' && self.trie.has_children(ROOT) {
+            ROOT
+        } else {
+            NONE
+        };
+        let end = self.value(start, node)?;
+        if self.space(end) == self.event.len() {
+            Ok(())
+        } else {
+            Err(Invalid)
+        }
+    }
+
+    /// Scans the value at `at` and returns the position after it, as do all methods below.
     #[inline(always)]
-    fn value(&mut self, at: usize, node: u32) -> Result<usize, Fault> {
+    fn value(&mut self, at: usize, node: u32) -> Result<usize, Invalid> {
+        // Strings first and inline: they are most of the values of an event.
         if self.byte(at) != b'"' {
             return self.other_value(at, node);
         }
@@ -76,42 +127,73 @@ impl Scan<'_> {
         Ok(end + 1)
     }
 
-    fn other_value(&mut self, at: usize, node: u32) -> Result<usize, Fault> {
+    fn other_value(&mut self, at: usize, node: u32) -> Result<usize, Invalid> {
         match self.byte(at) {
             b'{' => {
-                self.left = self.left.checked_sub(1).ok_or(Fault)?;
-                let node = if node != NONE && self.trie.leads_on(node) {
+                let node = if node != NONE && self.trie.has_children(node) {
                     node
                 } else {
                     NONE
                 };
+                if !VALIDATE && node == NONE {
+                    return self.skip(at);
+                }
+                self.enter()?;
                 let end = self.object(at, node)?;
-                self.left += 1;
+                self.levels += 1;
                 Ok(end)
             }
             b'[' => {
-                self.left = self.left.checked_sub(1).ok_or(Fault)?;
+                if !VALIDATE && node == NONE {
+                    return self.skip(at);
+                }
+                self.enter()?;
                 let end = self.array(at, node)?;
-                self.left += 1;
+                self.levels += 1;
                 Ok(end)
             }
             b'-' | b'0'..=b'9' => self.number(at, node),
             b't' => self.word(at, b"true", Kind::True, node),
             b'f' => self.word(at, b"false", Kind::False, node),
             b'n' => self.word(at, b"null", Kind::Null, node),
-            _ => Err(Fault),
+            _ => Err(Invalid),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), Invalid> {
+        self.levels = self.levels.checked_sub(1).ok_or(Invalid)?;
+        Ok(())
+    }
+
+    /// Passes over an object or array of a validated event. Outside of strings, brackets are the
+    /// only bytes that matter, and those of the two kinds are known to pair up.
+    fn skip(&self, start: usize) -> Result<usize, Invalid> {
+        let (mut at, mut open) = (start, 0usize);
+        loop {
+            match self.event.get(at).ok_or(Invalid)? {
+                b'"' => at = self.string(at)?.0,
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => {
+                    open -= 1;
+                    if open == 0 {
+                        return Ok(at + 1);
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
         }
     }
 
     #[inline]
-    fn object(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+    fn object(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
         let mut at = self.space(start + 1);
         if self.byte(at) == b'}' {
             return Ok(at + 1);
         }
         loop {
             if self.byte(at) != b'"' {
-                return Err(Fault);
+                return Err(Invalid);
             }
             let (end, escaped) = self.string(at)?;
             let child = if node == NONE {
@@ -120,10 +202,12 @@ impl Scan<'_> {
                 self.child(node, at + 1, end, escaped)
             };
             at = end + 1;
+            // Compact JSON has no space before colons and commas, so it is only looked for when the
+            // expected byte is not there.
             if self.byte(at) != b':' {
                 at = self.space(at);
                 if self.byte(at) != b':' {
-                    return Err(Fault);
+                    return Err(Invalid);
                 }
             }
             at = self.space(at + 1);
@@ -133,7 +217,7 @@ impl Scan<'_> {
                 match self.byte(at) {
                     b',' => {}
                     b'}' => return Ok(at + 1),
-                    _ => return Err(Fault),
+                    _ => return Err(Invalid),
                 }
             }
             at = self.space(at + 1);
@@ -141,22 +225,24 @@ impl Scan<'_> {
     }
 
     #[inline]
-    fn array(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+    fn array(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
         let mut at = self.space(start + 1);
         if self.byte(at) == b']' {
             return Ok(at + 1);
         }
-        let around = self.element;
+        let outer = self.element;
         let mut array = NONE;
         loop {
+            // Only elements that are objects or arrays tie their values together, and only those on
+            // used paths are numbered: a long array of scalars costs nothing here.
             if node != NONE && matches!(self.byte(at), b'{' | b'[') {
                 let first = array == NONE;
                 if first {
-                    array = self.observed.open_array(around);
+                    array = self.observed.open_array(outer);
                 }
                 self.element = self.observed.open_element(array, first);
                 at = self.other_value(at, node)?;
-                self.element = around;
+                self.element = outer;
             } else {
                 at = self.value(at, node)?;
             }
@@ -165,17 +251,18 @@ impl Scan<'_> {
                 match self.byte(at) {
                     b',' => {}
                     b']' => return Ok(at + 1),
-                    _ => return Err(Fault),
+                    _ => return Err(Invalid),
                 }
             }
             at = self.space(at + 1);
         }
     }
 
-    /// Where the string that begins at `at` has its closing quote, and whether there are escapes before it.
+    /// The position of the closing quote of the string that begins at `at`, and whether the string
+    /// contains escapes.
     #[inline(always)]
-    fn string(&self, at: usize) -> Result<(usize, bool), Fault> {
-        let end = string::stop(self.event, at + 1).ok_or(Fault)?;
+    fn string(&self, at: usize) -> Result<(usize, bool), Invalid> {
+        let end = string::stop::<VALIDATE>(self.event, at + 1).ok_or(Invalid)?;
         if self.event[end] == b'"' {
             Ok((end, false))
         } else {
@@ -183,16 +270,19 @@ impl Scan<'_> {
         }
     }
 
-    /// Goes on with a string from the first byte that it cannot run over.
+    /// Continues a string from its first byte that is not plain text.
     #[cold]
-    fn escaped_string(&self, mut end: usize) -> Result<(usize, bool), Fault> {
+    fn escaped_string(&self, mut end: usize) -> Result<(usize, bool), Invalid> {
         loop {
             match self.event[end] {
                 b'"' => return Ok((end, true)),
-                b'\\' => end += escape::length(&self.event[end..]).ok_or(Fault)?,
-                _ => return Err(Fault),
+                b'\\' if VALIDATE => end += escape::length(&self.event[end..]).ok_or(Invalid)?,
+                // Two bytes are enough to get past a quote or backslash; the digits of a `\u`
+                // escape that follow are plain text.
+                b'\\' => end += 2,
+                _ => return Err(Invalid),
             }
-            end = string::stop(self.event, end).ok_or(Fault)?;
+            end = string::stop::<VALIDATE>(self.event, end).ok_or(Invalid)?;
         }
     }
 
@@ -225,10 +315,28 @@ impl Scan<'_> {
         }
     }
 
-    fn number(&mut self, start: usize, node: u32) -> Result<usize, Fault> {
+    fn number(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
+        let end = if VALIDATE {
+            self.valid_number(start)?
+        } else {
+            let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+            start + self.event[start..].iter().take_while(part).count()
+        };
+        if node != NONE && self.trie.slot(node) != NONE {
+            let text = &self.event[start..end];
+            let slot = self.trie.slot(node);
+            self.observed
+                .add_rewritten(slot, Kind::Number, self.element, |out| {
+                    sortable::encode(text, out)
+                });
+        }
+        Ok(end)
+    }
+
+    fn valid_number(&self, start: usize) -> Result<usize, Invalid> {
         let mut at = start + usize::from(self.byte(start) == b'-');
         at = match self.byte(at) {
-            b'0' if self.byte(at + 1).is_ascii_digit() => return Err(Fault),
+            b'0' if self.byte(at + 1).is_ascii_digit() => return Err(Invalid),
             _ => self.digits(at)?,
         };
         if self.byte(at) == b'.' {
@@ -237,29 +345,21 @@ impl Scan<'_> {
         if matches!(self.byte(at), b'e' | b'E') {
             at = self.digits(at + 1 + usize::from(matches!(self.byte(at + 1), b'+' | b'-')))?;
         }
-        if node != NONE && self.trie.slot(node) != NONE {
-            let text = &self.event[start..at];
-            let slot = self.trie.slot(node);
-            self.observed
-                .add_rewritten(slot, Kind::Number, self.element, |out| {
-                    sortable::encode(text, out)
-                });
-        }
         Ok(at)
     }
 
     /// At least one digit.
-    fn digits(&self, start: usize) -> Result<usize, Fault> {
+    fn digits(&self, start: usize) -> Result<usize, Invalid> {
         let mut at = start;
         while self.byte(at).is_ascii_digit() {
             at += 1;
         }
-        if at == start { Err(Fault) } else { Ok(at) }
+        if at == start { Err(Invalid) } else { Ok(at) }
     }
 
-    fn word(&mut self, at: usize, word: &[u8], kind: Kind, node: u32) -> Result<usize, Fault> {
-        if !self.event[at..].starts_with(word) {
-            return Err(Fault);
+    fn word(&mut self, at: usize, word: &[u8], kind: Kind, node: u32) -> Result<usize, Invalid> {
+        if VALIDATE && !self.event[at..].starts_with(word) {
+            return Err(Invalid);
         }
         if node != NONE && self.trie.slot(node) != NONE {
             self.observed
@@ -268,9 +368,11 @@ impl Scan<'_> {
         Ok(at + word.len())
     }
 
-    /// The first place from `at` on that holds no white space.
+    /// The first position from `at` on that is not white space.
     #[inline(always)]
     fn space(&self, at: usize) -> usize {
+        // Every byte that can follow is above the space character, so one comparison settles the
+        // common case that there is none.
         if self.byte(at) > b' ' {
             at
         } else {
@@ -287,7 +389,7 @@ impl Scan<'_> {
         at + length
     }
 
-    /// The byte at a place; a zero, which nothing accepts, behind the end.
+    /// The byte at a position; after the end zero, which no rule of the grammar accepts.
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
         self.event.get(at).copied().unwrap_or(0)

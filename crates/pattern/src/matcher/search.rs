@@ -1,109 +1,133 @@
 //! One event against all rules, once it has been scanned.
 
+// Example. Rule 7 is `level == "WARN" and content.result == "failed"`, and building indexed it
+// under `content.result == "failed"`. The value "failed" at that path is found in the exact-value
+// index, the posting list of the predicate names rule 7, and only `level == "WARN"` is left to
+// verify. An event with the result "success" never touches the rule.
+
 use std::ops::ControlFlow;
 
-use super::Matcher;
-use super::index;
-use super::membership;
+use super::event_view::EventView;
 use super::observed::Observed;
-use super::predicates::{Predicate, Seen};
+use super::predicates::Predicate;
 use super::program::Ops;
+use super::{Matcher, conjunction, exhaustive, index, membership};
 
-/// Storage that is kept from event to event.
+/// Working memory that is kept from event to event.
 #[derive(Debug, Default)]
-pub(super) struct Room {
-    index: index::Room,
-    membership: membership::Room,
-    /// Per list, and per rule that is filed more than once, the event that tried it last.
+pub(super) struct SearchBuffers {
+    index: index::LookupBuffers,
+    membership: membership::MembershipBuffers,
+    conjunction: conjunction::ConjunctionBuffers,
+    /// By posting list, the event that visited it last.
     lists: Vec<u64>,
+    /// By rule that is in several posting lists, the event that visited it last.
     shared: Vec<u64>,
+    /// The number of the current event. Stamping with it makes clearing unnecessary: a list counts
+    /// as visited only if its stamp is the current number, and `u64` does not wrap.
     event: u64,
 }
 
-/// Appends the rules that match, in no order; only the first one found where `one` is set.
+/// Appends the matching rules to `found`, in no order; with `first_only` at most one.
 pub(super) fn search(
     matcher: &Matcher,
     event: &[u8],
     observed: &Observed,
-    room: &mut Room,
-    one: bool,
-    out: &mut Vec<u32>,
+    buffers: &mut SearchBuffers,
+    first_only: bool,
+    found: &mut Vec<u32>,
 ) {
-    room.event += 1;
-    let Room {
+    buffers.event += 1;
+    let SearchBuffers {
         index,
         membership,
+        conjunction,
         lists,
         shared,
         event: number,
-    } = room;
+    } = buffers;
     grow(lists, matcher.lists);
     grow(shared, matcher.shared);
-    let seen = Seen { event, observed };
-    let mut lists = Lists {
+    let view = EventView { event, observed };
+    let mut search = Search {
         matcher,
-        seen,
+        view,
         membership,
-        tried: lists,
-        tried_shared: shared,
+        conjunction,
+        visited_lists: lists,
+        visited_rules: shared,
         number: *number,
-        one,
-        out,
+        first_only,
+        found,
     };
-    // Whether it was cut short is the caller's to see in what was found.
-    let _ = lists.all(index);
+    // A break only says that a rule was found, which the caller sees in `found`.
+    let _ = search.all(index);
 }
 
-struct Lists<'a> {
+struct Search<'a> {
     matcher: &'a Matcher,
-    seen: Seen<'a>,
-    membership: &'a mut membership::Room,
-    tried: &'a mut [u64],
-    tried_shared: &'a mut [u64],
+    view: EventView<'a>,
+    membership: &'a mut membership::MembershipBuffers,
+    conjunction: &'a mut conjunction::ConjunctionBuffers,
+    visited_lists: &'a mut [u64],
+    visited_rules: &'a mut [u64],
     number: u64,
-    one: bool,
-    out: &'a mut Vec<u32>,
+    first_only: bool,
+    found: &'a mut Vec<u32>,
 }
 
-impl Lists<'_> {
-    fn all(&mut self, room: &mut index::Room) -> ControlFlow<()> {
-        let (matcher, seen) = (self.matcher, self.seen);
-        for (number, value) in seen.observed.values().iter().enumerate() {
-            let (first, only) = seen.observed.first_and_only(number);
+impl Search<'_> {
+    fn all(&mut self, buffers: &mut index::LookupBuffers) -> ControlFlow<()> {
+        let (matcher, view) = (self.matcher, self.view);
+        for (number, value) in view.observed.values().iter().enumerate() {
+            let (first, only) = view.observed.first_and_only(number);
             let index = &matcher.indexes[value.slot as usize];
-            if !first && index.asks_presence_only() {
+            if !first && index.is_presence_only() {
                 continue;
             }
-            index.visit(value, first, seen, &matcher.predicates, room, &mut |id| {
-                self.list(id, !only)
-            })?;
+            index.visit(
+                value,
+                first,
+                view,
+                &matcher.predicates,
+                buffers,
+                &mut |id| self.postings(id, !only),
+            )?;
         }
         for &id in &matcher.absent {
-            // Inside an array element there may be none although there is one elsewhere.
-            if seen.observed.any_chained()
-                || seen.observed.is_missing(matcher.predicates.get(id).slot)
+            // Inside one array element there may be no value although there is one in another, so
+            // presence somewhere proves nothing once values lie in elements.
+            if view.observed.any_in_elements()
+                || view.observed.is_missing(matcher.predicates.get(id).slot)
             {
-                self.list(id, false)?;
+                self.postings(id, false)?;
             }
         }
         matcher
             .always
-            .map_or(ControlFlow::Continue(()), |id| self.list(id, false))
+            .map_or(ControlFlow::Continue(()), |id| self.postings(id, false))
     }
 
-    /// Tries the rules filed under a predicate; `again` says whether they may have been tried before.
-    fn list(&mut self, predicate: u32, again: bool) -> ControlFlow<()> {
+    /// Verifies the rules that are indexed under a predicate. `repeatable` says whether another
+    /// value of the event may select the same predicate.
+    fn postings(&mut self, predicate: u32, repeatable: bool) -> ControlFlow<()> {
         let matcher = self.matcher;
-        let &Predicate { list, class, .. } = matcher.predicates.get(predicate);
-        if list == super::NONE {
+        let &Predicate {
+            postings, class, ..
+        } = matcher.predicates.get(predicate);
+        if postings == super::NONE {
             return ControlFlow::Continue(());
         }
-        let code = &matcher.code[list as usize..];
+        let code = &matcher.code[postings as usize..];
         let &[number, count, ..] = code else {
             return ControlFlow::Continue(());
         };
-        let again = again || class.is_announced();
-        if again && std::mem::replace(&mut self.tried[number as usize], self.number) == self.number
+        // Stamps are scattered in memory. With a single value at the path and a class that a value
+        // selects only once there is nothing to stamp.
+        let repeatable = repeatable || class.is_found_by_grams();
+        if repeatable
+            && std::mem::replace(&mut self.visited_lists[number as usize], self.number)
+                == self.number
         {
             return ControlFlow::Continue(());
         }
@@ -118,7 +142,7 @@ impl Lists<'_> {
                 let &[shared, head, ref words @ ..] = &matcher.code[entry[0] as usize..] else {
                     continue;
                 };
-                if std::mem::replace(&mut self.tried_shared[shared as usize], self.number)
+                if std::mem::replace(&mut self.visited_rules[shared as usize], self.number)
                     != self.number
                 {
                     self.rule(&words[..(head >> 1) as usize])?;
@@ -133,21 +157,33 @@ impl Lists<'_> {
         let &[rule, implied, ref words @ ..] = entry else {
             return ControlFlow::Continue(());
         };
-        let predicates = &self.matcher.predicates;
-        let holds = if self.seen.observed.any_chained()
-            && membership::is_concerned(Ops(words), self.seen)
+        let matches = if self.view.observed.any_in_elements() && self.view.ties_elements(Ops(words))
         {
-            membership::hold(predicates, Ops(words), self.seen, self.membership)
+            self.in_elements(Ops(words))
         } else {
-            predicates.hold(Ops(&words[implied as usize..]), self.seen)
+            // The predicate that selected the rule holds, and fields are independent here, so the
+            // operations that it implies need no second look.
+            self.matcher
+                .predicates
+                .hold(Ops(&words[implied as usize..]), self.view)
         };
-        if holds {
-            self.out.push(rule);
-            if self.one {
+        if matches {
+            self.found.push(rule);
+            if self.first_only {
                 return ControlFlow::Break(());
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether all operations hold where fields lie in array elements: by the cheapest of three
+    /// algorithms that can decide the rule. All operations take part, including the implied ones:
+    /// the value that selected the rule may lie in another element than the other fields need.
+    fn in_elements(&mut self, ops: Ops) -> bool {
+        let (predicates, view) = (&self.matcher.predicates, self.view);
+        membership::hold(predicates, ops, view, self.membership)
+            .or_else(|| conjunction::hold(predicates, ops, view, self.conjunction))
+            .unwrap_or_else(|| exhaustive::hold(predicates, ops, view))
     }
 }
 

@@ -129,11 +129,11 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
         })
         .filter(|&(_, count)| count > 0)
         .collect();
-    let filed = |id: u32| matcher.code[matcher.predicates.get(id).list as usize + 1] as usize;
+    let filed = |id: u32| matcher.code[matcher.predicates.get(id).postings as usize + 1] as usize;
     let tried_on = |classes: &[Class]| -> usize {
         let ids = (0..)
             .zip(all)
-            .filter(|(_, one)| one.list != super::NONE && classes.contains(&one.class));
+            .filter(|(_, one)| one.postings != super::NONE && classes.contains(&one.class));
         ids.map(|(id, _)| filed(id)).sum()
     };
     let slow = [

@@ -70,7 +70,7 @@ impl Trie {
 
     /// Whether longer paths lead through the node.
     #[inline]
-    pub(super) fn leads_on(&self, node: u32) -> bool {
+    pub(super) fn has_children(&self, node: u32) -> bool {
         self.nodes[node as usize].lengths != 0
     }
 

@@ -1,6 +1,6 @@
-//! Patterns and events for the property tests. Both draw keys and values from the same few, so that patterns meet events
-//! often, and the odd shapes (dotted, duplicate and empty keys, arrays in arrays, escapes, numbers that a double cannot
-//! hold) come up in most runs.
+//! Patterns and events for property tests. Both draw keys and values from the same few, so that
+//! patterns often match, and unusual shapes (dotted, duplicate and empty keys, nested arrays,
+//! escapes, numbers that a double cannot hold) come up in most runs.
 
 use std::fmt::Write as _;
 
@@ -82,7 +82,8 @@ const REGEXPS: [&str; 8] = [
     "\\d+(\\.\\d+){3}",
 ];
 
-/// Any pattern a parser can produce: alternatives and conjunctions are never empty, ranges are not reversed.
+/// Any pattern that the parser can produce: alternatives and conjunctions are never empty, ranges
+/// are not reversed.
 pub(crate) fn nodes() -> impl Strategy<Value = Node> {
     field()
         .prop_map(Node::Field)
@@ -95,7 +96,7 @@ pub(crate) fn nodes() -> impl Strategy<Value = Node> {
         })
 }
 
-/// A path and one to three alternatives.
+/// A field: a path and one to three alternatives.
 pub(crate) fn field() -> impl Strategy<Value = Field> {
     (path(), vec(alternative(), 1..4)).prop_map(|(path, alternatives)| Field { path, alternatives })
 }
@@ -105,7 +106,7 @@ pub(crate) fn path() -> impl Strategy<Value = Path> {
     vec(key(), 1..4).prop_map(Path::from_keys)
 }
 
-/// Tests of one value, mostly one; absence stands alone.
+/// Predicates of one value, mostly a single one; `Missing` only alone.
 pub(crate) fn alternative() -> impl Strategy<Value = Alternative> {
     prop_oneof![
         8 => predicate().prop_map(|predicate| Alternative(vec![predicate])),
@@ -114,9 +115,8 @@ pub(crate) fn alternative() -> impl Strategy<Value = Alternative> {
     ]
 }
 
-/// Any predicate but absence.
+/// Any predicate but `Missing`.
 pub(crate) fn predicate() -> impl Strategy<Value = Predicate> {
-    let wildcards = || (wildcard(), any::<bool>());
     prop_oneof![
         2 => Just(Predicate::Exists),
         1 => Just(Predicate::Null),
@@ -125,16 +125,21 @@ pub(crate) fn predicate() -> impl Strategy<Value = Predicate> {
         2 => range(),
         6 => text().prop_map(|text| Predicate::Text(TextOp::Equals, text.into())),
         3 => (text_op(), text()).prop_map(|(op, text)| Predicate::Text(op, text.into())),
-        3 => (text_op(), text()).prop_map(|(op, text)| Predicate::TextIgnoringCase(op, text.into())),
-        2 => wildcards().prop_map(|(wildcard, ignoring_case)| Predicate::Wildcard { wildcard, ignoring_case }),
-        1 => (select(&REGEXPS), any::<bool>())
-            .prop_map(|(text, ignoring_case)| Predicate::Regexp { regexp: Regexp(text.into()), ignoring_case }),
+        3 => (text_op(), text())
+            .prop_map(|(op, text)| Predicate::TextIgnoringCase(op, text.into())),
+        2 => (wildcard(), any::<bool>()).prop_map(|(wildcard, ignoring_case)| {
+            Predicate::Wildcard { wildcard, ignoring_case }
+        }),
+        1 => (select(&REGEXPS), any::<bool>()).prop_map(|(text, ignoring_case)| {
+            Predicate::Regexp { regexp: Regexp(text.into()), ignoring_case }
+        }),
         2 => select(&NETWORKS).prop_map(|text| Predicate::Cidr(text.parse().expect("a network"))),
         4 => anything_but().prop_map(Predicate::AnythingBut),
     ]
 }
 
-/// An event as text, with odd but valid spellings: white space, escapes, several spellings of one number.
+/// An event as text, with unusual but valid spellings: white space, escapes, several spellings of
+/// one number.
 pub(crate) fn event_texts() -> impl Strategy<Value = String> {
     (events(), vec(any::<u8>(), 16)).prop_map(|(event, spellings)| {
         let mut text = String::new();
@@ -143,7 +148,7 @@ pub(crate) fn event_texts() -> impl Strategy<Value = String> {
     })
 }
 
-/// An event as a tree: an object, with duplicate keys now and then.
+/// An event as a tree: an object, sometimes with duplicate keys.
 pub(crate) fn events() -> impl Strategy<Value = Json> {
     let value = scalar().prop_recursive(4, 40, 4, |inner| {
         prop_oneof![
@@ -189,7 +194,7 @@ fn text_op() -> impl Strategy<Value = TextOp> {
     ])
 }
 
-/// Pieces that do not make two stars stand side by side.
+/// A wildcard without `**`.
 fn wildcard() -> impl Strategy<Value = Wildcard> {
     let inner = text().prop_filter("an inner piece is never empty", |text| !text.is_empty());
     (text(), vec(inner, 0..3), proptest::option::of(text())).prop_map(|(first, inner, last)| {
@@ -208,33 +213,36 @@ fn wildcard() -> impl Strategy<Value = Wildcard> {
 fn range() -> impl Strategy<Value = Predicate> {
     let bound =
         || (number(), any::<bool>()).prop_map(|(value, inclusive)| Bound { value, inclusive });
-    (bound(), bound(), 0..3).prop_filter_map("a range must hold numbers", |(one, other, sides)| {
-        let (lower, upper) = if one.value < other.value {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        match sides {
-            0 => Some(Predicate::Range {
-                lower: Some(lower),
-                upper: None,
-            }),
-            1 => Some(Predicate::Range {
-                lower: None,
-                upper: Some(upper),
-            }),
-            _ if lower.value == upper.value => None,
-            _ => Some(Predicate::Range {
-                lower: Some(lower),
-                upper: Some(upper),
-            }),
-        }
-    })
+    (bound(), bound(), 0..3).prop_filter_map(
+        "a range must contain numbers",
+        |(one, other, sides)| {
+            let (lower, upper) = if one.value < other.value {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            match sides {
+                0 => Some(Predicate::Range {
+                    lower: Some(lower),
+                    upper: None,
+                }),
+                1 => Some(Predicate::Range {
+                    lower: None,
+                    upper: Some(upper),
+                }),
+                _ if lower.value == upper.value => None,
+                _ => Some(Predicate::Range {
+                    lower: Some(lower),
+                    upper: Some(upper),
+                }),
+            }
+        },
+    )
 }
 
-/// What `anything-but` takes: texts, numbers, or one string test with several arguments.
+/// The arguments of `anything-but`: texts, numbers, or one string operator with several operands.
 fn anything_but() -> impl Strategy<Value = Vec<Predicate>> {
-    let argument = || text().prop_filter("refused inside anything-but", |text| !text.is_empty());
+    let argument = || text().prop_filter("invalid inside anything-but", |text| !text.is_empty());
     let several = |op, ignoring_case| {
         vec(argument(), 1..3).prop_map(move |texts| {
             let predicate = if ignoring_case {

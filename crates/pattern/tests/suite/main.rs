@@ -1,6 +1,5 @@
-//! The tests of the filter language that look at it from outside.
+//! Tests of the filter language through its public API.
 
-mod checklist;
 mod corpus;
 mod diagnostics;
 mod explain;
@@ -9,4 +8,5 @@ mod matcher;
 mod naive;
 mod notation;
 mod reference;
+mod scalar_matcher;
 mod shared_corpus;

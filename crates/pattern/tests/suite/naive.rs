@@ -1,4 +1,4 @@
-//! What a pattern means, case by case, and laws that hold for every pattern and event.
+//! The meaning of patterns, case by case, and laws that hold for every pattern and event.
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
@@ -66,7 +66,7 @@ fn every_value_of_a_duplicate_key_counts() {
 }
 
 #[test]
-fn fields_under_one_array_of_objects_lie_in_one_element() {
+fn fields_under_one_array_of_objects_need_one_element() {
     let pattern = Node::All(vec![number("a.b", "1"), number("a.c", "2")]);
     assert!(matches(&pattern, r#"{"a":[{"b":9},{"b":1,"c":2}]}"#));
     assert!(!matches(&pattern, r#"{"a":[{"b":1},{"c":2}]}"#));
@@ -121,7 +121,7 @@ fn empty_containers_count_as_missing() {
 }
 
 #[test]
-fn absence_is_judged_after_the_other_fields_have_chosen() {
+fn missing_is_evaluated_after_the_other_fields_have_chosen() {
     let event = r#"{"a":[{"b":1},{"c":1}]}"#;
     assert!(matches(
         &Node::All(vec![missing("a.b"), number("a.c", "1")]),
@@ -137,7 +137,7 @@ fn absence_is_judged_after_the_other_fields_have_chosen() {
 }
 
 #[test]
-fn independent_arrays_are_searched_one_after_the_other() {
+fn independent_arrays_are_searched_separately() {
     let array = format!("[{}]", vec![r#"{"x":1}"#; 300].join(","));
     let event = format!(r#"{{"a":{array},"b":{array},"c":{array},"d":{array},"e":1}}"#);
     let fields: Vec<Node> = ["a.x", "b.x", "c.x", "d.x"]
@@ -152,7 +152,7 @@ fn independent_arrays_are_searched_one_after_the_other() {
 }
 
 #[test]
-fn not_denies_every_value_while_anything_but_needs_one_that_differs() {
+fn not_is_about_all_values_and_anything_but_about_one() {
     let differs = field(
         "a",
         vec![Predicate::AnythingBut(vec![Predicate::Text(
@@ -177,7 +177,7 @@ fn a_branch_of_any_shares_the_choice_of_its_siblings() {
 }
 
 #[test]
-fn tests_of_one_alternative_meet_in_one_value() {
+fn one_value_satisfies_all_predicates_of_an_alternative() {
     let prefix = |op, text: &str| Predicate::Text(op, text.into());
     let both = Alternative(vec![
         prefix(TextOp::Prefix, "a"),
@@ -192,7 +192,7 @@ fn tests_of_one_alternative_meet_in_one_value() {
 }
 
 #[test]
-fn an_event_that_is_no_object_has_no_fields() {
+fn an_event_that_is_not_an_object_has_no_fields() {
     for event in [r#"[{"a":"x"}]"#, "1", "null"] {
         assert!(!matches(&text("a", "x"), event) && matches(&missing("a"), event));
     }
@@ -201,7 +201,9 @@ fn an_event_that_is_no_object_has_no_fields() {
 
 proptest! {
     #[test]
-    fn a_pattern_or_its_negation_holds(node in generate::nodes(), event in generate::events()) {
+    fn either_a_pattern_or_its_negation_matches(
+        node in generate::nodes(), event in generate::events(),
+    ) {
         prop_assert_ne!(naive::matches(&node, &event), naive::matches(&not(node), &event));
     }
 
@@ -210,13 +212,16 @@ proptest! {
         nodes in proptest::collection::vec(generate::nodes(), 1..4), event in generate::events(),
     ) {
         let backwards = Node::All(nodes.iter().rev().cloned().collect());
-        prop_assert_eq!(naive::matches(&Node::All(nodes), &event), naive::matches(&backwards, &event));
+        let forwards = Node::All(nodes);
+        prop_assert_eq!(naive::matches(&forwards, &event), naive::matches(&backwards, &event));
     }
 
     #[test]
-    fn the_spelling_of_an_event_does_not_matter(text in generate::event_texts(), node in generate::nodes()) {
+    fn the_spelling_of_an_event_does_not_matter(
+        text in generate::event_texts(), node in generate::nodes(),
+    ) {
         let event = Json::parse(&text).expect("the generator writes valid JSON");
-        let compact = Json::parse(event.to_string()).expect("what is written can be read");
+        let compact = Json::parse(event.to_string()).expect("printed JSON is valid");
         prop_assert_eq!(&event, &compact);
         prop_assert_eq!(naive::matches(&node, &event), naive::matches(&node, &compact));
     }
@@ -224,12 +229,13 @@ proptest! {
     #[test]
     fn missing_is_not_exists(path in generate::path(), event in generate::events()) {
         let exists = field(path.as_str(), vec![Predicate::Exists]);
-        prop_assert_ne!(naive::matches(&exists, &event), naive::matches(&missing(path.as_str()), &event));
+        let missing = missing(path.as_str());
+        prop_assert_ne!(naive::matches(&exists, &event), naive::matches(&missing, &event));
     }
 }
 
 #[test]
-fn generated_patterns_and_events_meet_often_but_not_always() {
+fn generated_patterns_match_often_but_not_always() {
     use proptest::strategy::{Strategy, ValueTree};
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let fields = generate::field().prop_map(Node::Field);

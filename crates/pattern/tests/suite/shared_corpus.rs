@@ -173,7 +173,7 @@ fn patterns_do_not_disturb_each_other() {
             continue;
         };
         matcher
-            .matching(row.event.as_bytes(), &mut scratch, &mut found)
+            .matching_bytes(row.event.as_bytes(), &mut scratch, &mut found)
             .expect("the event has been read");
         let sampled = (number % 2003..patterns.len()).step_by(2003);
         for id in found
@@ -279,7 +279,7 @@ fn answers(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
     }
     let matcher = Matcher::build([pattern.node()]).expect("one pattern fits every limit");
     let matched = matcher
-        .has_match(row.event.as_bytes(), &mut Scratch::new())
+        .has_match_bytes(row.event.as_bytes(), &mut Scratch::new())
         .expect("the event has been read before");
     answers.push(("matcher", Label::Answer(matched)));
     answers

@@ -70,7 +70,7 @@ fn pass<'a>(matcher: &'a Matcher, events: &'a [String]) -> Box<dyn FnMut() + 'a>
     Box::new(move || {
         for event in events {
             matcher
-                .matching(event.as_bytes(), &mut scratch, &mut out)
+                .matching_bytes(event.as_bytes(), &mut scratch, &mut out)
                 .expect("valid JSON");
             black_box(&out);
         }
@@ -81,7 +81,7 @@ fn matches(matcher: &Matcher, events: &[String]) -> usize {
     let (mut scratch, mut out) = (Scratch::new(), Vec::new());
     let count = |event: &String| {
         matcher
-            .matching(event.as_bytes(), &mut scratch, &mut out)
+            .matching_bytes(event.as_bytes(), &mut scratch, &mut out)
             .expect("valid JSON");
         out.len()
     };

@@ -33,7 +33,7 @@ fn main() -> std::io::Result<()> {
         matches = 0;
         for event in events.lines() {
             matcher
-                .matching(event.as_bytes(), &mut scratch, &mut out)
+                .matching_bytes(event.as_bytes(), &mut scratch, &mut out)
                 .expect("valid JSON");
             matches += out.len();
         }

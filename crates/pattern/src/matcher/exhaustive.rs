@@ -1,0 +1,71 @@
+//! The rules that neither `membership` nor `conjunction` decides: the search of the reference
+//! evaluator, over the values that the scan observed.
+//!
+//! These are rules with more than six fields inside arrays of objects that are not a plain
+//! conjunction, and rules with a `not` around several such fields. The search is exponential in the
+//! rule at worst, and it allocates.
+
+use super::NONE;
+use super::event_view::EventView;
+use super::observed::Observed;
+use super::predicates::Predicates;
+use super::program::{Alternatives, Op, Ops};
+use crate::naive::Goal;
+use crate::places::Choice;
+
+/// Whether one choice of array elements makes all operations hold.
+pub(super) fn hold(predicates: &Predicates, ops: Ops, view: EventView) -> bool {
+    Goal::All(goals(predicates, ops, view))
+        .within(&Choice::new())
+        .is_some()
+}
+
+fn goals(predicates: &Predicates, ops: Ops, view: EventView) -> Vec<Goal> {
+    let mut goals: Vec<Goal> = ops.map(|op| goal(predicates, op, view)).collect();
+    // The fields with the fewest choices first: they cut off the most of the search. A field that
+    // no value satisfies ends it at once.
+    goals.sort_by_key(|goal| match goal {
+        Goal::Chosen(choices) => choices.len(),
+        Goal::All(_) | Goal::Any(_) | Goal::Not(_) => usize::MAX,
+    });
+    goals
+}
+
+fn goal(predicates: &Predicates, op: Op, view: EventView) -> Goal {
+    match op {
+        Op::All(ops) => Goal::All(goals(predicates, ops, view)),
+        Op::Any(ops) => Goal::Any(goals(predicates, ops, view)),
+        Op::Not(ops) => Goal::Not(Box::new(Goal::All(goals(predicates, ops, view)))),
+        Op::Missing(slot) => {
+            let present = Op::Field(slot, Alternatives::ANY_VALUE);
+            Goal::Not(Box::new(field(predicates, slot, present, view)))
+        }
+        Op::In(slot, _) | Op::Out(slot, _) | Op::Field(slot, _) => {
+            field(predicates, slot, op, view)
+        }
+    }
+}
+
+fn field(predicates: &Predicates, slot: u32, op: Op, view: EventView) -> Goal {
+    let satisfying = view
+        .observed
+        .at(slot)
+        .filter(|value| predicates.field_accepts(op, value, view));
+    Goal::Chosen(
+        satisfying
+            .map(|value| choice(value.element, view.observed))
+            .collect(),
+    )
+}
+
+/// The choice of an element and of all elements around it. Example: in {"a": [{"b": [{"x": 1}]}]}
+/// the value of `a.b.x` needs the element of `b` and the element of `a` that contains it.
+fn choice(mut element: u32, observed: &Observed) -> Choice {
+    let mut choice = Choice::new();
+    while element != NONE {
+        let array = observed.elements()[element as usize].array;
+        choice.insert(array as usize, element as usize);
+        element = observed.arrays()[array as usize];
+    }
+    choice
+}
