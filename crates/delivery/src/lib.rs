@@ -33,14 +33,12 @@
     reason = "delivery is at the rim: it uses the clock, files, the network and processes"
 )]
 
-mod action_json;
 mod delivery;
 pub mod outbound;
 mod pacing;
 mod retry;
 mod target;
 
-pub use action_json::{action_from_json, action_to_json};
 pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
 pub use outbound::{Forbidden, Reach};
 pub use pacing::{Pacing, judged};

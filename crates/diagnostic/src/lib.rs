@@ -18,8 +18,10 @@ mod duration;
 mod nearest;
 mod render;
 pub mod toml;
+mod truncate;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
 pub use nearest::nearest;
+pub use truncate::truncate;

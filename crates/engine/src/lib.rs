@@ -19,7 +19,6 @@
 //!
 //! This crate must not know targets' addresses, stores or the network; reading a rules folder is its only I/O.
 
-mod action_json;
 mod coverage;
 mod evaluate;
 mod evaluation;
@@ -42,7 +41,6 @@ mod test_run;
 mod toml_json;
 mod update_tests;
 
-pub use action_json::action_json;
 pub use coverage::{Coverage, Leaf};
 pub use evaluation::{Evaluation, Failure, RuleEffects};
 pub use event_time::event_time;

@@ -30,19 +30,14 @@ pub(crate) struct NotifyKey {
     pub(crate) text: Option<EmbeddedText>,
 }
 
-const LEVELS: [(&str, Level); 3] = [
-    ("info", Level::Info),
-    ("warn", Level::Warn),
-    ("critical", Level::Critical),
-];
-
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
     pub(crate) fn read(text: &str) -> (Self, Vec<Diagnostic>) {
         let document = Document::parse(text, "the rule", FaultCodes::RULE);
         let root = document.root();
+        let levels = Level::ALL.map(|level| (level.lowercase(), level));
         let description = root.string("description").unwrap_or_default();
-        let level = root.choice("level", &LEVELS).unwrap_or_default();
+        let level = root.choice("level", &levels).unwrap_or_default();
         let when = root.embedded("when");
         let then = root.embedded("then");
         // After a syntax error the key may be present, only unreadable.

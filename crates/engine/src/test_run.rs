@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{MemoryState, State as _};
 
-use crate::action_json::action_json;
 use crate::coverage::{Coverage, Watch};
 use crate::event_time::event_time;
 use crate::rule::Rule;
@@ -154,7 +153,7 @@ type Seen = [(bool, Evaluation)];
 fn actions(seen: &Seen) -> Vec<Json> {
     seen.iter()
         .flat_map(|(_, evaluation)| evaluation.actions())
-        .map(|(_, _, action)| action_json(action))
+        .map(|(_, _, action)| action.to_flat_json())
         .collect()
 }
 

@@ -11,7 +11,7 @@ use crate::json::{Json, Outline};
 use crate::reading::is_masked;
 use crate::{Envelope, Event};
 use places::{Places, Step};
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
 
 /// Everything that looks wrong in the event, in the order of its bytes; spans point into [`Event::bytes`].
 ///
@@ -198,11 +198,7 @@ fn named(path: &[Step<'_>]) -> String {
 
 /// A text of the event, short enough for a message.
 fn shown(text: &str) -> String {
-    const LONGEST: usize = 80;
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+    truncate(text, 80).into_owned()
 }
 
 /// The candidate that is most like `word`, if one is so like it that a slip is likely.

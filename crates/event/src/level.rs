@@ -33,6 +33,15 @@ impl Level {
             Self::Critical => "CRITICAL",
         }
     }
+
+    /// The level as rules and messages write it, in small letters.
+    pub fn lowercase(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 impl fmt::Display for Level {

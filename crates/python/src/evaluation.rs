@@ -171,12 +171,7 @@ impl PyAction {
     /// How much a message weighs.
     #[getter]
     fn level(&self) -> Option<&'static str> {
-        use reflexarc_reaction::Level;
-        self.message().map(|message| match message.level {
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Critical => "critical",
-        })
+        self.message().map(|message| message.level.lowercase())
     }
 
     /// Whom a message mentions.
@@ -203,7 +198,7 @@ impl PyAction {
 
     /// The action as one dict: `rule`, `target`, and the fields of its kind.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut json = reflexarc::action_json(&self.action);
+        let mut json = self.action.to_flat_json();
         if let Json::Object(members) = &mut json {
             members.insert(0, ("rule".to_owned(), Json::from(self.rule.as_str())));
         }

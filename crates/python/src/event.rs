@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use reflexarc_diagnostic::truncate;
 use reflexarc_event::{EniNotification, Event, check};
 
 use crate::convert;
@@ -101,10 +102,7 @@ impl PyEvent {
 
     fn __repr__(&self) -> String {
         const SHOWN: usize = 60;
-        let text = self.text();
-        let cut: String = text.chars().take(SHOWN).collect();
-        let dots = if cut.len() < text.len() { "…" } else { "" };
-        format!("Event({cut:?}{dots})")
+        format!("Event({:?})", truncate(self.text(), SHOWN))
     }
 
     /// Events are equal when their JSON is: the same members in the same order.

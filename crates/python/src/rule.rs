@@ -25,7 +25,7 @@ impl PyRule {
         Ok(Self {
             id: rule.name().to_owned(),
             description: rule.description().to_owned(),
-            level: rule.level().to_string().to_lowercase(),
+            level: rule.level().lowercase().to_owned(),
             file: rule.file().to_owned(),
             pattern: Py::new(py, PyPattern::compile(py, rule.pattern().clone())?)?,
         })

@@ -1,5 +1,6 @@
 //! The message of a rule that names targets and has no script.
 
+use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Event, Json};
 
 use crate::value::text_of;
@@ -97,11 +98,7 @@ fn shown(value: &Json) -> Option<String> {
         other => text_of(other)?,
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(LONGEST_VALUE) {
-        _ if text.is_empty() => None,
-        Some((end, _)) => Some(format!("{}…", &text[..end])),
-        None => Some(text),
-    }
+    (!text.is_empty()).then(|| truncate(&text, LONGEST_VALUE).into_owned())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //!
 //! This crate must not know patterns, rule files or how an action is delivered, and has no clock and no I/O.
 
+mod action;
 mod check;
 mod default_message;
 mod effects;
@@ -35,8 +36,9 @@ mod trace;
 mod value;
 mod vocabulary;
 
+pub use action::{Action, Message};
 pub use default_message::default_message;
-pub use effects::{Action, Effects, Message, StateChange};
+pub use effects::{Effects, StateChange};
 pub use error::ReactionError;
 pub use gate::{Gate, Passage};
 pub use limits::Limits;

@@ -151,10 +151,7 @@ impl Reaction {
         let run = Run::new(input, &self.limits, state, self.assigns_elements);
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
-            (
-                "level".into(),
-                input.rule.level.as_str().to_lowercase().into(),
-            ),
+            ("level".into(), input.rule.level.lowercase().into()),
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());

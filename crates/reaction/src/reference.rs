@@ -45,7 +45,7 @@ mod tests {
                         .collect();
                     parts.extend(message.at.iter().map(|at| format!("at {at}")));
                     parts.extend(message.link.clone());
-                    let level = message.level.as_str().to_lowercase();
+                    let level = message.level.lowercase();
                     format!("notify {target} {level}: {}", parts.join(" | "))
                 }
             });

@@ -119,7 +119,7 @@ impl Template {
             event => value(event.tree()),
             rule => context! {
                 name => rule.name.as_str(),
-                level => rule.level.as_str().to_lowercase(),
+                level => rule.level.lowercase(),
                 description => rule.description.as_str(),
             },
             now => now.as_millisecond(),

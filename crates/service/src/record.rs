@@ -1,8 +1,8 @@
 //! Evaluations as JSON, the form in which the store keeps them and traces show them.
 
 use reflexarc::Evaluation;
-use reflexarc_delivery::action_to_json;
 use reflexarc_event::Json;
+use reflexarc_reaction::Action;
 
 /// An object with these members, in this order.
 pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
@@ -40,7 +40,7 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
             ),
             (
                 "actions",
-                Json::Array(effects.actions.iter().map(action_to_json).collect()),
+                Json::Array(effects.actions.iter().map(Action::to_json).collect()),
             ),
             ("log", strings(&effects.log)),
             ("skipped", optional(effects.skipped.as_deref())),

@@ -9,7 +9,6 @@ use crate::incoming::Incoming;
 use crate::record::{number, object, strings};
 use crate::store::{Archived, Selection, Store, StoreError};
 use reflexarc_delivery::DeliveryId;
-use reflexarc_delivery::action_to_json;
 
 /// What is replayed, and how.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +162,7 @@ fn asked_then(story: Option<&Json>, wanted: impl Fn(&str) -> bool) -> Vec<Json> 
 fn asked_now(evaluation: &Evaluation) -> Vec<Json> {
     evaluation
         .actions()
-        .map(|(effects, _, action)| request(&effects.rule, action_to_json(action)))
+        .map(|(effects, _, action)| request(&effects.rule, action.to_json()))
         .collect()
 }
 

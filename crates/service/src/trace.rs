@@ -6,7 +6,6 @@ use reflexarc_event::Json;
 use crate::incoming::Incoming;
 use crate::record::{number, object, optional, strings};
 use crate::store::{Archived, Attempt, Entry, Store, StoreError};
-use reflexarc_delivery::action_to_json;
 
 /// The event as it came, its normal form, every rule's verdict as the rules are now, what was made of it then, and every
 /// delivery with every attempt. With the name of a rule in `explain`, its verdict says why.
@@ -82,7 +81,7 @@ pub fn entry_to_json(entry: &Entry, attempts: Option<&[Attempt]>) -> Json {
         ("reason", optional(entry.reason.as_deref())),
         ("replay", optional(delivery.replay.as_deref())),
         ("taken", strings(&delivery.taken)),
-        ("action", action_to_json(&delivery.action)),
+        ("action", delivery.action.to_json()),
     ]);
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {
         members.push((

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use reflexarc::{Evaluation, RuleEffects, action_json};
+use reflexarc::{Evaluation, RuleEffects};
+use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -140,7 +141,7 @@ fn level(level: Level, output: &Output) -> String {
         Level::Warn => Paint::Yellow,
         Level::Critical => Paint::Red,
     };
-    output.paint(paint, level.as_str().to_lowercase())
+    output.paint(paint, level.lowercase())
 }
 
 /// What an event is about, in a few words: its name, and the most telling of its facts.
@@ -174,10 +175,7 @@ pub(crate) fn cut(text: &str) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    truncate(&text, WIDTH).into_owned()
 }
 
 /// `line`, `id`, `name`, `matched` (rule names), `rules`, `failures`.
@@ -227,7 +225,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
             effects
                 .actions
                 .iter()
-                .map(action_json)
+                .map(Action::to_flat_json)
                 .collect::<Vec<_>>()
                 .into(),
         ),

@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command as Process;
 
 use super::{Preview, Sending, Target, gist};
-use crate::action_json::action_to_json;
 use crate::delivery::{Delivery, Receipt, SendError};
 
 /// A program to run for each delivery.
@@ -135,9 +134,7 @@ pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
         ("created", delivery.created.to_string().into()),
         ("replay", Json::optional(delivery.replay.as_deref())),
     ]);
-    if let (Json::Object(members), Json::Object(action)) =
-        (&mut json, action_to_json(&delivery.action))
-    {
+    if let (Json::Object(members), Json::Object(action)) = (&mut json, delivery.action.to_json()) {
         members.extend(action);
     }
     json

@@ -13,7 +13,6 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::{Preview, Sending, Target, gist};
-use crate::action_json::message_to_json;
 use crate::delivery::{Delivery, Receipt, SendError};
 use crate::outbound::{Answer, Reach, fault};
 
@@ -123,7 +122,7 @@ pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
 /// A delivery as a CloudEvent: its id is the delivery's, `data` the message or the payload.
 fn cloudevent(delivery: &Delivery) -> Json {
     let (kind, data) = match &delivery.action {
-        Action::Notify { message, .. } => ("reflexarc.notify", message_to_json(message)),
+        Action::Notify { message, .. } => ("reflexarc.notify", message.to_json()),
         Action::Send { payload, .. } => ("reflexarc.send", payload.clone()),
     };
     let mut event = Json::object([

@@ -1,7 +1,7 @@
 //! What follows from an event.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FailureWatch, RuleSet, action_json};
+use reflexarc::{Evaluation, FailureWatch, RuleSet};
 use reflexarc_reaction::{MemoryState, NoState};
 
 use crate::{event, rules};
@@ -17,7 +17,7 @@ fn asked(evaluation: &Evaluation) -> Vec<String> {
     assert_eq!(evaluation.failures, []);
     evaluation
         .actions()
-        .map(|(effects, _, action)| format!("{}: {}", effects.rule, action_json(action)))
+        .map(|(effects, _, action)| format!("{}: {}", effects.rule, action.to_flat_json()))
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! Which value came closest to which alternative, and what kept it from meeting it.
 
+use reflexarc_diagnostic::truncate;
 use reflexarc_event::Json;
 
 use super::hint::Hint;
@@ -238,16 +239,8 @@ fn shown(value: &Scalar) -> String {
         Scalar::Null => "null".to_owned(),
         Scalar::Bool(value) => value.to_string(),
         Scalar::Number(value) => value.as_str().to_owned(),
-        Scalar::String(text) => Json::from(
-            &text[..text
-                .char_indices()
-                .nth(SHOWN)
-                .map_or(text.len(), |(at, _)| at)],
-        )
-        .to_string(),
+        // Truncated before it is quoted too: it may be as long as the event.
+        Scalar::String(text) => Json::from(&*truncate(text, SHOWN)).to_string(),
     };
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
+    truncate(&text, SHOWN).into_owned()
 }

@@ -8,7 +8,6 @@ use super::{StoreError, micros, pack, state};
 use crate::incoming::{Incoming, numbered};
 use crate::record::evaluation_to_json;
 use reflexarc_delivery::DeliveryId;
-use reflexarc_delivery::action_to_json;
 
 /// What accepting an event came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +134,7 @@ pub(super) fn enqueue(
             &incoming.resource,
             rule,
             target,
-            action_to_json(action).to_string(),
+            action.to_json().to_string(),
             replay,
             micros(now),
         ))?;

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{StoreError, instant, micros};
 use crate::record::strings;
 use reflexarc_delivery::Decision;
-use reflexarc_delivery::action_from_json;
 use reflexarc_delivery::{Delivery, DeliveryId, EventName};
+use reflexarc_reaction::Action;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -387,7 +387,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     let Some(action) = Json::parse(&action)
         .ok()
         .as_ref()
-        .and_then(action_from_json)
+        .and_then(Action::from_json)
     else {
         return Ok(Err(Unreadable {
             id,

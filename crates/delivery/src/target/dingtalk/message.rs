@@ -5,7 +5,6 @@ use reflexarc_reaction::{Action, Level, Message};
 
 use super::DingTalk;
 use super::pieces::pieces;
-use crate::action_json::level_word;
 use crate::delivery::Delivery;
 use crate::target::cut;
 
@@ -297,7 +296,7 @@ fn mark(level: Level) -> String {
     if level == Level::Info {
         String::new()
     } else {
-        format!("{} ", level_word(level).to_uppercase())
+        format!("{} ", level.lowercase().to_uppercase())
     }
 }
 

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use minijinja::{AutoEscape, Environment, Value, context};
 use reflexarc_reaction::Action;
 
-use crate::action_json::level_word;
 use crate::delivery::Delivery;
 use crate::target::cut;
 
@@ -110,7 +109,7 @@ impl Templates {
                 (
                     title,
                     message.text.as_str(),
-                    level_word(message.level),
+                    message.level.lowercase(),
                     link,
                     None,
                 )

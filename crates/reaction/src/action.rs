@@ -1,0 +1,213 @@
+//! What a reaction asks the caller to deliver, and its JSON forms.
+
+use reflexarc_event::{Json, Level};
+
+/// One thing to deliver to one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A message for people.
+    Notify {
+        /// The target's name in the configuration.
+        target: String,
+        /// The message.
+        message: Message,
+    },
+    /// A JSON document for machines.
+    Send {
+        /// The target's name in the configuration.
+        target: String,
+        /// The document.
+        payload: Json,
+    },
+}
+
+/// A message for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// One line; empty when the script gave only a text.
+    pub title: String,
+    /// The body, in plain text or Markdown.
+    pub text: String,
+    /// The severity: the one that the script gives, else that of the rule.
+    pub level: Level,
+    /// Recipients to mention: mobile numbers or user ids of the target's service, or `all`.
+    pub at: Vec<String>,
+    /// A URL with more information.
+    pub link: Option<String>,
+}
+
+impl Action {
+    /// The target's name.
+    pub fn target(&self) -> &str {
+        match self {
+            Action::Notify { target, .. } | Action::Send { target, .. } => target,
+        }
+    }
+
+    /// `{"target", "notify": {…}}` or `{"target", "send": …}`, with every field of a message: the
+    /// form in which stores keep actions and commands receive them. [`Action::from_json`] reads it.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Action::Notify { target, message } => Json::object([
+                ("target", target.as_str().into()),
+                ("notify", message.to_json()),
+            ]),
+            Action::Send { target, payload } => Json::object([
+                ("target", target.as_str().into()),
+                ("send", payload.clone()),
+            ]),
+        }
+    }
+
+    /// The action that [`Action::to_json`] wrote; `None` for anything else.
+    pub fn from_json(json: &Json) -> Option<Self> {
+        let target = json.get("target")?.as_str()?.to_owned();
+        if let Some(payload) = json.get("send") {
+            return Some(Action::Send {
+                target,
+                payload: payload.clone(),
+            });
+        }
+        let message = Message::from_json(json.get("notify")?)?;
+        Some(Action::Notify { target, message })
+    }
+
+    /// The action as one flat object, as the tests of a rule write it: `target`, and either
+    /// `payload` or `title`, `text`, `level`, `at` (unless empty) and `link` (if any).
+    pub fn to_flat_json(&self) -> Json {
+        let mut members = vec![("target".to_owned(), Json::from(self.target()))];
+        match self {
+            Action::Send { payload, .. } => members.push(("payload".to_owned(), payload.clone())),
+            Action::Notify { message, .. } => {
+                if let Json::Object(fields) = message.to_json() {
+                    members.extend(fields.into_iter().filter(|(key, value)| match value {
+                        Json::Null => false,
+                        Json::Array(elements) => key != "at" || !elements.is_empty(),
+                        _ => true,
+                    }));
+                }
+            }
+        }
+        Json::Object(members)
+    }
+}
+
+impl Message {
+    /// An object with `title`, `text`, `level`, `at` and `link`; `link` is null when there is none.
+    pub fn to_json(&self) -> Json {
+        Json::object([
+            ("title", self.title.as_str().into()),
+            ("text", self.text.as_str().into()),
+            ("level", self.level.lowercase().into()),
+            ("at", Json::strings(&self.at)),
+            ("link", Json::optional(self.link.as_deref())),
+        ])
+    }
+
+    fn from_json(json: &Json) -> Option<Self> {
+        let text = |key| Some(json.get(key)?.as_str()?.to_owned());
+        let level = json.get("level")?.as_str()?;
+        let at = json.get("at")?.elements().iter();
+        Some(Self {
+            title: text("title")?,
+            text: text("text")?,
+            level: Level::ALL
+                .into_iter()
+                .find(|known| known.lowercase() == level)?,
+            at: at
+                .filter_map(|who| who.as_str().map(str::to_owned))
+                .collect(),
+            link: text("link"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions() -> [Action; 5] {
+        let target = || "t".to_owned();
+        let message = Message {
+            title: "a \"title\"".into(),
+            text: "two\nlines".into(),
+            level: Level::Critical,
+            at: vec!["13800000000".into(), "all".into()],
+            link: None,
+        };
+        let linked = Message {
+            link: Some("https://example.com/".into()),
+            level: Level::Warn,
+            ..message.clone()
+        };
+        let plain = Message {
+            title: String::new(),
+            level: Level::Info,
+            at: Vec::new(),
+            ..message.clone()
+        };
+        let payload = Json::parse(r#"{"n": 12345678901234567890.10, "s": [null, true]}"#);
+        let notify = |message| Action::Notify {
+            target: target(),
+            message,
+        };
+        let send = |payload| Action::Send {
+            target: target(),
+            payload,
+        };
+        [
+            notify(message),
+            notify(linked),
+            notify(plain),
+            send(payload.unwrap()),
+            send(Json::Null),
+        ]
+    }
+
+    /// The stored form of version 0.1.0, byte for byte: stores written by it must stay readable.
+    #[test]
+    fn the_stored_form_is_that_of_version_0_1_0() {
+        let stored = [
+            concat!(
+                r#"{"target":"t","notify":{"title":"a \"title\"","text":"two\nlines","#,
+                r#""level":"critical","at":["13800000000","all"],"link":null}}"#
+            ),
+            concat!(
+                r#"{"target":"t","notify":{"title":"a \"title\"","text":"two\nlines","#,
+                r#""level":"warn","at":["13800000000","all"],"link":"https://example.com/"}}"#
+            ),
+            concat!(
+                r#"{"target":"t","notify":{"title":"","text":"two\nlines","level":"info","#,
+                r#""at":[],"link":null}}"#
+            ),
+            r#"{"target":"t","send":{"n":12345678901234567890.10,"s":[null,true]}}"#,
+            r#"{"target":"t","send":null}"#,
+        ];
+        for (action, stored) in actions().into_iter().zip(stored) {
+            assert_eq!(action.to_json().to_string(), stored);
+            let read = Action::from_json(&Json::parse(stored).unwrap());
+            assert_eq!(read, Some(action));
+        }
+        assert_eq!(Action::from_json(&Json::Null), None);
+    }
+
+    #[test]
+    fn the_flat_form_leaves_out_absent_fields() {
+        let flat = [
+            concat!(
+                r#"{"target":"t","title":"a \"title\"","text":"two\nlines","#,
+                r#""level":"critical","at":["13800000000","all"]}"#
+            ),
+            concat!(
+                r#"{"target":"t","title":"a \"title\"","text":"two\nlines","#,
+                r#""level":"warn","at":["13800000000","all"],"link":"https://example.com/"}"#
+            ),
+            r#"{"target":"t","title":"","text":"two\nlines","level":"info"}"#,
+            r#"{"target":"t","payload":{"n":12345678901234567890.10,"s":[null,true]}}"#,
+            r#"{"target":"t","payload":null}"#,
+        ];
+        for (action, flat) in actions().into_iter().zip(flat) {
+            assert_eq!(action.to_flat_json().to_string(), flat);
+        }
+    }
+}
