@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reflexarc_event::{Event, Json, JsonErrorKind};
+use reflexarc_event::{Event, Json, JsonErrorKind, NativeEvent};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -45,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(event) = Event::from_json(bytes) {
         let _ = reflexarc_event::check(&event);
         let _ = event.envelope();
-        let _ = event.normalize();
+        let _ = NativeEvent::new(event.clone());
         let _ = event.to_cloudevent();
     }
 });

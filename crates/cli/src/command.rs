@@ -1,4 +1,4 @@
-//! The commands, one file each: its arguments, and `run`.
+//! The commands, one module each with its arguments and `run`.
 
 mod archive;
 mod check;
@@ -27,74 +27,86 @@ use clap::{Parser, Subcommand};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
 Examples:
-  reflexarc run --rules rules --events events.ndjson     what would be sent, event by event (dry)
-  reflexarc check rules                                  are the rules right?
-  reflexarc test rules --coverage                        run the tests inside the rule files
+  reflexarc run --rules rules --events events.ndjson     dry run: print the actions for each event
+  reflexarc check rules                                  check rule files
+  reflexarc test rules --coverage                        run the tests in rule files
   reflexarc match 'content.result == \"failed\"' FILE      print the events that a filter matches
   reflexarc explain --rules rules --event event.json     why does a rule not match?
 
-Exit codes: 0 done, at least one match · 1 the answer is no · 2 wrong usage · 3 invalid rules or configuration
-            4 unreadable events · 5 failed at run time";
+Exit codes: 0 done, or at least one match · 1 negative result · 2 wrong usage
+            3 invalid rules or configuration · 4 unreadable events · 5 runtime or remote failure";
 
-/// Turns cloud events into reactions: filters decide, sandboxed scripts say what to do.
+/// Turns cloud events into reactions: filters select events, sandboxed scripts return actions.
 #[derive(Debug, Parser)]
-#[command(name = "reflexarc", version, about, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 120)]
+#[command(
+    name = "reflexarc",
+    version,
+    about,
+    after_help = AFTER_HELP,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check rule files: filters, scripts, tests, names; would the filters work elsewhere?
+    /// Check rule files, or events with --events
     Check(check::Args),
-    /// Bring the filters of rule files into canonical spelling
+    /// Format the filters in rule files
     Fmt(fmt::Args),
-    /// Run the tests inside rule files
+    /// Run the tests in rule files
     Test(test::Args),
-    /// Print the events that a filter matches, or what matches each event
+    /// Print the events that a filter matches, or the filters that match each event
     Match(match_events::Args),
-    /// Say why an event matches or does not
+    /// Explain why an event matches or does not match
     Explain(explain::Args),
-    /// Show what would be sent, event by event
+    /// Evaluate events and print the actions, without delivering them
     Run(run::Args),
-    /// Write a filter in the other notation
+    /// Convert a filter to the other notation
     Convert(convert::Args),
-    /// Print the filters of rules for another service
+    /// Export the filters of rules for another service
     Export(export::Args),
-    /// Make rule files of subscriptions in EventBridge or Cloud Monitor
+    /// Create rule files from EventBridge or Cloud Monitor subscriptions
     Import(import::Args),
-    /// Take events over HTTP, evaluate them, deliver what the rules ask for
+    /// Run the service: accept events over HTTP, evaluate rules, deliver actions
     Serve(serve::Args),
-    /// Put the rule files as they are now in force in a running service
+    /// Reload rules and configuration in a running service
     Reload(reload::Args),
     /// Send events to a running service
     Send(send::Args),
-    /// Tell everything about one event: verdicts, actions, deliveries, attempts
+    /// Show the evaluation and all deliveries of one event
     Trace(trace::Args),
-    /// List, export, verify or prune the events as they came
-    Archive(archive::Args),
-    /// Put archived events through the rules as they are now
+    /// List, export, verify or prune archived events
+    #[command(subcommand)]
+    Archive(archive::Archive),
+    /// Evaluate archived events again with the current rules
     Replay(replay::Args),
-    /// List, show or cancel what waits to be delivered
-    Outbox(outbox::OutboxArgs),
-    /// List, show, redrive or drop what nobody would take
-    Dlq(outbox::DlqArgs),
+    /// List, show or cancel pending deliveries
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    /// List, show, redrive or drop dead letters
+    #[command(subcommand)]
+    Dlq(outbox::Dlq),
     /// Send a test message to a target
-    Target(target::Args),
-    /// Check the service's configuration, or write one to begin with
-    Config(config::Args),
-    /// Explain a command, or print a reference: `help rule`, `help pattern`, `help reaction`
+    #[command(subcommand)]
+    Target(target::Target),
+    /// Check the configuration, or create one
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`
     Help(help::Args),
-    /// Rehearse against a simulated cloud: a scenario, or the ECS API over HTTP
+    /// Simulate the cloud: run a scenario, or serve the ECS API over HTTP
     Simulate(Box<simulate::Args>),
 }
 
 impl Command {
-    /// Runs it.
+    /// Runs the command and returns its exit code.
     pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         match self {
             Command::Check(args) => check::run(&args, output),

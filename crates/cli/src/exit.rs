@@ -1,45 +1,45 @@
-//! How a command ends.
+//! Exit codes, and the failures that lead to them.
 
 use std::io;
 
 use reflexarc::FileDiagnostics;
 
-/// The exit codes of every command; a code never changes its meaning.
+/// The exit codes of all commands. Scripts depend on them: a code never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; for a question, the answer is yes.
+    /// Success; a question was answered with yes.
     Done = 0,
-    /// The answer is no: nothing matched, a test failed, a file is not formatted.
+    /// A negative result: no match, a failed test, a file that is not formatted.
     Negative = 1,
-    /// The command was called wrongly.
+    /// Wrong usage: invalid or contradictory arguments. It is also clap's own code.
     Usage = 2,
-    /// The rules or the configuration are invalid.
+    /// Invalid rules, filter or configuration.
     Invalid = 3,
-    /// Events could not be read, all or some.
+    /// Some or all events could not be read.
     Unreadable = 4,
-    /// Something failed at run time, here or at a remote place.
+    /// A runtime failure, on this machine or a remote one.
     Failed = 5,
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Arguments that do not fit each other or the world.
+    /// Arguments that contradict each other or name something that does not exist.
     #[error("{0}")]
     Usage(String),
     /// Rules that do not compile.
     #[error("the rules are invalid")]
     Rules(Vec<FileDiagnostics>),
-    /// Something else that a user wrote is invalid: a filter, a configuration.
+    /// Another invalid input text, such as a filter.
     #[error("{0}")]
     Invalid(String),
     /// Events that cannot be read.
     #[error("{0}")]
     Input(String),
-    /// Anything that went wrong on the way.
+    /// Any other failure at run time.
     #[error("{0}")]
     Runtime(String),
-    /// Whoever reads our output or gives us input is gone, or the disk is full.
+    /// Standard input or output failed: a closed pipe, a full disk.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -51,13 +51,16 @@ impl From<Exit> for u8 {
 }
 
 impl Failure {
-    /// The code it ends with.
+    /// The exit code of the command.
+    ///
+    /// Invalid rules are 3 even where events are invalid too: rules are loaded first, and a script
+    /// that retries on 4 or 5 must not retry a rule set that can never load.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
             Failure::Rules(_) | Failure::Invalid(_) => Exit::Invalid,
             Failure::Input(_) => Exit::Unreadable,
-            // `reflexarc … | head` is no failure.
+            // `reflexarc … | head` closes the pipe on purpose, so it is no failure.
             Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Failure::Runtime(_) | Failure::Io(_) => Exit::Failed,
         }

@@ -1,4 +1,4 @@
-//! Event streams: opened, unpacked, cut into records, and worked through in order on several threads.
+//! Event streams: opened, decompressed, cut into records and processed on several threads in order.
 
 mod open;
 mod records;

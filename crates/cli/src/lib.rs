@@ -1,24 +1,26 @@
-//! The shell door: reads arguments, files and streams, calls the engine, prints what it says.
+//! The `reflexarc` command line: reads arguments, files and streams, calls the engine or the service
+//! and prints the result.
 //!
-//! It is a library so that an installed Python package offers the same command.
+//! It is a library so that the wheel of the Python package can offer the same command.
 //!
 //! ```
 //! assert_eq!(reflexarc_cli::run(["reflexarc", "check", "no-such-folder"]), 3);
 //! ```
 //!
-//! This crate must not decide what a filter, a rule or a script means; it only shows what the other crates answer.
+//! This crate must not define what a filter, a rule or a script means; it prints what the other
+//! crates return.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the shell door is where files, terminal and environment are read"
+    reason = "the command line is where files, terminal and environment are read"
 )]
 
 mod command;
-mod configured;
+mod config_args;
 mod exit;
+mod filter_argument;
+mod filter_file;
 mod input;
 mod output;
-mod pattern_file;
-mod pattern_text;
 
 use std::ffi::OsString;
 
@@ -28,11 +30,13 @@ use crate::command::Cli;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Runs one command line, the program's name first, on this process's standard streams, and returns its exit code.
+/// Runs one command line on the standard streams of this process and returns its exit code.
+///
+/// `arguments` begins with the name of the program, as `std::env::args_os` does.
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        // Asked-for help is no error; clap's own code for wrong usage is 2, as ours.
+        // `--help` and `--version` arrive here as errors too; clap prints them to stdout.
         Err(error) => {
             let failed = error.use_stderr();
             return match error.print() {

@@ -1,39 +1,42 @@
-//! Where commands write: data to stdout, everything said about it to stderr.
+//! Output of the commands: data goes to stdout, messages go to stderr.
 
+pub(crate) mod delivery;
 pub(crate) mod evaluation;
 pub(crate) mod findings;
 pub(crate) mod junit;
 pub(crate) mod tests;
+pub(crate) mod text;
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
 use reflexarc::FileDiagnostics;
 
+use self::findings::Finding;
 use crate::exit::{Exit, Failure};
 
-/// The two streams, and whether each may be coloured.
+/// Stdout and stderr, and whether each of them is coloured.
 pub(crate) struct Output {
     stdout: BufWriter<Stdout>,
-    /// Whether an element of the array in progress has been written.
-    filled: bool,
+    /// Whether the JSON array in progress has an element already, so that the next needs a comma.
+    has_elements: bool,
     colour: bool,
     colour_stderr: bool,
 }
 
-/// The spelling of data on stdout.
+/// Output format of data on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Human,
     /// One JSON document.
     Json,
-    /// One JSON document a line.
+    /// One JSON document per line.
     Ndjson,
 }
 
-/// A colour for people; nothing where the stream is no terminal.
+/// A text style; it has no effect where the stream is not a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Bold,
@@ -45,24 +48,24 @@ pub(crate) enum Paint {
 }
 
 impl Output {
-    /// The streams of this process. `NO_COLOR` (not empty) turns colours off.
+    /// The standard streams of this process. A non-empty `NO_COLOR` turns colours off.
     pub(crate) fn new() -> Self {
         let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
-            filled: false,
+            has_elements: false,
             colour: allowed && io::stdout().is_terminal(),
             colour_stderr: allowed && io::stderr().is_terminal(),
         }
     }
 
-    /// Writes data and a line break to stdout.
+    /// Writes one line to stdout.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.stdout, "{line}")?;
         Ok(())
     }
 
-    /// Writes bytes to stdout as they are.
+    /// Writes bytes to stdout unchanged.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stdout.write_all(bytes)?;
         Ok(())
@@ -75,9 +78,9 @@ impl Output {
         Ok(())
     }
 
-    /// Begins a list of values: in JSON, an array.
+    /// Begins a list of values; in JSON it is one array.
     pub(crate) fn begin(&mut self, format: Format) -> Result<(), Failure> {
-        self.filled = false;
+        self.has_elements = false;
         if format == Format::Json {
             self.bytes(b"[")
         } else {
@@ -85,13 +88,13 @@ impl Output {
         }
     }
 
-    /// Writes one value of a list: in JSON, an element of the array.
+    /// Writes one value of a list; in JSON it is an element of the array.
     pub(crate) fn element(
         &mut self,
         format: Format,
         value: &impl serde::Serialize,
     ) -> Result<(), Failure> {
-        if format == Format::Json && std::mem::replace(&mut self.filled, true) {
+        if format == Format::Json && std::mem::replace(&mut self.has_elements, true) {
             self.bytes(b",")?;
         }
         self.json(value)
@@ -106,7 +109,7 @@ impl Output {
         }
     }
 
-    /// The text in a colour, if stdout may be coloured.
+    /// The text in this style, if stdout is coloured.
     pub(crate) fn paint(&self, paint: Paint, text: impl fmt::Display) -> String {
         if self.colour {
             painted(paint, &text)
@@ -115,7 +118,7 @@ impl Output {
         }
     }
 
-    /// A file's diagnostics on stderr, drawn.
+    /// Draws the diagnostics of a file to stderr.
     pub(crate) fn diagnostics(&mut self, file: &FileDiagnostics) {
         let colour = self.colour_stderr;
         for diagnostic in &file.diagnostics {
@@ -123,19 +126,33 @@ impl Output {
         }
     }
 
-    /// An error on stderr.
+    /// Draws one finding to stderr.
+    pub(crate) fn finding(&mut self, finding: &Finding<'_>) {
+        let colour = self.colour_stderr;
+        let Finding {
+            file,
+            first_line,
+            text,
+            diagnostic,
+        } = finding;
+        self.status(&diagnostic.render_at_line(file, text, *first_line, colour));
+    }
+
+    /// Writes an error message to stderr.
     pub(crate) fn error(&mut self, message: &str) {
-        let word = if self.colour_stderr {
+        let label = if self.colour_stderr {
             painted(Paint::Red, &"error")
         } else {
             "error".to_owned()
         };
-        self.status(&format!("{word}: {message}"));
+        self.status(&format!("{label}: {message}"));
     }
 
-    /// A line on stderr; that stderr is closed stops nobody.
+    /// Writes one line to stderr. A closed stderr is ignored: the exit code still
+    /// reports the result.
     pub(crate) fn status(&mut self, line: &str) {
-        // What was printed before stands above what is said about it.
+        // Stdout is buffered and stderr is not: without this, a message about an event would appear
+        // above the event in a terminal that shows both.
         let _ = self.stdout.flush();
         let _ = writeln!(io::stderr(), "{}", line.trim_end_matches('\n'));
     }

@@ -13,6 +13,17 @@ impl Diagnostic {
     /// The diagnostic drawn for people: code, message, the lines it speaks of, labels, help and fix; with terminal
     /// colours when `color`. Spans that reach beyond the text are cut to it. Ends without a line break.
     pub fn render(&self, source_name: &str, text: &str, color: bool) -> String {
+        self.render_at_line(source_name, text, 1, color)
+    }
+
+    /// As [`Diagnostic::render`], for a text that begins on line `first_line` of its source.
+    pub fn render_at_line(
+        &self,
+        source_name: &str,
+        text: &str,
+        first_line: usize,
+        color: bool,
+    ) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -32,6 +43,7 @@ impl Diagnostic {
             }
         }
         let place = Snippet::source(text)
+            .line_start(first_line)
             .path(source_name)
             .annotation(primary)
             .annotations(others);
@@ -43,7 +55,11 @@ impl Diagnostic {
             first = first.element(Level::HELP.message(help.as_str()));
         }
         let mut groups = vec![first];
-        groups.extend(self.fix.as_ref().map(|fix| draw(fix, source_name, text)));
+        groups.extend(
+            self.fix
+                .as_ref()
+                .map(|fix| draw(fix, source_name, text, first_line)),
+        );
         let renderer = if color {
             Renderer::styled()
         } else {
@@ -53,14 +69,17 @@ impl Diagnostic {
     }
 }
 
-fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str) -> Group<'a> {
+fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str, first_line: usize) -> Group<'a> {
     let span = within(text, &fix.span);
     let line = line(text, &span);
     if line.len() <= FIX_LINE {
         let patch = Patch::new(span, fix.replacement.as_str());
-        return Level::HELP
-            .secondary_title("write this")
-            .element(Snippet::source(text).path(source_name).patch(patch));
+        return Level::HELP.secondary_title("write this").element(
+            Snippet::source(text)
+                .line_start(first_line)
+                .path(source_name)
+                .patch(patch),
+        );
     }
     let title = match &text[span] {
         "" => format!("insert `{}`", fix.replacement),

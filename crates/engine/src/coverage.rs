@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use reflexarc_event::Event;
+use reflexarc_event::NativeEvent;
 use reflexarc_pattern::{Field, Node, Pattern, naive};
 
 use crate::rule::{Response, Rule};
@@ -76,8 +76,8 @@ impl Watch {
         }
     }
 
-    /// Takes note of an event, in native form.
-    pub(crate) fn event(&mut self, event: &Event) {
+    /// Takes note of an event.
+    pub(crate) fn event(&mut self, event: &NativeEvent) {
         for (node, leaf) in self.nodes.iter().zip(&mut self.leaves) {
             if naive::matches(node, event.tree()) {
                 leaf.seen_true = true;

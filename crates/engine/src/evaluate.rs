@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use reflexarc_event::Event;
+use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{Effects, Input, Limits as ReactionLimits, ScriptEvent, State, Stopwatch};
 
 use crate::gate::Verdict;
@@ -15,8 +15,8 @@ use crate::{Evaluation, Failure, Limits, RuleEffects};
 
 /// What an evaluation needs besides the event.
 pub(crate) struct Setting<'a> {
-    /// The rules that match an event in native form, in the order of their names.
-    pub(crate) matching: &'a dyn Fn(&Event) -> Vec<&'a Rule>,
+    /// The rules that match an event, in the order of their names.
+    pub(crate) matching: &'a dyn Fn(&NativeEvent) -> Vec<&'a Rule>,
     pub(crate) state: &'a dyn State,
     pub(crate) now: Timestamp,
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
@@ -28,14 +28,14 @@ pub(crate) struct Setting<'a> {
 
 /// An event on its way to the rules.
 struct Wave {
-    event: Event,
+    event: NativeEvent,
     hop: usize,
     causes: Vec<String>,
 }
 
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit.
 pub(crate) fn evaluate<'a>(
-    event: &Event,
+    event: &NativeEvent,
     first: Vec<&'a Rule>,
     setting: &Setting<'a>,
 ) -> Evaluation {
@@ -56,8 +56,8 @@ pub(crate) fn evaluate<'a>(
         for rule in rules {
             let outcome = react(rule, &wave.event, &mut script, &state, setting)
                 .and_then(|effects| bounded(effects, wave.hop, derived, setting.limits));
-            let effects = match outcome {
-                Ok(effects) => effects,
+            let (effects, emitted) = match outcome {
+                Ok(outcome) => outcome,
                 Err(message) => {
                     evaluation.failures.push(Failure {
                         rule: rule.name().to_owned(),
@@ -69,11 +69,11 @@ pub(crate) fn evaluate<'a>(
             };
             state.apply(rule.name(), &effects.changes);
             derived += effects.emitted.len();
-            for event in &effects.emitted {
+            for event in emitted {
                 let mut causes = wave.causes.clone();
                 causes.push(rule.name().to_owned());
                 waves.push_back(Wave {
-                    event: event.clone(),
+                    event,
                     hop: wave.hop + 1,
                     causes,
                 });
@@ -82,7 +82,7 @@ pub(crate) fn evaluate<'a>(
                 rule: rule.name().to_owned(),
                 hop: wave.hop,
                 causes: wave.causes.clone(),
-                seen: (wave.hop > 0).then(|| wave.event.clone()),
+                seen: (wave.hop > 0).then(|| wave.event.event().clone()),
                 actions: effects.actions,
                 changes: effects.changes,
                 emitted: effects.emitted,
@@ -97,25 +97,29 @@ pub(crate) fn evaluate<'a>(
 /// One rule's answer to one event; the script's view of the event is made for the first script that needs it.
 fn react(
     rule: &Rule,
-    event: &Event,
+    event: &NativeEvent,
     script: &mut Option<ScriptEvent>,
     state: &dyn State,
     setting: &Setting<'_>,
 ) -> Result<Effects, String> {
     let most = setting.reaction_limits.state_entries;
-    let (suppressed, changes) = match rule.gates.ask(rule.name(), event, state, setting.now, most) {
-        Verdict::Pass {
-            suppressed,
-            changes,
-        } => (suppressed, changes),
-        Verdict::Hold { reason, changes } => {
-            return Ok(Effects {
+    let (suppressed, changes) =
+        match rule
+            .gates
+            .ask(rule.name(), event.event(), state, setting.now, most)
+        {
+            Verdict::Pass {
+                suppressed,
                 changes,
-                skipped: Some(reason),
-                ..Effects::default()
-            });
-        }
-    };
+            } => (suppressed, changes),
+            Verdict::Hold { reason, changes } => {
+                return Ok(Effects {
+                    changes,
+                    skipped: Some(reason),
+                    ..Effects::default()
+                });
+            }
+        };
     let failed = |error: NoticeError| match error.at {
         Some(at) => {
             let (line, column) = rule.line_and_column(at);
@@ -127,7 +131,7 @@ fn react(
         Response::Nothing => Effects::default(),
         Response::Notice(notice) => {
             let actions = notice
-                .actions(event, &rule.facts, setting.now, suppressed)
+                .actions(event.event(), &rule.facts, setting.now, suppressed)
                 .map_err(failed)?;
             Effects {
                 actions,
@@ -135,7 +139,7 @@ fn react(
             }
         }
         Response::Script { reaction, source } => {
-            let event = script.get_or_insert_with(|| ScriptEvent::new(event));
+            let event = script.get_or_insert_with(|| ScriptEvent::new(event.event()));
             let mut input = Input::new(event, &rule.facts, setting.now);
             if let Some(stopwatch) = setting.stopwatch {
                 input = input.with_stopwatch(stopwatch);
@@ -158,14 +162,16 @@ fn react(
     Ok(effects)
 }
 
+/// The effects, if what they emit is within the limits, and the emitted events in native form: rules of the next hop look
+/// at them as they look at any event.
 fn bounded(
     effects: Effects,
     hop: usize,
     derived: usize,
     limits: &Limits,
-) -> Result<Effects, String> {
+) -> Result<(Effects, Vec<NativeEvent>), String> {
     if effects.emitted.is_empty() {
-        return Ok(effects);
+        return Ok((effects, Vec::new()));
     }
     if hop >= limits.hops {
         return Err(format!(
@@ -180,5 +186,8 @@ fn bounded(
             limits.derived
         ));
     }
-    Ok(effects)
+    let emitted = effects.emitted.iter().cloned().map(NativeEvent::new);
+    let emitted = emitted.collect::<Result<_, _>>();
+    let emitted = emitted.map_err(|error| format!("emitted event: {error}"))?;
+    Ok((effects, emitted))
 }

@@ -2,14 +2,14 @@
 //!
 //! ```
 //! use reflexarc::RuleSet;
-//! use reflexarc_event::Event;
+//! use reflexarc_event::NativeEvent;
 //! use reflexarc_reaction::NoState;
 //!
 //! let rules = RuleSet::compile([("failed.toml", r#"
 //!     when = 'content.result == "failed"'
 //!     then = 'notify("network-team", `look at ${event.content.eniId}`)'
 //! "#)]).expect("the rule is right");
-//! let event = Event::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
+//! let event = NativeEvent::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
 //!
 //! let evaluation = rules.evaluate(&event, &NoState, jiff::Timestamp::UNIX_EPOCH);
 //! assert_eq!(evaluation.matched().collect::<Vec<_>>(), ["failed"]);

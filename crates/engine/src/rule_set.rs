@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::Code;
-use reflexarc_event::{Event, Limits as EventLimits};
+use reflexarc_event::{Limits as EventLimits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
@@ -38,12 +38,10 @@ struct Inner {
     reaction_limits: ReactionLimits,
 }
 
-/// An event in native form, and the rules that match it: what a thread may find out before the event's turn comes.
-#[derive(Debug, Clone)]
-pub struct Matched {
-    event: Event,
-    rules: Vec<u32>,
-}
+/// Which rules match one event, as positions in [`RuleSet::rules`], ascending. It needs neither state nor time, so it can
+/// be computed on any thread before the event is evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched(Vec<u32>);
 
 thread_local! {
     /// Room that matching needs; it says nothing about any event once the next one is matched.
@@ -230,56 +228,58 @@ impl RuleSet {
         &self.inner.warnings
     }
 
-    /// The rules that match an event, by name. Known envelopes are brought into the native form first.
-    pub fn matching(&self, event: &Event) -> Vec<&Rule> {
-        self.named(&self.ids(&native(event)))
+    /// Which rules match an event.
+    pub fn matching(&self, event: &NativeEvent) -> Matched {
+        let mut ids = Vec::new();
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.inner
+                .matcher
+                .matching(event.event(), scratch, &mut ids);
+        });
+        Matched(ids)
     }
 
-    /// The rules that match an event, as positions in [`RuleSet::rules`], ascending; as [`RuleSet::matching`] otherwise.
-    pub fn matching_ids(&self, event: &Event) -> Vec<u32> {
-        self.ids(&native(event))
+    /// The rules that [`RuleSet::matching`] of this set found, by name; positions that the set does not have are ignored.
+    pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
+        let rules = matched.ids().iter();
+        rules.filter_map(|id| self.inner.rules.get(*id as usize).map(AsRef::as_ref))
     }
 
     /// Everything that follows from an event: the reactions of the rules that match it, and of those that match what
     /// they emit. The same event, state and time always give the same evaluation.
-    pub fn evaluate(&self, event: &Event, state: &dyn State, now: Timestamp) -> Evaluation {
-        self.react(&self.recognise(event), state, now, None)
+    pub fn evaluate(&self, event: &NativeEvent, state: &dyn State, now: Timestamp) -> Evaluation {
+        self.react(event, &self.matching(event), state, now, None)
     }
 
-    /// The first half of [`RuleSet::evaluate`]: which rules match. It needs neither state nor time.
-    pub fn recognise(&self, event: &Event) -> Matched {
-        let event = native(event);
-        let rules = self.ids(&event);
-        Matched { event, rules }
-    }
-
-    /// The second half of [`RuleSet::evaluate`]: what the rules that match ask for. With a stopwatch, each script is held
-    /// to its deadline.
+    /// As [`RuleSet::evaluate`], for an event whose rules [`RuleSet::matching`] has found already. With a stopwatch, each
+    /// script is held to its deadline.
     pub fn react(
         &self,
+        event: &NativeEvent,
         matched: &Matched,
         state: &dyn State,
         now: Timestamp,
         stopwatch: Option<Stopwatch<'_>>,
     ) -> Evaluation {
-        self.follow(matched, state, now, stopwatch, None)
+        self.follow(event, matched, state, now, stopwatch, None)
     }
 
     /// As [`RuleSet::react`], noting which lines of scripts ran.
     pub(crate) fn react_traced(
         &self,
+        event: &NativeEvent,
         matched: &Matched,
         state: &dyn State,
         now: Timestamp,
         trace: &RefCell<BTreeSet<usize>>,
     ) -> Evaluation {
-        self.follow(matched, state, now, None, Some(trace))
+        self.follow(event, matched, state, now, None, Some(trace))
     }
 
     /// Why a rule matches an event or does not; `None` if there is no rule of that name.
-    pub fn explain(&self, event: &Event, rule: &str) -> Option<Explanation> {
+    pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
         let rule = self.get(rule)?;
-        Some(explain(rule.pattern().node(), native(event).tree()))
+        Some(explain(rule.pattern().node(), event.tree()))
     }
 
     /// Runs the `[[test]]`s of every rule whose name or test name holds `filter`; rules without such tests are left out
@@ -348,6 +348,7 @@ impl RuleSet {
 
     fn follow(
         &self,
+        event: &NativeEvent,
         matched: &Matched,
         state: &dyn State,
         now: Timestamp,
@@ -355,7 +356,7 @@ impl RuleSet {
         trace: Option<&RefCell<BTreeSet<usize>>>,
     ) -> Evaluation {
         let setting = Setting {
-            matching: &|event| self.named(&self.ids(&native(event))),
+            matching: &|event| self.matched_rules(&self.matching(event)).collect(),
             state,
             now,
             stopwatch,
@@ -363,37 +364,25 @@ impl RuleSet {
             reaction_limits: &self.inner.reaction_limits,
             trace,
         };
-        evaluate::evaluate(&matched.event, self.named(&matched.rules), &setting)
-    }
-
-    fn ids(&self, event: &Event) -> Vec<u32> {
-        let mut ids = Vec::new();
-        SCRATCH.with_borrow_mut(|scratch| self.inner.matcher.matching(event, scratch, &mut ids));
-        ids
-    }
-
-    fn named(&self, ids: &[u32]) -> Vec<&Rule> {
-        ids.iter()
-            .map(|id| self.inner.rules[*id as usize].as_ref())
-            .collect()
+        evaluate::evaluate(event, self.matched_rules(matched).collect(), &setting)
     }
 }
 
 impl Matched {
-    /// The event in native form.
-    pub fn event(&self) -> &Event {
-        &self.event
-    }
-
     /// Whether any rule matches.
     pub fn is_match(&self) -> bool {
-        !self.rules.is_empty()
+        !self.0.is_empty()
     }
-}
 
-/// The form that rules are written for; an event that cannot be brought into it is matched as it is.
-fn native(event: &Event) -> Event {
-    event.normalize().unwrap_or_else(|_| event.clone())
+    /// The positions in [`RuleSet::rules`], ascending.
+    pub fn ids(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// The positions, owned.
+    pub fn into_ids(self) -> Vec<u32> {
+        self.0
+    }
 }
 
 fn stem(file: &str) -> String {

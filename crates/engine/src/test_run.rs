@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{MemoryState, State as _};
 
 use crate::coverage::{Coverage, Watch};
@@ -123,9 +123,9 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
         let mut seen = Vec::new();
         for event in &events {
-            let matched = alone.recognise(event);
-            watch.event(matched.event());
-            let evaluation = alone.react_traced(&matched, &state, now, &watch.ran);
+            let matched = alone.matching(event);
+            watch.event(event);
+            let evaluation = alone.react_traced(event, &matched, &state, now, &watch.ran);
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }
@@ -137,12 +137,14 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
     report
 }
 
-fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<Event, String> {
+fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, String> {
     match event {
-        TestEvent::Inline(event) => Ok(event.clone()),
+        TestEvent::Inline(event) => {
+            NativeEvent::new(event.clone()).map_err(|error| error.to_string())
+        }
         TestEvent::File(name) => {
             let bytes = alone.event_file(rule, name)?;
-            Event::from_json(bytes).map_err(|error| format!("{name}: {error}"))
+            NativeEvent::from_json(bytes).map_err(|error| format!("{name}: {error}"))
         }
     }
 }

@@ -8,6 +8,7 @@ mod places;
 use std::collections::BTreeMap;
 
 use crate::json::{Json, Outline};
+use crate::normalize::native_form;
 use crate::reading::is_masked;
 use crate::{Envelope, Event};
 use places::{Places, Step};
@@ -23,7 +24,14 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     duplicates(&outline, event.limits().findings, &mut found);
     if !matches!(event.envelope(), Envelope::Aws | Envelope::Other) {
-        let native = event.normalize().unwrap_or_else(|_| event.clone());
+        let native = match native_form(event) {
+            Ok(native) => native.unwrap_or_else(|| event.clone()),
+            Err(error) => {
+                // The checks look at the native form; without it there is nothing more to check.
+                found.insert(0, error.diagnostic());
+                return found;
+            }
+        };
         let mut checked = Checked {
             event,
             native: native.tree(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::json::{Json, by_key};
-use crate::normalize::{content, derived_level, level, with_status};
+use crate::native_field::{content, derived_level, level, with_status};
 use crate::{Level, catalogue, time};
 
 /// The attribute for what the rest of a CloudEvent cannot say about the native form.

@@ -1,6 +1,6 @@
 //! Who sent an event, told by its top-level members alone.
 
-use crate::event::EventError;
+use crate::event_error::EventError;
 use crate::json::{Value, unescape};
 
 /// The shapes in which an event arrives.
@@ -47,10 +47,10 @@ pub enum Member<'a> {
 }
 
 impl Envelope {
-    /// The envelope of an event that is not text, by its top-level members, and whether [`Event::normalize`] would leave
+    /// The envelope of an event that is not text, by its top-level members, and whether [`NativeEvent::new`] would leave
     /// it as it is.
     ///
-    /// [`Event::normalize`]: crate::Event::normalize
+    /// [`NativeEvent::new`]: crate::NativeEvent::new
     pub fn tell<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
         let mut signs = Signs::default();
         for (key, member) in members {

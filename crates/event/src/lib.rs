@@ -1,9 +1,9 @@
 //! What happened: an event as bounded JSON that keeps its bytes, in whichever envelope it came.
 //!
 //! ```
-//! use reflexarc_event::{EniNotification, Event, Operation};
+//! use reflexarc_event::{EniNotification, NativeEvent, Operation};
 //!
-//! let event = Event::from_json(
+//! let event = NativeEvent::from_json(
 //!     r#"{
 //!         "product": "ECS",
 //!         "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
@@ -25,11 +25,14 @@ mod cloudevent;
 mod eni;
 mod envelope;
 mod event;
+mod event_error;
 mod form;
 mod identity;
 mod json;
 mod level;
 mod limits;
+mod native;
+mod native_field;
 mod normalize;
 mod reading;
 mod time;
@@ -40,9 +43,11 @@ pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalog
 pub use check::check;
 pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError, WriteError};
 pub use envelope::{Envelope, Member};
-pub use event::{Event, EventError};
+pub use event::Event;
+pub use event_error::EventError;
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;
 pub use limits::Limits;
+pub use native::NativeEvent;
 pub use reading::Reading;
 pub use time::parse_time;

@@ -26,58 +26,59 @@
 //! not always in the same order. An event of AWS or of an unknown shape travels whole in `data`, marked by
 //! `reflexarcnative` `data`.
 
-use crate::event::EventError;
+use crate::event_error::EventError;
 use crate::json::Json;
-use crate::{Envelope, Event, Level, catalogue, cloudevent, webhook};
+use crate::native_field::{content, level, with_status};
+use crate::{Envelope, Event, cloudevent, webhook};
+
+/// The native form of an event; `None` for an event that is in it already, and for events of AWS and of unknown shapes,
+/// which have none.
+///
+/// # Errors
+/// When the native form exceeds the limits that the event was read under.
+pub(crate) fn native_form(event: &Event) -> Result<Option<Event>, EventError> {
+    let (tree, limits) = (event.tree(), event.limits());
+    let native = match event.envelope() {
+        Envelope::Aws | Envelope::Other => return Ok(None),
+        Envelope::Native if event.signs().plain() => return Ok(None),
+        Envelope::Native | Envelope::CloudMonitorFlat => plain(tree, limits.depth),
+        Envelope::CloudEvent => {
+            if let Some(whole) = cloudevent::wrapped(tree) {
+                let whole = Event::from_tree_within(whole.clone(), limits)
+                    .map_err(|error| EventError::NativeForm(Box::new(error)))?;
+                if matches!(whole.envelope(), Envelope::Aws | Envelope::Other) {
+                    return Ok(Some(whole));
+                }
+            }
+            cloudevent::to_native(tree, limits.depth)
+        }
+        Envelope::CloudMonitor => webhook::to_native(tree, limits.depth),
+    };
+    Event::normalised(native, limits)
+        .map(Some)
+        .map_err(|error| EventError::NativeForm(Box::new(error)))
+}
 
 impl Event {
-    /// The event in the native ECS form, for rules to look at. A native event comes back as it is, sharing its bytes, unless
-    /// its content is JSON text or its level not in capitals; events of AWS and of unknown shapes come back as they are.
-    ///
-    /// Nothing is dropped: what the native form has no member for keeps its own name at the top level (CloudEvents
-    /// extensions, the rest of a webhook's `alert`, `subscription`, …), or stands in the object `cloudEvent` or `webhook`
-    /// where that name is taken. A CloudEvent's level comes from `data.result` and the catalogue.
-    ///
-    /// # Errors
-    /// When the native form exceeds the limits that the event was read under.
-    pub fn normalize(&self) -> Result<Event, EventError> {
-        let native = match self.envelope() {
-            Envelope::Aws | Envelope::Other => return Ok(self.clone()),
-            Envelope::Native if self.signs().plain() => return Ok(self.clone()),
-            Envelope::Native | Envelope::CloudMonitorFlat => {
-                plain(self.tree(), self.limits().depth)
-            }
-            Envelope::CloudEvent => {
-                if let Some(whole) = cloudevent::wrapped(self.tree()) {
-                    let whole = Event::from_tree_within(whole.clone(), self.limits())?;
-                    if matches!(whole.envelope(), Envelope::Aws | Envelope::Other) {
-                        return Ok(whole);
-                    }
-                }
-                cloudevent::to_native(self.tree(), self.limits().depth)
-            }
-            Envelope::CloudMonitor => webhook::to_native(self.tree(), self.limits().depth),
-        };
-        Event::normalised(native, self.limits())
-    }
-
     /// The event in CloudEvents 1.0, as EventBridge would send it; one that is in CloudEvents already comes back as it is.
     /// An event without an id gets one that is computed from its bytes. What no attribute can say stands in the attribute
     /// `reflexarcnative`, so that normalising the result gives every member of the native form again.
     #[must_use]
     pub fn to_cloudevent(&self) -> Event {
-        let native = match self.envelope() {
+        let tree = match self.envelope() {
             Envelope::CloudEvent => return self.clone(),
-            Envelope::Aws | Envelope::Other => None,
+            Envelope::Aws | Envelope::Other => cloudevent::wrap(self.tree(), self.bytes()),
             Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => {
-                self.normalize().ok()
+                let depth = self.limits().depth;
+                match native_form(self) {
+                    Ok(native) => {
+                        let native = native.as_ref().unwrap_or(self);
+                        cloudevent::from_native(native.tree(), self.bytes(), depth)
+                    }
+                    // Too large for the native form: it travels whole in `data`, so nothing is lost.
+                    Err(_) => cloudevent::wrap(self.tree(), self.bytes()),
+                }
             }
-        };
-        let tree = match native {
-            Some(native) => {
-                cloudevent::from_native(native.tree(), self.bytes(), self.limits().depth)
-            }
-            None => cloudevent::wrap(self.tree(), self.bytes()),
         };
         Event::written(tree, self.limits())
     }
@@ -96,46 +97,4 @@ fn plain(tree: &Json, depth: usize) -> Json {
         .iter()
         .map(|(key, value)| (key.clone(), respell(key, value)))
         .collect()
-}
-
-/// Content that may be JSON text, as the object it spells; anything else as it is.
-pub(crate) fn content(value: Json, depth: usize) -> Json {
-    let spelt = value
-        .as_str()
-        .and_then(|text| Json::parse_within(text, depth.saturating_sub(1)).ok());
-    spelt
-        .filter(|json| matches!(json, Json::Object(_)))
-        .unwrap_or(value)
-}
-
-/// A level in capitals; a word that is no level as it is.
-pub(crate) fn level(value: &Json) -> Json {
-    value
-        .as_str()
-        .and_then(Level::parse)
-        .map_or_else(|| value.clone(), |level| level.as_str().into())
-}
-
-/// The level of an event that carries none: WARN at least when its result is a failure, else the catalogue's.
-pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level> {
-    let usual = catalogue::find_name(name).and_then(|(entry, _)| entry.level);
-    match content
-        .and_then(|content| content.get("result"))
-        .and_then(Json::as_str)
-    {
-        Some("failed") => Some(usual.map_or(Level::Warn, |level| level.max(Level::Warn))),
-        Some("success" | "accomplished") => Some(usual.unwrap_or(Level::Info)),
-        _ => usual,
-    }
-}
-
-/// The name with the status of the event as its last part, where the catalogue knows that status for that name.
-pub(crate) fn with_status(name: &str, status: Option<&Json>) -> String {
-    let known = catalogue::find_name(name).filter(|(_, part)| part.is_none());
-    match (known, status.and_then(Json::as_str)) {
-        (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => {
-            format!("{name}:{status}")
-        }
-        _ => name.to_owned(),
-    }
 }

@@ -1,7 +1,7 @@
 //! The webhook of a Cloud Monitor subscription policy to the native form; see the module `normalize`.
 
 use crate::json::Json;
-use crate::normalize::{content, level, with_status};
+use crate::native_field::{content, level, with_status};
 use crate::time;
 
 /// The native member for members whose own names are taken.

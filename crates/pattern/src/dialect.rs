@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use reflexarc_diagnostic::{Diagnostic, Severity, Span};
 
-use crate::located::{Located, LocatedField};
+use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Path, normal};
 
 /// Whose filter language a text is written in.
@@ -55,7 +55,7 @@ impl Dialect {
 }
 
 /// Says what in one field the dialect does not take.
-pub(crate) fn check_field(field: &LocatedField, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_field(field: &SpannedField, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match dialect {
         Dialect::Reflexarc => {}
         Dialect::Aws => aws::check_field(field, found),
@@ -64,7 +64,7 @@ pub(crate) fn check_field(field: &LocatedField, dialect: Dialect, found: &mut Ve
 }
 
 /// Says what in the whole tree, its fields aside, the dialect does not take.
-pub(crate) fn check_tree(tree: &Located, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_tree(tree: &SpannedNode, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match dialect {
         Dialect::Reflexarc => {}
         Dialect::Aws => aws::check_tree(tree, found),
@@ -73,7 +73,7 @@ pub(crate) fn check_tree(tree: &Located, dialect: Dialect, found: &mut Vec<Diagn
 }
 
 /// Says everything that keeps the tree from the dialect, and where its service answers differently.
-pub(crate) fn check(tree: &Located, dialect: Dialect) -> Vec<Diagnostic> {
+pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if dialect == Dialect::Alibaba && tree.to_node() == normal::always() {
         return found;
@@ -99,7 +99,7 @@ pub(crate) fn check(tree: &Located, dialect: Dialect) -> Vec<Diagnostic> {
 }
 
 /// The paths that more than one of the parts constrain, each with the place of the later one.
-fn shared_paths(parts: &[Located]) -> Vec<(&Path, Span)> {
+fn shared_paths(parts: &[SpannedNode]) -> Vec<(&Path, Span)> {
     let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
     let mut shared: BTreeMap<&Path, Span> = BTreeMap::new();
     for (at, part) in parts.iter().enumerate() {

@@ -3,26 +3,26 @@
 //! The explanation follows the tree of the pattern. It is plain data; [`Explanation::render`] draws it as text and
 //! [`Explanation::to_json`] as JSON. It is made by the plain evaluator, never from the matcher's index.
 
-mod elsewhere;
+mod explainer;
 mod hint;
 mod json;
+mod key_index;
 mod location;
-mod mend;
-mod near_key;
 mod nearest;
-mod part;
 mod render;
+mod similar_key;
+mod suggestion;
 
 use reflexarc_event::Json;
 
 pub use hint::Hint;
 pub use location::{Location, Step};
 
+use crate::field_values::{ElementChoice, FieldValues};
 use crate::naive::Goal;
-use crate::places::{Choice, Places};
 use crate::{Node, Path};
-use elsewhere::Elsewhere;
-use near_key::NearKeys;
+use key_index::KeyIndex;
+use similar_key::SimilarKeys;
 
 /// How a pattern fares with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct FieldTest {
     /// The first value that meets the test, when one does; nothing where absence meets it.
     pub met_by: Option<Found>,
     /// What came closest, when the test fails and there is a value.
-    pub nearest: Option<Miss>,
+    pub nearest: Option<NearMiss>,
     /// What the author may have overlooked.
     pub hints: Vec<Hint>,
 }
@@ -97,14 +97,14 @@ pub struct Found {
 
 /// The value that came closest to meeting a test, and the alternative that it came closest to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Miss {
+pub struct NearMiss {
     /// The value.
     pub found: Found,
     /// The alternative, as an expression.
     pub expected: String,
     /// A value that would meet the alternative if it stood there; nothing where absence is asked for, or where no such
     /// value was found (for some regular expressions and for tests that contradict each other).
-    pub mended: Option<Json>,
+    pub suggested: Option<Json>,
 }
 
 /// Explains how the pattern fares with the event.
@@ -126,15 +126,15 @@ pub struct Miss {
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn explain(node: &Node, event: &Json) -> Explanation {
-    let places = Places::of(node, event);
+    let places = FieldValues::of(node, event);
     let goal = Goal::of(node, &places);
-    let explainer = part::Explainer {
+    let explainer = explainer::Explainer {
         places: &places,
-        elsewhere: &Elsewhere::new(event),
-        near_keys: &NearKeys::new(event),
+        elsewhere: &KeyIndex::new(event),
+        near_keys: &SimilarKeys::new(event),
     };
     Explanation {
-        root: explainer.part(node, &goal, &Choice::new()),
+        root: explainer.part(node, &goal, &ElementChoice::new()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which events: a filter language modelled on EventBridge event patterns, its tree, and two evaluators of it.
+//! Event filters: a pattern language modelled on EventBridge event patterns, its syntax tree and
+//! its evaluators.
 //!
 //! ```
 //! use reflexarc_event::Event;
@@ -6,44 +7,63 @@
 //!
 //! let event = Event::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
 //! for text in [r#"{"content": {"result": ["failed"]}}"#, r#"content.result == "failed""#] {
-//!     let pattern = Pattern::parse(text, Dialect::Reflexarc).expect("both notations are well-formed");
+//!     let pattern = Pattern::parse(text, Dialect::Reflexarc).expect("a valid pattern");
 //!     assert!(pattern.matches(&event));
 //! }
 //! # Ok::<(), reflexarc_event::EventError>(())
 //! ```
 //!
-//! [`naive`] says what a pattern means; everything faster must agree with it.
+//! Must not know: rules, scripts, targets or the events of a particular cloud. No clock, no I/O.
 //!
-//! This crate must not know rules, scripts, targets or any particular cloud's events, and has no clock and no I/O.
+//! # Where each step is
+//!
+//! ```text
+//! text ── syntax/scan ──► bounded, brackets balanced
+//!      ── grammar.pest ─► pest pairs          (syntax/syntax_error: what the grammar rejects)
+//!      ── syntax/ ──────► spanned tree        (spanned: every node with its span)
+//!              │  dialect/  errors and warnings for AWS and Alibaba Cloud EventBridge
+//!              │  lints     tests that can never match
+//!              ▼
+//!            tree ── normal ─► one form for both notations
+//!              ├── print/      JSON notation and expression notation, with or without comments
+//!              ├── naive       the meaning: looks up values (field_values), tries every choice of
+//!              │               array elements
+//!              ├── explain/    the naive evaluation, node by node, with the closest value
+//!              └── matcher/    many patterns against the bytes of one event, through an index
+//! ```
+//!
+//! [`naive`] defines what a pattern means; every faster evaluator must agree with it.
 
-mod advice;
 mod dialect;
 pub mod explain;
+mod field_values;
+mod keywords;
 mod limits;
-mod located;
-mod matcher;
+mod lints;
+pub mod matcher;
 pub mod naive;
 mod normal;
 mod number;
 mod path;
 mod pattern;
-mod places;
 mod print;
-pub mod reference;
+mod reference;
 mod regexp;
 mod scalar_matcher;
+mod spanned;
 mod syntax;
-mod tree;
+pub mod tree;
 mod value;
 mod wildcard;
-mod words;
 
 pub use dialect::{Dialect, UnknownDialect};
-pub use limits::Limits;
-pub use matcher::{BuildError, Elements, Fields, Matcher, MatcherLimits, Scratch, Slow, Stats};
+pub use limits::PatternLimits;
+pub use matcher::{BuildError, Elements, Fields, Matcher, Scratch};
 pub use number::Decimal;
 pub use path::Path;
 pub use pattern::Pattern;
 pub use reference::REFERENCE;
 pub use scalar_matcher::{FieldSet, ScalarMatcher};
-pub use tree::{Alternative, Bound, Field, Node, Predicate, Regexp, TextOp, Wildcard};
+pub use tree::{Alternative, Field, Node, Predicate, TextOp};
+
+pub(crate) use tree::{Bound, Regexp, Wildcard};

@@ -1,37 +1,42 @@
-//! What a stranger's pattern may cost.
+//! Resource limits for untrusted patterns.
 
-/// The bounds on one pattern, the same in debug and release builds, checked before memory is spent.
+/// Limits on one pattern. They are the same in debug and release builds and are checked before
+/// the memory or time they protect is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct PatternLimits {
     /// Longest text in bytes, inclusive.
     pub bytes: usize,
-    /// Deepest nesting of brackets, and most `not`s on top of each other.
+    /// Deepest nesting of brackets, and most `not`s in a row.
     pub depth: usize,
-    /// Most alternatives that one field of an expression, or a path constrained both inside and outside `$or`, may
-    /// spell out to.
+    /// Most combinations that the alternatives of one field of an expression, or a path
+    /// constrained both inside and outside `$or`, may expand to.
     pub combinations: usize,
-    /// Most tests that these combinations may hold together.
-    pub spelled_out: usize,
-    /// Most instructions of one compiled regular expression, estimated before it is built.
+    /// Most tests in all of these combinations together.
+    pub expanded_tests: usize,
+    /// Most instructions of one compiled regular expression, estimated before it is compiled.
     pub regexp: usize,
-    /// Most diagnostics about one text; errors go first, and one more says how many others there are.
+    /// Most diagnostics about one text. Errors come first; one more diagnostic gives the number
+    /// of those left out.
     pub diagnostics: usize,
 }
 
-impl Limits {
-    /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of 20,000 instructions,
-    /// 100 diagnostics.
+impl PatternLimits {
+    /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of
+    /// 20,000 instructions, 100 diagnostics.
+    // Most functions of this crate recurse once per level of the tree, so `depth` bounds the
+    // stack. 1,000 combinations is what AWS EventBridge accepts of `$or`. The text may be longer
+    // than there (at most 4 KiB), because rules list resource ids.
     pub const DEFAULT: Self = Self {
         bytes: 64 * 1024,
         depth: 128,
         combinations: 1_000,
-        spelled_out: 20_000,
+        expanded_tests: 20_000,
         regexp: 20_000,
         diagnostics: 100,
     };
 }
 
-impl Default for Limits {
+impl Default for PatternLimits {
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_event::Json;
 
-use crate::places::{Choice, Place, Places};
+use crate::field_values::{ElementChoice, FieldValue, FieldValues};
 use crate::value::CompiledPredicate;
 use crate::{Alternative, Field, Node};
 
@@ -38,8 +38,10 @@ use crate::{Alternative, Field, Node};
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn matches(node: &Node, event: &Json) -> bool {
-    let places = Places::of(node, event);
-    Goal::of(node, &places).within(&Choice::new()).is_some()
+    let values = FieldValues::of(node, event);
+    Goal::of(node, &values)
+        .within(&ElementChoice::new())
+        .is_some()
 }
 
 /// A node whose fields have been looked up in one event.
@@ -48,26 +50,26 @@ pub(crate) enum Goal {
     Any(Vec<Goal>),
     Not(Box<Goal>),
     /// Holds under each of these choices. Empty: never; the empty choice: always.
-    Chosen(BTreeSet<Choice>),
+    Chosen(BTreeSet<ElementChoice>),
 }
 
 impl Goal {
     /// Looks up the fields of a node. The goal has the shape of the node.
-    pub(crate) fn of(node: &Node, places: &Places) -> Self {
+    pub(crate) fn of(node: &Node, values: &FieldValues) -> Self {
         match node {
             Node::All(nodes) => {
-                Self::All(nodes.iter().map(|node| Self::of(node, places)).collect())
+                Self::All(nodes.iter().map(|node| Self::of(node, values)).collect())
             }
             Node::Any(nodes) => {
-                Self::Any(nodes.iter().map(|node| Self::of(node, places)).collect())
+                Self::Any(nodes.iter().map(|node| Self::of(node, values)).collect())
             }
-            Node::Not(node) => Self::Not(Box::new(Self::of(node, places))),
-            Node::Field(field) => Self::field(field, places.at(&field.path)),
+            Node::Not(node) => Self::Not(Box::new(Self::of(node, values))),
+            Node::Field(field) => Self::field(field, values.at(&field.path)),
         }
     }
 
     /// An extension of `choice` under which the goal holds.
-    pub(crate) fn within(&self, choice: &Choice) -> Option<Choice> {
+    pub(crate) fn within(&self, choice: &ElementChoice) -> Option<ElementChoice> {
         extension(&[self], choice, &[])
     }
 
@@ -83,22 +85,22 @@ impl Goal {
         }
     }
 
-    fn field(Field { alternatives, .. }: &Field, places: &[Place]) -> Self {
+    fn field(Field { alternatives, .. }: &Field, values: &[FieldValue]) -> Self {
         let compile = |Alternative(predicates): &Alternative| -> Vec<CompiledPredicate> {
             predicates.iter().map(CompiledPredicate::new).collect()
         };
         let compiled: Vec<_> = alternatives.iter().map(compile).collect();
-        let matching = |place: &&Place| {
+        let matching = |place: &&FieldValue| {
             compiled
                 .iter()
                 .any(|predicates| predicates.iter().all(|one| one.matches(&place.value)))
         };
-        let choice = |place: &Place| place.choice.clone();
-        let present = Self::Chosen(places.iter().filter(matching).map(choice).collect());
+        let choice = |place: &FieldValue| place.choice.clone();
+        let present = Self::Chosen(values.iter().filter(matching).map(choice).collect());
         if alternatives.iter().any(Alternative::is_missing) {
             // "Missing" is "not present at all", judged last like every `not`: under a choice that
             // avoids all elements with the field, the field is missing.
-            let anywhere = Self::Chosen(places.iter().map(choice).collect());
+            let anywhere = Self::Chosen(values.iter().map(choice).collect());
             Self::Any(vec![present, Self::Not(Box::new(anywhere))])
         } else {
             present
@@ -112,7 +114,7 @@ impl Goal {
 /// Otherwise the order of fields in a conjunction would matter: in `a.b is missing and a.c == 1`
 /// on {"a": [{"b": 1}, {"c": 1}]} the first field, judged alone, is false, but within the element
 /// that the second field chooses it is true.
-fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice> {
+fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option<ElementChoice> {
     let Some((first, rest)) = goals.split_first() else {
         return never
             .iter()
@@ -143,7 +145,7 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
                 .iter()
                 .filter_map(|other| both(choice, other))
                 .find_map(|choice| {
-                    let relevant: Choice = choice
+                    let relevant: ElementChoice = choice
                         .clone()
                         .into_iter()
                         .filter(|(array, _)| remaining.contains(array))
@@ -159,7 +161,7 @@ fn extension(goals: &[&Goal], choice: &Choice, never: &[&Goal]) -> Option<Choice
 }
 
 /// Both choices together, or `None` if they pick different elements of one array.
-pub(crate) fn both(one: &Choice, other: &Choice) -> Option<Choice> {
+pub(crate) fn both(one: &ElementChoice, other: &ElementChoice) -> Option<ElementChoice> {
     let agree = other
         .iter()
         .all(|(array, element)| one.get(array).is_none_or(|chosen| chosen == element));

@@ -6,7 +6,7 @@
 
 use reflexarc_diagnostic::Span;
 
-use crate::located::LocatedPredicate;
+use crate::spanned::SpannedPredicate;
 use crate::{Alternative, Field, Node, Path, Predicate};
 
 /// The tree in normal form.
@@ -48,8 +48,8 @@ pub(crate) fn always() -> Node {
 }
 
 /// Joins each lower end of a range with the upper end right behind it.
-pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
-    let mut joined: Vec<LocatedPredicate> = Vec::with_capacity(predicates.len());
+pub(crate) fn join_ranges(predicates: &mut Vec<SpannedPredicate>) {
+    let mut joined: Vec<SpannedPredicate> = Vec::with_capacity(predicates.len());
     for next in predicates.drain(..) {
         match joined
             .last_mut()
@@ -58,7 +58,7 @@ pub(crate) fn join_ranges(predicates: &mut Vec<LocatedPredicate>) {
             Some((range, last)) => {
                 let span: Span =
                     last.span.start.min(next.span.start)..last.span.end.max(next.span.end);
-                *last = LocatedPredicate {
+                *last = SpannedPredicate {
                     span,
                     predicate: range,
                 };

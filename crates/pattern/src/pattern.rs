@@ -7,7 +7,7 @@ use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Event;
 
 use crate::{
-    Dialect, Limits, Matcher, Node, Scratch, advice, dialect, naive, normal, print, syntax,
+    Dialect, Matcher, Node, PatternLimits, Scratch, dialect, lints, naive, normal, print, syntax,
 };
 
 /// A filter that was read from text, or made from a tree.
@@ -34,10 +34,10 @@ impl Pattern {
     /// With every fault of the text, in its order, or the first hundred; spans are bytes of `text`. Warnings are among
     /// them.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
-        let mut reading = syntax::read(text, dialect, &Limits::DEFAULT);
+        let mut reading = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
         reading
             .diagnostics
-            .extend(reading.tree.iter().flat_map(advice::warnings));
+            .extend(reading.tree.iter().flat_map(lints::warnings));
         arrange(&mut reading.diagnostics);
         let failed = reading
             .diagnostics
@@ -73,12 +73,12 @@ impl Pattern {
         }
     }
 
-    /// The JSON notation of the tree, in the reflexarc dialect. Reading it gives the same tree.
+    /// The JSON notation of the tree, in the reflexarc dialect. Parsed it gives the same tree.
     pub fn to_json(&self) -> String {
         print::json::print(&self.node)
     }
 
-    /// The expression notation of the tree. Reading it gives the same tree.
+    /// The expression notation of the tree. Parsed it gives the same tree.
     pub fn to_expression(&self) -> String {
         print::expression::print(&self.node)
     }
@@ -90,10 +90,10 @@ impl Pattern {
         if !self.is_json && !self.has_comments {
             return self.to_expression();
         }
-        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
+        let reading = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
         let formatted = match reading.tree {
             Some(_) if self.is_json && self.has_comments => {
-                print::commented_json::print(&self.source, &reading.comments)
+                print::json_comments::print(&self.source, &reading.comments)
             }
             Some(_) if self.is_json => {
                 let loses = reading
@@ -102,7 +102,7 @@ impl Pattern {
                     .any(|warning| warning.code == Code::PATH_TWICE);
                 (!loses).then(|| self.to_json())
             }
-            Some(tree) => Some(print::commented::print(
+            Some(tree) => Some(print::expression_comments::print(
                 &tree,
                 &self.source,
                 &reading.comments,
@@ -116,15 +116,15 @@ impl Pattern {
     /// the order of [`Pattern::source`], into which the spans point. For the dialect reflexarc: [`Pattern::warnings`],
     /// and hints about tests that are easily mistaken. The first hundred of them, errors before all else.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        let reading = syntax::read(&self.source, self.dialect, &Limits::DEFAULT);
+        let reading = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
         let Some(tree) = reading.tree else {
             return Vec::new();
         };
         let mut found = match dialect {
             Dialect::Reflexarc => [
                 reading.diagnostics,
-                advice::warnings(&tree),
-                advice::hints(&tree),
+                lints::warnings(&tree),
+                lints::hints(&tree),
             ]
             .concat(),
             other => dialect::check(&tree, other),
@@ -198,7 +198,7 @@ fn arrange(diagnostics: &mut Vec<Diagnostic>) {
     let place = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
     diagnostics.sort_by_key(|diagnostic| (place(diagnostic), diagnostic.severity, diagnostic.code));
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
-    let most = Limits::DEFAULT.diagnostics;
+    let most = PatternLimits::DEFAULT.diagnostics;
     let Some(others) = diagnostics
         .len()
         .checked_sub(most)

@@ -1,9 +1,9 @@
 //! From the tree to text, in both notations. A short text stands on one line, a longer one is broken at its joints.
 
-pub(crate) mod commented;
-pub(crate) mod commented_json;
 pub(crate) mod expression;
+pub(crate) mod expression_comments;
 pub(crate) mod json;
+pub(crate) mod json_comments;
 
 use reflexarc_event::Json;
 

@@ -9,7 +9,7 @@ use regex_syntax::ast::{self, Ast, ClassSet, ClassSetItem, RepetitionKind, Repet
 use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Hir, Look};
 
-use crate::Limits;
+use crate::PatternLimits;
 
 /// A regular expression ready to match.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub(crate) enum RegexpFault {
         /// Where.
         at: Range<usize>,
     },
-    /// It would need more than [`Limits::regexp`] instructions.
-    #[error("the regular expression would grow to more than {} instructions", Limits::DEFAULT.regexp)]
+    /// It would need more than [`PatternLimits::regexp`] instructions.
+    #[error("the regular expression would grow to more than {} instructions", PatternLimits::DEFAULT.regexp)]
     TooLarge,
 }
 
@@ -49,7 +49,7 @@ impl CompiledRegexp {
         let read = reader
             .parse(text)
             .map_err(|error| syntax_fault(&error.into(), text))?;
-        if instructions(&read) > Limits::DEFAULT.regexp {
+        if instructions(&read) > PatternLimits::DEFAULT.regexp {
             return Err(RegexpFault::TooLarge);
         }
         // Anchors go around the parsed expression, not around its text: `a)(b` must stay an error.
@@ -64,7 +64,7 @@ impl CompiledRegexp {
             expression,
             Hir::look(Look::End),
         ]);
-        let size = Limits::DEFAULT.regexp * BYTES_PER_INSTRUCTION;
+        let size = PatternLimits::DEFAULT.regexp * BYTES_PER_INSTRUCTION;
         let config = meta::Config::new()
             .nfa_size_limit(Some(size))
             .onepass_size_limit(Some(size));

@@ -4,7 +4,6 @@ mod anything_but;
 pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
-mod found;
 mod json;
 mod leaf;
 mod numeric;
@@ -12,7 +11,8 @@ mod objects;
 mod operator;
 mod overrides;
 mod scan;
-mod text;
+mod string_literal;
+mod syntax_error;
 mod value_tests;
 
 use std::collections::HashSet;
@@ -20,8 +20,8 @@ use std::collections::HashSet;
 use pest_derive::Parser;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use crate::located::Located;
-use crate::{Dialect, Limits};
+use crate::spanned::SpannedNode;
+use crate::{Dialect, PatternLimits};
 
 /// The shape of both notations.
 #[derive(Parser)]
@@ -29,8 +29,8 @@ use crate::{Dialect, Limits};
 struct Grammar;
 
 /// What became of a text: a tree, unless a part of it could not be read; and everything there is to say about it.
-pub(crate) struct Reading {
-    pub(crate) tree: Option<Located>,
+pub(crate) struct Parsed {
+    pub(crate) tree: Option<SpannedNode>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Whether it is in JSON notation.
     pub(crate) is_json: bool,
@@ -39,11 +39,11 @@ pub(crate) struct Reading {
 }
 
 /// Reads a text in its notation: JSON if it begins with `{`, or if the dialect knows nothing else.
-pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
+pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> Parsed {
     let scan = match scan::scan(source, dialect, limits) {
         Ok(scan) => scan,
         Err(diagnostics) => {
-            return Reading {
+            return Parsed {
                 tree: None,
                 diagnostics,
                 is_json: false,
@@ -51,7 +51,7 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
             };
         }
     };
-    let mut reader = Reader {
+    let mut reader = TreeBuilder {
         source,
         dialect,
         limits,
@@ -81,7 +81,7 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
             .error(Code::TOO_DEEP, tree.span.clone(), message)
             .help = Some("levels are counted as in JSON notation, where a join takes two".into());
     }
-    Reading {
+    Parsed {
         tree,
         diagnostics: reader.diagnostics,
         is_json: scan.is_json,
@@ -90,16 +90,16 @@ pub(crate) fn read(source: &str, dialect: Dialect, limits: &Limits) -> Reading {
 }
 
 /// One text being read, and what there is to say about it so far.
-struct Reader<'s> {
+struct TreeBuilder<'s> {
     source: &'s str,
     dialect: Dialect,
-    limits: &'s Limits,
+    limits: &'s PatternLimits,
     diagnostics: Vec<Diagnostic>,
     /// Where the keys stand of which it has been said that a later one wins.
     overridden: HashSet<usize>,
 }
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(code, span, message))
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use reflexarc::RuleSet;
-use reflexarc_event::{Event, EventError, Limits};
+use reflexarc_event::{EventError, Limits, NativeEvent};
 
 use crate::error;
 use crate::event_source::{Chunk, EventSource, SourceError};
@@ -73,8 +73,8 @@ pub(crate) fn matching(
 
 /// The rules that match one event given as text.
 pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<Ids, EventError> {
-    let event = Event::from_json(bytes)?;
-    Ok(rules.matching_ids(&event))
+    let event = NativeEvent::from_json(bytes)?;
+    Ok(rules.matching(&event).into_ids())
 }
 
 /// What was found out about a piece.

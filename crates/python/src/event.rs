@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{EniNotification, Event, check};
+use reflexarc_event::{EniNotification, Event, NativeEvent, check};
 
 use crate::convert;
 use crate::diagnostic::PyDiagnostic;
@@ -47,7 +47,8 @@ impl PyEvent {
     #[getter]
     fn eni(&self) -> PyResult<Option<PyEniNotification>> {
         catch_panics(|| {
-            Ok(EniNotification::read(&self.event)
+            let native = native(&self.event)?;
+            Ok(EniNotification::read(&native)
                 .ok()
                 .as_ref()
                 .map(PyEniNotification::from))
@@ -57,10 +58,7 @@ impl PyEvent {
     /// The event in the native ECS form that rules are written for; unknown envelopes come back as they are.
     fn normalized(&self) -> PyResult<Self> {
         catch_panics(|| {
-            let event = self
-                .event
-                .normalize()
-                .map_err(|error| EventError::new_err(error.to_string()))?;
+            let event = native(&self.event)?.event().clone();
             Ok(Self { event })
         })
     }
@@ -131,6 +129,10 @@ impl PyEvent {
         let bytes = PyBytes::new(py, slf.get().event.bytes());
         Ok((slf.get_type().into_any(), PyTuple::new(py, [bytes])?))
     }
+}
+
+fn native(event: &Event) -> PyResult<NativeEvent> {
+    NativeEvent::new(event.clone()).map_err(|error| EventError::new_err(error.to_string()))
 }
 
 impl PyEvent {

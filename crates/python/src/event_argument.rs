@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
-use reflexarc_event::{Event, JsonError, Limits};
+use reflexarc_event::{Event, JsonError, Limits, NativeEvent};
 
 use crate::convert::{self, ValuePath};
 use crate::error::EventError;
@@ -64,6 +64,11 @@ pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
             .into_bytes(),
     };
     Event::from_json(bytes).map_err(|error| EventError::new_err(error.to_string()))
+}
+
+/// The event, read whole and converted to the native form.
+pub(crate) fn to_native_event(value: &Bound<'_, PyAny>) -> PyResult<NativeEvent> {
+    NativeEvent::new(to_event(value)?).map_err(|error| EventError::new_err(error.to_string()))
 }
 
 /// Refuses text that no [`Event`] can be made of although the matcher reads it: more than 1 MiB, or no object.

@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
 use reflexarc::{FileDiagnostics, RuleSet};
-use reflexarc_event::{Envelope, Event, Member};
+use reflexarc_event::{Envelope, Member};
 use reflexarc_pattern::{Fields, Pattern};
 
 use crate::batch_argument;
@@ -176,7 +176,7 @@ impl PyRuleSet {
         strict: bool,
     ) -> PyResult<PyEvaluation> {
         catch_panics(|| {
-            let event = event_argument::to_event(event)?;
+            let event = event_argument::to_native_event(event)?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
             let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
@@ -197,7 +197,7 @@ impl PyRuleSet {
     ///     EventError: if it is no event.
     fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event_argument::to_event(event)?;
+            let event = event_argument::to_native_event(event)?;
             let explanation = self.rules.explain(&event, rule);
             explanation
                 .map(Into::into)
@@ -359,8 +359,7 @@ impl PyRuleSet {
             });
         }
         let text = convert::to_json(mapping, &ValuePath::Root)?.to_string();
-        let event = Event::from_json(text).map_err(invalid)?;
-        Ok(self.rules.matching_ids(&event))
+        batch_matching::matching_text(&self.rules, text.as_bytes()).map_err(invalid)
     }
 
     pub(crate) fn named<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_event::{Envelope, Event, EventError, Json};
+use reflexarc_event::{Envelope, Event, EventError, Json, NativeEvent};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
@@ -13,10 +13,8 @@ use reflexarc_delivery::{Delivery, DeliveryId, EventName};
 /// An event that is about to be accepted.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    /// As it came; this is what the archive keeps.
-    pub received: Event,
-    /// In the native ECS form where its envelope is known, else as it came; this is what the rules see.
-    pub normal: Event,
+    /// The event in native form, for the rules, and as it was received, for the archive.
+    pub native: NativeEvent,
     /// Source and id. An event without an id gets a random one.
     pub name: EventName,
     /// What kind of event it is, its `name` (or a CloudEvent's `type`), empty when it has none.
@@ -33,8 +31,12 @@ impl Incoming {
     /// # Errors
     /// When the event's envelope is a known one, but cannot be brought into the native form.
     pub fn new(received: Event) -> Result<Self, EventError> {
-        let normal = received.normalize()?;
-        let tree = normal.tree();
+        NativeEvent::new(received).map(Self::from_native)
+    }
+
+    /// Reads what the service needs to know of an event in native form.
+    pub fn from_native(native: NativeEvent) -> Self {
+        let (tree, received) = (native.tree(), native.original());
         // A CloudEvent says itself what names it; the native form says it by its product.
         let own = if received.envelope() == Envelope::CloudEvent {
             received.tree()
@@ -72,14 +74,13 @@ impl Incoming {
                 id.to_owned()
             },
         };
-        Ok(Self {
-            received,
-            normal,
+        Self {
+            native,
             name,
             kind,
             resource,
             fingerprint,
-        })
+        }
     }
 
     /// What the store would put into the outbox after this evaluation.

@@ -15,7 +15,7 @@
 //!
 //! let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
 //! let now = Timestamp::now();
-//! let evaluation = rules.evaluate(&incoming.normal, &NoState, now);
+//! let evaluation = rules.evaluate(&incoming.native, &NoState, now);
 //! let accepted = store.accept(incoming, evaluation, now)?;
 //!
 //! let claimed = store.claim("inventory", now, SignedDuration::from_secs(60), 10)?;

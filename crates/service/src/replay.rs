@@ -79,7 +79,7 @@ impl Replay {
         let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
         // An event without an id of its own keeps the one it was given when it was accepted.
         incoming.name = archived.name.clone();
-        let mut evaluation = rules.evaluate(&incoming.normal, state, archived.received);
+        let mut evaluation = rules.evaluate(&incoming.native, state, archived.received);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
         }

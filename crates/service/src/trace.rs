@@ -1,9 +1,8 @@
 //! One event's whole story as one document.
 
-use reflexarc::RuleSet;
-use reflexarc_event::Json;
+use reflexarc::{Rule, RuleSet};
+use reflexarc_event::{Json, NativeEvent};
 
-use crate::incoming::Incoming;
 use crate::record::{number, object, optional, strings};
 use crate::store::{Archived, Attempt, Entry, Store, StoreError};
 
@@ -11,19 +10,18 @@ use crate::store::{Archived, Attempt, Entry, Store, StoreError};
 /// delivery with every attempt. With the name of a rule in `explain`, its verdict says why.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or the event cannot be converted to the native form.
 pub fn trace(
     store: &Store,
     rules: &RuleSet,
     archived: &Archived,
     explain: Option<&str>,
 ) -> Result<Json, StoreError> {
-    let normal = Incoming::new(archived.event.clone())
-        .map_or_else(|_| archived.event.clone(), |incoming| incoming.normal);
+    let native = NativeEvent::new(archived.event.clone())
+        .map_err(|error| StoreError::Failed(format!("event {}: {error}", archived.seq)))?;
     let matching: Vec<&str> = rules
-        .matching(&normal)
-        .iter()
-        .map(|rule| rule.name())
+        .matched_rules(&rules.matching(&native))
+        .map(Rule::name)
         .collect();
     let verdicts = rules.rules().map(|rule| {
         let mut verdict = object([
@@ -32,7 +30,7 @@ pub fn trace(
         ]);
         let explanation = explain
             .filter(|name| *name == rule.name())
-            .and_then(|name| rules.explain(&normal, name));
+            .and_then(|name| rules.explain(&native, name));
         if let (Json::Object(members), Some(explanation)) = (&mut verdict, explanation) {
             members.push(("explanation".into(), explanation.to_json()));
         }
@@ -46,7 +44,7 @@ pub fn trace(
         ("accepted", archived.received.to_string().into()),
         ("envelope", archived.event.envelope().as_str().into()),
         ("received", archived.event.tree().clone()),
-        ("normal", normal.tree().clone()),
+        ("normal", native.tree().clone()),
         ("verdicts", Json::Array(verdicts.collect())),
         ("evaluation", archived.story.clone().unwrap_or(Json::Null)),
         (

@@ -143,8 +143,8 @@ def test_a_target_is_tested_by_hand(serve, mail_server):
     service = serve(target("mail", inbox.port))
     tested = service.run("target", "test", "mail")
     assert tested.returncode == 0, tested.stderr
-    assert tested.stdout == "taken: 250 kept as number 1\n"
-    assert b"Test message of reflexarc" in inbox.mails[0][2]
+    assert tested.stdout == "delivered: 250 kept as number 1\n"
+    assert b"Test message from reflexarc" in inbox.mails[0][2]
 
 
 def test_a_refused_recipient_keeps_the_mail_from_nobody(serve, mail_server):

@@ -1,81 +1,74 @@
-//! `reflexarc archive`: the events as they came.
+//! `reflexarc archive`: the events as they were received.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 use reflexarc_service::{Archived, Retention, Selection};
 
-use crate::command::trace::plain;
-use crate::configured::{Configured, failed};
+use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
+use crate::output::evaluation::object;
+use crate::output::text::{plural, printable_str};
 use crate::output::{Format, Output};
 
-/// Arguments of `archive`.
-#[derive(Debug, clap::Args)]
+/// Subcommands of `archive`.
+#[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
-Works on the store itself, also while the service runs.
+Reads and changes the store directly; the service may be running.
 
-Exit codes: 0 done · 1 nothing selected, or damage found · 3 invalid configuration · 5 the store cannot be used
+Exit codes: 0 done · 1 no event selected, or damaged events found · 3 invalid configuration
+            5 the store cannot be opened
 
 Examples:
   reflexarc archive list --from 2026-11-20T00:00:00Z
   reflexarc archive export --from 2h | reflexarc run --rules rules --events -
   reflexarc archive prune --keep 7d")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Print what is there: when, id, kind, resource
+pub(crate) enum Archive {
+    /// Print time, id, kind and resource of archived events
     List {
         #[command(flatten)]
         range: Range,
         #[command(flatten)]
-        configured: Configured,
-        /// How to print
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        report: StoreReportArgs,
     },
-    /// Print the events as they came, one a line
+    /// Print archived events as they were received, one per line
     Export {
         #[command(flatten)]
         range: Range,
         #[command(flatten)]
-        configured: Configured,
+        config: ConfigArgs,
     },
-    /// Read everything back: the file's structure, every event's checksum
+    /// Check the structure of the store and the checksum of every event
     Verify {
         #[command(flatten)]
-        configured: Configured,
+        config: ConfigArgs,
     },
-    /// Remove what is older than the retention allows, or than --keep
+    /// Remove events that are older than the retention, or than --keep
     Prune {
-        /// Keep so much, such as `7d`, whatever the configuration says
-        #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+        /// Keep events for this long, such as `7d`, instead of the configured retention
+        #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
         keep: Option<SignedDuration>,
         #[command(flatten)]
-        configured: Configured,
+        config: ConfigArgs,
     },
 }
 
-/// Which events.
+/// Selection of archived events.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Range {
-    /// Accepted then or later: an instant, or a time before now such as `2h`
-    #[arg(long, value_parser = instant, value_name = "TIME")]
+    /// Accepted at this time or later: a timestamp, or a time before now such as `2h`
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// Accepted before then
-    #[arg(long, value_parser = instant, value_name = "TIME")]
+    /// Accepted before this time
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
     to: Option<Timestamp>,
-    /// With this id
+    /// Only events with this id
     #[arg(long = "event", value_name = "ID")]
     id: Option<String>,
 }
 
 impl Range {
-    /// The same for the store.
+    /// The selection in the form that the store takes.
     pub(crate) fn selection(&self) -> Selection {
         Selection {
             from: self.from,
@@ -86,29 +79,10 @@ impl Range {
 }
 
 /// Lists, exports, verifies or prunes.
-pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    match &args.what {
-        What::List {
-            range,
-            configured,
-            format,
-        } => {
-            output.begin(*format)?;
-            let any = each(configured, range, |event| match format {
-                Format::Human => {
-                    let (id, kind) = (
-                        plain(&event.name.id.as_str().into()),
-                        plain(&event.kind.as_str().into()),
-                    );
-                    let resource = plain(&event.resource.as_str().into());
-                    output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
-                }
-                Format::Json | Format::Ndjson => output.element(*format, &listed(&event)),
-            })?;
-            output.end(*format)?;
-            Ok(any)
-        }
-        What::Export { range, configured } => each(configured, range, |event| {
+pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> {
+    match args {
+        Archive::List { range, report } => list(range, report, output),
+        Archive::Export { range, config } => for_each_event(config, range, |event| {
             if event.event.bytes().contains(&b'\n') {
                 output.line(event.event.tree())
             } else {
@@ -116,51 +90,73 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 output.bytes(b"\n")
             }
         }),
-        What::Verify { configured } => {
-            let (_, store) = configured.store()?;
-            let verdict = store.verify_archive().map_err(failed)?;
-            output.line(format_args!(
-                "{} events, {} bytes, {} damaged",
-                verdict.events,
-                verdict.bytes,
-                verdict.damaged.len()
-            ))?;
-            for (seq, fault) in &verdict.damaged {
-                output.error(&format!("event {seq}: {fault}"));
-            }
-            Ok(if verdict.damaged.is_empty() {
-                Exit::Done
-            } else {
-                Exit::Negative
-            })
-        }
-        What::Prune { keep, configured } => {
-            let (config, store) = configured.store()?;
+        Archive::Verify { config } => verify(config, output),
+        Archive::Prune { keep, config } => {
+            let (config, store) = config.open_store()?;
             let retention = keep.map_or(config.retention, |age| Retention { age, bytes: None });
-            let gone = store.prune(&retention, Timestamp::now()).map_err(failed)?;
-            output.line(format_args!("{gone} events removed"))?;
+            let removed = store
+                .prune(&retention, Timestamp::now())
+                .map_err(store_failure)?;
+            output.line(format_args!("{removed} events removed"))?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn each(
-    configured: &Configured,
+fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let format = report.format;
+    output.begin(format)?;
+    let exit = for_each_event(&report.config, range, |event| match format {
+        Format::Human => {
+            let (id, kind) = (printable_str(&event.name.id), printable_str(&event.kind));
+            let resource = printable_str(&event.resource);
+            output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
+        }
+        Format::Json | Format::Ndjson => output.element(format, &summary_json(&event)),
+    })?;
+    output.end(format)?;
+    Ok(exit)
+}
+
+fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let (_, store) = config.open_store()?;
+    let verified = store.verify_archive().map_err(store_failure)?;
+    output.line(format_args!(
+        "{}, {}, {} damaged",
+        plural(verified.events, "event"),
+        plural(verified.bytes, "byte"),
+        verified.damaged.len()
+    ))?;
+    for (seq, reason) in &verified.damaged {
+        output.error(&format!("event {seq}: {reason}"));
+    }
+    Ok(if verified.damaged.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Negative
+    })
+}
+
+/// Prints the selected events in the order in which they were accepted; negative if there are none.
+fn for_each_event(
+    config: &ConfigArgs,
     range: &Range,
     mut print: impl FnMut(Archived) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let (_, store) = configured.store()?;
-    let mut outcome = Ok(Exit::Negative);
+    let (_, store) = config.open_store()?;
+    let mut exit = Ok(Exit::Negative);
     let visit = |event| {
-        outcome = print(event).map(|()| Exit::Done);
-        outcome.is_ok()
+        exit = print(event).map(|()| Exit::Done);
+        exit.is_ok()
     };
-    store.walk(&range.selection(), visit).map_err(failed)?;
-    outcome
+    store
+        .walk(&range.selection(), visit)
+        .map_err(store_failure)?;
+    exit
 }
 
-fn listed(event: &Archived) -> Json {
-    let members = [
+fn summary_json(event: &Archived) -> Json {
+    object([
         ("seq", event.seq.into()),
         ("accepted", event.received.to_string().into()),
         ("id", event.name.id.as_str().into()),
@@ -168,21 +164,18 @@ fn listed(event: &Archived) -> Json {
         ("kind", event.kind.as_str().into()),
         ("resource", event.resource.as_str().into()),
         ("matched", event.story.is_some().into()),
-    ];
-    members
-        .into_iter()
-        .map(|(key, value): (&str, Json)| (key.to_owned(), value))
-        .collect()
+    ])
 }
 
-/// `2026-11-20T00:00:00Z`, or `2h`: so long ago.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    if let Ok(instant) = text.parse() {
-        return Ok(instant);
+/// A timestamp such as `2026-11-20T00:00:00Z`, or a time before now such as `2h`.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
     }
-    let ago = parse_duration(text)
-        .map_err(|_| "write an instant such as 2026-11-20T00:00:00Z, or a time ago such as 2h")?;
+    let age = parse_duration(text).map_err(
+        |_| "expected a timestamp such as 2026-11-20T00:00:00Z, or a time before now such as 2h",
+    )?;
     Timestamp::now()
-        .checked_sub(ago)
+        .checked_sub(age)
         .map_err(|error| error.to_string())
 }

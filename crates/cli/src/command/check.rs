@@ -1,4 +1,6 @@
-//! `reflexarc check`: are the rules right, and would they work elsewhere?
+//! `reflexarc check`: check rule files, or events.
+
+mod events;
 
 use std::path::PathBuf;
 
@@ -7,112 +9,111 @@ use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};
-use crate::output::evaluation::plural;
-use crate::output::{Output, findings};
+use crate::output::Output;
+use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
+use crate::output::text::plural;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 nothing wrong (warnings are allowed) · 1 with --dialect: some filters will not port · 3 invalid rules,
-            or warnings with --deny-warnings
+With --events, reports what looks wrong in events: unknown names and operations, contradictions,
+malformed addresses and times, masked values. Events are read as `run` reads them; several of them
+in one file are reported with their lines. Hints never change the exit code.
+
+Exit codes: 0 no errors (warnings are allowed) · 1 with --dialect: some filters are not portable
+            3 invalid rules, or warnings with --deny-warnings
+            4 with --events: some events could not be read (the others were checked)
 
 Examples:
   reflexarc check rules
-  reflexarc check rules --dialect aws            what would AWS EventBridge not take?
-  reflexarc check rules --format sarif > reflexarc.sarif")]
+  reflexarc check rules --dialect aws            what would AWS EventBridge reject?
+  reflexarc check rules --format sarif > reflexarc.sarif
+  reflexarc check --events examples/eni-events.ndjson")]
 pub(crate) struct Args {
-    /// Rule files, or folders of them (read recursively)
+    /// Rule files or folders, searched recursively
     #[arg(default_value = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Check the filters against another service's language too: aws, alibaba
+    /// Check these events instead of rules: NDJSON, a JSON array or JSON documents, optionally
+    /// compressed with gzip or zstd; `-` is stdin
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["rules", "dialect"])]
+    events: Vec<PathBuf>,
+    /// Also check whether another service accepts the filters: aws, alibaba
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
-    /// How to print what is found
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: FindingsFormat,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
 }
 
-/// The spelling of findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-enum FindingsFormat {
-    /// Drawn into the text, on stderr.
-    #[default]
-    Human,
-    /// One JSON array.
-    Json,
-    /// One JSON document a finding.
-    Ndjson,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// Commands that GitHub's runner turns into annotations.
-    Github,
+/// Checks the rules or the events.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    if args.events.is_empty() {
+        check_rules(args, output)
+    } else {
+        events::run(&args.events, args.format, args.deny_warnings, output)
+    }
 }
 
-/// Checks the rules.
-pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let loaded = RuleSet::load_all(&args.rules);
     let (count, mut files) = match &loaded {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
         Err(files) => (None, files.clone()),
     };
-    let mut ports = true;
+    let mut portable = true;
     if let Ok(rules) = &loaded {
-        let hint = |found: &Diagnostic| found.severity == Severity::Hint;
-        files.extend(filters(rules, Dialect::Reflexarc, hint));
+        let is_hint = |found: &Diagnostic| found.severity == Severity::Hint;
+        files.extend(check_filters(rules, Dialect::Reflexarc, is_hint));
         if let Some(dialect) = args
             .dialect
             .filter(|dialect| *dialect != Dialect::Reflexarc)
         {
-            let found = filters(rules, dialect, |_| true);
-            ports = !found.iter().any(FileDiagnostics::has_errors);
+            let found = check_filters(rules, dialect, |_| true);
+            portable = !found.iter().any(FileDiagnostics::has_errors);
             files.extend(found);
         }
     }
-    match args.format {
-        FindingsFormat::Human => files.iter().for_each(|file| output.diagnostics(file)),
-        FindingsFormat::Json => output.json(&findings::list(&files))?,
-        FindingsFormat::Ndjson => {
-            for finding in findings::list(&files) {
-                output.json(&finding)?;
-            }
+    let mut writer = FindingsWriter::new(args.format);
+    for file in &files {
+        for diagnostic in &file.diagnostics {
+            let finding = Finding {
+                file: &file.name,
+                first_line: 1,
+                text: &file.text,
+                diagnostic,
+            };
+            writer.write(&finding, output)?;
         }
-        FindingsFormat::Sarif => output.json(&findings::sarif(&files))?,
-        FindingsFormat::Github => output.bytes(findings::github(&files).as_bytes())?,
     }
-    let all = || files.iter().flat_map(|file| &file.diagnostics);
-    let errors = all()
-        .filter(|found| found.severity == Severity::Error)
-        .count() as u64;
-    let warnings = all()
-        .filter(|found| found.severity == Severity::Warning)
-        .count() as u64;
+    let counts = writer.finish(output)?;
     if args.format == FindingsFormat::Human {
         let rules = count.map_or_else(String::new, |count| {
             format!("{}: ", plural(count as u64, "rule"))
         });
-        output.line(format_args!(
-            "{rules}{}, {}",
-            plural(errors, "error"),
-            plural(warnings, "warning")
-        ))?;
+        output.line(format_args!("{rules}{counts}"))?;
     }
-    Ok(match () {
-        () if loaded.is_err() || args.deny_warnings && warnings > 0 => Exit::Invalid,
-        () if !ports => Exit::Negative,
-        () => Exit::Done,
-    })
+    // Errors of another dialect are not errors of the rules: they only make the result negative.
+    Ok(
+        if loaded.is_err() || args.deny_warnings && counts.warnings > 0 {
+            Exit::Invalid
+        } else if portable {
+            Exit::Done
+        } else {
+            Exit::Negative
+        },
+    )
 }
 
-/// What a dialect says to the filters of the rules, as far as it is wanted.
-fn filters(
+/// The diagnostics of a dialect about the filters of the rules, as far as `wanted` keeps them.
+fn check_filters(
     rules: &RuleSet,
     dialect: Dialect,
     wanted: impl Fn(&Diagnostic) -> bool,
 ) -> Vec<FileDiagnostics> {
-    let file = |rule: &Rule| {
+    let check_rule = |rule: &Rule| {
         let mut diagnostics = rule.check(dialect);
         diagnostics.retain(&wanted);
         let file = FileDiagnostics {
@@ -122,5 +123,5 @@ fn filters(
         };
         (!file.diagnostics.is_empty()).then_some(file)
     };
-    rules.rules().filter_map(file).collect()
+    rules.rules().filter_map(check_rule).collect()
 }

@@ -1,72 +1,62 @@
-//! `reflexarc config`: is the configuration right, and one to begin with.
+//! `reflexarc config`: check the configuration, or create one.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reflexarc_service::TEMPLATE;
 
-use crate::configured::Configured;
+use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::output::text::plural;
 
-/// Arguments of `config`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
+/// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Read the configuration with its secrets and show everything that is wrong
-    #[command(after_help = "Exit codes: 0 it is right · 3 it is not")]
+pub(crate) enum Config {
+    /// Check the configuration and the secrets that it names, and report every error
+    #[command(after_help = "Exit codes: 0 valid · 3 invalid")]
     Check {
         #[command(flatten)]
-        configured: Configured,
-        /// Do not look for secrets
+        config: ConfigArgs,
+        /// Do not resolve secrets
         #[arg(long)]
         without_secrets: bool,
     },
-    /// Write a commented configuration to begin with; an existing file is left alone
-    #[command(after_help = "Exit codes: 0 written · 2 there is a file already")]
+    /// Create a commented configuration; an existing file is never overwritten
+    #[command(after_help = "Exit codes: 0 created · 2 the file exists already")]
     Init {
-        /// Where to write it
+        /// File to create
         #[arg(default_value = "reflexarc.toml")]
         path: PathBuf,
     },
 }
 
-/// Checks or writes.
-pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    match &args.what {
-        What::Check {
-            configured,
-            without_secrets,
+/// Checks or creates a configuration.
+pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
+    match args {
+        Config::Check {
+            config,
+            without_secrets: true,
         } => {
-            if *without_secrets {
-                configured.load_without_secrets()?;
-                output.line("the configuration is right; its secrets were not looked for")?;
-            } else {
-                let config = configured.load()?;
-                output.line(format_args!(
-                    "the configuration is right: {} targets",
-                    config.queues.len()
-                ))?;
-            }
-            Ok(Exit::Done)
+            config.load_without_secrets()?;
+            output.line("the configuration is valid (secrets not checked)")?;
         }
-        What::Init { path } => {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
-            let mut file = file.map_err(|error| match error.kind() {
-                ErrorKind::AlreadyExists => {
-                    Failure::Usage(format!("there is already a file {}", path.display()))
-                }
-                _ => Failure::Io(error),
-            })?;
-            file.write_all(TEMPLATE.as_bytes())?;
-            output.line(format_args!("wrote {}", path.display()))?;
-            Ok(Exit::Done)
+        Config::Check { config, .. } => {
+            let targets = plural(config.load()?.queues.len() as u64, "target");
+            output.line(format_args!("the configuration is valid: {targets}"))?;
         }
+        Config::Init { path } => init(path, output)?,
     }
+    Ok(Exit::Done)
+}
+
+fn init(path: &Path, output: &mut Output) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::Usage(format!("{} exists already", path.display())),
+        _ => Failure::Io(error),
+    })?;
+    file.write_all(TEMPLATE.as_bytes())?;
+    output.line(format_args!("created {}", path.display()))
 }

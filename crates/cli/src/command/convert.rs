@@ -1,12 +1,12 @@
-//! `reflexarc convert`: a filter in the other notation.
+//! `reflexarc convert`: convert a filter to the other notation.
 
 use std::io::Read as _;
 
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};
+use crate::filter_argument;
 use crate::output::Output;
-use crate::pattern_text;
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -14,19 +14,20 @@ use crate::pattern_text;
 Examples:
   reflexarc convert 'content.result == \"failed\"'
   reflexarc convert '{\"content\": {\"result\": [\"failed\"]}}'
-  aws events describe-rule --name r --query EventPattern --output text | reflexarc convert --dialect aws -")]
+  aws events describe-rule --name r --query EventPattern --output text \\
+      | reflexarc convert --dialect aws -")]
 pub(crate) struct Args {
-    /// The filter, in either notation; `-` is stdin
+    /// Filter, in either notation; `-` is stdin
     pattern: String,
-    /// The notation to write; the other one than the filter's when left out
+    /// Notation to print [default: the one that the filter is not written in]
     #[arg(long, value_enum)]
     to: Option<Notation>,
-    /// The language the filter is written in: reflexarc, aws, alibaba
+    /// Language that the filter is written in: reflexarc, aws, alibaba
     #[arg(long, default_value_t, value_name = "NAME")]
     dialect: Dialect,
 }
 
-/// How a filter is written.
+/// Notation of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Notation {
     /// `{"name": ["x"]}`
@@ -35,14 +36,14 @@ enum Notation {
     Expression,
 }
 
-/// Converts.
+/// Converts the filter.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut text = args.pattern.clone();
     if text == "-" {
         text.clear();
         std::io::stdin().read_to_string(&mut text)?;
     }
-    let pattern = pattern_text::parse(&text, args.dialect, output)?;
+    let pattern = filter_argument::parse(&text, args.dialect, output)?;
     let other = if text.trim_start().starts_with('{') {
         Notation::Expression
     } else {

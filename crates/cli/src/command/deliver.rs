@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_event::Event;
 use reflexarc_service::{Accepted, Feed, Incoming, Plan};
 use std::ops::ControlFlow;
 
-use crate::configured::{Configured, failed, opened, runtime};
+use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -28,37 +27,42 @@ pub(crate) fn run(
     rules: RuleSet,
     source: Source,
     name: &str,
-    configured: &Configured,
+    config: &ConfigArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let config = configured.load()?;
-    let store = opened(&config)?;
+    let config = config.load()?;
+    let store = open_for_delivery(&config)?;
     let retention = config.retention.clone();
     let plan = Plan::of(config, rules, store.clone());
-    let runtime = runtime()?;
+    let runtime = tokio_runtime()?;
     let feed = {
         let _inside = runtime.enter();
-        plan.feed().map_err(failed)?
+        plan.feed().map_err(store_failure)?
     };
     let (mut tally, mut batch) = (Tally::default(), Vec::new());
-    let taken = input::for_each(source, 1, Incoming::new as fn(Event) -> _, |answer| {
+    let taken = input::for_each(source, 1, Incoming::new, |answer| {
         match answer.outcome {
-            Ok(Ok(incoming)) => batch.push(incoming),
-            Ok(Err(fault)) => tally.broken(output, &format!("{name}:{}: {fault}", answer.line)),
+            Ok(incoming) => batch.push(incoming),
             Err(fault) => tally.broken(output, &format!("{name}:{fault}")),
         }
         if batch.len() == BATCH {
-            tally.count(&feed.take(std::mem::take(&mut batch)).map_err(failed)?);
+            tally.count(
+                &feed
+                    .take(std::mem::take(&mut batch))
+                    .map_err(store_failure)?,
+            );
         }
         Ok(ControlFlow::Continue(()))
     });
     // What was taken before a fault is delivered all the same.
     let rest = if taken.is_ok() {
-        feed.take(batch).map_err(failed)
+        feed.take(batch).map_err(store_failure)
     } else {
         Ok(Vec::new())
     };
-    let waiting = runtime.block_on(Feed::finish(feed)).map_err(failed)?;
+    let waiting = runtime
+        .block_on(Feed::finish(feed))
+        .map_err(store_failure)?;
     taken?;
     tally.count(&rest?);
     drop(store.prune(&retention, Timestamp::now()));

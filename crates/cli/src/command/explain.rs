@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_event::{Event, Limits};
+use reflexarc_event::{Limits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
+use crate::filter_argument;
 use crate::input::{Records, Source};
 use crate::output::{Format, Output, Paint};
-use crate::pattern_text;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -53,10 +53,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let explanations = match &args.pattern {
         Some(text) => {
-            let pattern = pattern_text::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
+            let pattern =
+                filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
             let event = event(args)?;
-            let native = event.normalize().unwrap_or(event);
-            vec![("filter".to_owned(), explain(pattern.node(), native.tree()))]
+            vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
         }
         None => of_rules(args)?,
     };
@@ -94,7 +94,7 @@ fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     explained.collect()
 }
 
-fn event(args: &Args) -> Result<Event, Failure> {
+fn event(args: &Args) -> Result<NativeEvent, Failure> {
     let source = Source::open(&args.event)?;
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
     let name = args.event.display();
@@ -112,7 +112,7 @@ fn event(args: &Args) -> Result<Event, Failure> {
             let text = record
                 .text
                 .map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
-            return Event::from_json(text)
+            return NativeEvent::from_json(text)
                 .map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
         }
     }

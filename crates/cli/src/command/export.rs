@@ -1,4 +1,4 @@
-//! `reflexarc export`: filters ready for another service.
+//! `reflexarc export`: filters of rules in the language of another service.
 
 use std::path::PathBuf;
 
@@ -14,33 +14,35 @@ use crate::output::{Format, Output};
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 exported · 1 a filter will not port: nothing of it is printed, the reasons are on stderr · 3 invalid rules
+A filter that the other service would reject is not printed; stderr shows why.
+
+Exit codes: 0 exported · 1 at least one filter cannot be exported · 3 invalid rules
 
 Examples:
   reflexarc export --dialect alibaba --rule failed-operation
   reflexarc export --dialect aws --rules rules --format ndjson")]
 pub(crate) struct Args {
-    /// The service's language: aws, alibaba, reflexarc
+    /// Filter language to export to: aws, alibaba, reflexarc
     #[arg(long, value_name = "NAME")]
     dialect: Dialect,
-    /// Rule files, or folders of them
+    /// Rule files or folders
     #[arg(long, default_value = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Only this rule
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// How to print: for people the bare filters, each below its rule's name if there are several
+    /// Output format; `human` prints only the filters, under rule names if there are several
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Exports.
+/// Exports the filters.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
     let wanted = |rule: &&Rule| args.rule.as_ref().is_none_or(|name| name == rule.name());
     let chosen: Vec<_> = rules.rules().filter(wanted).collect();
     if let (Some(name), []) = (&args.rule, chosen.as_slice()) {
-        return Err(Failure::Usage(format!("there is no rule `{name}`")));
+        return Err(Failure::Usage(format!("unknown rule `{name}`")));
     }
     let mut exit = Exit::Done;
     output.begin(args.format)?;

@@ -1,4 +1,4 @@
-//! `reflexarc fmt`: the canonical spelling of rule files.
+//! `reflexarc fmt`: format the filters in rule files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,33 +7,33 @@ use reflexarc::{RuleSet, format_rule};
 use similar::TextDiff;
 
 use crate::exit::{Exit, Failure};
-use crate::output::evaluation::plural;
+use crate::output::text::plural;
 use crate::output::{Output, Paint};
 
 /// Arguments of `fmt`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Only `when` is rewritten, in the notation it is in; everything else stays as it is. Comments stay with what they
-speak of.
+Only `when` is rewritten, in its own notation; everything else stays unchanged. Comments stay beside
+the part of the filter that they follow.
 
-Exit codes: 0 done, or with --check nothing to do · 1 with --check or --diff: some files are not formatted · 3 invalid rules
+Exit codes: 0 done · 1 with --check or --diff: some files are not formatted · 3 invalid rules
 
 Examples:
   reflexarc fmt rules
   reflexarc fmt rules --check")]
 pub(crate) struct Args {
-    /// Rule files, or folders of them
+    /// Rule files or folders
     #[arg(default_value = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Write nothing, name the files that are not formatted
+    /// Change nothing; list the files that are not formatted
     #[arg(long)]
     check: bool,
-    /// Write nothing, show what would change
+    /// Change nothing; print the changes as a diff
     #[arg(long)]
     diff: bool,
 }
 
-/// Formats.
+/// Formats the rule files, or reports those that are not formatted.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
     let mut changed = 0;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         });
     }
     output.line(format_args!(
-        "{} of {} changed",
+        "formatted {} of {}",
         changed,
         plural(rules.len() as u64, "rule")
     ))?;

@@ -1,4 +1,4 @@
-//! `reflexarc help`: commands, and the references of rule files and their two languages.
+//! `reflexarc help`: help for commands, and the references of rule files, filters and scripts.
 
 use clap::CommandFactory as _;
 
@@ -10,23 +10,23 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  reflexarc help rule         rule files, key by key, and their tests
-  reflexarc help pattern      the filter language, for `when`
-  reflexarc help reaction     what scripts can do, for `then`
-  reflexarc help run          a command")]
+  reflexarc help rule         reference: keys of rule files, and their tests
+  reflexarc help pattern      reference: the filter language of `when`
+  reflexarc help reaction     reference: the functions that scripts in `then` can call
+  reflexarc help run          help for one command")]
 pub(crate) struct Args {
-    /// A command, or `rule`, `pattern`, `reaction`
+    /// A command, or one of `rule`, `pattern`, `reaction`
     topic: Option<String>,
 }
 
-/// The references, by topic.
+/// Topics with a reference.
 const REFERENCES: [(&str, &str); 3] = [
     ("rule", reflexarc::REFERENCE),
     ("pattern", reflexarc_pattern::REFERENCE),
     ("reaction", reflexarc_reaction::REFERENCE),
 ];
 
-/// Prints help.
+/// Prints the help for a topic, or for the whole program.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut cli = Cli::command();
     let Some(topic) = &args.topic else {
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             .chain(commands)
             .collect();
         return Err(Failure::Usage(format!(
-            "there is no help on `{topic}`; there is on {}",
+            "no help for `{topic}`; topics are {}",
             topics.join(", ")
         )));
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reflexarc::RuleSet;
-use reflexarc_event::Event;
+use reflexarc_event::{Event, EventError, NativeEvent};
 use reflexarc_pattern::{Dialect, Matcher, Scratch};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use super::run::default_jobs;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::{Format, Output, Paint};
-use crate::{pattern_file, pattern_text};
+use crate::{filter_argument, filter_file};
 
 /// Arguments of `match`.
 #[derive(Debug, clap::Args)]
@@ -88,8 +88,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let names = Arc::clone(&filters);
     let (mut matched, mut broken) = (0u64, 0u64);
     let work = move |event: Event| {
-        let ids = filters.ids(&event);
-        (event, ids)
+        let ids = filters.ids(event.clone())?;
+        Ok((event, ids))
     };
     if !args.count {
         output.begin(args.format)?;
@@ -146,16 +146,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 impl Filters {
-    fn ids(&self, event: &Event) -> Vec<u32> {
-        let normalised = if self.native {
-            event.normalize().ok()
+    fn ids(&self, event: Event) -> Result<Vec<u32>, EventError> {
+        let event = if self.native {
+            NativeEvent::new(event)?
         } else {
-            None
+            NativeEvent::as_is(event)
         };
-        let event = normalised.as_ref().unwrap_or(event);
         let mut ids = Vec::new();
-        SCRATCH.with_borrow_mut(|scratch| self.matcher.matching(event, scratch, &mut ids));
-        ids
+        SCRATCH.with_borrow_mut(|scratch| self.matcher.matching(event.event(), scratch, &mut ids));
+        Ok(ids)
     }
 }
 
@@ -182,7 +181,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failu
     let too_much =
         |error| Failure::Invalid(format!("these filters together are too much: {error}"));
     if let Some(text) = pattern {
-        let pattern = pattern_text::parse(text, args.dialect, output)?;
+        let pattern = filter_argument::parse(text, args.dialect, output)?;
         let matcher = Matcher::build([pattern.node()]).map_err(too_much)?;
         return Ok((
             Filters {
@@ -194,7 +193,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failu
         ));
     }
     if let Some(path) = &args.patterns {
-        let (names, nodes) = pattern_file::read(path, args.dialect)?;
+        let (names, nodes) = filter_file::read(path, args.dialect)?;
         let matcher = Matcher::build(&nodes).map_err(too_much)?;
         return Ok((
             Filters {

@@ -1,146 +1,130 @@
-//! `reflexarc outbox` and `reflexarc dlq`: what waits to be delivered, and what nobody would take.
+//! `reflexarc outbox` and `reflexarc dlq`: pending deliveries, and dead letters.
 
 use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
 use reflexarc_service::{Entry, Status, Store, StoreError, entry_to_json};
 
-use crate::command::trace::{plain, print_delivery};
-use crate::configured::{Configured, failed};
+use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
-use crate::output::{Format, Output};
+use crate::output::text::printable_str;
+use crate::output::{self, Format, Output};
 
-/// Arguments of `outbox`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Works on the store itself, also while the service runs.
-
-Exit codes: 0 done · 1 nothing there, or not in a state for it · 3 invalid configuration · 5 the store cannot be used")]
-pub(crate) struct OutboxArgs {
-    #[command(subcommand)]
-    what: Outbox,
-}
-
+/// Subcommands of `outbox`.
 #[derive(Debug, clap::Subcommand)]
-enum Outbox {
-    /// Print what waits to be delivered, what is due first first
-    List(List),
-    /// Print one delivery: its payload, every attempt, the receiver's words
-    Show(Show),
-    /// Take deliveries out: they are not tried again
-    Cancel(Change),
+#[command(after_help = "\
+Reads and changes the store directly; the service may be running.
+
+Exit codes: 0 done · 1 no such delivery, or it is not pending · 3 invalid configuration
+            5 the store cannot be opened")]
+pub(crate) enum Outbox {
+    /// Print pending deliveries, soonest first
+    List(ListArgs),
+    /// Print one delivery: its payload and every attempt with the receiver's response
+    Show(ShowArgs),
+    /// Cancel deliveries: they are not attempted again
+    Cancel(ChangeArgs),
 }
 
-/// Arguments of `dlq`.
-#[derive(Debug, clap::Args)]
+/// Subcommands of `dlq`.
+#[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
-Works on the store itself, also while the service runs.
+Reads and changes the store directly; the service may be running.
 
-Exit codes: 0 done · 1 nothing there, or not a dead letter · 3 invalid configuration · 5 the store cannot be used
+Exit codes: 0 done · 1 no such delivery, or it is not a dead letter · 3 invalid configuration
+            5 the store cannot be opened
 
 Examples:
   reflexarc dlq list --target network-team
   reflexarc dlq redrive --all --target network-team")]
-pub(crate) struct DlqArgs {
-    #[command(subcommand)]
-    what: Dlq,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Dlq {
-    /// Print the dead letters, the oldest first
-    List(List),
-    /// Print one: its payload, every attempt, the receiver's words
-    Show(Show),
-    /// Put dead letters back into the outbox, with a fresh series of attempts under the same id
-    Redrive(Change),
-    /// End dead letters for good
-    Drop(Change),
+pub(crate) enum Dlq {
+    /// Print dead letters, oldest first
+    List(ListArgs),
+    /// Print one dead letter: its payload and every attempt with the receiver's response
+    Show(ShowArgs),
+    /// Move dead letters back to the outbox, under the same ids and with all attempts left
+    Redrive(ChangeArgs),
+    /// Drop dead letters: they cannot be redriven
+    Drop(ChangeArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct List {
-    /// Only those of this target
+pub(crate) struct ListArgs {
+    /// Only deliveries to this target
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Most to print
+    /// Maximum number of deliveries
     #[arg(long, default_value_t = 1_000)]
     limit: usize,
     #[command(flatten)]
-    configured: Configured,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    report: StoreReportArgs,
 }
 
 #[derive(Debug, clap::Args)]
-struct Show {
-    /// The delivery's id
+pub(crate) struct ShowArgs {
+    /// Id of the delivery
     id: DeliveryId,
     #[command(flatten)]
-    configured: Configured,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    report: StoreReportArgs,
 }
 
 #[derive(Debug, clap::Args)]
-struct Change {
-    /// The deliveries' ids
+pub(crate) struct ChangeArgs {
+    /// Ids of the deliveries
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     ids: Vec<DeliveryId>,
-    /// All of them, or all of the target's
+    /// All of them, or all to --target
     #[arg(long)]
     all: bool,
-    /// With --all: only those of this target
+    /// With --all: only deliveries to this target
     #[arg(long, value_name = "NAME", requires = "all")]
     target: Option<String>,
     #[command(flatten)]
-    configured: Configured,
+    config: ConfigArgs,
 }
 
-type Order = fn(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
+/// A store operation on one delivery: false if the delivery is not in a state that allows it.
+type StoreOperation = fn(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
 
-/// Looks into the outbox, or cancels.
-pub(crate) fn outbox(args: &OutboxArgs, output: &mut Output) -> Result<Exit, Failure> {
-    match &args.what {
+/// Runs a subcommand of `outbox`.
+pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure> {
+    match args {
         Outbox::List(args) => list(args, Status::Pending, output),
         Outbox::Show(args) => show(args, output),
         Outbox::Cancel(args) => change(args, Status::Pending, Store::cancel, "cancelled", output),
     }
 }
 
-/// Looks at the dead letters, puts them back or ends them.
-pub(crate) fn dlq(args: &DlqArgs, output: &mut Output) -> Result<Exit, Failure> {
-    match &args.what {
+/// Runs a subcommand of `dlq`.
+pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
+    match args {
         Dlq::List(args) => list(args, Status::Dead, output),
         Dlq::Show(args) => show(args, output),
         Dlq::Redrive(args) => change(
             args,
             Status::Dead,
             Store::redrive,
-            "put back into the outbox",
+            "moved back to the outbox",
             output,
         ),
         Dlq::Drop(args) => change(args, Status::Dead, Store::drop_dead, "dropped", output),
     }
 }
 
-fn list(args: &List, status: Status, output: &mut Output) -> Result<Exit, Failure> {
-    let (_, store) = args.configured.store()?;
+fn list(args: &ListArgs, status: Status, output: &mut Output) -> Result<Exit, Failure> {
+    let format = args.report.format;
+    let (_, store) = args.report.config.open_store()?;
     let entries = store
         .deliveries(status, args.target.as_deref(), args.limit)
-        .map_err(failed)?;
-    output.begin(args.format)?;
+        .map_err(store_failure)?;
+    output.begin(format)?;
     for entry in &entries {
-        match args.format {
-            Format::Human => output.line(line(entry))?,
-            Format::Json | Format::Ndjson => {
-                output.element(args.format, &entry_to_json(entry, None))?
-            }
+        match format {
+            Format::Human => output.line(summary(entry))?,
+            Format::Json | Format::Ndjson => output.element(format, &entry_to_json(entry, None))?,
         }
     }
-    output.end(args.format)?;
+    output.end(format)?;
     Ok(if entries.is_empty() {
         Exit::Negative
     } else {
@@ -148,10 +132,11 @@ fn list(args: &List, status: Status, output: &mut Output) -> Result<Exit, Failur
     })
 }
 
-fn line(entry: &Entry) -> String {
+/// One line: id, target, rule, event, and the reason or the next attempt.
+fn summary(entry: &Entry) -> String {
     let delivery = &entry.delivery;
     let state = match (&entry.reason, entry.status) {
-        (Some(reason), _) => plain(&Json::from(reason.as_str())),
+        (Some(reason), _) => printable_str(reason),
         (None, Status::Pending) => format!("attempt {} due {}", delivery.attempt, entry.due),
         (None, status) => status.word().to_owned(),
     };
@@ -160,20 +145,20 @@ fn line(entry: &Entry) -> String {
         delivery.id,
         delivery.target,
         delivery.rule,
-        plain(&Json::from(delivery.event.id.as_str()))
+        printable_str(&delivery.event.id)
     )
 }
 
-fn show(args: &Show, output: &mut Output) -> Result<Exit, Failure> {
-    let (_, store) = args.configured.store()?;
-    let Some((entry, attempts)) = store.delivery(args.id).map_err(failed)? else {
-        output.error(&format!("there is no delivery {}", args.id));
+fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let (_, store) = args.report.config.open_store()?;
+    let Some((entry, attempts)) = store.delivery(args.id).map_err(store_failure)? else {
+        output.error(&format!("no delivery {}", args.id));
         return Ok(Exit::Negative);
     };
     let document = entry_to_json(&entry, Some(&attempts));
-    match args.format {
+    match args.report.format {
         Format::Human => {
-            print_delivery(&document, output)?;
+            output::delivery::print(&document, output)?;
             output.line(format_args!(
                 "  {}",
                 document.get("action").unwrap_or(&Json::Null)
@@ -184,38 +169,41 @@ fn show(args: &Show, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Applies `operation` to the deliveries; `done` is the participle that the summary prints.
 fn change(
-    args: &Change,
+    args: &ChangeArgs,
     status: Status,
-    order: Order,
+    operation: StoreOperation,
     done: &str,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let (_, store) = args.configured.store()?;
+    let (_, store) = args.config.open_store()?;
     let ids = if args.all {
         let entries = store
             .deliveries(status, args.target.as_deref(), usize::MAX)
-            .map_err(failed)?;
+            .map_err(store_failure)?;
         entries.iter().map(|entry| entry.delivery.id).collect()
     } else {
         args.ids.clone()
     };
-    let (mut changed, mut refused) = (0, 0);
+    let (mut changed, mut unchanged) = (0, 0);
     for id in ids {
-        if order(&store, id, Timestamp::now()).map_err(failed)? {
+        // The service may settle a delivery between the listing and this change; the store then
+        // returns false, and the delivery is reported like any other in the wrong state.
+        if operation(&store, id, Timestamp::now()).map_err(store_failure)? {
             changed += 1;
         } else {
-            refused += 1;
-            let place = if status == Status::Pending {
-                "in the outbox"
+            unchanged += 1;
+            let expected = if status == Status::Pending {
+                "pending"
             } else {
                 "a dead letter"
             };
-            output.error(&format!("{id} is not {place}"));
+            output.error(&format!("delivery {id} is not {expected}"));
         }
     }
     output.line(format_args!("{changed} {done}"))?;
-    Ok(if refused > 0 || changed == 0 {
+    Ok(if unchanged > 0 || changed == 0 {
         Exit::Negative
     } else {
         Exit::Done

@@ -1,39 +1,44 @@
-//! `reflexarc reload`: new rules and settings for a running service.
+//! `reflexarc reload`: reload rules and configuration in a running service.
 
 use reflexarc_service::Reloaded;
 
 use crate::command::send::{Service, refused};
-use crate::configured::runtime;
+use crate::config_args::tokio_runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::output::text::plural;
 
 /// Arguments of `reload`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The service loads its configuration and rule files again: rules, targets, tokens, certificates. Broken ones are refused and
-shown, and what is in force stays. Address, store, limits, log, telemetry and patience change only at a restart; if they were changed,
-the answer names them.
+The service reads its rule files and configuration again: rules, targets, tokens, certificates. If
+any of them is invalid, the errors are printed and the running ones stay active. Address, store,
+limits, log, telemetry and shutdown timeout need a restart; if they changed, they are listed.
 
-Exit codes: 0 in force · 3 rules or configuration are broken · 5 the service refused, or is out of reach")]
+Exit codes: 0 reloaded · 3 invalid rules or configuration
+            5 the service refused the request or cannot be reached")]
 pub(crate) struct Args {
     #[command(flatten)]
     service: Service,
 }
 
-/// Asks for the reload.
+/// Requests the reload.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let remote = args.service.remote()?;
     let Reloaded {
         rules,
         targets,
         restart,
-    } = runtime()?.block_on(remote.reload()).map_err(refused)?;
-    output.line(format_args!("{rules} rules, {targets} targets in force"))?;
+    } = tokio_runtime()?
+        .block_on(remote.reload())
+        .map_err(refused)?;
+    output.line(format_args!(
+        "reloaded: {}, {}",
+        plural(rules as u64, "rule"),
+        plural(targets as u64, "target")
+    ))?;
     if !restart.is_empty() {
-        output.line(format_args!(
-            "changed, but only at a restart: {}",
-            restart.join(", ")
-        ))?;
+        output.line(format_args!("needs a restart: {}", restart.join(", ")))?;
     }
     Ok(Exit::Done)
 }

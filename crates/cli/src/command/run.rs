@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use reflexarc::{FailureWatch, Matched, RuleSet, event_time};
-use reflexarc_event::Event;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::command::deliver;
-use crate::configured::Configured;
+use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
-use crate::output::evaluation::{Seen, Totals};
+use crate::output::evaluation::{EventReport, Totals};
 use crate::output::{Format, Output};
 
 /// Arguments of `run`.
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["format", "all", "fail_fast", "jobs"])]
     deliver: bool,
     #[command(flatten)]
-    configured: Configured,
+    config: ConfigArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let source = Source::open(&args.events)?;
     let name = args.events.display().to_string();
     if args.deliver {
-        return deliver::run(rules, source, &name, &args.configured, output);
+        return deliver::run(rules, source, &name, &args.config, output);
     }
     let mut run = Run {
         rules: rules.clone(),
@@ -77,20 +77,21 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         totals: Totals::default(),
     };
     let work = move |event: Event| {
-        let matched = rules.recognise(&event);
+        let event = NativeEvent::new(event)?;
+        let matched = rules.matching(&event);
         let time = if matched.is_match() {
-            event_time(matched.event())
+            event_time(&event)
         } else {
             None
         };
-        (time, matched)
+        Ok((time, event, matched))
     };
     output.begin(args.format)?;
     input::for_each(source, usize::from(args.jobs), work, |answer| {
         run.totals.events += 1;
         match answer.outcome {
             Err(broken) => {
-                run.totals.broken += 1;
+                run.totals.unreadable += 1;
                 output.error(&format!("{name}:{broken}"));
                 if args.fail_fast {
                     Ok(ControlFlow::Break(()))
@@ -98,9 +99,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     Ok(ControlFlow::Continue(()))
                 }
             }
-            Ok((time, matched)) => {
+            Ok((time, event, matched)) => {
                 run.clock = time.unwrap_or(run.clock);
-                let seen = run.take(answer.line, &matched, output);
+                let seen = run.take(answer.line, &event, &matched, output);
                 if args.all || !seen.evaluation.is_empty() {
                     match args.format {
                         Format::Human => seen.print(output)?,
@@ -121,7 +122,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(match run.totals {
-        Totals { broken: 1.., .. } => Exit::Unreadable,
+        Totals {
+            unreadable: 1.., ..
+        } => Exit::Unreadable,
         Totals { failures: 1.., .. } => Exit::Failed,
         _ => Exit::Done,
     })
@@ -141,9 +144,17 @@ struct Run {
 const FORGET_EVERY: u64 = 10_000;
 
 impl Run {
-    fn take<'m>(&mut self, line: u64, matched: &'m Matched, output: &mut Output) -> Seen<'m> {
+    fn take<'e>(
+        &mut self,
+        line: u64,
+        event: &'e NativeEvent,
+        matched: &Matched,
+        output: &mut Output,
+    ) -> EventReport<'e> {
         // No stopwatch: what scripts may do is bounded by their steps, so that a busy machine gives the same answers.
-        let evaluation = self.rules.react(matched, &self.state, self.clock, None);
+        let evaluation = self
+            .rules
+            .react(event, matched, &self.state, self.clock, None);
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }
@@ -156,10 +167,10 @@ impl Run {
                 report.rule, report.in_a_row, report.message
             ));
         }
-        self.totals.count(&evaluation);
-        Seen {
+        self.totals.add(&evaluation);
+        EventReport {
             line,
-            event: matched.event(),
+            event: event.event(),
             evaluation,
         }
     }

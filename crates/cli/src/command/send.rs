@@ -7,7 +7,7 @@ use reflexarc_event::Event;
 use reflexarc_service::{Remote, RemoteError, Taken};
 use tokio::runtime::Runtime;
 
-use crate::configured::runtime;
+use crate::config_args::tokio_runtime;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -57,27 +57,22 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let name = args.events.display().to_string();
     let mut sending = Sending {
         remote: args.service.remote()?,
-        runtime: runtime()?,
+        runtime: tokio_runtime()?,
         batch: Vec::new(),
         bytes: 0,
         total: Taken::default(),
     };
     let mut broken = 0_u64;
-    input::for_each(
-        source,
-        1,
-        |event: Event| event,
-        |answer| {
-            match answer.outcome {
-                Ok(event) => sending.push(event, usize::from(args.batch))?,
-                Err(fault) => {
-                    broken += 1;
-                    output.error(&format!("{name}:{fault}"));
-                }
+    input::for_each(source, 1, Ok, |answer| {
+        match answer.outcome {
+            Ok(event) => sending.push(event, usize::from(args.batch))?,
+            Err(fault) => {
+                broken += 1;
+                output.error(&format!("{name}:{fault}"));
             }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     sending.flush()?;
     let Taken {
         accepted,

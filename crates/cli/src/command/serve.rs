@@ -1,4 +1,4 @@
-//! `reflexarc serve`: the service.
+//! `reflexarc serve`: run the service.
 
 use reflexarc::RuleSet;
 use reflexarc_service::{Collector, Plan};
@@ -6,34 +6,36 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::configured::{Configured, failed, opened, runtime};
+use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Takes events over HTTP, evaluates them, delivers what the rules ask for. Logs are JSON lines on stderr.
-SIGHUP, a change of the files and `reflexarc reload` put new rules, targets, tokens and certificates in force; broken ones are
-refused. Address, store, limits, log, telemetry and patience change only at a restart.
-SIGTERM and Ctrl-C end it in order: what is under way is finished, what waits stays in the store.
+Accepts events over HTTP, stores them before the response, evaluates the rules and delivers their
+actions. Logs are JSON lines on stderr.
+SIGHUP, a change of the files and `reflexarc reload` reload rules, targets, tokens and certificates;
+invalid ones are refused. Address, store, limits, log, telemetry and shutdown timeout need a restart.
+SIGTERM and Ctrl-C shut down cleanly: deliveries in progress finish, pending ones stay in the store.
 
-Exit codes: 0 ended in order · 3 invalid rules or configuration · 5 store or address cannot be used
+Exit codes: 0 shut down cleanly · 3 invalid rules or configuration
+            5 the store cannot be opened, or the address is not available
 
 Examples:
   reflexarc config init
   reflexarc serve --config reflexarc.toml")]
 pub(crate) struct Args {
     #[command(flatten)]
-    configured: Configured,
-    /// Send traces to this OpenTelemetry collector, instead of the one in the configuration
+    config: ConfigArgs,
+    /// Send traces to this OpenTelemetry collector instead of the configured one
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
 }
 
-/// Serves until told to stop.
+/// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let mut config = args.configured.load()?;
+    let mut config = args.config.load()?;
     if let Some(url) = &args.otlp {
         config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
     }
@@ -41,10 +43,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for file in rules.warnings() {
         output.diagnostics(file);
     }
-    let store = opened(&config)?;
+    let store = open_for_delivery(&config)?;
     let listen = config.listen;
     let plan = Plan::of(config, rules, store);
-    let runtime = runtime()?;
+    let runtime = tokio_runtime()?;
     runtime.block_on(async {
         let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));
         let listener = TcpListener::bind(listen).await.map_err(cannot)?;
@@ -59,12 +61,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 _ = interrupt.recv() => {}
             }
             stop.send_replace(true);
-            // Keeps the channel open: a closed one says that nobody can say anything any more.
+            // Dropping the sender would close the channel, which receivers treat as an error, not
+            // as a request to stop.
             std::future::pending::<()>().await;
         });
-        plan.run(listener, stopped).await.map_err(failed)
+        plan.run(listener, stopped).await.map_err(store_failure)
     })?;
-    // A command that hangs must not hold up the end: what it was to do is in the store.
+    // Dropping the runtime would wait for blocking tasks without end, such as a target of type
+    // `command` that hangs. Its delivery is in the store and is attempted again after the restart.
     runtime.shutdown_background();
     Ok(Exit::Done)
 }

@@ -1,68 +1,88 @@
-//! `reflexarc target test`: a marked message to one target.
+//! `reflexarc target test`: send a test message to one target.
 
 use jiff::Timestamp;
 use reflexarc_delivery::{Delivery, DeliveryId, EventName};
 use reflexarc_reaction::{Action, Level, Message};
 
-use crate::configured::{Configured, runtime};
+use crate::config_args::{ConfigArgs, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
-/// Arguments of `target`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
+/// Subcommands of `target`.
 #[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Send a message that is marked as a test, and show what the receiver says
+pub(crate) enum Target {
+    /// Send a message that is marked as a test, and print the response of the receiver
     #[command(after_help = "\
-Exit codes: 0 taken · 3 invalid configuration, or no such target · 5 not taken")]
+Exit codes: 0 delivered · 3 invalid configuration, or unknown target · 5 not delivered")]
     Test {
-        /// The target's name
+        /// Name of the target
         name: String,
         #[command(flatten)]
-        configured: Configured,
+        config: ConfigArgs,
     },
 }
 
 /// Sends the test message.
-pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let What::Test { name, configured } = &args.what;
-    let config = configured.load()?;
+pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
+    let Target::Test { name, config } = args;
+    let config = config.load()?;
     let Some(queue) = config.queues.iter().find(|queue| queue.name == *name) else {
-        let known: Vec<&str> = config
+        let names: Vec<&str> = config
             .queues
             .iter()
             .map(|queue| queue.name.as_str())
             .collect();
         return Err(Failure::Invalid(format!(
-            "there is no target `{name}`; there are: {}",
-            known.join(", ")
+            "unknown target `{name}`; the configuration defines: {}",
+            names.join(", ")
         )));
     };
+    let runtime = tokio_runtime()?;
+    let batch = [test_delivery(name)];
+    let sent = runtime
+        .block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
+    runtime.shutdown_background();
+    match sent {
+        Ok(Ok(receipt)) => {
+            output.line(format_args!(
+                "delivered: {}",
+                config.redactor.redact(&receipt.answer)
+            ))?;
+            Ok(Exit::Done)
+        }
+        Ok(Err(error)) => {
+            let reason = config.redactor.redact(error.reason());
+            Err(Failure::Runtime(format!("{}: {reason}", error.outcome())))
+        }
+        Err(_) => Err(Failure::Runtime(format!(
+            "no response within {:?}",
+            queue.timeout
+        ))),
+    }
+}
+
+/// A delivery that is in no store: it belongs to no event, and the time makes its id unique.
+fn test_delivery(target: &str) -> Delivery {
     let now = Timestamp::now();
     let event = EventName {
         source: "reflexarc".into(),
         id: format!("test-{}", now.as_microsecond()),
     };
     let message = Message {
-        title: "Test message of reflexarc".into(),
-        text: format!("This is a test of the target {name}, sent by hand. There is nothing to do."),
+        title: "Test message from reflexarc".into(),
+        text: format!("This is a manual test of the target {target}. No action is required."),
         level: Level::Info,
         at: Vec::new(),
         link: None,
     };
-    let delivery = Delivery {
+    Delivery {
         id: DeliveryId::derive(&event, "test", 0, None),
         event,
         resource: String::new(),
         rule: "test".into(),
-        target: name.clone(),
+        target: target.to_owned(),
         action: Action::Notify {
-            target: name.clone(),
+            target: target.to_owned(),
             message,
         },
         created: now,
@@ -70,27 +90,5 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         attempt: 1,
         since: now,
         taken: Vec::new(),
-    };
-    let runtime = runtime()?;
-    let batch = [delivery];
-    let sent = runtime
-        .block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
-    runtime.shutdown_background();
-    match sent {
-        Ok(Ok(receipt)) => {
-            output.line(format_args!(
-                "taken: {}",
-                config.redactor.redact(&receipt.answer)
-            ))?;
-            Ok(Exit::Done)
-        }
-        Ok(Err(error)) => {
-            let words = config.redactor.redact(error.reason());
-            Err(Failure::Runtime(format!("{}: {words}", error.outcome())))
-        }
-        Err(_) => Err(Failure::Runtime(format!(
-            "no answer within {:?}",
-            queue.timeout
-        ))),
     }
 }

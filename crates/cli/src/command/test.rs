@@ -1,4 +1,4 @@
-//! `reflexarc test`: run the tests inside rule files.
+//! `reflexarc test`: run the tests in rule files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,43 +11,45 @@ use crate::output::{Format, Output, junit, tests};
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each rule is tested alone, on a clock of its own: it starts at `clock`, or at the time of the test's first event.
+Each rule is tested on its own, with a virtual clock that starts at `clock`, or at the time of the
+test's first event.
 
-Exit codes: 0 every test passed · 1 a test failed, or --coverage found a gap · 3 invalid rules
+Exit codes: 0 all tests passed · 1 a test failed, or --coverage is incomplete · 3 invalid rules
 
 Examples:
   reflexarc test rules
   reflexarc test rules --coverage
   reflexarc test rules --filter \"a failed attach\" --format junit > report.xml")]
 pub(crate) struct Args {
-    /// Rule files, or folders of them
+    /// Rule files or folders
     #[arg(default_value = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Only tests whose name, or whose rule's name, holds this text
+    /// Only tests whose name or rule name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
-    /// Say what the tests leave out: each leaf of `when` must be seen true and false, each line of `then` must run
+    /// Report what is not covered: each test of a field in `when` must be true once and false once,
+    /// and each line of `then` must run
     #[arg(long)]
     coverage: bool,
-    /// Write what the rules really asked for into the `actions` of the tests that failed by them
+    /// Update the expected `actions` of failed tests with the actual ones
     #[arg(long)]
     update: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: TestFormat,
 }
 
-/// The spelling of the report.
+/// Format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 enum TestFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Human,
     /// One JSON document.
     Json,
-    /// One JSON document a rule, each on a line.
+    /// One JSON document per line, one for each rule.
     Ndjson,
-    /// The XML of `JUnit`, for continuous integration.
+    /// `JUnit` XML, for continuous integration.
     Junit,
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-/// Rewrites the files whose tests expect other actions than there are; how many that were.
+/// Rewrites the rule files with failed `actions`, and returns their number.
 fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Result<usize, Failure> {
     let mut updated = 0;
     for report in reports {
@@ -98,8 +100,9 @@ fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Resul
             continue;
         };
         if let Some(text) = update_tests(rule, report) {
-            fs::write(&report.file, text)
-                .map_err(|error| Failure::Runtime(format!("{}: {error}", report.file)))?;
+            fs::write(&report.file, text).map_err(|error| {
+                Failure::Runtime(format!("cannot write {}: {error}", report.file))
+            })?;
             output.status(&format!("updated {}", report.file));
             updated += 1;
         }

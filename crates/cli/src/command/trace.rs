@@ -1,159 +1,111 @@
-//! `reflexarc trace`: everything about one event.
+//! `reflexarc trace`: the evaluation and all deliveries of one event.
 
-use reflexarc_event::Json;
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_service::trace;
 
-use crate::configured::{Configured, failed};
+use crate::config_args::{StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
-use crate::output::{Format, Output};
+use crate::output::delivery::{elements, field};
+use crate::output::text::printable;
+use crate::output::{self, Format, Output};
 
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One document: the event as it came and in normal form, each rule's verdict as the rules are now, what was made of the event
-then (actions, log, failures), and every delivery with every attempt and the receiver's words.
+Prints the event as received and in native form, which of the current rules match it, the recorded
+evaluation (actions, log, failures), and every delivery with its attempts and the receiver's
+responses.
 
-Exit codes: 0 found · 1 no such event in the archive · 3 invalid rules or configuration · 5 the store cannot be read
+Exit codes: 0 found · 1 no such event in the archive · 3 invalid rules or configuration
+            5 the store cannot be opened
 
 Examples:
   reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005
-  reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005 --explain attach-failed --format json")]
+  reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005 --explain attach-failed")]
 pub(crate) struct Args {
-    /// The event's id
+    /// Id of the event
     event: String,
-    /// Say why this rule matches or does not
+    /// Explain why this rule matches or does not match
     #[arg(long, value_name = "RULE")]
     explain: Option<String>,
     #[command(flatten)]
-    configured: Configured,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    report: StoreReportArgs,
 }
 
-/// Prints the trace.
+/// Prints the trace of every archived event with this id.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (store, rules) = args.configured.store_and_rules()?;
-    let found = store.find(&args.event).map_err(failed)?;
-    output.begin(args.format)?;
+    let format = args.report.format;
+    let (store, rules) = args.report.config.open_store_and_rules()?;
+    let found = store.find(&args.event).map_err(store_failure)?;
+    output.begin(format)?;
     for archived in &found {
-        let document = trace(&store, &rules, archived, args.explain.as_deref()).map_err(failed)?;
-        match args.format {
+        let document =
+            trace(&store, &rules, archived, args.explain.as_deref()).map_err(store_failure)?;
+        match format {
             Format::Human => {
                 print(&document, output)?;
                 if let Some(rule) = &args.explain {
-                    match rules.explain(&archived.event, rule) {
+                    let event = NativeEvent::new(archived.event.clone())
+                        .map_err(|error| Failure::Runtime(error.to_string()))?;
+                    match rules.explain(&event, rule) {
                         Some(explanation) => output.line(explanation.render(false).trim_end())?,
-                        None => output.line(format_args!("there is no rule `{rule}`"))?,
+                        None => output.line(format_args!("unknown rule `{rule}`"))?,
                     }
                 }
             }
-            Format::Json | Format::Ndjson => output.element(args.format, &document)?,
+            Format::Json | Format::Ndjson => output.element(format, &document)?,
         }
     }
-    output.end(args.format)?;
+    output.end(format)?;
     if found.is_empty() {
-        output.error(&format!(
-            "there is no event `{}` in the archive",
-            args.event
-        ));
+        output.error(&format!("no event `{}` in the archive", args.event));
         return Ok(Exit::Negative);
     }
     Ok(Exit::Done)
 }
 
 fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
-    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), plain);
     output.line(format_args!(
         "event {} from {}, {}, accepted {}",
-        text(trace, "id"),
-        text(trace, "source"),
-        text(trace, "envelope"),
-        text(trace, "accepted")
+        field(trace, "id"),
+        field(trace, "source"),
+        field(trace, "envelope"),
+        field(trace, "accepted")
     ))?;
-    output.line(format_args!("  {}", text(trace, "received")))?;
+    output.line(format_args!("  {}", field(trace, "received")))?;
     if trace.get("normal") != trace.get("received") {
-        output.line(format_args!("  normal form: {}", text(trace, "normal")))?;
+        output.line(format_args!("  native form: {}", field(trace, "normal")))?;
     }
-    for verdict in list(trace, "verdicts") {
+    for verdict in elements(trace, "verdicts") {
         let mark = if verdict.get("matched").and_then(Json::as_bool) == Some(true) {
             "✓"
         } else {
             "✗"
         };
-        output.line(format_args!("{mark} {}", text(verdict, "rule")))?;
+        output.line(format_args!("{mark} {}", field(verdict, "rule")))?;
     }
     let evaluation = trace.get("evaluation").unwrap_or(&Json::Null);
-    for effects in list(evaluation, "rules") {
-        output.line(format_args!("rule {} then:", text(effects, "rule")))?;
-        for line in list(effects, "log") {
-            output.line(format_args!("  log: {}", plain(line)))?;
+    for effects in elements(evaluation, "rules") {
+        output.line(format_args!("rule {} at intake:", field(effects, "rule")))?;
+        for line in elements(effects, "log") {
+            output.line(format_args!("  log: {}", printable(line)))?;
         }
-        for action in list(effects, "actions") {
+        for action in elements(effects, "actions") {
             output.line(format_args!("  action: {action}"))?;
         }
         if let Some(reason) = effects.get("skipped").and_then(Json::as_str) {
             output.line(format_args!("  skipped: {reason}"))?;
         }
     }
-    for failure in list(evaluation, "failures") {
+    for failure in elements(evaluation, "failures") {
         output.line(format_args!(
             "rule {} failed: {}",
-            text(failure, "rule"),
-            text(failure, "message")
+            field(failure, "rule"),
+            field(failure, "message")
         ))?;
     }
-    for delivery in list(trace, "deliveries") {
-        print_delivery(delivery, output)?;
+    for delivery in elements(trace, "deliveries") {
+        output::delivery::print(delivery, output)?;
     }
     Ok(())
-}
-
-/// A delivery and its attempts, a line each.
-pub(crate) fn print_delivery(delivery: &Json, output: &mut Output) -> Result<(), Failure> {
-    let text = |json: &Json, key: &str| json.get(key).map_or(String::new(), plain);
-    let (id, status, target) = (
-        text(delivery, "id"),
-        text(delivery, "status"),
-        text(delivery, "target"),
-    );
-    let (rule, event) = (text(delivery, "rule"), text(delivery, "event"));
-    output.line(format_args!(
-        "delivery {id} to {target}: {status} (rule {rule}, event {event})"
-    ))?;
-    if let Some(reason) = delivery.get("reason").and_then(Json::as_str) {
-        output.line(format_args!("  {reason}"))?;
-    }
-    for attempt in list(delivery, "attempts") {
-        let (number, started) = (text(attempt, "number"), text(attempt, "started"));
-        let (took, outcome, answer) = (
-            text(attempt, "milliseconds"),
-            text(attempt, "outcome"),
-            text(attempt, "answer"),
-        );
-        output.line(format_args!(
-            "  attempt {number}, {started}, {took} ms: {outcome}: {answer}"
-        ))?;
-    }
-    Ok(())
-}
-
-fn list<'a>(json: &'a Json, key: &str) -> &'a [Json] {
-    json.get(key).map_or(&[], Json::elements)
-}
-
-/// A string without its quotes and without what could steer a terminal: it may hold a stranger's words.
-pub(crate) fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.chars().flat_map(shown).collect(),
-        other => other.to_string(),
-    }
-}
-
-fn shown(letter: char) -> Vec<char> {
-    if letter.is_control() {
-        letter.escape_default().collect()
-    } else {
-        vec![letter]
-    }
 }

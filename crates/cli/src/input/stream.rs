@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use reflexarc_event::{Event, Limits};
+use reflexarc_event::{Event, EventError, Limits};
 
 use super::{Record, Records, Source};
 use crate::exit::Failure;
@@ -48,11 +48,11 @@ const BATCH: usize = 128;
 const BATCH_BYTES: usize = 1 << 18;
 
 /// Reads every event of `source`, does `work` on each on `jobs` threads, and hands the answers to `take` in the order of
-/// the stream, until that breaks off.
+/// the stream, until that breaks off. A record for which `work` fails is a broken record.
 pub(crate) fn for_each<T: Send + 'static>(
     source: Source,
     jobs: usize,
-    work: impl Fn(Event) -> T + Send + Sync + Clone + 'static,
+    work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
     mut take: impl FnMut(Answer<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let bar = progress(source.size);
@@ -119,7 +119,9 @@ struct Worker<T> {
 }
 
 impl<T: Send + 'static> Worker<T> {
-    fn spawn(work: impl Fn(Event) -> T + Send + 'static) -> (SyncSender<Vec<Record>>, Self) {
+    fn spawn(
+        work: impl Fn(Event) -> Result<T, EventError> + Send + 'static,
+    ) -> (SyncSender<Vec<Record>>, Self) {
         let (records_to, records) = sync_channel::<Vec<Record>>(1);
         let (answers_to, answers) = sync_channel(1);
         let thread = thread::spawn(move || {
@@ -172,7 +174,7 @@ fn next(records: &mut Records<impl std::io::BufRead>) -> Result<Option<Record>, 
     })
 }
 
-fn answer<T>(record: Record, work: &impl Fn(Event) -> T) -> Answer<T> {
+fn answer<T>(record: Record, work: &impl Fn(Event) -> Result<T, EventError>) -> Answer<T> {
     let line = record.line;
     let outcome = match record.text {
         Err(message) => Err(BrokenRecord {
@@ -180,8 +182,8 @@ fn answer<T>(record: Record, work: &impl Fn(Event) -> T) -> Answer<T> {
             column: None,
             message,
         }),
-        Ok(text) => match Event::from_json(text.as_slice()) {
-            Ok(event) => Ok(work(event)),
+        Ok(text) => match Event::from_json(text.as_slice()).and_then(work) {
+            Ok(done) => Ok(done),
             Err(error) => {
                 let position = error.position(&text);
                 Err(BrokenRecord {

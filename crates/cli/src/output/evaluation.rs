@@ -1,36 +1,39 @@
-//! What rules make of an event, for people and for programs.
+//! Evaluations of events, as text for people and as JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use reflexarc::{Evaluation, RuleEffects};
-use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::text::{plural, truncate};
 use super::{Output, Paint};
 use crate::exit::Failure;
 
-/// An event, in native form, and what followed from it.
-pub(crate) struct Seen<'a> {
+/// An event and its evaluation.
+pub(crate) struct EventReport<'a> {
+    /// The line of the input on which the event begins, from 1.
     pub(crate) line: u64,
+    /// The event in native form.
     pub(crate) event: &'a Event,
+    /// The effects of the rules that matched.
     pub(crate) evaluation: Evaluation,
 }
 
-/// What a whole run came to.
+/// Counts over all events of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// Records in the input, broken ones included.
+    /// Records in the input, unreadable ones included.
     pub(crate) events: u64,
-    /// Those that were no events.
-    pub(crate) broken: u64,
+    /// Unreadable records.
+    pub(crate) unreadable: u64,
     /// Events that at least one rule matched.
     pub(crate) matched: u64,
-    /// Reactions that went wrong.
+    /// Failed reactions.
     pub(crate) failures: u64,
-    /// Reactions that ended without actions on purpose.
+    /// Reactions that called `skip`.
     pub(crate) skipped: u64,
     /// Actions by target.
     pub(crate) actions: BTreeMap<String, u64>,
@@ -38,11 +41,8 @@ pub(crate) struct Totals {
     pub(crate) rules: BTreeMap<String, u64>,
 }
 
-/// Longer texts are cut in what people see.
-const WIDTH: usize = 160;
-
-impl Seen<'_> {
-    /// Prints it for people: a line for the event, and a few for each rule.
+impl EventReport<'_> {
+    /// Prints a line for the event and a few lines for each rule.
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let line = output.paint(Paint::Dim, format_args!("line {}", self.line));
         let title = output.paint(Paint::Bold, title(self.event.tree()));
@@ -53,12 +53,12 @@ impl Seen<'_> {
                 output.paint(Paint::Dim, "no rule matches")
             ));
         }
-        let (silent, speaking): (Vec<_>, Vec<_>) = self
+        let (without_effects, with_effects): (Vec<_>, Vec<_>) = self
             .evaluation
             .rules
             .iter()
-            .partition(|effects| is_silent(effects));
-        for effects in speaking {
+            .partition(|effects| has_no_effects(effects));
+        for effects in with_effects {
             print_rule(effects, output)?;
         }
         for failure in &self.evaluation.failures {
@@ -68,25 +68,31 @@ impl Seen<'_> {
                 failure.rule, failure.message
             ))?;
         }
-        if !silent.is_empty() {
-            let names: Vec<_> = silent.iter().map(|effects| effects.rule.as_str()).collect();
-            let line = format!("matched, nothing to send: {}", names.join(", "));
+        // Rules without effects share one line: they only matter to someone who wonders whether
+        // they matched at all.
+        if !without_effects.is_empty() {
+            let names: Vec<_> = without_effects
+                .iter()
+                .map(|effects| effects.rule.as_str())
+                .collect();
+            let line = format!("matched without actions: {}", names.join(", "));
             output.line(format_args!("  {}", output.paint(Paint::Dim, line)))?;
         }
         Ok(())
     }
 }
 
-/// Whether there is nothing to say about a rule but that it matched.
-fn is_silent(effects: &RuleEffects) -> bool {
+/// Whether a rule matched and did nothing else.
+fn has_no_effects(effects: &RuleEffects) -> bool {
     effects.actions.is_empty()
         && effects.emitted.is_empty()
         && effects.log.is_empty()
         && effects.skipped.is_none()
 }
 
+/// Prints the effects of one rule on one event.
 pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {
-    let trail = if effects.causes.is_empty() {
+    let causes = if effects.causes.is_empty() {
         String::new()
     } else {
         output.paint(
@@ -99,7 +105,7 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     } else {
         output.paint(Paint::Green, "✓")
     };
-    output.line(format_args!("  {mark} {}{trail}", effects.rule))?;
+    output.line(format_args!("  {mark} {}{causes}", effects.rule))?;
     for action in &effects.actions {
         let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
         match action {
@@ -110,27 +116,30 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
                 } else {
                     (message.title.as_str(), message.text.as_str())
                 };
-                output.line(format_args!("      {target} [{level}] {}", cut(first)))?;
+                output.line(format_args!("      {target} [{level}] {}", truncate(first)))?;
                 for line in rest.lines().filter(|line| !line.trim().is_empty()) {
-                    output.line(format_args!("          {}", cut(line)))?;
+                    output.line(format_args!("          {}", truncate(line)))?;
                 }
             }
             Action::Send { payload, .. } => {
-                output.line(format_args!("      {target} {}", cut(&payload.to_string())))?;
+                output.line(format_args!(
+                    "      {target} {}",
+                    truncate(&payload.to_string())
+                ))?;
             }
         }
     }
     for event in &effects.emitted {
         output.line(format_args!(
             "      emits {}",
-            cut(&event.tree().to_string())
+            truncate(&event.tree().to_string())
         ))?;
     }
     if let Some(reason) = &effects.skipped {
-        output.line(format_args!("      skipped: {}", cut(reason)))?;
+        output.line(format_args!("      skipped: {}", truncate(reason)))?;
     }
     for line in &effects.log {
-        output.line(format_args!("      log: {}", cut(line)))?;
+        output.line(format_args!("      log: {}", truncate(line)))?;
     }
     Ok(())
 }
@@ -144,15 +153,15 @@ fn level(level: Level, output: &Output) -> String {
     output.paint(paint, level.lowercase())
 }
 
-/// What an event is about, in a few words: its name, and the most telling of its facts.
+/// A title for an event: its name and its most informative fields.
 fn title(event: &Json) -> String {
     let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
     let name = ["name", "type", "detail-type"]
         .into_iter()
         .find_map(|key| text(event, key));
-    let mut title = name.unwrap_or_else(|| "an event".to_owned());
+    let mut title = name.unwrap_or_else(|| "event without a name".to_owned());
     let content = event.get("content").unwrap_or(&Json::Null);
-    let facts = [
+    let keys = [
         "operation",
         "result",
         "eniStatus",
@@ -162,24 +171,16 @@ fn title(event: &Json) -> String {
         "instanceId",
         "diskId",
     ];
-    let facts = facts.into_iter().filter_map(|key| text(content, key));
-    for fact in facts.chain(text(event, "regionId")) {
+    let fields = keys.into_iter().filter_map(|key| text(content, key));
+    for field in fields.chain(text(event, "regionId")) {
         // Writing to a string cannot fail.
-        let _ = write!(title, "  {fact}");
+        let _ = write!(title, "  {field}");
     }
-    cut(&title)
+    truncate(&title)
 }
 
-pub(crate) fn cut(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    truncate(&text, WIDTH).into_owned()
-}
-
-/// `line`, `id`, `name`, `matched` (rule names), `rules`, `failures`.
-impl Serialize for Seen<'_> {
+/// An object with `line`, `id`, `name`, `matched` (rule names), `rules` and `failures`.
+impl Serialize for EventReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tree = self.event.tree();
         let mut map = serializer.serialize_map(None)?;
@@ -199,7 +200,7 @@ impl Serialize for Seen<'_> {
         let failures = self.evaluation.failures.iter().map(|failure| {
             object([
                 ("rule", Json::from(failure.rule.as_str())),
-                ("hop", count(failure.hop)),
+                ("hop", integer(failure.hop)),
                 ("message", Json::from(failure.message.as_str())),
             ])
         });
@@ -208,6 +209,7 @@ impl Serialize for Seen<'_> {
     }
 }
 
+/// The effects of one rule as JSON.
 pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     let strings = |strings: &[String]| {
         strings
@@ -218,7 +220,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     };
     let mut members = vec![
         ("rule", Json::from(effects.rule.as_str())),
-        ("hop", count(effects.hop)),
+        ("hop", integer(effects.hop)),
         ("causes", strings(&effects.causes)),
         (
             "actions",
@@ -249,6 +251,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     object(members)
 }
 
+/// An object with these members, in this order.
 pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
     members
         .into_iter()
@@ -256,13 +259,14 @@ pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) ->
         .collect()
 }
 
-pub(crate) fn count(count: usize) -> Json {
-    Json::from(i64::try_from(count).unwrap_or(i64::MAX))
+/// A number as JSON.
+pub(crate) fn integer(number: usize) -> Json {
+    Json::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 impl Totals {
-    /// Takes one evaluation into account.
-    pub(crate) fn count(&mut self, evaluation: &Evaluation) {
+    /// Adds one evaluation.
+    pub(crate) fn add(&mut self, evaluation: &Evaluation) {
         self.matched += u64::from(!evaluation.is_empty());
         self.failures += evaluation.failures.len() as u64;
         for effects in &evaluation.rules {
@@ -274,7 +278,7 @@ impl Totals {
         }
     }
 
-    /// Prints it for people.
+    /// Prints the totals, below an empty line if events were printed above.
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let text = self.to_string();
         output.line(format_args!(
@@ -288,17 +292,17 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} matched of {}",
+            "{} of {} matched",
             self.matched,
             plural(self.events, "event")
         )?;
-        if self.broken > 0 {
-            write!(f, ", {} unreadable", self.broken)?;
+        if self.unreadable > 0 {
+            write!(f, ", {} unreadable", self.unreadable)?;
         }
         let actions: u64 = self.actions.values().sum();
         write!(
             f,
-            "; {} of {}",
+            "; {} from {}",
             plural(actions, "action"),
             plural(self.rules.len() as u64, "rule")
         )?;
@@ -308,20 +312,15 @@ impl fmt::Display for Totals {
         if self.failures > 0 {
             write!(f, ", {} failed", plural(self.failures, "reaction"))?;
         }
-        for (word, counts) in [("rules", &self.rules), ("targets", &self.actions)] {
+        for (label, counts) in [("rules", &self.rules), ("targets", &self.actions)] {
             if !counts.is_empty() {
                 let list: Vec<_> = counts
                     .iter()
                     .map(|(name, count)| format!("{name} {count}"))
                     .collect();
-                write!(f, "\n  {word}: {}", list.join(", "))?;
+                write!(f, "\n  {label}: {}", list.join(", "))?;
             }
         }
         Ok(())
     }
-}
-
-/// A number of things: `1 event`, `2 events`.
-pub(crate) fn plural(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }

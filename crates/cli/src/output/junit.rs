@@ -1,4 +1,4 @@
-//! Test reports in the XML of `JUnit`, as continuous integration reads it.
+//! Test reports in `JUnit`'s XML format, for continuous integration.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use reflexarc::RuleReport;
 
 use super::tests::differences;
 
-/// The whole document: a suite for each rule, a case for each test.
+/// The whole document: a test suite for each rule, a test case for each test.
 pub(crate) fn report(reports: &[RuleReport]) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for report in reports {
@@ -15,12 +15,12 @@ pub(crate) fn report(reports: &[RuleReport]) -> String {
         let _ = writeln!(
             xml,
             "  <testsuite name=\"{}\" file=\"{}\" tests=\"{}\" failures=\"{failures}\">",
-            escaped(&report.rule),
-            escaped(&report.file),
+            escape(&report.rule),
+            escape(&report.file),
             report.tests.len(),
         );
         for test in &report.tests {
-            let (rule, name) = (escaped(&report.rule), escaped(&test.name));
+            let (rule, name) = (escape(&report.rule), escape(&test.name));
             let _ = write!(
                 xml,
                 "    <testcase classname=\"{rule}\" name=\"{name}\" line=\"{}\"",
@@ -38,9 +38,9 @@ pub(crate) fn report(reports: &[RuleReport]) -> String {
             let text: Vec<_> = test.mismatches.iter().flat_map(differences).collect();
             let _ = writeln!(
                 xml,
-                ">\n      <failure message=\"not as expected: {}\">{}</failure>\n    </testcase>",
-                escaped(&keys.join(", ")),
-                escaped(&text.join("\n")),
+                ">\n      <failure message=\"unexpected {}\">{}</failure>\n    </testcase>",
+                escape(&keys.join(", ")),
+                escape(&text.join("\n")),
             );
         }
         xml.push_str("  </testsuite>\n");
@@ -49,8 +49,10 @@ pub(crate) fn report(reports: &[RuleReport]) -> String {
     xml
 }
 
-/// Text for content and attributes; what XML cannot hold at all becomes U+FFFD.
-fn escaped(text: &str) -> String {
+/// Escapes text for XML content and attributes.
+///
+/// XML 1.0 has no way to write most control characters, not even as references; they become U+FFFD.
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -71,9 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_breaks_the_document() {
+    fn markup_and_control_characters_are_escaped() {
         assert_eq!(
-            escaped("a<b> & \"c\"\n\u{1}"),
+            escape("a<b> & \"c\"\n\u{1}"),
             "a&lt;b&gt; &amp; &quot;c&quot;\n\u{fffd}"
         );
     }

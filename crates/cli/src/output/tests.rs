@@ -1,13 +1,13 @@
-//! What rule tests came to, for people and for programs.
+//! Results of rule tests, as text for people and as JSON for programs.
 
 use reflexarc::{Coverage, Mismatch, RuleReport, TestReport};
 use serde_json::{Value, json};
 
-use super::evaluation::plural;
+use super::text::plural;
 use super::{Output, Paint};
 use crate::exit::Failure;
 
-/// Prints the reports: each test, what differs where one failed, and on demand what the tests leave out.
+/// Prints each test, the differences of failed ones and, if `coverage` is set, what no test covers.
 pub(crate) fn print(
     reports: &[RuleReport],
     coverage: bool,
@@ -43,7 +43,7 @@ pub(crate) fn print(
     ))
 }
 
-/// A report as JSON: `rule`, `file`, `tests`, `coverage`.
+/// A report as an object with `rule`, `file`, `tests` and `coverage`.
 pub(crate) fn json(report: &RuleReport) -> Value {
     let mismatch = |mismatch: &Mismatch| {
         json!({
@@ -74,7 +74,7 @@ pub(crate) fn json(report: &RuleReport) -> Value {
     })
 }
 
-/// What was not as expected, as a list of lines: `-` what was expected, `+` what happened.
+/// A mismatch as lines of a diff: `-` expected, `+` actual.
 pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
     let mut lines = Vec::new();
     let step = mismatch
@@ -94,7 +94,7 @@ pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
         }
     }
     if longest == 0 {
-        lines.push("  + nothing".to_owned());
+        lines.push("  + (nothing)".to_owned());
     }
     lines
 }

@@ -88,7 +88,7 @@ fn match_takes_many_filters() {
     assert_eq!(bad.code, 3);
     for part in [
         "bad.ndjson:1: filter `a`: RA",
-        "bad.ndjson:2: `id` must be there",
+        "bad.ndjson:2: `id` must be a string or a number",
         "bad.ndjson:3: ",
     ] {
         assert!(

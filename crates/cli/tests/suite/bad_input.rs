@@ -181,7 +181,7 @@ fn bad_events_are_told_one_by_one() {
     assert!(
         outcome
             .stdout
-            .contains("2 matched of 8 events, 6 unreadable"),
+            .contains("2 of 8 events matched, 6 unreadable"),
         "{}",
         outcome.stdout
     );

@@ -9,6 +9,7 @@ mod answers;
 mod bad_input;
 mod crash;
 mod deploy;
+mod earlier_versions;
 mod import;
 mod operating;
 mod readme;

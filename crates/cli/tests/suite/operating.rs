@@ -14,7 +14,7 @@ const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 fn from_the_first_configuration_to_the_end() {
     let place = Place::new(THEN, OUT);
     let init = place.run(&["config", "init", "new.toml"]);
-    assert_eq!((init.code, init.stdout.as_str()), (0, "wrote new.toml\n"));
+    assert_eq!((init.code, init.stdout.as_str()), (0, "created new.toml\n"));
     assert_eq!(place.run(&["config", "init", "new.toml"]).code, 2);
     assert_eq!(
         place.run(&["config", "check", "--config", "new.toml"]).code,
@@ -22,7 +22,7 @@ fn from_the_first_configuration_to_the_end() {
     );
     assert_eq!(
         place.run(&["config", "check"]).stdout,
-        "the configuration is right: 1 targets\n"
+        "the configuration is valid: 1 target\n"
     );
     assert_eq!(
         place.run(&["archive", "list"]).code,
@@ -62,7 +62,7 @@ fn from_the_first_configuration_to_the_end() {
     ] {
         assert!(trace.stdout.contains(part), "{part}: {}", trace.stdout);
     }
-    assert_eq!(place.run(&["trace", "nobody"]).code, 1);
+    assert_eq!(place.run(&["trace", "no-such-event"]).code, 1);
     let list = place.run(&["archive", "list", "--format", "ndjson"]).stdout;
     let id = |line: &str| Json::parse(line).unwrap().get("id").unwrap().to_string();
     // Two interfaces: which of the two events was stored first is nobody's concern.
@@ -93,7 +93,7 @@ fn from_the_first_configuration_to_the_end() {
     place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
     assert_eq!(
         place.run(&["reload", "--url", &url]).stdout,
-        "1 rules, 1 targets in force\n"
+        "reloaded: 1 rule, 1 target\n"
     );
 
     let dry = place.run(&["replay", "--event", "e1"]);
@@ -108,8 +108,8 @@ fn from_the_first_configuration_to_the_end() {
     );
     assert_eq!(place.lines("out.ndjson").len(), 2);
     for expected in [
-        "1 put into the outbox as replay monday",
-        "0 put into the outbox as replay monday",
+        "1 added to the outbox as replay monday",
+        "0 added to the outbox as replay monday",
     ] {
         let delivered = place.run(&["replay", "--event", "e1", "--deliver", "--name", "monday"]);
         assert!(delivered.stderr.contains(expected), "{}", delivered.stderr);
@@ -245,7 +245,7 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
 
     assert_eq!(
         place.run(&["dlq", "redrive", &id]).stdout,
-        "1 put back into the outbox\n"
+        "1 moved back to the outbox\n"
     );
     eventually("it is dead again", || {
         Some(place.run(&["dlq", "show", &id])).filter(|shown| shown.stdout.contains("attempt 2,"))
@@ -274,7 +274,7 @@ fn a_target_is_tested_by_hand() {
     let tested = place.run(&["target", "test", "out"]);
     assert_eq!(
         (tested.code, tested.stdout.as_str()),
-        (0, "taken: written to out.ndjson\n")
+        (0, "delivered: written to out.ndjson\n")
     );
     assert!(filled(&place.path("out.ndjson")));
     assert!(
@@ -282,19 +282,19 @@ fn a_target_is_tested_by_hand() {
             .get("notify")
             .unwrap()
             .to_string()
-            .contains("This is a test of the target out")
+            .contains("This is a manual test of the target out")
     );
     let failed = place.run(&["target", "test", "bad"]);
     assert_eq!(
         (failed.code, failed.stderr.as_str()),
         (5, "error: failed: exit status: 1: \n")
     );
-    let unknown = place.run(&["target", "test", "nobody"]);
+    let unknown = place.run(&["target", "test", "nowhere"]);
     assert_eq!(unknown.code, 3);
     assert!(
         unknown
             .stderr
-            .contains("there is no target `nobody`; there are: "),
+            .contains("unknown target `nowhere`; the configuration defines: "),
         "{}",
         unknown.stderr
     );

@@ -50,7 +50,7 @@ fn each_of_them_asks_for_an_action_on_the_examples() {
     }
     assert_eq!(speaking.len(), 12, "{speaking:?}");
     assert!(
-        run.stderr.contains("matched of 30 events"),
+        run.stderr.contains("of 30 events matched"),
         "{}",
         run.stderr
     );

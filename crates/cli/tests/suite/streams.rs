@@ -54,7 +54,7 @@ fn ndjson_an_array_and_documents_give_the_same() {
         assert!(
             outcome
                 .stderr
-                .contains("2 matched of 2 events; 2 actions of 1 rule"),
+                .contains("2 of 2 events matched; 2 actions from 1 rule"),
             "{}",
             outcome.stderr
         );
@@ -94,7 +94,7 @@ fn a_broken_line_is_reported_and_the_rest_goes_on() {
         assert!(told[1].starts_with("error: -:3:1: "), "{}", told[1]);
         assert!(told[2].starts_with("error: -:4:1: "), "{}", told[2]);
         assert!(
-            outcome.stderr.contains("5 events, 3 unreadable"),
+            outcome.stderr.contains("5 events matched, 3 unreadable"),
             "{}",
             outcome.stderr
         );
@@ -132,7 +132,7 @@ fn nothing_is_an_empty_stream() {
             outcome.stderr
         );
         assert!(
-            outcome.stderr.contains("0 matched of 0 events"),
+            outcome.stderr.contains("0 of 0 events matched"),
             "{}",
             outcome.stderr
         );

@@ -58,7 +58,29 @@ fn known_envelopes_are_matched_in_native_form() {
         evaluate(&rules, cloudevent).matched().collect::<Vec<_>>(),
         ["a"]
     );
-    assert_eq!(rules.matching(&event(cloudevent))[0].name(), "a");
+    assert_eq!(rules.matching(&event(cloudevent)).ids(), [0]);
+}
+
+#[test]
+fn derived_events_reach_scripts_in_native_form() {
+    let rules = rules(&[
+        (
+            "a.toml",
+            r##"
+            when = 'name == "x"'
+            then = 'emit(#{specversion: "1.0", id: "1", source: "acs.ecs", type: "ecs:Disk:New", data: #{n: 1}})'
+            "##,
+        ),
+        (
+            "b.toml",
+            "when = 'name == \"Disk:New\"'\nthen = 'send(\"team\", event.content)'",
+        ),
+    ]);
+    let evaluation = evaluate(&rules, FAILED);
+    assert_eq!(
+        asked(&evaluation),
+        [r#"b: {"target":"team","payload":{"n":1}}"#]
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod reference;
 mod rule_tests;
 
 use reflexarc::RuleSet;
-use reflexarc_event::Event;
+use reflexarc_event::NativeEvent;
 
 /// A rule set of files given as name and text, all of which are right.
 fn rules(files: &[(&str, &str)]) -> RuleSet {
@@ -24,6 +24,6 @@ fn rules(files: &[(&str, &str)]) -> RuleSet {
     })
 }
 
-fn event(json: &str) -> Event {
-    Event::from_json(json).unwrap()
+fn event(json: &str) -> NativeEvent {
+    NativeEvent::from_json(json).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::{EniNotification, EniStatus, Operation, OperationResult};
 use crate::json::Json;
-use crate::{Arn, ENI_OPERATION_COMPLETED, Event, EventError, Level, Reading, parse_time};
+use crate::{Arn, ENI_OPERATION_COMPLETED, Level, NativeEvent, Reading, parse_time};
 
 /// The list members of the content: the documented key, and the singular that is read as well.
 pub(crate) const LISTS: [(&str, &str); 4] = [
@@ -27,21 +27,17 @@ pub enum ReadError {
         /// What is there instead: "a string", "nothing" …
         found: &'static str,
     },
-    /// The event cannot be normalised.
-    #[error(transparent)]
-    Event(#[from] EventError),
 }
 
 impl EniNotification {
-    /// Reads an ENI notification in any envelope. The reader is tolerant: a value that it cannot read is kept as
+    /// Reads an ENI notification. The reader is tolerant: a value that it cannot read is kept as
     /// [`Reading::Masked`] or [`Reading::Unknown`], states may be written as prose, list members in the singular or as a
     /// bare string, and what is absent is [`Reading::Missing`] or an empty list. [`crate::check`] tells of all that.
     ///
     /// # Errors
     /// When the event has another name, or no object as content.
-    pub fn read(event: &Event) -> Result<Self, ReadError> {
-        let native = event.normalize()?;
-        let tree = native.tree();
+    pub fn read(event: &NativeEvent) -> Result<Self, ReadError> {
+        let tree = event.tree();
         let name = tree.get("name").and_then(Json::as_str);
         if name != Some(ENI_OPERATION_COMPLETED) {
             return Err(ReadError::OtherEvent {

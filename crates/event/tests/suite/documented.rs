@@ -3,8 +3,13 @@
 use std::path::Path;
 
 use reflexarc_event::{
-    EniNotification, EniStatus, Event, Json, Level, Operation, OperationResult, Reading,
+    EniNotification, EniStatus, Event, Json, Level, NativeEvent, Operation, OperationResult,
+    Reading,
 };
+
+fn read_notification(event: &Event) -> EniNotification {
+    EniNotification::read(&NativeEvent::new(event.clone()).unwrap()).unwrap()
+}
 
 /// The documented sample, member by member, in its order.
 const SAMPLE: [(&str, &str); 18] = [
@@ -170,7 +175,7 @@ fn every_listed_value_stands_in_a_case_and_is_read() {
             Some(text),
             "{name}"
         );
-        let read = EniNotification::read(&event).unwrap();
+        let read = read_notification(&event);
         let clear = match field {
             "operation" => read.operation.clear().is_some(),
             "eniStatus" => read.eni_status.clear().is_some(),
@@ -200,7 +205,7 @@ fn the_levels_of_the_results_are_as_listed() {
         ("valid/attach-succeeded.json", Level::Info),
         ("valid/attach-failed.json", Level::Warn),
     ] {
-        let read = EniNotification::read(&case(name)).unwrap();
+        let read = read_notification(&case(name));
         assert_eq!(read.level, level.into());
         assert_eq!(
             read.result.clear().map(|result| result.level()),
@@ -211,7 +216,7 @@ fn the_levels_of_the_results_are_as_listed() {
 
 #[test]
 fn the_sample_is_read_as_far_as_it_is_not_masked() {
-    let read = EniNotification::read(&case("tolerant/seed-sample.json")).unwrap();
+    let read = read_notification(&case("tolerant/seed-sample.json"));
     assert_eq!(read.operation, Operation::Attach.into());
     assert_eq!(read.eni_status, EniStatus::InUse.into());
     assert_eq!(read.result, OperationResult::Success.into());

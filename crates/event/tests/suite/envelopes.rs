@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use reflexarc_diagnostic::Code;
-use reflexarc_event::{Envelope, Event, Json, check};
+use reflexarc_event::{Envelope, Event, Json, Limits, NativeEvent, check};
 
 /// The members that count, without their order.
 pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {
@@ -16,20 +16,25 @@ pub(crate) fn members(event: &Event) -> BTreeMap<&str, &Json> {
         .collect()
 }
 
+/// The event in native form.
+pub(crate) fn native(event: &Event) -> Event {
+    NativeEvent::new(event.clone()).unwrap().event().clone()
+}
+
 pub(crate) fn round_trip(event: &Event) {
-    let native = event.normalize().unwrap();
-    let cloud = native.to_cloudevent();
+    let native_event = native(event);
+    let cloud = native_event.to_cloudevent();
     assert_eq!(cloud.envelope(), Envelope::CloudEvent, "{}", cloud.tree());
-    let again = cloud.normalize().unwrap();
+    let again = native(&cloud);
     assert_eq!(
         members(&again),
-        members(&native),
+        members(&native_event),
         "by way of {}",
         cloud.tree()
     );
     assert_eq!(
-        members(&native.normalize().unwrap()),
-        members(&native),
+        members(&native(&native_event)),
+        members(&native_event),
         "normalising twice"
     );
 }
@@ -91,7 +96,7 @@ fn the_form_variant_is_the_json_variant() {
         (json.envelope(), form.envelope()),
         (Envelope::CloudMonitor, Envelope::CloudMonitor)
     );
-    let (json, form) = (json.normalize().unwrap(), form.normalize().unwrap());
+    let (json, form) = (native(&json), native(&form));
     let (json, mut form) = (members(&json), members(&form));
     // Live forms carry more than the documentation shows of the JSON variant.
     form.retain(|key, _| json.contains_key(key));
@@ -100,22 +105,24 @@ fn the_form_variant_is_the_json_variant() {
 
 #[test]
 fn one_event_has_one_identity_in_every_envelope() {
-    let native = Event::from_json(
+    let native = NativeEvent::from_json(
         r#"{"id":"1","product":"ECS","resourceId":"acs:ecs:r:a:eni/eni-1","name":"NetworkInterface:StateChange",
             "eventTime":"20190409T121826.000+0800","content":{}}"#,
     )
     .unwrap();
     let identity = native.identity().unwrap();
-    assert_eq!(native.to_cloudevent().identity().as_ref(), Some(&identity));
+    let cloud = NativeEvent::new(native.event().to_cloudevent()).unwrap();
+    assert_eq!(cloud.identity().as_ref(), Some(&identity));
     let later = native.tree().to_string().replace("20190409", "20190410");
     assert_ne!(
-        Event::from_json(later).unwrap().identity(),
+        NativeEvent::from_json(later).unwrap().identity(),
         Some(identity),
         "ids alone are reused"
     );
-    assert_eq!(examples()[0].identity(), None, "a masked id may be any");
+    let masked = NativeEvent::new(examples()[0].clone()).unwrap();
+    assert_eq!(masked.identity(), None, "a masked id may be any");
     assert_eq!(
-        Event::from_json(r#"{"source":"aws.ec2"}"#)
+        NativeEvent::from_json(r#"{"source":"aws.ec2"}"#)
             .unwrap()
             .identity(),
         None
@@ -310,7 +317,7 @@ proptest! {
 
     #[test]
     fn a_cloudevent_comes_back_with_all_its_attributes(event in cloudevents()) {
-        let again = event.normalize().unwrap().to_cloudevent();
+        let again = native(&event).to_cloudevent();
         let again = members(&again);
         for (key, value) in members(&event) {
             let empty = value.as_str() == Some("");
@@ -330,4 +337,36 @@ proptest! {
         round_trip(&event);
         check(&event);
     }
+}
+
+#[test]
+fn a_native_form_beyond_the_limits_is_an_error() {
+    let text = r#"{"product":"ECS","name":"Instance:SystemFailure.Reboot","status":"Executing","content":{}}"#;
+    let limits = Limits {
+        bytes: text.len(),
+        ..Limits::DEFAULT
+    };
+    let event = Event::from_json_within(text, &limits).unwrap();
+    let Err(error) = NativeEvent::new(event.clone()) else {
+        panic!("the status makes the name longer");
+    };
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the event cannot be converted to the native form: the event has {} bytes, \
+             more than the {} allowed",
+            text.len() + ":Executing".len(),
+            text.len()
+        )
+    );
+    assert_eq!(error.offset(), None);
+    let codes: Vec<_> = check(&event).iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::EVENT_TOO_LARGE]);
+    assert_eq!(NativeEvent::as_is(event.clone()).bytes(), event.bytes());
+    let whole = event.to_cloudevent();
+    assert_eq!(
+        whole.tree().get("data"),
+        Some(event.tree()),
+        "nothing is lost"
+    );
 }

@@ -246,8 +246,8 @@ fn an_event_of_many_members_is_converted_in_passable_time() {
     ];
     for text in shapes {
         let event = Event::from_json(text).unwrap();
-        let native = event.normalize().unwrap();
-        let again = native.to_cloudevent().normalize().unwrap();
+        let native = crate::envelopes::native(&event);
+        let again = crate::envelopes::native(&native.to_cloudevent());
         assert_eq!(
             crate::envelopes::members(&again),
             crate::envelopes::members(&native)
@@ -262,7 +262,7 @@ fn a_native_event_is_normalised_without_a_copy() {
     assert_eq!(event.envelope(), Envelope::Native);
     assert!(std::ptr::eq(
         event.bytes(),
-        event.normalize().unwrap().bytes()
+        crate::envelopes::native(event).bytes()
     ));
 }
 

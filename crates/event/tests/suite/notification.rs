@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use reflexarc_event::{
-    Arn, EniNotification, EniStatus, Event, Json, Level, Operation, OperationResult, ReadError,
-    Reading, WriteError, check,
+    Arn, EniNotification, EniStatus, Event, Json, Level, NativeEvent, Operation, OperationResult,
+    ReadError, Reading, WriteError, check,
 };
 
 /// A notification that can be written.
@@ -42,8 +42,12 @@ fn with_content(content: &str) -> Event {
     .unwrap()
 }
 
+fn read_event(event: &Event) -> Result<EniNotification, ReadError> {
+    EniNotification::read(&NativeEvent::new(event.clone()).unwrap())
+}
+
 fn read(content: &str) -> EniNotification {
-    EniNotification::read(&with_content(content)).unwrap()
+    read_event(&with_content(content)).unwrap()
 }
 
 #[test]
@@ -51,11 +55,8 @@ fn what_is_written_is_the_documented_form() {
     let event = complete().write().unwrap();
     insta::assert_snapshot!(event.tree());
     assert_eq!(check(&event), vec![]);
-    assert_eq!(EniNotification::read(&event).unwrap(), complete());
-    assert_eq!(
-        EniNotification::read(&event.to_cloudevent()).unwrap(),
-        complete()
-    );
+    assert_eq!(read_event(&event).unwrap(), complete());
+    assert_eq!(read_event(&event.to_cloudevent()).unwrap(), complete());
 }
 
 #[test]
@@ -164,9 +165,7 @@ fn the_content_names_the_eni_and_else_the_resource_id_does() {
         let arn = format!("acs:ecs:cn-hangzhou:1:{kind}/x-1");
         let name = reflexarc_event::ENI_OPERATION_COMPLETED;
         let text = format!(r#"{{"name":"{name}","resourceId":"{arn}","content":{content}}}"#);
-        EniNotification::read(&Event::from_json(text).unwrap())
-            .unwrap()
-            .eni_id
+        read_event(&Event::from_json(text).unwrap()).unwrap().eni_id
     };
     assert_eq!(id(r#"{"eniId":"eni-1"}"#, "eni"), "eni-1".to_owned().into());
     assert_eq!(id("{}", "eni"), "x-1".to_owned().into());
@@ -178,18 +177,18 @@ fn another_event_is_not_read() {
     let other = Event::from_json(r#"{"product":"ECS","name":"Instance:StateChange","content":{}}"#)
         .unwrap();
     assert_eq!(
-        EniNotification::read(&other),
+        read_event(&other),
         Err(ReadError::OtherEvent {
             name: Some("Instance:StateChange".to_owned())
         })
     );
     let nameless = Event::from_json("{}").unwrap();
     assert_eq!(
-        EniNotification::read(&nameless),
+        read_event(&nameless),
         Err(ReadError::OtherEvent { name: None })
     );
     assert_eq!(
-        EniNotification::read(&with_content("[1]")),
+        read_event(&with_content("[1]")),
         Err(ReadError::NoContent { found: "an array" })
     );
 }
@@ -346,15 +345,15 @@ proptest! {
         event.ipv6s = long.iter().map(|&address| Reading::Clear(address.into())).collect();
         let written = event.write().unwrap();
         prop_assert_eq!(check(&written), vec![]);
-        prop_assert_eq!(EniNotification::read(&written).unwrap(), event.clone());
-        prop_assert_eq!(EniNotification::read(&written.to_cloudevent()).unwrap(), event);
+        prop_assert_eq!(read_event(&written).unwrap(), event.clone());
+        prop_assert_eq!(read_event(&written.to_cloudevent()).unwrap(), event);
     }
 
     #[test]
     fn no_content_panics(key in "[a-zA-Z46]{0,20}", text in ".{0,30}") {
         let content = Json::from_iter([(key, Json::from(text))]).to_string();
         let event = with_content(&content);
-        prop_assert!(EniNotification::read(&event).unwrap().write().is_err());
+        prop_assert!(read_event(&event).unwrap().write().is_err());
         check(&event);
     }
 }

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::shared_paths;
-use crate::located::{Kind, Located, LocatedAlternative, LocatedField, LocatedPredicate};
+use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
 /// Most alternatives of one field.
@@ -24,7 +24,7 @@ const ATTRIBUTES: [&str; 9] = [
 ];
 
 /// Says what in one field does not port.
-pub(crate) fn check_field(field: &LocatedField, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     if field.alternatives.len() > ALTERNATIVES {
         let message = format!(
             "{} takes at most {ALTERNATIVES} alternatives of one field",
@@ -41,7 +41,7 @@ pub(crate) fn check_field(field: &LocatedField, found: &mut Vec<Diagnostic>) {
 }
 
 /// Says what in the tree, its fields aside, does not port.
-pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     check_joins(tree, found);
     for field in tree.fields() {
         check_path(field, found);
@@ -49,7 +49,7 @@ pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
 }
 
 /// Says where the service takes the pattern, but answers differently.
-pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
+pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let mut arrays = false;
     for field in tree.fields() {
         if !arrays && field.path.segments().count() > 2 {
@@ -59,12 +59,12 @@ pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
                 "an event whose objects on the way stand in an array does not match there",
             ));
         }
-        for placed in field
+        for spanned in field
             .alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
-            let message = match &placed.predicate {
+            let message = match &spanned.predicate {
                 Predicate::Number(_) => "compares a number with text, too: 300 equals \"300\"",
                 Predicate::Bool(_) => {
                     "compares true and false with text, too: true equals \"true\""
@@ -87,7 +87,7 @@ pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
                 _ => continue,
             };
             found.push(differs(
-                placed.span.clone(),
+                spanned.span.clone(),
                 format!("{} {message}", name()),
             ));
         }
@@ -110,7 +110,7 @@ fn refused(span: Span, what: &str) -> Diagnostic {
     )
 }
 
-fn check_path(field: &LocatedField, found: &mut Vec<Diagnostic>) {
+fn check_path(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     let mut keys = field.path.segments();
     let first = keys.next().unwrap_or_default();
     let nested = keys.next().is_some();
@@ -133,7 +133,7 @@ fn check_path(field: &LocatedField, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
+fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::All(parts) => {
             for (path, span) in shared_paths(parts) {
@@ -165,14 +165,14 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_alternative(alternative: &LocatedAlternative, found: &mut Vec<Diagnostic>) {
-    let numeric = |placed: &LocatedPredicate| {
+fn check_alternative(alternative: &SpannedAlternative, found: &mut Vec<Diagnostic>) {
+    let numeric = |spanned: &SpannedPredicate| {
         matches!(
-            &placed.predicate,
+            &spanned.predicate,
             Predicate::Range { .. } | Predicate::Number(_)
-        ) || matches!(&placed.predicate, Predicate::AnythingBut(inner) if matches!(inner.as_slice(), [Predicate::Number(_)]))
+        ) || matches!(&spanned.predicate, Predicate::AnythingBut(inner) if matches!(inner.as_slice(), [Predicate::Number(_)]))
     };
-    let bounds = |placed: &LocatedPredicate| match &placed.predicate {
+    let bounds = |spanned: &SpannedPredicate| match &spanned.predicate {
         Predicate::Range { lower, upper } => {
             usize::from(lower.is_some()) + usize::from(upper.is_some())
         }
@@ -182,7 +182,7 @@ fn check_alternative(alternative: &LocatedAlternative, found: &mut Vec<Diagnosti
         alternative
             .predicates
             .iter()
-            .for_each(|placed| check_predicate(placed, found));
+            .for_each(|spanned| check_predicate(spanned, found));
         return;
     };
     let one_numeric = alternative.predicates.iter().all(numeric)
@@ -201,12 +201,13 @@ fn check_alternative(alternative: &LocatedAlternative, found: &mut Vec<Diagnosti
     alternative
         .predicates
         .iter()
-        .for_each(|placed| check_predicate(placed, found));
+        .for_each(|spanned| check_predicate(spanned, found));
 }
 
-fn check_predicate(placed: &LocatedPredicate, found: &mut Vec<Diagnostic>) {
-    let refused = |what: &str, help: &str| Some(refused(placed.span.clone(), what).with_help(help));
-    let fault = match &placed.predicate {
+fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
+    let refused =
+        |what: &str, help: &str| Some(refused(spanned.span.clone(), what).with_help(help));
+    let fault = match &spanned.predicate {
         Predicate::Text(TextOp::Prefix | TextOp::Suffix, text) if text.is_empty() => {
             refused("an empty prefix or suffix", "`exists` asks for any value")
         }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::{complexity, shared_paths};
-use crate::located::{Kind, Located, LocatedField, LocatedPredicate};
+use crate::spanned::{Kind, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
 /// Most ways through the `$or`s of one pattern.
@@ -52,21 +52,21 @@ pub(crate) fn is_reserved_in_or(key: &str) -> bool {
 }
 
 /// Says what in one field does not port.
-pub(crate) fn check_field(field: &LocatedField, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     for alternative in &field.alternatives {
         if let [_, second, ..] = alternative.predicates.as_slice() {
             found.push(refused(second, "several tests of one value").with_help(
                 "write one test, or several rules; alternatives of one path need no second rule",
             ));
         }
-        for placed in &alternative.predicates {
-            check_predicate(placed, found);
+        for spanned in &alternative.predicates {
+            check_predicate(spanned, found);
         }
     }
 }
 
 /// Says what in the tree, its fields aside, does not port.
-pub(crate) fn check_tree(tree: &Located, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
     let paths: BTreeSet<_> = fields.iter().map(|field| &field.path).collect();
     if paths.len() > FIELDS {
@@ -120,7 +120,7 @@ pub(crate) fn check_length(exported: &str, whole: Span) -> Option<Diagnostic> {
 }
 
 /// Says where the service takes the pattern, but answers differently.
-pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
+pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     for field in tree.fields() {
         if field.path.segments().any(str::is_empty) {
             found.push(differs(
@@ -128,12 +128,12 @@ pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
                 "does not find fields under an empty key",
             ));
         }
-        for placed in field
+        for spanned in field
             .alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
-            let message = match &placed.predicate {
+            let message = match &spanned.predicate {
                 Predicate::Cidr(_) => {
                     "compares IPv4 and IPv6 addresses with each other, by their bytes"
                 }
@@ -147,16 +147,16 @@ pub(crate) fn compare(tree: &Located, found: &mut Vec<Diagnostic>) {
                 }
                 _ => continue,
             };
-            found.push(differs(placed.span.clone(), message));
+            found.push(differs(spanned.span.clone(), message));
         }
     }
     absence_in_arrays(tree, found);
 }
 
 /// The service judges absence in the order of paths, which shows where an array of objects lies on the way.
-fn absence_in_arrays(tree: &Located, found: &mut Vec<Diagnostic>) {
+fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
-    let parent = |field: &LocatedField| {
+    let parent = |field: &SpannedField| {
         field
             .path
             .as_str()
@@ -171,9 +171,9 @@ fn absence_in_arrays(tree: &Located, found: &mut Vec<Diagnostic>) {
             .alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates);
-        let Some(placed) = missing
+        let Some(spanned) = missing
             .into_iter()
-            .find(|placed| placed.predicate == Predicate::Missing)
+            .find(|spanned| spanned.predicate == Predicate::Missing)
         else {
             continue;
         };
@@ -184,7 +184,7 @@ fn absence_in_arrays(tree: &Located, found: &mut Vec<Diagnostic>) {
             let message = format!(
                 "looks for absence in every element, where `{around}` is an array of objects"
             );
-            found.push(differs(placed.span.clone(), &message));
+            found.push(differs(spanned.span.clone(), &message));
         }
     }
 }
@@ -197,7 +197,7 @@ fn differs(span: Span, message: &str) -> Diagnostic {
     Diagnostic::warning(Code::ANSWERS_DIFFER, span, format!("{} {message}", name()))
 }
 
-fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
+fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::All(parts) => {
             for (path, span) in shared_paths(parts) {
@@ -253,7 +253,7 @@ fn check_joins(tree: &Located, found: &mut Vec<Diagnostic>) {
 }
 
 /// How many ways there are through the joins.
-fn combinations(tree: &Located) -> usize {
+fn combinations(tree: &SpannedNode) -> usize {
     match &tree.kind {
         Kind::All(parts) => parts
             .iter()
@@ -268,21 +268,21 @@ fn combinations(tree: &Located) -> usize {
     }
 }
 
-fn refused(placed: &LocatedPredicate, what: &str) -> Diagnostic {
+fn refused(spanned: &SpannedPredicate, what: &str) -> Diagnostic {
     let message = format!("{} does not take {what}", name());
-    Diagnostic::error(Code::NOT_PORTABLE, placed.span.clone(), message)
+    Diagnostic::error(Code::NOT_PORTABLE, spanned.span.clone(), message)
 }
 
-fn check_predicate(placed: &LocatedPredicate, found: &mut Vec<Diagnostic>) {
+fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
     let refused = |what: &str, help: &str| {
-        let diagnostic = refused(placed, what);
+        let diagnostic = refused(spanned, what);
         Some(if help.is_empty() {
             diagnostic
         } else {
             diagnostic.with_help(help)
         })
     };
-    let fault = match &placed.predicate {
+    let fault = match &spanned.predicate {
         Predicate::Text(TextOp::Contains, _) | Predicate::TextIgnoringCase(TextOp::Contains, _) => {
             refused(
                 "`contains`",

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-use crate::located::LocatedField;
+use crate::spanned::SpannedField;
 use crate::{Dialect, Path, Predicate, Wildcard};
 
 /// The largest complexity that is taken.
@@ -23,10 +23,10 @@ const MOST: usize = 10;
 const EFFORT: usize = 2_000_000;
 
 /// Says which paths hold wildcards that are too complex together.
-pub(crate) fn check(fields: &[&LocatedField], found: &mut Vec<Diagnostic>) {
-    let mut by_path: BTreeMap<&Path, (&LocatedField, BTreeSet<Vec<Token>>)> = BTreeMap::new();
+pub(crate) fn check(fields: &[&SpannedField], found: &mut Vec<Diagnostic>) {
+    let mut by_path: BTreeMap<&Path, (&SpannedField, BTreeSet<Vec<Token>>)> = BTreeMap::new();
     for field in fields {
-        for placed in field
+        for spanned in field
             .alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
@@ -34,7 +34,7 @@ pub(crate) fn check(fields: &[&LocatedField], found: &mut Vec<Diagnostic>) {
             if let Predicate::Wildcard {
                 wildcard,
                 ignoring_case: false,
-            } = &placed.predicate
+            } = &spanned.predicate
             {
                 by_path
                     .entry(&field.path)

@@ -14,12 +14,12 @@ pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
         return "{}".into();
     }
     let json = Json::Object(object(&[node], dialect));
-    let laid_out = json::laid_out(&json, 0);
+    let layout = json::layout(&json, 0);
     // White space counts.
-    if dialect == Dialect::Aws && aws::check_length(&laid_out, 0..0).is_some() {
+    if dialect == Dialect::Aws && aws::check_length(&layout, 0..0).is_some() {
         json.to_string()
     } else {
-        laid_out
+        layout
     }
 }
 

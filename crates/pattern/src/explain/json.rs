@@ -2,7 +2,7 @@
 
 use reflexarc_event::Json;
 
-use super::{FieldTest, Found, Miss, Part, Test};
+use super::{FieldTest, Found, NearMiss, Part, Test};
 
 pub(crate) fn part(part: &Part) -> Json {
     let matched = ("matched", Json::from(part.matched));
@@ -57,13 +57,13 @@ fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
     )
 }
 
-fn miss(miss: &Miss) -> Json {
-    let mended = miss.mended.clone().map(|value| ("mended", value));
+fn miss(miss: &NearMiss) -> Json {
+    let suggested = miss.suggested.clone().map(|value| ("mended", value));
     let always = [
         ("found", found(&miss.found)),
         ("expected", Json::from(miss.expected.as_str())),
     ];
-    object(always.into_iter().chain(mended))
+    object(always.into_iter().chain(suggested))
 }
 
 fn found(found: &Found) -> Json {

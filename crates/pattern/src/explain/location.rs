@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Path;
-use crate::places::{self, Trail};
+use crate::field_values::{self, Pointer};
 use crate::print::expression;
 
 /// The way from the top of an event to one value.
@@ -20,7 +20,7 @@ pub enum Step {
     Member {
         /// Its key.
         key: String,
-        /// How many members before it have the same key.
+        /// How many members parent it have the same key.
         occurrence: usize,
     },
     /// Into an element of an array, counted from 0.
@@ -28,13 +28,13 @@ pub enum Step {
 }
 
 impl Location {
-    pub(crate) fn of(trail: &Trail) -> Self {
+    pub(crate) fn of(pointer: &Pointer) -> Self {
         let mut steps = Vec::new();
-        let mut last = trail;
+        let mut last = pointer;
         while let Some(step) = last {
             last = match step.as_ref() {
-                places::Step::Member {
-                    before,
+                field_values::PointerStep::Member {
+                    parent,
                     members,
                     index,
                 } => {
@@ -47,11 +47,11 @@ impl Location {
                         key: key.clone(),
                         occurrence,
                     });
-                    before
+                    parent
                 }
-                places::Step::Element { before, index } => {
+                field_values::PointerStep::Element { parent, index } => {
                     steps.push(Step::Element(*index));
-                    before
+                    parent
                 }
             };
         }

@@ -5,8 +5,8 @@ use reflexarc_event::Json;
 
 use super::hint::Hint;
 use super::location::Location;
-use super::{Found, Miss, mend};
-use crate::places::Place;
+use super::{Found, NearMiss, suggestion};
+use crate::field_values::FieldValue;
 use crate::print::expression;
 use crate::value::{CompiledPredicate, Scalar, address};
 use crate::{Alternative, Decimal, Field, Node, Predicate};
@@ -17,7 +17,7 @@ const COMPARED: usize = 200;
 const SHOWN: usize = 200;
 
 /// The value that came closest to meeting the field, with the hint that its case gives.
-pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<Hint>)> {
+pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss, Option<Hint>)> {
     let alternatives: Vec<(&Alternative, Vec<CompiledPredicate>)> = field.alternatives
         [..field.alternatives.len().min(COMPARED)]
         .iter()
@@ -46,19 +46,19 @@ pub(crate) fn nearest(field: &Field, places: &[&Place]) -> Option<(Miss, Option<
         alternatives: vec![(*alternative).clone()],
     }));
     Some((
-        Miss {
+        NearMiss {
             found: found(place),
             expected,
-            mended: mend::value(alternative, &place.value),
+            suggested: suggestion::matching_value(alternative, &place.value),
         },
         distance.hint,
     ))
 }
 
 /// A place as the reader sees it.
-pub(crate) fn found(place: &Place) -> Found {
+pub(crate) fn found(place: &FieldValue) -> Found {
     Found {
-        location: Location::of(&place.trail),
+        location: Location::of(&place.pointer),
         value: shown(&place.value),
     }
 }
@@ -106,7 +106,7 @@ fn distance(alternative: &Alternative, tests: &[CompiledPredicate], value: &Scal
 /// Why a value does not meet one predicate.
 fn one(predicate: &Predicate, value: &Scalar) -> Distance {
     let meets = |value: &Scalar| CompiledPredicate::new(predicate).matches(value);
-    let of_type = |expected| Hint::Type {
+    let of_type = |expected| Hint::TypeMismatch {
         expected,
         actual: type_of(value),
     };
@@ -134,17 +134,17 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
             None if meets(&Scalar::String(text.trim())) => {
-                Distance::new(Distance::SLIP, Hint::Space)
+                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
             }
             None => Distance::new(Distance::FAR, Hint::NotAnAddress),
         },
         (predicate, Scalar::String(text)) if is_textual(predicate) => {
             if meets(&Scalar::String(text.trim())) {
-                Distance::new(Distance::SLIP, Hint::Space)
+                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
             } else if ignoring_case(predicate)
                 .is_some_and(|predicate| CompiledPredicate::new(&predicate).matches(value))
             {
-                Distance::new(Distance::SLIP, Hint::Case)
+                Distance::new(Distance::SLIP, Hint::ValueCase)
             } else {
                 Distance::new(
                     Distance::SAME_TYPE + difference(literal(predicate), text),

@@ -10,13 +10,13 @@ use super::event_view::EventView;
 use super::observed::Observed;
 use super::predicates::Predicates;
 use super::program::{Alternatives, Op, Ops};
+use crate::field_values::ElementChoice;
 use crate::naive::Goal;
-use crate::places::Choice;
 
 /// Whether one choice of array elements makes all operations hold.
 pub(super) fn hold(predicates: &Predicates, ops: Ops, view: EventView) -> bool {
     Goal::All(goals(predicates, ops, view))
-        .within(&Choice::new())
+        .within(&ElementChoice::new())
         .is_some()
 }
 
@@ -60,8 +60,8 @@ fn field(predicates: &Predicates, slot: u32, op: Op, view: EventView) -> Goal {
 
 /// The choice of an element and of all elements around it. Example: in {"a": [{"b": [{"x": 1}]}]}
 /// the value of `a.b.x` needs the element of `b` and the element of `a` that contains it.
-fn choice(mut element: u32, observed: &Observed) -> Choice {
-    let mut choice = Choice::new();
+fn choice(mut element: u32, observed: &Observed) -> ElementChoice {
+    let mut choice = ElementChoice::new();
     while element != NONE {
         let array = observed.elements()[element as usize].array;
         choice.insert(array as usize, element as usize);

@@ -1,17 +1,17 @@
 //! The expression notation of a tree in normal form.
 
 use super::{DEEPEST_INDENT, WIDTH, quoted};
-use crate::words::is_reserved;
+use crate::keywords::is_keyword;
 use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
 
 /// The tree as an expression.
 pub(crate) fn print(node: &Node) -> String {
-    laid_out(&piece(node), 0)
+    layout(&piece(node), 0)
 }
 
 /// The tree as a part of a join: in parentheses if it is a join itself.
 pub(crate) fn part(node: &Node) -> String {
-    laid_out(&grouped(node), 0)
+    layout(&grouped(node), 0)
 }
 
 /// The path as it is written in an expression, with quotes where a key needs them.
@@ -60,7 +60,7 @@ fn grouped(node: &Node) -> Piece {
     }
 }
 
-fn laid_out(piece: &Piece, indent: usize) -> String {
+fn layout(piece: &Piece, indent: usize) -> String {
     let flat = flat(piece);
     if indent + flat.chars().count() <= WIDTH {
         return flat;
@@ -69,11 +69,11 @@ fn laid_out(piece: &Piece, indent: usize) -> String {
     match piece {
         Piece::Plain(text) => text.clone(),
         Piece::Joined(word, parts) => {
-            let parts: Vec<String> = parts.iter().map(|part| laid_out(part, indent)).collect();
+            let parts: Vec<String> = parts.iter().map(|part| layout(part, indent)).collect();
             parts.join(&format!("{line}{word} "))
         }
         Piece::Group(before, inner) => {
-            format!("{before}({line}    {}{line})", laid_out(inner, indent + 4))
+            format!("{before}({line}    {}{line})", layout(inner, indent + 4))
         }
     }
 }
@@ -291,5 +291,5 @@ fn is_plain(key: &str) -> bool {
         && key
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '@' | '-'))
-        && !is_reserved(key)
+        && !is_keyword(key)
 }

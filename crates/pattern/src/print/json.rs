@@ -10,11 +10,11 @@ use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
 
 /// The tree as a JSON document of the reflexarc dialect.
 pub(crate) fn print(node: &Node) -> String {
-    laid_out(&Json::Object(object(node)), 0)
+    layout(&Json::Object(object(node)), 0)
 }
 
 /// A JSON document, on one line if it is short.
-pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
+pub(crate) fn layout(json: &Json, indent: usize) -> String {
     let flat = flat(json);
     if indent + flat.chars().count() <= WIDTH {
         return flat;
@@ -30,7 +30,7 @@ pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
         Json::Object(members) if !members.is_empty() => {
             let member = |(key, value): &(String, Json)| {
                 let key = quoted(key);
-                format!("{key}: {}", laid_out(value, indent + 2))
+                format!("{key}: {}", layout(value, indent + 2))
             };
             lines('{', members.iter().map(member).collect(), '}')
         }
@@ -38,7 +38,7 @@ pub(crate) fn laid_out(json: &Json, indent: usize) -> String {
             '[',
             elements
                 .iter()
-                .map(|element| laid_out(element, indent + 2))
+                .map(|element| layout(element, indent + 2))
                 .collect(),
             ']',
         ),

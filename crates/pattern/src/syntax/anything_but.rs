@@ -2,12 +2,12 @@
 
 use reflexarc_diagnostic::{Code, Span};
 
-use super::Reader;
+use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
 use super::leaf::{OPERATORS, literal, text_test};
 use crate::{Dialect, Predicate};
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// `anything-but`: what the value must not be.
     pub(super) fn anything_but(&mut self, value: Value) -> Option<Vec<Predicate>> {
         match value.kind {
@@ -45,13 +45,13 @@ impl Reader<'_> {
             return None;
         }
         let mut predicates = Vec::new();
-        let mut whole = true;
+        let mut complete = true;
         for element in elements {
             match element.kind {
                 ValueKind::Object(members) if self.dialect == Dialect::Reflexarc => {
                     match self.anything_but_operator(element.span, members) {
                         Some(found) => predicates.extend(found),
-                        None => whole = false,
+                        None => complete = false,
                     }
                 }
                 ValueKind::Object(_) | ValueKind::Array(_) => {
@@ -60,13 +60,13 @@ impl Reader<'_> {
                         element.name()
                     );
                     self.error(Code::WRONG_ARGUMENT, element.span, message);
-                    whole = false;
+                    complete = false;
                 }
-                ValueKind::Broken => whole = false,
+                ValueKind::Broken => complete = false,
                 _ => predicates.extend(literal(element)),
             }
         }
-        if whole { Some(predicates) } else { None }
+        if complete { Some(predicates) } else { None }
     }
 
     /// `{"prefix": "x"}` and the like inside `anything-but`.
@@ -125,7 +125,7 @@ impl Reader<'_> {
                 );
                 return None;
             }
-            return Some(found.into_iter().map(|placed| placed.predicate).collect());
+            return Some(found.into_iter().map(|spanned| spanned.predicate).collect());
         }
         let Member {
             key,
@@ -151,7 +151,7 @@ impl Reader<'_> {
                 self.operator(one)
                     .into_iter()
                     .flatten()
-                    .map(|placed| placed.predicate),
+                    .map(|spanned| spanned.predicate),
             );
         }
         if predicates.len() == count {

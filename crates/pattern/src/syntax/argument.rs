@@ -2,7 +2,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{Reader, cidr, text};
+use super::{TreeBuilder, cidr, string_literal};
 use crate::dialect::alibaba;
 use crate::regexp::{CompiledRegexp, RegexpFault};
 use crate::wildcard::WildcardFaultKind;
@@ -27,7 +27,7 @@ pub(super) enum Comparison {
 
 impl Comparison {
     /// Reads `<`, `<=`, `>` or `>=`.
-    pub(super) fn read(sign: &str) -> Option<Self> {
+    pub(super) fn parse(sign: &str) -> Option<Self> {
         Some(match sign {
             "<" => Self::Less,
             "<=" => Self::LessOrEqual,
@@ -61,7 +61,7 @@ impl Comparison {
     }
 }
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// A test whose argument is the text at `span` (with its quotes).
     pub(super) fn text_predicate(
         &mut self,
@@ -82,7 +82,7 @@ impl Reader<'_> {
 
     /// A test for a network.
     pub(super) fn network(&mut self, value: &str, span: &Span) -> Option<Predicate> {
-        match cidr::read(value, self.dialect) {
+        match cidr::parse(value, self.dialect) {
             Ok(network) => Some(Predicate::Cidr(network)),
             Err(reason) => {
                 self.error(Code::BAD_CIDR, span.clone(), reason).help =
@@ -119,7 +119,7 @@ impl Reader<'_> {
             }
             Err(fault) => fault,
         };
-        let place = text::locate(self.source, span, &fault.at);
+        let place = string_literal::locate(self.source, span, &fault.at);
         let diagnostic = match fault.kind {
             WildcardFaultKind::TwoStars => Diagnostic::error(
                 Code::BAD_WILDCARD,
@@ -161,7 +161,7 @@ impl Reader<'_> {
                 let place = if at.is_empty() {
                     span.clone()
                 } else {
-                    text::locate(self.source, span, &at)
+                    string_literal::locate(self.source, span, &at)
                 };
                 self.error(
                     Code::BAD_REGEXP,

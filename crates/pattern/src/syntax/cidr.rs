@@ -13,7 +13,7 @@ use crate::Dialect;
 ///
 /// # Errors
 /// With what is wrong, as half a sentence that begins with the text.
-pub(crate) fn read(text: &str, dialect: Dialect) -> Result<IpNet, String> {
+pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<IpNet, String> {
     let (address_text, bits_text) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
         None => (text, None),

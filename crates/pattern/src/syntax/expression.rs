@@ -6,9 +6,9 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::argument::Comparison;
 use super::json::{ValueKind, span_of};
-use super::{Grammar, Reader, Rule, found, text};
-use crate::located::{Located, LocatedAlternative, LocatedField, LocatedPredicate};
-use crate::words::is_reserved;
+use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
+use crate::keywords::is_keyword;
+use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Path, Predicate};
 use reflexarc_diagnostic::nearest;
 
@@ -19,13 +19,13 @@ pub(super) enum Connective {
     Or,
 }
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// Reads a text in expression notation.
-    pub(super) fn expression(&mut self, text: &str) -> Option<Located> {
+    pub(super) fn expression(&mut self, text: &str) -> Option<SpannedNode> {
         match Grammar::parse(Rule::expression, text) {
             Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),
             Err(error) => {
-                let diagnostic = found::explain(text, &error);
+                let diagnostic = syntax_error::diagnostic(text, &error);
                 self.push(diagnostic);
                 None
             }
@@ -78,10 +78,10 @@ impl Reader<'_> {
         }
     }
 
-    fn tests(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+    fn tests(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
-        let mut alternatives: Vec<Vec<Located>> = vec![Vec::new()];
-        let mut whole = true;
+        let mut alternatives: Vec<Vec<SpannedNode>> = vec![Vec::new()];
+        let mut complete = true;
         for part in pair.into_inner() {
             if part.as_rule() == Rule::connective {
                 if self.connective(&part) == Connective::Or {
@@ -91,10 +91,10 @@ impl Reader<'_> {
             }
             match (self.unary(part), alternatives.last_mut()) {
                 (Some(test), Some(conjunction)) => conjunction.push(test),
-                _ => whole = false,
+                _ => complete = false,
             }
         }
-        if !whole {
+        if !complete {
             return None;
         }
         let branches = alternatives.into_iter().map(|parts| {
@@ -102,13 +102,13 @@ impl Reader<'_> {
                 (Some(first), Some(last)) => first.span.start..last.span.end,
                 _ => span.clone(),
             };
-            Located::all(span, parts)
+            SpannedNode::all(span, parts)
         });
         let branches = branches.collect();
-        Some(Located::any(span, branches))
+        Some(SpannedNode::any(span, branches))
     }
 
-    fn unary(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+    fn unary(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut negations = Vec::new();
         let mut inner = None;
@@ -119,7 +119,7 @@ impl Reader<'_> {
                     negations.push(span_of(&part).start);
                 }
                 Rule::group => inner = self.tests(part.into_inner().next()?),
-                Rule::range => inner = self.flanked(part),
+                Rule::range => inner = self.comparison_chain(part),
                 _ => inner = self.test(part),
             }
         }
@@ -133,20 +133,20 @@ impl Reader<'_> {
         }
         let mut tree = inner?;
         for start in negations.into_iter().rev() {
-            tree = Located::not(start..span.end, tree);
+            tree = SpannedNode::not(start..span.end, tree);
         }
         Some(tree)
     }
 
     /// `path` and the tests of its value.
-    fn test(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+    fn test(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
         let (key, path) = self.path(parts.next()?);
         let alternatives = self.value_unary(parts.next()?)?;
-        Some(Located::field(
+        Some(SpannedNode::field(
             span,
-            LocatedField {
+            SpannedField {
                 path: path?,
                 key,
                 alternatives,
@@ -155,13 +155,13 @@ impl Reader<'_> {
     }
 
     /// `0 < path <= 5`: a path with a number before it, and perhaps one behind.
-    fn flanked(&mut self, pair: Pair<'_, Rule>) -> Option<Located> {
+    fn comparison_chain(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
         let low = self.number(&parts.next()?);
         let sign = parts.next()?;
         let (key, path) = self.path(parts.next()?);
-        let Some(first) = Comparison::read(sign.as_str()) else {
+        let Some(first) = Comparison::parse(sign.as_str()) else {
             let place = span_of(&sign);
             let help = format!("the path comes first: `{} == 5`", &self.source[key]);
             self.error(
@@ -189,7 +189,7 @@ impl Reader<'_> {
                 }
             }
             Some(sign) => {
-                let second = Comparison::read(sign.as_str())
+                let second = Comparison::parse(sign.as_str())
                     .filter(|second| second.is_lower() != first.is_lower());
                 let Some(second) = second else {
                     let expected = if first.is_lower() {
@@ -220,16 +220,16 @@ impl Reader<'_> {
                 self.range(lower, upper, &span)?
             }
         };
-        let alternative = LocatedAlternative {
+        let alternative = SpannedAlternative {
             span: span.clone(),
-            predicates: vec![LocatedPredicate {
+            predicates: vec![SpannedPredicate {
                 span: span.clone(),
                 predicate,
             }],
         };
-        Some(Located::field(
+        Some(SpannedNode::field(
             span,
-            LocatedField {
+            SpannedField {
                 path: path?,
                 key,
                 alternatives: vec![alternative],
@@ -252,21 +252,21 @@ impl Reader<'_> {
     fn path(&mut self, pair: Pair<'_, Rule>) -> (Span, Option<Path>) {
         let span = span_of(&pair);
         let mut keys = Vec::new();
-        let mut whole = true;
+        let mut complete = true;
         for part in pair.into_inner() {
             let place = span_of(&part);
             let written = part.as_str();
             if written.starts_with('"') {
-                match text::decode(self.source, &place) {
+                match string_literal::decode(self.source, &place) {
                     Ok(key) => keys.push(key),
                     Err(faults) => {
                         self.diagnostics.extend(faults);
-                        whole = false;
+                        complete = false;
                     }
                 }
                 continue;
             }
-            if is_reserved(written) {
+            if is_keyword(written) {
                 let message = format!("`{written}` is a word of the language");
                 self.push(
                     Diagnostic::error(Code::RESERVED_KEY, place.clone(), message)
@@ -276,6 +276,6 @@ impl Reader<'_> {
             }
             keys.push(written.to_owned());
         }
-        (span, whole.then(|| Path::from_keys(keys)))
+        (span, complete.then(|| Path::from_keys(keys)))
     }
 }

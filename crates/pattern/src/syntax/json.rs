@@ -4,8 +4,8 @@ use pest::Parser as _;
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{Grammar, Reader, Rule, found, text};
-use crate::located::Located;
+use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
+use crate::spanned::SpannedNode;
 use crate::{Decimal, Dialect};
 use reflexarc_diagnostic::nearest;
 
@@ -58,13 +58,13 @@ impl Value {
     }
 }
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// Reads a text in JSON notation.
-    pub(super) fn json(&mut self, text: &str) -> Option<Located> {
+    pub(super) fn json(&mut self, text: &str) -> Option<SpannedNode> {
         let mut pairs = match Grammar::parse(Rule::json, text) {
             Ok(pairs) => pairs,
             Err(error) => {
-                let diagnostic = found::explain(text, &error);
+                let diagnostic = syntax_error::diagnostic(text, &error);
                 self.push(diagnostic);
                 return None;
             }
@@ -122,7 +122,7 @@ impl Reader<'_> {
             self.push(fault.with_fix(span, replacement));
             return None;
         }
-        match text::decode(self.source, &span) {
+        match string_literal::decode(self.source, &span) {
             Ok(text) => Some(text),
             Err(faults) => {
                 self.diagnostics.extend(faults);

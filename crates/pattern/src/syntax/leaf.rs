@@ -2,11 +2,11 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::Reader;
+use super::TreeBuilder;
 use super::argument::TextTest;
 use super::json::{Member, Value, ValueKind};
 use crate::dialect;
-use crate::located::{LocatedAlternative, LocatedField, LocatedPredicate};
+use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};
 use crate::{Dialect, Path, Predicate, TextOp, normal};
 use reflexarc_diagnostic::nearest;
 
@@ -25,7 +25,7 @@ pub(crate) const OPERATORS: [&str; 11] = [
     "exactly",
 ];
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// The alternatives of the path at `key`.
     pub(super) fn leaf(
         &mut self,
@@ -33,7 +33,7 @@ impl Reader<'_> {
         key_span: &Span,
         span: Span,
         elements: Vec<Value>,
-    ) -> Vec<LocatedAlternative> {
+    ) -> Vec<SpannedAlternative> {
         if elements.is_empty() {
             self.error(
                 Code::EMPTY,
@@ -52,7 +52,7 @@ impl Reader<'_> {
             .filter_map(|element| self.alternative(element))
             .collect();
         let all_failed = objects && alternatives.is_empty() && self.diagnostics.len() > before;
-        if let Some(meant) = self.meant_join(key).filter(|_| all_failed) {
+        if let Some(meant) = self.similar_connective(key).filter(|_| all_failed) {
             self.diagnostics.truncate(before);
             let message = format!("unknown key `{key}`");
             self.push(
@@ -64,7 +64,7 @@ impl Reader<'_> {
         }
         // What a later key overrides must still be well-formed in the dialect, so it is checked here and not in the tree.
         if self.dialect != Dialect::Reflexarc && self.diagnostics.len() == before {
-            let field = LocatedField {
+            let field = SpannedField {
                 path: Path::from_keys([key]),
                 key: key_span.clone(),
                 alternatives,
@@ -75,7 +75,7 @@ impl Reader<'_> {
         alternatives
     }
 
-    fn alternative(&mut self, value: Value) -> Option<LocatedAlternative> {
+    fn alternative(&mut self, value: Value) -> Option<SpannedAlternative> {
         let span = value.span.clone();
         let predicates = match value.kind {
             ValueKind::Array(_) => {
@@ -87,17 +87,17 @@ impl Reader<'_> {
             ValueKind::Broken => return None,
             _ => {
                 let predicate = literal(value)?;
-                vec![LocatedPredicate {
+                vec![SpannedPredicate {
                     span: span.clone(),
                     predicate,
                 }]
             }
         };
-        Some(LocatedAlternative { span, predicates })
+        Some(SpannedAlternative { span, predicates })
     }
 
     /// An object of operators: tests that one value meets together.
-    fn operators(&mut self, span: Span, members: Vec<Member>) -> Option<LocatedAlternative> {
+    fn operators(&mut self, span: Span, members: Vec<Member>) -> Option<SpannedAlternative> {
         if members.is_empty() {
             self.error(Code::EMPTY, span, "expected an operator in `{ }`")
                 .help = Some("for example `{\"prefix\": \"x\"}`".into());
@@ -105,7 +105,7 @@ impl Reader<'_> {
         }
         let several = members.len() > 1;
         if several && self.dialect != Dialect::Reflexarc {
-            self.one_operator_only(&members);
+            self.reject_second_operator(&members);
         }
         let mut seen: Vec<&str> = Vec::new();
         let mut faults = Vec::new();
@@ -125,29 +125,29 @@ impl Reader<'_> {
         let twice = !faults.is_empty();
         self.diagnostics.extend(faults);
         let mut predicates = Vec::new();
-        let mut whole = !twice;
+        let mut complete = !twice;
         for member in members {
             match self.operator(member) {
                 Some(found) => predicates.extend(found),
-                None => whole = false,
+                None => complete = false,
             }
         }
         normal::join_ranges(&mut predicates);
-        if whole {
-            Some(LocatedAlternative { span, predicates })
+        if complete {
+            Some(SpannedAlternative { span, predicates })
         } else {
             None
         }
     }
 
-    fn one_operator_only(&mut self, members: &[Member]) {
+    fn reject_second_operator(&mut self, members: &[Member]) {
         let message = format!("{} takes one operator in an object", self.dialect.title());
         self.error(Code::ONE_OPERATOR, members[1].key_span.clone(), message)
             .help = Some("write one object for each alternative".into());
     }
 
     /// One operator and its argument.
-    pub(super) fn operator(&mut self, member: Member) -> Option<Vec<LocatedPredicate>> {
+    pub(super) fn operator(&mut self, member: Member) -> Option<Vec<SpannedPredicate>> {
         let Member {
             key,
             key_span,
@@ -166,7 +166,7 @@ impl Reader<'_> {
                 return Some(
                     predicates
                         .into_iter()
-                        .map(|predicate| LocatedPredicate {
+                        .map(|predicate| SpannedPredicate {
                             span: span.clone(),
                             predicate,
                         })
@@ -193,7 +193,7 @@ impl Reader<'_> {
                 None => self.unknown_operator(&key, &key_span),
             },
         };
-        Some(vec![LocatedPredicate {
+        Some(vec![SpannedPredicate {
             span,
             predicate: predicate?,
         }])
@@ -219,7 +219,7 @@ impl Reader<'_> {
     }
 
     /// `$and` in a list of alternatives: several tests of one value, where an object of operators cannot hold them.
-    fn one_value(&mut self, value: Value) -> Option<Vec<LocatedPredicate>> {
+    fn one_value(&mut self, value: Value) -> Option<Vec<SpannedPredicate>> {
         let ValueKind::Array(elements) = value.kind else {
             self.wrong_argument("$and", "a list of tests", &value);
             return None;
@@ -234,12 +234,12 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|element| self.alternative(element))
             .collect();
-        let whole = read.len() == count;
+        let complete = read.len() == count;
         predicates.extend(
             read.into_iter()
                 .flat_map(|alternative| alternative.predicates),
         );
-        if whole { Some(predicates) } else { None }
+        if complete { Some(predicates) } else { None }
     }
 
     /// `prefix` and its like: text, or `{"equals-ignore-case": text}`.

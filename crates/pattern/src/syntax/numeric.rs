@@ -2,12 +2,12 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::Reader;
+use super::TreeBuilder;
 use super::argument::Comparison;
 use super::json::{Value, ValueKind};
 use crate::{Decimal, Dialect, Predicate};
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// `numeric`: comparisons and numbers in turn.
     pub(super) fn numeric(&mut self, value: &Value) -> Option<Vec<Predicate>> {
         let ValueKind::Array(items) = &value.kind else {
@@ -99,7 +99,7 @@ impl Reader<'_> {
         match (pairs.next(), pairs.next(), pairs.next()) {
             (Some((sign, number, _)), None, _) => Some(vec![one_comparison(sign, number)]),
             (Some((first, low, first_span)), Some((second, high, second_span)), None) => {
-                match (Comparison::read(first), Comparison::read(second)) {
+                match (Comparison::parse(first), Comparison::parse(second)) {
                     (Some(lower), Some(upper)) if lower.is_lower() && !upper.is_lower() => {
                         if self.dialect == Dialect::Aws && low >= high {
                             let message = format!(
@@ -151,7 +151,7 @@ impl Reader<'_> {
 
 /// `=`, `!=` or one end of a range.
 fn one_comparison(sign: &str, number: Decimal) -> Predicate {
-    match Comparison::read(sign) {
+    match Comparison::parse(sign) {
         Some(comparison) if comparison.is_lower() => Predicate::Range {
             lower: Some(comparison.bound(number)),
             upper: None,

@@ -4,20 +4,20 @@ use std::collections::HashMap;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::Reader;
+use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
 use super::overrides::{Item, combinations};
 use crate::dialect::{self, aws};
-use crate::located::{Located, LocatedField};
+use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Dialect, Path, normal};
 use reflexarc_diagnostic::nearest;
 
 /// The keys of the objects around a value.
 type Keys = Vec<String>;
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// Reads the whole pattern.
-    pub(super) fn pattern(&mut self, value: Value) -> Option<Located> {
+    pub(super) fn pattern(&mut self, value: Value) -> Option<SpannedNode> {
         let span = value.span.clone();
         let ValueKind::Object(members) = value.kind else {
             return None;
@@ -34,9 +34,9 @@ impl Reader<'_> {
         Some(tree)
     }
 
-    fn empty_pattern(&mut self, span: Span) -> Option<Located> {
+    fn empty_pattern(&mut self, span: Span) -> Option<SpannedNode> {
         if self.dialect == Dialect::Alibaba {
-            return Some(Located::unwritten(&normal::always(), &span));
+            return Some(SpannedNode::with_span(&normal::always(), &span));
         }
         self.push(
             Diagnostic::error(Code::EMPTY, span, "an object with no keys asks for nothing")
@@ -92,7 +92,7 @@ impl Reader<'_> {
                 let alternatives = self.leaf(&key, &key_span, value.span, alternatives);
                 let path = Path::from_keys(keys.iter());
                 items.push(Item::Field(
-                    LocatedField {
+                    SpannedField {
                         path,
                         key: key_span,
                         alternatives,
@@ -135,7 +135,7 @@ impl Reader<'_> {
         let mut last: HashMap<String, Span> = HashMap::new();
         for member in &members {
             if let Some(earlier) = last.insert(member.key.clone(), member.key_span.clone()) {
-                self.warn_twice(&member.key, earlier, member.key_span.clone());
+                self.warn_overridden(&member.key, earlier, member.key_span.clone());
             }
         }
         members
@@ -157,7 +157,7 @@ impl Reader<'_> {
         }
         let mut read = Vec::new();
         for (_, members) in branches {
-            self.reserved_words(&members);
+            self.warn_operator_keys(&members);
             let items = self.items(members, keys);
             read.push(items);
         }
@@ -171,7 +171,7 @@ impl Reader<'_> {
             let items = self.items(members, keys);
             parts.extend(self.tree(span, items));
         }
-        Some(Item::Whole(Located::all(span, parts)))
+        Some(Item::Whole(SpannedNode::all(span, parts)))
     }
 
     fn not(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
@@ -180,7 +180,7 @@ impl Reader<'_> {
             ValueKind::Object(members) if !members.is_empty() => {
                 let items = self.items(members, keys);
                 let inner = self.tree(span.clone(), items)?;
-                Some(Item::Whole(Located::not(span, inner)))
+                Some(Item::Whole(SpannedNode::not(span, inner)))
             }
             ValueKind::Broken => None,
             _ => {
@@ -241,7 +241,7 @@ impl Reader<'_> {
     }
 
     /// Looks for keys of a branch of `$or`, at any depth, that AWS keeps for itself.
-    fn reserved_words(&mut self, members: &[Member]) {
+    fn warn_operator_keys(&mut self, members: &[Member]) {
         for member in members {
             if aws::is_reserved_in_or(&member.key) {
                 let message = format!(
@@ -260,7 +260,7 @@ impl Reader<'_> {
                 self.push(diagnostic.with_help(help));
             }
             if let ValueKind::Object(members) = &member.value.kind {
-                self.reserved_words(members);
+                self.warn_operator_keys(members);
             }
         }
     }
@@ -278,7 +278,7 @@ impl Reader<'_> {
     }
 
     /// What the key was probably meant to be, for a list of objects whose operators are all unknown.
-    pub(super) fn meant_join(&self, key: &str) -> Option<&'static str> {
+    pub(super) fn similar_connective(&self, key: &str) -> Option<&'static str> {
         let joins: &[&'static str] = match self.dialect {
             Dialect::Reflexarc => &["$or", "$and", "$not"],
             Dialect::Aws => &["$or"],

@@ -6,8 +6,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use super::argument::{Comparison, TextTest};
 use super::json::{Value, ValueKind, span_of};
 use super::value_tests::Alternatives;
-use super::{Reader, Rule};
-use crate::located::{LocatedAlternative, LocatedPredicate};
+use super::{Rule, TreeBuilder};
+use crate::spanned::{SpannedAlternative, SpannedPredicate};
 use crate::{Predicate, TextOp};
 use reflexarc_diagnostic::nearest;
 
@@ -87,7 +87,7 @@ const FOREIGN: [(&str, &str); 28] = [
     ("missing", "is missing"),
 ];
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// An operator, its operand, and `ignoring case`.
     pub(super) fn predicate(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
@@ -128,9 +128,9 @@ impl Reader<'_> {
         let predicates = self.apply(operator, name, &span, value, ignoring_case)?;
         let alternatives = predicates
             .into_iter()
-            .map(|(span, predicate)| LocatedAlternative {
+            .map(|(span, predicate)| SpannedAlternative {
                 span: span.clone(),
-                predicates: vec![LocatedPredicate { span, predicate }],
+                predicates: vec![SpannedPredicate { span, predicate }],
             });
         Some(alternatives.collect())
     }
@@ -295,7 +295,7 @@ impl Reader<'_> {
                 format!("`{name}` takes a list, not {}", value.name()),
             );
             let network = matches!(&value.kind, ValueKind::Text(text) if text.contains('/')
-                && super::cidr::read(text, self.dialect).is_ok());
+                && super::cidr::parse(text, self.dialect).is_ok());
             self.push(if network {
                 error
                     .with_help("a network stands after `in cidr`")

@@ -5,21 +5,21 @@ use std::collections::{HashMap, HashSet};
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::Reader;
+use super::TreeBuilder;
 use crate::Path;
-use crate::located::{Located, LocatedField};
+use crate::spanned::{SpannedField, SpannedNode};
 
 /// What one member of an object asks for.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
-    Field(LocatedField, Span),
+    Field(SpannedField, Span),
     Or(Span, Vec<Vec<Item>>),
     /// `$and` and `$not`, which neither override nor are overridden.
-    Whole(Located),
+    Whole(SpannedNode),
 }
 
-impl Reader<'_> {
-    pub(super) fn warn_twice(&mut self, path: &str, earlier: Span, later: Span) {
+impl TreeBuilder<'_> {
+    pub(super) fn warn_overridden(&mut self, path: &str, earlier: Span, later: Span) {
         let warning = Diagnostic::warning(
             Code::PATH_TWICE,
             later.clone(),
@@ -34,26 +34,26 @@ impl Reader<'_> {
     }
 
     /// Joins the items of one object, so that of two for one path the later one wins.
-    pub(super) fn tree(&mut self, span: Span, items: Vec<Item>) -> Option<Located> {
+    pub(super) fn tree(&mut self, span: Span, items: Vec<Item>) -> Option<SpannedNode> {
         let mut parts = Vec::new();
         for group in self.groups(items) {
             let part = match group.as_slice() {
                 [_] => self.single(group),
-                _ => self.spelled_out(&span, &group),
+                _ => self.expand(&span, &group),
             };
             parts.extend(part);
         }
         if parts.is_empty() {
             None
         } else {
-            Some(Located::all(span, parts))
+            Some(SpannedNode::all(span, parts))
         }
     }
 
     /// One item that shares no path with another.
-    fn single(&mut self, group: Vec<Item>) -> Option<Located> {
+    fn single(&mut self, group: Vec<Item>) -> Option<SpannedNode> {
         match group.into_iter().next()? {
-            Item::Field(field, span) => Some(Located::field(span, field)),
+            Item::Field(field, span) => Some(SpannedNode::field(span, field)),
             Item::Whole(tree) => Some(tree),
             Item::Or(span, branches) => {
                 let branches: Vec<_> = branches
@@ -63,16 +63,16 @@ impl Reader<'_> {
                 if branches.is_empty() {
                     None
                 } else {
-                    Some(Located::any(span, branches))
+                    Some(SpannedNode::any(span, branches))
                 }
             }
         }
     }
 
     /// Items that share paths, written as every way through their `$or`s, in each of which the later field wins.
-    fn spelled_out(&mut self, span: &Span, items: &[Item]) -> Option<Located> {
-        let (count, tests) = spelled_out_size(items);
-        if count > self.limits.combinations || tests > self.limits.spelled_out {
+    fn expand(&mut self, span: &Span, items: &[Item]) -> Option<SpannedNode> {
+        let (count, tests) = expansion_size(items);
+        if count > self.limits.combinations || tests > self.limits.expanded_tests {
             let message = format!(
                 "paths constrained both inside and outside `$or` make more than {} combinations",
                 self.limits.combinations
@@ -87,13 +87,13 @@ impl Reader<'_> {
         }
         let branches = ways.into_iter().map(|way| {
             let parts = way.into_iter().filter_map(|item| match item {
-                Item::Field(field, span) => Some(Located::field(span, field)),
+                Item::Field(field, span) => Some(SpannedNode::field(span, field)),
                 Item::Whole(tree) => Some(tree),
                 Item::Or(..) => None,
             });
-            Located::all(span.clone(), parts.collect())
+            SpannedNode::all(span.clone(), parts.collect())
         });
-        Some(Located::any(span.clone(), branches.collect()))
+        Some(SpannedNode::any(span.clone(), branches.collect()))
     }
 
     /// Drops each field whose path comes again later, with a warning.
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     last.insert(field.path.clone(), (at, field.key.clone()))
             {
                 dropped.insert(earlier);
-                self.warn_twice(field.path.as_str(), span, field.key.clone());
+                self.warn_overridden(field.path.as_str(), span, field.key.clone());
             }
         }
         let mut at = 0;
@@ -194,17 +194,17 @@ pub(super) fn combinations(items: &[Item]) -> usize {
 }
 
 /// How many ways there are through the `$or`s, and how many tests they hold together.
-fn spelled_out_size(items: &[Item]) -> (usize, usize) {
+fn expansion_size(items: &[Item]) -> (usize, usize) {
     items
         .iter()
         .fold((1, 0), |(count, tests): (usize, usize), item| {
             let (more, inside) = match item {
-                Item::Or(_, branches) => branches
-                    .iter()
-                    .map(|branch| spelled_out_size(branch))
-                    .fold((0, 0), |(c, t): (usize, usize), (more, inside)| {
+                Item::Or(_, branches) => branches.iter().map(|branch| expansion_size(branch)).fold(
+                    (0, 0),
+                    |(c, t): (usize, usize), (more, inside)| {
                         (c.saturating_add(more), t.saturating_add(inside))
-                    }),
+                    },
+                ),
                 Item::Field(field, _) => (
                     1,
                     field

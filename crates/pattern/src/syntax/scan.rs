@@ -2,7 +2,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use crate::{Dialect, Limits};
+use crate::{Dialect, PatternLimits};
 
 /// What the look over a text found.
 pub(super) struct Scan {
@@ -23,7 +23,7 @@ pub(super) struct Scan {
 pub(super) fn scan(
     source: &str,
     dialect: Dialect,
-    limits: &Limits,
+    limits: &PatternLimits,
 ) -> Result<Scan, Vec<Diagnostic>> {
     if source.len() > limits.bytes {
         let message = format!(
@@ -83,7 +83,7 @@ struct Scanner<'s> {
 
 impl Scanner<'_> {
     /// Walks to the end of the pattern and says where that is.
-    fn run(&mut self, dialect: Dialect, limits: &Limits) -> Result<usize, Vec<Diagnostic>> {
+    fn run(&mut self, dialect: Dialect, limits: &PatternLimits) -> Result<usize, Vec<Diagnostic>> {
         let bytes = self.source.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;

@@ -5,14 +5,14 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::expression::Connective;
 use super::json::span_of;
-use super::{Reader, Rule};
-use crate::located::{LocatedAlternative, LocatedPredicate};
+use super::{Rule, TreeBuilder};
+use crate::spanned::{SpannedAlternative, SpannedPredicate};
 use crate::{Predicate, normal};
 
-/// Alternatives, each of which one value meets as a whole.
-pub(super) type Alternatives = Vec<LocatedAlternative>;
+/// Alternatives, each of which one value meets as a complete.
+pub(super) type Alternatives = Vec<SpannedAlternative>;
 
-impl Reader<'_> {
+impl TreeBuilder<'_> {
     /// `not`s and a predicate or a group, as the alternatives of the field.
     pub(super) fn value_unary(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
@@ -39,7 +39,7 @@ impl Reader<'_> {
         let span = span_of(&pair);
         let mut done = Alternatives::new();
         let mut conjunction: Option<Alternatives> = None;
-        let mut whole = true;
+        let mut complete = true;
         for part in pair.into_inner() {
             if part.as_rule() == Rule::connective {
                 if self.connective(&part) == Connective::Or {
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(next) = self.value_unary(part) else {
-                whole = false;
+                complete = false;
                 continue;
             };
             conjunction = Some(match conjunction {
@@ -60,7 +60,7 @@ impl Reader<'_> {
         for alternative in &mut done {
             normal::join_ranges(&mut alternative.predicates);
         }
-        if whole && !done.is_empty() {
+        if complete && !done.is_empty() {
             Some(done)
         } else {
             None
@@ -72,18 +72,18 @@ impl Reader<'_> {
         &mut self,
         span: &Span,
         mut left: Alternatives,
-        right: &[LocatedAlternative],
+        right: &[SpannedAlternative],
     ) -> Option<Alternatives> {
-        let tests = |alternatives: &[LocatedAlternative]| {
+        let tests = |alternatives: &[SpannedAlternative]| {
             alternatives
                 .iter()
                 .map(|one| one.predicates.len())
                 .sum::<usize>()
         };
         let count = left.len().saturating_mul(right.len());
-        let spelled_out = tests(&left) * right.len() + tests(right) * left.len();
+        let expanded_tests = tests(&left) * right.len() + tests(right) * left.len();
         let too_wide = left.len() > 1 && right.len() > 1 && count > self.limits.combinations;
-        if too_wide || count > 1 && spelled_out > self.limits.spelled_out {
+        if too_wide || count > 1 && expanded_tests > self.limits.expanded_tests {
             return self.too_many(span);
         }
         if let [other] = right {
@@ -94,7 +94,7 @@ impl Reader<'_> {
             return Some(left);
         }
         let both = left.iter().flat_map(|one| {
-            right.iter().map(|other| LocatedAlternative {
+            right.iter().map(|other| SpannedAlternative {
                 span: one.span.start.min(other.span.start)..one.span.end.max(other.span.end),
                 predicates: [one.predicates.as_slice(), other.predicates.as_slice()].concat(),
             })
@@ -108,17 +108,17 @@ impl Reader<'_> {
             self.limits.combinations
         );
         self.error(Code::TOO_MANY, span.clone(), message).help =
-            Some("join whole tests by `and` instead".into());
+            Some("join complete tests by `and` instead".into());
         None
     }
 
     /// Anything but these: a value is there, and meets none of them.
     fn opposite(&mut self, span: &Span, alternatives: Alternatives) -> Option<Alternatives> {
-        for placed in alternatives
+        for spanned in alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
-            let meant = match placed.predicate {
+            let meant = match spanned.predicate {
                 Predicate::Missing => "exists",
                 Predicate::Exists => "is missing",
                 _ => continue,
@@ -135,12 +135,12 @@ impl Reader<'_> {
             self.push(error);
             return None;
         }
-        let plain = |alternative: &LocatedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
-        let place = |predicates: Vec<Predicate>| LocatedAlternative {
+        let plain = |alternative: &SpannedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
+        let place = |predicates: Vec<Predicate>| SpannedAlternative {
             span: span.clone(),
             predicates: predicates
                 .into_iter()
-                .map(|predicate| LocatedPredicate {
+                .map(|predicate| SpannedPredicate {
                     span: span.clone(),
                     predicate,
                 })
@@ -151,7 +151,7 @@ impl Reader<'_> {
                 .into_iter()
                 .flat_map(|alternative| alternative.predicates);
             return Some(vec![place(vec![Predicate::AnythingBut(
-                inner.map(|placed| placed.predicate).collect(),
+                inner.map(|spanned| spanned.predicate).collect(),
             )])]);
         }
         // None of several conjunctions: of each, one test fails.
@@ -160,7 +160,7 @@ impl Reader<'_> {
             let choices: Alternatives = alternative
                 .predicates
                 .into_iter()
-                .flat_map(|placed| match placed.predicate {
+                .flat_map(|spanned| match spanned.predicate {
                     Predicate::AnythingBut(inner) => inner,
                     other => vec![Predicate::AnythingBut(vec![other])],
                 })

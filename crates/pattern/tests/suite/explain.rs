@@ -45,35 +45,35 @@ fn visit(part: &Part, seen: &mut dyn FnMut(bool, &FieldTest)) {
 }
 
 #[test]
-fn a_wrong_nesting_names_the_place_where_the_key_is() {
+fn wrong_nesting_names_the_location_of_the_key() {
     let hints = hints(
         r#"{"detail": {"eniId": ["eni-1"]}}"#,
         r#"{"content": {"eniId": "eni-1"}}"#,
     );
-    assert_eq!(hints, [Hint::Elsewhere(location(&["content", "eniId"]))]);
+    assert_eq!(hints, [Hint::OtherPath(location(&["content", "eniId"]))]);
 }
 
 #[test]
-fn the_place_that_shares_most_of_the_path_comes_first() {
+fn location_sharing_most_of_the_path_comes_first() {
     let event = r#"{"id": 1, "other": {"id": 2}, "data": {"content": {"id": 3}}}"#;
     let hints = hints(r#"{"content": {"id": [3]}}"#, event);
     assert_eq!(
         hints,
-        [Hint::Elsewhere(location(&["data", "content", "id"]))]
+        [Hint::OtherPath(location(&["data", "content", "id"]))]
     );
 }
 
 #[test]
-fn keys_that_differ_in_case_are_told_apart() {
+fn keys_that_differ_only_in_case_have_their_own_hint() {
     let hints = hints(
         r#"{"content": {"eniid": ["eni-1"]}}"#,
         r#"{"content": {"eniId": "eni-1"}}"#,
     );
-    assert_eq!(hints, [Hint::CaseOfKey(location(&["content", "eniId"]))]);
+    assert_eq!(hints, [Hint::KeyCase(location(&["content", "eniId"]))]);
 }
 
 #[test]
-fn a_key_of_a_similar_name_in_the_same_object_is_named() {
+fn similar_key_in_the_same_object_is_named() {
     let event = r#"{"ip": 1, "name": "x", "content": {"eniId": "eni-1", "result": "failed", "list": {}}, "disks": [7, {"diskId": "d-1"}]}"#;
     let near = |pattern: &str| -> Vec<String> {
         hints(pattern, event)
@@ -83,7 +83,7 @@ fn a_key_of_a_similar_name_in_the_same_object_is_named() {
             })
             .collect()
     };
-    let told = [
+    let hints_by_pattern = [
         r#"{"content": {"enId": ["eni-1"]}}"#,
         r#"{"content": {"eni_id": ["eni-1"]}}"#,
         r#"{"content": {"eniID": ["eni-1"]}}"#,
@@ -98,11 +98,11 @@ fn a_key_of_a_similar_name_in_the_same_object_is_named() {
         r#"{"id": ["x"]}"#,
     ]
     .map(|pattern| format!("{pattern}  {}\n", near(pattern).join("; ")));
-    insta::assert_snapshot!(told.concat());
+    insta::assert_snapshot!(hints_by_pattern.concat());
 }
 
 #[test]
-fn looking_for_keys_of_similar_names_is_bounded() {
+fn search_for_similar_keys_is_bounded() {
     let members = |prefix: &str, count: usize| {
         (0..count)
             .map(|n| format!("\"{prefix}{n}\": 1"))
@@ -123,8 +123,8 @@ fn looking_for_keys_of_similar_names_is_bounded() {
 }
 
 #[test]
-fn each_slip_has_its_hint() {
-    let type_hint = |expected, actual| vec![Hint::Type { expected, actual }];
+fn every_common_mistake_has_a_hint() {
+    let type_hint = |expected, actual| vec![Hint::TypeMismatch { expected, actual }];
     assert_eq!(
         hints(r#"{"a": [5]}"#, r#"{"a": "5"}"#),
         type_hint("a number", "a string")
@@ -137,8 +137,11 @@ fn each_slip_has_its_hint() {
         hints(r#"{"a": [true]}"#, r#"{"a": "true"}"#),
         type_hint("true or false", "a string")
     );
-    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": "X"}"#), [Hint::Case]);
-    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": " x\n"}"#), [Hint::Space]);
+    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": "X"}"#), [Hint::ValueCase]);
+    assert_eq!(
+        hints(r#"{"a": ["x"]}"#, r#"{"a": " x\n"}"#),
+        [Hint::SurroundingWhitespace]
+    );
     assert_eq!(
         hints(r#"{"a": [{"exists": false}]}"#, r#"{"a": null}"#),
         [Hint::NullIsNotMissing]
@@ -146,7 +149,7 @@ fn each_slip_has_its_hint() {
     assert_eq!(hints(r#"{"a": [null]}"#, "{}"), [Hint::MissingIsNotNull]);
     assert_eq!(
         hints(r#"{"a": [{"anything-but": "x"}]}"#, "{}"),
-        [Hint::AnythingButNeedsAValue]
+        [Hint::AnythingButNeedsValue]
     );
     assert_eq!(
         hints(r#"{"a": [{"anything-but": "x"}]}"#, r#"{"a": ["x", "y"]}"#),
@@ -158,13 +161,16 @@ fn each_slip_has_its_hint() {
     );
     assert_eq!(
         hints(r#"{"a": ["x"]}"#, r#"{"a": {"b c": "x"}}"#),
-        [Hint::Object(vec!["\"b c\"".to_owned()])]
+        [Hint::IsObject(vec!["\"b c\"".to_owned()])]
     );
-    assert_eq!(hints(r#"{"a": ["x"]}"#, r#"{"a": []}"#), [Hint::Empty]);
+    assert_eq!(
+        hints(r#"{"a": ["x"]}"#, r#"{"a": []}"#),
+        [Hint::EmptyContainer]
+    );
 }
 
 #[test]
-fn the_nearest_of_several_values_is_named() {
+fn closest_of_several_values_is_named() {
     let explanation = explained(
         r#"{"a": ["failed", "stopped"]}"#,
         r#"{"a": ["running", 1, "Stopped", "starting"]}"#,
@@ -175,12 +181,12 @@ fn the_nearest_of_several_values_is_named() {
     let nearest = field.nearest.as_ref().expect("a nearest miss");
     assert_eq!(nearest.found.location.to_string(), "a[2]");
     assert_eq!(nearest.expected, r#"a == "stopped""#);
-    assert_eq!(nearest.mended, Some(Json::from("stopped")));
+    assert_eq!(nearest.suggested, Some(Json::from("stopped")));
     assert_eq!(field.count, 4);
 }
 
 #[test]
-fn the_element_that_came_closest_is_named_and_its_faults_are_shown() {
+fn closest_element_is_named_with_its_failing_tests() {
     let explanation = explained(
         r#"{"disks": {"size": [20], "kind": ["ssd"], "state": ["in use"]}}"#,
         r#"{"disks": [{"size": 20, "kind": "hdd", "state": "free"}, {"size": 40, "kind": "ssd", "state": "in use"}]}"#,
@@ -193,7 +199,7 @@ fn the_element_that_came_closest_is_named_and_its_faults_are_shown() {
 }
 
 #[test]
-fn tests_that_hold_only_in_different_elements_are_told_apart() {
+fn tests_met_only_by_different_elements_name_the_closest() {
     let explanation = explained(
         r#"{"a": {"b": [1], "c": [2]}}"#,
         r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#,
@@ -208,7 +214,7 @@ fn tests_that_hold_only_in_different_elements_are_told_apart() {
 }
 
 #[test]
-fn only_the_failing_branch_is_drawn_unless_all_is_asked_for() {
+fn only_failing_nodes_are_rendered_by_default() {
     let pattern = r#"{"name": ["x"], "content": {"result": ["failed"]}, "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
     let explanation = explained(
         pattern,
@@ -235,7 +241,7 @@ fn only_the_failing_branch_is_drawn_unless_all_is_asked_for() {
 }
 
 #[test]
-fn a_denial_shows_what_it_was_met_by() {
+fn failing_not_shows_the_value_that_matched() {
     let explanation = explained(r#"{"$not": {"a": ["x"]}}"#, r#"{"a": ["y", "x"]}"#);
     insta::assert_snapshot!(explanation.render(false), @r#"
     ✗ not
@@ -245,7 +251,7 @@ fn a_denial_shows_what_it_was_met_by() {
 }
 
 #[test]
-fn what_is_said_of_a_huge_event_is_bounded() {
+fn explanation_of_a_huge_event_is_bounded() {
     let values = vec![format!("\"{}\"", "x".repeat(1_000)); 900].join(",");
     let explanation = explained(
         r#"{"a": ["y"], "b": ["y"]}"#,
@@ -257,12 +263,12 @@ fn what_is_said_of_a_huge_event_is_bounded() {
 
 proptest! {
     #[test]
-    fn agrees_with_the_plain_evaluator(node in generate::nodes(), event in generate::events()) {
+    fn explanation_agrees_with_the_naive_evaluator(node in generate::nodes(), event in generate::events()) {
         prop_assert_eq!(explain(&node, &event).matched(), naive::matches(&node, &event));
     }
 
     #[test]
-    fn a_failing_conjunction_has_a_failing_part(node in generate::nodes(), event in generate::events()) {
+    fn failing_conjunction_has_a_failing_part(node in generate::nodes(), event in generate::events()) {
         fn check(part: &Part) -> bool {
             match &part.test {
                 Test::All { parts, .. } => part.matched == parts.iter().all(|p| p.matched) && parts.iter().all(check),
@@ -276,11 +282,11 @@ proptest! {
     }
 
     #[test]
-    fn the_nearest_miss_when_mended_makes_the_field_hold(field in generate::field(), mut event in generate::events()) {
+    fn suggested_value_makes_the_field_match(field in generate::field(), mut event in generate::events()) {
         let explanation = explain(&Node::Field(field.clone()), &event);
         let Test::Field(test) = &explanation.root.test else { panic!("one field") };
         if let Some(miss) = &test.nearest {
-            match &miss.mended {
+            match &miss.suggested {
                 Some(value) => *at(&mut event, &miss.found.location) = value.clone(),
                 None => prop_assume!(false, "nothing was found that would do"),
             }
@@ -289,7 +295,7 @@ proptest! {
     }
 
     #[test]
-    fn a_single_test_can_always_be_mended(predicate in generate::predicate(), value in generate::events()) {
+    fn every_single_test_has_a_suggested_value(predicate in generate::predicate(), value in generate::events()) {
         let alternative = Alternative(vec![predicate.clone()]);
         let event: Json = [("a".to_owned(), value.members().first().map_or(Json::Null, |(_, value)| value.clone()))]
             .into_iter()
@@ -297,7 +303,7 @@ proptest! {
         let path = reflexarc_pattern::Path::from_keys(["a"]);
         let explanation = explain(&Node::Field(Field { path, alternatives: vec![alternative] }), &event);
         let Test::Field(test) = &explanation.root.test else { panic!("one field") };
-        let mended = test.nearest.as_ref().is_none_or(|miss| miss.mended.is_some());
+        let mended = test.nearest.as_ref().is_none_or(|miss| miss.suggested.is_some());
         prop_assert!(mended || matches!(predicate, Predicate::Regexp { .. }), "{}", explanation.render(true));
     }
 }

@@ -8,9 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reflexarc_event::Json;
-use reflexarc_pattern::{
-    Alternative, Bound, Decimal, Field, Node, Path, Predicate, Regexp, TextOp, Wildcard,
-};
+use reflexarc_pattern::tree::{Bound, Regexp, Wildcard};
+use reflexarc_pattern::{Alternative, Decimal, Field, Node, Path, Predicate, TextOp};
 
 const KEYS: [&str; 12] = [
     "a", "a", "a", "b", "b", "c", "c", "a.b", "b.c", "", "odd key", "and",

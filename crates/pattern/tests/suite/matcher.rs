@@ -4,9 +4,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reflexarc_event::{Event, Json, Limits};
+use reflexarc_pattern::matcher::{MatcherLimits, Slow};
+use reflexarc_pattern::tree::{Bound, Regexp, Wildcard};
 use reflexarc_pattern::{
-    Alternative, Bound, BuildError, Decimal, Dialect, Field, Matcher, MatcherLimits, Node, Path,
-    Pattern, Predicate, Regexp, Scratch, Slow, TextOp, Wildcard, naive,
+    Alternative, BuildError, Decimal, Dialect, Field, Matcher, Node, Path, Pattern, Predicate,
+    Scratch, TextOp, naive,
 };
 
 use crate::generate;

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reflexarc_diagnostic::{Code, Severity};
-use reflexarc_pattern::{Alternative, Dialect, Field, Limits, Node, Pattern, Predicate};
+use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, PatternLimits, Predicate};
 
 use crate::generate;
 
@@ -192,7 +192,7 @@ fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
 
 #[test]
 fn hostile_texts_are_answered_without_effort() {
-    let most = Limits::DEFAULT.bytes;
+    let most = PatternLimits::DEFAULT.bytes;
     assert_eq!(codes(&"(".repeat(most)), ["RA0104"]);
     assert_eq!(codes(&"[".repeat(most)), ["RA0104"]);
     assert_eq!(
@@ -256,7 +256,7 @@ fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not
 
 #[test]
 fn of_very_many_faults_the_first_are_told_and_the_rest_counted() {
-    let most = Limits::DEFAULT.diagnostics;
+    let most = PatternLimits::DEFAULT.diagnostics;
     let faults = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("refused");
     let found = faults(&format!(
         r#"{{"a":[{}]}}"#,

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
+use reflexarc_pattern::tree::Bound;
 use reflexarc_pattern::{
-    Alternative, Bound, Decimal, Field, FieldSet, Matcher, Node, Path, Predicate, ScalarMatcher,
-    naive,
+    Alternative, Decimal, Field, FieldSet, Matcher, Node, Path, Predicate, ScalarMatcher, naive,
 };
 
 use crate::generate;

@@ -319,7 +319,7 @@ mod tests {
             let mut elements = posted(&headers(&pairs), body, 1).unwrap();
             elements
                 .remove(0)
-                .map(|incoming| incoming.received.tree().clone())
+                .map(|incoming| incoming.native.original().tree().clone())
         };
         let json = read("application/json", br#"{"a":1.0}"#).unwrap();
         for (key, value) in [

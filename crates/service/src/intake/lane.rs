@@ -80,7 +80,7 @@ impl Ahead {
         now: Timestamp,
     ) -> Self {
         let (began, clock) = (Timestamp::now(), Instant::now());
-        let matched = guarded(incoming, || rules.recognise(&incoming.normal));
+        let matched = guarded(incoming, || rules.matching(&incoming.native));
         let state = StoredState::new(state);
         let evaluation = react(&rules, incoming, matched.as_ref(), &state, now);
         let reads = state.into_reads();
@@ -152,7 +152,7 @@ fn react(
     let stopwatch = || begun.elapsed();
     let evaluation = matched.and_then(|matched| {
         guarded(incoming, || {
-            rules.react(matched, state, now, Some(&stopwatch))
+            rules.react(&incoming.native, matched, state, now, Some(&stopwatch))
         })
     });
     evaluation.unwrap_or_else(|| {

@@ -65,14 +65,14 @@ pub(super) fn record(
     evaluation: &Evaluation,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
-    let body = pack(incoming.received.bytes())?;
+    let body = pack(incoming.native.original().bytes())?;
     let quiet = evaluation.rules.is_empty() && evaluation.failures.is_empty();
     let story = if quiet {
         None
     } else {
         Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?)
     };
-    let size = i64::try_from(incoming.received.bytes().len()).unwrap_or(i64::MAX);
+    let size = i64::try_from(incoming.native.original().bytes().len()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO archive (source, id, kind, resource, received, size, body, evaluation)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let name = &incoming.name;

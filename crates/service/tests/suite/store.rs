@@ -52,7 +52,7 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
     drop(store);
     let store = open(folder.path());
     let found = store.find("1").unwrap();
-    assert_eq!(found[0].event.bytes(), incoming("1").received.bytes());
+    assert_eq!(found[0].event.bytes(), incoming("1").native.bytes());
     assert_eq!(
         (found[0].name.source.as_str(), found[0].received),
         ("acs.ecs", at(0))

@@ -6,7 +6,8 @@ use reflexarc_event::Json;
 
 use super::outbox::{Call, Parcel};
 use super::timeline::since;
-use crate::output::evaluation::{count, cut, object};
+use crate::output::evaluation::{integer, object};
+use crate::output::text::truncate;
 use crate::output::{Output, Paint};
 
 /// A line: where to, what came of it, what happens next, and what the target would get.
@@ -22,7 +23,7 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
         Ok(_) => {
             let delivered = output.paint(Paint::Green, "delivered");
             let summary = call.preview.as_ref().map_or_else(String::new, |preview| {
-                format!(": {}", cut(&preview.summary))
+                format!(": {}", truncate(&preview.summary))
             });
             format!("{arrow} {target} ({kind}){attempt} {delivered}{summary}")
         }
@@ -31,7 +32,7 @@ pub(super) fn told(call: &Call, start: Timestamp, output: &Output) -> String {
             let next = next(&call.parcels, start);
             format!(
                 "{arrow} {target} ({kind}){attempt} {word}, {}; {next}",
-                cut(error.reason())
+                truncate(error.reason())
             )
         }
     }
@@ -62,7 +63,7 @@ pub(super) fn as_json(call: &Call) -> Json {
             ("id", Json::from(delivery.id.to_string())),
             ("rule", Json::from(delivery.rule.as_str())),
             ("event", Json::from(delivery.event.id.as_str())),
-            ("attempt", count(attempt)),
+            ("attempt", integer(attempt)),
         ];
         object(facts.into_iter().chain(next))
     });

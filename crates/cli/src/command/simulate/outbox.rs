@@ -8,7 +8,7 @@ use reflexarc_delivery::{
     Decision, Delivery, DingTalk, Pacing, Preview, Receipt, RetryPolicy, SendError, Target, judged,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
-use reflexarc_event::{Event, EventError};
+use reflexarc_event::NativeEvent;
 use reflexarc_service::{Incoming, Queue, Wake};
 
 use super::stand_in;
@@ -91,18 +91,15 @@ impl Outbox {
 
     /// Takes in what an account's rules ask for after an event. What goes to targets that do not exist comes back, as it
     /// goes to the dead letters at once.
-    ///
-    /// # Errors
-    /// When the event's envelope is a known one, but cannot be brought into the native form.
     pub(super) fn take(
         &mut self,
         at: Timestamp,
         account: &str,
-        event: &Event,
+        event: NativeEvent,
         evaluation: &Evaluation,
-    ) -> Result<Vec<Call>, EventError> {
-        let mut incoming = Incoming::new(event.clone())?;
-        if event.tree().get("id").is_none() {
+    ) -> Vec<Call> {
+        let mut incoming = Incoming::from_native(event);
+        if incoming.native.original().tree().get("id").is_none() {
             // The service names such an event at random; a rehearsal is the same each time.
             incoming.name.id = format!("rehearsed-{}", self.number);
         }
@@ -135,7 +132,7 @@ impl Outbox {
                 outcome,
             });
         }
-        Ok(lost)
+        lost
     }
 
     /// When the next call begins, as far as is known now.

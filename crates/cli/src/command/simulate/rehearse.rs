@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use reflexarc::{Evaluation, RuleEffects, RuleSet};
 use reflexarc_eni::scenario::{Deed, Moment, Rehearsal, Scenario, World};
-use reflexarc_event::{EniStatus, Event, Json};
+use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
 use reflexarc_service::{Config, Secrets};
 
@@ -258,21 +258,23 @@ impl Stage {
 
     /// The account's rules see the event on its bus; each account has a memory of its own.
     fn react(&mut self, at: Timestamp, account: &str, event: &Event) {
+        let event = match NativeEvent::new(event.clone()) {
+            Ok(event) => event,
+            Err(error) => {
+                self.entries.push(Entry::staged(
+                    at,
+                    format!("the service would refuse this event: {error}"),
+                ));
+                return;
+            }
+        };
         let state = self.memory.entry(account.to_owned()).or_default();
-        let evaluation = self.rules.evaluate(event, state, at);
+        let evaluation = self.rules.evaluate(&event, state, at);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
         }
         let lost = if let Some(outbox) = &mut self.outbox {
-            outbox
-                .take(at, account, event, &evaluation)
-                .unwrap_or_else(|error| {
-                    self.entries.push(Entry::staged(
-                        at,
-                        format!("the service would refuse this event: {error}"),
-                    ));
-                    Vec::new()
-                })
+            outbox.take(at, account, event.clone(), &evaluation)
         } else {
             for (effects, _, action) in evaluation.actions() {
                 stand_in::perform(action, at, account, &effects.rule, &mut self.rehearsal);
@@ -283,9 +285,10 @@ impl Stage {
             rules, failures, ..
         } = evaluation;
         let name = Some(self.account_name(account));
-        let interface = interface_of(event).map(|id| self.rehearsal.name_of(&id).to_owned());
+        let interface =
+            interface_of(event.original()).map(|id| self.rehearsal.name_of(&id).to_owned());
         // A reaction that only looked at the clock is not worth a line.
-        let is_clock = is_clock(event);
+        let is_clock = is_clock(event.original());
         let quiet = |effects: &RuleEffects| {
             is_clock
                 && effects.actions.is_empty()

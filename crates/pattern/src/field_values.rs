@@ -9,47 +9,47 @@ use crate::value::Scalar;
 use crate::{Node, Path};
 
 /// Which element of which array: arrays are numbered in the order of the text, elements from 0.
-pub(crate) type Choice = BTreeMap<usize, usize>;
+pub(crate) type ElementChoice = BTreeMap<usize, usize>;
 
 /// The way from the top of an event to a value; shares its beginning with its neighbours.
-pub(crate) type Trail<'e> = Option<Rc<Step<'e>>>;
+pub(crate) type Pointer<'e> = Option<Rc<PointerStep<'e>>>;
 
-/// The last step of a trail.
+/// The last step of a pointer.
 #[derive(Debug)]
-pub(crate) enum Step<'e> {
+pub(crate) enum PointerStep<'e> {
     /// Into the member at `index` of an object.
     Member {
-        before: Trail<'e>,
+        parent: Pointer<'e>,
         members: &'e [(String, Json)],
         index: usize,
     },
     /// Into that element of an array.
-    Element { before: Trail<'e>, index: usize },
+    Element { parent: Pointer<'e>, index: usize },
 }
 
 /// One scalar.
 #[derive(Debug)]
-pub(crate) struct Place<'e> {
+pub(crate) struct FieldValue<'e> {
     pub(crate) value: Scalar<'e>,
     /// The elements that are objects or arrays, through which one gets to the scalar. A scalar that is itself an element
     /// of an array is not tied to that array: `["a", "b"]` holds both at once.
-    pub(crate) choice: Choice,
-    pub(crate) trail: Trail<'e>,
+    pub(crate) choice: ElementChoice,
+    pub(crate) pointer: Pointer<'e>,
 }
 
 /// The scalars at each path of a pattern, in the order of the text.
-pub(crate) struct Places<'p, 'e> {
-    by_path: BTreeMap<&'p Path, Vec<Place<'e>>>,
+pub(crate) struct FieldValues<'p, 'e> {
+    by_path: BTreeMap<&'p Path, Vec<FieldValue<'e>>>,
 }
 
-impl<'p, 'e> Places<'p, 'e> {
+impl<'p, 'e> FieldValues<'p, 'e> {
     /// Looks up every path of the pattern; paths that it does not name cost nothing but the walk over their text.
     pub(crate) fn of(node: &'p Node, event: &'e Json) -> Self {
         let mut paths = BTreeSet::new();
         collect_paths(node, &mut paths);
         let mut walk = Walk {
             by_path: BTreeMap::new(),
-            choice: Choice::new(),
+            choice: ElementChoice::new(),
             arrays: 0,
         };
         let wanted: Vec<Wanted> = paths
@@ -68,7 +68,7 @@ impl<'p, 'e> Places<'p, 'e> {
     }
 
     /// The scalars at `path`.
-    pub(crate) fn at(&self, path: &Path) -> &[Place<'e>] {
+    pub(crate) fn at(&self, path: &Path) -> &[FieldValue<'e>] {
         self.by_path.get(path).map_or(&[], Vec::as_slice)
     }
 }
@@ -97,48 +97,53 @@ impl<'p> Wanted<'p> {
 }
 
 struct Walk<'p, 'e> {
-    by_path: BTreeMap<&'p Path, Vec<Place<'e>>>,
-    choice: Choice,
+    by_path: BTreeMap<&'p Path, Vec<FieldValue<'e>>>,
+    choice: ElementChoice,
     arrays: usize,
 }
 
 impl<'p, 'e> Walk<'p, 'e> {
-    fn value(&mut self, value: &'e Json, wanted: &[Wanted<'p>], trail: &Trail<'e>) {
+    fn value(&mut self, value: &'e Json, wanted: &[Wanted<'p>], pointer: &Pointer<'e>) {
         match value {
-            Json::Object(members) => self.object(members, wanted, trail),
-            Json::Array(elements) => self.array(elements, wanted, trail),
+            Json::Object(members) => self.object(members, wanted, pointer),
+            Json::Array(elements) => self.array(elements, wanted, pointer),
             scalar => {
                 for Wanted { path, .. } in wanted.iter().filter(|wanted| wanted.rest.is_none()) {
                     let value = Scalar::of(scalar);
-                    let place = value.map(|value| Place {
+                    let value = value.map(|value| FieldValue {
                         value,
                         choice: self.choice.clone(),
-                        trail: trail.clone(),
+                        pointer: pointer.clone(),
                     });
-                    self.by_path.entry(path).or_default().extend(place);
+                    self.by_path.entry(path).or_default().extend(value);
                 }
             }
         }
     }
 
-    fn object(&mut self, members: &'e [(String, Json)], wanted: &[Wanted<'p>], before: &Trail<'e>) {
+    fn object(
+        &mut self,
+        members: &'e [(String, Json)],
+        wanted: &[Wanted<'p>],
+        parent: &Pointer<'e>,
+    ) {
         for (index, (key, value)) in members.iter().enumerate() {
             let behind: Vec<Wanted> = wanted
                 .iter()
                 .filter_map(|wanted| wanted.behind(key))
                 .collect();
             if !behind.is_empty() {
-                let trail = Some(Rc::new(Step::Member {
-                    before: before.clone(),
+                let pointer = Some(Rc::new(PointerStep::Member {
+                    parent: parent.clone(),
                     members,
                     index,
                 }));
-                self.value(value, &behind, &trail);
+                self.value(value, &behind, &pointer);
             }
         }
     }
 
-    fn array(&mut self, elements: &'e [Json], wanted: &[Wanted<'p>], before: &Trail<'e>) {
+    fn array(&mut self, elements: &'e [Json], wanted: &[Wanted<'p>], parent: &Pointer<'e>) {
         let array = self.arrays;
         self.arrays += 1;
         for (index, element) in elements.iter().enumerate() {
@@ -148,8 +153,8 @@ impl<'p, 'e> Walk<'p, 'e> {
             self.value(
                 element,
                 wanted,
-                &Some(Rc::new(Step::Element {
-                    before: before.clone(),
+                &Some(Rc::new(PointerStep::Element {
+                    parent: parent.clone(),
                     index,
                 })),
             );

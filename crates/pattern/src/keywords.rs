@@ -7,7 +7,7 @@ pub(crate) const RESERVED: [&str; 19] = [
 ];
 
 /// Whether a key of a path needs quotes because it is a word of the language; `and`, `or` and `not` in any case.
-pub(crate) fn is_reserved(key: &str) -> bool {
+pub(crate) fn is_keyword(key: &str) -> bool {
     RESERVED.contains(&key)
         || RESERVED[..3]
             .iter()

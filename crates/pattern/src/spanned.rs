@@ -6,45 +6,45 @@ use crate::{Alternative, Field, Node, Path, Predicate};
 
 /// A [`Node`] with places.
 #[derive(Debug, Clone)]
-pub(crate) struct Located {
+pub(crate) struct SpannedNode {
     pub(crate) span: Span,
     pub(crate) kind: Kind,
 }
 
-/// What a [`Located`] is, as [`Node`].
+/// What a [`SpannedNode`] is, as [`Node`].
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    All(Vec<Located>),
-    Any(Vec<Located>),
-    Not(Box<Located>),
-    Field(LocatedField),
+    All(Vec<SpannedNode>),
+    Any(Vec<SpannedNode>),
+    Not(Box<SpannedNode>),
+    Field(SpannedField),
 }
 
 /// A [`Field`] with places; `key` is where its path is written.
 #[derive(Debug, Clone)]
-pub(crate) struct LocatedField {
+pub(crate) struct SpannedField {
     pub(crate) path: Path,
     pub(crate) key: Span,
-    pub(crate) alternatives: Vec<LocatedAlternative>,
+    pub(crate) alternatives: Vec<SpannedAlternative>,
 }
 
 /// An [`Alternative`] with places.
 #[derive(Debug, Clone)]
-pub(crate) struct LocatedAlternative {
+pub(crate) struct SpannedAlternative {
     pub(crate) span: Span,
-    pub(crate) predicates: Vec<LocatedPredicate>,
+    pub(crate) predicates: Vec<SpannedPredicate>,
 }
 
 /// A [`Predicate`] with its place.
 #[derive(Debug, Clone)]
-pub(crate) struct LocatedPredicate {
+pub(crate) struct SpannedPredicate {
     pub(crate) span: Span,
     pub(crate) predicate: Predicate,
 }
 
-impl Located {
+impl SpannedNode {
     /// All of them: flattened, and the one itself where there is only one.
-    pub(crate) fn all(span: Span, parts: Vec<Located>) -> Self {
+    pub(crate) fn all(span: Span, parts: Vec<SpannedNode>) -> Self {
         Self::joined(span, parts, Kind::All, |kind| match kind {
             Kind::All(inner) => Ok(inner),
             other => Err(other),
@@ -52,7 +52,7 @@ impl Located {
     }
 
     /// Any of them: flattened, and the one itself where there is only one.
-    pub(crate) fn any(span: Span, parts: Vec<Located>) -> Self {
+    pub(crate) fn any(span: Span, parts: Vec<SpannedNode>) -> Self {
         Self::joined(span, parts, Kind::Any, |kind| match kind {
             Kind::Any(inner) => Ok(inner),
             other => Err(other),
@@ -60,7 +60,7 @@ impl Located {
     }
 
     /// Its opposite.
-    pub(crate) fn not(span: Span, inner: Located) -> Self {
+    pub(crate) fn not(span: Span, inner: SpannedNode) -> Self {
         Self {
             span,
             kind: Kind::Not(Box::new(inner)),
@@ -68,7 +68,7 @@ impl Located {
     }
 
     /// One field.
-    pub(crate) fn field(span: Span, field: LocatedField) -> Self {
+    pub(crate) fn field(span: Span, field: SpannedField) -> Self {
         Self {
             span,
             kind: Kind::Field(field),
@@ -76,28 +76,28 @@ impl Located {
     }
 
     /// The same tree with every place set to `span`, for a tree that no text was written for.
-    pub(crate) fn unwritten(node: &Node, span: &Span) -> Self {
+    pub(crate) fn with_span(node: &Node, span: &Span) -> Self {
         let place = |nodes: &[Node]| {
             nodes
                 .iter()
-                .map(|node| Self::unwritten(node, span))
+                .map(|node| Self::with_span(node, span))
                 .collect()
         };
         let kind = match node {
             Node::All(parts) => Kind::All(place(parts)),
             Node::Any(parts) => Kind::Any(place(parts)),
-            Node::Not(inner) => Kind::Not(Box::new(Self::unwritten(inner, span))),
-            Node::Field(field) => Kind::Field(LocatedField {
+            Node::Not(inner) => Kind::Not(Box::new(Self::with_span(inner, span))),
+            Node::Field(field) => Kind::Field(SpannedField {
                 path: field.path.clone(),
                 key: span.clone(),
                 alternatives: field
                     .alternatives
                     .iter()
-                    .map(|Alternative(predicates)| LocatedAlternative {
+                    .map(|Alternative(predicates)| SpannedAlternative {
                         span: span.clone(),
                         predicates: predicates
                             .iter()
-                            .map(|predicate| LocatedPredicate {
+                            .map(|predicate| SpannedPredicate {
                                 span: span.clone(),
                                 predicate: predicate.clone(),
                             })
@@ -128,7 +128,7 @@ impl Located {
                             alternative
                                 .predicates
                                 .iter()
-                                .map(|placed| placed.predicate.clone())
+                                .map(|spanned| spanned.predicate.clone())
                                 .collect(),
                         )
                     })
@@ -151,13 +151,13 @@ impl Located {
     }
 
     /// Every field in it, in the order of the text.
-    pub(crate) fn fields(&self) -> Vec<&LocatedField> {
+    pub(crate) fn fields(&self) -> Vec<&SpannedField> {
         let mut found = Vec::new();
         self.collect_fields(&mut found);
         found
     }
 
-    fn collect_fields<'t>(&'t self, found: &mut Vec<&'t LocatedField>) {
+    fn collect_fields<'t>(&'t self, found: &mut Vec<&'t SpannedField>) {
         match &self.kind {
             Kind::All(parts) | Kind::Any(parts) => {
                 parts.iter().for_each(|part| part.collect_fields(found))
@@ -169,15 +169,15 @@ impl Located {
 
     fn joined(
         span: Span,
-        parts: Vec<Located>,
-        join: fn(Vec<Located>) -> Kind,
-        open: fn(Kind) -> Result<Vec<Located>, Kind>,
+        parts: Vec<SpannedNode>,
+        join: fn(Vec<SpannedNode>) -> Kind,
+        open: fn(Kind) -> Result<Vec<SpannedNode>, Kind>,
     ) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
             match open(part.kind) {
                 Ok(inner) => flat.extend(inner),
-                Err(kind) => flat.push(Located {
+                Err(kind) => flat.push(SpannedNode {
                     span: part.span,
                     kind,
                 }),

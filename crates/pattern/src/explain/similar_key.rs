@@ -6,19 +6,19 @@ use std::rc::Rc;
 use reflexarc_diagnostic::nearest;
 use reflexarc_event::Json;
 
-use super::elsewhere::Member;
+use super::key_index::Member;
 use crate::Path;
-use crate::places::{Step, Trail};
+use crate::field_values::{Pointer, PointerStep};
 use crate::value::Scalar;
 
 /// The objects of an event, searched along paths that end one key too soon.
-pub(crate) struct NearKeys<'e> {
+pub(crate) struct SimilarKeys<'e> {
     event: &'e Json,
     /// How many members and elements may still be looked at, for all paths together: event and pattern may both be large.
     left: Cell<usize>,
 }
 
-impl<'e> NearKeys<'e> {
+impl<'e> SimilarKeys<'e> {
     const LOOKED_AT: usize = 10_000;
     /// Keys of fewer letters are like every other short key.
     const LETTERS: usize = 3;
@@ -37,21 +37,21 @@ impl<'e> NearKeys<'e> {
         self.below(self.event, &segments, &None)
     }
 
-    fn below(&self, value: &'e Json, wanted: &[&str], before: &Trail<'e>) -> Option<Member<'e>> {
+    fn below(&self, value: &'e Json, wanted: &[&str], parent: &Pointer<'e>) -> Option<Member<'e>> {
         for (index, element) in value.elements().iter().enumerate() {
             self.look()?;
-            let trail = Some(Rc::new(Step::Element {
-                before: before.clone(),
+            let pointer = Some(Rc::new(PointerStep::Element {
+                parent: parent.clone(),
                 index,
             }));
-            if let found @ Some(_) = self.below(element, wanted, &trail) {
+            if let found @ Some(_) = self.below(element, wanted, &pointer) {
                 return found;
             }
         }
         let members = value.members();
         let member = |index: usize| Member {
-            trail: Some(Rc::new(Step::Member {
-                before: before.clone(),
+            pointer: Some(Rc::new(PointerStep::Member {
+                parent: parent.clone(),
                 members,
                 index,
             })),
@@ -76,8 +76,8 @@ impl<'e> NearKeys<'e> {
             self.look()?;
             let parts = key.split('.').count();
             if parts < wanted.len() && key.split('.').eq(wanted[..parts].iter().copied()) {
-                let trail = member(index).trail;
-                if let found @ Some(_) = self.below(value, &wanted[parts..], &trail) {
+                let pointer = member(index).pointer;
+                if let found @ Some(_) = self.below(value, &wanted[parts..], &pointer) {
                     return found;
                 }
             }

@@ -168,7 +168,7 @@ impl Value<'_> {
         };
         if !self.has_comments() {
             let flat = self.flat();
-            return Json::parse(flat.as_bytes()).map_or(flat, |json| json::laid_out(&json, indent));
+            return Json::parse(flat.as_bytes()).map_or(flat, |json| json::layout(&json, indent));
         }
         let (open, close) = if *is_object { ('{', '}') } else { ('[', ']') };
         let inside = format!("\n{}", " ".repeat((indent + 2).min(DEEPEST_INDENT)));

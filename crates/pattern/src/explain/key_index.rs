@@ -7,10 +7,10 @@ use std::rc::Rc;
 use reflexarc_event::Json;
 
 use crate::Path;
-use crate::places::{Step, Trail};
+use crate::field_values::{Pointer, PointerStep};
 
 /// The members of an event by the last segment of their key in lower case; made when it is first asked.
-pub(crate) struct Elsewhere<'e> {
+pub(crate) struct KeyIndex<'e> {
     event: &'e Json,
     by_key: OnceCell<BTreeMap<String, Vec<Member<'e>>>>,
 }
@@ -18,11 +18,11 @@ pub(crate) struct Elsewhere<'e> {
 /// One member of some object in the event.
 #[derive(Debug, Clone)]
 pub(crate) struct Member<'e> {
-    pub(crate) trail: Trail<'e>,
+    pub(crate) pointer: Pointer<'e>,
     pub(crate) value: &'e Json,
 }
 
-impl<'e> Elsewhere<'e> {
+impl<'e> KeyIndex<'e> {
     /// How many members of one key are kept; the rest is never looked at.
     const KEPT: usize = 32;
 
@@ -45,28 +45,29 @@ impl<'e> Elsewhere<'e> {
             .get(&last_segment(path.as_str()).to_lowercase())
             .cloned()
             .unwrap_or_default();
-        members
-            .sort_by_cached_key(|member| std::cmp::Reverse(shared(path, &segments(&member.trail))));
+        members.sort_by_cached_key(|member| {
+            std::cmp::Reverse(shared(path, &segments(&member.pointer)))
+        });
         members
     }
 }
 
 /// The segments of the keys on the way to a value, outermost first.
-pub(crate) fn segments<'e>(trail: &Trail<'e>) -> Vec<&'e str> {
+pub(crate) fn segments<'e>(pointer: &Pointer<'e>) -> Vec<&'e str> {
     let mut segments = Vec::new();
-    let mut last = trail;
+    let mut last = pointer;
     while let Some(step) = last {
         last = match step.as_ref() {
-            Step::Member {
-                before,
+            PointerStep::Member {
+                parent,
                 members,
                 index,
             } => {
                 let members: &'e [(String, Json)] = members;
                 segments.extend(members[*index].0.rsplit('.'));
-                before
+                parent
             }
-            Step::Element { before, .. } => before,
+            PointerStep::Element { parent, .. } => parent,
         };
     }
     segments.reverse();
@@ -88,30 +89,30 @@ fn shared(path: &Path, segments: &[&str]) -> (usize, usize) {
 
 fn collect<'e>(
     value: &'e Json,
-    before: &Trail<'e>,
+    parent: &Pointer<'e>,
     by_key: &mut BTreeMap<String, Vec<Member<'e>>>,
 ) {
     let members = value.members();
     for (index, (key, value)) in members.iter().enumerate() {
-        let trail = Some(Rc::new(Step::Member {
-            before: before.clone(),
+        let pointer = Some(Rc::new(PointerStep::Member {
+            parent: parent.clone(),
             members,
             index,
         }));
         let known = by_key.entry(last_segment(key).to_lowercase()).or_default();
-        if known.len() < Elsewhere::KEPT {
+        if known.len() < KeyIndex::KEPT {
             known.push(Member {
-                trail: trail.clone(),
+                pointer: pointer.clone(),
                 value,
             });
         }
-        collect(value, &trail, by_key);
+        collect(value, &pointer, by_key);
     }
     for (index, element) in value.elements().iter().enumerate() {
         collect(
             element,
-            &Some(Rc::new(Step::Element {
-                before: before.clone(),
+            &Some(Rc::new(PointerStep::Element {
+                parent: parent.clone(),
                 index,
             })),
             by_key,

@@ -4,10 +4,10 @@
 use reflexarc_diagnostic::Span;
 
 use super::expression;
-use crate::located::{Kind, Located};
+use crate::spanned::{Kind, SpannedNode};
 
 /// The tree as an expression, one part of its top-level join a line, with the comments of `source` in their places.
-pub(crate) fn print(tree: &Located, source: &str, comments: &[Span]) -> String {
+pub(crate) fn print(tree: &SpannedNode, source: &str, comments: &[Span]) -> String {
     let (word, parts) = match &tree.kind {
         Kind::All(parts) => ("and ", parts.as_slice()),
         Kind::Any(parts) => ("or ", parts.as_slice()),

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use reflexarc_event::Json;
 
-use super::elsewhere::{Elsewhere, segments};
 use super::hint::Hint;
+use super::key_index::{KeyIndex, segments};
 use super::location::Location;
-use super::near_key::{NearKeys, holds};
 use super::nearest::{found, nearest};
+use super::similar_key::{SimilarKeys, holds};
 use super::{FieldTest, Part, Test};
+use crate::field_values::{ElementChoice, FieldValue, FieldValues, Pointer, PointerStep};
 use crate::naive::{Goal, both};
-use crate::places::{Choice, Place, Places, Step, Trail};
 use crate::print::expression;
 use crate::value::{self, Scalar};
 use crate::{Alternative, Field, Node, Path, Predicate};
 
 /// What an explanation looks things up in.
 pub(crate) struct Explainer<'p, 'e> {
-    pub(crate) places: &'p Places<'p, 'e>,
-    pub(crate) elsewhere: &'p Elsewhere<'e>,
-    pub(crate) near_keys: &'p NearKeys<'e>,
+    pub(crate) places: &'p FieldValues<'p, 'e>,
+    pub(crate) elsewhere: &'p KeyIndex<'e>,
+    pub(crate) near_keys: &'p SimilarKeys<'e>,
 }
 
 impl<'e> Explainer<'_, 'e> {
@@ -32,7 +32,7 @@ impl<'e> Explainer<'_, 'e> {
     const COMPARED: usize = 256;
 
     /// Explains one node within a choice of array elements.
-    pub(crate) fn part(&self, node: &Node, goal: &Goal, choice: &Choice) -> Part {
+    pub(crate) fn part(&self, node: &Node, goal: &Goal, choice: &ElementChoice) -> Part {
         let extension = goal.within(choice);
         let matched = extension.is_some();
         let test = match (node, goal) {
@@ -59,8 +59,8 @@ impl<'e> Explainer<'_, 'e> {
         &self,
         nodes: &[Node],
         goals: &[Goal],
-        choice: &Choice,
-        extension: Option<Choice>,
+        choice: &ElementChoice,
+        extension: Option<ElementChoice>,
     ) -> Test {
         let tied = self.ties(nodes, choice);
         let inside = extension.unwrap_or_else(|| closest(goals, choice, &tied));
@@ -75,15 +75,15 @@ impl<'e> Explainer<'_, 'e> {
         let deepest = element.max_by_key(|(tie, _)| tie.len());
         Test::All {
             parts,
-            element: deepest.map(|(_, trail)| Location::of(&element_of(trail))),
+            element: deepest.map(|(_, pointer)| Location::of(&element_of(pointer))),
         }
     }
 
     /// The choices that the fields of several of these nodes meet in, each with the way to one of its values; in the
     /// order of the text, and only those that agree with `choice`.
-    fn ties(&self, nodes: &[Node], choice: &Choice) -> Vec<(Choice, Trail<'e>)> {
+    fn ties(&self, nodes: &[Node], choice: &ElementChoice) -> Vec<(ElementChoice, Pointer<'e>)> {
         let mut users: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut places: Vec<&Place<'e>> = Vec::new();
+        let mut places: Vec<&FieldValue<'e>> = Vec::new();
         for (position, node) in nodes.iter().enumerate() {
             for place in fields(node).flat_map(|field| self.places.at(&field.path)) {
                 places.push(place);
@@ -99,24 +99,24 @@ impl<'e> Explainer<'_, 'e> {
                 }
             }
         }
-        let shared = |place: &&Place| {
+        let shared = |place: &&FieldValue| {
             place
                 .choice
                 .keys()
                 .any(|array| users.get(array).is_some_and(|users| users.len() > 1))
         };
-        let mut ties: BTreeMap<Choice, Trail<'e>> = BTreeMap::new();
+        let mut ties: BTreeMap<ElementChoice, Pointer<'e>> = BTreeMap::new();
         for place in places.into_iter().filter(shared) {
             if let (true, Some(tie)) = (ties.len() < Self::COMPARED, both(choice, &place.choice)) {
-                ties.entry(tie).or_insert_with(|| place.trail.clone());
+                ties.entry(tie).or_insert_with(|| place.pointer.clone());
             }
         }
         ties.into_iter().collect()
     }
 
-    fn field(&self, field: &Field, matched: bool, choice: &Choice) -> FieldTest {
+    fn field(&self, field: &Field, matched: bool, choice: &ElementChoice) -> FieldTest {
         let all = self.places.at(&field.path);
-        let places: Vec<&Place> = all
+        let places: Vec<&FieldValue> = all
             .iter()
             .filter(|place| both(choice, &place.choice).is_some())
             .collect();
@@ -167,12 +167,12 @@ impl<'e> Explainer<'_, 'e> {
             asks(|predicate| *predicate == Predicate::Null).then_some(Hint::MissingIsNotNull),
         );
         let needs_value = asks(|predicate| matches!(predicate, Predicate::AnythingBut(_)));
-        hints.extend(needs_value.then_some(Hint::AnythingButNeedsAValue));
+        hints.extend(needs_value.then_some(Hint::AnythingButNeedsValue));
         let members = self.elsewhere.like(&field.path);
         let wanted: Vec<&str> = field.path.segments().collect();
         let here = members
             .iter()
-            .find(|member| segments(&member.trail) == wanted);
+            .find(|member| segments(&member.pointer) == wanted);
         match here.map(|member| member.value) {
             Some(Json::Object(members)) if !members.is_empty() => {
                 let keys = members
@@ -180,31 +180,31 @@ impl<'e> Explainer<'_, 'e> {
                     .take(Self::NAMED)
                     .map(|(key, _)| expression::path(&Path::from_keys([key])))
                     .collect();
-                hints.push(Hint::Object(keys));
+                hints.push(Hint::IsObject(keys));
             }
-            Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::Empty),
+            Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::EmptyContainer),
             Some(_) => {}
             None => {
                 let same_key = members
                     .iter()
                     .find(|member| holds(member.value))
                     .map(|member| {
-                        let location = Location::of(&member.trail);
-                        let found = segments(&member.trail);
+                        let location = Location::of(&member.pointer);
+                        let found = segments(&member.pointer);
                         let same = found.len() == wanted.len()
                             && found
                                 .iter()
                                 .zip(&wanted)
                                 .all(|(one, other)| one.to_lowercase() == other.to_lowercase());
                         if same {
-                            Hint::CaseOfKey(location)
+                            Hint::KeyCase(location)
                         } else {
-                            Hint::Elsewhere(location)
+                            Hint::OtherPath(location)
                         }
                     });
                 let near_key = || {
-                    Some(Hint::NearKey(Location::of(
-                        &self.near_keys.of(&field.path)?.trail,
+                    Some(Hint::SimilarKey(Location::of(
+                        &self.near_keys.of(&field.path)?.pointer,
                     )))
                 };
                 hints.extend(same_key.or_else(near_key));
@@ -216,8 +216,12 @@ impl<'e> Explainer<'_, 'e> {
 
 /// A choice in which as many goals as possible hold, but not all of them: the first such one. Goals that each hold with
 /// some element, but not all with the same, are told apart by choosing on until one fails.
-fn closest(goals: &[Goal], choice: &Choice, ties: &[(Choice, Trail)]) -> Choice {
-    let held = |choice: &Choice| {
+fn closest(
+    goals: &[Goal],
+    choice: &ElementChoice,
+    ties: &[(ElementChoice, Pointer)],
+) -> ElementChoice {
+    let held = |choice: &ElementChoice| {
         goals
             .iter()
             .filter(|goal| goal.within(choice).is_some())
@@ -229,7 +233,7 @@ fn closest(goals: &[Goal], choice: &Choice, ties: &[(Choice, Trail)]) -> Choice 
             .iter()
             .filter_map(|(tie, _)| both(&inside, tie))
             .filter(|next| next.len() > inside.len());
-        let mut best: Option<(usize, Choice)> = None;
+        let mut best: Option<(usize, ElementChoice)> = None;
         for next in further {
             let count = held(&next);
             if best.as_ref().is_none_or(|(most, _)| count > *most) {
@@ -249,16 +253,16 @@ fn closest(goals: &[Goal], choice: &Choice, ties: &[(Choice, Trail)]) -> Choice 
 }
 
 /// The way to the innermost element of an array that is an object or an array itself.
-fn element_of<'e>(trail: &Trail<'e>) -> Trail<'e> {
-    let mut last = trail;
+fn element_of<'e>(pointer: &Pointer<'e>) -> Pointer<'e> {
+    let mut last = pointer;
     let mut skipped_own = false;
     while let Some(step) = last {
         match step.as_ref() {
-            Step::Element { .. } if skipped_own => return last.clone(),
-            Step::Element { before, .. } => last = before,
-            Step::Member { before, .. } => {
+            PointerStep::Element { .. } if skipped_own => return last.clone(),
+            PointerStep::Element { parent, .. } => last = parent,
+            PointerStep::Member { parent, .. } => {
                 skipped_own = true;
-                last = before;
+                last = parent;
             }
         }
     }
@@ -279,7 +283,7 @@ fn meets(Alternative(predicates): &Alternative, value: &Scalar) -> bool {
         .all(|predicate| value::CompiledPredicate::new(predicate).matches(value))
 }
 
-fn met_by<'p, 'e>(field: &Field, places: &[&'p Place<'e>]) -> Option<&'p Place<'e>> {
+fn met_by<'p, 'e>(field: &Field, places: &[&'p FieldValue<'e>]) -> Option<&'p FieldValue<'e>> {
     places.iter().copied().find(|place| {
         field
             .alternatives
@@ -289,7 +293,7 @@ fn met_by<'p, 'e>(field: &Field, places: &[&'p Place<'e>]) -> Option<&'p Place<'
 }
 
 /// Whether an `anything-but` holds although it excludes another of several values.
-fn excludes_another(field: &Field, places: &[&Place]) -> bool {
+fn excludes_another(field: &Field, places: &[&FieldValue]) -> bool {
     let excluding = |Alternative(predicates): &&Alternative| {
         predicates
             .iter()

@@ -2,11 +2,11 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use crate::located::{Kind, Located, LocatedAlternative, LocatedField, LocatedPredicate};
+use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Predicate, TextOp};
 
 /// Warnings: parts that can never match.
-pub(crate) fn warnings(tree: &Located) -> Vec<Diagnostic> {
+pub(crate) fn warnings(tree: &SpannedNode) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for field in tree.fields() {
         for alternative in &field.alternatives {
@@ -18,14 +18,14 @@ pub(crate) fn warnings(tree: &Located) -> Vec<Diagnostic> {
 }
 
 /// Hints: tests that are easily mistaken.
-pub(crate) fn hints(tree: &Located) -> Vec<Diagnostic> {
-    let differs = |field: &LocatedField| {
+pub(crate) fn hints(tree: &SpannedNode) -> Vec<Diagnostic> {
+    let differs = |field: &SpannedField| {
         let [alternative] = field.alternatives.as_slice() else {
             return None;
         };
         match alternative.predicates.as_slice() {
             [
-                LocatedPredicate {
+                SpannedPredicate {
                     predicate: Predicate::AnythingBut(_),
                     span,
                 },
@@ -51,7 +51,7 @@ fn never(span: Span, message: impl Into<String>) -> Diagnostic {
 }
 
 /// What keeps one value from meeting all tests of an alternative.
-fn contradiction(alternative: &LocatedAlternative) -> Option<Diagnostic> {
+fn contradiction(alternative: &SpannedAlternative) -> Option<Diagnostic> {
     let tests = &alternative.predicates;
     if let Some(empty) = tests.iter().find(|test| is_empty_range(&test.predicate)) {
         return Some(never(empty.span.clone(), "no number lies in this range"));
@@ -177,7 +177,7 @@ fn kind(predicate: &Predicate) -> Option<&'static str> {
 }
 
 /// Conjunctions in which one field asks that a path is missing, and another for a value at it.
-fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
+fn absent_and_present(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::Field(_) => {}
         Kind::Not(inner) => absent_and_present(inner, found),
@@ -185,7 +185,7 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
             .iter()
             .for_each(|part| absent_and_present(part, found)),
         Kind::All(parts) => {
-            let fields: Vec<&LocatedField> = parts
+            let fields: Vec<&SpannedField> = parts
                 .iter()
                 .filter_map(|part| match &part.kind {
                     Kind::Field(field) => Some(field),
@@ -217,12 +217,12 @@ fn absent_and_present(tree: &Located, found: &mut Vec<Diagnostic>) {
 }
 
 /// Whether every alternative asks for absence, or every one for a value.
-fn only(field: &LocatedField, absent: bool) -> bool {
-    let is_absent = |alternative: &LocatedAlternative| {
+fn only(field: &SpannedField, absent: bool) -> bool {
+    let is_absent = |alternative: &SpannedAlternative| {
         alternative
             .predicates
             .iter()
-            .all(|placed| placed.predicate == Predicate::Missing)
+            .all(|spanned| spanned.predicate == Predicate::Missing)
     };
     field
         .alternatives

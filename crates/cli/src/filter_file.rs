@@ -1,4 +1,4 @@
-//! Files of many filters: lines of `{"id": …, "pattern": …}`.
+//! Files of many filters: NDJSON lines of `{"id": …, "pattern": …}`.
 
 use std::path::Path;
 
@@ -8,49 +8,51 @@ use reflexarc_pattern::{Dialect, Node, Pattern};
 use crate::exit::Failure;
 use crate::input::{Records, Source};
 
-/// How many faults are told before the rest is only counted.
-const SHOWN: usize = 20;
+/// Errors printed before the others are only counted.
+const MAX_ERRORS: usize = 20;
 
-/// Reads the filters, each with its id; all that is wrong with them at once.
+/// Reads the filters and their ids.
+///
+/// Fails with the errors of all lines at once.
 pub(crate) fn read(path: &Path, dialect: Dialect) -> Result<(Vec<String>, Vec<Node>), Failure> {
     let source = Source::open(path)?;
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
-    let (mut names, mut nodes, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut nodes, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let record = records
             .next()
             .map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
         let Some(record) = record else { break };
-        match record.text.and_then(|text| line(&text, dialect)) {
+        match record.text.and_then(|text| parse_line(&text, dialect)) {
             Ok((name, node)) => {
                 names.push(name);
                 nodes.push(node);
             }
-            Err(why) => faults.push(format!("{}:{}: {why}", path.display(), record.line)),
+            Err(reason) => errors.push(format!("{}:{}: {reason}", path.display(), record.line)),
         }
     }
-    if faults.is_empty() {
+    if errors.is_empty() {
         return Ok((names, nodes));
     }
-    let more = faults.len().saturating_sub(SHOWN);
-    faults.truncate(SHOWN);
+    let more = errors.len().saturating_sub(MAX_ERRORS);
+    errors.truncate(MAX_ERRORS);
     if more > 0 {
-        faults.push(format!("and {more} more"));
+        errors.push(format!("and {more} more"));
     }
-    Err(Failure::Invalid(faults.join("\n")))
+    Err(Failure::Invalid(errors.join("\n")))
 }
 
-fn line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
+fn parse_line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
     let json = Json::parse(text).map_err(|error| error.to_string())?;
     let id = match json.get("id") {
         Some(Json::String(id)) => id.clone(),
         Some(Json::Number(id)) => id.to_string(),
-        _ => return Err("`id` must be there, as text or a number".to_owned()),
+        _ => return Err("`id` must be a string or a number".to_owned()),
     };
     let pattern = match json.get("pattern") {
         Some(Json::String(text)) => text.clone(),
         Some(pattern @ Json::Object(_)) => pattern.to_string(),
-        _ => return Err("`pattern` must be there, as an object or text".to_owned()),
+        _ => return Err("`pattern` must be an object or a string".to_owned()),
     };
     match Pattern::parse(&pattern, dialect) {
         Ok(pattern) => Ok((id, pattern.node().clone())),

@@ -1,4 +1,4 @@
-//! Filters given on the command line.
+//! A filter given on the command line.
 
 use reflexarc::FileDiagnostics;
 use reflexarc_pattern::{Dialect, Pattern};
@@ -6,17 +6,17 @@ use reflexarc_pattern::{Dialect, Pattern};
 use crate::exit::Failure;
 use crate::output::Output;
 
-/// Reads a filter; its warnings go to stderr.
+/// Parses a filter and draws its warnings to stderr.
 pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result<Pattern, Failure> {
-    let found = |diagnostics| FileDiagnostics {
+    let named = |diagnostics| FileDiagnostics {
         name: "filter".to_owned(),
         text: text.to_owned(),
         diagnostics,
     };
     let pattern =
-        Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![found(errors)]))?;
+        Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![named(errors)]))?;
     if !pattern.warnings().is_empty() {
-        output.diagnostics(&found(pattern.warnings().to_vec()));
+        output.diagnostics(&named(pattern.warnings().to_vec()));
     }
     Ok(pattern)
 }

@@ -4,10 +4,10 @@ use pest::error::{Error, ErrorVariant, InputLocation};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use super::Rule;
-use crate::words::is_reserved;
+use crate::keywords::is_keyword;
 
 /// Says what is wrong where the grammar stopped.
-pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
+pub(super) fn diagnostic(text: &str, error: &Error<Rule>) -> Diagnostic {
     let at = match error.location {
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
     };
@@ -64,7 +64,7 @@ pub(super) fn explain(text: &str, error: &Error<Rule>) -> Diagnostic {
             .with_help("join two tests by `and` or `or`")
         }
         "" if is_symbol => diagnostic.with_help("a test begins with its path: `name == \"x\"`"),
-        _ if is_reserved(word) => diagnostic.with_help(quotes(word)),
+        _ if is_keyword(word) => diagnostic.with_help(quotes(word)),
         _ => diagnostic,
     }
 }

@@ -8,7 +8,10 @@ use crate::{Alternative, Bound, Decimal, Predicate, TextOp};
 
 /// A value that meets every test of the alternative, near `actual` where that is easy; none where absence is asked for,
 /// where the tests contradict each other, or where none was found.
-pub(crate) fn value(Alternative(predicates): &Alternative, actual: &Scalar) -> Option<Json> {
+pub(crate) fn matching_value(
+    Alternative(predicates): &Alternative,
+    actual: &Scalar,
+) -> Option<Json> {
     let tests: Vec<CompiledPredicate> = predicates.iter().map(CompiledPredicate::new).collect();
     let meets = |value: &Json| {
         Scalar::of(value).is_some_and(|value| tests.iter().all(|test| test.matches(&value)))

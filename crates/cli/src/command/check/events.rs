@@ -1,0 +1,92 @@
+//! `reflexarc check --events`: what looks wrong in events.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use reflexarc_event::{Event, check};
+
+use super::super::run::default_jobs;
+use crate::exit::{Exit, Failure};
+use crate::input::{self, Source};
+use crate::output::Output;
+use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
+use crate::output::text::plural;
+
+/// Checks every event of the files, in order.
+pub(super) fn run(
+    files: &[PathBuf],
+    format: FindingsFormat,
+    deny_warnings: bool,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let mut checked = Checked {
+        writer: FindingsWriter::new(format),
+        events: 0,
+        unreadable: 0,
+    };
+    for file in files {
+        checked.check_file(file, output)?;
+    }
+    let Checked {
+        writer,
+        events,
+        unreadable,
+    } = checked;
+    let counts = writer.finish(output)?;
+    if format == FindingsFormat::Human {
+        let events = plural(events, "event");
+        let unreadable = match unreadable {
+            0 => String::new(),
+            unreadable => format!(", {unreadable} unreadable"),
+        };
+        output.line(format_args!("{events}{unreadable}: {counts}"))?;
+    }
+    // Unreadable events outweigh findings: what is wrong in them is not known.
+    Ok(if unreadable > 0 {
+        Exit::Unreadable
+    } else if counts.errors > 0 || deny_warnings && counts.warnings > 0 {
+        Exit::Invalid
+    } else {
+        Exit::Done
+    })
+}
+
+struct Checked {
+    writer: FindingsWriter,
+    /// Records, unreadable ones included.
+    events: u64,
+    unreadable: u64,
+}
+
+impl Checked {
+    fn check_file(&mut self, file: &Path, output: &mut Output) -> Result<(), Failure> {
+        let source = Source::open(file)?;
+        let name = file.display().to_string();
+        let check_event = |event: Event| {
+            let diagnostics = check(&event);
+            Ok((event, diagnostics))
+        };
+        input::for_each(source, usize::from(default_jobs()), check_event, |answer| {
+            self.events += 1;
+            match answer.outcome {
+                Err(error) => {
+                    self.unreadable += 1;
+                    output.error(&format!("{name}:{error}"));
+                }
+                Ok((event, diagnostics)) => {
+                    let text = String::from_utf8_lossy(event.bytes());
+                    for diagnostic in &diagnostics {
+                        let finding = Finding {
+                            file: &name,
+                            first_line: usize::try_from(answer.line).unwrap_or(usize::MAX),
+                            text: &text,
+                            diagnostic,
+                        };
+                        self.writer.write(&finding, output)?;
+                    }
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Arguments of the commands that need the configuration, and what these commands open with it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reflexarc::RuleSet;
+use reflexarc_service::{Config, Secrets, Store, StoreError, StoreOptions, start_logging};
+
+use crate::exit::Failure;
+use crate::output::Format;
+
+/// The path of the configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file
+    #[arg(long, default_value = "reflexarc.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Arguments of the commands that print from the store.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoreReportArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl ConfigArgs {
+    /// Reads the configuration and resolves its secrets.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        Config::load(&self.config, Secrets::Resolve(&environment))
+            .map_err(|file| Failure::Rules(vec![file]))
+    }
+
+    /// Reads the configuration without resolving its secrets.
+    ///
+    /// Operators run `trace`, `dlq` and the like from their own shell, where the secrets of the
+    /// service are not set.
+    pub(crate) fn load_without_secrets(&self) -> Result<Config, Failure> {
+        Config::load(&self.config, Secrets::Leave).map_err(|file| Failure::Rules(vec![file]))
+    }
+
+    /// Opens the existing store of the configuration; the service may be running on it.
+    pub(crate) fn open_store(&self) -> Result<(Config, Arc<Store>), Failure> {
+        let config = self.load_without_secrets()?;
+        if !config.store_path.exists() {
+            return Err(Failure::Runtime(format!(
+                "no store at {}; the service creates it at its first start",
+                config.store_path.display()
+            )));
+        }
+        // The service checks the whole file at its start. A command that prints one delivery must
+        // not read gigabytes first.
+        let options = StoreOptions {
+            check: false,
+            ..config.store_options.clone()
+        };
+        let store = Store::open(&config.store_path, &options).map_err(store_failure)?;
+        Ok((config, Arc::new(store)))
+    }
+
+    /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
+    pub(crate) fn open_store_and_rules(&self) -> Result<(Arc<Store>, RuleSet), Failure> {
+        let (config, store) = self.open_store()?;
+        let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+        Ok((store, rules))
+    }
+}
+
+/// Starts logging and opens the store, for a process that delivers.
+pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<Store>, Failure> {
+    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
+    Ok(Arc::new(
+        Store::open(&config.store_path, &config.store_options).map_err(store_failure)?,
+    ))
+}
+
+/// A store error as the failure of a command.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err needs"
+)]
+pub(crate) fn store_failure(error: StoreError) -> Failure {
+    Failure::Runtime(error.to_string())
+}
+
+/// A tokio runtime for the asynchronous parts of the service.
+pub(crate) fn tokio_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}

@@ -1,0 +1,45 @@
+//! Deliveries for people: state, attempts and the responses of the receiver.
+
+use reflexarc_event::Json;
+
+use super::Output;
+use super::text::printable;
+use crate::exit::Failure;
+
+/// Prints a delivery, given as the JSON of the store, and each of its attempts on a line.
+pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure> {
+    let (id, status, target) = (
+        field(delivery, "id"),
+        field(delivery, "status"),
+        field(delivery, "target"),
+    );
+    let (rule, event) = (field(delivery, "rule"), field(delivery, "event"));
+    output.line(format_args!(
+        "delivery {id} to {target}: {status} (rule {rule}, event {event})"
+    ))?;
+    if let Some(reason) = delivery.get("reason").and_then(Json::as_str) {
+        output.line(format_args!("  {reason}"))?;
+    }
+    for attempt in elements(delivery, "attempts") {
+        let (number, started) = (field(attempt, "number"), field(attempt, "started"));
+        let (duration, outcome, response) = (
+            field(attempt, "milliseconds"),
+            field(attempt, "outcome"),
+            field(attempt, "answer"),
+        );
+        output.line(format_args!(
+            "  attempt {number}, {started}, {duration} ms: {outcome}: {response}"
+        ))?;
+    }
+    Ok(())
+}
+
+/// A member of an object as printable text; empty if it is missing.
+pub(crate) fn field(json: &Json, key: &str) -> String {
+    json.get(key).map_or(String::new(), printable)
+}
+
+/// The elements of an array member; none if it is missing.
+pub(crate) fn elements<'a>(json: &'a Json, key: &str) -> &'a [Json] {
+    json.get(key).map_or(&[], Json::elements)
+}
