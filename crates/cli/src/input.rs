@@ -1,8 +1,8 @@
 //! Event streams: opened, decompressed, cut into records and processed on several threads in order.
 
+mod nesting;
 mod open;
 mod records;
-mod scan;
 mod stream;
 
 pub(crate) use open::Source;

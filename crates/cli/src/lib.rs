@@ -1,5 +1,5 @@
-//! The `reflexarc` command line: reads arguments, files and streams, calls the engine or the service
-//! and prints the result.
+//! The `reflexarc` command line: reads arguments, files and streams, calls the engine or the
+//! service and prints the result.
 //!
 //! It is a library so that the wheel of the Python package can offer the same command.
 //!

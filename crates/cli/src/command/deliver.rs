@@ -1,4 +1,4 @@
-//! `reflexarc run --deliver`: the service's store and targets, without HTTP.
+//! `reflexarc run --deliver`: store and deliver as the service does, without HTTP.
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
@@ -10,19 +10,21 @@ use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
 
-/// Events that share a commit.
+/// Events stored in one transaction.
 const BATCH: usize = 500;
 
+/// Counts over the whole run.
 #[derive(Default)]
-struct Tally {
+struct Totals {
     accepted: usize,
     duplicates: usize,
     deliveries: usize,
     failures: usize,
-    broken: usize,
+    unreadable: usize,
 }
 
-/// Takes the events into the store, evaluates them at the present time, and delivers until everything has been tried.
+/// Stores the events, evaluates them at the current time, and returns when every delivery has been
+/// attempted once.
 pub(crate) fn run(
     rules: RuleSet,
     source: Source,
@@ -39,14 +41,14 @@ pub(crate) fn run(
         let _inside = runtime.enter();
         plan.feed().map_err(store_failure)?
     };
-    let (mut tally, mut batch) = (Tally::default(), Vec::new());
-    let taken = input::for_each(source, 1, Incoming::new, |answer| {
-        match answer.outcome {
+    let (mut totals, mut batch) = (Totals::default(), Vec::new());
+    let read = input::for_each(source, 1, Incoming::new, |processed| {
+        match processed.result {
             Ok(incoming) => batch.push(incoming),
-            Err(fault) => tally.broken(output, &format!("{name}:{fault}")),
+            Err(error) => totals.unreadable(output, &format!("{name}:{error}")),
         }
         if batch.len() == BATCH {
-            tally.count(
+            totals.count(
                 &feed
                     .take(std::mem::take(&mut batch))
                     .map_err(store_failure)?,
@@ -54,51 +56,53 @@ pub(crate) fn run(
         }
         Ok(ControlFlow::Continue(()))
     });
-    // What was taken before a fault is delivered all the same.
-    let rest = if taken.is_ok() {
+    // Events stored before a failure are delivered all the same: they are in the store already.
+    let rest = if read.is_ok() {
         feed.take(batch).map_err(store_failure)
     } else {
         Ok(Vec::new())
     };
-    let waiting = runtime
+    let pending = runtime
         .block_on(Feed::finish(feed))
         .map_err(store_failure)?;
-    taken?;
-    tally.count(&rest?);
+    read?;
+    totals.count(&rest?);
+    // A failed removal of old events loses nothing; the next run or the service removes them.
     drop(store.prune(&retention, Timestamp::now()));
     runtime.shutdown_background();
-    let Tally {
+    let Totals {
         accepted,
         duplicates,
         deliveries,
         failures,
-        broken,
-    } = tally;
+        unreadable,
+    } = totals;
     output.line(format_args!(
-        "{accepted} accepted, {duplicates} duplicates, {broken} unreadable; {deliveries} deliveries, {waiting} left in the outbox"
+        "{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable; \
+         {deliveries} deliveries, {pending} left in the outbox"
     ))?;
-    Ok(match (broken, failures) {
+    Ok(match (unreadable, failures) {
         (1.., _) => Exit::Unreadable,
         (_, 1..) => Exit::Failed,
         _ => Exit::Done,
     })
 }
 
-impl Tally {
-    fn count(&mut self, taken: &[Accepted]) {
-        for one in taken {
-            *(if one.duplicate {
+impl Totals {
+    fn count(&mut self, accepted: &[Accepted]) {
+        for event in accepted {
+            *(if event.duplicate {
                 &mut self.duplicates
             } else {
                 &mut self.accepted
             }) += 1;
-            self.deliveries += one.deliveries.len();
-            self.failures += one.failures;
+            self.deliveries += event.deliveries.len();
+            self.failures += event.failures;
         }
     }
 
-    fn broken(&mut self, output: &mut Output, complaint: &str) {
-        self.broken += 1;
-        output.error(complaint);
+    fn unreadable(&mut self, output: &mut Output, message: &str) {
+        self.unreadable += 1;
+        output.error(message);
     }
 }

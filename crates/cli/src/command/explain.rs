@@ -1,4 +1,4 @@
-//! `reflexarc explain`: why a rule matches an event, or what keeps it from it.
+//! `reflexarc explain`: why a rule or filter matches an event or does not match it.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,17 @@ use crate::output::{Format, Output, Paint};
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 every rule asked for matches · 1 one does not · 3 invalid rules or filter · 4 unreadable event
+Exit codes: 0 everything explained matches · 1 something does not match · 3 invalid rules or filter
+            4 unreadable event
 
 Examples:
   reflexarc explain --rules rules --event event.json --rule failed-operation
   reflexarc explain --rules rules --event examples/eni-events.ndjson --line 6
   reflexarc explain 'content.result == \"failed\"' --event event.json")]
 pub(crate) struct Args {
-    /// A filter to explain instead of rules
+    /// Filter to explain instead of rules, in either notation
     pattern: Option<String>,
-    /// Rule files, or folders of them
+    /// Rule files or folders
     #[arg(
         long,
         default_value = "rules",
@@ -32,24 +33,24 @@ pub(crate) struct Args {
         conflicts_with = "pattern"
     )]
     rules: Vec<PathBuf>,
-    /// The event; `-` is stdin
+    /// File with the event; `-` is stdin
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
-    /// The line that the event begins on, in a file of several
+    /// Line on which the event begins, in a file of several [default: the first event]
     #[arg(long, value_name = "N")]
     line: Option<u64>,
-    /// Only this rule
+    /// Explain only this rule
     #[arg(long, value_name = "NAME", conflicts_with = "pattern")]
     rule: Option<String>,
-    /// Show every part of the filter, not only those that fail
+    /// Show all parts of the filter, not only those that fail
     #[arg(long)]
     all: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Explains.
+/// Explains each rule, or the filter.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let explanations = match &args.pattern {
         Some(text) => {
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             let event = event(args)?;
             vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
         }
-        None => of_rules(args)?,
+        None => explain_rules(args)?,
     };
     output.begin(args.format)?;
     for (name, explanation) in &explanations {
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     Ok(if matched { Exit::Done } else { Exit::Negative })
 }
 
-fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
+fn explain_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
     let event = event(args)?;
     let names: Vec<_> = match &args.rule {
@@ -82,7 +83,7 @@ fn of_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
         let unknown = || {
             let known: Vec<_> = rules.rules().map(Rule::name).collect();
             Failure::Usage(format!(
-                "there is no rule `{name}`; there are {}",
+                "unknown rule `{name}`; the rules are {}",
                 known.join(", ")
             ))
         };
@@ -103,15 +104,15 @@ fn event(args: &Args) -> Result<NativeEvent, Failure> {
             .next()
             .map_err(|error| Failure::Input(format!("{name}: {error}")))?;
         let Some(record) = record else {
-            let wanted = args
+            let on_line = args
                 .line
-                .map_or_else(String::new, |line| format!(" that begins on line {line}"));
-            return Err(Failure::Input(format!("{name}: there is no event{wanted}")));
+                .map_or_else(String::new, |line| format!(" begins on line {line}"));
+            return Err(Failure::Input(format!("{name}: no event{on_line}")));
         };
         if args.line.is_none_or(|line| line == record.line) {
             let text = record
                 .text
-                .map_err(|why| Failure::Input(format!("{name}:{}: {why}", record.line)))?;
+                .map_err(|reason| Failure::Input(format!("{name}:{}: {reason}", record.line)))?;
             return NativeEvent::from_json(text)
                 .map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
         }
@@ -127,17 +128,21 @@ fn print(
     if args.format != Format::Human {
         return output.element(
             args.format,
-            &json!({ "rule": name, "matched": explanation.matched(), "explanation": explanation.to_json() }),
+            &json!({
+                "rule": name,
+                "matched": explanation.matched(),
+                "explanation": explanation.to_json(),
+            }),
         );
     }
-    let (paint, answer) = if explanation.matched() {
+    let (paint, verdict) = if explanation.matched() {
         (Paint::Green, "matches")
     } else {
         (Paint::Red, "does not match")
     };
-    let answer = output.paint(paint, answer);
+    let verdict = output.paint(paint, verdict);
     let title = output.paint(Paint::Bold, name);
-    output.line(format_args!("{title} {answer}"))?;
+    output.line(format_args!("{title} {verdict}"))?;
     for line in explanation.render(args.all).lines() {
         output.line(format_args!("  {line}"))?;
     }

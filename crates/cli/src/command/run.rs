@@ -1,8 +1,9 @@
-//! `reflexarc run`: what would be sent, event by event.
+//! `reflexarc run`: evaluate events and print the actions, or deliver them.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
 use reflexarc::{FailureWatch, Matched, RuleSet, event_time};
 use reflexarc_event::{Event, NativeEvent};
@@ -18,47 +19,55 @@ use crate::output::{Format, Output};
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is sent unless --deliver says so: actions are printed. What rules remember lives as long as the run, and the clock shows each event's own
-time, so that the same events give the same answers. The bar shows only where stderr is a terminal and stdout is not.
+Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for the
+run, and rules are evaluated at the time of each event, so the same events give the same actions.
+With --deliver, events are stored and evaluated as the service does it, at the current time.
 
-Exit codes: 0 done · 3 invalid rules · 4 some events could not be read (the others were) · 5 a reaction failed
+Exit codes: 0 done · 3 invalid rules · 4 some events could not be read (the others were evaluated)
+            5 a reaction failed
 
 Examples:
   reflexarc run --rules rules --events examples/eni-events.ndjson
   zcat events.gz | reflexarc run --rules rules --events - --format ndjson | jq .rules")]
 pub(crate) struct Args {
-    /// Rule files, or folders of them
+    /// Rule files or folders
     #[arg(long, default_value = "rules", value_name = "PATH")]
     rules: Vec<PathBuf>,
-    /// Events: NDJSON, a JSON array or documents, plain, gzip or zstd; `-` is stdin
+    /// Events: NDJSON, a JSON array or JSON documents, optionally compressed with gzip or zstd;
+    /// `-` is stdin
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
-    /// Deliver: events go into the configuration's store, and what the rules ask for to its targets
+    /// Store the events and deliver the actions, with the store and targets of the configuration
     #[arg(long, conflicts_with_all = ["format", "all", "fail_fast", "jobs"])]
     deliver: bool,
     #[command(flatten)]
     config: ConfigArgs,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Print also the events that no rule matches
+    /// Also print events that no rule matches
     #[arg(long)]
     all: bool,
     /// Stop at the first event that cannot be read
     #[arg(long)]
     fail_fast: bool,
-    /// Threads that read and match; reactions run one after the other in the order of the events
-    #[arg(long, default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Threads that match events; reactions run on one thread, in the order of the events
+    #[arg(long, default_value_t = default_jobs(), value_parser = jobs_range())]
     jobs: u16,
 }
 
-/// As many threads as there are cores.
+/// The values that --jobs accepts.
+pub(crate) fn jobs_range() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=256)
+}
+
+/// The number of cores.
 pub(crate) fn default_jobs() -> u16 {
     std::thread::available_parallelism()
         .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(256))
 }
 
-/// Runs the rules over the events.
+/// Evaluates the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
     for file in rules.warnings() {
@@ -76,7 +85,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         clock: Timestamp::now(),
         totals: Totals::default(),
     };
-    let work = move |event: Event| {
+    // Matching needs no state, so it runs on all threads. Reactions depend on the state that
+    // earlier events left, so they run here, in order.
+    let matching = move |event: Event| {
         let event = NativeEvent::new(event)?;
         let matched = rules.matching(&event);
         let time = if matched.is_match() {
@@ -87,12 +98,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok((time, event, matched))
     };
     output.begin(args.format)?;
-    input::for_each(source, usize::from(args.jobs), work, |answer| {
+    input::for_each(source, usize::from(args.jobs), matching, |processed| {
         run.totals.events += 1;
-        match answer.outcome {
-            Err(broken) => {
+        match processed.result {
+            Err(error) => {
                 run.totals.unreadable += 1;
-                output.error(&format!("{name}:{broken}"));
+                output.error(&format!("{name}:{error}"));
                 if args.fail_fast {
                     Ok(ControlFlow::Break(()))
                 } else {
@@ -101,11 +112,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             }
             Ok((time, event, matched)) => {
                 run.clock = time.unwrap_or(run.clock);
-                let seen = run.take(answer.line, &event, &matched, output);
-                if args.all || !seen.evaluation.is_empty() {
+                let report = run.evaluate(processed.line, &event, &matched, output);
+                if args.all || !report.evaluation.is_empty() {
                     match args.format {
-                        Format::Human => seen.print(output)?,
-                        Format::Json | Format::Ndjson => output.element(args.format, &seen)?,
+                        Format::Human => report.print(output)?,
+                        Format::Json | Format::Ndjson => output.element(args.format, &report)?,
                     }
                 }
                 Ok(ControlFlow::Continue(()))
@@ -116,9 +127,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match args.format {
         Format::Human => run.totals.print(output)?,
         Format::Json | Format::Ndjson => {
-            let totals = run.totals.to_string();
+            // Stdout is flushed first: a closed pipe must end the command before the totals appear.
             output.flush()?;
-            output.status(&totals);
+            output.status(&run.totals.to_string());
         }
     }
     Ok(match run.totals {
@@ -130,35 +141,37 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-/// A run over events: what the rules remember, and what came of it so far.
+/// The state of a run.
 struct Run {
     rules: RuleSet,
     state: MemoryState,
     watch: FailureWatch,
-    /// The time of the last matched event that had one; until then the time at which the run began.
+    /// The time of the last matched event with a time; before that, the time when the run began.
     clock: Timestamp,
     totals: Totals,
 }
 
-/// After so many events, what has expired is let go of.
-const FORGET_EVERY: u64 = 10_000;
+/// Events between two removals of expired state. Expired entries are never read; removing them only
+/// bounds the memory of long runs.
+const REMOVE_EXPIRED_EVERY: u64 = 10_000;
 
 impl Run {
-    fn take<'e>(
+    fn evaluate<'e>(
         &mut self,
         line: u64,
         event: &'e NativeEvent,
         matched: &Matched,
         output: &mut Output,
     ) -> EventReport<'e> {
-        // No stopwatch: what scripts may do is bounded by their steps, so that a busy machine gives the same answers.
+        // No deadline: a script is bounded by its number of operations, so that a busy machine
+        // gives the same results as an idle one.
         let evaluation = self
             .rules
             .react(event, matched, &self.state, self.clock, None);
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }
-        if self.totals.events.is_multiple_of(FORGET_EVERY) {
+        if self.totals.events.is_multiple_of(REMOVE_EXPIRED_EVERY) {
             self.state.forget_expired(self.clock);
         }
         for report in self.watch.observe(&self.rules, &evaluation) {

@@ -1,4 +1,4 @@
-//! `reflexarc send`: events to a running service.
+//! `reflexarc send`: send events to a running service.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
 
-/// Where a running service is.
+/// The address and credentials of a running service.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Service {
-    /// The service's address
+    /// Address of the service
     #[arg(long, default_value = "http://127.0.0.1:8321", value_name = "URL")]
     url: String,
-    /// The environment variable that holds the bearer token, if the service wants one
+    /// Environment variable with the bearer token, if the service requires one
     #[arg(long, default_value = "REFLEXARC_TOKEN", value_name = "NAME")]
     token_env: String,
-    /// Certificates in PEM that are trusted besides the system's
+    /// PEM file of certificate authorities to trust in addition to those of the system
     #[arg(long, value_name = "FILE")]
     authorities: Option<PathBuf>,
 }
@@ -29,66 +29,70 @@ pub(crate) struct Service {
 /// Arguments of `send`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Events go out in batches; the answer comes when they are stored. While the service is busy or restarts, each batch is tried
-again: the service knows an event by its id, so nothing happens twice. Events without an id are new each time.
+Events are sent in batches; the service responds when a batch is stored. While the service is busy
+or restarting, a batch is sent again: the service recognises duplicates by the event id, so nothing
+is processed twice. An event without an id is never a duplicate.
 
-Exit codes: 0 all stored · 4 some events could not be read (the others were sent) · 5 the service refused, or is out of reach
+Exit codes: 0 all stored · 4 some events could not be read (the others were sent)
+            5 the service refused the request or cannot be reached
 
 Examples:
   reflexarc send examples/eni-events.ndjson
   REFLEXARC_TOKEN=… reflexarc send --url https://hooks.example.com - < events.ndjson")]
 pub(crate) struct Args {
-    /// Events: NDJSON, a JSON array or documents, plain, gzip or zstd; `-` is stdin
+    /// Events: NDJSON, a JSON array or JSON documents, optionally compressed with gzip or zstd;
+    /// `-` is stdin
     #[arg(value_name = "FILE")]
     events: PathBuf,
     #[command(flatten)]
     service: Service,
-    /// Most events in one request
+    /// Maximum number of events in one request
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
 }
 
-/// Most bytes in one request; the service takes 8 MiB unless it is configured otherwise.
+/// Maximum bytes of events in one request. The service accepts 8 MiB by default.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Sends the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let source = Source::open(&args.events)?;
     let name = args.events.display().to_string();
-    let mut sending = Sending {
+    let mut sender = Sender {
         remote: args.service.remote()?,
         runtime: tokio_runtime()?,
         batch: Vec::new(),
         bytes: 0,
         total: Taken::default(),
     };
-    let mut broken = 0_u64;
-    input::for_each(source, 1, Ok, |answer| {
-        match answer.outcome {
-            Ok(event) => sending.push(event, usize::from(args.batch))?,
-            Err(fault) => {
-                broken += 1;
-                output.error(&format!("{name}:{fault}"));
+    let mut unreadable = 0_u64;
+    input::for_each(source, 1, Ok, |processed| {
+        match processed.result {
+            Ok(event) => sender.push(event, usize::from(args.batch))?,
+            Err(error) => {
+                unreadable += 1;
+                output.error(&format!("{name}:{error}"));
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    sending.flush()?;
+    sender.flush()?;
     let Taken {
         accepted,
         duplicates,
-    } = sending.total;
+    } = sender.total;
     output.line(format_args!(
-        "{accepted} accepted, {duplicates} duplicates, {broken} unreadable"
+        "{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable"
     ))?;
-    Ok(if broken > 0 {
+    Ok(if unreadable > 0 {
         Exit::Unreadable
     } else {
         Exit::Done
     })
 }
 
-struct Sending {
+/// Collects events into batches and sends them.
+struct Sender {
     remote: Remote,
     runtime: Runtime,
     batch: Vec<Event>,
@@ -96,14 +100,16 @@ struct Sending {
     total: Taken,
 }
 
-impl Sending {
-    fn push(&mut self, event: Event, most: usize) -> Result<(), Failure> {
+impl Sender {
+    /// Adds an event; sends the batch when it has `max_events`, or before it exceeds
+    /// [`BATCH_BYTES`].
+    fn push(&mut self, event: Event, max_events: usize) -> Result<(), Failure> {
         if self.bytes + event.bytes().len() > BATCH_BYTES {
             self.flush()?;
         }
         self.bytes += event.bytes().len();
         self.batch.push(event);
-        if self.batch.len() >= most {
+        if self.batch.len() >= max_events {
             self.flush()
         } else {
             Ok(())
@@ -126,7 +132,7 @@ impl Sending {
 }
 
 impl Service {
-    /// The service.
+    /// A client of the service.
     pub(crate) fn remote(&self) -> Result<Remote, Failure> {
         let token = std::env::var(&self.token_env)
             .ok()
@@ -140,7 +146,7 @@ impl Service {
     }
 }
 
-/// What a service said as a failure of a command.
+/// An error of the client as the failure of a command.
 pub(crate) fn refused(error: RemoteError) -> Failure {
     match error {
         RemoteError::Address(_) => Failure::Usage(error.to_string()),

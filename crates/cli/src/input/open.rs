@@ -1,4 +1,4 @@
-//! Opening a stream: a file or stdin, plain, gzip or zstd by its first bytes.
+//! Opening a stream: a file or stdin, decompressed by the format of its first bytes.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,22 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exit::Failure;
 
+/// Magic number of gzip (RFC 1952).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Magic number of a zstd frame (RFC 8878), little-endian.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Bytes read at once.
 const BUFFER: usize = 1 << 17;
 
-/// An open stream of unpacked bytes.
+/// An open stream of decompressed bytes.
 pub(crate) struct Source {
-    /// What to read.
+    /// The decompressed bytes.
     pub(crate) reader: Box<dyn BufRead + Send>,
-    /// How many bytes of the file have been read, before unpacking.
+    /// Bytes read from the file so far, before decompression; for the progress bar.
     pub(crate) consumed: Arc<AtomicU64>,
-    /// How many bytes the file has; `None` for stdin and pipes.
+    /// Size of the file in bytes; `None` for stdin and pipes.
     pub(crate) size: Option<u64>,
 }
 
 impl Source {
-    /// Opens a file, or stdin for `-`.
+    /// Opens a file, or stdin if the path is `-`.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let unreadable =
             |error: io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
@@ -31,14 +34,14 @@ impl Source {
             return Self::new(io::stdin(), None).map_err(unreadable);
         }
         let file = File::open(path).map_err(unreadable)?;
-        let facts = file.metadata().map_err(unreadable)?;
-        if facts.is_dir() {
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
             return Err(Failure::Input(format!(
-                "{} is a folder, not a file of events",
+                "cannot read {}: it is a folder; expected a file of events",
                 path.display()
             )));
         }
-        Self::new(file, facts.is_file().then_some(facts.len())).map_err(unreadable)
+        Self::new(file, metadata.is_file().then_some(metadata.len())).map_err(unreadable)
     }
 
     fn new(raw: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
@@ -50,6 +53,7 @@ impl Source {
         let mut plain = BufReader::with_capacity(BUFFER, counted);
         let magic = first_bytes(&mut plain)?;
         let reader: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP) {
+            // A gzip file may have several members: `cat a.gz b.gz` is one.
             Box::new(BufReader::with_capacity(
                 BUFFER,
                 flate2::bufread::MultiGzDecoder::new(magic.into_reader(plain)),
@@ -70,7 +74,7 @@ impl Source {
     }
 }
 
-/// Counts what is read.
+/// A reader that counts its bytes.
 struct Counted<R> {
     inner: R,
     consumed: Arc<AtomicU64>,
@@ -84,7 +88,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The first bytes of a stream, taken out of it.
+/// The first bytes of a stream, already read from it.
 struct Magic {
     bytes: [u8; 4],
     len: usize,
@@ -103,7 +107,9 @@ impl Magic {
     }
 }
 
-/// A pipe may hand out less than four bytes at a time, so looking into its buffer is not enough.
+/// Reads the first bytes of a stream.
+///
+/// Peeking into the buffer would not do: a pipe may hand out fewer than four bytes at a time.
 fn first_bytes(reader: &mut impl Read) -> io::Result<Magic> {
     let mut magic = Magic {
         bytes: [0; 4],
@@ -135,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn plain_gzip_and_zstd_are_told_apart_by_their_first_bytes() {
+    fn the_first_bytes_select_the_decompression() {
         assert_eq!(read(b""), b"");
         assert_eq!(read(b"{}"), b"{}");
         assert_eq!(read(b"{\"a\": 1}\n"), b"{\"a\": 1}\n");
-        // Two members one after the other, as `cat a.gz b.gz` gives them.
+        // Two gzip members, as `cat a.gz b.gz` gives them.
         let mut packed = Vec::new();
         for text in ["{}\n", "{\"b\":2}\n"] {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

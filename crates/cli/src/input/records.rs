@@ -1,49 +1,60 @@
 //! Cutting a stream into records: NDJSON, one JSON array, or whole documents that span lines.
 //!
-//! Nothing is parsed here; a record is only told from its neighbours, so that one broken record leaves the rest whole.
-//! Never more than one record is held in memory, and of that no more than the limit.
+//! Records are cut before they are parsed: only brackets and strings are tracked, so that a broken
+//! record costs itself and not the rest of the stream. At most one record is held in memory, and of
+//! that one no more than the limit.
+//!
+//! The first non-blank line decides how a stream is cut:
+//!
+//! ```text
+//! [{"id": 1}, {"id": 2}]     array: an element is a record
+//! {"id": 1}                  lines: a line is a record
+//! {                          documents: a record ends with the bracket that it began with
+//! ```
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use super::scan::Scan;
+use super::nesting::Nesting;
 
 /// One record of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The line it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub(crate) line: u64,
-    /// Its bytes, or why there are none.
+    /// Its bytes, or why it could not be read.
     pub(crate) text: Result<Vec<u8>, String>,
 }
 
 /// The records of a stream, in order.
 pub(crate) struct Records<R> {
     reader: R,
-    /// Longest record in bytes.
+    /// Maximum length of a record in bytes.
     limit: usize,
-    /// The line that the next byte stands on, from 1.
+    /// The line of the next byte, from 1.
     line: u64,
-    shape: Shape,
-    /// Lines that have been read ahead.
-    ahead: VecDeque<Line>,
+    layout: Layout,
+    /// Lines that have been read but belong to later records.
+    lookahead: VecDeque<Line>,
 }
 
-/// What the stream is made of; its beginning decides.
+/// How the stream is cut into records; its beginning decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum Layout {
     Unknown,
-    /// A record a line: the first one is complete within its line, or broken in a way that no further line mends.
+    /// One record per line. The first line is a whole record, or one that no next line completes.
     Lines,
-    /// JSON documents one after the other, each over one or more lines.
+    /// JSON documents one after the other, each of one or more lines.
     Documents,
     /// The elements of one array.
     Array,
-    /// After the array's end.
-    Over,
+    /// After the end of the array.
+    AfterArray,
 }
 
-/// A line without its break; of bytes past the limit one is kept, the rest only counted.
+/// A line without its line break.
+///
+/// At most one byte more than the limit is kept; `len` counts all of them.
 struct Line {
     number: u64,
     bytes: Vec<u8>,
@@ -57,92 +68,98 @@ impl<R: BufRead> Records<R> {
             reader,
             limit,
             line: 1,
-            shape: Shape::Unknown,
-            ahead: VecDeque::new(),
+            layout: Layout::Unknown,
+            lookahead: VecDeque::new(),
         }
     }
 
     /// The next record, `None` at the end.
     ///
     /// # Errors
-    /// When the stream cannot be read on, as when a packed file is damaged.
+    /// When the stream cannot be read further, for example because a compressed file is damaged.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
-        if self.shape == Shape::Unknown {
-            self.shape = self.begin()?;
+        if self.layout == Layout::Unknown {
+            self.layout = self.detect_layout()?;
         }
-        match self.shape {
-            Shape::Unknown | Shape::Lines => Ok(self.filled_line()?.map(|line| self.record(line))),
-            Shape::Documents => self.document(),
-            Shape::Array => self.element(),
-            Shape::Over => self.after_array(),
+        match self.layout {
+            Layout::Unknown | Layout::Lines => {
+                Ok(self.next_non_blank_line()?.map(|line| self.record(line)))
+            }
+            Layout::Documents => self.document(),
+            Layout::Array => self.element(),
+            Layout::AfterArray => self.after_array(),
         }
     }
 
-    /// The line that the next byte stands on.
+    /// The line of the next byte, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    fn begin(&mut self) -> io::Result<Shape> {
+    fn detect_layout(&mut self) -> io::Result<Layout> {
         if self.reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
             self.reader.consume(3);
         }
         if self.skip_white_space()? == Some(b'[') {
             self.reader.consume(1);
-            return Ok(Shape::Array);
+            return Ok(Layout::Array);
         }
-        let Some(first) = self.filled_line()? else {
-            return Ok(Shape::Lines);
+        let Some(first) = self.next_non_blank_line()? else {
+            return Ok(Layout::Lines);
         };
-        let mut scan = Scan::default();
-        scan.feed(&first.bytes);
-        let mut shape = Shape::Lines;
-        if scan.is_open() && !scan.in_string() {
-            // Whether the next line can go on with this one tells a document from a broken first line.
-            let next = self.filled_line()?;
+        let mut nesting = Nesting::default();
+        nesting.feed(&first.bytes);
+        let mut layout = Layout::Lines;
+        if nesting.is_open() && !nesting.in_string() {
+            // `{` alone begins a document, but `{"a":` may also be a broken line of NDJSON: the
+            // next line decides.
+            let next = self.next_non_blank_line()?;
             if next
                 .as_ref()
-                .is_some_and(|next| scan.may_go_on_with(&next.bytes))
+                .is_some_and(|next| nesting.can_continue_with(&next.bytes))
             {
-                shape = Shape::Documents;
+                layout = Layout::Documents;
             }
-            self.ahead.extend(next);
+            self.lookahead.extend(next);
         }
-        self.ahead.push_front(first);
-        Ok(shape)
+        self.lookahead.push_front(first);
+        Ok(layout)
     }
 
-    /// A document over one or more lines. After a broken one, reading goes on at the next line that begins with `{`.
+    /// Reads a document of one or more lines.
+    ///
+    /// After a broken document, reading continues at the next line that begins with `{`.
     fn document(&mut self) -> io::Result<Option<Record>> {
-        let Some(mut document) = self.filled_line()? else {
+        let Some(mut document) = self.next_non_blank_line()? else {
             return Ok(None);
         };
-        let mut scan = Scan::default();
-        scan.feed(&document.bytes);
-        while scan.is_open() {
+        let mut nesting = Nesting::default();
+        nesting.feed(&document.bytes);
+        while nesting.is_open() {
             let Some(next) = self.read_line()? else { break };
-            if scan.in_string() || !scan.may_go_on_with(&next.bytes) {
-                self.ahead.push_front(next);
+            if nesting.in_string() || !nesting.can_continue_with(&next.bytes) {
+                self.lookahead.push_front(next);
                 self.skip_to_object()?;
                 break;
             }
-            scan.feed(&next.bytes);
+            nesting.feed(&next.bytes);
             document.append(&next, self.limit);
         }
         Ok(Some(self.record(document)))
     }
 
+    /// Skips lines until one begins with `{`.
     fn skip_to_object(&mut self) -> io::Result<()> {
-        while let Some(line) = self.filled_line()? {
+        while let Some(line) = self.next_non_blank_line()? {
             if line.bytes.starts_with(b"{") {
-                self.ahead.push_front(line);
+                self.lookahead.push_front(line);
                 break;
             }
         }
         Ok(())
     }
 
-    /// The bytes up to the next comma or bracket of the array itself.
+    /// Reads an element of the array: the bytes up to the next `,` or `]` outside nested brackets.
     fn element(&mut self) -> io::Result<Option<Record>> {
         let first = self.skip_white_space()?;
         let mut element = Line {
@@ -152,15 +169,15 @@ impl<R: BufRead> Records<R> {
         };
         if first == Some(b']') {
             self.reader.consume(1);
-            self.shape = Shape::Over;
+            self.layout = Layout::AfterArray;
             return self.after_array();
         }
-        let mut scan = Scan::default();
+        let mut nesting = Nesting::default();
         loop {
             let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
-                self.shape = Shape::Over;
-                let text = Err("the input ends inside the array".to_owned());
+                self.layout = Layout::AfterArray;
+                let text = Err("unexpected end of input inside the array".to_owned());
                 return Ok(Some(Record {
                     line: element.number,
                     text,
@@ -169,29 +186,30 @@ impl<R: BufRead> Records<R> {
             let mut used = 0;
             let mut end = None;
             for byte in buffer {
-                if !scan.is_open() && matches!(byte, b',' | b']') {
+                if !nesting.is_open() && matches!(byte, b',' | b']') {
                     end = Some(*byte);
                     break;
                 }
                 self.line += u64::from(*byte == b'\n');
-                // A string does not run over a line break; ending it there keeps a broken element from eating the rest.
-                if *byte == b'\n' && scan.in_string() {
-                    scan.end_string();
+                // JSON strings contain no line breaks. An unclosed string ends here, so that it
+                // does not swallow the elements after it.
+                if *byte == b'\n' && nesting.in_string() {
+                    nesting.close_string();
                 }
-                scan.feed(&[*byte]);
+                nesting.feed(&[*byte]);
                 used += 1;
             }
             element.extend(&buffer[..used], self.limit);
             self.reader.consume(used + usize::from(end.is_some()));
             match end {
-                Some(b']') => self.shape = Shape::Over,
+                Some(b']') => self.layout = Layout::AfterArray,
                 Some(_) => {}
                 None => continue,
             }
             let record = self.record(element);
             return match &record.text {
                 Ok(text) if text.trim_ascii().is_empty() => Ok(Some(Record {
-                    text: Err("an element is missing here".to_owned()),
+                    text: Err("missing array element".to_owned()),
                     ..record
                 })),
                 _ => Ok(Some(record)),
@@ -199,6 +217,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
+    /// Reads what follows the array: nothing, or one broken record.
     fn after_array(&mut self) -> io::Result<Option<Record>> {
         let found = self.skip_white_space()?;
         let line = self.line;
@@ -207,7 +226,7 @@ impl<R: BufRead> Records<R> {
             if len == 0 {
                 return Ok(Some(Record {
                     line,
-                    text: Err("something follows the end of the array".to_owned()),
+                    text: Err("unexpected text after the end of the array".to_owned()),
                 }));
             }
             self.reader.consume(len);
@@ -215,6 +234,7 @@ impl<R: BufRead> Records<R> {
         Ok(None)
     }
 
+    /// The record of a line, which is broken if the line exceeds the limit.
     fn record(&self, line: Line) -> Record {
         let text = if line.len > self.limit {
             Err(format!(
@@ -230,8 +250,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// The next line that holds more than white space.
-    fn filled_line(&mut self) -> io::Result<Option<Line>> {
+    /// The next line that is not only white space.
+    fn next_non_blank_line(&mut self) -> io::Result<Option<Line>> {
         while let Some(line) = self.read_line()? {
             if line.len > self.limit || !line.bytes.trim_ascii().is_empty() {
                 return Ok(Some(line));
@@ -241,7 +261,7 @@ impl<R: BufRead> Records<R> {
     }
 
     fn read_line(&mut self) -> io::Result<Option<Line>> {
-        if let Some(line) = self.ahead.pop_front() {
+        if let Some(line) = self.lookahead.pop_front() {
             return Ok(Some(line));
         }
         let mut line = Line {
@@ -285,13 +305,15 @@ impl<R: BufRead> Records<R> {
 }
 
 impl Line {
+    /// Adds bytes of the same line.
     fn extend(&mut self, bytes: &[u8], limit: usize) {
         self.len += bytes.len();
-        let room = (limit + 1).saturating_sub(self.bytes.len());
+        let remaining = (limit + 1).saturating_sub(self.bytes.len());
         self.bytes
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            .extend_from_slice(&bytes[..bytes.len().min(remaining)]);
     }
 
+    /// Adds a line break and the next line.
     fn append(&mut self, next: &Line, limit: usize) {
         self.extend(b"\n", limit);
         self.extend(&next.bytes, limit);
@@ -303,14 +325,14 @@ impl Line {
 mod tests {
     use super::*;
 
-    /// The records of a text, each as its line and its bytes or the word `broken`; with every size of buffer.
+    /// The records of a text, each with its line; the same for every size of the buffer.
     fn cut(text: &str) -> Vec<(u64, String)> {
         let read = |size: usize| {
             let mut records = Records::new(io::BufReader::with_capacity(size, text.as_bytes()), 40);
             let mut found = Vec::new();
             while let Some(record) = records.next().unwrap() {
                 let text = record.text.map_or_else(
-                    |why| format!("broken: {why}"),
+                    |reason| format!("broken: {reason}"),
                     |b| String::from_utf8(b).unwrap(),
                 );
                 found.push((record.line, text.trim().to_owned()));
@@ -319,7 +341,7 @@ mod tests {
         };
         let found = read(1 << 10);
         for size in [1, 2, 3, 7] {
-            // A BOM is looked for in the buffer, so that three bytes are the least.
+            // The byte order mark is looked for in the buffer, which must hold its three bytes.
             if size >= 3 || !text.starts_with('\u{feff}') {
                 assert_eq!(read(size), found, "with a buffer of {size}");
             }
@@ -349,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_one_record_and_the_rest_goes_on() {
+    fn a_broken_line_is_one_record() {
         assert_eq!(
             cut("{\"a\":\n{\"b\":2}\n{}"),
             records(&[(1, "{\"a\":\n{\"b\":2}"), (3, "{}")])
@@ -370,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_spans_lines() {
+    fn a_document_may_span_lines() {
         assert_eq!(
             cut("{\n \"a\": [\n{}\n]\n}\n"),
             records(&[(1, "{\n \"a\": [\n{}\n]\n}")])
@@ -384,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn the_elements_of_an_array_are_records() {
+    fn array_elements_are_records() {
         assert_eq!(cut("[]"), records(&[]));
         assert_eq!(
             cut("\n[ {\"a\":[1,2]},\n{\"b\":\"],\"}\n]\n"),
@@ -396,38 +418,34 @@ mod tests {
         );
         assert_eq!(
             cut("[{},,{}]"),
-            records(&[
-                (1, "{}"),
-                (1, "broken: an element is missing here"),
-                (1, "{}")
-            ])
+            records(&[(1, "{}"), (1, "broken: missing array element"), (1, "{}")])
         );
         assert_eq!(
             cut("[{}"),
-            records(&[(1, "broken: the input ends inside the array")])
+            records(&[(1, "broken: unexpected end of input inside the array")])
         );
         assert_eq!(
             cut("[{}]\n{}"),
             records(&[
                 (1, "{}"),
-                (2, "broken: something follows the end of the array")
+                (2, "broken: unexpected text after the end of the array")
             ])
         );
     }
 
     #[test]
-    fn a_record_above_the_limit_is_reported_and_skipped() {
+    fn records_above_the_limit_are_reported_and_skipped() {
         let long = "x".repeat(60);
-        let why = "broken: the event has more than the 40 bytes allowed";
+        let reason = "broken: the event has more than the 40 bytes allowed";
         assert_eq!(
             cut(&format!("{{}}\n\"{long}\"\n{{}}")),
-            records(&[(1, "{}"), (2, why), (3, "{}")])
+            records(&[(1, "{}"), (2, reason), (3, "{}")])
         );
         assert_eq!(
             cut(&format!("[{{}},\"{long}\",{{}}]")),
-            records(&[(1, "{}"), (1, why), (1, "{}")])
+            records(&[(1, "{}"), (1, reason), (1, "{}")])
         );
         let document = format!("{{\n\"{long}\": 1\n}}\n{{}}");
-        assert_eq!(cut(&document), records(&[(1, why), (4, "{}")]));
+        assert_eq!(cut(&document), records(&[(1, reason), (4, "{}")]));
     }
 }

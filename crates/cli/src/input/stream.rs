@@ -1,6 +1,7 @@
-//! Working through a stream on several threads, with the answers in the order of the stream.
+//! Processing the events of a stream on several threads, with results in the order of the stream.
 
 use std::fmt;
+use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,27 +13,27 @@ use reflexarc_event::{Event, EventError, Limits};
 use super::{Record, Records, Source};
 use crate::exit::Failure;
 
-/// The answer to one record.
-pub(crate) struct Answer<T> {
-    /// The line that the record begins on, from 1.
+/// A record after processing.
+pub(crate) struct Processed<T> {
+    /// The line on which the record begins, from 1.
     pub(crate) line: u64,
-    /// What the work made of the event, or why the record is no event.
-    pub(crate) outcome: Result<T, BrokenRecord>,
+    /// The result for the event, or why the record could not be read as an event.
+    pub(crate) result: Result<T, RecordError>,
 }
 
-/// Why a record is no event.
+/// Why a record could not be read as an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BrokenRecord {
-    /// The line it is broken on, from 1.
+pub(crate) struct RecordError {
+    /// The line of the error, from 1.
     pub(crate) line: u64,
-    /// The character it is broken at, from 1, where that is known.
+    /// The character of the error in the record's line, from 1, if the error has a position.
     pub(crate) column: Option<usize>,
     /// What is wrong.
     pub(crate) message: String,
 }
 
-/// `12:7: what is wrong`, line and column.
-impl fmt::Display for BrokenRecord {
+/// `12:7: message`, with line and column.
+impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.line)?;
         if let Some(column) = self.column {
@@ -42,114 +43,152 @@ impl fmt::Display for BrokenRecord {
     }
 }
 
-/// So many records go to a thread at once; at most two batches wait for each thread.
-const BATCH: usize = 128;
-/// So many bytes of records, if that comes first.
+/// Records in a batch. Handing a batch to another thread costs about as much as matching a few
+/// events, so a batch must have many; at most two batches wait for each thread.
+const BATCH_RECORDS: usize = 128;
+/// Bytes at which a batch ends earlier, so that large events do not fill the memory.
 const BATCH_BYTES: usize = 1 << 18;
 
-/// Reads every event of `source`, does `work` on each on `jobs` threads, and hands the answers to `take` in the order of
-/// the stream, until that breaks off. A record for which `work` fails is a broken record.
+/// Reads the events of `source`, calls `work` for each on `jobs` threads, and calls `collect` with
+/// the results in the order of the stream until it breaks.
+///
+/// A record for which `work` fails counts as unreadable, as one that is not JSON does. Fails when
+/// the stream cannot be read further or `collect` fails.
 pub(crate) fn for_each<T: Send + 'static>(
     source: Source,
     jobs: usize,
     work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
-    mut take: impl FnMut(Answer<T>) -> Result<ControlFlow<()>, Failure>,
+    mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    let bar = progress(source.size);
+    let bar = progress_bar(source.size);
     let consumed = source.consumed.clone();
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
-    let mut taken = |answer| {
+    let mut collect = |processed| {
         bar.set_position(consumed.load(Ordering::Relaxed));
-        take(answer)
+        collect(processed)
     };
-    if jobs <= 1 {
-        while let Some(record) = next(&mut records)? {
-            if taken(answer(record, &work))?.is_break() {
-                break;
-            }
-        }
-        bar.finish_and_clear();
-        return Ok(());
-    }
+    let result = if jobs <= 1 {
+        process_here(&mut records, &work, &mut collect)
+    } else {
+        process_on_threads(records, jobs, &work, &mut collect)
+    };
+    bar.finish_and_clear();
+    result
+}
 
-    // Batches go round the workers in turn and are collected in the same turn, so that order needs no bookkeeping.
-    // The threads are not joined: one that waits for a terminal must not hold up the end.
-    let (mut to_workers, mut workers) = (Vec::new(), Vec::new());
+fn process_here<T>(
+    records: &mut Records<impl BufRead>,
+    work: &impl Fn(Event) -> Result<T, EventError>,
+    collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    while let Some(record) = next_record(records)? {
+        if collect(process(record, work))?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Processes the records on `jobs` threads; a further thread reads.
+///
+/// Batches go to the workers round-robin, and results are collected round-robin too, so their order
+/// is that of the stream and needs no sequence numbers. With two workers:
+///
+/// ```text
+/// reader   batch 0 → worker 0   batch 1 → worker 1   batch 2 → worker 0 …
+/// here     worker 0 → batch 0   worker 1 → batch 1   worker 0 → batch 2 …
+/// ```
+///
+/// The price is that a slow batch stops the others after one more batch each; with batches of many
+/// events their costs are alike. The channels hold one batch each, so a slow `collect`, such as a
+/// terminal, stops the reader too: memory is bounded for any size of the stream.
+fn process_on_threads<T: Send + 'static>(
+    mut records: Records<impl BufRead + Send + 'static>,
+    jobs: usize,
+    work: &(impl Fn(Event) -> Result<T, EventError> + Send + Clone + 'static),
+    collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    let (mut batch_senders, mut workers) = (Vec::new(), Vec::new());
     for _ in 0..jobs {
-        let (records_to, worker) = Worker::spawn(work.clone());
-        to_workers.push(records_to);
+        let (batches, worker) = Worker::spawn(work.clone());
+        batch_senders.push(batches);
         workers.push(worker);
     }
-    let (fault_to, fault_from) = sync_channel(1);
+    let (failure_sender, read_failure) = sync_channel(1);
     thread::spawn(move || {
-        if let Err(failure) = deal(&mut records, &to_workers) {
-            // Nobody waits for the fault if the collector has stopped.
-            let _ = fault_to.send(failure);
+        if let Err(failure) = read_batches(&mut records, &batch_senders) {
+            // Sending fails only if `collect` broke off, and then the failure does not matter.
+            let _ = failure_sender.send(failure);
         }
     });
+    // `recv` fails when a worker has ended, which it does when the reader has no more batches for
+    // it. Being the next in the round, it was the first to run out of them: all are collected.
     for turn in 0.. {
-        let Ok(batch) = workers[turn % jobs].answers.recv() else {
+        let Ok(batch) = workers[turn % jobs].results.recv() else {
             break;
         };
-        for answer in batch {
-            if taken(answer)?.is_break() {
-                bar.finish_and_clear();
+        for processed in batch {
+            if collect(processed)?.is_break() {
+                // The threads are not joined here: the reader may wait for input from a terminal.
                 return Ok(());
             }
         }
     }
-    bar.finish_and_clear();
-    for worker in workers {
-        if worker.thread.join().is_err() {
+    for Worker { results, thread } in workers {
+        // After a panic of another worker this one may still have results, which nothing collects:
+        // dropping the receiver lets it end.
+        drop(results);
+        if thread.join().is_err() {
             return Err(Failure::Runtime(
-                "a thread broke down; this is a fault of reflexarc itself".to_owned(),
+                "a worker thread panicked; please report this bug of reflexarc".to_owned(),
             ));
         }
     }
-    match fault_from.try_recv() {
+    match read_failure.try_recv() {
         Ok(failure) => Err(failure),
         Err(_) => Ok(()),
     }
 }
 
-/// A thread that turns batches of records into batches of answers.
+/// A thread that turns batches of records into batches of results.
 struct Worker<T> {
-    answers: Receiver<Vec<Answer<T>>>,
+    results: Receiver<Vec<Processed<T>>>,
     thread: JoinHandle<()>,
 }
 
 impl<T: Send + 'static> Worker<T> {
+    /// Starts a worker; it ends when the sender of batches is dropped.
     fn spawn(
         work: impl Fn(Event) -> Result<T, EventError> + Send + 'static,
     ) -> (SyncSender<Vec<Record>>, Self) {
-        let (records_to, records) = sync_channel::<Vec<Record>>(1);
-        let (answers_to, answers) = sync_channel(1);
+        let (batch_sender, batches) = sync_channel::<Vec<Record>>(1);
+        let (result_sender, results) = sync_channel(1);
         let thread = thread::spawn(move || {
-            for batch in records {
-                let batch = batch
+            for batch in batches {
+                let processed = batch
                     .into_iter()
-                    .map(|record| answer(record, &work))
+                    .map(|record| process(record, &work))
                     .collect();
-                if answers_to.send(batch).is_err() {
+                if result_sender.send(processed).is_err() {
                     return;
                 }
             }
         });
-        (records_to, Self { answers, thread })
+        (batch_sender, Self { results, thread })
     }
 }
 
-/// Deals the records out in turn until there are no more or nobody takes them.
-fn deal(
-    records: &mut Records<impl std::io::BufRead>,
+/// Reads records and sends them to the workers round-robin until the stream ends or a worker has.
+fn read_batches(
+    records: &mut Records<impl BufRead>,
     workers: &[SyncSender<Vec<Record>>],
 ) -> Result<(), Failure> {
     for worker in workers.iter().cycle() {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut end = None;
-        while end.is_none() && batch.len() < BATCH && bytes < BATCH_BYTES {
-            match next(records) {
+        while end.is_none() && batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+            match next_record(records) {
                 Ok(Some(record)) => {
                     bytes += record.text.as_ref().map_or(0, Vec::len);
                     batch.push(record);
@@ -158,6 +197,7 @@ fn deal(
                 Err(failure) => end = Some(Err(failure)),
             }
         }
+        // The records before a read failure are processed all the same.
         if !batch.is_empty() && worker.send(batch).is_err() {
             break;
         }
@@ -168,40 +208,43 @@ fn deal(
     Ok(())
 }
 
-fn next(records: &mut Records<impl std::io::BufRead>) -> Result<Option<Record>, Failure> {
+fn next_record(records: &mut Records<impl BufRead>) -> Result<Option<Record>, Failure> {
     records.next().map_err(|error| {
-        Failure::Input(format!("line {}: cannot read on: {error}", records.line()))
+        Failure::Input(format!(
+            "line {}: cannot read further: {error}",
+            records.line()
+        ))
     })
 }
 
-fn answer<T>(record: Record, work: &impl Fn(Event) -> Result<T, EventError>) -> Answer<T> {
+fn process<T>(record: Record, work: &impl Fn(Event) -> Result<T, EventError>) -> Processed<T> {
     let line = record.line;
-    let outcome = match record.text {
-        Err(message) => Err(BrokenRecord {
+    let result = match record.text {
+        Err(message) => Err(RecordError {
             line,
             column: None,
             message,
         }),
-        Ok(text) => match Event::from_json(text.as_slice()).and_then(work) {
-            Ok(done) => Ok(done),
-            Err(error) => {
+        Ok(text) => Event::from_json(text.as_slice())
+            .and_then(work)
+            .map_err(|error| {
                 let position = error.position(&text);
-                Err(BrokenRecord {
-                    line: line
-                        + position
-                            .as_ref()
-                            .map_or(0, |position| position.line as u64 - 1),
+                let line_in_record = position.as_ref().map_or(1, |position| position.line);
+                RecordError {
+                    line: line + line_in_record as u64 - 1,
                     column: position.map(|position| position.column),
                     message: error.to_string(),
-                })
-            }
-        },
+                }
+            }),
     };
-    Answer { line, outcome }
+    Processed { line, result }
 }
 
-/// A bar on stderr, if that is a terminal and the answers do not scroll past on the same one.
-fn progress(size: Option<u64>) -> ProgressBar {
+/// A progress bar on stderr, if that is a terminal.
+///
+/// There is none for pipes, whose size is unknown, nor if stdout is a terminal too: the output
+/// would scroll through the bar.
+fn progress_bar(size: Option<u64>) -> ProgressBar {
     use std::io::{IsTerminal as _, stderr, stdout};
     match size {
         Some(size) if stderr().is_terminal() && !stdout().is_terminal() => {

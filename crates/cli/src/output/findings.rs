@@ -36,12 +36,11 @@ pub(crate) struct Finding<'a> {
     pub(crate) diagnostic: &'a Diagnostic,
 }
 
-/// Numbers of findings by severity.
+/// Numbers of errors and warnings; hints are not counted, which never change the exit code.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
-    hints: u64,
 }
 
 /// Writes findings one by one, so that a long stream of events needs no memory for them.
@@ -114,31 +113,30 @@ impl FindingsWriter {
 
 impl Counts {
     fn add(&mut self, severity: Severity) {
-        *match severity {
-            Severity::Error => &mut self.errors,
-            Severity::Warning => &mut self.warnings,
-            Severity::Hint => &mut self.hints,
-        } += 1;
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+            Severity::Hint => {}
+        }
     }
 }
 
-/// `1 error, 2 warnings`, and the hints if there are any.
+/// `1 error, 2 warnings`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&plural(self.errors, "error"))?;
-        write!(f, ", {}", plural(self.warnings, "warning"))?;
-        if self.hints > 0 {
-            write!(f, ", {}", plural(self.hints, "hint"))?;
-        }
-        Ok(())
+        let (errors, warnings) = (
+            plural(self.errors, "error"),
+            plural(self.warnings, "warning"),
+        );
+        write!(f, "{errors}, {warnings}")
     }
 }
 
 impl Finding<'_> {
     /// An object with file, code, severity, message, position, labels, help and fix.
     ///
-    /// `start` and `end` are byte offsets in the text of the finding, which is one event of the file
-    /// for events; lines and columns count from 1.
+    /// `start` and `end` are byte offsets in the text of the finding, which is one event of the
+    /// file for events; lines and columns count from 1.
     fn to_json(&self) -> Value {
         let found = self.diagnostic;
         let (start, end) = self.positions();

@@ -58,9 +58,16 @@ pub(crate) fn json(report: &RuleReport) -> Value {
         })
     });
     let Coverage { leaves, lines } = &report.coverage;
-    let leaves = leaves.iter().map(
-        |leaf| json!({ "expression": leaf.expression, "seen_true": leaf.seen_true, "seen_false": leaf.seen_false }),
-    );
+    let leaves = leaves.iter().map(|leaf| {
+        json!({
+            "expression": leaf.expression,
+            "seen_true": leaf.seen_true,
+            "seen_false": leaf.seen_false,
+        })
+    });
+    let lines = lines
+        .iter()
+        .map(|(line, run)| json!({ "line": line, "run": run }));
     json!({
         "rule": report.rule,
         "file": report.file,
@@ -69,7 +76,7 @@ pub(crate) fn json(report: &RuleReport) -> Value {
             "covered": report.coverage.covered(),
             "total": report.coverage.total(),
             "leaves": leaves.collect::<Vec<_>>(),
-            "lines": lines.iter().map(|(line, run)| json!({ "line": line, "run": run })).collect::<Vec<_>>(),
+            "lines": lines.collect::<Vec<_>>(),
         },
     })
 }

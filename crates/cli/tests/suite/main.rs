@@ -7,6 +7,7 @@
 
 mod answers;
 mod bad_input;
+mod check_events;
 mod crash;
 mod deploy;
 mod earlier_versions;

@@ -71,7 +71,7 @@ fn packed_streams_are_unpacked() {
     let damaged = run(&zstd[..zstd.len() - 2], &[]);
     assert_eq!(damaged.code, 4, "{}", damaged.stderr);
     assert!(
-        damaged.stderr.contains("cannot read on"),
+        damaged.stderr.contains("cannot read further"),
         "{}",
         damaged.stderr
     );

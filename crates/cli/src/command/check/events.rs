@@ -66,27 +66,32 @@ impl Checked {
             let diagnostics = check(&event);
             Ok((event, diagnostics))
         };
-        input::for_each(source, usize::from(default_jobs()), check_event, |answer| {
-            self.events += 1;
-            match answer.outcome {
-                Err(error) => {
-                    self.unreadable += 1;
-                    output.error(&format!("{name}:{error}"));
-                }
-                Ok((event, diagnostics)) => {
-                    let text = String::from_utf8_lossy(event.bytes());
-                    for diagnostic in &diagnostics {
-                        let finding = Finding {
-                            file: &name,
-                            first_line: usize::try_from(answer.line).unwrap_or(usize::MAX),
-                            text: &text,
-                            diagnostic,
-                        };
-                        self.writer.write(&finding, output)?;
+        input::for_each(
+            source,
+            usize::from(default_jobs()),
+            check_event,
+            |processed| {
+                self.events += 1;
+                match processed.result {
+                    Err(error) => {
+                        self.unreadable += 1;
+                        output.error(&format!("{name}:{error}"));
+                    }
+                    Ok((event, diagnostics)) => {
+                        let text = String::from_utf8_lossy(event.bytes());
+                        for diagnostic in &diagnostics {
+                            let finding = Finding {
+                                file: &name,
+                                first_line: usize::try_from(processed.line).unwrap_or(usize::MAX),
+                                text: &text,
+                                diagnostic,
+                            };
+                            self.writer.write(&finding, output)?;
+                        }
                     }
                 }
-            }
-            Ok(ControlFlow::Continue(()))
-        })
+                Ok(ControlFlow::Continue(()))
+            },
+        )
     }
 }
