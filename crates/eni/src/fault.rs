@@ -1,45 +1,47 @@
-//! Faults on purpose: what a rehearsal lets go wrong.
+//! Injected faults: requests that are accepted and then go wrong.
 
 use reflexarc_event::{Json, Operation};
 
-/// Lets the next accepted requests of one operation go wrong.
+/// Makes the next accepted requests for one operation go wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The operation.
     pub operation: Operation,
-    /// Only for this interface; for any when absent. A creation has no interface to name.
+    /// The id of the interface; every interface when absent. A creation never matches an id, because
+    /// its interface does not exist yet.
     pub interface: Option<String>,
-    /// How it goes wrong.
-    pub outcome: FaultOutcome,
-    /// How many requests it strikes.
+    /// How requests go wrong.
+    pub mode: FaultMode,
+    /// The number of requests that go wrong.
     pub times: usize,
 }
 
 /// How an accepted request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FaultOutcome {
-    /// It completes with `failed`: a creation in `CreateFailed`, an attachment back in Available, a detachment still in
-    /// Detaching, a deletion still in Deleting.
+pub enum FaultMode {
+    /// It completes with `failed`: a creation in `CreateFailed`, an attachment back in Available, a
+    /// detachment still in Detaching, a deletion still in Deleting.
     Fail,
-    /// It never completes: the interface stays in the status on the way, and nobody is told.
+    /// It never completes: the interface stays in its current status and there is no event.
     Hang,
 }
 
-/// As many faults wait as may.
+/// The maximum number of faults is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} faults are waiting already")]
+#[error("{0} faults are active already, the maximum")]
 pub struct TooManyFaults(pub(crate) usize);
 
 impl Fault {
-    /// Reads `{"operation": …, "outcome": "fail" or "hang", "interface": an id or nothing, "times": a number or nothing}`.
+    /// Reads `{"operation": …, "outcome": "fail" or "hang", "interface": an id, "times": a number}`.
+    /// `interface` and `times` (1) may be left out.
     ///
     /// # Errors
-    /// With what is wrong, in words.
+    /// A message that says what is wrong.
     pub fn from_json(json: &Json) -> Result<Self, String> {
         let Json::Object(members) = json else {
-            return Err("a fault is a JSON object".to_owned());
+            return Err("expected a JSON object".to_owned());
         };
-        let (mut operation, mut outcome, mut interface, mut times) = (None, None, None, 1);
+        let (mut operation, mut mode, mut interface, mut times) = (None, None, None, 1);
         for (key, value) in members {
             let text = || {
                 value
@@ -48,41 +50,32 @@ impl Fault {
             };
             match key.as_str() {
                 "operation" => {
-                    operation = Some(word(
-                        key,
-                        text()?,
-                        &Operation::ALL.map(|one| (one.as_str(), one)),
-                    )?)
+                    let operations = Operation::ALL.map(|one| (one.as_str(), one));
+                    operation = Some(choice(key, text()?, &operations)?);
                 }
                 "outcome" => {
-                    outcome = Some(word(
-                        key,
-                        text()?,
-                        &FaultOutcome::ALL.map(|one| (one.name(), one)),
-                    )?)
+                    let modes = FaultMode::ALL.map(|one| (one.name(), one));
+                    mode = Some(choice(key, text()?, &modes)?);
                 }
                 "interface" => interface = Some(text()?.to_owned()),
                 "times" => {
                     let number = value
                         .as_i64()
-                        .and_then(|number| usize::try_from(number).ok())
-                        .filter(|times| *times > 0);
+                        .and_then(|number| usize::try_from(number).ok());
                     times = number
-                        .ok_or_else(|| "`times` must be a whole number from 1 on".to_owned())?;
+                        .filter(|times| *times > 0)
+                        .ok_or("`times` must be an integer of at least 1")?;
                 }
                 other => {
-                    return Err(format!(
-                        "a fault has no `{other}`; it has operation, outcome, interface and times"
-                    ));
+                    let known = "operation, outcome, interface, times";
+                    return Err(format!("unknown key `{other}`, expected one of {known}"));
                 }
             }
         }
-        let missing = |key: &str| format!("a fault needs `{key}`");
-        let operation = operation.ok_or_else(|| missing("operation"))?;
         Ok(Self {
-            operation,
+            operation: operation.ok_or("missing key `operation`")?,
             interface,
-            outcome: outcome.ok_or_else(|| missing("outcome"))?,
+            mode: mode.ok_or("missing key `outcome`")?,
             times,
         })
     }
@@ -93,13 +86,11 @@ impl Fault {
             .interface
             .as_ref()
             .map(|id| ("interface", Json::from(id.as_str())));
+        let times = i64::try_from(self.times).unwrap_or(i64::MAX);
         let members = [
             ("operation", Json::from(self.operation.as_str())),
-            ("outcome", Json::from(self.outcome.name())),
-            (
-                "times",
-                Json::from(i64::try_from(self.times).unwrap_or(i64::MAX)),
-            ),
+            ("outcome", Json::from(self.mode.name())),
+            ("times", Json::from(times)),
         ];
         members
             .into_iter()
@@ -109,11 +100,11 @@ impl Fault {
     }
 }
 
-impl FaultOutcome {
-    /// Both of them.
+impl FaultMode {
+    /// Every mode.
     pub const ALL: [Self; 2] = [Self::Fail, Self::Hang];
 
-    /// The word for it in a scenario.
+    /// The name that scenario files and `/faults` use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fail => "fail",
@@ -122,30 +113,34 @@ impl FaultOutcome {
     }
 }
 
-fn word<T: Copy>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, String> {
-    let found = words
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        format!("`{key}` is one of {}", known.join(", "))
-    })
-}
-
-/// Takes the first fault that strikes, and counts it down.
-pub(crate) fn strike(
+/// Finds the fault that applies to a request and uses it up once.
+///
+/// The oldest fault that matches applies, whether or not a later one is more specific, and it is
+/// removed when it has applied `times` times. So a scenario can stack faults: `fail` once, then `hang`
+/// once, makes the first detachment fail and the second one hang.
+pub(crate) fn take_fault(
     faults: &mut Vec<Fault>,
     operation: Operation,
     interface: &str,
-) -> Option<FaultOutcome> {
+) -> Option<FaultMode> {
     let at = faults.iter().position(|fault| {
         fault.operation == operation && fault.interface.as_deref().is_none_or(|id| id == interface)
     })?;
-    let outcome = faults[at].outcome;
+    let mode = faults[at].mode;
     faults[at].times = faults[at].times.saturating_sub(1);
     if faults[at].times == 0 {
         faults.remove(at);
     }
-    Some(outcome)
+    Some(mode)
+}
+
+fn choice<T: Copy>(key: &str, text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("invalid `{key}`: expected one of {}", names.join(", "))
+    })
 }

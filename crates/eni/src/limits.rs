@@ -1,47 +1,52 @@
-//! What a caller may ask for.
+//! Limits of requests and of what the region keeps in memory.
 
-/// The bounds on requests and on what they build, with the values that the service documents where it names one.
+/// The limits of requests, with the values that the service documents where it does, and of the
+/// region's own memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Security groups of one interface.
     pub security_groups: usize,
-    /// Secondary addresses named in one creation.
+    /// Explicit secondary addresses in one creation.
     pub secondary_named: usize,
-    /// Secondary addresses asked for by number in one creation.
+    /// Secondary addresses in one creation that gives their number.
     pub secondary_counted: usize,
-    /// IPv6 addresses in one creation, named or counted.
+    /// IPv6 addresses in one creation.
     pub ipv6: usize,
-    /// Prefixes of one family in one creation, named or counted.
+    /// Prefixes of one address family in one creation.
     pub prefixes: usize,
     /// Tags of one interface.
     pub tags: usize,
-    /// Secondary interfaces of one account; the default of a new account.
+    /// Secondary interfaces of one account; the quota of a new account.
     pub interfaces_per_account: usize,
     /// Interface ids in one description.
     pub described_ids: usize,
-    /// Largest page.
+    /// Interfaces on one page of a description.
     pub page: usize,
-    /// Requests that may be under way at one time in the whole cloud.
+    /// Requests in progress in the region, and remembered client tokens.
     pub pending: usize,
-    /// Faults that may wait to strike.
+    /// Injected faults.
     pub faults: usize,
-    /// Notices and status changes kept for whoever takes them; the oldest go first.
+    /// Request outcomes, and status changes, that are kept until the caller takes them; the oldest
+    /// are dropped first.
     pub journal: usize,
 }
 
 impl Limits {
-    /// 10 groups, 10 named or 49 counted addresses, 10 IPv6 addresses, 10 prefixes, 20 tags, 100 interfaces, 100 ids,
-    /// pages of 500, 10,000 requests under way, 10,000 faults, 100,000 journal entries.
+    /// The default limits.
     pub const DEFAULT: Self = Self {
+        // Documented for CreateNetworkInterface.
         security_groups: 10,
         secondary_named: 10,
         secondary_counted: 49,
         ipv6: 10,
         prefixes: 10,
         tags: 20,
+        // A small account; the service's own quota depends on the account and can be raised.
         interfaces_per_account: 100,
+        // Documented for DescribeNetworkInterfaces.
         described_ids: 100,
         page: 500,
+        // Not the service's: they only bound memory, far above what a scenario needs.
         pending: 10_000,
         faults: 10_000,
         journal: 100_000,

@@ -1,90 +1,98 @@
-//! Scenarios: a small world and a script of operations with a virtual clock, read from TOML.
+//! Scenarios: a world and a script of steps on a virtual clock, read from TOML.
+//!
+//! [`Scenario::parse`] reads a file, [`Simulation`] runs it and returns one [`TimelineEvent`] after the
+//! other. Time is only a number here: a scenario of a day runs in milliseconds.
 
 mod build;
+mod clock;
+mod findings;
 mod read;
-mod rehearsal;
+mod simulation;
 mod tables;
+mod timeline;
 mod world;
 
-pub use rehearsal::{Moment, Reaction, Rehearsal};
+pub use simulation::Simulation;
+pub use timeline::{ScheduledRequest, TimelineEvent};
 pub use world::{DEFAULT_WORLD, NamedAccount, World};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_diagnostic::{Diagnostic, Span};
-use reflexarc_event::Event;
+use reflexarc_diagnostic::Diagnostic;
+use reflexarc_event::{Event, Operation};
 
+use crate::FaultMode;
+use crate::resources::InstanceStatus;
 use crate::rpc::Parameters;
-use crate::{FaultOutcome, InstanceStatus};
-use reflexarc_event::Operation;
 
 /// A world and what happens in it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// What it shows, in a sentence.
+    /// What it shows, in a sentence; may be empty.
     pub description: String,
-    /// Where it happens.
+    /// The accounts and resources before the first step.
     pub world: World,
-    /// How often a clock event goes to every bus; never when absent.
+    /// The interval of the clock events that go to every bus; none when absent.
     pub tick: Option<SignedDuration>,
-    /// How long it goes on after its last step; until nothing is under way when absent.
+    /// When it ends; when absent, it ends with the last step and the operations that are then in
+    /// progress.
     pub until: Option<Timestamp>,
-    /// What happens, in order of time.
+    /// The script, in order of time.
     pub steps: Vec<Step>,
 }
 
 /// One step of the script.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// When.
+    /// When it happens.
     pub at: Timestamp,
-    /// What.
-    pub what: Deed,
+    /// What it does.
+    pub action: StepAction,
 }
 
 /// What a step does.
 #[derive(Debug, Clone)]
-pub enum Deed {
+pub enum StepAction {
     /// An account calls an action of the API.
     Call {
         /// The account's id.
         account: String,
-        /// The action.
+        /// The action, such as `CreateNetworkInterface`.
         action: String,
-        /// Its parameters; a value `$name` stands for the interface of that name.
+        /// Its parameters; a value `$name` is replaced by the id of the interface with that name.
         parameters: Parameters,
-        /// What the created interface is called from now on.
+        /// The name that the created interface gets.
         name: Option<String>,
-        /// The code that must come back; none for an accepted request.
+        /// The expected error code; when absent, the request is expected to be accepted.
         expect: Option<String>,
     },
-    /// Requests go wrong from now on.
+    /// A fault is injected into the next requests.
     Fault {
-        /// Which operation.
+        /// The operation.
         operation: Operation,
-        /// Only for the interface of this name.
+        /// The name of the interface; every interface when absent.
         interface: Option<String>,
-        /// How.
-        outcome: FaultOutcome,
-        /// How often.
+        /// How the requests go wrong.
+        mode: FaultMode,
+        /// The number of requests that go wrong.
         times: usize,
     },
-    /// A target of the rules' actions takes nothing from now on.
+    /// A delivery target fails.
     TargetFault(TargetFault),
     /// An instance changes.
     Instance {
-        /// Its id.
+        /// The instance's id.
         id: String,
         /// Its new status; it is released when absent.
         status: Option<InstanceStatus>,
     },
-    /// Another account may attach the interface of this name.
+    /// Another account is allowed to attach an interface.
     Grant {
         /// The interface's name.
         interface: String,
         /// The account's id.
         account: String,
     },
-    /// Any event is published to an account's bus.
+    /// An event is published to an account's bus.
     Publish {
         /// The account's id.
         account: String,
@@ -93,34 +101,34 @@ pub enum Deed {
     },
 }
 
-/// A target of the rules' actions that takes nothing for a while. The cloud knows no targets: whoever rehearses
-/// deliveries obeys this.
+/// A delivery target that fails for some time. The cloud has no targets: the caller that simulates
+/// deliveries applies this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFault {
     /// The target's name.
     pub target: String,
     /// How it fails.
-    pub outcome: TargetOutcome,
-    /// For how long; to the end when absent.
-    pub lasts: Option<SignedDuration>,
+    pub mode: TargetFaultMode,
+    /// For how long; until the end of the scenario when absent.
+    pub duration: Option<SignedDuration>,
 }
 
 /// How a target fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TargetOutcome {
-    /// Nobody answers.
+pub enum TargetFaultMode {
+    /// There is no response.
     Down,
-    /// It says that it is called too often.
+    /// It responds that it is called too often.
     Throttle,
-    /// It says that it will never take this.
+    /// It rejects every delivery for good.
     Refuse,
 }
 
-impl TargetOutcome {
-    /// All of them.
+impl TargetFaultMode {
+    /// Every mode.
     pub const ALL: [Self; 3] = [Self::Down, Self::Throttle, Self::Refuse];
 
-    /// The word for it in a scenario.
+    /// The name that scenario files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -131,27 +139,22 @@ impl TargetOutcome {
 }
 
 impl Scenario {
-    /// The longest scenario file, in bytes.
+    /// The maximum size of a scenario file, in bytes.
     pub const MAX_BYTES: usize = 1 << 20;
-    /// The most steps.
+    /// The maximum number of steps.
     pub const MAX_STEPS: usize = 10_000;
-    /// The most moments that one run tells.
-    pub const MAX_MOMENTS: usize = 100_000;
-    /// The longest stretch of virtual time.
+    /// The maximum number of timeline events of one run.
+    pub const MAX_TIMELINE_EVENTS: usize = 100_000;
+    /// The maximum virtual time from the start to the end.
     pub const MAX_SPAN: SignedDuration = SignedDuration::from_hours(24 * 31);
-    /// The shortest time between two clock events.
+    /// The minimum interval of clock events.
     pub const MIN_TICK: SignedDuration = SignedDuration::from_secs(1);
 
     /// Reads a scenario file.
     ///
     /// # Errors
-    /// With everything that is wrong, each at its place in the text.
+    /// With everything that is wrong in it, each with its location in the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         read::scenario(text)
     }
-}
-
-/// A finding at a place in the file.
-fn wrong(code: reflexarc_diagnostic::Code, span: Span, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error(code, span, message)
 }

@@ -1,16 +1,18 @@
-//! Request parameters: flat names with numbers in them, typed as they are taken.
+//! Request parameters: flat names with numbers in them, and typed access to their values.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::{Refusal, Wanted};
+use crate::ApiError;
+use crate::resources::AddressSelection;
 
-/// The parameters of one request, by wire name: `RegionId`, `SecurityGroupIds.1`, `Tag.2.Key` …
+/// The parameters of one request, by name: `RegionId`, `SecurityGroupIds.1`, `Tag.2.Key` …
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// From a query string and a form body; where a name is there twice, the later one counts.
+    /// Reads a query string and a form body. Of two parameters with the same name, the later one is
+    /// used.
     pub(crate) fn from_wire(query: &str, form: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(form));
         pairs
@@ -18,12 +20,12 @@ impl Parameters {
             .collect()
     }
 
-    /// A parameter that must be there and not empty.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+    /// A parameter that must be present and not empty.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.optional(name).ok_or_else(|| missing(name))
     }
 
-    /// A parameter; an empty one counts as absent.
+    /// A parameter; an empty one is the same as an absent one.
     pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -31,14 +33,15 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
-    /// Every parameter, by name.
+    /// Every parameter, sorted by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// `name.1`, `name.2` … in the order of their numbers; gaps are skipped, as the service does.
+    /// The values of `name.1`, `name.2` … in the order of their numbers. Numbers may be skipped, as the
+    /// service allows.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let mut found: Vec<(usize, &str)> = self
             .iter()
@@ -51,41 +54,41 @@ impl Parameters {
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// The same, each value read.
-    pub(crate) fn typed_list<T: FromStr>(&self, name: &str) -> Result<Vec<T>, Refusal> {
+    /// The values of a list, parsed.
+    pub(crate) fn parsed_list<T: FromStr>(&self, name: &str) -> Result<Vec<T>, ApiError> {
         self.list(name)
             .into_iter()
             .map(|value| value.parse().map_err(|_| invalid(name, value)))
             .collect()
     }
 
-    /// A parameter that is read as something.
-    pub(crate) fn typed<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
+    /// A parameter, parsed.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
         self.optional(name)
             .map(|value| value.parse().map_err(|_| invalid(name, value)))
             .transpose()
     }
 
-    /// A number within bounds, both inclusive.
+    /// An integer between `min` and `max`, both inclusive.
     pub(crate) fn number(
         &self,
         name: &str,
-        least: usize,
-        most: usize,
-    ) -> Result<Option<usize>, Refusal> {
+        min: usize,
+        max: usize,
+    ) -> Result<Option<usize>, ApiError> {
         let Some(value) = self.optional(name) else {
             return Ok(None);
         };
         match value.parse() {
-            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Refusal::parameter(format!(
-                "The specified parameter {name} is {value}, not {least} to {most}."
+            Ok(number) if (min..=max).contains(&number) => Ok(Some(number)),
+            _ => Err(ApiError::invalid_parameter(format!(
+                "The specified parameter {name} is {value}, not {min} to {max}."
             ))),
         }
     }
 
     /// `true` or `false`, in any case.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.optional(name) {
             None => Ok(None),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -94,47 +97,46 @@ impl Parameters {
         }
     }
 
-    /// A text of so many characters, both inclusive.
+    /// A text of `min` to `max` characters, both inclusive, that is no URL.
     pub(crate) fn text(
         &self,
         name: &str,
-        least: usize,
-        most: usize,
-    ) -> Result<Option<&str>, Refusal> {
+        min: usize,
+        max: usize,
+    ) -> Result<Option<&str>, ApiError> {
         let Some(value) = self.optional(name) else {
             return Ok(None);
         };
         let length = value.chars().count();
-        if (least..=most).contains(&length)
+        if (min..=max).contains(&length)
             && !value.starts_with("http://")
             && !value.starts_with("https://")
         {
             return Ok(Some(value));
         }
-        let message = format!(
-            "The specified parameter {name} must be {least} to {most} characters and no URL."
-        );
-        Err(Refusal::parameter(message))
+        let message =
+            format!("The specified parameter {name} must be {min} to {max} characters and no URL.");
+        Err(ApiError::invalid_parameter(message))
     }
 
-    /// Named (`list.N`) or counted (`count`), not both; the count is 1 to `most`.
-    pub(crate) fn wanted<T: FromStr>(
+    /// Addresses, explicit (`list.N`) or by their number (`count`, 1 to `max`), but not both.
+    pub(crate) fn selection<T: FromStr>(
         &self,
         list: &str,
         count: &str,
-        most: usize,
-    ) -> Result<Wanted<T>, Refusal> {
-        let named = self.typed_list(list)?;
-        match (named.is_empty(), self.number(count, 1, most)?) {
-            (true, None) => Ok(Wanted::Nothing),
-            (false, None) => Ok(Wanted::These(named)),
-            (true, Some(counted)) => Ok(Wanted::Count(counted)),
+        max: usize,
+    ) -> Result<AddressSelection<T>, ApiError> {
+        let explicit = self.parsed_list(list)?;
+        match (explicit.is_empty(), self.number(count, 1, max)?) {
+            (true, None) => Ok(AddressSelection::None),
+            (false, None) => Ok(AddressSelection::Explicit(explicit)),
+            (true, Some(count)) => Ok(AddressSelection::Count(count)),
             (false, Some(_)) => Err(conflict(&format!("{list}.N"), count)),
         }
     }
 
-    /// `Tag.N.Key` and `Tag.N.Value`, in the order of N; a value may be absent.
-    pub(crate) fn tags(&self) -> Result<Vec<(String, Option<String>)>, Refusal> {
+    /// The keys and values of `Tag.N.Key` and `Tag.N.Value`, in the order of N. A value may be absent.
+    pub(crate) fn tags(&self) -> Result<Vec<(String, Option<String>)>, ApiError> {
         let mut tags: BTreeMap<usize, (Option<&str>, Option<&str>)> = BTreeMap::new();
         for (name, value) in self.iter() {
             let Some((number, part)) = name
@@ -170,34 +172,35 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Parameters {
     }
 }
 
-/// A parameter that is needed is not there.
-pub(crate) fn missing(name: &str) -> Refusal {
+/// The error for a missing parameter.
+pub(crate) fn missing(name: &str) -> ApiError {
     let message = format!(
-        "The input parameter \"{name}\" that is mandatory for processing this request is not supplied."
+        "The input parameter \"{name}\" that is mandatory for processing this request \
+         is not supplied."
     );
-    Refusal::new(400, "MissingParameter", message)
+    ApiError::new(400, "MissingParameter", message)
 }
 
-/// A parameter that makes no sense.
-pub(crate) fn invalid(name: &str, value: &str) -> Refusal {
-    // A stranger's text goes back to the stranger, but not a megabyte of it.
+/// The error for an invalid value.
+pub(crate) fn invalid(name: &str, value: &str) -> ApiError {
+    // The value comes from a client that may not be authenticated: a long one is not echoed in full.
     let shown: String = value.chars().take(64).collect();
-    Refusal::parameter(format!(
+    ApiError::invalid_parameter(format!(
         "The specified parameter {name} is not valid: {shown}."
     ))
 }
 
-/// Two parameters of which only one may be there.
-pub(crate) fn conflict(one: &str, other: &str) -> Refusal {
+/// The error for two parameters that exclude each other.
+pub(crate) fn conflict(one: &str, other: &str) -> ApiError {
     let message = format!("The parameters {one} and {other} must not be specified together.");
-    Refusal::new(400, "InvalidParameter.Conflict", message)
+    ApiError::new(400, "InvalidParameter.Conflict", message)
 }
 
 fn checked_tag(
     number: usize,
     key: Option<&str>,
     value: Option<&str>,
-) -> Result<(String, Option<String>), Refusal> {
+) -> Result<(String, Option<String>), ApiError> {
     let url = |text: &str| text.contains("http://") || text.contains("https://");
     let key = key
         .filter(|key| !key.is_empty())
@@ -205,13 +208,13 @@ fn checked_tag(
     if key.chars().count() > 128 || key.starts_with("aliyun") || key.starts_with("acs:") || url(key)
     {
         let message = format!("The specified tag key Tag.{number}.Key is not valid.");
-        return Err(Refusal::new(400, "InvalidTagKey.Malformed", message));
+        return Err(ApiError::new(400, "InvalidTagKey.Malformed", message));
     }
     if value
         .is_some_and(|value| value.chars().count() > 128 || value.starts_with("acs:") || url(value))
     {
         let message = format!("The specified tag value Tag.{number}.Value is not valid.");
-        return Err(Refusal::new(400, "InvalidTagValue.Malformed", message));
+        return Err(ApiError::new(400, "InvalidTagValue.Malformed", message));
     }
     Ok((key.to_owned(), value.map(str::to_owned)))
 }

@@ -1,7 +1,13 @@
-//! The two ways to sign a request.
+//! The two signatures of the API.
 //!
-//! `ACS3-HMAC-SHA256` signs method, path, query, chosen headers and the hash of the body, and travels in headers. The
-//! older RPC signature, HMAC-SHA1, signs method and all parameters, and travels among them.
+//! - `ACS3-HMAC-SHA256`, described in the SDK documentation as "V3 request structure and signature
+//!   method": signs method, path, query, chosen headers and the hash of the body, and is sent in
+//!   headers.
+//! - HMAC-SHA1, described there as "V2 RPC request structure and signature method": signs the method
+//!   and all parameters, and is sent as a parameter.
+//!
+//! Both sign a canonical form of the request, so that two requests with the same meaning have the same
+//! signature. The tests have requests that the official SDK signed.
 
 use std::collections::BTreeMap;
 
@@ -13,30 +19,32 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::HttpRequest;
 use super::parameters::{self, Parameters};
-use super::{HttpRequest, refused};
-use crate::Refusal;
+use crate::ApiError;
 
-/// The name of the newer way.
+/// The name of the newer signature.
 const ACS3: &str = "ACS3-HMAC-SHA256";
-/// Everything but what RFC 3986 calls unreserved.
+/// Characters that are percent-encoded: all but the unreserved ones of RFC 3986. So a space is `%20`,
+/// not `+`, an asterisk is `%2A`, and `~` stays, which the documentation of both signatures requires.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// What a request says of itself, not yet believed.
-pub(super) struct Claim {
+/// What a signed request claims, before the signature is verified.
+pub(super) struct SignedCall {
     pub(super) action: String,
     pub(super) version: String,
+    /// The id of the access key.
     pub(super) key: String,
     pub(super) time: String,
     pub(super) nonce: String,
-    proof: Proof,
+    signature: Signature,
 }
 
-enum Proof {
+enum Signature {
     Acs3 {
         signed_headers: Vec<String>,
         signature: Vec<u8>,
@@ -46,26 +54,23 @@ enum Proof {
     },
 }
 
-impl Claim {
-    /// Reads what a signed request must carry.
-    pub(super) fn read(request: &HttpRequest, parameters: &Parameters) -> Result<Self, Refusal> {
+impl SignedCall {
+    /// Reads what a signed request must contain.
+    pub(super) fn read(request: &HttpRequest, parameters: &Parameters) -> Result<Self, ApiError> {
         match request.header("authorization") {
-            Some(authorization) => Self::acs3(request, authorization),
-            None => Self::rpc(parameters),
+            Some(authorization) => Self::read_acs3(request, authorization),
+            None => Self::read_rpc(parameters),
         }
     }
 
-    fn acs3(request: &HttpRequest, authorization: &str) -> Result<Self, Refusal> {
+    fn read_acs3(request: &HttpRequest, authorization: &str) -> Result<Self, ApiError> {
         let Some(fields) = authorization
             .strip_prefix(ACS3)
             .and_then(|rest| rest.strip_prefix(' '))
         else {
-            return refused(
-                400,
-                "InvalidSignatureMethod",
-                "Specified signature method is not valid.",
-            );
+            return Err(invalid_signature_method());
         };
+        // `Credential=AK1,SignedHeaders=host;x-acs-action,Signature=4a16…`
         let fields: BTreeMap<&str, &str> = fields
             .split(',')
             .filter_map(|field| field.trim().split_once('='))
@@ -76,28 +81,25 @@ impl Claim {
             field("SignedHeaders"),
             field("Signature").and_then(from_hex),
         ) else {
-            return incomplete();
+            return Err(incomplete_signature());
         };
         let signed_headers: Vec<String> = signed.split(';').map(str::to_ascii_lowercase).collect();
-        let covered = |name: &str| signed_headers.iter().any(|signed| signed == name);
+        // Headers that change what the request does must be signed, or they could be added on the way.
         let must_be_signed = |name: &str| {
             name == "host" || (name.starts_with("x-acs-") && name != "x-acs-security-token")
         };
-        let names = request
+        let mut names = request
             .headers
             .iter()
             .map(|(name, _)| name.to_ascii_lowercase());
-        if names
-            .into_iter()
-            .any(|name| must_be_signed(&name) && !covered(&name))
-        {
-            return incomplete();
+        if names.any(|name| must_be_signed(&name) && !signed_headers.contains(&name)) {
+            return Err(incomplete_signature());
         }
-        let header = |name: &str, called: &str| {
+        let header = |name: &str, parameter: &str| {
             let value = request.header(name).filter(|value| !value.is_empty());
             value
                 .map(str::to_owned)
-                .ok_or_else(|| parameters::missing(called))
+                .ok_or_else(|| parameters::missing(parameter))
         };
         Ok(Self {
             action: header("x-acs-action", "Action")?,
@@ -105,69 +107,56 @@ impl Claim {
             key: key.to_owned(),
             time: header("x-acs-date", "Timestamp")?,
             nonce: header("x-acs-signature-nonce", "SignatureNonce")?,
-            proof: Proof::Acs3 {
+            signature: Signature::Acs3 {
                 signed_headers,
                 signature,
             },
         })
     }
 
-    fn rpc(parameters: &Parameters) -> Result<Self, Refusal> {
-        let parameter = |name: &str| {
-            parameters
-                .optional(name)
-                .map(str::to_owned)
-                .ok_or_else(|| parameters::missing(name))
-        };
-        let action = parameter("Action")?;
-        let key = parameter("AccessKeyId")?;
-        let signature = parameter("Signature")?;
-        if parameter("SignatureMethod")? != "HMAC-SHA1" {
-            return refused(
-                400,
-                "InvalidSignatureMethod",
-                "Specified signature method is not valid.",
-            );
+    fn read_rpc(parameters: &Parameters) -> Result<Self, ApiError> {
+        let required = |name: &str| parameters.required(name).map(str::to_owned);
+        let action = required("Action")?;
+        let key = required("AccessKeyId")?;
+        let signature = required("Signature")?;
+        if parameters.required("SignatureMethod")? != "HMAC-SHA1" {
+            return Err(invalid_signature_method());
         }
-        if parameter("SignatureVersion")? != "1.0" {
-            return refused(
-                400,
-                "InvalidSignatureVersion",
-                "Specified signature version is not valid.",
-            );
+        if parameters.required("SignatureVersion")? != "1.0" {
+            let message = "Specified signature version is not valid.";
+            return Err(ApiError::new(400, "InvalidSignatureVersion", message));
         }
         let Ok(signature) = BASE64.decode(signature) else {
-            return incomplete();
+            return Err(incomplete_signature());
         };
         Ok(Self {
             action,
-            version: parameter("Version")?,
+            version: required("Version")?,
             key,
-            time: parameter("Timestamp")?,
-            nonce: parameter("SignatureNonce")?,
-            proof: Proof::Rpc { signature },
+            time: required("Timestamp")?,
+            nonce: required("SignatureNonce")?,
+            signature: Signature::Rpc { signature },
         })
     }
 }
 
-/// Believes the claim, or not. Signatures are compared in constant time.
+/// Verifies the signature of a call. `verify_slice` compares in constant time, so the time of the
+/// response does not reveal how much of a forged signature is right.
 pub(super) fn verify(
     request: &HttpRequest,
     parameters: &Parameters,
-    claim: &Claim,
+    call: &SignedCall,
     secret: &str,
-) -> Result<(), Refusal> {
-    let (good, text) = match &claim.proof {
-        Proof::Acs3 {
+) -> Result<(), ApiError> {
+    let (is_valid, string_to_sign) = match &call.signature {
+        Signature::Acs3 {
             signed_headers,
             signature,
         } => {
             let hash = to_hex(&Sha256::digest(&request.body));
-            if request
-                .header("x-acs-content-sha256")
-                .is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&hash))
-            {
-                return does_not_match("the hash of the body");
+            let claimed = request.header("x-acs-content-sha256");
+            if claimed.is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&hash)) {
+                return Err(signature_mismatch("the hash of the body"));
             }
             let canonical = canonical_request(request, signed_headers, &hash);
             let text = format!("{ACS3}\n{}", to_hex(&Sha256::digest(canonical.as_bytes())));
@@ -176,13 +165,12 @@ pub(super) fn verify(
             mac.update(text.as_bytes());
             (mac.verify_slice(signature).is_ok(), text)
         }
-        Proof::Rpc { signature } => {
+        Signature::Rpc { signature } => {
             let signed = parameters.iter().filter(|(name, _)| *name != "Signature");
-            let text = format!(
-                "{}&%2F&{}",
-                request.method,
-                encode(&canonical_query(signed))
-            );
+            // METHOD&%2F&encoded query: the query is encoded twice, and the path is always `/`.
+            let query = encode(&canonical_query(signed));
+            let text = format!("{}&%2F&{query}", request.method);
+            // The key is the secret with `&` after it, as in OAuth 1.0 without a token secret.
             let key = format!("{secret}&");
             let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes())
                 .expect("HMAC takes keys of any length");
@@ -190,15 +178,32 @@ pub(super) fn verify(
             (mac.verify_slice(signature).is_ok(), text)
         }
     };
-    if good { Ok(()) } else { does_not_match(&text) }
+    if is_valid {
+        Ok(())
+    } else {
+        Err(signature_mismatch(&string_to_sign))
+    }
 }
 
-/// A request's time: `2026-01-01T00:00:00Z`, and nothing else.
-pub(super) fn time(text: &str) -> Option<Timestamp> {
-    let plain = text.len() == 20 && text.ends_with('Z');
-    text.parse().ok().filter(|_| plain)
+/// A request's time: `2026-01-01T00:00:00Z` and no other form of ISO 8601.
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
+    let has_form = text.len() == 20 && text.ends_with('Z');
+    text.parse().ok().filter(|_| has_form)
 }
 
+/// The canonical request of ACS3: method, path, query, headers with a newline after each, their names,
+/// and the hash of the body, separated by newlines:
+///
+/// ```text
+/// POST
+/// /
+/// RegionId=cn-hangzhou&VSwitchId=vsw-1
+/// host:127.0.0.1:8080
+/// x-acs-action:CreateNetworkInterface
+///
+/// host;x-acs-action
+/// e3b0c442…
+/// ```
 fn canonical_request(request: &HttpRequest, signed_headers: &[String], body_hash: &str) -> String {
     let query = Parameters::from_wire(&request.query, &[]);
     let query = canonical_query(query.iter());
@@ -208,6 +213,7 @@ fn canonical_request(request: &HttpRequest, signed_headers: &[String], body_hash
             .iter()
             .filter(|(found, _)| found.eq_ignore_ascii_case(name));
         let mut values: Vec<&str> = values.map(|(_, value)| value.trim()).collect();
+        // A header may be repeated: its values are sorted and joined.
         values.sort_unstable();
         format!("{name}:{}\n", values.join(","))
     };
@@ -217,14 +223,11 @@ fn canonical_request(request: &HttpRequest, signed_headers: &[String], body_hash
     } else {
         &request.path
     };
-    format!(
-        "{}\n{path}\n{query}\n{headers}\n{}\n{body_hash}",
-        request.method,
-        signed_headers.join(";")
-    )
+    let (method, names) = (&request.method, signed_headers.join(";"));
+    format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{body_hash}")
 }
 
-/// Names and values encoded, sorted by name.
+/// Names and values, encoded and sorted by name: [`Parameters`] iterate in that order.
 fn canonical_query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let pairs: Vec<String> = parameters
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
@@ -252,18 +255,25 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .then(|| digits.map(byte).collect())?
 }
 
-fn incomplete<T>() -> Result<T, Refusal> {
-    refused(
+fn invalid_signature_method() -> ApiError {
+    ApiError::new(
         400,
-        "IncompleteSignature",
-        "The request signature does not conform to the standards of the service.",
+        "InvalidSignatureMethod",
+        "Specified signature method is not valid.",
     )
 }
 
-/// Like the service, says what it signed itself, so that whoever signs can compare.
-fn does_not_match<T>(text: &str) -> Result<T, Refusal> {
+fn incomplete_signature() -> ApiError {
+    let message = "The request signature does not conform to the standards of the service.";
+    ApiError::new(400, "IncompleteSignature", message)
+}
+
+/// Contains the string that was signed here, as the service's own error does, so that the author of a
+/// client can compare it with the client's.
+fn signature_mismatch(string_to_sign: &str) -> ApiError {
     let message = format!(
-        "Specified signature is not matched with our calculation. server string to sign is:{text}"
+        "Specified signature is not matched with our calculation. \
+         server string to sign is:{string_to_sign}"
     );
-    refused(400, "SignatureDoesNotMatch", message)
+    ApiError::new(400, "SignatureDoesNotMatch", message)
 }

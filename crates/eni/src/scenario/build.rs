@@ -1,4 +1,4 @@
-//! From the tables of a file to a world.
+//! Building the world from the tables of a scenario file.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::Code;
 use toml::Spanned;
 
-use super::read::Findings;
+use super::findings::Findings;
 use super::tables::{AccountTable, File, InstanceTable, InterfaceTable, TimingTable, VSwitchTable};
 use super::world::{DEFAULT_WORLD, NamedAccount, World};
+use crate::events::{Bus, BusEnvelope};
+use crate::resources::{Account, InstanceStatus, InstanceType, SecurityGroup, VSwitch};
 use crate::rpc::AccessKey;
-use crate::{
-    Account, Bus, BusForm, Cloud, CreateInterface, InstanceStatus, InstanceType, SecurityGroup,
-    Timing, VSwitch,
-};
+use crate::{Cloud, CreateInterface, Timing};
 
 impl World {
-    /// The world that a file describes, or the default one where it describes none; nothing when it cannot be built.
+    /// The world that the file describes, or the default one where it describes none. `None` when it
+    /// cannot be built; the reasons are then in `findings`.
     pub(super) fn build(file: &File, start: Timestamp, findings: &mut Findings) -> Option<World> {
         if file.account.is_empty() && file.vswitch.is_empty() && file.instance.is_empty() {
             let default: File = toml::from_str(DEFAULT_WORLD).expect("the default world is valid");
@@ -32,7 +32,7 @@ struct Builder<'a> {
     cloud: Cloud,
     names: BTreeMap<String, String>,
     start: Timestamp,
-    seeded: bool,
+    has_seed: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -45,8 +45,8 @@ impl<'a> Builder<'a> {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             {
-                let message = format!("`{region}` is not the name of a region");
-                let help = "lower-case letters, digits and hyphens, such as \"cn-hangzhou\"";
+                let message = format!("invalid region `{region}`");
+                let help = "use lower-case letters, digits and hyphens, such as \"cn-hangzhou\"";
                 findings.add_with_help(Code::SCENARIO_VALUE, named.span(), message, help);
             }
         }
@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
             cloud,
             names: BTreeMap::new(),
             start,
-            seeded: file.seed.is_some(),
+            has_seed: file.seed.is_some(),
         }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
         for table in &file.interface {
             self.interface(table);
         }
-        self.cloud.take_notices();
+        self.cloud.take_outcomes();
         self.cloud.take_changes();
         let Self {
             accounts,
@@ -97,14 +97,14 @@ impl<'a> Builder<'a> {
             names,
             start,
             findings,
-            seeded,
+            has_seed,
         } = self;
         (findings.0.len() == before).then_some(World {
             start,
             accounts,
             cloud,
             names,
-            seeded,
+            has_seed,
         })
     }
 
@@ -120,9 +120,13 @@ impl<'a> Builder<'a> {
             to,
         } = table;
         if id.get_ref().is_empty() || !id.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
-            let message = format!("`{}` is not an account's number", id.get_ref());
-            self.findings
-                .add_with_help(Code::SCENARIO_VALUE, id.span(), message, "digits only");
+            let message = format!("invalid account id `{}`", id.get_ref());
+            self.findings.add_with_help(
+                Code::SCENARIO_VALUE,
+                id.span(),
+                message,
+                "use digits only",
+            );
         }
         if self
             .accounts
@@ -146,9 +150,9 @@ impl<'a> Builder<'a> {
         if let Some(quota) = quota {
             account = account.with_quota(*quota);
         }
-        let forms = BusForm::ALL.map(|form| (form.name(), form));
-        let form = form.as_ref().map_or(Some(BusForm::default()), |form| {
-            self.findings.word(form, &forms)
+        let envelopes = BusEnvelope::ALL.map(|envelope| (envelope.name(), envelope));
+        let envelope = form.as_ref().map_or(Some(BusEnvelope::default()), |form| {
+            self.findings.choice("form", form, &envelopes)
         });
         let key = key.as_ref().map(|key| AccessKey {
             id: key.id.clone(),
@@ -158,7 +162,7 @@ impl<'a> Builder<'a> {
         self.cloud.add_account(account.clone());
         let bus = Bus {
             account: id.get_ref().clone(),
-            form: form.unwrap_or_default(),
+            envelope: envelope.unwrap_or_default(),
         };
         self.accounts.push(NamedAccount {
             name: name.get_ref().clone(),
@@ -179,7 +183,7 @@ impl<'a> Builder<'a> {
             .as_ref()
             .map(|text| (text, text.get_ref().parse()));
         let Ok(ipv4) = ipv4 else {
-            let message = format!("`{}` is not an IPv4 network", table.ipv4.get_ref());
+            let message = format!("invalid IPv4 network `{}`", table.ipv4.get_ref());
             return self
                 .findings
                 .add(Code::SCENARIO_VALUE, table.ipv4.span(), message);
@@ -188,7 +192,7 @@ impl<'a> Builder<'a> {
         match ipv6 {
             Some((_, Ok(ipv6))) => vswitch = vswitch.with_ipv6(ipv6),
             Some((text, Err(_))) => {
-                let message = format!("`{}` is not an IPv6 network", text.get_ref());
+                let message = format!("invalid IPv6 network `{}`", text.get_ref());
                 return self
                     .findings
                     .add(Code::SCENARIO_VALUE, text.span(), message);
@@ -201,7 +205,7 @@ impl<'a> Builder<'a> {
     fn instance(&mut self, table: &InstanceTable) {
         let types = [("ecs.g7.large", 0), ("ecs.g7.2xlarge", 1)];
         let kind = match &table.kind {
-            Some(name) => match self.findings.word(name, &types) {
+            Some(name) => match self.findings.choice("instance type", name, &types) {
                 Some(1) => InstanceType::g7_2xlarge(),
                 Some(_) => InstanceType::g7_large(),
                 None => return,
@@ -228,7 +232,7 @@ impl<'a> Builder<'a> {
         if let Some(status) = table
             .status
             .as_ref()
-            .and_then(|status| self.findings.word(status, &statuses))
+            .and_then(|status| self.findings.choice("instance status", status, &statuses))
         {
             self.cloud
                 .set_instance_status(id, status)
@@ -243,7 +247,7 @@ impl<'a> Builder<'a> {
                 .expect("every instance has a primary interface")
                 .id
                 .clone();
-            self.call_it(name, primary);
+            self.name_interface(name, primary);
         }
     }
 
@@ -260,7 +264,7 @@ impl<'a> Builder<'a> {
             .cloud
             .place_interface(&account, id, &wanted, table.instance.as_deref())
         {
-            Ok(()) => self.call_it(&table.name, id.clone()),
+            Ok(()) => self.name_interface(&table.name, id.clone()),
             Err(refusal) => {
                 self.findings
                     .add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string())
@@ -268,13 +272,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn call_it(&mut self, name: &Spanned<String>, interface: String) {
+    fn name_interface(&mut self, name: &Spanned<String>, interface: String) {
         if self
             .names
             .insert(name.get_ref().clone(), interface)
             .is_some()
         {
-            let message = format!("there is an interface named `{}` already", name.get_ref());
+            let message = format!("duplicate interface name `{}`", name.get_ref());
             self.findings
                 .add(Code::SCENARIO_TWICE, name.span(), message);
         }
@@ -286,7 +290,7 @@ impl<'a> Builder<'a> {
             .iter()
             .find(|account| account.name == *name.get_ref());
         if found.is_none() {
-            let message = format!("there is no account `{}`", name.get_ref());
+            let message = format!("unknown account `{}`", name.get_ref());
             self.findings.add(Code::SCENARIO_NAME, name.span(), message);
         }
         found.map(|account| account.account.id.clone())
@@ -294,10 +298,10 @@ impl<'a> Builder<'a> {
 }
 
 fn timing(table: &TimingTable, findings: &mut Findings) -> Timing {
-    let mut read = |text: &Option<Spanned<String>>, otherwise: SignedDuration| {
+    let mut read = |text: &Option<Spanned<String>>, default: SignedDuration| {
         text.as_ref()
-            .and_then(|text| findings.offset(text))
-            .unwrap_or(otherwise)
+            .and_then(|text| findings.duration(text))
+            .unwrap_or(default)
     };
     let default = Timing::default();
     Timing {

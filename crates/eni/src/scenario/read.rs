@@ -1,44 +1,47 @@
-//! Reading a scenario file: TOML first, then everything that TOML cannot say.
+//! Reading a scenario file: first its tables, then the world, then the steps against that world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Event, Operation};
 use toml::Spanned;
 
+use super::findings::Findings;
 use super::tables::{FaultTable, File, GrantTable, InstanceChangeTable, StepTable};
-use super::{Deed, Scenario, Step, TargetFault, TargetOutcome, World, wrong};
+use super::{Scenario, Step, StepAction, TargetFault, TargetFaultMode, World};
+use crate::FaultMode;
+use crate::resources::InstanceStatus;
 use crate::rpc::Parameters;
-use crate::{FaultOutcome, InstanceStatus};
 
-/// When a scenario begins that does not say: the minute of the documented example event.
+/// The default start: the minute of the event in the service's documentation.
 const START: &str = "2019-04-09T04:18:00Z";
 
-/// What went wrong so far; reading goes on to find the rest.
-#[derive(Default)]
-pub(super) struct Findings(pub(super) Vec<Diagnostic>);
-
+/// Reads a scenario.
 pub(super) fn scenario(text: &str) -> Result<Scenario, Vec<Diagnostic>> {
     if text.len() > Scenario::MAX_BYTES {
         let message = format!(
-            "the file has {} bytes, more than the {} allowed",
+            "the file has {} bytes, at most {} allowed",
             text.len(),
             Scenario::MAX_BYTES
         );
-        return Err(vec![wrong(Code::SCENARIO_LIMIT, 0..0, message)]);
+        return Err(vec![Diagnostic::error(Code::SCENARIO_LIMIT, 0..0, message)]);
     }
     let file: File = toml::from_str(text).map_err(|error| vec![from_toml(&error)])?;
     let mut findings = Findings::default();
-    let start = file.start.as_ref().and_then(|start| findings.start(start));
+    let start = file
+        .start
+        .as_ref()
+        .and_then(|start| findings.timestamp(start));
     let start = start.unwrap_or_else(|| START.parse().expect("the default start is a timestamp"));
     let world = World::build(&file, start, &mut findings);
     let tick = file.tick.as_ref().and_then(|tick| findings.tick(tick));
     let until = file
         .until
         .as_ref()
-        .and_then(|until| findings.offset(until))
-        .map(|offset| start + offset);
+        .and_then(|until| findings.duration(until));
+    let until = until.map(|offset| start + offset);
+    // Without a world, names of accounts and interfaces would all be reported as unknown.
     let Some(world) = world else {
         return Err(findings.0);
     };
@@ -58,7 +61,7 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Vec<Diagnostic>> {
 }
 
 fn from_toml(error: &toml::de::Error) -> Diagnostic {
-    wrong(
+    Diagnostic::error(
         Code::SCENARIO_TOML,
         error.span().unwrap_or(0..0),
         error.message(),
@@ -67,34 +70,34 @@ fn from_toml(error: &toml::de::Error) -> Diagnostic {
 
 fn steps(file: &File, world: &World, findings: &mut Findings) -> Vec<Step> {
     if let Some(extra) = file.step.get(Scenario::MAX_STEPS) {
-        findings.add(
-            Code::SCENARIO_LIMIT,
-            extra.span(),
-            format!("more than {} steps", Scenario::MAX_STEPS),
-        );
+        let message = format!("more than {} steps", Scenario::MAX_STEPS);
+        findings.add(Code::SCENARIO_LIMIT, extra.span(), message);
         return Vec::new();
     }
     let mut named: BTreeSet<String> = world.names.keys().cloned().collect();
     let mut steps = Vec::with_capacity(file.step.len());
     let mut last = SignedDuration::ZERO;
     for table in &file.step {
-        let Some(offset) = findings.offset(&table.get_ref().at) else {
+        let Some(offset) = findings.duration(&table.get_ref().at) else {
             continue;
         };
         if offset < last {
-            let message = format!("this step happens at {offset:#}, the one above at {last:#}");
-            findings.add(Code::SCENARIO_ORDER, table.get_ref().at.span(), message);
+            let message = format!("step at {offset:#} after a step at {last:#}");
+            let help = "sort the steps by time";
+            let span = table.get_ref().at.span();
+            findings.add_with_help(Code::SCENARIO_ORDER, span, message, help);
         }
         last = last.max(offset);
-        let what = Reader {
+        let mut reader = StepReader {
             world,
             named: &named,
             findings,
-        }
-        .deed(table);
-        if let Some(Deed::Call {
+        };
+        let action = reader.action(table);
+        // The name is known to the steps below, whether or not the request will be accepted.
+        if let Some(StepAction::Call {
             name: Some(name), ..
-        }) = &what
+        }) = &action
             && !named.insert(name.clone())
         {
             let span = table
@@ -102,128 +105,36 @@ fn steps(file: &File, world: &World, findings: &mut Findings) -> Vec<Step> {
                 .name
                 .as_ref()
                 .map_or(table.span(), Spanned::span);
-            findings.add(
-                Code::SCENARIO_TWICE,
-                span,
-                format!("there is an interface named `{name}` already"),
-            );
+            let message = format!("duplicate interface name `{name}`");
+            findings.add(Code::SCENARIO_TWICE, span, message);
         }
-        steps.extend(what.map(|what| Step {
+        steps.extend(action.map(|action| Step {
             at: world.start + offset,
-            what,
+            action,
         }));
     }
     steps
 }
 
-impl Findings {
-    pub(super) fn add(&mut self, code: Code, span: Span, message: impl Into<String>) {
-        self.0.push(wrong(code, span, message));
-    }
-
-    pub(super) fn add_with_help(
-        &mut self,
-        code: Code,
-        span: Span,
-        message: String,
-        help: impl Into<String>,
-    ) {
-        self.0.push(wrong(code, span, message).with_help(help));
-    }
-
-    fn start(&mut self, text: &Spanned<String>) -> Option<Timestamp> {
-        let start = text.get_ref().parse().ok();
-        if start.is_none() {
-            let message = format!("`{}` is not an instant", text.get_ref());
-            self.add_with_help(
-                Code::SCENARIO_VALUE,
-                text.span(),
-                message,
-                "write it as \"2026-01-01T00:00:00Z\"",
-            );
-        }
-        start
-    }
-
-    fn tick(&mut self, text: &Spanned<String>) -> Option<SignedDuration> {
-        let tick = self.offset(text)?;
-        if tick < Scenario::MIN_TICK {
-            self.add(
-                Code::SCENARIO_VALUE,
-                text.span(),
-                "a clock ticks at most once a second",
-            );
-            return None;
-        }
-        Some(tick)
-    }
-
-    /// A stretch of time that is not negative and not longer than a scenario may last.
-    pub(super) fn offset(&mut self, text: &Spanned<String>) -> Option<SignedDuration> {
-        let Ok(offset) = text.get_ref().parse::<SignedDuration>() else {
-            let message = format!("`{}` is not a stretch of time", text.get_ref());
-            self.add_with_help(
-                Code::SCENARIO_VALUE,
-                text.span(),
-                message,
-                "write it as \"90s\", \"5m\" or \"1h 30m\"",
-            );
-            return None;
-        };
-        if offset.is_negative() || offset > Scenario::MAX_SPAN {
-            self.add(
-                Code::SCENARIO_LIMIT,
-                text.span(),
-                "a scenario lasts at most 31 days, from its start on",
-            );
-            return None;
-        }
-        Some(offset)
-    }
-
-    /// One of some words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        text: &Spanned<String>,
-        words: &[(&str, T)],
-    ) -> Option<T> {
-        let found = words
-            .iter()
-            .find(|(word, _)| word == text.get_ref())
-            .map(|(_, value)| *value);
-        if found.is_none() {
-            let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-            let message = format!("`{}` is none of the words known here", text.get_ref());
-            self.add_with_help(
-                Code::SCENARIO_VALUE,
-                text.span(),
-                message,
-                format!("one of {}", known.join(", ")),
-            );
-        }
-        found
-    }
-}
-
-/// Reads one step against what is there by then.
-struct Reader<'a> {
+/// Reads one step against the names that are known by then.
+struct StepReader<'a> {
     world: &'a World,
     named: &'a BTreeSet<String>,
     findings: &'a mut Findings,
 }
 
-impl Reader<'_> {
-    fn deed(&mut self, table: &Spanned<StepTable>) -> Option<Deed> {
+impl StepReader<'_> {
+    fn action(&mut self, table: &Spanned<StepTable>) -> Option<StepAction> {
         let step = table.get_ref();
-        let deeds = [
+        let actions = [
             step.action.is_some(),
             step.fault.is_some(),
             step.instance.is_some(),
             step.grant.is_some(),
             step.publish.is_some(),
         ];
-        if deeds.iter().filter(|does| **does).count() != 1 {
-            let message = "a step does exactly one thing".to_owned();
+        if actions.iter().filter(|present| **present).count() != 1 {
+            let message = "a step must have exactly one action";
             let help = "give it one of `do`, `fault`, `instance`, `grant` and `publish`";
             self.findings
                 .add_with_help(Code::SCENARIO_STEP, table.span(), message, help);
@@ -246,24 +157,25 @@ impl Reader<'_> {
             .and_then(|event| self.publish(table, event))
     }
 
-    fn call(&mut self, table: &Spanned<StepTable>, action: &Spanned<String>) -> Option<Deed> {
+    fn call(&mut self, table: &Spanned<StepTable>, action: &Spanned<String>) -> Option<StepAction> {
         let step = table.get_ref();
         let account = self.actor(table)?;
         let mut parameters = BTreeMap::new();
         for (name, value) in &step.with {
             self.flatten(name, value.get_ref(), &value.span(), &mut parameters);
         }
-        // The region is the only one there is; a step may still name it, rightly or wrongly.
+        // There is only one region, so a step need not name it. It may, also with a wrong name, to
+        // show the error for that.
         parameters
             .entry("RegionId".to_owned())
             .or_insert_with(|| self.world.cloud.region().to_owned());
         let name = step.name.as_ref().map(|name| name.get_ref().clone());
         if name.is_some() && action.get_ref() != Operation::Create.as_str() {
-            let message = format!("only {} makes an interface to name", Operation::Create);
+            let message = format!("`name` is allowed only with {}", Operation::Create);
             let span = step.name.as_ref().map_or(table.span(), Spanned::span);
             self.findings.add(Code::SCENARIO_STEP, span, message);
         }
-        Some(Deed::Call {
+        Some(StepAction::Call {
             account,
             action: action.get_ref().clone(),
             parameters: parameters.into_iter().collect::<Parameters>(),
@@ -272,13 +184,13 @@ impl Reader<'_> {
         })
     }
 
-    fn fault(&mut self, table: &Spanned<FaultTable>) -> Option<Deed> {
+    fn fault(&mut self, table: &Spanned<FaultTable>) -> Option<StepAction> {
         let fault = table.get_ref();
         match (&fault.operation, &fault.target) {
             (Some(operation), None) => self.operation_fault(fault, operation),
             (None, Some(target)) => self.target_fault(fault, target),
             _ => {
-                let message = "a fault strikes either an `operation` or a `target`";
+                let message = "a fault must have either an `operation` or a `target`";
                 self.findings
                     .add(Code::SCENARIO_STEP, table.span(), message);
                 None
@@ -286,57 +198,68 @@ impl Reader<'_> {
         }
     }
 
-    fn operation_fault(&mut self, fault: &FaultTable, operation: &Spanned<String>) -> Option<Deed> {
+    fn operation_fault(
+        &mut self,
+        fault: &FaultTable,
+        operation: &Spanned<String>,
+    ) -> Option<StepAction> {
         let operations = Operation::ALL.map(|operation| (operation.as_str(), operation));
-        let operation = self.findings.word(operation, &operations);
-        let outcome = self.findings.word(
+        let operation = self.findings.choice("operation", operation, &operations);
+        let mode = self.findings.choice(
+            "outcome",
             &fault.outcome,
-            &FaultOutcome::ALL.map(|outcome| (outcome.name(), outcome)),
+            &FaultMode::ALL.map(|mode| (mode.name(), mode)),
         );
         if let Some(lasts) = &fault.lasts {
-            let message =
-                "a fault of an operation strikes so many `times`; only one of a target `lasts`";
+            let message = "unexpected `lasts` in a fault of an operation";
+            let help = "use `times`; only a fault of a target has a duration";
             self.findings
-                .add(Code::SCENARIO_STEP, lasts.span(), message);
+                .add_with_help(Code::SCENARIO_STEP, lasts.span(), message, help);
         }
         let interface = match &fault.interface {
             Some(name) => Some(self.interface(name)?),
             None => None,
         };
         let times = fault.times.as_ref().map_or(1, |times| *times.get_ref());
-        Some(Deed::Fault {
+        Some(StepAction::Fault {
             operation: operation?,
             interface,
-            outcome: outcome?,
+            mode: mode?,
             times,
         })
     }
 
-    fn target_fault(&mut self, fault: &FaultTable, target: &Spanned<String>) -> Option<Deed> {
-        let outcome = self.findings.word(
+    fn target_fault(&mut self, fault: &FaultTable, target: &Spanned<String>) -> Option<StepAction> {
+        let mode = self.findings.choice(
+            "outcome",
             &fault.outcome,
-            &TargetOutcome::ALL.map(|outcome| (outcome.name(), outcome)),
+            &TargetFaultMode::ALL.map(|mode| (mode.name(), mode)),
         );
-        let misplaced = [
-            fault.times.as_ref().map(Spanned::span),
-            fault.interface.as_ref().map(Spanned::span),
+        let unexpected = [
+            ("times", fault.times.as_ref().map(Spanned::span)),
+            ("interface", fault.interface.as_ref().map(Spanned::span)),
         ];
-        for span in misplaced.into_iter().flatten() {
-            let message = "a fault of a target `lasts` a while; `times` and `interface` belong to an operation";
-            self.findings.add(Code::SCENARIO_STEP, span, message);
+        for (key, span) in unexpected {
+            let Some(span) = span else {
+                continue;
+            };
+            let message = format!("unexpected `{key}` in a fault of a target");
+            let help = "use `lasts`; only a fault of an operation has `times` and `interface`";
+            self.findings
+                .add_with_help(Code::SCENARIO_STEP, span, message, help);
         }
-        let lasts = match &fault.lasts {
-            Some(lasts) => Some(self.findings.offset(lasts)?),
+        let duration = match &fault.lasts {
+            Some(lasts) => Some(self.findings.duration(lasts)?),
             None => None,
         };
-        Some(Deed::TargetFault(TargetFault {
+        Some(StepAction::TargetFault(TargetFault {
             target: target.get_ref().clone(),
-            outcome: outcome?,
-            lasts,
+            mode: mode?,
+            duration,
         }))
     }
 
-    fn instance(&mut self, change: &Spanned<InstanceChangeTable>) -> Option<Deed> {
+    fn instance(&mut self, change: &Spanned<InstanceChangeTable>) -> Option<StepAction> {
         let InstanceChangeTable {
             id,
             status,
@@ -348,38 +271,42 @@ impl Reader<'_> {
             .instances()
             .any(|instance| instance.id == *id.get_ref())
         {
-            let message = format!("there is no instance `{}`", id.get_ref());
+            let message = format!("unknown instance `{}`", id.get_ref());
             self.findings.add(Code::SCENARIO_NAME, id.span(), message);
         }
         if status.is_some() == *release {
-            let message = "an instance gets a `status`, or is released with `release = true`";
+            let message = "an instance must have either a `status` or `release = true`";
             self.findings
                 .add(Code::SCENARIO_STEP, change.span(), message);
         }
         let statuses = InstanceStatus::ALL.map(|status| (status.name(), status));
         let status = match status {
-            Some(status) => Some(self.findings.word(status, &statuses)?),
+            Some(status) => Some(self.findings.choice("instance status", status, &statuses)?),
             None => None,
         };
-        Some(Deed::Instance {
+        Some(StepAction::Instance {
             id: id.get_ref().clone(),
             status,
         })
     }
 
-    fn grant(&mut self, grant: &GrantTable) -> Option<Deed> {
+    fn grant(&mut self, grant: &GrantTable) -> Option<StepAction> {
         let interface = self.interface(&grant.interface);
         let account = self.account(&grant.to);
-        Some(Deed::Grant {
+        Some(StepAction::Grant {
             interface: interface?,
             account: account?,
         })
     }
 
-    fn publish(&mut self, table: &Spanned<StepTable>, event: &Spanned<String>) -> Option<Deed> {
+    fn publish(
+        &mut self,
+        table: &Spanned<StepTable>,
+        event: &Spanned<String>,
+    ) -> Option<StepAction> {
         let account = self.actor(table)?;
         match Event::from_json(event.get_ref().as_bytes()) {
-            Ok(event) => Some(Deed::Publish { account, event }),
+            Ok(event) => Some(StepAction::Publish { account, event }),
             Err(error) => {
                 self.findings
                     .add(Code::SCENARIO_VALUE, event.span(), error.to_string());
@@ -393,12 +320,12 @@ impl Reader<'_> {
         if let Some(name) = &table.get_ref().account {
             return self.account(name);
         }
-        let message = "this step needs an account".to_owned();
+        let message = "missing key `as`: the account that makes the request";
         self.findings.add_with_help(
             Code::SCENARIO_STEP,
             table.span(),
             message,
-            "say `as = \"tenant\"`",
+            "add `as = \"tenant\"`",
         );
         None
     }
@@ -416,7 +343,7 @@ impl Reader<'_> {
                 .iter()
                 .map(|found| format!("`{}`", found.name))
                 .collect();
-            let message = format!("there is no account `{}`", name.get_ref());
+            let message = format!("unknown account `{}`", name.get_ref());
             let help = format!("the accounts are {}", known.join(", "));
             self.findings
                 .add_with_help(Code::SCENARIO_NAME, name.span(), message, help);
@@ -433,16 +360,16 @@ impl Reader<'_> {
     fn is_named(&mut self, name: &str, span: Span) -> bool {
         let named = self.named.contains(name);
         if !named {
-            let message = format!("no interface is named `{name}` by now");
+            let message = format!("unknown interface `{name}`");
             let help =
-                "an earlier step names it: `do = \"CreateNetworkInterface\"`, `name = \"…\"`";
+                "name it in an earlier step: `do = \"CreateNetworkInterface\"`, `name = \"…\"`";
             self.findings
                 .add_with_help(Code::SCENARIO_NAME, span, message, help);
         }
         named
     }
 
-    /// A TOML value as wire parameters: `Name`, `Name.1`, `Tag.1.Key` …
+    /// Adds a TOML value as parameters: `Name`, `Name.1`, `Tag.1.Key` …
     fn flatten(
         &mut self,
         name: &str,
@@ -474,9 +401,10 @@ impl Reader<'_> {
                 }
             }
             toml::Value::Float(_) | toml::Value::Datetime(_) => {
-                let message = format!("the API knows no parameter like `{name}` with such a value");
+                let message = format!("invalid type of parameter `{name}`");
+                let help = "use a string, an integer, a boolean, an array or a table";
                 self.findings
-                    .add(Code::SCENARIO_VALUE, span.clone(), message);
+                    .add_with_help(Code::SCENARIO_VALUE, span.clone(), message, help);
             }
         }
     }

@@ -1,35 +1,39 @@
-//! The world of a scenario: accounts with their keys and buses, and the region they share.
+//! The world of a scenario: a region, and the accounts with their keys and buses.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::Cloud;
+use crate::events::Bus;
+use crate::resources::Account;
 use crate::rpc::AccessKey;
-use crate::{Account, Bus, Cloud};
 
-/// The world that is there when a file describes none: two users, one of them without the preview, and a service.
+/// The world of a scenario file that describes none: two users, one of them without the preview, and
+/// a cloud service.
 pub const DEFAULT_WORLD: &str = include_str!("world.toml");
 
-/// A region with everything in it that exists before the first step.
+/// A region before the first step of a scenario.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// When it begins.
+    /// The time at which the scenario starts.
     pub start: Timestamp,
     /// The accounts, in the order of the file.
     pub accounts: Vec<NamedAccount>,
-    /// The region, at its beginning; instances have been made and nothing is left to tell.
+    /// The region, with its instances and interfaces and without outcomes to take.
     pub cloud: Cloud,
-    /// Interfaces that have names already: the primary ones that instances name.
+    /// The ids of the interfaces that have names already.
     pub names: BTreeMap<String, String>,
-    /// Whether the file says from which seed things get their ids. Where it does not, a world that lives on the clock of
-    /// the wall should take one that it had never before, or its events look like those of its last life.
-    pub seeded: bool,
+    /// Whether the file sets the seed of the ids. Where it does not, a region on the real clock needs
+    /// a new seed in each run: with the default one it would assign the ids of the previous run, and
+    /// receivers would drop its events as duplicates.
+    pub has_seed: bool,
 }
 
-/// An account as a file describes it.
+/// An account as a scenario file describes it.
 #[derive(Debug, Clone)]
 pub struct NamedAccount {
-    /// What the file calls it.
+    /// Its name in the file.
     pub name: String,
     /// The account.
     pub account: Account,
@@ -37,14 +41,19 @@ pub struct NamedAccount {
     pub key: Option<AccessKey>,
     /// Its bus.
     pub bus: Bus,
-    /// Where its events go over HTTP, when not where all go.
+    /// The URL to which its events are sent over HTTP; the common one when absent.
     pub to: Option<String>,
 }
 
 impl World {
-    /// The account of that number.
+    /// The account with this id.
     pub fn account(&self, id: &str) -> Option<&NamedAccount> {
         self.accounts.iter().find(|found| found.account.id == id)
+    }
+
+    /// The name of the account with this id; the id when there is no such account.
+    pub fn account_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.account(id).map_or(id, |found| found.name.as_str())
     }
 
     /// Every access key.

@@ -1,45 +1,48 @@
-//! Buses: whose events they carry, and in which form.
+//! Buses: whose events they carry, and in which envelope.
 
-use reflexarc_eni::{Bus, BusForm, Fault, FaultOutcome, Publication, Request};
+use reflexarc_eni::events::{Bus, BusEnvelope, PublishedEvent};
+use reflexarc_eni::{Fault, FaultMode, Request};
 use reflexarc_event::{EniNotification, Envelope, Event, NativeEvent, Operation};
 
-use crate::world::{OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, ask, cloud, creation, settle};
+use crate::world::{
+    OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, call, cloud, complete_all, creation,
+};
 
 fn read(event: &Event) -> EniNotification {
     EniNotification::read(&NativeEvent::new(event.clone()).unwrap()).unwrap()
 }
 
-/// A success of the user's, a failure of the user's, and a success of the service's.
-fn publications() -> Vec<Publication> {
+/// The events of a success and a failure of the user, and of a success of the service.
+fn publications() -> Vec<PublishedEvent> {
     let mut cloud = cloud();
-    ask(&mut cloud, USER, Request::Create(creation(USER)));
+    call(&mut cloud, USER, Request::Create(creation(USER)));
     cloud
         .inject(Fault {
             operation: Operation::Create,
             interface: None,
-            outcome: FaultOutcome::Fail,
+            mode: FaultMode::Fail,
             times: 1,
         })
         .unwrap();
-    ask(&mut cloud, USER, Request::Create(creation(USER)));
-    ask(&mut cloud, SERVICE, Request::Create(creation(USER)));
-    settle(&mut cloud)
+    call(&mut cloud, USER, Request::Create(creation(USER)));
+    call(&mut cloud, SERVICE, Request::Create(creation(USER)));
+    complete_all(&mut cloud)
         .into_iter()
-        .map(|notice| notice.verdict.unwrap())
+        .map(|outcome| outcome.published.unwrap())
         .collect()
 }
 
 #[test]
-fn a_bus_carries_only_what_was_published_to_its_account() {
+fn a_bus_carries_only_events_of_its_account() {
     let publications = publications();
     let carried = |account: &str| {
         let bus = Bus {
             account: account.to_owned(),
-            form: BusForm::Native,
+            envelope: BusEnvelope::Native,
         };
         publications
             .iter()
-            .filter_map(|publication| bus.carry(publication))
+            .filter_map(|publication| bus.receive(publication))
             .count()
     };
     assert_eq!(
@@ -49,26 +52,29 @@ fn a_bus_carries_only_what_was_published_to_its_account() {
 }
 
 #[test]
-fn every_form_of_a_bus_is_read_back_as_the_same_notification() {
+fn every_envelope_contains_the_same_notification() {
     let expected = [
-        (BusForm::Native, Envelope::Native),
-        (BusForm::EventBridge, Envelope::CloudEvent),
-        (BusForm::CloudMonitorRule, Envelope::CloudMonitorFlat),
-        (BusForm::CloudMonitorPolicy, Envelope::CloudMonitor),
+        (BusEnvelope::Native, Envelope::Native),
+        (BusEnvelope::EventBridge, Envelope::CloudEvent),
+        (BusEnvelope::CloudMonitorRule, Envelope::CloudMonitorFlat),
+        (BusEnvelope::CloudMonitorPolicy, Envelope::CloudMonitor),
     ];
     for publication in publications() {
         let native = read(&publication.event);
-        for (form, envelope) in expected {
-            let event = form.wrap(&publication.event);
+        for (bus_envelope, envelope) in expected {
+            let event = bus_envelope.wrap(&publication.event);
             assert_eq!(event.envelope(), envelope);
-            assert_eq!(read(&event), native, "{form:?}");
+            assert_eq!(read(&event), native, "{bus_envelope:?}");
             let again = NativeEvent::from_json(event.bytes()).unwrap();
             assert_eq!(
                 again.tree().get("content"),
                 publication.event.tree().get("content"),
-                "{form:?}"
+                "{bus_envelope:?}"
             );
         }
     }
-    assert_eq!(expected.map(|(form, _)| form), BusForm::ALL);
+    assert_eq!(
+        expected.map(|(bus_envelope, _)| bus_envelope),
+        BusEnvelope::ALL
+    );
 }

@@ -1,27 +1,29 @@
-//! The seed's sentences: when there is an event, what it says, and whose it is.
+//! The documented conditions for an event, its fields and its recipient.
 
-use reflexarc_eni::{Request, Silence, Wanted};
+use reflexarc_eni::Request;
+use reflexarc_eni::events::NoEventReason;
+use reflexarc_eni::resources::AddressSelection;
 use reflexarc_event::{Json, Operation};
 
 use crate::world::{
-    OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, after, ask, attach, attached, cloud, code, content,
-    creation, delete, detach, field, made, settle,
+    OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, after, attach, attached, call, cloud, code,
+    complete_all, content, created, creation, delete, detach, field,
 };
 
 #[test]
-fn each_of_the_four_operations_tells_when_it_is_complete() {
+fn each_operation_makes_an_event_when_it_completes() {
     let mut cloud = cloud();
-    let created = ask(&mut cloud, USER, Request::Create(creation(USER)));
-    let first = settle(&mut cloud);
+    let created = call(&mut cloud, USER, Request::Create(creation(USER)));
+    let first = complete_all(&mut cloud);
     let id = first[0].interface.clone().unwrap();
-    let mut told = vec![(created, first)];
+    let mut ended = vec![(created, first)];
     for request in [attach(&id, USER), detach(&id, USER), delete(&id)] {
-        let reply = ask(&mut cloud, USER, request);
+        let reply = call(&mut cloud, USER, request);
         assert!(
-            cloud.take_notices().is_empty(),
-            "told before it was complete"
+            cloud.take_outcomes().is_empty(),
+            "an outcome before the completion"
         );
-        told.push((reply, settle(&mut cloud)));
+        ended.push((reply, complete_all(&mut cloud)));
     }
     let expected = [
         ("Create", "Available"),
@@ -29,44 +31,44 @@ fn each_of_the_four_operations_tells_when_it_is_complete() {
         ("Detach", "Available"),
         ("Delete", "Deleted"),
     ];
-    for ((reply, notices), (operation, status)) in told.iter().zip(expected) {
-        let [notice] = notices.as_slice() else {
-            panic!("{notices:?}")
+    for ((reply, outcomes), (operation, status)) in ended.iter().zip(expected) {
+        let [outcome] = outcomes.as_slice() else {
+            panic!("{outcomes:?}")
         };
         assert_eq!(
-            content(notice, "operation"),
+            content(outcome, "operation"),
             format!("{operation}NetworkInterface")
         );
-        assert_eq!(content(notice, "eniStatus"), status);
-        assert_eq!(content(notice, "eniId"), id);
-        assert_eq!(content(notice, "result"), "success");
-        assert_eq!(content(notice, "requestId"), reply.request_id);
-        assert_eq!(field(notice, "level"), "INFO");
+        assert_eq!(content(outcome, "eniStatus"), status);
+        assert_eq!(content(outcome, "eniId"), id);
+        assert_eq!(content(outcome, "result"), "success");
+        assert_eq!(content(outcome, "requestId"), reply.request_id);
+        assert_eq!(field(outcome, "level"), "INFO");
     }
 }
 
 #[test]
-fn an_event_carries_every_field_of_the_table() {
+fn an_event_has_every_documented_field() {
     let mut cloud = cloud();
     let wanted = reflexarc_eni::CreateInterface {
-        secondary: Wanted::Count(2),
-        ipv4_prefixes: Wanted::Count(1),
-        ipv6: Wanted::Count(1),
-        ipv6_prefixes: Wanted::Count(1),
+        secondary: AddressSelection::Count(2),
+        ipv4_prefixes: AddressSelection::Count(1),
+        ipv6: AddressSelection::Count(1),
+        ipv6_prefixes: AddressSelection::Count(1),
         ..creation(USER)
     };
-    ask(&mut cloud, USER, Request::Create(wanted));
-    let notice = settle(&mut cloud).remove(0);
-    let event = notice.verdict.unwrap().event;
+    call(&mut cloud, USER, Request::Create(wanted));
+    let outcome = complete_all(&mut cloud).remove(0);
+    let event = outcome.published.unwrap().event;
     insta::assert_snapshot!(pretty(event.tree()));
 }
 
 #[test]
-fn empty_lists_are_left_out() {
+fn empty_lists_are_omitted() {
     let mut cloud = cloud();
-    ask(&mut cloud, USER, Request::Create(creation(USER)));
-    let notice = settle(&mut cloud).remove(0);
-    let event = notice.verdict.unwrap().event;
+    call(&mut cloud, USER, Request::Create(creation(USER)));
+    let outcome = complete_all(&mut cloud).remove(0);
+    let event = outcome.published.unwrap().event;
     let keys: Vec<&str> = event
         .tree()
         .get("content")
@@ -89,17 +91,17 @@ fn empty_lists_are_left_out() {
 }
 
 #[test]
-fn without_the_preview_there_is_no_event() {
+fn there_is_no_event_without_the_preview() {
     let mut cloud = cloud();
-    let reply = ask(&mut cloud, PLAIN, Request::Create(creation(PLAIN)));
+    let reply = call(&mut cloud, PLAIN, Request::Create(creation(PLAIN)));
     assert!(reply.result.is_ok());
-    let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else {
-        panic!("{notices:?}")
+    let outcomes = complete_all(&mut cloud);
+    let [outcome] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
     };
     assert_eq!(
-        notice.verdict.as_ref().unwrap_err(),
-        &Silence::PreviewOff {
+        outcome.published.as_ref().unwrap_err(),
+        &NoEventReason::PreviewOff {
             account: PLAIN.into()
         }
     );
@@ -112,17 +114,17 @@ fn a_primary_interface_makes_no_event() {
     cloud
         .run_instance(
             "i-new",
-            reflexarc_eni::InstanceType::g7_large(),
+            reflexarc_eni::resources::InstanceType::g7_large(),
             &format!("vsw-{USER}"),
             &[&group],
         )
         .unwrap();
     cloud.release_instance("i-new").unwrap();
-    let notices = settle(&mut cloud);
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
-        notices
+        outcomes
             .iter()
-            .map(|notice| notice.operation)
+            .map(|outcome| outcome.operation)
             .collect::<Vec<_>>(),
         [
             Operation::Create,
@@ -132,10 +134,11 @@ fn a_primary_interface_makes_no_event() {
         ]
     );
     assert!(
-        notices
+        outcomes
             .iter()
-            .all(|notice| notice.verdict.as_ref().unwrap_err() == &Silence::Primary),
-        "{notices:?}"
+            .all(|outcome| outcome.published.as_ref().unwrap_err()
+                == &NoEventReason::PrimaryInterface),
+        "{outcomes:?}"
     );
 }
 
@@ -144,122 +147,128 @@ fn a_refused_request_makes_no_event() {
     let mut cloud = cloud();
     attached(&mut cloud, USER, USER);
     attached(&mut cloud, USER, USER);
-    let third = made(&mut cloud, USER, USER);
-    let reply = ask(&mut cloud, USER, attach(&third.id, USER));
+    let third = created(&mut cloud, USER, USER);
+    let reply = call(&mut cloud, USER, attach(&third.id, USER));
     assert_eq!(code(&reply), "EniPerInstanceLimitExceeded");
-    let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else {
-        panic!("{notices:?}")
+    let outcomes = complete_all(&mut cloud);
+    let [outcome] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
     };
-    let Err(Silence::Refused(refusal)) = &notice.verdict else {
-        panic!("{notice:?}")
+    let Err(NoEventReason::Refused(refusal)) = &outcome.published else {
+        panic!("{outcome:?}")
     };
     assert_eq!(
-        (refusal.code, &notice.request_id),
+        (refusal.code, &outcome.request_id),
         ("EniPerInstanceLimitExceeded", &reply.request_id)
     );
 }
 
 #[test]
-fn a_managed_interface_tells_the_service_and_nobody_else() {
+fn events_of_managed_interfaces_go_to_the_service() {
     let mut cloud = cloud();
-    let reply = ask(&mut cloud, SERVICE, Request::Create(creation(USER)));
-    let mut notices = settle(&mut cloud);
-    let id = notices[0].interface.clone().unwrap();
+    let reply = call(&mut cloud, SERVICE, Request::Create(creation(USER)));
+    let mut outcomes = complete_all(&mut cloud);
+    let id = outcomes[0].interface.clone().unwrap();
     for request in [attach(&id, USER), detach(&id, USER), delete(&id)] {
-        assert!(ask(&mut cloud, SERVICE, request).result.is_ok());
-        notices.extend(settle(&mut cloud));
+        assert!(call(&mut cloud, SERVICE, request).result.is_ok());
+        outcomes.extend(complete_all(&mut cloud));
     }
     assert!(reply.result.is_ok());
-    assert_eq!(notices.len(), 4);
-    for notice in &notices {
-        assert_eq!(notice.verdict.as_ref().unwrap().recipient, SERVICE);
-        assert_eq!(field(notice, "userId"), SERVICE);
-        // The interface belongs to the account whose vSwitch it lies in.
+    assert_eq!(outcomes.len(), 4);
+    for outcome in &outcomes {
+        assert_eq!(outcome.published.as_ref().unwrap().recipient, SERVICE);
+        assert_eq!(field(outcome, "userId"), SERVICE);
+        // The interface is owned by the account whose vSwitch it is in.
         assert_eq!(
-            field(notice, "resourceId"),
+            field(outcome, "resourceId"),
             format!("acs:ecs:cn-hangzhou:{USER}:eni/{id}")
         );
     }
 }
 
 #[test]
-fn a_service_without_the_preview_is_not_told_and_the_owner_is_not_either() {
+fn without_the_service_preview_the_owner_gets_no_event() {
     let mut cloud = cloud();
-    ask(&mut cloud, QUIET_SERVICE, Request::Create(creation(USER)));
-    let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else {
-        panic!("{notices:?}")
+    call(&mut cloud, QUIET_SERVICE, Request::Create(creation(USER)));
+    let outcomes = complete_all(&mut cloud);
+    let [outcome] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
     };
     assert_eq!(
-        notice.verdict.as_ref().unwrap_err(),
-        &Silence::PreviewOff {
+        outcome.published.as_ref().unwrap_err(),
+        &NoEventReason::PreviewOff {
             account: QUIET_SERVICE.into()
         }
     );
 }
 
 #[test]
-fn a_standard_interface_tells_whoever_asked() {
+fn events_of_standard_interfaces_go_to_the_caller() {
     let mut cloud = cloud();
-    let interface = made(&mut cloud, USER, USER);
+    let interface = created(&mut cloud, USER, USER);
     cloud.grant_attach(&interface.id, OTHER).unwrap();
-    let reply = ask(&mut cloud, OTHER, attach(&interface.id, OTHER));
-    let notices = settle(&mut cloud);
-    let [notice] = notices.as_slice() else {
-        panic!("{notices:?}")
+    let reply = call(&mut cloud, OTHER, attach(&interface.id, OTHER));
+    let outcomes = complete_all(&mut cloud);
+    let [outcome] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
     };
-    let publication = notice.verdict.as_ref().unwrap();
+    let published = outcome.published.as_ref().unwrap();
     assert_eq!(
-        (publication.recipient.as_str(), &notice.request_id),
+        (published.recipient.as_str(), &outcome.request_id),
         (OTHER, &reply.request_id)
     );
-    assert_eq!(field(notice, "userId"), OTHER);
+    assert_eq!(field(outcome, "userId"), OTHER);
     assert_eq!(
-        field(notice, "resourceId"),
+        field(outcome, "resourceId"),
         format!("acs:ecs:cn-hangzhou:{USER}:eni/{}", interface.id)
     );
 }
 
 #[test]
-fn an_event_is_timed_by_its_completion_in_the_clouds_zone() {
+fn event_time_is_the_completion_in_the_service_zone() {
     let mut cloud = cloud();
-    let interface = made(&mut cloud, USER, USER);
+    let interface = created(&mut cloud, USER, USER);
     cloud.call(USER, attach(&interface.id, USER), after(10));
     cloud.advance(after(60));
-    let notices = cloud.take_notices();
-    assert_eq!(notices[0].at, after(12));
-    assert_eq!(field(&notices[0], "eventTime"), "20260101T080012.000+0800");
+    let outcomes = cloud.take_outcomes();
+    assert_eq!(outcomes[0].at, after(12));
+    assert_eq!(field(&outcomes[0], "eventTime"), "20260101T080012.000+0800");
 }
 
 #[test]
-fn the_same_seed_and_requests_give_the_same_events() {
+fn seed_and_requests_determine_the_events() {
     let run = || {
         let mut cloud = cloud();
         let interface = attached(&mut cloud, USER, USER);
-        ask(&mut cloud, USER, detach(&interface.id, USER));
-        let notices = settle(&mut cloud);
-        notices[0].verdict.as_ref().unwrap().event.bytes().to_vec()
+        call(&mut cloud, USER, detach(&interface.id, USER));
+        let outcomes = complete_all(&mut cloud);
+        outcomes[0]
+            .published
+            .as_ref()
+            .unwrap()
+            .event
+            .bytes()
+            .to_vec()
     };
     assert_eq!(run(), run());
 }
 
 #[test]
-fn a_repeated_creation_gives_the_same_interface_and_one_event() {
+fn a_repeated_creation_makes_one_interface_and_event() {
     let mut cloud = cloud();
     let wanted = reflexarc_eni::CreateInterface {
         client_token: Some("t".into()),
         ..creation(USER)
     };
-    let first = ask(&mut cloud, USER, Request::Create(wanted.clone()));
-    let second = ask(&mut cloud, USER, Request::Create(wanted.clone()));
+    let first = call(&mut cloud, USER, Request::Create(wanted.clone()));
+    let second = call(&mut cloud, USER, Request::Create(wanted.clone()));
     assert_eq!(first.result, second.result);
     assert_ne!(first.request_id, second.request_id);
-    let notices = settle(&mut cloud);
-    assert!(notices[0].verdict.is_ok());
+    let outcomes = complete_all(&mut cloud);
+    assert!(outcomes[0].published.is_ok());
     assert_eq!(
-        notices[1].verdict.as_ref().unwrap_err(),
-        &Silence::Repeated {
+        outcomes[1].published.as_ref().unwrap_err(),
+        &NoEventReason::Repeated {
             request_id: first.request_id
         }
     );
@@ -268,7 +277,7 @@ fn a_repeated_creation_gives_the_same_interface_and_one_event() {
         ..wanted
     };
     assert_eq!(
-        code(&ask(&mut cloud, USER, Request::Create(other))),
+        code(&call(&mut cloud, USER, Request::Create(other))),
         "IdempotentParameterMismatch"
     );
 }

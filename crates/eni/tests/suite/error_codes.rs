@@ -1,28 +1,30 @@
-//! Every error code that the API reference lists for the four operations and this model can get into: the situation, the
-//! code, and the HTTP status.
+//! Every error code that the API reference lists for the four operations and that the simulation can
+//! reach: the situation, the code, and the HTTP status.
 
-use reflexarc_eni::{
-    Account, Cloud, CreateInterface, InstanceStatus, InstanceType, Interface, InterfaceType,
-    Limits, Reply, Request, SecurityGroup, VSwitch, Wanted,
+use reflexarc_eni::resources::{
+    Account, AddressSelection, InstanceStatus, InstanceType, Interface, InterfaceType,
+    SecurityGroup, VSwitch,
 };
+use reflexarc_eni::{Cloud, CreateInterface, Limits, Reply, Request};
 
 use crate::world::{
-    OTHER, SERVICE, USER, ask, attach, attached, cloud, creation, delete, detach, made, settle,
+    OTHER, SERVICE, USER, attach, attached, call, cloud, complete_all, created, creation, delete,
+    detach,
 };
 
-/// HTTP status, code, and a request that earns it.
+/// HTTP status, code, and a request that gets it.
 type Row = (u16, &'static str, fn(&mut Cloud) -> Reply);
 
 const CREATE: [Row; 19] = [
     (400, "MissingParameter", |cloud| {
-        by_wire(
+        call_action(
             cloud,
             "CreateNetworkInterface",
             &[("SecurityGroupId", "sg-1001")],
         )
     }),
     (400, "InvalidParameter", |cloud| {
-        create(cloud, |own| own.secondary = Wanted::Count(50))
+        create(cloud, |own| own.secondary = AddressSelection::Count(50))
     }),
     (400, "InvalidParameter.Conflict", |cloud| {
         let both = [
@@ -30,7 +32,7 @@ const CREATE: [Row; 19] = [
             ("SecurityGroupId", "sg-1001"),
             ("SecurityGroupIds.1", "sg-1001"),
         ];
-        by_wire(cloud, "CreateNetworkInterface", &both)
+        call_action(cloud, "CreateNetworkInterface", &both)
     }),
     (400, "UnsupportedParameter", |cloud| {
         let trunk = [
@@ -38,10 +40,10 @@ const CREATE: [Row; 19] = [
             ("SecurityGroupId", "sg-1001"),
             ("InstanceType", "Trunk"),
         ];
-        by_wire(cloud, "CreateNetworkInterface", &trunk)
+        call_action(cloud, "CreateNetworkInterface", &trunk)
     }),
     (403, "Abs.InvalidAccount.NotFound", |cloud| {
-        ask(cloud, "4711", Request::Create(creation(USER)))
+        call(cloud, "4711", Request::Create(creation(USER)))
     }),
     (404, "InvalidVSwitchId.NotFound", |cloud| {
         create(cloud, |own| own.vswitch = "vsw-none".into())
@@ -77,7 +79,7 @@ const CREATE: [Row; 19] = [
             tiny,
         ));
         create(cloud, |own| {
-            (own.vswitch, own.secondary) = ("vsw-tiny".into(), Wanted::Count(4))
+            (own.vswitch, own.secondary) = ("vsw-tiny".into(), AddressSelection::Count(4))
         })
     }),
     (403, "InvalidVSwitchId.IpInvalid", |cloud| {
@@ -85,7 +87,7 @@ const CREATE: [Row; 19] = [
     }),
     (403, "InvalidIp.Address", |cloud| {
         create(cloud, |own| {
-            own.ipv6 = Wanted::These(vec!["2001:db8:99::1".parse().unwrap()])
+            own.ipv6 = AddressSelection::Explicit(vec!["2001:db8:99::1".parse().unwrap()])
         })
     }),
     (403, "InvalidIp.IpAssigned", |cloud| {
@@ -94,7 +96,7 @@ const CREATE: [Row; 19] = [
     (403, "InvalidIp.IpRepeated", |cloud| {
         create(cloud, |own| {
             own.primary = Some("10.0.1.9".parse().unwrap());
-            own.secondary = Wanted::These(vec!["10.0.1.9".parse().unwrap()]);
+            own.secondary = AddressSelection::Explicit(vec!["10.0.1.9".parse().unwrap()]);
         })
     }),
     (400, "Duplicate.TagKey", |cloud| {
@@ -120,33 +122,33 @@ const CREATE: [Row; 19] = [
 
 const ATTACH: [Row; 12] = [
     (400, "MissingParameter", |cloud| {
-        by_wire(cloud, "AttachNetworkInterface", &[("InstanceId", "i-1001")])
+        call_action(cloud, "AttachNetworkInterface", &[("InstanceId", "i-1001")])
     }),
     (404, "InvalidEniId.NotFound", |cloud| {
-        ask(cloud, USER, attach("eni-none", USER))
+        call(cloud, USER, attach("eni-none", USER))
     }),
     (404, "InvalidEcsId.NotFound", |cloud| {
-        let interface = made(cloud, USER, USER);
-        ask(cloud, USER, attach(&interface.id, OTHER))
+        let interface = created(cloud, USER, USER);
+        call(cloud, USER, attach(&interface.id, OTHER))
     }),
     (403, "InvalidOperation.EniServiceManaged", |cloud| {
-        let interface = made(cloud, SERVICE, USER);
-        ask(cloud, USER, attach(&interface.id, USER))
+        let interface = created(cloud, SERVICE, USER);
+        call(cloud, USER, attach(&interface.id, USER))
     }),
     (403, "InvalidOperation.InvalidEniType", |cloud| {
         let primary = primary(cloud);
-        ask(cloud, USER, attach(&primary, USER))
+        call(cloud, USER, attach(&primary, USER))
     }),
     (400, "InvalidOperation.InvalidEniState", |cloud| {
         let interface = attached(cloud, USER, USER);
-        ask(cloud, USER, attach(&interface.id, USER))
+        call(cloud, USER, attach(&interface.id, USER))
     }),
     (400, "InvalidOperation.InvalidEcsState", |cloud| {
-        let interface = made(cloud, USER, USER);
+        let interface = created(cloud, USER, USER);
         cloud
             .set_instance_status("i-1001", InstanceStatus::Starting)
             .unwrap();
-        ask(cloud, USER, attach(&interface.id, USER))
+        call(cloud, USER, attach(&interface.id, USER))
     }),
     (403, "InvalidOperation.VpcMismatch", |cloud| {
         cloud.add_vswitch(VSwitch::new(
@@ -157,7 +159,7 @@ const ATTACH: [Row; 12] = [
             "10.7.0.0/24".parse().unwrap(),
         ));
         cloud.add_security_group(SecurityGroup::basic("sg-b", USER, "vpc-b"));
-        attach_made(cloud, |own| {
+        create_and_attach(cloud, |own| {
             (own.vswitch, own.security_groups) = ("vsw-b".into(), vec!["sg-b".into()])
         })
     }),
@@ -169,37 +171,37 @@ const ATTACH: [Row; 12] = [
             "cn-hangzhou-c",
             "10.8.0.0/24".parse().unwrap(),
         ));
-        attach_made(cloud, |own| own.vswitch = "vsw-c".into())
+        create_and_attach(cloud, |own| own.vswitch = "vsw-c".into())
     }),
     (403, "InvalidOperation.Ipv4CountExceeded", |cloud| {
-        attach_made(cloud, |own| {
-            own.secondary = Wanted::Count(InstanceType::g7_large().ipv4)
+        create_and_attach(cloud, |own| {
+            own.secondary = AddressSelection::Count(InstanceType::g7_large().ipv4)
         })
     }),
     (403, "InvalidOperation.Ipv6CountExceeded", |cloud| {
-        attach_made(cloud, |own| {
-            own.ipv6 = Wanted::Count(InstanceType::g7_large().ipv6 + 1)
+        create_and_attach(cloud, |own| {
+            own.ipv6 = AddressSelection::Count(InstanceType::g7_large().ipv6 + 1)
         })
     }),
     (403, "EniPerInstanceLimitExceeded", |cloud| {
-        // One place is the primary interface's.
+        // One of the interfaces is the primary one.
         for _ in 1..InstanceType::g7_large().interfaces {
             attached(cloud, USER, USER);
         }
-        attach_made(cloud, |_| ())
+        create_and_attach(cloud, |_| ())
     }),
 ];
 
 const DETACH: [Row; 8] = [
     (400, "MissingParameter", |cloud| {
-        by_wire(cloud, "DetachNetworkInterface", &[("InstanceId", "i-1001")])
+        call_action(cloud, "DetachNetworkInterface", &[("InstanceId", "i-1001")])
     }),
     (404, "InvalidEniId.NotFound", |cloud| {
-        ask(cloud, USER, detach("eni-none", USER))
+        call(cloud, USER, detach("eni-none", USER))
     }),
     (404, "InvalidEcsId.NotFound", |cloud| {
         let interface = attached(cloud, USER, USER);
-        ask(
+        call(
             cloud,
             USER,
             Request::Detach {
@@ -218,7 +220,7 @@ const DETACH: [Row; 8] = [
                 &["sg-1001"],
             )
             .unwrap();
-        ask(
+        call(
             cloud,
             USER,
             Request::Detach {
@@ -229,81 +231,79 @@ const DETACH: [Row; 8] = [
     }),
     (403, "InvalidOperation.EniServiceManaged", |cloud| {
         let interface = attached(cloud, SERVICE, USER);
-        ask(cloud, USER, detach(&interface.id, USER))
+        call(cloud, USER, detach(&interface.id, USER))
     }),
     (
         400,
         "InvalidOperation.DetachPrimaryEniNotAllowed",
         |cloud| {
             let primary = primary(cloud);
-            ask(cloud, USER, detach(&primary, USER))
+            call(cloud, USER, detach(&primary, USER))
         },
     ),
     (400, "InvalidOperation.InvalidEniState", |cloud| {
-        let interface = made(cloud, USER, USER);
-        ask(cloud, USER, detach(&interface.id, USER))
+        let interface = created(cloud, USER, USER);
+        call(cloud, USER, detach(&interface.id, USER))
     }),
     (400, "InvalidOperation.InvalidEcsState", |cloud| {
         let interface = attached(cloud, USER, USER);
         cloud
             .set_instance_status("i-1001", InstanceStatus::Stopping)
             .unwrap();
-        ask(cloud, USER, detach(&interface.id, USER))
+        call(cloud, USER, detach(&interface.id, USER))
     }),
 ];
 
 const DELETE: [Row; 6] = [
     (400, "MissingParameter", |cloud| {
-        by_wire(cloud, "DeleteNetworkInterface", &[])
+        call_action(cloud, "DeleteNetworkInterface", &[])
     }),
     (404, "InvalidEniId.NotFound", |cloud| {
-        ask(cloud, USER, delete("eni-none"))
+        call(cloud, USER, delete("eni-none"))
     }),
     (403, "InvalidOperation.EniServiceManaged", |cloud| {
-        let interface = made(cloud, SERVICE, USER);
-        ask(cloud, USER, delete(&interface.id))
+        let interface = created(cloud, SERVICE, USER);
+        call(cloud, USER, delete(&interface.id))
     }),
     (403, "InvalidOperation.InvalidEniType", |cloud| {
         let primary = primary(cloud);
-        ask(cloud, USER, delete(&primary))
+        call(cloud, USER, delete(&primary))
     }),
     (400, "InvalidOperation.InvalidEniState", |cloud| {
         let interface = attached(cloud, USER, USER);
-        ask(cloud, USER, delete(&interface.id))
+        call(cloud, USER, delete(&interface.id))
     }),
     (400, "Throttling", |cloud| {
-        let interface = made(cloud, USER, USER);
+        let interface = created(cloud, USER, USER);
         *cloud = cloud.clone().with_limits(Limits {
             pending: 0,
             ..Limits::DEFAULT
         });
-        ask(cloud, USER, delete(&interface.id))
+        call(cloud, USER, delete(&interface.id))
     }),
 ];
 
 #[test]
-fn every_situation_has_its_code_and_status_and_makes_no_event() {
+fn each_error_has_its_code_and_status_and_no_event() {
     for (operation, rows) in [
         ("Create", &CREATE[..]),
         ("Attach", &ATTACH),
         ("Detach", &DETACH),
         ("Delete", &DELETE),
     ] {
-        for (status, code, earn) in rows {
+        for (status, code, fails) in rows {
             let mut cloud = cloud();
-            let refusal = earn(&mut cloud).result.expect_err(code);
+            let error = fails(&mut cloud).result.expect_err(code);
             assert_eq!(
-                (refusal.status, refusal.code),
+                (error.status, error.code),
                 (*status, *code),
                 "{operation}: {}",
-                refusal.message
+                error.message
             );
-            assert!(!refusal.message.is_empty(), "{operation}: {code}");
-            let told = settle(&mut cloud);
-            let last = told
-                .last()
-                .expect("a refused request is told of, as a silence");
-            assert!(last.verdict.is_err(), "{operation}: {last:?}");
+            assert!(!error.message.is_empty(), "{operation}: {code}");
+            let outcomes = complete_all(&mut cloud);
+            let last = outcomes.last().expect("a refused request has an outcome");
+            assert!(last.published.is_err(), "{operation}: {last:?}");
         }
     }
 }
@@ -311,21 +311,21 @@ fn every_situation_has_its_code_and_status_and_makes_no_event() {
 fn create(cloud: &mut Cloud, change: impl FnOnce(&mut CreateInterface)) -> Reply {
     let mut wanted = creation(USER);
     change(&mut wanted);
-    ask(cloud, USER, Request::Create(wanted))
+    call(cloud, USER, Request::Create(wanted))
 }
 
-/// Makes an interface and tries to attach it.
-fn attach_made(cloud: &mut Cloud, change: impl FnOnce(&mut CreateInterface)) -> Reply {
+/// Creates an interface and requests its attachment.
+fn create_and_attach(cloud: &mut Cloud, change: impl FnOnce(&mut CreateInterface)) -> Reply {
     assert!(create(cloud, change).result.is_ok());
-    let interface = settle(cloud)
+    let interface = complete_all(cloud)
         .pop()
-        .and_then(|notice| notice.interface)
+        .and_then(|outcome| outcome.interface)
         .unwrap();
-    ask(cloud, USER, attach(&interface, USER))
+    call(cloud, USER, attach(&interface, USER))
 }
 
-/// Asks with parameters as they come over the wire.
-fn by_wire(cloud: &mut Cloud, action: &str, parameters: &[(&str, &str)]) -> Reply {
+/// Calls an action with parameters as they are sent over HTTP.
+fn call_action(cloud: &mut Cloud, action: &str, parameters: &[(&str, &str)]) -> Reply {
     let parameters = parameters
         .iter()
         .copied()

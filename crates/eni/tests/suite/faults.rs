@@ -1,18 +1,19 @@
-//! What goes wrong after a request was accepted, and what is told of it.
+//! Faults after a request was accepted, and their events.
 
-use reflexarc_eni::{Answer, Fault, FaultOutcome, Limits, Request, Silence};
+use reflexarc_eni::events::NoEventReason;
+use reflexarc_eni::{Answer, Fault, FaultMode, Limits, Request};
 use reflexarc_event::{EniStatus, Json, Operation};
 
 use crate::world::{
-    USER, ask, attach, attached, cloud, code, content, creation, delete, detach, field, made,
-    settle,
+    USER, attach, attached, call, cloud, code, complete_all, content, created, creation, delete,
+    detach, field,
 };
 
-fn fault(operation: Operation, outcome: FaultOutcome, times: usize) -> Fault {
+fn fault(operation: Operation, mode: FaultMode, times: usize) -> Fault {
     Fault {
         operation,
         interface: None,
-        outcome,
+        mode,
         times,
     }
 }
@@ -21,55 +22,55 @@ fn fault(operation: Operation, outcome: FaultOutcome, times: usize) -> Fault {
 fn a_failed_creation_ends_in_create_failed() {
     let mut cloud = cloud();
     cloud
-        .inject(fault(Operation::Create, FaultOutcome::Fail, 1))
+        .inject(fault(Operation::Create, FaultMode::Fail, 1))
         .unwrap();
-    let reply = ask(&mut cloud, USER, Request::Create(creation(USER)));
+    let reply = call(&mut cloud, USER, Request::Create(creation(USER)));
     let Ok(Answer::Created(interface)) = reply.result else {
         panic!("{reply:?}")
     };
     assert_eq!(interface.status, EniStatus::Creating);
-    let notices = settle(&mut cloud);
-    assert_eq!(content(&notices[0], "eniStatus"), "CreateFailed");
-    assert_eq!(content(&notices[0], "result"), "failed");
-    assert_eq!(field(&notices[0], "level"), "WARN");
+    let outcomes = complete_all(&mut cloud);
+    assert_eq!(content(&outcomes[0], "eniStatus"), "CreateFailed");
+    assert_eq!(content(&outcomes[0], "result"), "failed");
+    assert_eq!(field(&outcomes[0], "level"), "WARN");
     assert_eq!(
         cloud.interface(&interface.id).unwrap().status,
         EniStatus::CreateFailed
     );
     assert_eq!(
-        code(&ask(&mut cloud, USER, attach(&interface.id, USER))),
+        code(&call(&mut cloud, USER, attach(&interface.id, USER))),
         "InvalidOperation.InvalidEniState"
     );
 }
 
 #[test]
-fn a_failed_creation_gives_its_addresses_back() {
+fn a_failed_creation_releases_its_addresses() {
     let mut cloud = cloud();
     cloud
-        .inject(fault(Operation::Create, FaultOutcome::Fail, 1))
+        .inject(fault(Operation::Create, FaultMode::Fail, 1))
         .unwrap();
-    ask(&mut cloud, USER, Request::Create(creation(USER)));
-    let notices = settle(&mut cloud);
-    let next = made(&mut cloud, USER, USER);
+    call(&mut cloud, USER, Request::Create(creation(USER)));
+    let outcomes = complete_all(&mut cloud);
+    let next = created(&mut cloud, USER, USER);
     assert_eq!(
         next.addresses.primary.unwrap().to_string(),
-        content(&notices[0], "primaryPrivateIp")
+        content(&outcomes[0], "primaryPrivateIp")
     );
 }
 
 #[test]
-fn a_failed_attachment_falls_back_to_available() {
+fn a_failed_attachment_returns_to_available() {
     let mut cloud = cloud();
-    let interface = made(&mut cloud, USER, USER);
+    let interface = created(&mut cloud, USER, USER);
     cloud
-        .inject(fault(Operation::Attach, FaultOutcome::Fail, 1))
+        .inject(fault(Operation::Attach, FaultMode::Fail, 1))
         .unwrap();
-    ask(&mut cloud, USER, attach(&interface.id, USER));
-    let notices = settle(&mut cloud);
+    call(&mut cloud, USER, attach(&interface.id, USER));
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
         (
-            content(&notices[0], "eniStatus"),
-            field(&notices[0], "level")
+            content(&outcomes[0], "eniStatus"),
+            field(&outcomes[0], "level")
         ),
         ("Available".into(), "WARN".into())
     );
@@ -78,59 +79,59 @@ fn a_failed_attachment_falls_back_to_available() {
 }
 
 #[test]
-fn a_failed_detachment_stays_in_detaching_until_it_is_repeated() {
+fn a_failed_detachment_stays_detaching_until_repeated() {
     let mut cloud = cloud();
     let interface = attached(&mut cloud, USER, USER);
     cloud
-        .inject(fault(Operation::Detach, FaultOutcome::Fail, 1))
+        .inject(fault(Operation::Detach, FaultMode::Fail, 1))
         .unwrap();
-    ask(&mut cloud, USER, detach(&interface.id, USER));
-    let notices = settle(&mut cloud);
+    call(&mut cloud, USER, detach(&interface.id, USER));
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
         (
-            content(&notices[0], "eniStatus"),
-            field(&notices[0], "level")
+            content(&outcomes[0], "eniStatus"),
+            field(&outcomes[0], "level")
         ),
         ("Detaching".into(), "WARN".into())
     );
     assert_eq!(
-        code(&ask(&mut cloud, USER, delete(&interface.id))),
+        code(&call(&mut cloud, USER, delete(&interface.id))),
         "InvalidOperation.InvalidEniState"
     );
-    cloud.take_notices();
-    ask(&mut cloud, USER, detach(&interface.id, USER));
-    let notices = settle(&mut cloud);
+    cloud.take_outcomes();
+    call(&mut cloud, USER, detach(&interface.id, USER));
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
         (
-            content(&notices[0], "eniStatus"),
-            field(&notices[0], "level")
+            content(&outcomes[0], "eniStatus"),
+            field(&outcomes[0], "level")
         ),
         ("Available".into(), "INFO".into())
     );
 }
 
 #[test]
-fn a_failed_deletion_stays_in_deleting_until_it_is_repeated() {
+fn a_failed_deletion_stays_deleting_until_repeated() {
     let mut cloud = cloud();
-    let interface = made(&mut cloud, USER, USER);
+    let interface = created(&mut cloud, USER, USER);
     cloud
-        .inject(fault(Operation::Delete, FaultOutcome::Fail, 1))
+        .inject(fault(Operation::Delete, FaultMode::Fail, 1))
         .unwrap();
-    ask(&mut cloud, USER, delete(&interface.id));
-    let notices = settle(&mut cloud);
+    call(&mut cloud, USER, delete(&interface.id));
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
         (
-            content(&notices[0], "eniStatus"),
-            field(&notices[0], "level")
+            content(&outcomes[0], "eniStatus"),
+            field(&outcomes[0], "level")
         ),
         ("Deleting".into(), "WARN".into())
     );
-    ask(&mut cloud, USER, delete(&interface.id));
-    let notices = settle(&mut cloud);
+    call(&mut cloud, USER, delete(&interface.id));
+    let outcomes = complete_all(&mut cloud);
     assert_eq!(
         (
-            content(&notices[0], "eniStatus"),
-            field(&notices[0], "level")
+            content(&outcomes[0], "eniStatus"),
+            field(&outcomes[0], "level")
         ),
         ("Deleted".into(), "INFO".into())
     );
@@ -138,18 +139,18 @@ fn a_failed_deletion_stays_in_deleting_until_it_is_repeated() {
 }
 
 #[test]
-fn an_operation_that_hangs_is_never_told() {
+fn an_operation_that_hangs_makes_no_event() {
     let mut cloud = cloud();
     let interface = attached(&mut cloud, USER, USER);
     cloud
-        .inject(fault(Operation::Detach, FaultOutcome::Hang, 1))
+        .inject(fault(Operation::Detach, FaultMode::Hang, 1))
         .unwrap();
-    ask(&mut cloud, USER, detach(&interface.id, USER));
-    let notices = settle(&mut cloud);
-    let silence = notices[0].verdict.as_ref().unwrap_err();
+    call(&mut cloud, USER, detach(&interface.id, USER));
+    let outcomes = complete_all(&mut cloud);
+    let reason = outcomes[0].published.as_ref().unwrap_err();
     assert_eq!(
-        silence,
-        &Silence::NotCompleted {
+        reason,
+        &NoEventReason::NotCompleted {
             status: Some(EniStatus::Detaching)
         }
     );
@@ -157,40 +158,43 @@ fn an_operation_that_hangs_is_never_told() {
         cloud.interface(&interface.id).unwrap().status,
         EniStatus::Detaching
     );
-    ask(&mut cloud, USER, detach(&interface.id, USER));
-    assert!(settle(&mut cloud)[0].verdict.is_ok());
+    call(&mut cloud, USER, detach(&interface.id, USER));
+    assert!(complete_all(&mut cloud)[0].published.is_ok());
 }
 
 #[test]
-fn a_fault_strikes_as_often_as_it_says_and_only_its_interface() {
+fn a_fault_applies_to_its_interface_the_given_times() {
     let mut cloud = cloud();
-    let (first, second) = (made(&mut cloud, USER, USER), made(&mut cloud, USER, USER));
-    let struck = Some(first.id.clone());
+    let (first, second) = (
+        created(&mut cloud, USER, USER),
+        created(&mut cloud, USER, USER),
+    );
+    let interface = Some(first.id.clone());
     cloud
         .inject(Fault {
-            interface: struck,
-            ..fault(Operation::Attach, FaultOutcome::Fail, 2)
+            interface,
+            ..fault(Operation::Attach, FaultMode::Fail, 2)
         })
         .unwrap();
     let mut results = Vec::new();
     for id in [&second.id, &first.id, &first.id, &first.id] {
-        ask(&mut cloud, USER, attach(id, USER));
-        results.push(content(&settle(&mut cloud)[0], "result"));
+        call(&mut cloud, USER, attach(id, USER));
+        results.push(content(&complete_all(&mut cloud)[0], "result"));
     }
     assert_eq!(results, ["success", "failed", "failed", "success"]);
 }
 
 #[test]
-fn requests_for_one_change_are_each_told_of_its_end() {
+fn repeated_requests_each_have_an_event() {
     let mut cloud = cloud();
     let interface = attached(&mut cloud, USER, USER);
-    let first = ask(&mut cloud, USER, detach(&interface.id, USER));
-    let second = ask(&mut cloud, USER, detach(&interface.id, USER));
-    let told: Vec<String> = settle(&mut cloud)
+    let first = call(&mut cloud, USER, detach(&interface.id, USER));
+    let second = call(&mut cloud, USER, detach(&interface.id, USER));
+    let request_ids: Vec<String> = complete_all(&mut cloud)
         .iter()
-        .map(|notice| content(notice, "requestId"))
+        .map(|outcome| content(outcome, "requestId"))
         .collect();
-    assert_eq!(told, [first.request_id, second.request_id]);
+    assert_eq!(request_ids, [first.request_id, second.request_id]);
 }
 
 #[test]
@@ -200,8 +204,8 @@ fn faults_are_read_and_written_as_json() {
         r#"{"operation":"DetachNetworkInterface","outcome":"hang","times":3,"interface":"eni-1"}"#;
     let fault = read(full).unwrap();
     assert_eq!(
-        (fault.operation, fault.outcome, fault.times),
-        (Operation::Detach, FaultOutcome::Hang, 3)
+        (fault.operation, fault.mode, fault.times),
+        (Operation::Detach, FaultMode::Hang, 3)
     );
     assert_eq!(fault.to_json().to_string(), full);
     let short = read(r#"{"operation":"CreateNetworkInterface","outcome":"fail"}"#).unwrap();
@@ -217,26 +221,26 @@ fn faults_are_read_and_written_as_json() {
         r#"{"operation":"CreateNetworkInterface","outcome":7}"#,
         r#"{"operation":"CreateNetworkInterface","outcome":"fail","time":3}"#,
     ];
-    let told: Vec<String> = wrong
+    let messages: Vec<String> = wrong
         .iter()
         .map(|text| format!("{text}\n  {}\n", read(text).unwrap_err()))
         .collect();
-    insta::assert_snapshot!(told.concat());
+    insta::assert_snapshot!(messages.concat());
 }
 
 #[test]
-fn faults_that_wait_are_bounded_and_can_be_taken_back() {
+fn active_faults_are_limited_and_can_be_cleared() {
     let mut cloud = cloud().with_limits(Limits {
         faults: 2,
         ..Limits::DEFAULT
     });
-    let one = || fault(Operation::Delete, FaultOutcome::Fail, 1);
+    let one = || fault(Operation::Delete, FaultMode::Fail, 1);
     cloud.inject(Fault { times: 0, ..one() }).unwrap();
     cloud.inject(one()).unwrap();
     cloud.inject(one()).unwrap();
     assert_eq!(
         cloud.inject(one()).unwrap_err().to_string(),
-        "2 faults are waiting already"
+        "2 faults are active already, the maximum"
     );
     assert_eq!(cloud.faults().len(), 2);
     cloud.clear_faults();

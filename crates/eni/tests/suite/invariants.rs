@@ -1,14 +1,13 @@
-//! Random lives: whatever is asked in whatever order, the status machine holds, and every event obeys the conditions.
+//! Random sequences of requests: the status machine holds, and every event meets the conditions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use reflexarc_eni::{
-    Cloud, Fault, FaultOutcome, InstanceStatus, InstanceType, InterfaceType, Notice, Reply,
-    Request, Silence, may_become,
-};
+use reflexarc_eni::events::{NoEventReason, RequestOutcome};
+use reflexarc_eni::resources::{InstanceStatus, InstanceType, InterfaceType, is_valid_transition};
+use reflexarc_eni::{Cloud, Fault, FaultMode, Reply, Request};
 use reflexarc_event::{EniStatus, Operation};
 
 use crate::world::{OTHER, PLAIN, QUIET_SERVICE, SERVICE, USER, cloud, content, creation, field};
@@ -18,7 +17,7 @@ const OWNERS: [&str; 3] = [USER, PLAIN, OTHER];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Ask {
+    Request {
         caller: usize,
         operation: Operation,
         owner: usize,
@@ -39,7 +38,7 @@ enum Step {
         owner: usize,
         status: usize,
     },
-    Renew {
+    Replace {
         owner: usize,
     },
 }
@@ -48,23 +47,23 @@ fn step() -> impl Strategy<Value = Step> {
     let operation = prop::sample::select(Operation::ALL.to_vec());
     prop_oneof![
         12 => (0..CALLERS.len(), operation.clone(), 0..OWNERS.len(), any::<prop::sample::Index>())
-            .prop_map(|(caller, operation, owner, interface)| Step::Ask { caller, operation, owner, interface }),
+            .prop_map(|(caller, operation, owner, interface)| Step::Request { caller, operation, owner, interface }),
         4 => (0_i64..4).prop_map(|seconds| Step::Wait { seconds }),
         2 => (operation, any::<bool>()).prop_map(|(operation, fails)| Step::Fault { operation, fails }),
         1 => (any::<prop::sample::Index>(), 0..CALLERS.len())
             .prop_map(|(interface, account)| Step::Grant { interface, account }),
         1 => (0..OWNERS.len(), 0..InstanceStatus::ALL.len())
             .prop_map(|(owner, status)| Step::Instance { owner, status }),
-        1 => (0..OWNERS.len()).prop_map(|owner| Step::Renew { owner }),
+        1 => (0..OWNERS.len()).prop_map(|owner| Step::Replace { owner }),
     ]
 }
 
-/// What was asked, kept beside the cloud to judge what it tells.
+/// The requests that were created, with which the outcomes are compared.
 #[derive(Default)]
 struct Ledger {
-    asked: BTreeMap<String, (String, Operation, bool)>,
-    told: BTreeSet<String>,
-    kinds: BTreeMap<String, (InterfaceType, Option<String>)>,
+    requests: BTreeMap<String, (String, Operation, bool)>,
+    ended: BTreeSet<String>,
+    interfaces: BTreeMap<String, (InterfaceType, Option<String>)>,
     statuses: BTreeMap<String, EniStatus>,
 }
 
@@ -72,32 +71,32 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn any_sequence_keeps_the_status_machine_and_the_three_conditions(steps in prop::collection::vec(step(), 1..80)) {
+    fn random_requests_keep_the_status_machine_and_conditions(steps in prop::collection::vec(step(), 1..80)) {
         let mut cloud = cloud();
         let mut ledger = Ledger::default();
-        ledger.learn(&cloud);
+        ledger.update(&cloud);
         for step in steps {
-            take(&mut cloud, &mut ledger, &step);
-            ledger.learn(&cloud);
-            ledger.judge(&mut cloud);
-            check_space(&cloud);
+            run(&mut cloud, &mut ledger, &step);
+            ledger.update(&cloud);
+            ledger.check(&mut cloud);
+            check_resources(&cloud);
         }
         while let Some(next) = cloud.next_completion() {
             cloud.advance(next);
         }
-        ledger.judge(&mut cloud);
-        let silent: Vec<_> = ledger.asked.keys().filter(|id| !ledger.told.contains(*id)).collect();
-        prop_assert!(silent.is_empty(), "requests without an end: {silent:?}");
+        ledger.check(&mut cloud);
+        let unended: Vec<_> = ledger.requests.keys().filter(|id| !ledger.ended.contains(*id)).collect();
+        prop_assert!(unended.is_empty(), "requests without an outcome: {unended:?}");
     }
 }
 
-fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
+fn run(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
     let ids: Vec<String> = cloud
         .interfaces()
         .map(|interface| interface.id.clone())
         .collect();
     match *step {
-        Step::Ask {
+        Step::Request {
             caller,
             operation,
             owner,
@@ -120,21 +119,21 @@ fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
             let now = cloud.now();
             let Reply { request_id, result } = cloud.call(caller, request, now);
             ledger
-                .asked
+                .requests
                 .insert(request_id, (caller.to_owned(), operation, result.is_ok()));
         }
         Step::Wait { seconds } => cloud.advance(cloud.now() + SignedDuration::from_secs(seconds)),
         Step::Fault { operation, fails } => {
-            let outcome = if fails {
-                FaultOutcome::Fail
+            let mode = if fails {
+                FaultMode::Fail
             } else {
-                FaultOutcome::Hang
+                FaultMode::Hang
             };
             cloud
                 .inject(Fault {
                     operation,
                     interface: None,
-                    outcome,
+                    mode,
                     times: 1,
                 })
                 .unwrap();
@@ -152,7 +151,7 @@ fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
                 .set_instance_status(&format!("i-{}", OWNERS[owner]), InstanceStatus::ALL[status])
                 .unwrap();
         }
-        Step::Renew { owner } => {
+        Step::Replace { owner } => {
             let owner = OWNERS[owner];
             cloud.release_instance(&format!("i-{owner}")).unwrap();
             let (vswitch, group) = (format!("vsw-{owner}"), format!("sg-{owner}"));
@@ -169,23 +168,23 @@ fn take(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
 }
 
 impl Ledger {
-    fn learn(&mut self, cloud: &Cloud) {
+    fn update(&mut self, cloud: &Cloud) {
         for interface in cloud.interfaces() {
             let manager = interface
                 .managed_by
                 .as_ref()
                 .map(|(account, _)| account.clone());
-            self.kinds
+            self.interfaces
                 .insert(interface.id.clone(), (interface.kind, manager));
         }
     }
 
-    fn judge(&mut self, cloud: &mut Cloud) {
+    fn check(&mut self, cloud: &mut Cloud) {
         for change in cloud.take_changes() {
             let before = self.statuses.insert(change.interface.clone(), change.to);
             match change.from {
                 Some(from) => {
-                    assert!(may_become(from, change.to), "{change:?}");
+                    assert!(is_valid_transition(from, change.to), "{change:?}");
                     assert!(
                         before.is_none_or(|before| before == from),
                         "{before:?} {change:?}"
@@ -194,42 +193,42 @@ impl Ledger {
                 None => assert_eq!(change.to, EniStatus::Creating),
             }
         }
-        for notice in cloud.take_notices() {
-            self.judge_notice(cloud, &notice);
+        for outcome in cloud.take_outcomes() {
+            self.check_outcome(cloud, &outcome);
         }
     }
 
-    fn judge_notice(&mut self, cloud: &Cloud, notice: &Notice) {
-        let Some((caller, operation, accepted)) = self.asked.get(&notice.request_id).cloned()
+    fn check_outcome(&mut self, cloud: &Cloud, outcome: &RequestOutcome) {
+        let Some((caller, operation, accepted)) = self.requests.get(&outcome.request_id).cloned()
         else {
-            // Not asked for: it came with an instance, and such things are never told.
+            // No request: the operation was part of an instance's start or release, and has no event.
             assert!(
                 matches!(
-                    notice.verdict,
-                    Err(Silence::Primary | Silence::WithInstance)
+                    outcome.published,
+                    Err(NoEventReason::PrimaryInterface | NoEventReason::InstanceRelease)
                 ),
-                "{notice:?}"
+                "{outcome:?}"
             );
             return;
         };
         assert!(
-            self.told.insert(notice.request_id.clone()),
-            "told twice: {notice:?}"
+            self.ended.insert(outcome.request_id.clone()),
+            "ended twice: {outcome:?}"
         );
-        assert_eq!((&notice.caller, notice.operation), (&caller, operation));
-        match &notice.verdict {
+        assert_eq!((&outcome.caller, outcome.operation), (&caller, operation));
+        match &outcome.published {
             Ok(publication) => {
-                let (kind, manager) = &self.kinds[notice.interface.as_ref().unwrap()];
+                let (kind, manager) = &self.interfaces[outcome.interface.as_ref().unwrap()];
                 let recipient = manager.as_ref().unwrap_or(&caller);
                 let preview = cloud
                     .accounts()
                     .any(|account| &account.id == recipient && account.preview);
                 assert!(
                     accepted && preview && *kind == InterfaceType::Secondary,
-                    "{notice:?}"
+                    "{outcome:?}"
                 );
                 assert_eq!(
-                    (&publication.recipient, &field(notice, "userId")),
+                    (&publication.recipient, &field(outcome, "userId")),
                     (recipient, recipient)
                 );
                 let level = if publication.success {
@@ -239,35 +238,35 @@ impl Ledger {
                 };
                 assert_eq!(
                     (
-                        content(notice, "result").as_str(),
-                        field(notice, "level").as_str()
+                        content(outcome, "result").as_str(),
+                        field(outcome, "level").as_str()
                     ),
                     level
                 );
                 assert!(
-                    plausible(operation, publication.success, publication.status),
-                    "{notice:?}"
+                    is_documented(operation, publication.success, publication.status),
+                    "{outcome:?}"
                 );
-                assert_eq!(content(notice, "eniStatus"), publication.status.as_str());
-                assert_eq!(content(notice, "requestId"), notice.request_id);
+                assert_eq!(content(outcome, "eniStatus"), publication.status.as_str());
+                assert_eq!(content(outcome, "requestId"), outcome.request_id);
             }
-            Err(Silence::Refused(_)) => assert!(!accepted, "{notice:?}"),
-            Err(Silence::PreviewOff { account }) => {
+            Err(NoEventReason::Refused(_)) => assert!(!accepted, "{outcome:?}"),
+            Err(NoEventReason::PreviewOff { account }) => {
                 assert!(
                     cloud
                         .accounts()
                         .any(|found| &found.id == account && !found.preview),
-                    "{notice:?}"
+                    "{outcome:?}"
                 );
             }
-            Err(Silence::NotCompleted { .. }) => assert!(accepted, "{notice:?}"),
-            Err(other) => panic!("{other:?} for a request that was made"),
+            Err(NoEventReason::NotCompleted { .. }) => assert!(accepted, "{outcome:?}"),
+            Err(other) => panic!("{other:?} for a request of an account"),
         }
     }
 }
 
-/// The combinations that the service's documentation allows.
-fn plausible(operation: Operation, success: bool, status: EniStatus) -> bool {
+/// Whether the service's documentation has this combination.
+fn is_documented(operation: Operation, success: bool, status: EniStatus) -> bool {
     let expected = match (operation, success) {
         (Operation::Create | Operation::Detach, true) | (Operation::Attach, false) => {
             EniStatus::Available
@@ -281,10 +280,11 @@ fn plausible(operation: Operation, success: bool, status: EniStatus) -> bool {
     status == expected
 }
 
-/// No address twice, no instance over its limit, and interfaces are on an instance exactly when their status says so.
-fn check_space(cloud: &Cloud) {
+/// Addresses are unique, instances within their limits, and an interface has an instance exactly in the
+/// statuses of an attachment.
+fn check_resources(cloud: &Cloud) {
     let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
-    let mut carried: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut attached: BTreeMap<&str, usize> = BTreeMap::new();
     for interface in cloud.interfaces() {
         assert!(
             interface
@@ -300,12 +300,12 @@ fn check_space(cloud: &Cloud) {
         );
         assert_eq!(interface.instance.is_some(), on_instance, "{interface:?}");
         if let Some(instance) = &interface.instance {
-            *carried.entry(instance).or_default() += 1;
+            *attached.entry(instance).or_default() += 1;
         }
     }
     for instance in cloud.instances() {
         assert!(
-            carried.get(instance.id.as_str()).copied().unwrap_or(0) <= instance.kind.interfaces,
+            attached.get(instance.id.as_str()).copied().unwrap_or(0) <= instance.kind.interfaces,
             "{instance:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! The control plane from outside: what the service documents about ENIs and their events.
+//! The control plane through its public API, against the documentation of ENIs and their events.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod buses;

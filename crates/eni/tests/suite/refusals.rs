@@ -1,17 +1,17 @@
-//! What a request must fulfil, and the service's codes when it does not.
+//! The conditions of each operation, and the error codes when they do not hold.
 
-use reflexarc_eni::{
-    Account, CreateInterface, InstanceStatus, InstanceType, Limits, Request, SecurityGroup,
-    VSwitch, Wanted,
+use reflexarc_eni::resources::{
+    Account, AddressSelection, InstanceStatus, InstanceType, SecurityGroup, VSwitch,
 };
+use reflexarc_eni::{CreateInterface, Limits, Request};
 
 use crate::world::{
-    OTHER, PLAIN, SERVICE, USER, ask, attach, attached, cloud, code, creation, delete, detach,
-    made, settle,
+    OTHER, PLAIN, SERVICE, USER, attach, attached, call, cloud, code, complete_all, created,
+    creation, delete, detach,
 };
 
 #[test]
-fn a_creation_needs_its_places() {
+fn a_creation_requires_its_resources() {
     let mut cloud = cloud();
     cloud.add_security_group(SecurityGroup::basic("sg-elsewhere", USER, "vpc-b"));
     cloud.add_security_group(SecurityGroup::basic("sg-full", USER, "vpc-a").with_capacity(1));
@@ -47,7 +47,7 @@ fn a_creation_needs_its_places() {
         (group("sg-elsewhere"), "InvalidOperation.VpcMismatch"),
         (
             CreateInterface {
-                secondary: Wanted::Count(1),
+                secondary: AddressSelection::Count(1),
                 ..group("sg-full")
             },
             "SecurityGroupInstanceLimitExceed",
@@ -66,7 +66,7 @@ fn a_creation_needs_its_places() {
         (
             CreateInterface {
                 vswitch: "vsw-tiny".into(),
-                secondary: Wanted::Count(4),
+                secondary: AddressSelection::Count(4),
                 ..own.clone()
             },
             "InvalidVSwitchId.IpNotEnough",
@@ -88,49 +88,49 @@ fn a_creation_needs_its_places() {
         (
             CreateInterface {
                 primary: Some("10.0.1.9".parse().unwrap()),
-                secondary: Wanted::These(vec!["10.0.1.9".parse().unwrap()]),
+                secondary: AddressSelection::Explicit(vec!["10.0.1.9".parse().unwrap()]),
                 ..own.clone()
             },
             "InvalidIp.IpRepeated",
         ),
     ];
     for (wanted, expected) in cases {
-        let reply = ask(&mut cloud, USER, Request::Create(wanted.clone()));
+        let reply = call(&mut cloud, USER, Request::Create(wanted.clone()));
         assert_eq!(code(&reply), expected, "{wanted:?}");
     }
-    // None of the refused ones holds on to an address or a place.
+    // The refused requests have not used an address or the capacity of a group.
     assert_eq!(
-        made(&mut cloud, USER, USER).addresses.primary,
+        created(&mut cloud, USER, USER).addresses.primary,
         Some("10.0.1.2".parse().unwrap())
     );
     assert!(
-        ask(&mut cloud, USER, Request::Create(group("sg-full")))
+        call(&mut cloud, USER, Request::Create(group("sg-full")))
             .result
             .is_ok()
     );
 }
 
 #[test]
-fn an_account_has_a_quota_that_counts_what_it_created_itself() {
+fn the_quota_counts_only_interfaces_of_the_account() {
     let mut cloud = cloud();
     cloud.add_account(Account::user(USER).with_quota(1));
-    made(&mut cloud, SERVICE, USER);
-    let interface = made(&mut cloud, USER, USER);
+    created(&mut cloud, SERVICE, USER);
+    let interface = created(&mut cloud, USER, USER);
     assert_eq!(
-        code(&ask(&mut cloud, USER, Request::Create(creation(USER)))),
+        code(&call(&mut cloud, USER, Request::Create(creation(USER)))),
         "MaxEniCountExceeded"
     );
-    ask(&mut cloud, USER, delete(&interface.id));
-    settle(&mut cloud);
+    call(&mut cloud, USER, delete(&interface.id));
+    complete_all(&mut cloud);
     assert!(
-        ask(&mut cloud, USER, Request::Create(creation(USER)))
+        call(&mut cloud, USER, Request::Create(creation(USER)))
             .result
             .is_ok()
     );
 }
 
 #[test]
-fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
+fn an_attachment_checks_interface_and_instance() {
     let mut cloud = cloud();
     let ipv4 = "10.0.1.0/24".parse().unwrap();
     cloud.add_vswitch(VSwitch::new(
@@ -150,24 +150,24 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
     cloud.add_security_group(SecurityGroup::basic("sg-vpc", USER, "vpc-b"));
     let group = format!("sg-{USER}");
     let mut make = |wanted: CreateInterface| {
-        ask(&mut cloud, USER, Request::Create(wanted));
-        settle(&mut cloud)[0].interface.clone().unwrap()
+        call(&mut cloud, USER, Request::Create(wanted));
+        complete_all(&mut cloud)[0].interface.clone().unwrap()
     };
     let zone = make(CreateInterface::new("vsw-zone", [group.as_str()]));
     let vpc = make(CreateInterface::new("vsw-vpc", ["sg-vpc"]));
     let many = make(CreateInterface {
-        secondary: Wanted::Count(6),
+        secondary: AddressSelection::Count(6),
         ..creation(USER)
     });
     let many6 = make(CreateInterface {
-        ipv6: Wanted::Count(7),
+        ipv6: AddressSelection::Count(7),
         ..creation(USER)
     });
     let plain = make(creation(USER));
     let used = attached(&mut cloud, USER, USER);
     let primary = primary_of(&cloud, "i-1001");
-    let managed = made(&mut cloud, SERVICE, USER);
-    let foreign = made(&mut cloud, OTHER, OTHER);
+    let managed = created(&mut cloud, SERVICE, USER);
+    let foreign = created(&mut cloud, OTHER, OTHER);
     let to_own = |id: &str| attach(id, USER);
     let cases = [
         (to_own("eni-none"), "InvalidEniId.NotFound"),
@@ -183,17 +183,17 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
         (to_own(&many6), "InvalidOperation.Ipv6CountExceeded"),
     ];
     for (request, expected) in cases {
-        let reply = ask(&mut cloud, USER, request.clone());
+        let reply = call(&mut cloud, USER, request.clone());
         assert_eq!(code(&reply), expected, "{request:?}");
     }
     for status in InstanceStatus::ALL {
         cloud.set_instance_status("i-1001", status).unwrap();
-        let reply = ask(&mut cloud, USER, to_own(&plain));
+        let reply = call(&mut cloud, USER, to_own(&plain));
         if status.accepts_interfaces() {
             assert!(reply.result.is_ok(), "{status:?}");
-            settle(&mut cloud);
-            ask(&mut cloud, USER, detach(&plain, USER));
-            settle(&mut cloud);
+            complete_all(&mut cloud);
+            call(&mut cloud, USER, detach(&plain, USER));
+            complete_all(&mut cloud);
         } else {
             assert_eq!(
                 code(&reply),
@@ -205,7 +205,7 @@ fn an_attachment_needs_an_available_interface_and_a_willing_instance() {
 }
 
 #[test]
-fn a_detachment_needs_an_attached_secondary_interface() {
+fn a_detachment_requires_an_attached_secondary_interface() {
     let mut cloud = cloud();
     let group = format!("sg-{USER}");
     cloud
@@ -216,7 +216,7 @@ fn a_detachment_needs_an_attached_secondary_interface() {
             &[&group],
         )
         .unwrap();
-    let available = made(&mut cloud, USER, USER);
+    let available = created(&mut cloud, USER, USER);
     let used = attached(&mut cloud, USER, USER);
     let managed = attached(&mut cloud, SERVICE, USER);
     let primary = primary_of(&cloud, "i-1001");
@@ -243,7 +243,7 @@ fn a_detachment_needs_an_attached_secondary_interface() {
     ];
     for (request, expected) in cases {
         assert_eq!(
-            code(&ask(&mut cloud, USER, request.clone())),
+            code(&call(&mut cloud, USER, request.clone())),
             expected,
             "{request:?}"
         );
@@ -252,18 +252,18 @@ fn a_detachment_needs_an_attached_secondary_interface() {
         .set_instance_status("i-1001", InstanceStatus::Starting)
         .unwrap();
     assert_eq!(
-        code(&ask(&mut cloud, USER, from(&used.id, "i-1001"))),
+        code(&call(&mut cloud, USER, from(&used.id, "i-1001"))),
         "InvalidOperation.InvalidEcsState"
     );
 }
 
 #[test]
-fn a_deletion_needs_an_available_secondary_interface() {
+fn a_deletion_requires_an_available_secondary_interface() {
     let mut cloud = cloud();
     let used = attached(&mut cloud, USER, USER);
-    let managed = made(&mut cloud, SERVICE, USER);
+    let managed = created(&mut cloud, SERVICE, USER);
     let primary = primary_of(&cloud, "i-1001");
-    let foreign = made(&mut cloud, OTHER, OTHER);
+    let foreign = created(&mut cloud, OTHER, OTHER);
     let cases = [
         ("eni-none", "InvalidEniId.NotFound"),
         (&foreign.id, "InvalidEniId.NotFound"),
@@ -272,21 +272,21 @@ fn a_deletion_needs_an_available_secondary_interface() {
         (&primary, "InvalidOperation.InvalidEniType"),
     ];
     for (id, expected) in cases {
-        assert_eq!(code(&ask(&mut cloud, USER, delete(id))), expected, "{id}");
+        assert_eq!(code(&call(&mut cloud, USER, delete(id))), expected, "{id}");
     }
 }
 
 #[test]
-fn an_unknown_account_may_do_nothing() {
+fn requests_of_unknown_accounts_are_refused() {
     let mut cloud = cloud();
     assert_eq!(
-        code(&ask(&mut cloud, "4711", Request::Create(creation(USER)))),
+        code(&call(&mut cloud, "4711", Request::Create(creation(USER)))),
         "Abs.InvalidAccount.NotFound"
     );
 }
 
 #[test]
-fn every_limit_of_a_creation_can_be_reached() {
+fn a_creation_can_use_every_limit_in_full() {
     let mut cloud = cloud();
     let limits = Limits::DEFAULT;
     let own = creation(PLAIN);
@@ -301,70 +301,77 @@ fn every_limit_of_a_creation_can_be_reached() {
             ..own.clone()
         },
         CreateInterface {
-            secondary: Wanted::These(addresses(limits.secondary_named + 1)),
+            secondary: AddressSelection::Explicit(addresses(limits.secondary_named + 1)),
             ..own.clone()
         },
         CreateInterface {
-            secondary: Wanted::Count(limits.secondary_counted + 1),
+            secondary: AddressSelection::Count(limits.secondary_counted + 1),
             ..own.clone()
         },
         CreateInterface {
-            ipv6: Wanted::Count(limits.ipv6 + 1),
+            ipv6: AddressSelection::Count(limits.ipv6 + 1),
             ..own.clone()
         },
         CreateInterface {
-            ipv4_prefixes: Wanted::Count(limits.prefixes + 1),
+            ipv4_prefixes: AddressSelection::Count(limits.prefixes + 1),
             ..own.clone()
         },
         CreateInterface {
-            ipv6_prefixes: Wanted::Count(limits.prefixes + 1),
+            ipv6_prefixes: AddressSelection::Count(limits.prefixes + 1),
             ..own.clone()
         },
     ];
     for wanted in over {
         assert_eq!(
-            code(&ask(&mut cloud, PLAIN, Request::Create(wanted.clone()))),
+            code(&call(&mut cloud, PLAIN, Request::Create(wanted.clone()))),
             "InvalidParameter",
             "{wanted:?}"
         );
     }
     let most = CreateInterface {
-        secondary: Wanted::Count(limits.secondary_counted),
-        ipv6: Wanted::Count(limits.ipv6),
-        ipv4_prefixes: Wanted::Count(limits.prefixes),
-        ipv6_prefixes: Wanted::Count(limits.prefixes),
+        secondary: AddressSelection::Count(limits.secondary_counted),
+        ipv6: AddressSelection::Count(limits.ipv6),
+        ipv4_prefixes: AddressSelection::Count(limits.prefixes),
+        ipv6_prefixes: AddressSelection::Count(limits.prefixes),
         ..own
     };
-    assert!(ask(&mut cloud, PLAIN, Request::Create(most)).result.is_ok());
+    assert!(
+        call(&mut cloud, PLAIN, Request::Create(most))
+            .result
+            .is_ok()
+    );
 }
 
 #[test]
-fn requests_under_way_are_bounded_and_so_is_the_journal() {
+fn requests_in_progress_and_journal_are_limited() {
     let mut cloud = cloud().with_limits(Limits {
         pending: 1,
         journal: 2,
         ..Limits::DEFAULT
     });
-    let (first, second) = (made(&mut cloud, USER, USER), made(&mut cloud, USER, USER));
+    let (first, second) = (
+        created(&mut cloud, USER, USER),
+        created(&mut cloud, USER, USER),
+    );
     assert!(
-        ask(&mut cloud, USER, attach(&first.id, USER))
+        call(&mut cloud, USER, attach(&first.id, USER))
             .result
             .is_ok()
     );
     assert_eq!(
-        code(&ask(&mut cloud, USER, attach(&second.id, USER))),
+        code(&call(&mut cloud, USER, attach(&second.id, USER))),
         "Throttling"
     );
     for _ in 0..5 {
-        ask(&mut cloud, USER, attach(&second.id, USER));
+        call(&mut cloud, USER, attach(&second.id, USER));
     }
-    assert_eq!(cloud.take_notices().len(), 2);
+    assert_eq!(cloud.take_outcomes().len(), 2);
     assert_eq!(cloud.take_changes().len(), 2);
 }
 
 fn primary_of(cloud: &reflexarc_eni::Cloud, instance: &str) -> String {
-    let primary = |interface: &&reflexarc_eni::Interface| {
-        interface.kind == reflexarc_eni::InterfaceType::Primary
+    let primary = |interface: &&reflexarc_eni::resources::Interface| {
+        interface.kind == reflexarc_eni::resources::InterfaceType::Primary
             && interface.instance.as_deref() == Some(instance)
     };
     cloud

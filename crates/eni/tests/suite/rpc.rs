@@ -1,4 +1,4 @@
-//! The API on the wire: signatures, parameters, pages, and the codes for everything that is wrong.
+//! The API over HTTP: signatures, nonces, and error codes of unauthenticated requests.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -6,8 +6,8 @@ use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reflexarc_eni::rpc::{AccessKey, Endpoint, GateLimits, HttpRequest, HttpResponse};
-use reflexarc_eni::{Fault, FaultOutcome};
+use reflexarc_eni::rpc::{AccessKey, Endpoint, HttpRequest, HttpResponse, RequestLimits};
+use reflexarc_eni::{Fault, FaultMode};
 use reflexarc_event::{Json, Operation};
 
 use crate::world::{PLAIN, SERVICE, USER, after, cloud, start};
@@ -19,10 +19,10 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 pub(crate) fn endpoint() -> Endpoint {
-    endpoint_within(GateLimits::DEFAULT)
+    endpoint_within(RequestLimits::DEFAULT)
 }
 
-fn endpoint_within(limits: GateLimits) -> Endpoint {
+fn endpoint_within(limits: RequestLimits) -> Endpoint {
     let key = |id: &str, account: &str| AccessKey {
         id: id.into(),
         secret: "secret".into(),
@@ -35,10 +35,10 @@ fn endpoint_within(limits: GateLimits) -> Endpoint {
     )
 }
 
-/// A code, and how to earn it.
+/// An error code, and the change to a valid request that gets it.
 type Change = (&'static str, fn(&mut HttpRequest));
 
-/// What every older-style request carries, before it is signed.
+/// The common parameters of an HMAC-SHA1 request, without the signature.
 fn common(action: &str, nonce: &str) -> Vec<(String, String)> {
     let fixed = [
         ("Action", action),
@@ -61,7 +61,7 @@ fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
     parameters.push((name.to_owned(), value.to_owned()));
 }
 
-/// Signs as the older API reference describes it.
+/// A request that is signed with HMAC-SHA1.
 fn signed(mut parameters: Vec<(String, String)>) -> HttpRequest {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     parameters.sort();
@@ -105,8 +105,8 @@ pub(crate) fn text(json: &Json, key: &str) -> String {
         .to_owned()
 }
 
-/// One request with its own nonce, signed for an account's key.
-pub(crate) fn ask(
+/// Sends one request with its own nonce, signed with an access key.
+pub(crate) fn call(
     endpoint: &mut Endpoint,
     key: &str,
     action: &str,
@@ -132,7 +132,7 @@ pub(crate) const OWN: [(&str, &str); 2] =
     [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001")];
 
 #[test]
-fn the_official_sdk_signs_in_the_newer_way() {
+fn acs3_signatures_of_the_official_sdk_are_accepted() {
     // The signature was made by the official Python SDK.
     let mut endpoint = endpoint();
     let headers = [
@@ -176,7 +176,7 @@ fn the_official_sdk_signs_in_the_newer_way() {
         ("owner".into(), "net ops/é*~".into())
     );
 
-    // Whatever is changed on the way breaks it.
+    // A change of any part invalidates the signature.
     let changes: [Change; 5] = [
         ("SignatureDoesNotMatch", |request| {
             request.method = "GET".into()
@@ -205,8 +205,9 @@ fn the_official_sdk_signs_in_the_newer_way() {
 }
 
 #[test]
-fn the_official_sdk_signs_in_the_older_way() {
-    // The signature was made by the official Python SDK; some parameters travel in the query, the others in a form.
+fn hmac_sha1_signatures_of_the_official_sdk_are_accepted() {
+    // The signature was made by the official Python SDK; some parameters are in the query, others in the
+    // form.
     let mut endpoint = endpoint();
     let mut request = get(
         "Action=CreateNetworkInterface&Format=json&Version=2014-05-26&AccessKeyId=AK1&\
@@ -230,10 +231,10 @@ fn the_official_sdk_signs_in_the_older_way() {
 }
 
 #[test]
-fn everything_wrong_at_the_gate_has_its_code() {
-    let mut endpoint = endpoint_within(GateLimits {
+fn each_authentication_error_has_its_code() {
+    let mut endpoint = endpoint_within(RequestLimits {
         bytes: 2_000,
-        ..GateLimits::DEFAULT
+        ..RequestLimits::DEFAULT
     });
     let change = |name: &str, value: &str| {
         let mut parameters = common("DescribeNetworkInterfaces", &format!("{name} {value}"));
@@ -358,7 +359,7 @@ fn everything_wrong_at_the_gate_has_its_code() {
 }
 
 #[test]
-fn a_nonce_serves_once_as_long_as_its_request_could_be_fresh() {
+fn a_nonce_is_used_once_while_its_request_is_fresh() {
     let mut endpoint = endpoint();
     let request = signed(common("DescribeNetworkInterfaces", "n"));
     assert_eq!(endpoint.serve(&request, start()).status, 200);
@@ -374,7 +375,7 @@ fn a_nonce_serves_once_as_long_as_its_request_could_be_fresh() {
         code(&endpoint.serve(&request, later)),
         (400, "InvalidTimeStamp.Expired".into())
     );
-    // A wrong signature does not use a nonce up.
+    // A request with an invalid signature does not use its nonce.
     let good = signed(common("DescribeNetworkInterfaces", "n2"));
     let forged = HttpRequest {
         query: good.query.replace("cn-hangzhou", "cn-beijing"),
@@ -388,13 +389,13 @@ fn a_nonce_serves_once_as_long_as_its_request_could_be_fresh() {
 }
 
 #[test]
-fn nonces_are_bounded_and_forgotten() {
-    let mut endpoint = endpoint_within(GateLimits {
+fn nonces_are_limited_and_expire() {
+    let mut endpoint = endpoint_within(RequestLimits {
         nonces: 2,
-        ..GateLimits::DEFAULT
+        ..RequestLimits::DEFAULT
     });
     let mut at = |n: i64, now: Timestamp| {
-        ask(
+        call(
             &mut endpoint,
             "AK1",
             "DescribeNetworkInterfaces",
@@ -408,32 +409,32 @@ fn nonces_are_bounded_and_forgotten() {
 }
 
 #[test]
-fn an_answer_and_its_event_carry_the_same_request_id() {
+fn response_and_event_have_the_same_request_id() {
     let mut endpoint = endpoint();
-    let response = ask(
+    let response = call(
         &mut endpoint,
         "AK1",
         "CreateNetworkInterface",
         &OWN,
         start(),
     );
-    let notice = endpoint.take_notices().remove(0);
-    assert_eq!(notice.request_id, response.request_id);
+    let outcome = endpoint.take_outcomes().remove(0);
+    assert_eq!(outcome.request_id, response.request_id);
     assert_eq!(text(&body(&response), "RequestId"), response.request_id);
     assert_eq!(
-        crate::world::content(&notice, "requestId"),
+        crate::world::content(&outcome, "requestId"),
         response.request_id
     );
 }
 
 #[test]
-fn a_creation_that_will_fail_answers_like_one_that_will_not() {
+fn a_creation_that_will_fail_is_accepted() {
     let mut cloud = cloud();
     cloud
         .inject(Fault {
             operation: Operation::Create,
             interface: None,
-            outcome: FaultOutcome::Fail,
+            mode: FaultMode::Fail,
             times: 1,
         })
         .unwrap();
@@ -442,8 +443,8 @@ fn a_creation_that_will_fail_answers_like_one_that_will_not() {
         secret: "secret".into(),
         account: USER.into(),
     };
-    let mut endpoint = Endpoint::new(cloud, [key], GateLimits::DEFAULT);
-    let response = ask(
+    let mut endpoint = Endpoint::new(cloud, [key], RequestLimits::DEFAULT);
+    let response = call(
         &mut endpoint,
         "AK1",
         "CreateNetworkInterface",
@@ -456,13 +457,13 @@ fn a_creation_that_will_fail_answers_like_one_that_will_not() {
     );
     endpoint.advance(after(5));
     assert_eq!(
-        crate::world::content(&endpoint.take_notices()[0], "eniStatus"),
+        crate::world::content(&endpoint.take_outcomes()[0], "eniStatus"),
         "CreateFailed"
     );
 }
 
 #[test]
-fn secrets_do_not_show_in_debug_output() {
+fn debug_output_has_no_secrets() {
     let key = AccessKey {
         id: "AK1".into(),
         secret: "very-secret".into(),

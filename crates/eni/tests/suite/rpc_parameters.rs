@@ -1,13 +1,13 @@
-//! Parameters on the wire: what is wrong with them, what they make, and what a description finds.
+//! Parameters of requests: error codes, created interfaces, and filters of descriptions.
 
-use reflexarc_eni::Silence;
+use reflexarc_eni::events::NoEventReason;
 use reflexarc_event::Json;
 
-use crate::rpc::{OWN, ask, body, code, endpoint, text};
+use crate::rpc::{OWN, body, call, code, endpoint, text};
 use crate::world::{after, start};
 
 #[test]
-fn everything_wrong_with_parameters_has_its_code() {
+fn each_parameter_error_has_its_code() {
     let mut endpoint = endpoint();
     let create = |extra: &[(&'static str, &'static str)]| {
         let mut parameters = OWN.to_vec();
@@ -165,7 +165,7 @@ fn everything_wrong_with_parameters_has_its_code() {
         ),
     ];
     for ((action, parameters), expected) in cases {
-        let response = ask(&mut endpoint, "AK1", action, &parameters, start());
+        let response = call(&mut endpoint, "AK1", action, &parameters, start());
         let status = if expected.ends_with(".NotFound") {
             404
         } else {
@@ -176,11 +176,11 @@ fn everything_wrong_with_parameters_has_its_code() {
             (status, expected.to_owned()),
             "{action} {parameters:?}"
         );
-        // A request that makes no sense is a refused request: no event.
-        for notice in endpoint.take_notices() {
+        // A request with invalid parameters is a refused request: no event.
+        for outcome in endpoint.take_outcomes() {
             assert!(
-                matches!(notice.verdict, Err(Silence::Refused(_))),
-                "{notice:?}"
+                matches!(outcome.published, Err(NoEventReason::Refused(_))),
+                "{outcome:?}"
             );
         }
     }
@@ -191,7 +191,7 @@ fn everything_wrong_with_parameters_has_its_code() {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let response = ask(
+    let response = call(
         &mut endpoint,
         "AK1",
         "DescribeNetworkInterfaces",
@@ -202,7 +202,7 @@ fn everything_wrong_with_parameters_has_its_code() {
 }
 
 #[test]
-fn a_creation_answers_with_everything_it_made() {
+fn a_creation_returns_the_whole_interface() {
     let mut endpoint = endpoint();
     let extra = [
         ("VSwitchId", "vsw-1001"),
@@ -218,7 +218,7 @@ fn a_creation_answers_with_everything_it_made() {
         ("Tag.1.Value", "web"),
         ("ResourceGroupId", "rg-1"),
     ];
-    let response = ask(
+    let response = call(
         &mut endpoint,
         "AK1",
         "CreateNetworkInterface",
@@ -236,7 +236,7 @@ fn a_description_filters_and_pages() {
         let token = n.to_string();
         let extra = [OWN[0], OWN[1], ("Tag.1.Key", tag), ("ClientToken", &token)];
         assert_eq!(
-            ask(
+            call(
                 &mut endpoint,
                 "AK1",
                 "CreateNetworkInterface",
@@ -248,7 +248,7 @@ fn a_description_filters_and_pages() {
         );
     }
     let mut page = |extra: &[(&str, &str)]| {
-        let body = body(&ask(
+        let body = body(&call(
             &mut endpoint,
             "AK1",
             "DescribeNetworkInterfaces",
@@ -304,9 +304,9 @@ fn a_description_filters_and_pages() {
 }
 
 #[test]
-fn a_user_sees_a_managed_interface_without_its_instance_and_nothing_of_others() {
+fn the_owner_does_not_see_the_instance_when_managed() {
     let mut endpoint = endpoint();
-    let made = ask(
+    let made = call(
         &mut endpoint,
         "AK9",
         "CreateNetworkInterface",
@@ -319,7 +319,7 @@ fn a_user_sees_a_managed_interface_without_its_instance_and_nothing_of_others() 
         ("InstanceId", "i-1001"),
     ];
     assert_eq!(
-        ask(
+        call(
             &mut endpoint,
             "AK9",
             "AttachNetworkInterface",
@@ -331,7 +331,7 @@ fn a_user_sees_a_managed_interface_without_its_instance_and_nothing_of_others() 
     );
     let mut seen = |key: &str| {
         let filter = [("NetworkInterfaceId.1", id.as_str())];
-        let body = body(&ask(
+        let body = body(&call(
             &mut endpoint,
             key,
             "DescribeNetworkInterfaces",

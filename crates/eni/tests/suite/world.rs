@@ -1,10 +1,9 @@
-//! A small region for tests, and short ways to ask it for something.
+//! A small region for tests, and short forms of requests to it.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_eni::{
-    Account, Answer, Cloud, CreateInterface, InstanceType, Interface, Notice, Reply, Request,
-    SecurityGroup, VSwitch,
-};
+use reflexarc_eni::events::RequestOutcome;
+use reflexarc_eni::resources::{Account, InstanceType, Interface, SecurityGroup, VSwitch};
+use reflexarc_eni::{Answer, Cloud, CreateInterface, Reply, Request};
 use reflexarc_event::Json;
 
 /// A user with the preview.
@@ -52,7 +51,7 @@ pub(crate) fn cloud() -> Cloud {
             )
             .unwrap();
     }
-    cloud.take_notices();
+    cloud.take_outcomes();
     cloud.take_changes();
     cloud
 }
@@ -62,22 +61,22 @@ pub(crate) fn creation(owner: &str) -> CreateInterface {
     CreateInterface::new(&format!("vsw-{owner}"), [format!("sg-{owner}").as_str()])
 }
 
-/// Makes an interface for `caller` in `owner`'s vSwitch and forgets what was told about it.
-pub(crate) fn made(cloud: &mut Cloud, caller: &str, owner: &str) -> Interface {
+/// Creates an interface for `caller` in `owner`'s vSwitch and discards the outcome.
+pub(crate) fn created(cloud: &mut Cloud, caller: &str, owner: &str) -> Interface {
     let reply = cloud.call(caller, Request::Create(creation(owner)), cloud.now());
     let Ok(Answer::Created(interface)) = reply.result else {
         panic!("{reply:?}")
     };
-    cloud.take_notices();
+    cloud.take_outcomes();
     *interface
 }
 
-/// Makes an interface and attaches it to `owner`'s instance.
+/// Creates an interface and attaches it to `owner`'s instance.
 pub(crate) fn attached(cloud: &mut Cloud, caller: &str, owner: &str) -> Interface {
-    let interface = made(cloud, caller, owner);
+    let interface = created(cloud, caller, owner);
     let reply = cloud.call(caller, attach(&interface.id, owner), cloud.now());
     assert!(reply.result.is_ok(), "{reply:?}");
-    settle(cloud);
+    complete_all(cloud);
     cloud.interface(&interface.id).unwrap().clone()
 }
 
@@ -101,27 +100,27 @@ pub(crate) fn delete(interface: &str) -> Request {
     }
 }
 
-/// Asks now.
-pub(crate) fn ask(cloud: &mut Cloud, caller: &str, request: Request) -> Reply {
+/// Makes a request now.
+pub(crate) fn call(cloud: &mut Cloud, caller: &str, request: Request) -> Reply {
     cloud.call(caller, request, cloud.now())
 }
 
-/// Lets everything under way complete; what there is to tell.
-pub(crate) fn settle(cloud: &mut Cloud) -> Vec<Notice> {
+/// Completes all operations in progress and takes the outcomes.
+pub(crate) fn complete_all(cloud: &mut Cloud) -> Vec<RequestOutcome> {
     while let Some(next) = cloud.next_completion() {
         cloud.advance(next);
     }
-    cloud.take_notices()
+    cloud.take_outcomes()
 }
 
-/// The refusal's code.
+/// The code of the error.
 pub(crate) fn code(reply: &Reply) -> &'static str {
     reply.result.as_ref().expect_err("refused").code
 }
 
 /// A field of an event's content, as text.
-pub(crate) fn content(notice: &Notice, key: &str) -> String {
-    let publication = notice.verdict.as_ref().expect("an event");
+pub(crate) fn content(outcome: &RequestOutcome, key: &str) -> String {
+    let publication = outcome.published.as_ref().expect("an event");
     let found = publication
         .event
         .tree()
@@ -137,8 +136,8 @@ pub(crate) fn content(notice: &Notice, key: &str) -> String {
 }
 
 /// A top-level field of an event, as text.
-pub(crate) fn field(notice: &Notice, key: &str) -> String {
-    let publication = notice.verdict.as_ref().expect("an event");
+pub(crate) fn field(outcome: &RequestOutcome, key: &str) -> String {
+    let publication = outcome.published.as_ref().expect("an event");
     publication
         .event
         .tree()

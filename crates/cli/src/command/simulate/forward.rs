@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reflexarc_delivery::Reach;
 use reflexarc_eni::scenario::World;
-use reflexarc_eni::{Bus, Publication};
+use reflexarc_eni::events::{Bus, PublishedEvent};
 use reflexarc_event::Event;
 use reqwest::Url;
 use tokio::sync::mpsc;
@@ -104,11 +104,11 @@ impl Forwarder {
     }
 
     /// Sends an event out of its recipient's bus; no other account's.
-    pub(super) fn send(&mut self, publication: &Publication) -> Result<(), Failure> {
+    pub(super) fn send(&mut self, publication: &PublishedEvent) -> Result<(), Failure> {
         let Some(outlet) = self.accounts.get(&publication.recipient) else {
             return Ok(());
         };
-        let Some(event) = outlet.bus.carry(publication) else {
+        let Some(event) = outlet.bus.receive(publication) else {
             return Ok(());
         };
         if let Some(path) = &outlet.file {

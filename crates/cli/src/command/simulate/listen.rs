@@ -10,9 +10,10 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc_eni::rpc::{Endpoint, GateLimits, HttpRequest, HttpResponse};
+use reflexarc_eni::rpc::{Endpoint, RequestLimits, HttpRequest, HttpResponse};
 use reflexarc_eni::scenario::{Scenario, World};
-use reflexarc_eni::{Cloud, Notice};
+use reflexarc_eni::Cloud;
+use reflexarc_eni::events::RequestOutcome;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
@@ -51,10 +52,10 @@ async fn serve(
     let bound = listener.local_addr()?;
     let (tell, mut told) = mpsc::channel(WAITING);
     let mut cloud = world.cloud.clone();
-    if !world.seeded {
+    if !world.has_seed {
         cloud = cloud.with_seed(Timestamp::now().as_microsecond().unsigned_abs());
     }
-    let endpoint = Endpoint::new(cloud, world.keys(), GateLimits::DEFAULT);
+    let endpoint = Endpoint::new(cloud, world.keys(), RequestLimits::DEFAULT);
     let service = Arc::new(Service {
         endpoint: Mutex::new(endpoint),
         tell,
@@ -67,7 +68,7 @@ async fn serve(
     };
     let app = control
         .fallback(answer)
-        .layer(DefaultBodyLimit::max(GateLimits::DEFAULT.bytes + 1))
+        .layer(DefaultBodyLimit::max(RequestLimits::DEFAULT.bytes + 1))
         .with_state(Arc::clone(&service));
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
@@ -86,15 +87,15 @@ async fn serve(
                 stopped?;
                 return Ok(Exit::Done);
             }
-            Some(notice) = told.recv() => {
+            Some(outcome) = told.recv() => {
                 let account_name = |id: &str| world.account(id).map_or(id, |found| &found.name).to_owned();
-                let entry = Entry::told(&notice, account_name, str::to_owned);
+                let entry = Entry::told(&outcome, account_name, str::to_owned);
                 match args.format {
                     Format::Human => entry.print(start, output)?,
                     Format::Json | Format::Ndjson => output.json(&entry)?,
                 }
                 output.flush()?;
-                if let Ok(publication) = &notice.verdict {
+                if let Ok(publication) = &outcome.published {
                     forwarder.send(publication)?;
                 }
             }
@@ -106,7 +107,7 @@ async fn serve(
 /// The cloud behind the API, shared by its requests.
 pub(super) struct Service {
     endpoint: Mutex<Endpoint>,
-    tell: mpsc::Sender<Notice>,
+    tell: mpsc::Sender<RequestOutcome>,
     /// Rung after every request: something new may fall due.
     woken: Notify,
 }
@@ -122,26 +123,26 @@ impl Service {
         )
     }
 
-    fn request(&self, request: &HttpRequest) -> (HttpResponse, Vec<Notice>) {
+    fn request(&self, request: &HttpRequest) -> (HttpResponse, Vec<RequestOutcome>) {
         let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let response = endpoint.serve(request, Timestamp::now());
         // Nobody looks at the changes of status here; they must not pile up.
         endpoint.take_changes();
-        (response, endpoint.take_notices())
+        (response, endpoint.take_outcomes())
     }
 
     /// Lets fall due what is due: what there is to tell, and when to look again.
-    fn tick(&self) -> (Vec<Notice>, Option<Timestamp>) {
+    fn tick(&self) -> (Vec<RequestOutcome>, Option<Timestamp>) {
         let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         endpoint.advance(Timestamp::now());
         endpoint.take_changes();
-        (endpoint.take_notices(), endpoint.cloud().next_completion())
+        (endpoint.take_outcomes(), endpoint.cloud().next_completion())
     }
 
-    async fn publish(&self, notices: Vec<Notice>) {
-        for notice in notices {
+    async fn publish(&self, outcomes: Vec<RequestOutcome>) {
+        for outcome in outcomes {
             // The receiver lives as long as the server does.
-            let _ = self.tell.send(notice).await;
+            let _ = self.tell.send(outcome).await;
         }
     }
 }
@@ -149,8 +150,8 @@ impl Service {
 /// Completes what falls due, for ever.
 async fn run_clock(service: &Service) {
     loop {
-        let (notices, next) = service.tick();
-        service.publish(notices).await;
+        let (outcomes, next) = service.tick();
+        service.publish(outcomes).await;
         let wait = next.map_or(Duration::from_secs(3600), |next| {
             Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
         });
@@ -181,8 +182,8 @@ async fn answer(
         headers: headers.collect(),
         body: body.to_vec(),
     };
-    let (response, notices) = service.request(&request);
-    service.publish(notices).await;
+    let (response, outcomes) = service.request(&request);
+    service.publish(outcomes).await;
     service.woken.notify_one();
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = [

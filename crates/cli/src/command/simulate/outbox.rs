@@ -7,7 +7,7 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{
     Decision, Delivery, DingTalk, Pacing, Preview, Receipt, RetryPolicy, SendError, Target, judged,
 };
-use reflexarc_eni::scenario::{TargetFault, TargetOutcome};
+use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::NativeEvent;
 use reflexarc_service::{Incoming, Queue, Wake};
 
@@ -52,7 +52,7 @@ struct Line {
     policy: RetryPolicy,
     pacing: Option<Pacing>,
     paused_until: Timestamp,
-    fault: Option<(TargetOutcome, Option<Timestamp>)>,
+    fault: Option<(TargetFaultMode, Option<Timestamp>)>,
     waiting: BTreeMap<(Timestamp, u64), (String, Delivery)>,
 }
 
@@ -85,7 +85,7 @@ impl Outbox {
     /// Lets a target fail from now on; an earlier fault of it ends.
     pub(super) fn strike(&mut self, at: Timestamp, fault: &TargetFault) {
         if let Some(line) = self.lines.get_mut(&fault.target) {
-            line.fault = Some((fault.outcome, fault.lasts.map(|lasts| at + lasts)));
+            line.fault = Some((fault.mode, fault.duration.map(|lasts| at + lasts)));
         }
     }
 
@@ -300,15 +300,15 @@ impl Line {
                 answer: String::new(),
                 part: preview.as_ref().and_then(|preview| preview.part.clone()),
             }),
-            Some(TargetOutcome::Down) => Err(SendError::later("nobody answers")),
-            Some(TargetOutcome::Refuse) => Err(SendError::Refused {
+            Some(TargetFaultMode::Down) => Err(SendError::later("nobody answers")),
+            Some(TargetFaultMode::Refuse) => Err(SendError::Refused {
                 reason: "it refuses this".to_owned(),
             }),
-            Some(TargetOutcome::Throttle) if self.pacing.is_some() => Err(SendError::Throttled {
+            Some(TargetFaultMode::Throttle) if self.pacing.is_some() => Err(SendError::Throttled {
                 reason: "called too often".to_owned(),
                 pause: DingTalk::PENALTY,
             }),
-            Some(TargetOutcome::Throttle) => Err(SendError::later("called too often")),
+            Some(TargetFaultMode::Throttle) => Err(SendError::later("called too often")),
         };
         (preview, outcome)
     }

@@ -170,10 +170,10 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
                     .unwrap_or("an event");
                 (Shape::Success, note(format!("event {name}")))
             }
-            What::Silence { reason, .. } if reason.starts_with("the request was refused") => {
+            What::NoEventReason { reason, .. } if reason.starts_with("the request was refused") => {
                 continue;
             }
-            What::Silence {
+            What::NoEventReason {
                 reason, operation, ..
             } => (
                 Shape::Silent,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use reflexarc::{Evaluation, RuleEffects, RuleSet};
-use reflexarc_eni::scenario::{Deed, Moment, Rehearsal, Scenario, World};
+use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
 use reflexarc_service::{Config, Secrets};
@@ -47,7 +47,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         output.line("")?;
     }
     let before = standing(&scenario.world);
-    let rehearsal = Rehearsal::new(scenario);
+    let rehearsal = Simulation::new(scenario);
     let mut stage = Stage {
         rehearsal,
         rules,
@@ -79,7 +79,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         )?;
     }
     if stage.is_cut_short() {
-        let most = Scenario::MAX_MOMENTS;
+        let most = Scenario::MAX_TIMELINE_EVENTS;
         return Err(Failure::Runtime(format!(
             "stopped after {most} moments: do reactions drive each other?"
         )));
@@ -96,8 +96,8 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
 
 /// A target that is to fail must be there.
 fn has_targets(scenario: &Scenario, outbox: &Outbox) -> Result<(), Failure> {
-    let stranger = scenario.steps.iter().find_map(|step| match &step.what {
-        Deed::TargetFault(fault) => outbox.stranger(&fault.target),
+    let stranger = scenario.steps.iter().find_map(|step| match &step.action {
+        StepAction::TargetFault(fault) => outbox.stranger(&fault.target),
         _ => None,
     });
     stranger.map_or(Ok(()), |words| {
@@ -126,7 +126,7 @@ fn standing(world: &World) -> BTreeMap<String, EniStatus> {
 
 /// The rehearsal, and what the accounts' rules remember of it.
 struct Stage {
-    rehearsal: Rehearsal,
+    rehearsal: Simulation,
     rules: RuleSet,
     /// What waits for targets; nothing where deliveries are not rehearsed.
     outbox: Option<Outbox>,
@@ -162,7 +162,7 @@ impl Stage {
 
     /// More happened than a rehearsal tells.
     fn is_cut_short(&self) -> bool {
-        self.rehearsal.is_cut_short() || self.entries.len() > Scenario::MAX_MOMENTS
+        self.rehearsal.is_truncated() || self.entries.len() > Scenario::MAX_TIMELINE_EVENTS
     }
 
     /// A target is called; what reaches a stand-in is obeyed.
@@ -214,38 +214,38 @@ impl Stage {
             .map_or_else(|| id.to_owned(), |found| found.name.clone())
     }
 
-    fn take(&mut self, moment: &Moment) {
+    fn take(&mut self, moment: &TimelineEvent) {
         self.surprises += usize::from(matches!(
             moment,
-            Moment::Asked {
+            TimelineEvent::Request {
                 expected: Some(_),
                 ..
             }
         ));
         let name_of = |id: &str| self.rehearsal.name_of(id).to_owned();
         let entry = Entry::of(moment, self.rehearsal.world(), name_of);
-        let is_tick = matches!(moment, Moment::Published { tick: true, .. });
+        let is_tick = matches!(moment, TimelineEvent::Published { is_tick: true, .. });
         let shown = self.entries.len();
         self.entries.push(entry);
-        if let (Moment::TargetFault { at, fault }, Some(outbox)) = (moment, &mut self.outbox) {
+        if let (TimelineEvent::TargetFault { at, fault }, Some(outbox)) = (moment, &mut self.outbox) {
             outbox.strike(*at, fault);
         }
         let arrived = match moment {
-            Moment::Told(notice) => notice.verdict.as_ref().ok().and_then(|publication| {
+            TimelineEvent::Ended(outcome) => outcome.published.as_ref().ok().and_then(|publication| {
                 let account = self.rehearsal.world().account(&publication.recipient)?;
                 Some((
-                    notice.at,
+                    outcome.at,
                     account.account.id.clone(),
-                    account.bus.carry(publication)?,
+                    account.bus.receive(publication)?,
                 ))
             }),
-            Moment::Published {
+            TimelineEvent::Published {
                 at, account, event, ..
             } => Some((*at, account.clone(), event.clone())),
-            Moment::Asked { .. }
-            | Moment::Changed(_)
-            | Moment::TargetFault { .. }
-            | Moment::Staged { .. } => None,
+            TimelineEvent::Request { .. }
+            | TimelineEvent::StatusChanged(_)
+            | TimelineEvent::TargetFault { .. }
+            | TimelineEvent::Note { .. } => None,
         };
         if let Some((at, account, event)) = arrived {
             self.react(at, &account, &event);

@@ -10,7 +10,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::rpc::Parameters;
-use reflexarc_eni::scenario::{Reaction, Rehearsal};
+use reflexarc_eni::scenario::{ScheduledRequest, Simulation};
 use reflexarc_event::{Json, Operation};
 use reflexarc_reaction::Action;
 
@@ -23,7 +23,7 @@ pub(super) fn perform(
     at: Timestamp,
     account: &str,
     rule: &str,
-    rehearsal: &mut Rehearsal,
+    rehearsal: &mut Simulation,
 ) {
     let Action::Send { target, payload } = action else {
         return;
@@ -40,13 +40,13 @@ pub(super) fn perform(
                 flatten(key.clone(), value, &mut flat);
             }
             let parameters = with_region(flat, rehearsal);
-            rehearsal.react(Reaction {
+            rehearsal.schedule(ScheduledRequest {
                 at,
                 account,
                 rule,
                 action,
                 parameters,
-                only_if_idle: false,
+                only_if_unused: false,
             });
         }
         "eni-operator" => {
@@ -74,18 +74,18 @@ pub(super) fn perform(
                 .checked_add(SignedDuration::from_secs(wait))
                 .unwrap_or(Timestamp::MAX);
             let parameters = with_region(flat, rehearsal);
-            rehearsal.react(Reaction {
+            rehearsal.schedule(ScheduledRequest {
                 at,
                 account,
                 rule,
                 action,
                 parameters,
-                only_if_idle: false,
+                only_if_unused: false,
             });
         }
         "eni-janitor" => {
             if let Some(interface) = text("forget") {
-                rehearsal.forget(&account, interface);
+                rehearsal.cancel_scheduled(&account, interface);
             }
             let Some(interface) = text("check") else {
                 return;
@@ -99,13 +99,13 @@ pub(super) fn perform(
                 rehearsal,
             );
             let action = "DeleteNetworkInterface".to_owned();
-            rehearsal.react(Reaction {
+            rehearsal.schedule(ScheduledRequest {
                 at,
                 account,
                 rule,
                 action,
                 parameters,
-                only_if_idle: true,
+                only_if_unused: true,
             });
         }
         _ => {}
@@ -113,7 +113,7 @@ pub(super) fn perform(
 }
 
 /// There is only one region to mean.
-fn with_region(mut flat: Vec<(String, String)>, rehearsal: &Rehearsal) -> Parameters {
+fn with_region(mut flat: Vec<(String, String)>, rehearsal: &Simulation) -> Parameters {
     if !flat.iter().any(|(name, _)| name == "RegionId") {
         flat.push((
             "RegionId".to_owned(),

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
-use reflexarc_eni::scenario::{Moment, TargetFault, TargetOutcome, World};
-use reflexarc_eni::{Notice, StatusChange};
+use reflexarc_eni::scenario::{TimelineEvent, TargetFault, TargetFaultMode, World};
+use reflexarc_eni::StatusChange;
+use reflexarc_eni::events::RequestOutcome;
 use reflexarc_event::{EniStatus, Event, Json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -47,7 +48,7 @@ pub(super) enum What {
         request_id: String,
         event: Event,
     },
-    Silence {
+    NoEventReason {
         operation: String,
         request_id: String,
         reason: String,
@@ -65,10 +66,10 @@ pub(super) enum What {
 
 impl Entry {
     /// The entry for a moment; `name_of` says what an interface is called.
-    pub(super) fn of(moment: &Moment, world: &World, name_of: impl Fn(&str) -> String) -> Self {
+    pub(super) fn of(moment: &TimelineEvent, world: &World, name_of: impl Fn(&str) -> String) -> Self {
         let account_name = |id: &str| world.account(id).map_or(id, |found| &found.name).to_owned();
         match moment {
-            Moment::Asked {
+            TimelineEvent::Request {
                 at,
                 account,
                 action,
@@ -92,7 +93,7 @@ impl Entry {
                     expected: expected.clone(),
                 },
             },
-            Moment::Changed(StatusChange {
+            TimelineEvent::StatusChanged(StatusChange {
                 at,
                 interface,
                 from,
@@ -108,8 +109,8 @@ impl Entry {
                     instance: instance.clone(),
                 },
             },
-            Moment::Told(notice) => Self::told(notice, account_name, name_of),
-            Moment::Published {
+            TimelineEvent::Ended(outcome) => Self::told(outcome, account_name, name_of),
+            TimelineEvent::Published {
                 at, account, event, ..
             } => Self {
                 at: *at,
@@ -119,8 +120,8 @@ impl Entry {
                     event: event.clone(),
                 },
             },
-            Moment::TargetFault { at, fault } => Self::staged(*at, fault_words(fault)),
-            Moment::Staged { at, what } => Self::staged(*at, what.clone()),
+            TimelineEvent::TargetFault { at, fault } => Self::staged(*at, fault_words(fault)),
+            TimelineEvent::Note { at, text } => Self::staged(*at, text.clone()),
         }
     }
 
@@ -136,13 +137,13 @@ impl Entry {
 
     /// The entry for the end of a request.
     pub(super) fn told(
-        notice: &Notice,
+        outcome: &RequestOutcome,
         account_name: impl Fn(&str) -> String,
         name_of: impl Fn(&str) -> String,
     ) -> Self {
-        let operation = notice.operation.to_string();
-        let request_id = notice.request_id.clone();
-        let (account, what) = match &notice.verdict {
+        let operation = outcome.operation.to_string();
+        let request_id = outcome.request_id.clone();
+        let (account, what) = match &outcome.published {
             Ok(publication) => {
                 let (success, status, event) = (
                     publication.success,
@@ -161,17 +162,17 @@ impl Entry {
                 )
             }
             Err(silence) => (
-                &notice.caller,
-                What::Silence {
+                &outcome.caller,
+                What::NoEventReason {
                     operation,
                     request_id,
                     reason: silence.to_string(),
                 },
             ),
         };
-        let interface = notice.interface.as_deref().map(name_of);
+        let interface = outcome.interface.as_deref().map(name_of);
         Self {
-            at: notice.at,
+            at: outcome.at,
             account: Some(account_name(account)),
             interface,
             what,
@@ -238,7 +239,7 @@ impl Entry {
                     "{time}    ● event to {account}: {operation} {words}, {interface} is {status} ({level})"
                 ))
             }
-            What::Silence {
+            What::NoEventReason {
                 operation, reason, ..
             } => {
                 let subject = if interface.is_empty() {
@@ -334,7 +335,7 @@ impl Serialize for Entry {
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry("event", event.tree())?;
             }
-            What::Silence {
+            What::NoEventReason {
                 operation,
                 request_id,
                 reason,
@@ -370,7 +371,7 @@ impl What {
             Self::Request { .. } => "request",
             Self::Status { .. } => "status",
             Self::Event { .. } => "event",
-            Self::Silence { .. } => "silence",
+            Self::NoEventReason { .. } => "silence",
             Self::Published { .. } => "published",
             Self::Staged { .. } => "staged",
             Self::Rule(_) => "rule",
@@ -383,16 +384,16 @@ impl What {
 fn fault_words(
     TargetFault {
         target,
-        outcome,
-        lasts,
+        mode,
+        duration,
     }: &TargetFault,
 ) -> String {
-    let how = match outcome {
-        TargetOutcome::Down => "does not answer",
-        TargetOutcome::Throttle => "says that it is called too often",
-        TargetOutcome::Refuse => "refuses everything",
+    let how = match mode {
+        TargetFaultMode::Down => "does not answer",
+        TargetFaultMode::Throttle => "says that it is called too often",
+        TargetFaultMode::Refuse => "refuses everything",
     };
-    lasts.map_or_else(
+    duration.map_or_else(
         || format!("{target} {how} from now on"),
         |lasts| format!("{target} {how} for {lasts:#}"),
     )

@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use reflexarc_event::{EniStatus, Operation};
 
 use super::parameters::{self, Parameters};
-use super::refused;
-use crate::{
-    Cloud, CreateInterface, Filter, InterfaceType, Limits, Paging, Refusal, Reply, Request,
-};
+use crate::resources::InterfaceType;
+use crate::{ApiError, Cloud, CreateInterface, DescribeFilter, Limits, Paging, Reply, Request};
 
-/// Performs an action in the name of an account. A request whose parameters are wrong is refused like any other.
+/// Performs an action of the account at `now`. A request with invalid parameters is refused like any
+/// other.
 pub fn perform(
     cloud: &mut Cloud,
     account: &str,
@@ -19,23 +18,18 @@ pub fn perform(
 ) -> Reply {
     match read(cloud, action, parameters) {
         Ok(request) => cloud.call(account, request, now),
-        Err(refusal) => {
+        Err(error) => {
             let operation = Operation::ALL
                 .into_iter()
-                .find(|operation| operation.as_str() == action);
-            cloud.refuse(
-                account,
-                operation,
-                parameters.optional("NetworkInterfaceId"),
-                refusal,
-                now,
-            )
+                .find(|known| known.as_str() == action);
+            let interface = parameters.optional("NetworkInterfaceId");
+            cloud.refuse(account, operation, interface, error, now)
         }
     }
 }
 
-fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request, Refusal> {
-    type Read = fn(&Parameters, &Limits) -> Result<Request, Refusal>;
+fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request, ApiError> {
+    type Read = fn(&Parameters, &Limits) -> Result<Request, ApiError>;
     let read: Read = match action {
         "CreateNetworkInterface" => {
             |parameters, limits| create(parameters, limits).map(Request::Create)
@@ -59,32 +53,25 @@ fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request,
             Ok(Request::Delete { interface })
         },
         "DescribeNetworkInterfaces" => |parameters, limits| {
-            Ok(Request::Describe {
-                filter: filter(parameters)?,
-                paging: paging(parameters, limits)?,
-            })
+            let (filter, paging) = (filter(parameters)?, paging(parameters, limits)?);
+            Ok(Request::Describe { filter, paging })
         },
         _ => {
             let message = "Specified api is not found, please check your url and method.";
-            return refused(404, "InvalidAction.NotFound", message);
+            return Err(ApiError::new(404, "InvalidAction.NotFound", message));
         }
     };
-    if let Some(region) = parameters
-        .optional("RegionId")
-        .filter(|region| *region != cloud.region())
-    {
-        return refused(
-            404,
-            "InvalidRegionId.NotFound",
-            format!("The specified RegionId {region} does not exist."),
-        );
+    let region = parameters.optional("RegionId");
+    if let Some(region) = region.filter(|region| *region != cloud.region()) {
+        let message = format!("The specified RegionId {region} does not exist.");
+        return Err(ApiError::new(404, "InvalidRegionId.NotFound", message));
     }
-    let request = read(parameters, &cloud.limits)?;
+    let request = read(parameters, cloud.limits())?;
     parameters.required("RegionId")?;
     Ok(request)
 }
 
-fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, Refusal> {
+fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, ApiError> {
     let one_group = parameters.optional("SecurityGroupId");
     let groups = parameters.list("SecurityGroupIds");
     let security_groups = match (one_group, groups.is_empty()) {
@@ -127,15 +114,15 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, R
     Ok(CreateInterface {
         vswitch: parameters.required("VSwitchId")?.to_owned(),
         security_groups,
-        primary: parameters.typed("PrimaryIpAddress")?,
-        secondary: parameters.wanted(
+        primary: parameters.parsed("PrimaryIpAddress")?,
+        secondary: parameters.selection(
             "PrivateIpAddress",
             "SecondaryPrivateIpAddressCount",
             limits.secondary_counted,
         )?,
-        ipv4_prefixes: parameters.wanted("Ipv4Prefix", "Ipv4PrefixCount", limits.prefixes)?,
-        ipv6: parameters.wanted("Ipv6Address", "Ipv6AddressCount", limits.ipv6)?,
-        ipv6_prefixes: parameters.wanted("Ipv6Prefix", "Ipv6PrefixCount", limits.prefixes)?,
+        ipv4_prefixes: parameters.selection("Ipv4Prefix", "Ipv4PrefixCount", limits.prefixes)?,
+        ipv6: parameters.selection("Ipv6Address", "Ipv6AddressCount", limits.ipv6)?,
+        ipv6_prefixes: parameters.selection("Ipv6Prefix", "Ipv6PrefixCount", limits.prefixes)?,
         name: owned(parameters.text("NetworkInterfaceName", 2, 128)?),
         description: owned(parameters.text("Description", 2, 256)?),
         tags,
@@ -145,7 +132,7 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, R
     })
 }
 
-fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), Refusal> {
+fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), ApiError> {
     if let Some(trunk) = parameters.optional("TrunkNetworkInstanceId") {
         return Err(unsupported("TrunkNetworkInstanceId", trunk));
     }
@@ -153,21 +140,21 @@ fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), R
     Ok((interface, parameters.required("InstanceId")?.to_owned()))
 }
 
-fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
+fn filter(parameters: &Parameters) -> Result<DescribeFilter, ApiError> {
     let owned = |name: &str| parameters.optional(name).map(str::to_owned);
-    let status = parameters.optional("Status").map(|word| {
+    let status = parameters.optional("Status").map(|name| {
         let found = EniStatus::ALL
             .into_iter()
-            .find(|status| status.as_str() == word);
-        found.ok_or_else(|| parameters::invalid("Status", word))
+            .find(|status| status.as_str() == name);
+        found.ok_or_else(|| parameters::invalid("Status", name))
     });
-    let kind = parameters.optional("Type").map(|word| match word {
+    let kind = parameters.optional("Type").map(|name| match name {
         "Primary" => Ok(InterfaceType::Primary),
         "Secondary" => Ok(InterfaceType::Secondary),
-        "Trunk" | "Member" => Err(unsupported("Type", word)),
+        "Trunk" | "Member" => Err(unsupported("Type", name)),
         other => Err(parameters::invalid("Type", other)),
     });
-    Ok(Filter {
+    Ok(DescribeFilter {
         ids: parameters
             .list("NetworkInterfaceId")
             .into_iter()
@@ -180,17 +167,17 @@ fn filter(parameters: &Parameters) -> Result<Filter, Refusal> {
         vswitch: owned("VSwitchId"),
         vpc: owned("VpcId"),
         security_group: owned("SecurityGroupId"),
-        primary: parameters.typed("PrimaryIpAddress")?,
-        private: parameters.typed_list("PrivateIpAddress")?,
-        ipv6: parameters.typed_list("Ipv6Address")?,
+        primary: parameters.parsed("PrimaryIpAddress")?,
+        private: parameters.parsed_list("PrivateIpAddress")?,
+        ipv6: parameters.parsed_list("Ipv6Address")?,
         name: owned("NetworkInterfaceName"),
         resource_group: owned("ResourceGroupId"),
         tags: parameters.tags()?,
     })
 }
 
-/// Tokens win over page numbers, which the service deprecates.
-fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, Refusal> {
+/// Reads the page. Tokens take precedence over page numbers, which the service has deprecated.
+fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, ApiError> {
     let size = parameters.number("MaxResults", 10, limits.page)?;
     let token = parameters.optional("NextToken").map(str::to_owned);
     let number = parameters.number("PageNumber", 1, usize::MAX)?;
@@ -207,9 +194,9 @@ fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, Refusal> {
     })
 }
 
-/// Something the real service knows and this one does not.
-fn unsupported(name: &str, value: &str) -> Refusal {
-    Refusal::new(
+/// The error for a value that the service supports and the simulation does not.
+fn unsupported(name: &str, value: &str) -> ApiError {
+    ApiError::new(
         400,
         "UnsupportedParameter",
         format!("The parameter {name} does not support {value} here."),

@@ -1,41 +1,42 @@
-//! What interfaces are attached to.
+//! ECS instances, as far as interfaces are attached to them.
 
 /// An ECS instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Its id.
+    /// The instance's id.
     pub id: String,
-    /// The account it belongs to.
+    /// The id of the account that owns it.
     pub owner: String,
-    /// What it can carry.
+    /// The instance type with its limits.
     pub kind: InstanceType,
-    /// Its VPC.
+    /// The VPC.
     pub vpc: String,
-    /// Its zone.
+    /// The zone.
     pub zone: String,
-    /// What it does.
+    /// The status.
     pub status: InstanceStatus,
 }
 
-/// What an instance does. Interfaces are attached and detached only while it is running or stopped.
+/// The status of an instance. Interfaces are attached and detached only while it is running or
+/// stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InstanceStatus {
-    /// Being made.
+    /// Being created.
     Pending,
-    /// Coming up.
+    /// Starting.
     Starting,
-    /// Up.
+    /// Running.
     Running,
-    /// Going down.
+    /// Stopping.
     Stopping,
-    /// Down.
+    /// Stopped.
     Stopped,
 }
 
 /// The limits of an instance type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceType {
-    /// Its name, such as `ecs.g7.2xlarge`.
+    /// The name, such as `ecs.g7.2xlarge`.
     pub name: String,
     /// Interfaces of one instance, the primary one included (`EniQuantity`).
     pub interfaces: usize,
@@ -46,7 +47,7 @@ pub struct InstanceType {
 }
 
 impl InstanceType {
-    /// `ecs.g7.large`: 3 interfaces, 6 IPv4 and 6 IPv6 addresses each.
+    /// `ecs.g7.large`: 3 interfaces, with 6 IPv4 and 6 IPv6 addresses each.
     pub fn g7_large() -> Self {
         Self {
             name: "ecs.g7.large".to_owned(),
@@ -56,7 +57,7 @@ impl InstanceType {
         }
     }
 
-    /// `ecs.g7.2xlarge`: 4 interfaces, 15 IPv4 and 15 IPv6 addresses each.
+    /// `ecs.g7.2xlarge`: 4 interfaces, with 15 IPv4 and 15 IPv6 addresses each.
     pub fn g7_2xlarge() -> Self {
         Self {
             name: "ecs.g7.2xlarge".to_owned(),
@@ -77,7 +78,7 @@ impl InstanceStatus {
         Self::Stopped,
     ];
 
-    /// The word that the API uses.
+    /// The name that the API uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -88,7 +89,7 @@ impl InstanceStatus {
         }
     }
 
-    /// Whether interfaces may be attached and detached now.
+    /// Whether interfaces can be attached and detached in this status.
     pub fn accepts_interfaces(self) -> bool {
         matches!(self, Self::Running | Self::Stopped)
     }

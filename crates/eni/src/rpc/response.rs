@@ -1,17 +1,18 @@
-//! Answers in JSON, in the service's shapes.
+//! Responses in JSON, with the members that the API reference documents.
 
 use reflexarc_event::Json;
 
 use super::HttpResponse;
-use crate::{Answer, Interface, Page, Paging, Refusal, Reply};
+use crate::resources::Interface;
+use crate::{Answer, ApiError, Page, Paging, Reply};
 
-/// The response to an admitted request.
+/// The response to an authenticated request.
 pub(super) fn write(reply: &Reply, host: &str) -> HttpResponse {
     let mut members = match &reply.result {
         Ok(Answer::Accepted) => Vec::new(),
-        Ok(Answer::Created(interface)) => common(interface),
+        Ok(Answer::Created(interface)) => created_interface(interface),
         Ok(Answer::Described(page)) => described(page),
-        Err(refused) => return refusal(refused, reply.request_id.clone(), host),
+        Err(failure) => return error(failure, reply.request_id.clone(), host),
     };
     members.insert(0, ("RequestId", reply.request_id.as_str().into()));
     HttpResponse {
@@ -22,15 +23,15 @@ pub(super) fn write(reply: &Reply, host: &str) -> HttpResponse {
 }
 
 /// The response to a refused request.
-pub(super) fn refusal(refusal: &Refusal, request_id: String, host: &str) -> HttpResponse {
+pub(super) fn error(error: &ApiError, request_id: String, host: &str) -> HttpResponse {
     let body = object([
         ("RequestId", request_id.as_str().into()),
         ("HostId", host.into()),
-        ("Code", refusal.code.into()),
-        ("Message", refusal.message.as_str().into()),
+        ("Code", error.code.into()),
+        ("Message", error.message.as_str().into()),
     ]);
     HttpResponse {
-        status: refusal.status,
+        status: error.status,
         request_id,
         body: body.to_string(),
     }
@@ -40,7 +41,7 @@ fn described(page: &Page) -> Vec<(&'static str, Json)> {
     let sets: Vec<Json> = page
         .interfaces
         .iter()
-        .map(|interface| object(full(interface)))
+        .map(|interface| object(described_interface(interface)))
         .collect();
     let mut members = vec![
         (
@@ -60,9 +61,9 @@ fn described(page: &Page) -> Vec<(&'static str, Json)> {
     members
 }
 
-/// What a description adds to what a creation answers.
-fn full(interface: &Interface) -> Vec<(&'static str, Json)> {
-    let mut members = common(interface);
+/// The members of an interface in a description: those of a creation and more.
+fn described_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
+    let mut members = created_interface(interface);
     let instance = interface.instance.as_deref().unwrap_or_default();
     let attachment = match &interface.instance {
         Some(instance) => object([("InstanceId", instance.as_str().into())]),
@@ -85,7 +86,8 @@ fn full(interface: &Interface) -> Vec<(&'static str, Json)> {
     members
 }
 
-fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
+/// The members of an interface in the response to a creation.
+fn created_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
     let addresses = &interface.addresses;
     let primary = addresses
         .primary
@@ -152,6 +154,7 @@ fn common(interface: &Interface) -> Vec<(&'static str, Json)> {
     members
 }
 
+/// `{outer: [{inner: value}, …]}`: the API wraps each list into an object.
 fn set(outer: &'static str, inner: &'static str, values: &[impl ToString]) -> Json {
     let values: Vec<Json> = values
         .iter()

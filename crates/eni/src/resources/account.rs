@@ -1,22 +1,23 @@
-//! Who calls: users, and the cloud services that manage interfaces for them.
+//! Accounts: users, and the cloud services that manage interfaces for them.
 
 use crate::Limits;
 
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its number, as digits.
+    /// The account's number, as digits.
     pub id: String,
-    /// Whether the ENI operation completion event feature, an invitational preview, is on for it.
+    /// Whether the preview of ENI completion events is on for it; the feature is by invitation.
     pub preview: bool,
-    /// The service's number, where the account belongs to a cloud service. What such an account creates is managed.
+    /// The service's number when the account belongs to a cloud service. Interfaces that such an
+    /// account creates are managed.
     pub service: Option<i64>,
-    /// How many secondary, standard interfaces it may own in the region.
+    /// The maximum number of secondary, unmanaged interfaces that it owns in the region.
     pub quota: usize,
 }
 
 impl Account {
-    /// A user's account, without the preview.
+    /// A user's account, with the preview off.
     pub fn user(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -26,7 +27,7 @@ impl Account {
         }
     }
 
-    /// The account of the cloud service with that number, without the preview.
+    /// The account of the cloud service with that number, with the preview off.
     pub fn service(id: &str, number: i64) -> Self {
         Self {
             service: Some(number),
@@ -34,14 +35,14 @@ impl Account {
         }
     }
 
-    /// The same with the preview switched.
+    /// Turns the preview on or off.
     #[must_use]
     pub fn with_preview(mut self, preview: bool) -> Self {
         self.preview = preview;
         self
     }
 
-    /// The same with another quota.
+    /// Replaces the quota.
     #[must_use]
     pub fn with_quota(mut self, quota: usize) -> Self {
         self.quota = quota;

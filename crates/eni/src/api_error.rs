@@ -1,36 +1,45 @@
-//! Why a request is refused: the service's own codes.
+//! The error with which the API refuses a request, in the service's own codes.
 //!
-//! Codes and HTTP statuses are those of the error tables on the API reference's pages of the four operations, and of its
-//! page on responses for what is common to all (`MissingParameter`, `InvalidParameter`, `Throttling`,
-//! `IdempotentParameterMismatch`, `InvalidRegionId.NotFound` …). Where those leave a choice:
+//! Codes and HTTP statuses are those of the error tables in the API reference of the four operations
+//! and, for what is common to all (`MissingParameter`, `InvalidParameter`, `Throttling`,
+//! `IdempotentParameterMismatch`, `InvalidRegionId.NotFound` …), of its page on responses. Where those
+//! are ambiguous:
 //!
-//! - `InvalidEniId.NotFound` is 404, as on most pages; a newer page of the deletion has 403. Look at codes, not statuses.
-//! - `InvalidEcsId.NotFound` (404) and `InvalidInstanceId.NotFound` (403) are explained alike. Here the first means an
-//!   instance that the caller does not have, the second one that does not carry the interface.
-//! - `InvalidOperation.EniCountExceeded`, `InvalidOperation.Ipv6CountExceeded` and `InvalidIp.IpAssigned` stand on pages
-//!   of related operations (attributes, addresses); a creation and an attachment get into the same situations.
+//! - `InvalidEniId.NotFound` is 404, as on most pages; a newer page of the deletion has 403. Clients
+//!   should look at codes, not statuses.
+//! - `InvalidEcsId.NotFound` (404) and `InvalidInstanceId.NotFound` (403) have the same explanation.
+//!   Here the first one is for an instance that the caller does not own, the second one for an
+//!   instance that the interface is not attached to.
+//! - `InvalidOperation.EniCountExceeded`, `InvalidOperation.Ipv6CountExceeded` and
+//!   `InvalidIp.IpAssigned` are on pages of related operations (attributes, addresses); creations and
+//!   attachments meet the same situations.
 //! - `Throttling` is 400, as on the page on responses; single operations have 403 or 429.
 //!
-//! Listed there and never given here, because the model has no such thing: RAM users (`Forbidden.SubUser`,
-//! `Forbidden.NotSupportRAM`), trunk, member and slave interfaces (`InvalidOperation.EniLinked`,
-//! `InvalidOperation.HasSlaveEniBonded`), the classic network (`InvalidSecurityGroupId.NotVpc`), resource groups to look
-//! up (`InvalidResourceGroup.NotFound`), assigning of addresses after the creation (`InvalidIp.IpUnassigned`), and
-//! requests that meet in the middle of each other (`Operation.Conflict`, `InternalError`).
+//! Documented codes that are never returned, because the simulation does not model what they are
+//! about: RAM users (`Forbidden.SubUser`, `Forbidden.NotSupportRAM`), trunk, member and slave
+//! interfaces (`InvalidOperation.EniLinked`, `InvalidOperation.HasSlaveEniBonded`), the classic network
+//! (`InvalidSecurityGroupId.NotVpc`), a list of resource groups (`InvalidResourceGroup.NotFound`),
+//! assigning addresses after the creation (`InvalidIp.IpUnassigned`), and concurrent requests
+//! (`Operation.Conflict`, `InternalError`).
 
-/// A refused request, as the API says it. A refused request never leads to an event.
+use reflexarc_event::EniStatus;
+
+use crate::resources::InstanceStatus;
+
+/// An error of the API: the request was refused. A refused request never makes an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
-pub struct Refusal {
+pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// The code; this, not the status, is what callers should look at.
+    /// The code; clients should look at it and not at the status.
     pub code: &'static str,
-    /// Words for people.
+    /// An explanation for people.
     pub message: String,
 }
 
-impl Refusal {
-    /// A refusal in the service's terms.
+impl ApiError {
+    /// An error with a code of the service.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -71,14 +80,14 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn interface_status(id: &str, status: reflexarc_event::EniStatus) -> Self {
+    pub(crate) fn interface_status(id: &str, status: EniStatus) -> Self {
         let message = format!(
             "The operation is not allowed while network interface {id} is in status {status}."
         );
         Self::new(400, "InvalidOperation.InvalidEniState", message)
     }
 
-    pub(crate) fn instance_status(id: &str, status: crate::InstanceStatus) -> Self {
+    pub(crate) fn instance_status(id: &str, status: InstanceStatus) -> Self {
         let message = format!(
             "The operation is not allowed while instance {id} is in status {}.",
             status.name()
@@ -93,7 +102,7 @@ impl Refusal {
         Self::new(403, "InvalidOperation.EniServiceManaged", message)
     }
 
-    pub(crate) fn parameter(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid_parameter(message: impl Into<String>) -> Self {
         Self::new(400, "InvalidParameter", message)
     }
 }

@@ -1,22 +1,23 @@
-//! `DetachNetworkInterface`: what must hold.
+//! `DetachNetworkInterface`.
 
 use reflexarc_event::EniStatus;
 
-use crate::Refusal;
-use crate::cloud::Cloud;
-use crate::interface::InterfaceType;
+use super::Cloud;
+use crate::ApiError;
+use crate::resources::InterfaceType;
 
 impl Cloud {
-    /// Puts the interface into Detaching, or refuses.
+    /// Sets the interface to Detaching, or refuses.
     ///
-    /// It must be a secondary interface on that instance, in use or already in Detaching — repeating is how a stuck
-    /// detachment is mended — and the instance must be running or stopped.
-    pub(crate) fn begin_detach(
+    /// The interface must be a secondary one on that instance, InUse or already Detaching, and the
+    /// instance running or stopped. Detaching is allowed because requesting the detachment again is
+    /// the documented way out of one that is stuck.
+    pub(super) fn begin_detach(
         &mut self,
         caller: &str,
         interface: &str,
         instance: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let account = self.account(caller)?;
         let found = self.interface_for(account, interface)?;
         let host = self.instance_for(account, instance)?;
@@ -24,29 +25,27 @@ impl Cloud {
             let message = format!(
                 "Network interface {interface} is a primary one, which cannot be detached."
             );
-            return Err(Refusal::new(
-                400,
-                "InvalidOperation.DetachPrimaryEniNotAllowed",
-                message,
-            ));
+            let code = "InvalidOperation.DetachPrimaryEniNotAllowed";
+            return Err(ApiError::new(400, code, message));
         }
         if !matches!(found.status, EniStatus::InUse | EniStatus::Detaching) {
-            return Err(Refusal::interface_status(interface, found.status));
+            return Err(ApiError::interface_status(interface, found.status));
         }
         if found.instance.as_deref() != Some(instance) {
             let message =
                 format!("Network interface {interface} is not attached to instance {instance}.");
-            return Err(Refusal::new(403, "InvalidInstanceId.NotFound", message));
+            return Err(ApiError::new(403, "InvalidInstanceId.NotFound", message));
         }
         if !host.status.accepts_interfaces() {
-            return Err(Refusal::instance_status(instance, host.status));
+            return Err(ApiError::instance_status(instance, host.status));
         }
         self.set_status(interface, EniStatus::Detaching);
         Ok(())
     }
 
-    /// Available, or still Detaching when the guest did not answer.
-    pub(crate) fn finish_detach(&mut self, interface: &str, success: bool) {
+    /// Sets the interface to Available; it stays Detaching when the detachment failed, because the
+    /// guest system did not release it.
+    pub(super) fn finish_detach(&mut self, interface: &str, success: bool) {
         if success {
             self.set_instance(interface, None);
             self.set_status(interface, EniStatus::Available);

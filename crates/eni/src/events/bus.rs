@@ -1,21 +1,22 @@
-//! An account's event bus: what was published to that account, in the envelope it subscribed to.
+//! The event bus of an account: it delivers what was published to that account, in the envelope of
+//! its subscription.
 
 use reflexarc_event::{Event, Json};
 
-use crate::Publication;
+use super::PublishedEvent;
 
 /// The bus of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {
-    /// Whose it is.
+    /// The account's id.
     pub account: String,
-    /// How its events leave.
-    pub form: BusForm,
+    /// The envelope in which events leave the bus.
+    pub envelope: BusEnvelope,
 }
 
-/// The shape in which events leave a bus.
+/// The envelope in which a bus delivers events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum BusForm {
+pub enum BusEnvelope {
     /// The native ECS form.
     #[default]
     Native,
@@ -28,14 +29,14 @@ pub enum BusForm {
 }
 
 impl Bus {
-    /// The event as it leaves this bus; nothing where it was published to another account.
-    pub fn carry(&self, publication: &Publication) -> Option<Event> {
-        (publication.recipient == self.account).then(|| self.form.wrap(&publication.event))
+    /// The event as the bus delivers it; `None` when it was published to another account.
+    pub fn receive(&self, published: &PublishedEvent) -> Option<Event> {
+        (published.recipient == self.account).then(|| self.envelope.wrap(&published.event))
     }
 }
 
-impl BusForm {
-    /// Every form.
+impl BusEnvelope {
+    /// Every envelope.
     pub const ALL: [Self; 4] = [
         Self::Native,
         Self::EventBridge,
@@ -43,7 +44,7 @@ impl BusForm {
         Self::CloudMonitorPolicy,
     ];
 
-    /// The word for it in world files.
+    /// The name that scenario files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -53,7 +54,7 @@ impl BusForm {
         }
     }
 
-    /// A native event in this form.
+    /// A native event in this envelope.
     pub fn wrap(self, event: &Event) -> Event {
         match self {
             Self::Native => event.clone(),
@@ -64,7 +65,7 @@ impl BusForm {
     }
 }
 
-/// The native members, and what a legacy rule adds to them.
+/// The callback of a legacy rule: the native members and those of the rule.
 fn rule_callback(native: &Json) -> Json {
     let added = [
         ("traceId", text(native, "id")),
@@ -80,7 +81,8 @@ fn rule_callback(native: &Json) -> Json {
     native.members().iter().cloned().chain(added).collect()
 }
 
-/// The webhook of a subscription policy: the event as an alert, with its content twice, as a map and as text.
+/// The webhook of a subscription policy: the event as an alert, which has the content as a map and
+/// again as text.
 fn policy_webhook(native: &Json) -> Json {
     let content = native.get("content").cloned().unwrap_or(Json::Null);
     let (id, product, level) = (
@@ -124,14 +126,14 @@ fn policy_webhook(native: &Json) -> Json {
         ("eventContentMap", content),
         ("meta", object([("sysEventMeta", described)])),
     ]);
-    let all_of_it = object([
+    let condition = object([
         ("field", "product".into()),
         ("op", "EQ".into()),
         ("value", "ECS".into()),
     ]);
     let subscription = object([
         ("subscriptionUuid", "reflexarc-simulate".into()),
-        ("conditions", vec![all_of_it].into()),
+        ("conditions", vec![condition].into()),
         ("relation", "AND".into()),
     ]);
     object([
@@ -160,7 +162,8 @@ fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
         .collect()
 }
 
-/// An event near the size limit may not fit once it is wrapped; it then leaves as it is.
+/// The event with another tree. An event near the size limit may exceed it once it is wrapped; it is
+/// then delivered in the native form, which is better than not at all.
 fn rewritten(event: &Event, tree: &Json) -> Event {
     Event::from_json(tree.to_string()).unwrap_or_else(|_| event.clone())
 }

@@ -1,24 +1,24 @@
-//! Where interfaces live: vSwitches and security groups.
+//! Networks that interfaces belong to: vSwitches and security groups.
 
 use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use crate::Pool;
+use super::AddressPool;
 
-/// A subnet of a VPC in one zone, with the addresses it still has.
+/// A subnet of a VPC in one zone.
 #[derive(Debug, Clone)]
 pub struct VSwitch {
-    /// Its id.
+    /// The vSwitch's id.
     pub id: String,
-    /// The account it belongs to.
+    /// The id of the account that owns it.
     pub owner: String,
-    /// Its VPC.
+    /// The VPC.
     pub vpc: String,
-    /// Its zone.
+    /// The zone.
     pub zone: String,
-    /// Its addresses.
-    pub pool: Pool,
+    /// The addresses of its networks, free and allocated.
+    pub pool: AddressPool,
 }
 
 impl VSwitch {
@@ -29,30 +29,31 @@ impl VSwitch {
             owner: owner.to_owned(),
             vpc: vpc.to_owned(),
             zone: zone.to_owned(),
-            pool: Pool::new(ipv4, None),
+            pool: AddressPool::new(ipv4, None),
         }
     }
 
-    /// The same with IPv6 on.
+    /// Enables IPv6.
     #[must_use]
     pub fn with_ipv6(mut self, ipv6: Ipv6Net) -> Self {
-        self.pool = Pool::new(self.pool.ipv4(), Some(ipv6));
+        self.pool = AddressPool::new(self.pool.ipv4(), Some(ipv6));
         self
     }
 }
 
-/// A security group, as far as it bounds how many interfaces may join.
+/// A security group, as far as it limits the interfaces that join it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityGroup {
-    /// Its id.
+    /// The group's id.
     pub id: String,
-    /// The account it belongs to.
+    /// The id of the account that owns it.
     pub owner: String,
-    /// Its VPC.
+    /// The VPC.
     pub vpc: String,
-    /// Whether it is an enterprise group: those count interfaces, basic ones count private addresses.
+    /// Whether it is an enterprise group, which counts interfaces; a basic group counts their private
+    /// addresses.
     pub enterprise: bool,
-    /// How many it takes of what it counts.
+    /// The maximum of what the group counts.
     pub capacity: usize,
 }
 
@@ -77,14 +78,14 @@ impl SecurityGroup {
         }
     }
 
-    /// The same with another capacity.
+    /// Replaces the capacity.
     #[must_use]
     pub fn with_capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// What an interface with these addresses adds to the group.
+    /// How much of the capacity an interface with these addresses uses.
     pub(crate) fn weight(&self, addresses: &[IpAddr]) -> usize {
         if self.enterprise {
             1

@@ -1,4 +1,4 @@
-//! An elastic network interface.
+//! Elastic network interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,52 +9,53 @@ use reflexarc_event::EniStatus;
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// Its id.
+    /// The interface's id.
     pub id: String,
-    /// The account it belongs to.
+    /// The id of the account that owns it.
     pub owner: String,
     /// Primary or secondary.
     pub kind: InterfaceType,
-    /// Who manages it: the account and the number of a cloud service; nobody for a standard interface.
+    /// The account id and the service number of the cloud service that manages it; absent for a
+    /// standard interface.
     pub managed_by: Option<(String, i64)>,
-    /// What it does.
+    /// The status.
     pub status: EniStatus,
-    /// The instance it is, or is becoming, or is ceasing to be attached to.
+    /// The id of the instance in the statuses Attaching, InUse and Detaching.
     pub instance: Option<String>,
-    /// Its vSwitch.
+    /// The vSwitch.
     pub vswitch: String,
-    /// Its VPC.
+    /// The VPC.
     pub vpc: String,
-    /// Its zone.
+    /// The zone.
     pub zone: String,
-    /// Its security groups.
+    /// The security groups.
     pub security_groups: Vec<String>,
-    /// Its hardware address.
+    /// The MAC address.
     pub mac: String,
-    /// Its addresses.
+    /// The IP addresses and prefixes.
     pub addresses: Addresses,
-    /// Its name, or nothing.
+    /// The name; may be empty.
     pub name: String,
-    /// Words about it, or nothing.
+    /// The description; may be empty.
     pub description: String,
-    /// Its tags, in the order they were given.
+    /// Keys and values of tags, in the order of the request.
     pub tags: Vec<(String, String)>,
-    /// Its resource group, or nothing.
+    /// The resource group; may be empty.
     pub resource_group: String,
-    /// Whether it goes when its instance goes.
+    /// Whether it is deleted when its instance is released.
     pub delete_on_release: bool,
     /// When its creation was accepted.
     pub created: Timestamp,
-    /// Accounts other than the owner that may attach it to an instance of theirs.
+    /// The ids of other accounts that may attach it to their instances.
     pub attach_granted: Vec<String>,
 }
 
-/// What kind of interface.
+/// The type of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InterfaceType {
-    /// Lives and dies with its instance and cannot be detached.
+    /// Created and deleted with its instance; cannot be detached.
     Primary,
-    /// Everything that a caller creates.
+    /// Created by a request.
     Secondary,
 }
 
@@ -73,36 +74,14 @@ pub struct Addresses {
     pub ipv6_prefixes: Vec<Ipv6Net>,
 }
 
-impl Interface {
-    /// Whether a cloud service manages it.
-    pub fn is_managed(&self) -> bool {
-        self.managed_by.is_some()
-    }
-
-    /// Whether `account` may operate on it as if it were its own: the manager of a managed interface, else the owner.
-    pub(crate) fn is_operated_by(&self, account: &str) -> bool {
-        match &self.managed_by {
-            Some((service, _)) => service == account,
-            None => self.owner == account,
-        }
-    }
-}
-
-impl InterfaceType {
-    /// The word that the API uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Primary => "Primary",
-            Self::Secondary => "Secondary",
-        }
-    }
-}
-
-/// Whether the status machine knows a step from one status to another.
-pub fn may_become(from: EniStatus, to: EniStatus) -> bool {
+/// Whether the status machine of an interface has a transition between two statuses.
+pub fn is_valid_transition(from: EniStatus, to: EniStatus) -> bool {
     use EniStatus::{
         Attaching, Available, CreateFailed, Creating, Deleted, Deleting, Detaching, InUse,
     };
+    // A failed attachment returns to Available. A failed detachment or deletion has no transition:
+    // the interface stays in Detaching or Deleting until the request is repeated. CreateFailed and
+    // Deleted are final.
     matches!(
         (from, to),
         (Creating, Available | CreateFailed)
@@ -114,8 +93,34 @@ pub fn may_become(from: EniStatus, to: EniStatus) -> bool {
     )
 }
 
+impl Interface {
+    /// Whether a cloud service manages it.
+    pub fn is_managed(&self) -> bool {
+        self.managed_by.is_some()
+    }
+
+    /// Whether the account may request operations on it: the service that manages it, or the owner of
+    /// a standard interface.
+    pub(crate) fn is_operated_by(&self, account: &str) -> bool {
+        match &self.managed_by {
+            Some((service, _)) => service == account,
+            None => self.owner == account,
+        }
+    }
+}
+
+impl InterfaceType {
+    /// The name that the API uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "Primary",
+            Self::Secondary => "Secondary",
+        }
+    }
+}
+
 impl Addresses {
-    /// Every single address: primary, secondary, IPv6.
+    /// Every address, without the prefixes: primary, secondary, IPv6.
     pub fn all(&self) -> Vec<IpAddr> {
         let ipv4 = self
             .primary
@@ -127,7 +132,7 @@ impl Addresses {
             .collect()
     }
 
-    /// How many private IPv4 addresses there are.
+    /// The number of private IPv4 addresses.
     pub fn ipv4_count(&self) -> usize {
         usize::from(self.primary.is_some()) + self.secondary.len()
     }

@@ -1,0 +1,409 @@
+//! Running a scenario: one timeline event after the other, in the order of virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_event::{EniStatus, Operation};
+
+use super::clock::clock_event;
+use super::{Scenario, ScheduledRequest, Step, StepAction, TimelineEvent, World};
+use crate::resources::{InstanceStatus, InterfaceType};
+use crate::rpc::{self, Parameters};
+use crate::{Answer, Fault, FaultMode, Reply};
+
+/// The expectation of a step whose request should be accepted, in the place of an error code.
+const ACCEPTED: &str = "accepted";
+
+/// A scenario that is running.
+#[derive(Debug)]
+pub struct Simulation {
+    world: World,
+    /// The ids of interfaces by the names that the scenario gives them.
+    names: BTreeMap<String, String>,
+    steps: VecDeque<Step>,
+    tick: Option<SignedDuration>,
+    next_tick: Option<Timestamp>,
+    /// The last clock event is not after this.
+    last_tick: Timestamp,
+    until: Option<Timestamp>,
+    /// What has happened and was not returned yet.
+    ready: VecDeque<TimelineEvent>,
+    returned: usize,
+    /// The requests of rules, by time and the order in which they were added.
+    scheduled: BTreeMap<(Timestamp, u64), ScheduledRequest>,
+    sequence: u64,
+}
+
+/// What can happen next.
+#[derive(Clone, Copy)]
+enum Next {
+    Completion,
+    ScheduledRequest,
+    Step,
+    Tick,
+}
+
+/// A request that is about to be made.
+struct Call {
+    at: Timestamp,
+    account: String,
+    action: String,
+    parameters: Parameters,
+    rule: Option<String>,
+    /// The name of the interface that the request creates.
+    name: Option<String>,
+    /// The expected error code, or [`ACCEPTED`]; absent when every reply is fine.
+    expectation: Option<String>,
+}
+
+impl Simulation {
+    /// A scenario before its first timeline event.
+    pub fn new(scenario: Scenario) -> Self {
+        let Scenario {
+            world,
+            steps,
+            tick,
+            until,
+            ..
+        } = scenario;
+        let last_step = steps.last().map_or(world.start, |step| step.at);
+        Self {
+            names: world.names.clone(),
+            steps: steps.into(),
+            next_tick: tick.map(|tick| world.start + tick),
+            tick,
+            last_tick: until.unwrap_or(last_step).max(last_step),
+            until,
+            ready: VecDeque::new(),
+            world,
+            returned: 0,
+            scheduled: BTreeMap::new(),
+            sequence: 0,
+        }
+    }
+
+    /// The world in its current state.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The name of an interface in the scenario; its id when it has no name.
+    pub fn name_of<'a>(&'a self, interface: &'a str) -> &'a str {
+        let named = self.names.iter().find(|(_, id)| *id == interface);
+        named.map_or(interface, |(name, _)| name)
+    }
+
+    /// The next timeline event; `None` at the end, and after [`Scenario::MAX_TIMELINE_EVENTS`]: two
+    /// rules can react to each other's requests for ever.
+    pub fn advance(&mut self) -> Option<TimelineEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.returned += 1;
+                return (self.returned <= Scenario::MAX_TIMELINE_EVENTS).then_some(event);
+            }
+            self.run_next()?;
+        }
+    }
+
+    /// The time of the next timeline event as far as it is known now; `None` at the end.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        if self.ready.is_empty() {
+            self.next().map(|(at, _)| at)
+        } else {
+            Some(self.world.cloud.now())
+        }
+    }
+
+    /// When the scenario ends even if operations are in progress; when absent, it goes on until none
+    /// is.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whether it ended because it had too many timeline events.
+    pub fn is_truncated(&self) -> bool {
+        self.returned > Scenario::MAX_TIMELINE_EVENTS
+    }
+
+    /// Schedules a request of a rule, now or later.
+    pub fn schedule(&mut self, request: ScheduledRequest) {
+        self.sequence += 1;
+        let at = request.at.max(self.world.cloud.now());
+        self.scheduled.insert((at, self.sequence), request);
+    }
+
+    /// Cancels the scheduled requests of an account for an interface.
+    pub fn cancel_scheduled(&mut self, account: &str, interface: &str) {
+        self.scheduled.retain(|_, request| {
+            request.account != account
+                || request.parameters.optional("NetworkInterfaceId") != Some(interface)
+        });
+    }
+
+    /// What happens next and when: the earliest, and at one instant in the order of this list.
+    ///
+    /// Completions come first, so that a request of the same second finds the interface as it is then:
+    /// an attachment that takes 2 s and a detachment 2 s after it work without a refusal.
+    fn next(&self) -> Option<(Timestamp, Next)> {
+        // `until` cuts off operations and scheduled requests; the steps of the script always run.
+        let in_time = |at: &Timestamp| self.until.is_none_or(|until| *at <= until);
+        let scheduled = self.scheduled.first_key_value().map(|((at, _), _)| *at);
+        let candidates = [
+            (
+                self.world.cloud.next_completion().filter(in_time),
+                Next::Completion,
+            ),
+            (scheduled.filter(in_time), Next::ScheduledRequest),
+            (self.steps.front().map(|step| step.at), Next::Step),
+            (
+                self.next_tick.filter(|tick| *tick <= self.last_tick),
+                Next::Tick,
+            ),
+        ];
+        // `min_by_key` returns the first of equal elements.
+        candidates
+            .into_iter()
+            .filter_map(|(at, next)| Some((at?, next)))
+            .min_by_key(|(at, _)| *at)
+    }
+
+    fn run_next(&mut self) -> Option<()> {
+        let (at, next) = self.next()?;
+        self.world.cloud.advance(at);
+        match next {
+            Next::Completion => self.collect(),
+            Next::ScheduledRequest => {
+                let (_, request) = self.scheduled.pop_first()?;
+                self.run_scheduled(request);
+            }
+            Next::Step => {
+                let step = self.steps.pop_front()?;
+                self.run_step(step);
+            }
+            Next::Tick => {
+                self.next_tick = self.tick.map(|tick| at + tick);
+                self.publish_tick(at);
+            }
+        }
+        Some(())
+    }
+
+    fn run_scheduled(&mut self, request: ScheduledRequest) {
+        let at = request.at.max(self.world.cloud.now());
+        let id = request
+            .parameters
+            .optional("NetworkInterfaceId")
+            .unwrap_or_default();
+        if request.only_if_unused && !self.is_unused(id) {
+            let text = format!(
+                "{} of {} is skipped: the interface is in use, gone, or managed by a service",
+                request.action,
+                self.name_of(id)
+            );
+            return self.note(at, text);
+        }
+        self.call(Call {
+            at,
+            account: request.account,
+            action: request.action,
+            parameters: request.parameters,
+            rule: Some(request.rule),
+            name: None,
+            expectation: None,
+        });
+    }
+
+    fn is_unused(&self, interface: &str) -> bool {
+        self.world
+            .cloud
+            .interface(interface)
+            .is_some_and(|interface| {
+                interface.status == EniStatus::Available
+                    && interface.kind == InterfaceType::Secondary
+                    && !interface.is_managed()
+            })
+    }
+
+    fn run_step(&mut self, Step { at, action }: Step) {
+        match action {
+            StepAction::Call {
+                account,
+                action,
+                parameters,
+                name,
+                expect,
+            } => {
+                let expectation = Some(expect.unwrap_or_else(|| ACCEPTED.to_owned()));
+                self.call(Call {
+                    at,
+                    account,
+                    action,
+                    parameters,
+                    rule: None,
+                    name,
+                    expectation,
+                });
+            }
+            StepAction::Fault {
+                operation,
+                interface,
+                mode,
+                times,
+            } => {
+                self.inject(at, operation, interface.as_deref(), mode, times);
+            }
+            StepAction::TargetFault(fault) => {
+                self.ready
+                    .push_back(TimelineEvent::TargetFault { at, fault });
+            }
+            StepAction::Instance { id, status } => self.change_instance(at, &id, status),
+            StepAction::Grant { interface, account } => {
+                let id = self.names.get(&interface).cloned().unwrap_or_default();
+                let text = match self.world.cloud.grant_attach(&id, &account) {
+                    Ok(()) => {
+                        format!(
+                            "{} may attach {interface}",
+                            self.world.account_name(&account)
+                        )
+                    }
+                    Err(error) => error.to_string(),
+                };
+                self.note(at, text);
+            }
+            StepAction::Publish { account, event } => {
+                let published = TimelineEvent::Published {
+                    at,
+                    account,
+                    event,
+                    is_tick: false,
+                };
+                self.ready.push_back(published);
+            }
+        }
+    }
+
+    fn inject(
+        &mut self,
+        at: Timestamp,
+        operation: Operation,
+        name: Option<&str>,
+        mode: FaultMode,
+        times: usize,
+    ) {
+        let requests = match times {
+            1 => format!("the next {operation} request"),
+            _ => format!("the next {times} {operation} requests"),
+        };
+        let interface = name.map_or_else(String::new, |name| format!(" for {name}"));
+        let effect = match mode {
+            FaultMode::Fail => "will fail",
+            FaultMode::Hang => "will never complete",
+        };
+        let id = name.and_then(|name| self.names.get(name).cloned());
+        let fault = Fault {
+            operation,
+            interface: id,
+            mode,
+            times,
+        };
+        let text = match self.world.cloud.inject(fault) {
+            Ok(()) => format!("{requests}{interface} {effect}"),
+            Err(error) => error.to_string(),
+        };
+        self.note(at, text);
+    }
+
+    fn change_instance(&mut self, at: Timestamp, id: &str, status: Option<InstanceStatus>) {
+        let cloud = &mut self.world.cloud;
+        let (done, result) = match status {
+            Some(status) => (status.name(), cloud.set_instance_status(id, status)),
+            None => ("released", cloud.release_instance(id)),
+        };
+        let text = match result {
+            Ok(()) => format!("instance {id} is {done}"),
+            Err(error) => error.to_string(),
+        };
+        self.note(at, text);
+        self.collect();
+    }
+
+    fn call(&mut self, call: Call) {
+        let Call {
+            at,
+            account,
+            action,
+            parameters,
+            rule,
+            name,
+            expectation,
+        } = call;
+        let parameters = self.resolve_names(&parameters);
+        let mut interface = parameters.optional("NetworkInterfaceId").map(str::to_owned);
+        let Reply { request_id, result } =
+            rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
+        if let Ok(Answer::Created(created)) = &result {
+            interface = Some(created.id.clone());
+            if let Some(name) = name {
+                self.names.insert(name, created.id.clone());
+            }
+        }
+        let result = result.map(|_| ());
+        let code = result.as_ref().err().map_or(ACCEPTED, |error| error.code);
+        let expected = expectation.filter(|expected| expected != code);
+        self.ready.push_back(TimelineEvent::Request {
+            at,
+            account,
+            action,
+            interface,
+            request_id,
+            result,
+            rule,
+            expected,
+        });
+        self.collect();
+    }
+
+    /// Replaces `$name` by the interface's id. The name of an interface whose creation was refused has
+    /// no id: it stays as it is, and the request is refused in turn.
+    fn resolve_names(&self, parameters: &Parameters) -> Parameters {
+        let resolved = parameters.iter().map(|(key, value)| {
+            let id = value
+                .strip_prefix('$')
+                .and_then(|name| self.names.get(name));
+            (key.to_owned(), id.map_or(value, String::as_str).to_owned())
+        });
+        resolved.collect()
+    }
+
+    fn note(&mut self, at: Timestamp, text: String) {
+        self.ready.push_back(TimelineEvent::Note { at, text });
+    }
+
+    fn publish_tick(&mut self, at: Timestamp) {
+        let region = self.world.cloud.region();
+        for account in &self.world.accounts {
+            let account = account.account.id.clone();
+            let event = clock_event(region, &account, at);
+            self.ready.push_back(TimelineEvent::Published {
+                at,
+                account,
+                event,
+                is_tick: true,
+            });
+        }
+    }
+
+    /// Takes what happened in the region: the status changes before the outcomes, because an event
+    /// contains the status after the change.
+    fn collect(&mut self) {
+        let cloud = &mut self.world.cloud;
+        self.ready.extend(
+            cloud
+                .take_changes()
+                .into_iter()
+                .map(TimelineEvent::StatusChanged),
+        );
+        self.ready
+            .extend(cloud.take_outcomes().into_iter().map(TimelineEvent::Ended));
+    }
+}

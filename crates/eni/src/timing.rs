@@ -1,0 +1,56 @@
+//! How long operations take.
+
+use jiff::SignedDuration;
+use reflexarc_event::Operation;
+
+use crate::FaultMode;
+
+/// How long each operation takes from its reply to its completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// A creation. Zero by default: it is documented as synchronous, its reply says Available.
+    pub create: SignedDuration,
+    /// An attachment; 2 s by default.
+    pub attach: SignedDuration,
+    /// A detachment; 2 s by default.
+    pub detach: SignedDuration,
+    /// A deletion; 1 s by default.
+    pub delete: SignedDuration,
+    /// The delay between the reply to a creation, which says Creating, and its failure; 1 s by
+    /// default.
+    pub late_failure: SignedDuration,
+}
+
+impl Timing {
+    /// The time between the reply to a request and its completion.
+    pub(crate) fn duration_of(
+        &self,
+        operation: Operation,
+        fault: Option<FaultMode>,
+    ) -> SignedDuration {
+        match (operation, fault) {
+            (Operation::Create, None) => self.create,
+            // A creation that fails within its own call could only be refused, and refused requests
+            // make no event. So a failing creation takes some time even where `create` is zero.
+            (Operation::Create, Some(_)) => self.create.max(self.late_failure),
+            (Operation::Attach, _) => self.attach,
+            (Operation::Detach, _) => self.detach,
+            (Operation::Delete, _) => self.delete,
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        // The service documents that these operations are asynchronous, not how long they take. A
+        // few seconds keep a status on the way visible in a timeline.
+        let seconds = SignedDuration::from_secs;
+        Self {
+            create: seconds(0),
+            attach: seconds(2),
+            detach: seconds(2),
+            delete: seconds(1),
+            late_failure: seconds(1),
+        }
+    }
+}
