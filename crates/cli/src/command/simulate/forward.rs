@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reflexarc_delivery::Reach;
-use reflexarc_eni::scenario::World;
 use reflexarc_eni::events::{Bus, PublishedEvent};
+use reflexarc_eni::scenario::World;
 use reflexarc_event::Event;
 use reqwest::Url;
 use tokio::sync::mpsc;

@@ -10,10 +10,10 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc_eni::rpc::{Endpoint, RequestLimits, HttpRequest, HttpResponse};
-use reflexarc_eni::scenario::{Scenario, World};
 use reflexarc_eni::Cloud;
 use reflexarc_eni::events::RequestOutcome;
+use reflexarc_eni::rpc::{Endpoint, HttpRequest, HttpResponse, RequestLimits};
+use reflexarc_eni::scenario::{Scenario, World};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 

@@ -227,18 +227,21 @@ impl Stage {
         let is_tick = matches!(moment, TimelineEvent::Published { is_tick: true, .. });
         let shown = self.entries.len();
         self.entries.push(entry);
-        if let (TimelineEvent::TargetFault { at, fault }, Some(outbox)) = (moment, &mut self.outbox) {
+        if let (TimelineEvent::TargetFault { at, fault }, Some(outbox)) = (moment, &mut self.outbox)
+        {
             outbox.strike(*at, fault);
         }
         let arrived = match moment {
-            TimelineEvent::Ended(outcome) => outcome.published.as_ref().ok().and_then(|publication| {
-                let account = self.rehearsal.world().account(&publication.recipient)?;
-                Some((
-                    outcome.at,
-                    account.account.id.clone(),
-                    account.bus.receive(publication)?,
-                ))
-            }),
+            TimelineEvent::Ended(outcome) => {
+                outcome.published.as_ref().ok().and_then(|publication| {
+                    let account = self.rehearsal.world().account(&publication.recipient)?;
+                    Some((
+                        outcome.at,
+                        account.account.id.clone(),
+                        account.bus.receive(publication)?,
+                    ))
+                })
+            }
             TimelineEvent::Published {
                 at, account, event, ..
             } => Some((*at, account.clone(), event.clone())),

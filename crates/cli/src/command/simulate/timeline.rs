@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
-use reflexarc_eni::scenario::{TimelineEvent, TargetFault, TargetFaultMode, World};
 use reflexarc_eni::StatusChange;
 use reflexarc_eni::events::RequestOutcome;
+use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -66,7 +66,11 @@ pub(super) enum What {
 
 impl Entry {
     /// The entry for a moment; `name_of` says what an interface is called.
-    pub(super) fn of(moment: &TimelineEvent, world: &World, name_of: impl Fn(&str) -> String) -> Self {
+    pub(super) fn of(
+        moment: &TimelineEvent,
+        world: &World,
+        name_of: impl Fn(&str) -> String,
+    ) -> Self {
         let account_name = |id: &str| world.account(id).map_or(id, |found| &found.name).to_owned();
         match moment {
             TimelineEvent::Request {
