@@ -36,9 +36,9 @@ pub(crate) fn print(
         let total: usize = reports.iter().map(|report| report.coverage.total()).sum();
         output.line(format_args!("coverage: {covered} of {total}"))?;
     }
-    output.line(format_args!("{}:", plural(reports.len() as u64, "rule")))?;
     output.line(format_args!(
-        "{passed} passed, {} failed",
+        "{}: {passed} passed, {} failed",
+        plural(reports.len() as u64, "rule"),
         tests().count() - passed
     ))
 }

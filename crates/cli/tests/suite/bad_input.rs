@@ -1,8 +1,8 @@
-//! Bad rules and bad events: what is wrong, where, and what to do.
+//! Invalid rules and events: message, location and fix.
 
 use crate::{Outcome, reflexarc_in};
 
-/// Checks these files and gives what is drawn.
+/// Runs `check` on these rule files.
 fn check(files: &[(&str, &str)], args: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -14,7 +14,7 @@ fn check(files: &[(&str, &str)], args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn every_fault_of_every_file_is_shown_at_its_place() {
+fn every_error_of_every_file_is_drawn() {
     let files = [
         (
             "keys.toml",
@@ -43,11 +43,13 @@ fn every_fault_of_every_file_is_shown_at_its_place() {
         ),
         (
             "windows.toml",
-            "when = 'a == 1'\nnotify = 'team'\nthrottle = { key = 'a', every = '10 potatoes' }\nonce = { key = 'a' }\n",
+            "when = 'a == 1'\nnotify = 'team'\n\
+             throttle = { key = 'a', every = '10 potatoes' }\nonce = { key = 'a' }\n",
         ),
         (
             "tests.toml",
-            "when = 'a == 1'\nnotify = 'team'\n[[test]]\nevent = '{\"a\": }'\nmatches = 'yes'\n[[test]]\nname = 'x'\nactions = [{ titel = 'x' }]\n",
+            "when = 'a == 1'\nnotify = 'team'\n[[test]]\nevent = '{\"a\": }'\n\
+             matches = 'yes'\n[[test]]\nname = 'x'\nactions = [{ titel = 'x' }]\n",
         ),
         (
             "both.toml",
@@ -64,7 +66,7 @@ fn every_fault_of_every_file_is_shown_at_its_place() {
 }
 
 #[test]
-fn two_rules_of_one_name_are_named_both() {
+fn duplicate_rule_names_are_reported() {
     let rule = "when = 'a == 1'\nnotify = 'team'\n";
     let outcome = check(
         &[
@@ -98,7 +100,7 @@ fn a_rule_that_does_nothing_is_a_warning() {
 }
 
 #[test]
-fn findings_come_in_the_forms_that_programs_read() {
+fn findings_have_machine_readable_formats() {
     let files = [("a.toml", "wehn = 'a == 1'\n")];
     let json: serde_json::Value =
         serde_json::from_str(&check(&files, &["--format", "json"]).stdout).unwrap();
@@ -123,7 +125,7 @@ fn findings_come_in_the_forms_that_programs_read() {
 }
 
 #[test]
-fn unreadable_rules_and_events_have_their_codes() {
+fn unreadable_rules_and_events_have_exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| reflexarc_in(folder.path(), args, b"");
     let missing = run(&["check", "nowhere"]);
@@ -154,7 +156,7 @@ fn unreadable_rules_and_events_have_their_codes() {
 }
 
 #[test]
-fn bad_events_are_told_one_by_one() {
+fn each_unreadable_event_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("a.toml"),

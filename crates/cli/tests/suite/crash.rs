@@ -1,4 +1,4 @@
-//! Killed at any moment, the service loses nothing that it answered for.
+//! Crashes, full disks and damaged stores: nothing that the service acknowledged is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,22 +8,25 @@ use std::time::Duration;
 
 use reflexarc_event::Json;
 
-use crate::serving::{Door, Place, event, eventually};
+use crate::service_process::{HttpClient, Workspace, event, eventually};
 
-const THEN: &str = r#"let n = add(event.content.eniId, 1); send("out", #{ event: event.id, eni: event.content.eniId, n: n });"#;
+const THEN: &str = r#"
+let n = add(event.content.eniId, 1);
+send("out", #{ event: event.id, eni: event.content.eniId, n: n });
+"#;
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
-/// Interfaces that the events are about.
+/// Number of interfaces that the events are about.
 const INTERFACES: usize = 3;
-/// Events in one request.
+/// Number of events in one request.
 const BATCH: usize = 4;
 
-/// Posts numbered events until the service dies; gives the first number that was not answered for.
-fn post_until_dead(door: Door, mut next: usize) -> usize {
+/// Posts numbered events until the service dies; returns the first number without a response.
+fn post_until_dead(client: HttpClient, mut next: usize) -> usize {
     loop {
         let lines: Vec<String> = (next..next + BATCH)
             .map(|number| event(&number.to_string(), &format!("eni-{}", number % INTERFACES)))
             .collect();
-        match door.call("POST", "/events", &lines.join("\n")) {
+        match client.call("POST", "/events", &lines.join("\n")) {
             Some((200, _)) => next += BATCH,
             Some((status, answer)) => panic!("{status}: {answer}"),
             None => return next,
@@ -32,49 +35,48 @@ fn post_until_dead(door: Door, mut next: usize) -> usize {
 }
 
 #[test]
-fn killed_at_random_points_it_keeps_every_event_once_and_delivers_each_at_least_once_under_one_id()
-{
+fn after_kills_every_event_is_stored_once_and_delivered() {
     let rounds =
         std::env::var("REFLEXARC_CRASH_ROUNDS").map_or(25, |rounds| rounds.parse().unwrap());
-    let place = Place::new(THEN, OUT);
+    let workspace = Workspace::new(THEN, OUT);
     let mut next = 0;
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..rounds {
-        let mut serving = place.serve();
+        let mut service = workspace.serve();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let moment = Duration::from_millis(random % 250);
-        let door = serving.door;
-        let posting = std::thread::spawn(move || post_until_dead(door, next));
-        std::thread::sleep(moment);
-        serving.child.kill().unwrap();
-        serving.child.wait().unwrap();
+        let delay = Duration::from_millis(random % 250);
+        let client = service.client;
+        let posting = std::thread::spawn(move || post_until_dead(client, next));
+        std::thread::sleep(delay);
+        service.child.kill().unwrap();
+        service.child.wait().unwrap();
         next = posting.join().unwrap();
     }
-    // What was not answered for is sent again, as any client does.
-    let serving = place.serve();
+    // Events without a response are sent again, as any client does.
+    let service = workspace.serve();
     let last: Vec<String> = (next..next + BATCH)
         .map(|number| event(&number.to_string(), &format!("eni-{}", number % INTERFACES)))
         .collect();
     assert_eq!(
-        serving.call("POST", "/events", &last.join("\n")).unwrap().0,
+        service.call("POST", "/events", &last.join("\n")).unwrap().0,
         200
     );
     next += BATCH;
     eventually("the outbox is empty", || {
-        (place.run(&["outbox", "list"]).code == 1).then_some(())
+        (workspace.run(&["outbox", "list"]).code == 1).then_some(())
     });
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(service.terminate(), 0);
 
-    let verified = place.run(&["archive", "verify"]);
+    let verified = workspace.run(&["archive", "verify"]);
     assert_eq!(
         (verified.code, verified.stdout.split(' ').next()),
         (0, Some(next.to_string().as_str())),
         "{}",
         verified.stdout
     );
-    let exported = place.run(&["archive", "export"]).stdout;
+    let exported = workspace.run(&["archive", "export"]).stdout;
     let archived: Vec<Json> = exported
         .lines()
         .map(|line| Json::parse(line).unwrap())
@@ -87,7 +89,7 @@ fn killed_at_random_points_it_keeps_every_event_once_and_delivers_each_at_least_
 
     let mut deliveries: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     let mut counts: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
-    for line in place.lines("out.ndjson") {
+    for line in workspace.lines("out.ndjson") {
         let sent = line.get("send").unwrap();
         let number = sent
             .get("event")
@@ -106,7 +108,7 @@ fn killed_at_random_points_it_keeps_every_event_once_and_delivers_each_at_least_
             .or_default()
             .insert(sent.get("n").unwrap().as_i64().unwrap());
     }
-    // Every delivery arrived, and all copies of one are the same under the same id.
+    // Every event was delivered, and all copies of a delivery have the same id and content.
     assert_eq!(
         deliveries.keys().copied().collect::<BTreeSet<_>>(),
         (0..next).collect()
@@ -115,7 +117,7 @@ fn killed_at_random_points_it_keeps_every_event_once_and_delivers_each_at_least_
         deliveries.values().all(|copies| copies.len() == 1),
         "{deliveries:?}"
     );
-    // What the rule remembers is what a run without crashes leaves: each event counted once, in order.
+    // The rule's state is that of a run without crashes: each event counted once, in order.
     for (eni, seen) in counts {
         let total = (0..next)
             .filter(|number| eni == format!("eni-{}", number % INTERFACES))
@@ -125,47 +127,47 @@ fn killed_at_random_points_it_keeps_every_event_once_and_delivers_each_at_least_
 }
 
 #[test]
-fn on_a_full_disk_it_refuses_clearly_keeps_what_it_has_and_lives() {
-    let place = Place::new(THEN, OUT);
-    place.write(
+fn a_full_disk_refuses_events_and_keeps_stored_ones() {
+    let workspace = Workspace::new(THEN, OUT);
+    workspace.write(
         "reflexarc.toml",
         &format!(
             "{}\n[store]\npath = \"small/reflexarc.db\"\n",
-            std::fs::read_to_string(place.path("reflexarc.toml")).unwrap()
+            std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap()
         ),
     );
-    std::fs::create_dir(place.path("small")).unwrap();
+    std::fs::create_dir(workspace.path("small")).unwrap();
     let sandboxed = Command::new("unshare")
         .args(["-rm", "true"])
         .status()
         .is_ok_and(|status| status.success());
-    let serving = if sandboxed {
-        // The mount lives and dies with the process.
+    let service = if sandboxed {
+        // The mount exists only in the namespace of the process.
         let script = format!(
             "mount -t tmpfs -o size=1m none small && exec {} serve",
             env!("CARGO_BIN_EXE_reflexarc")
         );
-        place.serve_as(&["unshare", "-rm", "sh", "-c", &script])
+        workspace.serve_as(&["unshare", "-rm", "sh", "-c", &script])
     } else {
-        // Where no small disk can be mounted, the store's own bound is met in the same way.
-        let config = std::fs::read_to_string(place.path("reflexarc.toml")).unwrap();
-        place.write(
+        // Where no small disk can be mounted, the store's own limit has the same effect.
+        let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
+        workspace.write(
             "reflexarc.toml",
             &format!("{config}max_bytes = 1_048_576\n"),
         );
-        place.serve()
+        workspace.serve()
     };
     let mut stored = 0;
     let refusal = loop {
         let number = stored.to_string();
-        match serving
+        match service
             .call("POST", "/events", &event(&number, "eni-1"))
             .unwrap()
         {
             (200, _) => stored += 1,
             refusal => break refusal,
         }
-        assert!(stored < 5_000, "the disk never was full");
+        assert!(stored < 5_000, "the disk did not fill up");
     };
     assert_eq!(refusal.0, 503, "{}", refusal.1);
     assert!(
@@ -176,22 +178,22 @@ fn on_a_full_disk_it_refuses_clearly_keeps_what_it_has_and_lives() {
     assert!(stored > 10);
     for number in [0, stored - 1] {
         assert_eq!(
-            serving
+            service
                 .call("GET", &format!("/trace/{number}"), "")
                 .unwrap()
                 .0,
             200
         );
     }
-    assert_eq!(serving.call("GET", "/healthz", "").unwrap().0, 200);
+    assert_eq!(service.call("GET", "/healthz", "").unwrap().0, 200);
 }
 
 #[test]
-fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_start() {
-    let place = Place::new(THEN, OUT);
-    let serving = place.serve();
+fn an_unusable_store_is_reported_at_start() {
+    let workspace = Workspace::new(THEN, OUT);
+    let service = workspace.serve();
     assert_eq!(
-        serving
+        service
             .call(
                 "POST",
                 "/events",
@@ -208,12 +210,12 @@ fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_star
         .local_addr()
         .unwrap()
         .port();
-    let config = std::fs::read_to_string(place.path("reflexarc.toml")).unwrap();
-    place.write(
+    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
+    workspace.write(
         "other.toml",
-        &config.replace(&place.port.to_string(), &other_port.to_string()),
+        &config.replace(&workspace.port.to_string(), &other_port.to_string()),
     );
-    let second = place.run(&["serve", "--config", "other.toml"]);
+    let second = workspace.run(&["serve", "--config", "other.toml"]);
     assert_eq!(second.code, 5);
     assert!(
         second
@@ -222,14 +224,14 @@ fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_star
         "{}",
         second.stderr
     );
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(service.terminate(), 0);
 
-    let store = place.path("reflexarc.db");
+    let store = workspace.path("reflexarc.db");
     let mut bytes = std::fs::read(&store).unwrap();
     let last_page = bytes.len() - 4_096;
     bytes[last_page..].fill(0xA5);
     std::fs::write(&store, &bytes).unwrap();
-    let damaged = place.run(&["serve"]);
+    let damaged = workspace.run(&["serve"]);
     assert_eq!(damaged.code, 5);
     assert!(
         damaged.stderr.contains("is damaged and was left as it is"),
@@ -238,11 +240,11 @@ fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_star
     );
     assert!(std::fs::read(&store).unwrap() == bytes);
 
-    place.write(
+    workspace.write(
         "reflexarc.toml",
         &format!("{config}[store]\npath = \"/proc/reflexarc.db\"\n"),
     );
-    let unwritable = place.run(&["serve"]);
+    let unwritable = workspace.run(&["serve"]);
     assert_eq!(unwritable.code, 5);
     assert!(
         unwritable
@@ -253,8 +255,8 @@ fn a_store_that_cannot_be_written_or_is_damaged_or_in_use_is_said_so_at_the_star
     );
 }
 
-/// Where the tests run as root, who may write everything, the program runs as somebody else.
-fn as_a_stranger(command: &mut Command) -> &mut Command {
+/// Runs the command as an unprivileged user: root may write read-only files.
+fn unprivileged(command: &mut Command) -> &mut Command {
     let root = Command::new("id")
         .arg("-u")
         .output()
@@ -267,40 +269,41 @@ fn as_a_stranger(command: &mut Command) -> &mut Command {
 }
 
 #[test]
-fn a_store_that_may_only_be_read_is_named_and_left_as_it_is() {
-    let place = Place::new(THEN, OUT);
-    let serving = place.serve();
+fn a_read_only_store_is_reported_and_left_unchanged() {
+    let workspace = Workspace::new(THEN, OUT);
+    let service = workspace.serve();
     assert_eq!(
-        serving
+        service
             .call("POST", "/events", &event("1", "eni-1"))
             .unwrap()
             .0,
         200
     );
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(service.terminate(), 0);
     let mode = |name: &str, mode| {
-        std::fs::set_permissions(place.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(workspace.path(name), std::fs::Permissions::from_mode(mode))
+            .unwrap();
     };
-    // Somebody else cannot look into the folder where it was built.
-    std::fs::copy(env!("CARGO_BIN_EXE_reflexarc"), place.path("reflexarc")).unwrap();
-    let store = place.path("reflexarc.db");
+    // The unprivileged user has no access to the folder of the build.
+    std::fs::copy(env!("CARGO_BIN_EXE_reflexarc"), workspace.path("reflexarc")).unwrap();
+    let store = workspace.path("reflexarc.db");
     let before = std::fs::read(&store).unwrap();
-    let refused = |why: &str| {
-        let mut command = Command::new(place.path("reflexarc"));
-        let output = as_a_stranger(command.arg("serve").current_dir(place.folder.path()))
+    let refused = |case: &str| {
+        let mut command = Command::new(workspace.path("reflexarc"));
+        let output = unprivileged(command.arg("serve").current_dir(workspace.folder.path()))
             .output()
             .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(5), "{why}: {words}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{case}: {stderr}");
         assert!(
-            words.contains("cannot write the store") && words.contains("reflexarc.db"),
-            "{why}: {words}"
+            stderr.contains("cannot write the store") && stderr.contains("reflexarc.db"),
+            "{case}: {stderr}"
         );
         assert!(
-            words.contains("whether the file system is read-only"),
-            "{why}: {words}"
+            stderr.contains("whether the file system is read-only"),
+            "{case}: {stderr}"
         );
-        assert!(std::fs::read(&store).unwrap() == before, "{why}");
+        assert!(std::fs::read(&store).unwrap() == before, "{case}");
     };
     mode("reflexarc.db", 0o444);
     mode(".", 0o777);

@@ -1,4 +1,4 @@
-//! The files in `deploy/` say what this program understands.
+//! The files in `deploy/` use commands and a compiler that exist.
 
 use crate::{reflexarc, root};
 
@@ -6,15 +6,15 @@ fn deployed(name: &str) -> String {
     std::fs::read_to_string(root().join("deploy").join(name)).unwrap()
 }
 
-/// Runs a command line of a deployment file with `--help`: every word of it must be known.
-fn understood(line: &str) {
-    let words: Vec<&str> = line.split_whitespace().skip(1).chain(["--help"]).collect();
-    let outcome = reflexarc(&words);
+/// Runs a command line of a deployment file with `--help`, which fails for unknown arguments.
+fn assert_valid(line: &str) {
+    let arguments: Vec<&str> = line.split_whitespace().skip(1).chain(["--help"]).collect();
+    let outcome = reflexarc(&arguments);
     assert_eq!(outcome.code, 0, "{line}: {}", outcome.stderr);
 }
 
 #[test]
-fn the_commands_of_the_systemd_unit_exist() {
+fn the_systemd_unit_uses_valid_commands() {
     let unit = deployed("reflexarc.service");
     let commands: Vec<&str> = unit
         .lines()
@@ -24,11 +24,11 @@ fn the_commands_of_the_systemd_unit_exist() {
         })
         .collect();
     assert_eq!(commands.len(), 2);
-    commands.into_iter().for_each(understood);
+    commands.into_iter().for_each(assert_valid);
 }
 
 #[test]
-fn the_container_builds_with_a_compiler_that_is_new_enough_and_runs_what_it_builds() {
+fn the_container_has_the_required_compiler_and_commands() {
     let file = deployed("Containerfile");
     let image = file
         .lines()
@@ -50,7 +50,7 @@ fn the_container_builds_with_a_compiler_that_is_new_enough_and_runs_what_it_buil
         version(image.split('-').next().unwrap()) >= version(&wanted),
         "{image} for {wanted}"
     );
-    // The profile, the package and the program that it copies.
+    // The image copies the program that this command builds.
     assert!(file.contains("cargo build --profile ship --locked --package reflexarc-cli"));
     assert!(
         file.contains("COPY --from=build /build/target/ship/reflexarc /usr/local/bin/reflexarc")
@@ -59,7 +59,7 @@ fn the_container_builds_with_a_compiler_that_is_new_enough_and_runs_what_it_buil
         .lines()
         .find_map(|line| line.strip_prefix("CMD "))
         .unwrap();
-    understood(&format!(
+    assert_valid(&format!(
         "reflexarc {}",
         command.replace(['[', ']', '"', ','], "")
     ));

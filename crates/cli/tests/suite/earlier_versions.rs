@@ -2,29 +2,29 @@
 
 use std::path::Path;
 
-use crate::serving::{Place, eventually};
+use crate::service_process::{Workspace, eventually};
 use crate::{Outcome, reflexarc_in, root};
 
 /// A folder with the files of a version, listening on a free port.
-fn fixture(version: &str) -> Place {
-    let place = Place::new("", "");
+fn fixture(version: &str) -> Workspace {
+    let workspace = Workspace::new("", "");
     copy(
         &root().join("tests/fixtures").join(version),
-        place.folder.path(),
+        workspace.folder.path(),
     );
-    std::fs::remove_file(place.path("rules/failed.toml")).unwrap();
-    let config = std::fs::read_to_string(place.path("reflexarc.toml")).unwrap();
-    let listen = format!("127.0.0.1:{}", place.port);
-    place.write("reflexarc.toml", &config.replace("127.0.0.1:8321", &listen));
-    place
+    std::fs::remove_file(workspace.path("rules/failed.toml")).unwrap();
+    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
+    let listen = format!("127.0.0.1:{}", workspace.port);
+    workspace.write("reflexarc.toml", &config.replace("127.0.0.1:8321", &listen));
+    workspace
 }
 
 /// Lets everyone in, so that requests need no secret.
-fn without_tokens(place: &Place) {
-    let config = std::fs::read_to_string(place.path("reflexarc.toml")).unwrap();
+fn without_tokens(workspace: &Workspace) {
+    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
     let (before, rest) = config.split_once("[[http.tokens]]").unwrap();
     let (_, after) = rest.split_once("\n\n").unwrap();
-    place.write("reflexarc.toml", &format!("{before}{after}"));
+    workspace.write("reflexarc.toml", &format!("{before}{after}"));
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -40,8 +40,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn run(place: &Place, args: &[&str]) -> Outcome {
-    reflexarc_in(place.folder.path(), args, b"")
+fn run(workspace: &Workspace, args: &[&str]) -> Outcome {
+    reflexarc_in(workspace.folder.path(), args, b"")
 }
 
 fn rows(outcome: &Outcome) -> usize {
@@ -51,15 +51,15 @@ fn rows(outcome: &Outcome) -> usize {
 
 #[test]
 fn rules_of_0_1_0_are_valid_and_pass_their_tests() {
-    let place = fixture("0.1.0");
-    let check = run(&place, &["check", "rules"]);
+    let workspace = fixture("0.1.0");
+    let check = run(&workspace, &["check", "rules"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(
         check.stdout.contains("0 errors, 0 warnings"),
         "{}",
         check.stdout
     );
-    let test = run(&place, &["test", "rules"]);
+    let test = run(&workspace, &["test", "rules"]);
     assert_eq!(test.code, 0, "{}", test.stdout);
     assert!(
         test.stdout.contains("34 passed, 0 failed"),
@@ -70,40 +70,46 @@ fn rules_of_0_1_0_are_valid_and_pass_their_tests() {
 
 #[test]
 fn the_configuration_of_0_1_0_is_valid() {
-    let place = fixture("0.1.0");
-    let check = run(&place, &["config", "check"]);
+    let workspace = fixture("0.1.0");
+    let check = run(&workspace, &["config", "check"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(check.stdout.contains("7 targets"), "{}", check.stdout);
 }
 
 #[test]
 fn the_store_of_0_1_0_can_be_read_by_commands() {
-    let place = fixture("0.1.0");
+    let workspace = fixture("0.1.0");
     assert_eq!(
-        rows(&run(&place, &["archive", "list", "--format", "ndjson"])),
+        rows(&run(&workspace, &["archive", "list", "--format", "ndjson"])),
         30
     );
-    assert_eq!(rows(&run(&place, &["archive", "export"])), 30);
+    assert_eq!(rows(&run(&workspace, &["archive", "export"])), 30);
     assert!(
-        run(&place, &["archive", "verify"])
+        run(&workspace, &["archive", "verify"])
             .stdout
             .starts_with("30 ")
     );
     assert_eq!(
-        rows(&run(&place, &["outbox", "list", "--format", "ndjson"])),
+        rows(&run(&workspace, &["outbox", "list", "--format", "ndjson"])),
         4
     );
     assert_eq!(
-        rows(&run(&place, &["dlq", "list", "--format", "ndjson"])),
+        rows(&run(&workspace, &["dlq", "list", "--format", "ndjson"])),
         48
     );
-    let dead = run(&place, &["dlq", "show", "26f184e89175f2c8b4eb0f4c1ec3c481"]);
+    let dead = run(
+        &workspace,
+        &["dlq", "show", "26f184e89175f2c8b4eb0f4c1ec3c481"],
+    );
     assert!(
         dead.stdout.contains("exit status: 1: refused"),
         "{}",
         dead.stdout
     );
-    let trace = run(&place, &["trace", "7A11C166-4C1D-4E2B-820A-8B00C0FFEE0A"]);
+    let trace = run(
+        &workspace,
+        &["trace", "7A11C166-4C1D-4E2B-820A-8B00C0FFEE0A"],
+    );
     assert_eq!(trace.code, 0, "{}", trace.stderr);
     for part in ["every-feature", "unknown-team", "delivered: written to"] {
         assert!(trace.stdout.contains(part), "{part}: {}", trace.stdout);
@@ -112,15 +118,15 @@ fn the_store_of_0_1_0_can_be_read_by_commands() {
 
 #[test]
 fn a_service_continues_with_the_store_of_0_1_0() {
-    let place = fixture("0.1.0");
-    without_tokens(&place);
-    let serving = place.serve();
+    let workspace = fixture("0.1.0");
+    without_tokens(&workspace);
+    let service = workspace.serve();
 
     // All but the two events without an id are recognised as duplicates.
     let events = root().join("examples/eni-events.ndjson");
     let again = run(
-        &place,
-        &["send", "--url", &place.url(), events.to_str().unwrap()],
+        &workspace,
+        &["send", "--url", &workspace.url(), events.to_str().unwrap()],
     );
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert!(
@@ -130,10 +136,10 @@ fn a_service_continues_with_the_store_of_0_1_0() {
     );
 
     // Dead letters can be redriven to a target that exists by now.
-    let redriven = run(&place, &["dlq", "redrive", "--all", "--target", "ipam"]);
+    let redriven = run(&workspace, &["dlq", "redrive", "--all", "--target", "ipam"]);
     assert_eq!(redriven.code, 0, "{}", redriven.stderr);
     let documents = eventually("the dead letters are delivered", || {
-        Some(place.lines("ipam.ndjson")).filter(|lines| lines.len() == 10)
+        Some(workspace.lines("ipam.ndjson")).filter(|lines| lines.len() == 10)
     });
     let sent = documents
         .iter()
@@ -147,13 +153,13 @@ fn a_service_continues_with_the_store_of_0_1_0() {
     let event = r#"{"id": "new", "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
         "content": {"result": "failed", "eniId": "eni-bp1b8n3z6d5r2t7w", "requestId": "new"}}"#;
     let event = event.replace('\n', " ");
-    assert_eq!(serving.call("POST", "/events", &event).unwrap().0, 200);
+    assert_eq!(service.call("POST", "/events", &event).unwrap().0, 200);
     let counted = eventually("the document is delivered", || {
-        let lines = place.lines("deliveries.ndjson");
+        let lines = workspace.lines("deliveries.ndjson");
         lines
             .into_iter()
             .find_map(|line| line.get("send").map(ToString::to_string))
     });
     assert_eq!(counted, r#"{"count":2,"eni":"eni-bp1b8n3z6d5r2t7w"}"#);
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(service.terminate(), 0);
 }

@@ -1,21 +1,21 @@
-//! The built command line, from the outside: what it prints, and how it ends.
+//! The built command line, from the outside: output and exit codes.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "tests make files and run the program"
 )]
 
-mod answers;
 mod bad_input;
 mod check_events;
+mod commands;
 mod crash;
 mod deploy;
 mod earlier_versions;
 mod import;
 mod operating;
 mod readme;
-mod rules_folder;
-mod serving;
+mod service_process;
+mod shipped_rules;
 mod simulate;
 mod simulate_deliveries;
 mod streams;
@@ -24,7 +24,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How a command ended.
+/// Exit code and output of a command.
 struct Outcome {
     code: i32,
     stdout: String,
@@ -38,12 +38,12 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// Runs `reflexarc` at the root of the repository.
+/// Runs `reflexarc` in the root of the repository.
 fn reflexarc(args: &[&str]) -> Outcome {
     reflexarc_in(&root(), args, b"")
 }
 
-/// Runs `reflexarc` in a folder, with this on stdin.
+/// Runs `reflexarc` in a folder, with `stdin` as its input.
 fn reflexarc_in(folder: &Path, args: &[&str], stdin: &[u8]) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_reflexarc"))
         .args(args)
@@ -56,7 +56,7 @@ fn reflexarc_in(folder: &Path, args: &[&str], stdin: &[u8]) -> Outcome {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     let bytes = stdin.to_vec();
-    // Whoever does not read its input closes it early, which is none of the test's business.
+    // A command that does not read its input closes the pipe early; that is no failure of the test.
     let feeder = std::thread::spawn(move || drop(input.write_all(&bytes)));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();

@@ -1,38 +1,40 @@
-//! The service as operators meet it.
+//! Operating the service: from `config init` to `archive prune`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
 use reflexarc_event::Json;
 
-use crate::serving::{Place, event, eventually, filled};
+use crate::service_process::{Workspace, event, eventually, is_not_empty};
 
 const THEN: &str = r#"send("out", #{ eni: event.content.eniId });"#;
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
 #[test]
-fn from_the_first_configuration_to_the_end() {
-    let place = Place::new(THEN, OUT);
-    let init = place.run(&["config", "init", "new.toml"]);
+fn the_whole_life_of_a_service() {
+    let workspace = Workspace::new(THEN, OUT);
+    let init = workspace.run(&["config", "init", "new.toml"]);
     assert_eq!((init.code, init.stdout.as_str()), (0, "created new.toml\n"));
-    assert_eq!(place.run(&["config", "init", "new.toml"]).code, 2);
+    assert_eq!(workspace.run(&["config", "init", "new.toml"]).code, 2);
     assert_eq!(
-        place.run(&["config", "check", "--config", "new.toml"]).code,
+        workspace
+            .run(&["config", "check", "--config", "new.toml"])
+            .code,
         0
     );
     assert_eq!(
-        place.run(&["config", "check"]).stdout,
+        workspace.run(&["config", "check"]).stdout,
         "the configuration is valid: 1 target\n"
     );
     assert_eq!(
-        place.run(&["archive", "list"]).code,
+        workspace.run(&["archive", "list"]).code,
         5,
         "there is no store yet"
     );
 
-    let serving = place.serve();
-    let url = place.url();
-    let sent = place.feed(
+    let service = workspace.serve();
+    let url = workspace.url();
+    let sent = workspace.run_with_stdin(
         &["send", "--url", &url, "-"],
         &format!("{}\n{}\n{{\n", event("e1", "eni-1"), event("e2", "eni-2")),
     );
@@ -40,19 +42,19 @@ fn from_the_first_configuration_to_the_end() {
         (sent.code, sent.stdout.as_str()),
         (4, "2 accepted, 0 duplicates, 1 unreadable\n")
     );
-    let again = place.feed(&["send", "--url", &url, "-"], &event("e1", "eni-1"));
+    let again = workspace.run_with_stdin(&["send", "--url", &url, "-"], &event("e1", "eni-1"));
     assert_eq!(
         (again.code, again.stdout.as_str()),
         (0, "0 accepted, 1 duplicates, 0 unreadable\n")
     );
     eventually("both are delivered", || {
-        (place.lines("out.ndjson").len() == 2).then_some(())
+        (workspace.lines("out.ndjson").len() == 2).then_some(())
     });
 
     eventually("settled", || {
-        (place.run(&["outbox", "list"]).code == 1).then_some(())
+        (workspace.run(&["outbox", "list"]).code == 1).then_some(())
     });
-    let trace = place.run(&["trace", "e1", "--explain", "failed"]);
+    let trace = workspace.run(&["trace", "e1", "--explain", "failed"]);
     assert_eq!(trace.code, 0, "{}", trace.stderr);
     for part in [
         "event e1 from acs.ecs, native ECS",
@@ -62,41 +64,45 @@ fn from_the_first_configuration_to_the_end() {
     ] {
         assert!(trace.stdout.contains(part), "{part}: {}", trace.stdout);
     }
-    assert_eq!(place.run(&["trace", "no-such-event"]).code, 1);
-    let list = place.run(&["archive", "list", "--format", "ndjson"]).stdout;
+    assert_eq!(workspace.run(&["trace", "no-such-event"]).code, 1);
+    let list = workspace
+        .run(&["archive", "list", "--format", "ndjson"])
+        .stdout;
     let id = |line: &str| Json::parse(line).unwrap().get("id").unwrap().to_string();
-    // Two interfaces: which of the two events was stored first is nobody's concern.
+    // The two events are about different interfaces, so either may be stored first.
     let ids: std::collections::BTreeSet<String> = list.lines().map(id).collect();
     assert_eq!(
         ids.iter().map(String::as_str).collect::<Vec<_>>(),
         ["\"e1\"", "\"e2\""]
     );
-    assert_eq!(place.run(&["archive", "list", "--to", "1h"]).code, 1);
+    assert_eq!(workspace.run(&["archive", "list", "--to", "1h"]).code, 1);
     assert_eq!(
-        place.run(&["archive", "export", "--event", "e2"]).stdout,
+        workspace
+            .run(&["archive", "export", "--event", "e2"])
+            .stdout,
         format!("{}\n", event("e2", "eni-2"))
     );
 
-    // A broken set is refused by name and place, and the old one stays.
-    place.write(
+    // Invalid rules are refused with file and line, and the loaded ones stay active.
+    workspace.write(
         "rules/broken.toml",
         "when = 'content.result = \"failed\"'\nnotify = [\"out\"]\n",
     );
-    let refused = place.run(&["reload", "--url", &url]);
+    let refused = workspace.run(&["reload", "--url", &url]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
     assert!(
         refused.stderr.contains("broken.toml:1:"),
         "{}",
         refused.stderr
     );
-    std::fs::remove_file(place.path("rules/broken.toml")).unwrap();
-    place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
+    std::fs::remove_file(workspace.path("rules/broken.toml")).unwrap();
+    workspace.rule(r#"send("out", #{ interface: event.content.eniId });"#);
     assert_eq!(
-        place.run(&["reload", "--url", &url]).stdout,
+        workspace.run(&["reload", "--url", &url]).stdout,
         "reloaded: 1 rule, 1 target\n"
     );
 
-    let dry = place.run(&["replay", "--event", "e1"]);
+    let dry = workspace.run(&["replay", "--event", "e1"]);
     assert_eq!(dry.code, 1, "{}", dry.stderr);
     let lines: Vec<&str> = dry.stdout.lines().skip(1).collect();
     assert_eq!(
@@ -106,36 +112,41 @@ fn from_the_first_configuration_to_the_end() {
             r#"  + failed: {"target":"out","send":{"interface":"eni-1"}}"#
         ]
     );
-    assert_eq!(place.lines("out.ndjson").len(), 2);
+    assert_eq!(workspace.lines("out.ndjson").len(), 2);
     for expected in [
         "1 added to the outbox as replay monday",
         "0 added to the outbox as replay monday",
     ] {
-        let delivered = place.run(&["replay", "--event", "e1", "--deliver", "--name", "monday"]);
+        let delivered =
+            workspace.run(&["replay", "--event", "e1", "--deliver", "--name", "monday"]);
         assert!(delivered.stderr.contains(expected), "{}", delivered.stderr);
     }
     let lines = eventually("the replay is delivered", || {
-        Some(place.lines("out.ndjson")).filter(|lines| lines.len() == 3)
+        Some(workspace.lines("out.ndjson")).filter(|lines| lines.len() == 3)
     });
     assert_eq!(lines[2].get("replay").unwrap().as_str(), Some("monday"));
     assert_ne!(lines[2].get("id"), lines[0].get("id"));
 
-    assert_eq!(serving.call("GET", "/readyz", "").unwrap().0, 200);
-    assert_eq!(serving.terminate(), 0);
-    let pruned = place.run(&["archive", "prune", "--keep", "1s"]);
+    assert_eq!(service.call("GET", "/readyz", "").unwrap().0, 200);
+    assert_eq!(service.terminate(), 0);
+    let pruned = workspace.run(&["archive", "prune", "--keep", "1s"]);
     assert_eq!(pruned.code, 0, "{}", pruned.stderr);
     assert_eq!(
-        place.run(&["archive", "verify"]).stdout.split(' ').next(),
+        workspace
+            .run(&["archive", "verify"])
+            .stdout
+            .split(' ')
+            .next(),
         Some("0")
     );
 }
 
 #[test]
-fn hangup_puts_new_rules_in_force() {
-    let place = Place::new(THEN, OUT);
-    let serving = place.serve();
-    place.rule(r#"send("out", #{ interface: event.content.eniId });"#);
-    let id = serving.child.id().to_string();
+fn sighup_reloads_rules() {
+    let workspace = Workspace::new(THEN, OUT);
+    let service = workspace.serve();
+    workspace.rule(r#"send("out", #{ interface: event.content.eniId });"#);
+    let id = service.child.id().to_string();
     assert!(
         std::process::Command::new("kill")
             .args(["-HUP", &id])
@@ -144,29 +155,29 @@ fn hangup_puts_new_rules_in_force() {
             .success()
     );
     eventually("reloaded", || {
-        serving
+        service
             .log()
             .contains("\"message\":\"reloaded\"")
             .then_some(())
     });
     assert_eq!(
-        serving
+        service
             .call("POST", "/events", &event("e1", "eni-1"))
             .unwrap()
             .0,
         200
     );
     let lines = eventually("delivered", || {
-        Some(place.lines("out.ndjson")).filter(|lines| !lines.is_empty())
+        Some(workspace.lines("out.ndjson")).filter(|lines| !lines.is_empty())
     });
     assert_eq!(
         lines[0].get("send").unwrap().to_string(),
         r#"{"interface":"eni-1"}"#
     );
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(service.terminate(), 0);
 }
 
-/// Answers every request 422 and repeats its head in the answer, as careless receivers do.
+/// Starts a receiver that responds 422 and repeats the request head; returns its port.
 fn echoing_receiver() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -197,29 +208,30 @@ fn echoing_receiver() -> u16 {
 }
 
 #[test]
-fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
+fn secrets_that_a_receiver_echoes_are_redacted() {
     let port = echoing_receiver();
     let targets = format!(
-        "[targets.out]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\nallow = [\"127.0.0.0/8\"]\n\
-         secret = {{ env = \"HOOK_SECRET\" }}\nheaders = {{ authorization = {{ env = \"HOOK_TOKEN\" }} }}\n"
+        "[targets.out]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\n\
+         allow = [\"127.0.0.0/8\"]\nsecret = {{ env = \"HOOK_SECRET\" }}\n\
+         headers = {{ authorization = {{ env = \"HOOK_TOKEN\" }} }}\n"
     );
-    let place = Place::new(THEN, &targets);
-    place.write(
+    let workspace = Workspace::new(THEN, &targets);
+    workspace.write(
         "reflexarc.toml",
-        &std::fs::read_to_string(place.path("reflexarc.toml"))
+        &std::fs::read_to_string(workspace.path("reflexarc.toml"))
             .unwrap()
             .replace("\"info\"", "\"trace\""),
     );
-    let serving = place.serve();
+    let service = workspace.serve();
     assert_eq!(
-        serving
+        service
             .call("POST", "/events?token=anything", &event("e1", "eni-1"))
             .unwrap()
             .0,
         200
     );
     let dead = eventually("it is a dead letter", || {
-        Some(place.run(&["dlq", "list"])).filter(|list| list.code == 0)
+        Some(workspace.run(&["dlq", "list"])).filter(|list| list.code == 0)
     });
     assert!(
         dead.stdout.contains("authorization: [redacted]"),
@@ -227,16 +239,16 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
         dead.stdout
     );
     let id = dead.stdout.split(' ').next().unwrap().to_owned();
-    let shown = place.run(&["dlq", "show", &id, "--format", "json"]);
-    let trace = place.run(&["trace", "e1", "--format", "json"]);
-    let (_, figures) = serving.call("GET", "/metrics", "").unwrap();
-    let log = serving.log();
+    let shown = workspace.run(&["dlq", "show", &id, "--format", "json"]);
+    let trace = workspace.run(&["trace", "e1", "--format", "json"]);
+    let (_, figures) = service.call("GET", "/metrics", "").unwrap();
+    let log = service.log();
     assert!(log.contains("\"outcome\":\"refused\""), "{log}");
     for text in [&log, &dead.stdout, &shown.stdout, &trace.stdout, &figures] {
         assert!(!text.contains("canary"), "{text}");
     }
-    let store = std::fs::read(place.path("reflexarc.db")).unwrap();
-    let wal = std::fs::read(place.path("reflexarc.db-wal")).unwrap_or_default();
+    let store = std::fs::read(workspace.path("reflexarc.db")).unwrap();
+    let wal = std::fs::read(workspace.path("reflexarc.db-wal")).unwrap_or_default();
     assert!(
         [store, wal]
             .iter()
@@ -244,52 +256,53 @@ fn secrets_appear_nowhere_although_a_receiver_repeats_them() {
     );
 
     assert_eq!(
-        place.run(&["dlq", "redrive", &id]).stdout,
+        workspace.run(&["dlq", "redrive", &id]).stdout,
         "1 moved back to the outbox\n"
     );
     eventually("it is dead again", || {
-        Some(place.run(&["dlq", "show", &id])).filter(|shown| shown.stdout.contains("attempt 2,"))
+        Some(workspace.run(&["dlq", "show", &id]))
+            .filter(|shown| shown.stdout.contains("attempt 2,"))
     });
     eventually("settled", || {
-        (place.run(&["outbox", "list"]).code == 1).then_some(())
+        (workspace.run(&["outbox", "list"]).code == 1).then_some(())
     });
     assert_eq!(
-        place
+        workspace
             .run(&["dlq", "drop", "--all", "--target", "out"])
             .stdout,
         "1 dropped\n"
     );
-    assert_eq!(place.run(&["dlq", "list"]).code, 1);
-    assert_eq!(place.run(&["dlq", "drop", &id]).code, 1);
-    assert_eq!(place.run(&["outbox", "cancel", &id]).code, 1);
-    assert_eq!(serving.terminate(), 0);
+    assert_eq!(workspace.run(&["dlq", "list"]).code, 1);
+    assert_eq!(workspace.run(&["dlq", "drop", &id]).code, 1);
+    assert_eq!(workspace.run(&["outbox", "cancel", &id]).code, 1);
+    assert_eq!(service.terminate(), 0);
 }
 
 #[test]
-fn a_target_is_tested_by_hand() {
-    let place = Place::new(
+fn target_test_sends_a_message() {
+    let workspace = Workspace::new(
         THEN,
         &format!("{OUT}[targets.bad]\ntype = \"command\"\nargv = [\"false\"]\n"),
     );
-    let tested = place.run(&["target", "test", "out"]);
+    let tested = workspace.run(&["target", "test", "out"]);
     assert_eq!(
         (tested.code, tested.stdout.as_str()),
         (0, "delivered: written to out.ndjson\n")
     );
-    assert!(filled(&place.path("out.ndjson")));
+    assert!(is_not_empty(&workspace.path("out.ndjson")));
     assert!(
-        place.lines("out.ndjson")[0]
+        workspace.lines("out.ndjson")[0]
             .get("notify")
             .unwrap()
             .to_string()
             .contains("This is a manual test of the target out")
     );
-    let failed = place.run(&["target", "test", "bad"]);
+    let failed = workspace.run(&["target", "test", "bad"]);
     assert_eq!(
         (failed.code, failed.stderr.as_str()),
         (5, "error: failed: exit status: 1: \n")
     );
-    let unknown = place.run(&["target", "test", "nowhere"]);
+    let unknown = workspace.run(&["target", "test", "nowhere"]);
     assert_eq!(unknown.code, 3);
     assert!(
         unknown
@@ -301,9 +314,9 @@ fn a_target_is_tested_by_hand() {
 }
 
 #[test]
-fn a_configuration_that_is_wrong_is_shown_with_line_and_column() {
-    let place = Place::new(THEN, "[targets.out]\ntype = \"fil\"\n");
-    let checked = place.run(&["config", "check"]);
+fn configuration_errors_have_line_and_column() {
+    let workspace = Workspace::new(THEN, "[targets.out]\ntype = \"fil\"\n");
+    let checked = workspace.run(&["config", "check"]);
     assert_eq!(checked.code, 3);
     assert!(
         checked.stderr.contains("reflexarc.toml:6:8")
@@ -311,25 +324,28 @@ fn a_configuration_that_is_wrong_is_shown_with_line_and_column() {
         "{}",
         checked.stderr
     );
-    assert_eq!(place.run(&["serve"]).code, 3);
-    assert_eq!(place.run(&["serve", "--config", "nowhere.toml"]).code, 3);
+    assert_eq!(workspace.run(&["serve"]).code, 3);
+    assert_eq!(
+        workspace.run(&["serve", "--config", "nowhere.toml"]).code,
+        3
+    );
 }
 
 #[test]
-fn events_of_a_file_are_delivered_without_http() {
-    let place = Place::new(THEN, OUT);
-    place.write(
+fn run_deliver_delivers_events_of_a_file() {
+    let workspace = Workspace::new(THEN, OUT);
+    workspace.write(
         "events.ndjson",
         &format!("{}\n{{\n{}\n", event("e1", "eni-1"), event("e2", "eni-2")),
     );
-    let ran = place.run(&["run", "--deliver", "--events", "events.ndjson"]);
+    let ran = workspace.run(&["run", "--deliver", "--events", "events.ndjson"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert_eq!(
         ran.stdout,
         "2 accepted, 0 duplicates, 1 unreadable; 2 deliveries, 0 left in the outbox\n"
     );
-    assert_eq!(place.lines("out.ndjson").len(), 2);
-    let again = place.feed(
+    assert_eq!(workspace.lines("out.ndjson").len(), 2);
+    let again = workspace.run_with_stdin(
         &["run", "--deliver", "--events", "-"],
         &event("e2", "eni-2"),
     );
@@ -337,6 +353,6 @@ fn events_of_a_file_are_delivered_without_http() {
         (again.code, again.stdout.split(';').next()),
         (0, Some("0 accepted, 1 duplicates, 0 unreadable"))
     );
-    assert_eq!(place.lines("out.ndjson").len(), 2);
-    assert_eq!(place.run(&["trace", "e1"]).code, 0);
+    assert_eq!(workspace.lines("out.ndjson").len(), 2);
+    assert_eq!(workspace.run(&["trace", "e1"]).code, 0);
 }

@@ -1,11 +1,11 @@
-//! Every command of the README is run.
+//! The commands of the README run.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::{reflexarc_in, root};
 
-/// The blocks of one language, in order.
+/// The code blocks of one language, in order.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
     text.split(&opening)
@@ -15,7 +15,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_runs_and_prints_what_it_is_about() {
+fn every_readme_command_runs_and_prints() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for name in ["rules", "examples"] {
@@ -37,7 +37,7 @@ fn every_command_runs_and_prints_what_it_is_about() {
         }
         let line = command.replace("cargo run --release --", "reflexarc");
         let line = line.replacen("reflexarc", env!("CARGO_BIN_EXE_reflexarc"), 1);
-        assert_ne!(line, command, "a command that no test runs");
+        assert_ne!(line, command, "this command is not tested");
         let output = Command::new("sh")
             .args(["-c", &line])
             .current_dir(folder.path())
@@ -50,7 +50,7 @@ fn every_command_runs_and_prints_what_it_is_about() {
 }
 
 #[test]
-fn the_first_command_speaks_of_the_documented_event() {
+fn the_first_command_prints_the_documented_event() {
     let run = reflexarc_in(
         &root(),
         &[

@@ -1,4 +1,4 @@
-//! Streams of events in every form, whole and broken.
+//! Streams of events in every format, valid and broken.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use crate::{Outcome, reflexarc_in};
 
 const RULE: &str = "when = 'n exists'\nthen = 'send(\"t\", event.n)'\n";
 
-/// Runs a rule that sends every `n`, over this on stdin.
+/// Runs a rule that sends every `n` over `input` on stdin.
 fn run(input: &[u8], args: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("every.toml"), RULE).unwrap();
@@ -28,21 +28,24 @@ fn run(input: &[u8], args: &[&str]) -> Outcome {
 
 /// Line and payload of every action.
 fn sent(outcome: &Outcome) -> Vec<(i64, i64)> {
-    let seen = outcome
+    let reports = outcome
         .stdout
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    seen.map(|seen| {
-        (
-            seen["line"].as_i64().unwrap(),
-            seen["rules"][0]["actions"][0]["payload"].as_i64().unwrap(),
-        )
-    })
-    .collect()
+    reports
+        .map(|report| {
+            (
+                report["line"].as_i64().unwrap(),
+                report["rules"][0]["actions"][0]["payload"]
+                    .as_i64()
+                    .unwrap(),
+            )
+        })
+        .collect()
 }
 
 #[test]
-fn ndjson_an_array_and_documents_give_the_same() {
+fn ndjson_arrays_and_documents_are_equivalent() {
     for (input, lines) in [
         ("{\"n\": 1}\n{\"n\": 2}\n", [1, 2]),
         ("[{\"n\": 1},\n {\"n\": 2}]", [1, 2]),
@@ -62,7 +65,7 @@ fn ndjson_an_array_and_documents_give_the_same() {
 }
 
 #[test]
-fn packed_streams_are_unpacked() {
+fn compressed_streams_are_decompressed() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(b"{\"n\": 1}\n{\"n\": 2}\n").unwrap();
     assert_eq!(sent(&run(&gzip.finish().unwrap(), &[])), [(1, 1), (2, 2)]);
@@ -78,21 +81,21 @@ fn packed_streams_are_unpacked() {
 }
 
 #[test]
-fn a_broken_line_is_reported_and_the_rest_goes_on() {
+fn a_broken_line_does_not_stop_the_stream() {
     let input = b"{\"n\": 1}\n{\"n\": }\n[1]\n\xff\n{\"n\": 2}\n";
     for jobs in ["1", "2"] {
         let outcome = run(input, &["--jobs", jobs]);
         assert_eq!(outcome.code, 4);
         assert_eq!(sent(&outcome), [(1, 1), (5, 2)]);
-        let told: Vec<_> = outcome
+        let errors: Vec<_> = outcome
             .stderr
             .lines()
             .filter(|line| line.starts_with("error: "))
             .collect();
-        assert_eq!(told.len(), 3, "{}", outcome.stderr);
-        assert!(told[0].starts_with("error: -:2:7: "), "{}", told[0]);
-        assert!(told[1].starts_with("error: -:3:1: "), "{}", told[1]);
-        assert!(told[2].starts_with("error: -:4:1: "), "{}", told[2]);
+        assert_eq!(errors.len(), 3, "{}", outcome.stderr);
+        assert!(errors[0].starts_with("error: -:2:7: "), "{}", errors[0]);
+        assert!(errors[1].starts_with("error: -:3:1: "), "{}", errors[1]);
+        assert!(errors[2].starts_with("error: -:4:1: "), "{}", errors[2]);
         assert!(
             outcome.stderr.contains("5 events matched, 3 unreadable"),
             "{}",
@@ -122,7 +125,7 @@ fn order_is_kept_over_many_batches() {
 }
 
 #[test]
-fn nothing_is_an_empty_stream() {
+fn empty_streams_have_no_events() {
     for input in [&b""[..], b"\n \n", b"[]"] {
         let outcome = run(input, &[]);
         assert_eq!(

@@ -1,11 +1,11 @@
-//! The commands one by one: what they answer, and their exit codes.
+//! The commands one by one: results and exit codes.
 
 use crate::{reflexarc, reflexarc_in, root};
 
 const EVENTS: &str = "examples/eni-events.ndjson";
 
 #[test]
-fn match_is_like_grep() {
+fn match_prints_matching_events_like_grep() {
     let found = reflexarc(&["match", "content.result == \"failed\"", EVENTS]);
     assert_eq!(found.code, 0, "{}", found.stderr);
     let events = std::fs::read_to_string(root().join(EVENTS)).unwrap();
@@ -41,7 +41,7 @@ fn match_is_like_grep() {
 }
 
 #[test]
-fn match_reads_foreign_filters_against_events_as_they_came() {
+fn foreign_filters_match_events_as_received() {
     let filter = r#"{"source": ["acs.ecs"], "data": {"result": ["failed"]}}"#;
     let found = reflexarc(&["match", "--dialect", "alibaba", "--count", filter, EVENTS]);
     assert_eq!(
@@ -57,7 +57,7 @@ fn match_reads_foreign_filters_against_events_as_they_came() {
 }
 
 #[test]
-fn match_takes_many_filters() {
+fn match_accepts_a_file_of_filters() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write(
@@ -100,7 +100,7 @@ fn match_takes_many_filters() {
 }
 
 #[test]
-fn explain_says_why() {
+fn explain_prints_the_reason() {
     let matched = reflexarc(&[
         "explain",
         "--event",
@@ -147,7 +147,7 @@ fn explain_says_why() {
 }
 
 #[test]
-fn convert_goes_both_ways() {
+fn convert_round_trips() {
     let there = reflexarc(&[
         "convert",
         "content.result == \"failed\" and regionId starts with \"cn-\"",
@@ -161,7 +161,7 @@ fn convert_goes_both_ways() {
 }
 
 #[test]
-fn export_refuses_what_will_not_port() {
+fn export_refuses_filters_that_are_not_portable() {
     let exported = reflexarc(&["export", "--dialect", "aws", "--rule", "failed-create"]);
     assert_eq!(exported.code, 0, "{}", exported.stderr);
     let pattern: serde_json::Value = serde_json::from_str(&exported.stdout).unwrap();
@@ -186,10 +186,13 @@ fn export_refuses_what_will_not_port() {
 }
 
 #[test]
-fn fmt_rewrites_the_filter_and_nothing_else() {
+fn fmt_rewrites_only_the_filter() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.toml");
-    let before = "# why\nlevel   = \"info\"\nwhen = \"\"\"a==1   and\n  b  ==  'x'\"\"\"   # here\nnotify = 'team'\n";
+    let before = concat!(
+        "# why\nlevel   = \"info\"\n",
+        "when = \"\"\"a==1   and\n  b  ==  'x'\"\"\"   # here\nnotify = 'team'\n"
+    );
     std::fs::write(&file, before.replace("'x'", "\\\"x\\\"")).unwrap();
     let check = reflexarc_in(folder.path(), &["fmt", "a.toml", "--check"], b"");
     assert_eq!(
@@ -241,7 +244,7 @@ actions = [{ target = "t", payload = 3 }]   # wrong
 "#;
 
 #[test]
-fn test_tells_what_differs_and_what_was_left_out() {
+fn failed_tests_and_coverage_gaps_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.toml"), TESTED).unwrap();
     let test =
@@ -258,7 +261,7 @@ fn test_tells_what_differs_and_what_was_left_out() {
     assert_eq!(json[0]["coverage"]["leaves"][0]["seen_true"], true);
     assert_eq!(
         test(&["--filter", "nothing like this"]).stdout,
-        "0 rules:\n0 passed, 0 failed\n"
+        "0 rules: 0 passed, 0 failed\n"
     );
     let update = test(&["--update"]);
     assert_eq!(update.code, 0, "{}", update.stderr);
@@ -267,7 +270,7 @@ fn test_tells_what_differs_and_what_was_left_out() {
 }
 
 #[test]
-fn help_prints_the_reference_and_the_commands() {
+fn help_prints_references_and_commands() {
     for (topic, reference) in [
         ("rule", reflexarc::REFERENCE),
         ("pattern", reflexarc_pattern::REFERENCE),

@@ -1,4 +1,4 @@
-//! A running service in a folder of its own.
+//! A service process with its own folder of configuration, rules and store.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,34 +10,42 @@ use reflexarc_event::Json;
 
 use crate::{Outcome, reflexarc_in};
 
-/// A folder with a configuration and rules.
-pub(crate) struct Place {
+/// A temporary folder with a configuration and rules.
+pub(crate) struct Workspace {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
 }
 
-/// The process; killed when it is dropped.
-pub(crate) struct Serving {
+/// A running service; killed when it is dropped.
+pub(crate) struct ServiceProcess {
     pub(crate) child: Child,
-    pub(crate) door: Door,
+    pub(crate) client: HttpClient,
     log: PathBuf,
 }
 
-/// Where the process listens.
+/// A minimal HTTP client of the service.
 #[derive(Clone, Copy)]
-pub(crate) struct Door {
+pub(crate) struct HttpClient {
     port: u16,
 }
 
-/// An event about the interface `eni`: a failed attach.
+/// A failed attach of the interface `eni`.
 pub(crate) fn event(id: &str, eni: &str) -> String {
     format!(
-        r#"{{"id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1:eni/{eni}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"{eni}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"R"}}}}"#
+        concat!(
+            r#"{{"id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1:eni/{eni}","#,
+            r#""level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","#,
+            r#""userId":"1","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","#,
+            r#""content":{{"eniId":"{eni}","operation":"AttachNetworkInterface","#,
+            r#""eniStatus":"Available","result":"failed","requestId":"R"}}}}"#
+        ),
+        id = id,
+        eni = eni
     )
 }
 
-impl Place {
-    /// With this rule and these targets (TOML).
+impl Workspace {
+    /// A workspace with one rule, given as its script, and targets, given as TOML.
     pub(crate) fn new(then: &str, targets: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -46,16 +54,16 @@ impl Place {
             .unwrap()
             .port();
         std::fs::create_dir(folder.path().join("rules")).unwrap();
-        let place = Self { folder, port };
-        place.rule(then);
+        let workspace = Self { folder, port };
+        workspace.rule(then);
         let config = format!(
             "log = \"info\"\npatience = \"10s\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n{targets}"
         );
-        place.write("reflexarc.toml", &config);
-        place
+        workspace.write("reflexarc.toml", &config);
+        workspace
     }
 
-    /// Replaces the one rule.
+    /// Replaces the script of the rule.
     pub(crate) fn rule(&self, then: &str) {
         self.write(
             "rules/failed.toml",
@@ -71,28 +79,28 @@ impl Place {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Runs a command there.
+    /// Runs a command in the folder.
     pub(crate) fn run(&self, args: &[&str]) -> Outcome {
         reflexarc_in(self.folder.path(), args, b"")
     }
 
-    /// Runs a command there with this on its standard input.
-    pub(crate) fn feed(&self, args: &[&str], stdin: &str) -> Outcome {
+    /// Runs a command in the folder with this standard input.
+    pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &str) -> Outcome {
         reflexarc_in(self.folder.path(), args, stdin.as_bytes())
     }
 
-    /// The service's address.
+    /// The URL of the service.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Starts the service and waits until it answers.
-    pub(crate) fn serve(&self) -> Serving {
+    /// Starts the service and waits until it responds.
+    pub(crate) fn serve(&self) -> ServiceProcess {
         self.serve_as(&[env!("CARGO_BIN_EXE_reflexarc"), "serve"])
     }
 
-    /// The same, started in another way.
-    pub(crate) fn serve_as(&self, argv: &[&str]) -> Serving {
+    /// Starts the service with this command line.
+    pub(crate) fn serve_as(&self, argv: &[&str]) -> ServiceProcess {
         let log = self.path("serve.log");
         let errors = std::fs::OpenOptions::new()
             .create(true)
@@ -109,30 +117,30 @@ impl Place {
         command
             .env("HOOK_SECRET", "canary-hook-secret")
             .env("HOOK_TOKEN", "canary-hook-token");
-        let mut serving = Serving {
+        let mut service = ServiceProcess {
             child: command.spawn().unwrap(),
-            door: Door { port: self.port },
+            client: HttpClient { port: self.port },
             log,
         };
         let begun = Instant::now();
-        while serving
+        while service
             .call("GET", "/healthz", "")
             .is_none_or(|(status, _)| status != 200)
         {
-            if let Some(status) = serving.child.try_wait().unwrap() {
-                panic!("it ended with {status}: {}", serving.log());
+            if let Some(status) = service.child.try_wait().unwrap() {
+                panic!("it ended with {status}: {}", service.log());
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(60),
-                "it never answered: {}",
-                serving.log()
+                "no response: {}",
+                service.log()
             );
             std::thread::sleep(Duration::from_millis(10));
         }
-        serving
+        service
     }
 
-    /// The documents in a file of lines; a line that a crash cut short is left out.
+    /// The documents of an NDJSON file; a line that a crash truncated is left out.
     pub(crate) fn lines(&self, name: &str) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines()
@@ -141,8 +149,8 @@ impl Place {
     }
 }
 
-impl Door {
-    /// Status and body of an answer; `None` when none came.
+impl HttpClient {
+    /// Status and body of the response; `None` if there was none.
     pub(crate) fn call(self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream
@@ -150,28 +158,29 @@ impl Door {
             .ok()?;
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\ncontent-length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             content-type: application/x-ndjson\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).ok()?;
         stream.write_all(body.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        let status = response.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        Some((status, response.split_once("\r\n\r\n")?.1.to_owned()))
     }
 }
 
-impl Serving {
-    /// As [`Door::call`].
+impl ServiceProcess {
+    /// See [`HttpClient::call`].
     pub(crate) fn call(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        self.door.call(method, path, body)
+        self.client.call(method, path, body)
     }
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Ends it as a supervisor does and gives its exit code.
+    /// Sends SIGTERM, as a supervisor does, and returns the exit code.
     pub(crate) fn terminate(mut self) -> i32 {
         let id = self.child.id().to_string();
         assert!(
@@ -185,26 +194,29 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl Drop for ServiceProcess {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Asks again and again, for as long as a slow machine may need.
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Polls until there is a result, for as long as a slow machine may need.
+pub(crate) fn eventually<T>(expected: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(result) = poll() {
+            return result;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "never: {expected}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// Whether a file exists and is not empty.
-pub(crate) fn filled(path: &Path) -> bool {
+pub(crate) fn is_not_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }

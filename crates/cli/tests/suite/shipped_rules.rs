@@ -1,9 +1,9 @@
-//! The rules that come with reflexarc: right, formatted, tested in full, and none of them mute.
+//! The rules in `rules/`: valid, formatted, fully covered by tests, and each with an action.
 
 use crate::reflexarc;
 
 #[test]
-fn they_are_right_and_formatted() {
+fn shipped_rules_are_valid_and_formatted() {
     let check = reflexarc(&["check", "rules", "--deny-warnings"]);
     assert_eq!(
         (check.code, check.stdout.as_str()),
@@ -16,7 +16,7 @@ fn they_are_right_and_formatted() {
 }
 
 #[test]
-fn their_tests_pass_and_leave_nothing_out() {
+fn shipped_rules_pass_tests_with_full_coverage() {
     let test = reflexarc(&["test", "rules", "--coverage"]);
     assert_eq!(test.code, 0, "{}\n{}", test.stdout, test.stderr);
     assert!(
@@ -27,7 +27,7 @@ fn their_tests_pass_and_leave_nothing_out() {
 }
 
 #[test]
-fn each_of_them_asks_for_an_action_on_the_examples() {
+fn each_shipped_rule_returns_an_action_on_the_examples() {
     let run = reflexarc(&[
         "run",
         "--rules",
@@ -38,17 +38,17 @@ fn each_of_them_asks_for_an_action_on_the_examples() {
         "ndjson",
     ]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let mut speaking = std::collections::BTreeSet::new();
+    let mut with_actions = std::collections::BTreeSet::new();
     for line in run.stdout.lines() {
-        let seen: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(seen["failures"], serde_json::json!([]));
-        for effects in seen["rules"].as_array().unwrap() {
+        let report: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(report["failures"], serde_json::json!([]));
+        for effects in report["rules"].as_array().unwrap() {
             if !effects["actions"].as_array().unwrap().is_empty() {
-                speaking.insert(effects["rule"].as_str().unwrap().to_owned());
+                with_actions.insert(effects["rule"].as_str().unwrap().to_owned());
             }
         }
     }
-    assert_eq!(speaking.len(), 12, "{speaking:?}");
+    assert_eq!(with_actions.len(), 12, "{with_actions:?}");
     assert!(
         run.stderr.contains("of 30 events matched"),
         "{}",
@@ -57,7 +57,7 @@ fn each_of_them_asks_for_an_action_on_the_examples() {
 }
 
 #[test]
-fn the_answers_do_not_depend_on_threads() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let run = |jobs| {
         reflexarc(&[
             "run",
