@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_event::EventIdentity;
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
@@ -45,7 +46,7 @@ pub struct Delivery {
     pub taken: Vec<String>,
 }
 
-/// What makes an event one event: the pair of source and id.
+/// Source and id of an event, by which people find it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventName {
     /// Who says so, such as `acs.ecs`.
@@ -125,15 +126,12 @@ impl Receipt {
 
 impl DeliveryId {
     /// The id for action `number` (0-based, counted over the rule's actions in one evaluation) of `rule` after `event`.
-    pub fn derive(event: &EventName, rule: &str, number: usize, replay: Option<&str>) -> Self {
+    pub fn derive(event: &EventIdentity, rule: &str, number: usize, replay: Option<&str>) -> Self {
         let mut hash = Sha256::new();
         let number = (number as u64).to_be_bytes();
-        for part in [
-            event.source.as_bytes(),
-            event.id.as_bytes(),
-            rule.as_bytes(),
-            &number,
-        ] {
+        // Lengths keep the parts apart: ("ab", "c") and ("a", "bc") are different deliveries.
+        let identity = event.fields().map(str::as_bytes);
+        for part in identity.into_iter().chain([rule.as_bytes(), &number]) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -158,6 +156,15 @@ impl DeliveryId {
         self.0
             .iter()
             .fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte))
+    }
+}
+
+impl From<&EventIdentity> for EventName {
+    fn from(identity: &EventIdentity) -> Self {
+        Self {
+            source: identity.source.clone(),
+            id: identity.id.clone(),
+        }
     }
 }
 
@@ -234,10 +241,21 @@ impl SendError {
 mod tests {
     use super::*;
 
-    fn name(source: &str, id: &str) -> EventName {
-        EventName {
+    fn name(source: &str, id: &str) -> EventIdentity {
+        EventIdentity {
             source: source.into(),
             id: id.into(),
+            ..EventIdentity::default()
+        }
+    }
+
+    fn about(name: &str, resource: &str, time: &str) -> EventIdentity {
+        EventIdentity {
+            source: "acs.ecs".into(),
+            id: "1".into(),
+            name: name.into(),
+            resource: resource.into(),
+            time: time.into(),
         }
     }
 
@@ -254,6 +272,9 @@ mod tests {
             DeliveryId::derive(&name("acs.ecs", "1"), "r2", 0, None),
             DeliveryId::derive(&name("acs.ecs", "1"), "r", 1, None),
             DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, Some("monday")),
+            DeliveryId::derive(&about("Disk:New", "", ""), "r", 0, None),
+            DeliveryId::derive(&about("", "eni-1", ""), "r", 0, None),
+            DeliveryId::derive(&about("", "", "2019-04-09T04:18:26Z"), "r", 0, None),
         ] {
             assert_ne!(base, other);
         }

@@ -3,14 +3,18 @@
 //! ```
 //! use jiff::Timestamp;
 //! use reflexarc_delivery::{Decision, Delivery, DeliveryId, EventName, RetryPolicy, SendError};
-//! use reflexarc_event::Json;
+//! use reflexarc_event::{EventIdentity, Json};
 //! use reflexarc_reaction::Action;
 //!
-//! let event = EventName { source: "acs.ecs".into(), id: "8B2A".into() };
+//! let event = EventIdentity {
+//!     source: "acs.ecs".into(),
+//!     id: "8B2A".into(),
+//!     ..EventIdentity::default()
+//! };
 //! let now = Timestamp::UNIX_EPOCH;
 //! let delivery = Delivery {
 //!     id: DeliveryId::derive(&event, "attach-failed", 0, None),
-//!     event,
+//!     event: EventName::from(&event),
 //!     resource: String::new(),
 //!     rule: "attach-failed".into(),
 //!     target: "inventory".into(),

@@ -140,11 +140,13 @@ mod tests {
     use reflexarc_reaction::Action;
 
     use super::*;
+    use reflexarc_event::EventIdentity;
+
     use crate::delivery::{DeliveryId, EventName};
 
     fn delivery(attempt: u32) -> Delivery {
         Delivery {
-            id: DeliveryId::derive(&EventName::default(), "r", 0, None),
+            id: DeliveryId::derive(&EventIdentity::default(), "r", 0, None),
             event: EventName::default(),
             resource: String::new(),
             rule: "r".into(),

@@ -1,36 +1,80 @@
 //! What makes two arrivals the same event.
 
 use crate::json::Json;
-use crate::{NativeEvent, Reading};
+use crate::{Envelope, NativeEvent, parse_time};
+
+/// The fields that identify an event: two arrivals are copies of one event if all five agree.
+///
+/// Source and id alone are not enough: senders reuse ids for the phases of one operation, and documentation and debug
+/// messages mask them (`8B***A5`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EventIdentity {
+    /// The CloudEvents `source`, or `acs.` and the product in lower case; empty if the event has neither.
+    pub source: String,
+    /// The id that the source assigned.
+    pub id: String,
+    /// `name`, else `type` or `detail-type`; empty if the event has none.
+    pub name: String,
+    /// `resourceId`, else `subject`; empty if the event has none.
+    pub resource: String,
+    /// `eventTime`, else `time`, in UTC where it can be parsed, else as it came; empty if the event has none.
+    pub time: String,
+}
+
+impl EventIdentity {
+    /// The identity of an event that its receiver has given an id, because its sender did not.
+    pub fn with_id(event: &NativeEvent, id: impl Into<String>) -> Self {
+        let tree = event.tree();
+        let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().to_owned();
+        let source = match (first_text(naming(event), &["source"]), text(&["product"])) {
+            (Some(source), _) => source.to_owned(),
+            (None, product) if product.is_empty() => String::new(),
+            (None, product) => format!("acs.{}", product.to_lowercase()),
+        };
+        let time = text(&["eventTime", "time"]);
+        Self {
+            source,
+            id: id.into(),
+            name: text(&["name", "type", "detail-type"]),
+            resource: text(&["resourceId", "subject"]),
+            time: parse_time(&time).map_or(time, |time| time.to_string()),
+        }
+    }
+
+    /// The five fields in a fixed order, for digests.
+    pub fn fields(&self) -> [&str; 5] {
+        [
+            &self.source,
+            &self.id,
+            &self.name,
+            &self.resource,
+            &self.time,
+        ]
+    }
+}
 
 impl NativeEvent {
-    /// A key that is the same each time a sender repeats the event, whatever the envelope, and differs between events;
-    /// `None` for an event without an id, or with one that is masked and so may stand for any.
-    ///
-    /// It is made of product or source, id, name, resource and time, since ids alone are not unique in practice.
-    pub fn identity(&self) -> Option<String> {
-        let first = |keys: &[&str]| {
-            keys.iter()
-                .find_map(|key| self.tree().get(key).and_then(Json::as_str))
-        };
-        let id = Reading::of(first(&["id"])?, |text| {
-            (!text.is_empty()).then(|| text.to_owned())
-        });
-        id.clear()?;
-        let parts = [
-            &["product", "source"][..],
-            &["id"],
-            &["name", "detail-type"],
-            &["resourceId"],
-            &["eventTime", "time"],
-        ];
-        Some(
-            Json::Array(
-                parts
-                    .map(|keys| first(keys).map_or(Json::Null, Json::from))
-                    .into(),
-            )
-            .to_string(),
-        )
+    /// The identity of the event, the same in every envelope and each time its sender repeats it; `None` for an event
+    /// without an id, whose copies cannot be recognised.
+    pub fn identity(&self) -> Option<EventIdentity> {
+        first_text(naming(self), &["id"]).map(|id| EventIdentity::with_id(self, id))
     }
+}
+
+/// The object that holds source and id: a CloudEvent's own attributes, also where `data` carries an event of another
+/// envelope with members of these names.
+fn naming(event: &NativeEvent) -> &Json {
+    let received = event.original();
+    if received.envelope() == Envelope::CloudEvent {
+        received.tree()
+    } else {
+        event.tree()
+    }
+}
+
+/// The first of the members that is a text and not empty.
+fn first_text<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a str> {
+    keys.iter()
+        .filter_map(|key| object.get(key).and_then(Json::as_str))
+        .find(|text| !text.is_empty())
 }

@@ -45,6 +45,7 @@ pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError,
 pub use envelope::{Envelope, Member};
 pub use event::Event;
 pub use event_error::EventError;
+pub use identity::EventIdentity;
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;
 pub use limits::Limits;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_event::{Envelope, Event, EventError, Json, NativeEvent};
+use reflexarc_event::{Event, EventError, EventIdentity, NativeEvent};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
@@ -17,10 +17,8 @@ pub struct Incoming {
     pub native: NativeEvent,
     /// Source and id. An event without an id gets a random one.
     pub name: EventName,
-    /// What kind of event it is, its `name` (or a CloudEvent's `type`), empty when it has none.
-    pub kind: String,
-    /// What it is about, its `resourceId`: events about one resource are evaluated in the order in which they came.
-    pub resource: String,
+    /// All that identifies it, with the same source and id.
+    pub(crate) identity: EventIdentity,
     /// What makes a second copy a duplicate; `None` for an event without an id, which cannot be told from its copy.
     pub(crate) fingerprint: Option<[u8; 16]>,
 }
@@ -36,59 +34,29 @@ impl Incoming {
 
     /// Reads what the service needs to know of an event in native form.
     pub fn from_native(native: NativeEvent) -> Self {
-        let (tree, received) = (native.tree(), native.original());
-        // A CloudEvent says itself what names it; the native form says it by its product.
-        let own = if received.envelope() == Envelope::CloudEvent {
-            received.tree()
-        } else {
-            tree
-        };
-        let id = text(own, "id");
-        let source = match (text(own, "source"), text(own, "product")) {
-            ("", "") => String::new(),
-            ("", product) => format!("acs.{}", product.to_lowercase()),
-            (source, _) => source.to_owned(),
-        };
-        let kind = [
-            text(tree, "name"),
-            text(tree, "type"),
-            text(tree, "detail-type"),
-        ];
-        let kind = kind
-            .into_iter()
-            .find(|kind| !kind.is_empty())
-            .unwrap_or_default()
-            .to_owned();
-        let resource = [text(tree, "resourceId"), text(tree, "subject")];
-        let resource = resource
-            .into_iter()
-            .find(|kind| !kind.is_empty())
-            .unwrap_or_default()
-            .to_owned();
-        let fingerprint = (!id.is_empty()).then(|| fingerprint(&source, id, tree));
-        let name = EventName {
-            source,
-            id: if id.is_empty() {
-                random_id()
-            } else {
-                id.to_owned()
-            },
-        };
+        let identity = native.identity();
+        let fingerprint = identity.as_ref().map(fingerprint);
+        let identity = identity.unwrap_or_else(|| EventIdentity::with_id(&native, random_id()));
         Self {
+            name: EventName::from(&identity),
+            identity,
             native,
-            name,
-            kind,
-            resource,
             fingerprint,
         }
+    }
+
+    /// Assigns the id of an event that has none of its own, instead of a random one.
+    pub fn set_id(&mut self, id: &str) {
+        id.clone_into(&mut self.name.id);
+        id.clone_into(&mut self.identity.id);
     }
 
     /// What the store would put into the outbox after this evaluation.
     pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
         let delivery = |(rule, number, action): (&str, usize, &Action)| Delivery {
-            id: DeliveryId::derive(&self.name, rule, number, None),
+            id: DeliveryId::derive(&self.identity, rule, number, None),
             event: self.name.clone(),
-            resource: self.resource.clone(),
+            resource: self.identity.resource.clone(),
             rule: rule.to_owned(),
             target: action.target().to_owned(),
             action: action.clone(),
@@ -103,10 +71,10 @@ impl Incoming {
 
     /// The lane of `lanes` that evaluates it: one resource always has the same lane.
     pub(crate) fn lane(&self, lanes: usize) -> usize {
-        let key = if self.resource.is_empty() {
-            &self.name.id
+        let key = if self.identity.resource.is_empty() {
+            &self.identity.id
         } else {
-            &self.resource
+            &self.identity.resource
         };
         let digest = Sha256::digest(key.as_bytes());
         digest[0] as usize % lanes
@@ -126,20 +94,13 @@ pub(crate) fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
     numbered
 }
 
-/// Two events are copies of one when source and id agree. An id whose middle was masked (`8B***A5`, as in the cloud's
-/// debug messages) names many events, so name, resource and time must agree as well.
-fn fingerprint(source: &str, id: &str, tree: &Json) -> [u8; 16] {
+/// The digest under which an event is remembered to recognise its copies.
+fn fingerprint(identity: &EventIdentity) -> [u8; 16] {
     let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    part(source);
-    part(id);
-    if id.contains("**") {
-        for key in ["name", "resourceId", "eventTime"] {
-            part(text(tree, key));
-        }
+    for field in identity.fields() {
+        // Lengths keep the fields apart: ("ab", "c") and ("a", "bc") are different events.
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
     }
     hash.finalize().first_chunk().copied().unwrap_or_default()
 }
@@ -149,8 +110,4 @@ pub(crate) fn random_id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
     DeliveryId::from(bytes).to_string()
-}
-
-fn text<'a>(tree: &'a Json, key: &str) -> &'a str {
-    tree.get(key).and_then(Json::as_str).unwrap_or_default()
 }

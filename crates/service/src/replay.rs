@@ -78,7 +78,7 @@ impl Replay {
         };
         let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
         // An event without an id of its own keeps the one it was given when it was accepted.
-        incoming.name = archived.name.clone();
+        incoming.set_id(&archived.name.id);
         let mut evaluation = rules.evaluate(&incoming.native, state, archived.received);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);

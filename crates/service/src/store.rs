@@ -5,6 +5,7 @@
 
 mod accept;
 mod archive;
+mod duplicates;
 mod error;
 mod outbox;
 mod read;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_delivery::{Delivery, DeliveryId, EventName};
+use reflexarc_event::EventIdentity;
 use reflexarc_reaction::{Action, Level, Message};
 
 use crate::config_args::{ConfigArgs, tokio_runtime};
@@ -64,9 +65,10 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
 /// A delivery that is in no store: it belongs to no event, and the time makes its id unique.
 fn test_delivery(target: &str) -> Delivery {
     let now = Timestamp::now();
-    let event = EventName {
+    let event = EventIdentity {
         source: "reflexarc".into(),
         id: format!("test-{}", now.as_microsecond()),
+        ..EventIdentity::default()
     };
     let message = Message {
         title: "Test message from reflexarc".into(),
@@ -77,7 +79,7 @@ fn test_delivery(target: &str) -> Delivery {
     };
     Delivery {
         id: DeliveryId::derive(&event, "test", 0, None),
-        event,
+        event: EventName::from(&event),
         resource: String::new(),
         rule: "test".into(),
         target: target.to_owned(),

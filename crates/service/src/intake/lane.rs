@@ -123,8 +123,8 @@ fn evaluated<'a>(
         .map(|failure| format!("{}: {}", failure.rule, failure.message))
         .collect();
     let facts = vec![
-        ("event.type", incoming.kind.as_str().into()),
-        ("event.resource", incoming.resource.as_str().into()),
+        ("event.type", incoming.identity.name.as_str().into()),
+        ("event.resource", incoming.identity.resource.as_str().into()),
         ("rules.matched", number(evaluation.rules.len())),
         ("rules.failed", number(faults.len())),
         ("actions", number(evaluation.actions().count())),

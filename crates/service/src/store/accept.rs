@@ -75,12 +75,12 @@ pub(super) fn record(
     let size = i64::try_from(incoming.native.original().bytes().len()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO archive (source, id, kind, resource, received, size, body, evaluation)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let name = &incoming.name;
+    let identity = &incoming.identity;
     connection.prepare_cached(sql)?.execute((
-        &name.source,
-        &name.id,
-        &incoming.kind,
-        &incoming.resource,
+        &identity.source,
+        &identity.id,
+        &identity.name,
+        &identity.resource,
         micros(now),
         size,
         body,
@@ -122,16 +122,16 @@ pub(super) fn enqueue(
                (id, seq, source, event, resource, rule, target, action, replay, created, since, due, set_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
     let mut statement = connection.prepare_cached(sql)?;
+    let identity = &incoming.identity;
     for (rule, number, action) in numbered(evaluation) {
-        let id = DeliveryId::derive(&incoming.name, rule, number, replay);
+        let id = DeliveryId::derive(identity, rule, number, replay);
         let target = action.target();
-        let name = &incoming.name;
         let new = statement.execute((
             id.as_bytes(),
             seq,
-            &name.source,
-            &name.id,
-            &incoming.resource,
+            &identity.source,
+            &identity.id,
+            &identity.resource,
             rule,
             target,
             action.to_json().to_string(),

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::duplicates::recompute_fingerprints;
 use super::{StoreError, StoreOptions};
 
 /// "rarc": marks the file as ours, so that another program's database is never written to.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`]; kept in the file's header.
-const VERSION: i32 = 2;
-/// What brings a file from the version before to this one; the first is that from 1 to 2.
-const STEPS: [&str; 1] = ["ALTER TABLE delivery ADD COLUMN taken TEXT;"];
+const VERSION: i32 = 3;
 
 /// Times are microseconds since 1970, ids of deliveries and fingerprints 16 bytes, JSON is text.
 const SCHEMA: &str = "
@@ -119,9 +118,12 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
 /// Brings a file of an older version to this one.
 fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for step in STEPS.iter().skip(version.saturating_sub(1) as usize) {
-        connection.execute_batch(step)?;
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < 2 {
+        connection.execute_batch("ALTER TABLE delivery ADD COLUMN taken TEXT;")?;
+    }
+    if version < 3 {
+        recompute_fingerprints(connection)?;
     }
     connection.execute_batch(&format!("PRAGMA user_version = {VERSION}; COMMIT;"))
 }

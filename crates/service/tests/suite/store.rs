@@ -110,30 +110,75 @@ fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_th
 }
 
 #[test]
-fn events_without_an_id_are_never_copies_and_masked_ids_need_more_to_agree() {
+fn copies_agree_in_source_id_name_resource_and_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let accept = |text: &str| {
-        let incoming =
-            reflexarc_service::Incoming::new(reflexarc_event::Event::from_json(text).unwrap())
-                .unwrap();
-        store
-            .accept(incoming, Evaluation::default(), at(0))
-            .unwrap()
-            .duplicate
+        let event = reflexarc_event::Event::from_json(text).unwrap();
+        let incoming = reflexarc_service::Incoming::new(event).unwrap();
+        let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+        let accepted = store.accept(incoming, evaluation, at(0)).unwrap();
+        // An event that is accepted is also delivered, though others have its source and id.
+        assert_eq!(accepted.deliveries.len(), usize::from(!accepted.duplicate));
+        accepted.duplicate
     };
-    assert!(!accept(r#"{"kind":"tick"}"#) && !accept(r#"{"kind":"tick"}"#));
-    assert!(!accept(
-        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121826.922+0800"}"#
-    ));
-    assert!(!accept(
-        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#
-    ));
-    assert!(accept(
-        r#"{"id":"8B****A5","product":"ECS","eventTime":"20190409T121827.922+0800"}"#
-    ));
-    // The same event by way of EventBridge, whose source is spelled otherwise.
-    assert!(!accept(r#"{"id":"7","product":"ECS"}"#) && accept(r#"{"id":"7","source":"acs.ecs"}"#));
+    let event = |id: &str, name: &str, resource: &str, time: &str| {
+        format!(
+            r#"{{"id":"{id}","product":"ECS","name":"{name}","resourceId":"{resource}",
+                "eventTime":"20190409T{time}+0800"}}"#
+        )
+    };
+    let rows = [
+        (event("A", "Disk:New", "d-1", "121826.922"), false, "first"),
+        (event("A", "Disk:New", "d-1", "121826.922"), true, "a copy"),
+        (event("A", "Disk:Old", "d-1", "121826.922"), false, "name"),
+        (
+            event("A", "Disk:New", "d-2", "121826.922"),
+            false,
+            "resource",
+        ),
+        (event("A", "Disk:New", "d-1", "121827.922"), false, "time"),
+        (event("B", "Disk:New", "d-1", "121826.922"), false, "id"),
+        (
+            event("8B****A5", "Disk:New", "d-1", "121826.922"),
+            false,
+            "masked",
+        ),
+        (
+            event("8B****A5", "Disk:New", "d-2", "121826.922"),
+            false,
+            "masked, resource",
+        ),
+        (
+            event("8B****A5", "Disk:New", "d-2", "121826.922"),
+            true,
+            "masked, a copy",
+        ),
+        (
+            r#"{"id":"7","product":"ECS"}"#.to_owned(),
+            false,
+            "few fields",
+        ),
+        (r#"{"id":"7","product":"VPC"}"#.to_owned(), false, "source"),
+        // The same event by way of EventBridge, whose source is spelled otherwise.
+        (
+            r#"{"id":"7","source":"acs.ecs"}"#.to_owned(),
+            true,
+            "source of EventBridge",
+        ),
+        (
+            r#"{"specversion":"1.0","id":"A","source":"acs.ecs","type":"ecs:Disk:New",
+                "subject":"d-1","time":"2019-04-09T12:18:26.922+08:00","data":{}}"#
+                .to_owned(),
+            true,
+            "a copy in another envelope",
+        ),
+        (r#"{"kind":"tick"}"#.to_owned(), false, "no id"),
+        (r#"{"kind":"tick"}"#.to_owned(), false, "no id, again"),
+    ];
+    for (text, duplicate, case) in rows {
+        assert_eq!(accept(&text), duplicate, "{case}");
+    }
 }
 
 #[test]
@@ -517,7 +562,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     assert!(
         error
             .to_string()
-            .ends_with("has version 99, this program knows versions up to 2"),
+            .ends_with("has version 99, this program knows versions up to 3"),
         "{error}"
     );
 }

@@ -101,7 +101,7 @@ impl Outbox {
         let mut incoming = Incoming::from_native(event);
         if incoming.native.original().tree().get("id").is_none() {
             // The service names such an event at random; a rehearsal is the same each time.
-            incoming.name.id = format!("rehearsed-{}", self.number);
+            incoming.set_id(&format!("rehearsed-{}", self.number));
         }
         let mut lost = Vec::new();
         for delivery in incoming.deliveries(evaluation, at) {

@@ -1,0 +1,34 @@
+//! The `seen` table: which events were accepted lately, to recognise their copies.
+
+use reflexarc_event::{Event, Limits};
+use rusqlite::Connection;
+
+use super::unpack;
+use crate::incoming::Incoming;
+
+/// Replaces fingerprints that an earlier version computed from source and id alone by those of today.
+///
+/// They cannot be converted, so each is computed again from the archived event. An event that is no longer in the archive,
+/// or cannot be read, is forgotten: a copy of it is then accepted as a new event.
+pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Result<()> {
+    let mut seen: Vec<([u8; 16], i64, i64)> = Vec::new();
+    let sql = "SELECT seen.seq, seen.at, archive.body FROM seen JOIN archive USING (seq)
+               ORDER BY seen.at";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let body = unpack(row.get_ref(2)?.as_blob()?, Limits::DEFAULT.bytes).ok();
+        let event = body.and_then(|body| Event::from_json(body).ok());
+        let incoming = event.and_then(|event| Incoming::new(event).ok());
+        if let Some(fingerprint) = incoming.and_then(|incoming| incoming.fingerprint) {
+            seen.push((fingerprint, row.get(0)?, row.get(1)?));
+        }
+    }
+    connection.execute("DELETE FROM seen", ())?;
+    let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
+    let mut insert = connection.prepare(sql)?;
+    for row in seen {
+        insert.execute(row)?;
+    }
+    Ok(())
+}
