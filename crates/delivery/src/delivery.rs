@@ -1,149 +1,82 @@
-//! One message on its way to one target, and what came of trying.
+//! One action on its way to one target.
 
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reflexarc_event::EventIdentity;
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
-/// Names a delivery for ever: derived from the event, the rule, the action's number and the replay, so that accepting
-/// the same event twice asks for the same delivery, and every copy that a target receives carries the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryId([u8; 16]);
-
-/// A text that is not a delivery id: 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a delivery id is 32 hexadecimal digits")]
-pub struct NotADeliveryId;
-
-/// One delivery as a target gets it.
+/// One delivery as a target receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its name, also the idempotency key.
+    /// The delivery's id, which is also its idempotency key.
     pub id: DeliveryId,
-    /// The event that led here.
-    pub event: EventName,
-    /// What the event is about (its `resourceId`), empty when it names nothing.
+    /// The event that caused it.
+    pub event: EventRef,
+    /// The resource that the event is about (its `resourceId`); empty when it has none.
     pub resource: String,
-    /// The rule that asked for it.
+    /// The rule whose reaction returned the action.
     pub rule: String,
     /// The target's name.
     pub target: String,
     /// What to deliver.
     pub action: Action,
-    /// When the event was accepted or the replay was asked for.
+    /// When the event was accepted or the replay was requested.
     pub created: Timestamp,
-    /// The replay that asked for it, if one did.
+    /// The replay that produced it, if one did.
     pub replay: Option<String>,
-    /// Which attempt comes next, from 1; a delivery put back from the dead letters starts again at 1.
+    /// The number of the next attempt, from 1; redriving a dead letter resets it to 1.
     pub attempt: u32,
-    /// When the present series of attempts began: `created`, or when it was put back from the dead letters.
-    pub since: Timestamp,
-    /// The parts that were taken already, where a target sends a delivery in parts: recipients, pieces of a long message.
-    /// They are not sent again.
-    pub taken: Vec<String>,
+    /// When it entered the outbox: `created`, or the time when it was redriven from the dead
+    /// letters. [`RetryPolicy::max_age`](crate::RetryPolicy::max_age) counts from here.
+    pub queued_at: Timestamp,
+    /// The parts that earlier attempts delivered, where a target sends a delivery in parts:
+    /// addresses of a mail, pieces of a long message. They are not sent again.
+    pub delivered_parts: Vec<String>,
 }
 
-/// Source and id of an event, by which people find it.
+/// The id of a delivery.
+///
+/// It is derived from the event, the rule, the action's number and the replay: accepting the same
+/// event twice produces the same ids, and all copies that a target receives carry the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId([u8; 16]);
+
+/// A text that is not a delivery id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid delivery id: expected 32 hexadecimal digits")]
+pub struct InvalidDeliveryId;
+
+/// Source and id of an event, by which people find it. Its whole identity is an
+/// [`EventIdentity`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct EventName {
-    /// Who says so, such as `acs.ecs`.
+pub struct EventRef {
+    /// The sender, such as `acs.ecs`.
     pub source: String,
-    /// The id that the source gave.
+    /// The id that the source gave it.
     pub id: String,
 }
 
-/// What a receiver said when it took a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The receiver's words, shortened.
-    pub answer: String,
-    /// The part that was taken, when there is more to send: the target is then called again at once.
-    pub part: Option<String>,
-}
-
-/// Why an attempt failed, by what is to be done about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// It may work later.
-    #[error("{reason}")]
-    Later {
-        /// The receiver's words or the fault.
-        reason: String,
-        /// How long the receiver asks to be left alone.
-        after: Option<SignedDuration>,
-    },
-    /// The target takes nothing from us for a while: the whole queue waits.
-    #[error("{reason}")]
-    Throttled {
-        /// The receiver's words.
-        reason: String,
-        /// How long to wait before anything else is sent there.
-        pause: SignedDuration,
-    },
-    /// It works only after somebody mends the configuration here or there.
-    #[error("{reason}")]
-    Configuration {
-        /// The receiver's words, and what to mend.
-        reason: String,
-    },
-    /// This message will never be taken.
-    #[error("{reason}")]
-    Refused {
-        /// The receiver's words.
-        reason: String,
-    },
-    /// Some parts were taken; the fault is about the others.
-    #[error("{rest}")]
-    Partly {
-        /// The parts that were taken now.
-        taken: Vec<String>,
-        /// What became of the others.
-        rest: Box<SendError>,
-    },
-}
-
-impl Receipt {
-    /// All was taken, with these words.
-    pub fn whole(answer: impl Into<String>) -> Self {
-        Self {
-            answer: answer.into(),
-            part: None,
-        }
-    }
-
-    /// One word for logs, metrics and lists.
-    pub fn outcome(&self) -> &'static str {
-        if self.part.is_some() {
-            "partly"
-        } else {
-            "delivered"
-        }
-    }
-}
-
 impl DeliveryId {
-    /// The id for action `number` (0-based, counted over the rule's actions in one evaluation) of `rule` after `event`.
+    /// The id for the action with this `number` (from 0, counted over all actions of the rule in
+    /// one evaluation) that `rule` returned for `event`.
     pub fn derive(event: &EventIdentity, rule: &str, number: usize, replay: Option<&str>) -> Self {
         let mut hash = Sha256::new();
         let number = (number as u64).to_be_bytes();
-        // Lengths keep the parts apart: ("ab", "c") and ("a", "bc") are different deliveries.
         let identity = event.fields().map(str::as_bytes);
         for part in identity.into_iter().chain([rule.as_bytes(), &number]) {
+            // Each part is preceded by its length; otherwise source `a` with id `bc` and source
+            // `ab` with id `c` would have the same digest.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        // The last part needs no length: nothing follows from which it has to be told apart.
         if let Some(replay) = replay {
             hash.update(replay.as_bytes());
         }
         Self::from_digest(&hash.finalize())
-    }
-
-    /// The first 16 bytes of a SHA-256 digest.
-    pub(crate) fn from_digest(digest: &[u8]) -> Self {
-        Self(digest.first_chunk().copied().unwrap_or_default())
     }
 
     /// The id as 16 bytes.
@@ -151,15 +84,21 @@ impl DeliveryId {
         &self.0
     }
 
-    /// A number that differs from delivery to delivery, for jitter.
+    /// A number that differs from delivery to delivery, the seed of the retry jitter.
     pub fn seed(&self) -> u64 {
         self.0
             .iter()
             .fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte))
     }
+
+    /// The first 16 bytes of a SHA-256 digest: with 128 bits a collision is to be expected after
+    /// about 2^64 deliveries, which is never, and stored keys stay short.
+    pub(crate) fn from_digest(digest: &[u8]) -> Self {
+        Self(digest.first_chunk().copied().unwrap_or_default())
+    }
 }
 
-impl From<&EventIdentity> for EventName {
+impl From<&EventIdentity> for EventRef {
     fn from(identity: &EventIdentity) -> Self {
         Self {
             source: identity.source.clone(),
@@ -181,59 +120,15 @@ impl fmt::Display for DeliveryId {
 }
 
 impl FromStr for DeliveryId {
-    type Err = NotADeliveryId;
+    type Err = InvalidDeliveryId;
 
-    fn from_str(text: &str) -> Result<Self, NotADeliveryId> {
+    fn from_str(text: &str) -> Result<Self, InvalidDeliveryId> {
+        // `from_str_radix` alone would accept a leading `+` and fewer digits.
         if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotADeliveryId);
+            return Err(InvalidDeliveryId);
         }
-        let number = u128::from_str_radix(text, 16).map_err(|_| NotADeliveryId)?;
+        let number = u128::from_str_radix(text, 16).map_err(|_| InvalidDeliveryId)?;
         Ok(Self(number.to_be_bytes()))
-    }
-}
-
-impl SendError {
-    /// A fault that may pass.
-    pub fn later(reason: impl Into<String>) -> Self {
-        Self::Later {
-            reason: reason.into(),
-            after: None,
-        }
-    }
-
-    /// The receiver's words or the fault.
-    pub fn reason(&self) -> &str {
-        match self {
-            Self::Later { reason, .. }
-            | Self::Throttled { reason, .. }
-            | Self::Configuration { reason }
-            | Self::Refused { reason } => reason,
-            Self::Partly { rest, .. } => rest.reason(),
-        }
-    }
-
-    /// The same in other words.
-    #[must_use]
-    pub fn with_reason(mut self, words: String) -> Self {
-        match &mut self {
-            Self::Later { reason, .. }
-            | Self::Throttled { reason, .. }
-            | Self::Configuration { reason }
-            | Self::Refused { reason } => *reason = words,
-            Self::Partly { rest, .. } => **rest = rest.as_ref().clone().with_reason(words),
-        }
-        self
-    }
-
-    /// One word for logs, metrics and lists.
-    pub fn outcome(&self) -> &'static str {
-        match self {
-            Self::Later { .. } => "failed",
-            Self::Throttled { .. } => "throttled",
-            Self::Configuration { .. } => "misconfigured",
-            Self::Refused { .. } => "refused",
-            Self::Partly { .. } => "partly",
-        }
     }
 }
 
@@ -241,7 +136,7 @@ impl SendError {
 mod tests {
     use super::*;
 
-    fn name(source: &str, id: &str) -> EventIdentity {
+    fn event(source: &str, id: &str) -> EventIdentity {
         EventIdentity {
             source: source.into(),
             id: id.into(),
@@ -260,18 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn an_id_depends_on_each_of_its_parts_and_on_where_they_part() {
-        let base = DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, None);
+    fn ids_depend_on_every_part_and_its_length() {
+        let base = DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, None);
         assert_eq!(
             base,
-            DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, None)
+            DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, None)
         );
         for other in [
-            DeliveryId::derive(&name("acs.ecs1", ""), "r", 0, None),
-            DeliveryId::derive(&name("acs.ecs", "2"), "r", 0, None),
-            DeliveryId::derive(&name("acs.ecs", "1"), "r2", 0, None),
-            DeliveryId::derive(&name("acs.ecs", "1"), "r", 1, None),
-            DeliveryId::derive(&name("acs.ecs", "1"), "r", 0, Some("monday")),
+            DeliveryId::derive(&event("acs.ecs1", ""), "r", 0, None),
+            DeliveryId::derive(&event("acs.ecs", "2"), "r", 0, None),
+            DeliveryId::derive(&event("acs.ecs", "1"), "r2", 0, None),
+            DeliveryId::derive(&event("acs.ecs", "1"), "r", 1, None),
+            DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, Some("monday")),
             DeliveryId::derive(&about("Disk:New", "", ""), "r", 0, None),
             DeliveryId::derive(&about("", "eni-1", ""), "r", 0, None),
             DeliveryId::derive(&about("", "", "2019-04-09T04:18:26Z"), "r", 0, None),
@@ -281,10 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn an_id_survives_its_text() {
-        let id = DeliveryId::derive(&name("a", "b"), "c", 7, None);
+    fn ids_round_trip_through_text() {
+        let id = DeliveryId::derive(&event("a", "b"), "c", 7, None);
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!("+".repeat(32).parse::<DeliveryId>(), Err(NotADeliveryId));
-        assert_eq!("12".parse::<DeliveryId>(), Err(NotADeliveryId));
+        assert_eq!("+".repeat(32).parse::<DeliveryId>(), Err(InvalidDeliveryId));
+        assert_eq!("12".parse::<DeliveryId>(), Err(InvalidDeliveryId));
     }
 }

@@ -1,8 +1,10 @@
-//! Delivery of actions: rendering, targets, retry policy, rate limits and outbound HTTP.
+//! Delivery of actions to targets: rendering, sending, retries and rate limits.
 //!
 //! ```
-//! use jiff::Timestamp;
-//! use reflexarc_delivery::{Decision, Delivery, DeliveryId, EventName, RetryPolicy, SendError};
+//! use jiff::{SignedDuration, Timestamp};
+//! use reflexarc_delivery::{
+//!     Decision, Delivery, DeliveryId, EventRef, FileTarget, RetryPolicy, SendError, Target, settle,
+//! };
 //! use reflexarc_event::{EventIdentity, Json};
 //! use reflexarc_reaction::Action;
 //!
@@ -14,7 +16,7 @@
 //! let now = Timestamp::UNIX_EPOCH;
 //! let delivery = Delivery {
 //!     id: DeliveryId::derive(&event, "attach-failed", 0, None),
-//!     event: EventName::from(&event),
+//!     event: EventRef::from(&event),
 //!     resource: String::new(),
 //!     rule: "attach-failed".into(),
 //!     target: "inventory".into(),
@@ -22,32 +24,46 @@
 //!     created: now,
 //!     replay: None,
 //!     attempt: 1,
-//!     since: now,
-//!     taken: Vec::new(),
+//!     queued_at: now,
+//!     delivered_parts: Vec::new(),
 //! };
-//! let outcome = Err(SendError::later("HTTP 503"));
-//! let decision = RetryPolicy::default().decide(&delivery, &outcome, now);
-//! assert!(matches!(decision, Decision::RetryAt(at) if at > now));
+//! let target = FileTarget::stdout();
+//! let preview = target.preview(std::slice::from_ref(&delivery))?;
+//! assert_eq!(preview.body.get("send"), Some(&Json::from(7)));
+//!
+//! let outcome = Err(SendError::transient("disk full"));
+//! let settlement = settle(&RetryPolicy::default(), &delivery, &outcome, 1, now);
+//! let Decision::RetryAt(due) = settlement.decision else { panic!("no retry") };
+//! assert!(due.duration_since(now) <= SignedDuration::from_secs(1));
+//! # Ok::<(), SendError>(())
 //! ```
 //!
-//! This crate must not know where deliveries are stored, how rules are evaluated, or any HTTP server.
+//! An action becomes a [`Delivery`]; a [`Target`] renders and sends it, several at a time where its
+//! [`CallSchedule`] merges them; the outcome is a [`Receipt`] or a [`SendError`]; and [`settle`]
+//! turns that into "delivered", "next part", "retry" or "dead letter" by the [`RetryPolicy`].
+//!
+//! This crate must not know where deliveries are stored, how rules are evaluated, or any HTTP
+//! server.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "delivery is at the rim: it uses the clock, files, the network and processes"
 )]
 
+mod call_schedule;
 mod delivery;
-pub mod outbound;
-mod pacing;
+pub mod http;
+mod outcome;
+mod rendering;
 mod retry;
+mod settle;
 mod target;
 
-pub use delivery::{Delivery, DeliveryId, EventName, NotADeliveryId, Receipt, SendError};
-pub use outbound::{Forbidden, Reach};
-pub use pacing::{Pacing, judged};
-pub use retry::{Decision, RetryPolicy, Waits};
-pub use target::{
-    Command, DingTalk, Email, Format, Lines, Pace, Preview, Protection, Sending, Server, Target,
-    TemplateError, Templates, Webhook, shorten, signing_key,
-};
+pub use call_schedule::CallSchedule;
+pub use delivery::{Delivery, DeliveryId, EventRef, InvalidDeliveryId};
+pub use outcome::{Receipt, SendError};
+pub use rendering::shorten;
+pub use retry::{Decision, RetryDelays, RetryPolicy};
+pub use settle::{Settlement, settle};
+pub use target::{CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
+pub use target::{dingtalk, email, webhook};

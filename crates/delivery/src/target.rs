@@ -1,100 +1,73 @@
-//! Where deliveries go. One file for each kind of receiver; all they share is this trait.
+//! Targets: the receivers of deliveries, one module for each kind.
 
 mod command;
-mod dingtalk;
-mod email;
+pub mod dingtalk;
+pub mod email;
 mod file;
-mod webhook;
+pub mod webhook;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
+use jiff::SignedDuration;
 use reflexarc_event::Json;
-use reflexarc_reaction::Action;
 
-use crate::delivery::{Delivery, Receipt, SendError};
+use crate::delivery::Delivery;
+use crate::outcome::{Receipt, SendError};
 
-pub use command::Command;
-pub use dingtalk::{DingTalk, Format};
-pub use email::{Email, Protection, Server, TemplateError, Templates};
-pub use file::Lines;
-pub use webhook::{Webhook, signing_key};
+pub use command::CommandTarget;
+pub use file::FileTarget;
 
-/// A send on its way.
-pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send + 'a>>;
+/// A send that is under way.
+pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send + 'a>>;
 
-/// A receiver of deliveries. Its queue sees to timeouts, retries and dead letters; a target only sends and judges what
-/// the receiver says.
+/// A receiver of deliveries.
+///
+/// A target only sends and classifies the response. Timeouts, retries, rate limits and dead letters
+/// are the caller's: they are the same for every kind of target.
 pub trait Target: Send + Sync {
-    /// Its type, as the configuration calls it.
+    /// Its type, as in the configuration.
     fn kind(&self) -> &'static str;
 
-    /// What [`Target::send`] would bring to the receiver, made by the same code; nothing is sent.
+    /// Renders what [`Target::send`] would send, with the same code; sends nothing.
     ///
     /// # Errors
-    /// Where sending would fail before anything is sent, as from a template that does not suit.
+    /// When sending would fail before anything is sent, such as when a template fails.
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError>;
 
-    /// Sends these deliveries in one call. There is more than one only where [`Target::pack`] says that they fit.
-    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a>;
+    /// Sends these deliveries in one call; more than one only where [`Target::max_batch`] allows
+    /// it.
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a>;
 
-    /// How many calls the receiver takes in which time; `None` when nobody counts.
-    fn pace(&self) -> Option<Pace> {
+    /// The receiver's rate limit; `None` when it has none.
+    fn rate_limit(&self) -> Option<RateLimit> {
         None
     }
 
-    /// How many of the first of `waiting` (never empty) go into one call when there are more than the pace allows calls:
-    /// at least one.
-    fn pack(&self, waiting: &[Delivery]) -> usize {
+    /// How many of the first of `waiting`, which is never empty, fit into one call; at least 1. It
+    /// is used when more deliveries wait than the rate limit allows calls.
+    fn max_batch(&self, waiting: &[Delivery]) -> usize {
         let _ = waiting;
         1
     }
 }
 
-/// What a receiver would get. There are no secrets in it.
+/// What a receiver would get, without secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// One line: a subject, a title, or the beginning of a document.
     pub summary: String,
-    /// The body, where it is JSON; else its parts.
+    /// The body where it is JSON, else its parts as members of an object.
     pub body: Json,
-    /// The part of the delivery that it is, when there is more to send.
+    /// The part of the delivery that this is, when more parts follow.
     pub part: Option<String>,
 }
 
-/// At most `calls` calls in any stretch of `per`.
+/// At most `calls` calls within any period of length `per`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// How many calls, at least 1.
+pub struct RateLimit {
+    /// The number of calls, at least 1.
     pub calls: usize,
-    /// In which time.
-    pub per: Duration,
-}
-
-/// What a delivery is about, in a line: a message's title or first line, or a document.
-fn gist(delivery: &Delivery) -> String {
-    match &delivery.action {
-        Action::Notify { message, .. } if message.title.is_empty() => {
-            message.text.lines().next().unwrap_or_default().to_owned()
-        }
-        Action::Notify { message, .. } => message.title.clone(),
-        Action::Send { payload, .. } => payload.to_string(),
-    }
-}
-
-/// The first `limit` bytes of a receiver's words, cut at a character, with a sign that there was more.
-pub fn shorten(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    format!("{}… ({} bytes)", cut(text, limit), text.len())
-}
-
-/// The first `limit` bytes at most, cut at a character.
-pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    &text[..end.unwrap_or(0)]
+    /// The length of the period.
+    pub per: SignedDuration,
 }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reflexarc::RuleSet;
-use reflexarc_delivery::{Lines, RetryPolicy};
+use reflexarc_delivery::{FileTarget, RetryPolicy};
 use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, StoreOptions, Tokens};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -115,7 +115,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         max_bytes: None,
         check: true,
     };
-    let out = Lines::file(folder.join("out.ndjson"));
+    let out = FileTarget::file(folder.join("out.ndjson"));
     let plan = Plan {
         store: Arc::new(Store::open(&folder.join("store.db"), &options).unwrap()),
         source: None,

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::reload::Reloaded;
-use reflexarc_delivery::outbound::{Answer, Reach, fault};
+use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
 
 /// A running service.
 pub struct Remote {
@@ -45,7 +45,7 @@ pub enum RemoteError {
     },
 }
 
-/// How often a request is tried while the service is busy, restarting or out of reach. Sending an event twice is harmless:
+/// How often a request is tried while the service is busy, restarting or out of reach. SendFuture an event twice is harmless:
 /// it is known by its id.
 const TRIES: u32 = 6;
 
@@ -63,7 +63,7 @@ impl Remote {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let client = Reach::everywhere()
+        let client = EgressPolicy::allow_all()
             .client(authorities)
             .map_err(RemoteError::Unreachable)?;
         Ok(Self {
@@ -143,9 +143,9 @@ impl Remote {
             }
             let error = match request.send().await {
                 Ok(response) => {
-                    let answer = Answer::read(response).await;
+                    let answer = BoundedResponse::read(response).await;
                     match answer.status {
-                        200 => return Ok(Json::parse(&answer.text).unwrap_or(Json::Null)),
+                        200 => return Ok(Json::parse(&answer.body).unwrap_or(Json::Null)),
                         status @ (429 | 503) if attempt < TRIES => {
                             let asked = answer
                                 .retry_after(jiff::Timestamp::now())
@@ -154,18 +154,18 @@ impl Remote {
                             wait = wait.max(asked.min(Duration::from_secs(30)));
                             RemoteError::Refused {
                                 status,
-                                answer: answer.text,
+                                answer: answer.body,
                             }
                         }
                         status => {
                             return Err(RemoteError::Refused {
                                 status,
-                                answer: told(&answer.text),
+                                answer: told(&answer.body),
                             });
                         }
                     }
                 }
-                Err(error) => RemoteError::Unreachable(fault(error)),
+                Err(error) => RemoteError::Unreachable(request_error(error)),
             };
             if attempt >= TRIES {
                 return Err(error);

@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::log::Redactor;
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::Collector;
-use reflexarc_delivery::Reach;
+use reflexarc_delivery::http::EgressPolicy;
 
 /// A commented configuration to begin with, as `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
@@ -397,7 +397,7 @@ fn eventbridge(keys: ConfigTable<'_>) -> Option<EventBridge> {
     }
     let (token, regions) = (keys.secret("token"), keys.nonempty_strings("regions"));
     keys.finish();
-    let client = Reach::default().client(None).ok()?;
+    let client = EgressPolicy::default().client(None).ok()?;
     Some(EventBridge::new(
         origin?,
         token?,

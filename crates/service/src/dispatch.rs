@@ -19,7 +19,6 @@ use crate::metrics::Metrics;
 use crate::store::{Store, StoreError, Tried};
 use crate::telemetry::{Span, Stage, Telemetry};
 use reflexarc_delivery::RetryPolicy;
-use reflexarc_delivery::judged;
 use reflexarc_delivery::{Delivery, DeliveryId, Receipt, SendError};
 use reflexarc_delivery::{Target, shorten};
 
@@ -71,7 +70,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves one target until told to stop.
 pub async fn serve(queue: Queue, exchange: Exchange, wake: Arc<Notify>) {
-    match queue.target.pace() {
+    match queue.target.rate_limit() {
         Some(pace) => Paced::new(queue, exchange, wake, pace).run().await,
         None => Free::new(queue, exchange, wake).run().await,
     }
@@ -125,7 +124,7 @@ async fn send(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(SendError::later(format!(
+        Err(_) => Err(SendError::transient(format!(
             "no answer within {:#}",
             signed(queue.timeout)
         ))),
@@ -152,25 +151,18 @@ async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &C
         },
     ) = (call.word(), call);
     let answer = match outcome {
-        Ok(receipt) => receipt.answer.as_str(),
+        Ok(receipt) => receipt.response.as_str(),
         Err(error) => error.reason(),
     };
     let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
     let redacted = outcome
         .clone()
         .map_err(|error| error.with_reason(answer.clone()));
-    let judged = judged(&redacted, batch.len());
-    let taken = match outcome {
-        Ok(Receipt {
-            part: Some(part), ..
-        }) => vec![part.clone()],
-        Err(SendError::Partly { taken, .. }) => taken.clone(),
-        _ => Vec::new(),
-    };
     let mut settling = Vec::new();
     for delivery in batch {
         let now = Timestamp::now();
-        let decision = queue.policy.decide(delivery, &judged, now);
+        let settlement =
+            reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), now);
         tracing::info!(
             to = queue.name,
             delivery = %delivery.id,
@@ -200,13 +192,13 @@ async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &C
             took: signed(*took),
             outcome: word,
             answer: answer.clone(),
-            taken: taken.clone(),
+            taken: settlement.delivered_parts,
         };
         settling.push((
             delivery.id,
             exchange
                 .store
-                .settle_soon(delivery.clone(), tried, decision, now),
+                .settle_soon(delivery.clone(), tried, settlement.decision, now),
         ));
     }
     for (id, settled) in settling {

@@ -8,7 +8,7 @@ use reflexarc_event::{Event, EventError, EventIdentity, NativeEvent};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
-use reflexarc_delivery::{Delivery, DeliveryId, EventName};
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 
 /// An event that is about to be accepted.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Incoming {
     /// The event in native form, for the rules, and as it was received, for the archive.
     pub native: NativeEvent,
     /// Source and id. An event without an id gets a random one.
-    pub name: EventName,
+    pub name: EventRef,
     /// All that identifies it, with the same source and id.
     pub(crate) identity: EventIdentity,
     /// What makes a second copy a duplicate; `None` for an event without an id, which cannot be told from its copy.
@@ -38,7 +38,7 @@ impl Incoming {
         let fingerprint = identity.as_ref().map(fingerprint);
         let identity = identity.unwrap_or_else(|| EventIdentity::with_id(&native, random_id()));
         Self {
-            name: EventName::from(&identity),
+            name: EventRef::from(&identity),
             identity,
             native,
             fingerprint,
@@ -63,8 +63,8 @@ impl Incoming {
             created: now,
             replay: None,
             attempt: 1,
-            since: now,
-            taken: Vec::new(),
+            queued_at: now,
+            delivered_parts: Vec::new(),
         };
         numbered(evaluation).into_iter().map(delivery).collect()
     }

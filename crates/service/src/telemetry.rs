@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::record::object;
-use reflexarc_delivery::outbound::{Answer, Reach, fault};
-use reflexarc_delivery::{DeliveryId, EventName};
+use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
+use reflexarc_delivery::{DeliveryId, EventRef};
 
 /// Where spans go, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct Noting {
 
 /// What happened in a span.
 pub(crate) struct Span<'a> {
-    pub(crate) event: &'a EventName,
+    pub(crate) event: &'a EventRef,
     pub(crate) stage: Stage,
     pub(crate) began: Timestamp,
     pub(crate) took: Duration,
@@ -104,7 +104,7 @@ impl Telemetry {
         collector: Collector,
         dropped: Counter,
     ) -> Result<(Self, Exporting), String> {
-        let client = Reach::everywhere().client(None)?;
+        let client = EgressPolicy::allow_all().client(None)?;
         let (spans, waiting) = mpsc::channel(WAITING);
         let one_in = collector.one_in.max(1);
         let exporter = Exporter {
@@ -128,7 +128,7 @@ impl Telemetry {
     }
 
     /// Whether spans of this event are wanted.
-    pub(crate) fn wants(&self, event: &EventName) -> bool {
+    pub(crate) fn wants(&self, event: &EventRef) -> bool {
         self.noting.as_ref().is_some_and(|noting| {
             let [a, b, c, d, ..] = trace_id(event);
             u32::from_be_bytes([a, b, c, d]).is_multiple_of(noting.one_in)
@@ -278,8 +278,8 @@ impl Exporter {
             .body(body)
             .send()
             .await
-            .map_err(|error| (fault(error), Some(Duration::ZERO)))?;
-        let answer = Answer::read(response).await;
+            .map_err(|error| (request_error(error), Some(Duration::ZERO)))?;
+        let answer = BoundedResponse::read(response).await;
         match answer.status {
             200..=299 => Ok(()),
             429 | 502..=504 => {
@@ -287,9 +287,9 @@ impl Exporter {
                     .retry_after(Timestamp::now())
                     .unwrap_or_default()
                     .unsigned_abs();
-                Err((answer.words(), Some(asked.min(Duration::from_secs(30)))))
+                Err((answer.summary(), Some(asked.min(Duration::from_secs(30)))))
             }
-            _ => Err((answer.words(), None)),
+            _ => Err((answer.summary(), None)),
         }
     }
 }
@@ -344,7 +344,7 @@ fn attribute(key: &str, value: &Json) -> Json {
 }
 
 /// Made from the event's name, so that a delivery finds its trace also after a restart.
-fn trace_id(event: &EventName) -> [u8; 16] {
+fn trace_id(event: &EventRef) -> [u8; 16] {
     let mut hash = Sha256::new();
     hash.update((event.source.len() as u64).to_be_bytes());
     hash.update(&event.source);

@@ -78,7 +78,7 @@ pub fn entry_to_json(entry: &Entry, attempts: Option<&[Attempt]>) -> Json {
         ),
         ("reason", optional(entry.reason.as_deref())),
         ("replay", optional(delivery.replay.as_deref())),
-        ("taken", strings(&delivery.taken)),
+        ("taken", strings(&delivery.delivered_parts)),
         ("action", delivery.action.to_json()),
     ]);
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {

@@ -1,7 +1,7 @@
 //! `reflexarc target test`: send a test message to one target.
 
 use jiff::Timestamp;
-use reflexarc_delivery::{Delivery, DeliveryId, EventName};
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 use reflexarc_event::EventIdentity;
 use reflexarc_reaction::{Action, Level, Message};
 
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
         Ok(Ok(receipt)) => {
             output.line(format_args!(
                 "delivered: {}",
-                config.redactor.redact(&receipt.answer)
+                config.redactor.redact(&receipt.response)
             ))?;
             Ok(Exit::Done)
         }
@@ -79,7 +79,7 @@ fn test_delivery(target: &str) -> Delivery {
     };
     Delivery {
         id: DeliveryId::derive(&event, "test", 0, None),
-        event: EventName::from(&event),
+        event: EventRef::from(&event),
         resource: String::new(),
         rule: "test".into(),
         target: target.to_owned(),
@@ -90,7 +90,7 @@ fn test_delivery(target: &str) -> Delivery {
         created: now,
         replay: None,
         attempt: 1,
-        since: now,
-        taken: Vec::new(),
+        queued_at: now,
+        delivered_parts: Vec::new(),
     }
 }

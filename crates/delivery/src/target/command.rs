@@ -1,169 +1,166 @@
-//! Commands: a program with fixed arguments, the delivery as JSON on its standard input. No shell.
+//! Command targets: a program with fixed arguments that reads the delivery from its standard input.
+//!
+//! No shell is involved: arguments are never text that an event could break out of.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use reflexarc_event::Json;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command as Process;
+use tokio::process::{Child, Command};
 
-use super::{Preview, Sending, Target, gist};
-use crate::delivery::{Delivery, Receipt, SendError};
+use super::{Preview, SendFuture, Target};
+use crate::delivery::Delivery;
+use crate::outcome::{Receipt, SendError};
+use crate::rendering::{delivery_to_json, summary};
 
-/// A program to run for each delivery.
+/// Runs a program for each delivery, with the delivery as JSON on its standard input.
 ///
-/// Exit code 0 means taken; 65 (`EX_DATAERR`) that this delivery will never be; 78 (`EX_CONFIG`) that somebody must mend
-/// something first; any other that it may work later. The program sees only `PATH`, `HOME`, `LANG` and what `environment`
-/// gives it. It runs in a process group of its own, which is killed when the send ends.
-pub struct Command {
-    /// Program and arguments, never empty.
+/// Exit code 0 means delivered, 65 (`EX_DATAERR`) refused, 78 (`EX_CONFIG`) misconfigured, and any
+/// other that a later attempt may succeed; the two names are from `sysexits.h`. The program sees
+/// only `PATH`, `HOME`, `LANG` and `environment`. It runs in a process group of its own, which is
+/// killed when the send ends.
+pub struct CommandTarget {
+    /// Program and arguments; never empty.
     pub argv: Vec<String>,
-    /// Where it runs.
+    /// The folder in which it runs; this process's own when absent.
     pub folder: Option<PathBuf>,
-    /// Its environment, besides the three above.
+    /// Environment variables besides the three above.
     pub environment: Vec<(String, String)>,
 }
 
-/// How much of what the program prints is kept.
+/// How much of each output stream is kept, in bytes.
 const OUTPUT_BYTES: usize = 4_096;
-/// How long we wait for the rest of its output when it has ended and a child of its own keeps the pipe open.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the rest of the output is awaited after the program exited: a background process that
+/// it started may keep the pipe open for ever.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Command {
-    async fn run(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
-        let mut process = Process::new(&self.argv[0]);
-        process
-            .args(&self.argv[1..])
-            .env_clear()
-            .process_group(0)
-            .kill_on_drop(true);
-        process
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        for name in ["PATH", "HOME", "LANG"] {
-            process.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        process.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        if let Some(folder) = &self.folder {
-            process.current_dir(folder);
-        }
-        let mut child = process.spawn().map_err(|error| {
-            let reason = format!("cannot start {}: {error}", self.argv[0]);
-            match error.kind() {
-                ErrorKind::NotFound | ErrorKind::PermissionDenied => {
-                    SendError::Configuration { reason }
-                }
-                _ => SendError::later(reason),
-            }
-        })?;
-        let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let mut text = delivery_to_json(delivery).to_string();
-        text.push('\n');
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // A program may end without reading its input: its exit code says what that means.
-                drop(stdin.write_all(text.as_bytes()).await);
-            }
-        };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let status = {
-            let reading = async { tokio::join!(read(stdout, &mut out), read(stderr, &mut err)) };
-            tokio::pin!(reading);
-            let running = async { tokio::join!(child.wait(), feed).0 };
-            tokio::pin!(running);
-            tokio::select! {
-                status = &mut running => {
-                    drop(tokio::time::timeout(PATIENCE, &mut reading).await);
-                    status
-                }
-                _ = &mut reading => running.await,
-            }
-        };
-        let status = status.map_err(|error| {
-            SendError::later(format!("cannot wait for {}: {error}", self.argv[0]))
-        })?;
-        let words = format!("{status}: {}{}", lossy(&out), lossy(&err));
-        match status.code() {
-            Some(0) => Ok(Receipt::whole(words)),
-            Some(65) => Err(SendError::Refused { reason: words }),
-            Some(78) => Err(SendError::Configuration { reason: words }),
-            _ => Err(SendError::later(words)),
-        }
-    }
-}
-
-impl Target for Command {
+impl Target for CommandTarget {
     fn kind(&self) -> &'static str {
         "command"
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         Ok(Preview {
-            summary: gist(&batch[0]),
+            summary: summary(&batch[0]),
             body: delivery_to_json(&batch[0]),
             part: None,
         })
     }
 
-    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(self.run(&batch[0]))
     }
 }
 
-/// A delivery as programs and files get it.
-pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
-    let event = &delivery.event;
-    let mut json = Json::object([
-        ("id", delivery.id.to_string().into()),
-        (
-            "event",
-            Json::object([
-                ("source", event.source.as_str().into()),
-                ("id", event.id.as_str().into()),
-            ]),
-        ),
-        ("resource", delivery.resource.as_str().into()),
-        ("rule", delivery.rule.as_str().into()),
-        ("attempt", Json::count(delivery.attempt)),
-        ("created", delivery.created.to_string().into()),
-        ("replay", Json::optional(delivery.replay.as_deref())),
-    ]);
-    if let (Json::Object(members), Json::Object(action)) = (&mut json, delivery.action.to_json()) {
-        members.extend(action);
+impl CommandTarget {
+    async fn run(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
+        let mut child = self.spawn()?;
+        let _group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let input = format!("{}\n", delivery_to_json(delivery));
+        let write_input = async {
+            if let Some(mut stdin) = stdin {
+                // A program may exit without reading its input; then its exit code is the outcome,
+                // not the broken pipe.
+                drop(stdin.write_all(input.as_bytes()).await);
+            }
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let status = {
+            // Input and both outputs go on together. One after the other would end in a deadlock
+            // with a program that fills one pipe while this process waits at another.
+            let read_output =
+                async { tokio::join!(read_pipe(stdout, &mut out), read_pipe(stderr, &mut err)) };
+            tokio::pin!(read_output);
+            let exit = async { tokio::join!(child.wait(), write_input).0 };
+            tokio::pin!(exit);
+            tokio::select! {
+                status = &mut exit => {
+                    drop(tokio::time::timeout(OUTPUT_TIMEOUT, &mut read_output).await);
+                    status
+                }
+                _ = &mut read_output => exit.await,
+            }
+        };
+        let status = status.map_err(|error| {
+            SendError::transient(format!("cannot wait for {}: {error}", self.argv[0]))
+        })?;
+        classify(status, &out, &err)
     }
-    json
+
+    fn spawn(&self) -> Result<Child, SendError> {
+        let mut command = Command::new(&self.argv[0]);
+        command
+            .args(&self.argv[1..])
+            // The service's own environment holds its secrets.
+            .env_clear()
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for name in ["PATH", "HOME", "LANG"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command.spawn().map_err(|error| {
+            let reason = format!("cannot start {}: {error}", self.argv[0]);
+            match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+                    SendError::Misconfigured { reason }
+                }
+                // Such as too many processes, which passes.
+                _ => SendError::transient(reason),
+            }
+        })
+    }
 }
 
-/// Kills what is left of the process group when the send ends, in whatever way.
-struct Group(Option<Pid>);
+/// Kills what is left of a process group when the send ends: after the exit, at a timeout, or when
+/// the future is dropped. `kill_on_drop` alone would leave the program's own children running.
+struct ProcessGroup(Option<Pid>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // Nobody is left to kill: that is the good case.
+            // It fails when all of them have exited, the usual case.
             _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// Keeps the first bytes and reads on, so that the program does not block.
-async fn read(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+/// The outcome that an exit status stands for.
+fn classify(status: ExitStatus, out: &[u8], err: &[u8]) -> Result<Receipt, SendError> {
+    let response = format!(
+        "{status}: {}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    );
+    match status.code() {
+        Some(0) => Ok(Receipt::complete(response)),
+        Some(65) => Err(SendError::Refused { reason: response }),
+        Some(78) => Err(SendError::Misconfigured { reason: response }),
+        _ => Err(SendError::transient(response)),
+    }
+}
+
+/// Keeps the first bytes, and reads the rest too, so that the program does not block on a full
+/// pipe.
+async fn read_pipe(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut pipe) = pipe else { return };
     let mut chunk = [0; 4_096];
     while let Ok(count) = pipe.read(&mut chunk).await
         && count > 0
     {
-        let room = OUTPUT_BYTES - kept.len();
-        kept.extend_from_slice(&chunk[..count.min(room)]);
+        let free = OUTPUT_BYTES - kept.len();
+        kept.extend_from_slice(&chunk[..count.min(free)]);
     }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

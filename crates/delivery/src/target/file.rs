@@ -1,31 +1,34 @@
-//! Files and standard output: one JSON document a line.
+//! File and standard output targets: one JSON document a line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::command::delivery_to_json;
-use super::{Preview, Sending, Target, gist};
-use crate::delivery::{Delivery, Receipt, SendError};
+use super::{Preview, SendFuture, Target};
+use crate::delivery::Delivery;
+use crate::outcome::{Receipt, SendError};
+use crate::rendering::{delivery_to_json, summary};
 
-/// Appends each delivery as a line; a file is synced before the delivery counts as taken.
-pub struct Lines {
+/// Appends each delivery as a line of JSON; a file is synced before the delivery counts as
+/// delivered.
+pub struct FileTarget {
     path: Option<PathBuf>,
 }
 
-impl Lines {
-    /// To the end of this file, created when it is missing; opened anew for each line, so that it can be rotated.
+impl FileTarget {
+    /// Appends to this file, which is created when it is missing. It is opened for each line, so
+    /// that it can be rotated.
     pub fn file(path: PathBuf) -> Self {
         Self { path: Some(path) }
     }
 
-    /// To standard output.
+    /// Writes to standard output.
     pub fn stdout() -> Self {
         Self { path: None }
     }
 }
 
-impl Target for Lines {
+impl Target for FileTarget {
     fn kind(&self) -> &'static str {
         if self.path.is_some() {
             "file"
@@ -36,16 +39,17 @@ impl Target for Lines {
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         Ok(Preview {
-            summary: gist(&batch[0]),
+            summary: summary(&batch[0]),
             body: delivery_to_json(&batch[0]),
             part: None,
         })
     }
 
-    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         let line = format!("{}\n", delivery_to_json(&batch[0]));
         let path = self.path.clone();
         Box::pin(async move {
+            // A sync can take as long as a disk likes, so it runs on a thread that may block.
             let written = tokio::task::spawn_blocking(move || match path {
                 Some(path) => {
                     append(&path, &line).map(|()| format!("written to {}", path.display()))
@@ -56,23 +60,25 @@ impl Target for Lines {
                     .map(|()| "written to standard output".to_owned()),
             });
             match written.await {
-                Ok(Ok(answer)) => Ok(Receipt::whole(answer)),
-                Ok(Err(error)) => Err(SendError::later(format!("cannot write: {error}"))),
-                Err(error) => Err(SendError::later(format!("cannot write: {error}"))),
+                Ok(Ok(response)) => Ok(Receipt::complete(response)),
+                Ok(Err(error)) => Err(SendError::transient(format!("cannot write: {error}"))),
+                Err(error) => Err(SendError::transient(format!("cannot write: {error}"))),
             }
         })
     }
 }
 
-/// One write under a lock, so that lines of several writers do not mix. A line that a crash left unfinished is ended first.
-fn append(path: &PathBuf, line: &str) -> io::Result<()> {
+/// Appends with one write under a lock, so that lines of several writers do not mix. A line that a
+/// crash left unfinished is ended first, so that it spoils no other.
+fn append(path: &Path, line: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
         .read(true)
         .open(path)?;
-    // Others may be writing a line of theirs, which is not one that a crash left. Where a file cannot be locked, as a pipe
-    // on some systems, there is nothing to look back at either.
+    // Without the lock an unfinished line could be one that another process is still writing.
+    // Locking fails for files that cannot be locked, such as pipes on some systems; those cannot be
+    // read back either.
     _ = file.lock();
     let mut text = String::new();
     if !ends_with_newline(&mut file)? {
@@ -83,6 +89,7 @@ fn append(path: &PathBuf, line: &str) -> io::Result<()> {
     file.sync_data()
 }
 
+/// Whether a regular file is empty or ends with a newline; true for any other file.
 fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     if !file.metadata()?.is_file() || file.metadata()?.len() == 0 {
         return Ok(true);

@@ -1,4 +1,7 @@
-//! Webhooks: CloudEvents in JSON, signed as Standard Webhooks are (<https://www.standardwebhooks.com>).
+//! Webhook targets: CloudEvents in JSON, signed as in Standard Webhooks
+//! (<https://www.standardwebhooks.com>).
+
+use std::error::Error;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,9 +15,20 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-use super::{Preview, Sending, Target, gist};
-use crate::delivery::{Delivery, Receipt, SendError};
-use crate::outbound::{Answer, Reach, fault};
+use super::{Preview, SendFuture, Target};
+use crate::delivery::Delivery;
+use crate::http::{BoundedResponse, EgressDenied, EgressPolicy, request_error};
+use crate::outcome::{Receipt, SendError};
+use crate::rendering::summary;
+
+/// An HTTP receiver of CloudEvents.
+pub struct Webhook {
+    url: Url,
+    policy: EgressPolicy,
+    client: Client,
+    key: Option<SecretSlice<u8>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
 
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -23,38 +37,31 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A receiver of CloudEvents.
-pub struct Webhook {
-    url: Url,
-    reach: Reach,
-    client: Client,
-    secret: Option<SecretSlice<u8>>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
 impl Webhook {
-    /// A receiver at `url`. The secret signs, see [`signing_key`]; headers are sent as they are.
+    /// A receiver at `url`, called by a `client` of this `policy`. `key` signs requests, see
+    /// [`signing_key`]; `headers` are added to every request.
     pub fn new(
         url: Url,
-        reach: Reach,
+        policy: EgressPolicy,
         client: Client,
-        secret: Option<SecretSlice<u8>>,
+        key: Option<SecretSlice<u8>>,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Self {
         Self {
             url,
-            reach,
+            policy,
             client,
-            secret,
+            key,
             headers,
         }
     }
 
     fn body(&self, delivery: &Delivery) -> Result<Json, SendError> {
-        self.reach
-            .check(&self.url)
-            .map_err(|forbidden| SendError::Configuration {
-                reason: forbidden.to_string(),
+        // The client's resolver sees host names only; an address in the URL is checked here.
+        self.policy
+            .check_url(&self.url)
+            .map_err(|denied| SendError::Misconfigured {
+                reason: denied.to_string(),
             })?;
         Ok(cloudevent(delivery))
     }
@@ -72,21 +79,22 @@ impl Webhook {
         request = request
             .header("webhook-id", &id)
             .header("webhook-timestamp", &seconds);
-        if let Some(secret) = &self.secret {
+        if let Some(key) = &self.key {
+            // Signed for each attempt: receivers reject old timestamps.
             request = request.header(
                 "webhook-signature",
-                sign(secret.expose_secret(), &id, &seconds, &body),
+                sign(key.expose_secret(), &id, &seconds, &body),
             );
         }
         match request.body(body).send().await {
-            Ok(response) => judge(&Answer::read(response).await, now),
+            Ok(response) => classify(&BoundedResponse::read(response).await, now),
             Err(error) => {
-                let reason = fault(error);
-                let forbidden = reason.contains("is not a public address");
-                Err(if forbidden {
-                    SendError::Configuration { reason }
+                let denied = is_egress_denied(&error);
+                let reason = request_error(error);
+                Err(if denied {
+                    SendError::Misconfigured { reason }
                 } else {
-                    SendError::later(reason)
+                    SendError::transient(reason)
                 })
             }
         }
@@ -100,18 +108,19 @@ impl Target for Webhook {
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         Ok(Preview {
-            summary: gist(&batch[0]),
+            summary: summary(&batch[0]),
             body: self.body(&batch[0])?,
             part: None,
         })
     }
 
-    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(async move { self.post(&batch[0], Timestamp::now()).await })
     }
 }
 
-/// The key that a secret stands for: what follows `whsec_` in base64, or else the text itself.
+/// The key that a secret stands for: the base64 after `whsec_`, the form in which Standard Webhooks
+/// hands out secrets, or else the text itself. `None` when that is not base64.
 pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
     match secret.strip_prefix("whsec_") {
         Some(encoded) => STANDARD.decode(encoded).ok(),
@@ -119,23 +128,19 @@ pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// A delivery as a CloudEvent: its id is the delivery's, `data` the message or the payload.
+/// A delivery as a CloudEvent. Its id is the delivery's, so that receivers can recognize copies;
+/// `data` is the message or the payload.
 fn cloudevent(delivery: &Delivery) -> Json {
     let (kind, data) = match &delivery.action {
         Action::Notify { message, .. } => ("reflexarc.notify", message.to_json()),
         Action::Send { payload, .. } => ("reflexarc.send", payload.clone()),
     };
+    // `source` is a URI reference, and rule names may hold any character.
+    let rule = utf8_percent_encode(&delivery.rule, UNRESERVED);
     let mut event = Json::object([
         ("specversion", "1.0".into()),
         ("id", delivery.id.to_string().into()),
-        (
-            "source",
-            format!(
-                "/reflexarc/rules/{}",
-                utf8_percent_encode(&delivery.rule, UNRESERVED)
-            )
-            .into(),
-        ),
+        ("source", format!("/reflexarc/rules/{rule}").into()),
         ("type", kind.into()),
         ("time", delivery.created.to_string().into()),
         ("datacontenttype", "application/json".into()),
@@ -143,7 +148,7 @@ fn cloudevent(delivery: &Delivery) -> Json {
         ("eventsource", delivery.event.source.as_str().into()),
     ]);
     if let Json::Object(members) = &mut event {
-        // Attributes of a CloudEvent are absent rather than empty.
+        // CloudEvents: an attribute is absent rather than empty.
         members.retain(|(_, value)| value.as_str() != Some(""));
         if !delivery.resource.is_empty() {
             members.push(("subject".into(), delivery.resource.as_str().into()));
@@ -156,29 +161,45 @@ fn cloudevent(delivery: &Delivery) -> Json {
     event
 }
 
-/// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
+/// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. Id and timestamp are signed too, or
+/// somebody who recorded a request could send its body again under another id.
 fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     mac.update(format!("{id}.{seconds}.{body}").as_bytes());
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// 2xx is taken. What may pass is tried again; a redirect is not followed, because it could lead anywhere.
-fn judge(answer: &Answer, now: Timestamp) -> Result<Receipt, SendError> {
-    let words = answer.words();
-    match answer.status {
-        200..=299 => Ok(Receipt::whole(words)),
+/// The outcome that a response stands for: 2xx is delivered.
+fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Receipt, SendError> {
+    let summary = response.summary();
+    match response.status {
+        200..=299 => Ok(Receipt::complete(summary)),
         300..=399 => {
-            let reason = format!("{words}; redirects are not followed: configure the final URL");
-            Err(SendError::Configuration { reason })
+            let reason = format!("{summary}; redirects are not followed: configure the final URL");
+            Err(SendError::Misconfigured { reason })
         }
-        401 | 403 | 404 | 407 => Err(SendError::Configuration { reason: words }),
-        408 | 409 | 421 | 423 | 425 | 429 | 500.. => Err(SendError::Later {
-            reason: words,
-            after: answer.retry_after(now),
+        // Wrong credentials or a wrong URL.
+        401 | 403 | 404 | 407 => Err(SendError::Misconfigured { reason: summary }),
+        // Timeout, conflict, misdirected, locked, too early, too many requests, server errors.
+        408 | 409 | 421 | 423 | 425 | 429 | 500.. => Err(SendError::Transient {
+            reason: summary,
+            retry_after: response.retry_after(now),
         }),
-        _ => Err(SendError::Refused { reason: words }),
+        // The request itself is not acceptable (400, 410, 413, 422 …), and a retry sends the same.
+        _ => Err(SendError::Refused { reason: summary }),
     }
+}
+
+/// Whether the egress policy denied a connection; the resolver's error is one of the causes.
+fn is_egress_denied(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        if next.is::<EgressDenied>() {
+            return true;
+        }
+        cause = next.source();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -186,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_standard_webhooks() {
+    fn signatures_are_those_of_standard_webhooks() {
         // Computed with Python's hmac, hashlib and base64.
         let key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let body = r#"{"test": 2432232314}"#;
@@ -195,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_base64_after_its_prefix_and_plain_without() {
+    fn secrets_are_base64_only_after_their_prefix() {
         assert_eq!(signing_key("whsec_AAE="), Some(vec![0, 1]));
         assert_eq!(signing_key("whsec_!"), None);
         assert_eq!(signing_key("plain"), Some(b"plain".to_vec()));

@@ -14,12 +14,12 @@ use secrecy::ExposeSecret;
 
 use super::keys::ConfigTable;
 use crate::dispatch::{Queue, Settings};
-use reflexarc_delivery::Reach;
-use reflexarc_delivery::{
-    Command, DingTalk, Email, Format, Lines, Protection, Server, Target, Templates, Webhook,
-    signing_key,
-};
-use reflexarc_delivery::{RetryPolicy, Waits};
+use reflexarc_delivery::dingtalk::{DingTalk, Format};
+use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::webhook::{Webhook, signing_key};
+use reflexarc_delivery::{CommandTarget, FileTarget, Target};
+use reflexarc_delivery::{RetryDelays, RetryPolicy};
 
 #[derive(Clone, Copy)]
 enum Type {
@@ -78,9 +78,9 @@ fn queue(name: String, keys: ConfigTable<'_>) -> Option<Queue> {
                 keys.missing("path", "the file to append to");
             }
             keys.path("path")
-                .map(|path| Arc::new(Lines::file(path)) as _)
+                .map(|path| Arc::new(FileTarget::file(path)) as _)
         }
-        Type::Stdout => Some(Arc::new(Lines::stdout())),
+        Type::Stdout => Some(Arc::new(FileTarget::stdout())),
     };
     let wanted = keys.context.with_targets;
     keys.finish();
@@ -101,10 +101,10 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     match keys.nonempty_strings("retry").as_deref() {
         None => {}
         Some([word]) if word.text() == "exponential" => {}
-        Some([word]) if word.text() == "backoff" => policy.waits = Waits::Backoff,
+        Some([word]) if word.text() == "backoff" => policy.delays = RetryDelays::Backoff,
         Some(list) => {
             let waits = list.iter().filter_map(|wait| keys.parse_duration(wait));
-            policy.waits = Waits::List(waits.collect());
+            policy.delays = RetryDelays::List(waits.collect());
         }
     }
     policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
@@ -114,9 +114,9 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
 fn email(keys: &ConfigTable<'_>) -> Option<Email> {
     let host = keys.required_string("host", "the mail server's name");
     let protections = [
-        ("starttls", Protection::StartTls),
-        ("tls", Protection::Tls),
-        ("none", Protection::None),
+        ("starttls", TlsMode::StartTls),
+        ("tls", TlsMode::Tls),
+        ("none", TlsMode::None),
     ];
     let protection = keys.choice("protection", &protections).unwrap_or_default();
     let port = keys.integer("port", 1..=u16::MAX.into());
@@ -129,7 +129,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             "give both or neither",
         );
     }
-    if protection == Protection::None && keys.has("password") {
+    if protection == TlsMode::None && keys.has("password") {
         let message = "the password would be sent in the clear";
         keys.fault(
             "protection",
@@ -182,10 +182,10 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             "templates are written in the syntax of minijinja",
         );
     });
-    let server = Server {
+    let server = SmtpServer {
         host: host?,
         port,
-        protection,
+        tls: protection,
         credentials: user.zip(password),
         authorities,
     };
@@ -220,10 +220,10 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
         .string("endpoint")
         .unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
     let endpoint = url(keys, "endpoint", &endpoint);
-    let mut pace = DingTalk::PACE;
-    pace.calls = keys
+    let mut rate_limit = DingTalk::RATE_LIMIT;
+    rate_limit.calls = keys
         .integer("calls_per_minute", 1..=10_000)
-        .unwrap_or(pace.calls);
+        .unwrap_or(rate_limit.calls);
     let (keywords, links) = (
         texts(keys.nonempty_strings("keywords").unwrap_or_default()),
         keys.boolean("links").unwrap_or_default(),
@@ -237,7 +237,7 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
         format,
         links,
         client,
-        pace,
+        rate_limit,
     })
 }
 
@@ -264,14 +264,14 @@ fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
     let headers = headers(keys);
     let (reach, client) = outbound(keys)?;
     let address = address?;
-    if let Err(forbidden) = reach.check(&address) {
+    if let Err(forbidden) = reach.check_url(&address) {
         let help = "allow = [\"10.1.0.0/16\"] permits a private network";
         keys.fault("url", Code::CONFIG_VALUE, forbidden.to_string(), help);
     }
     Some(Webhook::new(address, reach, client, secret, headers))
 }
 
-fn command(keys: &ConfigTable<'_>) -> Option<Command> {
+fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
     if !keys.has("argv") {
         keys.missing(
             "argv",
@@ -284,7 +284,7 @@ fn command(keys: &ConfigTable<'_>) -> Option<Command> {
         .into_iter()
         .map(|(name, value)| (name, value.expose_secret().to_owned()));
     let environment: Vec<_> = environment.collect();
-    Some(Command {
+    Some(CommandTarget {
         argv: texts(argv?),
         folder,
         environment,
@@ -315,8 +315,8 @@ pub(super) fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> 
 }
 
 /// What may be called, by which client: `allow` and `authorities`.
-fn outbound(keys: &ConfigTable<'_>) -> Option<(Reach, reqwest::Client)> {
-    let mut reach = Reach::default();
+fn outbound(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+    let mut reach = EgressPolicy::default();
     for text in keys.nonempty_strings("allow").unwrap_or_default() {
         let parsed = text.text().parse::<IpNet>();
         let message = |_| {

@@ -166,7 +166,7 @@ impl Free {
     }
 
     fn sent(&mut self, delivery: Delivery, call: Call) {
-        if let Err(SendError::Throttled { pause, .. }) = call.outcome {
+        if let Err(SendError::RateLimited { pause, .. }) = call.outcome {
             self.paused_until = Instant::now() + pause.unsigned_abs();
         }
         let (queue, exchange) = (self.queue.clone(), self.exchange.clone());

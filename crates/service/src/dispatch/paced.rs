@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{Exchange, LOOK, Queue, attempt, claim, signed, sleep_until_due};
+use reflexarc_delivery::CallSchedule;
 use reflexarc_delivery::Delivery;
-use reflexarc_delivery::Pace;
-use reflexarc_delivery::Pacing;
+use reflexarc_delivery::RateLimit;
 
 /// What one claim brings when deliveries may be merged.
 const MERGE: usize = 1_000;
@@ -20,7 +20,7 @@ pub(super) struct Paced {
     queue: Queue,
     exchange: Exchange,
     wake: Arc<Notify>,
-    pacing: Pacing,
+    pacing: CallSchedule,
     /// The zero of the pacing's clock, which is never set back.
     zero: Instant,
     /// Claimed and not sent yet.
@@ -28,15 +28,18 @@ pub(super) struct Paced {
 }
 
 impl Paced {
-    pub(super) fn new(queue: Queue, exchange: Exchange, wake: Arc<Notify>, pace: Pace) -> Self {
+    pub(super) fn new(
+        queue: Queue,
+        exchange: Exchange,
+        wake: Arc<Notify>,
+        pace: RateLimit,
+    ) -> Self {
         let (zero, wall) = (Instant::now(), Timestamp::now());
         // What an earlier process sent counts too.
-        let since = wall
-            .saturating_sub(signed(pace.per))
-            .unwrap_or(Timestamp::MIN);
+        let since = wall.saturating_sub(pace.per).unwrap_or(Timestamp::MIN);
         let earlier = exchange.store.calls(&queue.name, since).unwrap_or_default();
-        let pacing = Pacing::new(
-            pace,
+        let pacing = CallSchedule::new(
+            Some(pace),
             earlier
                 .into_iter()
                 .map(|at| at.duration_since(wall).min(SignedDuration::ZERO)),
@@ -102,13 +105,13 @@ impl Paced {
         }
         let count = self
             .pacing
-            .batch(&*self.queue.target, self.waiting.make_contiguous());
+            .batch_size(&*self.queue.target, self.waiting.make_contiguous());
         Some(self.waiting.drain(..count).collect())
     }
 
     async fn call(&mut self, batch: Vec<Delivery>) {
         let began = self.now();
         let outcome = attempt(&self.queue, &self.exchange, &batch).await;
-        self.pacing.called(&batch, &outcome, began, self.now());
+        self.pacing.record_call(&batch, &outcome, began, self.now());
     }
 }

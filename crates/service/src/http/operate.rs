@@ -292,7 +292,7 @@ fn admit(door: &Door, request: Request, role: Role) -> Result<String, Refusal> {
 
 fn named(id: &str) -> Result<DeliveryId, Refusal> {
     id.parse()
-        .map_err(|error: reflexarc_delivery::NotADeliveryId| {
+        .map_err(|error: reflexarc_delivery::InvalidDeliveryId| {
             Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
         })
 }

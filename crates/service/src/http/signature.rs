@@ -22,7 +22,7 @@ use sha1::Sha1;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
-use reflexarc_delivery::outbound::fault;
+use reflexarc_delivery::http::request_error;
 
 /// A certificate on its way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
@@ -233,12 +233,12 @@ impl Certificates for OverHttps {
                 .client
                 .get(url.clone())
                 .timeout(Duration::from_secs(10));
-            let mut response = request.send().await.map_err(fault)?;
+            let mut response = request.send().await.map_err(request_error)?;
             if !response.status().is_success() {
                 return Err(format!("HTTP {}", response.status().as_u16()));
             }
             let mut pem = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            while let Some(chunk) = response.chunk().await.map_err(request_error)? {
                 pem.extend_from_slice(&chunk);
                 if pem.len() > 64 << 10 {
                     return Err("it is larger than a certificate".into());

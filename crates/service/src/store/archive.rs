@@ -5,7 +5,7 @@ use reflexarc_event::{Event, Json};
 use rusqlite::{Connection, Row};
 
 use super::{StoreError, instant, micros, unpack};
-use reflexarc_delivery::EventName;
+use reflexarc_delivery::EventRef;
 
 /// One event of the archive.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct Archived {
     /// Its place in the order of acceptance.
     pub seq: i64,
     /// Source and id.
-    pub name: EventName,
+    pub name: EventRef,
     /// Its `name` or `type`.
     pub kind: String,
     /// What it is about.
@@ -165,7 +165,7 @@ fn archived(row: &Row<'_>) -> rusqlite::Result<Read> {
     };
     Ok(Ok(Archived {
         seq,
-        name: EventName {
+        name: EventRef {
             source: row.get(1)?,
             id: row.get(2)?,
         },

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{StoreError, instant, micros};
 use crate::record::strings;
 use reflexarc_delivery::Decision;
-use reflexarc_delivery::{Delivery, DeliveryId, EventName};
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 use reflexarc_reaction::Action;
 
 /// Where a delivery stands.
@@ -220,13 +220,13 @@ pub(super) fn settle(
         &tried.answer,
     ))?;
     if !tried.taken.is_empty() {
-        let taken = strings(delivery.taken.iter().chain(&tried.taken)).to_string();
+        let taken = strings(delivery.delivered_parts.iter().chain(&tried.taken)).to_string();
         connection
             .prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?
             .execute((id, taken))?;
     }
     match decision {
-        Decision::Continue => {
+        Decision::NextPart => {
             let sql = "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1 WHERE id = ?1 AND status = 0";
             connection.prepare_cached(sql)?.execute((id, micros(now)))?;
         }
@@ -406,7 +406,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     };
     let delivery = Delivery {
         id: DeliveryId::from(id),
-        event: EventName {
+        event: EventRef {
             source: row.get(1)?,
             id: row.get(2)?,
         },
@@ -417,8 +417,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
         created: instant(row.get(7)?),
         replay: row.get(8)?,
         attempt: row.get(9)?,
-        since: instant(row.get(10)?),
-        taken: taken(row.get(16)?),
+        queued_at: instant(row.get(10)?),
+        delivered_parts: taken(row.get(16)?),
     };
     let finished: Option<i64> = row.get(13)?;
     Ok(Ok(Entry {

@@ -1,17 +1,17 @@
 use std::time::{Duration, Instant};
 
-use reflexarc_delivery::{Command, Lines};
+use reflexarc_delivery::{CommandTarget, FileTarget};
 use reflexarc_event::Json;
 use reflexarc_service::Status;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::samples::send;
 
-fn script(text: &str) -> Command {
+fn script(text: &str) -> CommandTarget {
     let argv = ["/bin/sh", "-c", text, "name", "$(touch /tmp/never); `id`"]
         .map(str::to_owned)
         .to_vec();
-    Command {
+    CommandTarget {
         argv,
         folder: None,
         environment: vec![("GREETING".into(), "hello".into())],
@@ -107,7 +107,7 @@ async fn much_output_is_read_and_not_kept() {
 #[tokio::test]
 async fn a_command_that_does_not_exist_is_for_somebody_to_mend() {
     let mut delivering = Delivering::new();
-    let command = Command {
+    let command = CommandTarget {
         argv: vec!["/nonexistent/program".into()],
         folder: None,
         environment: vec![],
@@ -128,7 +128,7 @@ async fn lines_are_whole_also_after_one_that_a_crash_left_unfinished() {
     let path = folder.path().join("out.ndjson");
     std::fs::write(&path, r#"{"half"#).unwrap();
     let mut delivering = Delivering::new();
-    delivering.serve(queue("t", Lines::file(path.clone()), quick(0)));
+    delivering.serve(queue("t", FileTarget::file(path.clone()), quick(0)));
     let ids = delivering
         .accept("1", vec![send("t", 1), send("t", 2)])
         .await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::{DeliveryId, RetryPolicy, Target, Waits};
+use reflexarc_delivery::{DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
 use reflexarc_service::{
     Attempt, Entry, Exchange, Metrics, Queue, Redactor, Status, Store, Telemetry,
@@ -28,7 +28,7 @@ pub(crate) struct Delivering {
 pub(crate) fn quick(retries: usize) -> RetryPolicy {
     let wait = SignedDuration::from_millis(20);
     RetryPolicy {
-        waits: Waits::List(vec![wait; retries]),
+        delays: RetryDelays::List(vec![wait; retries]),
         max_age: SignedDuration::from_hours(1),
     }
 }
@@ -88,7 +88,7 @@ impl Delivering {
             .deliveries
     }
 
-    /// Waits until a delivery stands so.
+    /// RetryDelays until a delivery stands so.
     pub(crate) async fn until(&self, id: DeliveryId, status: Status) -> (Entry, Vec<Attempt>) {
         eventually(|| {
             self.store

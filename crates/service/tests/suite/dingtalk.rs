@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
-use reflexarc_delivery::{DingTalk, Format, Pace, Reach};
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::RateLimit;
+use reflexarc_delivery::dingtalk::{DingTalk, Format};
+use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 use reflexarc_service::Status;
@@ -81,12 +83,12 @@ fn dingtalk(receiver: &Receiver) -> DingTalk {
         keywords: Vec::new(),
         format: Format::Markdown,
         links: false,
-        client: Reach {
+        client: EgressPolicy {
             allowed: vec!["127.0.0.0/8".parse().unwrap()],
         }
         .client(None)
         .unwrap(),
-        pace: DingTalk::PACE,
+        rate_limit: DingTalk::RATE_LIMIT,
     }
 }
 
@@ -357,9 +359,9 @@ async fn five_hundred_alerts_make_no_more_calls_than_a_robot_takes_and_lose_no_l
     .await;
     let mut delivering = Delivering::new();
     let mut target = dingtalk(&receiver);
-    target.pace = Pace {
+    target.rate_limit = RateLimit {
         calls: 20,
-        per: WINDOW + Duration::from_millis(100),
+        per: SignedDuration::try_from(WINDOW).unwrap() + SignedDuration::from_millis(100),
     };
     delivering.serve(queue("t", target, quick(0)));
     let mut ids = Vec::new();
@@ -432,9 +434,9 @@ async fn a_digest_that_is_refused_is_taken_apart_so_that_one_bad_message_buries_
     .await;
     let mut delivering = Delivering::new();
     let mut target = dingtalk(&receiver);
-    target.pace = Pace {
+    target.rate_limit = RateLimit {
         calls: 4,
-        per: Duration::from_millis(400),
+        per: SignedDuration::from_millis(400),
     };
     let alerts = (0..8)
         .map(|n| notify("t", if n == 3 { "poison" } else { "fine" }, &[], None))

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use reflexarc_delivery::{Email, Protection, Server, Templates};
+use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
 use reflexarc_reaction::{Action, Level, Message};
 use reflexarc_service::Status;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -77,10 +77,10 @@ async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email
             tokio::spawn(converse(stream, kept.clone()));
         }
     });
-    let server = Server {
+    let server = SmtpServer {
         host: "127.0.0.1".into(),
         port: Some(port),
-        protection: Protection::None,
+        tls: TlsMode::None,
         credentials: None,
         authorities: None,
     };
@@ -145,7 +145,10 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
         told[2].1
     );
     assert!(entry.reason.unwrap().contains("not to c@example.com"));
-    assert_eq!(entry.delivery.taken, ["a@example.com", "b@example.com"]);
+    assert_eq!(
+        entry.delivery.delivered_parts,
+        ["a@example.com", "b@example.com"]
+    );
     let recipients = || {
         post.mails
             .lock()
@@ -185,7 +188,7 @@ async fn to_all_recipients_in_one_mail_where_nobody_is_refused() {
     delivering.serve(queue("mail", email, quick(0)));
     let id = delivering.accept("1", vec![notice()]).await[0];
     let (entry, _) = delivering.until(id, Status::Delivered).await;
-    assert_eq!(entry.delivery.taken, Vec::<String>::new());
+    assert_eq!(entry.delivery.delivered_parts, Vec::<String>::new());
     let mails = post.mails.lock().unwrap();
     assert_eq!((mails.len(), mails[0].0.len()), (1, 3));
 }

@@ -19,7 +19,6 @@ mod email;
 mod evaluating;
 mod hostile;
 mod http;
-mod pacing;
 mod queue;
 mod receiver;
 mod reloading;

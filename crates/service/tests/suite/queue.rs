@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use reflexarc_delivery::{
-    Delivery, DeliveryId, Preview, Receipt, RetryPolicy, SendError, Sending, Target, Waits,
+    Delivery, DeliveryId, Preview, Receipt, RetryDelays, RetryPolicy, SendError, SendFuture, Target,
 };
 use reflexarc_service::{Queue, Status};
 
@@ -31,10 +31,10 @@ impl Target for Shared {
     }
 
     fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
-        Err(SendError::later("nothing to see"))
+        Err(SendError::transient("nothing to see"))
     }
 
-    fn send<'a>(&'a self, batch: &'a [Delivery]) -> Sending<'a> {
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(async move {
             let counting = &self.0;
             counting.most.fetch_max(
@@ -47,9 +47,9 @@ impl Target for Shared {
             let count = calls.entry(batch[0].id).or_default();
             *count += 1;
             if *count == 1 {
-                Err(SendError::later("not yet"))
+                Err(SendError::transient("not yet"))
             } else {
-                Ok(Receipt::whole("now"))
+                Ok(Receipt::complete("now"))
             }
         })
     }
@@ -60,9 +60,9 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
     let counting = Arc::new(Counting::default());
     let mut delivering = Delivering::new();
     // Due again before anybody looks: a retry must not be lost between two claims.
-    let waits = Waits::List(vec![SignedDuration::from_micros(1)]);
+    let waits = RetryDelays::List(vec![SignedDuration::from_micros(1)]);
     let policy = RetryPolicy {
-        waits,
+        delays: waits,
         max_age: SignedDuration::from_hours(1),
     };
     delivering.serve(Queue {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reflexarc::RuleSet;
-use reflexarc_delivery::{Lines, RetryPolicy};
+use reflexarc_delivery::{FileTarget, RetryPolicy};
 use reflexarc_event::Json;
 use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, Tokens};
 use tokio::net::TcpListener;
@@ -55,7 +55,11 @@ pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
 }
 
 pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> Queue {
-    queue("out", Lines::file(folder.path().join("out.ndjson")), policy)
+    queue(
+        "out",
+        FileTarget::file(folder.path().join("out.ndjson")),
+        policy,
+    )
 }
 
 impl Serving {
@@ -125,7 +129,7 @@ impl Serving {
         answer(request).await
     }
 
-    /// Lines written by the target `out`.
+    /// FileTarget written by the target `out`.
     pub(crate) fn lines(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path("out.ndjson")).unwrap_or_default();
         text.lines()

@@ -293,7 +293,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
     let again = store.claim("t", at(500), LEASE, 10).unwrap().remove(0);
     assert_eq!(
-        (again.id, again.attempt, again.since, again.created),
+        (again.id, again.attempt, again.queued_at, again.created),
         (dead.id, 1, at(500), at(0))
     );
     store
@@ -523,14 +523,17 @@ fn a_store_of_the_version_before_is_taken_over_with_all_that_is_in_it() {
         ..tried("partly")
     };
     store
-        .settle(delivery, part, Decision::Continue, at(1))
+        .settle(delivery, part, Decision::NextPart, at(1))
         .unwrap();
     drop(store);
     let again = open(folder.path())
         .claim("t", at(1), LEASE, 1)
         .unwrap()
         .remove(0);
-    assert_eq!((again.taken, again.attempt), (vec!["a".to_owned()], 1));
+    assert_eq!(
+        (again.delivered_parts, again.attempt),
+        (vec!["a".to_owned()], 1)
+    );
 }
 
 #[test]

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
-use reflexarc_delivery::{Reach, Webhook};
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 use reflexarc_service::Status;
@@ -14,13 +15,13 @@ use crate::samples::send;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
-fn reach() -> Reach {
-    Reach {
+fn reach() -> EgressPolicy {
+    EgressPolicy {
         allowed: vec!["127.0.0.0/8".parse().unwrap()],
     }
 }
 
-fn webhook(url: &str, reach: Reach) -> Webhook {
+fn webhook(url: &str, reach: EgressPolicy) -> Webhook {
     let client = reach.client(None).unwrap();
     let header = (
         "authorization".parse().unwrap(),
@@ -223,7 +224,7 @@ async fn private_addresses_are_not_called_by_number_or_by_name() {
     ] {
         delivering.serve(queue(
             name,
-            webhook(&format!("http://{host}:{port}"), Reach::default()),
+            webhook(&format!("http://{host}:{port}"), EgressPolicy::default()),
             quick(0),
         ));
         let id = delivering.accept(name, vec![send(name, 1)]).await[0];

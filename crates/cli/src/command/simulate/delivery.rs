@@ -54,7 +54,7 @@ pub(super) fn as_json(call: &Call) -> Json {
     }
     let deliveries = call.parcels.iter().map(|Parcel { delivery, next, .. }| {
         let next = match next {
-            Decision::Delivered | Decision::Continue => Vec::new(),
+            Decision::Delivered | Decision::NextPart => Vec::new(),
             Decision::RetryAt(at) => vec![("retryAt", Json::from(at.to_string()))],
             Decision::DeadLetter(reason) => vec![("deadLetter", Json::from(reason.as_str()))],
         };
@@ -78,7 +78,7 @@ pub(super) fn as_json(call: &Call) -> Json {
 fn next(parcels: &[Parcel], start: Timestamp) -> String {
     let again = parcels.iter().filter_map(|parcel| match parcel.next {
         Decision::RetryAt(at) => Some(at),
-        Decision::Delivered | Decision::Continue | Decision::DeadLetter(_) => None,
+        Decision::Delivered | Decision::NextPart | Decision::DeadLetter(_) => None,
     });
     let dead = parcels
         .iter()

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reflexarc_delivery::Reach;
+use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_eni::events::{Bus, PublishedEvent};
 use reflexarc_eni::scenario::World;
 use reflexarc_event::Event;
@@ -61,7 +61,7 @@ impl Forwarder {
             .iter()
             .filter_map(|network| network.parse().ok())
             .collect();
-        let client = Reach {
+        let client = EgressPolicy {
             allowed: everywhere,
         }
         .client(None)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
+use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
-    Decision, Delivery, DingTalk, Pacing, Preview, Receipt, RetryPolicy, SendError, Target, judged,
+    CallSchedule, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError, Target, settle,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::NativeEvent;
@@ -50,8 +51,7 @@ pub(super) struct Call {
 struct Line {
     target: Option<std::sync::Arc<dyn Target>>,
     policy: RetryPolicy,
-    pacing: Option<Pacing>,
-    paused_until: Timestamp,
+    schedule: CallSchedule,
     fault: Option<(TargetFaultMode, Option<Timestamp>)>,
     waiting: BTreeMap<(Timestamp, u64), (String, Delivery)>,
 }
@@ -115,7 +115,7 @@ impl Outbox {
                 delivery.target.clone(),
                 self.known.stranger(&delivery.target),
             );
-            let outcome = Err(SendError::Configuration {
+            let outcome = Err(SendError::Misconfigured {
                 reason: reason.clone(),
             });
             let parcels = vec![Parcel {
@@ -149,43 +149,12 @@ impl Outbox {
         let (accounts, batch): (Vec<String>, Vec<Delivery>) =
             line.due(at, clock).into_iter().unzip();
         let (preview, outcome) = line.attempt(at, &batch);
-        if let Some(pacing) = &mut line.pacing {
-            pacing.called(&batch, &outcome, clock, clock);
-        }
-        if let Err(SendError::Throttled { pause, .. }) = outcome {
-            line.paused_until = at.saturating_add(pause).unwrap_or(Timestamp::MAX);
-        }
-        let judged = judged(&outcome, batch.len());
+        line.schedule.record_call(&batch, &outcome, clock, clock);
+        let batch_size = batch.len();
         let mut parcels = Vec::new();
         for (account, delivery) in accounts.into_iter().zip(batch) {
-            let next = line.policy.decide(&delivery, &judged, at);
-            let again = match (&next, &judged) {
-                (Decision::RetryAt(due), _) => Some((
-                    *due,
-                    Delivery {
-                        attempt: delivery.attempt + 1,
-                        ..delivery.clone()
-                    },
-                )),
-                (Decision::Continue, Ok(receipt)) => {
-                    let taken = delivery
-                        .taken
-                        .iter()
-                        .chain(&receipt.part)
-                        .cloned()
-                        .collect();
-                    Some((
-                        at,
-                        Delivery {
-                            attempt: 1,
-                            taken,
-                            ..delivery.clone()
-                        },
-                    ))
-                }
-                _ => None,
-            };
-            if let Some((due, again)) = again {
+            let settlement = settle(&line.policy, &delivery, &outcome, batch_size, at);
+            if let Some((due, again)) = settlement.next_attempt(&delivery, at) {
                 self.number += 1;
                 line.waiting
                     .insert((due, self.number), (account.clone(), again));
@@ -193,7 +162,7 @@ impl Outbox {
             parcels.push(Parcel {
                 account,
                 delivery,
-                next,
+                next: settlement.decision,
             });
         }
         let kind = line
@@ -226,15 +195,11 @@ impl Outbox {
 
 impl Line {
     fn new(target: Option<std::sync::Arc<dyn Target>>, policy: RetryPolicy) -> Self {
-        let pacing = target
-            .as_ref()
-            .and_then(|target| target.pace())
-            .map(|pace| Pacing::new(pace, []));
+        let limit = target.as_ref().and_then(|target| target.rate_limit());
         Self {
             target,
             policy,
-            pacing,
-            paused_until: Timestamp::MIN,
+            schedule: CallSchedule::new(limit, []),
             fault: None,
             waiting: BTreeMap::new(),
         }
@@ -242,18 +207,17 @@ impl Line {
 
     fn next_at(&self, start: Timestamp) -> Option<Timestamp> {
         let ((due, _), _) = self.waiting.first_key_value()?;
-        let mut at = (*due).max(self.paused_until);
-        // Looking ahead forgets calls that are too long ago then, which are not yet: so it looks with a copy.
-        if let Some(mut pacing) = self.pacing.clone() {
-            loop {
-                let wait = pacing.wait(at.duration_since(start));
-                if wait.is_zero() {
-                    break;
-                }
-                at = at.saturating_add(wait).ok()?;
+        let mut at = *due;
+        // A schedule forgets calls that are older than the rate limit's period at the time that it is given. They are not
+        // that old yet when a later time is tried, so a copy of the schedule is used.
+        let mut schedule = self.schedule.clone();
+        loop {
+            let wait = schedule.wait(at.duration_since(start));
+            if wait.is_zero() {
+                return Some(at);
             }
+            at = at.saturating_add(wait).ok()?;
         }
-        Some(at)
     }
 
     /// What the next call carries.
@@ -264,15 +228,15 @@ impl Line {
             .map(|(key, _)| *key)
             .collect();
         let mut count = 1;
-        if let (Some(pacing), Some(target)) = (&mut self.pacing, &self.target) {
-            // What is long ago is forgotten.
-            pacing.wait(clock);
+        if let Some(target) = &self.target {
+            // Forgets calls that no longer count.
+            self.schedule.wait(clock);
             let due: Vec<Delivery> = keys
                 .iter()
                 .filter_map(|key| self.waiting.get(key))
                 .map(|(_, delivery)| delivery.clone())
                 .collect();
-            count = pacing.batch(&**target, &due);
+            count = self.schedule.batch_size(&**target, &due);
         }
         keys.iter()
             .take(count)
@@ -297,18 +261,20 @@ impl Line {
             .filter(|(_, until)| until.is_none_or(|until| at < until));
         let outcome = match fault.map(|(outcome, _)| outcome) {
             None => Ok(Receipt {
-                answer: String::new(),
+                response: String::new(),
                 part: preview.as_ref().and_then(|preview| preview.part.clone()),
             }),
-            Some(TargetFaultMode::Down) => Err(SendError::later("nobody answers")),
+            Some(TargetFaultMode::Down) => Err(SendError::transient("nobody answers")),
             Some(TargetFaultMode::Refuse) => Err(SendError::Refused {
                 reason: "it refuses this".to_owned(),
             }),
-            Some(TargetFaultMode::Throttle) if self.pacing.is_some() => Err(SendError::Throttled {
-                reason: "called too often".to_owned(),
-                pause: DingTalk::PENALTY,
-            }),
-            Some(TargetFaultMode::Throttle) => Err(SendError::later("called too often")),
+            Some(TargetFaultMode::Throttle) if self.schedule.is_rate_limited() => {
+                Err(SendError::RateLimited {
+                    reason: "called too often".to_owned(),
+                    pause: DingTalk::RATE_LIMIT_PENALTY,
+                })
+            }
+            Some(TargetFaultMode::Throttle) => Err(SendError::transient("called too often")),
         };
         (preview, outcome)
     }

@@ -1,43 +1,35 @@
-//! What a robot posts: text, markdown, link and card for one delivery, a markdown digest for many.
+//! Renders what a robot posts: one message for one delivery, or a Markdown digest for several.
 
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 
-use super::DingTalk;
-use super::pieces::pieces;
+use super::markdown::{escape_all, escape_links, fence, fenced, one_line, with_line_breaks};
+use super::split::split;
+use super::{DingTalk, Format};
 use crate::delivery::Delivery;
-use crate::target::cut;
+use crate::rendering::{is_web_link, truncate};
 
-/// How a message for people is laid out. A link or card needs a message with a link; without one it is markdown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// Plain text.
-    Text,
-    /// Title and text in Markdown.
-    #[default]
-    Markdown,
-    /// A preview that leads to the message's link.
-    Link,
-    /// A card with one button that leads to the message's link.
-    ActionCard,
-}
+/// A robot accepts 20,000 bytes (`460101 message too long, exceed 20000 bytes`); 1,000 are kept for
+/// what the estimate of a digest's size leaves out.
+const MAX_BYTES: usize = 19_000;
+/// The part of `MAX_BYTES` that is not the text of a single message: title, mentions, link, keyword
+/// and JSON.
+const FRAME_BYTES: usize = 4_000;
+/// The longest title, which the list of conversations shows.
+const TITLE_BYTES: usize = 200;
 
-/// A robot takes 20,000 bytes; the room between is for JSON's escapes of what we cannot foresee.
-const BYTES: usize = 19_000;
-/// Longest title: it is shown in the list of conversations.
-const TITLE: usize = 200;
-
-/// The body of a call that carries these deliveries, which are not none, and the name of the part that it is, when there
-/// is more of it to send.
-pub(super) fn body(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String>) {
+/// The body of a call that carries `batch`, which is never empty, and the name of the part that it
+/// is when more parts follow.
+pub(super) fn render(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String>) {
     match batch {
         [delivery] => single(robot, delivery),
         _ => (digest(robot, batch), None),
     }
 }
 
-/// The line of a body that is shown in the list of conversations.
-pub(super) fn heading(body: &Json) -> String {
+/// The line of a body that the list of conversations shows.
+pub(super) fn conversation_title(body: &Json) -> String {
+    // A body is `{"msgtype": "link", "link": {"title": …}}`.
     let kind = body
         .get("msgtype")
         .and_then(Json::as_str)
@@ -52,95 +44,16 @@ pub(super) fn heading(body: &Json) -> String {
     line.map_or_else(|| body.to_string(), str::to_owned)
 }
 
-/// The body for one delivery, or for the first part of it that was not taken yet; then with that part's name, unless it is
-/// the last. A payload that is a message of the robot's own kind (it has `msgtype`) goes as it is.
-fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
-    let (whole, fence) = match &delivery.action {
-        Action::Send { payload, .. } if payload.get("msgtype").is_some() => {
-            return (payload.clone(), None);
-        }
-        Action::Send { payload, .. } => (payload.to_string(), fence(payload)),
-        Action::Notify { message, .. } if plain(robot, message) => {
-            (message.text.clone(), String::new())
-        }
-        Action::Notify { message, .. } => (lines(&shown(robot, message)), String::new()),
-    };
-    let pieces = pieces(&whole, BYTES - 4_000 - 2 * fence.len());
-    let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
-    let next = (0..pieces.len()).find(|number| !delivery.taken.contains(&name(*number)));
-    let number = next.unwrap_or(pieces.len() - 1);
-    let part = Part {
-        text: pieces[number],
-        number,
-        of: pieces.len(),
-    };
-    let body = match &delivery.action {
-        Action::Send { .. } => {
-            let title = part.titled(&one_line(&delivery.rule));
-            markdown(robot, &title, fenced(part.text, &fence), mentions(&[]))
-        }
-        Action::Notify { message, .. } => notify(robot, delivery, message, &part),
-    };
-    (body, (number + 1 < pieces.len()).then(|| name(number)))
-}
-
-/// A piece of a text, counted from 0.
-struct Part<'a> {
-    text: &'a str,
-    number: usize,
-    of: usize,
-}
-
-impl Part<'_> {
-    fn titled(&self, title: &str) -> String {
-        if self.of == 1 {
-            title.to_owned()
-        } else {
-            format!("{title} ({}/{})", self.number + 1, self.of)
-        }
-    }
-
-    fn is_last(&self) -> bool {
-        self.number + 1 == self.of
-    }
-}
-
-/// The body for several deliveries: every line of every message, each message under its title.
-fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
-    let (mut text, mut at) = (
-        format!("#### {} messages\n", batch.len()),
-        Vec::<String>::new(),
-    );
-    for delivery in batch {
-        text.push_str(&section(robot, delivery));
-        if let Action::Notify { message, .. } = &delivery.action {
-            let new: Vec<_> = message
-                .at
-                .iter()
-                .filter(|who| !at.contains(who))
-                .cloned()
-                .collect();
-            at.extend(new);
-        }
-    }
-    let text = with_mentions(text, &at);
-    markdown(
-        robot,
-        &format!("{} messages", batch.len()),
-        text,
-        mentions(&at),
-    )
-}
-
-/// How many of the first of `waiting` fit into one digest; 1 when the first goes better alone.
-pub(super) fn pack(robot: &DingTalk, waiting: &[Delivery]) -> usize {
+/// How many of the first of `waiting` fit into one digest; 1 when the first is better sent alone.
+pub(super) fn digest_size(robot: &DingTalk, waiting: &[Delivery]) -> usize {
     // What `digest` adds around the sections: heading, keyword, JSON.
     let mut bytes = 1_000 + robot.keywords.first().map_or(0, String::len);
     let mut count = 0;
     for delivery in waiting {
-        let own = matches!(&delivery.action, Action::Send { payload, .. } if payload.get("msgtype").is_some());
+        // Sizes as in JSON, whose escapes count towards the robot's limit.
         bytes += Json::from(section(robot, delivery)).to_string().len() + mentions_bytes(delivery);
-        if own || bytes > BYTES {
+        // A payload in the robot's own format cannot be a section of another message.
+        if native_payload(&delivery.action).is_some() || bytes > MAX_BYTES {
             break;
         }
         count += 1;
@@ -148,48 +61,106 @@ pub(super) fn pack(robot: &DingTalk, waiting: &[Delivery]) -> usize {
     count.max(1)
 }
 
-/// Whether the text goes as it is, without the signs of Markdown.
-fn plain(robot: &DingTalk, message: &Message) -> bool {
-    robot.format == Format::Text || (robot.format == Format::Link && linked(message).is_some())
+/// The body for one delivery, or for the first of its parts that is not delivered yet, then with
+/// that part's name unless it is the last.
+///
+/// A text of 40,000 bytes is sent in the parts `1/3`, `2/3` and `3/3`, each in a call of its own. The
+/// parts' names are stored with the delivery, so that after a failure or a restart the sending
+/// continues with the part that failed.
+fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
+    if let Some(payload) = native_payload(&delivery.action) {
+        return (payload.clone(), None);
+    }
+    let (whole, fence) = match &delivery.action {
+        Action::Send { payload, .. } => (payload.to_string(), fence(payload)),
+        Action::Notify { message, .. } if is_plain(robot, message) => {
+            (message.text.clone(), String::new())
+        }
+        Action::Notify { message, .. } => (
+            with_line_breaks(&markdown_text(robot, message)),
+            String::new(),
+        ),
+    };
+    // Every part of a document gets its own fence, before and after.
+    let pieces = split(&whole, MAX_BYTES - FRAME_BYTES - 2 * fence.len());
+    let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
+    let next = (0..pieces.len()).find(|number| !delivery.delivered_parts.contains(&name(*number)));
+    let number = next.unwrap_or(pieces.len() - 1);
+    let part = Part {
+        text: pieces[number],
+        number,
+        count: pieces.len(),
+    };
+    let body = match &delivery.action {
+        Action::Send { .. } => {
+            let title = part.titled(&one_line(&delivery.rule));
+            markdown(robot, &title, fenced(part.text, &fence), mentions(&[]))
+        }
+        Action::Notify { message, .. } => notification(robot, delivery, message, &part),
+    };
+    (body, (number + 1 < pieces.len()).then(|| name(number)))
 }
 
-fn linked(message: &Message) -> Option<&str> {
-    message.link.as_deref().filter(|link| web(link))
+/// A payload that is a message in the robot's own format, which is posted as it is.
+fn native_payload(action: &Action) -> Option<&Json> {
+    match action {
+        Action::Send { payload, .. } if payload.get("msgtype").is_some() => Some(payload),
+        _ => None,
+    }
 }
 
-/// People are called with the first part, the link comes with the last.
-fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<'_>) -> Json {
+/// A piece of a text.
+struct Part<'a> {
+    text: &'a str,
+    /// From 0.
+    number: usize,
+    count: usize,
+}
+
+impl Part<'_> {
+    fn titled(&self, title: &str) -> String {
+        if self.count == 1 {
+            title.to_owned()
+        } else {
+            format!("{title} ({}/{})", self.number + 1, self.count)
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        self.number + 1 == self.count
+    }
+}
+
+/// The body for several deliveries: every line of every message, each message under its title.
+fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
+    let title = format!("{} messages", batch.len());
+    let (mut text, mut at) = (format!("#### {title}\n"), Vec::<String>::new());
+    for delivery in batch {
+        text.push_str(&section(robot, delivery));
+        if let Action::Notify { message, .. } = &delivery.action {
+            let new: Vec<_> = message
+                .at
+                .iter()
+                .filter(|person| !at.contains(person))
+                .cloned()
+                .collect();
+            at.extend(new);
+        }
+    }
+    let text = with_mentions(text, &at);
+    markdown(robot, &title, text, mentions(&at))
+}
+
+/// The body for a message, or for one part of it. People are mentioned in the first part only, so
+/// that they are called once; the link comes with the last, where reading ends.
+fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<'_>) -> Json {
     let title = part.titled(&title(message, delivery));
-    let link = linked(message).filter(|_| part.is_last());
+    let link = web_link(message).filter(|_| part.is_last());
     let at: &[String] = if part.number == 0 { &message.at } else { &[] };
     match (robot.format, link) {
-        (Format::Text, _) => {
-            let heading = if message.title.is_empty() {
-                String::new()
-            } else {
-                one_line(&message.title)
-            };
-            let heading = part.titled(&heading);
-            let heading = if heading.is_empty() {
-                heading
-            } else {
-                format!("{}\n", heading.trim_start())
-            };
-            let after = link.map(|link| format!("\n{link}")).unwrap_or_default();
-            let content = keyword(
-                robot,
-                with_mentions(format!("{heading}{}{after}", part.text), at),
-                &[],
-            );
-            let text = Json::object([("content", content.into())]);
-            Json::object([
-                ("msgtype", "text".into()),
-                ("text", text),
-                ("at", mentions(at)),
-            ])
-        }
+        (Format::Text, _) => text_message(robot, message, part, link, at),
         (Format::Link, Some(link)) => {
-            let text = keyword(robot, part.text.to_owned(), &[&title]);
+            let text = with_keyword(robot, part.text.to_owned(), &[&title]);
             let link = Json::object([
                 ("title", title.into()),
                 ("text", text.into()),
@@ -199,11 +170,8 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
             Json::object([("msgtype", "link".into()), ("link", link)])
         }
         (Format::ActionCard, Some(link)) => {
-            let text = keyword(
-                robot,
-                format!("### {}\n\n{}", escape_all(&title), part.text),
-                &[&title],
-            );
+            let text = format!("### {}\n\n{}", escape_all(&title), part.text);
+            let text = with_keyword(robot, text, &[&title]);
             let card = Json::object([
                 ("title", title.into()),
                 ("text", text.into()),
@@ -213,23 +181,50 @@ fn notify(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<
             Json::object([("msgtype", "actionCard".into()), ("actionCard", card)])
         }
         _ => {
-            let after = link
+            // The link's own brackets would end the Markdown link early.
+            let link = link
                 .map(|link| format!("\n\n[{0}]({0})", link.replace(['(', ')', '[', ']'], "")))
                 .unwrap_or_default();
-            // The earlier parts of a link's text are not its last: they are laid out as any other text.
-            let words = if plain(robot, message) {
-                lines(&escape_links(part.text))
+            // Only the last part of a `Link` message is a link; the earlier ones are Markdown, and
+            // their text is not escaped yet.
+            let body = if is_plain(robot, message) {
+                with_line_breaks(&escape_links(part.text))
             } else {
                 part.text.to_owned()
             };
-            let text = format!("### {}\n\n{words}{after}", escape_all(&title));
+            let text = format!("### {}\n\n{body}{link}", escape_all(&title));
             markdown(robot, &title, with_mentions(text, at), mentions(at))
         }
     }
 }
 
+/// A message of type `text`: title, text and link on lines of their own.
+fn text_message(
+    robot: &DingTalk,
+    message: &Message,
+    part: &Part<'_>,
+    link: Option<&str>,
+    at: &[String],
+) -> Json {
+    let heading = part.titled(&one_line(&message.title));
+    let heading = if heading.is_empty() {
+        heading
+    } else {
+        // Without a title the part's number is all of the heading.
+        format!("{}\n", heading.trim_start())
+    };
+    let link = link.map(|link| format!("\n{link}")).unwrap_or_default();
+    let content = with_mentions(format!("{heading}{}{link}", part.text), at);
+    let content = with_keyword(robot, content, &[]);
+    Json::object([
+        ("msgtype", "text".into()),
+        ("text", Json::object([("content", content.into())])),
+        ("at", mentions(at)),
+    ])
+}
+
 fn markdown(robot: &DingTalk, title: &str, text: String, at: Json) -> Json {
-    let text = keyword(robot, text, &[title]);
+    let text = with_keyword(robot, text, &[title]);
     let content = Json::object([("title", title.into()), ("text", text.into())]);
     Json::object([
         ("msgtype", "markdown".into()),
@@ -238,28 +233,20 @@ fn markdown(robot: &DingTalk, title: &str, text: String, at: Json) -> Json {
     ])
 }
 
-/// Two spaces before a newline keep lines apart in Markdown.
-fn lines(text: &str) -> String {
-    text.lines().collect::<Vec<_>>().join("  \n")
-}
-
 /// One delivery within a digest.
 fn section(robot: &DingTalk, delivery: &Delivery) -> String {
     let (heading, text) = match &delivery.action {
         Action::Notify { message, .. } => {
-            let link = message
-                .link
-                .as_deref()
-                .filter(|link| web(link))
+            let link = web_link(message)
                 .map(|link| format!("\n{link}"))
                 .unwrap_or_default();
             (
                 format!(
                     "{}**{}**",
-                    mark(message.level),
+                    level_prefix(message.level),
                     escape_all(&title(message, delivery))
                 ),
-                format!("{}{link}", shown(robot, message)),
+                format!("{}{link}", markdown_text(robot, message)),
             )
         }
         Action::Send { payload, .. } => (
@@ -267,9 +254,10 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
             fenced(&payload.to_string(), &fence(payload)),
         ),
     };
-    format!("\n{heading}  \n{}\n", lines(&text))
+    format!("\n{heading}  \n{}\n", with_line_breaks(&text))
 }
 
+/// A title is required: without one it is the first line of the text, or else the rule's name.
 fn title(message: &Message, delivery: &Delivery) -> String {
     let text = if message.title.is_empty() {
         message.text.lines().next().unwrap_or_default()
@@ -281,10 +269,16 @@ fn title(message: &Message, delivery: &Delivery) -> String {
     } else {
         text
     });
-    cut(&text, TITLE).to_owned()
+    truncate(&text, TITLE_BYTES).to_owned()
 }
 
-fn shown(robot: &DingTalk, message: &Message) -> String {
+/// Whether the text is sent as it is, not as Markdown.
+fn is_plain(robot: &DingTalk, message: &Message) -> bool {
+    robot.format == Format::Text || (robot.format == Format::Link && web_link(message).is_some())
+}
+
+/// The text as Markdown, with links only where the configuration permits them.
+fn markdown_text(robot: &DingTalk, message: &Message) -> String {
     if robot.links {
         message.text.clone()
     } else {
@@ -292,7 +286,16 @@ fn shown(robot: &DingTalk, message: &Message) -> String {
     }
 }
 
-fn mark(level: Level) -> String {
+/// The message's link, if it is one of the web and cannot break out of its line.
+fn web_link(message: &Message) -> Option<&str> {
+    message
+        .link
+        .as_deref()
+        .filter(|link| is_web_link(link) && !link.contains(|c: char| c.is_control() || c == ' '))
+}
+
+/// The level in front of a title within a digest; `info` is not shown.
+fn level_prefix(level: Level) -> String {
     if level == Level::Info {
         String::new()
     } else {
@@ -300,48 +303,51 @@ fn mark(level: Level) -> String {
     }
 }
 
-/// Adds the robot's first keyword where the message holds none.
-fn keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
-    let holds = |word: &String| {
-        text.contains(word.as_str()) || elsewhere.iter().any(|other| other.contains(word.as_str()))
+/// Appends the robot's first keyword where neither the text nor `elsewhere` contains one: a robot
+/// with keywords rejects any other message.
+fn with_keyword(robot: &DingTalk, text: String, elsewhere: &[&str]) -> String {
+    let is_contained = |keyword: &String| {
+        text.contains(keyword.as_str())
+            || elsewhere
+                .iter()
+                .any(|other| other.contains(keyword.as_str()))
     };
     match robot.keywords.first() {
-        Some(first) if !robot.keywords.iter().any(holds) => format!("{text}\n\n{first}"),
+        Some(first) if !robot.keywords.iter().any(is_contained) => format!("{text}\n\n{first}"),
         _ => text,
     }
 }
 
-/// `all`, mobile numbers (digits and a country's plus) and user ids.
+/// The `at` member: `all`, mobile numbers (digits, with `+` and `-` for the country) and user ids.
 fn mentions(at: &[String]) -> Json {
-    let mobile = |who: &String| {
-        who.bytes()
+    let is_mobile = |person: &String| {
+        person
+            .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-')
     };
-    let people: Vec<&String> = at.iter().filter(|who| *who != "all").collect();
+    let (mobiles, ids): (Vec<&String>, Vec<&String>) = at
+        .iter()
+        .filter(|person| *person != "all")
+        .partition(|person| is_mobile(person));
     Json::object([
-        (
-            "atMobiles",
-            Json::strings(people.iter().copied().filter(|who| mobile(who))),
-        ),
-        (
-            "atUserIds",
-            Json::strings(people.iter().copied().filter(|who| !mobile(who))),
-        ),
-        ("isAtAll", at.iter().any(|who| who == "all").into()),
+        ("atMobiles", Json::strings(mobiles)),
+        ("atUserIds", Json::strings(ids)),
+        ("isAtAll", at.iter().any(|person| person == "all").into()),
     ])
 }
 
-/// A mention is shown only where the text has it too.
+/// Appends the mentions that the text does not contain: a robot shows and announces a mention of
+/// `at` only where the text has it too.
 fn with_mentions(text: String, at: &[String]) -> String {
-    let names: Vec<String> = at
+    let mentions: Vec<String> = at
         .iter()
-        .filter(|who| *who != "all")
-        .map(|who| format!("@{}", one_line(who)))
+        .filter(|person| *person != "all")
+        .map(|person| format!("@{}", one_line(person)))
         .collect();
-    let missing: Vec<&str> = names
+    let missing: Vec<&str> = mentions
         .iter()
         .map(String::as_str)
-        .filter(|name| !text.contains(name))
+        .filter(|mention| !text.contains(mention))
         .collect();
     if missing.is_empty() {
         text
@@ -350,57 +356,11 @@ fn with_mentions(text: String, at: &[String]) -> String {
     }
 }
 
+/// The size of a delivery's mentions in a digest: each is in the text and in `at`, with quotes, a
+/// comma and `@`.
 fn mentions_bytes(delivery: &Delivery) -> usize {
     match &delivery.action {
         Action::Notify { message, .. } => message.at.iter().map(|who| 2 * who.len() + 8).sum(),
         Action::Send { .. } => 0,
     }
-}
-
-/// A fence longer than any run of backticks inside cannot be closed from inside.
-fn fence(payload: &Json) -> String {
-    let text = payload.to_string();
-    let longest = text
-        .split(|letter| letter != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    "`".repeat(3.max(longest + 1))
-}
-
-fn fenced(text: &str, fence: &str) -> String {
-    format!("{fence}\n{text}\n{fence}")
-}
-
-fn one_line(text: &str) -> String {
-    text.split(|letter: char| letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn web(link: &str) -> bool {
-    (link.starts_with("https://") || link.starts_with("http://"))
-        && !link.contains(|c: char| c.is_control() || c == ' ')
-}
-
-/// Shows links, images and HTML as text; emphasis, lists and headings stay.
-fn escape_links(text: &str) -> String {
-    escape(text, "[]<")
-}
-
-/// Shows every sign of Markdown as text.
-fn escape_all(text: &str) -> String {
-    escape(text, "\\`*_{}[]<>#|~")
-}
-
-fn escape(text: &str, signs: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if signs.contains(letter) {
-            escaped.push('\\');
-        }
-        escaped.push(letter);
-    }
-    escaped
 }

@@ -1,29 +1,32 @@
-//! Subject, text and HTML of a mail.
+//! Templates of a mail: subject, text and HTML.
 
 use jiff::Timestamp;
 use minijinja::{AutoEscape, Environment, Value, context};
 use reflexarc_reaction::Action;
 
 use crate::delivery::Delivery;
-use crate::target::cut;
+use crate::rendering::{is_web_link, truncate};
 
-/// The three templates of a mail, in the syntax of minijinja. They see `title`, `text`, `level`, `link`, `payload` (JSON
-/// text, for documents), `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The HTML one
-/// escapes what it is given.
+/// The three templates of a mail, in the syntax of minijinja.
+///
+/// Their variables are `title`, `text`, `level`, `link`, `payload` (a document as JSON text),
+/// `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The HTML
+/// template escapes them.
 pub struct Templates {
     environment: Environment<'static>,
 }
 
-/// A template that cannot be used.
+/// A template that cannot be parsed or rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("template {name}: {message}")]
 pub struct TemplateError {
     /// `subject`, `text` or `html`.
     pub name: &'static str,
-    /// What is wrong, with its line.
+    /// The error, with its line.
     pub message: String,
 }
 
+/// The rendered parts of a mail.
 pub(super) struct Rendered {
     pub(super) subject: String,
     pub(super) text: String,
@@ -34,38 +37,19 @@ const NAMES: [&str; 3] = ["subject", "text", "html"];
 
 const SUBJECT: &str = "{% if level != 'info' %}[{{ level | upper }}] {% endif %}{{ title }}";
 
-const TEXT: &str = "{{ text }}
-{% if payload %}
-{{ payload }}
-{% endif %}{% if link %}
-{{ link }}
-{% endif %}
---
-rule {{ rule }}{% if resource %}, {{ resource }}{% endif %}
-event {{ event.id }}{% if event.source %} from {{ event.source }}{% endif %}, {{ created }}{% if replay %}, replayed as {{ replay }}{% endif %}
-delivery {{ delivery }}
-";
+const TEXT: &str = include_str!("default.txt.j2");
 
-const HTML: &str = r#"<!doctype html>
-<html><body style="font-family: sans-serif">
-<h3>{{ title }}</h3>
-{% if text %}<div style="white-space: pre-wrap">{{ text }}</div>{% endif %}
-{% if payload %}<pre>{{ payload }}</pre>{% endif %}
-{% if link %}<p><a href="{{ link }}">{{ link }}</a></p>{% endif %}
-<p style="color: #777; font-size: small">rule {{ rule }}{% if resource %}, {{ resource }}{% endif %}<br>
-event {{ event.id }}{% if event.source %} from {{ event.source }}{% endif %}, {{ created }}{% if replay %}, replayed as {{ replay }}{% endif %}<br>
-delivery {{ delivery }}</p>
-</body></html>
-"#;
+const HTML: &str = include_str!("default.html.j2");
 
-/// Longest subject in bytes.
+/// The longest subject, in bytes. RFC 5322 limits a header line to 998; mail readers show less than
+/// this.
 const SUBJECT_BYTES: usize = 250;
 
 impl Templates {
-    /// Own templates, or ours where there are none.
+    /// These templates, and the built-in one for each that is `None`.
     ///
     /// # Errors
-    /// When one cannot be parsed.
+    /// When a template cannot be parsed.
     pub fn new(
         subject: Option<String>,
         text: Option<String>,
@@ -87,7 +71,7 @@ impl Templates {
         for (name, source) in NAMES.into_iter().zip(sources) {
             environment
                 .add_template_owned(name, source)
-                .map_err(|error| fault(name, &error))?;
+                .map_err(|error| template_error(name, &error))?;
         }
         Ok(Self { environment })
     }
@@ -101,11 +85,7 @@ impl Templates {
                 } else {
                     &message.title
                 };
-                // Only the web: a script's link may hold an event's words, and `javascript:` is a link too.
-                let link = message
-                    .link
-                    .as_deref()
-                    .filter(|link| link.starts_with("https://") || link.starts_with("http://"));
+                let link = message.link.as_deref().filter(|link| is_web_link(link));
                 (
                     title,
                     message.text.as_str(),
@@ -122,52 +102,52 @@ impl Templates {
                 Some(payload.to_string()),
             ),
         };
-        let values = context! {
+        let variables = context! {
             title, text, level, link, payload,
             rule => &delivery.rule,
             resource => &delivery.resource,
             event => context! { id => &delivery.event.id, source => &delivery.event.source },
-            created => time(delivery.created),
+            created => utc(delivery.created),
             replay => &delivery.replay,
             delivery => delivery.id.to_string(),
         };
         Ok(Rendered {
-            subject: one_line(&self.part("subject", &values)?),
-            text: self.part("text", &values)?,
-            html: self.part("html", &values)?,
+            subject: one_line(&self.render_part("subject", &variables)?),
+            text: self.render_part("text", &variables)?,
+            html: self.render_part("html", &variables)?,
         })
     }
 
-    fn part(&self, name: &'static str, values: &Value) -> Result<String, TemplateError> {
+    fn render_part(&self, name: &'static str, variables: &Value) -> Result<String, TemplateError> {
         self.environment
             .get_template(name)
-            .and_then(|template| template.render(values))
-            .map_err(|error| fault(name, &error))
+            .and_then(|template| template.render(variables))
+            .map_err(|error| template_error(name, &error))
     }
 }
 
-fn fault(name: &'static str, error: &minijinja::Error) -> TemplateError {
+fn template_error(name: &'static str, error: &minijinja::Error) -> TemplateError {
     TemplateError {
         name,
         message: error.to_string(),
     }
 }
 
-fn time(instant: Timestamp) -> String {
+fn utc(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A header is one line: what could begin another becomes a space.
+/// The text in one line. A newline in a subject would begin another header, such as `Bcc:`.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text
+    let parts: Vec<&str> = text
         .split(|letter: char| letter.is_control() || letter.is_whitespace())
         .collect();
-    let line = words
+    let line = parts
         .into_iter()
-        .filter(|word| !word.is_empty())
+        .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
-    cut(&line, SUBJECT_BYTES).to_owned()
+    truncate(&line, SUBJECT_BYTES).to_owned()
 }
 
 #[cfg(test)]
@@ -176,10 +156,10 @@ mod tests {
     use reflexarc_reaction::{Level, Message};
 
     use super::*;
-    use crate::delivery::{DeliveryId, EventName};
+    use crate::delivery::{DeliveryId, EventRef};
 
     fn delivery(action: Action) -> Delivery {
-        let event = EventName {
+        let event = EventRef {
             source: "acs.ecs".into(),
             id: "8B2A".into(),
         };
@@ -193,8 +173,8 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             replay: None,
             attempt: 1,
-            since: Timestamp::UNIX_EPOCH,
-            taken: Vec::new(),
+            queued_at: Timestamp::UNIX_EPOCH,
+            delivered_parts: Vec::new(),
         }
     }
 
@@ -211,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_says_everything_in_text_and_in_html() {
+    fn mails_have_the_same_content_in_text_and_html() {
         let templates = Templates::new(None, None, None).unwrap();
         let rendered = templates
             .render(&message(
@@ -238,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_an_event_stay_words() {
+    fn text_of_an_event_is_escaped() {
         let templates = Templates::new(None, None, None).unwrap();
         let evil = message(
             "hi\r\nBcc: all@example.com\u{2028}x",
@@ -265,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn own_templates_are_checked_when_they_are_made() {
+    fn custom_templates_are_checked_when_created() {
         let error = Templates::new(None, Some("{% if %}".into()), None)
             .err()
             .unwrap();

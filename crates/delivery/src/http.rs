@@ -1,0 +1,117 @@
+//! Outbound HTTP: clients with an egress policy, bounded responses, errors without the URL's secrets.
+
+mod egress;
+
+use std::error::Error;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+pub use self::egress::{EgressDenied, EgressPolicy};
+
+/// A response whose body was read up to 16 KiB.
+#[derive(Debug, Clone)]
+pub struct BoundedResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, with invalid UTF-8 replaced.
+    pub body: String,
+}
+
+/// Enough for every error message that helps; a receiver that sends gigabytes must not fill the
+/// memory.
+const BODY_BYTES: usize = 16 << 10;
+
+impl BoundedResponse {
+    /// Reads the response. A body that breaks off is kept as far as it came: the status, which
+    /// decides what happens next, is already known.
+    pub async fn read(mut response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut bytes = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(BODY_BYTES - bytes.len())]);
+            if bytes.len() >= BODY_BYTES {
+                break;
+            }
+        }
+        Self {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    /// Status and body, for people.
+    pub fn summary(&self) -> String {
+        let body = self.body.trim();
+        if body.is_empty() {
+            format!("HTTP {}", self.status)
+        } else {
+            format!("HTTP {}: {body}", self.status)
+        }
+    }
+
+    /// The delay that the `Retry-After` header requests, in seconds or as an HTTP date; a date in
+    /// the past is a delay of zero.
+    pub fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
+        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = value.parse::<u32>() {
+            return Some(SignedDuration::from_secs(i64::from(seconds)));
+        }
+        let date = jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(value)
+            .ok()?;
+        Some(date.duration_since(now).max(SignedDuration::ZERO))
+    }
+}
+
+/// An error of a request and its causes in one line, without the URL, which may hold a token.
+pub fn request_error(error: reqwest::Error) -> String {
+    error_chain(&error.without_url())
+}
+
+/// An error and its causes in one line.
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let message = next.to_string();
+        // Some errors already repeat their cause.
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let delay = |value: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            BoundedResponse {
+                status: 429,
+                headers,
+                body: String::new(),
+            }
+            .retry_after(Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(delay("120"), Some(SignedDuration::from_secs(120)));
+        assert_eq!(
+            delay("Thu, 01 Jan 1970 00:01:00 GMT"),
+            Some(SignedDuration::from_secs(60))
+        );
+        assert_eq!(
+            delay("Wed, 31 Dec 1969 00:00:00 GMT"),
+            Some(SignedDuration::ZERO)
+        );
+        assert_eq!(delay("soon"), None);
+    }
+}

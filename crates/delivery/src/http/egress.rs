@@ -1,0 +1,279 @@
+//! Egress policy: which addresses outbound HTTP may connect to.
+//!
+//! A webhook's URL comes from the operator, but the DNS record behind it may belong to somebody
+//! else. Without a policy, such a record that points to 169.254.169.254 or 127.0.0.1 would make
+//! this process call a metadata service or a local port with its own credentials (server-side
+//! request forgery).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, Url};
+
+use super::error_chain;
+
+/// Which addresses may be called: public ones, and those within `allowed`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressPolicy {
+    /// Private networks that may be called, such as `10.1.0.0/16`.
+    pub allowed: Vec<IpNet>,
+}
+
+/// An address that the egress policy does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{host} resolves to {address}, which is not a public address; list its network under `allow` to \
+     permit it"
+)]
+pub struct EgressDenied {
+    /// The host as in the URL.
+    pub host: String,
+    /// The address.
+    pub address: IpAddr,
+}
+
+impl EgressPolicy {
+    /// A policy that allows every address, for URLs that the operator names and no event or script
+    /// can change.
+    pub fn allow_all() -> Self {
+        Self {
+            allowed: vec![
+                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+                IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+            ],
+        }
+    }
+
+    /// Whether this address may be called.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let address = embedded_ipv4(address);
+        is_public(address)
+            || self
+                .allowed
+                .iter()
+                .any(|network| network.contains(&address))
+    }
+
+    /// Checks a URL whose host is an address. Host names are checked when they are resolved, each
+    /// address again.
+    ///
+    /// # Errors
+    /// When the address may not be called.
+    pub fn check_url(&self, url: &Url) -> Result<(), EgressDenied> {
+        // The URL parser has already turned other spellings of IPv4 (`0x7f.1`, `2130706433`) into
+        // four decimal numbers.
+        let host = url.host_str().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match bare.parse::<IpAddr>() {
+            Ok(address) if !self.allows(address) => Err(EgressDenied {
+                host: host.to_owned(),
+                address,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A client that connects to allowed addresses only. `authorities` are certificates in PEM that
+    /// are trusted besides the system's.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read.
+    pub fn client(&self, authorities: Option<&[u8]>) -> Result<Client, String> {
+        // It fails only when a provider was installed before, which does as well.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut builder = Client::builder()
+            // A redirect could lead to an address that the URL check has not seen.
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy would resolve the name itself, past the policy.
+            .no_proxy()
+            // The URL may hold a token.
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("reflexarc/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(PolicyResolver {
+                policy: self.clone(),
+            }));
+        if let Some(pem) = authorities {
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|error| error_chain(&error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        builder.build().map_err(|error| error_chain(&error))
+    }
+}
+
+/// Shorter than the send timeout of 30 s, so that an address that drops packets is reported as such
+/// and not as a receiver that does not respond.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Resolves host names to allowed addresses only.
+///
+/// The check is inside the resolver because the addresses that are checked are then the ones that
+/// are connected to. A check before the request would resolve the name a second time, and a DNS
+/// server could answer with a public address first and with 127.0.0.1 then (DNS rebinding).
+struct PolicyResolver {
+    policy: EgressPolicy,
+}
+
+impl Resolve for PolicyResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.policy.clone();
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let allowed: Vec<_> = found
+                .iter()
+                .copied()
+                .filter(|address| policy.allows(address.ip()))
+                .collect();
+            match found.first() {
+                Some(first) if allowed.is_empty() => Err(EgressDenied {
+                    host,
+                    address: first.ip(),
+                }
+                .into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// The IPv4 address within an IPv6 one that leads to it: mapped (`::ffff:127.0.0.1`) or NAT64
+/// (`64:ff9b::7f00:1`); any other address as it is. Without this a private IPv4 address would pass
+/// in the form of a global IPv6 one.
+fn embedded_ipv4(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    if let Some(v4) = v6.to_ipv4_mapped() {
+        return IpAddr::V4(v4);
+    }
+    let [.., a, b, c, d] = v6.octets();
+    let nat64 = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+    if nat64.contains(&v6) {
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    } else {
+        address
+    }
+}
+
+/// Whether an address is neither this machine nor in a private or special network.
+///
+/// The ranges are those of the IANA special-purpose address registries
+/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>, `…/iana-ipv6-special-registry`).
+/// `IpAddr::is_global` of the standard library is not stable.
+fn is_public(address: IpAddr) -> bool {
+    const V4: [([u8; 4], u8); 14] = [
+        ([0, 0, 0, 0], 8),       // this network; Linux connects 0.0.0.0 to itself
+        ([10, 0, 0, 0], 8),      // private
+        ([100, 64, 0, 0], 10),   // shared; has Alibaba Cloud's metadata service, 100.100.100.200
+        ([127, 0, 0, 0], 8),     // loopback
+        ([169, 254, 0, 0], 16),  // link-local; has the other clouds' metadata, 169.254.169.254
+        ([172, 16, 0, 0], 12),   // private
+        ([192, 0, 0, 0], 24),    // protocol assignments
+        ([192, 0, 2, 0], 24),    // documentation
+        ([192, 88, 99, 0], 24),  // 6to4 relay, deprecated
+        ([192, 168, 0, 0], 16),  // private
+        ([198, 18, 0, 0], 15),   // benchmarks
+        ([198, 51, 100, 0], 24), // documentation
+        ([203, 0, 113, 0], 24),  // documentation
+        ([224, 0, 0, 0], 3),     // multicast, reserved, broadcast
+    ];
+    match address {
+        IpAddr::V4(v4) => V4
+            .iter()
+            .all(|(octets, bits)| !Ipv4Net::new_assert((*octets).into(), *bits).contains(&v4)),
+        // For IPv6 the other way round: only 2000::/3 is assigned as global unicast, and within it
+        // some ranges are tunnels or documentation.
+        IpAddr::V6(v6) => {
+            let global = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+            let special = [
+                // Protocol assignments, Teredo among them.
+                Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
+                // Documentation.
+                Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+                // 6to4, which can lead to any IPv4 address: 2002:7f00:1:: is 127.0.0.1.
+                Ipv6Net::new_assert(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+                // Documentation.
+                Ipv6Net::new_assert(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+            ];
+            global.contains(&v6) && special.iter().all(|network| !network.contains(&v6))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses_and_allowed_networks_are_called() {
+        let policy = EgressPolicy {
+            allowed: vec!["10.1.0.0/16".parse().unwrap()],
+        };
+        for private in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "10.2.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:192.168.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "::127.0.0.1",
+        ] {
+            assert!(!policy.allows(private.parse().unwrap()), "{private}");
+        }
+        for public in [
+            "8.8.8.8",
+            "47.74.206.1",
+            "172.32.0.1",
+            "10.1.2.3",
+            "::ffff:10.1.2.3",
+            "2400:3200::1",
+            "100.128.0.1",
+        ] {
+            assert!(policy.allows(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[test]
+    fn addresses_in_urls_are_checked_in_every_spelling() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://[::1]:8080/",
+            "http://[::ffff:7f00:1]/",
+            "https://169.254.169.254/latest/meta-data",
+            "http://127.1/",
+        ] {
+            assert!(
+                EgressPolicy::default()
+                    .check_url(&url.parse().unwrap())
+                    .is_err(),
+                "{url}"
+            );
+        }
+        assert_eq!(
+            EgressPolicy::default().check_url(&"https://example.com/".parse().unwrap()),
+            Ok(())
+        );
+    }
+}

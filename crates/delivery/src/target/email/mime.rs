@@ -1,0 +1,70 @@
+//! A delivery as a MIME message.
+
+use lettre::Message;
+use lettre::message::MultiPart;
+use lettre::message::header::{HeaderName, HeaderValue};
+use reflexarc_reaction::{Action, Level};
+use sha2::{Digest, Sha256};
+
+use super::Email;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::outcome::SendError;
+
+impl Email {
+    /// The mail, addressed to all recipients. A retry to some of them has the same headers, so
+    /// that everybody gets the same mail.
+    pub(super) fn compose(&self, delivery: &Delivery) -> Result<Message, SendError> {
+        let rendered = self.render(delivery)?;
+        let domain = self.from.email.domain();
+        let message_id = |id: DeliveryId| format!("<{id}@{domain}>");
+        // Mails of one rule about one resource form a thread. Its root is a mail that does not
+        // exist: readers group by `References`, and no mail has to be remembered as the first.
+        let root = message_id(thread_id(delivery));
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .subject(rendered.subject)
+            // The delivery's id: servers and readers drop a copy that a retry sends again.
+            .message_id(Some(message_id(delivery.id)))
+            .in_reply_to(root.clone())
+            .references(root)
+            // RFC 3834: automatic responders such as vacation notices do not answer.
+            .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
+            .raw_header(header("X-Reflexarc-Delivery", delivery.id.to_string()));
+        if is_critical(&delivery.action) {
+            builder = builder.raw_header(header("Importance", "high".to_owned()));
+        }
+        for to in &self.to {
+            builder = builder.to(to.clone());
+        }
+        // `multipart/alternative`, the plain text first: readers show the last part that they can.
+        let parts = MultiPart::alternative_plain_html(rendered.text, rendered.html);
+        builder
+            .multipart(parts)
+            .map_err(|error| SendError::Misconfigured {
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// The id of the thread's root: a digest of rule and resource, or of rule and event where the event
+/// has no resource. The byte between them keeps rule `a` with resource `bc` and rule `ab` with
+/// resource `c` apart.
+fn thread_id(delivery: &Delivery) -> DeliveryId {
+    let mut hash = Sha256::new();
+    hash.update(delivery.rule.as_bytes());
+    hash.update([0]);
+    hash.update(if delivery.resource.is_empty() {
+        delivery.event.id.as_bytes()
+    } else {
+        delivery.resource.as_bytes()
+    });
+    DeliveryId::from_digest(&hash.finalize())
+}
+
+fn is_critical(action: &Action) -> bool {
+    matches!(action, Action::Notify { message, .. } if message.level == Level::Critical)
+}
+
+fn header(name: &'static str, value: String) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
+}

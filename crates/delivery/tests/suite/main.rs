@@ -1,0 +1,15 @@
+//! Targets against receivers on this machine, and call schedules in virtual time.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of the rim use files, time and the network"
+)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    reason = "tests"
+)]
+
+mod call_schedule;
+mod samples;

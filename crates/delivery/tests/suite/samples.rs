@@ -1,0 +1,51 @@
+//! Deliveries for the tests.
+
+use jiff::Timestamp;
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_event::EventIdentity;
+use reflexarc_reaction::{Action, Level, Message};
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+pub(crate) fn message(title: &str, text: &str) -> Message {
+    Message {
+        title: title.into(),
+        text: text.into(),
+        level: Level::Info,
+        at: Vec::new(),
+        link: None,
+    }
+}
+
+pub(crate) fn notify(message: Message) -> Action {
+    Action::Notify {
+        target: "t".into(),
+        message,
+    }
+}
+
+/// The deliveries of these actions of rule `r`, after the event with this id.
+pub(crate) fn deliveries(event: &str, actions: Vec<Action>) -> Vec<Delivery> {
+    let event = EventIdentity {
+        source: "acs.ecs".into(),
+        id: event.into(),
+        resource: "acs:ecs:cn-hangzhou:1690700000000030:eni/eni-1".into(),
+        ..EventIdentity::default()
+    };
+    let delivery = |(number, action): (usize, Action)| Delivery {
+        id: DeliveryId::derive(&event, "r", number, None),
+        event: EventRef::from(&event),
+        resource: event.resource.clone(),
+        rule: "r".into(),
+        target: "t".into(),
+        action,
+        created: at(0),
+        replay: None,
+        attempt: 1,
+        queued_at: at(0),
+        delivered_parts: Vec::new(),
+    };
+    actions.into_iter().enumerate().map(delivery).collect()
+}
