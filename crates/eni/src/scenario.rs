@@ -5,11 +5,11 @@
 
 mod build;
 mod clock;
-mod findings;
 mod read;
 mod simulation;
-mod tables;
+mod step;
 mod timeline;
+mod values;
 mod world;
 
 pub use simulation::Simulation;

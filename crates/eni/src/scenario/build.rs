@@ -1,94 +1,98 @@
-//! Building the world from the tables of a scenario file.
+//! Building the world of a scenario from the tables of its file.
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use reflexarc_diagnostic::Code;
-use toml::Spanned;
+use jiff::Timestamp;
+use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::findings::Findings;
-use super::tables::{AccountTable, File, InstanceTable, InterfaceTable, TimingTable, VSwitchTable};
+use super::values::{duration, required};
 use super::world::{DEFAULT_WORLD, NamedAccount, World};
 use crate::events::{Bus, BusEnvelope};
-use crate::resources::{Account, InstanceStatus, InstanceType, SecurityGroup, VSwitch};
+use crate::resources::{Account, InstanceStatus, InstanceType, Interface, SecurityGroup, VSwitch};
 use crate::rpc::AccessKey;
 use crate::{Cloud, CreateInterface, Timing};
 
-impl World {
-    /// The world that the file describes, or the default one where it describes none. `None` when it
-    /// cannot be built; the reasons are then in `findings`.
-    pub(super) fn build(file: &File, start: Timestamp, findings: &mut Findings) -> Option<World> {
-        if file.account.is_empty() && file.vswitch.is_empty() && file.instance.is_empty() {
-            let default: File = toml::from_str(DEFAULT_WORLD).expect("the default world is valid");
-            return Builder::new(file, start, findings).build(&default);
-        }
-        Builder::new(file, start, findings).build(file)
+/// The world that the file describes, or the default one where it describes none. `None` when it cannot
+/// be built, which is reported.
+pub(super) fn build_world(root: &TableReader<'_>, start: Timestamp) -> Option<World> {
+    let tables = Tables::read(root);
+    if tables.is_empty() {
+        let default = Document::parse(DEFAULT_WORLD, "the default world", FaultCodes::SCENARIO);
+        let tables = Tables::read(&default.root());
+        return Builder::new(root, start).build(tables);
     }
+    Builder::new(root, start).build(tables)
 }
 
-struct Builder<'a> {
-    findings: &'a mut Findings,
+/// The tables that describe a world.
+struct Tables<'a> {
+    accounts: Vec<TableReader<'a>>,
+    vswitches: Vec<TableReader<'a>>,
+    security_groups: Vec<TableReader<'a>>,
+    instances: Vec<TableReader<'a>>,
+    interfaces: Vec<TableReader<'a>>,
+}
+
+struct Builder {
     accounts: Vec<NamedAccount>,
     cloud: Cloud,
+    /// The ids of interfaces by name.
     names: BTreeMap<String, String>,
     start: Timestamp,
     has_seed: bool,
 }
 
-impl<'a> Builder<'a> {
-    fn new(file: &File, start: Timestamp, findings: &'a mut Findings) -> Self {
-        let mut region = "cn-hangzhou";
-        if let Some(named) = &file.region {
-            region = named.get_ref();
-            if region.is_empty()
-                || !region
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            {
-                let message = format!("invalid region `{region}`");
-                let help = "use lower-case letters, digits and hyphens, such as \"cn-hangzhou\"";
-                findings.add_with_help(Code::SCENARIO_VALUE, named.span(), message, help);
-            }
-        }
-        let timing = timing(&file.timing, findings);
-        let cloud = Cloud::new(region, file.seed.unwrap_or(1), start).with_timing(timing);
+impl<'a> Tables<'a> {
+    fn read(root: &TableReader<'a>) -> Self {
         Self {
-            findings,
+            accounts: root.tables("account"),
+            vswitches: root.tables("vswitch"),
+            security_groups: root.tables("security_group"),
+            instances: root.tables("instance"),
+            interfaces: root.tables("interface"),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.vswitches.is_empty() && self.instances.is_empty()
+    }
+}
+
+impl Builder {
+    /// An empty region with the settings at the top of the file.
+    fn new(root: &TableReader<'_>, start: Timestamp) -> Self {
+        let seed = root.integer("seed", 0..=u64::MAX);
+        let cloud = Cloud::new(&region(root), seed.unwrap_or(1), start).with_timing(timing(root));
+        Self {
             accounts: Vec::new(),
             cloud,
             names: BTreeMap::new(),
             start,
-            has_seed: file.seed.is_some(),
+            has_seed: seed.is_some(),
         }
     }
 
-    fn build(mut self, file: &File) -> Option<World> {
-        let before = self.findings.0.len();
-        for table in &file.account {
-            self.account(table);
+    /// Adds the resources in the order of their dependencies: accounts own vSwitches, which instances
+    /// are in, which interfaces are attached to. One that is not valid is reported and left out, and
+    /// with it, usually, others that need it.
+    fn build(mut self, tables: Tables<'_>) -> Option<World> {
+        type Add = fn(&mut Builder, &TableReader<'_>) -> Option<()>;
+        let kinds: [(Vec<TableReader<'_>>, Add); 5] = [
+            (tables.accounts, Self::add_account),
+            (tables.vswitches, Self::add_vswitch),
+            (tables.security_groups, Self::add_security_group),
+            (tables.instances, Self::add_instance),
+            (tables.interfaces, Self::add_interface),
+        ];
+        let mut is_complete = true;
+        for (tables, add) in kinds {
+            for table in tables {
+                is_complete &= add(&mut self, &table).is_some();
+                table.finish();
+            }
         }
-        for table in &file.vswitch {
-            self.vswitch(table);
-        }
-        for table in &file.security_group {
-            let Some(owner) = self.owner(&table.account) else {
-                continue;
-            };
-            let make = if table.enterprise {
-                SecurityGroup::enterprise
-            } else {
-                SecurityGroup::basic
-            };
-            let group = make(table.id.get_ref(), &owner, &table.vpc);
-            let capacity = table.capacity.unwrap_or(group.capacity);
-            self.cloud.add_security_group(group.with_capacity(capacity));
-        }
-        for table in &file.instance {
-            self.instance(table);
-        }
-        for table in &file.interface {
-            self.interface(table);
-        }
+        // What happened while the world was built is not part of the timeline.
         self.cloud.take_outcomes();
         self.cloud.take_changes();
         let Self {
@@ -96,10 +100,9 @@ impl<'a> Builder<'a> {
             cloud,
             names,
             start,
-            findings,
             has_seed,
         } = self;
-        (findings.0.len() == before).then_some(World {
+        is_complete.then_some(World {
             start,
             accounts,
             cloud,
@@ -108,207 +111,272 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn account(&mut self, table: &AccountTable) {
-        let AccountTable {
-            name,
-            id,
-            preview,
-            service,
-            quota,
-            key,
-            form,
-            to,
-        } = table;
-        if id.get_ref().is_empty() || !id.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
-            let message = format!("invalid account id `{}`", id.get_ref());
-            self.findings.add_with_help(
-                Code::SCENARIO_VALUE,
-                id.span(),
-                message,
-                "use digits only",
-            );
+    fn add_account(&mut self, table: &TableReader<'_>) -> Option<()> {
+        let name = required(table, "name", "add a name for the steps to use");
+        let id = required(table, "id", "add the account's number, digits only");
+        let service = table.integer("service", 0..=i64::MAX.unsigned_abs());
+        let is_preview = table.boolean("preview").unwrap_or(false);
+        let quota = table.integer("quota", 0..=u64::MAX);
+        let key = table.table("key").map(|key| {
+            let id = required(&key, "id", "add the key's id");
+            let secret = required(&key, "secret", "add the key's secret");
+            key.finish();
+            (id, secret)
+        });
+        let envelopes = BusEnvelope::ALL.map(|envelope| (envelope.name(), envelope));
+        let envelope = table.choice("form", &envelopes).unwrap_or_default();
+        let to = table.string("to");
+        let (name, id) = (name?, id?);
+        let has_valid_id = !id.text().is_empty() && id.text().bytes().all(|b| b.is_ascii_digit());
+        if !has_valid_id {
+            let message = format!("invalid account id `{}`", id.text());
+            table.fault("id", Code::SCENARIO_VALUE, message, "use digits only");
+        }
+        if self.accounts.iter().any(|known| known.name == name.text()) {
+            let message = format!("duplicate account name `{}`", name.text());
+            report(table, Code::SCENARIO_TWICE, name.span(), message);
+            return None;
         }
         if self
             .accounts
             .iter()
-            .any(|known| known.name == *name.get_ref() || known.account.id == *id.get_ref())
+            .any(|known| known.account.id == id.text())
         {
-            let message = format!(
-                "there is an account `{}` or {} already",
-                name.get_ref(),
-                id.get_ref()
-            );
-            self.findings
-                .add(Code::SCENARIO_TWICE, name.span(), message);
-            return;
+            let message = format!("duplicate account id `{}`", id.text());
+            report(table, Code::SCENARIO_TWICE, id.span(), message);
+            return None;
         }
         let mut account = match service {
-            Some(number) => Account::service(id.get_ref(), *number),
-            None => Account::user(id.get_ref()),
+            Some(number) => Account::service(id.text(), number),
+            None => Account::user(id.text()),
         };
-        account = account.with_preview(*preview);
+        account = account.with_preview(is_preview);
         if let Some(quota) = quota {
-            account = account.with_quota(*quota);
+            account = account.with_quota(quota);
         }
-        let envelopes = BusEnvelope::ALL.map(|envelope| (envelope.name(), envelope));
-        let envelope = form.as_ref().map_or(Some(BusEnvelope::default()), |form| {
-            self.findings.choice("form", form, &envelopes)
-        });
-        let key = key.as_ref().map(|key| AccessKey {
-            id: key.id.clone(),
-            secret: key.secret.clone(),
-            account: id.get_ref().clone(),
-        });
+        let key = match key {
+            Some((key, secret)) => Some(AccessKey {
+                id: key?.into_text(),
+                secret: secret?.into_text(),
+                account: account.id.clone(),
+            }),
+            None => None,
+        };
         self.cloud.add_account(account.clone());
         let bus = Bus {
-            account: id.get_ref().clone(),
-            envelope: envelope.unwrap_or_default(),
+            account: account.id.clone(),
+            envelope,
         };
         self.accounts.push(NamedAccount {
-            name: name.get_ref().clone(),
+            name: name.into_text(),
             account,
             key,
             bus,
-            to: to.clone(),
+            to,
         });
+        // An account with an invalid id is added, so that what belongs to it is not reported too.
+        has_valid_id.then_some(())
     }
 
-    fn vswitch(&mut self, table: &VSwitchTable) {
-        let Some(owner) = self.owner(&table.account) else {
-            return;
-        };
-        let ipv4 = table.ipv4.get_ref().parse();
+    fn add_vswitch(&mut self, table: &TableReader<'_>) -> Option<()> {
+        let id = required(table, "id", "add `id = \"vsw-…\"`");
+        let owner = self.owner(table);
+        let vpc = required(table, "vpc", "add `vpc = \"vpc-…\"`");
+        let zone = required(
+            table,
+            "zone",
+            "add a zone, such as `zone = \"cn-hangzhou-b\"`",
+        );
+        let ipv4 = required(
+            table,
+            "ipv4",
+            "add a network, such as `ipv4 = \"10.0.0.0/24\"`",
+        );
+        let ipv4 = ipv4.and_then(|text| network(table, &text, "IPv4"));
         let ipv6 = table
-            .ipv6
-            .as_ref()
-            .map(|text| (text, text.get_ref().parse()));
-        let Ok(ipv4) = ipv4 else {
-            let message = format!("invalid IPv4 network `{}`", table.ipv4.get_ref());
-            return self
-                .findings
-                .add(Code::SCENARIO_VALUE, table.ipv4.span(), message);
-        };
-        let mut vswitch = VSwitch::new(table.id.get_ref(), &owner, &table.vpc, &table.zone, ipv4);
-        match ipv6 {
-            Some((_, Ok(ipv6))) => vswitch = vswitch.with_ipv6(ipv6),
-            Some((text, Err(_))) => {
-                let message = format!("invalid IPv6 network `{}`", text.get_ref());
-                return self
-                    .findings
-                    .add(Code::SCENARIO_VALUE, text.span(), message);
-            }
-            None => {}
+            .embedded("ipv6")
+            .map(|text| network(table, &text, "IPv6"));
+        let (id, vpc, zone) = (id?, vpc?, zone?);
+        let mut vswitch = VSwitch::new(id.text(), &owner?, vpc.text(), zone.text(), ipv4?);
+        if let Some(ipv6) = ipv6 {
+            vswitch = vswitch.with_ipv6(ipv6?);
         }
         self.cloud.add_vswitch(vswitch);
+        Some(())
     }
 
-    fn instance(&mut self, table: &InstanceTable) {
-        let types = [("ecs.g7.large", 0), ("ecs.g7.2xlarge", 1)];
-        let kind = match &table.kind {
-            Some(name) => match self.findings.choice("instance type", name, &types) {
-                Some(1) => InstanceType::g7_2xlarge(),
-                Some(_) => InstanceType::g7_large(),
-                None => return,
-            },
-            None => InstanceType::g7_large(),
+    fn add_security_group(&mut self, table: &TableReader<'_>) -> Option<()> {
+        let id = required(table, "id", "add `id = \"sg-…\"`");
+        let owner = self.owner(table);
+        let vpc = required(table, "vpc", "add `vpc = \"vpc-…\"`");
+        let capacity = table.integer("capacity", 0..=u64::MAX);
+        let group = if table.boolean("enterprise").unwrap_or(false) {
+            SecurityGroup::enterprise
+        } else {
+            SecurityGroup::basic
         };
-        let kind = InstanceType {
-            interfaces: table.interfaces.unwrap_or(kind.interfaces),
-            ipv4: table.ipv4.unwrap_or(kind.ipv4),
-            ipv6: table.ipv6.unwrap_or(kind.ipv6),
-            ..kind
-        };
-        let groups: Vec<&str> = table.security_groups.iter().map(String::as_str).collect();
-        let id = table.id.get_ref();
-        if let Err(refusal) = self
-            .cloud
-            .run_instance(id, kind, table.vswitch.get_ref(), &groups)
-        {
-            return self
-                .findings
-                .add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string());
-        }
+        let group = group(id?.text(), &owner?, vpc?.text());
+        let capacity = capacity.unwrap_or(group.capacity);
+        self.cloud.add_security_group(group.with_capacity(capacity));
+        Some(())
+    }
+
+    fn add_instance(&mut self, table: &TableReader<'_>) -> Option<()> {
+        let id = required(table, "id", "add `id = \"i-…\"`");
+        let vswitch = required(table, "vswitch", "add the vSwitch of its primary interface");
+        let groups = security_groups(table);
+        let kind = instance_type(table);
         let statuses = InstanceStatus::ALL.map(|status| (status.name(), status));
-        if let Some(status) = table
-            .status
-            .as_ref()
-            .and_then(|status| self.findings.choice("instance status", status, &statuses))
+        let status = table.choice("status", &statuses);
+        let primary = table.embedded("primary");
+        let (id, groups) = (id?, groups?);
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        if let Err(error) = self
+            .cloud
+            .run_instance(id.text(), kind?, vswitch?.text(), &groups)
         {
-            self.cloud
-                .set_instance_status(id, status)
-                .expect("the instance was just made");
+            report(table, Code::SCENARIO_WORLD, id.span(), error.to_string());
+            return None;
         }
-        if let Some(name) = &table.primary {
-            let primary = self
-                .cloud
-                .interfaces()
-                .find(|found| found.instance.as_deref() == Some(id.as_str()));
+        if let Some(status) = status {
+            self.cloud
+                .set_instance_status(id.text(), status)
+                .expect("the instance was just added");
+        }
+        if let Some(name) = primary {
+            let on_instance = |found: &&Interface| found.instance.as_deref() == Some(id.text());
+            let primary = self.cloud.interfaces().find(on_instance);
             let primary = primary
                 .expect("every instance has a primary interface")
                 .id
                 .clone();
-            self.name_interface(name, primary);
+            self.name_interface(table, &name, primary)?;
         }
+        Some(())
     }
 
-    fn interface(&mut self, table: &InterfaceTable) {
-        let Some(account) = self.owner(&table.account) else {
-            return;
-        };
-        let wanted = CreateInterface::new(
-            &table.vswitch,
-            table.security_groups.iter().map(String::as_str),
-        );
-        let id = table.id.get_ref();
-        match self
+    fn add_interface(&mut self, table: &TableReader<'_>) -> Option<()> {
+        let name = required(table, "name", "add a name for the steps to use");
+        let id = required(table, "id", "add `id = \"eni-…\"`");
+        let owner = self.owner(table);
+        let vswitch = required(table, "vswitch", "add the vSwitch of its addresses");
+        let groups = security_groups(table);
+        let instance = table.string("instance");
+        let (name, id, owner, groups) = (name?, id?, owner?, groups?);
+        let groups = groups.iter().map(String::as_str);
+        let wanted = CreateInterface::new(vswitch?.text(), groups);
+        let placed = self
             .cloud
-            .place_interface(&account, id, &wanted, table.instance.as_deref())
-        {
-            Ok(()) => self.name_interface(&table.name, id.clone()),
-            Err(refusal) => {
-                self.findings
-                    .add(Code::SCENARIO_WORLD, table.id.span(), refusal.to_string())
-            }
+            .place_interface(&owner, id.text(), &wanted, instance.as_deref());
+        if let Err(error) = placed {
+            report(table, Code::SCENARIO_WORLD, id.span(), error.to_string());
+            return None;
         }
+        self.name_interface(table, &name, id.into_text())
     }
 
-    fn name_interface(&mut self, name: &Spanned<String>, interface: String) {
+    fn name_interface(
+        &mut self,
+        table: &TableReader<'_>,
+        name: &EmbeddedText,
+        interface: String,
+    ) -> Option<()> {
         if self
             .names
-            .insert(name.get_ref().clone(), interface)
+            .insert(name.text().to_owned(), interface)
             .is_some()
         {
-            let message = format!("duplicate interface name `{}`", name.get_ref());
-            self.findings
-                .add(Code::SCENARIO_TWICE, name.span(), message);
+            let message = format!("duplicate interface name `{}`", name.text());
+            report(table, Code::SCENARIO_TWICE, name.span(), message);
+            return None;
         }
+        Some(())
     }
 
-    fn owner(&mut self, name: &Spanned<String>) -> Option<String> {
+    /// The id of the account that owns a resource.
+    fn owner(&self, table: &TableReader<'_>) -> Option<String> {
+        let name = required(table, "account", "add the name of the account that owns it")?;
         let found = self
             .accounts
             .iter()
-            .find(|account| account.name == *name.get_ref());
+            .find(|account| account.name == name.text());
         if found.is_none() {
-            let message = format!("unknown account `{}`", name.get_ref());
-            self.findings.add(Code::SCENARIO_NAME, name.span(), message);
+            let message = format!("unknown account `{}`", name.text());
+            report(table, Code::SCENARIO_NAME, name.span(), message);
         }
         found.map(|account| account.account.id.clone())
     }
 }
 
-fn timing(table: &TimingTable, findings: &mut Findings) -> Timing {
-    let mut read = |text: &Option<Spanned<String>>, default: SignedDuration| {
-        text.as_ref()
-            .and_then(|text| findings.duration(text))
-            .unwrap_or(default)
-    };
-    let default = Timing::default();
-    Timing {
-        create: read(&table.create, default.create),
-        attach: read(&table.attach, default.attach),
-        detach: read(&table.detach, default.detach),
-        delete: read(&table.delete, default.delete),
-        late_failure: read(&table.late_failure, default.late_failure),
+fn region(root: &TableReader<'_>) -> String {
+    const DEFAULT: &str = "cn-hangzhou";
+    let region = root.string("region").unwrap_or_else(|| DEFAULT.to_owned());
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !region.is_empty() && region.bytes().all(is_allowed) {
+        return region;
     }
+    let message = format!("invalid region `{region}`");
+    let help = format!("use lower-case letters, digits and hyphens, such as \"{DEFAULT}\"");
+    root.fault("region", Code::SCENARIO_VALUE, message, help);
+    DEFAULT.to_owned()
+}
+
+fn timing(root: &TableReader<'_>) -> Timing {
+    let default = Timing::default();
+    let Some(table) = root.table("timing") else {
+        return default;
+    };
+    let timing = Timing {
+        create: duration(&table, "create").unwrap_or(default.create),
+        attach: duration(&table, "attach").unwrap_or(default.attach),
+        detach: duration(&table, "detach").unwrap_or(default.detach),
+        delete: duration(&table, "delete").unwrap_or(default.delete),
+        late_failure: duration(&table, "late_failure").unwrap_or(default.late_failure),
+    };
+    table.finish();
+    timing
+}
+
+/// The instance type, with the limits that the table replaces.
+fn instance_type(table: &TableReader<'_>) -> Option<InstanceType> {
+    type Make = fn() -> InstanceType;
+    let types: [(&str, Make); 2] = [
+        ("ecs.g7.large", InstanceType::g7_large),
+        ("ecs.g7.2xlarge", InstanceType::g7_2xlarge),
+    ];
+    let make = if table.has("type") {
+        table.choice("type", &types)
+    } else {
+        Some(types[0].1)
+    };
+    let limit = |key| table.integer(key, 0..=u64::MAX);
+    let (interfaces, ipv4, ipv6) = (limit("interfaces"), limit("ipv4"), limit("ipv6"));
+    let kind = make?();
+    Some(InstanceType {
+        interfaces: interfaces.unwrap_or(kind.interfaces),
+        ipv4: ipv4.unwrap_or(kind.ipv4),
+        ipv6: ipv6.unwrap_or(kind.ipv6),
+        name: kind.name,
+    })
+}
+
+fn security_groups(table: &TableReader<'_>) -> Option<Vec<String>> {
+    if !table.has("security_groups") {
+        table.missing("security_groups", "add `security_groups = [\"sg-…\"]`");
+    }
+    let groups = table.strings("security_groups")?;
+    Some(groups.into_iter().map(EmbeddedText::into_text).collect())
+}
+
+fn network<T: std::str::FromStr>(
+    table: &TableReader<'_>,
+    text: &EmbeddedText,
+    family: &str,
+) -> Option<T> {
+    let invalid = |_| format!("invalid {family} network `{}`", text.text());
+    table.parsed(text, text.text().parse().map_err(invalid))
+}
+
+fn report(table: &TableReader<'_>, code: Code, span: Span, message: impl Into<String>) {
+    table.report(Diagnostic::error(code, span, message));
 }
