@@ -1,4 +1,7 @@
-//! Whose filter language a text is written in.
+//! Dialects: the filter languages of AWS and Alibaba Cloud EventBridge beside our own.
+//!
+//! A dialect decides what the parser accepts, which patterns are portable (`check`) and how a
+//! pattern is written for the service (`export`).
 
 pub(crate) mod alibaba;
 pub(crate) mod aws;
@@ -14,28 +17,28 @@ use reflexarc_diagnostic::{Diagnostic, Severity, Span};
 use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Path, normal};
 
-/// Whose filter language a text is written in.
+/// A filter language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Dialect {
-    /// Everything this crate knows, in both notations.
+    /// The full language, in both notations.
     #[default]
     Reflexarc,
-    /// What AWS EventBridge accepts: JSON notation.
+    /// The language of AWS EventBridge: JSON notation only.
     Aws,
-    /// What Alibaba Cloud EventBridge accepts: JSON notation.
+    /// The language of Alibaba Cloud EventBridge: JSON notation only.
     Alibaba,
 }
 
-/// A name that is no dialect.
+/// The error for a name that is not a dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no dialect; there are `reflexarc`, `aws` and `alibaba`")]
+#[error("unknown dialect `{0}`; expected `reflexarc`, `aws` or `alibaba`")]
 pub struct UnknownDialect(pub String);
 
 impl Dialect {
-    /// All of them, the default first.
+    /// Every dialect, the default first.
     pub const ALL: [Self; 3] = [Self::Reflexarc, Self::Aws, Self::Alibaba];
 
-    /// The name on the command line.
+    /// The name as an argument: `reflexarc`, `aws` or `alibaba`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reflexarc => "reflexarc",
@@ -44,7 +47,7 @@ impl Dialect {
         }
     }
 
-    /// The name in a sentence.
+    /// The name in a message.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Reflexarc => "reflexarc",
@@ -54,7 +57,7 @@ impl Dialect {
     }
 }
 
-/// Says what in one field the dialect does not take.
+/// Reports what the dialect does not support in one field.
 pub(crate) fn check_field(field: &SpannedField, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match dialect {
         Dialect::Reflexarc => {}
@@ -63,7 +66,8 @@ pub(crate) fn check_field(field: &SpannedField, dialect: Dialect, found: &mut Ve
     }
 }
 
-/// Says what in the whole tree, its fields aside, the dialect does not take.
+/// Reports what the dialect does not support in the tree outside of its fields: paths and
+/// connectives.
 pub(crate) fn check_tree(tree: &SpannedNode, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match dialect {
         Dialect::Reflexarc => {}
@@ -72,7 +76,8 @@ pub(crate) fn check_tree(tree: &SpannedNode, dialect: Dialect, found: &mut Vec<D
     }
 }
 
-/// Says everything that keeps the tree from the dialect, and where its service answers differently.
+/// Everything about a pattern that is not portable: errors where the service rejects it, warnings
+/// where the service accepts it but matches different events.
 pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if dialect == Dialect::Alibaba && tree.to_node() == normal::always() {
@@ -84,8 +89,8 @@ pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
     check_tree(tree, dialect, &mut found);
     match dialect {
         Dialect::Reflexarc => {}
-        Dialect::Aws => aws::compare(tree, &mut found),
-        Dialect::Alibaba => alibaba::compare(tree, &mut found),
+        Dialect::Aws => aws::warn_differences(tree, &mut found),
+        Dialect::Alibaba => alibaba::warn_differences(tree, &mut found),
     }
     if dialect == Dialect::Aws
         && found
@@ -98,7 +103,7 @@ pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
     found
 }
 
-/// The paths that more than one of the parts constrain, each with the place of the later one.
+/// The paths that are constrained by more than one of the parts, each with the span of the second.
 fn shared_paths(parts: &[SpannedNode]) -> Vec<(&Path, Span)> {
     let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
     let mut shared: BTreeMap<&Path, Span> = BTreeMap::new();

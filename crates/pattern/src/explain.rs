@@ -1,7 +1,9 @@
-//! Why a pattern matches an event, or what keeps it from matching.
+//! Explains why a pattern matches an event or does not.
 //!
-//! The explanation follows the tree of the pattern. It is plain data; [`Explanation::render`] draws it as text and
-//! [`Explanation::to_json`] as JSON. It is made by the plain evaluator, never from the matcher's index.
+//! An explanation has the shape of the pattern's tree, with a result, the values found and hints at
+//! every node. It is data: [`Explanation::render`] gives text, [`Explanation::to_json`] JSON.
+//! It comes from the naive evaluator, not from the matcher, whose index keeps no trace of the
+//! conditions that did not match.
 
 mod explainer;
 mod hint;
@@ -24,114 +26,118 @@ use crate::{Node, Path};
 use key_index::KeyIndex;
 use similar_key::SimilarKeys;
 
-/// How a pattern fares with an event.
+/// The result of every node of a pattern for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The whole pattern.
     pub root: Part,
 }
 
-/// One node of the pattern.
+/// One node of the pattern with its result.
 ///
-/// Where the part above chose elements of arrays (see [`Test::All`]), its parts are judged within that choice: a part may
-/// fail although other elements would let it hold.
+/// Below a conjunction over the fields of array elements (see [`Test::All`]), results are those for
+/// the element in question: a field may fail there although another element has a matching value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Whether it holds.
+    /// Whether the node matches.
     pub matched: bool,
-    /// What it asks for.
+    /// The kind of node, with its children.
     pub test: Test,
 }
 
-/// What a part asks for.
+/// The kind of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
-    /// All of the parts, within one choice of array elements.
+    /// A conjunction, within one choice of array elements.
     All {
         /// Every conjunct.
         parts: Vec<Part>,
-        /// Where several parts cross one array: the element that all of them met, or the one that came closest.
+        /// If several parts have paths through one array: the element that met all of them, or the
+        /// one that met most.
         element: Option<Location>,
     },
-    /// One of the parts.
+    /// A disjunction.
     Any {
         /// Every branch.
         parts: Vec<Part>,
     },
-    /// That the part does not hold.
+    /// A negation.
     Not {
-        /// What must not hold.
+        /// The negated node.
         part: Box<Part>,
     },
-    /// A value at a path.
+    /// A condition on the value at a path.
     Field(FieldTest),
 }
 
-/// How one field of the pattern fares.
+/// The result of one field of the pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldTest {
-    /// Where it looks.
+    /// The path of the field.
     pub path: Path,
-    /// The whole test, as an expression.
+    /// The condition, as an expression.
     pub expected: String,
-    /// The values at the path in the order of the text, no more than the first eight.
+    /// The values at the path in text order, at most the first eight.
     pub found: Vec<Found>,
-    /// How many values there are.
+    /// The number of values at the path.
     pub count: usize,
-    /// The first value that meets the test, when one does; nothing where absence meets it.
+    /// The first value that meets the condition; `None` if none does, or if the field matches
+    /// because it is missing.
     pub met_by: Option<Found>,
-    /// What came closest, when the test fails and there is a value.
+    /// The value closest to meeting the condition; `None` if the field matches or has no value.
     pub nearest: Option<NearMiss>,
-    /// What the author may have overlooked.
+    /// Likely reasons for an unexpected result.
     pub hints: Vec<Hint>,
 }
 
 /// A value in the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Where it stands.
+    /// The location of the value.
     pub location: Location,
-    /// Its JSON text, cut after 200 characters.
+    /// The value as JSON, truncated after 200 characters.
     pub value: String,
 }
 
-/// The value that came closest to meeting a test, and the alternative that it came closest to.
+/// The value closest to meeting a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearMiss {
     /// The value.
     pub found: Found,
-    /// The alternative, as an expression.
+    /// The alternative that it is closest to, as an expression.
     pub expected: String,
-    /// A value that would meet the alternative if it stood there; nothing where absence is asked for, or where no such
-    /// value was found (for some regular expressions and for tests that contradict each other).
+    /// A value that would meet the alternative at this location; `None` if the alternative
+    /// requires a missing field, or if none was found (for some regular expressions, and for
+    /// contradictory conditions).
     pub suggested: Option<Json>,
 }
 
-/// Explains how the pattern fares with the event.
+/// Explains the result of a pattern for an event.
 ///
 /// ```
 /// use reflexarc_event::Json;
 /// use reflexarc_pattern::{Alternative, Field, Node, Path, Predicate, TextOp, explain};
 ///
 /// let failed = Alternative(vec![Predicate::Text(TextOp::Equals, "failed".into())]);
-/// let node = Node::Field(Field { path: Path::from_keys(["content", "result"]), alternatives: vec![failed] });
+/// let path = Path::from_keys(["content", "result"]);
+/// let node = Node::Field(Field { path, alternatives: vec![failed] });
 /// let event = Json::parse(r#"{"content": {"result": "Failed"}}"#)?;
 ///
 /// let explanation = explain::explain(&node, &event);
 /// assert!(!explanation.matched());
 /// assert_eq!(explanation.render(false), r#"✗ content.result == "failed"
 ///     content.result is "Failed"
-///     hint: it differs only in case; add `ignoring case`
+///     hint: the value differs only in case; add `ignoring case`
 /// "#);
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn explain(node: &Node, event: &Json) -> Explanation {
-    let places = FieldValues::of(node, event);
-    let goal = Goal::of(node, &places);
+    let values = FieldValues::of(node, event);
+    let goal = Goal::of(node, &values);
     let explainer = explainer::Explainer {
-        places: &places,
-        elsewhere: &KeyIndex::new(event),
-        near_keys: &SimilarKeys::new(event),
+        values: &values,
+        key_index: &KeyIndex::new(event),
+        similar_keys: &SimilarKeys::new(event),
     };
     Explanation {
         root: explainer.part(node, &goal, &ElementChoice::new()),
@@ -139,18 +145,19 @@ pub fn explain(node: &Node, event: &Json) -> Explanation {
 }
 
 impl Explanation {
-    /// Whether the pattern matches the event; always what [`crate::naive::matches`] says.
+    /// Whether the pattern matches the event; always equal to [`crate::naive::matches`].
     pub fn matched(&self) -> bool {
         self.root.matched
     }
 
-    /// The explanation as JSON: `matched` and `test` for each part, and the fields of its kind.
+    /// The explanation as JSON: `matched` and `test` for each node, and the fields of its kind.
     pub fn to_json(&self) -> Json {
         json::part(&self.root)
     }
 
-    /// The explanation as text, one line a part, ✓ or ✗ before it, indented by two spaces a level. Only what failed,
-    /// and of many failed branches the first few; `all` gives every part.
+    /// The explanation as text: a line for each node, marked ✓ or ✗ and indented by two spaces per
+    /// level. By default only nodes that failed, and of a disjunction the first three; with `all`
+    /// every node.
     pub fn render(&self, all: bool) -> String {
         render::explanation(self, all)
     }

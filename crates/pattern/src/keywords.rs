@@ -1,15 +1,17 @@
-//! The words of the expression notation.
+//! The keywords of the expression notation.
 
-/// Words that need quotes where they are keys of a path.
-pub(crate) const RESERVED: [&str; 19] = [
+/// The keywords, all of which must be quoted as path keys. The first three are connectives.
+// The words of the operators in `syntax/operator`, of the connectives and of the literals.
+const KEYWORDS: [&str; 19] = [
     "and", "or", "not", "in", "is", "exists", "missing", "starts", "ends", "with", "contains",
     "like", "matches", "ignoring", "case", "cidr", "null", "true", "false",
 ];
 
-/// Whether a key of a path needs quotes because it is a word of the language; `and`, `or` and `not` in any case.
+/// Whether a key must be quoted in a path: the keywords, and `and`, `or` and `not` in any case,
+/// because the grammar recognizes `AND` as a misspelled connective.
 pub(crate) fn is_keyword(key: &str) -> bool {
-    RESERVED.contains(&key)
-        || RESERVED[..3]
+    KEYWORDS.contains(&key)
+        || KEYWORDS[..3]
             .iter()
-            .any(|word| word.eq_ignore_ascii_case(key))
+            .any(|keyword| keyword.eq_ignore_ascii_case(key))
 }

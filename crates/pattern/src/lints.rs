@@ -1,11 +1,11 @@
-//! What is well-formed, but probably not meant.
+//! Lints: valid patterns that are probably mistakes.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Predicate, TextOp};
 
-/// Warnings: parts that can never match.
+/// Warnings: conditions that never match.
 pub(crate) fn warnings(tree: &SpannedNode) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for field in tree.fields() {
@@ -13,13 +13,13 @@ pub(crate) fn warnings(tree: &SpannedNode) -> Vec<Diagnostic> {
             found.extend(contradiction(alternative));
         }
     }
-    absent_and_present(tree, &mut found);
+    missing_and_present(tree, &mut found);
     found
 }
 
-/// Hints: tests that are easily mistaken.
+/// Hints: conditions that are often misread.
 pub(crate) fn hints(tree: &SpannedNode) -> Vec<Diagnostic> {
-    let differs = |field: &SpannedField| {
+    let not_equals = |field: &SpannedField| {
         let [alternative] = field.alternatives.as_slice() else {
             return None;
         };
@@ -33,42 +33,49 @@ pub(crate) fn hints(tree: &SpannedNode) -> Vec<Diagnostic> {
             _ => None,
         }
     };
-    // Once: an author who knows it of one test knows it of all.
-    let first = tree.fields().into_iter().find_map(differs);
+    // One hint per pattern: it explains the operator, not the particular condition.
+    let first = tree.fields().into_iter().find_map(not_equals);
     let hint = first.map(|(span, path)| {
         let path = crate::print::expression::path(&path);
-        Diagnostic::hint(Code::NOT_EQUALS, span, format!("this asks for a value of `{path}` that differs"))
-            .with_help(format!(
-                "in an array, one such element is enough, and without a value it does not match; that no value is equal \
-                 is asked by `not ({path} == …)`"
-            ))
+        let message = format!("this condition requires a value of `{path}` that differs");
+        Diagnostic::hint(Code::NOT_EQUALS, span, message).with_help(format!(
+            "one differing array element is enough, and a missing field does not match; \
+             to require that no value is equal, write `not ({path} == …)`"
+        ))
     });
     hint.into_iter().collect()
 }
 
-fn never(span: Span, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::warning(Code::NEVER_MATCHES, span, message)
+fn never(span: Span, reason: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::warning(
+        Code::NEVER_MATCHES,
+        span,
+        format!("never matches: {reason}"),
+    )
 }
 
-/// What keeps one value from meeting all tests of an alternative.
+/// The first two predicates of an alternative that no value can meet together.
 fn contradiction(alternative: &SpannedAlternative) -> Option<Diagnostic> {
     let tests = &alternative.predicates;
     if let Some(empty) = tests.iter().find(|test| is_empty_range(&test.predicate)) {
-        return Some(never(empty.span.clone(), "no number lies in this range"));
+        return Some(never(empty.span.clone(), "no number is in this range"));
     }
-    // Every pair up to some size: an alternative with more tests than that was not written by hand.
+    // All pairs, so quadratic; no alternative written by hand has more than a few predicates.
     let tests = &tests[..tests.len().min(64)];
     for (i, one) in tests.iter().enumerate() {
         for other in &tests[i + 1..] {
             if let Some(reason) = excludes(&one.predicate, &other.predicate)
                 .or_else(|| excludes(&other.predicate, &one.predicate))
             {
+                // Both have one span where an operator stands for several predicates.
                 let span = if one.span == other.span {
                     alternative.span.clone()
                 } else {
                     other.span.clone()
                 };
-                return Some(never(span, reason).with_label(one.span.clone(), "because of this"));
+                return Some(
+                    never(span, reason).with_label(one.span.clone(), "conflicts with this"),
+                );
             }
         }
     }
@@ -88,22 +95,23 @@ fn is_empty_range(predicate: &Predicate) -> bool {
     }
 }
 
-/// Why no value meets both tests, if that is certain.
+/// The reason why no value meets both predicates; `None` if some value may. Called with both
+/// orders of the pair, so each case is written once.
 fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
     if *one == Predicate::Missing && *other != Predicate::Missing {
-        return Some("a field that is missing has no value to test");
+        return Some("a missing field has no value to compare");
     }
     if let (Some(left), Some(right)) = (kind(one), kind(other))
         && left != right
     {
-        return Some("no value has two types at once");
+        return Some("no value has two types");
     }
     match (one, other) {
         (Predicate::Number(left), Predicate::Number(right)) if left != right => {
-            Some("no number has two values")
+            Some("no number equals both")
         }
         (Predicate::Bool(left), Predicate::Bool(right)) if left != right => {
-            Some("no value is true and false")
+            Some("no value is both true and false")
         }
         (
             Predicate::Range {
@@ -115,53 +123,46 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
         ) if lower.value > upper.value
             || lower.value == upper.value && !(lower.inclusive && upper.inclusive) =>
         {
-            Some("no number lies in both ranges")
+            Some("no number is in both ranges")
         }
         (Predicate::Range { lower, upper }, Predicate::Number(number))
             if !crate::value::within(lower.as_ref(), upper.as_ref(), number) =>
         {
-            Some("the number lies outside the range")
+            Some("the number is outside the range")
         }
         (Predicate::Text(TextOp::Equals, left), Predicate::Text(op, right)) => {
-            let meets = match op {
-                // Addresses are equal in all their spellings.
-                TextOp::Equals => left == right || crate::value::address::read(left).is_some(),
-                _ => {
-                    crate::value::address::read(left).is_some()
-                        || crate::value::text(*op, right, left)
-                }
-            };
-            if meets {
+            // `== "10.0.0.1"` also matches `10.0.0.01`, so an address is not limited to its
+            // characters.
+            let compatible =
+                crate::value::address::read(left).is_some() || crate::value::text(*op, right, left);
+            if compatible {
                 None
             } else {
-                Some("the text does not meet the other test")
+                Some("the string does not meet the other condition")
             }
         }
         (Predicate::Text(TextOp::Prefix, left), Predicate::Text(TextOp::Prefix, right))
             if !left.starts_with(&**right) && !right.starts_with(&**left) =>
         {
-            Some("no text begins in two ways")
+            Some("no string starts with both prefixes")
         }
         (Predicate::Text(TextOp::Suffix, left), Predicate::Text(TextOp::Suffix, right))
             if !left.ends_with(&**right) && !right.ends_with(&**left) =>
         {
-            Some("no text ends in two ways")
+            Some("no string ends with both suffixes")
         }
-        (Predicate::AnythingBut(refused), test)
-            if refused.contains(test) && !matches!(test, Predicate::Text(TextOp::Equals, _)) =>
-        {
-            Some("one test asks for what the other refuses")
-        }
-        (Predicate::AnythingBut(refused), test @ Predicate::Text(TextOp::Equals, text))
-            if refused.contains(test) && crate::value::address::read(text).is_none() =>
-        {
-            Some("one test asks for what the other refuses")
+        (Predicate::AnythingBut(excluded), required) if excluded.contains(required) => {
+            // `anything-but` compares addresses by their characters, `==` by their value:
+            // `== "10.0.0.1" and != "10.0.0.1"` matches `10.0.0.01`.
+            let is_address = matches!(required, Predicate::Text(TextOp::Equals, text)
+                if crate::value::address::read(text).is_some());
+            (!is_address).then_some("one condition requires what the other excludes")
         }
         _ => None,
     }
 }
 
-/// The type of the values that meet the test, where they have one type.
+/// The type of the values that meet the predicate, if they all have one type.
 fn kind(predicate: &Predicate) -> Option<&'static str> {
     Some(match predicate {
         Predicate::Null => "null",
@@ -176,14 +177,15 @@ fn kind(predicate: &Predicate) -> Option<&'static str> {
     })
 }
 
-/// Conjunctions in which one field asks that a path is missing, and another for a value at it.
-fn absent_and_present(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
+/// Reports conjunctions in which one field requires that a path is missing, and another requires a
+/// value at that path.
+fn missing_and_present(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     match &tree.kind {
         Kind::Field(_) => {}
-        Kind::Not(inner) => absent_and_present(inner, found),
+        Kind::Not(inner) => missing_and_present(inner, found),
         Kind::Any(parts) => parts
             .iter()
-            .for_each(|part| absent_and_present(part, found)),
+            .for_each(|part| missing_and_present(part, found)),
         Kind::All(parts) => {
             let fields: Vec<&SpannedField> = parts
                 .iter()
@@ -192,33 +194,34 @@ fn absent_and_present(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
                     _ => None,
                 })
                 .collect();
-            let absent: std::collections::BTreeMap<_, _> = fields
+            let missing: std::collections::BTreeMap<_, _> = fields
                 .iter()
-                .filter(|field| only(field, true))
+                .filter(|field| all_alternatives(field, true))
                 .map(|field| (&field.path, &field.key))
                 .collect();
-            for field in fields.iter().filter(|field| only(field, false)) {
-                if let Some(key) = absent.get(&field.path) {
+            for field in fields.iter().filter(|field| all_alternatives(field, false)) {
+                if let Some(key) = missing.get(&field.path) {
                     let path = &field.path;
                     found.push(
                         never(
                             field.key.clone(),
                             format!("`{path}` cannot be missing and have a value"),
                         )
-                        .with_label((*key).clone(), "here it has to be missing"),
+                        .with_label((*key).clone(), "required to be missing here"),
                     );
                 }
             }
             for part in parts {
-                absent_and_present(part, found);
+                missing_and_present(part, found);
             }
         }
     }
 }
 
-/// Whether every alternative asks for absence, or every one for a value.
-fn only(field: &SpannedField, absent: bool) -> bool {
-    let is_absent = |alternative: &SpannedAlternative| {
+/// Whether all alternatives of the field require that it is missing (or, with `missing` false,
+/// that none of them does).
+fn all_alternatives(field: &SpannedField, missing: bool) -> bool {
+    let requires_missing = |alternative: &SpannedAlternative| {
         alternative
             .predicates
             .iter()
@@ -227,5 +230,5 @@ fn only(field: &SpannedField, absent: bool) -> bool {
     field
         .alternatives
         .iter()
-        .all(|alternative| is_absent(alternative) == absent)
+        .all(|alternative| requires_missing(alternative) == missing)
 }

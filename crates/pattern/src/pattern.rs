@@ -211,6 +211,6 @@ fn arrange(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.truncate(most);
     diagnostics.sort_by_key(place);
     let end = diagnostics.last().map_or(0, |last| last.span.end);
-    let message = format!("{others} more of the kind: these are the first {most}");
+    let message = format!("{others} more diagnostics are not shown");
     diagnostics.push(Diagnostic::hint(Code::MORE, end..end, message));
 }

@@ -1,4 +1,4 @@
-#![doc = include_str!("../REFERENCE.md")]
+//! The language reference, `REFERENCE.md`, as a constant. Its examples are run by the tests.
 
-/// The language reference as Markdown, as `reflexarc help pattern` prints it.
+/// The language reference as Markdown. `reflexarc help pattern` prints it.
 pub const REFERENCE: &str = include_str!("../REFERENCE.md");

@@ -1,5 +1,5 @@
-//! Regular expressions: the syntax of the `regex` crates without look-around, matched against a whole value, in linear
-//! time, with bounded memory.
+//! Regular expressions: the syntax of the `regex` crate, matched against a whole value in linear
+//! time and bounded memory.
 
 use std::ops::Range;
 
@@ -11,34 +11,42 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::PatternLimits;
 
-/// A regular expression ready to match.
+/// A compiled regular expression.
 #[derive(Debug, Clone)]
 pub(crate) struct CompiledRegexp(meta::Regex);
 
-/// Why a text is no regular expression that can be used.
+/// Why a regular expression is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegexpFault {
-    /// It cannot be read; the bytes of the text that are to blame.
+    /// A syntax error.
     #[error("{message}")]
     Syntax {
-        /// What is wrong, as half a sentence.
+        /// The message of the regex parser.
         message: String,
-        /// Where.
+        /// The bytes of the expression at fault.
         at: Range<usize>,
     },
     /// It would need more than [`PatternLimits::regexp`] instructions.
-    #[error("the regular expression would grow to more than {} instructions", PatternLimits::DEFAULT.regexp)]
+    #[error(
+        "regular expression would compile to more than {} instructions",
+        PatternLimits::DEFAULT.regexp
+    )]
     TooLarge,
 }
 
 impl CompiledRegexp {
-    /// Levels of groups and repetitions.
+    /// Most levels of groups and repetitions.
     const DEPTH: u32 = 64;
-    /// Longest text in bytes.
+    /// Longest expression in bytes.
     const LENGTH: usize = 8 * 1024;
 
-    /// Reads and compiles a regular expression. Its size is estimated before anything is built, so that a short text
-    /// for a huge machine costs nothing.
+    /// Parses and compiles a regular expression.
+    ///
+    /// # Errors
+    /// If its syntax is invalid, or if its estimated or actual size exceeds the limit.
+    // Three limits, each of which protects the next step: the length bounds parsing, the estimate
+    // bounds translation (`a{1000}{1000}` has 13 bytes and a million instructions), and the size
+    // limit of the NFA is the safety net if the estimate is too low.
     pub(crate) fn new(text: &str, ignoring_case: bool) -> Result<Self, RegexpFault> {
         if text.len() > Self::LENGTH {
             return Err(RegexpFault::TooLarge);
@@ -52,7 +60,9 @@ impl CompiledRegexp {
         if instructions(&read) > PatternLimits::DEFAULT.regexp {
             return Err(RegexpFault::TooLarge);
         }
-        // Anchors go around the parsed expression, not around its text: `a)(b` must stay an error.
+        // Anchored after parsing: `^(?:` and `)$` around the text would turn the error `a)(b` into
+        // a valid expression, and with `a|b` without a group only the branches' ends would be
+        // anchored.
         let mut translator = TranslatorBuilder::new()
             .case_insensitive(ignoring_case)
             .build();
@@ -75,7 +85,7 @@ impl CompiledRegexp {
             .map_err(|_| RegexpFault::TooLarge)
     }
 
-    /// About how many bytes it takes.
+    /// The approximate memory in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.0.memory_usage()
     }
@@ -87,13 +97,17 @@ impl CompiledRegexp {
     }
 }
 
-/// What the machine for one instruction takes at most, as a second wall behind the estimate.
+/// Size limit of the compiled expression, per estimated instruction. An NFA state of
+/// `regex-automata` is much smaller; the limit only stops expressions that the estimate missed.
 const BYTES_PER_INSTRUCTION: usize = 256;
 
-/// About how many instructions the expression compiles to, from its text alone: reading a class already costs what its
-/// ranges cost, so nothing larger than this is looked at more closely. What is repeated counts as often as it may repeat.
+/// An estimate of the number of instructions that the expression compiles to.
+///
+/// Made from the syntax tree, because translating it is already expensive: `\pL` becomes hundreds
+/// of ranges of characters. A repetition counts as many times as it may repeat: `[0-9]{3}` is
+/// three times `[0-9]`, and nested repetitions multiply.
 fn instructions(expression: &Ast) -> usize {
-    /// Ranges in the larger classes of Unicode.
+    /// About the number of ranges in the larger Unicode classes, such as `\w`.
     const CLASS: usize = 700;
     match expression {
         Ast::Empty(_) | Ast::Flags(_) | Ast::Assertion(_) => 1,
@@ -101,7 +115,8 @@ fn instructions(expression: &Ast) -> usize {
         Ast::Dot(_) => 4,
         Ast::ClassPerl(_) | Ast::ClassUnicode(_) => CLASS,
         Ast::ClassBracketed(class) => {
-            // A range over many characters is folded one by one where case is ignored, which a flag inside may ask for.
+            // Ignoring case, which `(?i)` may enable inside the expression, folds the characters of
+            // a range one by one; a range beyond ASCII counts like a Unicode class.
             let length = class.span.end.offset - class.span.start.offset;
             let ranges = if class_has_ranges(&class.kind) {
                 CLASS
@@ -137,7 +152,7 @@ fn instructions(expression: &Ast) -> usize {
     }
 }
 
-/// Whether the class holds another class or a range beyond ASCII.
+/// Whether the class contains another class or a range beyond ASCII.
 fn class_has_ranges(class: &ClassSet) -> bool {
     let item = |item: &ClassSetItem| match item {
         ClassSetItem::Empty(_) | ClassSetItem::Literal(_) | ClassSetItem::Ascii(_) => false,
@@ -161,7 +176,7 @@ fn syntax_fault(error: &regex_syntax::Error, text: &str) -> RegexpFault {
         regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
         _ => {
             return RegexpFault::Syntax {
-                message: "it cannot be read".into(),
+                message: "invalid syntax".into(),
                 at: 0..text.len(),
             };
         }
@@ -177,19 +192,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anchors_hold_for_every_branch() {
+    fn every_branch_is_anchored() {
         let regexp = CompiledRegexp::new("a|b", false).expect("a regular expression");
         assert!(regexp.matches("a") && regexp.matches("b"));
         assert!(!regexp.matches("ax") && !regexp.matches("xb"));
     }
 
     #[test]
-    fn text_that_closes_a_group_it_never_opened_is_refused() {
+    fn unbalanced_groups_are_rejected() {
         assert!(CompiledRegexp::new("a)(b", false).is_err());
     }
 
     #[test]
-    fn an_expression_that_would_grow_too_large_is_refused() {
+    fn expressions_that_compile_to_too_much_are_rejected() {
         assert!(CompiledRegexp::new(&r"\pL".repeat(2_000), true).is_err());
         assert!(CompiledRegexp::new(&r"(?i)[\x{0}-\x{10FFFF}]".repeat(300), false).is_err());
         assert!(CompiledRegexp::new(r"[\w.-]{1,20}", true).is_ok());

@@ -1,17 +1,21 @@
-//! The tree with the place of everything in the text, as the notations are read into it.
+//! The spanned tree: a [`Node`] in which every part has the span it was parsed from.
+//!
+//! The parser builds this tree, diagnostics point into it, and `to_node` gives the tree without
+//! spans. It is a second tree and not a tree with optional spans, because trees of patterns are
+//! compared, hashed and printed by what they mean.
 
 use reflexarc_diagnostic::Span;
 
 use crate::{Alternative, Field, Node, Path, Predicate};
 
-/// A [`Node`] with places.
+/// A [`Node`] with its span.
 #[derive(Debug, Clone)]
 pub(crate) struct SpannedNode {
     pub(crate) span: Span,
     pub(crate) kind: Kind,
 }
 
-/// What a [`SpannedNode`] is, as [`Node`].
+/// The variants of [`Node`].
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     All(Vec<SpannedNode>),
@@ -20,7 +24,7 @@ pub(crate) enum Kind {
     Field(SpannedField),
 }
 
-/// A [`Field`] with places; `key` is where its path is written.
+/// A [`Field`]; `key` is the span of its path, or in JSON notation of its innermost key.
 #[derive(Debug, Clone)]
 pub(crate) struct SpannedField {
     pub(crate) path: Path,
@@ -28,14 +32,14 @@ pub(crate) struct SpannedField {
     pub(crate) alternatives: Vec<SpannedAlternative>,
 }
 
-/// An [`Alternative`] with places.
+/// An [`Alternative`] with its span.
 #[derive(Debug, Clone)]
 pub(crate) struct SpannedAlternative {
     pub(crate) span: Span,
     pub(crate) predicates: Vec<SpannedPredicate>,
 }
 
-/// A [`Predicate`] with its place.
+/// A [`Predicate`] with its span.
 #[derive(Debug, Clone)]
 pub(crate) struct SpannedPredicate {
     pub(crate) span: Span,
@@ -43,7 +47,8 @@ pub(crate) struct SpannedPredicate {
 }
 
 impl SpannedNode {
-    /// All of them: flattened, and the one itself where there is only one.
+    /// The conjunction of the parts. Conjunctions among them are flattened, and a single part is
+    /// returned as it is.
     pub(crate) fn all(span: Span, parts: Vec<SpannedNode>) -> Self {
         Self::joined(span, parts, Kind::All, |kind| match kind {
             Kind::All(inner) => Ok(inner),
@@ -51,7 +56,7 @@ impl SpannedNode {
         })
     }
 
-    /// Any of them: flattened, and the one itself where there is only one.
+    /// The disjunction of the parts, flattened likewise.
     pub(crate) fn any(span: Span, parts: Vec<SpannedNode>) -> Self {
         Self::joined(span, parts, Kind::Any, |kind| match kind {
             Kind::Any(inner) => Ok(inner),
@@ -59,7 +64,7 @@ impl SpannedNode {
         })
     }
 
-    /// Its opposite.
+    /// The negation of a node.
     pub(crate) fn not(span: Span, inner: SpannedNode) -> Self {
         Self {
             span,
@@ -67,7 +72,7 @@ impl SpannedNode {
         }
     }
 
-    /// One field.
+    /// A field.
     pub(crate) fn field(span: Span, field: SpannedField) -> Self {
         Self {
             span,
@@ -75,17 +80,17 @@ impl SpannedNode {
         }
     }
 
-    /// The same tree with every place set to `span`, for a tree that no text was written for.
+    /// The node with the same span everywhere, for a node that was not parsed.
     pub(crate) fn with_span(node: &Node, span: &Span) -> Self {
-        let place = |nodes: &[Node]| {
+        let spanned = |nodes: &[Node]| {
             nodes
                 .iter()
                 .map(|node| Self::with_span(node, span))
                 .collect()
         };
         let kind = match node {
-            Node::All(parts) => Kind::All(place(parts)),
-            Node::Any(parts) => Kind::Any(place(parts)),
+            Node::All(parts) => Kind::All(spanned(parts)),
+            Node::Any(parts) => Kind::Any(spanned(parts)),
             Node::Not(inner) => Kind::Not(Box::new(Self::with_span(inner, span))),
             Node::Field(field) => Kind::Field(SpannedField {
                 path: field.path.clone(),
@@ -112,7 +117,7 @@ impl SpannedNode {
         }
     }
 
-    /// The tree without places.
+    /// The tree without spans.
     pub(crate) fn to_node(&self) -> Node {
         match &self.kind {
             Kind::All(parts) => Node::All(parts.iter().map(Self::to_node).collect()),
@@ -137,11 +142,13 @@ impl SpannedNode {
         }
     }
 
-    /// How deep its JSON notation nests at most, so that a tree read from one notation can be written in the other.
+    /// An upper bound of the nesting of the node in JSON notation.
     pub(crate) fn depth(&self) -> usize {
-        /// The object, the list, an operator in it, its list, an operator in that, and its list.
+        // {"a": [{"anything-but": [{"numeric": ["=", 1]}]}]}, from the outermost object: object,
+        // array, object, array, object, array.
         const LEAF: usize = 6;
         match &self.kind {
+            // {"$or": [{…}]}: an array and an object.
             Kind::All(parts) | Kind::Any(parts) => {
                 2 + parts.iter().map(Self::depth).max().unwrap_or(0)
             }
@@ -150,20 +157,20 @@ impl SpannedNode {
         }
     }
 
-    /// Every field in it, in the order of the text.
+    /// Every field of the tree, in text order.
     pub(crate) fn fields(&self) -> Vec<&SpannedField> {
-        let mut found = Vec::new();
-        self.collect_fields(&mut found);
-        found
+        let mut fields = Vec::new();
+        self.collect_fields(&mut fields);
+        fields
     }
 
-    fn collect_fields<'t>(&'t self, found: &mut Vec<&'t SpannedField>) {
+    fn collect_fields<'t>(&'t self, fields: &mut Vec<&'t SpannedField>) {
         match &self.kind {
             Kind::All(parts) | Kind::Any(parts) => {
-                parts.iter().for_each(|part| part.collect_fields(found))
+                parts.iter().for_each(|part| part.collect_fields(fields))
             }
-            Kind::Not(inner) => inner.collect_fields(found),
-            Kind::Field(field) => found.push(field),
+            Kind::Not(inner) => inner.collect_fields(fields),
+            Kind::Field(field) => fields.push(field),
         }
     }
 
@@ -171,11 +178,11 @@ impl SpannedNode {
         span: Span,
         parts: Vec<SpannedNode>,
         join: fn(Vec<SpannedNode>) -> Kind,
-        open: fn(Kind) -> Result<Vec<SpannedNode>, Kind>,
+        parts_of: fn(Kind) -> Result<Vec<SpannedNode>, Kind>,
     ) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
-            match open(part.kind) {
+            match parts_of(part.kind) {
                 Ok(inner) => flat.extend(inner),
                 Err(kind) => flat.push(SpannedNode {
                     span: part.span,
@@ -185,17 +192,13 @@ impl SpannedNode {
         }
         match flat.pop() {
             Some(only) if flat.is_empty() => only,
-            Some(last) => {
-                flat.push(last);
+            last => {
+                flat.extend(last);
                 Self {
                     span,
                     kind: join(flat),
                 }
             }
-            None => Self {
-                span,
-                kind: join(flat),
-            },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From text to the located tree. pest and its rules are known only in here.
+//! Parses a text in either notation into the spanned tree. Only this module uses pest.
 
 mod anything_but;
 pub(crate) mod argument;
@@ -23,22 +23,24 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use crate::spanned::SpannedNode;
 use crate::{Dialect, PatternLimits};
 
-/// The shape of both notations.
+/// The grammar of both notations.
 #[derive(Parser)]
 #[grammar = "grammar.pest"]
 struct Grammar;
 
-/// What became of a text: a tree, unless a part of it could not be read; and everything there is to say about it.
+/// The result of parsing a text.
 pub(crate) struct Parsed {
+    /// `None` if a part of the text could not be parsed; then there is at least one error.
     pub(crate) tree: Option<SpannedNode>,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Whether it is in JSON notation.
+    /// Whether the text is in JSON notation.
     pub(crate) is_json: bool,
-    /// Where its comments stand, in order.
+    /// The spans of the comments, in order.
     pub(crate) comments: Vec<Span>,
 }
 
-/// Reads a text in its notation: JSON if it begins with `{`, or if the dialect knows nothing else.
+/// Parses a text: JSON notation if it starts with `{`, otherwise an expression (an error in the
+/// dialects of AWS and Alibaba Cloud, which have JSON notation only).
 pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> Parsed {
     let scan = match scan::scan(source, dialect, limits) {
         Ok(scan) => scan,
@@ -51,55 +53,55 @@ pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> P
             };
         }
     };
-    let mut reader = TreeBuilder {
+    let mut builder = TreeBuilder {
         source,
         dialect,
         limits,
-        diagnostics: scan.remarks,
+        diagnostics: scan.errors,
         overridden: HashSet::new(),
     };
     let tree = match (scan.is_json, dialect) {
-        (true, _) => reader.json(&source[..scan.end]),
-        (false, Dialect::Reflexarc) => reader.expression(source),
+        (true, _) => builder.json(&source[..scan.end]),
+        (false, Dialect::Reflexarc) => builder.expression(source),
         (false, _) => {
-            let whole = source.len() - source.trim_start().len()..source.trim_end().len();
-            reader
-                .error(
-                    Code::NOTATION,
-                    whole,
-                    format!("a pattern of {} is a JSON object", dialect.title()),
-                )
-                .help = Some(
-                "begin with `{`; `reflexarc export` turns an expression into JSON notation".into(),
-            );
+            builder.reject_expression();
             None
         }
     };
+    // The scan has bounded the nesting of the text. The tree of an expression can be deeper in JSON
+    // notation (`a == 1 and (b == 2 or …)` nests two levels per parenthesis there), and every
+    // accepted pattern must be printable in both notations and parse again.
     if let Some(tree) = tree.as_ref().filter(|tree| tree.depth() > limits.depth) {
-        let message = format!("the pattern nests more than {} levels deep", limits.depth);
-        reader
+        let message = format!("pattern is nested more than {} levels deep", limits.depth);
+        builder
             .error(Code::TOO_DEEP, tree.span.clone(), message)
-            .help = Some("levels are counted as in JSON notation, where a join takes two".into());
+            .help =
+            Some("levels are counted in JSON notation, where `and` and `or` take two each".into());
     }
     Parsed {
         tree,
-        diagnostics: reader.diagnostics,
+        diagnostics: builder.diagnostics,
         is_json: scan.is_json,
         comments: scan.comments,
     }
 }
 
-/// One text being read, and what there is to say about it so far.
+/// Builds the spanned tree of one text from the grammar's pairs and collects diagnostics.
+///
+/// Its methods return `None` for a part with an error and continue with the next part, so that one
+/// run reports every error of the text.
 struct TreeBuilder<'s> {
     source: &'s str,
     dialect: Dialect,
     limits: &'s PatternLimits,
     diagnostics: Vec<Diagnostic>,
-    /// Where the keys stand of which it has been said that a later one wins.
+    /// The start of each key for which "constrained twice" has been reported. Expanding `$or`
+    /// visits the same key once per combination.
     overridden: HashSet<usize>,
 }
 
 impl TreeBuilder<'_> {
+    /// Reports an error; the caller may add help to the returned diagnostic.
     fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(code, span, message))
     }
@@ -108,6 +110,17 @@ impl TreeBuilder<'_> {
         self.diagnostics.push(diagnostic);
         self.diagnostics
             .last_mut()
-            .expect("it was pushed a line above")
+            .expect("a diagnostic was pushed one line above")
+    }
+
+    fn reject_expression(&mut self) {
+        let start = self.source.len() - self.source.trim_start().len();
+        let span = start..self.source.trim_end().len();
+        let message = format!("{} supports JSON notation only", self.dialect.title());
+        let help = format!(
+            "start with `{{`; `reflexarc export --dialect {}` converts the expression of a rule",
+            self.dialect
+        );
+        self.error(Code::NOTATION, span, message).help = Some(help);
     }
 }

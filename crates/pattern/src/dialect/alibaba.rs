@@ -1,4 +1,5 @@
-//! What Alibaba Cloud EventBridge takes: its documentation, and where that is silent its open-source engine.
+//! What Alibaba Cloud EventBridge supports, from its documentation, and where that gives no answer
+//! from its open-source engine.
 
 use ipnet::IpNet;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
@@ -7,10 +8,11 @@ use super::shared_paths;
 use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
-/// Most alternatives of one field.
+/// Most alternatives of one field, as documented.
 const ALTERNATIVES: usize = 5;
 
-/// The top-level keys that every event has or may have; extensions of the service itself begin with `aliyun`.
+/// The top-level keys of an event: the CloudEvents attributes and `data`. Extension attributes of
+/// the service start with `aliyun`.
 const ATTRIBUTES: [&str; 9] = [
     "id",
     "source",
@@ -23,16 +25,16 @@ const ATTRIBUTES: [&str; 9] = [
     "data",
 ];
 
-/// Says what in one field does not port.
+/// Reports what the service does not support in one field.
 pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     if field.alternatives.len() > ALTERNATIVES {
         let message = format!(
-            "{} takes at most {ALTERNATIVES} alternatives of one field",
+            "{} supports at most {ALTERNATIVES} alternatives per field",
             name()
         );
         found.push(
             Diagnostic::error(Code::DIALECT_LIMIT, field.key.clone(), message)
-                .with_help("write a second rule for the rest"),
+                .with_help("write a second rule for the others"),
         );
     }
     for alternative in &field.alternatives {
@@ -40,7 +42,7 @@ pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Says what in the tree, its fields aside, does not port.
+/// Reports paths and connectives that the service does not support.
 pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     check_joins(tree, found);
     for field in tree.fields() {
@@ -48,15 +50,16 @@ pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Says where the service takes the pattern, but answers differently.
-pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
-    let mut arrays = false;
+/// Warns where the service accepts the pattern but matches different events.
+pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
+    let mut warned_about_arrays = false;
     for field in tree.fields() {
-        if !arrays && field.path.segments().count() > 2 {
-            arrays = true;
-            let message = format!("{} does not look into arrays of objects", name());
+        // `data.a` has no object on its path that could be in an array; `data.a.b` has.
+        if !warned_about_arrays && field.path.segments().count() > 2 {
+            warned_about_arrays = true;
+            let message = format!("{} does not match inside arrays of objects", name());
             found.push(differs(field.key.clone(), message).with_help(
-                "an event whose objects on the way stand in an array does not match there",
+                "the field does not match where an object on its path is an array element",
             ));
         }
         for spanned in field
@@ -65,25 +68,23 @@ pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
             .flat_map(|alternative| &alternative.predicates)
         {
             let message = match &spanned.predicate {
-                Predicate::Number(_) => "compares a number with text, too: 300 equals \"300\"",
-                Predicate::Bool(_) => {
-                    "compares true and false with text, too: true equals \"true\""
-                }
+                Predicate::Number(_) => "also compares numbers with strings: 300 equals \"300\"",
+                Predicate::Bool(_) => "also compares booleans with strings: true equals \"true\"",
                 Predicate::Text(TextOp::Equals, text) if looks_like_another_type(text) => {
-                    "compares this text with numbers, true and false, too"
+                    "also compares this string with numbers and booleans"
                 }
                 Predicate::AnythingBut(inner)
                     if inner
                         .iter()
                         .any(|test| !matches!(test, Predicate::Text(..))) =>
                 {
-                    "compares numbers, true and false as text"
+                    "compares numbers and booleans as strings"
                 }
-                Predicate::Cidr(_) => "leaves out the first and the last address of a network",
+                Predicate::Cidr(_) => "excludes the first and the last address of a network",
                 Predicate::Missing => {
-                    "takes a field as missing only if its key is not there: not for `[]` and `{}`"
+                    "treats a field as missing only if its key is missing, not for `[]` and `{}`"
                 }
-                Predicate::Exists => "takes an array of objects for no value",
+                Predicate::Exists => "does not count an array of objects as a value",
                 _ => continue,
             };
             found.push(differs(
@@ -102,11 +103,11 @@ fn differs(span: Span, message: String) -> Diagnostic {
     Diagnostic::warning(Code::ANSWERS_DIFFER, span, message)
 }
 
-fn refused(span: Span, what: &str) -> Diagnostic {
+fn unsupported(span: Span, construct: &str) -> Diagnostic {
     Diagnostic::error(
         Code::NOT_PORTABLE,
         span,
-        format!("{} does not take {what}", name()),
+        format!("{} does not support {construct}", name()),
     )
 }
 
@@ -116,19 +117,19 @@ fn check_path(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     let nested = keys.next().is_some();
     if !ATTRIBUTES.contains(&first) && !first.starts_with("aliyun") {
         found.push(
-            refused(field.key.clone(), &format!("`{first}` as a top-level key")).with_help(
-                "events there are CloudEvents: the content of an event lies under `data`",
+            unsupported(field.key.clone(), &format!("`{first}` as a top-level key")).with_help(
+                "its events are CloudEvents, with the content of the event under `data`",
             ),
         );
     } else if nested && first != "data" {
         found.push(
-            refused(field.key.clone(), &format!("keys inside `{first}`"))
-                .with_help("only `data` holds objects"),
+            unsupported(field.key.clone(), &format!("keys inside `{first}`"))
+                .with_help("only `data` can contain objects"),
         );
     } else if !nested && first == "data" {
         found.push(
-            refused(field.key.clone(), "a test of `data` itself")
-                .with_help("test a field inside it"),
+            unsupported(field.key.clone(), "conditions on `data` itself")
+                .with_help("use a field inside `data`"),
         );
     }
 }
@@ -138,8 +139,8 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         Kind::All(parts) => {
             for (path, span) in shared_paths(parts) {
                 found.push(
-                    refused(span, &format!("two constraints of `{path}`"))
-                        .with_help("write one, or two rules"),
+                    unsupported(span, &format!("two constraints on `{path}`"))
+                        .with_help("write one constraint, or two rules"),
                 );
             }
             for part in parts {
@@ -148,7 +149,7 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         }
         Kind::Any(parts) => {
             found.push(
-                refused(tree.span.clone(), "`or` across fields")
+                unsupported(tree.span.clone(), "`or` across fields")
                     .with_help("write one rule for each alternative"),
             );
             for part in parts {
@@ -156,9 +157,11 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
             }
         }
         Kind::Not(inner) => {
-            found.push(refused(tree.span.clone(), "`not` around tests").with_help(
-                "`anything-but` asks for a value that differs, `exists: false` for none",
-            ));
+            found.push(
+                unsupported(tree.span.clone(), "`not` around conditions").with_help(
+                    "use `anything-but` for a different value, `exists: false` for a missing field",
+                ),
+            );
             check_joins(inner, found);
         }
         Kind::Field(_) => {}
@@ -166,13 +169,12 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
 }
 
 fn check_alternative(alternative: &SpannedAlternative, found: &mut Vec<Diagnostic>) {
-    let numeric = |spanned: &SpannedPredicate| {
-        matches!(
-            &spanned.predicate,
-            Predicate::Range { .. } | Predicate::Number(_)
-        ) || matches!(&spanned.predicate, Predicate::AnythingBut(inner) if matches!(inner.as_slice(), [Predicate::Number(_)]))
+    let is_comparison = |spanned: &SpannedPredicate| match &spanned.predicate {
+        Predicate::Range { .. } | Predicate::Number(_) => true,
+        Predicate::AnythingBut(inner) => matches!(inner.as_slice(), [Predicate::Number(_)]),
+        _ => false,
     };
-    let bounds = |spanned: &SpannedPredicate| match &spanned.predicate {
+    let comparisons = |spanned: &SpannedPredicate| match &spanned.predicate {
         Predicate::Range { lower, upper } => {
             usize::from(lower.is_some()) + usize::from(upper.is_some())
         }
@@ -185,17 +187,23 @@ fn check_alternative(alternative: &SpannedAlternative, found: &mut Vec<Diagnosti
             .for_each(|spanned| check_predicate(spanned, found));
         return;
     };
-    let one_numeric = alternative.predicates.iter().all(numeric)
-        && alternative.predicates.iter().map(bounds).sum::<usize>() <= 2;
-    if !one_numeric {
+    // Up to two comparisons fit into one `numeric`: `[">", 0, "!=", 3]`.
+    let is_one_numeric = alternative.predicates.iter().all(is_comparison)
+        && alternative
+            .predicates
+            .iter()
+            .map(comparisons)
+            .sum::<usize>()
+            <= 2;
+    if !is_one_numeric {
         let span = if second.span == first.span {
             alternative.span.clone()
         } else {
             second.span.clone()
         };
         found.push(
-            refused(span, "several tests of one value")
-                .with_help("write one of them, or two rules"),
+            unsupported(span, "several conditions on one value")
+                .with_help("write one condition, or two rules"),
         );
     }
     alternative
@@ -205,12 +213,14 @@ fn check_alternative(alternative: &SpannedAlternative, found: &mut Vec<Diagnosti
 }
 
 fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
-    let refused =
-        |what: &str, help: &str| Some(refused(spanned.span.clone(), what).with_help(help));
-    let fault = match &spanned.predicate {
-        Predicate::Text(TextOp::Prefix | TextOp::Suffix, text) if text.is_empty() => {
-            refused("an empty prefix or suffix", "`exists` asks for any value")
-        }
+    let unsupported = |construct: &str, help: &str| {
+        Some(unsupported(spanned.span.clone(), construct).with_help(help))
+    };
+    let error = match &spanned.predicate {
+        Predicate::Text(TextOp::Prefix | TextOp::Suffix, text) if text.is_empty() => unsupported(
+            "an empty prefix or suffix",
+            "use `exists` to match any value",
+        ),
         Predicate::TextIgnoringCase(..)
         | Predicate::Wildcard {
             ignoring_case: true,
@@ -219,13 +229,14 @@ fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
         | Predicate::Regexp {
             ignoring_case: true,
             ..
-        } => refused("tests that ignore case", "list the spellings that occur"),
-        Predicate::Wildcard { .. } => {
-            refused("wildcards", "a prefix, a suffix or `contains` may do")
-        }
-        Predicate::Regexp { .. } => refused(
+        } => unsupported("ignoring case", "list the spellings that occur"),
+        Predicate::Wildcard { .. } => unsupported(
+            "wildcards",
+            "use a prefix, a suffix or `contains` if possible",
+        ),
+        Predicate::Regexp { .. } => unsupported(
             "regular expressions",
-            "a prefix, a suffix or `contains` may do",
+            "use a prefix, a suffix or `contains` if possible",
         ),
         Predicate::Range { lower, upper } => {
             let far = [lower, upper]
@@ -233,41 +244,46 @@ fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
                 .flatten()
                 .any(|bound| is_far(&bound.value));
             if far {
-                refused("bounds beyond ±1,000,000,000", "use a nearer bound")
+                unsupported(
+                    "bounds beyond ±1,000,000,000",
+                    "use a bound within that range",
+                )
             } else {
                 None
             }
         }
         Predicate::Cidr(IpNet::V6(network)) if network.prefix_len() < 128 => {
-            refused("IPv6 networks", "single IPv6 addresses are taken")
+            unsupported("IPv6 networks", "use single IPv6 addresses")
         }
         Predicate::AnythingBut(inner) => {
-            let literals = |test: &Predicate| {
+            let is_literal = |predicate: &Predicate| {
                 matches!(
-                    test,
+                    predicate,
                     Predicate::Null
                         | Predicate::Bool(_)
                         | Predicate::Number(_)
                         | Predicate::Text(TextOp::Equals, _)
                 )
             };
-            let fits = inner.iter().all(literals)
-                || matches!(inner.as_slice(), [Predicate::Text(TextOp::Prefix | TextOp::Suffix, text)] if !text.is_empty());
-            if fits {
+            let is_one_affix = matches!(
+                inner.as_slice(),
+                [Predicate::Text(TextOp::Prefix | TextOp::Suffix, text)] if !text.is_empty()
+            );
+            if inner.iter().all(is_literal) || is_one_affix {
                 None
             } else {
-                refused(
+                unsupported(
                     "this `anything-but`",
-                    "it takes values, or one prefix or suffix",
+                    "use values only, or one prefix or suffix",
                 )
             }
         }
         _ => None,
     };
-    found.extend(fault);
+    found.extend(error);
 }
 
-/// Whether a number lies outside what `numeric` takes.
+/// Whether a number is outside the range of `numeric`, as documented.
 pub(crate) fn is_far(number: &Decimal) -> bool {
     let (Some(most), Some(least)) = (Decimal::parse("1e9"), Decimal::parse("-1e9")) else {
         return false;

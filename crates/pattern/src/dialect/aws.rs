@@ -1,4 +1,5 @@
-//! What AWS EventBridge takes: its documentation, and where that is silent what its validator was seen to answer.
+//! What AWS EventBridge supports, from its documentation, and where that gives no answer from
+//! observed results of its validator.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,16 +10,16 @@ use super::{complexity, shared_paths};
 use crate::spanned::{Kind, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
-/// Most ways through the `$or`s of one pattern.
+/// Most combinations of `$or` branches in one pattern.
 pub(crate) const COMBINATIONS: usize = 1_000;
 
 /// Most different paths in one pattern.
 const FIELDS: usize = 256;
 
-/// Most characters of a pattern, by AWS's quotas: what an account begins with, and what it can have that raised to.
+/// Most characters of a pattern: the default quota of an account, and the most it can be raised to.
 const LENGTHS: [usize; 2] = [2_048, 4_096];
 
-/// Words that cannot be keys inside `$or`, at any depth.
+/// Operators, documented and undocumented, that cannot be keys inside `$or`, at any depth.
 const RESERVED_IN_OR: [&str; 24] = [
     "exactly",
     "equals-ignore-case",
@@ -46,18 +47,24 @@ const RESERVED_IN_OR: [&str; 24] = [
     "ip-address-not-in-range",
 ];
 
-/// Whether the key cannot stand inside `$or`.
+/// Whether the key is an operator name, which is not allowed as a key inside `$or`.
 pub(crate) fn is_reserved_in_or(key: &str) -> bool {
     RESERVED_IN_OR.contains(&key)
 }
 
-/// Says what in one field does not port.
+/// The message for a key that is not allowed inside `$or`.
+pub(crate) fn reserved_in_or(key: &str) -> String {
+    format!("{} does not allow `{key}` as a key inside `$or`", name())
+}
+
+/// Reports what the service does not support in one field.
 pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     for alternative in &field.alternatives {
         if let [_, second, ..] = alternative.predicates.as_slice() {
-            found.push(refused(second, "several tests of one value").with_help(
-                "write one test, or several rules; alternatives of one path need no second rule",
-            ));
+            found.push(
+                unsupported(second, "several conditions on one value")
+                    .with_help("write one condition, or several rules"),
+            );
         }
         for spanned in &alternative.predicates {
             check_predicate(spanned, found);
@@ -65,13 +72,14 @@ pub(crate) fn check_field(field: &SpannedField, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Says what in the tree, its fields aside, does not port.
+/// Reports paths and connectives that the service does not support, and limits of the whole
+/// pattern.
 pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
     let paths: BTreeSet<_> = fields.iter().map(|field| &field.path).collect();
     if paths.len() > FIELDS {
         let message = format!(
-            "{} takes at most {FIELDS} different paths in a pattern",
+            "{} supports at most {FIELDS} different paths per pattern",
             name()
         );
         found.push(Diagnostic::error(
@@ -81,46 +89,48 @@ pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         ));
     }
     if combinations(tree) > COMBINATIONS {
-        let message = format!("the alternatives make more than {COMBINATIONS} combinations");
+        let message = format!("`or` expands to more than {COMBINATIONS} combinations");
         found.push(
             Diagnostic::error(Code::TOO_MANY, tree.span.clone(), message)
-                .with_help("write several rules instead"),
+                .with_help("split the pattern into several rules"),
         );
     }
     for field in fields.iter().filter(|field| field.path.as_str() == "$or") {
         found.push(Diagnostic::error(
             Code::NOT_PORTABLE,
             field.key.clone(),
-            format!("{} cannot name a field `$or`", name()),
+            format!("{} does not support a field named `$or`", name()),
         ));
     }
     check_joins(tree, found);
     complexity::check(&fields, found);
 }
 
-/// Says whether the exported text is too long, always or without a higher quota. Only what is sent to the
-/// service is measured: its validator does not know the quota.
+/// Reports an exported text that is longer than the quotas allow: an error if it is longer than
+/// every quota, a warning if it needs a higher one than the default.
+// Not checked when a pattern is parsed: quotas apply to rules, the validator accepts longer texts.
 pub(crate) fn check_length(exported: &str, whole: Span) -> Option<Diagnostic> {
-    let [usual, most] = LENGTHS;
+    let [default, highest] = LENGTHS;
     let characters = exported.chars().count();
-    let message = format!("the pattern has {characters} characters as it is exported");
-    if characters > most {
+    let message = format!("the exported pattern has {characters} characters");
+    if characters > highest {
         let help = format!(
-            "{} takes at most {most}; write several rules instead",
+            "{} supports at most {highest}; split the pattern into several rules",
             name()
         );
         Some(Diagnostic::error(Code::DIALECT_LIMIT, whole, message).with_help(help))
-    } else if characters > usual {
-        let help =
-            format!("an account may have {usual} at first; the quota can be raised to {most}");
+    } else if characters > default {
+        let help = format!(
+            "the default quota of an account is {default}; request a higher one, up to {highest}"
+        );
         Some(Diagnostic::warning(Code::DIALECT_LIMIT, whole, message).with_help(help))
     } else {
         None
     }
 }
 
-/// Says where the service takes the pattern, but answers differently.
-pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
+/// Warns where the service accepts the pattern but matches different events.
+pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     for field in tree.fields() {
         if field.path.segments().any(str::is_empty) {
             found.push(differs(
@@ -135,15 +145,15 @@ pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         {
             let message = match &spanned.predicate {
                 Predicate::Cidr(_) => {
-                    "compares IPv4 and IPv6 addresses with each other, by their bytes"
+                    "compares IPv4 and IPv6 addresses with each other, byte by byte"
                 }
                 Predicate::Number(number) if !number.fits_double() => {
-                    "compares this number by its digits, and rounds fractions of events"
+                    "compares this number by its digits, and rounds fractions in events"
                 }
                 Predicate::TextIgnoringCase(_, text)
                     if text.chars().any(|c| u32::from(c) > 0xFFFF) =>
                 {
-                    "does not recognise characters beyond U+FFFF when it ignores case"
+                    "does not match characters above U+FFFF when ignoring case"
                 }
                 _ => continue,
             };
@@ -153,7 +163,11 @@ pub(crate) fn compare(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     absence_in_arrays(tree, found);
 }
 
-/// The service judges absence in the order of paths, which shows where an array of objects lies on the way.
+/// Warns where the service decides absence earlier than we do.
+// The service visits the paths in alphabetical order and chooses array elements on the way. With
+// `{"nics": {"a": [{"exists": false}], "b": [1]}}` it decides whether `nics.a` is missing before
+// `nics.b` has chosen an element, so an `a` in any element counts. Here absence is decided last,
+// within the chosen element. There is no difference if the missing path is the last one.
 fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
     let parent = |field: &SpannedField| {
@@ -164,25 +178,23 @@ fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
             .map(|(parent, _)| parent.to_owned())
     };
     for field in &fields {
-        let Some(around) = parent(field) else {
+        let Some(object) = parent(field) else {
             continue;
         };
-        let missing = field
+        let mut predicates = field
             .alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates);
-        let Some(spanned) = missing
-            .into_iter()
-            .find(|spanned| spanned.predicate == Predicate::Missing)
+        let Some(spanned) = predicates.find(|spanned| spanned.predicate == Predicate::Missing)
         else {
             continue;
         };
-        let later = fields
+        let has_later_sibling = fields
             .iter()
-            .any(|other| other.path > field.path && parent(other).is_some_and(|p| p == around));
-        if later {
+            .any(|other| other.path > field.path && parent(other).is_some_and(|p| p == object));
+        if has_later_sibling {
             let message = format!(
-                "looks for absence in every element, where `{around}` is an array of objects"
+                "requires the field to be missing from every element if `{object}` is an array"
             );
             found.push(differs(spanned.span.clone(), &message));
         }
@@ -202,7 +214,7 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         Kind::All(parts) => {
             for (path, span) in shared_paths(parts) {
                 let message = format!(
-                    "{} lets the later of two constraints of `{path}` win",
+                    "{} uses only the later of two constraints on `{path}`",
                     name()
                 );
                 found.push(
@@ -220,15 +232,10 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
                 .into_iter()
                 .filter(|field| is_reserved_in_or(field.path.as_str()))
             {
-                let message = format!(
-                    "`{}` cannot be a key inside `$or` of {}",
-                    field.path,
-                    name()
-                );
                 found.push(Diagnostic::error(
                     Code::RESERVED_IN_OR,
                     field.key.clone(),
-                    message,
+                    reserved_in_or(field.path.as_str()),
                 ));
             }
             for part in parts {
@@ -238,11 +245,11 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         Kind::Not(inner) => {
             let help = match &inner.kind {
                 Kind::Field(_) => {
-                    "`anything-but` asks for a value that differs, `exists: false` for none"
+                    "use `anything-but` for a different value, `exists: false` for a missing field"
                 }
-                _ => "turn it around: `anything-but` and `exists: false` in each field",
+                _ => "negate each field instead, with `anything-but` or `exists: false`",
             };
-            let message = format!("{} has no `not` around tests", name());
+            let message = format!("{} does not support `not` around conditions", name());
             found.push(
                 Diagnostic::error(Code::NOT_PORTABLE, tree.span.clone(), message).with_help(help),
             );
@@ -252,7 +259,7 @@ fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// How many ways there are through the joins.
+/// How many combinations of alternatives the connectives have.
 fn combinations(tree: &SpannedNode) -> usize {
     match &tree.kind {
         Kind::All(parts) => parts
@@ -268,74 +275,81 @@ fn combinations(tree: &SpannedNode) -> usize {
     }
 }
 
-fn refused(spanned: &SpannedPredicate, what: &str) -> Diagnostic {
-    let message = format!("{} does not take {what}", name());
+fn unsupported(spanned: &SpannedPredicate, construct: &str) -> Diagnostic {
+    let message = format!("{} does not support {construct}", name());
     Diagnostic::error(Code::NOT_PORTABLE, spanned.span.clone(), message)
 }
 
 fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
-    let refused = |what: &str, help: &str| {
-        let diagnostic = refused(spanned, what);
-        Some(if help.is_empty() {
-            diagnostic
-        } else {
-            diagnostic.with_help(help)
-        })
-    };
-    let fault = match &spanned.predicate {
+    let unsupported =
+        |construct: &str, help: &str| Some(unsupported(spanned, construct).with_help(help));
+    let error = match &spanned.predicate {
         Predicate::Text(TextOp::Contains, _) | Predicate::TextIgnoringCase(TextOp::Contains, _) => {
-            refused(
-                "`contains`",
-                "a wildcard with a `*` on both sides says the same",
-            )
+            unsupported("`contains`", "use a wildcard with `*` on both sides")
         }
         Predicate::Wildcard {
             ignoring_case: true,
             ..
-        } => refused("wildcards that ignore case", ""),
-        Predicate::Regexp { .. } => refused("regular expressions", "a wildcard may do"),
+        } => unsupported(
+            "wildcards that ignore case",
+            "list the spellings that occur",
+        ),
+        Predicate::Regexp { .. } => {
+            unsupported("regular expressions", "use a wildcard if possible")
+        }
         Predicate::Range { lower, upper } => {
+            // The service writes an open range as one that ends at ±f64::MAX, so a range that
+            // starts at the largest double is empty for it, and it rejects the pattern.
             let largest = Decimal::parse("1.7976931348623157e308");
             let lowest = Decimal::parse("-1.7976931348623157e308");
-            let edges = lower.as_ref().map(|bound| &bound.value) == largest.as_ref()
+            let is_empty = lower.as_ref().map(|bound| &bound.value) == largest.as_ref()
                 || upper.as_ref().map(|bound| &bound.value) == lowest.as_ref();
             let numbers = [lower.as_ref(), upper.as_ref()];
-            if edges {
-                refused("a range that begins or ends with the farthest number", "")
+            if is_empty {
+                unsupported(
+                    "a lower bound of the largest or an upper bound of the lowest double",
+                    "use a smaller number",
+                )
             } else if numbers
                 .into_iter()
                 .flatten()
                 .any(|bound| !bound.value.fits_double())
             {
-                refused("a bound that a double does not hold exactly", "")
+                unsupported(
+                    "a bound that a double cannot represent exactly",
+                    "write the bound with the digits of the nearest double",
+                )
             } else if matches!((lower, upper), (Some(low), Some(high)) if low.value >= high.value) {
-                refused("a range of one number", "compare with `=`")
+                unsupported("a range of one number", "use `=`")
             } else {
                 None
             }
         }
-        Predicate::Cidr(network) if network.prefix_len() == network.max_prefix_len() => refused(
-            "a network of one address",
-            "compare with the address as text",
-        ),
-        Predicate::Cidr(network) if is_mapped(network.addr()) => {
-            refused("an IPv4 address inside an IPv6 one", "")
+        Predicate::Cidr(network) if network.prefix_len() == network.max_prefix_len() => {
+            unsupported(
+                "a network of one address",
+                "compare the address as a string",
+            )
         }
-        Predicate::AnythingBut(inner) => check_anything_but(inner).and_then(|what| {
-            refused(
-                what,
-                "it takes text alone, numbers alone, or texts of one operator",
+        Predicate::Cidr(network) if is_mapped(network.addr()) => {
+            unsupported("IPv4-mapped IPv6 networks", "write the IPv4 network")
+        }
+        Predicate::AnythingBut(inner) => check_anything_but(inner).and_then(|construct| {
+            unsupported(
+                construct,
+                "use strings only, numbers only, or strings of one operator",
             )
         }),
         _ => None,
     };
-    found.extend(fault);
+    found.extend(error);
 }
 
-/// What in an `anything-but` does not port.
+/// The first construct in an `anything-but` that the service does not support.
 fn check_anything_but(inner: &[Predicate]) -> Option<&'static str> {
+    // The service takes one kind of exclusion per `anything-but`.
     let kind = |predicate: &Predicate| match predicate {
-        Predicate::Text(op, _) => Some(("text", Some(*op))),
+        Predicate::Text(op, _) => Some(("string", Some(*op))),
         Predicate::Number(_) => Some(("number", None)),
         Predicate::TextIgnoringCase(TextOp::Equals, _) => Some(("ignoring case", None)),
         Predicate::Wildcard {
@@ -345,19 +359,19 @@ fn check_anything_but(inner: &[Predicate]) -> Option<&'static str> {
         _ => None,
     };
     let first = inner.first().and_then(kind);
-    let odd = |predicate: &Predicate| match predicate {
-        Predicate::Text(TextOp::Contains, _) => Some("`contains` in `anything-but`"),
+    let unsupported = |predicate: &Predicate| match predicate {
+        Predicate::Text(TextOp::Contains, _) => Some("`contains` inside `anything-but`"),
         Predicate::Text(TextOp::Prefix | TextOp::Suffix, text) if text.is_empty() => {
-            Some("an empty prefix or suffix in `anything-but`")
+            Some("an empty prefix or suffix inside `anything-but`")
         }
         Predicate::Number(number) if !number.fits_double() => {
-            Some("a number that a double does not hold exactly")
+            Some("a number that a double cannot represent exactly")
         }
-        other if kind(other).is_none() => Some("this inside `anything-but`"),
-        other if kind(other) != first => Some("a mixture inside `anything-but`"),
+        other if kind(other).is_none() => Some("this operator inside `anything-but`"),
+        other if kind(other) != first => Some("different kinds of conditions in `anything-but`"),
         _ => None,
     };
-    inner.iter().find_map(odd)
+    inner.iter().find_map(unsupported)
 }
 
 fn is_mapped(address: IpAddr) -> bool {

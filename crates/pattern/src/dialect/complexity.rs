@@ -1,13 +1,22 @@
-//! How complex the wildcards of one path are: AWS refuses patterns where they are too much so.
+//! The complexity of the wildcards of one path. AWS rejects patterns above a limit.
 //!
-//! The complexity is the largest number of beginnings of wildcards that one and the same text can match, over all texts
-//! of at least one byte: `*ab*` has the beginnings `*`, `*a`, `*ab`, `*ab*`, and `aba` matches three of them. Wildcards on
-//! one path count together. The service's own library searches for the text, in exponential time where wildcards are
-//! wide; here it is found in two ways, which together cover all texts:
+//! Definition: the largest number of prefixes of the path's wildcards that one string matches, over
+//! all non-empty strings. `*ab*` has the prefixes `*`, `*a`, `*ab` and `*ab*`; the string `aba`
+//! matches three of them (`*`, `*a` and `*ab*`), and no string matches more. In terms of an NFA: the
+//! largest number of states that are active at once.
 //!
-//! - A text that is a beginning of what stands before some wildcard's first `*`: there are few, and each is tried.
-//! - Any longer text. It can be led through all pieces of all wildcards whose start it has, so that each of their stars
-//!   is met for good; what remains is its end, which meets a beginning of each piece that it ends in.
+//! The library of the service searches for that string by trying all of them, which is exponential.
+//! Here two cases cover all strings:
+//!
+//! 1. Strings that are a prefix of the literal start of some wildcard (before its first `*`). There
+//!    are as many as the wildcards have literal characters, so each one is tried: `ab*c` has `a` and
+//!    `ab`.
+//! 2. Longer strings. A `*` that has been passed stays active for ever, so a string can be extended
+//!    through all pieces of all wildcards whose literal start it has, until every one of their
+//!    stars is active. What remains is to choose how the string ends: it should end in as many
+//!    prefixes of pieces as possible at once. `*ab*ad` has two stars, and a string that ends in `a`
+//!    ends in a prefix of `ab` and of `ad`: 2 + 2 = 4. `most_prefixes` computes that number with an
+//!    Aho-Corasick automaton over the pieces.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,13 +25,16 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use crate::spanned::SpannedField;
 use crate::{Dialect, Path, Predicate, Wildcard};
 
-/// The largest complexity that is taken.
-const MOST: usize = 10;
+/// The largest complexity that the service accepts.
+// Observed. The documentation's example of a wildcard that is too complex,
+// `*:*:*:*:*:event-bus/*`, has 11 by the definition above.
+const LIMIT: usize = 10;
 
-/// Steps after which wildcards count as too complex without a closer look; no pattern of the service's size gets there.
-const EFFORT: usize = 2_000_000;
+/// The number of steps after which wildcards count as too complex without further search. A
+/// pattern within the service's quota of 4,096 characters takes far fewer; ours may be 64 KiB.
+const STEPS: usize = 2_000_000;
 
-/// Says which paths hold wildcards that are too complex together.
+/// Reports the paths whose wildcards are too complex.
 pub(crate) fn check(fields: &[&SpannedField], found: &mut Vec<Diagnostic>) {
     let mut by_path: BTreeMap<&Path, (&SpannedField, BTreeSet<Vec<Token>>)> = BTreeMap::new();
     for field in fields {
@@ -45,20 +57,20 @@ pub(crate) fn check(fields: &[&SpannedField], found: &mut Vec<Diagnostic>) {
         }
     }
     for (path, (field, wildcards)) in by_path {
-        if complexity(&wildcards.into_iter().collect::<Vec<_>>()) > MOST {
+        if complexity(&wildcards.into_iter().collect::<Vec<_>>()) > LIMIT {
             let message = format!(
                 "the wildcards of `{path}` are too complex for {}",
                 Dialect::Aws.title()
             );
             found.push(
                 Diagnostic::error(Code::DIALECT_LIMIT, field.key.clone(), message)
-                    .with_help("use fewer `*`, and fewer repeated characters behind them"),
+                    .with_help("use fewer `*`, and fewer repeated characters after them"),
             );
         }
     }
 }
 
-/// One step of a wildcard.
+/// One element of a wildcard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
     Byte(u8),
@@ -76,7 +88,7 @@ fn tokens(wildcard: &Wildcard) -> Vec<Token> {
     tokens
 }
 
-/// The complexity of different wildcards together; exact up to [`MOST`], beyond that any larger number.
+/// The complexity of distinct wildcards together: exact up to [`LIMIT`], above it any larger number.
 fn complexity(wildcards: &[Vec<Token>]) -> usize {
     let starts: Vec<usize> = wildcards
         .iter()
@@ -88,60 +100,62 @@ fn complexity(wildcards: &[Vec<Token>]) -> usize {
         })
         .collect();
     let mut most = 0;
-    let mut effort = 0;
-    // Every text that begins some wildcard literally: the wildcards that begin so, and the live positions of those whose
-    // literal start is over.
+    let mut steps = 0;
+    // A depth-first search over the trie of the literal starts.
     let all: Vec<usize> = (0..wildcards.len()).collect();
-    let mut open = vec![Text {
+    let mut open = vec![Candidate {
         length: 0,
-        beginning: all,
+        literal: all,
         started: Vec::new(),
-        live: Vec::new(),
+        active: Vec::new(),
     }];
-    while let Some(text) = open.pop() {
-        let Text {
+    while let Some(candidate) = open.pop() {
+        let Candidate {
             length,
-            beginning,
+            literal,
             mut started,
-            mut live,
-        } = text;
-        let (over, longer): (Vec<usize>, Vec<usize>) = beginning
+            mut active,
+        } = candidate;
+        let (at_star, longer): (Vec<usize>, Vec<usize>) = literal
             .iter()
             .partition(|&&wildcard| starts[wildcard] == length);
+        // Case 1: the string itself. A wildcard whose literal start ends here has two prefixes that
+        // match, with and without its `*`.
         if length > 0 {
             most = most.max(
-                beginning.len()
-                    + live.len()
-                    + over
+                literal.len()
+                    + active.len()
+                    + at_star
                         .iter()
                         .filter(|&&w| length < wildcards[w].len())
                         .count(),
             );
         }
-        for wildcard in over {
+        for wildcard in at_star {
             if length < wildcards[wildcard].len() {
                 started.push(wildcard);
-                live.push((wildcard, length + 1));
+                active.push((wildcard, length + 1));
             }
         }
-        let met = started
+        // Case 2: all longer strings that leave the literal starts here.
+        let stars = started
             .iter()
             .flat_map(|&w| &wildcards[w])
             .filter(|token| **token == Token::Star)
             .count();
-        if most.max(met) > MOST {
-            return most.max(met);
+        if most.max(stars) > LIMIT {
+            return most.max(stars);
         }
         if !started.is_empty() {
             let pieces: Vec<&[Token]> = started
                 .iter()
                 .flat_map(|&w| wildcards[w][starts[w] + 1..].split(|token| *token == Token::Star))
                 .collect();
-            effort += 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>();
-            if effort > EFFORT {
-                return MOST + 1;
+            steps += 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>();
+            if steps > STEPS {
+                return LIMIT + 1;
             }
-            most = most.max(met + deepest(&pieces));
+            most = most.max(stars + most_prefixes(&pieces));
         }
         let mut by_byte: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
         for wildcard in longer {
@@ -149,34 +163,35 @@ fn complexity(wildcards: &[Vec<Token>]) -> usize {
                 by_byte.entry(byte).or_default().push(wildcard);
             }
         }
-        for (byte, beginning) in by_byte {
-            let live = step(wildcards, &live, byte);
-            open.push(Text {
+        for (byte, literal) in by_byte {
+            let active = step(wildcards, &active, byte);
+            open.push(Candidate {
                 length: length + 1,
-                beginning,
+                literal,
                 started: started.clone(),
-                live,
+                active,
             });
         }
     }
     most
 }
 
-/// A text, and which beginnings of wildcards match it.
-struct Text {
+/// A string and the prefixes of wildcards that it matches.
+struct Candidate {
+    /// The length of the string in bytes.
     length: usize,
-    /// Wildcards that begin with the text literally.
-    beginning: Vec<usize>,
-    /// Wildcards whose first `*` has been met.
+    /// The wildcards whose literal start begins with the string.
+    literal: Vec<usize>,
+    /// The wildcards whose first `*` the string has reached.
     started: Vec<usize>,
-    /// Their beginnings that match, by number of tokens.
-    live: Vec<(usize, usize)>,
+    /// The prefixes of those that match: wildcard and number of tokens.
+    active: Vec<(usize, usize)>,
 }
 
-/// The beginnings that match after one more byte.
-fn step(wildcards: &[Vec<Token>], live: &[(usize, usize)], byte: u8) -> Vec<(usize, usize)> {
+/// The prefixes that match after one more byte.
+fn step(wildcards: &[Vec<Token>], active: &[(usize, usize)], byte: u8) -> Vec<(usize, usize)> {
     let mut next = BTreeSet::new();
-    for &(wildcard, length) in live {
+    for &(wildcard, length) in active {
         let tokens = &wildcards[wildcard];
         if tokens[length - 1] == Token::Star {
             next.insert((wildcard, length));
@@ -191,23 +206,28 @@ fn step(wildcards: &[Vec<Token>], live: &[(usize, usize)], byte: u8) -> Vec<(usi
     next.into_iter().collect()
 }
 
-/// The largest number of non-empty beginnings of pieces that one text can end in: a walk over the tree of the pieces
-/// with links from each text to the longest shorter end of it that is in the tree, too.
-fn deepest(pieces: &[&[Token]]) -> usize {
-    let mut nodes = vec![Piece::default()];
+/// The largest number of non-empty prefixes of the pieces that one string ends in.
+///
+/// An Aho-Corasick trie: a node is a prefix of some pieces, and its link leads to the longest
+/// proper suffix that is also in the trie. A string that ends in a node ends in the node of its
+/// link, too, so the numbers add up along the links. For `ab`, `bc` the node `ab` links to `b`:
+/// a string that ends in `ab` ends in prefixes of both pieces.
+fn most_prefixes(pieces: &[&[Token]]) -> usize {
+    let mut nodes = vec![TrieNode::default()];
     for piece in pieces {
         let mut at = 0;
         for token in *piece {
             let fresh = nodes.len();
             let next = *nodes[at].next.entry(*token).or_insert(fresh);
             if next == fresh {
-                nodes.push(Piece::default());
+                nodes.push(TrieNode::default());
             }
             nodes[next].count += 1;
             at = next;
         }
     }
     let mut most = 0;
+    // Breadth first: a link leads to a shorter prefix, whose count must be final already.
     let mut queue: VecDeque<usize> = VecDeque::from([0]);
     while let Some(at) = queue.pop_front() {
         let children: Vec<(Token, usize)> = nodes[at]
@@ -234,11 +254,11 @@ fn deepest(pieces: &[&[Token]]) -> usize {
     most
 }
 
-/// A beginning of pieces.
+/// A prefix of pieces.
 #[derive(Default)]
-struct Piece {
+struct TrieNode {
     next: BTreeMap<Token, usize>,
-    /// How many pieces begin so; once its link is known, also how many begin with an end of it.
+    /// How many pieces have the prefix; plus, once the link is known, the count at the link.
     count: usize,
     link: usize,
 }
@@ -249,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    fn of(texts: &[&str]) -> usize {
+    fn complexity_of(texts: &[&str]) -> usize {
         let wildcards: BTreeSet<_> = texts
             .iter()
             .map(|text| tokens(&Wildcard::parse(text).expect("a wildcard")))
@@ -257,7 +277,7 @@ mod tests {
         complexity(&wildcards.into_iter().collect::<Vec<_>>())
     }
 
-    /// By the definition, over all texts of up to nine letters.
+    /// The definition, over all strings of up to nine letters.
     fn by_definition(texts: &[&str]) -> usize {
         let wildcards: BTreeSet<_> = texts
             .iter()
@@ -301,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn single_wildcards() {
+    fn complexity_of_single_wildcards() {
         for (text, expected) in [
             ("*", 1),
             ("ab", 1),
@@ -312,36 +332,36 @@ mod tests {
             ("*ab*ad", 4),
             ("*a*a*a*a*a", 10),
         ] {
-            assert_eq!(of(&[text]), expected, "{text}");
+            assert_eq!(complexity_of(&[text]), expected, "{text}");
         }
-        assert_eq!(of(&["*:*:*:*:*:event-bus/*"]), 11);
+        assert_eq!(complexity_of(&["*:*:*:*:*:event-bus/*"]), 11);
     }
 
     #[test]
-    fn wildcards_of_one_path_count_together_where_one_text_meets_both() {
-        assert_eq!(of(&["ab*c", "x*xx"]), 3);
-        assert_eq!(of(&["*abc", "*abcde"]), 4);
-        assert_eq!(of(&["a*aax", "aaa*x"]), 5);
-        assert_eq!(of(&["ab*cd", "ab*wx", "ab*yz"]), 6);
-        assert_eq!(of(&["ab*c", "ab*c"]), 2);
+    fn wildcards_of_one_path_are_counted_together() {
+        assert_eq!(complexity_of(&["ab*c", "x*xx"]), 3);
+        assert_eq!(complexity_of(&["*abc", "*abcde"]), 4);
+        assert_eq!(complexity_of(&["a*aax", "aaa*x"]), 5);
+        assert_eq!(complexity_of(&["ab*cd", "ab*wx", "ab*yz"]), 6);
+        assert_eq!(complexity_of(&["ab*c", "ab*c"]), 2);
     }
 
     #[test]
-    fn wide_wildcards_take_no_time() {
-        assert!(of(&[&"*a".repeat(10_000)]) > MOST);
-        assert!(of(&[&format!("*{}", "ab".repeat(20_000))]) > MOST);
+    fn large_wildcards_are_rejected_quickly() {
+        assert!(complexity_of(&[&"*a".repeat(10_000)]) > LIMIT);
+        assert!(complexity_of(&[&format!("*{}", "ab".repeat(20_000))]) > LIMIT);
         let many: Vec<String> = (0..10_000).map(|i| format!("{i}*")).collect();
-        assert!(of(&many.iter().map(String::as_str).collect::<Vec<_>>()) > MOST);
+        assert!(complexity_of(&many.iter().map(String::as_str).collect::<Vec<_>>()) > LIMIT);
     }
 
     proptest! {
         #[test]
-        fn the_short_way_finds_what_the_definition_says(
+        fn complexity_equals_the_definition(
             texts in proptest::collection::vec("[ab]{0,3}(\\*[ab]{1,2}){0,2}\\*?", 1..3),
         ) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let (short, long) = (of(&texts), by_definition(&texts));
-            prop_assert!(short == long || short.min(long) > MOST, "{} {}", short, long);
+            let (short, long) = (complexity_of(&texts), by_definition(&texts));
+            prop_assert!(short == long || short.min(long) > LIMIT, "{} {}", short, long);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON notation of a tree, ready for a service that has taken it.
+//! Writes a tree in the JSON notation of a service. The tree must have passed the dialect's check.
 
 use std::net::IpAddr;
 
@@ -8,14 +8,14 @@ use super::aws;
 use crate::print::json;
 use crate::{Alternative, Dialect, Field, Node, Path, Predicate, normal};
 
-/// A tree that the dialect takes, as its service reads it.
+/// The pattern as JSON for the service.
 pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
     if dialect == Dialect::Alibaba && *node == normal::always() {
         return "{}".into();
     }
     let json = Json::Object(object(&[node], dialect));
     let layout = json::layout(&json, 0);
-    // White space counts.
+    // White space counts towards the quota.
     if dialect == Dialect::Aws && aws::check_length(&layout, 0..0).is_some() {
         json.to_string()
     } else {
@@ -25,8 +25,14 @@ pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
 
 type Members = Vec<(String, Json)>;
 
-/// The object that says all of the nodes. Fields come first; of several `$or`s each further one stands in every branch
-/// of the one before, because an object has one key of that name.
+/// The object for the conjunction of the nodes.
+///
+/// An object can have only one `$or`, and the services have no `$and`. So a second `$or` is written
+/// into every branch of the first:
+///
+/// ```text
+/// (a or b) and (c or d)    {"$or": [{a, "$or": [c, d]}, {b, "$or": [c, d]}]}
+/// ```
 fn object(nodes: &[&Node], dialect: Dialect) -> Members {
     let mut parts: Vec<&Node> = Vec::new();
     for node in nodes {
@@ -66,6 +72,7 @@ fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dia
         _ => json::leaf(alternatives),
     };
     let keys: Vec<&str> = path.segments().collect();
+    // AWS rejects operator names as keys inside `$or`, but not as a segment of a dotted key.
     if dialect == Dialect::Aws
         && keys
             .iter()
@@ -77,7 +84,8 @@ fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dia
     }
 }
 
-/// Puts a leaf under its keys; where a key holds a leaf already, the rest of the path is one key with dots.
+/// Inserts the alternatives of a path as nested objects. Where a path and a path below it are both
+/// constrained (`a` and `a.b`), the longer one is written as a dotted key: `{"a": […], "a.b": […]}`.
 fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
     let Some((key, rest)) = keys.split_first() else {
         return;
@@ -87,11 +95,11 @@ fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
             .iter()
             .position(|(taken, value)| taken == key && !matches!(value, Json::Array(_)));
         match at {
-            // An object stands under the key already: its fields move under keys with dots.
+            // The longer path came first and is nested already: rewrite it with dotted keys.
             Some(at) => {
                 let (key, inner) = members.remove(at);
                 members.push((key.clone(), leaf));
-                spread(&key, inner, members);
+                flatten(&key, inner, members);
             }
             None => members.push(((*key).to_owned(), leaf)),
         }
@@ -108,21 +116,23 @@ fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
     }
 }
 
-fn spread(before: &str, value: Json, members: &mut Members) {
+/// Adds the leaves of a value under dotted keys.
+fn flatten(path: &str, value: Json, members: &mut Members) {
     match value {
         Json::Object(inner) => {
             for (key, value) in inner {
-                spread(&format!("{before}.{key}"), value, members);
+                flatten(&format!("{path}.{key}"), value, members);
             }
         }
-        leaf => members.push((before.to_owned(), leaf)),
+        leaf => members.push((path.to_owned(), leaf)),
     }
 }
 
 fn alibaba_alternative(alternative: &Alternative) -> Json {
     let numeric = |items: Vec<Json>| Json::Object(vec![("numeric".into(), Json::Array(items))]);
     match alternative.0.as_slice() {
-        // A network of one address matches nothing there; the address alone does.
+        // The service excludes the first and last address of a network, so `10.0.0.1/32` would
+        // match nothing there; the address alone matches.
         [Predicate::Cidr(network)] if network.prefix_len() == network.max_prefix_len() => {
             let address: IpAddr = network.addr();
             Json::Object(vec![("cidr".into(), Json::from(address.to_string()))])
@@ -132,7 +142,7 @@ fn alibaba_alternative(alternative: &Alternative) -> Json {
     }
 }
 
-/// A numeric test as a comparison and its number, or two of them.
+/// The items of `numeric` for a predicate: `[">", 0, "<=", 5]`.
 fn comparisons(predicate: &Predicate) -> Vec<Json> {
     match predicate {
         Predicate::Range { lower, upper } => json::range(lower.as_ref(), upper.as_ref())

@@ -1,4 +1,15 @@
-//! Walks pattern and evaluator side by side and says of each part whether it holds, and if not, why.
+//! Builds an explanation: evaluates every node of the pattern with the naive evaluator.
+//!
+//! The difficulty is a failed conjunction over array elements. For `a.b == 1 and a.c == 2` and
+//!
+//! ```text
+//! {"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}
+//! ```
+//!
+//! each field matches, but no element has both values. An explanation per field would show two
+//! matches below a failure. So a failed conjunction first chooses the elements with which most of
+//! its parts match (here `a[0]`, the first of two with one of two) and evaluates its parts within
+//! that choice: `a.b == 1` matches, `a.c == 2` does not, because `a[0].c` is 3.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +19,7 @@ use super::hint::Hint;
 use super::key_index::{KeyIndex, segments};
 use super::location::Location;
 use super::nearest::{found, nearest};
-use super::similar_key::{SimilarKeys, holds};
+use super::similar_key::{SimilarKeys, has_scalar};
 use super::{FieldTest, Part, Test};
 use crate::field_values::{ElementChoice, FieldValue, FieldValues, Pointer, PointerStep};
 use crate::naive::{Goal, both};
@@ -16,20 +27,20 @@ use crate::print::expression;
 use crate::value::{self, Scalar};
 use crate::{Alternative, Field, Node, Path, Predicate};
 
-/// What an explanation looks things up in.
+/// Explains the nodes of one pattern for one event.
 pub(crate) struct Explainer<'p, 'e> {
-    pub(crate) places: &'p FieldValues<'p, 'e>,
-    pub(crate) elsewhere: &'p KeyIndex<'e>,
-    pub(crate) near_keys: &'p SimilarKeys<'e>,
+    pub(crate) values: &'p FieldValues<'p, 'e>,
+    pub(crate) key_index: &'p KeyIndex<'e>,
+    pub(crate) similar_keys: &'p SimilarKeys<'e>,
 }
 
 impl<'e> Explainer<'_, 'e> {
-    /// How many values of a field are listed.
-    const LISTED: usize = 8;
-    /// How many keys of an object a hint names.
-    const NAMED: usize = 8;
-    /// How many elements are compared to find the one that came closest.
-    const COMPARED: usize = 256;
+    /// Most values of a field in an explanation.
+    const LISTED_VALUES: usize = 8;
+    /// Most keys of an object in a hint.
+    const LISTED_KEYS: usize = 8;
+    /// Most choices of elements that are compared to find the closest.
+    const COMPARED_CHOICES: usize = 256;
 
     /// Explains one node within a choice of array elements.
     pub(crate) fn part(&self, node: &Node, goal: &Goal, choice: &ElementChoice) -> Part {
@@ -38,7 +49,8 @@ impl<'e> Explainer<'_, 'e> {
         let test = match (node, goal) {
             (Node::All(nodes), Goal::All(goals)) => self.all(nodes, goals, choice, extension),
             (Node::Any(nodes), Goal::Any(goals)) => {
-                // Where the branch that holds chose elements, the others are judged without them.
+                // Each branch is evaluated within the choice of the enclosing conjunction only:
+                // elements that a matching branch chooses do not concern the other branches.
                 let parts = nodes
                     .iter()
                     .zip(goals)
@@ -50,7 +62,7 @@ impl<'e> Explainer<'_, 'e> {
                 part: Box::new(self.part(node, goal, choice)),
             },
             (Node::Field(field), _) => Test::Field(self.field(field, matched, choice)),
-            _ => unreachable!("a goal has the shape of its node"),
+            _ => unreachable!("a goal is built with the shape of its node"),
         };
         Part { matched, test }
     }
@@ -62,32 +74,40 @@ impl<'e> Explainer<'_, 'e> {
         choice: &ElementChoice,
         extension: Option<ElementChoice>,
     ) -> Test {
-        let tied = self.ties(nodes, choice);
-        let inside = extension.unwrap_or_else(|| closest(goals, choice, &tied));
+        let candidates = self.shared_choices(nodes, choice);
+        let chosen = extension.unwrap_or_else(|| closest(goals, choice, &candidates));
         let parts = nodes
             .iter()
             .zip(goals)
-            .map(|(node, goal)| self.part(node, goal, &inside))
+            .map(|(node, goal)| self.part(node, goal, &chosen))
             .collect();
-        let element = tied.iter().filter(|(tie, _)| {
-            choice.len() < inside.len() && both(&inside, tie).as_ref() == Some(&inside)
+        // The location shown is that of the innermost element that this conjunction has chosen.
+        let chosen_here = candidates.iter().filter(|(candidate, _)| {
+            choice.len() < chosen.len() && both(&chosen, candidate).as_ref() == Some(&chosen)
         });
-        let deepest = element.max_by_key(|(tie, _)| tie.len());
+        let innermost = chosen_here.max_by_key(|(candidate, _)| candidate.len());
         Test::All {
             parts,
-            element: deepest.map(|(_, pointer)| Location::of(&element_of(pointer))),
+            element: innermost.map(|(_, pointer)| Location::of(&enclosing_element(pointer))),
         }
     }
 
-    /// The choices that the fields of several of these nodes meet in, each with the way to one of its values; in the
-    /// order of the text, and only those that agree with `choice`.
-    fn ties(&self, nodes: &[Node], choice: &ElementChoice) -> Vec<(ElementChoice, Pointer<'e>)> {
+    /// The choices, consistent with `choice`, of elements of arrays that the fields of at least two
+    /// of the nodes go through, in text order; each with the pointer to one value in them.
+    ///
+    /// Only shared arrays matter: a field alone in its array may use any element.
+    fn shared_choices(
+        &self,
+        nodes: &[Node],
+        choice: &ElementChoice,
+    ) -> Vec<(ElementChoice, Pointer<'e>)> {
+        // For each array, the positions of the nodes with a field in it.
         let mut users: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut places: Vec<&FieldValue<'e>> = Vec::new();
+        let mut values: Vec<&FieldValue<'e>> = Vec::new();
         for (position, node) in nodes.iter().enumerate() {
-            for place in fields(node).flat_map(|field| self.places.at(&field.path)) {
-                places.push(place);
-                for array in place
+            for value in fields(node).flat_map(|field| self.values.at(&field.path)) {
+                values.push(value);
+                for array in value
                     .choice
                     .keys()
                     .filter(|array| !choice.contains_key(array))
@@ -99,63 +119,69 @@ impl<'e> Explainer<'_, 'e> {
                 }
             }
         }
-        let shared = |place: &&FieldValue| {
-            place
+        let in_shared_array = |value: &&FieldValue| {
+            value
                 .choice
                 .keys()
                 .any(|array| users.get(array).is_some_and(|users| users.len() > 1))
         };
-        let mut ties: BTreeMap<ElementChoice, Pointer<'e>> = BTreeMap::new();
-        for place in places.into_iter().filter(shared) {
-            if let (true, Some(tie)) = (ties.len() < Self::COMPARED, both(choice, &place.choice)) {
-                ties.entry(tie).or_insert_with(|| place.pointer.clone());
+        let mut shared: BTreeMap<ElementChoice, Pointer<'e>> = BTreeMap::new();
+        for value in values.into_iter().filter(in_shared_array) {
+            if shared.len() >= Self::COMPARED_CHOICES {
+                break;
+            }
+            if let Some(candidate) = both(choice, &value.choice) {
+                shared
+                    .entry(candidate)
+                    .or_insert_with(|| value.pointer.clone());
             }
         }
-        ties.into_iter().collect()
+        shared.into_iter().collect()
     }
 
     fn field(&self, field: &Field, matched: bool, choice: &ElementChoice) -> FieldTest {
-        let all = self.places.at(&field.path);
-        let places: Vec<&FieldValue> = all
+        let values: Vec<&FieldValue> = self
+            .values
+            .at(&field.path)
             .iter()
-            .filter(|place| both(choice, &place.choice).is_some())
+            .filter(|value| both(choice, &value.choice).is_some())
             .collect();
         let met_by = if matched {
-            met_by(field, &places)
+            met_by(field, &values)
         } else {
             None
         };
         let closest = if matched {
             None
         } else {
-            nearest(field, &places)
+            nearest(field, &values)
         };
         let mut hints = Vec::new();
         if matched {
-            hints.extend(excludes_another(field, &places).then_some(Hint::AnythingButAnyElement));
-        } else if places.is_empty() {
-            hints.extend(self.why_empty(field));
+            hints.extend(excludes_another(field, &values).then_some(Hint::AnythingButAnyElement));
+        } else if values.is_empty() {
+            hints.extend(self.missing_hints(field));
         }
         let (nearest, hint) = closest.map_or((None, None), |(miss, hint)| (Some(miss), hint));
         hints.extend(hint);
         FieldTest {
             path: field.path.clone(),
             expected: expression::print(&Node::Field(field.clone())),
-            found: places
+            found: values
                 .iter()
-                .take(Self::LISTED)
-                .map(|place| found(place))
+                .take(Self::LISTED_VALUES)
+                .map(|value| found(value))
                 .collect(),
-            count: places.len(),
+            count: values.len(),
             met_by: met_by.map(found),
             nearest,
             hints,
         }
     }
 
-    /// Why there may be nothing where something was expected.
-    fn why_empty(&self, field: &Field) -> Vec<Hint> {
-        let asks = |wanted: fn(&Predicate) -> bool| {
+    /// Likely reasons why a field has no value.
+    fn missing_hints(&self, field: &Field) -> Vec<Hint> {
+        let has_predicate = |wanted: fn(&Predicate) -> bool| {
             field
                 .alternatives
                 .iter()
@@ -164,104 +190,113 @@ impl<'e> Explainer<'_, 'e> {
         };
         let mut hints = Vec::new();
         hints.extend(
-            asks(|predicate| *predicate == Predicate::Null).then_some(Hint::MissingIsNotNull),
+            has_predicate(|predicate| *predicate == Predicate::Null)
+                .then_some(Hint::MissingIsNotNull),
         );
-        let needs_value = asks(|predicate| matches!(predicate, Predicate::AnythingBut(_)));
-        hints.extend(needs_value.then_some(Hint::AnythingButNeedsValue));
-        let members = self.elsewhere.like(&field.path);
-        let wanted: Vec<&str> = field.path.segments().collect();
-        let here = members
+        hints.extend(
+            has_predicate(|predicate| matches!(predicate, Predicate::AnythingBut(_)))
+                .then_some(Hint::AnythingButNeedsValue),
+        );
+        let members = self.key_index.similar_to(&field.path);
+        let path: Vec<&str> = field.path.segments().collect();
+        let at_path = members
             .iter()
-            .find(|member| segments(&member.pointer) == wanted);
-        match here.map(|member| member.value) {
+            .find(|member| segments(&member.pointer) == path);
+        match at_path.map(|member| member.value) {
             Some(Json::Object(members)) if !members.is_empty() => {
                 let keys = members
                     .iter()
-                    .take(Self::NAMED)
+                    .take(Self::LISTED_KEYS)
                     .map(|(key, _)| expression::path(&Path::from_keys([key])))
                     .collect();
                 hints.push(Hint::IsObject(keys));
             }
             Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::EmptyContainer),
+            // A value in another element than the enclosing conjunction has chosen.
             Some(_) => {}
             None => {
-                let same_key = members
-                    .iter()
-                    .find(|member| holds(member.value))
-                    .map(|member| {
-                        let location = Location::of(&member.pointer);
-                        let found = segments(&member.pointer);
-                        let same = found.len() == wanted.len()
-                            && found
-                                .iter()
-                                .zip(&wanted)
-                                .all(|(one, other)| one.to_lowercase() == other.to_lowercase());
-                        if same {
-                            Hint::KeyCase(location)
-                        } else {
-                            Hint::OtherPath(location)
-                        }
-                    });
-                let near_key = || {
-                    Some(Hint::SimilarKey(Location::of(
-                        &self.near_keys.of(&field.path)?.pointer,
-                    )))
+                let same_key =
+                    members
+                        .iter()
+                        .find(|member| has_scalar(member.value))
+                        .map(|member| {
+                            let location = Location::of(&member.pointer);
+                            let segments = segments(&member.pointer);
+                            let equal_ignoring_case = segments.len() == path.len()
+                                && segments
+                                    .iter()
+                                    .zip(&path)
+                                    .all(|(one, other)| one.to_lowercase() == other.to_lowercase());
+                            if equal_ignoring_case {
+                                Hint::KeyCase(location)
+                            } else {
+                                Hint::OtherPath(location)
+                            }
+                        });
+                let similar_key = || {
+                    let member = self.similar_keys.find(&field.path)?;
+                    Some(Hint::SimilarKey(Location::of(&member.pointer)))
                 };
-                hints.extend(same_key.or_else(near_key));
+                hints.extend(same_key.or_else(similar_key));
             }
         }
         hints
     }
 }
 
-/// A choice in which as many goals as possible hold, but not all of them: the first such one. Goals that each hold with
-/// some element, but not all with the same, are told apart by choosing on until one fails.
+/// An extension of `choice`, built from `candidates`, with which most goals match, but not all:
+/// the first one among equals.
+///
+/// Greedy: it adds the candidate with which most goals match, until a goal fails or nothing can be
+/// added. It goes on while all goals match: each of them may match with some element before the
+/// elements are chosen, and the explanation has to show a goal that fails.
 fn closest(
     goals: &[Goal],
     choice: &ElementChoice,
-    ties: &[(ElementChoice, Pointer)],
+    candidates: &[(ElementChoice, Pointer)],
 ) -> ElementChoice {
-    let held = |choice: &ElementChoice| {
+    let matching = |choice: &ElementChoice| {
         goals
             .iter()
             .filter(|goal| goal.within(choice).is_some())
             .count()
     };
-    let mut inside = choice.clone();
+    let mut chosen = choice.clone();
     loop {
-        let further = ties
+        let extensions = candidates
             .iter()
-            .filter_map(|(tie, _)| both(&inside, tie))
-            .filter(|next| next.len() > inside.len());
+            .filter_map(|(candidate, _)| both(&chosen, candidate))
+            .filter(|next| next.len() > chosen.len());
         let mut best: Option<(usize, ElementChoice)> = None;
-        for next in further {
-            let count = held(&next);
+        for next in extensions {
+            let count = matching(&next);
             if best.as_ref().is_none_or(|(most, _)| count > *most) {
                 best = Some((count, next));
             }
         }
         match best {
             Some((count, next)) => {
-                inside = next;
+                chosen = next;
                 if count < goals.len() {
-                    return inside;
+                    return chosen;
                 }
             }
-            None => return inside,
+            None => return chosen,
         }
     }
 }
 
-/// The way to the innermost element of an array that is an object or an array itself.
-fn element_of<'e>(pointer: &Pointer<'e>) -> Pointer<'e> {
+/// The innermost array element that contains the value below a member: for `disks[1].sizes[0]`
+/// it is `disks[1]`, because `sizes[0]` is the scalar itself.
+fn enclosing_element<'e>(pointer: &Pointer<'e>) -> Pointer<'e> {
     let mut last = pointer;
-    let mut skipped_own = false;
+    let mut below_member = false;
     while let Some(step) = last {
         match step.as_ref() {
-            PointerStep::Element { .. } if skipped_own => return last.clone(),
+            PointerStep::Element { .. } if below_member => return last.clone(),
             PointerStep::Element { parent, .. } => last = parent,
             PointerStep::Member { parent, .. } => {
-                skipped_own = true;
+                below_member = true;
                 last = parent;
             }
         }
@@ -283,26 +318,26 @@ fn meets(Alternative(predicates): &Alternative, value: &Scalar) -> bool {
         .all(|predicate| value::CompiledPredicate::new(predicate).matches(value))
 }
 
-fn met_by<'p, 'e>(field: &Field, places: &[&'p FieldValue<'e>]) -> Option<&'p FieldValue<'e>> {
-    places.iter().copied().find(|place| {
+fn met_by<'p, 'e>(field: &Field, values: &[&'p FieldValue<'e>]) -> Option<&'p FieldValue<'e>> {
+    values.iter().copied().find(|value| {
         field
             .alternatives
             .iter()
-            .any(|alternative| meets(alternative, &place.value))
+            .any(|alternative| meets(alternative, &value.value))
     })
 }
 
-/// Whether an `anything-but` holds although it excludes another of several values.
-fn excludes_another(field: &Field, places: &[&FieldValue]) -> bool {
+/// Whether an `anything-but` matches although it excludes one of several values.
+fn excludes_another(field: &Field, values: &[&FieldValue]) -> bool {
     let excluding = |Alternative(predicates): &&Alternative| {
         predicates
             .iter()
             .any(|predicate| matches!(predicate, Predicate::AnythingBut(_)))
     };
-    places.len() > 1
+    values.len() > 1
         && field
             .alternatives
             .iter()
             .filter(excluding)
-            .any(|alternative| places.iter().any(|place| !meets(alternative, &place.value)))
+            .any(|alternative| values.iter().any(|value| !meets(alternative, &value.value)))
 }

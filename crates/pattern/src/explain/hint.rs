@@ -1,70 +1,79 @@
-//! What the author of a pattern may have overlooked.
+//! Hints: likely reasons for an unexpected result.
 
 use std::fmt;
 
 use super::location::Location;
 
-/// A likely reason for a surprise, as data; `Display` says it in a sentence.
+/// A likely reason for an unexpected result. `Display` gives a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {
-    /// There is nothing at the path, but the same key stands somewhere else.
+    /// The field is missing, but the event has a value with the same key at another location.
     OtherPath(Location),
-    /// There is nothing at the path, but it leads somewhere when the case of its keys is ignored.
+    /// The field is missing, but the event has a value at the same path with other letter case.
     KeyCase(Location),
-    /// There is nothing at the path, but the object where its last key is missing has one of a similar name.
+    /// The field is missing, but its object has a key with a similar name.
     SimilarKey(Location),
-    /// The path leads to an object, and tests look at scalars; these are keys in it.
+    /// The value is an object, and conditions compare scalars; these are its first keys.
     IsObject(Vec<String>),
-    /// The path leads to an empty array or object, which counts as missing.
+    /// The value is an empty array or object, which counts as missing.
     EmptyContainer,
-    /// The value is of another type than the test.
+    /// The value has a different type than the condition.
     TypeMismatch {
-        /// The type that the test looks for: "a number".
+        /// The type that the condition requires, with its article: "a number".
         expected: &'static str,
         /// The type of the value.
         actual: &'static str,
     },
-    /// Absence is asked for, and the value is `null`, which is a value.
+    /// The condition requires a missing field, and the value is `null`.
     NullIsNotMissing,
-    /// `null` is asked for, and there is no value.
+    /// The condition requires `null`, and the field is missing.
     MissingIsNotNull,
     /// The value differs only in case.
     ValueCase,
-    /// The value differs only in white space at its ends.
+    /// The value differs only in leading or trailing white space.
     SurroundingWhitespace,
     /// The value is a string, but not an IP address.
     NotAnAddress,
-    /// `anything-but` needs a value, and there is none.
+    /// `anything-but` requires a value, and the field is missing.
     AnythingButNeedsValue,
-    /// `anything-but` is met by any element of an array that differs, although another element is excluded.
+    /// `anything-but` is met by one element of an array, although it excludes another.
     AnythingButAnyElement,
 }
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const OBJECT: &str = "the value is an object, and conditions compare single values";
         match self {
-            Self::OtherPath(location) => write!(f, "the event has {location}"),
-            Self::KeyCase(location) => write!(f, "keys are compared with their case; the event has {location}"),
-            Self::SimilarKey(location) => write!(f, "there is no such key; the event has {location}"),
-            Self::IsObject(keys) if keys.is_empty() => {
-                f.write_str("this is an object, and a test looks at single values")
+            Self::OtherPath(location) => write!(f, "the event has a value at {location}"),
+            Self::KeyCase(location) => {
+                write!(
+                    f,
+                    "keys are case-sensitive; the event has a value at {location}"
+                )
             }
-            Self::IsObject(keys) => {
-                write!(f, "this is an object, and a test looks at single values; it holds {}", keys.join(", "))
-            }
+            Self::SimilarKey(location) => write!(f, "unknown key; did you mean {location}?"),
+            Self::IsObject(keys) if keys.is_empty() => f.write_str(OBJECT),
+            Self::IsObject(keys) => write!(f, "{OBJECT}; its keys are {}", keys.join(", ")),
             Self::EmptyContainer => f.write_str("an empty array or object counts as missing"),
-            Self::TypeMismatch { expected, actual } => write!(f, "the test is for {expected}, but the value is {actual}"),
-            Self::NullIsNotMissing => f.write_str("null is a value; `== null` looks for it"),
-            Self::MissingIsNotNull => f.write_str("there is no value, which is not null; `is missing` looks for that"),
-            Self::ValueCase => f.write_str("it differs only in case; add `ignoring case`"),
-            Self::SurroundingWhitespace => f.write_str("it differs only in white space at its ends"),
-            Self::NotAnAddress => f.write_str("the value is not an IP address"),
-            Self::AnythingButNeedsValue => {
-                f.write_str("`!=` and `not in` need a value; `not (…)` also holds where there is none")
+            Self::TypeMismatch { expected, actual } => {
+                write!(f, "expected {expected}, found {actual}")
             }
+            Self::NullIsNotMissing => f.write_str("null is a value; use `== null` to match it"),
+            Self::MissingIsNotNull => {
+                f.write_str("a missing field is not null; use `is missing` to match it")
+            }
+            Self::ValueCase => f.write_str("the value differs only in case; add `ignoring case`"),
+            Self::SurroundingWhitespace => {
+                f.write_str("the value differs only in leading or trailing white space")
+            }
+            Self::NotAnAddress => f.write_str("the value is not an IP address"),
+            Self::AnythingButNeedsValue => f.write_str(
+                "`!=` and `not in` require a value; `not (…)` also matches a missing field",
+            ),
             Self::AnythingButAnyElement => f.write_str(
-                "one element that differs is enough for `!=` and `not in`; `not (…)` denies it for every element",
+                "one differing element is enough for `!=` and `not in`; \
+                 `not (…)` excludes every element",
             ),
         }
     }

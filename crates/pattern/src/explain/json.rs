@@ -1,4 +1,6 @@
-//! The explanation as JSON.
+//! Writes an explanation as JSON.
+//!
+//! The keys are a public format: the service, the command line and the Python package return them.
 
 use reflexarc_event::Json;
 

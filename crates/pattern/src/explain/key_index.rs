@@ -1,4 +1,4 @@
-//! Finds what a pattern looked for in the wrong place: values behind the same last key, anywhere in the event.
+//! Finds the last key of a path anywhere in the event, for patterns with a wrong path.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use reflexarc_event::Json;
 use crate::Path;
 use crate::field_values::{Pointer, PointerStep};
 
-/// The members of an event by the last segment of their key in lower case; made when it is first asked.
+/// The members of an event by the last segment of their key in lower case. The index is built on
+/// first use: most explanations do not need it.
 pub(crate) struct KeyIndex<'e> {
     event: &'e Json,
     by_key: OnceCell<BTreeMap<String, Vec<Member<'e>>>>,
@@ -23,8 +24,9 @@ pub(crate) struct Member<'e> {
 }
 
 impl<'e> KeyIndex<'e> {
-    /// How many members of one key are kept; the rest is never looked at.
-    const KEPT: usize = 32;
+    /// Most members kept for one key. An event may have thousands with the same key (`id`), and a
+    /// hint names one of them.
+    const MEMBERS_PER_KEY: usize = 32;
 
     pub(crate) fn new(event: &'e Json) -> Self {
         Self {
@@ -33,9 +35,10 @@ impl<'e> KeyIndex<'e> {
         }
     }
 
-    /// The members whose last key is that of the path, but for its case; those that share the most segments with the end
-    /// of the path first.
-    pub(crate) fn like(&self, path: &Path) -> Vec<Member<'e>> {
+    /// The members whose key equals the last key of the path, ignoring case. Those that share most
+    /// segments with the end of the path come first: for `content.id`, `data.content.id` comes
+    /// before `id` and `disk.id`.
+    pub(crate) fn similar_to(&self, path: &Path) -> Vec<Member<'e>> {
         let by_key = self.by_key.get_or_init(|| {
             let mut by_key = BTreeMap::new();
             collect(self.event, &None, &mut by_key);
@@ -52,7 +55,7 @@ impl<'e> KeyIndex<'e> {
     }
 }
 
-/// The segments of the keys on the way to a value, outermost first.
+/// The segments of the keys to a value, outermost first.
 pub(crate) fn segments<'e>(pointer: &Pointer<'e>) -> Vec<&'e str> {
     let mut segments = Vec::new();
     let mut last = pointer;
@@ -74,17 +77,15 @@ pub(crate) fn segments<'e>(pointer: &Pointer<'e>) -> Vec<&'e str> {
     segments
 }
 
-/// How many segments at the end are the same but for their case, the same case counting more.
+/// How many segments at the end are equal ignoring case, and how many are equal exactly.
 fn shared(path: &Path, segments: &[&str]) -> (usize, usize) {
-    let wanted: Vec<&str> = path.segments().collect();
-    let pairs = || wanted.iter().rev().zip(segments.iter().rev());
-    let alike = pairs()
+    let expected: Vec<&str> = path.segments().collect();
+    let pairs = || expected.iter().rev().zip(segments.iter().rev());
+    let ignoring_case = pairs()
         .take_while(|(one, other)| one.to_lowercase() == other.to_lowercase())
         .count();
-    (
-        alike,
-        pairs().take_while(|(one, other)| one == other).count(),
-    )
+    let exactly = pairs().take_while(|(one, other)| one == other).count();
+    (ignoring_case, exactly)
 }
 
 fn collect<'e>(
@@ -99,9 +100,9 @@ fn collect<'e>(
             members,
             index,
         }));
-        let known = by_key.entry(last_segment(key).to_lowercase()).or_default();
-        if known.len() < KeyIndex::KEPT {
-            known.push(Member {
+        let same_key = by_key.entry(last_segment(key).to_lowercase()).or_default();
+        if same_key.len() < KeyIndex::MEMBERS_PER_KEY {
+            same_key.push(Member {
                 pointer: pointer.clone(),
                 value,
             });

@@ -1,4 +1,4 @@
-//! Where a value stands in an event.
+//! Locations of values in an event.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ use crate::Path;
 use crate::field_values::{self, Pointer};
 use crate::print::expression;
 
-/// The way from the top of an event to one value.
+/// The location of a value: the steps from the root of the event.
 ///
-/// `Display` writes it like a path, with array elements from 0: `content.items[1].id`. Where an object holds a key more
-/// than once, the second value is at `key#2`.
+/// `Display` writes it like a path, with array indices from 0: `content.items[1].id`. If an object
+/// has a key more than once, its second value is at `key#2`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Location(pub Vec<Step>);
 
 /// One step of a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Into a member of an object.
+    /// To a member of an object.
     Member {
-        /// Its key.
+        /// The key.
         key: String,
-        /// How many members parent it have the same key.
+        /// How many earlier members of the object have the same key.
         occurrence: usize,
     },
-    /// Into an element of an array, counted from 0.
+    /// To the element with this index.
     Element(usize),
 }
 

@@ -1,4 +1,16 @@
-//! Which value came closest to which alternative, and what kept it from meeting it.
+//! Finds the value that is closest to meeting a condition, and a hint at the difference.
+//!
+//! Every pair of a value and an alternative gets a distance; the pair with the smallest wins, the
+//! first one among equals. For `a in ["failed", "stopped"]` and the values `running`, `1` and
+//! `Stopped`:
+//!
+//! ```text
+//! "Stopped" ~ "stopped"    1    differs only in case
+//! "running" ~ "failed"    17    same type, 7 characters differ
+//! 1         ~ "failed"   100    other type
+//! ```
+//!
+//! Distances only rank the pairs; their values mean nothing beyond that.
 
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::Json;
@@ -11,13 +23,13 @@ use crate::print::expression;
 use crate::value::{CompiledPredicate, Scalar, address};
 use crate::{Alternative, Decimal, Field, Node, Predicate};
 
-/// How many values and how many alternatives are compared with each other.
+/// Most values, and most alternatives, that are compared: 40,000 pairs at worst.
 const COMPARED: usize = 200;
-/// Longest JSON text of a value that is shown, in characters.
+/// Most characters of a value's JSON text in an explanation.
 const SHOWN: usize = 200;
 
-/// The value that came closest to meeting the field, with the hint that its case gives.
-pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss, Option<Hint>)> {
+/// The value closest to meeting the field, with a hint if the difference is a common mistake.
+pub(crate) fn nearest(field: &Field, values: &[&FieldValue]) -> Option<(NearMiss, Option<Hint>)> {
     let alternatives: Vec<(&Alternative, Vec<CompiledPredicate>)> = field.alternatives
         [..field.alternatives.len().min(COMPARED)]
         .iter()
@@ -28,16 +40,13 @@ pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss
             )
         })
         .collect();
-    let (distance, place, alternative) = places
+    let (distance, closest, alternative) = values
         .iter()
         .take(COMPARED)
-        .flat_map(|place| {
+        .flat_map(|value| {
             alternatives.iter().map(move |(alternative, tests)| {
-                (
-                    distance(alternative, tests, &place.value),
-                    place,
-                    alternative,
-                )
+                let distance = distance(alternative, tests, &value.value);
+                (distance, value, alternative)
             })
         })
         .min_by_key(|(distance, ..)| distance.steps)?;
@@ -47,37 +56,41 @@ pub(crate) fn nearest(field: &Field, places: &[&FieldValue]) -> Option<(NearMiss
     }));
     Some((
         NearMiss {
-            found: found(place),
+            found: found(closest),
             expected,
-            suggested: suggestion::matching_value(alternative, &place.value),
+            suggested: suggestion::matching_value(alternative, &closest.value),
         },
         distance.hint,
     ))
 }
 
-/// A place as the reader sees it.
-pub(crate) fn found(place: &FieldValue) -> Found {
+/// A value with its location, as it is shown.
+pub(crate) fn found(value: &FieldValue) -> Found {
     Found {
-        location: Location::of(&place.pointer),
-        value: shown(&place.value),
+        location: Location::of(&value.pointer),
+        value: shown(&value.value),
     }
 }
 
-/// Far or near, and why.
+/// How far a value is from meeting a predicate or an alternative.
 struct Distance {
     steps: usize,
     hint: Option<Hint>,
 }
 
 impl Distance {
-    /// A small change of the pattern or of the event is enough.
-    const SLIP: usize = 1;
-    /// The same value in another type.
+    // Ordered by how likely the author meant this value. The gaps leave room for the number of
+    // differing characters, at most 64, on top of `SAME_TYPE`.
+
+    /// A common mistake: case or white space.
+    const MISTAKE: usize = 1;
+    /// The same text with another type: `5` and `"5"`.
     const OTHER_TYPE_SAME_TEXT: usize = 2;
-    /// Of the right type; the difference of the texts comes on top.
+    /// The same type; for strings, plus the number of differing characters.
     const SAME_TYPE: usize = 10;
-    /// Of the right type and as far away as can be.
+    /// The same type, without anything in common.
     const FAR: usize = 90;
+    /// Another type.
     const OTHER_TYPE: usize = 100;
 
     fn new(steps: usize, hint: impl Into<Option<Hint>>) -> Self {
@@ -88,13 +101,14 @@ impl Distance {
     }
 }
 
+/// The sum over the predicates that are not met.
 fn distance(alternative: &Alternative, tests: &[CompiledPredicate], value: &Scalar) -> Distance {
     let unmet = alternative
         .0
         .iter()
         .zip(tests)
         .filter(|(_, test)| !test.matches(value));
-    let distances = unmet.map(|(predicate, _)| one(predicate, value));
+    let distances = unmet.map(|(predicate, _)| predicate_distance(predicate, value));
     distances
         .reduce(|one, other| Distance::new(one.steps + other.steps, one.hint.or(other.hint)))
         .unwrap_or(Distance {
@@ -103,8 +117,8 @@ fn distance(alternative: &Alternative, tests: &[CompiledPredicate], value: &Scal
         })
 }
 
-/// Why a value does not meet one predicate.
-fn one(predicate: &Predicate, value: &Scalar) -> Distance {
+/// The distance of a value from a predicate that it does not meet.
+fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
     let meets = |value: &Scalar| CompiledPredicate::new(predicate).matches(value);
     let of_type = |expected| Hint::TypeMismatch {
         expected,
@@ -134,17 +148,17 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
             None if meets(&Scalar::String(text.trim())) => {
-                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
+                Distance::new(Distance::MISTAKE, Hint::SurroundingWhitespace)
             }
             None => Distance::new(Distance::FAR, Hint::NotAnAddress),
         },
-        (predicate, Scalar::String(text)) if is_textual(predicate) => {
+        (predicate, Scalar::String(text)) if is_string_predicate(predicate) => {
             if meets(&Scalar::String(text.trim())) {
-                Distance::new(Distance::SLIP, Hint::SurroundingWhitespace)
+                Distance::new(Distance::MISTAKE, Hint::SurroundingWhitespace)
             } else if ignoring_case(predicate)
                 .is_some_and(|predicate| CompiledPredicate::new(&predicate).matches(value))
             {
-                Distance::new(Distance::SLIP, Hint::ValueCase)
+                Distance::new(Distance::MISTAKE, Hint::ValueCase)
             } else {
                 Distance::new(
                     Distance::SAME_TYPE + difference(literal(predicate), text),
@@ -152,7 +166,7 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
                 )
             }
         }
-        (predicate, value) if is_textual(predicate) => {
+        (predicate, value) if is_string_predicate(predicate) => {
             let text = shown(value);
             let same = meets(&Scalar::String(&text));
             Distance::new(
@@ -174,7 +188,7 @@ fn one(predicate: &Predicate, value: &Scalar) -> Distance {
     }
 }
 
-fn is_textual(predicate: &Predicate) -> bool {
+fn is_string_predicate(predicate: &Predicate) -> bool {
     matches!(
         predicate,
         Predicate::Text(..)
@@ -184,7 +198,7 @@ fn is_textual(predicate: &Predicate) -> bool {
     )
 }
 
-/// The same test of a string without regard to case.
+/// The same string predicate, ignoring case.
 fn ignoring_case(predicate: &Predicate) -> Option<Predicate> {
     Some(match predicate {
         Predicate::Text(op, text) => Predicate::TextIgnoringCase(*op, text.clone()),
@@ -200,7 +214,7 @@ fn ignoring_case(predicate: &Predicate) -> Option<Predicate> {
     })
 }
 
-/// The characters that a test of a string names.
+/// The string in a predicate, for measuring differences.
 fn literal(predicate: &Predicate) -> &str {
     match predicate {
         Predicate::Text(_, text) | Predicate::TextIgnoringCase(_, text) => text,
@@ -209,7 +223,8 @@ fn literal(predicate: &Predicate) -> &str {
     }
 }
 
-/// How many characters are left when the common beginning and the common end are taken away; no more than 64.
+/// The number of characters of the longer string without the common prefix and suffix, at most 64:
+/// `failed` and `fooled` differ by 2. Not the edit distance, which is quadratic.
 fn difference(one: &str, other: &str) -> usize {
     let same = |pairs: &mut dyn Iterator<Item = (char, char)>| {
         pairs.take_while(|(one, other)| one == other).count()
@@ -233,7 +248,7 @@ fn type_of(value: &Scalar) -> &'static str {
     }
 }
 
-/// The JSON text of a value, cut where it grows too long.
+/// The JSON text of a value, truncated after [`SHOWN`] characters.
 fn shown(value: &Scalar) -> String {
     let text = match value {
         Scalar::Null => "null".to_owned(),

@@ -1,47 +1,45 @@
-//! The explanation as text.
+//! Writes an explanation as text.
 
 use std::fmt::Write as _;
 
 use super::{Explanation, FieldTest, Found, Part, Test};
 
-/// How many failed branches of one alternative are drawn unless all are asked for.
+/// How many failed branches of a disjunction are written by default.
 const BRANCHES: usize = 3;
 
 pub(crate) fn explanation(explanation: &Explanation, all: bool) -> String {
-    let mut drawing = Drawing {
+    let mut writer = Writer {
         text: String::new(),
         all,
     };
     if explanation.root.matched && !all {
-        drawing.line(0, "✓ the pattern matches");
+        writer.line(0, "✓ the pattern matches");
     } else {
-        drawing.part(&explanation.root, 0);
+        writer.part(&explanation.root, 0);
     }
-    drawing.text
+    writer.text
 }
 
-struct Drawing {
+struct Writer {
     text: String,
     all: bool,
 }
 
-impl Drawing {
+impl Writer {
     fn part(&mut self, part: &Part, level: usize) {
         let mark = if part.matched { "✓" } else { "✗" };
         match &part.test {
             Test::All { parts, element } => {
-                let held = parts.iter().filter(|part| part.matched).count();
-                let near = match element {
-                    Some(location) if part.matched => format!(", met by {location}"),
-                    Some(location) => {
-                        format!(
-                            ", within one element; {location} came closest with {held} of {}",
-                            parts.len()
-                        )
-                    }
+                let matched = parts.iter().filter(|part| part.matched).count();
+                let in_element = match element {
+                    Some(location) if part.matched => format!(" in one array element: {location}"),
+                    Some(location) => format!(
+                        " in one array element; closest: {location} with {matched} of {}",
+                        parts.len()
+                    ),
                     None => String::new(),
                 };
-                self.line(level, &format!("{mark} all of these{near}"));
+                self.line(level, &format!("{mark} all of these{in_element}"));
                 self.parts(parts, level, part.matched, usize::MAX);
             }
             Test::Any { parts } => {
@@ -50,7 +48,7 @@ impl Drawing {
             }
             Test::Not { part: inner } => {
                 self.line(level, &format!("{mark} not"));
-                // A denial fails because of what holds.
+                // A negation fails because of nodes that matched, which are left out by default.
                 let all = std::mem::replace(&mut self.all, true);
                 self.part(inner, level + 1);
                 self.all = all;
@@ -59,11 +57,11 @@ impl Drawing {
         }
     }
 
-    /// Below what failed, the parts that failed; below what holds, everything, because it is drawn only on request.
-    fn parts(&mut self, parts: &[Part], level: usize, held: bool, most: usize) {
+    /// Writes the children of a node: if it failed, only those that failed.
+    fn parts(&mut self, parts: &[Part], level: usize, matched: bool, most: usize) {
         let shown: Vec<&Part> = parts
             .iter()
-            .filter(|part| self.all || held || !part.matched)
+            .filter(|part| self.all || matched || !part.matched)
             .collect();
         let most = if self.all { usize::MAX } else { most };
         for part in shown.iter().take(most) {
@@ -86,10 +84,15 @@ impl Drawing {
             (None, Some(miss)) => {
                 self.found(&miss.found, &more(1), level);
                 if miss.expected != field.expected {
-                    self.line(level + 2, &format!("nearest to {}", miss.expected));
+                    self.line(level + 2, &format!("closest to {}", miss.expected));
                 }
             }
-            (None, None) => self.line(level + 2, &format!("there is nothing at {}", field.path)),
+            (None, None) => {
+                self.line(
+                    level + 2,
+                    &format!("`{}` is missing from the event", field.path),
+                );
+            }
         }
         for hint in &field.hints {
             self.line(level + 2, &format!("hint: {hint}"));
@@ -105,6 +108,6 @@ impl Drawing {
 
     fn line(&mut self, level: usize, text: &str) {
         writeln!(self.text, "{:width$}{text}", "", width = level * 2)
-            .expect("a string takes any text");
+            .expect("writing to a string cannot fail");
     }
 }

@@ -1,4 +1,4 @@
-//! Finds a key of a similar name in the object where the wanted key is missing.
+//! Finds a key with a similar name in the object that lacks the last key of a path.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,40 +11,46 @@ use crate::Path;
 use crate::field_values::{Pointer, PointerStep};
 use crate::value::Scalar;
 
-/// The objects of an event, searched along paths that end one key too soon.
+/// Searches the objects of an event for misspelled keys.
 pub(crate) struct SimilarKeys<'e> {
     event: &'e Json,
-    /// How many members and elements may still be looked at, for all paths together: event and pattern may both be large.
-    left: Cell<usize>,
+    /// How many more members and elements may be visited. One budget for all fields of the pattern:
+    /// a large pattern and a large event would otherwise multiply.
+    budget: Cell<usize>,
 }
 
 impl<'e> SimilarKeys<'e> {
-    const LOOKED_AT: usize = 10_000;
-    /// Keys of fewer letters are like every other short key.
-    const LETTERS: usize = 3;
+    const BUDGET: usize = 10_000;
+    /// Shorter keys have no suggestion: at one edit, `id` is as close to `ip` as to `it`.
+    const SHORTEST_KEY: usize = 3;
 
     pub(crate) fn new(event: &'e Json) -> Self {
         Self {
             event,
-            left: Cell::new(Self::LOOKED_AT),
+            budget: Cell::new(Self::BUDGET),
         }
     }
 
-    /// The first member with a value to test whose key is like the last one of the path, in the object that the rest of
-    /// the path leads to.
-    pub(crate) fn of(&self, path: &Path) -> Option<Member<'e>> {
+    /// The member whose key is most similar to the last key of the path, in the first object at
+    /// the rest of the path that has a similar key with a scalar value.
+    pub(crate) fn find(&self, path: &Path) -> Option<Member<'e>> {
         let segments: Vec<&str> = path.segments().collect();
-        self.below(self.event, &segments, &None)
+        self.find_below(self.event, &segments, &None)
     }
 
-    fn below(&self, value: &'e Json, wanted: &[&str], parent: &Pointer<'e>) -> Option<Member<'e>> {
+    fn find_below(
+        &self,
+        value: &'e Json,
+        segments: &[&str],
+        parent: &Pointer<'e>,
+    ) -> Option<Member<'e>> {
         for (index, element) in value.elements().iter().enumerate() {
-            self.look()?;
+            self.visit()?;
             let pointer = Some(Rc::new(PointerStep::Element {
                 parent: parent.clone(),
                 index,
             }));
-            if let found @ Some(_) = self.below(element, wanted, &pointer) {
+            if let found @ Some(_) = self.find_below(element, segments, &pointer) {
                 return found;
             }
         }
@@ -57,27 +63,29 @@ impl<'e> SimilarKeys<'e> {
             })),
             value: &members[index].1,
         };
-        if let [last] = wanted {
-            if last.chars().count() < Self::LETTERS {
+        if let [last] = segments {
+            if last.chars().count() < Self::SHORTEST_KEY {
                 return None;
             }
             let mut candidates = Vec::new();
             for (key, value) in members {
-                self.look()?;
-                candidates.extend(holds(value).then_some(key.as_str()));
+                self.visit()?;
+                candidates.extend(has_scalar(value).then_some(key.as_str()));
             }
-            let near = nearest(last, candidates)?;
+            let similar = nearest(last, candidates)?;
             return members
                 .iter()
-                .position(|(key, value)| key == near && holds(value))
+                .position(|(key, value)| key == similar && has_scalar(value))
                 .map(member);
         }
         for (index, (key, value)) in members.iter().enumerate() {
-            self.look()?;
-            let parts = key.split('.').count();
-            if parts < wanted.len() && key.split('.').eq(wanted[..parts].iter().copied()) {
+            self.visit()?;
+            // A key with dots covers several segments of the path.
+            let covered = key.split('.').count();
+            if covered < segments.len() && key.split('.').eq(segments[..covered].iter().copied()) {
                 let pointer = member(index).pointer;
-                if let found @ Some(_) = self.below(value, &wanted[parts..], &pointer) {
+                let found = self.find_below(value, &segments[covered..], &pointer);
+                if found.is_some() {
                     return found;
                 }
             }
@@ -85,14 +93,15 @@ impl<'e> SimilarKeys<'e> {
         None
     }
 
-    fn look(&self) -> Option<()> {
-        self.left.set(self.left.get().checked_sub(1)?);
+    /// Takes one from the budget; `None` when it is used up.
+    fn visit(&self) -> Option<()> {
+        self.budget.set(self.budget.get().checked_sub(1)?);
         Some(())
     }
 }
 
-/// Whether there is a value that tests can look at.
-pub(crate) fn holds(value: &Json) -> bool {
+/// Whether the value is a scalar or an array with one, so that conditions can compare it.
+pub(crate) fn has_scalar(value: &Json) -> bool {
     let scalar = |value: &Json| Scalar::of(value).is_some();
     scalar(value) || value.elements().iter().any(scalar)
 }

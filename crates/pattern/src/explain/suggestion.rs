@@ -1,4 +1,9 @@
-//! A value that would have met an alternative.
+//! Suggests a value that meets an alternative.
+//!
+//! Generate and test: candidates are derived from each predicate on its own, and the first one that
+//! meets all predicates is the suggestion. For `starts with "eni-" and ends with "z"` the candidates
+//! are `eni-`, `z` and, from all parts together, `eni-z`; only the last one meets both. A solver
+//! for conjunctions would find more, but is not worth its size for a hint.
 
 use reflexarc_event::Json;
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
@@ -6,8 +11,8 @@ use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 use crate::value::{CompiledPredicate, Scalar};
 use crate::{Alternative, Bound, Decimal, Predicate, TextOp};
 
-/// A value that meets every test of the alternative, near `actual` where that is easy; none where absence is asked for,
-/// where the tests contradict each other, or where none was found.
+/// A value that meets the alternative, close to `actual` where that is easy. `None` if the
+/// alternative requires a missing field or is contradictory, or if no candidate meets it.
 pub(crate) fn matching_value(
     Alternative(predicates): &Alternative,
     actual: &Scalar,
@@ -26,12 +31,13 @@ pub(crate) fn matching_value(
     }
     candidates.extend(predicates.iter().flat_map(examples));
     candidates.push(Json::from(joined(predicates)));
+    // For `anything-but`: any value that is not excluded.
     candidates.extend(["", "x", "y"].map(Json::from));
     candidates.extend([Json::Number("0".into()), Json::Bool(true), Json::Null]);
     candidates.into_iter().find(meets)
 }
 
-/// Values that meet one predicate, or may.
+/// Values that are likely to meet one predicate.
 fn examples(predicate: &Predicate) -> Vec<Json> {
     match predicate {
         Predicate::Missing | Predicate::Exists | Predicate::AnythingBut(_) => vec![],
@@ -45,37 +51,35 @@ fn examples(predicate: &Predicate) -> Vec<Json> {
         Predicate::Wildcard { wildcard, .. } => vec![Json::from(wildcard.pieces.concat())],
         Predicate::Regexp { regexp, .. } => regex_syntax::parse(&regexp.0)
             .iter()
-            .map(|expression| Json::from(described(expression)))
+            .map(|expression| Json::from(example_of(expression)))
             .collect(),
         Predicate::Cidr(network) => vec![Json::from(network.network().to_string())],
     }
 }
 
-/// What starts, what stands anywhere, what ends: one string for several tests of it.
+/// One string for several string predicates: prefixes, then what it must contain, then suffixes.
 fn joined(predicates: &[Predicate]) -> String {
-    let texts = |wanted: &[TextOp]| -> String {
-        let text = |predicate: &Predicate| match predicate {
-            Predicate::Text(op, text) | Predicate::TextIgnoringCase(op, text)
-                if wanted.contains(op) =>
-            {
+    let strings = |wanted: TextOp| -> String {
+        let string = |predicate: &Predicate| match predicate {
+            Predicate::Text(op, text) | Predicate::TextIgnoringCase(op, text) if *op == wanted => {
                 Some(text.to_string())
             }
-            Predicate::Wildcard { wildcard, .. } if wanted.contains(&TextOp::Contains) => {
+            Predicate::Wildcard { wildcard, .. } if wanted == TextOp::Contains => {
                 Some(wildcard.pieces.concat())
             }
             _ => None,
         };
-        predicates.iter().filter_map(text).collect()
+        predicates.iter().filter_map(string).collect()
     };
-    [
-        texts(&[TextOp::Prefix]),
-        texts(&[TextOp::Contains]),
-        texts(&[TextOp::Suffix]),
-    ]
-    .concat()
+    [TextOp::Prefix, TextOp::Contains, TextOp::Suffix]
+        .map(strings)
+        .concat()
 }
 
-/// Numbers at and between the bounds.
+/// Numbers at the bounds and between them.
+// Candidates are built from digits, not with floating point: bounds may have any number of digits.
+// For `> 0.25` (digits 25, magnitude 0) and `< 0.3`: 0, ±1, powers of ten, and 0.250001, which is
+// the lower bound with more zeros than either bound has digits, so it stays below the upper one.
 fn numbers(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<Json> {
     let text = |bound: &Bound| bound.value.as_str().to_owned();
     let ends = || lower.into_iter().chain(upper);
@@ -84,12 +88,13 @@ fn numbers(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<Json> {
     for bound in ends() {
         let (digits, magnitude) = bound.value.parts();
         let sign = if bound.value.is_negative() { "-" } else { "" };
-        // The powers of ten around it, with either sign, and itself with a little more: one step of the finer bound.
+        // The powers of ten around the bound, with either sign.
         texts.extend(
             [magnitude, magnitude - 2]
                 .iter()
                 .flat_map(|power| [format!("1e{power}"), format!("-1e{power}")]),
         );
+        // The bound plus less than one unit in the last place of the bound with more digits.
         let zeros = "0".repeat(
             ends()
                 .map(|bound| bound.value.parts().0.len())
@@ -110,8 +115,9 @@ fn numbers(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<Json> {
         .collect()
 }
 
-/// The simplest text that a regular expression describes, look-around left aside.
-fn described(expression: &Hir) -> String {
+/// A string that a regular expression matches: the first branch, the fewest repetitions and of a
+/// class the start of its last range. Assertions are ignored, so it may not match after all.
+fn example_of(expression: &Hir) -> String {
     match expression.kind() {
         HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => String::new(),
         HirKind::Literal(literal) => String::from_utf8_lossy(&literal.0).into_owned(),
@@ -122,10 +128,10 @@ fn described(expression: &Hir) -> String {
             .into_iter()
             .collect(),
         HirKind::Repetition(repetition) => {
-            described(&repetition.sub).repeat(repetition.min.min(1_000) as usize)
+            example_of(&repetition.sub).repeat(repetition.min.min(1_000) as usize)
         }
-        HirKind::Capture(group) => described(&group.sub),
-        HirKind::Concat(parts) => parts.iter().map(described).collect(),
-        HirKind::Alternation(branches) => branches.first().map(described).unwrap_or_default(),
+        HirKind::Capture(group) => example_of(&group.sub),
+        HirKind::Concat(parts) => parts.iter().map(example_of).collect(),
+        HirKind::Alternation(branches) => branches.first().map(example_of).unwrap_or_default(),
     }
 }

@@ -1,23 +1,23 @@
-//! The JSON notation: `anything-but` and what stands inside.
+//! JSON notation: `anything-but` and its argument.
 
 use reflexarc_diagnostic::{Code, Span};
 
 use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
-use super::leaf::{OPERATORS, literal, text_test};
+use super::leaf::{OPERATORS, literal, string_operator};
 use crate::{Dialect, Predicate};
 
 impl TreeBuilder<'_> {
-    /// `anything-but`: what the value must not be.
+    /// The excluded predicates of an `anything-but`: from a literal, an array, or an object with
+    /// one operator.
     pub(super) fn anything_but(&mut self, value: Value) -> Option<Vec<Predicate>> {
         match value.kind {
-            ValueKind::Broken => None,
+            ValueKind::Invalid => None,
             ValueKind::Object(members) => self.anything_but_operator(value.span, members),
             ValueKind::Array(elements) => {
                 if elements.is_empty() {
-                    self.error(Code::EMPTY, value.span, "`anything-but` of nothing")
-                        .help =
-                        Some("to ask that there is a value, write `{\"exists\": true}`".into());
+                    self.error(Code::EMPTY, value.span, "empty `anything-but`")
+                        .help = Some("to require any value, write `{\"exists\": true}`".into());
                     return None;
                 }
                 self.anything_but_list(&value.span, elements)
@@ -27,21 +27,19 @@ impl TreeBuilder<'_> {
     }
 
     fn anything_but_list(&mut self, span: &Span, elements: Vec<Value>) -> Option<Vec<Predicate>> {
-        let text = elements
+        let has_strings = elements
             .iter()
-            .any(|element| matches!(element.kind, ValueKind::Text(_)));
-        let numbers = elements
+            .any(|element| matches!(element.kind, ValueKind::String(_)));
+        let has_numbers = elements
             .iter()
             .any(|element| matches!(element.kind, ValueKind::Number(_)));
-        if self.dialect == Dialect::Aws && text && numbers {
+        if self.dialect == Dialect::Aws && has_strings && has_numbers {
             let message = format!(
-                "{} wants all text or all numbers in `anything-but`",
+                "{} does not allow strings and numbers in one `anything-but`",
                 self.dialect.title()
             );
-            self.error(Code::MIXED_LIST, span.clone(), message).help = Some(
-                "a value that is neither is asked for by two rules, or in the reflexarc dialect"
-                    .into(),
-            );
+            self.error(Code::MIXED_LIST, span.clone(), message).help =
+                Some("use only strings or only numbers".into());
             return None;
         }
         let mut predicates = Vec::new();
@@ -50,48 +48,45 @@ impl TreeBuilder<'_> {
             match element.kind {
                 ValueKind::Object(members) if self.dialect == Dialect::Reflexarc => {
                     match self.anything_but_operator(element.span, members) {
-                        Some(found) => predicates.extend(found),
+                        Some(more) => predicates.extend(more),
                         None => complete = false,
                     }
                 }
                 ValueKind::Object(_) | ValueKind::Array(_) => {
                     let message = format!(
-                        "`anything-but` takes text and numbers, not {}",
-                        element.name()
+                        "`anything-but` expects strings and numbers, found {}",
+                        element.type_name()
                     );
                     self.error(Code::WRONG_ARGUMENT, element.span, message);
                     complete = false;
                 }
-                ValueKind::Broken => complete = false,
+                ValueKind::Invalid => complete = false,
                 _ => predicates.extend(literal(element)),
             }
         }
         if complete { Some(predicates) } else { None }
     }
 
-    /// `{"prefix": "x"}` and the like inside `anything-but`.
+    /// An operator inside `anything-but`, such as `{"prefix": "x"}`. For string operators the
+    /// argument may be an array: `{"prefix": ["a", "b"]}` excludes both prefixes.
     fn anything_but_operator(
         &mut self,
         span: Span,
         mut members: Vec<Member>,
     ) -> Option<Vec<Predicate>> {
         let (Some(member), true) = (members.pop(), members.is_empty()) else {
-            self.error(
-                Code::ONE_OPERATOR,
-                span,
-                "an object in `anything-but` has exactly one operator",
-            )
-            .help =
-                Some("a value that is none of several: `{\"anything-but\": [{…}, {…}]}`".into());
+            let message = "expected exactly one operator in an object inside `anything-but`";
+            self.error(Code::ONE_OPERATOR, span, message).help =
+                Some("to exclude several, write `{\"anything-but\": [{…}, {…}]}`".into());
             return None;
         };
         let key = member.key.as_str();
         if key == "exists" || key == "anything-but" {
-            let message = format!("`{key}` cannot stand inside `anything-but`");
+            let message = format!("`{key}` is not allowed inside `anything-but`");
             let help = if key == "exists" {
-                "`{\"exists\": false}` asks for absence"
+                "to require that the field is missing, write `{\"exists\": false}`"
             } else {
-                "say directly what is wanted"
+                "write the condition itself instead of its double negation"
             };
             self.error(Code::WRONG_ARGUMENT, member.key_span, message)
                 .help = Some(help.into());
@@ -104,28 +99,36 @@ impl TreeBuilder<'_> {
         };
         if !allowed.contains(&key) && OPERATORS.contains(&key) {
             let message = format!(
-                "{} takes no `{key}` inside `anything-but`",
+                "{} does not support `{key}` inside `anything-but`",
                 self.dialect.title()
             );
+            let help = format!("use strings, numbers or one of {}", allowed.join(", "));
             self.error(Code::NOT_PORTABLE, member.key_span, message)
-                .help = Some(format!("it takes text, numbers, {}", allowed.join(", ")));
+                .help = Some(help);
             return None;
         }
-        let list_of_texts = text_test(key).is_some() || key == "equals-ignore-case";
-        let is_list = matches!(member.value.kind, ValueKind::Array(_));
-        if !list_of_texts || !is_list || self.dialect == Dialect::Alibaba {
+        let takes_array = string_operator(key).is_some() || key == "equals-ignore-case";
+        let is_array = matches!(member.value.kind, ValueKind::Array(_));
+        if !takes_array || !is_array || self.dialect == Dialect::Alibaba {
             let operator = key.to_owned();
             let key_span = member.key_span.clone();
-            let found = self.operator(member)?;
-            if found.len() != 1 {
+            let predicates = self.operator(member)?;
+            // `$and` gives several predicates, which `anything-but` would exclude one by one; but
+            // not (a and b) differs from (not a) and (not b).
+            if predicates.len() != 1 {
                 self.error(
                     Code::WRONG_ARGUMENT,
                     key_span,
-                    format!("`{operator}` cannot stand inside `anything-but`"),
+                    format!("`{operator}` is not allowed inside `anything-but`"),
                 );
                 return None;
             }
-            return Some(found.into_iter().map(|spanned| spanned.predicate).collect());
+            return Some(
+                predicates
+                    .into_iter()
+                    .map(|spanned| spanned.predicate)
+                    .collect(),
+            );
         }
         let Member {
             key,
@@ -136,7 +139,7 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, format!("`{key}` of nothing"));
+            self.error(Code::EMPTY, value.span, format!("empty `{key}`"));
             return None;
         }
         let mut predicates = Vec::new();

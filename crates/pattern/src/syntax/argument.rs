@@ -1,4 +1,4 @@
-//! From the argument of an operator to a predicate, the same for both notations.
+//! Arguments of operators: validates them and builds predicates, for both notations.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
@@ -8,15 +8,15 @@ use crate::regexp::{CompiledRegexp, RegexpFault};
 use crate::wildcard::WildcardFaultKind;
 use crate::{Bound, Decimal, Dialect, Predicate, Regexp, TextOp, Wildcard};
 
-/// The tests whose argument is text.
+/// An operator that takes a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TextTest {
+pub(crate) enum StringTest {
     Compare(TextOp),
     Wildcard,
     Regexp,
 }
 
-/// A comparison of numbers, as it is written.
+/// A comparison of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Less,
@@ -26,9 +26,9 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// Reads `<`, `<=`, `>` or `>=`.
-    pub(super) fn parse(sign: &str) -> Option<Self> {
-        Some(match sign {
+    /// Parses `<`, `<=`, `>` or `>=`.
+    pub(super) fn parse(symbol: &str) -> Option<Self> {
+        Some(match symbol {
             "<" => Self::Less,
             "<=" => Self::LessOrEqual,
             ">" => Self::Greater,
@@ -37,13 +37,13 @@ impl Comparison {
         })
     }
 
-    /// Whether it bounds from below.
+    /// Whether it gives a lower bound.
     pub(super) fn is_lower(self) -> bool {
         matches!(self, Self::Greater | Self::GreaterOrEqual)
     }
 
-    /// The same comparison with its sides exchanged.
-    pub(super) fn mirrored(self) -> Self {
+    /// The same comparison with its operands swapped: `5 > x` is `x < 5`.
+    pub(super) fn swapped(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,
@@ -52,55 +52,72 @@ impl Comparison {
         }
     }
 
-    /// The end of a range that it says.
+    /// The bound of a comparison with `value`.
     pub(super) fn bound(self, value: Decimal) -> Bound {
         Bound {
             value,
             inclusive: matches!(self, Self::LessOrEqual | Self::GreaterOrEqual),
         }
     }
+
+    /// The predicate of a comparison with `value`: a range with one bound.
+    pub(super) fn predicate(self, value: Decimal) -> Predicate {
+        let bound = Some(self.bound(value));
+        if self.is_lower() {
+            Predicate::Range {
+                lower: bound,
+                upper: None,
+            }
+        } else {
+            Predicate::Range {
+                lower: None,
+                upper: bound,
+            }
+        }
+    }
 }
 
 impl TreeBuilder<'_> {
-    /// A test whose argument is the text at `span` (with its quotes).
-    pub(super) fn text_predicate(
+    /// The predicate of a string operator. `span` is the string literal, quotes included.
+    pub(super) fn string_test(
         &mut self,
-        test: TextTest,
+        test: StringTest,
         value: &str,
         span: &Span,
         ignoring_case: bool,
     ) -> Option<Predicate> {
         match test {
-            TextTest::Compare(op) if ignoring_case => {
+            StringTest::Compare(op) if ignoring_case => {
                 Some(Predicate::TextIgnoringCase(op, value.into()))
             }
-            TextTest::Compare(op) => Some(Predicate::Text(op, value.into())),
-            TextTest::Wildcard => self.wildcard(value, span, ignoring_case),
-            TextTest::Regexp => self.regexp(value, span, ignoring_case),
+            StringTest::Compare(op) => Some(Predicate::Text(op, value.into())),
+            StringTest::Wildcard => self.wildcard(value, span, ignoring_case),
+            StringTest::Regexp => self.regexp(value, span, ignoring_case),
         }
     }
 
-    /// A test for a network.
+    /// The predicate of `cidr`.
     pub(super) fn network(&mut self, value: &str, span: &Span) -> Option<Predicate> {
         match cidr::parse(value, self.dialect) {
             Ok(network) => Some(Predicate::Cidr(network)),
             Err(reason) => {
-                self.error(Code::BAD_CIDR, span.clone(), reason).help =
-                    Some("write an address and how many of its first bits count: `10.0.0.0/8`, `2001:db8::/32`".into());
+                self.error(Code::BAD_CIDR, span.clone(), reason).help = Some(
+                    "write an address and a prefix length: `10.0.0.0/8`, `2001:db8::/32`".into(),
+                );
                 None
             }
         }
     }
 
-    /// A range with both ends, written lower end first.
+    /// A range with two bounds.
     pub(super) fn range(&mut self, lower: Bound, upper: Bound, span: &Span) -> Option<Predicate> {
         if lower.value > upper.value {
             let message = format!(
-                "no number lies above {} and below {}",
+                "empty range: no number is above {} and below {}",
                 lower.value, upper.value
             );
             self.error(Code::BAD_RANGE, span.clone(), message).help =
-                Some("exchange the two numbers".into());
+                Some("swap the two numbers".into());
             return None;
         }
         Some(Predicate::Range {
@@ -119,23 +136,24 @@ impl TreeBuilder<'_> {
             }
             Err(fault) => fault,
         };
-        let place = string_literal::locate(self.source, span, &fault.at);
+        let fault_span = string_literal::locate(self.source, span, &fault.at);
         let diagnostic = match fault.kind {
             WildcardFaultKind::TwoStars => Diagnostic::error(
                 Code::BAD_WILDCARD,
-                place.clone(),
-                "a wildcard may not have two `*` in a row",
+                fault_span.clone(),
+                "consecutive `*` in a wildcard",
+            )
+            .with_help("one `*` matches any characters; write a literal star as `\\\\*`")
+            .with_fix(fault_span, "*"),
+            WildcardFaultKind::BadEscape => Diagnostic::error(
+                Code::BAD_WILDCARD,
+                fault_span,
+                "invalid escape in a wildcard: expected `*` or `\\` after the backslash",
             )
             .with_help(
-                "one `*` already stands for any characters; a star itself is written `\\\\*`",
-            )
-            .with_fix(place, "*"),
-            WildcardFaultKind::BadEscape => {
-                let message = "a backslash in a wildcard stands before `*` or `\\` only";
-                Diagnostic::error(Code::BAD_WILDCARD, place.clone(), message).with_help(
-                    "a backslash itself is written `\\\\\\\\` (two for the wildcard, each doubled in quotes)",
-                )
-            }
+                "write a literal backslash as `\\\\\\\\`: \
+                 doubled for the wildcard, and again for the string",
+            ),
         };
         self.push(diagnostic);
         None
@@ -155,30 +173,31 @@ impl TreeBuilder<'_> {
                     span.clone(),
                     RegexpFault::TooLarge.to_string(),
                 )
-                .help = Some("repeat less, or use a wildcard".into());
+                .help = Some("use smaller repetition counts, or a wildcard".into());
             }
             Err(RegexpFault::Syntax { message, at }) => {
-                let place = if at.is_empty() {
+                let fault_span = if at.is_empty() {
                     span.clone()
                 } else {
                     string_literal::locate(self.source, span, &at)
                 };
                 self.error(
                     Code::BAD_REGEXP,
-                    place,
-                    format!("this is no regular expression: {message}"),
+                    fault_span,
+                    format!("invalid regular expression: {message}"),
                 );
             }
         }
         None
     }
 
-    /// Whether a number may stand in a comparison: AWS takes those alone that a double holds exactly, Alibaba those up
-    /// to a thousand millions.
-    pub(super) fn comparable(&mut self, number: &Decimal, span: &Span) -> bool {
+    /// Whether the dialect can compare with this number; otherwise reports an error.
+    // AWS accepts a number only if a double holds it exactly (0.1 passes: its shortest decimal form
+    // is the same; 9007199254740993 does not). Alibaba Cloud documents bounds within ±1e9.
+    pub(super) fn check_comparable(&mut self, number: &Decimal, span: &Span) -> bool {
         let help = match self.dialect {
             Dialect::Aws if !number.fits_double() => {
-                "a double holds it with other digits; write those"
+                "write the number with the digits of the nearest double"
             }
             Dialect::Alibaba if alibaba::is_far(number) => {
                 "use a number from -1,000,000,000 to 1,000,000,000"

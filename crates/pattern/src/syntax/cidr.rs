@@ -1,4 +1,4 @@
-//! Networks as text.
+//! Parses networks in CIDR notation.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,77 +6,65 @@ use ipnet::IpNet;
 
 use crate::Dialect;
 
-/// Reads `address/bits`; in our own and Alibaba's dialect a bare address stands for itself alone. Host bits may be set.
+/// Parses `address/prefix-length`. In the dialects of reflexarc and Alibaba Cloud an address alone
+/// is a network of one address. Bits after the prefix may be set.
 ///
-/// The decimal numbers of an IPv4 address may have leading zeros, and the bits a `+` or leading zeros, as AWS reads
-/// them. AWS refuses an IPv6 address that ends in an IPv4 one.
+/// The numbers of an IPv4 address may have leading zeros, and the prefix length a `+` or leading
+/// zeros, because AWS accepts them. AWS rejects IPv6 addresses that end in an IPv4 address.
 ///
 /// # Errors
-/// With what is wrong, as half a sentence that begins with the text.
+/// The message of a diagnostic.
 pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<IpNet, String> {
-    let (address_text, bits_text) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
+    let (address_text, length_text) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
     let address = address(address_text, dialect)
-        .ok_or_else(|| format!("`{address_text}` is no IP address"))?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = match bits_text {
+        .ok_or_else(|| format!("invalid IP address `{address_text}`"))?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let length = match length_text {
         None if dialect == Dialect::Aws => {
-            return Err(format!("`{text}` has no `/` and number of bits"));
+            return Err(format!("missing prefix length in `{text}`"));
         }
-        None => most,
+        None => longest,
         Some(_) if dialect == Dialect::Alibaba && address.is_ipv6() => {
+            let service = dialect.title();
             return Err(format!(
-                "`{text}` is an IPv6 network, which {} does not take",
-                dialect.title()
+                "{service} does not support IPv6 networks such as `{text}`"
             ));
         }
-        Some(bits) => number_of_bits(bits)
-            .filter(|bits| *bits <= most)
-            .ok_or_else(|| format!("`{bits}` is no number of bits from 0 to {most}"))?,
+        Some(length) => prefix_length(length)
+            .filter(|length| *length <= longest)
+            .ok_or_else(|| format!("invalid prefix length `{length}`: expected 0 to {longest}"))?,
     };
-    IpNet::new(address, bits).map_err(|_| format!("`{text}` is no network"))
+    IpNet::new(address, length).map_err(|_| format!("invalid network `{text}`"))
 }
 
-fn number_of_bits(text: &str) -> Option<u8> {
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits
-        .parse::<u32>()
-        .ok()
-        .and_then(|bits| u8::try_from(bits).ok())
+fn prefix_length(text: &str) -> Option<u8> {
+    byte(text.strip_prefix('+').unwrap_or(text))
 }
 
 fn address(text: &str, dialect: Dialect) -> Option<IpAddr> {
     if text.contains(':') {
-        let refused = dialect == Dialect::Aws && text.contains('.');
-        return if refused {
-            None
-        } else {
-            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-        };
+        let ends_in_ipv4 = text.contains('.');
+        if dialect == Dialect::Aws && ends_in_ipv4 {
+            return None;
+        }
+        return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
     }
-    let parts: Vec<&str> = text.split('.').collect();
-    let numbers: Option<Vec<u8>> = parts
-        .iter()
-        .map(|part| {
-            let digits = !part.is_empty()
-                && part.len() <= 9
-                && part.bytes().all(|byte| byte.is_ascii_digit());
-            if digits {
-                part.parse::<u32>()
-                    .ok()
-                    .and_then(|number| u8::try_from(number).ok())
-            } else {
-                None
-            }
-        })
-        .collect();
+    // Not `Ipv4Addr::from_str`, which rejects leading zeros (`010.0.0.1`).
+    let numbers: Option<Vec<u8>> = text.split('.').map(byte).collect();
     match numbers?.as_slice() {
         &[a, b, c, d] => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
         _ => None,
     }
+}
+
+/// A decimal number from 0 to 255, leading zeros allowed, of at most nine digits.
+fn byte(text: &str) -> Option<u8> {
+    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return None;
+    }
+    text.parse::<u32>().ok()?.try_into().ok()
 }

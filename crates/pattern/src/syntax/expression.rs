@@ -1,4 +1,4 @@
-//! The expression notation: tests joined by `and`, `or`, `not` and parentheses.
+//! Expression notation: conditions joined by `and`, `or`, `not` and parentheses.
 
 use pest::Parser as _;
 use pest::iterators::Pair;
@@ -9,10 +9,10 @@ use super::json::{ValueKind, span_of};
 use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
 use crate::keywords::is_keyword;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
-use crate::{Decimal, Path, Predicate};
+use crate::{Decimal, Path};
 use reflexarc_diagnostic::nearest;
 
-/// What joins two tests.
+/// `and` or `or`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connective {
     And,
@@ -20,7 +20,7 @@ pub(super) enum Connective {
 }
 
 impl TreeBuilder<'_> {
-    /// Reads a text in expression notation.
+    /// Parses a text in expression notation.
     pub(super) fn expression(&mut self, text: &str) -> Option<SpannedNode> {
         match Grammar::parse(Rule::expression, text) {
             Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),
@@ -32,7 +32,8 @@ impl TreeBuilder<'_> {
         }
     }
 
-    /// Which of `and` and `or` stands there; something else is an error and counts as `and`.
+    /// The connective. Anything other than `and` and `or` is reported, and parsing continues as if
+    /// it were the closest of the two, by default `and`.
     pub(super) fn connective(&mut self, pair: &Pair<'_, Rule>) -> Connective {
         let (word, span) = (pair.as_str(), span_of(pair));
         let meant = match word {
@@ -49,12 +50,13 @@ impl TreeBuilder<'_> {
         );
         self.push(match meant {
             Some(meant) if meant.eq_ignore_ascii_case(word) => error
-                .with_help("words of the language are written in small letters")
+                .with_help("keywords are lower case")
                 .with_fix(span, meant),
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span, meant),
-            None => error.with_help("join tests by `and` or `or`, and put text in double quotes"),
+            None => error
+                .with_help("join conditions with `and` or `or`, and put strings in double quotes"),
         });
         if meant == Some("or") {
             Connective::Or
@@ -63,8 +65,8 @@ impl TreeBuilder<'_> {
         }
     }
 
-    /// How many `not`s stand there; `!` is an error and counts.
-    pub(super) fn negation(&mut self, pair: &Pair<'_, Rule>) {
+    /// Reports a negation that is not spelled `not`, such as `!`.
+    pub(super) fn check_negation(&mut self, pair: &Pair<'_, Rule>) {
         if pair.as_str() != "not" {
             let span = span_of(pair);
             self.push(
@@ -78,6 +80,8 @@ impl TreeBuilder<'_> {
         }
     }
 
+    // The grammar gives a flat list, `a and b or c and d`. Splitting it at each `or` makes `and`
+    // bind tighter: `(a and b) or (c and d)`.
     fn tests(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut alternatives: Vec<Vec<SpannedNode>> = vec![Vec::new()];
@@ -115,7 +119,7 @@ impl TreeBuilder<'_> {
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::negation => {
-                    self.negation(&part);
+                    self.check_negation(&part);
                     negations.push(span_of(&part).start);
                 }
                 Rule::group => inner = self.tests(part.into_inner().next()?),
@@ -124,10 +128,7 @@ impl TreeBuilder<'_> {
             }
         }
         if negations.len() > self.limits.depth {
-            let message = format!(
-                "more than {} `not`s on top of each other",
-                self.limits.depth
-            );
+            let message = format!("more than {} consecutive `not`s", self.limits.depth);
             self.error(Code::TOO_DEEP, span, message);
             return None;
         }
@@ -138,7 +139,7 @@ impl TreeBuilder<'_> {
         Some(tree)
     }
 
-    /// `path` and the tests of its value.
+    /// A path and the conditions on its value.
     fn test(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
@@ -154,42 +155,24 @@ impl TreeBuilder<'_> {
         ))
     }
 
-    /// `0 < path <= 5`: a path with a number before it, and perhaps one behind.
+    /// `0 < path <= 5` or `0 < path`: a comparison with the number on the left.
     fn comparison_chain(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
         let low = self.number(&parts.next()?);
-        let sign = parts.next()?;
+        let symbol = parts.next()?;
         let (key, path) = self.path(parts.next()?);
-        let Some(first) = Comparison::parse(sign.as_str()) else {
-            let place = span_of(&sign);
-            let help = format!("the path comes first: `{} == 5`", &self.source[key]);
-            self.error(
-                Code::SYNTAX,
-                place,
-                format!("expected `<` or `<=`, found `{}`", sign.as_str()),
-            )
-            .help = Some(help);
+        let Some(first) = Comparison::parse(symbol.as_str()) else {
+            let help = format!("write the path first: `{} == 5`", &self.source[key]);
+            let message = format!("expected `<` or `<=`, found `{}`", symbol.as_str());
+            self.error(Code::SYNTAX, span_of(&symbol), message).help = Some(help);
             return None;
         };
-        let first = first.mirrored();
+        let first = first.swapped();
         let predicate = match parts.next() {
-            None => {
-                let bound = first.bound(low?);
-                if first.is_lower() {
-                    Predicate::Range {
-                        lower: Some(bound),
-                        upper: None,
-                    }
-                } else {
-                    Predicate::Range {
-                        lower: None,
-                        upper: Some(bound),
-                    }
-                }
-            }
-            Some(sign) => {
-                let second = Comparison::parse(sign.as_str())
+            None => first.predicate(low?),
+            Some(symbol) => {
+                let second = Comparison::parse(symbol.as_str())
                     .filter(|second| second.is_lower() != first.is_lower());
                 let Some(second) = second else {
                     let expected = if first.is_lower() {
@@ -197,16 +180,16 @@ impl TreeBuilder<'_> {
                     } else {
                         "`>` or `>=`"
                     };
-                    let message = format!("expected {expected}, found `{}`", sign.as_str());
-                    self.error(Code::BAD_RANGE, span_of(&sign), message).help =
-                        Some("a range reads `0 < path <= 5`".into());
+                    let message = format!("expected {expected}, found `{}`", symbol.as_str());
+                    self.error(Code::BAD_RANGE, span_of(&symbol), message).help =
+                        Some("write ranges as `0 < path <= 5`".into());
                     return None;
                 };
                 let operand = parts.next()?.into_inner().next()?;
                 let value = self.value(operand);
                 let ValueKind::Number(high) = value.kind else {
-                    if !matches!(value.kind, ValueKind::Broken) {
-                        let message = format!("expected a number, found {}", value.name());
+                    if !matches!(value.kind, ValueKind::Invalid) {
+                        let message = format!("expected a number, found {}", value.type_name());
                         self.error(Code::WRONG_ARGUMENT, value.span, message);
                     }
                     return None;
@@ -240,41 +223,40 @@ impl TreeBuilder<'_> {
     fn number(&mut self, pair: &Pair<'_, Rule>) -> Option<Decimal> {
         let number = Decimal::parse(pair.as_str());
         if number.is_none() {
-            let message = format!("`{}` is no number", pair.as_str());
-            self.error(Code::BAD_LITERAL, span_of(pair), message).help = Some(
-                "a path whose first key begins with a digit needs quotes around that key".into(),
-            );
+            let message = format!("invalid number `{}`", pair.as_str());
+            self.error(Code::BAD_LITERAL, span_of(pair), message).help =
+                Some("put a path key that starts with a digit in double quotes".into());
         }
         number
     }
 
-    /// The path, and where it stands.
+    /// The span of a path, and the path unless one of its keys is invalid.
     fn path(&mut self, pair: Pair<'_, Rule>) -> (Span, Option<Path>) {
         let span = span_of(&pair);
         let mut keys = Vec::new();
         let mut complete = true;
         for part in pair.into_inner() {
-            let place = span_of(&part);
-            let written = part.as_str();
-            if written.starts_with('"') {
-                match string_literal::decode(self.source, &place) {
+            let key_span = span_of(&part);
+            let key = part.as_str();
+            if key.starts_with('"') {
+                match string_literal::decode(self.source, &key_span) {
                     Ok(key) => keys.push(key),
-                    Err(faults) => {
-                        self.diagnostics.extend(faults);
+                    Err(errors) => {
+                        self.diagnostics.extend(errors);
                         complete = false;
                     }
                 }
                 continue;
             }
-            if is_keyword(written) {
-                let message = format!("`{written}` is a word of the language");
+            if is_keyword(key) {
+                let message = format!("expected a path, found keyword `{key}`");
                 self.push(
-                    Diagnostic::error(Code::RESERVED_KEY, place.clone(), message)
-                        .with_help("as a key of a path it needs double quotes")
-                        .with_fix(place, format!("\"{written}\"")),
+                    Diagnostic::error(Code::RESERVED_KEY, key_span.clone(), message)
+                        .with_help("put a keyword in double quotes to use it as a path key")
+                        .with_fix(key_span, format!("\"{key}\"")),
                 );
             }
-            keys.push(written.to_owned());
+            keys.push(key.to_owned());
         }
         (span, complete.then(|| Path::from_keys(keys)))
     }

@@ -1,4 +1,4 @@
-//! The JSON notation, first half: from text to values with their places.
+//! JSON notation, step 1: parses a text into JSON values with spans. Step 2 is `objects`.
 
 use pest::Parser as _;
 use pest::iterators::Pair;
@@ -9,24 +9,24 @@ use crate::spanned::SpannedNode;
 use crate::{Decimal, Dialect};
 use reflexarc_diagnostic::nearest;
 
-/// A JSON value and its place.
+/// A JSON value and its span.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
     pub(super) span: Span,
     pub(super) kind: ValueKind,
 }
 
-/// What a [`Value`] is.
+/// The content of a [`Value`].
 #[derive(Debug, Clone)]
 pub(super) enum ValueKind {
     Object(Vec<Member>),
     Array(Vec<Value>),
-    Text(String),
+    String(String),
     Number(Decimal),
     Bool(bool),
     Null,
-    /// Something that could not be read, and about which all has been said.
-    Broken,
+    /// A value with an error that has been reported; it causes no further diagnostics.
+    Invalid,
 }
 
 /// One member of an object.
@@ -43,23 +43,23 @@ impl Value {
         matches!(&self.kind, ValueKind::Array(elements) if elements.is_empty())
     }
 
-    /// What it is, with its article.
-    pub(super) fn name(&self) -> &'static str {
+    /// The type of the value in a message, with its article.
+    pub(super) fn type_name(&self) -> &'static str {
         match &self.kind {
             ValueKind::Object(_) => "an object",
-            ValueKind::Array(_) => "a list",
-            ValueKind::Text(_) => "text",
+            ValueKind::Array(_) => "an array",
+            ValueKind::String(_) => "a string",
             ValueKind::Number(_) => "a number",
             ValueKind::Bool(true) => "true",
             ValueKind::Bool(false) => "false",
             ValueKind::Null => "null",
-            ValueKind::Broken => "something unreadable",
+            ValueKind::Invalid => "an invalid value",
         }
     }
 }
 
 impl TreeBuilder<'_> {
-    /// Reads a text in JSON notation.
+    /// Parses a text in JSON notation.
     pub(super) fn json(&mut self, text: &str) -> Option<SpannedNode> {
         let mut pairs = match Grammar::parse(Rule::json, text) {
             Ok(pairs) => pairs,
@@ -74,58 +74,45 @@ impl TreeBuilder<'_> {
         self.pattern(value)
     }
 
-    /// Reads one value, from the grammar's pair for it.
+    /// Builds a value from its pair.
     pub(super) fn value(&mut self, pair: Pair<'_, Rule>) -> Value {
         let span = span_of(&pair);
         let kind = match pair.as_rule() {
             Rule::object => ValueKind::Object(
-                self.parts(pair, Rule::member)
+                self.parts(pair)
                     .into_iter()
-                    .map(|part| self.member(part))
+                    .map(|member| self.member(member))
                     .collect(),
             ),
-            Rule::array => {
-                let elements = pair
-                    .into_inner()
-                    .filter(|part| !matches!(part.as_rule(), Rule::comma | Rule::end_array));
-                let elements: Vec<_> = elements.collect();
-                let elements = elements
+            Rule::array => ValueKind::Array(
+                self.parts(pair)
                     .into_iter()
-                    .filter(|part| !self.is_trailing_comma(part))
-                    .collect::<Vec<_>>();
-                ValueKind::Array(
-                    elements
-                        .into_iter()
-                        .map(|element| self.value(element))
-                        .collect(),
-                )
-            }
-            Rule::string | Rule::single => {
-                self.text(&pair).map_or(ValueKind::Broken, ValueKind::Text)
-            }
-            _ => self.bare(pair.as_str(), &span),
+                    .map(|element| self.value(element))
+                    .collect(),
+            ),
+            Rule::string | Rule::single => self
+                .string(&pair)
+                .map_or(ValueKind::Invalid, ValueKind::String),
+            _ => self.bare_value(pair.as_str(), &span),
         };
         Value { span, kind }
     }
 
-    /// Reads text in quotes.
-    pub(super) fn text(&mut self, pair: &Pair<'_, Rule>) -> Option<String> {
+    /// Decodes a string literal. Single quotes are an error with a fix.
+    pub(super) fn string(&mut self, pair: &Pair<'_, Rule>) -> Option<String> {
         let span = span_of(pair);
         if pair.as_rule() == Rule::single {
             let inner = &self.source[span.start + 1..span.end - 1];
             let replacement = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
-            let fault = Diagnostic::error(
-                Code::BAD_STRING,
-                span.clone(),
-                "text stands in double quotes",
-            );
-            self.push(fault.with_fix(span, replacement));
+            let message = "expected a string in double quotes, found single quotes";
+            let error = Diagnostic::error(Code::BAD_STRING, span.clone(), message);
+            self.push(error.with_fix(span, replacement));
             return None;
         }
         match string_literal::decode(self.source, &span) {
-            Ok(text) => Some(text),
-            Err(faults) => {
-                self.diagnostics.extend(faults);
+            Ok(string) => Some(string),
+            Err(errors) => {
+                self.diagnostics.extend(errors);
                 None
             }
         }
@@ -138,11 +125,14 @@ impl TreeBuilder<'_> {
         let key = parts
             .next()
             .and_then(|key| key.into_inner().next())
-            .expect("a member begins with its key");
+            .expect("the grammar starts a member with its key");
         let key_span = span_of(&key);
         let text = if key.as_rule() == Rule::bare {
             if self.dialect != Dialect::Reflexarc {
-                let message = format!("{} wants keys in double quotes", self.dialect.title());
+                let message = format!(
+                    "{} requires double quotes around keys",
+                    self.dialect.title()
+                );
                 self.push(
                     Diagnostic::error(Code::NOT_STRICT, key_span.clone(), message)
                         .with_fix(key_span.clone(), format!("\"{}\"", key.as_str())),
@@ -150,10 +140,13 @@ impl TreeBuilder<'_> {
             }
             key.as_str().to_owned()
         } else {
-            self.text(&key)
+            self.string(&key)
                 .unwrap_or_else(|| key.as_str().trim_matches(['"', '\'']).to_owned())
         };
-        let value = self.value(parts.next().expect("a member ends with its value"));
+        let value = parts
+            .next()
+            .expect("the grammar ends a member with its value");
+        let value = self.value(value);
         Member {
             key: text,
             key_span,
@@ -161,27 +154,32 @@ impl TreeBuilder<'_> {
         }
     }
 
-    /// The parts of that rule.
-    fn parts<'i>(&mut self, pair: Pair<'i, Rule>, rule: Rule) -> Vec<Pair<'i, Rule>> {
-        pair.into_inner()
-            .filter(|part| !self.is_trailing_comma(part) && part.as_rule() == rule)
-            .collect()
+    /// The members of an object or the elements of an array, without the punctuation. A trailing
+    /// comma is an error in the strict dialects.
+    fn parts<'i>(&mut self, pair: Pair<'i, Rule>) -> Vec<Pair<'i, Rule>> {
+        let mut parts = Vec::new();
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::comma | Rule::end_array | Rule::end_object => {}
+                Rule::trailing_comma => self.trailing_comma(&part),
+                _ => parts.push(part),
+            }
+        }
+        parts
     }
 
-    fn is_trailing_comma(&mut self, pair: &Pair<'_, Rule>) -> bool {
-        let is = pair.as_rule() == Rule::trailing_comma;
-        if is && self.dialect != Dialect::Reflexarc {
-            let message = format!("{} allows no comma at the end", self.dialect.title());
+    fn trailing_comma(&mut self, pair: &Pair<'_, Rule>) {
+        if self.dialect != Dialect::Reflexarc {
+            let message = format!("{} does not allow trailing commas", self.dialect.title());
             let span = span_of(pair);
             self.push(
                 Diagnostic::error(Code::NOT_STRICT, span.clone(), message).with_fix(span, ""),
             );
         }
-        is
     }
 
-    /// Reads what stands without quotes where a value belongs.
-    fn bare(&mut self, word: &str, span: &Span) -> ValueKind {
+    /// Builds a value that is written without quotes: a literal, or a common mistake.
+    fn bare_value(&mut self, word: &str, span: &Span) -> ValueKind {
         match word {
             "null" => return ValueKind::Null,
             "true" => return ValueKind::Bool(true),
@@ -191,28 +189,11 @@ impl TreeBuilder<'_> {
         if let Some(number) = Decimal::parse(word) {
             return ValueKind::Number(number);
         }
-        let begins_like_a_number =
+        let looks_like_a_number =
             word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
-        if begins_like_a_number || matches!(word, "NaN" | "Infinity") {
-            let help = "a number is digits, perhaps with a sign `-` before them, a fraction and an exponent: \
-                        `0`, `-1.5`, `3e9`";
-            let error = Diagnostic::error(
-                Code::BAD_LITERAL,
-                span.clone(),
-                format!("`{word}` is no number"),
-            );
-            let plain = word.trim_start_matches('+');
-            let plain = match plain.trim_start_matches('0') {
-                rest if rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
-                _ => plain,
-            };
-            let error = if Decimal::parse(plain).is_some() {
-                error.with_fix(span.clone(), plain)
-            } else {
-                error
-            };
-            self.push(error.with_help(help));
-            return ValueKind::Broken;
+        if looks_like_a_number || matches!(word, "NaN" | "Infinity") {
+            self.invalid_number(word, span);
+            return ValueKind::Invalid;
         }
         let error = Diagnostic::error(
             Code::BAD_LITERAL,
@@ -229,15 +210,37 @@ impl TreeBuilder<'_> {
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span.clone(), meant),
             None => error
-                .with_help("text stands in double quotes")
+                .with_help("put strings in double quotes")
                 .with_fix(span.clone(), format!("\"{}\"", word.replace('\\', "\\\\"))),
         };
         self.push(error);
-        ValueKind::Broken
+        ValueKind::Invalid
+    }
+
+    /// Reports a malformed number. The fix removes a leading `+` and leading zeros: `+05` → `5`.
+    fn invalid_number(&mut self, word: &str, span: &Span) {
+        let unsigned = word.trim_start_matches('+');
+        let plain = match unsigned.trim_start_matches('0') {
+            digits if digits.starts_with(|c: char| c.is_ascii_digit()) => digits,
+            _ => unsigned,
+        };
+        let error = Diagnostic::error(
+            Code::BAD_LITERAL,
+            span.clone(),
+            format!("invalid number `{word}`"),
+        )
+        .with_help("write numbers like `0`, `-1.5` or `3e9`, without `+` and leading zeros");
+        self.push(if Decimal::parse(plain).is_some() {
+            error.with_fix(span.clone(), plain)
+        } else {
+            error
+        });
     }
 }
 
-/// The place of a pair, without the spaces and comments that the grammar skipped in search of more of it.
+/// The span of a pair, without trailing white space and comments.
+// A pest span ends where the rule stopped looking for more: the span of `(a == 1 )`'s condition
+// would include the space before `)`. The last token inside the pair has the exact end.
 pub(super) fn span_of(pair: &Pair<'_, Rule>) -> Span {
     let start = pair.as_span().start();
     let mut last = pair.clone();

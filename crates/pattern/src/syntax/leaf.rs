@@ -1,16 +1,17 @@
-//! The JSON notation: the list of alternatives at a path.
+//! JSON notation: the array of alternatives at a path, and its operators.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::TreeBuilder;
-use super::argument::TextTest;
+use super::argument::StringTest;
 use super::json::{Member, Value, ValueKind};
 use crate::dialect;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};
 use crate::{Dialect, Path, Predicate, TextOp, normal};
 use reflexarc_diagnostic::nearest;
 
-/// Every operator of the JSON notation.
+/// Every operator of the JSON notation. The last one, `exactly`, is another spelling of a plain
+/// string and is not listed in messages.
 pub(crate) const OPERATORS: [&str; 11] = [
     "prefix",
     "suffix",
@@ -38,9 +39,9 @@ impl TreeBuilder<'_> {
             self.error(
                 Code::EMPTY,
                 span,
-                format!("`{key}` has no alternatives, so nothing could match"),
+                format!("empty array at `{key}` never matches"),
             )
-            .help = Some("to ask that it is there, write `[{\"exists\": true}]`".into());
+            .help = Some("to require a value, write `[{\"exists\": true}]`".into());
             return Vec::new();
         }
         let before = self.diagnostics.len();
@@ -51,6 +52,8 @@ impl TreeBuilder<'_> {
             .into_iter()
             .filter_map(|element| self.alternative(element))
             .collect();
+        // `"$Or": [{"a": [1]}]` reads as a field named `$Or` whose alternatives have the unknown
+        // operator `a`. One diagnostic about the key replaces those about its operators.
         let all_failed = objects && alternatives.is_empty() && self.diagnostics.len() > before;
         if let Some(meant) = self.similar_connective(key).filter(|_| all_failed) {
             self.diagnostics.truncate(before);
@@ -62,7 +65,8 @@ impl TreeBuilder<'_> {
             );
             return Vec::new();
         }
-        // What a later key overrides must still be well-formed in the dialect, so it is checked here and not in the tree.
+        // Checked here and not in the finished tree, because a field that a later key overrides is
+        // missing from the tree, but a service still rejects it.
         if self.dialect != Dialect::Reflexarc && self.diagnostics.len() == before {
             let field = SpannedField {
                 path: Path::from_keys([key]),
@@ -79,12 +83,15 @@ impl TreeBuilder<'_> {
         let span = value.span.clone();
         let predicates = match value.kind {
             ValueKind::Array(_) => {
-                self.error(Code::WRONG_ARGUMENT, span, "a list inside a list of alternatives").help =
-                    Some("alternatives are text, numbers, true, false, null and objects with an operator".into());
+                let message = "unexpected array among the alternatives";
+                self.error(Code::WRONG_ARGUMENT, span, message).help = Some(
+                    "alternatives are strings, numbers, true, false, null and objects with an operator"
+                        .into(),
+                );
                 return None;
             }
             ValueKind::Object(members) => return self.operators(span, members),
-            ValueKind::Broken => return None,
+            ValueKind::Invalid => return None,
             _ => {
                 let predicate = literal(value)?;
                 vec![SpannedPredicate {
@@ -96,10 +103,10 @@ impl TreeBuilder<'_> {
         Some(SpannedAlternative { span, predicates })
     }
 
-    /// An object of operators: tests that one value meets together.
+    /// An object of operators: conditions that one value must meet together.
     fn operators(&mut self, span: Span, members: Vec<Member>) -> Option<SpannedAlternative> {
         if members.is_empty() {
-            self.error(Code::EMPTY, span, "expected an operator in `{ }`")
+            self.error(Code::EMPTY, span, "expected an operator, found `{}`")
                 .help = Some("for example `{\"prefix\": \"x\"}`".into());
             return None;
         }
@@ -107,28 +114,27 @@ impl TreeBuilder<'_> {
         if several && self.dialect != Dialect::Reflexarc {
             self.reject_second_operator(&members);
         }
-        let mut seen: Vec<&str> = Vec::new();
-        let mut faults = Vec::new();
+        let mut keys: Vec<&str> = Vec::new();
+        let mut duplicates = Vec::new();
         for member in &members {
-            if seen.contains(&member.key.as_str()) {
-                faults.push(
+            if keys.contains(&member.key.as_str()) {
+                duplicates.push(
                     Diagnostic::error(
                         Code::ONE_OPERATOR,
                         member.key_span.clone(),
-                        format!("`{}` appears twice in one object", member.key),
+                        format!("duplicate operator `{}`", member.key),
                     )
-                    .with_help("to ask for both of one value, write `{\"$and\": [{…}, {…}]}`"),
+                    .with_help("to require both of one value, write `{\"$and\": [{…}, {…}]}`"),
                 );
             }
-            seen.push(&member.key);
+            keys.push(&member.key);
         }
-        let twice = !faults.is_empty();
-        self.diagnostics.extend(faults);
+        let mut complete = duplicates.is_empty();
+        self.diagnostics.extend(duplicates);
         let mut predicates = Vec::new();
-        let mut complete = !twice;
         for member in members {
             match self.operator(member) {
-                Some(found) => predicates.extend(found),
+                Some(more) => predicates.extend(more),
                 None => complete = false,
             }
         }
@@ -141,7 +147,10 @@ impl TreeBuilder<'_> {
     }
 
     fn reject_second_operator(&mut self, members: &[Member]) {
-        let message = format!("{} takes one operator in an object", self.dialect.title());
+        let message = format!(
+            "{} allows only one operator per object",
+            self.dialect.title()
+        );
         self.error(Code::ONE_OPERATOR, members[1].key_span.clone(), message)
             .help = Some("write one object for each alternative".into());
     }
@@ -156,10 +165,10 @@ impl TreeBuilder<'_> {
         let span = key_span.start..value.span.end;
         let predicate = match key.as_str() {
             "exactly" if self.dialect != Dialect::Alibaba => {
-                self.plain_text("exactly", &value, TextTest::Compare(TextOp::Equals))
+                self.plain_string("exactly", &value, StringTest::Compare(TextOp::Equals))
             }
             "equals-ignore-case" => {
-                self.ignoring_case(&key, &value, TextTest::Compare(TextOp::Equals))
+                self.ignoring_case(&key, &value, StringTest::Compare(TextOp::Equals))
             }
             "numeric" => {
                 let predicates = self.numeric(&value)?;
@@ -174,22 +183,22 @@ impl TreeBuilder<'_> {
                 );
             }
             "cidr" => match value.kind {
-                ValueKind::Text(text) => self.network(&text, &value.span),
-                _ => self.wrong_argument("cidr", "text such as `\"10.0.0.0/8\"`", &value),
+                ValueKind::String(text) => self.network(&text, &value.span),
+                _ => self.wrong_argument("cidr", "a string such as `\"10.0.0.0/8\"`", &value),
             },
             "exists" => match value.kind {
                 ValueKind::Bool(true) => Some(Predicate::Exists),
                 ValueKind::Bool(false) => Some(Predicate::Missing),
                 _ => self.wrong_argument("exists", "`true` or `false`", &value),
             },
-            // Alibaba takes an empty list, which every value that is there differs from.
+            // Alibaba Cloud accepts an empty array, which excludes nothing: any value matches.
             "anything-but" if self.dialect == Dialect::Alibaba && value.is_empty_list() => {
                 Some(Predicate::Exists)
             }
             "anything-but" => self.anything_but(value).map(Predicate::AnythingBut),
-            "$and" if self.dialect == Dialect::Reflexarc => return self.one_value(value),
-            other => match text_test(other) {
-                Some(test) => self.text_operator(other, value, test),
+            "$and" if self.dialect == Dialect::Reflexarc => return self.and_of_one_value(value),
+            other => match string_operator(other) {
+                Some(test) => self.string_predicate(other, value, test),
                 None => self.unknown_operator(&key, &key_span),
             },
         };
@@ -207,7 +216,7 @@ impl TreeBuilder<'_> {
         );
         let error = match nearest(key, OPERATORS) {
             Some(meant) if meant.eq_ignore_ascii_case(key) => error
-                .with_help(format!("operators are written in small letters: `{meant}`"))
+                .with_help(format!("operators are lower case: `{meant}`"))
                 .with_fix(span.clone(), format!("\"{meant}\"")),
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
@@ -218,32 +227,38 @@ impl TreeBuilder<'_> {
         None
     }
 
-    /// `$and` in a list of alternatives: several tests of one value, where an object of operators cannot hold them.
-    fn one_value(&mut self, value: Value) -> Option<Vec<SpannedPredicate>> {
+    /// `$and` among alternatives: several conditions on one value that one object of operators
+    /// cannot hold, because an operator is used twice or a plain value is among them.
+    fn and_of_one_value(&mut self, value: Value) -> Option<Vec<SpannedPredicate>> {
         let ValueKind::Array(elements) = value.kind else {
-            self.wrong_argument("$and", "a list of tests", &value);
+            self.wrong_argument("$and", "an array of conditions", &value);
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, "`$and` is empty");
+            self.error(Code::EMPTY, value.span, "empty `$and`");
             return None;
         }
-        let mut predicates = Vec::new();
         let count = elements.len();
-        let read: Vec<_> = elements
+        let alternatives: Vec<_> = elements
             .into_iter()
             .filter_map(|element| self.alternative(element))
             .collect();
-        let complete = read.len() == count;
-        predicates.extend(
-            read.into_iter()
-                .flat_map(|alternative| alternative.predicates),
-        );
-        if complete { Some(predicates) } else { None }
+        if alternatives.len() < count {
+            return None;
+        }
+        let predicates = alternatives
+            .into_iter()
+            .flat_map(|alternative| alternative.predicates);
+        Some(predicates.collect())
     }
 
-    /// `prefix` and its like: text, or `{"equals-ignore-case": text}`.
-    fn text_operator(&mut self, operator: &str, value: Value, test: TextTest) -> Option<Predicate> {
+    /// `prefix` and other string operators: a string, or `{"equals-ignore-case": string}`.
+    fn string_predicate(
+        &mut self,
+        operator: &str,
+        value: Value,
+        test: StringTest,
+    ) -> Option<Predicate> {
         match value.kind {
             ValueKind::Object(mut members) => match (members.pop(), members.is_empty()) {
                 (Some(member), true) if member.key == "equals-ignore-case" => {
@@ -261,19 +276,16 @@ impl TreeBuilder<'_> {
                     );
                     None
                 }
-                (last, alone) => {
-                    members.extend(last.filter(|_| alone));
-                    let kind = ValueKind::Object(members);
-                    self.wrong_text_argument(
-                        operator,
-                        &Value {
-                            span: value.span,
-                            kind,
-                        },
-                    )
+                _ => {
+                    let kind = ValueKind::Object(Vec::new());
+                    let value = Value {
+                        span: value.span,
+                        kind,
+                    };
+                    self.wrong_string_argument(operator, &value)
                 }
             },
-            _ => self.plain_text(operator, &value, test),
+            _ => self.plain_string(operator, &value, test),
         }
     }
 
@@ -281,58 +293,64 @@ impl TreeBuilder<'_> {
         &mut self,
         operator: &str,
         value: &Value,
-        test: TextTest,
+        test: StringTest,
     ) -> Option<Predicate> {
         match &value.kind {
-            ValueKind::Text(argument) => self.text_predicate(test, argument, &value.span, true),
-            ValueKind::Broken => None,
-            _ => self.wrong_text_argument(operator, value),
+            ValueKind::String(argument) => self.string_test(test, argument, &value.span, true),
+            ValueKind::Invalid => None,
+            _ => self.wrong_string_argument(operator, value),
         }
     }
 
-    fn plain_text(&mut self, operator: &str, value: &Value, test: TextTest) -> Option<Predicate> {
+    fn plain_string(
+        &mut self,
+        operator: &str,
+        value: &Value,
+        test: StringTest,
+    ) -> Option<Predicate> {
         match &value.kind {
-            ValueKind::Text(argument) => self.text_predicate(test, argument, &value.span, false),
-            ValueKind::Broken => None,
-            _ => self.wrong_text_argument(operator, value),
+            ValueKind::String(argument) => self.string_test(test, argument, &value.span, false),
+            ValueKind::Invalid => None,
+            _ => self.wrong_string_argument(operator, value),
         }
     }
 
-    fn wrong_text_argument(&mut self, operator: &str, value: &Value) -> Option<Predicate> {
+    fn wrong_string_argument(&mut self, operator: &str, value: &Value) -> Option<Predicate> {
         if let ValueKind::Array(_) = value.kind {
-            let message = format!("`{operator}` takes one text, not a list");
+            let message = format!("`{operator}` expects one string, found an array");
+            let example = format!("[{{\"{operator}\": \"x\"}}, {{\"{operator}\": \"y\"}}]");
             self.error(Code::WRONG_ARGUMENT, value.span.clone(), message)
-                .help = Some(format!(
-                "write an object for each: `[{{\"{operator}\": \"x\"}}, {{\"{operator}\": \"y\"}}]`"
-            ));
+                .help = Some(format!("write one object per string: `{example}`"));
             return None;
         }
-        if operator == "equals-ignore-case" || operator == "exactly" {
-            return self.wrong_argument(operator, "text", value);
-        }
-        self.wrong_argument(
-            operator,
-            "text, or `{\"equals-ignore-case\": \"x\"}`",
-            value,
-        )
+        let expected = if operator == "equals-ignore-case" || operator == "exactly" {
+            "a string"
+        } else {
+            "a string or `{\"equals-ignore-case\": \"x\"}`"
+        };
+        self.wrong_argument(operator, expected, value)
     }
 
+    /// Reports an argument of the wrong type.
     pub(super) fn wrong_argument(
         &mut self,
         operator: &str,
         expected: &str,
         value: &Value,
     ) -> Option<Predicate> {
-        if !matches!(value.kind, ValueKind::Broken) {
-            let message = format!("`{operator}` takes {expected}, not {}", value.name());
+        if !matches!(value.kind, ValueKind::Invalid) {
+            let message = format!(
+                "`{operator}` expects {expected}, found {}",
+                value.type_name()
+            );
             let error = Diagnostic::error(Code::WRONG_ARGUMENT, value.span.clone(), message);
             let written = &self.source[value.span.clone()];
             let error = match (operator, &value.kind) {
-                ("exists", ValueKind::Text(text)) if text == "true" || text == "false" => error
-                    .with_help("take away the quotes")
+                ("exists", ValueKind::String(text)) if text == "true" || text == "false" => error
+                    .with_help("remove the quotes")
                     .with_fix(value.span.clone(), text.as_str()),
-                (_, ValueKind::Number(_)) if expected.starts_with("text") => error
-                    .with_help("put it in double quotes; text tests look at text, never at numbers")
+                (_, ValueKind::Number(_)) if expected.starts_with("a string") => error
+                    .with_help("put it in double quotes; string operators match strings only")
                     .with_fix(value.span.clone(), format!("\"{written}\"")),
                 _ => error,
             };
@@ -342,25 +360,25 @@ impl TreeBuilder<'_> {
     }
 }
 
-/// The test of an operator whose argument is text.
-pub(super) fn text_test(operator: &str) -> Option<TextTest> {
+/// The test of an operator that takes a string and may ignore case.
+pub(super) fn string_operator(operator: &str) -> Option<StringTest> {
     Some(match operator {
-        "prefix" => TextTest::Compare(TextOp::Prefix),
-        "suffix" => TextTest::Compare(TextOp::Suffix),
-        "contains" => TextTest::Compare(TextOp::Contains),
-        "wildcard" => TextTest::Wildcard,
-        "regexp" => TextTest::Regexp,
+        "prefix" => StringTest::Compare(TextOp::Prefix),
+        "suffix" => StringTest::Compare(TextOp::Suffix),
+        "contains" => StringTest::Compare(TextOp::Contains),
+        "wildcard" => StringTest::Wildcard,
+        "regexp" => StringTest::Regexp,
         _ => return None,
     })
 }
 
-/// A text, number, true, false or null as a test.
+/// The predicate for a plain string, number, true, false or null.
 pub(super) fn literal(value: Value) -> Option<Predicate> {
     Some(match value.kind {
-        ValueKind::Text(text) => Predicate::Text(TextOp::Equals, text.into()),
+        ValueKind::String(text) => Predicate::Text(TextOp::Equals, text.into()),
         ValueKind::Number(number) => Predicate::Number(number),
         ValueKind::Bool(value) => Predicate::Bool(value),
         ValueKind::Null => Predicate::Null,
-        ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Broken => return None,
+        ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Invalid => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! The JSON notation: `numeric` and its comparisons.
+//! JSON notation: the argument of `numeric`.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
@@ -8,71 +8,82 @@ use super::json::{Value, ValueKind};
 use crate::{Decimal, Dialect, Predicate};
 
 impl TreeBuilder<'_> {
-    /// `numeric`: comparisons and numbers in turn.
+    /// The argument of `numeric`, an array of comparisons each followed by its number:
+    /// `[">", 0, "<=", 5]`.
     pub(super) fn numeric(&mut self, value: &Value) -> Option<Vec<Predicate>> {
         let ValueKind::Array(items) = &value.kind else {
-            self.wrong_argument("numeric", "a list such as `[\">\", 0, \"<=\", 5]`", value);
+            self.wrong_argument("numeric", "an array such as `[\">\", 0, \"<=\", 5]`", value);
             return None;
         };
         let mut pairs = Vec::new();
         for pair in items.chunks(2) {
-            let [sign, number] = pair else {
-                self.bad_numeric(&value.span, "a comparison without its number");
+            let [symbol, number] = pair else {
+                self.bad_numeric(&value.span, "missing number after the last comparison");
                 return None;
             };
-            let ValueKind::Text(text) = &sign.kind else {
-                self.bad_numeric(
-                    &sign.span,
-                    &format!("expected a comparison in quotes, found {}", sign.name()),
-                );
-                return None;
-            };
-            let signs: &[&str] = match self.dialect {
-                Dialect::Alibaba => &["=", "!=", "<", "<=", ">", ">="],
-                _ => &["=", "<", "<=", ">", ">="],
-            };
-            if !signs.contains(&text.as_str()) {
-                let meant = match text.as_str() {
-                    "==" | "===" | "eq" => Some("="),
-                    "=<" | "le" | "lte" | "≤" => Some("<="),
-                    "=>" | "ge" | "gte" | "≥" => Some(">="),
-                    "lt" => Some("<"),
-                    "gt" => Some(">"),
-                    _ => None,
-                };
-                let error = Diagnostic::error(
-                    Code::UNKNOWN_OPERATOR,
-                    sign.span.clone(),
-                    format!("unknown comparison `{text}`"),
-                );
-                self.push(match meant {
-                    Some(meant) => error
-                        .with_help(format!("did you mean `{meant}`?"))
-                        .with_fix(sign.span.clone(), format!("\"{meant}\"")),
-                    None if text == "!=" => error.with_help("write `{\"anything-but\": 5}`"),
-                    None => error.with_help("the comparisons are `=`, `<`, `<=`, `>` and `>=`"),
-                });
-                return None;
-            }
+            let comparison = self.comparison_symbol(symbol)?;
             let ValueKind::Number(decimal) = &number.kind else {
-                if !matches!(number.kind, ValueKind::Broken) {
+                if !matches!(number.kind, ValueKind::Invalid) {
                     self.bad_numeric(
                         &number.span,
-                        &format!("expected a number, found {}", number.name()),
+                        &format!("expected a number, found {}", number.type_name()),
                     );
                 }
                 return None;
             };
-            pairs.push((text.as_str(), decimal.clone(), number.span.clone()));
+            pairs.push((comparison, decimal.clone(), number.span.clone()));
         }
-        let unfit = pairs
+        // Counted, not `all`, so that every number gets its diagnostic.
+        let rejected = pairs
             .iter()
-            .filter(|(_, number, span)| !self.comparable(number, span))
+            .filter(|(_, number, span)| !self.check_comparable(number, span))
             .count();
-        if unfit > 0 {
+        if rejected > 0 {
             return None;
         }
-        self.numeric_tests(&value.span, pairs)
+        self.numeric_predicates(&value.span, pairs)
+    }
+
+    /// The symbol of one comparison.
+    fn comparison_symbol<'v>(&mut self, symbol: &'v Value) -> Option<&'v str> {
+        let ValueKind::String(text) = &symbol.kind else {
+            self.bad_numeric(
+                &symbol.span,
+                &format!(
+                    "expected a comparison such as `\">\"`, found {}",
+                    symbol.type_name()
+                ),
+            );
+            return None;
+        };
+        let known: &[&str] = match self.dialect {
+            Dialect::Alibaba => &["=", "!=", "<", "<=", ">", ">="],
+            _ => &["=", "<", "<=", ">", ">="],
+        };
+        if known.contains(&text.as_str()) {
+            return Some(text);
+        }
+        let meant = match text.as_str() {
+            "==" | "===" | "eq" => Some("="),
+            "=<" | "le" | "lte" | "≤" => Some("<="),
+            "=>" | "ge" | "gte" | "≥" => Some(">="),
+            "lt" => Some("<"),
+            "gt" => Some(">"),
+            _ => None,
+        };
+        let error = Diagnostic::error(
+            Code::UNKNOWN_OPERATOR,
+            symbol.span.clone(),
+            format!("unknown comparison `{text}`"),
+        );
+        self.push(match meant {
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(symbol.span.clone(), format!("\"{meant}\"")),
+            None if text == "!=" => error.with_help("write `{\"anything-but\": 5}`"),
+            None => error.with_help("the comparisons are `=`, `<`, `<=`, `>` and `>=`"),
+        });
+        None
     }
 
     fn bad_numeric(&mut self, span: &Span, message: &str) {
@@ -82,7 +93,7 @@ impl TreeBuilder<'_> {
         );
     }
 
-    fn numeric_tests(
+    fn numeric_predicates(
         &mut self,
         span: &Span,
         pairs: Vec<(&str, Decimal, Span)>,
@@ -91,19 +102,19 @@ impl TreeBuilder<'_> {
             return Some(
                 pairs
                     .into_iter()
-                    .map(|(sign, number, _)| one_comparison(sign, number))
+                    .map(|(symbol, number, _)| one_comparison(symbol, number))
                     .collect(),
             );
         }
         let mut pairs = pairs.into_iter();
         match (pairs.next(), pairs.next(), pairs.next()) {
-            (Some((sign, number, _)), None, _) => Some(vec![one_comparison(sign, number)]),
+            (Some((symbol, number, _)), None, _) => Some(vec![one_comparison(symbol, number)]),
             (Some((first, low, first_span)), Some((second, high, second_span)), None) => {
                 match (Comparison::parse(first), Comparison::parse(second)) {
                     (Some(lower), Some(upper)) if lower.is_lower() && !upper.is_lower() => {
                         if self.dialect == Dialect::Aws && low >= high {
                             let message = format!(
-                                "{} wants the lower number first, and smaller",
+                                "{} requires the lower bound to be less than the upper bound",
                                 self.dialect.title()
                             );
                             self.error(Code::BAD_RANGE, span.clone(), message);
@@ -121,46 +132,40 @@ impl TreeBuilder<'_> {
                             Diagnostic::error(
                                 Code::BAD_RANGE,
                                 span.clone(),
-                                "a range begins with its lower end",
+                                "expected the lower bound first",
                             )
-                            .with_label(first_span, "the upper end")
-                            .with_label(second_span, "the lower end")
-                            .with_help("exchange the two comparisons")
+                            .with_label(first_span, "upper bound")
+                            .with_label(second_span, "lower bound")
+                            .with_help("swap the two comparisons")
                             .with_fix(span.clone(), fix),
                         );
                         None
                     }
                     _ => {
-                        let message = "a range has one lower end (`>` or `>=`) and one upper end (`<` or `<=`)";
+                        let message = "expected one lower bound (`>` or `>=`) \
+                                       and one upper bound (`<` or `<=`)";
                         self.error(Code::BAD_RANGE, span.clone(), message);
                         None
                     }
                 }
             }
             (None, ..) => {
-                self.bad_numeric(span, "`numeric` without a comparison");
+                self.bad_numeric(span, "empty `numeric`");
                 None
             }
             _ => {
-                self.bad_numeric(span, "`numeric` takes at most two comparisons");
+                self.bad_numeric(span, "too many comparisons in `numeric`");
                 None
             }
         }
     }
 }
 
-/// `=`, `!=` or one end of a range.
-fn one_comparison(sign: &str, number: Decimal) -> Predicate {
-    match Comparison::parse(sign) {
-        Some(comparison) if comparison.is_lower() => Predicate::Range {
-            lower: Some(comparison.bound(number)),
-            upper: None,
-        },
-        Some(comparison) => Predicate::Range {
-            lower: None,
-            upper: Some(comparison.bound(number)),
-        },
-        None if sign == "!=" => Predicate::AnythingBut(vec![Predicate::Number(number)]),
+/// The predicate of one comparison, `=` and `!=` included.
+fn one_comparison(symbol: &str, number: Decimal) -> Predicate {
+    match Comparison::parse(symbol) {
+        Some(comparison) => comparison.predicate(number),
+        None if symbol == "!=" => Predicate::AnythingBut(vec![Predicate::Number(number)]),
         None => Predicate::Number(number),
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON notation, second half: from the members of an object to what each asks for.
+//! JSON notation, step 2: from the members of an object to constraints on paths.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,19 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
-use super::overrides::{Item, combinations};
+use super::overrides::{Constraint, combinations};
 use crate::dialect::{self, aws};
 use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Dialect, Path, normal};
 use reflexarc_diagnostic::nearest;
 
-/// The keys of the objects around a value.
+/// The keys of the enclosing objects, outermost first.
 type Keys = Vec<String>;
 
+const EMPTY_OBJECT: &str = "empty object";
+
 impl TreeBuilder<'_> {
-    /// Reads the whole pattern.
+    /// Builds the tree of a whole pattern.
     pub(super) fn pattern(&mut self, value: Value) -> Option<SpannedNode> {
         let span = value.span.clone();
         let ValueKind::Object(members) = value.kind else {
@@ -25,11 +27,11 @@ impl TreeBuilder<'_> {
         if members.is_empty() {
             return self.empty_pattern(span);
         }
-        let items = self.items(members, &mut Keys::new());
+        let constraints = self.constraints(members, &mut Keys::new());
         if self.dialect == Dialect::Aws {
-            self.count_combinations(&span, &items);
+            self.check_combinations(&span, &constraints);
         }
-        let tree = self.tree(span, items)?;
+        let tree = self.tree(span, constraints)?;
         dialect::check_tree(&tree, self.dialect, &mut self.diagnostics);
         Some(tree)
     }
@@ -39,68 +41,69 @@ impl TreeBuilder<'_> {
             return Some(SpannedNode::with_span(&normal::always(), &span));
         }
         self.push(
-            Diagnostic::error(Code::EMPTY, span, "an object with no keys asks for nothing")
-                .with_help("name at least one path and what it must hold: `{\"name\": [\"x\"]}`"),
+            Diagnostic::error(Code::EMPTY, span, EMPTY_OBJECT)
+                .with_help("add at least one path: `{\"name\": [\"x\"]}`"),
         );
         None
     }
 
-    fn items(&mut self, members: Vec<Member>, keys: &mut Keys) -> Vec<Item> {
-        let mut items = Vec::new();
-        for member in self.kept(members) {
+    /// The constraints of an object at the path `keys`.
+    fn constraints(&mut self, members: Vec<Member>, keys: &mut Keys) -> Vec<Constraint> {
+        let mut constraints = Vec::new();
+        for member in self.last_of_each_key(members) {
             match (self.dialect, member.key.as_str()) {
                 (Dialect::Reflexarc | Dialect::Aws, "$or") => {
-                    items.extend(self.or(member.value, keys))
+                    constraints.extend(self.or(member.value, keys))
                 }
                 (Dialect::Alibaba, "$or") => {
-                    let message = format!("{} has no `$or`", self.dialect.title());
+                    let message = format!("{} does not support `$or`", self.dialect.title());
                     self.error(Code::NOT_PORTABLE, member.key_span, message)
                         .help = Some("write one rule for each alternative".into());
                 }
-                (Dialect::Reflexarc, "$and") => items.extend(self.and(member.value, keys)),
-                (Dialect::Reflexarc, "$not") => items.extend(self.not(member.value, keys)),
-                _ => self.member_items(member, keys, &mut items),
+                (Dialect::Reflexarc, "$and") => constraints.extend(self.and(member.value, keys)),
+                (Dialect::Reflexarc, "$not") => constraints.extend(self.not(member.value, keys)),
+                _ => self.member_constraints(member, keys, &mut constraints),
             }
         }
-        items
+        constraints
     }
 
-    /// What a member that is no `$or` asks for: a leaf or an object.
-    fn member_items(&mut self, member: Member, keys: &mut Keys, items: &mut Vec<Item>) {
+    /// Adds the constraints of a member with an ordinary key: of its alternatives, or of the object
+    /// below it.
+    fn member_constraints(
+        &mut self,
+        member: Member,
+        keys: &mut Keys,
+        constraints: &mut Vec<Constraint>,
+    ) {
         let Member {
             key,
             key_span,
             value,
         } = member;
-        let whole = key_span.start..value.span.end;
+        let span = key_span.start..value.span.end;
         keys.push(self.field_key(&key));
         match value.kind {
             ValueKind::Object(members) if members.is_empty() => {
-                self.push(
-                    Diagnostic::error(
-                        Code::EMPTY,
-                        value.span,
-                        "an object with no keys asks for nothing",
-                    )
-                    .with_help(format!(
-                        "to ask that `{key}` is there, write `\"{key}\": [{{\"exists\": true}}]`"
-                    )),
+                let help = format!(
+                    "to require a value at `{key}`, write `\"{key}\": [{{\"exists\": true}}]`"
                 );
+                self.error(Code::EMPTY, value.span, EMPTY_OBJECT).help = Some(help);
             }
-            ValueKind::Object(members) => items.extend(self.items(members, keys)),
+            ValueKind::Object(members) => constraints.extend(self.constraints(members, keys)),
             ValueKind::Array(alternatives) => {
                 let alternatives = self.leaf(&key, &key_span, value.span, alternatives);
                 let path = Path::from_keys(keys.iter());
-                items.push(Item::Field(
+                constraints.push(Constraint::Field(
                     SpannedField {
                         path,
                         key: key_span,
                         alternatives,
                     },
-                    whole,
+                    span,
                 ));
             }
-            ValueKind::Broken => {}
+            ValueKind::Invalid => {}
             _ => self.scalar_leaf(&key, &value),
         }
         keys.pop();
@@ -111,14 +114,17 @@ impl TreeBuilder<'_> {
         let diagnostic = Diagnostic::error(
             Code::SCALAR_LEAF,
             value.span.clone(),
-            format!("`{key}` needs a list of alternatives"),
+            format!(
+                "expected an array of alternatives at `{key}`, found {}",
+                value.type_name()
+            ),
         )
-        .with_help(format!("wrap {} in `[ ]`", value.name()))
+        .with_help("wrap it in `[ ]`")
         .with_fix(value.span.clone(), format!("[{written}]"));
         self.push(diagnostic);
     }
 
-    /// The key as part of a path. In our own dialect `$$or` is how a field called `$or` is written, and so on.
+    /// The key as part of a path. In the reflexarc dialect `$$or` is a field named `$or`.
     fn field_key(&self, key: &str) -> String {
         if self.dialect == Dialect::Reflexarc && crate::tree::is_escaped_key(key) {
             key[1..].to_owned()
@@ -127,8 +133,9 @@ impl TreeBuilder<'_> {
         }
     }
 
-    /// The members that count, of those with the same key: in Alibaba's dialect the last one replaces the others whole.
-    fn kept(&mut self, members: Vec<Member>) -> Vec<Member> {
+    /// Alibaba Cloud: of members with the same key only the last one, with a warning for the
+    /// others. Other dialects: all members; duplicates are resolved by path, in `overrides`.
+    fn last_of_each_key(&mut self, members: Vec<Member>) -> Vec<Member> {
         if self.dialect != Dialect::Alibaba {
             return members;
         }
@@ -144,49 +151,48 @@ impl TreeBuilder<'_> {
             .collect()
     }
 
-    fn or(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+    fn or(&mut self, value: Value, keys: &mut Keys) -> Option<Constraint> {
         let span = value.span.clone();
         let branches = self.branches("$or", value)?;
         if branches.len() == 1 && self.dialect == Dialect::Aws {
             self.error(
                 Code::BAD_JOIN,
                 span.clone(),
-                "`$or` needs at least two objects",
+                "expected at least two objects in `$or`",
             )
             .help = Some("with one alternative, write its keys directly".into());
         }
-        let mut read = Vec::new();
+        let mut alternatives = Vec::new();
         for (_, members) in branches {
-            self.warn_operator_keys(&members);
-            let items = self.items(members, keys);
-            read.push(items);
+            self.check_operator_keys(&members);
+            alternatives.push(self.constraints(members, keys));
         }
-        Some(Item::Or(span, read))
+        Some(Constraint::Or(span, alternatives))
     }
 
-    fn and(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+    fn and(&mut self, value: Value, keys: &mut Keys) -> Option<Constraint> {
         let span = value.span.clone();
         let mut parts = Vec::new();
         for (span, members) in self.branches("$and", value)? {
-            let items = self.items(members, keys);
-            parts.extend(self.tree(span, items));
+            let constraints = self.constraints(members, keys);
+            parts.extend(self.tree(span, constraints));
         }
-        Some(Item::Whole(SpannedNode::all(span, parts)))
+        Some(Constraint::Independent(SpannedNode::all(span, parts)))
     }
 
-    fn not(&mut self, value: Value, keys: &mut Keys) -> Option<Item> {
+    fn not(&mut self, value: Value, keys: &mut Keys) -> Option<Constraint> {
         let span = value.span.clone();
         match value.kind {
             ValueKind::Object(members) if !members.is_empty() => {
-                let items = self.items(members, keys);
-                let inner = self.tree(span.clone(), items)?;
-                Some(Item::Whole(SpannedNode::not(span, inner)))
+                let constraints = self.constraints(members, keys);
+                let inner = self.tree(span.clone(), constraints)?;
+                Some(Constraint::Independent(SpannedNode::not(span, inner)))
             }
-            ValueKind::Broken => None,
+            ValueKind::Invalid => None,
             _ => {
                 let message = format!(
-                    "`$not` takes an object with at least one key, not {}",
-                    value.name()
+                    "`$not` expects an object with at least one key, found {}",
+                    value.type_name()
                 );
                 self.error(Code::BAD_JOIN, span, message).help =
                     Some("for example `\"$not\": {\"name\": [\"x\"]}`".into());
@@ -198,12 +204,12 @@ impl TreeBuilder<'_> {
     /// The objects of a `$or` or `$and`.
     fn branches(&mut self, name: &str, value: Value) -> Option<Vec<(Span, Vec<Member>)>> {
         let help = format!("for example `\"{name}\": [{{\"a\": [1]}}, {{\"b\": [2]}}]`");
-        let kind = value.name();
+        let kind = value.type_name();
         let elements = match value.kind {
             ValueKind::Array(elements) if !elements.is_empty() => elements,
-            ValueKind::Broken => return None,
+            ValueKind::Invalid => return None,
             ValueKind::Array(_) => {
-                self.error(Code::BAD_JOIN, value.span, format!("`{name}` is empty"))
+                self.error(Code::BAD_JOIN, value.span, format!("empty `{name}`"))
                     .help = Some(help);
                 return None;
             }
@@ -211,7 +217,7 @@ impl TreeBuilder<'_> {
                 self.error(
                     Code::BAD_JOIN,
                     value.span,
-                    format!("`{name}` takes a list of objects, not {kind}"),
+                    format!("`{name}` expects an array of objects, found {kind}"),
                 )
                 .help = Some(help);
                 return None;
@@ -219,20 +225,16 @@ impl TreeBuilder<'_> {
         };
         let mut branches = Vec::new();
         for element in elements {
-            let kind = element.name();
+            let kind = element.type_name();
             match element.kind {
                 ValueKind::Object(members) if members.is_empty() => {
-                    self.error(
-                        Code::EMPTY,
-                        element.span,
-                        "an object with no keys asks for nothing",
-                    )
-                    .help = Some(format!("take it out of the `{name}`, or name a path in it"));
+                    self.error(Code::EMPTY, element.span, EMPTY_OBJECT).help =
+                        Some(format!("remove it from `{name}`, or add a path to it"));
                 }
                 ValueKind::Object(members) => branches.push((element.span, members)),
-                ValueKind::Broken => {}
+                ValueKind::Invalid => {}
                 _ => {
-                    let message = format!("`{name}` takes objects, not {kind}");
+                    let message = format!("`{name}` expects objects, found {kind}");
                     self.error(Code::BAD_JOIN, element.span, message).help = Some(help.clone());
                 }
             }
@@ -240,44 +242,43 @@ impl TreeBuilder<'_> {
         Some(branches)
     }
 
-    /// Looks for keys of a branch of `$or`, at any depth, that AWS keeps for itself.
-    fn warn_operator_keys(&mut self, members: &[Member]) {
+    /// Reports operators that are used as keys inside `$or`, at any depth: an error for AWS, which
+    /// reserves them, otherwise a warning, because `"$or": [{"prefix": ["x"]}]` is more likely a
+    /// misplaced operator than a field named `prefix`.
+    fn check_operator_keys(&mut self, members: &[Member]) {
         for member in members {
             if aws::is_reserved_in_or(&member.key) {
-                let message = format!(
-                    "`{}` cannot be a key inside `$or` of {}",
-                    member.key,
-                    Dialect::Aws.title()
-                );
-                let help = "an operator belongs into the list of a path: `{\"path\": [{\"prefix\": \"x\"}]}`";
+                let help =
+                    "put an operator into the array of a path: `{\"path\": [{\"prefix\": \"x\"}]}`";
                 let code = Code::RESERVED_IN_OR;
                 let diagnostic = if self.dialect == Dialect::Aws {
+                    let message = aws::reserved_in_or(&member.key);
                     Diagnostic::error(code, member.key_span.clone(), message)
                 } else {
+                    let message = format!("operator `{}` is used as a key", member.key);
                     Diagnostic::warning(code, member.key_span.clone(), message)
-                        .with_label(member.key_span.clone(), "read as the path of a field")
+                        .with_label(member.key_span.clone(), "parsed as a path")
                 };
                 self.push(diagnostic.with_help(help));
             }
             if let ValueKind::Object(members) = &member.value.kind {
-                self.warn_operator_keys(members);
+                self.check_operator_keys(members);
             }
         }
     }
 
-    fn count_combinations(&mut self, span: &Span, items: &[Item]) {
-        let count = combinations(items);
-        if count > aws::COMBINATIONS {
+    fn check_combinations(&mut self, span: &Span, constraints: &[Constraint]) {
+        if combinations(constraints) > aws::COMBINATIONS {
             let message = format!(
-                "the `$or`s make more than {} combinations",
+                "`$or` expands to more than {} combinations",
                 aws::COMBINATIONS
             );
             self.error(Code::TOO_MANY, span.clone(), message).help =
-                Some("write several rules instead".into());
+                Some("split the pattern into several rules".into());
         }
     }
 
-    /// What the key was probably meant to be, for a list of objects whose operators are all unknown.
+    /// `$or`, `$and` or `$not`, if the key is a misspelling of one of them.
     pub(super) fn similar_connective(&self, key: &str) -> Option<&'static str> {
         let joins: &[&'static str] = match self.dialect {
             Dialect::Reflexarc => &["$or", "$and", "$not"],

@@ -1,9 +1,9 @@
-//! The expression notation: operators and their operands.
+//! Expression notation: operators and their operands.
 
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::argument::{Comparison, TextTest};
+use super::argument::{Comparison, StringTest};
 use super::json::{Value, ValueKind, span_of};
 use super::value_tests::Alternatives;
 use super::{Rule, TreeBuilder};
@@ -15,19 +15,19 @@ use reflexarc_diagnostic::nearest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operator {
     Equals,
-    Differs,
+    NotEquals,
     In,
     InNetwork,
-    Text(TextTest),
+    String(StringTest),
     Compare(Comparison),
     Exists,
     IsMissing,
 }
 
-/// Every operator as it is written, without `not`.
+/// The spelling of every operator; `not` is parsed separately.
 const OPERATORS: [(&str, Operator); 15] = [
     ("==", Operator::Equals),
-    ("!=", Operator::Differs),
+    ("!=", Operator::NotEquals),
     ("<", Operator::Compare(Comparison::Less)),
     ("<=", Operator::Compare(Comparison::LessOrEqual)),
     (">", Operator::Compare(Comparison::Greater)),
@@ -36,18 +36,18 @@ const OPERATORS: [(&str, Operator); 15] = [
     ("in cidr", Operator::InNetwork),
     (
         "starts with",
-        Operator::Text(TextTest::Compare(TextOp::Prefix)),
+        Operator::String(StringTest::Compare(TextOp::Prefix)),
     ),
     (
         "ends with",
-        Operator::Text(TextTest::Compare(TextOp::Suffix)),
+        Operator::String(StringTest::Compare(TextOp::Suffix)),
     ),
     (
         "contains",
-        Operator::Text(TextTest::Compare(TextOp::Contains)),
+        Operator::String(StringTest::Compare(TextOp::Contains)),
     ),
-    ("like", Operator::Text(TextTest::Wildcard)),
-    ("matches", Operator::Text(TextTest::Regexp)),
+    ("like", Operator::String(StringTest::Wildcard)),
+    ("matches", Operator::String(StringTest::Regexp)),
     ("exists", Operator::Exists),
     ("is missing", Operator::IsMissing),
 ];
@@ -55,8 +55,9 @@ const OPERATORS: [(&str, Operator); 15] = [
 /// Most words of one operator.
 const LONGEST: usize = 2;
 
-/// What other languages call our operators.
-const FOREIGN: [(&str, &str); 28] = [
+/// Operators of other languages and their equivalents here, for suggestions. Needed where the edit
+/// distance is too large to suggest the right one (`~=`, `begins with`) or suggests a wrong one.
+const SYNONYMS: [(&str, &str); 28] = [
     ("=", "=="),
     ("===", "=="),
     ("=~", "matches"),
@@ -88,16 +89,17 @@ const FOREIGN: [(&str, &str); 28] = [
 ];
 
 impl TreeBuilder<'_> {
-    /// An operator, its operand, and `ignoring case`.
+    /// An operator, its operand and `ignoring case`, as the alternatives it stands for: one for
+    /// each element of an array operand.
     pub(super) fn predicate(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner().peekable();
-        let written = parts.next()?;
+        let operator = parts.next()?;
         let operand = parts.next_if(|part| part.as_rule() == Rule::operand);
         let modifier = parts.next();
-        let (operator, name) = self.operator_of(written, operand.is_some())?;
+        let (operator, name) = self.resolve_operator(operator, operand.is_some())?;
         let ignoring_case = match modifier {
-            Some(modifier) => self.ignoring_case_of(&modifier)?,
+            Some(modifier) => self.resolve_modifier(&modifier)?,
             None => false,
         };
         let value = match operand {
@@ -107,22 +109,20 @@ impl TreeBuilder<'_> {
         if matches!(
             value,
             Some(Value {
-                kind: ValueKind::Broken,
+                kind: ValueKind::Invalid,
                 ..
             })
         ) {
             return None;
         }
-        let textual = matches!(
+        let takes_strings = matches!(
             operator,
-            Operator::Equals | Operator::Differs | Operator::In | Operator::Text(_)
+            Operator::Equals | Operator::NotEquals | Operator::In | Operator::String(_)
         );
-        if ignoring_case && !textual {
-            self.error(
-                Code::WRONG_ARGUMENT,
-                span,
-                format!("`{name}` does not look at letters, so it cannot ignore case"),
-            );
+        if ignoring_case && !takes_strings {
+            let message = format!("unexpected `ignoring case` after `{name}`");
+            self.error(Code::WRONG_ARGUMENT, span, message).help =
+                Some("remove it; only comparisons of strings can ignore case".into());
             return None;
         }
         let predicates = self.apply(operator, name, &span, value, ignoring_case)?;
@@ -135,7 +135,7 @@ impl TreeBuilder<'_> {
         Some(alternatives.collect())
     }
 
-    /// The operator with its operand: alternatives with their places.
+    /// The predicates of an operator with its operand, each with its span.
     fn apply(
         &mut self,
         operator: Operator,
@@ -162,14 +162,11 @@ impl TreeBuilder<'_> {
         };
         match operator {
             Operator::Exists | Operator::IsMissing => {
-                let place = value.span.clone();
+                let message = format!("unexpected value after `{name}`");
                 self.push(
-                    Diagnostic::error(
-                        Code::WRONG_ARGUMENT,
-                        place.clone(),
-                        format!("`{name}` takes no value"),
-                    )
-                    .with_fix(place, ""),
+                    Diagnostic::error(Code::WRONG_ARGUMENT, value.span.clone(), message)
+                        .with_help("remove the value")
+                        .with_fix(value.span, ""),
                 );
                 None
             }
@@ -177,44 +174,44 @@ impl TreeBuilder<'_> {
                 let predicate = self.comparison(comparison, name, value)?;
                 Some(vec![(span.clone(), predicate)])
             }
-            Operator::Equals | Operator::Differs if matches!(value.kind, ValueKind::Array(_)) => {
+            Operator::Equals | Operator::NotEquals if matches!(value.kind, ValueKind::Array(_)) => {
                 let meant = if operator == Operator::Equals {
                     "in"
                 } else {
                     "not in"
                 };
-                let message = format!("`{name}` takes one value, not a list");
-                let sign = span.start..span.start + name.len();
+                let message = format!("`{name}` expects one value, found an array");
+                let symbol = span.start..span.start + name.len();
                 self.push(
                     Diagnostic::error(Code::WRONG_ARGUMENT, value.span, message)
-                        .with_help(format!("write `{meant}` to ask for any of a list"))
-                        .with_fix(sign, meant),
+                        .with_help(format!("use `{meant}` to compare with several values"))
+                        .with_fix(symbol, meant),
                 );
                 None
             }
             Operator::Equals => Some(vec![(span.clone(), self.scalar(value, ignoring_case)?)]),
-            Operator::Differs => {
+            Operator::NotEquals => {
                 let predicate = self.scalar(value, ignoring_case)?;
                 Some(vec![(
                     span.clone(),
                     Predicate::AnythingBut(vec![predicate]),
                 )])
             }
-            Operator::In => self.each(name, value, |reader, value| {
-                reader.scalar(value, ignoring_case)
+            Operator::In => self.each(name, value, |builder, value| {
+                builder.scalar(value, ignoring_case)
             }),
             Operator::InNetwork => {
-                self.one_or_each(value, span, |reader, value| match &value.kind {
-                    ValueKind::Text(text) => reader.network(text, &value.span),
-                    _ => reader.not_text("in cidr", &value),
+                self.one_or_each(value, span, |builder, value| match &value.kind {
+                    ValueKind::String(text) => builder.network(text, &value.span),
+                    _ => builder.expected_string("in cidr", &value),
                 })
             }
-            Operator::Text(test) => {
-                self.one_or_each(value, span, |reader, value| match &value.kind {
-                    ValueKind::Text(argument) => {
-                        reader.text_predicate(test, argument, &value.span, ignoring_case)
+            Operator::String(test) => {
+                self.one_or_each(value, span, |builder, value| match &value.kind {
+                    ValueKind::String(argument) => {
+                        builder.string_test(test, argument, &value.span, ignoring_case)
                     }
-                    _ => reader.not_text(name, &value),
+                    _ => builder.expected_string(name, &value),
                 })
             }
         }
@@ -230,48 +227,40 @@ impl TreeBuilder<'_> {
             let error = Diagnostic::error(
                 Code::WRONG_ARGUMENT,
                 value.span.clone(),
-                format!("`{name}` compares numbers, not {}", value.name()),
+                format!("`{name}` expects a number, found {}", value.type_name()),
             );
             self.push(match value.kind {
-                ValueKind::Text(text) if crate::Decimal::parse(&text).is_some() => error
-                    .with_help("take away the quotes")
+                ValueKind::String(text) if crate::Decimal::parse(&text).is_some() => error
+                    .with_help("remove the quotes")
                     .with_fix(value.span, text),
                 _ => error,
             });
             return None;
         };
-        let bound = comparison.bound(number);
-        Some(if comparison.is_lower() {
-            Predicate::Range {
-                lower: Some(bound),
-                upper: None,
-            }
-        } else {
-            Predicate::Range {
-                lower: None,
-                upper: Some(bound),
-            }
-        })
+        Some(comparison.predicate(number))
     }
 
-    /// A value that something equals.
+    /// The predicate for equality with a value.
     fn scalar(&mut self, value: Value, ignoring_case: bool) -> Option<Predicate> {
         Some(match value.kind {
-            ValueKind::Text(text) if ignoring_case => {
+            ValueKind::String(text) if ignoring_case => {
                 Predicate::TextIgnoringCase(TextOp::Equals, text.into())
             }
-            ValueKind::Text(text) => Predicate::Text(TextOp::Equals, text.into()),
-            ValueKind::Broken => return None,
+            ValueKind::String(text) => Predicate::Text(TextOp::Equals, text.into()),
+            ValueKind::Invalid => return None,
             ValueKind::Object(_) | ValueKind::Array(_) => {
                 let message = format!(
-                    "expected text, a number, true, false or null, found {}",
-                    value.name()
+                    "expected a string, a number, true, false or null, found {}",
+                    value.type_name()
                 );
                 self.error(Code::WRONG_ARGUMENT, value.span, message);
                 return None;
             }
             _ if ignoring_case => {
-                let message = format!("only text can ignore case, not {}", value.name());
+                let message = format!(
+                    "`ignoring case` expects a string, found {}",
+                    value.type_name()
+                );
                 self.error(Code::WRONG_ARGUMENT, value.span, message);
                 return None;
             }
@@ -281,41 +270,43 @@ impl TreeBuilder<'_> {
         })
     }
 
+    /// One predicate for each element of an array.
     fn each(
         &mut self,
         name: &str,
         value: Value,
-        read: impl Fn(&mut Self, Value) -> Option<Predicate>,
+        predicate: impl Fn(&mut Self, Value) -> Option<Predicate>,
     ) -> Option<Vec<(Span, Predicate)>> {
-        let written = &self.source[value.span.clone()];
+        let source = &self.source[value.span.clone()];
         let ValueKind::Array(elements) = value.kind else {
             let error = Diagnostic::error(
                 Code::WRONG_ARGUMENT,
                 value.span.clone(),
-                format!("`{name}` takes a list, not {}", value.name()),
+                format!("`{name}` expects an array, found {}", value.type_name()),
             );
-            let network = matches!(&value.kind, ValueKind::Text(text) if text.contains('/')
+            let is_network = matches!(&value.kind, ValueKind::String(text) if text.contains('/')
                 && super::cidr::parse(text, self.dialect).is_ok());
-            self.push(if network {
+            self.push(if is_network {
                 error
-                    .with_help("a network stands after `in cidr`")
-                    .with_fix(value.span, format!("cidr {written}"))
+                    .with_help("use `in cidr` to match a network")
+                    .with_fix(value.span, format!("cidr {source}"))
             } else {
                 error
                     .with_help("wrap it in `[ ]`")
-                    .with_fix(value.span, format!("[{written}]"))
+                    .with_fix(value.span, format!("[{source}]"))
             });
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, "nothing could be in an empty list");
+            self.error(Code::EMPTY, value.span, "empty array never matches")
+                .help = Some("add at least one value".into());
             return None;
         }
         let count = elements.len();
         let mut predicates = Vec::new();
         for element in elements {
             let span = element.span.clone();
-            predicates.extend(read(self, element).map(|predicate| (span, predicate)));
+            predicates.extend(predicate(self, element).map(|predicate| (span, predicate)));
         }
         if predicates.len() == count {
             Some(predicates)
@@ -328,43 +319,44 @@ impl TreeBuilder<'_> {
         &mut self,
         value: Value,
         span: &Span,
-        read: impl Fn(&mut Self, Value) -> Option<Predicate>,
+        predicate: impl Fn(&mut Self, Value) -> Option<Predicate>,
     ) -> Option<Vec<(Span, Predicate)>> {
         match value.kind {
-            ValueKind::Array(_) => self.each("in", value, read),
-            _ => Some(vec![(span.clone(), read(self, value)?)]),
+            ValueKind::Array(_) => self.each("in", value, predicate),
+            _ => Some(vec![(span.clone(), predicate(self, value)?)]),
         }
     }
 
-    fn not_text(&mut self, name: &str, value: &Value) -> Option<Predicate> {
-        if !matches!(value.kind, ValueKind::Broken) {
-            let written = &self.source[value.span.clone()];
+    fn expected_string(&mut self, name: &str, value: &Value) -> Option<Predicate> {
+        if !matches!(value.kind, ValueKind::Invalid) {
+            let source = &self.source[value.span.clone()];
             let error = Diagnostic::error(
                 Code::WRONG_ARGUMENT,
                 value.span.clone(),
-                format!("`{name}` takes text, not {}", value.name()),
+                format!("`{name}` expects a string, found {}", value.type_name()),
             );
             self.push(match value.kind {
                 ValueKind::Number(_) | ValueKind::Bool(_) | ValueKind::Null => error
-                    .with_help("put it in double quotes; text tests look at text alone")
-                    .with_fix(value.span.clone(), format!("\"{written}\"")),
+                    .with_help("put it in double quotes; string operators match strings only")
+                    .with_fix(value.span.clone(), format!("\"{source}\"")),
                 _ => error,
             });
         }
         None
     }
 
-    fn ignoring_case_of(&mut self, pair: &Pair<'_, Rule>) -> Option<bool> {
+    /// `ignoring case`; anything else after an operand is an error.
+    fn resolve_modifier(&mut self, pair: &Pair<'_, Rule>) -> Option<bool> {
         let span = span_of(pair);
-        let written: Vec<&str> = pair.as_str().split_whitespace().collect();
-        let written = written.join(" ");
-        if written == "ignoring case" {
+        let words: Vec<&str> = pair.as_str().split_whitespace().collect();
+        let words = words.join(" ");
+        if words == "ignoring case" {
             return Some(true);
         }
         let message =
-            format!("expected `ignoring case`, `and`, `or` or the end, found `{written}`");
+            format!("expected `ignoring case`, `and`, `or` or end of input, found `{words}`");
         let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), message);
-        let meant = match written.as_str() {
+        let meant = match words.as_str() {
             "ignore case" | "case insensitive" | "ignorecase" | "nocase" => Some("ignoring case"),
             other => nearest(other, ["ignoring case"]),
         };
@@ -377,8 +369,13 @@ impl TreeBuilder<'_> {
         None
     }
 
-    /// Which operator is written there, and its name.
-    fn operator_of(
+    /// The operator of a symbol or a sequence of words, and its spelling.
+    ///
+    /// The grammar takes every word up to an operand as part of the operator. Of the errors this
+    /// allows to explain, in this order: a synonym (`is not null`); an operator without operand
+    /// followed by a word (`exists b`); an operator followed by an unquoted string (`== failed` is
+    /// parsed as a bare value, but `starts with eni` as three words); a misspelling.
+    fn resolve_operator(
         &mut self,
         pair: Pair<'_, Rule>,
         has_operand: bool,
@@ -393,54 +390,62 @@ impl TreeBuilder<'_> {
             vec![(pair.as_str(), span.clone())]
         };
         let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
-        // One word more than any operator has: enough to say what is wrong with a longer row of words.
+        // The longest synonym has three words; one word more shows where the mistake starts in a
+        // sequence of thousands (`a a a a …`), whose message and edit distances would cost more.
         let words = &words[..words.len().min(LONGEST + 2)];
         let span = span.start..parts[words.len() - 1].1.end;
-        let written = words.join(" ");
-        if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == written) {
+        let spelling = words.join(" ");
+        if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == spelling) {
             return Some((*operator, name));
         }
         let error = Diagnostic::error(
             Code::UNKNOWN_OPERATOR,
             span.clone(),
-            format!("unknown operator `{written}`"),
+            format!("unknown operator `{spelling}`"),
         );
-        let begins = |count: usize| {
-            let start = words[..count].join(" ");
+        let operator_of_first = |count: usize| {
+            let first = words[..count].join(" ");
             OPERATORS
                 .iter()
-                .find(|(name, _)| *name == start)
+                .find(|(name, _)| *name == first)
                 .map(|(name, operator)| (count, *name, *operator))
         };
-        let foreign = FOREIGN
+        let synonym = SYNONYMS
             .iter()
-            .find(|(foreign, _)| *foreign == written)
-            .map(|(_, ours)| *ours);
-        match (1..words.len().min(LONGEST + 1)).rev().find_map(begins) {
-            _ if foreign.is_some() => {}
+            .find(|(synonym, _)| *synonym == spelling)
+            .map(|(_, operator)| *operator);
+        let prefix = (1..words.len().min(LONGEST + 1))
+            .rev()
+            .find_map(operator_of_first);
+        match prefix {
+            _ if synonym.is_some() => {}
             Some((count, name, Operator::Exists | Operator::IsMissing)) => {
-                let (word, place) = &parts[count];
+                let (word, word_span) = &parts[count];
                 let message =
-                    format!("expected `and`, `or` or the end after `{name}`, found `{word}`");
-                self.push(Diagnostic::error(Code::NOT_A_JOIN, place.clone(), message));
+                    format!("expected `and`, `or` or end of input after `{name}`, found `{word}`");
+                self.push(Diagnostic::error(
+                    Code::NOT_A_JOIN,
+                    word_span.clone(),
+                    message,
+                ));
                 return None;
             }
             Some((count, name, _)) if count + 1 == words.len() && !has_operand => {
-                let (word, place) = &parts[count];
+                let (word, word_span) = &parts[count];
                 let message = format!("expected a value after `{name}`, found `{word}`");
                 self.push(
-                    Diagnostic::error(Code::BAD_LITERAL, place.clone(), message)
-                        .with_help("text stands in double quotes")
-                        .with_fix(place.clone(), format!("\"{word}\"")),
+                    Diagnostic::error(Code::BAD_LITERAL, word_span.clone(), message)
+                        .with_help("put strings in double quotes")
+                        .with_fix(word_span.clone(), format!("\"{word}\"")),
                 );
                 return None;
             }
             _ => {}
         }
-        if let Some(meant) = foreign.or_else(|| nearest(&written, OPERATORS.map(|(name, _)| name)))
-        {
-            let help = if meant.eq_ignore_ascii_case(&written) {
-                format!("words of the language are written in small letters: `{meant}`")
+        let meant = synonym.or_else(|| nearest(&spelling, OPERATORS.map(|(name, _)| name)));
+        if let Some(meant) = meant {
+            let help = if meant.eq_ignore_ascii_case(&spelling) {
+                format!("keywords are lower case: `{meant}`")
             } else {
                 format!("did you mean `{meant}`?")
             };

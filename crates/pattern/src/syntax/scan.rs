@@ -1,25 +1,30 @@
-//! The look over a text before the grammar sees it: size, nesting, brackets, quotes, comments.
+//! The scan before the grammar: notation, size, nesting, brackets, quotes and comments.
+//!
+//! pest recurses once per bracket and reports an unbalanced one at the end of the text. The scan
+//! runs first, without recursion: it bounds the depth, and it points at the bracket or quote that
+//! has no partner.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use crate::{Dialect, PatternLimits};
 
-/// What the look over a text found.
+/// The result of a scan.
 pub(super) struct Scan {
     /// Whether the text is in JSON notation.
     pub(super) is_json: bool,
-    /// Where the pattern ends; AWS reads one JSON value and does not look at what follows.
+    /// Where the pattern ends. AWS parses one JSON value and ignores what follows it.
     pub(super) end: usize,
-    /// Faults that do not stand in the way of reading on.
-    pub(super) remarks: Vec<Diagnostic>,
-    /// Where the comments stand, in order.
+    /// Errors that do not prevent parsing.
+    pub(super) errors: Vec<Diagnostic>,
+    /// The spans of the comments, in order.
     pub(super) comments: Vec<Span>,
 }
 
-/// Looks over a text.
+/// Scans a text.
 ///
 /// # Errors
-/// With what makes the text unreadable: nothing there, too long, too deep, an open quote, a bracket without its partner.
+/// One diagnostic, if the text cannot be parsed at all: it is empty, too long or nested too deeply,
+/// a string is unterminated, or a bracket is unmatched.
 pub(super) fn scan(
     source: &str,
     dialect: Dialect,
@@ -27,7 +32,7 @@ pub(super) fn scan(
 ) -> Result<Scan, Vec<Diagnostic>> {
     if source.len() > limits.bytes {
         let message = format!(
-            "the pattern has {} bytes, more than the {} allowed",
+            "pattern is {} bytes long; the limit is {}",
             source.len(),
             limits.bytes
         );
@@ -46,28 +51,23 @@ pub(super) fn scan(
     };
     let end = scanner.run(dialect, limits)?;
     let Some(first) = scanner.first else {
-        let help =
-            "write a test such as `name == \"x\"`, or a JSON object such as `{\"name\": [\"x\"]}`";
+        let help = "write a condition such as `name == \"x\"`, \
+                    or a JSON object such as `{\"name\": [\"x\"]}`";
         return Err(vec![
-            Diagnostic::error(Code::EMPTY_TEXT, end_of(source), "there is no pattern")
-                .with_help(help),
+            Diagnostic::error(Code::EMPTY_TEXT, end_of(source), "empty pattern").with_help(help),
         ]);
     };
-    let mut remarks = Vec::new();
+    let mut errors = Vec::new();
     if dialect != Dialect::Reflexarc {
-        remarks.extend(scanner.comments.iter().cloned().map(|span| {
-            Diagnostic::error(
-                Code::NOT_STRICT,
-                span.clone(),
-                format!("{} knows no comments", dialect.title()),
-            )
-            .with_fix(span, "")
+        errors.extend(scanner.comments.iter().cloned().map(|span| {
+            let message = format!("{} does not allow comments", dialect.title());
+            Diagnostic::error(Code::NOT_STRICT, span.clone(), message).with_fix(span, "")
         }));
     }
     Ok(Scan {
         is_json: first == '{',
         end,
-        remarks,
+        errors,
         comments: scanner.comments,
     })
 }
@@ -75,61 +75,64 @@ pub(super) fn scan(
 struct Scanner<'s> {
     source: &'s str,
     at: usize,
+    /// The open brackets and their positions.
     open: Vec<(u8, usize)>,
     comments: Vec<Span>,
-    /// The first character of the pattern itself.
+    /// The first character that is neither white space nor in a comment.
     first: Option<char>,
 }
 
 impl Scanner<'_> {
-    /// Walks to the end of the pattern and says where that is.
+    /// Scans to the end of the pattern and returns its position.
+    // Bytes suffice: every character that matters is ASCII, and no byte of a longer UTF-8 sequence
+    // is. `//` and `#` start comments only outside strings, so `"http://x"` is one string.
     fn run(&mut self, dialect: Dialect, limits: &PatternLimits) -> Result<usize, Vec<Diagnostic>> {
         let bytes = self.source.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
-            if !byte.is_ascii_whitespace() && !self.comment() {
-                if self.first.is_none() {
-                    self.first = self.source[start..].chars().next();
-                }
+            if byte.is_ascii_whitespace() {
                 self.at += 1;
-                match byte {
-                    b'"' | b'\'' => self.string(byte)?,
-                    b'{' | b'[' | b'(' => {
-                        self.open.push((byte, start));
-                        if self.open.len() > limits.depth {
-                            let message =
-                                format!("the pattern nests more than {} levels deep", limits.depth);
-                            return Err(vec![Diagnostic::error(
-                                Code::TOO_DEEP,
-                                start..start + 1,
-                                message,
-                            )]);
-                        }
+                continue;
+            }
+            if self.comment() {
+                continue;
+            }
+            if self.first.is_none() {
+                self.first = self.source[start..].chars().next();
+            }
+            self.at += 1;
+            match byte {
+                b'"' | b'\'' => self.string(byte)?,
+                b'{' | b'[' | b'(' => {
+                    self.open.push((byte, start));
+                    if self.open.len() > limits.depth {
+                        let message =
+                            format!("pattern is nested more than {} levels deep", limits.depth);
+                        let span = start..start + 1;
+                        return Err(vec![Diagnostic::error(Code::TOO_DEEP, span, message)]);
                     }
-                    b'}' | b']' | b')' => {
-                        self.close(byte, start)?;
-                        if self.open.is_empty() && dialect == Dialect::Aws {
-                            return Ok(self.at);
-                        }
-                    }
-                    _ => {}
                 }
-            } else if self.at == start {
-                self.at += 1;
+                b'}' | b']' | b')' => {
+                    self.close(byte, start)?;
+                    if self.open.is_empty() && dialect == Dialect::Aws {
+                        return Ok(self.at);
+                    }
+                }
+                _ => {}
             }
         }
         match self.open.pop() {
             None => Ok(self.source.len()),
             Some((bracket, at)) => {
                 let closing = closing(bracket);
-                let message = format!("`{}` is never closed", bracket as char);
                 let end = self.source.trim_end().len();
+                let message = format!("unclosed `{}`", bracket as char);
                 Err(vec![
                     Diagnostic::error(Code::UNCLOSED, at..at + 1, message)
-                        .with_help(format!("put the missing `{closing}` where it belongs"))
+                        .with_help(format!("add the missing `{closing}`"))
                         .with_label(
                             end_of(self.source),
-                            format!("the text ends here without `{closing}`"),
+                            format!("the pattern ends without `{closing}`"),
                         )
                         .with_fix(end..end, closing.to_string()),
                 ])
@@ -137,7 +140,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Steps over a comment, if one begins here.
+    /// Skips a comment, if one starts here.
     fn comment(&mut self) -> bool {
         let rest = &self.source.as_bytes()[self.at..];
         if !rest.starts_with(b"#") && !rest.starts_with(b"//") {
@@ -152,7 +155,7 @@ impl Scanner<'_> {
         true
     }
 
-    /// Steps over the rest of a string that was opened by `quote`.
+    /// Skips the rest of a string that was opened by `quote`.
     fn string(&mut self, quote: u8) -> Result<(), Vec<Diagnostic>> {
         let start = self.at - 1;
         let bytes = self.source.as_bytes();
@@ -164,13 +167,13 @@ impl Scanner<'_> {
                 _ => {}
             }
         }
-        let line = self.source[start..]
+        let line_end = self.source[start..]
             .find('\n')
             .map_or(self.source.len(), |length| start + length);
         let quote = quote as char;
         Err(vec![
-            Diagnostic::error(Code::UNCLOSED, start..line, "this text is never closed")
-                .with_help(format!("put `{quote}` where it ends")),
+            Diagnostic::error(Code::UNCLOSED, start..line_end, "unterminated string")
+                .with_help(format!("add the closing `{quote}`")),
         ])
     }
 
@@ -180,27 +183,18 @@ impl Scanner<'_> {
             Some((bracket, _)) if closing(bracket) == found => Ok(()),
             Some((bracket, opened)) => {
                 let expected = closing(bracket);
+                let bracket = bracket as char;
+                let message = format!("expected `{expected}`, found `{found}`");
                 Err(vec![
-                    Diagnostic::error(
-                        Code::UNCLOSED,
-                        at..at + 1,
-                        format!("expected `{expected}`, found `{found}`"),
-                    )
-                    .with_label(
-                        opened..opened + 1,
-                        format!("this `{}` is open", bracket as char),
-                    )
-                    .with_help(format!("close it with `{expected}` first")),
+                    Diagnostic::error(Code::UNCLOSED, at..at + 1, message)
+                        .with_label(opened..opened + 1, format!("unclosed `{bracket}`"))
+                        .with_help(format!("close the `{bracket}` with `{expected}` first")),
                 ])
             }
             None => Err(vec![
-                Diagnostic::error(
-                    Code::UNCLOSED,
-                    at..at + 1,
-                    format!("`{found}` closes nothing"),
-                )
-                .with_help("take it away, or open it before")
-                .with_fix(at..at + 1, ""),
+                Diagnostic::error(Code::UNCLOSED, at..at + 1, format!("unmatched `{found}`"))
+                    .with_help(format!("remove it, or add the opening `{}`", opening(byte)))
+                    .with_fix(at..at + 1, ""),
             ]),
         }
     }
@@ -211,6 +205,14 @@ fn closing(bracket: u8) -> char {
         b'{' => '}',
         b'[' => ']',
         _ => ')',
+    }
+}
+
+fn opening(bracket: u8) -> char {
+    match bracket {
+        b'}' => '{',
+        b']' => '[',
+        _ => '(',
     }
 }
 

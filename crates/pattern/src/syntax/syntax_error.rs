@@ -1,4 +1,4 @@
-//! What the grammar expected and what it found, in the language's own words.
+//! Diagnostics for texts that the grammar rejects.
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 use reflexarc_diagnostic::{Code, Diagnostic};
@@ -6,71 +6,82 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use super::Rule;
 use crate::keywords::is_keyword;
 
-/// Says what is wrong where the grammar stopped.
+/// The diagnostic for the position at which the grammar stopped: what it expected there, what it
+/// found, and for common mistakes how to fix them.
+// pest's own messages are never shown: they list grammar rules ("expected value_unary, negation").
 pub(super) fn diagnostic(text: &str, error: &Error<Rule>) -> Diagnostic {
     let at = match error.location {
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
     };
+    // pest reports the end of the last token; the offending token starts after the white space.
     let at = at + text[at..].len() - text[at..].trim_start().len();
     let expected = match &error.variant {
         ErrorVariant::ParsingError { positives, .. } => expected(positives),
         ErrorVariant::CustomError { .. } => String::new(),
     };
-    let length = token_length(&text[at..]);
-    let found = if length == 0 {
-        "the end".to_owned()
+    let token = &text[at..at + token_length(&text[at..])];
+    let found = if token.is_empty() {
+        "end of input".to_owned()
     } else {
-        format!("`{}`", &text[at..at + length])
+        format!("`{token}`")
     };
     let message = if expected.is_empty() {
-        format!("did not expect {found}")
+        format!("unexpected {found}")
     } else {
         format!("expected {expected}, found {found}")
     };
-    let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + length, message);
-    let word = &text[at..at + length];
-    let head = text[..at].trim_end();
-    let before = head
+    let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + token.len(), message);
+    if text.trim_start().starts_with('{') {
+        return diagnostic;
+    }
+    with_expression_help(diagnostic, text[..at].trim_end(), token)
+}
+
+/// Adds help for mistakes in expressions, from the text before the offending token.
+fn with_expression_help(diagnostic: Diagnostic, head: &str, token: &str) -> Diagnostic {
+    let previous = head
         .rsplit(|c: char| c.is_whitespace() || c == '(')
         .next()
         .unwrap_or_default();
-    let in_expression = !text.trim_start().starts_with('{');
-    let is_symbol = word.starts_with(['=', '<', '>', '!', '~']);
-    let quotes = |word: &str| {
+    let starts_with_symbol = token.starts_with(is_symbol);
+    let keyword_help = |word: &str| {
         format!(
-            "`{word}` is a word of the language; as a key of a path it needs double quotes: `\"{word}\"`"
+            "`{word}` is a keyword; put it in double quotes to use it as a path key: `\"{word}\"`"
         )
     };
-    if !in_expression {
-        return diagnostic;
-    }
-    match before {
-        _ if word == "[" && head.is_empty() => {
-            diagnostic.with_help("in JSON notation a pattern is an object: `{…}`")
+    match previous {
+        _ if token == "[" && head.is_empty() => {
+            diagnostic.with_help("write a JSON object instead: `{\"name\": [\"x\"]}`")
         }
-        "not" if is_symbol => diagnostic.with_help(quotes(before)),
-        "and" | "or" if is_symbol => diagnostic.with_help(
-            "a test begins with its path; several tests of one value read `path (> 0 and <= 5)`",
+        "not" if starts_with_symbol => diagnostic.with_help(keyword_help(previous)),
+        "and" | "or" if starts_with_symbol => diagnostic.with_help(
+            "start each condition with its path, or group the conditions on one value: \
+             `path (> 0 and <= 5)`",
         ),
-        "and" | "or" | "not" => diagnostic.with_help(format!("a test follows `{before}`")),
-        // A word that was taken for a join, and an operator behind it: the word is what is wrong.
-        name if is_symbol && name.starts_with(char::is_alphabetic) && name != head => {
-            let place = head.len() - name.len()..head.len();
+        "and" | "or" | "not" => diagnostic.with_help(format!("add a condition after `{previous}`")),
+        // `a == 1 b == 2`: the grammar takes `b` for a connective (so that `AND` gets a message of
+        // its own) and stops at the second `==`. The mistake is the word before it.
+        name if starts_with_symbol && name.starts_with(char::is_alphabetic) && name != head => {
+            let span = head.len() - name.len()..head.len();
             Diagnostic::error(
                 Code::NOT_A_JOIN,
-                place,
+                span,
                 format!("expected `and` or `or`, found `{name}`"),
             )
-            .with_help("join two tests by `and` or `or`")
+            .with_help("join conditions with `and` or `or`")
         }
-        "" if is_symbol => diagnostic.with_help("a test begins with its path: `name == \"x\"`"),
-        _ if is_keyword(word) => diagnostic.with_help(quotes(word)),
+        "" if starts_with_symbol => {
+            diagnostic.with_help("start the condition with a path: `name == \"x\"`")
+        }
+        _ if is_keyword(token) => diagnostic.with_help(keyword_help(token)),
         _ => diagnostic,
     }
 }
 
-/// The length of the word, number or sign that the text begins with.
+/// The length in bytes of the word, number, string or symbol at the start of the text.
 fn token_length(text: &str) -> usize {
+    /// Long words are cut: the message only has to identify the token.
+    const LONGEST_WORD: usize = 40;
     let Some(first) = text.chars().next() else {
         return 0;
     };
@@ -78,39 +89,45 @@ fn token_length(text: &str) -> usize {
     if in_word(first) {
         text.find(|c| !in_word(c))
             .unwrap_or(text.len())
-            .min(40 + first.len_utf8())
+            .min(LONGEST_WORD + first.len_utf8())
     } else if first == '"' {
         text[1..]
             .find(['"', '\n'])
             .map_or(text.len(), |end| end + 2)
             .min(text.len())
+    } else if is_symbol(first) {
+        text.find(|c| !is_symbol(c)).unwrap_or(text.len())
     } else {
         first.len_utf8()
     }
 }
 
-/// "a, b or c", each once, in a fixed order.
+fn is_symbol(c: char) -> bool {
+    matches!(c, '=' | '<' | '>' | '!' | '~')
+}
+
+/// "a, b or c": every name once, descriptions before symbols.
 fn expected(rules: &[Rule]) -> String {
-    let mut words: Vec<&str> = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     for rule in rules {
-        for word in names(*rule) {
-            if !words.contains(word) {
-                words.push(word);
+        for name in rule_names(*rule) {
+            if !names.contains(name) {
+                names.push(name);
             }
         }
     }
-    words.sort_by_key(|word| word.starts_with('`'));
-    match words.split_last() {
+    names.sort_by_key(|name| name.starts_with('`'));
+    match names.split_last() {
         None => String::new(),
         Some((only, [])) => (*only).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
     }
 }
 
-/// What a rule of the grammar is called in a message; nothing if it says nothing to a reader.
-fn names(rule: Rule) -> &'static [&'static str] {
+/// The names of a grammar rule in messages; empty for rules that mean nothing to a user.
+fn rule_names(rule: Rule) -> &'static [&'static str] {
     match rule {
-        Rule::EOI => &["the end"],
+        Rule::EOI => &["end of input"],
         Rule::json | Rule::object => &["an object"],
         Rule::member | Rule::key => &["a key"],
         Rule::colon => &["`:`"],
@@ -121,7 +138,7 @@ fn names(rule: Rule) -> &'static [&'static str] {
             &["a value"]
         }
         Rule::expression | Rule::tests | Rule::unary | Rule::range | Rule::test | Rule::group => {
-            &["a test"]
+            &["a condition"]
         }
         Rule::value_tests
         | Rule::value_unary

@@ -1,4 +1,13 @@
-//! The expression notation: tests of one value behind its path, joined by `and`, `or` and `not`.
+//! Expression notation: conditions on one value, joined by `and`, `or` and `not` after its path.
+//!
+//! A field of the tree is a list of alternatives, each a conjunction of predicates: disjunctive
+//! normal form. So `and` between groups multiplies their alternatives, and `not` applies De Morgan:
+//!
+//! ```text
+//! a ((== "x" or == "y") and starts with "z")    [x, z…] or [y, z…]
+//! a not (== "x" or starts with "z")             anything-but ["x", "z…"]
+//! a not (starts with "x" and ends with "y")     [not x…] or [not …y]
+//! ```
 
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
@@ -9,11 +18,11 @@ use super::{Rule, TreeBuilder};
 use crate::spanned::{SpannedAlternative, SpannedPredicate};
 use crate::{Predicate, normal};
 
-/// Alternatives, each of which one value meets as a complete.
+/// The alternatives of a field: each is a conjunction that one value must meet.
 pub(super) type Alternatives = Vec<SpannedAlternative>;
 
 impl TreeBuilder<'_> {
-    /// `not`s and a predicate or a group, as the alternatives of the field.
+    /// `not`s followed by a predicate or a group, as alternatives.
     pub(super) fn value_unary(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
         let mut negated = false;
@@ -21,7 +30,7 @@ impl TreeBuilder<'_> {
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::negation => {
-                    self.negation(&part);
+                    self.check_negation(&part);
                     negated = !negated;
                 }
                 Rule::value_group => alternatives = self.value_tests(part.into_inner().next()?),
@@ -29,7 +38,7 @@ impl TreeBuilder<'_> {
             }
         }
         if negated {
-            self.opposite(&span, alternatives?)
+            self.negated(&span, alternatives?)
         } else {
             alternatives
         }
@@ -37,13 +46,14 @@ impl TreeBuilder<'_> {
 
     fn value_tests(&mut self, pair: Pair<'_, Rule>) -> Option<Alternatives> {
         let span = span_of(&pair);
-        let mut done = Alternatives::new();
+        let mut finished = Alternatives::new();
+        // The alternatives of the `and`s since the last `or`.
         let mut conjunction: Option<Alternatives> = None;
         let mut complete = true;
         for part in pair.into_inner() {
             if part.as_rule() == Rule::connective {
                 if self.connective(&part) == Connective::Or {
-                    done.extend(conjunction.take().unwrap_or_default());
+                    finished.extend(conjunction.take().unwrap_or_default());
                 }
                 continue;
             }
@@ -53,21 +63,21 @@ impl TreeBuilder<'_> {
             };
             conjunction = Some(match conjunction {
                 None => next,
-                Some(before) => self.product(&span, before, &next)?,
+                Some(left) => self.product(&span, left, &next)?,
             });
         }
-        done.extend(conjunction.unwrap_or_default());
-        for alternative in &mut done {
+        finished.extend(conjunction.unwrap_or_default());
+        for alternative in &mut finished {
             normal::join_ranges(&mut alternative.predicates);
         }
-        if complete && !done.is_empty() {
-            Some(done)
+        if complete && !finished.is_empty() {
+            Some(finished)
         } else {
             None
         }
     }
 
-    /// Every alternative of one together with every alternative of the other.
+    /// The conjunction of two lists of alternatives: each of one with each of the other.
     fn product(
         &mut self,
         span: &Span,
@@ -82,10 +92,15 @@ impl TreeBuilder<'_> {
         };
         let count = left.len().saturating_mul(right.len());
         let expanded_tests = tests(&left) * right.len() + tests(right) * left.len();
-        let too_wide = left.len() > 1 && right.len() > 1 && count > self.limits.combinations;
-        if too_wide || count > 1 && expanded_tests > self.limits.expanded_tests {
+        // A list of 5,000 values with one more condition is as large as the text; only a product
+        // of two lists can grow beyond it.
+        let is_product = left.len() > 1 && right.len() > 1;
+        if is_product && count > self.limits.combinations
+            || count > 1 && expanded_tests > self.limits.expanded_tests
+        {
             return self.too_many(span);
         }
+        // `!= 1 and != 2 and …`: appended in place, so that n conditions take n steps and not n².
         if let [other] = right {
             for one in &mut left {
                 one.span = one.span.start.min(other.span.start)..one.span.end.max(other.span.end);
@@ -104,39 +119,41 @@ impl TreeBuilder<'_> {
 
     fn too_many<T>(&mut self, span: &Span) -> Option<T> {
         let message = format!(
-            "these tests spell out to more than {} alternatives",
+            "these conditions expand to more than {} alternatives",
             self.limits.combinations
         );
         self.error(Code::TOO_MANY, span.clone(), message).help =
-            Some("join complete tests by `and` instead".into());
+            Some("repeat the path and join whole conditions with `and`".into());
         None
     }
 
-    /// Anything but these: a value is there, and meets none of them.
-    fn opposite(&mut self, span: &Span, alternatives: Alternatives) -> Option<Alternatives> {
+    /// The negation of alternatives: a value that meets none of them.
+    fn negated(&mut self, span: &Span, alternatives: Alternatives) -> Option<Alternatives> {
         for spanned in alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
-            let meant = match spanned.predicate {
-                Predicate::Missing => "exists",
-                Predicate::Exists => "is missing",
+            let (operator, opposite) = match spanned.predicate {
+                Predicate::Missing => ("is missing", "exists"),
+                Predicate::Exists => ("exists", "is missing"),
                 _ => continue,
             };
-            let mut error = Diagnostic::error(
-                Code::WRONG_ARGUMENT,
-                span.clone(),
-                "presence is not negated by `not`",
-            )
-            .with_help(format!("write `{meant}`"));
+            let message = format!("`not` cannot be applied to `{operator}`");
+            let mut error = Diagnostic::error(Code::WRONG_ARGUMENT, span.clone(), message)
+                .with_help(format!("write `{opposite}`"));
             if alternatives.len() == 1 && alternatives[0].predicates.len() == 1 {
-                error = error.with_fix(span.clone(), meant);
+                error = error.with_fix(span.clone(), opposite);
             }
             self.push(error);
             return None;
         }
-        let plain = |alternative: &SpannedAlternative| matches!(alternative.predicates.as_slice(), [one] if !matches!(one.predicate, Predicate::AnythingBut(_)));
-        let place = |predicates: Vec<Predicate>| SpannedAlternative {
+        let is_single = |alternative: &SpannedAlternative| {
+            matches!(
+                alternative.predicates.as_slice(),
+                [one] if !matches!(one.predicate, Predicate::AnythingBut(_))
+            )
+        };
+        let with_span = |predicates: Vec<Predicate>| SpannedAlternative {
             span: span.clone(),
             predicates: predicates
                 .into_iter()
@@ -146,16 +163,18 @@ impl TreeBuilder<'_> {
                 })
                 .collect(),
         };
-        if alternatives.iter().all(plain) {
+        // not (a or b or …) of single predicates is one `anything-but` [a, b, …].
+        if alternatives.iter().all(is_single) {
             let inner = alternatives
                 .into_iter()
                 .flat_map(|alternative| alternative.predicates);
-            return Some(vec![place(vec![Predicate::AnythingBut(
+            return Some(vec![with_span(vec![Predicate::AnythingBut(
                 inner.map(|spanned| spanned.predicate).collect(),
             )])]);
         }
-        // None of several conjunctions: of each, one test fails.
-        let mut ways: Alternatives = vec![place(Vec::new())];
+        // not (a and b or c and d): one predicate of each conjunction fails, so the product of
+        // [not a, not b] and [not c, not d]. A negated `anything-but` [x, y] is [x, y] itself.
+        let mut negated: Alternatives = vec![with_span(Vec::new())];
         for alternative in alternatives {
             let choices: Alternatives = alternative
                 .predicates
@@ -164,13 +183,13 @@ impl TreeBuilder<'_> {
                     Predicate::AnythingBut(inner) => inner,
                     other => vec![Predicate::AnythingBut(vec![other])],
                 })
-                .map(|predicate| place(vec![predicate]))
+                .map(|predicate| with_span(vec![predicate]))
                 .collect();
-            ways = self.product(span, ways, &choices)?;
+            negated = self.product(span, negated, &choices)?;
         }
-        for way in &mut ways {
-            normal::join_ranges(&mut way.predicates);
+        for alternative in &mut negated {
+            normal::join_ranges(&mut alternative.predicates);
         }
-        Some(ways)
+        Some(negated)
     }
 }

@@ -1,44 +1,44 @@
-//! What is said about faulty texts, as a user reads it.
+//! Diagnostics about invalid patterns, rendered as users see them.
 
 use std::fmt::Write as _;
 
 use reflexarc_pattern::{Dialect, Pattern};
 
-/// Each text with everything that is said about it when it is read.
-fn said(dialect: Dialect, texts: &[&str]) -> String {
+/// The diagnostics from parsing each text.
+fn parsed(dialect: Dialect, texts: &[&str]) -> String {
     let mut all = String::new();
     for text in texts {
         let found = match Pattern::parse(text, dialect) {
             Ok(pattern) => pattern.warnings().to_vec(),
-            Err(faults) => faults,
+            Err(errors) => errors,
         };
-        assert!(!found.is_empty(), "nothing is said about {text}");
+        assert!(!found.is_empty(), "no diagnostics for {text}");
         for diagnostic in found {
             writeln!(all, "{}", diagnostic.render("when", text, false))
-                .expect("a string takes any text");
+                .expect("writing to a string cannot fail");
         }
     }
     all
 }
 
-/// Each text with what `check` says about it for a service.
+/// The diagnostics from checking each text for a dialect.
 fn checked(dialect: Dialect, texts: &[&str]) -> String {
     let mut all = String::new();
     for text in texts {
         let pattern = Pattern::parse(text, Dialect::Reflexarc).expect(text);
         let found = pattern.check(dialect);
-        assert!(!found.is_empty(), "nothing is said about {text}");
+        assert!(!found.is_empty(), "no diagnostics for {text}");
         for diagnostic in found {
             writeln!(all, "{}", diagnostic.render("when", text, false))
-                .expect("a string takes any text");
+                .expect("writing to a string cannot fail");
         }
     }
     all
 }
 
 #[test]
-fn shape_of_the_json_notation() {
-    insta::assert_snapshot!(said(
+fn syntax_errors_in_json_notation() {
+    insta::assert_snapshot!(parsed(
         Dialect::Reflexarc,
         &[
             "",
@@ -55,14 +55,16 @@ fn shape_of_the_json_notation() {
 }
 
 #[test]
-fn meaning_of_the_json_notation() {
-    insta::assert_snapshot!(said(
+fn invalid_operators_and_arguments_in_json_notation() {
+    insta::assert_snapshot!(parsed(
         Dialect::Reflexarc,
         &[
             r#"{"a": "x", "b": {}, "c": []}"#,
             r#"{"a": [{"prefx": "x"}, {"Prefix": "x"}, {"between": "x"}]}"#,
-            r#"{"a": [{"prefix": 5}, {"prefix": ["x"]}, {"exists": "true"}, {"prefix": {"ignore-case": "x"}}]}"#,
-            r#"{"a": [{"numeric": ["<", 5, ">", 1]}, {"numeric": [">", 5, "<", 1]}, {"numeric": ["==", 1]}]}"#,
+            r#"{"a": [{"prefix": 5}, {"prefix": ["x"]}, {"exists": "true"}]}"#,
+            r#"{"a": [{"prefix": {"ignore-case": "x"}}]}"#,
+            r#"{"a": [{"numeric": ["<", 5, ">", 1]}, {"numeric": [">", 5, "<", 1]}]}"#,
+            r#"{"a": [{"numeric": ["==", 1]}]}"#,
             r#"{"a": [{"cidr": "10.0.0.0/33"}, {"cidr": "10.0.0/8"}]}"#,
             r#"{"a": [{"wildcard": "é**b"}, {"wildcard": "a\\n"}]}"#,
             r#"{"a": [{"regexp": "x(y"}, {"regexp": "a{1000}{1000}"}]}"#,
@@ -74,8 +76,8 @@ fn meaning_of_the_json_notation() {
 }
 
 #[test]
-fn expressions() {
-    insta::assert_snapshot!(said(
+fn errors_in_expressions() {
+    insta::assert_snapshot!(parsed(
         Dialect::Reflexarc,
         &[
             r#"a strats with "x" or b === 5 AND c == failed"#,
@@ -96,8 +98,8 @@ fn expressions() {
 }
 
 #[test]
-fn warnings() {
-    insta::assert_snapshot!(said(
+fn warnings_from_parsing() {
+    insta::assert_snapshot!(parsed(
         Dialect::Reflexarc,
         &[
             r#"{"a": [1], "$or": [{"a": [2]}, {"b": [3]}]}"#,
@@ -110,8 +112,8 @@ fn warnings() {
 }
 
 #[test]
-fn services_as_dialects() {
-    insta::assert_snapshot!(said(
+fn errors_in_the_dialects_of_services() {
+    insta::assert_snapshot!(parsed(
         Dialect::Aws,
         &[
             r#"a == "x""#,
@@ -121,7 +123,7 @@ fn services_as_dialects() {
             r#"{"a": [{"wildcard": "*a*a*a*a*a*a"}]}"#,
         ]
     ));
-    insta::assert_snapshot!(said(
+    insta::assert_snapshot!(parsed(
         Dialect::Alibaba,
         &[
             r#"{"region": ["x"]}"#,
@@ -132,7 +134,7 @@ fn services_as_dialects() {
 }
 
 #[test]
-fn what_does_not_port() {
+fn checks_for_other_dialects() {
     insta::assert_snapshot!(checked(
         Dialect::Aws,
         &[
@@ -154,9 +156,10 @@ fn what_does_not_port() {
     ));
 }
 
-/// Every place that is pointed at ends with what it speaks of, not with the space or comment behind it.
+/// The grammar skips white space and comments while it looks for more of a rule; spans must end
+/// before them.
 #[test]
-fn no_place_ends_with_space_or_a_comment() {
+fn no_span_ends_with_white_space_or_a_comment() {
     let texts = [
         "a in cidr \"10.0.0.1\" and b == 1",
         "a in cidr \"10.0.0.0/33\" and b == 1",
@@ -170,7 +173,7 @@ fn no_place_ends_with_space_or_a_comment() {
         "a not exists and b ( not starts with \"x\" ) and c ( not is missing )",
         "a == failed and b > \"5\" and c in \"10.0.0.0/8\" and d == [ 1 ] and e strats with \"x\" ",
     ];
-    let mut seen = 0;
+    let mut count = 0;
     for text in texts {
         for space in [" ", "   ", "\t\n ", "  # why\n", " // why\n  "] {
             let text = text.replace(' ', space);
@@ -178,25 +181,25 @@ fn no_place_ends_with_space_or_a_comment() {
                 Ok(pattern) => [Dialect::Reflexarc, Dialect::Aws, Dialect::Alibaba]
                     .map(|to| pattern.check(to))
                     .concat(),
-                Err(faults) => faults,
+                Err(errors) => errors,
             };
-            seen += found.len();
+            count += found.len();
             for diagnostic in found {
                 let labels = diagnostic.labels.iter().map(|label| label.span.clone());
                 for span in labels.chain([diagnostic.span.clone()]) {
-                    let place = &text[span];
-                    let ends_with_comment = place
+                    let source = &text[span];
+                    let ends_with_comment = source
                         .lines()
                         .last()
                         .is_some_and(|line| line.contains("why"));
                     assert!(
-                        place == place.trim() && !ends_with_comment,
-                        "{}: {place:?}",
+                        source == source.trim() && !ends_with_comment,
+                        "{}: {source:?}",
                         diagnostic.message
                     );
                 }
             }
         }
     }
-    assert!(seen > 200, "{seen}");
+    assert!(count > 200, "{count}");
 }

@@ -1,4 +1,4 @@
-//! What explanations say, and laws that hold for all of them.
+//! Explanations: hints, rendering, and properties that hold for all of them.
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
@@ -34,13 +34,13 @@ fn location(steps: &[&str]) -> Location {
     )
 }
 
-fn visit(part: &Part, seen: &mut dyn FnMut(bool, &FieldTest)) {
+fn visit(part: &Part, visitor: &mut dyn FnMut(bool, &FieldTest)) {
     match &part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter().for_each(|part| visit(part, seen))
+            parts.iter().for_each(|part| visit(part, visitor))
         }
-        Test::Not { part } => visit(part, seen),
-        Test::Field(field) => seen(part.matched, field),
+        Test::Not { part } => visit(part, visitor),
+        Test::Field(field) => visitor(part.matched, field),
     }
 }
 
@@ -89,8 +89,8 @@ fn similar_key_in_the_same_object_is_named() {
         r#"{"content": {"eniID": ["eni-1"]}}"#,
         r#"{"nmae": ["x"]}"#,
         r#"{"disks": {"diskid2": ["d-1"]}}"#,
-        // Another object has the key itself; this one has nothing like it, or nothing to test; or there is no such object;
-        // or keys are too short to be like each other.
+        // Another object has the key itself; or this object has no similar key, or one without a
+        // scalar; or the object is missing; or the key is too short.
         r#"{"content": {"name": ["x"]}}"#,
         r#"{"content": {"requestId": ["x"]}}"#,
         r#"{"content": {"lists": ["x"]}}"#,
@@ -109,7 +109,7 @@ fn search_for_similar_keys_is_bounded() {
             .collect::<Vec<_>>()
             .join(",")
     };
-    // The object with the near key comes after more members than are looked at.
+    // The object with the similar key comes after more members than are visited.
     let event = format!(
         r#"{{"a": [{{{}}}, {{"wanted": 1}}]}}"#,
         members("other", 20_000)
@@ -189,10 +189,13 @@ fn closest_of_several_values_is_named() {
 fn closest_element_is_named_with_its_failing_tests() {
     let explanation = explained(
         r#"{"disks": {"size": [20], "kind": ["ssd"], "state": ["in use"]}}"#,
-        r#"{"disks": [{"size": 20, "kind": "hdd", "state": "free"}, {"size": 40, "kind": "ssd", "state": "in use"}]}"#,
+        r#"{"disks": [
+            {"size": 20, "kind": "hdd", "state": "free"},
+            {"size": 40, "kind": "ssd", "state": "in use"}
+        ]}"#,
     );
     insta::assert_snapshot!(explanation.render(false), @r#"
-    ✗ all of these, within one element; disks[1] came closest with 2 of 3
+    ✗ all of these in one array element; closest: disks[1] with 2 of 3
       ✗ disks.size == 20
           disks[1].size is 40
     "#);
@@ -205,7 +208,7 @@ fn tests_met_only_by_different_elements_name_the_closest() {
         r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#,
     );
     insta::assert_snapshot!(explanation.render(true), @r#"
-    ✗ all of these, within one element; a[0] came closest with 1 of 2
+    ✗ all of these in one array element; closest: a[0] with 1 of 2
       ✓ a.b == 1
           a[0].b is 1
       ✗ a.c == 2
@@ -215,7 +218,8 @@ fn tests_met_only_by_different_elements_name_the_closest() {
 
 #[test]
 fn only_failing_nodes_are_rendered_by_default() {
-    let pattern = r#"{"name": ["x"], "content": {"result": ["failed"]}, "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
+    let pattern = r#"{"name": ["x"], "content": {"result": ["failed"]},
+        "$or": [{"a": [1]}, {"b": [{"exists": true}]}]}"#;
     let explanation = explained(
         pattern,
         r#"{"name": "x", "content": {"result": "accomplished"}, "b": 2}"#,
@@ -233,7 +237,7 @@ fn only_failing_nodes_are_rendered_by_default() {
           content.result is "accomplished"
       ✓ any of these
         ✗ a == 1
-            there is nothing at a
+            `a` is missing from the event
         ✓ b exists
             b is 2
     "#);
@@ -288,7 +292,7 @@ proptest! {
         if let Some(miss) = &test.nearest {
             match &miss.suggested {
                 Some(value) => *at(&mut event, &miss.found.location) = value.clone(),
-                None => prop_assume!(false, "nothing was found that would do"),
+                None => prop_assume!(false, "no value was suggested"),
             }
             prop_assert!(naive::matches(&Node::Field(field), &event), "{}", explanation.render(true));
         }
@@ -303,8 +307,8 @@ proptest! {
         let path = reflexarc_pattern::Path::from_keys(["a"]);
         let explanation = explain(&Node::Field(Field { path, alternatives: vec![alternative] }), &event);
         let Test::Field(test) = &explanation.root.test else { panic!("one field") };
-        let mended = test.nearest.as_ref().is_none_or(|miss| miss.suggested.is_some());
-        prop_assert!(mended || matches!(predicate, Predicate::Regexp { .. }), "{}", explanation.render(true));
+        let suggested = test.nearest.as_ref().is_none_or(|miss| miss.suggested.is_some());
+        prop_assert!(suggested || matches!(predicate, Predicate::Regexp { .. }), "{}", explanation.render(true));
     }
 }
 
