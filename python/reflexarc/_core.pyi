@@ -146,7 +146,7 @@ class Pattern:
         >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
         ✗ result == "failed"
             result is "Failed"
-            hint: it differs only in case; add `ignoring case`
+            hint: the value differs only in case; add `ignoring case`
         """
     def to_json(self) -> str:
         """The pattern in JSON notation.

@@ -117,7 +117,7 @@ impl PyPattern {
     /// >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
     /// ✗ result == "failed"
     ///     result is "Failed"
-    ///     hint: it differs only in case; add `ignoring case`
+    ///     hint: the value differs only in case; add `ignoring case`
     fn explain(&self, event: &Bound<'_, PyAny>) -> PyResult<PyExplanation> {
         catch_panics(|| {
             let event = event_argument::to_event(event)?;
