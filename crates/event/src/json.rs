@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::decimal::Decimal;
+
 mod build;
 mod error;
 mod outline;
@@ -74,8 +76,9 @@ impl Json {
         }
     }
 
-    /// Whether both say the same but for the order of members: the last member of a key counts, numbers compare by text.
-    pub(crate) fn says(&self, other: &Json) -> bool {
+    /// Whether both have the same value: the order of members does not count, of a repeated key the last one does, and
+    /// numbers are compared by value.
+    pub fn eq_ignoring_order(&self, other: &Json) -> bool {
         match (self, other) {
             (Json::Object(members), Json::Object(others)) => {
                 let (members, others) = (by_key(members), by_key(others));
@@ -83,12 +86,16 @@ impl Json {
                     && members
                         .iter()
                         .zip(&others)
-                        .all(|((key, a), (other, b))| key == other && a.says(b))
+                        .all(|((key, a), (other, b))| key == other && a.eq_ignoring_order(b))
             }
             (Json::Array(elements), Json::Array(others)) => {
                 elements.len() == others.len()
-                    && elements.iter().zip(others).all(|(a, b)| a.says(b))
+                    && elements
+                        .iter()
+                        .zip(others)
+                        .all(|(a, b)| a.eq_ignoring_order(b))
             }
+            (Json::Number(a), Json::Number(b)) => a == b || Decimal::parse(a) == Decimal::parse(b),
             _ => self == other,
         }
     }

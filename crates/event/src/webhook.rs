@@ -104,7 +104,10 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
                 continue;
             };
             // The same thing said in a second place has been said; a different thing stays where it is.
-            if found.get_or_insert_with(|| value.clone()).says(&value) {
+            if found
+                .get_or_insert_with(|| value.clone())
+                .eq_ignoring_order(&value)
+            {
                 remove(&mut rest, path);
             }
         }

@@ -44,7 +44,6 @@ mod program;
 mod ranges;
 mod scan;
 mod search;
-mod sortable;
 mod stats;
 mod string;
 mod table;

@@ -18,7 +18,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
-use reflexarc_event::{Json, Limits};
+use reflexarc_event::{Decimal, Json, Limits};
 
 use crate::error::EventError;
 
@@ -244,13 +244,8 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     if !text.contains(['.', 'e', 'E']) {
         return int_type(py).call1((text,));
     }
-    let exact = |number: f64| {
-        let shortest = format!("{number:?}");
-        reflexarc_pattern::Decimal::parse(&shortest)
-            .is_some_and(|a| Some(a) == reflexarc_pattern::Decimal::parse(text))
-    };
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && exact(number) => {
+        Ok(number) if Decimal::parse(text).is_some_and(|exact| exact.fits_double()) => {
             Ok(PyFloat::new(py, number).into_any())
         }
         _ => decimal_type(py)?.call1((text,)),

@@ -4,7 +4,7 @@
 //! number arrives as its text, so that no digit is lost. Of duplicate keys the last one counts; maps are sorted by key.
 //! Out: integers and floats as numbers, characters as strings; what JSON cannot hold is an error.
 
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Decimal, Event, Json};
 use rhai::{Array, Dynamic, Map};
 
 /// An event as scripts see it: converted once, shared by all reactions to it.
@@ -272,33 +272,13 @@ pub(crate) fn number(text: &str) -> Number {
     }
     match text.parse::<f64>() {
         Ok(float)
-            if float.is_finite()
-                && text.contains(['.', 'e', 'E'])
-                && decimal(text)
-                    .is_some_and(|value| Some(value) == decimal(&format!("{float:e}"))) =>
+            if text.contains(['.', 'e', 'E'])
+                && Decimal::parse(text).is_some_and(|exact| exact.fits_double()) =>
         {
             Number::Float(float)
         }
         _ => Number::Text,
     }
-}
-
-/// A number's exact value: its digits without zeros at either end, and the power of ten of the last digit. The sign is
-/// left out, because a double keeps it. None where the exponent is beyond all measure.
-fn decimal(text: &str) -> Option<(String, i64)> {
-    let text = text.trim_start_matches('-');
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_end_matches('0');
-    if significant.trim_start_matches('0').is_empty() {
-        return Some((String::new(), 0));
-    }
-    let exponent: i64 = exponent.trim_start_matches('+').parse().ok()?;
-    let power = exponent
-        .checked_sub(i64::try_from(fraction.len()).ok()?)?
-        .checked_add(i64::try_from(digits.len() - significant.len()).ok()?)?;
-    Some((significant.trim_start_matches('0').to_owned(), power))
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ use super::limits::{BuildError, MatcherLimits};
 use super::network::network;
 use super::predicates::{Bounds, Class, Predicates, SEPARATOR};
 use super::program::{Opcode, close, met, open, unmet};
-use super::sortable;
 use super::trie::TrieBuilder;
 use crate::regexp::CompiledRegexp;
 use crate::value::address;
-use crate::{Alternative, Bound, Field, Node, Predicate, TextOp, Wildcard};
+use crate::{Alternative, Bound, Decimal, Field, Node, Predicate, TextOp, Wildcard};
 
 /// What the patterns share while they are compiled.
 pub(super) struct Compiler {
@@ -375,6 +374,6 @@ fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<u8> {
 
 fn sortable_form(number: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    sortable::encode(number.as_bytes(), &mut bytes);
+    Decimal::write_sort_key(number.as_bytes(), &mut bytes);
     bytes
 }

@@ -2,8 +2,8 @@
 //! the paths that the patterns use.
 
 use super::observed::{Kind, Observed};
-use super::{Matcher, NONE, Scratch, sortable};
-use crate::Path;
+use super::{Matcher, NONE, Scratch};
+use crate::{Decimal, Path};
 
 /// Receives the values of one event. A slot is a position in [`Matcher::paths`].
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Fields<'_> {
 
     /// A number at a path; `text` is its JSON text.
     pub fn number(&mut self, slot: u32, text: &str) {
-        let encode = |out: &mut Vec<u8>| sortable::encode(text.as_bytes(), out);
+        let encode = |out: &mut Vec<u8>| Decimal::write_sort_key(text.as_bytes(), out);
         self.observed
             .add_rewritten(slot, Kind::Number, self.element, encode);
     }
@@ -130,7 +130,7 @@ mod tests {
     use reflexarc_event::Json;
 
     use super::*;
-    use crate::{Alternative, Bound, Decimal, Field, Node, Predicate, TextOp};
+    use crate::{Alternative, Bound, Field, Node, Predicate, TextOp};
 
     /// Visits a tree as the owner of other values would: every key continues the path.
     fn visit(fields: &mut Fields<'_>, paths: &[Path], at: &str, value: &Json) -> Result<(), ()> {

@@ -28,7 +28,8 @@
 
 use super::observed::{Kind, Observed};
 use super::trie::{ROOT, Trie};
-use super::{NONE, escape, sortable, string};
+use super::{NONE, escape, string};
+use crate::Decimal;
 
 /// The bytes are not valid JSON in UTF-8, or nested too deeply.
 #[derive(Debug)]
@@ -327,7 +328,7 @@ impl<const VALIDATE: bool> Scan<'_, VALIDATE> {
             let slot = self.trie.slot(node);
             self.observed
                 .add_rewritten(slot, Kind::Number, self.element, |out| {
-                    sortable::encode(text, out)
+                    Decimal::write_sort_key(text, out)
                 });
         }
         Ok(end)

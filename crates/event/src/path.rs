@@ -1,4 +1,4 @@
-//! Where in an event a value stands.
+//! Where a value is in an event.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl Path {
         &self.0
     }
 
-    /// The pieces between the dots, outermost first; always at least one.
+    /// The segments between the dots, outermost first; always at least one.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('.')
     }
