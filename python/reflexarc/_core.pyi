@@ -33,10 +33,10 @@ _EventLike = Union[str, bytes, bytearray, memoryview, Mapping[str, Any], "Event"
 _PatternLike = Union[str, Mapping[str, Any], "Pattern"]
 
 class Error(Exception):
-    """Everything that reflexarc raises."""
+    """Base class of all exceptions of reflexarc."""
 
 class PatternError(Error):
-    """A pattern is refused; the message draws every finding, `diagnostics` holds them.
+    """An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.
 
     >>> try:
     ...     Pattern('content.result = "failed"')
@@ -48,35 +48,35 @@ class PatternError(Error):
     diagnostics: list[Diagnostic]
 
 class RuleError(Error):
-    """Rule files are refused; the message draws every finding of all files, `diagnostics` holds them."""
+    """Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."""
 
     diagnostics: list[Diagnostic]
 
 class EventError(Error):
-    """Something is not an event: no JSON object, too large, too deep, or holding what JSON cannot."""
+    """Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."""
 
 class ReactionError(Error):
-    """A reaction went wrong and `RuleSet.evaluate` was asked to be strict."""
+    """A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."""
 
 class StateError(Error):
-    """A state cannot hold what it was given."""
+    """Invalid state entries."""
 
 class InternalError(Error):
-    """A fault of reflexarc itself; please report it with the text of the exception."""
+    """A bug in reflexarc; please report it with the text of the exception."""
 
 @final
 class Diagnostic:
-    """One finding about a pattern, a rule file or an event: what, where, and what to do about it."""
+    """A diagnostic about a pattern, a rule file or an event: message, location, help and fix."""
 
     @property
     def code(self) -> str:
         """The stable code, such as "RA0101"."""
     @property
     def severity(self) -> Literal["error", "warning", "hint"]:
-        """How much it weighs."""
+        """The severity."""
     @property
     def message(self) -> str:
-        """What is wrong, in one sentence."""
+        """What is wrong."""
     @property
     def source(self) -> str:
         """The file, or "<pattern>", or "<event>", or the id of a pattern in a rule set."""
@@ -88,28 +88,29 @@ class Diagnostic:
         """The column in characters, from 1."""
     @property
     def span(self) -> tuple[int, int]:
-        """Start and end in characters, half open: `text[start:end]` is the place."""
+        """Start and end in characters, half open: `text[start:end]` is the location."""
     @property
     def help(self) -> str | None:
-        """What to do about it."""
+        """How to fix it."""
     @property
     def fix(self) -> tuple[int, int, str] | None:
-        """An edit that mends it: start and end in characters, and what to put there."""
+        """An edit that fixes it: start and end in characters, and the replacement."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
 
 @final
 class Pattern:
-    """A filter for events, compiled once, immutable.
+    """A compiled event pattern, immutable.
 
     Args:
-        pattern: an expression, a pattern in JSON notation as text or as a dict, or another pattern.
-        dialect: which service's language it is written in; "aws" and "alibaba" accept what those services accept.
+        pattern: an expression, a pattern in JSON notation as text or dict, or another pattern.
+        dialect: the dialect of the pattern; "aws" and "alibaba" accept what those services
+            accept.
 
     Raises:
-        PatternError: with every finding, if the pattern is refused.
-        ValueError: if there is no such dialect.
+        PatternError: if the pattern is invalid, with all diagnostics.
+        ValueError: if the dialect is unknown.
 
     >>> pattern = Pattern({"content": {"result": ["failed"]}})
     >>> pattern
@@ -121,27 +122,27 @@ class Pattern:
     def __new__(cls, pattern: _PatternLike, *, dialect: _Dialect = "reflexarc") -> Pattern: ...
     @property
     def source(self) -> str:
-        """The text it was compiled from."""
+        """The text that the pattern was compiled from."""
     @property
     def dialect(self) -> _Dialect:
-        """The dialect it is written in."""
+        """The dialect of the pattern."""
     @property
     def warnings(self) -> list[Diagnostic]:
-        """What was accepted but is probably not meant."""
+        """Diagnostics about a valid pattern that is probably not intended."""
     def matches(self, event: _EventLike) -> bool:
-        """Whether the event meets the pattern, as it is: envelopes are not unwrapped.
+        """Whether the event matches the pattern. Envelopes are not converted.
 
-        A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at. Where a path
-        ends in a dict that has not the next key, a key of that dict that is not text is an error.
+        Only the values of a dict at the paths of the pattern are read and checked. A key that is
+        not a string is an error in dicts in which a path finds no key.
 
         Raises:
-            EventError: if it is no event; the message says where.
+            EventError: if it is not an event; the message has the position.
 
         >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
         True
         """
     def explain(self, event: _EventLike) -> Explanation:
-        """Why the event meets the pattern or does not.
+        """Explain why the event matches the pattern or does not.
 
         >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
         ✗ result == "failed"
@@ -161,12 +162,14 @@ class Pattern:
         'a.b == "x"'
         """
     def check(self, dialect: _Dialect = "reflexarc") -> list[Diagnostic]:
-        """What another dialect would not accept or would answer differently, and what is probably not meant."""
+        """Diagnostics about the pattern in a dialect: what it would not accept or would match
+        differently, and what is probably not intended.
+        """
     def export(self, dialect: _Dialect) -> str:
-        """The pattern in JSON notation, ready for that service.
+        """The pattern in JSON notation, in the dialect of another service.
 
         Raises:
-            PatternError: with what does not carry over.
+            PatternError: if the dialect cannot express the pattern.
 
         >>> Pattern('a == "x"').export("aws")
         '{"a": ["x"]}'
@@ -180,27 +183,29 @@ class Pattern:
 
 @final
 class Explanation:
-    """How a pattern fares with an event, part by part; true if it matches. `str()` shows the failing branch."""
+    """Why a pattern matches an event or does not, part by part; true if it matches. `str()`
+    shows only the parts that fail.
+    """
 
     @property
     def matched(self) -> bool:
-        """Whether the event meets the pattern."""
+        """Whether the event matches the pattern."""
     @property
     def tree(self) -> dict[str, Any]:
-        """Every part of the pattern with its verdict, the values found and the nearest miss."""
+        """Every part of the pattern with its result, the values found and the nearest miss."""
     @property
     def hints(self) -> list[str]:
-        """What the author may have overlooked, each once."""
+        """Likely mistakes in the pattern, each once."""
     def render(self, *, all: bool = False) -> str:
-        """The explanation as text: only the failing branch, or all parts."""
+        """The explanation as text: only the parts that fail, or all parts."""
     def __bool__(self, /) -> bool: ...
 
 @final
 class Event:
-    """One event: a JSON object of at most 1 MiB and 128 levels, immutable.
+    """An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 
     Raises:
-        EventError: if it is none; the message says at which byte, or at which key of a dict.
+        EventError: if it is not an event; the message has the byte offset, or the key of a dict.
 
     >>> Event('{"content": {"result": "failed"}}').to_dict()
     {'content': {'result': 'failed'}}
@@ -209,22 +214,28 @@ class Event:
     def __new__(cls, event: _EventLike) -> Event: ...
     @property
     def envelope(self) -> str:
-        """Who sent it: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule", "AWS EventBridge"
-        or "other JSON"."""
+        """The envelope: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule",
+        "AWS EventBridge" or "other JSON".
+        """
     @property
     def eni(self) -> EniNotification | None:
-        """The completion of an ENI operation, in whichever envelope; `None` if it is something else."""
+        """The ENI operation notification in any envelope; `None` for other events."""
     def normalized(self) -> Event:
-        """The event in the native ECS form that rules are written for; unknown envelopes come back as they are."""
+        """The event in the native ECS form, for which rules are written; events in unknown
+        envelopes are returned unchanged.
+        """
     def to_cloudevent(self) -> Event:
         """The event as CloudEvents 1.0."""
     def check(self) -> list[Diagnostic]:
-        """What is odd about it: unknown names, a level that disagrees with the result, masked values …"""
+        """Diagnostics about the event: unknown names, contradictions, malformed or masked
+        values.
+        """
     def to_dict(self) -> dict[str, Any]:
-        """The event as Python values; of duplicate keys the last one counts. Decimals that a float would round are
-        `decimal.Decimal`."""
+        """The event as Python values. The last one of duplicate keys counts; a decimal that a float
+        would round is a `decimal.Decimal`.
+        """
     def to_json(self) -> str:
-        """The text it was read from."""
+        """The JSON text that the event was parsed from."""
     def __bytes__(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -235,42 +246,47 @@ class Event:
 
 @final
 class EniNotification:
-    """The completion of one ENI operation. An attribute is `None`, and a masked element of a list is left out, where
-    the event lacks the value, hides a part of it, or holds something that cannot be read."""
+    """The notification that an ENI operation has completed. An attribute is `None` if its value is
+    missing, masked or malformed; lists omit such elements.
+    """
 
     @property
     def id(self) -> str | None:
-        """The id of the event."""
+        """The event id."""
     @property
     def resource_id(self) -> str | None:
-        """`acs:ecs:<region>:<account>:eni/<id>`."""
+        """The ARN: `acs:ecs:<region>:<account>:eni/<id>`."""
     @property
     def level(self) -> Literal["INFO", "WARN", "CRITICAL"] | None:
-        """INFO with success, WARN with failed."""
+        """The level: INFO for success, WARN for failed."""
     @property
     def user_id(self) -> str | None:
-        """The account that receives the event."""
+        """The id of the account that receives the event."""
     @property
     def event_time(self) -> str | None:
-        """When the operation was complete, as RFC 3339 in UTC."""
+        """The time of completion, as RFC 3339 in UTC."""
     @property
     def region_id(self) -> str | None:
-        """The region."""
+        """The region id."""
     @property
     def eni_id(self) -> str | None:
-        """The id of the ENI."""
+        """The ENI id."""
     @property
     def operation(self) -> str | None:
-        """`CreateNetworkInterface`, `AttachNetworkInterface`, `DetachNetworkInterface` or `DeleteNetworkInterface`."""
+        """The operation: `CreateNetworkInterface`, `AttachNetworkInterface`,
+        `DetachNetworkInterface` or `DeleteNetworkInterface`.
+        """
     @property
     def eni_status(self) -> str | None:
-        """The state of the ENI then: `Available`, `InUse`, `Detaching`, `Deleting`, `Deleted`, `CreateFailed` …"""
+        """The status of the ENI after the operation: `Available`, `InUse`, `Detaching`, `Deleting`,
+        `Deleted`, `CreateFailed` …
+        """
     @property
     def result(self) -> Literal["success", "failed"] | None:
-        """Whether it worked."""
+        """The result of the operation."""
     @property
     def request_id(self) -> str | None:
-        """The id of the API request that asked for it."""
+        """The id of the API request that started the operation."""
     @property
     def primary_private_ip(self) -> str | None:
         """The primary private address."""
@@ -291,62 +307,62 @@ class EniNotification:
 
 @final
 class Rule:
-    """One rule of a rule set."""
+    """A rule of a rule set."""
 
     @property
     def id(self) -> str:
-        """Its name: the stem of its file, or the key it was given under."""
+        """The name of the rule: the stem of its file, or its key in the mapping."""
     @property
     def description(self) -> str:
-        """What it is for; empty when nobody said."""
+        """The description; empty if there is none."""
     @property
     def level(self) -> Literal["info", "warn", "critical"]:
-        """The level of what it sends."""
+        """The severity level of its actions."""
     @property
     def file(self) -> str:
-        """The path of its file; empty when it was made from a pattern."""
+        """The path of its file; empty for a rule made from a pattern."""
     @property
     def pattern(self) -> Pattern:
-        """Which events it is for."""
+        """The pattern that selects its events."""
 
 @final
 class RuleTest:
-    """What one `[[test]]` of a rule file came to."""
+    """The result of a `[[test]]` of a rule file."""
 
     @property
     def rule(self) -> str:
-        """The rule's name."""
+        """The name of the rule."""
     @property
     def file(self) -> str:
-        """The path of its file."""
+        """The path of the rule file."""
     @property
     def name(self) -> str:
-        """The test's name."""
+        """The name of the test."""
     @property
     def line(self) -> int:
-        """The line it begins on, from 1."""
+        """The line on which the test begins, from 1."""
     @property
     def passed(self) -> bool:
-        """Whether everything was as expected."""
+        """Whether there are no mismatches."""
     @property
     def mismatches(self) -> list[str]:
-        """What was not as expected."""
+        """Differences between the expected and the actual results."""
 
 @final
 class RuleSet:
-    """Rules compiled together: immutable, safe to share between threads.
+    """Rules compiled together; immutable, can be shared between threads.
 
-    Known envelopes are brought into the native ECS form before rules look at an event.
+    Events in known envelopes are converted to the native ECS form before they are matched.
 
     Args:
-        patterns: a mapping of ids to patterns: rules that match and ask for nothing. `RuleSet.load` and
+        patterns: a mapping of ids to patterns, for rules without reactions. `RuleSet.load` and
             `RuleSet.from_rules` read rule files.
-        dialect: the dialect of patterns given as text or dict.
+        dialect: the dialect of patterns in text or dict form.
 
     Raises:
-        PatternError: if a pattern is refused; `diagnostics[…].source` is its id.
+        PatternError: if a pattern is invalid; `diagnostics[…].source` is its id.
 
-    >>> rules = RuleSet({"failed": 'content.result == "failed"', "any": "content exists or content is missing"})
+    >>> rules = RuleSet({"failed": 'content.result == "failed"', "any": "content.result exists"})
     >>> rules.matching('{"content": {"result": "failed"}}')
     ['any', 'failed']
     >>> len(rules), "failed" in rules, list(rules)
@@ -361,14 +377,14 @@ class RuleSet:
         """Read and compile a folder of rule files, recursively, or one file.
 
         Raises:
-            RuleError: with everything that is wrong with all the files.
+            RuleError: if a file is invalid, with the diagnostics of all files.
         """
     @staticmethod
     def from_rules(rules: Mapping[str, str]) -> RuleSet:
-        """Compile rule files given as a mapping of rule names to TOML text.
+        """Compile rule files from a mapping of rule names to TOML text.
 
         Raises:
-            RuleError: with everything that is wrong with all of them.
+            RuleError: if a rule is invalid, with the diagnostics of all rules.
 
         >>> rules = RuleSet.from_rules({"failed": '''
         ... when = 'content.result == "failed"'
@@ -382,24 +398,25 @@ class RuleSet:
         """The names of the rules, in order."""
     @property
     def warnings(self) -> list[Diagnostic]:
-        """What was accepted but is probably not meant."""
+        """Diagnostics about valid rules that are probably not as intended."""
     def matching(self, event: _EventLike) -> list[str]:
         """The ids of the rules that match the event, in order.
 
         Raises:
-            EventError: if it is no event.
+            EventError: if it is not an event.
         """
     def matching_many(
         self, events: Iterable[_EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
     ) -> list[list[str]]:
-        """The ids of the matching rules of many events, order kept.
+        """The ids of the matching rules for each of many events, in order.
 
-        `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; `str` is a path. Blank lines
-        of NDJSON are no events. A file is read piece by piece, never as a whole. Text is matched on all cores without
-        the interpreter's lock, and Ctrl-C interrupts it.
+        `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+        is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
+        all cores without the interpreter lock, and Ctrl-C interrupts it.
 
         Raises:
-            EventError: at the first item that is no event; the message says which, lines from 1, items from 0.
+            EventError: for the first item that is not an event; the message has the number of the
+                line (from 1) or item (from 0).
             OSError: if the file cannot be read.
 
         >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\\n{"x": 2}\\n')
@@ -413,30 +430,32 @@ class RuleSet:
         now: datetime | None = None,
         strict: bool = False,
     ) -> Evaluation:
-        """Everything that follows from an event: data, nothing is delivered.
+        """Evaluate an event: match the rules and run their reactions. Nothing is delivered.
 
         The same event, state and time always give the same evaluation.
 
         Args:
             event: the event.
-            state: what the rules remember; nothing when absent. It is not changed: see `Evaluation.state`.
-            now: the time, an aware datetime; the current time when absent.
-            strict: raise if a reaction goes wrong instead of recording it in `Evaluation.failures`.
+            state: the state before the event, by default empty. It is not changed; the state after
+                the event is `Evaluation.state`.
+            now: the time, an aware datetime; by default the current time.
+            strict: raise an exception if a reaction fails, instead of adding it to
+                `Evaluation.failures`.
 
         Raises:
-            EventError: if it is no event.
-            ReactionError: if `strict` and a reaction went wrong.
+            EventError: if it is not an event.
+            ReactionError: if `strict` is true and a reaction failed.
             ValueError: if `now` has no time zone.
         """
     def explain(self, event: _EventLike, rule: str) -> Explanation:
-        """Why a rule matches an event or does not.
+        """Explain why a rule matches an event or does not.
 
         Raises:
-            KeyError: if there is no such rule.
-            EventError: if it is no event.
+            KeyError: if the rule is unknown.
+            EventError: if it is not an event.
         """
     def test(self, filter: str = "") -> list[RuleTest]:
-        """Run the `[[test]]`s of the rule files whose rule or test name holds `filter`."""
+        """Run the tests in the rule files whose name or rule name contains `filter`."""
     def __len__(self, /) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def __contains__(self, id: object, /) -> bool: ...
@@ -450,92 +469,96 @@ class RuleSet:
 
 @final
 class Evaluation:
-    """Everything that follows from one event: data, nothing has happened yet."""
+    """The result of evaluating an event: data; nothing has been delivered."""
 
     @property
     def matched(self) -> list[str]:
-        """The rules that matched and did not fail, in the order in which they reacted."""
+        """The rules that matched and did not fail, in the order of evaluation."""
     @property
     def actions(self) -> list[Action]:
-        """What to deliver, in order."""
+        """The actions to deliver, in order."""
     @property
     def failures(self) -> list[Failure]:
-        """Reactions that went wrong; their rules contribute no actions and no changes of state."""
+        """Failed reactions; their rules contribute neither actions nor changes of state."""
     @property
     def log(self) -> list[str]:
-        """The lines of `log`, in order."""
+        """The lines that scripts logged, in order."""
     @property
     def skipped(self) -> dict[str, str]:
-        """Per rule that ended without actions on purpose, why."""
+        """The reason for each rule that was skipped or suppressed."""
     @property
     def state(self) -> State:
-        """What the rules remember afterwards; give it to the next evaluation."""
+        """The state after the event; pass it to the next evaluation."""
 
 @final
 class Action:
-    """One thing to deliver to one target."""
+    """An action: something to deliver to a target."""
 
     @property
     def kind(self) -> Literal["notify", "send"]:
-        """A message for people, or a JSON document for machines."""
+        """ "notify" for a message to people, "send" for a JSON document."""
     @property
     def rule(self) -> str:
-        """The rule that asked for it."""
+        """The rule that returned the action."""
     @property
     def hop(self) -> int:
-        """How many `emit`s lie between the event and the one the rule saw."""
+        """The number of `emit` calls between the event and the derived event that the rule
+        matched.
+        """
     @property
     def causes(self) -> list[str]:
-        """The rules whose `emit`s led here, first to last."""
+        """The rules whose `emit` calls led to it, first to last."""
     @property
     def target(self) -> str:
-        """The target's name."""
+        """The name of the target."""
     @property
     def title(self) -> str | None:
-        """One line, of a message."""
+        """The title of a message; `None` for a document."""
     @property
     def text(self) -> str | None:
-        """The body, of a message."""
+        """The text of a message; `None` for a document."""
     @property
     def level(self) -> Literal["info", "warn", "critical"] | None:
-        """How much a message weighs."""
+        """The severity level of a message; `None` for a document."""
     @property
     def at(self) -> list[str]:
-        """Whom a message mentions."""
+        """The people that a message mentions."""
     @property
     def link(self) -> str | None:
-        """Where a message says to read more."""
+        """The link of a message to further information."""
     @property
     def payload(self) -> Any:
-        """The document, as Python values; `None` for a message."""
+        """The document as Python values; `None` for a message."""
     def to_dict(self) -> dict[str, Any]:
-        """The action as one dict: `rule`, `target`, and the fields of its kind."""
+        """The action as a dict: `rule`, `target`, and the fields of its kind."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class Failure:
-    """A reaction that went wrong."""
+    """A failed reaction."""
 
     @property
     def rule(self) -> str:
-        """The rule's name."""
+        """The name of the rule."""
     @property
     def hop(self) -> int:
-        """How many `emit`s lie between the event and the one the rule saw."""
+        """The number of `emit` calls between the event and the derived event that the rule
+        matched.
+        """
     @property
     def message(self) -> str:
-        """What went wrong, with line and column of the rule file where the script is to blame."""
+        """What failed, with line and column of the rule file if it is the script."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
 
 @final
 class State:
-    """What rules remember from event to event; immutable.
+    """The state of rules between events; immutable.
 
     Args:
-        entries: per rule a dict of keys and values, JSON values, that never expire.
+        entries: for each rule a dict of keys and JSON values, which never expire.
 
     >>> state = State({"failed": {"count": 2}})
     >>> state.get("failed", "count")
@@ -544,9 +567,11 @@ class State:
 
     def __new__(cls, entries: Mapping[str, Mapping[str, Any]] | None = None) -> State: ...
     def get(self, rule: str, key: str, default: Any = None, *, now: datetime | None = None) -> Any:
-        """What `rule` keeps under `key`, unless it has expired by `now` (the current time when absent)."""
+        """The value of `rule` at `key`, or `default` if there is none or it has expired by `now`
+        (by default the current time).
+        """
     def to_dict(self, *, now: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """Everything that has not expired by `now`, per rule."""
+        """All entries that have not expired by `now` (by default the current time), by rule."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> State: ...
@@ -554,4 +579,6 @@ class State:
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 def command(arguments: Sequence[str], /) -> int:
-    """Run the command line `arguments` (the program's name first) and return its exit code."""
+    """Run the `reflexarc` command line and return its exit code; `arguments` begins with the
+    name of the program.
+    """

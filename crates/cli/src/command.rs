@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Match(match_events::Args),
     /// Explain why an event matches or does not match
     Explain(explain::Args),
-    /// Evaluate events and print the actions, without delivering them
+    /// Evaluate events and print the actions, or deliver them with --deliver
     Run(run::Args),
     /// Convert a filter to the other notation
     Convert(convert::Args),

@@ -1,4 +1,4 @@
-//! BatchArgument events as a Python caller may hand them over: text by lines, or an iterable of events in chunks.
+//! The argument of `matching_many`: NDJSON, the path of an NDJSON file, or an iterable of events.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,43 +7,40 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyList, PyMapping, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyMapping, PyMemoryView, PyString};
+use reflexarc::RuleSet;
 
-use crate::batch_matching::{self, BatchError, Ids};
+use crate::batch_matching::{self, BatchError, RuleIds};
 use crate::error::EventError;
-use crate::event_argument::EventArgument;
+use crate::event::EventArgument;
 use crate::event_source::EventSource;
-use crate::rules::PyRuleSet;
 
-/// The ids of the matching rules of each event.
-pub(crate) fn matching<'py>(
-    rules: &PyRuleSet,
-    events: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyList>> {
+/// Calls `add` with the ids of the matching rules of each event, in order.
+///
+/// `match_mapping` matches one mapping, which only this thread can do: it needs the interpreter.
+pub(crate) fn matching(
+    rules: &RuleSet,
+    events: &Bound<'_, PyAny>,
+    match_mapping: impl Fn(&Bound<'_, PyAny>) -> PyResult<RuleIds>,
+    add: impl FnMut(RuleIds) -> PyResult<()>,
+) -> PyResult<()> {
     let py = events.py();
-    let list = PyList::empty(py);
-    let add = |ids: Ids| list.append(rules.named(py, &ids)?);
-    let lines = |feed| {
-        batch_matching::matching(py, &rules.rules, feed, add)
-            .map_err(|broken| broken.into_exception("line", 1))
+    let source = match BatchArgument::new(events)? {
+        BatchArgument::Lines(text) => {
+            return match_lines(py, rules, EventSource::Lines(&text), add);
+        }
+        BatchArgument::Path(path) => EventSource::File(py.detach(|| File::open(path))?, Vec::new()),
+        BatchArgument::Events => return match_items(rules, events, match_mapping, add),
     };
-    match BatchArgument::new(events)? {
-        BatchArgument::Lines(text) => lines(EventSource::Lines(&text))?,
-        BatchArgument::Path(path) => lines(EventSource::File(
-            py.detach(|| File::open(path))?,
-            Vec::new(),
-        ))?,
-        BatchArgument::Events => each(rules, events, &list)?,
-    }
-    Ok(list)
+    match_lines(py, rules, source, add)
 }
 
 enum BatchArgument<'a> {
     /// NDJSON.
     Lines(Cow<'a, [u8]>),
-    /// Of an NDJSON file.
+    /// The path of an NDJSON file.
     Path(PathBuf),
-    /// An iterable.
+    /// An iterable of events.
     Events,
 }
 
@@ -54,6 +51,7 @@ impl<'a> BatchArgument<'a> {
             return Ok(Self::Lines(Cow::Borrowed(bytes.as_bytes())));
         }
         if events.is_instance_of::<PyByteArray>() || events.is_instance_of::<PyMemoryView>() {
+            // Another Python thread could change these while they are matched without the lock.
             let copy = py.get_type::<PyBytes>().call1((events,))?;
             return Ok(Self::Lines(Cow::Owned(
                 copy.cast::<PyBytes>()?.as_bytes().to_vec(),
@@ -62,94 +60,127 @@ impl<'a> BatchArgument<'a> {
         if events.is_instance_of::<PyString>() || events.hasattr(intern!(py, "__fspath__"))? {
             return events.extract().map(Self::Path);
         }
+        // Iterating over a dict gives its keys, which would fail as events in a confusing way.
         if events.cast::<PyMapping>().is_ok() {
             return Err(PyTypeError::new_err(
-                "matching_many takes many events; for one dict use matching",
+                "expected many events, found one mapping; use matching for a single event",
             ));
         }
         Ok(Self::Events)
     }
 }
 
-fn each(rules: &PyRuleSet, events: &Bound<'_, PyAny>, list: &Bound<'_, PyList>) -> PyResult<()> {
+fn match_lines(
+    py: Python<'_>,
+    rules: &RuleSet,
+    source: EventSource<'_>,
+    add: impl FnMut(RuleIds) -> PyResult<()>,
+) -> PyResult<()> {
+    batch_matching::matching(py, rules, source, add)
+        .map_err(|error| error.into_exception("line", 1))
+}
+
+fn match_items(
+    rules: &RuleSet,
+    events: &Bound<'_, PyAny>,
+    match_mapping: impl Fn(&Bound<'_, PyAny>) -> PyResult<RuleIds>,
+    mut add: impl FnMut(RuleIds) -> PyResult<()>,
+) -> PyResult<()> {
     let py = events.py();
-    let mut chunk = PendingEvents::default();
+    let mut pending = PendingEvents::default();
     let mut first = 0;
     for event in PyIterator::from_object(events)? {
         let event = event?;
-        match EventArgument::new(&event)
-            .map_err(|error| at(py, first + chunk.known.len(), error))?
-        {
-            EventArgument::Bytes(bytes) => chunk.push(&bytes),
+        let numbered = |error| with_number(py, first + pending.matched.len(), error);
+        match EventArgument::new(&event).map_err(numbered)? {
+            EventArgument::Bytes(bytes) => pending.push_text(&bytes),
             EventArgument::Mapping(_) => {
-                let ids = rules
-                    .ids_of(&event)
-                    .map_err(|error| at(py, first + chunk.known.len(), error))?;
-                chunk.known.push(Some(ids));
+                let ids = match_mapping(&event).map_err(numbered)?;
+                pending.matched.push(Some(ids));
             }
         }
-        if chunk.known.len() == PendingEvents::FULL {
-            chunk.matching(rules, first, list)?;
-            first += chunk.known.len();
-            chunk = PendingEvents::default();
+        if pending.matched.len() == PendingEvents::CAPACITY {
+            pending.finish(py, rules, first, &mut add)?;
+            first += pending.matched.len();
+            pending = PendingEvents::default();
             py.check_signals()?;
         }
     }
-    chunk.matching(rules, first, list)
+    pending.finish(py, rules, first, &mut add)
 }
 
-/// Events of an iterable, some of them already matched.
+/// Events of an iterable that have been read but not yet added to the result.
+///
+/// Mappings are matched at once. Texts are copied together and matched on all cores later, when
+/// there are enough of them to be worth it:
+///
+/// ```text
+/// events    '{"a": 1}'   {"a": 2}       '{"a": 3}'
+/// matched   None         Some(ids)      None
+/// text      {"a": 1}{"a": 3}            ends  8, 16
+/// ```
 #[derive(Default)]
 struct PendingEvents {
-    /// Per event its rules, or `None` where its text stands in `text`.
-    known: Vec<Option<Ids>>,
+    /// For each event its matching rules, or `None` if its text is in `text`.
+    matched: Vec<Option<RuleIds>>,
     text: Vec<u8>,
-    /// Where each text ends.
+    /// The end of each text.
     ends: Vec<usize>,
 }
 
 impl PendingEvents {
-    /// So many events are matched together.
-    const FULL: usize = 4096;
+    /// Events that are matched together; 64 chunks of texts, so that all cores get some.
+    const CAPACITY: usize = 4096;
 
-    /// One more event, as text.
-    fn push(&mut self, bytes: &[u8]) {
-        self.known.push(None);
+    /// Adds an event given as text.
+    fn push_text(&mut self, bytes: &[u8]) {
+        self.matched.push(None);
         self.text.extend_from_slice(bytes);
         self.ends.push(self.text.len());
     }
 
-    fn matching(&self, rules: &PyRuleSet, first: usize, list: &Bound<'_, PyList>) -> PyResult<()> {
-        let py = list.py();
-        let mut found = Vec::with_capacity(self.ends.len());
+    /// Matches the texts and adds all events; `first` is the number of the first event.
+    fn finish(
+        &self,
+        py: Python<'_>,
+        rules: &RuleSet,
+        first: usize,
+        add: &mut impl FnMut(RuleIds) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let mut matched_texts = Vec::with_capacity(self.ends.len());
         let texts = self.texts();
-        let add = |ids| {
-            found.push(ids);
+        let collect = |ids| {
+            matched_texts.push(ids);
             Ok(())
         };
-        batch_matching::matching(py, &rules.rules, EventSource::of(&texts), add).map_err(
-            |broken| match broken {
-                BatchError::Event(number, message) => {
-                    let numbers = self
-                        .known
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, ids)| ids.is_none());
-                    let number = numbers
-                        .map(|(number, _)| number)
-                        .nth(number)
-                        .unwrap_or_default();
-                    BatchError::Event(number, message).into_exception("event", first)
+        batch_matching::matching(py, rules, EventSource::from_texts(&texts), collect).map_err(
+            |error| match error {
+                BatchError::Event(text, message) => {
+                    BatchError::Event(self.number_of_text(text), message)
+                        .into_exception("event", first)
                 }
-                raised @ BatchError::Raised(_) => raised.into_exception("event", first),
+                exception @ BatchError::Exception(_) => exception.into_exception("event", first),
             },
         )?;
-        let mut found = found.into_iter();
-        for known in &self.known {
-            let ids = known.clone().or_else(|| found.next()).unwrap_or_default();
-            list.append(rules.named(py, &ids)?)?;
+        let mut matched_texts = matched_texts.into_iter();
+        for matched in &self.matched {
+            let matched = matched.clone().or_else(|| matched_texts.next());
+            add(matched.unwrap_or_default())?;
         }
         Ok(())
+    }
+
+    /// The number of the event whose text is number `text` among the texts.
+    fn number_of_text(&self, text: usize) -> usize {
+        let texts = self
+            .matched
+            .iter()
+            .enumerate()
+            .filter(|(_, matched)| matched.is_none());
+        texts
+            .map(|(number, _)| number)
+            .nth(text)
+            .unwrap_or_default()
     }
 
     /// The texts, in order.
@@ -162,7 +193,8 @@ impl PendingEvents {
     }
 }
 
-fn at(py: Python<'_>, number: usize, error: PyErr) -> PyErr {
+/// The error with the number of the event in its message.
+fn with_number(py: Python<'_>, number: usize, error: PyErr) -> PyErr {
     if error.is_instance_of::<EventError>(py) {
         EventError::new_err(format!("event {number}: {}", error.value(py)))
     } else {

@@ -1,4 +1,4 @@
-//! BatchArgument events at once: on all cores, without the interpreter's lock, and interruptible.
+//! Matching many events: on all cores, without the interpreter lock, and interruptible.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -15,194 +15,202 @@ use reflexarc_event::{EventError, Limits, NativeEvent};
 use crate::error;
 use crate::event_source::{Chunk, EventSource, SourceError};
 
-/// The matching rules of one event, as positions in the rule set.
-pub(crate) type Ids = Vec<u32>;
+/// The rules that match one event, as positions in the rule set.
+pub(crate) type RuleIds = Vec<u32>;
 
 /// Why a batch ends early.
 pub(crate) enum BatchError {
-    /// What stands at that number, from 0, is no event.
+    /// The item with this number, from 0, is not an event.
     Event(usize, String),
     /// A Python exception.
-    Raised(PyErr),
+    Exception(PyErr),
 }
 
-/// How long the interpreter is left alone before it may look at signals.
-const SLICE: Duration = Duration::from_millis(40);
+/// Interval at which the interpreter handles signals, and so the delay of Ctrl-C: short for a
+/// person, and long beside the microseconds that taking the lock costs.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(40);
 
-/// Hands the matching rules of each event of `feed` to `take`, in order.
+/// Calls `add` with the matching rules of each event of `source`, in order.
 pub(crate) fn matching(
     py: Python<'_>,
     rules: &RuleSet,
-    mut feed: EventSource<'_>,
-    take: impl FnMut(Ids) -> PyResult<()>,
+    mut source: EventSource<'_>,
+    add: impl FnMut(RuleIds) -> PyResult<()>,
 ) -> Result<(), BatchError> {
-    let mut taking = Taking {
-        take,
-        next: 0,
-        numbers: 0,
-        waiting: BTreeMap::new(),
+    let mut collector = Collector {
+        add,
+        next_chunk: 0,
+        items: 0,
+        early: BTreeMap::new(),
     };
-    // A small batch is one piece, which is not worth a thread.
-    let Some(first) = py.detach(|| answer(rules, feed.next())) else {
+    // The first chunk is matched here: a batch of one chunk is not worth starting threads.
+    let Some(first) = py.detach(|| match_chunk(rules, source.next())) else {
         return Ok(());
     };
-    taking.put(0, first)?;
-    let work = Work {
+    collector.put(0, first)?;
+    let shared = Shared {
         rules,
-        feed: Mutex::new((1, feed)),
+        source: Mutex::new((1, source)),
         stop: AtomicBool::new(false),
     };
-    let Some(second) = py.detach(|| work.piece()) else {
+    let Some((number, second)) = py.detach(|| shared.match_next_chunk()) else {
         return Ok(());
     };
-    let (answers_to, answers) = channel();
+    let (sender, results) = channel();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for _ in 0..threads {
-            let answers_to = answers_to.clone();
-            scope.spawn(|| work.all(answers_to));
+            let sender = sender.clone();
+            scope.spawn(|| shared.match_all_chunks(sender));
         }
-        drop(answers_to);
-        let taken = taking
-            .put(second.0, second.1)
-            .and_then(|()| taking.all(py, answers));
-        work.stop.store(true, Ordering::Relaxed);
-        taken
+        // The channel closes when the last thread drops its sender.
+        drop(sender);
+        let collected = collector
+            .put(number, second)
+            .and_then(|()| collector.collect(py, results));
+        shared.stop.store(true, Ordering::Relaxed);
+        collected
     })
 }
 
 /// The rules that match one event given as text.
-pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<Ids, EventError> {
+pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<RuleIds, EventError> {
     let event = NativeEvent::from_json(bytes)?;
     Ok(rules.matching(&event).into_ids())
 }
 
-/// What was found out about a piece.
-struct Answer {
-    found: Vec<Ids>,
-    /// How many numbers the piece takes, or what is wrong at which of them.
-    end: Result<usize, (usize, Problem)>,
+/// The result for a chunk.
+struct ChunkResult {
+    /// The matching rules of the events before the first error.
+    matched: Vec<RuleIds>,
+    /// How many items the chunk has, or the number of the first bad one and its error.
+    end: Result<usize, (usize, ChunkError)>,
 }
 
-enum Problem {
+enum ChunkError {
     Event(EventError),
-    EventSource(SourceError),
+    Source(SourceError),
 }
 
 /// What the threads share.
-struct Work<'a> {
+struct Shared<'a> {
     rules: &'a RuleSet,
-    /// The next piece's turn, and where it comes from.
-    feed: Mutex<(usize, EventSource<'a>)>,
+    /// The number of the next chunk, and the source that it comes from.
+    source: Mutex<(usize, EventSource<'a>)>,
     stop: AtomicBool,
 }
 
-impl Work<'_> {
-    fn all(&self, answers_to: Sender<(usize, Answer)>) {
+impl Shared<'_> {
+    /// Matches chunks until there are none, one has an error, or the batch is stopped.
+    fn match_all_chunks(&self, sender: Sender<(usize, ChunkResult)>) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some((turn, answer)) = self.piece() else {
+            let Some((number, result)) = self.match_next_chunk() else {
                 return;
             };
-            if answer.end.is_err() {
+            // Chunks after an error are not needed. Those before it are already with some thread.
+            if result.end.is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
-            if answers_to.send((turn, answer)).is_err() {
+            if sender.send((number, result)).is_err() {
                 return;
             }
         }
     }
 
-    fn piece(&self) -> Option<(usize, Answer)> {
-        let (turn, piece) = {
-            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-            let (turn, feed) = &mut *feed;
-            *turn += 1;
-            (*turn - 1, feed.next())
+    /// The number and result of the next chunk. Only reading holds the mutex, not matching.
+    fn match_next_chunk(&self) -> Option<(usize, ChunkResult)> {
+        let (number, chunk) = {
+            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+            let (number, source) = &mut *source;
+            *number += 1;
+            (*number - 1, source.next())
         };
-        answer(self.rules, piece).map(|answer| (turn, answer))
+        match_chunk(self.rules, chunk).map(|result| (number, result))
     }
 }
 
-fn answer(rules: &RuleSet, piece: Result<Option<Chunk<'_>>, SourceError>) -> Option<Answer> {
-    let piece = match piece {
-        Ok(piece) => piece?,
-        Err(fault) => {
-            return Some(Answer {
-                found: Vec::new(),
-                end: Err((0, Problem::EventSource(fault))),
-            });
+fn match_chunk(
+    rules: &RuleSet,
+    chunk: Result<Option<Chunk<'_>>, SourceError>,
+) -> Option<ChunkResult> {
+    let mut matched = Vec::new();
+    let chunk = match chunk {
+        Ok(chunk) => chunk?,
+        Err(error) => {
+            let end = Err((0, ChunkError::Source(error)));
+            return Some(ChunkResult { matched, end });
         }
     };
-    let mut found = Vec::new();
-    for (number, event) in piece.events() {
+    for (number, event) in chunk.events() {
         match matching_text(rules, event) {
-            Ok(ids) => found.push(ids),
+            Ok(ids) => matched.push(ids),
             Err(error) => {
-                return Some(Answer {
-                    found,
-                    end: Err((number, Problem::Event(error))),
-                });
+                let end = Err((number, ChunkError::Event(error)));
+                return Some(ChunkResult { matched, end });
             }
         }
     }
-    Some(Answer {
-        found,
-        end: Ok(piece.len()),
-    })
+    let end = Ok(chunk.len());
+    Some(ChunkResult { matched, end })
 }
 
-/// Puts answers into order.
-struct Taking<F> {
-    take: F,
-    /// Whose turn it is.
-    next: usize,
-    /// How many numbers are behind.
-    numbers: usize,
-    waiting: BTreeMap<usize, Answer>,
+/// Puts the results of chunks into the order of the chunks.
+struct Collector<F> {
+    add: F,
+    /// The number of the chunk to add next.
+    next_chunk: usize,
+    /// Items in the chunks added so far; the number of an item in a message is based on it.
+    items: usize,
+    /// Results that arrived before those of earlier chunks.
+    early: BTreeMap<usize, ChunkResult>,
 }
 
-impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
-    fn all(
+impl<F: FnMut(RuleIds) -> PyResult<()>> Collector<F> {
+    /// Collects results until all threads have ended.
+    fn collect(
         &mut self,
         py: Python<'_>,
-        mut answers: Receiver<(usize, Answer)>,
+        mut results: Receiver<(usize, ChunkResult)>,
     ) -> Result<(), BatchError> {
-        let mut looked = Instant::now();
+        let mut signals_checked = Instant::now();
         loop {
-            let receiver = &mut answers;
-            match py.detach(move || receiver.recv_timeout(SLICE)) {
-                Ok((turn, answer)) => self.put(turn, answer)?,
+            let receiver = &mut results;
+            // Waiting is detached, so that other Python threads run. The time limit returns to the
+            // interpreter even if no result comes, because only it can handle a signal.
+            match py.detach(move || receiver.recv_timeout(SIGNAL_INTERVAL)) {
+                Ok((number, result)) => self.put(number, result)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if looked.elapsed() >= SLICE {
+            if signals_checked.elapsed() >= SIGNAL_INTERVAL {
                 py.check_signals()?;
-                looked = Instant::now();
+                signals_checked = Instant::now();
             }
         }
     }
 
-    fn put(&mut self, turn: usize, answer: Answer) -> Result<(), BatchError> {
-        self.waiting.insert(turn, answer);
-        while let Some(answer) = self.waiting.remove(&self.next) {
-            self.next += 1;
-            for ids in answer.found {
-                (self.take)(ids)?;
+    /// Adds the result of a chunk and the early ones that follow it, or keeps it for later.
+    fn put(&mut self, number: usize, result: ChunkResult) -> Result<(), BatchError> {
+        self.early.insert(number, result);
+        while let Some(result) = self.early.remove(&self.next_chunk) {
+            self.next_chunk += 1;
+            for ids in result.matched {
+                (self.add)(ids)?;
             }
-            self.numbers += match answer.end {
-                Ok(numbers) => numbers,
-                Err((_, Problem::EventSource(SourceError::Io(error)))) => {
+            self.items += match result.end {
+                Ok(items) => items,
+                Err((_, ChunkError::Source(SourceError::Io(error)))) => {
                     return Err(PyErr::from(error).into());
                 }
-                Err((number, Problem::EventSource(SourceError::LongLine))) => {
+                Err((number, ChunkError::Source(SourceError::LineTooLong))) => {
                     let message = format!(
                         "the event has more than the {} bytes allowed",
                         Limits::DEFAULT.bytes
                     );
-                    return Err(BatchError::Event(self.numbers + number, message));
+                    return Err(BatchError::Event(self.items + number, message));
                 }
-                Err((number, Problem::Event(error))) => {
-                    return Err(BatchError::Event(self.numbers + number, error.to_string()));
+                Err((number, ChunkError::Event(error))) => {
+                    return Err(BatchError::Event(self.items + number, error.to_string()));
                 }
             };
         }
@@ -211,19 +219,20 @@ impl<F: FnMut(Ids) -> PyResult<()>> Taking<F> {
 }
 
 impl From<PyErr> for BatchError {
-    fn from(raised: PyErr) -> Self {
-        Self::Raised(raised)
+    fn from(exception: PyErr) -> Self {
+        Self::Exception(exception)
     }
 }
 
 impl BatchError {
-    /// As an exception that calls what is at a number `what` and counts from `first`.
-    pub(crate) fn into_exception(self, what: &str, first: usize) -> PyErr {
+    /// The Python exception; its message calls the item `item` and counts from `first`, as in
+    /// `line 3: …`.
+    pub(crate) fn into_exception(self, item: &str, first: usize) -> PyErr {
         match self {
             Self::Event(number, message) => {
-                error::EventError::new_err(format!("{what} {}: {message}", first + number))
+                error::EventError::new_err(format!("{item} {}: {message}", first + number))
             }
-            Self::Raised(raised) => raised,
+            Self::Exception(exception) => exception,
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Python values as JSON and back.
+//! Conversion of Python values to JSON and back.
 //!
 //! | Python | JSON |
 //! |---|---|
-//! | `None`, `bool`, `str` | as they are |
+//! | `None`, `bool`, `str` | the same |
 //! | `int` of any size | its digits |
-//! | `float` | the shortest decimal that reads back as it; NaN and infinities are errors |
-//! | `decimal.Decimal` | its exact value; NaN and infinities are errors |
+//! | `float` | the shortest decimal that reads back as the same float; not NaN or infinite |
+//! | `decimal.Decimal` | its exact value; not NaN or infinite |
 //! | `datetime`, `date`, `time` | the text of `isoformat()` |
 //! | `enum.Enum` | its value |
 //! | `list`, `tuple` | an array |
-//! | `dict` and other mappings with text keys | an object; any other key is an error |
+//! | `dict` and other mappings | an object; keys must be strings |
 
 use std::fmt::Write as _;
 
@@ -22,17 +22,18 @@ use reflexarc_event::{Decimal, Json, Limits};
 
 use crate::error::EventError;
 
-/// What a Python scalar means.
+/// A scalar in its JSON form.
 pub(crate) enum Scalar {
     Null,
     Bool(bool),
-    /// An `int` that is not larger than this.
-    Whole(i64),
+    /// An `int` in the range of `i64`: matching compares it without parsing digits.
+    Integer(i64),
     Number(String),
     Text(String),
 }
 
-/// Where in a Python value we are, for messages; written only when something is wrong.
+/// The position of a value inside the argument, for messages. It borrows its parents, so that
+/// a walk without errors allocates nothing for it.
 pub(crate) enum ValuePath<'a> {
     Root,
     Key(&'a ValuePath<'a>, &'a str),
@@ -54,30 +55,31 @@ impl ValuePath<'_> {
         }
     }
 
-    pub(crate) fn fault(&self, what: impl std::fmt::Display) -> PyErr {
-        let mut place = String::new();
-        self.describe(&mut place);
-        EventError::new_err(format!("{place}: {what}"))
+    /// An error about the value at this path.
+    pub(crate) fn error(&self, message: impl std::fmt::Display) -> PyErr {
+        let mut path = String::new();
+        self.describe(&mut path);
+        EventError::new_err(format!("{path}: {message}"))
     }
 }
 
-/// The whole value as JSON.
-pub(crate) fn to_json(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Json> {
-    to_json_within(value, place, Limits::DEFAULT.depth)
+/// The whole value as JSON; an error for values without a JSON form.
+pub(crate) fn to_json(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<Json> {
+    to_json_within(value, path, Limits::DEFAULT.depth)
 }
 
-fn to_json_within(value: &Bound<'_, PyAny>, place: &ValuePath<'_>, depth: usize) -> PyResult<Json> {
-    if let Some(scalar) = scalar(value, place)? {
+fn to_json_within(value: &Bound<'_, PyAny>, path: &ValuePath<'_>, depth: usize) -> PyResult<Json> {
+    if let Some(scalar) = scalar(value, path)? {
         return Ok(match scalar {
             Scalar::Null => Json::Null,
             Scalar::Bool(value) => Json::Bool(value),
-            Scalar::Whole(value) => Json::from(value),
+            Scalar::Integer(value) => Json::from(value),
             Scalar::Number(text) => Json::Number(text.into()),
             Scalar::Text(text) => Json::String(text),
         });
     }
     let Some(left) = depth.checked_sub(1) else {
-        return Err(place.fault(format!(
+        return Err(path.error(format!(
             "more than {} levels of arrays and objects",
             Limits::DEFAULT.depth
         )));
@@ -85,51 +87,51 @@ fn to_json_within(value: &Bound<'_, PyAny>, place: &ValuePath<'_>, depth: usize)
     if let Ok(dict) = value.cast::<PyDict>() {
         let mut members = Vec::with_capacity(dict.len());
         for (key, value) in dict {
-            let key = key_text(&key, place)?;
-            let value = to_json_within(&value, &ValuePath::Key(place, &key), left)?;
+            let key = key_text(&key, path)?;
+            let value = to_json_within(&value, &ValuePath::Key(path, &key), left)?;
             members.push((key, value));
         }
         return Ok(Json::Object(members));
     }
     if let Ok(list) = value.cast::<PyList>() {
-        return elements(list.iter(), place, left);
+        return elements(list.iter(), path, left);
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return elements(tuple.iter(), place, left);
+        return elements(tuple.iter(), path, left);
     }
     if let Ok(mapping) = value.cast::<PyMapping>() {
         let mut members = Vec::new();
         for item in mapping.items()?.iter() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-            let key = key_text(&key, place)?;
-            let value = to_json_within(&value, &ValuePath::Key(place, &key), left)?;
+            let key = key_text(&key, path)?;
+            let value = to_json_within(&value, &ValuePath::Key(path, &key), left)?;
             members.push((key, value));
         }
         return Ok(Json::Object(members));
     }
-    Err(unsupported(value, place))
+    Err(unsupported(value, path))
 }
 
 fn elements<'py>(
     items: impl Iterator<Item = Bound<'py, PyAny>>,
-    place: &ValuePath<'_>,
+    path: &ValuePath<'_>,
     left: usize,
 ) -> PyResult<Json> {
     items
         .enumerate()
-        .map(|(index, item)| to_json_within(&item, &ValuePath::Index(place, index), left))
+        .map(|(index, item)| to_json_within(&item, &ValuePath::Index(path, index), left))
         .collect::<PyResult<Vec<_>>>()
         .map(Json::Array)
 }
 
-/// The value as a scalar; `None` for containers and for what has no meaning in JSON.
-pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
+/// The value as a scalar; `None` for containers and for types without a JSON form.
+pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let py = value.py();
     if let Ok(text) = value.cast::<PyString>() {
         if is_enum(value)? {
-            return member_value(value, place);
+            return member_value(value, path);
         }
-        return text_of(text, place).map(|text| Some(Scalar::Text(text)));
+        return text_of(text, path).map(|text| Some(Scalar::Text(text)));
     }
     if value.is_none() {
         return Ok(Some(Scalar::Null));
@@ -139,32 +141,32 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResul
     }
     if value.is_instance_of::<PyInt>() {
         if is_enum(value)? {
-            return member_value(value, place);
+            return member_value(value, path);
         }
         if let Ok(number) = value.extract() {
-            return Ok(Some(Scalar::Whole(number)));
+            return Ok(Some(Scalar::Integer(number)));
         }
         let digits = int_type(py).call_method1(intern!(py, "__repr__"), (value,))?;
         return Ok(Some(Scalar::Number(digits.extract()?)));
     }
     if let Ok(float) = value.cast::<PyFloat>() {
         if is_enum(value)? {
-            return member_value(value, place);
+            return member_value(value, path);
         }
         let number = float.value();
         if !number.is_finite() {
-            return Err(place.fault(format!("{number} is no JSON number")));
+            return Err(path.error(format!("{number} is not a JSON number")));
         }
         return Ok(Some(Scalar::Number(format!("{number:?}"))));
     }
     if value.is_instance(decimal_type(py)?)? {
         if !value.call_method0(intern!(py, "is_finite"))?.is_truthy()? {
-            return Err(place.fault(format!("{value} is no JSON number")));
+            return Err(path.error(format!("{value} is not a JSON number")));
         }
         return Ok(Some(Scalar::Number(value.str()?.to_cow()?.into_owned())));
     }
     if is_enum(value)? {
-        return member_value(value, place);
+        return member_value(value, path);
     }
     for kind in time_types(py)? {
         if value.is_instance(kind.bind(py))? {
@@ -175,8 +177,10 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResul
     Ok(None)
 }
 
-/// JSON as Python values: numbers without point or exponent become `int`, others `float`, or `Decimal` where a float
-/// would lose digits.
+/// JSON as Python values.
+///
+/// A number without point and exponent becomes an `int`, others a `float`, or a `Decimal` if a
+/// float would lose digits.
 pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
     Ok(match json {
         Json::Null => py.None().into_bound(py),
@@ -200,50 +204,56 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
     })
 }
 
-/// Lends a text as UTF-8. The interface that begins with Python 3.9 has nothing cheaper than a copy; later ones lend the
-/// text's own.
+/// Calls `use_text` with a string as UTF-8.
+///
+/// The stable interface of Python 3.9 can only copy the text; since 3.10 it lends the UTF-8 form
+/// that Python caches in the string.
 pub(crate) fn with_text<T>(
     text: &Bound<'_, PyString>,
-    place: &ValuePath<'_>,
-    use_it: impl FnOnce(&str) -> T,
+    path: &ValuePath<'_>,
+    use_text: impl FnOnce(&str) -> T,
 ) -> PyResult<T> {
     #[cfg(feature = "from-python-3-9")]
     {
-        let utf8 = text.encode_utf8().map_err(|_| half_a_pair(place))?;
+        let utf8 = text.encode_utf8().map_err(|_| lone_surrogate(path))?;
         std::str::from_utf8(utf8.as_bytes())
-            .map(use_it)
-            .map_err(|_| half_a_pair(place))
+            .map(use_text)
+            .map_err(|_| lone_surrogate(path))
     }
     #[cfg(not(feature = "from-python-3-9"))]
     {
-        text.to_str().map(use_it).map_err(|_| half_a_pair(place))
+        text.to_str()
+            .map(use_text)
+            .map_err(|_| lone_surrogate(path))
     }
 }
 
-/// A dictionary key as text.
-pub(crate) fn key_text(key: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<String> {
+/// A key of a mapping; an error if it is not a string.
+pub(crate) fn key_text(key: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<String> {
     match key.cast::<PyString>() {
-        Ok(text) => text_of(text, place),
-        Err(_) => Err(place.fault(format!("the key {} is not text", key.repr()?))),
+        Ok(text) => text_of(text, path),
+        Err(_) => Err(path.error(format!("the key {} is not a string", key.repr()?))),
     }
 }
 
-pub(crate) fn unsupported(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyErr {
+/// The error for a value without a JSON form.
+pub(crate) fn unsupported(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyErr {
     let kind = value
         .get_type()
         .name()
-        .map_or_else(|_| "this".to_owned(), |name| name.to_string());
-    place.fault(format!("a value of type {kind} has no meaning in JSON"))
+        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string());
+    path.error(format!("a value of type {kind} has no JSON form"))
 }
 
-fn half_a_pair(place: &ValuePath<'_>) -> PyErr {
-    place.fault("the text holds half of a surrogate pair, which UTF-8 cannot")
+fn lone_surrogate(path: &ValuePath<'_>) -> PyErr {
+    path.error("the string has a lone surrogate, which UTF-8 cannot encode")
 }
 
 fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     if !text.contains(['.', 'e', 'E']) {
         return int_type(py).call1((text,));
     }
+    // 0.5 and 0.50 fit a float; 0.1234567890123456789 would become 0.12345678901234568.
     match text.parse::<f64>() {
         Ok(number) if Decimal::parse(text).is_some_and(|exact| exact.fits_double()) => {
             Ok(PyFloat::new(py, number).into_any())
@@ -252,25 +262,26 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-fn text_of(text: &Bound<'_, PyString>, place: &ValuePath<'_>) -> PyResult<String> {
+fn text_of(text: &Bound<'_, PyString>, path: &ValuePath<'_>) -> PyResult<String> {
     text.to_cow()
         .map(Into::into)
-        .map_err(|_| half_a_pair(place))
+        .map_err(|_| lone_surrogate(path))
 }
 
-fn member_value(value: &Bound<'_, PyAny>, place: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
+/// The scalar value of an enum member.
+fn member_value(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let inner = value.getattr(intern!(value.py(), "value"))?;
     if is_enum(&inner)? {
-        return Err(unsupported(value, place));
+        return Err(unsupported(value, path));
     }
-    scalar(&inner, place)?
+    scalar(&inner, path)?
         .map(Some)
-        .ok_or_else(|| unsupported(value, place))
+        .ok_or_else(|| unsupported(value, path))
 }
 
 fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    // The exact built-in types are no enums; asking them is the hot path.
+    // Almost all values have exactly these types, which are not enums; `isinstance` is slow.
     if value.is_exact_instance_of::<PyString>()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyFloat>()

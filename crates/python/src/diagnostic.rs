@@ -1,19 +1,19 @@
-//! One finding about a text, as Python sees it.
+//! The Python class `Diagnostic`.
 
 use pyo3::prelude::*;
 use reflexarc_diagnostic::{Diagnostic, Severity};
 
-/// One finding about a pattern, a rule file or an event: what, where, and what to do about it.
+/// A diagnostic about a pattern, a rule file or an event: message, location, help and fix.
 #[pyclass(name = "Diagnostic", module = "reflexarc", frozen, eq, hash)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PyDiagnostic {
     /// The stable code, such as "RA0101".
     #[pyo3(get)]
     code: String,
-    /// How much it weighs.
+    /// The severity.
     #[pyo3(get)]
     severity: &'static str,
-    /// What is wrong, in one sentence.
+    /// What is wrong.
     #[pyo3(get)]
     message: String,
     /// The file, or "<pattern>", or "<event>", or the id of a pattern in a rule set.
@@ -25,20 +25,22 @@ pub(crate) struct PyDiagnostic {
     /// The column in characters, from 1.
     #[pyo3(get)]
     column: usize,
-    /// Start and end in characters, half open: `text[start:end]` is the place.
+    /// Start and end in characters, half open: `text[start:end]` is the location.
     #[pyo3(get)]
     span: (usize, usize),
-    /// What to do about it.
+    /// How to fix it.
     #[pyo3(get)]
     help: Option<String>,
-    /// An edit that mends it: start and end in characters, and what to put there.
+    /// An edit that fixes it: start and end in characters, and the replacement.
     #[pyo3(get)]
     fix: Option<(usize, usize, String)>,
     rendered: String,
 }
 
 impl PyDiagnostic {
+    /// A diagnostic about `text`, which is called `source`.
     pub(crate) fn new(source: &str, text: &str, diagnostic: &Diagnostic) -> Self {
+        // Diagnostics count bytes, Python strings count characters.
         let characters = |byte: usize| {
             text.get(..byte.min(text.len()))
                 .map_or(byte, |before| before.chars().count())

@@ -1,4 +1,4 @@
-//! One pattern against a dict, value by value, without bringing the values into the matcher's form.
+//! One pattern against a dict, value by value, without copying the values into the matcher.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyFrozenSet, PyString};
@@ -7,26 +7,35 @@ use reflexarc_pattern::{Elements, FieldSet, Node, Path, ScalarMatcher};
 use crate::convert::{self, Scalar, ValuePath};
 use crate::dict_walk::{DictWalk, Interrupt, Visitor};
 
-/// The pattern as a scalar matcher, with the texts that it names as Python's own, so that a text is compared
-/// with all of them at once by the hash that Python keeps in it.
+/// A pattern prepared for dicts.
+///
+/// Handing the values of a dict to the matcher costs more than testing them: it needs each string
+/// as UTF-8, which the stable interface of Python 3.9 only gives as a copy. So the strings of the
+/// pattern are kept as Python objects. `level in ["WARN", "CRITICAL"]` becomes a frozenset of two
+/// strings, and a value is tested by the hash that Python caches in it. It takes half the time of
+/// the matcher (`python/benches/RESULTS.md`).
 pub(crate) struct DictMatcher {
     matcher: ScalarMatcher,
-    /// Per slot.
+    /// For each slot, the strings of the pattern at its path.
     columns: Vec<Column>,
 }
 
+/// What strings at one path match.
 struct Column {
-    /// Texts that settle the same.
-    texts: Vec<(Py<PyFrozenSet>, FieldSet)>,
-    /// What all other texts settle, unless it depends on the text.
+    /// Strings that occur in the pattern, grouped by the fields of the pattern that they
+    /// match.
+    groups: Vec<(Py<PyFrozenSet>, FieldSet)>,
+    /// The fields that all other strings match; `None` if that depends on the string, as with a
+    /// prefix.
     other: Option<FieldSet>,
 }
 
-/// A column whose texts fall into more groups than this is asked by the text alone.
-const MOST_GROUPS: usize = 4;
+/// Maximum groups of a column. Each costs a look-up in a set; with more of them, the string
+/// is copied once and tested by the scalar matcher.
+const MAX_GROUPS: usize = 4;
 
 impl DictMatcher {
-    /// `None` for a pattern that only the matcher answers.
+    /// Prepares a pattern; `None` if only the matcher can decide it.
     pub(crate) fn new(py: Python<'_>, pattern: &Node, paths: &[Path]) -> PyResult<Option<Self>> {
         let Some(matcher) = ScalarMatcher::new(pattern, paths) else {
             return Ok(None);
@@ -37,21 +46,23 @@ impl DictMatcher {
         Ok(Some(Self { matcher, columns }))
     }
 
-    /// Whether the event, a mapping, meets the pattern; `None` where only the matcher can tell, because objects or arrays
-    /// are elements of an array.
+    /// Whether a mapping matches.
+    ///
+    /// `None` if an array has objects or arrays as elements: fields of one element belong together,
+    /// which only the matcher tracks.
     pub(crate) fn matches(
         &self,
         walk: &DictWalk,
         event: &Bound<'_, PyAny>,
     ) -> PyResult<Option<bool>> {
-        let mut asking = Asking {
-            direct: self,
+        let mut visitor = FieldCollector {
+            dict_matcher: self,
             fields: FieldSet::default(),
         };
-        match walk.show(event, &mut asking) {
-            Ok(()) => Ok(Some(self.matcher.matches(asking.fields))),
-            Err(Interrupt::Enough) => Ok(None),
-            Err(Interrupt::Fault(fault)) => Err(fault),
+        match walk.visit(event, &mut visitor) {
+            Ok(()) => Ok(Some(self.matcher.matches(visitor.fields))),
+            Err(Interrupt::Stopped) => Ok(None),
+            Err(Interrupt::Exception(error)) => Err(error),
         }
     }
 }
@@ -66,56 +77,57 @@ impl Column {
                 None => groups.push((fields, vec![text])),
             }
         }
-        if groups.len() > MOST_GROUPS {
+        if groups.len() > MAX_GROUPS {
             return Ok(Self {
-                texts: Vec::new(),
+                groups: Vec::new(),
                 other: None,
             });
         }
-        let set = |(fields, texts): (FieldSet, Vec<&str>)| {
+        let frozen = |(fields, texts): (FieldSet, Vec<&str>)| {
             Ok((PyFrozenSet::new(py, texts)?.unbind(), fields))
         };
         Ok(Self {
-            texts: groups.into_iter().map(set).collect::<PyResult<_>>()?,
+            groups: groups.into_iter().map(frozen).collect::<PyResult<_>>()?,
             other: matcher.other_string(slot),
         })
     }
 }
 
-struct Asking<'a> {
-    direct: &'a DictMatcher,
+/// Collects the fields of the pattern that the visited values match.
+struct FieldCollector<'a> {
+    dict_matcher: &'a DictMatcher,
     fields: FieldSet,
 }
 
-impl Visitor for Asking<'_> {
+impl Visitor for FieldCollector<'_> {
     fn text(
         &mut self,
         slot: u32,
         text: &Bound<'_, PyString>,
-        place: &ValuePath<'_>,
+        path: &ValuePath<'_>,
     ) -> PyResult<()> {
-        let Column { texts, other } = &self.direct.columns[slot as usize];
-        for (set, fields) in texts {
-            if set.bind(text.py()).contains(text)? {
+        let Column { groups, other } = &self.dict_matcher.columns[slot as usize];
+        for (texts, fields) in groups {
+            if texts.bind(text.py()).contains(text)? {
                 self.fields |= *fields;
                 return Ok(());
             }
         }
         self.fields |= match other {
             Some(fields) => *fields,
-            None => convert::with_text(text, place, |text| {
-                self.direct.matcher.string(slot as usize, text)
+            None => convert::with_text(text, path, |text| {
+                self.dict_matcher.matcher.string(slot as usize, text)
             })?,
         };
         Ok(())
     }
 
     fn scalar(&mut self, slot: u32, scalar: Scalar) {
-        let (matcher, slot) = (&self.direct.matcher, slot as usize);
+        let (matcher, slot) = (&self.dict_matcher.matcher, slot as usize);
         self.fields |= match scalar {
             Scalar::Null => matcher.null(slot),
             Scalar::Bool(value) => matcher.bool(slot, value),
-            Scalar::Whole(value) => matcher.integer(slot, value),
+            Scalar::Integer(value) => matcher.integer(slot, value),
             Scalar::Number(text) => matcher.number(slot, &text),
             Scalar::Text(text) => matcher.string(slot, &text),
         };
@@ -124,8 +136,8 @@ impl Visitor for Asking<'_> {
     fn element(
         &mut self,
         _elements: &mut Option<Elements>,
-        _show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+        _visit: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
     ) -> Result<(), Interrupt> {
-        Err(Interrupt::Enough)
+        Err(Interrupt::Stopped)
     }
 }

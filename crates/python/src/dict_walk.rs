@@ -1,4 +1,8 @@
-//! Walking a dict in place, only along the paths that patterns look at.
+//! Walking a dict in place, only along the paths of patterns.
+//!
+//! Serializing a dict to JSON for the matcher would touch every value, and most events have many
+//! more fields than a pattern has paths. Looking up the keys of the paths costs a few hash
+//! look-ups, with hashes that Python caches in each string.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,53 +14,56 @@ use reflexarc_pattern::{Elements, Fields, Path};
 
 use crate::convert::{self, Scalar, ValuePath, scalar};
 
-/// The used paths as keys to look up. A key that holds dots takes several steps of a path at once.
+/// The paths of patterns as keys to look up.
+///
+/// A key may contain dots: the path `a.b` leads to `x["a"]["b"]` and to `x["a.b"]`, so the root
+/// has the keys `a` and `a.b`, and both lead on to the node of `a.b`.
 pub(crate) struct DictWalk {
-    /// The first one is where a walk starts. Empty when there would be too many keys to look up.
+    /// The first node is the root. Empty if there would be too many keys to look up.
     nodes: Vec<Node>,
 }
 
-/// Whom a walk shows what it meets; a slot is a position in the paths of the walk.
+/// Receives the values at the paths; a slot is a position in the paths of the walk.
 pub(crate) trait Visitor {
-    /// A text.
-    fn text(
-        &mut self,
-        slot: u32,
-        text: &Bound<'_, PyString>,
-        place: &ValuePath<'_>,
-    ) -> PyResult<()>;
+    /// Visits a string.
+    fn text(&mut self, slot: u32, text: &Bound<'_, PyString>, path: &ValuePath<'_>)
+    -> PyResult<()>;
 
-    /// Any other scalar, or a text that Python holds as something else.
+    /// Visits any other scalar, or one that stands for a string, such as a `datetime`.
     fn scalar(&mut self, slot: u32, scalar: Scalar);
 
-    /// An element of an array that is an object or an array: what `show` shows lies in it.
+    /// Visits an element of an array that is an object or an array; `visit` visits what is in
+    /// it.
     fn element(
         &mut self,
         elements: &mut Option<Elements>,
-        show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+        visit: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
     ) -> Result<(), Interrupt>;
 }
 
-/// Why a walk ends early.
+/// Why a walk ended early.
 pub(crate) enum Interrupt {
-    /// It met what is no JSON.
-    Fault(PyErr),
-    /// The visitor needs no more.
-    Enough,
+    /// A value has no JSON form.
+    Exception(PyErr),
+    /// The visitor stopped the walk.
+    Stopped,
 }
 
-/// Beyond this many keys a dict is converted as a whole instead of being asked for each of them.
-const MOST_KEYS: usize = 4096;
+/// Maximum number of keys. A path of n segments has n(n+1)/2 of them, dotted ones included,
+/// so long paths and large rule sets could need more look-ups than a dict has members; such
+/// dicts are converted as a whole.
+const MAX_KEYS: usize = 4096;
 
 impl DictWalk {
+    /// Prepares a walk along `paths`.
     pub(crate) fn new(py: Python<'_>, paths: &[Path]) -> Self {
         Self {
             nodes: nodes(py, paths).unwrap_or_default(),
         }
     }
 
-    /// Shows the fields of `event`, a mapping.
-    pub(crate) fn show(
+    /// Visits the values of `event`, a mapping, at the paths.
+    pub(crate) fn visit(
         &self,
         event: &Bound<'_, PyAny>,
         visitor: &mut impl Visitor,
@@ -71,15 +78,15 @@ impl DictWalk {
         )
     }
 
-    /// Shows the fields of `event`, a mapping, to a matcher.
+    /// Passes the values of `event`, a mapping, to a matcher.
     pub(crate) fn fields(&self, event: &Bound<'_, PyAny>, fields: &mut Fields<'_>) -> PyResult<()> {
-        match self.show(event, fields) {
-            Ok(()) | Err(Interrupt::Enough) => Ok(()),
-            Err(Interrupt::Fault(fault)) => Err(fault),
+        match self.visit(event, fields) {
+            Ok(()) | Err(Interrupt::Stopped) => Ok(()),
+            Err(Interrupt::Exception(error)) => Err(error),
         }
     }
 
-    /// Whether [`DictWalk::show`] can be used; otherwise the event has to be converted.
+    /// Whether [`DictWalk::visit`] can be used; otherwise the event must be converted.
     pub(crate) fn is_possible(&self) -> bool {
         !self.nodes.is_empty()
     }
@@ -89,24 +96,26 @@ impl DictWalk {
         node: &Node,
         dict: &Bound<'_, PyDict>,
         visitor: &mut impl Visitor,
-        place: &ValuePath<'_>,
+        path: &ValuePath<'_>,
         depth: usize,
     ) -> Result<(), Interrupt> {
         let py = dict.py();
-        let depth = deeper(depth, place)?;
+        let depth = deeper(depth, path)?;
         let mut dict = Cow::Borrowed(dict);
         let mut checked = false;
         for key in &node.keys {
             let mut value = dict.get_item(key.text.bind(py))?;
             if value.is_none() && key.is_plain && !checked {
-                // What is not found may hide behind a key that is no text, or a text of another type.
-                dict = with_plain_keys(dict, place)?;
+                // A key of a type derived from `str` may have another hash and be missed by the
+                // look-up, and a key that is not a string is an error. Only dicts that lack a key
+                // are searched for such keys: searching all would cost more than matching.
+                dict = with_str_keys(dict, path)?;
                 checked = true;
                 value = dict.get_item(key.text.bind(py))?;
             }
             if let Some(value) = value {
-                let place = ValuePath::Key(place, &key.name);
-                self.value(&self.nodes[key.child], &value, visitor, &place, depth)?;
+                let path = ValuePath::Key(path, &key.name);
+                self.value(&self.nodes[key.child], &value, visitor, &path, depth)?;
             }
         }
         Ok(())
@@ -117,12 +126,12 @@ impl DictWalk {
         node: &Node,
         value: &Bound<'_, PyAny>,
         visitor: &mut impl Visitor,
-        place: &ValuePath<'_>,
+        path: &ValuePath<'_>,
         depth: usize,
     ) -> Result<(), Interrupt> {
         if let Ok(text) = value.cast_exact::<PyString>() {
             if let Some(slot) = node.slot {
-                visitor.text(slot, text, place)?;
+                visitor.text(slot, text, path)?;
             }
             return Ok(());
         }
@@ -130,27 +139,27 @@ impl DictWalk {
             return if node.keys.is_empty() {
                 Ok(())
             } else {
-                self.object(node, dict, visitor, place, depth)
+                self.object(node, dict, visitor, path, depth)
             };
         }
         if let Ok(list) = value.cast::<PyList>() {
-            return self.array(node, list.iter(), visitor, place, depth);
+            return self.array(node, list.iter(), visitor, path, depth);
         }
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            return self.array(node, tuple.iter(), visitor, place, depth);
+            return self.array(node, tuple.iter(), visitor, path, depth);
         }
         if let Some(slot) = node.slot {
-            match scalar(value, place)? {
+            match scalar(value, path)? {
                 Some(scalar) => visitor.scalar(slot, scalar),
                 None if value.cast::<PyMapping>().is_ok() => {
                     let dict = as_dict(value)?;
-                    return self.object(node, &dict, visitor, place, depth);
+                    return self.object(node, &dict, visitor, path, depth);
                 }
-                None => return Err(convert::unsupported(value, place).into()),
+                None => return Err(convert::unsupported(value, path).into()),
             }
         } else if is_mapping(value) {
             let dict = as_dict(value)?;
-            return self.object(node, &dict, visitor, place, depth);
+            return self.object(node, &dict, visitor, path, depth);
         }
         Ok(())
     }
@@ -160,19 +169,19 @@ impl DictWalk {
         node: &Node,
         items: impl Iterator<Item = Bound<'py, PyAny>>,
         visitor: &mut impl Visitor,
-        place: &ValuePath<'_>,
+        path: &ValuePath<'_>,
         depth: usize,
     ) -> Result<(), Interrupt> {
-        let depth = deeper(depth, place)?;
+        let depth = deeper(depth, path)?;
         let mut elements = None;
         for (index, item) in items.enumerate() {
-            let place = ValuePath::Index(place, index);
+            let path = ValuePath::Index(path, index);
             if is_container(&item) {
                 visitor.element(&mut elements, |visitor| {
-                    self.value(node, &item, visitor, &place, depth)
+                    self.value(node, &item, visitor, &path, depth)
                 })?;
             } else {
-                self.value(node, &item, visitor, &place, depth)?;
+                self.value(node, &item, visitor, &path, depth)?;
             }
         }
         Ok(())
@@ -184,16 +193,16 @@ impl Visitor for Fields<'_> {
         &mut self,
         slot: u32,
         text: &Bound<'_, PyString>,
-        place: &ValuePath<'_>,
+        path: &ValuePath<'_>,
     ) -> PyResult<()> {
-        convert::with_text(text, place, |text| self.string(slot, text))
+        convert::with_text(text, path, |text| self.string(slot, text))
     }
 
     fn scalar(&mut self, slot: u32, scalar: Scalar) {
         match scalar {
             Scalar::Null => self.null(slot),
             Scalar::Bool(value) => self.bool(slot, value),
-            Scalar::Whole(value) => self.number(slot, &value.to_string()),
+            Scalar::Integer(value) => self.number(slot, &value.to_string()),
             Scalar::Number(text) => self.number(slot, &text),
             Scalar::Text(text) => self.string(slot, &text),
         }
@@ -202,28 +211,31 @@ impl Visitor for Fields<'_> {
     fn element(
         &mut self,
         elements: &mut Option<Elements>,
-        show: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
+        visit: impl FnOnce(&mut Self) -> Result<(), Interrupt>,
     ) -> Result<(), Interrupt> {
         let elements = elements.get_or_insert_with(|| self.array());
-        Fields::element(self, elements, show)
+        Fields::element(self, elements, visit)
     }
 }
 
 impl From<PyErr> for Interrupt {
-    fn from(fault: PyErr) -> Self {
-        Self::Fault(fault)
+    fn from(error: PyErr) -> Self {
+        Self::Exception(error)
     }
 }
 
-/// Whether it is a mapping; asks Python only about what is of no type that JSON has.
+/// Whether a value is a mapping. The check for the abstract class is slow, so it is made only
+/// for types other than those of JSON.
 pub(crate) fn is_mapping(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyDict>()
         || !(is_plain_scalar(value) || value.is_exact_instance_of::<PyList>())
             && value.cast::<PyMapping>().is_ok()
 }
 
+/// A position on the paths.
 #[derive(Default)]
 struct Node {
+    /// The slot of the path that ends here.
     slot: Option<u32>,
     keys: Vec<Key>,
 }
@@ -231,11 +243,13 @@ struct Node {
 struct Key {
     name: String,
     text: Py<PyString>,
-    /// Whether it takes a single step of a path.
+    /// Whether it is a single segment of the path.
     is_plain: bool,
+    /// Position of the node that the key leads to.
     child: usize,
 }
 
+/// The nodes of the paths; `None` if they have more than [`MAX_KEYS`] keys.
 fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
     let mut nodes = vec![Node::default()];
     let mut children: HashMap<(usize, String), usize> = HashMap::new();
@@ -251,10 +265,11 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
                 .or_insert(fresh);
             if child == fresh {
                 nodes.push(Node::default());
-                // This node is reached from every node before it, by the pieces in between joined by dots.
+                // The node is reached from every node before it, by the segments in between joined
+                // with dots.
                 for (start, &from) in at.iter().enumerate() {
                     known += 1;
-                    if known > MOST_KEYS {
+                    if known > MAX_KEYS {
                         return None;
                     }
                     let name = segments[start..at.len()].join(".");
@@ -278,11 +293,13 @@ fn nodes(py: Python<'_>, paths: &[Path]) -> Option<Vec<Node>> {
     Some(nodes)
 }
 
-/// The same dict if its keys are what look-ups find; a copy where a key is a text of a type of its own, which may be
-/// filed elsewhere (members of an `Enum` are).
-fn with_plain_keys<'a, 'py>(
+/// The dict itself if all its keys are exactly `str`, else a copy with such keys.
+///
+/// Members of a `str` enum, for example, equal their text but have another hash, so that a look-up
+/// by text misses them.
+fn with_str_keys<'a, 'py>(
     dict: Cow<'a, Bound<'py, PyDict>>,
-    place: &ValuePath<'_>,
+    path: &ValuePath<'_>,
 ) -> PyResult<Cow<'a, Bound<'py, PyDict>>> {
     if dict
         .iter()
@@ -292,7 +309,7 @@ fn with_plain_keys<'a, 'py>(
     }
     let plain = PyDict::new(dict.py());
     for (key, value) in dict.iter() {
-        plain.set_item(convert::key_text(&key, place)?, value)?;
+        plain.set_item(convert::key_text(&key, path)?, value)?;
     }
     Ok(Cow::Owned(plain))
 }
@@ -322,9 +339,10 @@ fn as_dict<'a, 'py>(mapping: &'a Bound<'py, PyAny>) -> PyResult<Cow<'a, Bound<'p
     }
 }
 
-fn deeper(depth: usize, place: &ValuePath<'_>) -> PyResult<usize> {
+/// The levels that remain below a container.
+fn deeper(depth: usize, path: &ValuePath<'_>) -> PyResult<usize> {
     depth.checked_sub(1).ok_or_else(|| {
-        place.fault(format!(
+        path.error(format!(
             "more than {} levels of arrays and objects",
             Limits::DEFAULT.depth
         ))

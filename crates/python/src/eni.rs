@@ -1,36 +1,38 @@
-//! The completion of an ENI operation with typed attributes, as Python sees it.
+//! The Python class `EniNotification`.
 
 use std::fmt::Display;
 
 use pyo3::prelude::*;
 use reflexarc_event::{EniNotification, Reading};
 
-/// The completion of one ENI operation. An attribute is `None`, and a masked element of a list is left out, where
-/// the event lacks the value, hides a part of it, or holds something that cannot be read.
+/// The notification that an ENI operation has completed. An attribute is `None` if its value is
+/// missing, masked or malformed; lists omit such elements.
 #[pyclass(name = "EniNotification", module = "reflexarc", frozen, eq, get_all)]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PyEniNotification {
-    /// The id of the event.
+    /// The event id.
     id: Option<String>,
-    /// `acs:ecs:<region>:<account>:eni/<id>`.
+    /// The ARN: `acs:ecs:<region>:<account>:eni/<id>`.
     resource_id: Option<String>,
-    /// INFO with success, WARN with failed.
+    /// The level: INFO for success, WARN for failed.
     level: Option<String>,
-    /// The account that receives the event.
+    /// The id of the account that receives the event.
     user_id: Option<String>,
-    /// When the operation was complete, as RFC 3339 in UTC.
+    /// The time of completion, as RFC 3339 in UTC.
     event_time: Option<String>,
-    /// The region.
+    /// The region id.
     region_id: Option<String>,
-    /// The id of the ENI.
+    /// The ENI id.
     eni_id: Option<String>,
-    /// `CreateNetworkInterface`, `AttachNetworkInterface`, `DetachNetworkInterface` or `DeleteNetworkInterface`.
+    /// The operation: `CreateNetworkInterface`, `AttachNetworkInterface`,
+    /// `DetachNetworkInterface` or `DeleteNetworkInterface`.
     operation: Option<String>,
-    /// The state of the ENI then: `Available`, `InUse`, `Detaching`, `Deleting`, `Deleted`, `CreateFailed` …
+    /// The status of the ENI after the operation: `Available`, `InUse`, `Detaching`, `Deleting`,
+    /// `Deleted`, `CreateFailed` …
     eni_status: Option<String>,
-    /// Whether it worked.
+    /// The result of the operation.
     result: Option<String>,
-    /// The id of the API request that asked for it.
+    /// The id of the API request that started the operation.
     request_id: Option<String>,
     /// The primary private address.
     primary_private_ip: Option<String>,

@@ -1,4 +1,4 @@
-//! Rust's errors as Python's exceptions: one hierarchy, one place that maps.
+//! The hierarchy of Python exceptions, and how Rust errors become exceptions.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,47 +13,47 @@ create_exception!(
     reflexarc,
     Error,
     PyException,
-    "Everything that reflexarc raises."
+    "Base class of all exceptions of reflexarc."
 );
 create_exception!(
     reflexarc,
     PatternError,
     Error,
-    "A pattern is refused; the message draws every finding, `diagnostics` holds them.\n\n>>> try:\n...     Pattern('content.result = \"failed\"')\n... except PatternError as error:\n...     error.diagnostics[0].line\n1"
+    "An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.\n\n\
+     >>> try:\n\
+     ...     Pattern('content.result = \"failed\"')\n\
+     ... except PatternError as error:\n\
+     ...     error.diagnostics[0].line\n\
+     1"
 );
 create_exception!(
     reflexarc,
     RuleError,
     Error,
-    "Rule files are refused; the message draws every finding of all files, `diagnostics` holds them."
+    "Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."
 );
 create_exception!(
     reflexarc,
     EventError,
     Error,
-    "Something is not an event: no JSON object, too large, too deep, or holding what JSON cannot."
+    "Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."
 );
 create_exception!(
     reflexarc,
     ReactionError,
     Error,
-    "A reaction went wrong and `RuleSet.evaluate` was asked to be strict."
+    "A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."
 );
-create_exception!(
-    reflexarc,
-    StateError,
-    Error,
-    "A state cannot hold what it was given."
-);
+create_exception!(reflexarc, StateError, Error, "Invalid state entries.");
 create_exception!(
     reflexarc,
     InternalError,
     Error,
-    "A fault of reflexarc itself; please report it with the text of the exception."
+    "A bug in reflexarc; please report it with the text of the exception."
 );
 
-/// An exception of type `E` that carries diagnostics into `text`.
-pub(crate) fn refused<E: pyo3::PyTypeInfo>(
+/// An exception of type `E` with diagnostics about `text`, drawn in its message.
+pub(crate) fn exception_from_diagnostics<E: pyo3::PyTypeInfo>(
     py: Python<'_>,
     source: &str,
     text: &str,
@@ -67,11 +67,11 @@ pub(crate) fn refused<E: pyo3::PyTypeInfo>(
         .iter()
         .map(|diagnostic| PyDiagnostic::new(source, text, diagnostic))
         .collect();
-    carrying::<E>(py, rendered.join("\n"), items)
+    exception_with::<E>(py, rendered.join("\n"), items)
 }
 
-/// An exception of type `E` with that message and those diagnostics.
-pub(crate) fn carrying<E: pyo3::PyTypeInfo>(
+/// An exception of type `E` with a message and the attribute `diagnostics`.
+pub(crate) fn exception_with<E: pyo3::PyTypeInfo>(
     py: Python<'_>,
     message: String,
     diagnostics: Vec<PyDiagnostic>,
@@ -84,16 +84,19 @@ pub(crate) fn carrying<E: pyo3::PyTypeInfo>(
     raise().unwrap_or_else(|error| error)
 }
 
-/// Runs `work`; a panic inside becomes [`InternalError`] with a hint to report it.
+/// Runs `work` and turns a panic into an [`InternalError`].
+///
+/// PyO3 would raise `PanicException`, which derives from `BaseException` and so passes through
+/// `except Exception`: one bad event could end a worker that handles all other errors.
 pub(crate) fn catch_panics<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let what = panic
+        let message = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
         Err(InternalError::new_err(format!(
-            "reflexarc {} has a fault: {what}. Please report it together with the pattern or rule and the event.",
+            "bug in reflexarc {}: {message}. Please report it with the rule and the event.",
             env!("CARGO_PKG_VERSION")
         )))
     })

@@ -1,4 +1,4 @@
-//! What a rule set makes of one event, as Python sees it.
+//! The Python classes `Evaluation`, `Action` and `Failure`.
 
 use std::sync::Arc;
 
@@ -11,50 +11,52 @@ use reflexarc_reaction::{Action, MemoryState};
 use crate::convert;
 use crate::state::PyState;
 
-/// Everything that follows from one event: data, nothing has happened yet.
+/// The result of evaluating an event: data; nothing has been delivered.
 #[pyclass(name = "Evaluation", module = "reflexarc", frozen, get_all)]
 pub(crate) struct PyEvaluation {
-    /// The rules that matched and did not fail, in the order in which they reacted.
+    /// The rules that matched and did not fail, in the order of evaluation.
     matched: Vec<String>,
-    /// What to deliver, in order.
+    /// The actions to deliver, in order.
     actions: Vec<Py<PyAction>>,
-    /// Reactions that went wrong; their rules contribute no actions and no changes of state.
+    /// Failed reactions; their rules contribute neither actions nor changes of state.
     failures: Vec<PyFailure>,
-    /// The lines of `log`, in order.
+    /// The lines that scripts logged, in order.
     log: Vec<String>,
-    /// Per rule that ended without actions on purpose, why.
+    /// The reason for each rule that was skipped or suppressed.
     skipped: Py<PyDict>,
-    /// What the rules remember afterwards; give it to the next evaluation.
+    /// The state after the event; pass it to the next evaluation.
     state: Py<PyState>,
 }
 
-/// One thing to deliver to one target.
+/// An action: something to deliver to a target.
 #[pyclass(name = "Action", module = "reflexarc", frozen, eq)]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PyAction {
-    /// The rule that asked for it.
+    /// The rule that returned the action.
     rule: String,
-    /// How many `emit`s lie between the event and the one the rule saw.
+    /// The number of `emit` calls between the event and the derived event that the rule
+    /// matched.
     hop: usize,
-    /// The rules whose `emit`s led here, first to last.
+    /// The rules whose `emit` calls led to it, first to last.
     causes: Vec<String>,
     action: Action,
 }
 
-/// A reaction that went wrong.
+/// A failed reaction.
 #[pyclass(name = "Failure", module = "reflexarc", frozen, eq, hash, get_all)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PyFailure {
-    /// The rule's name.
+    /// The name of the rule.
     rule: String,
-    /// How many `emit`s lie between the event and the one the rule saw.
+    /// The number of `emit` calls between the event and the derived event that the rule
+    /// matched.
     hop: usize,
-    /// What went wrong, with line and column of the rule file where the script is to blame.
+    /// What failed, with line and column of the rule file if it is the script.
     message: String,
 }
 
 impl PyEvaluation {
-    /// The evaluation, and the state after it.
+    /// Converts an evaluation; `state` is the state before it.
     pub(crate) fn new(
         py: Python<'_>,
         evaluation: &Evaluation,
@@ -122,7 +124,7 @@ impl PyAction {
 
 #[pymethods]
 impl PyAction {
-    /// A message for people, or a JSON document for machines.
+    /// "notify" for a message to people, "send" for a JSON document.
     #[getter]
     fn kind(&self) -> &'static str {
         if self.message().is_some() {
@@ -132,62 +134,63 @@ impl PyAction {
         }
     }
 
-    /// The rule that asked for it.
+    /// The rule that returned the action.
     #[getter]
     fn rule(&self) -> &str {
         &self.rule
     }
 
-    /// How many `emit`s lie between the event and the one the rule saw.
+    /// The number of `emit` calls between the event and the derived event that the rule
+    /// matched.
     #[getter]
     fn hop(&self) -> usize {
         self.hop
     }
 
-    /// The rules whose `emit`s led here, first to last.
+    /// The rules whose `emit` calls led to it, first to last.
     #[getter]
     fn causes(&self) -> Vec<String> {
         self.causes.clone()
     }
 
-    /// The target's name.
+    /// The name of the target.
     #[getter]
     fn target(&self) -> &str {
         self.action.target()
     }
 
-    /// One line, of a message.
+    /// The title of a message; `None` for a document.
     #[getter]
     fn title(&self) -> Option<&str> {
         self.message().map(|message| message.title.as_str())
     }
 
-    /// The body, of a message.
+    /// The text of a message; `None` for a document.
     #[getter]
     fn text(&self) -> Option<&str> {
         self.message().map(|message| message.text.as_str())
     }
 
-    /// How much a message weighs.
+    /// The severity level of a message; `None` for a document.
     #[getter]
     fn level(&self) -> Option<&'static str> {
         self.message().map(|message| message.level.lowercase())
     }
 
-    /// Whom a message mentions.
+    /// The people that a message mentions.
     #[getter]
     fn at(&self) -> Vec<String> {
         self.message()
             .map_or_else(Vec::new, |message| message.at.clone())
     }
 
-    /// Where a message says to read more.
+    /// The link of a message to further information.
     #[getter]
     fn link(&self) -> Option<&str> {
         self.message().and_then(|message| message.link.as_deref())
     }
 
-    /// The document, as Python values; `None` for a message.
+    /// The document as Python values; `None` for a message.
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.action {
@@ -196,7 +199,7 @@ impl PyAction {
         }
     }
 
-    /// The action as one dict: `rule`, `target`, and the fields of its kind.
+    /// The action as a dict: `rule`, `target`, and the fields of its kind.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let mut json = self.action.to_flat_json();
         if let Json::Object(members) = &mut json {

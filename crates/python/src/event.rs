@@ -1,22 +1,22 @@
-//! Events, as Python sees them.
+//! The Python class `Event`, and the other forms in which callers pass an event.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString, PyTuple};
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{EniNotification, Event, NativeEvent, check};
+use reflexarc_event::{EniNotification, Event, JsonError, Limits, NativeEvent, check};
 
-use crate::convert;
+use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::eni::PyEniNotification;
 use crate::error::{EventError, catch_panics};
-use crate::event_argument;
 
-/// One event: a JSON object of at most 1 MiB and 128 levels, immutable.
+/// An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
 /// Raises:
-///     EventError: if it is none; the message says at which byte, or at which key of a dict.
+///     EventError: if it is not an event; the message has the byte offset, or the key of a dict.
 ///
 /// >>> Event('{"content": {"result": "failed"}}').to_dict()
 /// {'content': {'result': 'failed'}}
@@ -25,40 +25,48 @@ pub(crate) struct PyEvent {
     pub(crate) event: Event,
 }
 
+/// An event argument that has not been parsed yet.
+pub(crate) enum EventArgument<'a, 'py> {
+    /// JSON text, or the text of a [`PyEvent`].
+    Bytes(Cow<'a, [u8]>),
+    /// A mapping, to be walked in place.
+    Mapping(&'a Bound<'py, PyAny>),
+}
+
 #[pymethods]
 impl PyEvent {
     #[new]
     fn new(event: &Bound<'_, PyAny>) -> PyResult<Self> {
         catch_panics(|| {
             Ok(Self {
-                event: event_argument::to_event(event)?,
+                event: to_event(event)?,
             })
         })
     }
 
-    /// Who sent it: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule", "AWS EventBridge"
-    /// or "other JSON".
+    /// The envelope: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule",
+    /// "AWS EventBridge" or "other JSON".
     #[getter]
     fn envelope(&self) -> &'static str {
         self.event.envelope().as_str()
     }
 
-    /// The completion of an ENI operation, in whichever envelope; `None` if it is something else.
+    /// The ENI operation notification in any envelope; `None` for other events.
     #[getter]
     fn eni(&self) -> PyResult<Option<PyEniNotification>> {
         catch_panics(|| {
-            let native = native(&self.event)?;
-            Ok(EniNotification::read(&native)
+            Ok(EniNotification::read(&to_native(self.event.clone())?)
                 .ok()
                 .as_ref()
                 .map(PyEniNotification::from))
         })
     }
 
-    /// The event in the native ECS form that rules are written for; unknown envelopes come back as they are.
+    /// The event in the native ECS form, for which rules are written; events in unknown
+    /// envelopes are returned unchanged.
     fn normalized(&self) -> PyResult<Self> {
         catch_panics(|| {
-            let event = native(&self.event)?.event().clone();
+            let event = to_native(self.event.clone())?.event().clone();
             Ok(Self { event })
         })
     }
@@ -72,7 +80,8 @@ impl PyEvent {
         })
     }
 
-    /// What is odd about it: unknown names, a level that disagrees with the result, masked values …
+    /// Diagnostics about the event: unknown names, contradictions, malformed or masked
+    /// values.
     fn check(&self) -> PyResult<Vec<PyDiagnostic>> {
         catch_panics(|| {
             let text = self.text();
@@ -83,13 +92,13 @@ impl PyEvent {
         })
     }
 
-    /// The event as Python values; of duplicate keys the last one counts. Decimals that a float would round are
-    /// `decimal.Decimal`.
+    /// The event as Python values. The last one of duplicate keys counts; a decimal that a float
+    /// would round is a `decimal.Decimal`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         catch_panics(|| convert::to_python(py, self.event.tree()))
     }
 
-    /// The text it was read from.
+    /// The JSON text that the event was parsed from.
     fn to_json(&self) -> &str {
         self.text()
     }
@@ -99,11 +108,11 @@ impl PyEvent {
     }
 
     fn __repr__(&self) -> String {
-        const SHOWN: usize = 60;
-        format!("Event({:?})", truncate(self.text(), SHOWN))
+        const MAX_CHARS: usize = 60;
+        format!("Event({:?})", truncate(self.text(), MAX_CHARS))
     }
 
-    /// Events are equal when their JSON is: the same members in the same order.
+    /// Events are equal if their JSON is: the same members in the same order.
     fn __eq__(&self, other: &Self) -> bool {
         self.event.bytes() == other.event.bytes() || self.event.tree() == other.event.tree()
     }
@@ -131,12 +140,86 @@ impl PyEvent {
     }
 }
 
-fn native(event: &Event) -> PyResult<NativeEvent> {
-    NativeEvent::new(event.clone()).map_err(|error| EventError::new_err(error.to_string()))
-}
-
 impl PyEvent {
     fn text(&self) -> &str {
-        std::str::from_utf8(self.event.bytes()).expect("an event was checked to be UTF-8")
+        std::str::from_utf8(self.event.bytes()).expect("an event is valid UTF-8")
     }
+}
+
+impl<'a, 'py> EventArgument<'a, 'py> {
+    /// Classifies an argument by its type, without reading it.
+    pub(crate) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = value.cast::<PyString>() {
+            let text = text
+                .to_cow()
+                .map_err(|_| EventError::new_err("the text has a lone surrogate"))?;
+            return Ok(Self::Bytes(match text {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            }));
+        }
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            return Ok(Self::Bytes(Cow::Borrowed(bytes.as_bytes())));
+        }
+        if let Ok(event) = value.cast::<PyEvent>() {
+            return Ok(Self::Bytes(Cow::Borrowed(event.get().event.bytes())));
+        }
+        if value.cast::<PyMapping>().is_ok() {
+            return Ok(Self::Mapping(value));
+        }
+        if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
+            // Unlike bytes, these can change while they are read: another thread may write to them.
+            let copy = value.py().get_type::<PyBytes>().call1((value,))?;
+            return Ok(Self::Bytes(Cow::Owned(
+                copy.cast::<PyBytes>()?.as_bytes().to_vec(),
+            )));
+        }
+        let kind = value.get_type().name()?;
+        Err(EventError::new_err(format!(
+            "expected an event as JSON text (str or bytes), dict or Event, found {kind}"
+        )))
+    }
+}
+
+/// Parses an event argument.
+pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
+    if let Ok(event) = value.cast::<PyEvent>() {
+        return Ok(event.get().event.clone());
+    }
+    let bytes = match EventArgument::new(value)? {
+        EventArgument::Bytes(bytes) => bytes.into_owned(),
+        EventArgument::Mapping(mapping) => convert::to_json(mapping, &ValuePath::Root)?
+            .to_string()
+            .into_bytes(),
+    };
+    Event::from_json(bytes).map_err(event_error)
+}
+
+/// Parses an event argument and converts the event to the native form.
+pub(crate) fn to_native_event(value: &Bound<'_, PyAny>) -> PyResult<NativeEvent> {
+    to_native(to_event(value)?)
+}
+
+/// Refuses text that the matcher would accept but that is not an event: more than 1 MiB, or
+/// not an object.
+pub(crate) fn check_limits(bytes: &[u8]) -> PyResult<()> {
+    let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if is_object && bytes.len() <= Limits::DEFAULT.bytes {
+        return Ok(());
+    }
+    Event::from_json(bytes).map(drop).map_err(event_error)
+}
+
+/// A JSON error as a Python exception.
+pub(crate) fn json_error(error: JsonError) -> PyErr {
+    EventError::new_err(error.to_string())
+}
+
+/// An event error as a Python exception.
+pub(crate) fn event_error(error: reflexarc_event::EventError) -> PyErr {
+    EventError::new_err(error.to_string())
+}
+
+fn to_native(event: Event) -> PyResult<NativeEvent> {
+    NativeEvent::new(event).map_err(event_error)
 }

@@ -1,4 +1,4 @@
-//! Where the text of many events comes from, cut into pieces of work.
+//! Sources of many events as text, cut into chunks that threads match.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,95 +7,77 @@ use std::slice::Chunks;
 
 use reflexarc_event::Limits;
 
-/// Texts of events, a piece at a time; never more of a file is held than the pieces being worked on.
+/// A source of event texts. At most one chunk of a file is held beyond those being matched.
 pub(crate) enum EventSource<'a> {
-    /// What is left of texts, one an event.
+    /// The remaining texts, one per event.
     Texts(Chunks<'a, &'a [u8]>),
-    /// What is left of NDJSON.
+    /// The remaining NDJSON text.
     Lines(&'a [u8]),
-    /// An NDJSON file, and what was read of it beyond the last piece.
+    /// An NDJSON file, and the bytes read from it after the last chunk.
     File(File, Vec<u8>),
 }
 
-/// Some of the texts, in order.
+/// Some texts of a source, in order.
 pub(crate) enum Chunk<'a> {
-    /// One an event.
+    /// One text per event.
     Texts(&'a [&'a [u8]]),
-    /// Whole lines; blank ones are no events.
+    /// Whole lines; blank ones are not events.
     Lines(Cow<'a, [u8]>),
 }
 
-/// Why there is no next piece.
+/// Why there is no next chunk.
 pub(crate) enum SourceError {
-    /// The file cannot be read on.
+    /// The file cannot be read further.
     Io(io::Error),
-    /// The next line is longer than any event.
-    LongLine,
+    /// The next line is longer than an event may be.
+    LineTooLong,
 }
 
-/// About so many bytes of lines are a piece.
-const BYTES: usize = 1 << 17;
+/// Size of a chunk of lines, in bytes: some hundred events, so that handing a chunk over
+/// between threads costs little beside matching it, and little enough to spread a small file
+/// over all cores.
+const CHUNK_BYTES: usize = 1 << 17;
 
-/// So many texts are a piece.
-const TEXTS: usize = 64;
+/// Size of a chunk of texts, in events.
+const CHUNK_TEXTS: usize = 64;
 
 impl<'a> EventSource<'a> {
-    /// Of texts, one an event.
-    pub(crate) fn of(texts: &'a [&'a [u8]]) -> Self {
-        Self::Texts(texts.chunks(TEXTS))
+    /// A source of texts, one per event.
+    pub(crate) fn from_texts(texts: &'a [&'a [u8]]) -> Self {
+        Self::Texts(texts.chunks(CHUNK_TEXTS))
     }
 
-    /// The next piece; `None` at the end.
+    /// The next chunk; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Chunk<'a>>, SourceError> {
         match self {
             Self::Texts(chunks) => Ok(chunks.next().map(Chunk::Texts)),
             Self::Lines(text) => {
-                let after =
-                    |from: usize| memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
-                let end = after(text.len().min(BYTES)).unwrap_or(text.len());
-                let (piece, rest) = text.split_at(end);
+                // A chunk ends after the first line break at or behind CHUNK_BYTES.
+                let from = text.len().min(CHUNK_BYTES);
+                let end = memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
+                let (chunk, rest) = text.split_at(end.unwrap_or(text.len()));
                 *text = rest;
-                Ok((!piece.is_empty()).then_some(Chunk::Lines(Cow::Borrowed(piece))))
+                Ok((!chunk.is_empty()).then_some(Chunk::Lines(Cow::Borrowed(chunk))))
             }
-            Self::File(file, rest) => {
-                let mut piece = std::mem::take(rest);
-                loop {
-                    let known = piece.len();
-                    if known > Limits::DEFAULT.bytes {
-                        return Err(SourceError::LongLine);
-                    }
-                    // Reads until there is so much or the file ends.
-                    let read = file
-                        .take(BYTES as u64)
-                        .read_to_end(&mut piece)
-                        .map_err(SourceError::Io)?;
-                    if read == 0 {
-                        return Ok((!piece.is_empty()).then_some(Chunk::Lines(Cow::Owned(piece))));
-                    }
-                    if let Some(at) = memchr::memrchr(b'\n', &piece[known..]) {
-                        *rest = piece.split_off(known + at + 1);
-                        return Ok(Some(Chunk::Lines(Cow::Owned(piece))));
-                    }
-                }
-            }
+            Self::File(file, rest) => next_lines(file, rest),
         }
     }
 }
 
 impl Chunk<'_> {
-    /// The texts of the events, each with its number in the piece.
+    /// The texts of the events, each with its number in the chunk.
     pub(crate) fn events(&self) -> Box<dyn Iterator<Item = (usize, &[u8])> + '_> {
         match self {
             Self::Texts(texts) => Box::new(texts.iter().copied().enumerate()),
             Self::Lines(lines) => Box::new(
-                split(lines)
+                split_lines(lines)
                     .enumerate()
                     .filter(|(_, line)| !line.trim_ascii_start().is_empty()),
             ),
         }
     }
 
-    /// How many numbers it takes.
+    /// How many numbers the chunk takes: texts, or lines including blank ones.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.len(),
@@ -104,7 +86,30 @@ impl Chunk<'_> {
     }
 }
 
-fn split(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Reads whole lines of a file; `rest` holds the beginning of the line after them.
+fn next_lines<'a>(file: &mut File, rest: &mut Vec<u8>) -> Result<Option<Chunk<'a>>, SourceError> {
+    let mut chunk = std::mem::take(rest);
+    loop {
+        let searched = chunk.len();
+        // Without this, a file without line breaks would be read into memory as a whole.
+        if searched > Limits::DEFAULT.bytes {
+            return Err(SourceError::LineTooLong);
+        }
+        let read = file
+            .take(CHUNK_BYTES as u64)
+            .read_to_end(&mut chunk)
+            .map_err(SourceError::Io)?;
+        if read == 0 {
+            return Ok((!chunk.is_empty()).then_some(Chunk::Lines(Cow::Owned(chunk))));
+        }
+        if let Some(at) = memchr::memrchr(b'\n', &chunk[searched..]) {
+            *rest = chunk.split_off(searched + at + 1);
+            return Ok(Some(Chunk::Lines(Cow::Owned(chunk))));
+        }
+    }
+}
+
+fn split_lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     memchr::memchr_iter(b'\n', lines)
         .chain([lines.len()])

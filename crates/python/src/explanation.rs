@@ -1,11 +1,12 @@
-//! Why a pattern matches or does not, as Python sees it.
+//! The Python class `Explanation`.
 
 use pyo3::prelude::*;
 use reflexarc_pattern::explain::{Explanation, Part, Test};
 
 use crate::convert;
 
-/// How a pattern fares with an event, part by part; true if it matches. `str()` shows the failing branch.
+/// Why a pattern matches an event or does not, part by part; true if it matches. `str()`
+/// shows only the parts that fail.
 #[pyclass(name = "Explanation", module = "reflexarc", frozen)]
 pub(crate) struct PyExplanation {
     explanation: Explanation,
@@ -19,27 +20,27 @@ impl From<Explanation> for PyExplanation {
 
 #[pymethods]
 impl PyExplanation {
-    /// Whether the event meets the pattern.
+    /// Whether the event matches the pattern.
     #[getter]
     fn matched(&self) -> bool {
         self.explanation.matched()
     }
 
-    /// Every part of the pattern with its verdict, the values found and the nearest miss.
+    /// Every part of the pattern with its result, the values found and the nearest miss.
     #[getter]
     fn tree<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         convert::to_python(py, &self.explanation.to_json())
     }
 
-    /// What the author may have overlooked, each once.
+    /// Likely mistakes in the pattern, each once.
     #[getter]
     fn hints(&self) -> Vec<String> {
         let mut hints = Vec::new();
-        collect(&self.explanation.root, &mut hints);
+        collect_hints(&self.explanation.root, &mut hints);
         hints
     }
 
-    /// The explanation as text: only the failing branch, or all parts.
+    /// The explanation as text: only the parts that fail, or all parts.
     #[pyo3(signature = (*, all = false))]
     fn render(&self, all: bool) -> String {
         self.explanation.render(all)
@@ -50,12 +51,12 @@ impl PyExplanation {
     }
 
     fn __repr__(&self) -> String {
-        let verdict = if self.explanation.matched() {
+        let result = if self.explanation.matched() {
             "matched"
         } else {
             "not matched"
         };
-        format!("<Explanation: {verdict}>")
+        format!("<Explanation: {result}>")
     }
 
     fn __bool__(&self) -> bool {
@@ -64,12 +65,12 @@ impl PyExplanation {
 }
 
 /// The hints of the parts that fail, in the order of the pattern, each once.
-fn collect(part: &Part, hints: &mut Vec<String>) {
+fn collect_hints(part: &Part, hints: &mut Vec<String>) {
     match &part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter().for_each(|part| collect(part, hints))
+            parts.iter().for_each(|part| collect_hints(part, hints))
         }
-        Test::Not { part } => collect(part, hints),
+        Test::Not { part } => collect_hints(part, hints),
         Test::Field(field) => {
             for hint in field.hints.iter().map(ToString::to_string) {
                 if !hints.contains(&hint) {

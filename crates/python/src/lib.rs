@@ -1,8 +1,10 @@
-//! The Python door: conversion, errors and documentation; every answer comes from the engine.
+//! The Python extension module: conversion of values, errors and documentation.
+//!
+//! This crate must not define what patterns, rules or scripts mean; it calls the engine.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "a door is at the rim: it reads files and the clock for its callers"
+    reason = "the extension module reads files and the clock for its callers"
 )]
 #![allow(
     clippy::doc_markdown,
@@ -25,7 +27,6 @@ mod eni;
 mod error;
 mod evaluation;
 mod event;
-mod event_argument;
 mod event_source;
 mod explanation;
 mod pattern;
@@ -39,7 +40,7 @@ mod timestamp;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// The compiled part of the package `reflexarc`; use that.
+/// The extension module of the package `reflexarc`; import the package instead.
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
@@ -78,7 +79,10 @@ mod _core {
     }
 }
 
-/// Python refuses the module to subinterpreters itself from 3.12 on; before, they would share its objects unasked.
+/// Raises `ImportError` in a subinterpreter.
+///
+/// The module keeps Python objects in statics, which interpreters must not share. Python 3.12 and
+/// later refuse such a module in subinterpreters on their own; earlier versions do not.
 fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
     if py.version_info() >= (3, 12) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Patterns, as Python sees them.
+//! The Python class `Pattern`.
 
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,27 +13,28 @@ use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::dict_matcher::DictMatcher;
 use crate::dict_walk::DictWalk;
-use crate::error::{PatternError, carrying, catch_panics, refused};
-use crate::event_argument::{self, EventArgument};
+use crate::error::{PatternError, catch_panics, exception_from_diagnostics, exception_with};
+use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
 
 thread_local! {
-    /// The matcher's working storage, kept from call to call.
+    /// The matcher's buffers, allocated once per thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// What messages call the text of a pattern.
+/// The name of the pattern's text in diagnostics.
 const SOURCE: &str = "<pattern>";
 
-/// A filter for events, compiled once, immutable.
+/// A compiled event pattern, immutable.
 ///
 /// Args:
-///     pattern: an expression, a pattern in JSON notation as text or as a dict, or another pattern.
-///     dialect: which service's language it is written in; "aws" and "alibaba" accept what those services accept.
+///     pattern: an expression, a pattern in JSON notation as text or dict, or another pattern.
+///     dialect: the dialect of the pattern; "aws" and "alibaba" accept what those services
+///         accept.
 ///
 /// Raises:
-///     PatternError: with every finding, if the pattern is refused.
-///     ValueError: if there is no such dialect.
+///     PatternError: if the pattern is invalid, with all diagnostics.
+///     ValueError: if the dialect is unknown.
 ///
 /// >>> pattern = Pattern({"content": {"result": ["failed"]}})
 /// >>> pattern
@@ -45,7 +46,7 @@ pub(crate) struct PyPattern {
     pub(crate) pattern: Pattern,
     matcher: Matcher,
     walk: DictWalk,
-    direct: Option<DictMatcher>,
+    dict_matcher: Option<DictMatcher>,
 }
 
 #[pymethods]
@@ -56,31 +57,31 @@ impl PyPattern {
         catch_panics(|| Self::read(pattern, read_dialect(dialect)?))
     }
 
-    /// The text it was compiled from.
+    /// The text that the pattern was compiled from.
     #[getter]
     fn source(&self) -> &str {
         self.pattern.source()
     }
 
-    /// The dialect it is written in.
+    /// The dialect of the pattern.
     #[getter]
     fn dialect(&self) -> String {
         self.pattern.dialect().to_string()
     }
 
-    /// What was accepted but is probably not meant.
+    /// Diagnostics about a valid pattern that is probably not intended.
     #[getter]
     fn warnings(&self) -> Vec<PyDiagnostic> {
         self.found(self.pattern.warnings())
     }
 
-    /// Whether the event meets the pattern, as it is: envelopes are not unwrapped.
+    /// Whether the event matches the pattern. Envelopes are not converted.
     ///
-    /// A dict is walked in place, only along the pattern's paths; what no path leads to is not looked at. Where a path
-    /// ends in a dict that has not the next key, a key of that dict that is not text is an error.
+    /// Only the values of a dict at the paths of the pattern are read and checked. A key that is
+    /// not a string is an error in dicts in which a path finds no key.
     ///
     /// Raises:
-    ///     EventError: if it is no event; the message says where.
+    ///     EventError: if it is not an event; the message has the position.
     ///
     /// >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
     /// True
@@ -88,11 +89,15 @@ impl PyPattern {
         catch_panics(|| {
             let mapping = match EventArgument::new(event)? {
                 EventArgument::Bytes(bytes) => {
-                    event_argument::check_limits(&bytes)?;
+                    event::check_limits(&bytes)?;
                     return self.matches_text(&bytes);
                 }
                 EventArgument::Mapping(mapping) => mapping,
             };
+            // A dict takes the first of these ways that is possible:
+            // 1. conversion to JSON text, if the pattern has too many keys to look up;
+            // 2. value by value, which is fastest;
+            // 3. the values at the paths passed to the matcher, if elements of arrays are objects.
             if !self.walk.is_possible() {
                 return self.matches_text(
                     convert::to_json(mapping, &ValuePath::Root)?
@@ -100,10 +105,10 @@ impl PyPattern {
                         .as_bytes(),
                 );
             }
-            if let Some(direct) = &self.direct
-                && let Some(answer) = direct.matches(&self.walk, mapping)?
+            if let Some(dict_matcher) = &self.dict_matcher
+                && let Some(matched) = dict_matcher.matches(&self.walk, mapping)?
             {
-                return Ok(answer);
+                return Ok(matched);
             }
             with_scratch(|scratch| {
                 self.matcher
@@ -112,7 +117,7 @@ impl PyPattern {
         })
     }
 
-    /// Why the event meets the pattern or does not.
+    /// Explain why the event matches the pattern or does not.
     ///
     /// >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
     /// ✗ result == "failed"
@@ -120,7 +125,7 @@ impl PyPattern {
     ///     hint: the value differs only in case; add `ignoring case`
     fn explain(&self, event: &Bound<'_, PyAny>) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event_argument::to_event(event)?;
+            let event = event::to_event(event)?;
             Ok(explain::explain(self.pattern.node(), event.tree()).into())
         })
     }
@@ -141,25 +146,31 @@ impl PyPattern {
         self.pattern.to_expression()
     }
 
-    /// What another dialect would not accept or would answer differently, and what is probably not meant.
+    /// Diagnostics about the pattern in a dialect: what it would not accept or would match
+    /// differently, and what is probably not intended.
     #[pyo3(signature = (dialect = "reflexarc"))]
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
         catch_panics(|| Ok(self.found(&self.pattern.check(read_dialect(dialect)?))))
     }
 
-    /// The pattern in JSON notation, ready for that service.
+    /// The pattern in JSON notation, in the dialect of another service.
     ///
     /// Raises:
-    ///     PatternError: with what does not carry over.
+    ///     PatternError: if the dialect cannot express the pattern.
     ///
     /// >>> Pattern('a == "x"').export("aws")
     /// '{"a": ["x"]}'
     fn export(&self, py: Python<'_>, dialect: &str) -> PyResult<String> {
         catch_panics(|| {
             let dialect = read_dialect(dialect)?;
-            self.pattern
-                .export(dialect)
-                .map_err(|found| refused::<PatternError>(py, SOURCE, self.pattern.source(), &found))
+            self.pattern.export(dialect).map_err(|found| {
+                exception_from_diagnostics::<PatternError>(
+                    py,
+                    SOURCE,
+                    self.pattern.source(),
+                    &found,
+                )
+            })
         })
     }
 
@@ -171,7 +182,7 @@ impl PyPattern {
         format!("Pattern({:?})", self.pattern.to_expression())
     }
 
-    /// Patterns are equal when they ask for the same, in whichever notation they were written.
+    /// Patterns are equal if they mean the same, in either notation.
     fn __eq__(&self, other: &Self) -> bool {
         self.pattern.node() == other.pattern.node()
     }
@@ -210,7 +221,7 @@ impl PyPattern {
         catch_panics(|| {
             Self::compile(
                 py,
-                Self::parse_alone(py, source, read_dialect(dialect)?, SOURCE)?,
+                Self::parse_text(py, source, read_dialect(dialect)?, SOURCE)?,
             )
         })
     }
@@ -218,58 +229,64 @@ impl PyPattern {
 
 impl PyPattern {
     fn read(pattern: &Bound<'_, PyAny>, dialect: Dialect) -> PyResult<Self> {
-        Self::compile(pattern.py(), Self::read_alone(pattern, dialect, SOURCE)?)
+        Self::compile(
+            pattern.py(),
+            Self::parse_argument(pattern, dialect, SOURCE)?,
+        )
     }
 
-    /// Reads what a caller gives as a pattern: text, a mapping in JSON notation, or a pattern. Messages call it `name`.
-    pub(crate) fn read_alone(
+    /// Parses a pattern argument: text, a mapping in JSON notation, or a pattern. Diagnostics
+    /// call it `name`.
+    pub(crate) fn parse_argument(
         pattern: &Bound<'_, PyAny>,
         dialect: Dialect,
         name: &str,
     ) -> PyResult<Pattern> {
         let py = pattern.py();
         if let Ok(text) = pattern.cast::<PyString>() {
-            return Self::parse_alone(py, &text.to_cow()?, dialect, name);
+            return Self::parse_text(py, &text.to_cow()?, dialect, name);
         }
         if let Ok(other) = pattern.cast::<Self>() {
             return Ok(other.get().pattern.clone());
         }
         if pattern.cast::<PyMapping>().is_ok() {
             let json = convert::to_json(pattern, &ValuePath::Root)?;
-            return Self::parse_alone(py, &json.to_string(), dialect, name);
+            return Self::parse_text(py, &json.to_string(), dialect, name);
         }
         let kind = pattern.get_type().name()?;
         Err(PyTypeError::new_err(format!(
-            "a pattern is an expression, JSON text or a dict, not {kind}"
+            "expected a pattern as an expression, JSON text or dict, found {kind}"
         )))
     }
 
-    pub(crate) fn parse_alone(
+    /// Parses text; diagnostics call it `name`.
+    pub(crate) fn parse_text(
         py: Python<'_>,
         text: &str,
         dialect: Dialect,
         name: &str,
     ) -> PyResult<Pattern> {
         Pattern::parse(text, dialect)
-            .map_err(|found| refused::<PatternError>(py, name, text, &found))
+            .map_err(|found| exception_from_diagnostics::<PatternError>(py, name, text, &found))
     }
 
+    /// Compiles a pattern for text and for dicts.
     pub(crate) fn compile(py: Python<'_>, pattern: Pattern) -> PyResult<Self> {
         let matcher = Matcher::build([pattern.node()])
-            .map_err(|error| carrying::<PatternError>(py, error.to_string(), vec![]))?;
+            .map_err(|error| exception_with::<PatternError>(py, error.to_string(), vec![]))?;
         let walk = DictWalk::new(py, matcher.paths());
-        let direct = DictMatcher::new(py, pattern.node(), matcher.paths())?;
+        let dict_matcher = DictMatcher::new(py, pattern.node(), matcher.paths())?;
         Ok(Self {
             pattern,
             matcher,
             walk,
-            direct,
+            dict_matcher,
         })
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
         with_scratch(|scratch| self.matcher.has_match_bytes(bytes, scratch))
-            .map_err(event_argument::event_error)
+            .map_err(event::json_error)
     }
 
     fn found(&self, found: &[Diagnostic]) -> Vec<PyDiagnostic> {
@@ -280,7 +297,10 @@ impl PyPattern {
     }
 }
 
-/// Lends the thread's working storage; a call from within a call (a mapping that matches while it is read) gets its own.
+/// Calls `work` with the buffers of the thread.
+///
+/// A mapping is Python code, which may itself match an event while it is read; such an inner call
+/// finds the buffers in use and gets its own.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with(|cell| match cell.try_borrow_mut() {
         Ok(mut kept) => work(&mut kept),
@@ -288,6 +308,7 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     })
 }
 
+/// Parses the name of a dialect.
 pub(crate) fn read_dialect(name: &str) -> PyResult<Dialect> {
     name.parse()
         .map_err(|error: reflexarc_pattern::UnknownDialect| {

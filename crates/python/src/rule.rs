@@ -1,22 +1,22 @@
-//! One rule, as Python sees it.
+//! The Python class `Rule`.
 
 use pyo3::prelude::*;
 use reflexarc::Rule;
 
 use crate::pattern::PyPattern;
 
-/// One rule of a rule set.
+/// A rule of a rule set.
 #[pyclass(name = "Rule", module = "reflexarc", frozen, get_all)]
 pub(crate) struct PyRule {
-    /// Its name: the stem of its file, or the key it was given under.
+    /// The name of the rule: the stem of its file, or its key in the mapping.
     id: String,
-    /// What it is for; empty when nobody said.
+    /// The description; empty if there is none.
     description: String,
-    /// The level of what it sends.
+    /// The severity level of its actions.
     level: String,
-    /// The path of its file; empty when it was made from a pattern.
+    /// The path of its file; empty for a rule made from a pattern.
     file: String,
-    /// Which events it is for.
+    /// The pattern that selects its events.
     pattern: Py<PyPattern>,
 }
 

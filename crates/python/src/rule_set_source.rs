@@ -1,4 +1,6 @@
-//! What a rule set was made from: what makes two sets equal, and what a pickle holds.
+//! The sources of a rule set: they decide whether two sets are equal, and are what is pickled.
+//!
+//! Compiled rules are not pickled: compiling them again is fast, and their form is private.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -7,23 +9,24 @@ use reflexarc_pattern::Pattern;
 
 use crate::pattern::{PyPattern, read_dialect};
 
-/// What a rule set was made from.
+/// The sources of a rule set.
 #[derive(Clone)]
 pub(crate) enum RuleSetSource {
-    /// Name and pattern.
+    /// Patterns with their ids.
     Patterns(Vec<(String, Pattern)>),
-    /// File name and text.
+    /// Rule files: name and text.
     Files(Vec<(String, String)>),
 }
 
-/// One rule of a pickle: name, text, and the dialect of a pattern.
+/// A rule in a pickle: name, text, and the dialect of a pattern.
 pub(crate) type Row = (String, String, String);
 
-/// One event file of a pickle: the rule file, its name there, its bytes.
+/// An event file in a pickle: the rule file, the name of the event file in it, and its bytes.
 pub(crate) type EventRow = (String, String, Vec<u8>);
 
 impl RuleSetSource {
-    /// The arguments for `_rebuild`: the kind of source, its rows, and the event files of the rules' tests.
+    /// The arguments of `_rebuild`: kind of source, rows, and the event files of the rules'
+    /// tests.
     pub(crate) fn pickled<'py>(
         &self,
         py: Python<'py>,
@@ -61,7 +64,7 @@ impl RuleSetSource {
         )
     }
 
-    /// What was pickled.
+    /// The sources from a pickle.
     pub(crate) fn unpickled(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
         if kind == "files" {
             return Ok(Self::Files(
@@ -71,7 +74,7 @@ impl RuleSetSource {
             ));
         }
         let pattern = |(id, source, dialect): Row| {
-            let pattern = PyPattern::parse_alone(py, &source, read_dialect(&dialect)?, &id)?;
+            let pattern = PyPattern::parse_text(py, &source, read_dialect(&dialect)?, &id)?;
             Ok((id, pattern))
         };
         Ok(Self::Patterns(

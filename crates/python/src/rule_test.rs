@@ -1,24 +1,25 @@
-//! What the tests of rules came to, as Python sees it.
+//! The Python class `RuleTest`.
 
 use pyo3::prelude::*;
 use reflexarc::{Mismatch, RuleReport};
 
-/// What one `[[test]]` of a rule file came to.
+/// The result of a `[[test]]` of a rule file.
 #[pyclass(name = "RuleTest", module = "reflexarc", frozen, get_all)]
 pub(crate) struct PyRuleTest {
-    /// The rule's name.
+    /// The name of the rule.
     rule: String,
-    /// The path of its file.
+    /// The path of the rule file.
     file: String,
-    /// The test's name.
+    /// The name of the test.
     name: String,
-    /// The line it begins on, from 1.
+    /// The line on which the test begins, from 1.
     line: usize,
-    /// What was not as expected.
+    /// Differences between the expected and the actual results.
     mismatches: Vec<String>,
 }
 
 impl PyRuleTest {
+    /// The results of the tests of a rule.
     pub(crate) fn of(report: &RuleReport) -> impl Iterator<Item = Self> {
         report.tests.iter().map(|test| Self {
             rule: report.rule.clone(),
@@ -32,7 +33,7 @@ impl PyRuleTest {
 
 #[pymethods]
 impl PyRuleTest {
-    /// Whether everything was as expected.
+    /// Whether there are no mismatches.
     #[getter]
     fn passed(&self) -> bool {
         self.mismatches.is_empty()

@@ -1,4 +1,4 @@
-//! Rule sets, as Python sees them.
+//! The Python class `RuleSet`.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,13 +13,13 @@ use reflexarc_event::{Envelope, Member};
 use reflexarc_pattern::{Fields, Pattern};
 
 use crate::batch_argument;
-use crate::batch_matching::{self, Ids};
+use crate::batch_matching::{self, RuleIds};
 use crate::convert::{self, Scalar, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::dict_walk::{DictWalk, is_mapping};
-use crate::error::{EventError, PatternError, ReactionError, RuleError, carrying, catch_panics};
+use crate::error::{PatternError, ReactionError, RuleError, catch_panics, exception_with};
 use crate::evaluation::PyEvaluation;
-use crate::event_argument::{self, EventArgument};
+use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
@@ -28,26 +28,26 @@ use crate::rule_test::PyRuleTest;
 use crate::state::PyState;
 use crate::timestamp::timestamp_or_now;
 
-/// Rules compiled together: immutable, safe to share between threads.
+/// Rules compiled together; immutable, can be shared between threads.
 ///
-/// Known envelopes are brought into the native ECS form before rules look at an event.
+/// Events in known envelopes are converted to the native ECS form before they are matched.
 ///
 /// Args:
-///     patterns: a mapping of ids to patterns: rules that match and ask for nothing. `RuleSet.load` and
+///     patterns: a mapping of ids to patterns, for rules without reactions. `RuleSet.load` and
 ///         `RuleSet.from_rules` read rule files.
-///     dialect: the dialect of patterns given as text or dict.
+///     dialect: the dialect of patterns in text or dict form.
 ///
 /// Raises:
-///     PatternError: if a pattern is refused; `diagnostics[…].source` is its id.
+///     PatternError: if a pattern is invalid; `diagnostics[…].source` is its id.
 ///
-/// >>> rules = RuleSet({"failed": 'content.result == "failed"', "any": "content exists or content is missing"})
+/// >>> rules = RuleSet({"failed": 'content.result == "failed"', "any": "content.result exists"})
 /// >>> rules.matching('{"content": {"result": "failed"}}')
 /// ['any', 'failed']
 /// >>> len(rules), "failed" in rules, list(rules)
 /// (2, True, ['any', 'failed'])
 #[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
 pub(crate) struct PyRuleSet {
-    pub(crate) rules: RuleSet,
+    rules: RuleSet,
     walk: DictWalk,
     /// The names of the rules, in order.
     ids: Vec<Py<PyString>>,
@@ -63,7 +63,7 @@ impl PyRuleSet {
             let dialect = crate::pattern::read_dialect(dialect)?;
             let mapping = patterns.cast::<PyMapping>().map_err(|_| {
                 PyTypeError::new_err(
-                    "a RuleSet is made from a mapping of ids to patterns; RuleSet.load reads rule files",
+                    "expected a mapping of ids to patterns; use RuleSet.load to read rule files",
                 )
             })?;
             let mut read = Vec::new();
@@ -71,8 +71,8 @@ impl PyRuleSet {
                 let (id, pattern): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
                 let id: String = id
                     .extract()
-                    .map_err(|_| PyTypeError::new_err("the ids of rules are text"))?;
-                let pattern = PyPattern::read_alone(&pattern, dialect, &id)?;
+                    .map_err(|_| PyTypeError::new_err("the ids of rules must be strings"))?;
+                let pattern = PyPattern::parse_argument(&pattern, dialect, &id)?;
                 read.push((id, pattern));
             }
             Self::of_patterns(patterns.py(), read)
@@ -82,7 +82,7 @@ impl PyRuleSet {
     /// Read and compile a folder of rule files, recursively, or one file.
     ///
     /// Raises:
-    ///     RuleError: with everything that is wrong with all the files.
+    ///     RuleError: if a file is invalid, with the diagnostics of all files.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         catch_panics(|| {
@@ -97,10 +97,10 @@ impl PyRuleSet {
         })
     }
 
-    /// Compile rule files given as a mapping of rule names to TOML text.
+    /// Compile rule files from a mapping of rule names to TOML text.
     ///
     /// Raises:
-    ///     RuleError: with everything that is wrong with all of them.
+    ///     RuleError: if a rule is invalid, with the diagnostics of all rules.
     ///
     /// >>> rules = RuleSet.from_rules({"failed": '''
     /// ... when = 'content.result == "failed"'
@@ -113,15 +113,13 @@ impl PyRuleSet {
         catch_panics(|| {
             let py = rules.py();
             let mapping = rules.cast::<PyMapping>().map_err(|_| {
-                PyTypeError::new_err(
-                    "from_rules takes a mapping of rule names to the text of rule files",
-                )
+                PyTypeError::new_err("expected a mapping of rule names to the text of rule files")
             })?;
             let mut files = Vec::new();
             for item in mapping.items()?.iter() {
-                let (name, text): (String, String) = item
-                    .extract()
-                    .map_err(|_| PyTypeError::new_err("rule names and rule files are text"))?;
+                let (name, text): (String, String) = item.extract().map_err(|_| {
+                    PyTypeError::new_err("rule names and rule files must be strings")
+                })?;
                 files.push((format!("{name}.toml"), text));
             }
             Self::of_files(py, files)
@@ -131,40 +129,53 @@ impl PyRuleSet {
     /// The ids of the rules that match the event, in order.
     ///
     /// Raises:
-    ///     EventError: if it is no event.
+    ///     EventError: if it is not an event.
     fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        catch_panics(|| self.named(event.py(), &self.ids_of(event)?))
+        catch_panics(|| self.names(event.py(), &self.matching_ids(event)?))
     }
 
-    /// The ids of the matching rules of many events, order kept.
+    /// The ids of the matching rules for each of many events, in order.
     ///
-    /// `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; `str` is a path. Blank lines
-    /// of NDJSON are no events. A file is read piece by piece, never as a whole. Text is matched on all cores without
-    /// the interpreter's lock, and Ctrl-C interrupts it.
+    /// `events` is an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+    /// is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
+    /// all cores without the interpreter lock, and Ctrl-C interrupts it.
     ///
     /// Raises:
-    ///     EventError: at the first item that is no event; the message says which, lines from 1, items from 0.
+    ///     EventError: for the first item that is not an event; the message has the number of the
+    ///         line (from 1) or item (from 0).
     ///     OSError: if the file cannot be read.
     ///
     /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
     /// [['a'], []]
     fn matching_many<'py>(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        catch_panics(|| batch_argument::matching(self, events))
+        catch_panics(|| {
+            let py = events.py();
+            let list = PyList::empty(py);
+            batch_argument::matching(
+                &self.rules,
+                events,
+                |event| self.matching_ids(event),
+                |ids| list.append(self.names(py, &ids)?),
+            )?;
+            Ok(list)
+        })
     }
 
-    /// Everything that follows from an event: data, nothing is delivered.
+    /// Evaluate an event: match the rules and run their reactions. Nothing is delivered.
     ///
     /// The same event, state and time always give the same evaluation.
     ///
     /// Args:
     ///     event: the event.
-    ///     state: what the rules remember; nothing when absent. It is not changed: see `Evaluation.state`.
-    ///     now: the time, an aware datetime; the current time when absent.
-    ///     strict: raise if a reaction goes wrong instead of recording it in `Evaluation.failures`.
+    ///     state: the state before the event, by default empty. It is not changed; the state after
+    ///         the event is `Evaluation.state`.
+    ///     now: the time, an aware datetime; by default the current time.
+    ///     strict: raise an exception if a reaction fails, instead of adding it to
+    ///         `Evaluation.failures`.
     ///
     /// Raises:
-    ///     EventError: if it is no event.
-    ///     ReactionError: if `strict` and a reaction went wrong.
+    ///     EventError: if it is not an event.
+    ///     ReactionError: if `strict` is true and a reaction failed.
     ///     ValueError: if `now` has no time zone.
     #[pyo3(signature = (event, *, state = None, now = None, strict = false))]
     fn evaluate(
@@ -176,9 +187,10 @@ impl PyRuleSet {
         strict: bool,
     ) -> PyResult<PyEvaluation> {
         catch_panics(|| {
-            let event = event_argument::to_native_event(event)?;
+            let event = event::to_native_event(event)?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
+            // Scripts may run for long and need nothing of Python.
             let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
             if let (true, Some(failure)) = (strict, evaluation.failures.first()) {
                 return Err(ReactionError::new_err(format!(
@@ -190,14 +202,14 @@ impl PyRuleSet {
         })
     }
 
-    /// Why a rule matches an event or does not.
+    /// Explain why a rule matches an event or does not.
     ///
     /// Raises:
-    ///     KeyError: if there is no such rule.
-    ///     EventError: if it is no event.
+    ///     KeyError: if the rule is unknown.
+    ///     EventError: if it is not an event.
     fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event_argument::to_native_event(event)?;
+            let event = event::to_native_event(event)?;
             let explanation = self.rules.explain(&event, rule);
             explanation
                 .map(Into::into)
@@ -205,7 +217,7 @@ impl PyRuleSet {
         })
     }
 
-    /// Run the `[[test]]`s of the rule files whose rule or test name holds `filter`.
+    /// Run the tests in the rule files whose name or rule name contains `filter`.
     #[pyo3(signature = (filter = ""))]
     fn test(&self, py: Python<'_>, filter: &str) -> PyResult<Vec<PyRuleTest>> {
         catch_panics(|| {
@@ -223,7 +235,7 @@ impl PyRuleSet {
         self.ids.iter().map(|id| id.clone_ref(py)).collect()
     }
 
-    /// What was accepted but is probably not meant.
+    /// Diagnostics about valid rules that are probably not as intended.
     #[getter]
     fn warnings(&self) -> Vec<PyDiagnostic> {
         self.rules.warnings().iter().flat_map(diagnostics).collect()
@@ -258,7 +270,8 @@ impl PyRuleSet {
         )
     }
 
-    /// Rule sets are equal when they were made from the same files, or from the same patterns under the same ids.
+    /// Rule sets are equal if they have the same files, or the same patterns with the same
+    /// ids.
     fn __eq__(&self, other: &Self) -> bool {
         self.source == other.source
     }
@@ -316,7 +329,7 @@ impl PyRuleSet {
 impl PyRuleSet {
     fn of_patterns(py: Python<'_>, patterns: Vec<(String, Pattern)>) -> PyResult<Self> {
         let rules = RuleSet::from_patterns(patterns.iter().cloned())
-            .map_err(|error| carrying::<PatternError>(py, error.to_string(), Vec::new()))?;
+            .map_err(|error| exception_with::<PatternError>(py, error.to_string(), Vec::new()))?;
         Ok(Self::of(py, rules, RuleSetSource::Patterns(patterns)))
     }
 
@@ -340,34 +353,36 @@ impl PyRuleSet {
         }
     }
 
-    pub(crate) fn ids_of(&self, event: &Bound<'_, PyAny>) -> PyResult<Ids> {
-        let invalid = |error: reflexarc_event::EventError| EventError::new_err(error.to_string());
+    fn matching_ids(&self, event: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
         let mapping = match EventArgument::new(event)? {
             EventArgument::Bytes(bytes) => {
-                return batch_matching::matching_text(&self.rules, &bytes).map_err(invalid);
+                return batch_matching::matching_text(&self.rules, &bytes)
+                    .map_err(event::event_error);
             }
             EventArgument::Mapping(mapping) => mapping,
         };
+        // Walking in place is only right for events in native form: the paths of rules do not lead
+        // through an envelope. Other dicts are converted to text, which the engine normalises.
         if self.walk.is_possible() && is_native(mapping)? {
             return with_scratch(|scratch| {
-                let mut ids = Ids::new();
-                let show = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
+                let mut ids = RuleIds::new();
+                let visit = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
                 self.rules
                     .matcher()
-                    .matching_fields(show, scratch, &mut ids)?;
+                    .matching_fields(visit, scratch, &mut ids)?;
                 Ok(ids)
             });
         }
         let text = convert::to_json(mapping, &ValuePath::Root)?.to_string();
-        batch_matching::matching_text(&self.rules, text.as_bytes()).map_err(invalid)
+        batch_matching::matching_text(&self.rules, text.as_bytes()).map_err(event::event_error)
     }
 
-    pub(crate) fn named<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+    fn names<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, ids.iter().map(|id| self.ids[*id as usize].bind(py)))
     }
 }
 
-/// Whether the rules may look at a mapping as it is: it is in the native form or in no known envelope.
+/// Whether a mapping needs no conversion: it is in native form, or in an unknown envelope.
 fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Ok(dict) = mapping.cast::<PyDict>() else {
         return Ok(false);
@@ -396,7 +411,7 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 fn rule_error(py: Python<'_>, found: &[FileDiagnostics]) -> PyErr {
     let message: Vec<String> = found.iter().map(ToString::to_string).collect();
-    carrying::<RuleError>(
+    exception_with::<RuleError>(
         py,
         message.join("\n"),
         found.iter().flat_map(diagnostics).collect(),

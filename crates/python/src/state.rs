@@ -1,4 +1,4 @@
-//! What rules remember, as Python sees it.
+//! The Python class `State`.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::convert::{self, ValuePath};
 use crate::error::{EventError, StateError, catch_panics};
 use crate::timestamp::timestamp_or_now;
 
-/// What rules remember from event to event; immutable.
+/// The state of rules between events; immutable.
 ///
 /// Args:
-///     entries: per rule a dict of keys and values, JSON values, that never expire.
+///     entries: for each rule a dict of keys and JSON values, which never expire.
 ///
 /// >>> state = State({"failed": {"count": 2}})
 /// >>> state.get("failed", "count")
@@ -36,14 +36,14 @@ impl PyState {
             for (rule, entries) in entries.into_iter().flatten() {
                 let rule: String = rule
                     .extract()
-                    .map_err(|_| StateError::new_err("a rule's name is text"))?;
+                    .map_err(|_| StateError::new_err("the names of rules must be strings"))?;
                 let entries = entries.cast::<PyDict>().map_err(|_| {
-                    StateError::new_err(format!("the entries of rule {rule:?} are a dict"))
+                    StateError::new_err(format!("the entries of rule {rule:?} must be a dict"))
                 })?;
                 for (key, value) in entries {
                     let key: String = key
                         .extract()
-                        .map_err(|_| StateError::new_err("a key is text"))?;
+                        .map_err(|_| StateError::new_err("the keys of entries must be strings"))?;
                     let value = json(value)?;
                     state.apply(
                         &rule,
@@ -61,7 +61,8 @@ impl PyState {
         })
     }
 
-    /// What `rule` keeps under `key`, unless it has expired by `now` (the current time when absent).
+    /// The value of `rule` at `key`, or `default` if there is none or it has expired by `now`
+    /// (by default the current time).
     #[pyo3(signature = (rule, key, default = None, *, now = None))]
     fn get<'py>(
         &self,
@@ -77,7 +78,7 @@ impl PyState {
         })
     }
 
-    /// Everything that has not expired by `now`, per rule.
+    /// All entries that have not expired by `now` (by default the current time), by rule.
     #[pyo3(signature = (*, now = None))]
     fn to_dict<'py>(
         &self,
