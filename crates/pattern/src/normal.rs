@@ -1,8 +1,15 @@
-//! The normal form of trees, which both notations write and read.
+//! The normal form of trees, which both notations print and parse.
 //!
-//! - An `All` in an `All`, and an `Any` in an `Any`, is opened; one with a single part is that part.
-//! - In an alternative, a lower end of a range with an upper end right behind it is one range, if numbers can lie in it.
-//! - An `All` or `Any` without parts, which no text can say, is a field at the empty path that always or never holds.
+//! - An `All` in an `All`, and an `Any` in an `Any`, is flattened; one with a single part is that
+//!   part.
+//! - In an alternative, a lower bound directly followed by an upper bound is one range, if the
+//!   range is not empty.
+//! - An `All` or `Any` without parts, which neither notation can express, is a field at the empty
+//!   path that always or never holds.
+
+// Why: parse → print → parse must be the identity, but several trees have one text. `a == 1 and (b
+// == 2 and c == 3)` and `a == 1 and b == 2 and c == 3` would print alike in JSON notation, which
+// has no parentheses; the normal form of both is the flat one.
 
 use reflexarc_diagnostic::Span;
 
@@ -39,15 +46,15 @@ pub(crate) fn of(node: Node) -> Node {
     }
 }
 
-/// Two tests that no value meets together.
+/// Two predicates that no value satisfies together.
 const NEVER: [Predicate; 2] = [Predicate::Exists, Predicate::Missing];
 
-/// The node that every event meets.
+/// The node that every event matches.
 pub(crate) fn always() -> Node {
     constant(vec![vec![Predicate::Exists], vec![Predicate::Missing]])
 }
 
-/// Joins each lower end of a range with the upper end right behind it.
+/// Joins each lower bound with the upper bound directly after it.
 pub(crate) fn join_ranges(predicates: &mut Vec<SpannedPredicate>) {
     let mut joined: Vec<SpannedPredicate> = Vec::with_capacity(predicates.len());
     for next in predicates.drain(..) {
@@ -69,11 +76,12 @@ pub(crate) fn join_ranges(predicates: &mut Vec<SpannedPredicate>) {
     *predicates = joined;
 }
 
-/// The tests of one alternative in normal form.
+/// The predicates of one alternative in normal form.
 fn tests(predicates: Vec<Predicate>) -> Vec<Predicate> {
     let mut done: Vec<Predicate> = Vec::with_capacity(predicates.len());
     for next in predicates {
-        // A range that no number lies in is two tests: a text that says it as one is refused.
+        // An empty range is split into its bounds: as one range it is a syntax error in both
+        // notations, so it could not be parsed again.
         let parts = match next {
             Predicate::Range {
                 lower: Some(lower),
@@ -107,7 +115,7 @@ fn tests(predicates: Vec<Predicate>) -> Vec<Predicate> {
     done
 }
 
-/// The range that begins as `first` and ends as `second`.
+/// The range with the lower bound `first` and the upper bound `second`, if they are that.
 fn both(first: &Predicate, second: &Predicate) -> Option<Predicate> {
     match (first, second) {
         (

@@ -1,4 +1,5 @@
-//! One pass over a thousand events with growing rule sets, beside the floors: reading and skipping the same bytes.
+//! One pass over a thousand events with growing rule sets, beside the floors: reading and skipping
+//! the same bytes.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch};

@@ -1,5 +1,5 @@
-//! Events that are hard for matchers: long arrays, of scalars and of objects, side by side and nested. An engine that tries
-//! every combination of elements turns quadratic or cubic here.
+//! Events that are hard for matchers: long arrays, of scalars and of objects, side by side and
+//! nested. An engine that tries every combination of elements turns quadratic or cubic here.
 
 use std::fmt::Write as _;
 

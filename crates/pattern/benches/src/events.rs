@@ -1,5 +1,5 @@
-//! Events as ECS sends them when an operation on a network interface is done: about 690 bytes each, from 2,000 accounts
-//! with 20,000 interfaces in 20 regions.
+//! Events as ECS sends them when an operation on a network interface is done: about 690 bytes each,
+//! from 2,000 accounts with 20,000 interfaces in 20 regions.
 
 use crate::random::Random;
 

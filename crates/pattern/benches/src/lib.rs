@@ -1,4 +1,5 @@
-//! What the matcher is measured on: a workload of ECS events and rules, and events that are hard for matchers.
+//! What the matcher is measured on: a workload of ECS events and rules, and events that are hard
+//! for matchers.
 
 #![allow(missing_docs, reason = "read only by the benches beside it")]
 

@@ -170,7 +170,8 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
 /// Different ones, as a JSON list without its brackets.
 fn some_of(among: &[&str], count: usize, random: &mut Random) -> String {
     let first = random.below(among.len());
-    // Any step is prime to neither list's length by accident only; taking neighbours keeps them different.
+    // Any step is prime to neither list's length by accident only; taking neighbours keeps them
+    // different.
     let chosen: Vec<String> = (0..count)
         .map(|i| format!(r#""{}""#, among[(first + i) % among.len()]))
         .collect();

@@ -1,46 +1,64 @@
-//! All prefixes (or suffixes) of one path at once: one hash per distinct length, each continuing the one before, so the
-//! work is linear in the value however many prefixes there are.
+//! All prefixes (or suffixes) of one path at once: one hash per distinct length, each continuing
+//! the one before, so that the work is linear in the value however many prefixes there are.
 //!
-//! Every prefix knows the longest other one that is a prefix of it. Once the longest prefix of a value is found and
-//! compared, all the others follow from these links without another comparison.
+//! Every prefix has a link to the longest other one that is a prefix of it. Once the longest prefix
+//! of a value is found and compared, all others follow from the links without another comparison.
+
+// Example. The prefixes are `acs:`, `acs:ecs:` and `acs:oss:`; there are two lengths, 4 and 8. The
+// value `acs:ecs:cn-hangzhou` gives two hashes:
+//
+//     of "acs:"       4 bytes        in the table: hit, `acs:`
+//     of "acs:ecs:"   8 bytes, continuing the hash of the first four: hit, `acs:ecs:`
+//
+// Hits are taken longest first. `acs:ecs:` is compared with the value and is a prefix of it, and
+// its link says that `acs:` is one too. Had the comparison failed (two texts with one hash), the
+// next shorter hit would be compared.
+//
+// For suffixes the same from the end. A hash continues from length to length with the bytes between
+// the two, which lie in opposite order for suffixes; that does not matter as long as texts and
+// values are cut at the same lengths.
 
 use super::NONE;
 use super::filter::Filter;
 use super::predicates::Predicates;
 use super::table::{Table, half, hash};
 
-/// Which end of a value is looked at.
+/// Prefixes or suffixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Start,
     End,
 }
 
-/// The prefixes or suffixes of one path that rules are filed under.
+/// The prefixes or suffixes of one path that rules are indexed under.
 #[derive(Debug)]
 pub(super) struct Affixes {
     side: Side,
-    /// Every length there is, ascending.
+    /// The distinct lengths, ascending.
     lengths: Vec<u32>,
+    /// Ends most lookups of texts that are not in the table without touching it.
     filter: Filter,
+    /// From the hash of a text to its number in `affixes`.
     table: Table,
-    known: Vec<Affix>,
+    affixes: Vec<Affix>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Affix {
     predicate: u32,
     length: u32,
-    /// The longest other one inside it, or `NONE`.
+    /// The longest other affix that is an affix of this one, or `NONE`.
     shorter: u32,
 }
 
 impl Affixes {
-    /// The index of these predicates, all of one path and side; none twice.
+    /// Indexes these predicates, all of one path and side; none twice.
     pub(super) fn build(side: Side, ids: &[u32], predicates: &Predicates) -> Self {
         let text = |id: u32| predicates.text(predicates.get(id));
         let mut sorted = ids.to_vec();
-        // So that whatever an affix holds comes right before it or before another one that it holds.
+        // Sorted, the affixes of a text precede it, the longest last, with only other texts that
+        // begin with them in between: `acs:`, `acs:ecs:`, `acs:oss:`. So a stack is enough to find
+        // the longest one of each text.
         match side {
             Side::Start => sorted.sort_unstable_by(|&a, &b| text(a).cmp(text(b))),
             Side::End => {
@@ -59,26 +77,26 @@ impl Affixes {
             lengths,
             filter,
             table,
-            known: Vec::with_capacity(sorted.len()),
+            affixes: Vec::with_capacity(sorted.len()),
         };
-        let mut inside: Vec<u32> = Vec::new();
+        let mut stack: Vec<u32> = Vec::new();
         for id in sorted {
             let text = text(id);
-            while let Some(&top) = inside.last() {
+            while let Some(&top) = stack.last() {
                 if affixes.holds(text, top, predicates) {
                     break;
                 }
-                inside.pop();
+                stack.pop();
             }
             let number =
-                u32::try_from(affixes.known.len()).expect("no more affixes than predicates");
-            let shorter = inside.last().copied().unwrap_or(NONE);
-            affixes.known.push(Affix {
+                u32::try_from(affixes.affixes.len()).expect("no more affixes than predicates");
+            let shorter = stack.last().copied().unwrap_or(NONE);
+            affixes.affixes.push(Affix {
                 predicate: id,
                 length: length(text),
                 shorter,
             });
-            inside.push(number);
+            stack.push(number);
             if let Some((hash, _)) = affixes.hashes(text).last() {
                 affixes.filter.add(hash);
                 affixes.table.insert(hash, number);
@@ -87,31 +105,33 @@ impl Affixes {
         affixes
     }
 
-    /// Calls `met` with every predicate that the value meets, until it breaks off; `hits` is scratch.
+    /// Calls `satisfied` with every predicate that the value satisfies, until it breaks. `hits` is
+    /// a buffer.
     pub(super) fn visit<B>(
         &self,
         value: &[u8],
         predicates: &Predicates,
         hits: &mut Vec<u32>,
-        mut met: impl FnMut(u32) -> std::ops::ControlFlow<B>,
+        mut satisfied: impl FnMut(u32) -> std::ops::ControlFlow<B>,
     ) -> std::ops::ControlFlow<B> {
         hits.clear();
         for (hash, length) in self.hashes(value) {
             if !self.filter.may_hold(hash) {
                 continue;
             }
-            hits.extend(
-                self.table
-                    .find(hash, |number| self.known[number as usize].length == length),
-            );
+            hits.extend(self.table.find(hash, |number| {
+                self.affixes[number as usize].length == length
+            }));
         }
-        // Equal hashes are no proof; but what the longest true one holds is true as well.
+        // Equal hashes prove nothing, so the longest hit is compared. If it is an affix of the
+        // value, its own affixes are, too, and they include every shorter hit that is not a false
+        // one.
         while let Some(longest) = hits.pop() {
             if self.holds(value, longest, predicates) {
                 let mut number = longest;
                 while number != NONE {
-                    let affix = self.known[number as usize];
-                    met(affix.predicate)?;
+                    let affix = self.affixes[number as usize];
+                    satisfied(affix.predicate)?;
                     number = affix.shorter;
                 }
                 break;
@@ -123,7 +143,7 @@ impl Affixes {
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.lengths)
-            + size_of_val(&*self.known)
+            + size_of_val(&*self.affixes)
             + self.filter.bytes()
             + self.table.bytes()
     }
@@ -134,14 +154,14 @@ impl Affixes {
     }
 
     fn holds(&self, value: &[u8], number: u32, predicates: &Predicates) -> bool {
-        let text = predicates.text(predicates.get(self.known[number as usize].predicate));
+        let text = predicates.text(predicates.get(self.affixes[number as usize].predicate));
         match self.side {
             Side::Start => value.starts_with(text),
             Side::End => value.ends_with(text),
         }
     }
 
-    /// The hash of the value's end at each length that it has, with that length.
+    /// The hash of the value's first (or last) bytes at each length that it has, with that length.
     #[inline]
     fn hashes(&self, value: &[u8]) -> impl Iterator<Item = (u32, u32)> {
         let mut state = 0;
@@ -163,5 +183,5 @@ impl Affixes {
 }
 
 fn length(text: &[u8]) -> u32 {
-    u32::try_from(text.len()).expect("the budget keeps predicates below 4 GiB")
+    u32::try_from(text.len()).expect("the limits keep predicates below 4 GiB")
 }

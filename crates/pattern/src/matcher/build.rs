@@ -1,11 +1,27 @@
-//! From compiled patterns to the finished matcher: every rule filed, the program laid out in the order of its use.
+//! From compiled patterns to the finished matcher: every rule indexed, the programs laid out in the
+//! order of their use.
 //!
-//! The rules filed under one predicate stand together as a *list*: its number, how many entries, then the entries. An
-//! entry is a head word (`length << 1`, plus one for a reference) and its words: rule, how many words the predicate
-//! implies, and the operations, implied ones first. A rule that is filed more than once stands apart, under a number of
-//! its own, and its entries are references to it.
+//! The rules indexed under one predicate form a *posting list*: its number, how many entries it
+//! has, then the entries. An entry is a head word (`length << 1`, plus one for a reference) and its
+//! words: the rule, how many words the predicate implies, and the operations, implied ones first. A
+//! rule in several posting lists is stored once, before the lists, under a number of its own, and
+//! its entries are references to it.
 
-use super::access::{Access, Shares};
+// Example. Rule 0 is `level == "WARN" and zone == "a"` and rule 1 is `zone in ["b", "c"]`; rule 0
+// is indexed under `level == "WARN"`, rule 1 under both of its zones. Let A, B, C, W be the ids of
+// the predicates, s and t the slots of `zone` and `level`. The code is
+//
+//     rule 1, stored once:    0 | head(len 6), rule 1, implied 4, IN head, s, B, C
+//     list of W:              list 0, 1 entry | head(len 8), rule 0, implied 3, IN head, t, W,
+//                                               IN head, s, A
+//     list of B:              list 1, 1 entry | head(len 1, reference), position of rule 1
+//     list of C:              list 2, 1 entry | head(len 1, reference), position of rule 1
+//
+// The numbers of lists and of rules stored once index the stamps in `search`, which keep an event
+// from visiting either twice. Copying rule 1 into both lists instead would verify it twice for an
+// event with both zones, and one value list of a thousand texts would be copied a thousand times.
+
+use super::access::{AccessPath, UsageCounts};
 use super::compile::Compiler;
 use super::index::SlotIndex;
 use super::limits::{BuildError, MatcherLimits};
@@ -38,36 +54,36 @@ pub(super) fn build<'n>(
 fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     let words = std::mem::take(&mut compiler.words);
     let trie = std::mem::replace(&mut compiler.trie, super::trie::TrieBuilder::new()).finish();
-    let shares = Shares::count(&compiler, trie.slots());
-    // (predicate, rule), later sorted so that the entries of a list come together.
-    let mut filed: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
+    let counts = UsageCounts::new(&compiler, trie.slots());
+    // (predicate, rule), later sorted so that the entries of a posting list come together.
+    let mut indexed: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
     let mut implied: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
     let mut code: Vec<u32> = Vec::with_capacity(words.len() + 4 * rules.len());
     let mut references: Vec<u32> = vec![NONE; rules.len()];
-    let mut apart = 0;
+    let mut shared = 0;
     for (rule, &(start, end)) in rules.iter().enumerate() {
-        let access = shares.choose(&mut compiler, &words[start..end]);
+        let access = counts.choose(&mut compiler, &words[start..end]);
         if access.predicates.len() > 1 {
             references[rule] = word(code.len());
-            code.push(apart);
-            apart += 1;
+            code.push(shared);
+            shared += 1;
             entry(&mut code, rule, &words[start..end], access.implied);
         }
-        filed.extend(
+        indexed.extend(
             access
                 .predicates
                 .iter()
                 .map(|&predicate| (predicate, word(rule))),
         );
-        let Access {
+        let AccessPath {
             implied: (from, to),
             ..
         } = access;
         implied.push((word(from), word(to)));
     }
-    filed.sort_unstable();
+    indexed.sort_unstable();
     let mut lists = 0;
-    for list in filed.chunk_by(|one, other| one.0 == other.0) {
+    for list in indexed.chunk_by(|one, other| one.0 == other.0) {
         compiler
             .predicates
             .set_postings(list[0].0, word(code.len()));
@@ -91,6 +107,7 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
     code.shrink_to_fit();
     compiler.predicates.finish(trie.slots());
     let predicates = compiler.predicates;
+    // Only predicates with postings go into the indexes: the others are verified, not looked up.
     let mut by_slot: Vec<Vec<u32>> = vec![Vec::new(); trie.slots()];
     let (mut absent, mut always) = (Vec::new(), None);
     for (predicate, id) in predicates
@@ -119,10 +136,12 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
         always,
         patterns: rules.len(),
         lists,
-        shared: apart,
+        shared,
     }
 }
 
+/// Appends an entry. The implied words go first, so that one number says where to start: a search
+/// that may leave them out starts behind them, one that may not starts at the beginning.
 fn entry(code: &mut Vec<u32>, rule: usize, words: &[u32], (from, to): (usize, usize)) {
     code.extend([word(words.len() + 2) << 1, word(rule), word(to - from)]);
     code.extend_from_slice(&words[from..to]);
@@ -131,5 +150,5 @@ fn entry(code: &mut Vec<u32>, rule: usize, words: &[u32], (from, to): (usize, us
 }
 
 fn word(count: usize) -> u32 {
-    u32::try_from(count).expect("the budget keeps the program below 2^32 words")
+    u32::try_from(count).expect("the limits keep the code below 2^32 words")
 }

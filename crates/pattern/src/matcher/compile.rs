@@ -1,4 +1,21 @@
-//! From the tree of a pattern to the words of its program.
+//! From the tree of a pattern to the words of its program (see `program` for their layout).
+
+// Example. `level in ["WARN", "CRITICAL"] and zone (is missing or != "cn-hangzhou-a")`, where the
+// second field has two alternatives. Paths get slots (level 0, zone 1), predicates get ids in the
+// order of first use:
+//
+//     0: level equals "WARN"    1: level equals "CRITICAL"    2: zone equals "cn-hangzhou-a"
+//
+//     IN     slot 0, predicates 0, 1           the first field
+//     ANY
+//       MISSING  slot 1                        the alternative `is missing`
+//       OUT      slot 1, predicate 2           the alternative `!=`
+//
+// The conjunction itself has no operation: a program is a list of operations that must all hold.
+//
+// A field is compiled in two steps. Each alternative becomes conjunctions of literals (a predicate,
+// or its negation), so that only one level is left below a field. Then the most specific operation
+// is chosen: IN and OUT compare ids only, FIELD applies literals one by one.
 
 use std::collections::HashMap;
 
@@ -7,35 +24,37 @@ use foldhash::fast::FixedState;
 use super::limits::{BuildError, MatcherLimits};
 use super::network::network;
 use super::predicates::{Bounds, Class, Predicates, SEPARATOR};
-use super::program::{Opcode, close, met, open, unmet};
+use super::program::{Opcode, close, negative, open, positive};
 use super::trie::TrieBuilder;
 use crate::regexp::CompiledRegexp;
 use crate::value::address;
 use crate::{Alternative, Bound, Decimal, Field, Node, Predicate, TextOp, Wildcard};
 
-/// What the patterns share while they are compiled.
+/// The state that all patterns share while they are compiled.
 pub(super) struct Compiler {
     pub(super) trie: TrieBuilder,
     pub(super) predicates: Predicates,
-    /// How often each predicate occurs.
+    /// How often patterns use each predicate.
     pub(super) uses: Vec<u32>,
     pub(super) words: Vec<u32>,
-    /// The regular expressions by their numbers; empty where case is ignored, which tells nothing of the text.
+    /// The texts of the regular expressions by number, for finding texts that a value must contain;
+    /// empty where case is ignored, because the value then need not contain the text as written.
     pub(super) regexp_texts: Vec<Box<str>>,
+    /// The number of each regular expression; `None` if it does not compile.
     regexps: HashMap<(Box<str>, bool), Option<u32>, FixedState>,
     limits: MatcherLimits,
 }
 
-/// What one predicate comes to.
-enum Test<'p> {
-    /// Every value meets it.
+/// A predicate, compiled.
+enum Compiled<'p> {
+    /// Every value satisfies it.
     Always,
-    /// No value meets it.
+    /// No value satisfies it.
     Never,
-    /// Values meet it or not.
+    /// It is the predicate with this id.
     Is(u32),
-    /// Values meet it that meet none of these.
-    But(&'p [Predicate]),
+    /// It is satisfied by values that satisfy none of these.
+    NoneOf(&'p [Predicate]),
 }
 
 impl Compiler {
@@ -55,6 +74,8 @@ impl Compiler {
     pub(super) fn pattern(&mut self, pattern: u32, node: &Node) -> Result<(), BuildError> {
         let start = self.words.len();
         self.conjunction(node, 1, pattern)?;
+        // Checked after each pattern, so at most one pattern's memory is spent beyond the limit,
+        // and the size of one pattern is limited by the parser.
         let longest = u32::MAX as usize;
         if self.words.len() > longest || self.bytes() > self.limits.bytes {
             self.words.truncate(start);
@@ -72,14 +93,15 @@ impl Compiler {
         Ok(())
     }
 
-    /// About how many bytes the matcher will take.
+    /// The approximate size of the finished matcher, without regular expressions.
     fn bytes(&self) -> usize {
-        // The program is laid out anew at the end, with a few words more for each rule.
+        // Twice the words: `build` lays the program out again, with a few words more for each rule.
         2 * size_of_val(&*self.words) + self.predicates.bytes() - self.predicates.regexp_bytes()
             + self.trie.bytes()
     }
 
-    /// The operations of a conjunction, without a head.
+    /// Appends the operations of a conjunction, without a head: nested ones are opened, so that
+    /// each of their fields can be chosen for indexing.
     fn conjunction(&mut self, node: &Node, depth: usize, pattern: u32) -> Result<(), BuildError> {
         match node {
             Node::All(nodes) if depth <= self.limits.depth => nodes
@@ -122,15 +144,17 @@ impl Compiler {
 
     fn field(&mut self, Field { path, alternatives }: &Field) {
         let slot = self.trie.slot(path);
-        let may_miss = alternatives.iter().any(Alternative::is_missing);
+        let accepts_missing = alternatives.iter().any(Alternative::is_missing);
         let present = alternatives.iter().filter(|one| !one.is_missing());
+        // The alternatives of values as conjunctions of literals. An empty conjunction accepts
+        // every value, so beside it no other matters.
         let mut conjunctions: Vec<Vec<u32>> = present
             .flat_map(|one| self.alternative(slot, &one.0))
             .collect();
         if conjunctions.iter().any(Vec::is_empty) {
             conjunctions = vec![Vec::new()];
         }
-        match (may_miss, conjunctions.is_empty()) {
+        match (accepts_missing, conjunctions.is_empty()) {
             (true, true) => self.missing(slot),
             (true, false) => {
                 let head = open(&mut self.words);
@@ -138,6 +162,7 @@ impl Compiler {
                 self.present(slot, &conjunctions);
                 close(&mut self.words, head, Opcode::Any);
             }
+            // No value and no absence: ANY of nothing never holds.
             (false, true) => {
                 let head = open(&mut self.words);
                 close(&mut self.words, head, Opcode::Any);
@@ -181,7 +206,7 @@ impl Compiler {
             self.words.push(slot);
             for literals in alternatives {
                 self.words.push(
-                    u32::try_from(literals.len()).expect("the budget keeps alternatives short"),
+                    u32::try_from(literals.len()).expect("the limits keep alternatives short"),
                 );
                 self.words.extend_from_slice(literals);
             }
@@ -189,17 +214,20 @@ impl Compiler {
         }
     }
 
-    /// The conjunctions of literals that an alternative comes to: none if no value meets it.
+    /// The conjunctions of literals that an alternative is equivalent to; none if no value
+    /// satisfies it.
+    // One alternative gives several conjunctions only for `anything-but` inside `anything-but`,
+    // which trees may have that were not parsed from text.
     fn alternative(&mut self, slot: u32, predicates: &[Predicate]) -> Vec<Vec<u32>> {
         let mut conjunctions = vec![Vec::new()];
         for predicate in predicates {
-            match self.test(slot, predicate, false) {
-                Test::Always => {}
-                Test::Never => return Vec::new(),
-                Test::Is(id) => conjunctions
+            match self.predicate(slot, predicate, false) {
+                Compiled::Always => {}
+                Compiled::Never => return Vec::new(),
+                Compiled::Is(id) => conjunctions
                     .iter_mut()
-                    .for_each(|literals| literals.push(met(id))),
-                Test::But(inner) => {
+                    .for_each(|literals| literals.push(positive(id))),
+                Compiled::NoneOf(inner) => {
                     for excluded in inner {
                         conjunctions = self.exclude(slot, excluded, conjunctions);
                     }
@@ -209,35 +237,36 @@ impl Compiler {
         conjunctions
     }
 
-    /// Each conjunction with "and does not meet `excluded`".
+    /// Adds "and does not satisfy `excluded`" to each conjunction.
     fn exclude(
         &mut self,
         slot: u32,
         excluded: &Predicate,
         mut conjunctions: Vec<Vec<u32>>,
     ) -> Vec<Vec<u32>> {
-        match self.test(slot, excluded, true) {
-            Test::Never => conjunctions,
-            Test::Always => Vec::new(),
-            Test::Is(id) => {
+        match self.predicate(slot, excluded, true) {
+            Compiled::Never => conjunctions,
+            Compiled::Always => Vec::new(),
+            Compiled::Is(id) => {
                 for literals in &mut conjunctions {
-                    literals.push(unmet(id));
+                    literals.push(negative(id));
                 }
                 conjunctions
             }
-            // Not to meet "none of these" is to meet one of them.
-            Test::But(inner) => {
+            // De Morgan: not to satisfy "none of a, b" is to satisfy a or b. So each conjunction is
+            // repeated, once with a and once with b.
+            Compiled::NoneOf(inner) => {
                 let mut all = Vec::new();
                 for predicate in inner {
-                    let met_too = match self.test(slot, predicate, true) {
-                        Test::Never | Test::But(_) => continue,
-                        Test::Always => None,
-                        Test::Is(id) => Some(met(id)),
+                    let wanted = match self.predicate(slot, predicate, true) {
+                        Compiled::Never | Compiled::NoneOf(_) => continue,
+                        Compiled::Always => None,
+                        Compiled::Is(id) => Some(positive(id)),
                     };
                     all.extend(
                         conjunctions
                             .iter()
-                            .map(|literals| literals.iter().copied().chain(met_too).collect()),
+                            .map(|literals| literals.iter().copied().chain(wanted).collect()),
                     );
                 }
                 all
@@ -245,16 +274,22 @@ impl Compiler {
         }
     }
 
-    /// `textual`: exact strings compare by their characters alone, as they do inside `anything-but`.
-    fn test<'p>(&mut self, slot: u32, predicate: &'p Predicate, textual: bool) -> Test<'p> {
+    /// Compiles a predicate. With `textual` an exact string is compared by its characters even if
+    /// it is an address, as inside `anything-but`.
+    fn predicate<'p>(
+        &mut self,
+        slot: u32,
+        predicate: &'p Predicate,
+        textual: bool,
+    ) -> Compiled<'p> {
         let (class, bytes) = match predicate {
-            Predicate::Missing => return Test::Never,
-            Predicate::Exists => return Test::Always,
-            Predicate::AnythingBut(predicates) => return Test::But(predicates),
+            Predicate::Missing => return Compiled::Never,
+            Predicate::Exists => return Compiled::Always,
+            Predicate::AnythingBut(predicates) => return Compiled::NoneOf(predicates),
             Predicate::Null => (Class::Null, Vec::new()),
             Predicate::Bool(true) => (Class::True, Vec::new()),
             Predicate::Bool(false) => (Class::False, Vec::new()),
-            Predicate::Number(number) => (Class::Number, sortable_form(number.as_str())),
+            Predicate::Number(number) => (Class::Number, sort_key(number.as_str())),
             Predicate::Range { lower, upper } => {
                 (Class::Range, range(lower.as_ref(), upper.as_ref()))
             }
@@ -294,7 +329,7 @@ impl Compiler {
                 ignoring_case,
             } => match self.regexp(&regexp.0, *ignoring_case) {
                 Some(number) => (Class::Regexp, number.to_le_bytes().to_vec()),
-                None => return Test::Never,
+                None => return Compiled::Never,
             },
             Predicate::Cidr(net) => {
                 let (bytes, length) = network(net.addr(), net.prefix_len());
@@ -304,14 +339,14 @@ impl Compiler {
         self.interned(class, slot, &bytes)
     }
 
-    fn interned<'p>(&mut self, class: Class, slot: u32, bytes: &[u8]) -> Test<'p> {
+    fn interned<'p>(&mut self, class: Class, slot: u32, bytes: &[u8]) -> Compiled<'p> {
         let id = self.predicates.intern(class, slot, bytes);
         self.uses.resize(self.predicates.all().len(), 0);
         self.uses[id as usize] += 1;
-        Test::Is(id)
+        Compiled::Is(id)
     }
 
-    /// The number of a regular expression; `None` when it is none, and no value can match it.
+    /// The number of a regular expression; `None` if it does not compile, so that no value matches.
     fn regexp(&mut self, text: &str, ignoring_case: bool) -> Option<u32> {
         let key = (text.into(), ignoring_case);
         if let Some(&known) = self.regexps.get(&key) {
@@ -323,14 +358,15 @@ impl Compiler {
             } else {
                 text.into()
             });
-            self.predicates.keep_regexp(regexp)
+            self.predicates.add_regexp(regexp)
         });
         self.regexps.insert(key, number);
         number
     }
 }
 
-/// Most wildcards have one star at an end and are something simpler.
+/// Most wildcards have stars at their ends only and are a prefix, suffix or `contains`, which have
+/// faster indexes: `a*` is a prefix, `*a` a suffix, `*a*` contains `a`.
 fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) {
     let pieces: Vec<&[u8]> = wildcard
         .pieces
@@ -358,7 +394,7 @@ fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) 
 
 fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<u8> {
     let form = |bound: Option<&Bound>| {
-        bound.map(|bound| (sortable_form(bound.value.as_str()), bound.inclusive))
+        bound.map(|bound| (sort_key(bound.value.as_str()), bound.inclusive))
     };
     let (lower, upper) = (form(lower), form(upper));
     Bounds {
@@ -372,7 +408,7 @@ fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<u8> {
     .write()
 }
 
-fn sortable_form(number: &str) -> Vec<u8> {
+fn sort_key(number: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     Decimal::write_sort_key(number.as_bytes(), &mut bytes);
     bytes

@@ -11,9 +11,9 @@
 //
 // Entering the values gives, for the array of `a`: wanted = 6 (six fields have values in it), and
 // for its elements: satisfied = 2 and satisfied = 6. The second one satisfies all that are wanted,
-// so the array is complete and adds its 6 to the event, which has satisfied = 1 of its own (`name`).
-// 7 of 7: the rule matches. Had the elements satisfied k1–k3 and k4–k6, no element would reach 6,
-// the array would add nothing, and the event would stay at 1 of 7.
+// so the array is complete and adds its 6 to the event, which has satisfied = 1 of its own
+// (`name`). 7 of 7: the rule matches. Had the elements satisfied k1–k3 and k4–k6, no element would
+// reach 6, the array would add nothing, and the event would stay at 1 of 7.
 //
 // Why an array counts for all of its fields or for none: a choice picks at most one element of an
 // array, and a field whose values all lie in that array cannot be satisfied anywhere else. If no

@@ -12,7 +12,7 @@ pub(super) struct EventView<'a> {
 }
 
 impl<'a> EventView<'a> {
-    /// The text of a string with its escapes decoded, or the sortable form of a number; empty for
+    /// The text of a string with its escapes decoded, or the sort key of a number; empty for
     /// other values.
     #[inline]
     pub(super) fn bytes(self, value: &Value) -> &'a [u8] {

@@ -5,6 +5,12 @@
 //! conjunction, and rules with a `not` around several such fields. The search is exponential in the
 //! rule at worst, and it allocates.
 
+// A search of its own over element numbers, without sets, was 2.5 to 4 times faster on one array
+// (150 instead of 580 µs for an `or` of eight fields, none satisfied, in 100 objects). It was
+// dropped because it tried equivalent choices again: seven independent arrays of six objects took
+// it 39 ms, growing with the seventh power of their size, where the search of the reference
+// evaluator takes 17 µs. Rules that come here are rare, so the bound matters more than the factor.
+
 use super::NONE;
 use super::event_view::EventView;
 use super::observed::Observed;

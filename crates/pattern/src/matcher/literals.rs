@@ -1,4 +1,9 @@
-//! Texts that every value meeting a predicate must hold, so that a value without them need not be tried.
+//! Texts that a value must contain to satisfy a predicate, so that a value without them can be
+//! skipped.
+
+// Example. `eni-*-prod` requires "eni-" and "-prod"; the regular expression `eni-[0-9]+(-x|-y)/a`
+// requires "eni-" and "/a" (one of `-x` and `-y` is enough, so neither is required); `[0-9]+`
+// requires nothing.
 
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -6,9 +11,10 @@ use super::event_view::as_str;
 use super::fold::fold;
 use super::predicates::{Class, pieces};
 
-/// The texts that a value must hold to meet a predicate of this class and text: none known is an empty list. `None` for
-/// the classes that have an index of their own. Where case is ignored the texts are folded.
-pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<Vec<Vec<u8>>> {
+/// The texts that a value must contain to satisfy a predicate of this class and text; empty if none
+/// is known. `None` for classes that have an index of their own. Where case is ignored, the texts
+/// are case-folded.
+pub(super) fn required(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<Vec<Vec<u8>>> {
     Some(match class {
         Class::Contains => vec![text.to_vec()],
         Class::Wildcard => pieces(text).map(<[u8]>::to_vec).collect(),
@@ -27,7 +33,8 @@ pub(super) fn needed(class: Class, text: &[u8], regexps: &[Box<str>]) -> Option<
     })
 }
 
-/// The text that a value meeting the predicate must end with, folded where case is ignored; empty if it may end in any way.
+/// The text that a value must end with to satisfy the predicate, case-folded where case is ignored;
+/// empty if any ending will do.
 pub(super) fn end(class: Class, text: &[u8]) -> Vec<u8> {
     let last = || pieces(text).next_back().unwrap_or_default();
     match class {
@@ -38,7 +45,7 @@ pub(super) fn end(class: Class, text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether the texts are to be looked for in the folded value.
+/// Whether the required texts are those of the case-folded value.
 pub(super) fn ignores_case(class: Class) -> bool {
     matches!(
         class,
@@ -70,7 +77,9 @@ fn collect(expression: &Hir, texts: &mut Vec<Vec<u8>>) {
         HirKind::Concat(parts) => parts.iter().for_each(|part| collect(part, texts)),
         HirKind::Capture(capture) => collect(&capture.sub, texts),
         HirKind::Repetition(repetition) if repetition.min > 0 => collect(&repetition.sub, texts),
-        // Of an alternation only one branch is needed, and nobody knows which.
+        // Of an alternation one branch is enough, and a repetition may be empty: nothing in them is
+        // certain. A class such as `[ab]` could be split into texts, but short ones, which select
+        // little.
         _ => {}
     }
 }
@@ -80,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_regexp_needs_what_no_choice_avoids() {
+    fn a_regexp_requires_what_every_match_contains() {
         let texts = |regexp| {
             of_regexp(regexp)
                 .into_iter()

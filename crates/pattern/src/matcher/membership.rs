@@ -22,9 +22,9 @@
 // The pattern needs the outcome 11, which is not reached: no match. With {"b": 1, "c": 2} as the
 // second element the array would reach {01, 11}, and the event would match.
 //
-// Negation. A field inside a `not` (or `is missing`) is *negative*: its bit says that it could still
-// be satisfied by some further choice. Pattern `a.c == 1 and not a.b == 1`; bit 0 is the positive
-// field c, bit 1 the negative field b.
+// Negation. A field inside a `not` (or `is missing`) is *negative*: its bit says that it could
+// still be satisfied by some further choice. Pattern `a.c == 1 and not a.b == 1`; bit 0 is the
+// positive field c, bit 1 the negative field b.
 //
 //     event {"a": [{"b": 1}, {"c": 1}]}
 //
@@ -38,8 +38,8 @@
 // The pattern needs the outcome 01: c satisfied, b no longer possible. It is reached by choosing
 // the second element: match.
 //
-// Why six bits: 2⁶ outcomes are the 64 bits of a word. Seven would need a 128-bit word and `together`
-// up to 128 × 128 steps for fields that hardly any pattern has under one array.
+// Why six bits: 2⁶ outcomes are the 64 bits of a word. Seven would need a 128-bit word and
+// `together` up to 128 × 128 steps for fields that hardly any pattern has under one array.
 
 use super::NONE;
 use super::event_view::EventView;
@@ -55,7 +55,8 @@ pub(super) struct MembershipBuffers {
     arrays: Vec<Scope>,
 }
 
-/// A set of outcomes: bit `n` says that outcome `n`, itself a set of up to six bits, can be reached.
+/// A set of outcomes: bit `n` says that outcome `n`, itself a set of up to six bits, can be
+/// reached.
 type OutcomeSet = u64;
 
 /// How many bits an outcome has.

@@ -1,19 +1,35 @@
-//! What the scan saw of one event: the scalars at used paths, and the array elements they lie in.
+//! The scalars of one event at used paths, and the array elements that contain them.
+
+// Example. The patterns use `level` (slot 0) and `a.k` (slot 1), the event is
+// {"level": "WARN", "a": [{"k": 1}, {"k": 2}, {}]}.
+//
+//     values     0: slot 0, string, bytes 11..15    no element    next NONE
+//                1: slot 1, number, rewritten       element 0     next 2
+//                2: slot 1, number, rewritten       element 1     next NONE
+//     slots      0: head 0, tail 0                  1: head 1, tail 2
+//     elements   0: array 0, first     1: array 0     2: array 0
+//     arrays     0: no element around it
+//
+// The values of one slot are a linked list through `next`, because they come in the order of the
+// text, mixed with those of other slots. The elements and arrays are the forest that `membership`
+// and `conjunction` walk.
 
 use std::cell::Cell;
 
 use super::NONE;
 
-/// The scalars at used paths, in the order of the text; the storage is kept from event to event.
+/// The scalars at used paths, in the order of the text. The memory is kept from event to event.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     values: Vec<Value>,
     slots: Vec<Slot>,
     elements: Vec<Element>,
-    /// Per array, the element around it, or `NONE`.
+    /// By array, the element around it, or `NONE`.
     arrays: Vec<u32>,
-    /// Texts that do not stand in the event as they are: decoded strings, and numbers in sortable form.
+    /// Texts that are not in the event as they are: decoded strings, and numbers as a sort key.
     text: Vec<u8>,
+    /// The number of the event. A slot of another generation is empty, so that clearing does not
+    /// touch the slots: there may be thousands, of which an event has a few.
     generation: u32,
     /// Whether any value lies in an array element.
     in_element: bool,
@@ -24,19 +40,19 @@ pub(super) struct Observed {
 pub(super) struct Value {
     pub(super) slot: u32,
     pub(super) kind: Kind,
-    /// Whether `start..end` is a part of `Observed::text` and not of the event.
+    /// Whether `start..end` is a range of `Observed::text` and not of the event.
     rewritten: bool,
     start: u32,
     end: u32,
-    /// The innermost array element that ties it, or `NONE`.
+    /// The innermost array element that contains it, or `NONE`.
     pub(super) element: u32,
     /// The next value of the same slot, or `NONE`.
     next: u32,
-    /// The id of the exact value, once looked up.
+    /// The id of the exact value, once looked up: many rules ask, one hashes.
     pub(super) key: Cell<Key>,
 }
 
-/// What kind of scalar it is.
+/// The kind of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
@@ -46,22 +62,23 @@ pub(super) enum Kind {
     False,
 }
 
-/// Which exact value of the patterns a scalar is.
+/// Which of the exact values in the patterns a scalar equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     /// Not looked up yet.
     Unknown,
-    /// None that any pattern names.
+    /// None of them.
     Other,
-    /// This one.
+    /// The one with this predicate id.
     Is(u32),
 }
 
-/// One element of one array that holds used values; elements are numbered in the order of the text.
+/// An element that is an object or array, in an array on a used path. Elements are numbered in the
+/// order of the text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Element {
     pub(super) array: u32,
-    /// Whether it is the first one of its array that was entered.
+    /// Whether it is the first such element of its array.
     pub(super) first: bool,
 }
 
@@ -74,7 +91,7 @@ struct Slot {
 }
 
 impl Observed {
-    /// Forgets the last event.
+    /// Removes the values of the last event and makes room for the slots of a matcher.
     pub(super) fn clear(&mut self, slots: usize) {
         self.values.clear();
         self.elements.clear();
@@ -85,13 +102,15 @@ impl Observed {
             self.slots.resize(slots, Slot::default());
         }
         self.generation = self.generation.wrapping_add(1);
+        // After 2³² events the numbers start again, and old slots could look current.
         if self.generation == 0 {
             self.slots.fill(Slot::default());
             self.generation = 1;
         }
     }
 
-    /// Adds a scalar that stands in the event at `start..end` (a string without its quotes).
+    /// Adds a scalar whose text is the range `start..end` of the event (a string without its
+    /// quotes).
     #[inline]
     pub(super) fn add(
         &mut self,
@@ -103,7 +122,7 @@ impl Observed {
         self.push(slot, kind, false, (start, end), element);
     }
 
-    /// Adds a scalar whose text `write` appends.
+    /// Adds a scalar whose text is appended by `write`.
     pub(super) fn add_rewritten(
         &mut self,
         slot: u32,
@@ -117,13 +136,13 @@ impl Observed {
         self.push(slot, kind, true, (start, end), element);
     }
 
-    /// A new array inside `element`.
+    /// Adds an array inside `element` and returns its number.
     pub(super) fn open_array(&mut self, element: u32) -> u32 {
         self.arrays.push(element);
         number(self.arrays.len() - 1)
     }
 
-    /// A new element of an array.
+    /// Adds an element of an array and returns its number.
     pub(super) fn open_element(&mut self, array: u32, first: bool) -> u32 {
         self.elements.push(Element { array, first });
         number(self.elements.len() - 1)
@@ -174,17 +193,17 @@ impl Observed {
         self.in_element
     }
 
-    /// The array elements that hold used values.
+    /// The elements, in the order of the text.
     pub(super) fn elements(&self) -> &[Element] {
         &self.elements
     }
 
-    /// Per array, the element around it, or `NONE`.
+    /// By array, the element around it, or `NONE`.
     pub(super) fn arrays(&self) -> &[u32] {
         &self.arrays
     }
 
-    /// The text of a string, its escapes decoded, or the sortable form of a number; empty for anything else.
+    /// The decoded text of a string, or the sort key of a number; empty for other values.
     #[inline]
     pub(super) fn bytes<'a>(&'a self, value: &Value, event: &'a [u8]) -> &'a [u8] {
         let source = if value.rewritten { &self.text } else { event };
@@ -252,11 +271,12 @@ impl<'a> Iterator for At<'a> {
     }
 }
 
-/// Events are bounded far below 4 GiB, and whatever is counted here takes at least a byte of one.
+/// A count or position as `u32`. An event has less than 4 GiB, and whatever is counted here takes
+/// at least one byte of it.
 #[inline]
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the scan refuses longer events"
+    reason = "longer events are rejected before the scan"
 )]
 fn number(count: usize) -> u32 {
     count as u32

@@ -1,4 +1,10 @@
-//! The predicates of all patterns, each kept once per path, and whether a value meets one.
+//! The predicates of all patterns, each stored once per path, and whether a value satisfies one.
+
+// "Exact" predicates name one value: a string, a number, null, true or false. All of them are in
+// one hash table, by class, slot and text. A value at a used path is looked up at most once (`key`)
+// and is then known as the id of a predicate or as none, so the thousand rules with
+// `content.operation == …` cost one lookup an event, and every comparison that is left is one of
+// two integers.
 
 use super::event_view::{EventView, as_str};
 use super::network::{address, in_network};
@@ -8,58 +14,58 @@ use crate::regexp::CompiledRegexp;
 use crate::value::ignoring_case;
 use crate::wildcard;
 
-/// What a predicate asks; the order groups what is looked up alike.
+/// The kind of a predicate. The order matters: ranges of it are kinds that are looked up alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Class {
     /// The exact text.
     String,
-    /// The exact number, in sortable form.
+    /// The exact number, as a sort key.
     Number,
     Null,
     True,
     False,
-    /// A mask length and the network's octets; an exact address is a network of one.
+    /// A mask length and the octets of the network; an exact address is a network of one address.
     Network,
     Prefix,
     Suffix,
     Contains,
-    /// Pieces, with `SEPARATOR` for each star.
+    /// The pieces, with `SEPARATOR` for each star.
     Wildcard,
-    /// The same tests ignoring case.
+    /// The same, ignoring case.
     EqualsIgnoringCase,
     PrefixIgnoringCase,
     SuffixIgnoringCase,
     ContainsIgnoringCase,
     WildcardIgnoringCase,
-    /// The expression's number in `Predicates::regexps`, as four bytes.
+    /// The number of the regular expression in `Predicates::regexps`, as four bytes.
     Regexp,
     /// See [`Bounds`].
     Range,
-    /// A value is there.
+    /// There is a value.
     Present,
-    /// No value is there.
+    /// There is no value.
     Absent,
-    /// Nothing is asked.
+    /// No condition.
     Always,
 }
 
 impl Class {
-    /// How many there are.
+    /// The number of classes.
     pub(super) const COUNT: usize = Self::Always as usize + 1;
 
-    /// Whether pieces of a value announce it, possibly several of one value.
+    /// Whether it is found by grams of a value, so that one value may find it several times.
     pub(super) fn is_found_by_grams(self) -> bool {
         (Self::Contains..=Self::Regexp).contains(&self)
     }
 
-    /// Whether it names one exact value, so that a value is looked up rather than compared.
+    /// Whether it names one exact value.
     pub(super) fn is_exact(self) -> bool {
         self <= Self::False
     }
 }
 
-/// Stands for a star; it never occurs in UTF-8.
+/// Stands for a star in the text of a wildcard; this byte does not occur in UTF-8.
 pub(super) const SEPARATOR: u8 = 0xff;
 
 /// The pieces of a wildcard.
@@ -74,20 +80,22 @@ pub(super) struct Predicate {
     pub(super) class: Class,
     pub(super) slot: u32,
     length: u32,
-    /// Where in the program the rules filed under it begin, or `NONE`.
+    /// The position of its posting list in the code, or `NONE`.
     pub(super) postings: u32,
     text: Text,
 }
 
-/// How many bytes a predicate holds itself, so that the table, the predicate and the program are all that a look-up
-/// touches; with longer ones it would be one place in memory more.
+/// Texts of up to this many bytes are stored in the predicate itself, so that a lookup touches the
+/// table, the predicate and the code; a longer text is one more place in memory.
+// 24 bytes hold ids such as eni-8vb1qo0123456789abcd and addresses, and make a predicate 44 bytes,
+// less than a cache line. Chosen by that; other sizes were not measured.
 const SHORT: usize = 24;
 
-/// Where the text of a predicate is.
+/// The text of a predicate.
 #[derive(Debug, Clone, Copy)]
 enum Text {
-    Here([u8; SHORT]),
-    /// From here on in `Predicates::text`.
+    Inline([u8; SHORT]),
+    /// At this position of `Predicates::text`.
     At(u32),
 }
 
@@ -96,18 +104,22 @@ enum Text {
 pub(super) struct Predicates {
     all: Vec<Predicate>,
     text: Vec<u8>,
-    /// While building, all of them; then only those that values are looked up in.
+    /// From a predicate to its id. While building it has all of them; then only those that values
+    /// are looked up in, so that it is small.
     table: Table,
     regexps: Vec<CompiledRegexp>,
     regexp_bytes: usize,
-    /// Per slot, what its exact strings look like; only after [`Predicates::finish`].
+    /// By slot, the shape of its exact strings; only after [`Predicates::finish`].
     shapes: Vec<Shape>,
 }
 
-/// What strings look like: most others are told apart by it without being looked up.
+/// A summary of a set of strings: most other strings are ruled out by it without a lookup.
+// Example. At `level` the patterns have "WARN" and "CRITICAL": the lengths 4 and 8 and the last
+// bytes N and L. The value "INFO" has the length 4, but not the last byte, so it is not hashed. The
+// last byte and not the first, because identifiers mostly begin alike.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shape {
-    /// A bit for each length; the last one stands for 63 and more.
+    /// A bit for each length; the last bit stands for 63 and more.
     lengths: u64,
     /// A bit for each last byte, by its lowest six bits.
     lasts: u64,
@@ -131,7 +143,7 @@ impl Shape {
 }
 
 impl Predicates {
-    /// None yet.
+    /// Without predicates.
     pub(super) fn new() -> Self {
         Self {
             all: Vec::new(),
@@ -143,14 +155,14 @@ impl Predicates {
         }
     }
 
-    /// The id of this predicate.
+    /// The id of a predicate, which is added if it is new.
     pub(super) fn intern(&mut self, class: Class, slot: u32, bytes: &[u8]) -> u32 {
         self.find(class, slot, bytes).unwrap_or_else(|| {
             let id = length(self.all.len());
             let text = if bytes.len() <= SHORT {
-                let mut here = [0; SHORT];
-                here[..bytes.len()].copy_from_slice(bytes);
-                Text::Here(here)
+                let mut inline = [0; SHORT];
+                inline[..bytes.len()].copy_from_slice(bytes);
+                Text::Inline(inline)
             } else {
                 let start = length(self.text.len());
                 self.text.extend_from_slice(bytes);
@@ -168,14 +180,14 @@ impl Predicates {
         })
     }
 
-    /// Keeps a regular expression and gives its number, which is the text of its predicates.
-    pub(super) fn keep_regexp(&mut self, regexp: CompiledRegexp) -> u32 {
+    /// Adds a regular expression and returns its number, which is the text of its predicates.
+    pub(super) fn add_regexp(&mut self, regexp: CompiledRegexp) -> u32 {
         self.regexp_bytes += regexp.bytes();
         self.regexps.push(regexp);
         length(self.regexps.len() - 1)
     }
 
-    /// Narrows the table to what values are looked up in, and gives back spare room.
+    /// Reduces the table to the predicates that values are looked up in, and frees spare memory.
     pub(super) fn finish(&mut self, slots: usize) {
         let mut shapes = vec![Shape::default(); slots];
         for predicate in self
@@ -219,22 +231,22 @@ impl Predicates {
         &self.all
     }
 
-    /// Files rules under a predicate.
+    /// Sets the posting list of a predicate.
     pub(super) fn set_postings(&mut self, id: u32, postings: u32) {
         self.all[id as usize].postings = postings;
     }
 
-    /// What it compares with, in the form that its class says.
+    /// The operand of a predicate, in the form of its class.
     #[inline]
     pub(super) fn text<'a>(&'a self, predicate: &'a Predicate) -> &'a [u8] {
         let length = predicate.length as usize;
         match &predicate.text {
-            Text::Here(text) => &text[..length],
+            Text::Inline(text) => &text[..length],
             Text::At(start) => &self.text[*start as usize..][..length],
         }
     }
 
-    /// About how many bytes they take, regular expressions included.
+    /// The approximate size in bytes, with regular expressions.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.all)
             + size_of_val(&*self.shapes)
@@ -243,12 +255,12 @@ impl Predicates {
             + self.regexp_bytes()
     }
 
-    /// About how many bytes the compiled regular expressions take.
+    /// The approximate size of the compiled regular expressions in bytes.
     pub(super) fn regexp_bytes(&self) -> usize {
         self.regexp_bytes
     }
 
-    /// The predicate of that class and text.
+    /// The id of the predicate with this class, slot and text.
     #[inline]
     pub(super) fn find(&self, class: Class, slot: u32, bytes: &[u8]) -> Option<u32> {
         self.table.find(seeded(class, slot, bytes), |id| {
@@ -257,7 +269,7 @@ impl Predicates {
         })
     }
 
-    /// Which exact value a scalar is; looked up once.
+    /// Which exact value of the patterns a scalar equals; looked up once and remembered.
     #[inline]
     pub(super) fn key(&self, value: &Value, view: EventView) -> Key {
         let known = value.key.get();
@@ -272,8 +284,8 @@ impl Predicates {
             Kind::False => Class::False,
         };
         let bytes = view.bytes(value);
-        let unlike = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
-        let found = if unlike {
+        let ruled_out = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
+        let found = if ruled_out {
             None
         } else {
             self.find(class, value.slot, bytes)
@@ -283,7 +295,7 @@ impl Predicates {
         key
     }
 
-    /// Whether a value of the predicate's path meets it.
+    /// Whether a value at the predicate's path satisfies it.
     pub(super) fn satisfied(&self, id: u32, value: &Value, view: EventView) -> bool {
         let predicate = self.get(id);
         if predicate.class.is_exact() {
@@ -293,7 +305,9 @@ impl Predicates {
         let bytes = view.bytes(value);
         match predicate.class {
             Class::Present => return true,
-            Class::Range => return value.kind == Kind::Number && Bounds::read(wanted).hold(bytes),
+            Class::Range => {
+                return value.kind == Kind::Number && Bounds::read(wanted).contain(bytes);
+            }
             _ if value.kind != Kind::String => return false,
             _ => {}
         }
@@ -313,17 +327,18 @@ impl Predicates {
     }
 }
 
-/// The ends of a range as bytes: two flag bits (1 a lower bound is there, 2 it is inclusive; 4 and 8 the same for the
-/// upper bound), the length of the lower one as four bytes, both in sortable form.
+/// The bounds of a range as bytes: flags (1 for a lower bound, 2 if it is inclusive; 4 and 8 the
+/// same for the upper bound), the length of the lower bound as four bytes, then both as sort
+/// keys.
 pub(super) struct Bounds<'a> {
-    /// The lower bound, and whether it lies inside.
+    /// The lower bound, and whether it is inclusive.
     pub(super) lower: Option<(&'a [u8], bool)>,
-    /// The upper bound, and whether it lies inside.
+    /// The upper bound, and whether it is inclusive.
     pub(super) upper: Option<(&'a [u8], bool)>,
 }
 
 impl<'a> Bounds<'a> {
-    /// Reads what [`Bounds::write`] wrote.
+    /// Reads the result of [`Bounds::write`].
     pub(super) fn read(bytes: &'a [u8]) -> Self {
         let (head, numbers) = bytes.split_at(5);
         let flag = |bit: u8| head[0] & bit != 0;
@@ -348,8 +363,8 @@ impl<'a> Bounds<'a> {
         bytes
     }
 
-    /// Whether a number in sortable form lies between.
-    pub(super) fn hold(&self, number: &[u8]) -> bool {
+    /// Whether a number as a sort key lies within the bounds.
+    pub(super) fn contain(&self, number: &[u8]) -> bool {
         self.lower
             .is_none_or(|(bound, inclusive)| number > bound || inclusive && number == bound)
             && self
@@ -375,11 +390,12 @@ fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     ignoring_case::text(op, wanted, value)
 }
 
+/// The hash of a predicate: of its text, with class and slot as the seed.
 #[inline]
 fn seeded(class: Class, slot: u32, bytes: &[u8]) -> u32 {
     half(hash(u64::from(slot) << 8 | class as u64, bytes))
 }
 
 fn length(length: usize) -> u32 {
-    u32::try_from(length).expect("the budget keeps predicates below 4 GiB")
+    u32::try_from(length).expect("the limits keep predicates below 4 GiB")
 }

@@ -1,7 +1,7 @@
-//! Patterns as words: what is left to check of a rule once one of its predicates has been met.
+//! Programs: patterns as words in one array.
 //!
-//! A hundred thousand patterns as trees of boxes would scatter over the heap; as words they lie in one array, in the
-//! order in which they are looked at. An operation is one head word, `opcode | length << 3`, and `length` words:
+//! A hundred thousand trees of boxes would be scattered over the heap; words lie in the order in
+//! which they are read. An operation is a head word, `opcode | length << 3`, and `length` words:
 //!
 //! | operation | words | holds if |
 //! |---|---|---|
@@ -9,9 +9,16 @@
 //! | `NOT` | one operation | it does not hold |
 //! | `MISSING` | slot | there is no value |
 //! | `IN`, `OUT` | slot, predicate … | some value is one of these exact values; is none of them |
-//! | `FIELD` | slot, (count, literal …) … | some value meets all the literals of one alternative |
+//! | `FIELD` | slot, (count, literal …) … | some value satisfies all literals of one alternative |
 //!
-//! A literal is `predicate << 1`, plus one where the predicate must not be met.
+//! A literal is `predicate << 1`, plus one if the predicate must not be satisfied.
+
+// Example. `level == "WARN" or not host exists`, with the slots 0 and 1 and the predicate 0:
+//
+//     ANY, 7 words │ IN, 2 words │ 0 │ 0 │ NOT, 3 words │ FIELD, 2 words │ 1 │ no literals
+//
+// Nesting is length only: skipping an operation is one addition, and there are no pointers to
+// follow. A head has 29 bits of length, so one operation has up to 2 GiB.
 
 const ALL: u32 = 0;
 const ANY: u32 = 1;
@@ -21,7 +28,7 @@ const IN: u32 = 4;
 const OUT: u32 = 5;
 const FIELD: u32 = 6;
 
-/// The longest operation that a head word can tell.
+/// The longest operation, in words, that fits into a head word.
 const LONGEST: usize = (1 << 29) - 1;
 
 /// One operation.
@@ -39,13 +46,13 @@ pub(super) enum Op<'a> {
     Field(u32, Alternatives<'a>),
 }
 
-/// Operations one after the other.
+/// A sequence of operations.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ops<'a>(pub(super) &'a [u32]);
 
 #[expect(
     clippy::copy_iterator,
-    reason = "a view of words; a copy goes its own way on purpose"
+    reason = "a view of words; copies advance independently on purpose"
 )]
 impl<'a> Iterator for Ops<'a> {
     type Item = Op<'a>;
@@ -72,10 +79,10 @@ impl<'a> Iterator for Ops<'a> {
 pub(super) struct Alternatives<'a>(&'a [u32]);
 
 impl Alternatives<'_> {
-    /// One alternative that any value meets.
+    /// One alternative that every value satisfies.
     pub(super) const ANY_VALUE: Alternatives<'static> = Alternatives(&[0]);
 
-    /// Whether any value meets it.
+    /// Whether every value satisfies it.
     #[inline]
     pub(super) fn is_any_value(self) -> bool {
         matches!(self.0, [0])
@@ -84,7 +91,7 @@ impl Alternatives<'_> {
 
 #[expect(
     clippy::copy_iterator,
-    reason = "a view of words; a copy goes its own way on purpose"
+    reason = "a view of words; copies advance independently on purpose"
 )]
 impl<'a> Iterator for Alternatives<'a> {
     type Item = &'a [u32];
@@ -97,23 +104,23 @@ impl<'a> Iterator for Alternatives<'a> {
     }
 }
 
-/// A predicate that must be met.
-pub(super) fn met(predicate: u32) -> u32 {
+/// The literal of a predicate that must be satisfied.
+pub(super) fn positive(predicate: u32) -> u32 {
     predicate << 1
 }
 
-/// A predicate that must not be met.
-pub(super) fn unmet(predicate: u32) -> u32 {
+/// The literal of a predicate that must not be satisfied.
+pub(super) fn negative(predicate: u32) -> u32 {
     predicate << 1 | 1
 }
 
-/// The predicate of a literal, and whether it must be met.
+/// The predicate of a literal, and whether it must be satisfied.
 #[inline]
 pub(super) fn literal(literal: u32) -> (u32, bool) {
     (literal >> 1, literal & 1 == 0)
 }
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 pub(super) enum Opcode {
@@ -126,15 +133,16 @@ pub(super) enum Opcode {
     Field = FIELD,
 }
 
-/// Begins an operation at the end of `words`; its words follow, then [`close`].
+/// Begins an operation at the end of `words` and returns the position of its head. The words of the
+/// operation follow, then [`close`].
 pub(super) fn open(words: &mut Vec<u32>) -> usize {
     words.push(0);
     words.len() - 1
 }
 
-/// Ends the operation that began at `head`.
+/// Ends the operation that began at `head`, now that its length is known.
 pub(super) fn close(words: &mut [u32], head: usize, opcode: Opcode) {
     let length = words.len() - head - 1;
-    assert!(length <= LONGEST, "the budget keeps operations short");
+    assert!(length <= LONGEST, "the limits keep operations short");
     words[head] = opcode as u32 | u32::try_from(length).unwrap_or(0) << 3;
 }

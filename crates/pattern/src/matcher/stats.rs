@@ -1,4 +1,4 @@
-//! What a matcher holds and what is slow in it.
+//! Counts and sizes of a matcher, and what makes it slow.
 
 use std::fmt;
 
@@ -6,47 +6,49 @@ use super::Matcher;
 use super::index::SlotIndex;
 use super::predicates::Class;
 
-/// What a matcher holds; for people and for monitoring.
+/// Counts and sizes of a matcher, for people and for monitoring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
-    /// How many patterns.
+    /// The number of patterns.
     pub patterns: usize,
-    /// How many different paths they use.
+    /// The number of different paths that they use.
     pub paths: usize,
-    /// How many different predicates, each counted once per path.
+    /// The number of different predicates, counted once per path.
     pub predicates: usize,
-    /// About how many bytes in memory, [`Stats::regexp_bytes`] included.
+    /// The approximate size in memory in bytes, with [`Stats::regexp_bytes`].
     pub bytes: usize,
-    /// About how many bytes the compiled regular expressions take.
+    /// The approximate size of the compiled regular expressions in bytes.
     pub regexp_bytes: usize,
-    /// Different predicates by kind, in a fixed order, kinds without any left out.
+    /// The number of different predicates by kind, in a fixed order, without kinds that have none.
     pub by_kind: Vec<(&'static str, usize)>,
-    /// What makes matching slower than it could be.
+    /// What makes matching slow.
     pub slow: Vec<Slow>,
 }
 
-/// Something that costs time on each event, whatever the event holds.
+/// Something that costs time on each event, whatever its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Slow {
-    /// Patterns that nothing in an event announces, such as a lone `not`: all of them are tried on every event.
+    /// Patterns that no value selects, such as a single `not`: verified for every event.
     TriedOnEveryEvent {
-        /// How many.
+        /// The number of patterns.
         patterns: usize,
     },
-    /// Patterns whose most telling test is that a path is missing or merely there.
+    /// Patterns whose most selective condition is that a path is missing or present.
     TriedOnPresence {
-        /// How many.
+        /// The number of patterns.
         patterns: usize,
     },
-    /// Regular expressions and the like without a fixed piece of text: tried on every value of their path.
+    /// Regular expressions and other predicates without a fixed text: applied to every value of
+    /// their path.
     TriedOnEveryValue {
-        /// How many predicates.
+        /// The number of predicates.
         predicates: usize,
     },
-    /// Prefixes or suffixes of very many different lengths on one path; each length costs a look-up for each value.
+    /// Prefixes or suffixes of very many different lengths at one path; each length costs a lookup
+    /// for each value.
     ManyLengths {
-        /// The most on one path.
+        /// The most at one path.
         lengths: usize,
     },
 }
@@ -57,32 +59,35 @@ impl fmt::Display for Slow {
             Self::TriedOnEveryEvent { patterns } => {
                 write!(
                     f,
-                    "{patterns} patterns have no test that picks events out, so each event tries them all"
+                    "{patterns} patterns have no selective condition and are verified for every event"
                 )
             }
             Self::TriedOnPresence { patterns } => {
                 write!(
                     f,
-                    "{patterns} patterns only ask whether a path is there or missing, or for anything but something"
+                    "{patterns} patterns have no condition more selective than \
+                     a path being present, missing or different from a value"
                 )
             }
             Self::TriedOnEveryValue { predicates } => {
                 write!(
                     f,
-                    "{predicates} tests have no fixed piece of text, so each value of their path tries them"
+                    "{predicates} predicates have no fixed text \
+                     and are applied to every value of their path"
                 )
             }
             Self::ManyLengths { lengths } => {
                 write!(
                     f,
-                    "one path has prefixes or suffixes of {lengths} different lengths, a look-up each"
+                    "one path has prefixes or suffixes of {lengths} different lengths, a lookup each"
                 )
             }
         }
     }
 }
 
-/// Fewer lengths of prefixes on one path are not worth mentioning.
+/// From this many lengths on [`Slow::ManyLengths`] is reported.
+// 64 lookups that a filter bit ends are well below a microsecond; chosen, not measured.
 const MANY_LENGTHS: usize = 64;
 
 pub(super) fn of(matcher: &Matcher) -> Stats {
@@ -129,12 +134,13 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
         })
         .filter(|&(_, count)| count > 0)
         .collect();
-    let filed = |id: u32| matcher.code[matcher.predicates.get(id).postings as usize + 1] as usize;
+    // The second word of a posting list is its length.
+    let indexed = |id: u32| matcher.code[matcher.predicates.get(id).postings as usize + 1] as usize;
     let tried_on = |classes: &[Class]| -> usize {
         let ids = (0..)
             .zip(all)
             .filter(|(_, one)| one.postings != super::NONE && classes.contains(&one.class));
-        ids.map(|(id, _)| filed(id)).sum()
+        ids.map(|(id, _)| indexed(id)).sum()
     };
     let slow = [
         Slow::TriedOnEveryEvent {
@@ -147,7 +153,7 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
             predicates: matcher
                 .indexes
                 .iter()
-                .map(|index| index.unannounced().len())
+                .map(|index| index.unfiltered().len())
                 .sum(),
         },
         Slow::ManyLengths {
@@ -159,7 +165,7 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
                 .unwrap_or(0),
         },
     ];
-    let worth_mentioning = |slow: &Slow| match *slow {
+    let is_reported = |slow: &Slow| match *slow {
         Slow::TriedOnEveryEvent { patterns } | Slow::TriedOnPresence { patterns } => patterns > 0,
         Slow::TriedOnEveryValue { predicates } => predicates > 0,
         Slow::ManyLengths { lengths } => lengths >= MANY_LENGTHS,
@@ -171,7 +177,7 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
         bytes: bytes(matcher),
         regexp_bytes: matcher.predicates.regexp_bytes(),
         by_kind,
-        slow: slow.into_iter().filter(worth_mentioning).collect(),
+        slow: slow.into_iter().filter(is_reported).collect(),
     }
 }
 

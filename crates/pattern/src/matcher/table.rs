@@ -1,4 +1,8 @@
-//! A hash table from bytes to ids, where the bytes live elsewhere.
+//! A hash table from bytes to ids that does not store the bytes.
+
+// The standard map would need the bytes as its keys, which the predicates already have. Here a
+// place is eight bytes: the 32-bit hash and the id. A lookup compares hashes and asks the caller to
+// compare the bytes only when they are equal.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -6,7 +10,8 @@ use foldhash::fast::FixedState;
 
 use super::NONE;
 
-/// Open addressing over 32-bit hashes; at least half of the places are free, so that a miss ends soon.
+/// Open addressing with linear probing. At least half of the places are free, so that the average
+/// miss, the most frequent lookup, ends at its first or second place.
 #[derive(Debug)]
 pub(super) struct Table {
     /// Hash and id; the id is `NONE` in a free place.
@@ -16,7 +21,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// An empty table with room for `count` ids.
+    /// Empty, with room for `count` ids.
     pub(super) fn with_room(count: usize) -> Self {
         let places = (2 * count).next_power_of_two().max(2);
         Self {
@@ -42,7 +47,7 @@ impl Table {
         }
     }
 
-    /// Adds an id, also beside others of the same hash.
+    /// Adds an id, even if there are others of the same hash.
     pub(super) fn insert(&mut self, hash: u32, id: u32) {
         self.count += 1;
         if 2 * self.count > self.places.len() {
@@ -70,7 +75,9 @@ impl Table {
     }
 }
 
-/// A hash of bytes; the same on every run, because the same input must always do the same.
+/// A hash of bytes, the same on every run: the same patterns and events must always take the same
+/// steps. An attacker who knows the seed can cause collisions in values, but not in the table,
+/// which has the texts of patterns only.
 #[inline]
 pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(seed).build_hasher();
@@ -78,7 +85,7 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The half of a hash that the table keeps.
+/// The 32 bits of a hash that the table keeps.
 #[inline]
 #[expect(
     clippy::cast_possible_truncation,
@@ -89,5 +96,5 @@ pub(super) fn half(hash: u64) -> u32 {
 }
 
 fn mask(places: usize) -> u32 {
-    u32::try_from(places - 1).expect("the budget keeps tables below 2^32 places")
+    u32::try_from(places - 1).expect("the limits keep tables below 2^32 places")
 }

@@ -1,6 +1,19 @@
-//! The paths that any pattern uses, as a tree of keys that steers the scan.
+//! The used paths as a trie of keys, which guides the scan.
 //!
-//! A path is its segments between dots, so a key that holds dots takes several steps at once.
+//! A path is a sequence of segments between dots, so a key that contains dots takes several steps.
+
+// Example. The paths `level`, `content.eniId` and `content.result` give
+//
+//     ROOT ── "level"    slot 0
+//      └───── "content" ── "eniId"    slot 1
+//                └──────── "result"   slot 2
+//
+// and the event {"content.result": 1} reaches slot 2 by one key with two segments.
+//
+// An event has a few dozen keys, most of which no pattern uses, so the lookup that fails must be
+// quick. Each node has a bit for each length and each first byte of its keys. Below `content`,
+// "eniId" and "result" set the lengths 5 and 6 and the first bytes e and r; the keys "operation"
+// and "requestId" of the event fail by their length, without a hash.
 
 use std::collections::HashMap;
 
@@ -9,17 +22,17 @@ use foldhash::fast::FixedState;
 use super::NONE;
 use crate::Path;
 
-/// Where the scan stands before any key.
+/// The node of the event itself.
 pub(super) const ROOT: u32 = 0;
 
-/// The used paths, each with its slot: a number from 0 in the order of first use.
+/// The used paths. Each has a slot: its number, from 0, in the order of first use.
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
-    /// The keys longer than an edge can hold.
+    /// The keys, for those that are longer than 16 bytes.
     text: Vec<u8>,
-    /// The lengths of keys that lead to inner nodes, per node, each length once.
+    /// By node, the distinct lengths of keys that lead to nodes with children.
     inner: Vec<u32>,
     /// By slot.
     paths: Vec<Path>,
@@ -27,20 +40,21 @@ pub(super) struct Trie {
 
 #[derive(Debug)]
 struct Node {
-    /// A bit for each length of key that leads on; the last bit stands for 63 and more.
+    /// A bit for each length of the node's keys; the last bit stands for 63 and more.
     lengths: u64,
-    /// A bit for each first byte of keys that lead on, by its lowest six bits; the empty key counts as zero.
+    /// A bit for each first byte of the keys, by its lowest six bits; zero for the empty key.
     firsts: u64,
-    /// The hash table of edges starts here in `edges` and has `mask + 1` places.
+    /// Where the node's hash table of edges begins in `edges`; it has `mask + 1` places.
     first: u32,
     mask: u32,
-    /// What is collected here, or `NONE`.
+    /// The slot of the path that ends here, or `NONE`.
     slot: u32,
-    /// This node's part of `inner`.
+    /// The node's part of `inner`.
     inner: (u32, u32),
 }
 
-/// One key that leads on. Head, tail and length tell keys of up to 16 bytes apart; longer ones are compared in `text`.
+/// A key and the node that it leads to. Head, tail and length identify keys of up to 16 bytes, so
+/// that comparing them is three comparisons of words; longer keys are also compared in `text`.
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     head: u64,
@@ -52,7 +66,7 @@ struct Edge {
 }
 
 impl Trie {
-    /// How many slots there are.
+    /// The number of slots.
     pub(super) fn slots(&self) -> usize {
         self.paths.len()
     }
@@ -68,13 +82,13 @@ impl Trie {
         self.nodes[node as usize].slot
     }
 
-    /// Whether longer paths lead through the node.
+    /// Whether there are longer paths through the node.
     #[inline]
     pub(super) fn has_children(&self, node: u32) -> bool {
         self.nodes[node as usize].lengths != 0
     }
 
-    /// Where `key` leads from `node`, or `NONE`.
+    /// The node that `key` leads to from `node`, or `NONE`.
     #[expect(
         clippy::inline_always,
         reason = "a step of the scan's loop; called, it costs a tenth of the scan"
@@ -88,6 +102,8 @@ impl Trie {
                 return child;
             }
         }
+        // A dotted key has a dot right behind a segment that has children. Their lengths are few,
+        // so this looks at a few bytes of the key and not at all of it.
         let inner = &self.inner[here.inner.0 as usize..here.inner.1 as usize];
         if inner
             .iter()
@@ -113,7 +129,9 @@ impl Trie {
             + paths
     }
 
-    /// Several segments in one key, or only one with a dot at a place where another ends. A segment holds no dot, so at each node at most one way leads on.
+    /// A key of several segments, or of one that has a dot by coincidence where another segment
+    /// would end. Segments contain no dots, so the first dot ends the first one: there is at most
+    /// one way.
     fn step_over_dots(&self, mut node: u32, mut key: &[u8]) -> u32 {
         loop {
             let here = &self.nodes[node as usize];
@@ -164,11 +182,11 @@ impl Trie {
     }
 }
 
-/// Collects paths.
+/// Collects the used paths.
 #[derive(Debug)]
 pub(super) struct TrieBuilder {
     slots: HashMap<Path, u32, FixedState>,
-    /// The children of each node, in the order they came.
+    /// By node, its keys and children in the order of first use.
     children: Vec<Vec<(Box<str>, u32)>>,
     by_segment: HashMap<(u32, Box<str>), u32, FixedState>,
     slot_of_node: Vec<u32>,
@@ -176,7 +194,7 @@ pub(super) struct TrieBuilder {
 }
 
 impl TrieBuilder {
-    /// No path yet.
+    /// Without paths.
     pub(super) fn new() -> Self {
         Self {
             slots: HashMap::default(),
@@ -187,13 +205,15 @@ impl TrieBuilder {
         }
     }
 
-    /// The slot of a path.
+    /// The slot of a path, which is added if it is new.
     pub(super) fn slot(&mut self, path: &Path) -> u32 {
         if let Some(&slot) = self.slots.get(path) {
             return slot;
         }
-        let slot = u32::try_from(self.slots.len()).expect("the budget holds far fewer paths");
+        let slot = u32::try_from(self.slots.len()).expect("the limits allow far fewer paths");
         self.slots.insert(path.clone(), slot);
+        // The text is in the map and in the list of paths; 64 bytes for their entries. Estimates,
+        // as are those in `child`: they need to be of the right size, not exact.
         self.bytes += 2 * path.as_str().len() + 64;
         let node = path
             .segments()
@@ -202,13 +222,13 @@ impl TrieBuilder {
         slot
     }
 
-    /// About how many bytes the paths take.
+    /// The approximate size in bytes, for the limit on building.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     fn child(&mut self, node: u32, segment: &str) -> u32 {
-        let next = u32::try_from(self.children.len()).expect("the budget holds far fewer keys");
+        let next = u32::try_from(self.children.len()).expect("the limits allow far fewer keys");
         let child = *self
             .by_segment
             .entry((node, segment.into()))
@@ -222,7 +242,7 @@ impl TrieBuilder {
         child
     }
 
-    /// The finished tree.
+    /// The finished trie.
     pub(super) fn finish(self) -> Trie {
         let mut paths: Vec<(Path, u32)> = self.slots.into_iter().collect();
         paths.sort_unstable_by_key(|&(_, slot)| slot);
@@ -235,6 +255,7 @@ impl TrieBuilder {
             paths,
         };
         for (children, &slot) in self.children.iter().zip(&self.slot_of_node) {
+            // Half of the places stay free, so that a lookup that fails ends soon.
             let places = (2 * children.len()).next_power_of_two();
             let table = trie.edges.len();
             trie.edges.resize(
@@ -288,7 +309,7 @@ impl TrieBuilder {
 }
 
 fn length(length: usize) -> u32 {
-    u32::try_from(length).expect("the budget keeps the tree of paths small")
+    u32::try_from(length).expect("the limits keep the trie small")
 }
 
 #[inline]
@@ -296,7 +317,10 @@ fn first(key: &[u8]) -> u32 {
     key.first().map_or(0, |&byte| u32::from(byte) & 63)
 }
 
-/// The first and the last up to eight bytes; together with the length they are the whole of a key of up to 16.
+/// The first and the last up to eight bytes, which overlap in short keys. With the length they
+/// determine every key of up to 16 bytes. Example: "eniStatus" gives "eniStatu" and "niStatus", and
+/// "eniId", which has less than eight bytes, gives "eniI" and "niId".
+// Loads of a fixed size, without a loop over bytes.
 #[inline]
 fn ends(key: &[u8]) -> (u64, u64) {
     if let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
@@ -316,6 +340,8 @@ fn ends(key: &[u8]) -> (u64, u64) {
     }
 }
 
+/// The hash of a key: Fibonacci hashing, as in `grams`. The rotation keeps head and tail from
+/// cancelling each other out in short keys, where they overlap.
 #[inline]
 fn place(head: u64, tail: u64, length: usize) -> u32 {
     ((head ^ tail.rotate_left(29) ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
@@ -345,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_inside_a_key_are_steps() {
+    fn a_key_with_dots_is_several_segments() {
         let trie = trie(&[
             "a.b.c",
             "a",
@@ -372,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_of_one_object_are_told_apart() {
+    fn many_keys_of_one_node_are_distinguished() {
         let keys: Vec<String> = (0..1000).map(|i| format!("k{i}")).collect();
         let trie = trie(&keys.iter().map(String::as_str).collect::<Vec<_>>());
         for (i, key) in keys.iter().enumerate() {

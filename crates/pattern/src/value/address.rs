@@ -1,13 +1,16 @@
-//! What counts as an address.
+//! Parsing strings as IP addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Reads a whole string as an address; `None` when it is none.
+/// Parses a whole string as an address; `None` if it is not one.
 ///
-/// Four decimal numbers up to 255 (leading zeros are decimal too: `10.0.0.01` is `10.0.0.1`), or the hexadecimal form of
-/// IPv6 without a dotted tail and without a zone. An IPv6 address that maps an IPv4 one, `::ffff:a00:1`, *is* that IPv4
-/// address. This is what the reference engine takes for an address; the dotted tail it refuses.
+/// Four decimal numbers up to 255 (leading zeros are decimal too: `10.0.0.01` is `10.0.0.1`), or
+/// the hexadecimal form of IPv6 without a dotted tail and without a zone. An IPv4-mapped IPv6
+/// address, `::ffff:a00:1`, *is* the IPv4 address. The reference engine accepts the same addresses,
+/// and it rejects the dotted tail.
 pub(crate) fn read(text: &str) -> Option<IpAddr> {
+    // The standard parsers cannot be used alone: that of IPv6 accepts a dotted tail, that of IPv4
+    // rejects leading zeros.
     if text.contains(':') {
         let only_hexadecimal = text
             .bytes()
@@ -27,7 +30,8 @@ pub(crate) fn read(text: &str) -> Option<IpAddr> {
             .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))?;
         *octet = part.parse().ok()?;
     }
-    // The reference engine looks at no more than the fifteen characters that a plain address can have.
+    // The reference engine accepts no more than the fifteen characters that a plain address can
+    // have.
     (parts.next().is_none() && text.len() <= 15).then(|| Ipv4Addr::from(octets).into())
 }
 
@@ -46,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_an_address_is_none() {
+    fn strings_that_resemble_addresses_are_rejected() {
         let texts = [
             "",
             ".",

@@ -1,15 +1,21 @@
-//! Comparing while ignoring case.
+//! Comparing strings ignoring case.
 //!
-//! A pattern character accepts itself, its full lower-case form and its full upper-case form. The forms may be several
-//! characters long (`ß` accepts `SS`), and the relation is not symmetric (`S` does not accept `ß`). It works by code
-//! point, so letters beyond the basic plane fold too.
-//!
-//! No form of a character is the beginning or the end of another of its forms (tested below over all of Unicode), so
-//! at one place a pattern matches in at most one way: nothing is ever tried twice.
+//! A pattern character accepts itself, its full lower-case form and its full upper-case form. The
+//! forms may be several characters long (`ß` accepts `SS`), and the relation is not symmetric (`S`
+//! does not accept `ß`). It works by code point, so letters outside of the basic plane are
+//! included.
+
+// Example. The pattern `Maß` on "MASSE": M accepts "M", a accepts "A", ß has the forms ß, ß and SS
+// and accepts "SS". What is left is "E", so the value has the pattern as a prefix and does not
+// equal it.
+//
+// There is no backtracking. No form of a character is the beginning or the end of another of its
+// forms (a test below goes through all of Unicode), so at one position a pattern character accepts
+// in at most one way, and comparing is linear.
 
 use crate::TextOp;
 
-/// Whether `value` compares with `wanted`.
+/// Whether `value` equals, begins with, ends with or contains `wanted`, ignoring case.
 pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
     match op {
         TextOp::Equals => strip_prefix(wanted, value) == Some(""),
@@ -19,7 +25,7 @@ pub(crate) fn text(op: TextOp, wanted: &str, value: &str) -> bool {
     }
 }
 
-/// What follows the beginning of `value` that `wanted` accepts.
+/// The rest of `value` after a beginning that `wanted` accepts.
 pub(crate) fn strip_prefix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> {
     wanted.chars().try_fold(value, |rest, c| {
         forms(c)
@@ -28,7 +34,7 @@ pub(crate) fn strip_prefix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> 
     })
 }
 
-/// What precedes the end of `value` that `wanted` accepts.
+/// The rest of `value` before an end that `wanted` accepts.
 pub(crate) fn strip_suffix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> {
     wanted.chars().rev().try_fold(value, |rest, c| {
         forms(c)
@@ -37,8 +43,10 @@ pub(crate) fn strip_suffix<'v>(wanted: &str, value: &'v str) -> Option<&'v str> 
     })
 }
 
-/// Where the first-ending part of `value` that `wanted` accepts ends, in bytes.
+/// The end, in bytes, of the part of `value` that `wanted` accepts and that ends first.
 pub(crate) fn first_end(wanted: &str, value: &str) -> Option<usize> {
+    // A part that starts later may end earlier: `ß` accepts both "ß" (two bytes) and "SS". So later
+    // starts are tried until they lie behind the best end.
     let mut first: Option<usize> = None;
     for start in value.char_indices().map(|(at, _)| at).chain([value.len()]) {
         if first.is_some_and(|end| end <= start) {
@@ -52,7 +60,8 @@ pub(crate) fn first_end(wanted: &str, value: &str) -> Option<usize> {
     first
 }
 
-/// One spelling that a pattern character accepts; no case form is longer than three characters.
+/// One spelling that a pattern character accepts. No form in Unicode is longer than three
+/// characters (the test of that is below), so it needs no allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Form([Option<char>; 3]);
 
@@ -101,7 +110,8 @@ mod tests {
         text(TextOp::Equals, wanted, value)
     }
 
-    /// Every place that `wanted` can end at when it starts at the beginning of `value`, tried in every way.
+    /// Every position that `wanted` can end at if it starts at the beginning of `value`, by trying
+    /// all ways.
     fn ends(wanted: &str, value: &[char]) -> BTreeSet<usize> {
         wanted.chars().fold(BTreeSet::from([0]), |places, c| {
             let spellings: [Vec<char>; 3] = [
@@ -120,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_accepts_its_own_forms_and_no_others() {
+    fn a_character_accepts_only_its_own_forms() {
         assert!(equals("ß", "ß") && equals("ß", "SS") && !equals("ß", "ss") && !equals("ß", "Ss"));
         assert!(!equals("SS", "ß") && !equals("ss", "ß"));
         assert!(equals("ς", "Σ") && !equals("σ", "ς"));
@@ -130,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn characters_beyond_the_basic_plane_fold_too() {
+    fn characters_outside_the_basic_plane_are_included() {
         assert!(equals("😀", "😀") && !equals("😀", "??"));
         assert!(equals("𐐀", "𐐨") && equals("𐐨", "𐐀"));
     }
 
     #[test]
-    fn each_test_looks_at_its_own_part_of_the_value() {
+    fn each_operator_compares_its_part_of_the_value() {
         assert!(text(TextOp::Prefix, "ß", "SSabc") && !text(TextOp::Prefix, "ß", "ssabc"));
         assert!(text(TextOp::Suffix, "ß", "abcSS") && !text(TextOp::Suffix, "ß", "abcss"));
         assert!(
@@ -146,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn no_form_begins_or_ends_another_and_none_is_longer_than_three() {
+    fn no_form_is_a_prefix_or_suffix_of_another_form() {
         for c in (char::MIN..=char::MAX).filter(|c| !c.is_ascii()) {
             let spellings: [Vec<char>; 3] = [
                 vec![c],
@@ -167,17 +177,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_trying_everything(wanted in "[aAßsSﬃfFiIİŉΐ]{0,4}", value in "[aAßsSﬃfFiIİŉʼNΐΙ\u{307}\u{308}\u{301}]{0,8}") {
+        fn agrees_with_trying_all_ways(
+            wanted in "[aAßsSﬃfFiIİŉΐ]{0,4}",
+            value in "[aAßsSﬃfFiIİŉʼNΐΙ\u{307}\u{308}\u{301}]{0,8}",
+        ) {
             let characters: Vec<char> = value.chars().collect();
-            let starts = 0..=characters.len();
-            let all: Vec<BTreeSet<usize>> =
-                starts.map(|at| ends(&wanted, &characters[at..]).into_iter().map(|end| at + end).collect()).collect();
+            let ends_from = |at: usize| -> BTreeSet<usize> {
+                ends(&wanted, &characters[at..]).into_iter().map(|end| at + end).collect()
+            };
             let last = characters.len();
+            let all: Vec<BTreeSet<usize>> = (0..=last).map(ends_from).collect();
+            let to_end = all.iter().any(|ends| ends.contains(&last));
+            let anywhere = all.iter().any(|ends| !ends.is_empty());
             prop_assert_eq!(text(TextOp::Equals, &wanted, &value), all[0].contains(&last));
             prop_assert_eq!(text(TextOp::Prefix, &wanted, &value), !all[0].is_empty());
-            prop_assert_eq!(text(TextOp::Suffix, &wanted, &value), all.iter().any(|ends| ends.contains(&last)));
-            prop_assert_eq!(text(TextOp::Contains, &wanted, &value), all.iter().any(|ends| !ends.is_empty()));
-            let first = all.iter().flatten().min().map(|&end| characters[..end].iter().collect::<String>().len());
+            prop_assert_eq!(text(TextOp::Suffix, &wanted, &value), to_end);
+            prop_assert_eq!(text(TextOp::Contains, &wanted, &value), anywhere);
+            let bytes = |&end: &usize| characters[..end].iter().collect::<String>().len();
+            let first = all.iter().flatten().min().map(bytes);
             prop_assert_eq!(first_end(&wanted, &value), first);
         }
     }

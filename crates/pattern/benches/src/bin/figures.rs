@@ -1,5 +1,6 @@
-//! Prints the figures of RESULTS.md. Everything that is compared is measured in turns and in processor time of the thread,
-//! because the machine may be busy with other things; what is printed is the best of the turns.
+//! Prints the figures of RESULTS.md. Everything that is compared is measured in turns and in
+//! processor time of the thread, because the machine may be busy with other things; what is printed
+//! is the best of the turns.
 
 use std::hint::black_box;
 

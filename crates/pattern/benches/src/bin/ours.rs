@@ -1,4 +1,5 @@
-//! Our line in the table of peers: `ours FOLDER FILE COUNT` prints matches and microseconds an event.
+//! Our line in the table of peers: `ours FOLDER FILE COUNT` prints matches and microseconds an
+//! event.
 
 use std::path::PathBuf;
 
