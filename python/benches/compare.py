@@ -1,10 +1,11 @@
-"""What one call costs, in turns with the floors and with other packages, in one run; prints a table.
+"""Compares the cost of a call with baselines and other packages, in one run; prints a table.
 
     pip install . orjson zen-engine common-expression-language jsonlogic-rs event-ruler
     python python/benches/compare.py
 
-Packages that are not installed are left out. Each figure is the median of rounds in which all contenders take turns,
-so that a busy machine disturbs all of them alike; trust the ratios.
+Packages that are not installed are skipped. In each round every contender runs once, so that a busy
+machine slows all of them alike, and each figure is the median over the rounds. Ratios are more
+reliable than absolute figures.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ MANY = ra.RuleSet({"r0": PATTERN} | RULES)
 LINES = b"".join([BYTES + b"\n"] * 50_000)
 
 
-def by_hand(event: dict[str, Any]) -> bool:
-    """The pattern as a person would write it."""
+def handwritten(event: dict[str, Any]) -> bool:
+    """The pattern as a handwritten predicate."""
     content = event["content"]
     return (
         event["level"] == "WARN"
@@ -70,7 +71,7 @@ def by_hand(event: dict[str, Any]) -> bool:
 
 
 def contenders() -> dict[str, Callable[[], Any]]:
-    """Everything that is measured, by name."""
+    """The measured calls, by name."""
     found: dict[str, Callable[[], Any]] = {
         "Pattern.matches(bytes)": lambda: PATTERN.matches(BYTES),
         "Pattern.matches(str)": lambda: PATTERN.matches(TEXT),
@@ -78,7 +79,7 @@ def contenders() -> dict[str, Callable[[], Any]]:
         "RuleSet of 1, bytes": lambda: ONE.matching(BYTES),
         "RuleSet of 1,000, bytes": lambda: MANY.matching(BYTES),
         "RuleSet of 1,000, dict": lambda: MANY.matching(EVENT),
-        "by hand, dict": lambda: by_hand(EVENT),
+        "handwritten, dict": lambda: handwritten(EVENT),
         "json.loads": lambda: json.loads(TEXT),
     }
     if importlib.util.find_spec("orjson"):
@@ -118,7 +119,7 @@ def contenders() -> dict[str, Callable[[], Any]]:
     if importlib.util.find_spec("event_ruler"):
         from event_ruler import test_event_pattern
 
-        # It knows no prefix: this is an easier question.
+        # It does not support prefixes, so its pattern is simpler.
         content = {"result": ["failed", "unknown"], "operation": ["AttachNetworkInterface"]}
         ruler = json.dumps({"level": ["WARN"], "content": content, "regionId": ["cn-hangzhou"]})
         found["event-ruler, str"] = lambda: test_event_pattern(TEXT, ruler)
@@ -126,7 +127,7 @@ def contenders() -> dict[str, Callable[[], Any]]:
 
 
 def rates() -> dict[str, float]:
-    """Events a second of 1,000 rules on NDJSON: from Python, and of the same engine without Python around it."""
+    """Events per second with 1,000 rules on NDJSON, from Python and with the command line."""
     with tempfile.TemporaryDirectory() as folder:
         events, none, patterns = (
             Path(folder, name) for name in ("events.ndjson", "none.ndjson", "patterns.ndjson")
@@ -158,42 +159,44 @@ def rates() -> dict[str, float]:
             "reflexarc match": lambda: command(events),
             "nothing": lambda: command(none),
         }
-        times = in_turns(calls, rounds=9, times=1)
+        times = median_durations(calls, rounds=9, times=1)
     start_up = times.pop("nothing")
     times["reflexarc match"] -= start_up
     return {name: LINES.count(b"\n") / seconds for name, seconds in times.items()}
 
 
-def in_turns(calls: dict[str, Callable[[], Any]], *, rounds: int, times: int) -> dict[str, float]:
-    """The median seconds of a call."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
+def median_durations(
+    calls: dict[str, Callable[[], Any]], *, rounds: int, times: int
+) -> dict[str, float]:
+    """The median duration of each call in seconds."""
+    durations: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             start = time.perf_counter()
             for _ in range(times):
                 call()
-            taken[name].append((time.perf_counter() - start) / times)
-    return {name: statistics.median(rounds) for name, rounds in taken.items()}
+            durations[name].append((time.perf_counter() - start) / times)
+    return {name: statistics.median(rounds) for name, rounds in durations.items()}
 
 
 def main() -> None:
-    """Measure and print."""
-    assert PATTERN.matches(BYTES) and PATTERN.matches(EVENT) and by_hand(EVENT)
+    """Measure and print the tables."""
+    assert PATTERN.matches(BYTES) and PATTERN.matches(EVENT) and handwritten(EVENT)
     assert MANY.matching(BYTES) == MANY.matching(EVENT) == ["r0"]
     calls = contenders()
     calls = {name: call for name, call in calls.items() if call() not in (None, False)}
     calls["nothing"] = lambda: None
-    medians = in_turns(calls, rounds=100, times=200)
+    medians = median_durations(calls, rounds=100, times=200)
     nothing = medians.pop("nothing")
-    print("Calling a function that does nothing has been subtracted.")
+    print("The cost of calling an empty function has been subtracted.")
     medians = {name: (median - nothing) * 1e6 for name, median in medians.items()}
     for name, median in medians.items():
-        floors = [
-            f"{median / medians[floor]:.2f} x {floor}"
-            for floor in ("orjson.loads", "by hand, dict")
-            if floor in medians
+        baselines = [
+            f"{median / medians[baseline]:.2f} x {baseline}"
+            for baseline in ("orjson.loads", "handwritten, dict")
+            if baseline in medians
         ]
-        print(f"{name:<34} {median:8.2f} us   {'   '.join(floors)}")
+        print(f"{name:<34} {median:8.2f} us   {'   '.join(baselines)}")
     for name, rate in rates().items():
         print(f"{name:<34} {rate:12,.0f} events/s")
 

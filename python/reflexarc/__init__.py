@@ -1,28 +1,31 @@
-"""Cloud events to reactions: filters modelled on EventBridge event patterns, sandboxed reactions, in process.
+"""Cloud events to reactions: EventBridge-style event patterns and sandboxed reactions, in process.
 
 >>> import reflexarc as ra
 >>> failed = ra.Pattern('content.result == "failed"')
 >>> failed.matches({"content": {"result": "failed"}})
 True
 
-Events may be given as JSON text (`str` or `bytes`), as `dict`, or as `Event`. What Python values mean:
+Events are passed as JSON text (`str` or `bytes`), `dict` or `Event`. Python values are converted to
+JSON as follows:
 
-====================================  ==========================================================
-`None`, `bool`, `str`                 as in JSON
-`int` of any size                     its digits, never rounded
-`float`                               the shortest decimal that reads back as it; NaN and infinities are errors
-`decimal.Decimal`                     its exact value; NaN and infinities are errors
-`datetime`, `date`, `time`            the text of `isoformat()`
-`enum.Enum`                           its value
-`list`, `tuple`                       an array
-`dict` and other mappings             an object; a key that is not text is an error
-====================================  ==========================================================
+==================================  ============================================================
+`None`, `bool`, `str`               the same in JSON
+`int` of any size                   its digits, never rounded
+`float`                             the shortest decimal that reads back as the same float
+`decimal.Decimal`                   its exact value
+`datetime`, `date`, `time`          the text of `isoformat()`
+`enum.Enum`                         its value
+`list`, `tuple`                     an array
+`dict` and other mappings           an object; keys must be strings
+==================================  ============================================================
 
-That is what `Event` checks of a whole dict; matching looks at a dict only along the paths of the patterns.
+NaN, infinities and other types are errors. `Event` checks a whole dict; matching reads and checks
+only the values at the paths of the patterns.
 
-Everything raised is an `Error`; patterns, rule sets, events and everything they return are immutable and safe to
-share between threads. The compiled part declares that it needs no interpreter lock (tested with the lock only: no
-free-threaded Python was to be had); a subinterpreter that imports the package gets an `ImportError`.
+All exceptions derive from `Error`. Patterns, rule sets, events and all results are immutable and
+can be shared between threads. The extension module declares that it does not need the interpreter
+lock, but has not been tested on a free-threaded build. Importing the package in a subinterpreter
+raises `ImportError`.
 """
 
 from ._core import (

@@ -10,7 +10,8 @@ from . import _core
 
 def main() -> int:
     """Run the command line in `sys.argv` and return its exit code."""
-    # The command handles Ctrl-C itself; Python's own handler would wait for it to end.
+    # Python's handler for Ctrl-C only sets a flag until the call into Rust returns. The command
+    # handles the signal itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _core.command(["reflexarc", *sys.argv[1:]])
 

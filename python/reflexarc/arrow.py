@@ -1,11 +1,13 @@
-"""A column of events in, a column of matching rule ids out, for anything that speaks Arrow.
+"""Matching of event columns from Polars, pandas, DuckDB, PyArrow and other Arrow libraries.
 
-Polars, pandas, DuckDB and PyArrow hand their columns over through the Arrow PyCapsule interface, without copying:
+Columns are passed through the Arrow PyCapsule interface, without a copy:
 
     import polars as pl, reflexarc as ra, reflexarc.arrow
     rules = ra.RuleSet({"failed": 'content.result == "failed"'})
-    frame = pl.DataFrame({"event": ['{"content": {"result": "failed"}}', '{"content": {"result": "success"}}']})
-    frame = frame.with_columns(pl.Series("rules", reflexarc.arrow.matching(rules, frame["event"])))
+    texts = ['{"content": {"result": "failed"}}', '{"content": {"result": "success"}}']
+    frame = pl.DataFrame({"event": texts})
+    matched = reflexarc.arrow.matching(rules, frame["event"])
+    frame = frame.with_columns(pl.Series("rules", matched))
 
 Needs `pip install reflexarc[arrow]`.
 """
@@ -26,12 +28,16 @@ __all__ = ["matching"]
 
 
 def matching(rules: RuleSet, column: Any) -> pa.ChunkedArray:
-    """Match every event of `column` and return a `list<string>` column of rule ids, one list per row, order kept.
+    """Return a `list<string>` column of the ids of the rules that match each event of `column`.
 
-    `column` holds events as JSON text or bytes, or as structs (matched as the JSON objects they spell; timestamps,
-    dates, decimals and binary values as their text). It may be anything with `__arrow_c_stream__` or
-    `__arrow_c_array__`: a Polars or pandas Series, a PyArrow array, a one-column DuckDB relation. A null row gives a
-    null. A row that is no event raises `EventError` naming the row.
+    `column` holds events as JSON text or bytes, or as structs, which are matched as JSON objects
+    with timestamps, dates, decimals and binary values as text. It has `__arrow_c_stream__` or
+    `__arrow_c_array__`: a Polars or pandas Series, a PyArrow array, a one-column DuckDB relation.
+    The result for a null row is null.
+
+    Raises:
+        EventError: if a row is not an event; the message has the number of the row.
+        TypeError: if `column` is not a column of events.
     """
     chunked = _chunked(column)
     kind = chunked.type
@@ -54,16 +60,17 @@ def _chunked(column: Any) -> pa.ChunkedArray:
     elif hasattr(column, "__arrow_c_array__"):
         chunked = pa.chunked_array([pa.array(column)])
     elif type(column).__module__.partition(".")[0] == "pandas":
-        # Before pandas 3 a Series has no Arrow interface of its own; PyArrow knows it.
+        # Before pandas 3, a Series has no Arrow interface, but PyArrow can convert it.
         chunked = pa.chunked_array([pa.array(column)])
     else:
-        raise TypeError(f"an Arrow column is needed, not {type(column).__name__}")
+        raise TypeError(f"expected an Arrow column, found {type(column).__name__}")
     if (
         pa.types.is_struct(chunked.type)
         and chunked.type.num_fields == 1
         and not isinstance(column, (pa.Array, pa.ChunkedArray))
     ):
-        # A one-column table arrives as a struct of that column.
+        # The stream of a one-column table, such as a DuckDB relation, is a struct of that column.
+        # Structs with another single field are events themselves.
         inner = chunked.type.field(0).type
         if (
             pa.types.is_string(inner)
@@ -81,6 +88,7 @@ def _offset(chunked: pa.ChunkedArray, index: int) -> int:
 def _match_chunk(rules: RuleSet, chunk: pa.Array, first_row: int) -> pa.Array:
     kind = chunk.type
     if pa.types.is_struct(kind):
+        # Arrow has no JSON writer for structs; their rows are matched as dicts.
         rows: list[Any] = chunk.to_pylist()
     elif any(
         is_kind(kind)
@@ -96,19 +104,21 @@ def _match_chunk(rules: RuleSet, chunk: pa.Array, first_row: int) -> pa.Array:
             chunk, pa.large_string() if "string" in str(kind) else pa.large_binary()
         ).to_pylist()
     else:
-        raise TypeError(f"a column of JSON text, bytes or structs is needed, not {kind}")
+        raise TypeError(f"expected a column of JSON text, bytes or structs, found {kind}")
     present = [row for row in rows if row is not None]
+    # The error of matching_many has a number that counts only present rows. Matching row by row is
+    # slower, but happens only to find the right number.
     try:
         matched = iter(rules.matching_many(present))
     except EventError:
-        _name_the_row(rules, rows, first_row)
+        _raise_with_row(rules, rows, first_row)
         raise
     return pa.array(
         [None if row is None else next(matched) for row in rows], type=pa.list_(pa.string())
     )
 
 
-def _name_the_row(rules: RuleSet, rows: list[Any], first_row: int) -> None:
+def _raise_with_row(rules: RuleSet, rows: list[Any], first_row: int) -> None:
     for index, row in enumerate(rows):
         if row is not None:
             try:

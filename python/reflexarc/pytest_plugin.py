@@ -1,12 +1,14 @@
-"""Runs the `[[test]]`s of rule files under pytest, and offers fixtures.
+"""pytest plugin: runs the tests in rule files as pytest items, and provides fixtures.
 
-Every `*.toml` file in a folder called `rules` that pytest collects becomes a set of items, one a test:
+Each test in a `*.toml` file below a folder named `rules` becomes an item:
 
     $ pytest rules
     rules/failed-operation.toml::a failed attach is announced PASSED
 
-Fixtures: `ruleset`, the rules of the folder named by the ini option `reflexarc_rules` (default `rules`, relative to the
-root of the project); `eni_event`, a function that makes ENI operation completion events.
+Fixtures:
+    ruleset: the rules in the folder of the ini option `reflexarc_rules` (by default `rules`,
+        relative to the root of the project).
+    eni_event: a function that creates ENI operation notifications.
 """
 
 from __future__ import annotations
@@ -21,10 +23,8 @@ from . import Event, RuleError, RuleSet, RuleTest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the ini option."""
-    parser.addini(
-        "reflexarc_rules", "folder of the rules that the fixture `ruleset` loads", default="rules"
-    )
+    """Add the ini option."""
+    parser.addini("reflexarc_rules", "rules folder of the fixture `ruleset`", default="rules")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RuleFile | None:
@@ -35,10 +35,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RuleFile |
 
 
 class RuleFile(pytest.File):
-    """One rule file; collecting it compiles the rule and runs its tests."""
+    """A rule file. Collecting it compiles the rule and runs its tests."""
 
     def collect(self) -> Iterator[RuleItem]:
-        """Make an item of every test."""
+        """Yield an item for each test."""
         try:
             rules = RuleSet.load(self.path)
         except RuleError as error:
@@ -48,44 +48,45 @@ class RuleFile(pytest.File):
 
 
 class RuleItem(pytest.Item):
-    """One `[[test]]`."""
+    """A `[[test]]` of a rule file."""
 
     def __init__(self, *, test: RuleTest, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._test = test
 
     def runtest(self) -> None:
-        """Fail with what was not as expected."""
+        """Fail if the test has mismatches."""
         if not self._test.passed:
             raise RuleTestFailure("\n".join(self._test.mismatches))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show the difference alone, without a traceback."""
+        """Show only the mismatches, without a traceback."""
         if isinstance(excinfo.value, RuleTestFailure):
             return f"{self._test.file}:{self._test.line}\n{excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the test begins."""
+        """Return the location of the test."""
         return self.path, self._test.line - 1, f"rule {self._test.rule}: {self.name}"
 
 
 class RuleTestFailure(Exception):
-    """Something was not as a test expects."""
+    """A test in a rule file has mismatches."""
 
 
 @pytest.fixture(scope="session")
 def ruleset(pytestconfig: pytest.Config) -> RuleSet:
-    """The rules of the project."""
+    """Load the rules of the project."""
     return RuleSet.load(pytestconfig.rootpath / str(pytestconfig.getini("reflexarc_rules")))
 
 
 @pytest.fixture
 def eni_event() -> Callable[..., Event]:
-    """A function that makes the completion event of an ENI operation.
+    """Return a function that creates an ENI operation notification.
 
-    Keyword arguments replace members of `content` (`eniId`, `operation`, `eniStatus`, `result`, …); `userId`,
-    `regionId`, `eventTime` and `id` those of the envelope. The level follows the result.
+    Keyword arguments replace members of `content` such as `eniId`, `operation` or `result`, or the
+    members `userId`, `regionId`, `eventTime` and `id` of the event. The level follows from the
+    result.
     """
 
     def make(**members: Any) -> Event:
@@ -105,12 +106,13 @@ def eni_event() -> Callable[..., Event]:
             "primaryPrivateIp": "192.168.1.10",
             **members,
         }
+        arn = f"acs:ecs:{envelope['regionId']}:{envelope['userId']}"
         return Event(
             {
                 "ver": "1.0",
                 **envelope,
                 "product": "ECS",
-                "resourceId": f"acs:ecs:{envelope['regionId']}:{envelope['userId']}:eni/{content['eniId']}",
+                "resourceId": f"{arn}:eni/{content['eniId']}",
                 "level": "WARN" if content["result"] == "failed" else "INFO",
                 "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
                 "content": content,

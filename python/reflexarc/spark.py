@@ -1,10 +1,10 @@
-"""Match an archive that outgrows one machine, on Spark.
+"""Matching of event columns on Spark, for archives larger than one machine.
 
     import reflexarc as ra, reflexarc.spark
     rules = ra.RuleSet({"failed": 'content.result == "failed"'})
     matched = reflexarc.spark.matching(frame, rules, column="event")   # adds the column "rules"
 
-The rule set is pickled once and sent to every executor, which must have reflexarc installed.
+The rule set is pickled once and broadcast to the executors, which must have reflexarc installed.
 Needs `pip install reflexarc[spark]`.
 """
 
@@ -29,15 +29,18 @@ __all__ = ["matching"]
 def matching(
     frame: DataFrame, rules: RuleSet, *, column: str = "event", into: str = "rules"
 ) -> DataFrame:
-    """Return `frame` with one more column `into`: the ids of the rules that match the event in `column`.
+    """Return `frame` with a new column `into` of the ids of the rules that match each event.
 
-    `column` holds JSON text or structs; a null gives a null. Raises `ValueError` when `column` is not there or `into`
-    already is; a row that is no event fails the Spark job with an `EventError`.
+    `column` holds the events as JSON text or structs; for null, `into` is null. A row that is not
+    an event fails the Spark job with an `EventError`.
+
+    Raises:
+        ValueError: if `column` does not exist, or `into` exists already.
     """
     if column not in frame.columns:
-        raise ValueError(f"the frame has no column {column!r}, only {', '.join(frame.columns)}")
+        raise ValueError(f"unknown column {column!r}; the frame has {', '.join(frame.columns)}")
     if into in frame.columns:
-        raise ValueError(f"the frame already has a column {into!r}")
+        raise ValueError(f"column {into!r} exists already; pass another name as `into`")
     broadcast = frame.sparkSession.sparkContext.broadcast(rules)
     schema = StructType([*frame.schema.fields, StructField(into, ArrayType(StringType()), True)])
 
