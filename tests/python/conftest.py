@@ -1,4 +1,4 @@
-"""Shared by the tests of the Python package."""
+"""Fixtures of all Python tests."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The root of the checkout."""
+    """The root of the repository."""
     return ROOT

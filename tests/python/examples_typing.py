@@ -1,4 +1,4 @@
-"""Checked by mypy and pyright, and run: what a typed program looks like."""
+"""A typed program, checked by mypy and pyright and run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def failed_enis(lines: bytes) -> list[str]:
 
 
 def actions(rules: ra.RuleSet, event: ra.Event, state: ra.State) -> ra.State:
-    """Print what would be done and return what the rules remember."""
+    """Print the actions and return the state after the events."""
     evaluation = rules.evaluate(event, state=state, now=datetime.now(timezone.utc))
     for action in evaluation.actions:
         print(action.rule, action.target, action.title or action.payload)

@@ -1,4 +1,4 @@
-"""The stub, the docstrings that `help()` shows and the examples in them agree."""
+"""The stub and the docstrings are equal, and their examples run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def documented() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "doc"), documented())
-def test_help_shows_what_the_stub_says(name: str, doc: str) -> None:
+def test_docstrings_equal_the_stub(name: str, doc: str) -> None:
     thing = _core
     for part in name.split("."):
         thing = getattr(thing, part)
@@ -56,14 +56,14 @@ def test_every_public_name_is_documented() -> None:
 
 
 @pytest.mark.parametrize(("name", "doc"), [case for case in documented() if ">>>" in case[1]])
-def test_the_examples_run(name: str, doc: str) -> None:
+def test_docstring_examples_run(name: str, doc: str) -> None:
     globals_ = {member: getattr(ra, member) for member in ra.__all__}
     test = doctest.DocTestParser().get_doctest(doc, globals_, name, str(STUB), 0)
     runner = doctest.DocTestRunner()
     assert test.examples and runner.run(test).failed == 0
 
 
-def test_the_examples_of_the_readme_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_examples_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     blocks = (root / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
     assert blocks
@@ -71,7 +71,7 @@ def test_the_examples_of_the_readme_run(root: Path, monkeypatch: pytest.MonkeyPa
         exec(compile(block.partition("```")[0], "README.md", "exec"), {})
 
 
-def test_what_the_readme_says_of_the_command_and_of_pytest(root: Path) -> None:
+def test_readme_commands_run(root: Path) -> None:
     command = Path(sysconfig.get_path("scripts"), "reflexarc")
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout == f"reflexarc {ra.__version__}\n"
@@ -80,7 +80,7 @@ def test_what_the_readme_says_of_the_command_and_of_pytest(root: Path) -> None:
     assert re.search(r"^\d\d+ passed in", done.stdout, re.MULTILINE), done.stdout
 
 
-def test_the_example_of_the_arrow_part_runs() -> None:
+def test_arrow_example_runs() -> None:
     pytest.importorskip("polars")
     arrow = pytest.importorskip("reflexarc.arrow")
     example = "".join(
@@ -91,6 +91,6 @@ def test_the_example_of_the_arrow_part_runs() -> None:
     assert names["frame"]["rules"].to_list() == [["failed"], []]
 
 
-def test_the_package_example_runs() -> None:
+def test_package_example_runs() -> None:
     test = doctest.DocTestParser().get_doctest(ra.__doc__ or "", {}, "reflexarc", ra.__file__, 0)
     assert test.examples and doctest.DocTestRunner().run(test).failed == 0

@@ -20,7 +20,7 @@ def examples(root: Path) -> list[ra.Event]:
     ]
 
 
-def test_the_documented_event_is_read_with_types(examples: list[ra.Event]) -> None:
+def test_the_documented_event_has_typed_fields(examples: list[ra.Event]) -> None:
     eni = examples[0].eni
     assert eni is not None
     assert (eni.operation, eni.eni_status, eni.result, eni.level) == (
@@ -30,11 +30,11 @@ def test_the_documented_event_is_read_with_types(examples: list[ra.Event]) -> No
         "INFO",
     )
     assert eni.event_time == "2019-04-09T04:18:26.922Z" and eni.region_id == "cn-hangzhou"
-    assert eni.eni_id is None and eni.primary_private_ip is None, "masked values are no values"
+    assert eni.eni_id is None and eni.primary_private_ip is None, "masked values are None"
     assert eni.ipv6_prefixes == ["2001:db8::/32"]
 
 
-def test_every_envelope_becomes_the_same_native_form(examples: list[ra.Event]) -> None:
+def test_all_envelopes_have_one_native_form(examples: list[ra.Event]) -> None:
     envelopes = {event.envelope for event in examples}
     assert {
         "native ECS",
@@ -49,15 +49,15 @@ def test_every_envelope_becomes_the_same_native_form(examples: list[ra.Event]) -
         assert again.to_dict() == normal.to_dict()
 
 
-def test_checking_finds_what_is_odd(examples: list[ra.Event]) -> None:
+def test_check_reports_contradictions(examples: list[ra.Event]) -> None:
     assert any(found.severity == "hint" for found in examples[0].check())
-    odd = examples[0].to_dict()
-    odd["content"]["result"] = "failed"
-    found = ra.Event(odd).check()
+    contradictory = examples[0].to_dict()
+    contradictory["content"]["result"] = "failed"
+    found = ra.Event(contradictory).check()
     assert any("level" in one.message.lower() or "INFO" in one.message for one in found)
 
 
-def test_an_event_is_a_value(examples: list[ra.Event]) -> None:
+def test_events_are_values(examples: list[ra.Event]) -> None:
     event = examples[0]
     assert pickle.loads(pickle.dumps(event)) == event and copy.deepcopy(event) is event
     assert (

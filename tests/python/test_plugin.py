@@ -1,4 +1,4 @@
-"""The pytest plugin, run in a pytest of its own."""
+"""The pytest plugin, in a nested pytest run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ actions = [{ target = "ops", text = "TEXT" }]
 """
 
 
-def test_rule_tests_are_items(pytester: pytest.Pytester) -> None:
+def test_rule_tests_become_items(pytester: pytest.Pytester) -> None:
     rules = pytester.mkdir("rules")
     (rules / "good.toml").write_text(RULE.replace("TEXT", "look"))
     (rules / "bad.toml").write_text(RULE.replace("TEXT", "run"))
@@ -33,7 +33,7 @@ def test_rule_tests_are_items(pytester: pytest.Pytester) -> None:
     broken.stdout.fnmatch_lines(["*wehn*"])
 
 
-def test_fixtures(pytester: pytest.Pytester) -> None:
+def test_fixtures_are_available(pytester: pytest.Pytester) -> None:
     rules = pytester.mkdir("alerts")
     (rules / "good.toml").write_text(RULE.replace("TEXT", "look"))
     pytester.makeini("[pytest]\nreflexarc_rules = alerts\n")

@@ -1,4 +1,4 @@
-"""What the package does to the process around it: memory, and interpreters inside the interpreter."""
+"""Effects on the process: memory and subinterpreters."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ import psutil
 import pytest
 import reflexarc as ra
 
-# `REFLEXARC_LEAK_CALLS=10000000` for the whole measure; python/benches/RESULTS.md has its outcome.
+# python/benches/RESULTS.md has the result with `REFLEXARC_LEAK_CALLS=10000000`.
 CALLS = int(os.environ.get("REFLEXARC_LEAK_CALLS", "100000"))
 
 
 def resident() -> int:
-    """The process's memory in bytes."""
+    """The resident memory of the process in bytes."""
     return psutil.Process().memory_info().rss
 
 
-def refused(call: Callable[[], Any], error: type[Exception]) -> None:
+def fails(call: Callable[[], Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         call()
 
 
-def test_calls_leave_no_memory_behind() -> None:
+def test_calls_do_not_leak_memory() -> None:
     pattern = ra.Pattern(
         'content.result == "failed" and content.tags.key starts with "a" and content.n > 1.5'
     )
     rules = ra.RuleSet.from_rules(
         {
-            "r": 'when = \'content.result == "failed"\'\nthen = \'set("k", add("n", 1)); notify("ops", `x`)\''
+            "r": "when = 'content.result == \"failed\"'\n"
+            'then = \'set("k", add("n", 1)); notify("ops", `x`)\''
         }
     )
     event: dict[Any, Any] = {
@@ -43,7 +44,7 @@ def test_calls_leave_no_memory_behind() -> None:
     text = json.dumps(event)
     line = text.encode() + b"\n"
     broken: dict[Any, Any] = {"content": {1: 2}}
-    # In each round: what is called, and how often.
+    # How often each call is made in a round.
     calls: list[tuple[int, Callable[[], Any]]] = [
         (300, lambda: pattern.matches(flat)),
         (200, lambda: pattern.matches(event)),
@@ -54,8 +55,8 @@ def test_calls_leave_no_memory_behind() -> None:
         (10, lambda: rules.evaluate(event).state.to_dict()),
         (10, lambda: ra.Event(event).normalized().to_dict()),
         (10, lambda: pattern.explain(event).tree),
-        (5, lambda: refused(lambda: pattern.matches(broken), ra.EventError)),
-        (5, lambda: refused(lambda: ra.Pattern("a = 1"), ra.PatternError)),
+        (5, lambda: fails(lambda: pattern.matches(broken), ra.EventError)),
+        (5, lambda: fails(lambda: ra.Pattern("a = 1"), ra.PatternError)),
         (5, lambda: pickle.loads(pickle.dumps(pattern))),
         (4, lambda: rules.matching_many([text, event, line])),
         (1, lambda: rules.matching_many(line * 1000)),
@@ -76,7 +77,7 @@ def test_calls_leave_no_memory_behind() -> None:
     assert grown < 2 << 20
 
 
-def test_a_subinterpreter_is_refused_in_words() -> None:
+def test_subinterpreters_raise_import_errors() -> None:
     name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
     interpreters: Any = importlib.import_module(name)
     inner = interpreters.create()
@@ -87,8 +88,8 @@ def test_a_subinterpreter_is_refused_in_words() -> None:
             "except ImportError as error:\n    assert 'subinterpreters' in str(error), error\n"
             "else:\n    raise AssertionError('imported')\n"
         )
-        # Python 3.13 returns what was raised, those before raise it.
+        # Python 3.13 returns an exception of the code, earlier versions raise it.
         assert interpreters.run_string(inner, code) is None
     finally:
         interpreters.destroy(inner)
-    assert ra.Pattern("a exists").matches({"a": 1}), "the outer one goes on"
+    assert ra.Pattern("a exists").matches({"a": 1}), "the main interpreter still works"

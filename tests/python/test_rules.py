@@ -1,4 +1,4 @@
-"""Rule sets: matching one and many, evaluating, remembering."""
+"""Rule sets: matching, evaluation and state."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def event(result: str = "failed", **members: Any) -> dict[str, Any]:
     }
 
 
-def test_ids_come_in_order() -> None:
+def test_ids_are_in_order() -> None:
     assert RULES.matching(event()) == ["attach", "failed"]
     assert RULES.matching(json.dumps(event("success"))) == ["attach"]
     assert RULES.matching(b"{}") == []
 
 
-def test_a_set_is_a_container_of_rules() -> None:
+def test_rule_sets_are_containers() -> None:
     assert (len(RULES), list(RULES), RULES.ids) == (2, ["attach", "failed"], ["attach", "failed"])
     assert "failed" in RULES and "other" not in RULES and 5 not in RULES
     assert RULES["failed"].pattern == ra.Pattern('content.result == "failed"')
@@ -71,8 +71,11 @@ def test_copies_and_pickles_are_equal() -> None:
     assert files != RULES
 
 
-def test_a_pickle_holds_the_event_files_of_tests(tmp_path: Path) -> None:
-    rule = "when = 'a exists'\nnotify = 'team'\n[[test]]\nname = 't'\nmatches = true\nevent_file = 'event.json'\n"
+def test_pickles_contain_event_files_of_tests(tmp_path: Path) -> None:
+    rule = (
+        "when = 'a exists'\nnotify = 'team'\n"
+        "[[test]]\nname = 't'\nmatches = true\nevent_file = 'event.json'\n"
+    )
     (tmp_path / "rule.toml").write_text(rule)
     (tmp_path / "event.json").write_text('{"a": 1}')
     rules = ra.RuleSet.load(tmp_path)
@@ -83,7 +86,7 @@ def test_a_pickle_holds_the_event_files_of_tests(tmp_path: Path) -> None:
     assert again == rules and again.test()[0].passed
 
 
-def test_envelopes_are_normalised_for_rules() -> None:
+def test_envelopes_are_normalised() -> None:
     cloud_event = {
         "specversion": "1.0",
         "id": "1",
@@ -104,18 +107,25 @@ def expected(count: int) -> list[list[str]]:
     return [["attach", "failed"] if i % 3 == 0 else ["attach"] for i in range(count)]
 
 
-def test_many_events_in_every_form_keep_their_order(tmp_path: Path) -> None:
+def test_matching_many_keeps_the_order(tmp_path: Path) -> None:
     events = many(10_000)
     lines = "\n".join(json.dumps(one) for one in events)
     file = tmp_path / "events.ndjson"
     file.write_text(lines + "\n\n")
     mixed = [one if i % 2 else json.dumps(one) for i, one in enumerate(events)]
-    for given in (events, iter(mixed), lines.encode(), bytearray(lines.encode()), file, str(file)):
-        assert RULES.matching_many(given) == expected(10_000)
+    for argument in (
+        events,
+        iter(mixed),
+        lines.encode(),
+        bytearray(lines.encode()),
+        file,
+        str(file),
+    ):
+        assert RULES.matching_many(argument) == expected(10_000)
     assert RULES.matching_many([]) == [] and RULES.matching_many(b"") == []
 
 
-def test_a_file_is_not_read_as_a_whole(tmp_path: Path) -> None:
+def test_files_are_read_in_chunks(tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     lines = [json.dumps(event(eniId="x" * 1000)) for _ in range(1_000)]
     file.write_text("\n".join(lines) + "\n\n")
@@ -127,16 +137,16 @@ def test_a_file_is_not_read_as_a_whole(tmp_path: Path) -> None:
         RULES.matching_many(file)
 
 
-def test_a_broken_event_among_many_is_named() -> None:
+def test_matching_many_errors_name_the_event() -> None:
     with pytest.raises(ra.EventError, match=r"^line 3: .*byte"):
         RULES.matching_many(b'{}\n\n{"a": }\n{}')
     with pytest.raises(ra.EventError, match=r"^event 2: "):
         RULES.matching_many([{}, "{}", "[]", {}])
     with pytest.raises(ra.EventError, match=r"^event 1: event\[\"content\"\]"):
         RULES.matching_many(["{}", {"content": {1: 2}}])
-    for given in (b"\n" * 5_000 + b"{}\n" * 50_000, b"{}\n" * 55_000):
+    for argument in (b"\n" * 5_000 + b"{}\n" * 50_000, b"{}\n" * 55_000):
         with pytest.raises(ra.EventError, match=r"^line 55001: .*an array"):
-            RULES.matching_many(given + b"[]\n" + b"{}\n" * 50_000 + b"{")
+            RULES.matching_many(argument + b"[]\n" + b"{}\n" * 50_000 + b"{")
     with pytest.raises(OSError):
         RULES.matching_many("no-such-file.ndjson")
     with pytest.raises(TypeError):
@@ -145,7 +155,7 @@ def test_a_broken_event_among_many_is_named() -> None:
         RULES.matching_many(5)  # type: ignore[arg-type]
 
 
-def test_evaluating_asks_for_actions_and_remembers() -> None:
+def test_evaluation_returns_actions_and_state() -> None:
     rules = ra.RuleSet.from_rules({"counting": COUNTING})
     first = rules.evaluate(event(), now=NOW)
     assert (first.matched, first.log, first.failures) == (["counting"], ["seen 1"], [])
@@ -165,7 +175,7 @@ def test_evaluating_asks_for_actions_and_remembers() -> None:
     assert rules.evaluate(event(), state=first.state, now=NOW).actions == second.actions
 
 
-def test_a_failing_reaction_is_recorded_or_raised() -> None:
+def test_failed_reactions_are_recorded_or_raised() -> None:
     rules = ra.RuleSet.from_rules({"bad": "when = 'a exists'\nthen = 'let x = 1 / 0;'"})
     evaluation = rules.evaluate({"a": 1})
     assert evaluation.actions == [] and evaluation.failures[0].rule == "bad"
@@ -174,7 +184,7 @@ def test_a_failing_reaction_is_recorded_or_raised() -> None:
         rules.evaluate({"a": 1}, strict=True)
 
 
-def test_broken_rule_files_say_where(tmp_path: Path) -> None:
+def test_rule_file_errors_have_a_location(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text("wehn = 'a exists'\n")
     (tmp_path / "two.toml").write_text("when = 'a exists and'\n")
     with pytest.raises(ra.RuleError) as caught:
@@ -190,18 +200,18 @@ def test_broken_rule_files_say_where(tmp_path: Path) -> None:
         ra.RuleSet(["a exists"])  # type: ignore[arg-type]
 
 
-def test_time_needs_a_zone() -> None:
+def test_now_needs_a_time_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
         RULES.evaluate(event(), now=datetime.datetime(2026, 1, 1))
 
 
-def test_explaining_a_rule() -> None:
+def test_rules_can_be_explained() -> None:
     assert not RULES.explain(event("success"), "failed")
     with pytest.raises(KeyError):
         RULES.explain(event(), "other")
 
 
-def test_state_is_a_value() -> None:
+def test_states_are_values() -> None:
     state = ra.State({"r": {"k": [1, {"x": None}], "n": 2.5}})
     assert state.to_dict() == {"r": {"k": [1, {"x": None}], "n": 2.5}}
     assert pickle.loads(pickle.dumps(state)) == state and state != ra.State()
@@ -215,7 +225,7 @@ def test_state_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(after)) == after
 
 
-def test_rule_sets_are_shared_by_threads() -> None:
+def test_threads_share_rule_sets() -> None:
     rules = ra.RuleSet.from_rules({"counting": COUNTING})
     lines = b"\n".join(json.dumps(one).encode() for one in many(2_000))
     problems: list[BaseException] = []
@@ -250,7 +260,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_stops_a_batch() -> None:
+def test_ctrl_c_stops_a_batch() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""The shared cases of the pattern language through Python: as text, as bytes and as dict."""
+"""The shared corpus of the pattern language, with events as text, bytes and dict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if CORPUS is None:
     )
 
 
-# Where the answer differs on purpose; crates/pattern/tests/suite/shared_corpus.rs gives the same list to Rust.
+# Cases with a different result on purpose; the Rust test in
+# crates/pattern/tests/suite/shared_corpus.rs has the same list.
 DIFFERENCES = {
     "quamina/TestZZ/033": "absence is judged last",
     "probe/0700": "absence is judged last",
@@ -29,7 +30,7 @@ DIFFERENCES = {
 
 
 def duplicates(text: str) -> bool:
-    """Whether an object has a key twice, which a dict cannot, or the text is no JSON to Python."""
+    """Whether the text has duplicate keys, which a dict cannot, or Python refuses it."""
     twice = False
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def duplicates(text: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["aws.jsonl", "random.jsonl"])
-def test_every_row(name: str) -> None:
+def test_corpus_rows_match(name: str) -> None:
     import decimal
 
     wrong = []

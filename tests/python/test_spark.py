@@ -1,4 +1,4 @@
-"""A data frame on a real local Spark."""
+"""Data frames on a local Spark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if shutil.which("java") is None:
 sql = pytest.importorskip("pyspark.sql")
 
 
-def test_rules_are_sent_to_the_executors(
+def test_executors_match_with_the_broadcast_rules(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)

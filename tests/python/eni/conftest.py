@@ -1,4 +1,4 @@
-"""Simulated clouds on free ports, started and stopped."""
+"""Fixtures: simulated clouds on free ports."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="session")
 def reflexarc() -> Path:
-    """The command line that the Rust tests built; built now where it is not there yet."""
+    """The debug build of the command line, built now if there is none."""
     binary = ROOT / "target" / "debug" / "reflexarc"
     if not binary.exists():
         subprocess.run(
@@ -23,7 +23,7 @@ def reflexarc() -> Path:
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
-    """Everything here is on this machine."""
+    """Disable proxies: all connections are local."""
     for name in (
         "HTTP_PROXY",
         "http_proxy",
@@ -37,7 +37,7 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture
 def start_cloud(reflexarc, tmp_path):
-    """Starts clouds and stops them."""
+    """Start simulated clouds, which stop with the test."""
     running = []
 
     def start(*args: str, listen: str = "127.0.0.1:0") -> Cloud:
@@ -64,5 +64,5 @@ def start_cloud(reflexarc, tmp_path):
 
 @pytest.fixture
 def cloud(start_cloud) -> Cloud:
-    """The built-in world: `tenant`, `neighbour` without the preview, and the cloud service `service`."""
+    """A cloud with the built-in world: `tenant`, `neighbour` without the preview, `service`."""
     return start_cloud()

@@ -1,4 +1,4 @@
-"""A simulated cloud as the tests see it: the official SDK pointed at it, and what came out of its buses."""
+"""A simulated cloud with clients of the official SDK and the events of its buses."""
 
 import json
 import subprocess
@@ -13,14 +13,14 @@ from alibabacloud_tea_openapi import models as open_api
 REGION = "cn-hangzhou"
 
 
-def wait_for(what, within: float = 20.0):
-    """The first true answer of `what`; fails when there is none in time."""
+def wait_for(poll, within: float = 20.0):
+    """Poll until the result of `poll` is true and return it; fail after `within` seconds."""
     end = time.monotonic() + within
     while True:
-        answer = what()
-        if answer:
-            return answer
-        assert time.monotonic() < end, "it did not happen in time"
+        result = poll()
+        if result:
+            return result
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
 
 
@@ -35,7 +35,7 @@ class Cloud:
         self.endpoint = first.strip().removeprefix("listening on http://")
 
     def client(self, account: str, **config) -> Client:
-        """The SDK's client with the key of one of the world's accounts."""
+        """An SDK client with the access key of an account."""
         settings = {
             "access_key_id": f"{account}-key",
             "access_key_secret": f"{account}-secret",
@@ -46,26 +46,26 @@ class Cloud:
         return Client(open_api.Config(**{**settings, **config}))
 
     def fault(self, method: str = "POST", content_type: str = "application/json", **fault):
-        """Asks `/faults`: status and document of the answer."""
+        """Request `/faults`; return the status and document of the response."""
         body = json.dumps(fault).encode() if fault else None
         request = urllib.request.Request(f"http://{self.endpoint}/faults", body, method=method)
         request.add_header("Content-Type", content_type)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                text = answer.read()
-                return answer.status, json.loads(text) if text else None
+            with urllib.request.urlopen(request, timeout=10) as response:
+                text = response.read()
+                return response.status, json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
     def events(self, account: str) -> list:
-        """What came out of the account's bus so far, oldest first."""
+        """The events on the bus of the account so far, oldest first."""
         file = self.folder / f"{account}.ndjson"
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
     def event(self, account: str, request_id: str) -> dict:
-        """The event of a request, once it is there."""
+        """Wait for the event of a request and return it."""
 
         def found():
             return [

@@ -1,4 +1,4 @@
-"""What the API says to requests that are wrong, through the SDK and beside it."""
+"""Responses of the API to invalid requests, with and without the SDK."""
 
 import urllib.parse
 from datetime import datetime, timedelta, timezone
@@ -12,15 +12,15 @@ from simulated_cloud import REGION
 
 
 def refusal(call) -> tuple:
-    with pytest.raises(ClientException) as refused:
+    with pytest.raises(ClientException) as error:
         call()
-    return refused.value.status_code, refused.value.code
+    return error.value.status_code, error.value.code
 
 
 def signed(
     cloud, action="DescribeNetworkInterfaces", secret="tenant-secret", **changes
 ) -> requests.Response:
-    """A request in the older way, signed by the SDK's own function."""
+    """Send a request with the older signature method, signed by the SDK."""
     parameters = {
         "Action": action,
         "Version": "2014-05-26",
@@ -47,10 +47,12 @@ def code(response: requests.Response) -> tuple:
     return response.status_code, body["Code"]
 
 
-def test_a_wrong_key_and_a_wrong_secret(cloud):
+def test_wrong_keys_and_secrets_are_refused(cloud):
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION)
     for algorithm in (None, "v2"):
-        wrong_key = cloud.client("tenant", access_key_id="nobody", signature_algorithm=algorithm)
+        wrong_key = cloud.client(
+            "tenant", access_key_id="unknown-key", signature_algorithm=algorithm
+        )
         assert refusal(lambda: wrong_key.describe_network_interfaces(request)) == (
             404,
             "InvalidAccessKeyId.NotFound",
@@ -64,7 +66,7 @@ def test_a_wrong_key_and_a_wrong_secret(cloud):
         )
 
 
-def test_missing_and_contradictory_parameters(cloud):
+def test_invalid_parameters_are_refused(cloud):
     client = cloud.client("tenant")
     missing = models.CreateNetworkInterfaceRequest(region_id=REGION, v_switch_id="vsw-tenant")
     assert refusal(lambda: client.create_network_interface(missing)) == (400, "MissingParameter")
@@ -85,13 +87,13 @@ def test_missing_and_contradictory_parameters(cloud):
     )
 
 
-def test_an_unknown_action(cloud):
+def test_unknown_actions_are_refused(cloud):
     request = models.DescribeInstancesRequest(region_id=REGION)
     client = cloud.client("tenant")
     assert refusal(lambda: client.describe_instances(request)) == (404, "InvalidAction.NotFound")
 
 
-def test_a_stale_time_stamp(cloud):
+def test_stale_time_stamps_are_refused(cloud):
     def at(minutes):
         moment = datetime.now(timezone.utc) + timedelta(minutes=minutes)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -102,14 +104,14 @@ def test_a_stale_time_stamp(cloud):
     assert signed(cloud, Timestamp=at(-10)).status_code == 200
 
 
-def test_a_replayed_nonce(cloud):
+def test_replayed_nonces_are_refused(cloud):
     first = signed(cloud, SignatureNonce="once")
     assert first.status_code == 200
     assert code(signed(cloud, SignatureNonce="once")) == (400, "SignatureNonceUsed")
     assert code(requests.get(first.url, timeout=10)) == (400, "SignatureNonceUsed")
 
 
-def test_a_request_without_a_signature(cloud):
+def test_unsigned_requests_are_refused(cloud):
     bare = requests.get(f"http://{cloud.endpoint}/", timeout=10)
     assert code(bare) == (400, "MissingParameter")
     huge = requests.post(f"http://{cloud.endpoint}/", data=b"x" * 300_000, timeout=10)

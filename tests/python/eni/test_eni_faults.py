@@ -1,4 +1,4 @@
-"""Operations that go wrong after they were accepted, through the official SDK: what a rehearsal lets fail."""
+"""Injected faults: operations that fail after the API accepted them."""
 
 from simulated_cloud import wait_for
 from test_eni_life import attach, create, delete, describe, detach, status
@@ -9,7 +9,7 @@ def content(cloud, request_id):
     return event["level"], event["content"]["result"], event["content"]["eniStatus"]
 
 
-def test_an_attachment_falls_back_to_available_and_can_be_repeated(cloud):
+def test_a_failed_attachment_can_be_repeated(cloud):
     client = cloud.client("tenant")
     interface = create(client).network_interface_id
     assert cloud.fault(operation="AttachNetworkInterface", outcome="fail")[0] == 201
@@ -20,7 +20,7 @@ def test_an_attachment_falls_back_to_available_and_can_be_repeated(cloud):
     assert content(cloud, repeated) == ("INFO", "success", "InUse")
 
 
-def test_a_detachment_gets_stuck_until_it_is_asked_for_again(cloud):
+def test_a_failed_detachment_is_stuck_until_repeated(cloud):
     client = cloud.client("tenant")
     interface = create(client).network_interface_id
     content(cloud, attach(client, interface))
@@ -30,7 +30,7 @@ def test_a_detachment_gets_stuck_until_it_is_asked_for_again(cloud):
     assert content(cloud, detach(client, interface)) == ("INFO", "success", "Available")
 
 
-def test_a_detachment_that_hangs_makes_no_event(cloud):
+def test_a_hanging_detachment_sends_no_event(cloud):
     client = cloud.client("tenant")
     interface = create(client).network_interface_id
     content(cloud, attach(client, interface))
@@ -41,7 +41,7 @@ def test_a_detachment_that_hangs_makes_no_event(cloud):
     assert all(event["content"]["requestId"] != hanging for event in cloud.events("tenant"))
 
 
-def test_a_creation_ends_in_create_failed(cloud):
+def test_a_failed_creation_ends_in_create_failed(cloud):
     client = cloud.client("tenant")
     cloud.fault(operation="CreateNetworkInterface", outcome="fail")
     made = create(client)
@@ -53,7 +53,7 @@ def test_a_creation_ends_in_create_failed(cloud):
     )
 
 
-def test_a_deletion_gets_stuck_until_it_is_asked_for_again(cloud):
+def test_a_failed_deletion_is_stuck_until_repeated(cloud):
     client = cloud.client("tenant")
     interface = create(client).network_interface_id
     cloud.fault(operation="DeleteNetworkInterface", outcome="fail")
@@ -61,7 +61,7 @@ def test_a_deletion_gets_stuck_until_it_is_asked_for_again(cloud):
     assert content(cloud, delete(client, interface)) == ("INFO", "success", "Deleted")
 
 
-def test_faults_are_listed_counted_down_and_taken_back(cloud):
+def test_faults_can_be_listed_and_removed(cloud):
     client = cloud.client("tenant")
     fault = {"operation": "AttachNetworkInterface", "outcome": "fail", "times": 2}
     assert cloud.fault(**fault) == (201, fault)
@@ -74,7 +74,7 @@ def test_faults_are_listed_counted_down_and_taken_back(cloud):
     assert content(cloud, attach(client, interface))[1] == "success"
 
 
-def test_wrong_faults_are_refused_with_words(cloud):
+def test_invalid_faults_are_refused_with_a_message(cloud):
     code, answer = cloud.fault(operation="Attach", outcome="fail")
     assert code == 400
     assert answer["error"].startswith("`operation` is one of CreateNetworkInterface, ")
@@ -85,8 +85,8 @@ def test_wrong_faults_are_refused_with_words(cloud):
     assert cloud.fault("GET") == (200, [])
 
 
-def test_there_is_no_control_beyond_this_machine(start_cloud):
+def test_faults_need_a_loopback_address(start_cloud):
     cloud = start_cloud(listen="0.0.0.0:0")
     _, answer = cloud.fault(operation="AttachNetworkInterface", outcome="fail")
-    # It is the API that answers, and it has no such path.
+    # The response is that of the ECS API, which has no such path.
     assert "Code" in answer

@@ -1,4 +1,4 @@
-"""The life of an ENI through the official SDK, unchanged, and who hears of it."""
+"""The life cycle of an ENI with the official SDK, and the recipients of its events."""
 
 import pytest
 from alibabacloud_ecs20140526 import models
@@ -48,7 +48,7 @@ def status(client, interface):
 
 
 @pytest.mark.parametrize("signature", [None, "v2"], ids=["ACS3-HMAC-SHA256", "HMAC-SHA1"])
-def test_a_standard_interface_from_creation_to_deletion(cloud, signature):
+def test_each_operation_on_an_interface_sends_an_event(cloud, signature):
     client = cloud.client("tenant", signature_algorithm=signature)
     made = create(
         client,
@@ -96,62 +96,62 @@ def test_a_standard_interface_from_creation_to_deletion(cloud, signature):
     assert len(cloud.events("tenant")) == 4
 
 
-def test_the_attachment_beyond_the_limit_fails_and_makes_no_event(cloud):
+def test_attachments_beyond_the_limit_send_no_event(cloud):
     client = cloud.client("tenant")
     # ecs.g7.large carries three interfaces, the primary one included.
     interfaces = [create(client).network_interface_id for _ in range(3)]
     requests = [attach(client, interface) for interface in interfaces[:2]]
-    with pytest.raises(ClientException) as refused:
+    with pytest.raises(ClientException) as error:
         attach(client, interfaces[2])
-    assert (refused.value.code, refused.value.status_code) == ("EniPerInstanceLimitExceeded", 403)
+    assert (error.value.code, error.value.status_code) == ("EniPerInstanceLimitExceeded", 403)
     for request in requests:
         cloud.event("tenant", request)
-    # A later request has been told of, so the refused one never will be.
+    # The event of a later request has arrived, so the refused one has none.
     later = cloud.event("tenant", delete(client, interfaces[2]))
     assert later["content"]["operation"] == "DeleteNetworkInterface"
-    told = [event["content"]["requestId"] for event in cloud.events("tenant")]
-    assert refused.value.request_id not in told
-    assert len(told) == 3 + 2 + 1
+    request_ids = [event["content"]["requestId"] for event in cloud.events("tenant")]
+    assert error.value.request_id not in request_ids
+    assert len(request_ids) == 3 + 2 + 1
 
 
-def test_a_managed_interface_is_refused_to_the_user_and_told_to_the_service(cloud):
+def test_managed_interfaces_belong_to_the_service(cloud):
     service, user = cloud.client("service"), cloud.client("tenant")
     made = create(service)
     attached = attach(service, made.network_interface_id)
     assert cloud.event("service", attached)["content"]["eniStatus"] == "InUse"
     for operate in (detach, lambda client, interface: delete(client, interface)):
-        with pytest.raises(ClientException) as refused:
+        with pytest.raises(ClientException) as error:
             operate(user, made.network_interface_id)
-        assert refused.value.code == "InvalidOperation.EniServiceManaged"
-    seen = describe(user, network_interface_id=[made.network_interface_id])[0]
-    assert (seen.service_managed, seen.instance_id) == (True, "")
+        assert error.value.code == "InvalidOperation.EniServiceManaged"
+    interface = describe(user, network_interface_id=[made.network_interface_id])[0]
+    assert (interface.service_managed, interface.instance_id) == (True, "")
     detached = detach(service, made.network_interface_id)
     assert cloud.event("service", detached)["userId"] == "1690700000009001"
     assert cloud.events("tenant") == []
 
 
-def test_a_primary_interface_makes_no_event(cloud):
+def test_primary_interfaces_send_no_events(cloud):
     client = cloud.client("tenant")
     primary = describe(client, type="Primary")[0]
-    with pytest.raises(ClientException) as refused:
+    with pytest.raises(ClientException) as error:
         detach(client, primary.network_interface_id, primary.instance_id)
-    assert refused.value.code == "InvalidOperation.DetachPrimaryEniNotAllowed"
+    assert error.value.code == "InvalidOperation.DetachPrimaryEniNotAllowed"
     made = create(client)
     cloud.event("tenant", made.request_id)
     assert len(cloud.events("tenant")) == 1
 
 
-def test_an_account_without_the_preview_hears_nothing(cloud):
+def test_accounts_without_the_preview_get_no_events(cloud):
     neighbour, tenant = cloud.client("neighbour"), cloud.client("tenant")
     interface = create(neighbour, "neighbour").network_interface_id
     attach(neighbour, interface, "i-neighbour")
     wait_for(lambda: status(neighbour, interface) == "InUse")
-    # What the tenant asks later is told; what the neighbour asked before is not.
+    # The event of a later request of the tenant arrives, so the neighbour's would have too.
     cloud.event("tenant", create(tenant).request_id)
     assert cloud.events("neighbour") == []
 
 
-def test_events_reach_only_the_bus_of_their_recipient(cloud):
+def test_events_reach_only_their_recipient(cloud):
     tenant, service = cloud.client("tenant"), cloud.client("service")
     own, managed = create(tenant), create(service)
     cloud.event("tenant", own.request_id)
@@ -164,7 +164,7 @@ def test_events_reach_only_the_bus_of_their_recipient(cloud):
     ]
 
 
-def test_pages_by_token_and_by_number(cloud):
+def test_results_are_paged_by_token_and_by_number(cloud):
     client = cloud.client("tenant")
     made = {create(client).network_interface_id for _ in range(12)}
     request = models.DescribeNetworkInterfacesRequest(

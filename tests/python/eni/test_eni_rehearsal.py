@@ -1,6 +1,6 @@
-"""The whole page on one machine: the SDK asks, the simulated cloud tells, the service decides, people read it.
+"""The whole way of a notification, from an SDK call to a message.
 
-SDK → `reflexarc simulate` → HTTP → `reflexarc serve` → e-mail (aiosmtpd) and a stand-in for DingTalk's robots.
+SDK → `reflexarc simulate` → HTTP → `reflexarc serve` → e-mail (aiosmtpd) and a DingTalk double.
 """
 
 import base64
@@ -78,7 +78,7 @@ allow = ["127.0.0.0/8"]
 """
 
 ATTACHED = """
-description = "Tell the operators that an interface is attached"
+description = "Notify the operators of an attached interface"
 when = '''
 name == "NetworkInterface:NetworkInterfaceOperateCompleted"
 and content.operation == "AttachNetworkInterface"
@@ -88,7 +88,7 @@ notify = ["operators"]
 """
 
 DETACHED = """
-description = "Tell the chat that an interface is detached"
+description = "Notify the chat of a detached interface"
 when = '''
 name == "NetworkInterface:NetworkInterfaceOperateCompleted"
 and content.operation == "DetachNetworkInterface"
@@ -103,18 +103,18 @@ notify("robot", #{
 
 
 class Mailbox:
-    """Takes mail."""
+    """Accepts all mail."""
 
     def __init__(self):
         self.mails = []
 
     async def handle_DATA(self, _server, _session, envelope):
         self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
-        return "250 taken"
+        return "250 OK"
 
 
 class Robot(BaseHTTPRequestHandler):
-    """Answers as DingTalk's robots do, and takes only what is signed."""
+    """Responds like a DingTalk robot, which accepts only signed messages."""
 
     def do_POST(self):
         query = parse_qs(urlsplit(self.path).query)
@@ -123,17 +123,17 @@ class Robot(BaseHTTPRequestHandler):
             SECRET.encode(), f"{timestamp}\n{SECRET}".encode(), hashlib.sha256
         ).digest()
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        good = query["access_token"] == ["robot-token"] and query["sign"] == [
+        signed = query["access_token"] == ["robot-token"] and query["sign"] == [
             base64.b64encode(digest).decode()
         ]
-        if good:
+        if signed:
             self.server.messages.append(message)
-        answer = (
+        response = (
             {"errcode": 0, "errmsg": "ok"}
-            if good
+            if signed
             else {"errcode": 310000, "errmsg": "sign not match"}
         )
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -172,7 +172,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def service(reflexarc, tmp_path, mailbox, robot):
-    """`reflexarc serve` with two rules and two targets; its address."""
+    """Run `reflexarc serve` with two rules and two targets; the value is its URL."""
     port = free_port()
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "attached.toml").write_text(ATTACHED)
@@ -234,5 +234,5 @@ def test_an_operation_becomes_a_mail_and_a_chat_message(
     assert f"{interface} is detached" in message
     assert detached in message and "1690704567890130" in message
 
-    # Three events, one mail, one chat message: the creation is nobody's business.
+    # Three events, but one mail and one chat message: no rule matches the creation.
     assert (len(mailbox.mails), len(robot.messages)) == (1, 1)

@@ -1,4 +1,4 @@
-"""Services and mail servers that end with the test."""
+"""Fixtures: services and mail servers that stop with the test."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import socket
 import ssl
 
 import pytest
-from served import FIXTURES, Service, free_port
+from service_process import FIXTURES, Service, free_port
 
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts services that end with the test."""
+    """Start services that stop with the test."""
     running: list[Service] = []
 
     def start(targets: str, **options: str) -> Service:
@@ -26,7 +26,7 @@ def serve(tmp_path):
 
 
 class SilentServer:
-    """Accepts connections and never says a word."""
+    """Accepts connections and never responds."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ def silent():
 
 
 def probe(port: int) -> None:
-    """Hears a TLS server's first words."""
+    """Connect with TLS and read the greeting."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(FIXTURES / "localhost.pem")
     with (
@@ -57,7 +57,7 @@ def probe(port: int) -> None:
 
 @pytest.fixture
 def mail_server():
-    """Starts mail servers (aiosmtpd) that end with the test."""
+    """Start mail servers (aiosmtpd) that stop with the test."""
     from aiosmtpd.controller import Controller
     from aiosmtpd.smtp import AuthResult
 
@@ -107,7 +107,7 @@ def mail_server():
             options["auth_require_tls"] = tls and not implicit
         controller = Controller(inbox, **options)
         if implicit:
-            # The controller's own probe does not trust our certificate.
+            # The controller's own probe does not trust the test certificate.
             controller._trigger_server = lambda: probe(controller.port)
         controller.start()
         controllers.append(controller)

@@ -1,10 +1,10 @@
-"""E-mail, against real mail servers."""
+"""E-mail targets with real mail servers."""
 
 import email
 import email.policy
 import time
 
-from served import FIXTURES, event, eventually
+from service_process import FIXTURES, event, eventually
 
 RETRY = 'retry = ["100ms", "100ms"]\n'
 
@@ -24,7 +24,7 @@ authorities = "{FIXTURES}/localhost.pem"
 LOGIN = 'user = "alerts"\npassword = { env = "SMTP_PASSWORD" }\n'
 
 
-def test_a_mail_goes_out_by_starttls_and_login(serve, mail_server):
+def test_mail_is_sent_with_starttls_and_login(serve, mail_server):
     inbox = mail_server(password="canary-password")
     service = serve(target("mail", inbox.port, LOGIN), SMTP_PASSWORD="canary-password")
     service.post(event("e1", "eni-1"), event("e2", "eni-1"), event("e3", "eni-2"))
@@ -50,13 +50,13 @@ def test_a_mail_goes_out_by_starttls_and_login(serve, mail_server):
         "\r\n", "\n"
     )
     assert "<h3>AttachNetworkInterface failed</h3>" in first.get_body(("html",)).get_content()
-    # Mails about one interface form a thread, others do not join it.
+    # Mails about one interface are in one thread, others are not.
     assert mails[0]["References"] == mails[1]["References"] == mails[1]["In-Reply-To"]
     assert mails[0]["References"] != mails[2]["References"]
     assert "canary" not in (service.folder / "serve.log").read_text()
 
 
-def test_a_mail_goes_out_by_tls_from_the_first_byte(serve, mail_server):
+def test_mail_is_sent_with_implicit_tls(serve, mail_server):
     inbox = mail_server(implicit=True)
     service = serve(target("mail", inbox.port, 'protection = "tls"\n'))
     service.post(event("e1"))
@@ -64,7 +64,7 @@ def test_a_mail_goes_out_by_tls_from_the_first_byte(serve, mail_server):
     assert len(inbox.mails) == 1
 
 
-def test_words_of_an_event_make_no_header_and_no_markup(serve, mail_server):
+def test_event_text_cannot_inject_headers_or_markup(serve, mail_server):
     inbox = mail_server()
     service = serve(target("mail", inbox.port))
     evil = event("e1", operation="x\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script>")
@@ -78,43 +78,41 @@ def test_words_of_an_event_make_no_header_and_no_markup(serve, mail_server):
     assert "<script>" not in html and "&lt;script&gt;" in html
 
 
-def test_refusals_and_faults_are_told_apart(serve, mail_server):
+def test_smtp_errors_have_distinct_outcomes(serve, mail_server):
     busy = mail_server(refuse="451 come back later")
     full = mail_server(refuse="552 the mailbox is full")
     locked = mail_server(password="right")
     plain = mail_server(tls=False)
     rule = """
 when = 'content.result == "failed"'
-then = 'for name in ["busy", "full", "locked", "plain", "stranger"] { notify(name, "x"); }'
+then = 'for name in ["busy", "full", "locked", "plain", "other-host"] { notify(name, "x"); }'
 """
     service = serve(
         target("busy", busy.port, RETRY)
         + target("full", full.port, RETRY)
         + target("locked", locked.port, RETRY + LOGIN)
         + target("plain", plain.port, RETRY)
-        + target("stranger", busy.port, RETRY, host="127.0.0.2"),
+        + target("other-host", busy.port, RETRY, host="127.0.0.2"),
         rule=rule,
         SMTP_PASSWORD="canary-wrong",
     )
     service.post(event("e1"))
-    told = {delivery["target"]: delivery["attempts"] for delivery in service.settled("e1", "dead")}
-    outcomes = {
-        name: [attempt["outcome"] for attempt in attempts] for name, attempts in told.items()
+    attempts = {
+        delivery["target"]: delivery["attempts"] for delivery in service.settled("e1", "dead")
     }
+    outcomes = {name: [attempt["outcome"] for attempt in made] for name, made in attempts.items()}
     assert outcomes["busy"] == ["failed"] * 3
-    assert "come back later" in told["busy"][0]["answer"]
+    assert "come back later" in attempts["busy"][0]["answer"]
     assert outcomes["full"] == ["refused"]
-    assert "the mailbox is full" in told["full"][0]["answer"]
+    assert "the mailbox is full" in attempts["full"][0]["answer"]
     assert outcomes["locked"] == ["misconfigured"]
-    # STARTTLS is insisted on, and the certificate must be the host's.
+    # STARTTLS is required, and the certificate must be that of the host.
     assert plain.mails == [] and outcomes["plain"] != ["delivered"]
-    assert "delivered" not in outcomes["stranger"]
+    assert "delivered" not in outcomes["other-host"]
     assert "canary" not in (service.folder / "serve.log").read_text()
 
 
-def test_a_server_that_never_answers_is_given_up_in_time_and_delays_no_other(
-    serve, mail_server, silent
-):
+def test_silent_servers_time_out_and_delay_no_other(serve, mail_server, silent):
     inbox = mail_server()
     rule = """
 when = 'content.result == "failed"'
@@ -138,7 +136,7 @@ then = 'notify("hanging", "x"); notify("mail", "y");'
     assert [attempt["answer"] for attempt in attempts] == ["no answer within 1s"] * 3
 
 
-def test_a_target_is_tested_by_hand(serve, mail_server):
+def test_target_test_sends_a_mail(serve, mail_server):
     inbox = mail_server()
     service = serve(target("mail", inbox.port))
     tested = service.run("target", "test", "mail")
@@ -147,7 +145,7 @@ def test_a_target_is_tested_by_hand(serve, mail_server):
     assert b"Test message from reflexarc" in inbox.mails[0][2]
 
 
-def test_a_refused_recipient_keeps_the_mail_from_nobody(serve, mail_server):
+def test_other_recipients_get_the_mail_of_a_refused_one(serve, mail_server):
     refusals = {"ops@example.com": "550 5.1.1 no such user"}
     inbox = mail_server(refuse_to=refusals)
     service = serve(target("mail", inbox.port, RETRY))

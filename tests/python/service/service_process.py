@@ -1,4 +1,4 @@
-"""The built program, serving out of a folder of its own."""
+"""A running `reflexarc serve` with its own folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ region ${event.regionId}` });
 
 
 def program() -> Path:
-    """The program as cargo built it: the newest of target/debug and target/release, or what REFLEXARC names."""
+    """The program: $REFLEXARC, or the newer build in target/debug and target/release."""
     if named := os.environ.get("REFLEXARC"):
         return Path(named)
     built = [
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def event(number: object, eni: str = "eni-1", **content: str) -> dict:
-    """A failed attach, as the cloud sends it."""
+    """A notification of a failed attach."""
     return {
         "id": str(number),
         "product": "ECS",
@@ -67,18 +67,18 @@ def event(number: object, eni: str = "eni-1", **content: str) -> dict:
     }
 
 
-def eventually(ask, seconds: float = 60):
-    """Asks again and again until the answer is true."""
+def eventually(poll, seconds: float = 60):
+    """Poll until the result is true and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if answer := ask():
-            return answer
+        if result := poll():
+            return result
         time.sleep(0.05)
-    raise AssertionError("it never happened")
+    raise AssertionError("timed out")
 
 
 class Service:
-    """The program serving out of a folder of its own."""
+    """A service process with its own folder."""
 
     def __init__(self, folder: Path, targets: str, rule: str = RULE, **environment: str):
         self.folder = folder
@@ -132,12 +132,12 @@ class Service:
         )
 
     def deliveries(self, number: object) -> list[dict]:
-        """The deliveries of an event, with their attempts."""
+        """The deliveries of an event with their attempts."""
         traced = self.run("trace", str(number), "--format", "json")
         return json.loads(traced.stdout)[0]["deliveries"] if traced.returncode == 0 else []
 
     def settled(self, number: object, status: str) -> list[dict]:
-        """Waits until every delivery of an event stands so."""
+        """Wait until every delivery of an event has this status."""
 
         def all_so():
             found = self.deliveries(number)
