@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reflexarc::RuleSet;
-use reflexarc_service::{Config, Secrets, Store, StoreError, StoreOptions, start_logging};
+use reflexarc_service::config::Secrets;
+use reflexarc_service::telemetry::start_logging;
+use reflexarc_service::{Config, Store, StoreError, StoreOptions};
 
 use crate::exit::Failure;
 use crate::output::Format;
@@ -40,7 +42,7 @@ impl ConfigArgs {
     /// Operators run `trace`, `dlq` and the like from their own shell, where the secrets of the
     /// service are not set.
     pub(crate) fn load_without_secrets(&self) -> Result<Config, Failure> {
-        Config::load(&self.config, Secrets::Leave).map_err(|file| Failure::Rules(vec![file]))
+        Config::load(&self.config, Secrets::Skip).map_err(|file| Failure::Rules(vec![file]))
     }
 
     /// Opens the existing store of the configuration; the service may be running on it.
@@ -55,7 +57,7 @@ impl ConfigArgs {
         // The service checks the whole file at its start. A command that prints one delivery must
         // not read gigabytes first.
         let options = StoreOptions {
-            check: false,
+            integrity_check: false,
             ..config.store_options.clone()
         };
         let store = Store::open(&config.store_path, &options).map_err(store_failure)?;
@@ -65,7 +67,7 @@ impl ConfigArgs {
     /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
     pub(crate) fn open_store_and_rules(&self) -> Result<(Arc<Store>, RuleSet), Failure> {
         let (config, store) = self.open_store()?;
-        let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
+        let rules = RuleSet::load_all(&config.rule_paths).map_err(Failure::Rules)?;
         Ok((store, rules))
     }
 }

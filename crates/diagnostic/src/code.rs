@@ -150,6 +150,7 @@ registry! {
     604 CONFIG_VALUE "A value in the configuration that makes no sense";
     605 CONFIG_MISSING "A key that the configuration lacks";
     606 CONFIG_SECRET "A secret that stands in the configuration itself, or cannot be found";
+    607 CONFIG_DEPRECATED "A deprecated key in the configuration";
 
     // 07: the simulator
     700 SCENARIO_TOML "A scenario file is not TOML, or holds what scenarios do not know";

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use reflexarc::RuleSet;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
-use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, StoreOptions, Tokens};
+use reflexarc_service::dispatch::QueueConfig;
+use reflexarc_service::{Config, ServiceBuilder, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -111,38 +112,30 @@ fn main() {
 
 async fn measure(folder: &Path, events: usize, batch: usize, connections: usize) {
     let options = StoreOptions {
-        duplicates: SignedDuration::from_hours(24),
+        duplicate_window: SignedDuration::from_hours(24),
         max_bytes: None,
-        check: true,
+        integrity_check: true,
     };
     let out = FileTarget::file(folder.join("out.ndjson"));
-    let plan = Plan {
-        store: Arc::new(Store::open(&folder.join("store.db"), &options).unwrap()),
-        source: None,
+    let config = Config {
         rule_paths: vec![folder.to_owned()],
-        rules: RuleSet::compile([("failures.toml", RULE)]).unwrap(),
-        queues: vec![Queue {
+        queues: vec![QueueConfig {
             name: "out".into(),
             target: Arc::new(out),
             concurrency: 4,
             timeout: Duration::from_secs(30),
             policy: RetryPolicy::default(),
-            settings: [0; 32],
+            digest: [0; 32],
         }],
-        retention: Retention::default(),
-        limits: Limits::DEFAULT,
-        redactor: Redactor::default(),
-        tokens: Tokens::default(),
-        eventbridge: None,
-        identity: None,
-        collector: None,
-        patience: Duration::from_secs(30),
+        ..Config::default()
     };
-    let store = plan.store.clone();
+    let rules = RuleSet::compile([("failures.toml", RULE)]).unwrap();
+    let store = Arc::new(Store::open(&folder.join("store.db"), &options).unwrap());
+    let service = ServiceBuilder::new(config, rules, store.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());
     let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn(plan.run(listener, stopped));
+    let running = tokio::spawn(service.serve(listener, stopped));
 
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::new();
@@ -209,7 +202,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     );
     let waiting = |store: &Store| {
         store
-            .depths()
+            .queue_depths()
             .unwrap()
             .iter()
             .map(|(_, count, _)| *count)

@@ -1,289 +1,248 @@
-//! One queue per target: claims what is due, sends it, decides, settles. A dead target delays no other.
+//! Dispatch: one queue for each target, from a claim to a settled attempt.
+//!
+//! A queue repeats *claim* (take due deliveries out of the outbox), *send*, *decide* (the retry
+//! policy) and *settle* (record the attempt). Queues share nothing but the store, so that a target
+//! that hangs delays no other. There are two kinds: [`ConcurrentQueue`] sends several deliveries at
+//! a time, [`RateLimitedQueue`] makes one call after another within a target's rate limit.
 
-mod free;
-mod paced;
+mod concurrent;
+mod queues;
+mod rate_limited;
+mod wake;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::{Delivery, DeliveryId, Receipt, RetryPolicy, SendError, Target, shorten};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::free::Free;
-use self::paced::Paced;
-use crate::log::Redactor;
-use crate::metrics::Metrics;
-use crate::store::{Store, StoreError, Tried};
-use crate::telemetry::{Span, Stage, Telemetry};
-use reflexarc_delivery::RetryPolicy;
-use reflexarc_delivery::{Delivery, DeliveryId, Receipt, SendError};
-use reflexarc_delivery::{Target, shorten};
+use self::concurrent::ConcurrentQueue;
+pub(crate) use self::queues::Queues;
+use self::rate_limited::RateLimitedQueue;
+pub use self::wake::{Wake, unknown_target_message};
+use crate::store::{AttemptOutcome, Store, StoreError};
+use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
 
-/// How a target is served.
+/// The settings of one target's queue.
 #[derive(Clone)]
-pub struct Queue {
+pub struct QueueConfig {
     /// The target's name.
     pub name: String,
-    /// What sends.
+    /// The target.
     pub target: Arc<dyn Target>,
-    /// How many sends at a time, at least 1. A target with a pace gets one at a time.
+    /// Largest number of sends at one time, at least 1. A rate-limited target gets one at a time.
     pub concurrency: usize,
-    /// How long one send may take.
+    /// Longest time for one send.
     pub timeout: Duration,
-    /// When to try again.
+    /// When to retry.
     pub policy: RetryPolicy,
-    /// Stands for the settings that it was made from, secrets included: a reload leaves a queue alone that has the same.
-    pub settings: Settings,
+    /// Digest of the settings, secrets included. A reload leaves a queue with the same digest
+    /// alone.
+    pub digest: SettingsDigest,
 }
 
 /// A digest of settings.
-pub type Settings = [u8; 32];
+pub type SettingsDigest = [u8; 32];
 
 /// What all queues share.
 #[derive(Clone)]
-pub struct Exchange {
-    /// The outbox.
+pub struct DispatchContext {
+    /// The store with the outbox.
     pub store: Arc<Store>,
-    /// Figures.
+    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Keeps secrets out of what is remembered of receivers' words.
+    /// Removes secrets from recorded responses.
     pub redactor: Redactor,
-    /// Takes note of attempts.
+    /// Records a span for each attempt.
     pub telemetry: Telemetry,
-    /// Set to true when everything is to end: nothing more is claimed, what is under way is finished.
+    /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Wakes queues when there is something for them.
-#[derive(Clone, Default)]
-pub struct Wake {
-    queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
-}
+/// Largest part of a receiver's response that is recorded, in bytes.
+const RESPONSE_BYTES: usize = 4_096;
+/// Longest time between two looks into the outbox. The queues of this process are woken when there
+/// is something for them, but other processes write to the outbox too (`reflexarc dlq redrive`).
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How much of a receiver's words is kept.
-const ANSWER_BYTES: usize = 4_096;
-/// The longest a queue sleeps without looking: other processes put things into the outbox too (`dlq redrive`).
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Serves one target until told to stop.
-pub async fn serve(queue: Queue, exchange: Exchange, wake: Arc<Notify>) {
+/// Serves one target until it is told to stop.
+pub async fn serve(queue: QueueConfig, context: DispatchContext, wake: Arc<Notify>) {
     match queue.target.rate_limit() {
-        Some(pace) => Paced::new(queue, exchange, wake, pace).run().await,
-        None => Free::new(queue, exchange, wake).run().await,
+        Some(limit) => {
+            RateLimitedQueue::new(queue, context, wake, limit)
+                .run()
+                .await;
+        }
+        None => ConcurrentQueue::new(queue, context, wake).run().await,
     }
 }
 
-/// What is due and not in `ids`. A store that fails is logged and asked again later.
+/// Claims what is due, without the deliveries in `in_flight`. If the store fails, logs it and
+/// returns nothing after a pause.
 async fn claim(
-    queue: &Queue,
-    exchange: &Exchange,
+    queue: &QueueConfig,
+    context: &DispatchContext,
     limit: usize,
-    ids: &BTreeSet<DeliveryId>,
+    in_flight: &BTreeSet<DeliveryId>,
 ) -> Vec<Delivery> {
-    // Longer than a send can take; a killed process does not wait for it, see `Store::release_claims`.
+    // The lease is longer than anything that is still in order can take: a delivery may wait behind
+    // others of the same claim, for one timeout or two, and a store that is busy may settle late.
+    // The lease expiring means sending twice, so it is generous; after a crash nobody waits for it,
+    // because the next process releases all claims (`Store::release_claims`).
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
-    let answer = exchange
+    let reply = context
         .store
-        .claim_soon(&queue.name, Timestamp::now(), lease, limit)
+        .submit_claim(&queue.name, Timestamp::now(), lease, limit)
         .await;
-    match answer.unwrap_or(Err(StoreError::Closed)) {
+    match reply.unwrap_or(Err(StoreError::Closed)) {
         Ok(claimed) => claimed
             .into_iter()
-            .filter(|delivery| !ids.contains(&delivery.id))
+            .filter(|delivery| !in_flight.contains(&delivery.id))
             .collect(),
         Err(error) => {
             tracing::error!(to = queue.name, %error, "cannot claim deliveries");
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             Vec::new()
         }
     }
 }
 
-/// One call: sends, decides for each delivery, settles.
-async fn attempt(
-    queue: &Queue,
-    exchange: &Exchange,
-    batch: &[Delivery],
-) -> Result<Receipt, SendError> {
-    let call = send(queue, exchange, batch).await;
-    settle(queue, exchange, batch, &call).await;
-    call.outcome
-}
-
-/// A call that was made.
+/// One call to a target and its outcome.
 struct Call {
     started: Timestamp,
-    took: Duration,
+    duration: Duration,
     outcome: Result<Receipt, SendError>,
 }
 
-async fn send(queue: &Queue, exchange: &Exchange, batch: &[Delivery]) -> Call {
+/// Sends a batch in one call.
+async fn send(queue: &QueueConfig, context: &DispatchContext, batch: &[Delivery]) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(SendError::transient(format!(
-            "no answer within {:#}",
+            "no response within {:#}",
             signed(queue.timeout)
         ))),
     };
     let call = Call {
         started,
-        took: clock.elapsed(),
+        duration: clock.elapsed(),
         outcome,
     };
-    exchange
+    context
         .metrics
-        .attempt(&queue.name, call.word(), call.took);
+        .attempt(&queue.name, call.outcome_name(), call.duration);
     call
 }
 
-/// Decides for each delivery of a call, and has it remembered; returns after the commit.
-async fn settle(queue: &Queue, exchange: &Exchange, batch: &[Delivery], call: &Call) {
-    let (
-        word,
-        Call {
-            started,
-            took,
-            outcome,
-        },
-    ) = (call.word(), call);
-    let answer = match outcome {
+/// Decides for each delivery of a call and records it; returns after the commit.
+async fn settle(queue: &QueueConfig, context: &DispatchContext, batch: &[Delivery], call: &Call) {
+    let outcome = &call.outcome;
+    let response = match outcome {
         Ok(receipt) => receipt.response.as_str(),
         Err(error) => error.reason(),
     };
-    let answer = shorten(&exchange.redactor.redact(answer), ANSWER_BYTES);
+    // Redacted before it is shortened: a secret cut in half would not be recognised.
+    let response = shorten(&context.redactor.redact(response), RESPONSE_BYTES);
     let redacted = outcome
         .clone()
-        .map_err(|error| error.with_reason(answer.clone()));
-    let mut settling = Vec::new();
+        .map_err(|error| error.with_reason(response.clone()));
+    // All are submitted before the first reply is awaited, so that they share one commit.
+    let mut replies = Vec::new();
     for delivery in batch {
         let now = Timestamp::now();
         let settlement =
             reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), now);
-        tracing::info!(
-            to = queue.name,
-            delivery = %delivery.id,
-            event = delivery.event.id,
-            rule = delivery.rule,
-            attempt = delivery.attempt,
-            outcome = word,
-            answer,
-            "attempt"
-        );
-        exchange.telemetry.note(&Span {
-            event: &delivery.event,
-            stage: Stage::Deliver(delivery.id),
-            began: *started,
-            took: *took,
-            facts: vec![
-                ("delivery.id", delivery.id.to_string().into()),
-                ("delivery.target", queue.name.as_str().into()),
-                ("delivery.rule", delivery.rule.as_str().into()),
-                ("delivery.attempt", i64::from(delivery.attempt).into()),
-                ("delivery.outcome", word.into()),
-            ],
-            fault: outcome.is_err().then(|| answer.clone()),
-        });
-        let tried = Tried {
-            started: *started,
-            took: signed(*took),
-            outcome: word,
-            answer: answer.clone(),
-            taken: settlement.delivered_parts,
+        record_attempt(queue, context, delivery, call, &response);
+        let attempt = AttemptOutcome {
+            started: call.started,
+            took: signed(call.duration),
+            outcome: call.outcome_name(),
+            answer: response.clone(),
+            delivered_parts: settlement.delivered_parts,
         };
-        settling.push((
-            delivery.id,
-            exchange
+        let reply =
+            context
                 .store
-                .settle_soon(delivery.clone(), tried, settlement.decision, now),
-        ));
+                .submit_settle(delivery.clone(), attempt, settlement.decision, now);
+        replies.push((delivery.id, reply));
     }
-    for (id, settled) in settling {
-        if let Err(error) = settled.await.unwrap_or(Err(StoreError::Closed)) {
-            tracing::error!(delivery = %id, %error, "cannot settle; it will be sent again under the same id");
+    for (id, reply) in replies {
+        if let Err(error) = reply.await.unwrap_or(Err(StoreError::Closed)) {
+            tracing::error!(
+                delivery = %id,
+                %error,
+                "cannot record the attempt; the delivery will be sent again under the same id"
+            );
         }
     }
 }
 
-/// A length of time that can be compared with differences.
+/// Logs an attempt and records its span.
+fn record_attempt(
+    queue: &QueueConfig,
+    context: &DispatchContext,
+    delivery: &Delivery,
+    call: &Call,
+    response: &str,
+) {
+    let outcome = call.outcome_name();
+    tracing::info!(
+        to = queue.name,
+        delivery = %delivery.id,
+        event = delivery.event.id,
+        rule = delivery.rule,
+        attempt = delivery.attempt,
+        outcome,
+        answer = response,
+        "attempt"
+    );
+    context.telemetry.record(&Span {
+        event: &delivery.event,
+        stage: Stage::Deliver(delivery.id),
+        started: call.started,
+        duration: call.duration,
+        attributes: vec![
+            ("delivery.id", delivery.id.to_string().into()),
+            ("delivery.target", queue.name.as_str().into()),
+            ("delivery.rule", delivery.rule.as_str().into()),
+            ("delivery.attempt", i64::from(delivery.attempt).into()),
+            ("delivery.outcome", outcome.into()),
+        ],
+        error: call.outcome.is_err().then(|| response.to_owned()),
+    });
+}
+
+/// How long until the next delivery is due, at most [`POLL_INTERVAL`].
+fn time_until_due(queue: &QueueConfig, context: &DispatchContext) -> Duration {
+    let due = context.store.next_due(&queue.name).ok().flatten();
+    due.map_or(POLL_INTERVAL, |due| {
+        due.duration_since(Timestamp::now())
+            .try_into()
+            .unwrap_or(Duration::ZERO)
+            .min(POLL_INTERVAL)
+    })
+}
+
+/// A duration that can be compared with differences of instants.
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// Until the next delivery is due, within [`LOOK`].
-fn sleep_until_due(queue: &Queue, exchange: &Exchange) -> Duration {
-    let due = exchange.store.next_due(&queue.name).ok().flatten();
-    due.map_or(LOOK, |due| {
-        due.duration_since(Timestamp::now())
-            .try_into()
-            .unwrap_or(Duration::ZERO)
-            .min(LOOK)
-    })
-}
-
-impl Wake {
-    /// For the queues of these names.
-    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        let wake = Self::default();
-        wake.set(names);
-        wake
-    }
-
-    /// From now on there are the queues of these names; one that was there before is woken as before.
-    pub fn set(&self, names: impl IntoIterator<Item = String>) {
-        let queues = names.into_iter().map(|name| {
-            let notify = self.of(&name).unwrap_or_default();
-            (name, notify)
-        });
-        self.queues.store(Arc::new(queues.collect()));
-    }
-
-    /// What the queue of this name waits for.
-    pub fn of(&self, name: &str) -> Option<Arc<Notify>> {
-        self.queues.load().get(name).cloned()
-    }
-
-    /// The names of the queues.
-    pub fn names(&self) -> Vec<String> {
-        self.queues.load().keys().cloned().collect()
-    }
-
-    /// Wakes the queues of these targets; what waits for a target that does not exist goes to the dead letters.
-    pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
-        for target in targets {
-            match self.of(target) {
-                Some(queue) => queue.notify_one(),
-                None => store.bury_soon(target, self.stranger(target), now),
-            }
-        }
-    }
-
-    /// Why what waits for this target cannot be delivered.
-    pub fn stranger(&self, target: &str) -> String {
-        let known = self.names();
-        let list = if known.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("there are {}", known.join(", "))
-        };
-        format!("there is no target `{target}` in the configuration; {list}")
-    }
-}
-
 impl Call {
-    fn word(&self) -> &'static str {
+    fn outcome_name(&self) -> &'static str {
         self.outcome
             .as_ref()
             .map_or_else(SendError::outcome, Receipt::outcome)
     }
 }
 
-impl Exchange {
-    /// Told to stop, or left by whoever could tell.
-    fn stopping(&mut self) -> bool {
+impl DispatchContext {
+    /// Whether to stop: told to, or the sender is gone.
+    fn is_stopping(&mut self) -> bool {
         *self.stop.borrow_and_update() || self.stop.has_changed().is_err()
     }
 }

@@ -1,11 +1,9 @@
-//! The HTTP door: events in, and what operators ask and order.
+//! The HTTP API: intake of events, and reading and operating the service.
 
-mod auth;
 mod body;
 mod events;
 mod operate;
 mod server;
-mod signature;
 
 use std::sync::Arc;
 
@@ -20,52 +18,42 @@ use jiff::Timestamp;
 use reflexarc_event::Json;
 use tokio::sync::watch;
 
+pub(crate) use self::server::listen;
 use crate::dispatch::Wake;
 use crate::intake::Intake;
 use crate::limits::Limits;
-use crate::metrics::{Metrics, StatusLabel};
-use crate::record::object;
-use crate::reload::{InForce, Reloader};
+use crate::live_config::LiveConfig;
+use crate::reload::Reloader;
+use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Metrics, StatusLabel, Telemetry};
 
-pub use auth::{Denied, Role, Token, Tokens};
-pub use body::{BadRequest, Fault, posted, queried};
-pub use server::{Identity, listen};
-pub use signature::{Certificates, EventBridge, Fetching, OverHttps, SignatureError};
-
-/// What requests are answered from.
-pub struct Door {
-    /// Takes events.
-    pub intake: Intake,
-    /// Knows everything else.
-    pub store: Arc<Store>,
-    /// Who may do what, and what else a reload replaces.
-    pub in_force: Arc<InForce>,
-    /// Figures.
-    pub metrics: Arc<Metrics>,
-    /// What strangers may cost.
-    pub limits: Limits,
-    /// Takes note of requests.
-    pub telemetry: Telemetry,
+/// What the request handlers share.
+pub(crate) struct AppState {
+    pub(crate) intake: Intake,
+    pub(crate) store: Arc<Store>,
+    pub(crate) live: Arc<LiveConfig>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    pub(crate) telemetry: Telemetry,
     /// Wakes the targets' queues.
-    pub wake: Wake,
-    /// Puts new rules in force.
-    pub reloader: Arc<Reloader>,
-    /// True from the moment when everything is to end.
-    pub stop: watch::Receiver<bool>,
+    pub(crate) wake: Wake,
+    pub(crate) reloader: Arc<Reloader>,
+    /// True once the service is to stop.
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// A request that is answered with an error.
+/// An error response.
 #[derive(Debug)]
-struct Refusal {
+struct HttpError {
     status: StatusCode,
     body: Json,
+    /// Seconds after which the client may try again.
     retry_after: Option<u32>,
 }
 
-/// Every path.
-pub fn router(door: Arc<Door>) -> Router {
+/// All routes.
+pub(crate) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/events", post(events::post).get(events::get))
         .route("/healthz", get(operate::healthz))
@@ -78,55 +66,64 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/outbox/{id}", get(operate::delivery))
         .route("/outbox/{id}/cancel", post(operate::cancel))
         .route("/dlq", get(operate::dead_letters))
-        .route("/dlq/{id}", delete(operate::drop_dead))
+        .route("/dlq/{id}", delete(operate::drop_dead_letter))
         .route("/dlq/{id}/redrive", post(operate::redrive))
-        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "unknown path") })
         .layer(axum::middleware::from_fn_with_state(
-            door.clone(),
+            state.clone(),
             count_refused,
         ))
-        .with_state(door)
+        .with_state(state)
 }
 
-async fn count_refused(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+/// Counts refused requests to `/events`, whichever handler or extractor refused them.
+async fn count_refused(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let events = request.uri().path() == "/events";
     let response = next.run(request).await;
     if events && !response.status().is_success() {
-        door.metrics
+        let status = response.status().as_u16();
+        state
+            .metrics
             .refused
-            .get_or_create(&StatusLabel {
-                status: response.status().as_u16(),
-            })
+            .get_or_create(&StatusLabel { status })
             .inc();
     }
     response
 }
 
-impl Door {
-    /// Who comes, if they may do what needs `role`.
-    fn admit(&self, request: &axum::http::request::Parts, role: Role) -> Result<String, Refusal> {
+impl AppState {
+    /// The name of the client, if its token has `role`.
+    fn authorize(
+        &self,
+        request: &axum::http::request::Parts,
+        role: Role,
+    ) -> Result<String, HttpError> {
         let query = request.uri.query().unwrap_or_default();
-        let tokens = self.in_force.tokens.load();
-        let who = tokens.check(&request.headers, query, role, Timestamp::now());
-        Ok(who.map_err(Refusal::from)?.to_owned())
+        let tokens = self.live.tokens.load();
+        let client = tokens.check(&request.headers, query, role, Timestamp::now())?;
+        Ok(client.to_owned())
     }
 }
 
-impl Refusal {
+impl HttpError {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self {
             status,
-            body: object([("error", error.into().into())]),
+            body: Json::object([("error", error.into().into())]),
             retry_after: None,
         }
     }
 
-    fn again_in(mut self, seconds: u32) -> Self {
+    fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    fn with(mut self, key: &str, value: Json) -> Self {
+    fn with_member(mut self, key: &str, value: Json) -> Self {
         if let Json::Object(members) = &mut self.body {
             members.push((key.to_owned(), value));
         }
@@ -134,26 +131,28 @@ impl Refusal {
     }
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
+impl From<AccessDenied> for HttpError {
+    fn from(denied: AccessDenied) -> Self {
         let status = match denied {
-            Denied::Unknown => StatusCode::UNAUTHORIZED,
-            Denied::Role => StatusCode::FORBIDDEN,
+            AccessDenied::Unauthenticated => StatusCode::UNAUTHORIZED,
+            AccessDenied::Forbidden => StatusCode::FORBIDDEN,
         };
         Self::new(status, denied.to_string())
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).again_in(10)
+        // 503, not 500: a full disk or a locked store is over when someone has acted, and senders
+        // that see 503 keep the event and try again.
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with_retry_after(10)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut response = json(self.status, &self.body);
+        let mut response = json_response(self.status, &self.body);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -166,7 +165,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn json(status: StatusCode, body: &Json) -> Response {
+fn json_response(status: StatusCode, body: &Json) -> Response {
     (
         status,
         [(CONTENT_TYPE, "application/json")],

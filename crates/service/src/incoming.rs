@@ -1,14 +1,13 @@
-//! An event at the door: as it came, in its normal form, and by what it is known.
+//! An event as intake sees it: as received, in native form, and with its identity.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 use reflexarc_event::{Event, EventError, EventIdentity, NativeEvent};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
-
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 
 /// An event that is about to be accepted.
 #[derive(Debug, Clone)]
@@ -17,22 +16,23 @@ pub struct Incoming {
     pub native: NativeEvent,
     /// Source and id. An event without an id gets a random one.
     pub name: EventRef,
-    /// All that identifies it, with the same source and id.
+    /// The whole identity, with the same source and id.
     pub(crate) identity: EventIdentity,
-    /// What makes a second copy a duplicate; `None` for an event without an id, which cannot be told from its copy.
+    /// Digest of the identity, by which duplicates are recognised; `None` for an event without an
+    /// id, which cannot be told apart from a copy.
     pub(crate) fingerprint: Option<[u8; 16]>,
 }
 
 impl Incoming {
-    /// Reads what the service needs to know of an event.
+    /// Reads what intake needs from an event.
     ///
     /// # Errors
-    /// When the event's envelope is a known one, but cannot be brought into the native form.
+    /// If the event's envelope is known but cannot be converted to the native form.
     pub fn new(received: Event) -> Result<Self, EventError> {
         NativeEvent::new(received).map(Self::from_native)
     }
 
-    /// Reads what the service needs to know of an event in native form.
+    /// Reads what intake needs from an event in native form.
     pub fn from_native(native: NativeEvent) -> Self {
         let identity = native.identity();
         let fingerprint = identity.as_ref().map(fingerprint);
@@ -45,13 +45,13 @@ impl Incoming {
         }
     }
 
-    /// Assigns the id of an event that has none of its own, instead of a random one.
+    /// Assigns an id to an event that has none of its own, instead of the random one.
     pub fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.name.id);
         id.clone_into(&mut self.identity.id);
     }
 
-    /// What the store would put into the outbox after this evaluation.
+    /// The deliveries that the store would put into the outbox after this evaluation.
     pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
         let delivery = |(rule, number, action): (&str, usize, &Action)| Delivery {
             id: DeliveryId::derive(&self.identity, rule, number, None),
@@ -66,24 +66,30 @@ impl Incoming {
             queued_at: now,
             delivered_parts: Vec::new(),
         };
-        numbered(evaluation).into_iter().map(delivery).collect()
+        numbered_actions(evaluation)
+            .into_iter()
+            .map(delivery)
+            .collect()
     }
 
-    /// The lane of `lanes` that evaluates it: one resource always has the same lane.
-    pub(crate) fn lane(&self, lanes: usize) -> usize {
+    /// The index of the evaluation worker, of `workers`, that evaluates it. One resource always has
+    /// the same worker, which keeps its events in order; events without a resource are spread.
+    pub(crate) fn worker_index(&self, workers: usize) -> usize {
         let key = if self.identity.resource.is_empty() {
             &self.identity.id
         } else {
             &self.identity.resource
         };
+        // The first byte of a good hash spreads well enough: there are as many workers as
+        // processors, and with, say, 12 of them four get 1/256 more of the resources than the rest.
         let digest = Sha256::digest(key.as_bytes());
-        digest[0] as usize % lanes
+        digest[0] as usize % workers
     }
 }
 
-/// Every action with its rule and its number among all that this rule asks for in this evaluation; a rule can speak more
-/// than once, when derived events lead to it.
-pub(crate) fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
+/// Every action with its rule and its number among the actions of that rule in this evaluation. A
+/// rule can run more than once, when derived events match it: its actions are counted on.
+pub(crate) fn numbered_actions(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
     let mut counts = BTreeMap::new();
     let mut numbered = Vec::new();
     for (effects, _, action) in evaluation.actions() {
@@ -94,7 +100,7 @@ pub(crate) fn numbered(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
     numbered
 }
 
-/// The digest under which an event is remembered to recognise its copies.
+/// The digest of an identity.
 fn fingerprint(identity: &EventIdentity) -> [u8; 16] {
     let mut hash = Sha256::new();
     for field in identity.fields() {
@@ -105,9 +111,9 @@ fn fingerprint(identity: &EventIdentity) -> [u8; 16] {
     hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
-/// 32 hexadecimal digits from the system's source of randomness.
-pub(crate) fn random_id() -> String {
+/// 32 hexadecimal digits from the operating system's random source.
+fn random_id() -> String {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     DeliveryId::from(bytes).to_string()
 }

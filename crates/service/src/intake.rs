@@ -1,7 +1,39 @@
-//! From an event at the door to its place in the store: evaluated in order per resource, in parallel across resources.
+//! Intake: from admitted events to committed ones, by optimistic concurrency control.
+//!
+//! The state of rules must end as if events were evaluated one after another, but scripts take far
+//! longer than reading or writing a state entry. Holding a lock on the state while a script runs
+//! would let one event in at a time; so events are evaluated in parallel and checked before commit:
+//!
+//! 1. **Admit.** A request reserves bytes before its body is read and events before they are
+//!    queued ([`AdmissionPermit`]); beyond the limits it is refused with 429.
+//! 2. **Speculate.** An evaluation worker (`worker.rs`) evaluates the event against the state as
+//!    last committed, on its own thread and connection, and records every state entry that was
+//!    read.
+//! 3. **Sequence.** The commit sequencer (`sequencer.rs`) holds a batch back until all its events
+//!    are evaluated and no earlier batch of the same workers is left, then hands it to the store's
+//!    writer.
+//! 4. **Validate or re-run.** In the writer's transaction the recorded reads are repeated. If all
+//!    of them give what they gave before, the speculative evaluation is what an evaluation at this
+//!    point would be, and is committed. If not, it is stale, and the scripts run again here.
+//!
+//! # Why a stale evaluation runs again on the writer thread
+//!
+//! Only the writer changes state, so an evaluation on the writer thread cannot become stale: every
+//! event is evaluated at most twice. Handing it back to its worker would open the same race again:
+//! with a counter that every event increments, each round would find the counter changed once
+//! more, without an upper bound, while the sequencer kept every later batch waiting. The price is
+//! that a re-run delays all other commits, by at most the script deadlines of the rules that
+//! matched. Matching is not repeated: it depends on the event and the rules, not on state.
+//!
+//! # Order
+//!
+//! All events of one resource go to one worker, in the order in which their requests were queued,
+//! and batches that share a worker are committed in that order. Events of different resources may
+//! be evaluated in any order, which validation makes invisible.
 
-mod lane;
-mod line;
+mod failures;
+mod sequencer;
+mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -11,186 +43,179 @@ use jiff::Timestamp;
 use reflexarc::RuleSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use self::lane::{Lane, Work};
-use self::line::Line;
-use crate::failing::Failing;
+use self::failures::FailureTracker;
+use self::sequencer::CommitSequencer;
+use self::worker::{EvaluationWorker, WorkItem};
 use crate::incoming::Incoming;
 use crate::limits::Limits;
-use crate::store::{Accepted, Answer, Store, StoreError, Turn};
+use crate::store::{Accepted, BatchReply, EvaluateInTransaction, Store, StoreError};
 use crate::telemetry::Telemetry;
 
-/// Takes events, evaluates them on its lanes and has the store record them.
+/// Admits events, evaluates them on its workers and has the store commit them.
 ///
-/// A lane is a thread; all events about one resource go through one lane and so stay in order. Each is evaluated against
-/// the state as committed, while others are being committed; if its turn shows that it read something stale, it is
-/// evaluated again then. What a reaction asks for is thus what it would have asked for had events come one by one.
-///
-/// Events that came together are stored together: all of them, in their order, or none.
-pub struct Intake {
-    lanes: Vec<mpsc::Sender<Work>>,
+/// The events of one batch are committed together, in their order, or none of them is.
+pub(crate) struct Intake {
+    workers: Vec<mpsc::Sender<WorkItem>>,
     threads: Vec<JoinHandle<()>>,
-    waiting: Arc<Waiting>,
+    sequencer: Arc<SharedSequencer>,
     events: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     rules: Arc<ArcSwap<RuleSet>>,
-    failing: Arc<Failing>,
+    failures: Arc<FailureTracker>,
 }
 
-/// There is no room for more: as many events or bytes wait as may.
+/// As many events or bytes are waiting to be stored as the limits allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too much is waiting to be stored")]
-pub struct Overloaded;
+#[error("too many events are waiting to be stored; try again later")]
+pub(crate) struct Overloaded;
 
-/// The place of a request in the queue, given back when it is stored.
+/// A request's share of the queue, given back when its events are committed.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct AdmissionPermit {
     events: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
-/// The batches on their way through the lanes.
-struct Waiting {
-    line: Mutex<Line<(Incoming, Turn), Rest>>,
+/// An event and what evaluates it when its batch is committed.
+type SequencedEvent = (Incoming, EvaluateInTransaction);
+
+/// The sequencer, shared between the workers and [`Intake::submit`].
+struct SharedSequencer {
+    sequencer: Mutex<CommitSequencer<SequencedEvent, BatchContext>>,
 }
 
-/// What belongs to a batch besides its events.
-struct Rest {
+/// What a batch carries besides its events.
+struct BatchContext {
     now: Timestamp,
-    room: Room,
-    answer: Answer,
+    permit: AdmissionPermit,
+    reply: BatchReply,
 }
 
 impl Intake {
-    /// Starts `lanes` lanes.
+    /// Starts `workers` evaluation workers, at least one.
     ///
     /// # Errors
-    /// When the store cannot be read or threads cannot be started.
-    pub fn start(
+    /// If the store cannot be read or a thread cannot be started.
+    pub(crate) fn start(
         store: &Arc<Store>,
         rules: Arc<ArcSwap<RuleSet>>,
-        lanes: usize,
+        workers: usize,
         limits: &Limits,
         telemetry: &Telemetry,
     ) -> Result<Self, StoreError> {
-        let lanes = lanes.max(1);
+        let workers = workers.max(1);
         let mut intake = Self {
-            lanes: Vec::new(),
+            workers: Vec::new(),
             threads: Vec::new(),
-            waiting: Arc::new(Waiting {
-                line: Mutex::new(Line::new(lanes)),
+            sequencer: Arc::new(SharedSequencer {
+                sequencer: Mutex::new(CommitSequencer::new(workers)),
             }),
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             rules,
-            failing: Arc::default(),
+            failures: Arc::default(),
         };
-        for number in 0..lanes {
-            let (sender, queue) = mpsc::channel();
-            let lane = Lane {
+        for index in 0..workers {
+            let (sender, items) = mpsc::channel();
+            let worker = EvaluationWorker {
                 store: store.clone(),
                 rules: intake.rules.clone(),
-                state: Mutex::new(store.reader()?),
-                waiting: intake.waiting.clone(),
-                failing: intake.failing.clone(),
+                connection: Mutex::new(store.reader()?),
+                sequencer: intake.sequencer.clone(),
+                failures: intake.failures.clone(),
                 telemetry: telemetry.clone(),
             };
             let thread = std::thread::Builder::new()
-                .name(format!("lane {number}"))
-                .spawn(move || lane.run(&queue));
-            intake
-                .threads
-                .push(thread.map_err(|error| {
-                    StoreError::Failed(format!("cannot start a lane: {error}"))
-                })?);
-            intake.lanes.push(sender);
+                .name(format!("evaluate {index}"))
+                .spawn(move || worker.run(&items))
+                .map_err(|error| {
+                    StoreError::Failed(format!("cannot start an evaluation worker: {error}"))
+                })?;
+            intake.threads.push(thread);
+            intake.workers.push(sender);
         }
         Ok(intake)
     }
 
-    /// The rules in force; storing others here puts those in force for every event evaluated from then on.
-    pub fn rules(&self) -> &Arc<ArcSwap<RuleSet>> {
+    /// The live rules. Storing another rule set here applies it to every event that is evaluated
+    /// from then on.
+    pub(crate) fn rules(&self) -> &Arc<ArcSwap<RuleSet>> {
         &self.rules
     }
 
-    /// The rules that go wrong again and again.
-    pub(crate) fn failing(&self) -> &Failing {
-        &self.failing
+    /// The rules that keep failing.
+    pub(crate) fn failures(&self) -> &FailureTracker {
+        &self.failures
     }
 
-    /// Makes room for so many bytes of a request, before they are read.
-    pub(crate) fn room(&self, bytes: usize) -> Result<Room, Overloaded> {
-        let count = u32::try_from(bytes).map_err(|_| Overloaded)?;
-        let bytes = self
-            .bytes
-            .clone()
-            .try_acquire_many_owned(count)
-            .map_err(|_| Overloaded)?;
-        let events = self
-            .events
-            .clone()
-            .try_acquire_many_owned(0)
-            .map_err(|_| Overloaded)?;
-        Ok(Room {
-            events,
-            _bytes: bytes,
+    /// Reserves the bytes of a request before its body is read.
+    pub(crate) fn admit(&self, bytes: usize) -> Result<AdmissionPermit, Overloaded> {
+        Ok(AdmissionPermit {
+            _bytes: reserve(&self.bytes, bytes)?,
+            // How many events there are is known only when the body has been read.
+            events: reserve(&self.events, 0)?,
         })
     }
 
-    /// Makes room for so many events in what was read.
-    pub(crate) fn widen(&self, room: &mut Room, events: usize) -> Result<(), Overloaded> {
-        let count = u32::try_from(events).map_err(|_| Overloaded)?;
-        room.events.merge(
-            self.events
-                .clone()
-                .try_acquire_many_owned(count)
-                .map_err(|_| Overloaded)?,
-        );
+    /// Adds the events that were found in the body to the permit.
+    pub(crate) fn reserve_events(
+        &self,
+        permit: &mut AdmissionPermit,
+        events: usize,
+    ) -> Result<(), Overloaded> {
+        permit.events.merge(reserve(&self.events, events)?);
         Ok(())
     }
 
-    /// Sends events on their way: they have their place in the order when this returns. The answer comes after the commit
-    /// of all of them, or when none was stored. `room` must have been widened for them.
+    /// Queues a batch; its place in the order of commits is fixed when this returns. The reply
+    /// comes after the commit of all its events, or when none was stored. `permit` must hold
+    /// reservations for them.
     pub(crate) fn submit(
         &self,
         events: Vec<Incoming>,
         now: Timestamp,
-        room: Room,
+        permit: AdmissionPermit,
     ) -> oneshot::Receiver<Result<Vec<Accepted>, StoreError>> {
-        let (answer, waiting) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         if events.is_empty() {
-            drop(answer.send(Ok(Vec::new())));
-            return waiting;
+            drop(reply.send(Ok(Vec::new())));
+            return receiver;
         }
-        let lanes: Vec<usize> = events
+        let workers: Vec<usize> = events
             .iter()
-            .map(|incoming| incoming.lane(self.lanes.len()))
+            .map(|incoming| incoming.worker_index(self.workers.len()))
             .collect();
-        let mut line = self.waiting.lock();
-        let batch = line.join(&lanes, Rest { now, room, answer });
-        for (place, (incoming, lane)) in events.into_iter().zip(lanes).enumerate() {
-            drop(self.lanes[lane].send(Work {
+        // The lock is held until every event is in its worker's channel: otherwise batch 2 could
+        // overtake batch 1 in a channel although the sequencer has them in the other order, and
+        // each would wait for the other.
+        let mut sequencer = self.sequencer.lock();
+        let context = BatchContext { now, permit, reply };
+        let batch = sequencer.enqueue(&workers, context);
+        for (position, (incoming, worker)) in events.into_iter().zip(workers).enumerate() {
+            drop(self.workers[worker].send(WorkItem {
                 batch,
-                place,
+                position,
                 incoming,
                 now,
             }));
         }
-        waiting
+        receiver
     }
 
-    /// Takes events in this order and waits until all are stored, for those who have a thread to wait in.
+    /// Queues a batch and blocks until it is committed. Must not be called from async code.
     ///
     /// # Errors
-    /// When the store fails; none of them is stored then.
+    /// If the limits or the store do not allow it; none of the events is stored then.
     pub(crate) fn accept_all(
         &self,
         events: Vec<Incoming>,
         now: Timestamp,
     ) -> Result<Vec<Accepted>, StoreError> {
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
-        let mut room = self.room(0).map_err(full)?;
-        self.widen(&mut room, events.len()).map_err(full)?;
-        self.submit(events, now, room)
+        let mut permit = self.admit(0).map_err(full)?;
+        self.reserve_events(&mut permit, events.len())
+            .map_err(full)?;
+        self.submit(events, now, permit)
             .blocking_recv()
             .unwrap_or(Err(StoreError::Closed))
     }
@@ -199,15 +224,28 @@ impl Intake {
 impl Drop for Intake {
     /// Finishes what was submitted.
     fn drop(&mut self) {
-        self.lanes.clear();
+        // Closing the channels ends the workers once they have emptied them.
+        self.workers.clear();
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }
     }
 }
 
-impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, Line<(Incoming, Turn), Rest>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedSequencer {
+    fn lock(&self) -> MutexGuard<'_, CommitSequencer<SequencedEvent, BatchContext>> {
+        self.sequencer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reserves without waiting: a full queue is reported to the client, which can slow down, rather
+/// than kept from it by an open connection.
+fn reserve(semaphore: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Overloaded> {
+    let count = u32::try_from(count).map_err(|_| Overloaded)?;
+    semaphore
+        .clone()
+        .try_acquire_many_owned(count)
+        .map_err(|_| Overloaded)
 }

@@ -1,4 +1,4 @@
-//! Making it happen: accepts events durably, evaluates them, and delivers what the rules ask for, for certain.
+//! The service: accepts events durably, evaluates them, and delivers the resulting actions.
 //!
 //! ```
 //! use jiff::{SignedDuration, Timestamp};
@@ -8,9 +8,13 @@
 //! use reflexarc_service::{Incoming, Store, StoreOptions};
 //!
 //! let rule = "when = 'level == \"WARN\"'\nthen = 'send(\"inventory\", event.id);'";
-//! let rules = RuleSet::compile([("warnings.toml", rule)]).expect("the rule is right");
+//! let rules = RuleSet::compile([("warnings.toml", rule)]).expect("the rule is valid");
 //! let folder = tempfile::tempdir()?;
-//! let options = StoreOptions { duplicates: SignedDuration::from_hours(24), max_bytes: None, check: true };
+//! let options = StoreOptions {
+//!     duplicate_window: SignedDuration::from_hours(24),
+//!     max_bytes: None,
+//!     integrity_check: true,
+//! };
 //! let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
 //!
 //! let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
@@ -23,54 +27,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate must not know how filters match or scripts run; it stores, schedules and sends.
+//! The modules follow an event: `http` admits it, `intake` evaluates it and decides when it is
+//! committed, [`store`] commits it with its deliveries, [`dispatch`] sends those. [`config`] is read
+//! once and again at each reload; `live_config` holds what is in effect.
+//!
+//! This crate must not know how filters match, how scripts run, or how a target sends.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the service is the rim: clock, files, network and processes are its trade"
+    reason = "the service uses the clock, files, the network and processes"
 )]
 
-mod client;
-mod config;
-mod dispatch;
-mod failing;
+pub mod config;
+pub mod dispatch;
 mod feed;
 mod http;
 mod incoming;
 mod intake;
 mod limits;
-mod log;
-mod metrics;
-mod queues;
-mod record;
+mod live_config;
+pub mod operate;
 mod reload;
-mod replay;
+pub mod security;
 mod service;
-mod store;
-mod telemetry;
-mod trace;
-mod watching;
+mod shutdown;
+pub mod store;
+pub mod telemetry;
 
-pub use client::{Remote, RemoteError, Taken};
-pub use config::{Config, Fixed, Secrets, Source, TEMPLATE};
-pub use dispatch::{Exchange, Queue, Settings, Wake, serve};
+pub use config::Config;
 pub use feed::Feed;
-pub use http::{
-    BadRequest, Certificates, Denied, Door, EventBridge, Fault, Fetching, Identity, OverHttps,
-    Role, SignatureError, Token, Tokens, listen, posted, queried, router,
-};
 pub use incoming::Incoming;
-pub use intake::{Intake, Overloaded};
 pub use limits::Limits;
-pub use log::{Redactor, start as start_logging};
-pub use metrics::Metrics;
-pub use record::evaluation_to_json;
-pub use reload::{InForce, Reloaded, Reloader};
-pub use replay::{Replay, Replayed};
-pub use service::Plan;
-pub use store::{
-    Accepted, Archived, Attempt, Entry, Ownership, Retention, Selection, Status, Store, StoreError,
-    StoreOptions, Tried, Verdict,
-};
-pub use telemetry::{Collector, Telemetry};
-pub use trace::{entry_to_json, trace};
+pub use reload::Reloaded;
+pub use service::ServiceBuilder;
+pub use store::{Accepted, Store, StoreError, StoreOptions};

@@ -1,19 +1,20 @@
-//! What strangers may cost.
+//! Resource limits for untrusted input.
 
 use std::time::Duration;
 
-/// The bounds on everything that comes from outside, the same in debug and release builds.
+/// Bounds on what clients can make the service hold or wait for, the same in debug and release
+/// builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest body of one request in bytes; 8 MiB.
+    /// Largest body of one request in bytes; 8 MiB.
     pub body_bytes: usize,
-    /// Most events in one request; 10,000.
+    /// Largest number of events in one request; 10,000.
     pub batch_events: usize,
-    /// Most events waiting to be evaluated and stored; 20,000.
+    /// Largest number of events waiting to be evaluated and stored; 20,000.
     pub queue_events: usize,
-    /// Most bytes of such events; 64 MiB.
+    /// Largest total size of such events in bytes; 64 MiB.
     pub queue_bytes: usize,
-    /// Most connections at a time; 1,024.
+    /// Largest number of connections at one time; 1,024.
     pub connections: usize,
     /// Longest time for the head of a request, and for the TLS handshake; 10 s.
     pub head: Duration,

@@ -1,63 +1,56 @@
-//! New rules and settings into force, while events go on coming.
+//! Reloading rules and configuration while events keep coming.
+//!
+//! A reload reads everything again and applies it as a whole or not at all: a broken rule file
+//! leaves the old tokens in effect too, so that there is one state to reason about. It is triggered
+//! by a change of a file, by SIGHUP (`watcher.rs`) or by `POST /reload`.
+
+mod watcher;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-use crate::config::{Config, Fixed, Secrets, Source};
-use crate::http::{EventBridge, Identity, Tokens};
-use crate::log::Redactor;
-use crate::metrics::{Metrics, OutcomeLabel};
-use crate::queues::Queues;
-use crate::store::Retention;
+pub(crate) use self::watcher::watch;
+use crate::config::{Config, ConfigSource, RestartSettings, Secrets};
+use crate::dispatch::Queues;
+use crate::live_config::{LiveConfig, LiveSettings};
+use crate::telemetry::{Metrics, OutcomeLabel, Redactor};
 
-/// What a reload replaces, as it is now. Whoever works with a part of it takes it anew each time.
-pub struct InForce {
-    /// The rules.
-    pub rules: Arc<ArcSwap<RuleSet>>,
-    /// Who may do what over HTTP.
-    pub tokens: ArcSwap<Tokens>,
-    /// Verifies requests of EventBridge.
-    pub eventbridge: ArcSwapOption<EventBridge>,
-    /// Who we are to TLS clients.
-    pub identity: ArcSwapOption<Identity>,
-    /// How long things are kept.
-    pub retention: ArcSwap<Retention>,
-}
-
-/// Loads configuration and rules again and puts them in force as a whole, or not at all.
-pub struct Reloader {
-    source: Option<Source>,
+/// Loads configuration and rules again and makes them live.
+pub(crate) struct Reloader {
+    source: Option<ConfigSource>,
     rule_paths: Mutex<Vec<PathBuf>>,
     files: Mutex<Vec<PathBuf>>,
-    in_force: Arc<InForce>,
+    live: Arc<LiveConfig>,
     queues: Arc<Queues>,
     redactor: Redactor,
     metrics: Arc<Metrics>,
     restart: ArcSwap<Vec<String>>,
-    turn: Mutex<()>,
+    /// Held during a reload.
+    reloading: Mutex<()>,
 }
 
-/// What is in force after a reload.
+/// The outcome of a successful reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// How many rules.
+    /// Number of rules.
     pub rules: u64,
-    /// How many targets.
+    /// Number of targets.
     pub targets: u64,
-    /// Settings that were changed in the file, but change only at a restart, such as `http.listen`.
+    /// Settings that differ from the running ones but take effect only at a restart, such as
+    /// `http.listen`.
     pub restart: Vec<String>,
 }
 
 impl Reloader {
-    /// For the rules in these files and folders, and the configuration, where there is one.
+    /// For the rules in these files and folders, and the configuration file if there is one.
     pub(crate) fn new(
-        source: Option<Source>,
+        source: Option<ConfigSource>,
         rule_paths: Vec<PathBuf>,
-        in_force: Arc<InForce>,
+        live: Arc<LiveConfig>,
         queues: Arc<Queues>,
         redactor: Redactor,
         metrics: Arc<Metrics>,
@@ -70,42 +63,38 @@ impl Reloader {
             source,
             rule_paths: Mutex::new(rule_paths),
             files: Mutex::new(files),
-            in_force,
+            live,
             queues,
             redactor,
             metrics,
             restart: ArcSwap::default(),
-            turn: Mutex::default(),
+            reloading: Mutex::default(),
         }
     }
 
-    /// Every file and folder whose change matters: rules, the configuration, and the files that it names.
-    pub fn paths(&self) -> Vec<PathBuf> {
+    /// Every file and folder whose change triggers a reload: rules, the configuration, and the
+    /// files that it names.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         let mut paths = self.rule_paths();
         paths.extend(self.source.as_ref().map(|source| source.path.clone()));
-        paths.extend(
-            self.files
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .cloned(),
-        );
+        paths.extend(lock(&self.files).iter().cloned());
         paths
     }
 
     /// As [`Reloaded::restart`], of the last reload.
-    pub fn restart_needed(&self) -> Vec<String> {
+    pub(crate) fn restart_needed(&self) -> Vec<String> {
         self.restart.load().to_vec()
     }
 
-    /// Loads and puts in force. Events under way finish with the rules they began with, sends under way with the settings
-    /// they began with.
+    /// Reloads. Evaluations and sends that are running finish with the rules and settings that they
+    /// began with.
     ///
     /// # Errors
-    /// With everything that is wrong. What was in force stays.
-    pub fn reload(&self) -> Result<Reloaded, Vec<FileDiagnostics>> {
-        // One at a time, so that the last to begin is the last to take effect.
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    /// With all diagnostics. The old rules and settings stay in effect.
+    pub(crate) fn reload(&self) -> Result<Reloaded, Vec<FileDiagnostics>> {
+        // One at a time. If two overlapped, the one that read the older files could finish last and
+        // win.
+        let _reloading = lock(&self.reloading);
         let loaded = self.load();
         let outcome = if loaded.is_ok() { "taken" } else { "refused" };
         self.metrics
@@ -113,38 +102,18 @@ impl Reloader {
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
         match loaded {
-            Ok((config, rules)) => {
-                let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-                let length = count(rules.len());
-                let restart = config.map_or_else(Vec::new, |config| self.adopt(config));
-                self.in_force.rules.store(Arc::new(rules));
-                let targets = count(self.queues.wake().names().len());
-                tracing::info!(rules = length, targets, "reloaded");
-                if !restart.is_empty() {
-                    tracing::warn!(
-                        settings = restart.join(", "),
-                        "these settings change only at a restart"
-                    );
-                }
-                self.restart.store(Arc::new(restart.clone()));
-                Ok(Reloaded {
-                    rules: length,
-                    targets,
-                    restart,
-                })
-            }
-            Err(faults) => {
-                let files: Vec<&str> = faults
+            Ok((config, rules)) => Ok(self.apply(config, rules)),
+            Err(files) => {
+                let names: Vec<&str> = files
                     .iter()
                     .filter(|file| file.has_errors())
                     .map(|file| file.name.as_str())
                     .collect();
-                let files = files.join(", ");
                 tracing::error!(
-                    files,
-                    "the new rules or settings are broken; the old ones stay in force"
+                    files = names.join(", "),
+                    "invalid rules or configuration; the previous ones stay in effect"
                 );
-                Err(faults)
+                Err(files)
             }
         }
     }
@@ -156,56 +125,82 @@ impl Reloader {
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::load(&source.path, Secrets::Resolve(&environment))
             .map_err(|file| vec![file])?;
-        if !source.fixed.listen.ip().is_loopback() && config.tokens.is_empty() {
-            return Err(vec![exposed(&source.path, &source.fixed)]);
+        if !source.restart_settings.listen.ip().is_loopback() && config.tokens.is_empty() {
+            return Err(vec![missing_tokens(&source.path, &source.restart_settings)]);
         }
-        let rules = RuleSet::load_all(&config.rules)?;
+        for warning in config.warnings.iter().flat_map(|file| &file.diagnostics) {
+            let message = warning.message.as_str();
+            let help = warning.help.as_deref().unwrap_or_default();
+            tracing::warn!(message, help, "the configuration has a warning");
+        }
+        let rules = RuleSet::load_all(&config.rule_paths)?;
         Ok((Some(config), rules))
     }
 
-    /// Puts settings in force; those that cannot be.
-    fn adopt(&self, config: Config) -> Vec<String> {
-        let restart = self
-            .source
-            .as_ref()
-            .map_or_else(Vec::new, |source| source.fixed.differences(&config.fixed()));
-        // Before anything can be said about the new secrets.
+    fn apply(&self, config: Option<Config>, rules: RuleSet) -> Reloaded {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let rule_count = count(rules.len());
+        // Targets before rules: a rule that names a new target must not run before that target
+        // exists, or its delivery would become a dead letter.
+        let restart = config.map_or_else(Vec::new, |config| self.apply_config(config));
+        self.live.rules.store(Arc::new(rules));
+        let targets = count(self.queues.wake().names().len());
+        tracing::info!(rules = rule_count, targets, "reloaded");
+        if !restart.is_empty() {
+            tracing::warn!(
+                settings = restart.join(", "),
+                "these settings take effect only at a restart"
+            );
+        }
+        self.restart.store(Arc::new(restart.clone()));
+        Reloaded {
+            rules: rule_count,
+            targets,
+            restart,
+        }
+    }
+
+    /// Makes settings live. Returns the names of those that need a restart.
+    fn apply_config(&self, config: Config) -> Vec<String> {
+        let restart = self.source.as_ref().map_or_else(Vec::new, |source| {
+            source
+                .restart_settings
+                .differences(&config.restart_settings())
+        });
+        // First of all, so that no log line can contain a new secret.
         self.redactor.learn(&config.redactor);
         self.queues.replace(config.queues);
-        self.in_force.tokens.store(Arc::new(config.tokens));
-        self.in_force
-            .eventbridge
-            .store(config.eventbridge.map(Arc::new));
-        self.in_force.identity.store(config.identity.map(Arc::new));
-        self.in_force.retention.store(Arc::new(config.retention));
-        *self
-            .rule_paths
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = config.rules;
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) =
-            config.source.map(|source| source.files).unwrap_or_default();
+        self.live.replace_settings(LiveSettings {
+            tokens: config.tokens,
+            eventbridge: config.eventbridge,
+            tls_identity: config.tls_identity,
+            retention: config.retention,
+        });
+        *lock(&self.rule_paths) = config.rule_paths;
+        *lock(&self.files) = config.source.map(|source| source.files).unwrap_or_default();
         restart
     }
 
     fn rule_paths(&self) -> Vec<PathBuf> {
-        self.rule_paths
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.rule_paths).clone()
     }
 }
 
-/// The file may say that it listens on loopback now, but until a restart it listens where it did.
-fn exposed(path: &Path, fixed: &Fixed) -> FileDiagnostics {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The new file may say `listen = "127.0.0.1:…"`, where no tokens are needed; but until a restart
+/// the service listens on the old address, which others can reach.
+fn missing_tokens(path: &Path, settings: &RestartSettings) -> FileDiagnostics {
     let message = format!(
-        "without tokens everybody who reaches {} may do everything",
-        fixed.listen
+        "missing tokens: without them anyone who can reach {} may do everything",
+        settings.listen
     );
-    let fault = Diagnostic::error(Code::CONFIG_VALUE, 0..0, message);
     let help = "the address changes only at a restart: keep [[http.tokens]] until then";
     FileDiagnostics {
         name: path.display().to_string(),
         text: std::fs::read_to_string(path).unwrap_or_default(),
-        diagnostics: vec![fault.with_help(help)],
+        diagnostics: vec![Diagnostic::error(Code::CONFIG_VALUE, 0..0, message).with_help(help)],
     }
 }

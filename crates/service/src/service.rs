@@ -1,179 +1,206 @@
-//! The parts put together: from an open store to a running service, and to its end.
+//! Building a service from its parts and running it over HTTP.
+//!
+//! [`ServiceBuilder`] takes what a service is made of: a configuration, the compiled rules and an
+//! open store. It starts the same pipeline for `serve` (below) and for a [`Feed`](crate::Feed)
+//! (`feed.rs`), which has no HTTP server and no reload:
+//!
+//! ```text
+//! Config + RuleSet + Store ─ ServiceBuilder ─┬─ serve: Pipeline + HTTP server + reload + pruning
+//!                                            └─ feed:  Pipeline
+//! Pipeline = StoreLock + Intake (evaluation workers) + Queues (one for each target) + LiveConfig
+//! ```
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use reflexarc::RuleSet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{Config, Source};
-use crate::dispatch::{Queue, Wake};
-use crate::http::{Door, EventBridge, Identity, Tokens, listen, router};
+use crate::config::{Config, ConfigSource};
+use crate::dispatch::{Queues, Wake, unknown_target_message};
+use crate::http::{AppState, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
-use crate::log::Redactor;
-use crate::metrics::Metrics;
-use crate::queues::Queues;
-use crate::reload::{InForce, Reloader};
-use crate::store::{Retention, Store, StoreError};
-use crate::telemetry::{Collector, Telemetry};
-use crate::watching;
+use crate::live_config::{LiveConfig, LiveSettings};
+use crate::reload::{Reloader, watch};
+use crate::shutdown::stopped;
+use crate::store::{Store, StoreError, StoreLock};
+use crate::telemetry::{Metrics, Redactor, Telemetry};
 
-/// Everything a service is made of.
-pub struct Plan {
-    /// The open store.
-    pub store: Arc<Store>,
-    /// The configuration file, where a reload reads it again.
-    pub source: Option<Source>,
-    /// Where the rules lie.
-    pub rule_paths: Vec<PathBuf>,
-    /// The rules as loaded.
-    pub rules: RuleSet,
-    /// One for each target.
-    pub queues: Vec<Queue>,
-    /// How long things are kept.
-    pub retention: Retention,
-    /// What strangers may cost.
-    pub limits: Limits,
-    /// Keeps secrets out of what is remembered of receivers' words.
-    pub redactor: Redactor,
-    /// Who may do what over HTTP.
-    pub tokens: Tokens,
-    /// Verifies requests of EventBridge.
-    pub eventbridge: Option<EventBridge>,
-    /// Who we are to TLS clients.
-    pub identity: Option<Identity>,
-    /// Where traces go.
-    pub collector: Option<Collector>,
-    /// How long requests and sends under way may take to end after a stop.
-    pub patience: Duration,
+/// How often the archive is pruned.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+/// How long spans that are waiting may take to be exported at the end.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The parts of a service, before it runs.
+pub struct ServiceBuilder {
+    config: Config,
+    rules: RuleSet,
+    store: Arc<Store>,
 }
 
-/// How often old things are looked for.
-const PRUNE: Duration = Duration::from_secs(600);
+/// A running pipeline: from an event to its deliveries.
+pub(crate) struct Pipeline {
+    pub(crate) intake: Intake,
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) wake: Wake,
+    pub(crate) store: Arc<Store>,
+    pub(crate) live: Arc<LiveConfig>,
+    pub(crate) limits: Limits,
+    pub(crate) redactor: Redactor,
+    pub(crate) source: Option<ConfigSource>,
+    pub(crate) rule_paths: Vec<PathBuf>,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) lock: StoreLock,
+}
 
-impl Plan {
-    /// With these settings.
-    pub fn of(config: Config, rules: RuleSet, store: Arc<Store>) -> Self {
+impl ServiceBuilder {
+    /// A service of these parts.
+    pub fn new(config: Config, rules: RuleSet, store: Arc<Store>) -> Self {
         Self {
-            store,
-            source: config.source,
-            rule_paths: config.rules,
+            config,
             rules,
-            queues: config.queues,
-            retention: config.retention,
-            limits: config.limits,
-            redactor: config.redactor,
-            tokens: config.tokens,
-            eventbridge: config.eventbridge,
-            identity: config.identity,
-            collector: config.collector,
-            patience: config.patience,
+            store,
         }
     }
 
-    /// Takes events, evaluates and delivers until `stop` becomes true; then ends in order: no new requests, those under
-    /// way finished, what is being sent sent. What is left waits in the outbox.
+    /// Serves HTTP on `listener`, evaluates and delivers until `stop` becomes true. Then shuts down
+    /// in order: no new requests, open requests finish, running sends finish. Everything else stays
+    /// in the outbox.
     ///
     /// # Errors
-    /// When the store fails at the start.
-    pub async fn run(
-        self,
+    /// If the store fails at the start.
+    pub async fn serve(
+        mut self,
         listener: TcpListener,
         stop: watch::Receiver<bool>,
     ) -> Result<(), StoreError> {
-        let _owner = self.store.own()?;
         let metrics = Arc::new(Metrics::new());
-        let wake = Wake::new(self.queues.iter().map(|queue| queue.name.clone()));
-        let (store, names) = (self.store.clone(), wake.clone());
-        blocking(move || prepare(&store, &names)).await?;
-
-        let (telemetry, exporting) = match self.collector {
+        let (telemetry, exporter) = match self.config.collector.take() {
             None => (Telemetry::default(), None),
             Some(collector) => {
                 let started = Telemetry::start(collector, metrics.spans_dropped.clone());
-                let (telemetry, exporting) = started.map_err(StoreError::Failed)?;
-                (telemetry, Some(exporting))
+                let (telemetry, exporter) = started.map_err(StoreError::Failed)?;
+                (telemetry, Some(exporter))
             }
         };
-        let queues = Queues::start(
-            self.queues,
-            wake.clone(),
-            self.store.clone(),
-            metrics.clone(),
-            self.redactor.clone(),
-            telemetry.clone(),
-        );
-        let queues = Arc::new(queues);
-        let rules = Arc::new(ArcSwap::from_pointee(self.rules));
-        let in_force = Arc::new(InForce {
-            rules: rules.clone(),
-            tokens: ArcSwap::from_pointee(self.tokens),
-            eventbridge: ArcSwapOption::new(self.eventbridge.map(Arc::new)),
-            identity: ArcSwapOption::new(self.identity.map(Arc::new)),
-            retention: ArcSwap::from_pointee(self.retention),
-        });
+        let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
+        let pipeline =
+            blocking(move || self.start_pipeline(pipeline_metrics, &pipeline_telemetry)).await?;
+        let Pipeline {
+            intake,
+            queues,
+            wake,
+            store,
+            live,
+            limits,
+            redactor,
+            source,
+            rule_paths,
+            shutdown_timeout,
+            lock: _lock,
+        } = pipeline;
         let reloader = Arc::new(Reloader::new(
-            self.source,
-            self.rule_paths,
-            in_force.clone(),
+            source,
+            rule_paths,
+            live.clone(),
             queues.clone(),
-            self.redactor,
+            redactor,
             metrics.clone(),
         ));
-        let watching = watching::watch(reloader.clone(), stop.clone())
-            .map_err(|error| StoreError::Failed(format!("cannot listen for SIGHUP: {error}")))?;
-        let pruning = tokio::spawn(prune(self.store.clone(), in_force.clone(), stop.clone()));
+        // Before the first request is answered: a client that has seen the service ready may send
+        // SIGHUP at once, and without a handler that ends the process.
+        let watching = watch(reloader.clone(), stop.clone())
+            .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
+        let pruning = tokio::spawn(prune_regularly(store.clone(), live.clone(), stop.clone()));
+        let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
 
-        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-        let door = Arc::new(Door {
-            intake: Intake::start(&self.store, rules, lanes, &self.limits, &telemetry)?,
-            store: self.store.clone(),
-            in_force: in_force.clone(),
+        let state = Arc::new(AppState {
+            intake,
+            store,
+            live: live.clone(),
             metrics,
-            limits: self.limits.clone(),
+            limits: limits.clone(),
             telemetry,
             wake,
             reloader,
             stop: stop.clone(),
         });
-        tracing::info!(
-            address = listener
-                .local_addr()
-                .map(|address| address.to_string())
-                .unwrap_or_default(),
-            "ready"
-        );
-        let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
-        listen(
-            listener,
-            &in_force,
-            router(door),
-            &self.limits,
-            stop,
-            self.patience,
-        )
-        .await;
+        let address = listener.local_addr().map(|address| address.to_string());
+        tracing::info!(address = address.unwrap_or_default(), "ready");
+        let router = router(state);
+        listen(listener, &live, router, &limits, stop, shutdown_timeout).await;
+
         drop(stopping.await);
-        if tokio::time::timeout(self.patience, queues.ended())
-            .await
-            .is_err()
-        {
+        let ended = tokio::time::timeout(shutdown_timeout, queues.ended()).await;
+        if ended.is_err() {
             tracing::warn!(
-                "some sends did not end in time; they will be sent again under the same id"
+                "sends did not finish within shutdown_timeout; they will be repeated under the \
+                 same ids"
             );
         }
-        if let Some(exporting) = exporting {
-            exporting.end(Duration::from_secs(5)).await;
+        if let Some(exporter) = exporter {
+            exporter.finish(EXPORT_TIMEOUT).await;
         }
         watching.abort();
         pruning.abort();
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Starts the pipeline. Blocks while it prepares the store; must be called within a tokio
+    /// runtime, but not from async code.
+    pub(crate) fn start_pipeline(
+        self,
+        metrics: Arc<Metrics>,
+        telemetry: &Telemetry,
+    ) -> Result<Pipeline, StoreError> {
+        let Self {
+            config,
+            rules,
+            store,
+        } = self;
+        let lock = store.lock_exclusive()?;
+        let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
+        // Only with the lock and before the queues start: it releases every claim there is.
+        resume(&store, &wake)?;
+        let queues = Queues::start(
+            config.queues,
+            wake.clone(),
+            store.clone(),
+            metrics,
+            config.redactor.clone(),
+            telemetry.clone(),
+        );
+        let live = LiveConfig::new(
+            rules,
+            LiveSettings {
+                tokens: config.tokens,
+                eventbridge: config.eventbridge,
+                tls_identity: config.tls_identity,
+                retention: config.retention,
+            },
+        );
+        // Evaluation is bound by the processor, so one worker for each is as many as can run.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let rules = live.rules.clone();
+        let intake = Intake::start(&store, rules, workers, &config.limits, telemetry)?;
+        Ok(Pipeline {
+            intake,
+            queues: Arc::new(queues),
+            wake,
+            store,
+            live: Arc::new(live),
+            limits: config.limits,
+            redactor: config.redactor,
+            source: config.source,
+            rule_paths: config.rule_paths,
+            shutdown_timeout: config.shutdown_timeout,
+            lock,
+        })
     }
 }
 
@@ -182,46 +209,46 @@ async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {
     queues.stop();
 }
 
-/// Waits until everything is to end, or nobody is left who could say so.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// After a crash: what was about to be sent is due, and what has no target any more is a dead letter.
-pub(crate) fn prepare(store: &Store, wake: &Wake) -> Result<(), StoreError> {
+/// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
+/// targets that no longer exist become dead letters.
+fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let released = store.release_claims(now)?;
     if released > 0 {
         tracing::info!(
             deliveries = released,
-            "resuming what an earlier process left under way"
+            "resuming deliveries that an earlier process had claimed"
         );
     }
-    for (target, count, _) in store.depths()? {
-        if wake.of(&target).is_none() {
+    for (target, count, _) in store.queue_depths()? {
+        if wake.get(&target).is_none() {
             tracing::warn!(
                 name = target,
                 deliveries = count,
-                "no such target any more; to the dead letters"
+                "unknown target; its deliveries become dead letters"
             );
-            store.bury(&target, wake.stranger(&target), now)?;
+            let reason = unknown_target_message(&target, &wake.names());
+            store.dead_letter_target(&target, reason, now)?;
         }
     }
     Ok(())
 }
 
-async fn prune(store: Arc<Store>, in_force: Arc<InForce>, mut stop: watch::Receiver<bool>) {
+async fn prune_regularly(
+    store: Arc<Store>,
+    live: Arc<LiveConfig>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
-        let (store, keep) = (store.clone(), in_force.retention.load_full());
-        match blocking(move || store.prune(&keep, Timestamp::now())).await {
+        // Loaded each time: a reload may have changed it.
+        let (store, retention) = (store.clone(), live.retention.load_full());
+        match blocking(move || store.prune(&retention, Timestamp::now())).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "pruned the archive"),
             Err(error) => tracing::error!(%error, "cannot prune the archive"),
         }
-        if tokio::time::timeout(PRUNE, stopped(&mut stop))
-            .await
-            .is_ok()
-        {
+        let stopped = tokio::time::timeout(PRUNE_INTERVAL, stopped(&mut stop)).await;
+        if stopped.is_ok() {
             return;
         }
     }

@@ -1,14 +1,22 @@
-//! The one file that must not lose anything: archive, rules' state, outbox, dead letters.
+//! The store: archive, rule state, outbox and dead letters in one SQLite file.
 //!
-//! SQLite in write-ahead mode with `synchronous=FULL`. One thread writes; whatever waits for it shares a transaction and
-//! its sync, and is answered after the commit. Readers have connections of their own and never wait for the writer.
+//! SQLite runs in write-ahead mode (WAL) with `synchronous=FULL`. One thread writes; the jobs that
+//! are waiting for it share a transaction and its sync (group commit), and each gets its reply
+//! after the commit. Readers have connections of their own and never wait for the writer: in WAL
+//! mode a reader sees the file as of the last commit before it began.
+//!
+//! A single writing thread is not a limit here. SQLite allows one write transaction at a time
+//! anyway, and what costs time is the sync, which is shared.
 
 mod accept;
 mod archive;
+mod compression;
 mod duplicates;
 mod error;
+mod evaluation_json;
 mod outbox;
 mod read;
+mod records;
 mod schema;
 mod state;
 mod writer;
@@ -18,137 +26,145 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use self::accept::Accepted;
+pub use self::archive::{Archived, Retention, Selection, VerifyReport};
 pub use self::error::StoreError;
-pub(crate) use self::writer::{Shared, lock};
+pub use self::evaluation_json::evaluation_to_json;
+pub use self::records::{Attempt, AttemptOutcome, DeliveryRecord, DeliveryStatus};
+pub(crate) use self::state::{ReadSet, StoredState};
+pub(crate) use self::writer::{SharedConnection, lock};
 use crate::incoming::Incoming;
-use reflexarc_delivery::Decision;
-use reflexarc_delivery::{Delivery, DeliveryId};
 
-pub use accept::Accepted;
-pub use archive::{Archived, Retention, Selection, Verdict};
-pub use outbox::{Attempt, Entry, Status, Tried};
-pub(crate) use state::{Reads, StoredState};
-
-/// Evaluates an event when its turn has come, reading state through the connection that writes.
-pub(crate) type Turn = Box<dyn FnOnce(&Shared, &Incoming) -> Result<Evaluation, StoreError> + Send>;
-/// Where the answer about events that were accepted together goes.
-pub(crate) type Answer = oneshot::Sender<Result<Vec<Accepted>, StoreError>>;
+/// Evaluates an event inside the writer's transaction, reading state through its connection.
+pub(crate) type EvaluateInTransaction =
+    Box<dyn FnOnce(&SharedConnection, &Incoming) -> Result<Evaluation, StoreError> + Send>;
+/// Receives the outcome of a batch after its commit.
+pub(crate) type BatchReply = oneshot::Sender<Result<Vec<Accepted>, StoreError>>;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// For how long a second copy of an event is recognised.
-    pub duplicates: SignedDuration,
-    /// The file never grows beyond this; accepting then fails as on a full disk.
+    /// The duplicate window: how long after an event a copy of it is recognised.
+    pub duplicate_window: SignedDuration,
+    /// Largest size of the file in bytes. Accepting an event beyond it fails as on a full disk.
     pub max_bytes: Option<u64>,
-    /// Whether an existing file is checked as a whole first, which reads all of it. What is not ours is refused anyway.
-    pub check: bool,
+    /// Whether an existing file is checked for damage as a whole, which reads all of it. A file of
+    /// another program or of a newer version is always refused.
+    pub integrity_check: bool,
 }
 
-/// Held by the one process that delivers out of a store; given up when it is dropped, or the process dies.
+/// The exclusive lock of the one process that delivers from a store. It is released when this is
+/// dropped or the process dies.
 #[derive(Debug)]
-pub struct Ownership {
-    _lock: std::fs::File,
+pub struct StoreLock {
+    _file: std::fs::File,
 }
 
-/// The open store. Share it in an `Arc`; dropping it finishes what was submitted.
+/// An open store. Share it in an `Arc`; dropping it finishes what was submitted.
 pub struct Store {
     path: PathBuf,
-    window: i64,
+    /// The duplicate window in microseconds.
+    duplicate_window: i64,
     writer: writer::Writer,
+    /// Read-only connections that are not in use. There are never more than readers at one time.
     readers: Mutex<Vec<Connection>>,
 }
 
 impl Store {
-    /// Opens the file, or creates it. An existing file is checked first through a connection that cannot write.
+    /// Opens the file or creates it. An existing file is checked first, through a connection that
+    /// cannot write.
     ///
     /// # Errors
-    /// When it is damaged, not ours, too new, or cannot be written; it is left as it was.
+    /// If it is damaged, of another program, of a newer version, or not writable; it is left as it
+    /// was.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let connection = schema::open_writer(path, options)?;
+        let window = options.duplicate_window.as_micros();
         Ok(Self {
             path: path.to_owned(),
-            window: i64::try_from(options.duplicates.as_micros()).unwrap_or(i64::MAX),
+            duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
             writer: writer::Writer::start(connection)?,
             readers: Mutex::default(),
         })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes this process the one that delivers out of the store. Others may read it, cancel, redrive and drop meanwhile.
+    /// Makes this process the one that delivers from the store. Other processes may still read it
+    /// and cancel, redrive and drop deliveries.
     ///
     /// # Errors
-    /// When another process is that already.
-    pub fn own(&self) -> Result<Ownership, StoreError> {
+    /// If another process holds the lock.
+    pub fn lock_exclusive(&self) -> Result<StoreLock, StoreError> {
+        // A file beside the store and not the store itself: SQLite takes its own locks on that, and
+        // closing any descriptor of a file releases all POSIX locks that the process has on it.
         let path = PathBuf::from(format!("{}.lock", self.path.display()));
-        let failed = |what: String| StoreError::NotWritable {
+        let failed = |reason: String| StoreError::NotWritable {
             path: Some(path.clone()),
-            what,
+            reason,
         };
-        let lock = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Ownership { _lock: lock }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Owned {
+        let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(StoreLock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
                 path: self.path.clone(),
             }),
             Err(std::fs::TryLockError::Error(error)) => Err(failed(error.to_string())),
         }
     }
 
-    /// Records an evaluated event and all that follows from it in one transaction, and waits for the commit. Accepting a
-    /// copy does nothing.
+    /// Stores an evaluated event with its state changes and deliveries in one transaction, and
+    /// waits for the commit. Accepting a duplicate does nothing.
     ///
     /// # Errors
-    /// When nothing was stored.
+    /// If nothing was stored.
     pub fn accept(
         &self,
         incoming: Incoming,
         evaluation: Evaluation,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        let window = self.window;
+        let window = self.duplicate_window;
         wait(self.writer.submit(move |connection| {
-            match accept::earlier(connection, &incoming, now, window)? {
+            match accept::find_duplicate(connection, &incoming, now, window)? {
                 Some(seq) => Ok(Accepted::duplicate_of(seq)),
-                None => accept::record(connection, &incoming, &evaluation, now),
+                None => accept::insert(connection, &incoming, &evaluation, now),
             }
         }))
     }
 
-    /// As [`Store::accept`] for events that are stored together or not at all, each evaluated in its turn, from the state
-    /// as it is then; no duplicate is evaluated. `held` is dropped when all is done.
+    /// As [`Store::accept`] for a batch that is stored as a whole or not at all. Each event is
+    /// evaluated inside the transaction, after the events before it; duplicates are not evaluated.
+    /// `permit` is dropped when the transaction has ended.
     pub(crate) fn accept_together(
         &self,
-        events: Vec<(Incoming, Turn)>,
+        events: Vec<(Incoming, EvaluateInTransaction)>,
         now: Timestamp,
-        held: impl Send + 'static,
-        answer: Answer,
+        permit: impl Send + 'static,
+        reply: BatchReply,
     ) {
-        let window = self.window;
+        let window = self.duplicate_window;
         let weight = events.len();
-        self.writer.submit_to(answer, weight, move |connection| {
-            let _held = held;
+        self.writer.submit_to(reply, weight, move |connection| {
+            let _permit = permit;
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
-                let earlier = accept::earlier(&lock(connection), &incoming, now, window)?;
-                if let Some(seq) = earlier {
+                // The connection is locked anew for each step, because `evaluate` locks it too.
+                let duplicate = accept::find_duplicate(&lock(connection), &incoming, now, window)?;
+                if let Some(seq) = duplicate {
                     accepted.push(Accepted::duplicate_of(seq));
                     continue;
                 }
                 let evaluation = evaluate(connection, &incoming)?;
-                accepted.push(accept::record(
-                    &lock(connection),
-                    &incoming,
-                    &evaluation,
-                    now,
-                )?);
+                let inserted = accept::insert(&lock(connection), &incoming, &evaluation, now)?;
+                accepted.push(inserted);
             }
             Ok(accepted)
         });
@@ -157,7 +173,7 @@ impl Store {
     /// Puts the actions of a replayed event into the outbox, under the replay's name.
     ///
     /// # Errors
-    /// When nothing was stored.
+    /// If nothing was stored.
     pub fn accept_replay(
         &self,
         archived: &Archived,
@@ -167,17 +183,18 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<DeliveryId>, StoreError> {
         let seq = archived.seq;
-        let job = move |connection: &Connection| {
-            accept::enqueue(connection, seq, &incoming, &evaluation, Some(&replay), now)
+        wait(self.writer.submit(move |connection| {
+            let replay = Some(replay.as_str());
+            accept::enqueue(connection, seq, &incoming, &evaluation, replay, now)
                 .map(|(deliveries, _)| deliveries)
-        };
-        wait(self.writer.submit(job))
+        }))
     }
 
-    /// Up to `limit` deliveries of `target` that are due; nobody else gets them before `now + lease`.
+    /// Claims up to `limit` deliveries of `target` that are due: they are not claimed again before
+    /// `now + lease`.
     ///
     /// # Errors
-    /// When nothing was claimed.
+    /// If nothing was claimed.
     pub fn claim(
         &self,
         target: &str,
@@ -185,11 +202,11 @@ impl Store {
         lease: SignedDuration,
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        wait(self.claim_soon(target, now, lease, limit))
+        wait(self.submit_claim(target, now, lease, limit))
     }
 
-    /// As [`Store::claim`], for those who must not block.
-    pub(crate) fn claim_soon(
+    /// As [`Store::claim`] for async code.
+    pub(crate) fn submit_claim(
         &self,
         target: &str,
         now: Timestamp,
@@ -201,36 +218,38 @@ impl Store {
             .submit(move |connection| outbox::claim(connection, &target, now, lease, limit))
     }
 
-    /// Remembers an attempt and does what was decided.
+    /// Records an attempt and applies the decision.
     ///
     /// # Errors
-    /// When nothing was stored; the delivery is then due again at the end of its claim.
+    /// If nothing was stored; the delivery is due again when its claim expires.
     pub fn settle(
         &self,
         delivery: Delivery,
-        tried: Tried,
+        attempt: AttemptOutcome,
         decision: Decision,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        wait(self.settle_soon(delivery, tried, decision, now))
+        wait(self.submit_settle(delivery, attempt, decision, now))
     }
 
-    /// As [`Store::settle`], for those who must not block.
-    pub(crate) fn settle_soon(
+    /// As [`Store::settle`] for async code.
+    pub(crate) fn submit_settle(
         &self,
         delivery: Delivery,
-        tried: Tried,
+        attempt: AttemptOutcome,
         decision: Decision,
         now: Timestamp,
     ) -> oneshot::Receiver<Result<(), StoreError>> {
-        self.writer
-            .submit(move |connection| outbox::settle(connection, &delivery, &tried, &decision, now))
+        self.writer.submit(move |connection| {
+            outbox::settle(connection, &delivery, &attempt, &decision, now)
+        })
     }
 
-    /// Makes the claims of an earlier process void. Only for the one process that delivers.
+    /// Releases the claims of an earlier process. Only for the process that holds the
+    /// [`StoreLock`]. Returns how many there were.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
         wait(
             self.writer
@@ -239,7 +258,7 @@ impl Store {
     }
 
     /// As [`Store::release_claims`] for one target, whose queue has ended.
-    pub(crate) fn release_claims_of(
+    pub(crate) fn submit_release_claims(
         &self,
         target: &str,
         now: Timestamp,
@@ -249,114 +268,120 @@ impl Store {
             .submit(move |connection| outbox::release(connection, Some(&target), now))
     }
 
-    /// Makes the claim of one delivery void, if it is claimed and still pending.
-    pub(crate) fn release_claim_soon(&self, id: DeliveryId, now: Timestamp) {
+    /// Releases the claim of one delivery if it is claimed and pending. Does not wait.
+    pub(crate) fn submit_release_claim(&self, id: DeliveryId, now: Timestamp) {
         drop(
             self.writer
                 .submit(move |connection| outbox::release_one(connection, id, now)),
         );
     }
 
-    /// Sends what waits for a target that does not exist to the dead letters.
+    /// Moves the pending deliveries of a target that does not exist to the dead letters. Returns
+    /// how many there were.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn bury(&self, target: &str, reason: String, now: Timestamp) -> Result<usize, StoreError> {
-        let target = target.to_owned();
-        wait(
-            self.writer
-                .submit(move |connection| outbox::bury(connection, &target, &reason, now)),
-        )
+    /// If the store fails.
+    pub fn dead_letter_target(
+        &self,
+        target: &str,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        wait(self.submit_dead_letter_target(target, reason, now))
     }
 
-    /// As [`Store::bury`], for those who must not block and need no answer.
-    pub(crate) fn bury_soon(&self, target: &str, reason: String, now: Timestamp) {
+    /// As [`Store::dead_letter_target`] for async code.
+    pub(crate) fn submit_dead_letter_target(
+        &self,
+        target: &str,
+        reason: String,
+        now: Timestamp,
+    ) -> oneshot::Receiver<Result<usize, StoreError>> {
         let target = target.to_owned();
-        drop(
-            self.writer
-                .submit(move |connection| outbox::bury(connection, &target, &reason, now)),
-        );
+        self.writer
+            .submit(move |connection| outbox::dead_letter_target(connection, &target, &reason, now))
     }
 
-    /// Takes a pending delivery out of the outbox; whether it was pending.
+    /// Cancels a pending delivery. Returns whether it was pending.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transfer(
-            id,
-            Status::Pending,
-            Status::Cancelled,
-            Some("cancelled by an operator"),
-            now,
-        )
+        let reason = Some("cancelled by an operator");
+        let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+        self.transfer(id, from, to, reason, now)
     }
 
-    /// Puts a dead letter back into the outbox with a fresh series of attempts; whether it was one.
+    /// Puts a dead letter back into the outbox with a new series of attempts. Returns whether it
+    /// was a dead letter.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transfer(id, Status::Dead, Status::Pending, None, now)
+        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
+        self.transfer(id, from, to, None, now)
     }
 
-    /// Ends a dead letter for good; whether it was one.
+    /// Drops a dead letter. Returns whether it was one.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn drop_dead(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.transfer(
-            id,
-            Status::Dead,
-            Status::Dropped,
-            Some("dropped by an operator"),
-            now,
-        )
+    /// If the store fails.
+    pub fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        let reason = Some("dropped by an operator");
+        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
+        self.transfer(id, from, to, reason, now)
     }
 
-    /// Removes what is older than the retention allows, in steps that let others write in between; how many events went.
+    /// Removes events that are older than the retention allows, or that make the store larger than
+    /// it allows. Returns how many events were removed.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn prune(&self, keep: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+    /// If the store fails.
+    pub fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+        // Events removed in one transaction. Removing a million at once would keep every accept
+        // waiting for minutes and grow the write-ahead log by the size of what is removed; between
+        // steps the writer serves whatever else is waiting.
         const STEP: usize = 500;
-        let window = self.window;
+        let window = self.duplicate_window;
         wait(
             self.writer
                 .submit(move |connection| archive::forget(connection, now, window)),
         )?;
-        let before = now.saturating_sub(keep.age).unwrap_or(Timestamp::MIN);
-        let mut gone = 0;
-        loop {
-            let step = wait(
+        let step = |before: Timestamp| {
+            wait(
                 self.writer
                     .submit(move |connection| archive::prune(connection, before, STEP)),
-            )?;
-            gone += step as u64;
-            if step < STEP {
+            )
+        };
+        let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
+        let mut removed = 0;
+        loop {
+            let count = step(before)?;
+            removed += count as u64;
+            if count < STEP {
                 break;
             }
         }
-        while let Some(bytes) = keep.bytes
+        // By size: the oldest go first, whatever their age, until the pages in use fit. The file
+        // itself keeps its size; its free pages are used for the next events.
+        while let Some(bytes) = retention.bytes
             && self.used_bytes()? > bytes
         {
-            let step = wait(
-                self.writer
-                    .submit(move |connection| archive::prune(connection, Timestamp::MAX, STEP)),
-            )?;
-            if step == 0 {
+            let count = step(Timestamp::MAX)?;
+            if count == 0 {
+                // All that is left belongs to pending deliveries or dead letters.
                 break;
             }
-            gone += step as u64;
+            removed += count as u64;
         }
-        Ok(gone)
+        Ok(removed)
     }
 
     fn transfer(
         &self,
         id: DeliveryId,
-        from: Status,
-        to: Status,
+        from: DeliveryStatus,
+        to: DeliveryStatus,
         reason: Option<&'static str>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -367,57 +392,21 @@ impl Store {
     }
 }
 
-/// Blocks until the writer answers. Not for the inside of an async function.
-fn wait<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-    answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+/// Blocks until the writer replies. Must not be called from async code.
+fn wait<T>(reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    reply.blocking_recv().unwrap_or(Err(StoreError::Closed))
 }
 
-/// An instant as the store keeps it: whole microseconds since 1970.
+/// An instant as it is stored: whole microseconds since 1970.
 fn micros(instant: Timestamp) -> i64 {
     instant.as_microsecond()
 }
 
-/// The inverse of [`micros`]; what no calendar knows becomes its nearest end.
+/// The inverse of [`micros`]; a value outside the calendar becomes its nearest end.
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
         Timestamp::MIN
     } else {
         Timestamp::MAX
     })
-}
-
-/// zstd with a checksum, so that damage inside a page is found.
-fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    thread_local! {
-        static COMPRESSOR: std::cell::RefCell<Option<zstd::bulk::Compressor<'static>>> = const { std::cell::RefCell::new(None) };
-    }
-    let failed = |error: std::io::Error| StoreError::Failed(format!("cannot compress: {error}"));
-    COMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            let mut compressor = zstd::bulk::Compressor::new(3).map_err(failed)?;
-            compressor.include_checksum(true).map_err(failed)?;
-            *slot = Some(compressor);
-        }
-        match slot {
-            Some(compressor) => compressor.compress(bytes).map_err(failed),
-            None => Err(StoreError::Failed("no compressor".into())),
-        }
-    })
-}
-
-/// The inverse of [`pack`], for what was at most `limit` bytes.
-fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
-    use std::io::Read;
-    let decoder =
-        zstd::stream::read::Decoder::with_buffer(packed).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    decoder
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    if bytes.len() > limit {
-        Err(format!("more than {limit} bytes"))
-    } else {
-        Ok(bytes)
-    }
 }

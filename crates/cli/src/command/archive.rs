@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
-use reflexarc_service::{Archived, Retention, Selection};
+use reflexarc_service::store::{Archived, Retention, Selection};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -163,7 +163,7 @@ fn summary_json(event: &Archived) -> Json {
         ("source", event.name.source.as_str().into()),
         ("kind", event.kind.as_str().into()),
         ("resource", event.resource.as_str().into()),
-        ("matched", event.story.is_some().into()),
+        ("matched", event.evaluation.is_some().into()),
     ])
 }
 

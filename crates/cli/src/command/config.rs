@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use reflexarc_service::TEMPLATE;
+use reflexarc_service::config::TEMPLATE;
 
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
@@ -39,11 +39,20 @@ pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
             config,
             without_secrets: true,
         } => {
-            config.load_without_secrets()?;
+            let config = config.load_without_secrets()?;
+            config
+                .warnings
+                .iter()
+                .for_each(|file| output.diagnostics(file));
             output.line("the configuration is valid (secrets not checked)")?;
         }
         Config::Check { config, .. } => {
-            let targets = plural(config.load()?.queues.len() as u64, "target");
+            let config = config.load()?;
+            config
+                .warnings
+                .iter()
+                .for_each(|file| output.diagnostics(file));
+            let targets = plural(config.queues.len() as u64, "target");
             output.line(format_args!("the configuration is valid: {targets}"))?;
         }
         Config::Init { path } => init(path, output)?,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_service::{Accepted, Feed, Incoming, Plan};
+use reflexarc_service::{Accepted, Feed, Incoming, ServiceBuilder};
 use std::ops::ControlFlow;
 
 use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
@@ -35,11 +35,11 @@ pub(crate) fn run(
     let config = config.load()?;
     let store = open_for_delivery(&config)?;
     let retention = config.retention.clone();
-    let plan = Plan::of(config, rules, store.clone());
+    let builder = ServiceBuilder::new(config, rules, store.clone());
     let runtime = tokio_runtime()?;
     let feed = {
         let _inside = runtime.enter();
-        plan.feed().map_err(store_failure)?
+        builder.feed().map_err(store_failure)?
     };
     let (mut totals, mut batch) = (Totals::default(), Vec::new());
     let read = input::for_each(source, 1, Incoming::new, |processed| {
@@ -50,7 +50,7 @@ pub(crate) fn run(
         if batch.len() == BATCH {
             totals.count(
                 &feed
-                    .take(std::mem::take(&mut batch))
+                    .accept(std::mem::take(&mut batch))
                     .map_err(store_failure)?,
             );
         }
@@ -58,7 +58,7 @@ pub(crate) fn run(
     });
     // Events stored before a failure are delivered all the same: they are in the store already.
     let rest = if read.is_ok() {
-        feed.take(batch).map_err(store_failure)
+        feed.accept(batch).map_err(store_failure)
     } else {
         Ok(Vec::new())
     };

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
-use reflexarc_service::{Entry, Status, Store, StoreError, entry_to_json};
+use reflexarc_service::operate::delivery_to_json;
+use reflexarc_service::store::{DeliveryRecord, DeliveryStatus};
+use reflexarc_service::{Store, StoreError};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -89,29 +91,41 @@ type StoreOperation = fn(&Store, DeliveryId, Timestamp) -> Result<bool, StoreErr
 /// Runs a subcommand of `outbox`.
 pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure> {
     match args {
-        Outbox::List(args) => list(args, Status::Pending, output),
+        Outbox::List(args) => list(args, DeliveryStatus::Pending, output),
         Outbox::Show(args) => show(args, output),
-        Outbox::Cancel(args) => change(args, Status::Pending, Store::cancel, "cancelled", output),
+        Outbox::Cancel(args) => change(
+            args,
+            DeliveryStatus::Pending,
+            Store::cancel,
+            "cancelled",
+            output,
+        ),
     }
 }
 
 /// Runs a subcommand of `dlq`.
 pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
     match args {
-        Dlq::List(args) => list(args, Status::Dead, output),
+        Dlq::List(args) => list(args, DeliveryStatus::Dead, output),
         Dlq::Show(args) => show(args, output),
         Dlq::Redrive(args) => change(
             args,
-            Status::Dead,
+            DeliveryStatus::Dead,
             Store::redrive,
             "moved back to the outbox",
             output,
         ),
-        Dlq::Drop(args) => change(args, Status::Dead, Store::drop_dead, "dropped", output),
+        Dlq::Drop(args) => change(
+            args,
+            DeliveryStatus::Dead,
+            Store::drop_dead_letter,
+            "dropped",
+            output,
+        ),
     }
 }
 
-fn list(args: &ListArgs, status: Status, output: &mut Output) -> Result<Exit, Failure> {
+fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (_, store) = args.report.config.open_store()?;
     let entries = store
@@ -121,7 +135,9 @@ fn list(args: &ListArgs, status: Status, output: &mut Output) -> Result<Exit, Fa
     for entry in &entries {
         match format {
             Format::Human => output.line(summary(entry))?,
-            Format::Json | Format::Ndjson => output.element(format, &entry_to_json(entry, None))?,
+            Format::Json | Format::Ndjson => {
+                output.element(format, &delivery_to_json(entry, None))?
+            }
         }
     }
     output.end(format)?;
@@ -133,12 +149,14 @@ fn list(args: &ListArgs, status: Status, output: &mut Output) -> Result<Exit, Fa
 }
 
 /// One line: id, target, rule, event, and the reason or the next attempt.
-fn summary(entry: &Entry) -> String {
+fn summary(entry: &DeliveryRecord) -> String {
     let delivery = &entry.delivery;
     let state = match (&entry.reason, entry.status) {
         (Some(reason), _) => printable_str(reason),
-        (None, Status::Pending) => format!("attempt {} due {}", delivery.attempt, entry.due),
-        (None, status) => status.word().to_owned(),
+        (None, DeliveryStatus::Pending) => {
+            format!("attempt {} due {}", delivery.attempt, entry.due)
+        }
+        (None, status) => status.as_str().to_owned(),
     };
     format!(
         "{}  {}  {}  {}  {state}",
@@ -155,7 +173,7 @@ fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
         output.error(&format!("no delivery {}", args.id));
         return Ok(Exit::Negative);
     };
-    let document = entry_to_json(&entry, Some(&attempts));
+    let document = delivery_to_json(&entry, Some(&attempts));
     match args.report.format {
         Format::Human => {
             output::delivery::print(&document, output)?;
@@ -172,7 +190,7 @@ fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
 /// Applies `operation` to the deliveries; `done` is the participle that the summary prints.
 fn change(
     args: &ChangeArgs,
-    status: Status,
+    status: DeliveryStatus,
     operation: StoreOperation,
     done: &str,
     output: &mut Output,
@@ -194,7 +212,7 @@ fn change(
             changed += 1;
         } else {
             unchanged += 1;
-            let expected = if status == Status::Pending {
+            let expected = if status == DeliveryStatus::Pending {
                 "pending"
             } else {
                 "a dead letter"

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::{Replay, Replayed};
+use reflexarc_service::operate::{Replay, Replayed};
 
 use crate::command::archive::Range;
 use crate::config_args::{StoreReportArgs, store_failure};

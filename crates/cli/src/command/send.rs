@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use reflexarc_event::Event;
-use reflexarc_service::{Remote, RemoteError, Taken};
+use reflexarc_service::operate::{Remote, RemoteError, Sent};
 use tokio::runtime::Runtime;
 
 use crate::config_args::tokio_runtime;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         runtime: tokio_runtime()?,
         batch: Vec::new(),
         bytes: 0,
-        total: Taken::default(),
+        total: Sent::default(),
     };
     let mut unreadable = 0_u64;
     input::for_each(source, 1, Ok, |processed| {
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok(ControlFlow::Continue(()))
     })?;
     sender.flush()?;
-    let Taken {
+    let Sent {
         accepted,
         duplicates,
     } = sender.total;
@@ -97,7 +97,7 @@ struct Sender {
     runtime: Runtime,
     batch: Vec<Event>,
     bytes: usize,
-    total: Taken,
+    total: Sent,
 }
 
 impl Sender {

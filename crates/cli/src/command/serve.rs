@@ -1,7 +1,8 @@
 //! `reflexarc serve`: run the service.
 
 use reflexarc::RuleSet;
-use reflexarc_service::{Collector, Plan};
+use reflexarc_service::ServiceBuilder;
+use reflexarc_service::telemetry::Collector;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -40,13 +41,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if let Some(url) = &args.otlp {
         config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
     }
-    let rules = RuleSet::load_all(&config.rules).map_err(Failure::Rules)?;
-    for file in rules.warnings() {
+    let rules = RuleSet::load_all(&config.rule_paths).map_err(Failure::Rules)?;
+    for file in config.warnings.iter().chain(rules.warnings()) {
         output.diagnostics(file);
     }
     let store = open_for_delivery(&config)?;
     let listen = config.listen;
-    let plan = Plan::of(config, rules, store);
+    let service = ServiceBuilder::new(config, rules, store);
     let runtime = tokio_runtime()?;
     runtime.block_on(async {
         let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));
@@ -66,7 +67,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             // as a request to stop.
             std::future::pending::<()>().await;
         });
-        plan.run(listener, stopped).await.map_err(store_failure)
+        service
+            .serve(listener, stopped)
+            .await
+            .map_err(store_failure)
     })?;
     // Dropping the runtime would wait for blocking tasks without end, such as a target of type
     // `command` that hangs. Its delivery is in the store and is attempted again after the restart.

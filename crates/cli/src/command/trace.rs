@@ -1,7 +1,7 @@
 //! `reflexarc trace`: the evaluation and all deliveries of one event.
 
 use reflexarc_event::{Json, NativeEvent};
-use reflexarc_service::trace;
+use reflexarc_service::operate::trace;
 
 use crate::config_args::{StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};

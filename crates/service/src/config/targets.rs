@@ -13,7 +13,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::keys::ConfigTable;
-use crate::dispatch::{Queue, Settings};
+use crate::dispatch::{QueueConfig, SettingsDigest};
 use reflexarc_delivery::dingtalk::{DingTalk, Format};
 use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
 use reflexarc_delivery::http::EgressPolicy;
@@ -41,18 +41,18 @@ const TYPES: [(&str, Type); 6] = [
 ];
 
 /// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
-pub(super) fn read(root: &ConfigTable<'_>) -> Vec<Queue> {
+pub(super) fn read(root: &ConfigTable<'_>) -> Vec<QueueConfig> {
     let made = root
         .named_tables("targets")
         .into_iter()
         .filter_map(|(name, keys)| {
-            let (settings, queue) = keys.digest(|keys| queue(name, keys));
-            queue.map(|queue| Queue { settings, ..queue })
+            let (digest, queue) = keys.digest(|keys| queue(name, keys));
+            queue.map(|queue| QueueConfig { digest, ..queue })
         });
     made.collect()
 }
 
-fn queue(name: String, keys: ConfigTable<'_>) -> Option<Queue> {
+fn queue(name: String, keys: ConfigTable<'_>) -> Option<QueueConfig> {
     if !keys.has("type") {
         keys.missing(
             "type",
@@ -85,13 +85,13 @@ fn queue(name: String, keys: ConfigTable<'_>) -> Option<Queue> {
     let wanted = keys.context.with_targets;
     keys.finish();
     let target = target.filter(|_| wanted)?;
-    Some(Queue {
+    Some(QueueConfig {
         name,
         target,
         concurrency,
         timeout,
         policy,
-        settings: Settings::default(),
+        digest: SettingsDigest::default(),
     })
 }
 

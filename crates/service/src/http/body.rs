@@ -1,4 +1,16 @@
-//! The events in a request, in every form they may come in.
+//! Reading the events of a request, in every form that senders use.
+//!
+//! | `Content-Type` | body |
+//! |---|---|
+//! | `application/json`, `text/json`, `text/plain`, none, `*+json` | one event, or an array of events |
+//! | `application/cloudevents+json` | one CloudEvent, structured mode |
+//! | `application/cloudevents-batch+json` | an array of CloudEvents |
+//! | any, with `ce-specversion` | one CloudEvent, binary mode |
+//! | `application/x-ndjson` and its other names | one event a line |
+//! | `application/x-www-form-urlencoded` | one event in a form, as Cloud Monitor posts |
+//!
+//! The type is taken seriously only where it decides something: many webhooks post JSON as
+//! `text/plain` or without a type.
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -10,45 +22,50 @@ use serde_json::value::RawValue;
 
 use crate::incoming::Incoming;
 
-/// One element of a request that is not an event.
+/// An element of a request that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Which element, from 0.
+pub(crate) struct ElementError {
+    /// Its index, from 0.
     pub element: usize,
-    /// Its line in the request, from 1, where the request is lines.
+    /// Its line in the body, from 1, if the body is lines.
     pub line: Option<usize>,
-    /// The diagnostic's code.
+    /// Diagnostic code.
     pub code: Code,
     /// What is wrong, and where in the element.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
-/// A request that is none of the known forms.
+/// Why a body as a whole is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadRequest {
-    /// Content-Type.
+pub(crate) enum BodyError {
+    /// The content type is unknown.
     #[error(
         "unknown content type {0}; send application/json, application/cloudevents+json, \
-             application/cloudevents-batch+json, application/x-ndjson or application/x-www-form-urlencoded"
+         application/cloudevents-batch+json, application/x-ndjson or \
+         application/x-www-form-urlencoded"
     )]
     ContentType(String),
-    /// More events than a request may have.
+    /// There are more events than the limit allows.
     #[error("more than {0} events in one request")]
-    TooMany(usize),
-    /// The body as a whole.
+    TooManyEvents(usize),
+    /// The body or a header is invalid.
     #[error("{0}")]
-    Body(String),
+    Invalid(String),
 }
 
-type Elements = Vec<Result<Incoming, Fault>>;
+type Elements = Vec<Result<Incoming, ElementError>>;
 
-/// Reads what was posted: at most `most` events, each either good or at fault.
+/// Reads the body of a POST: at most `max_events` events, each of them valid or with its error.
 ///
 /// # Errors
-/// When the form is unknown or the body as a whole is broken.
-pub fn posted(headers: &HeaderMap, body: &[u8], most: usize) -> Result<Elements, BadRequest> {
+/// If the content type is unknown or the body as a whole is invalid.
+pub(crate) fn read_body(
+    headers: &HeaderMap,
+    body: &[u8],
+    max_events: usize,
+) -> Result<Elements, BodyError> {
     let content_type = headers
         .get(CONTENT_TYPE)
         .map_or(Ok(""), |value| value.to_str())
@@ -60,7 +77,7 @@ pub fn posted(headers: &HeaderMap, body: &[u8], most: usize) -> Result<Elements,
         .trim()
         .to_ascii_lowercase();
     if kind.starts_with("application/cloudevents-batch") {
-        return batch(body, most);
+        return batch(body, max_events);
     }
     if headers.contains_key("ce-specversion") && !kind.starts_with("application/cloudevents") {
         return Ok(vec![element(
@@ -74,29 +91,30 @@ pub fn posted(headers: &HeaderMap, body: &[u8], most: usize) -> Result<Elements,
         "application/x-ndjson"
         | "application/ndjson"
         | "application/jsonl"
-        | "application/x-jsonlines" => lines(body, most),
+        | "application/x-jsonlines" => lines(body, max_events),
         "" | "application/json" | "text/json" | "text/plain" => {
             match body.trim_ascii_start().first() {
-                Some(b'[') => batch(body, most),
+                Some(b'[') => batch(body, max_events),
                 _ => Ok(vec![element(0, None, Event::from_json(body))]),
             }
         }
         kind if kind.ends_with("+json") => Ok(vec![element(0, None, Event::from_json(body))]),
-        _ => Err(BadRequest::ContentType(content_type.to_owned())),
+        _ => Err(BodyError::ContentType(content_type.to_owned())),
     }
 }
 
-/// Reads Cloud Monitor's GET: the document in the query's `data`.
-pub fn queried(query: &str) -> Elements {
+/// Reads the query of Cloud Monitor's GET, whose event is in the parameter `data`.
+pub(crate) fn read_query(query: &str) -> Elements {
     vec![element(0, None, Event::from_form(query.as_bytes()))]
 }
 
-/// A JSON array. Its elements keep their bytes.
-fn batch(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
-    let broken = |error| BadRequest::Body(format!("the batch is not a JSON array: {error}"));
-    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(broken)?;
-    if elements.len() > most {
-        return Err(BadRequest::TooMany(most));
+/// A JSON array. Its elements are cut out as they are and parsed one by one, so that an invalid one
+/// does not affect the others, and events keep their bytes for the archive.
+fn batch(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
+    let invalid = |error| BodyError::Invalid(format!("the batch is not a JSON array: {error}"));
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(invalid)?;
+    if elements.len() > max_events {
+        return Err(BodyError::TooManyEvents(max_events));
     }
     Ok(elements
         .into_iter()
@@ -105,16 +123,16 @@ fn batch(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
         .collect())
 }
 
-/// One event a line; empty lines are nothing.
-fn lines(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
+/// One event a line. Empty lines are skipped.
+fn lines(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
     let mut elements = Vec::new();
     for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
-        if elements.len() == most {
-            return Err(BadRequest::TooMany(most));
+        if elements.len() == max_events {
+            return Err(BodyError::TooManyEvents(max_events));
         }
         elements.push(element(
             elements.len(),
@@ -125,13 +143,15 @@ fn lines(body: &[u8], most: usize) -> Result<Elements, BadRequest> {
     Ok(elements)
 }
 
-/// CloudEvents' binary mode: attributes in `ce-` headers, the data as the body. It is put into the structured form.
+/// CloudEvents' binary mode: attributes in `ce-` headers, data in the body. Converted to the
+/// structured mode, as events are archived as JSON: data that is not JSON becomes a string if it is
+/// text and `data_base64` if not, as the CloudEvents JSON format prescribes.
 fn binary(
     headers: &HeaderMap,
     content_type: &str,
     kind: &str,
     body: &[u8],
-) -> Result<Result<Event, EventError>, BadRequest> {
+) -> Result<Result<Event, EventError>, BodyError> {
     let mut members: Vec<(String, Json)> = Vec::new();
     for (name, value) in headers {
         let Some(attribute) = name.as_str().strip_prefix("ce-") else {
@@ -139,8 +159,8 @@ fn binary(
         };
         let value = value
             .to_str()
-            .map_err(|_| BadRequest::Body(format!("the header {name} is not ASCII")))?;
-        members.push((attribute.to_owned(), decoded(value).into()));
+            .map_err(|_| BodyError::Invalid(format!("the header {name} is not ASCII")))?;
+        members.push((attribute.to_owned(), percent_decode(value).into()));
     }
     if !content_type.is_empty() {
         members.push(("datacontenttype".into(), content_type.into()));
@@ -160,8 +180,9 @@ fn binary(
     Ok(Event::from_tree(Json::Object(members)))
 }
 
-/// Percent-decoding, as the HTTP binding of CloudEvents asks for header values; what does not decode stays.
-fn decoded(value: &str) -> String {
+/// Percent-decodes a header value, as the HTTP binding of CloudEvents prescribes. A `%` that is not
+/// followed by two hexadecimal digits stays as it is, and a value that would not be UTF-8 too.
+fn percent_decode(value: &str) -> String {
     let bytes = value.as_bytes();
     let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
@@ -180,14 +201,14 @@ fn decoded(value: &str) -> String {
 }
 
 fn element(
-    element: usize,
+    index: usize,
     line: Option<usize>,
     event: Result<Event, EventError>,
-) -> Result<Incoming, Fault> {
+) -> Result<Incoming, ElementError> {
     event.and_then(Incoming::new).map_err(|error| {
         let diagnostic = error.diagnostic();
-        Fault {
-            element,
+        ElementError {
+            element: index,
             line,
             code: diagnostic.code,
             message: error.to_string(),
@@ -212,25 +233,21 @@ mod tests {
         pairs.iter().map(header).collect()
     }
 
-    /// An event's id, or where and by which code it is refused.
-    type Told = Result<String, (usize, Option<usize>, String)>;
+    /// An event's id, or index, line and code of its error.
+    type Element = Result<String, (usize, Option<usize>, String)>;
 
-    fn read(content_type: &'static str, body: &str) -> Vec<Told> {
-        let elements = posted(
-            &headers(&[("content-type", content_type)]),
-            body.as_bytes(),
-            4,
-        )
-        .unwrap();
-        let told = |fault: Fault| (fault.element, fault.line, fault.code.to_string());
+    fn read(content_type: &'static str, body: &str) -> Vec<Element> {
+        let headers = headers(&[("content-type", content_type)]);
+        let elements = read_body(&headers, body.as_bytes(), 4).unwrap();
+        let parts = |error: ElementError| (error.element, error.line, error.code.to_string());
         elements
             .into_iter()
-            .map(|element| element.map(|incoming| incoming.name.id).map_err(told))
+            .map(|element| element.map(|incoming| incoming.name.id).map_err(parts))
             .collect()
     }
 
     #[test]
-    fn each_form_gives_its_events() {
+    fn each_content_type_gives_its_events() {
         let cloudevent = r#"{"specversion":"1.0","id":"c","source":"acs.ecs","type":"ecs:Disk:Stalled","data":{}}"#;
         assert_eq!(read("application/json", r#"{"id":"1"}"#), [Ok("1".into())]);
         assert_eq!(
@@ -260,18 +277,18 @@ mod tests {
             [Ok("f".into())]
         );
         assert_eq!(
-            queried("token=x&data=%7B%22id%22%3A%229%22%7D")[0]
+            read_query("token=x&data=%7B%22id%22%3A%229%22%7D")[0]
                 .as_ref()
                 .unwrap()
                 .name
                 .id,
             "9"
         );
-        assert!(queried("token=x")[0].is_err());
+        assert!(read_query("token=x")[0].is_err());
     }
 
     #[test]
-    fn a_bad_element_is_named_by_its_place() {
+    fn an_invalid_element_is_reported_with_its_position() {
         let found = read("application/json", r#"[{"id":"1"}, 7, {"id":"3"}]"#);
         assert_eq!(found[1], Err((1, None, "RA0005".into())));
         assert!(found[0].is_ok() && found[2].is_ok());
@@ -280,9 +297,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_form_is_refused_as_a_whole() {
+    fn unknown_types_and_invalid_batches_are_refused() {
         let refused = |content_type, body: &str| {
-            posted(
+            read_body(
                 &headers(&[("content-type", content_type)]),
                 body.as_bytes(),
                 2,
@@ -305,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_mode_becomes_structured() {
+    fn binary_mode_is_converted_to_structured_mode() {
         let ce = [
             ("ce-specversion", "1.0"),
             ("ce-id", "b%20c"),
@@ -316,7 +333,7 @@ mod tests {
         let read = |content_type, body: &[u8]| {
             let mut pairs = ce.to_vec();
             pairs.push(("content-type", content_type));
-            let mut elements = posted(&headers(&pairs), body, 1).unwrap();
+            let mut elements = read_body(&headers(&pairs), body, 1).unwrap();
             elements
                 .remove(0)
                 .map(|incoming| incoming.native.original().tree().clone())

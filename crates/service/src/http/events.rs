@@ -1,4 +1,4 @@
-//! `/events`: read, judged, stored, and only then answered 2xx.
+//! `/events`: admit, read, convert, store; 2xx only after the commit.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,220 +10,242 @@ use axum::response::Response;
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
-use super::body::{self, BadRequest, Fault};
-use super::signature::{EventBridge, SignatureError};
-use super::{Door, Refusal, Role, json};
+use super::body::{self, BodyError, ElementError};
+use super::{AppState, HttpError, Role, json_response};
 use crate::incoming::Incoming;
-use crate::intake::{Overloaded, Room};
-use crate::record::{number, object, optional};
+use crate::intake::{AdmissionPermit, Overloaded};
+use crate::security::{EventBridge, SignatureError};
 use crate::store::{Accepted, StoreError};
 use crate::telemetry::{Span, Stage};
 
-/// Faults that are listed; the rest are counted.
-const LISTED: usize = 100;
+/// Largest number of invalid elements that a response lists; it states the number of all.
+const MAX_LISTED_ERRORS: usize = 100;
+
+/// When a request began, by the wall clock and by the monotonic clock.
+#[derive(Clone, Copy)]
+struct RequestStart {
+    wall: Timestamp,
+    clock: Instant,
+}
 
 pub(super) async fn post(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     request: Request,
-) -> Result<Response, Refusal> {
-    let begun = (Timestamp::now(), Instant::now());
+) -> Result<Response, HttpError> {
+    let start = RequestStart::now();
     let (parts, body) = request.into_parts();
-    let signed = admit(&door, &parts)?;
-    let limit = door.limits.body_bytes;
-    let announced = length(&parts.headers).unwrap_or(limit);
-    if announced > limit {
+    let signed = authorize(&state, &parts)?;
+    let limit = state.limits.body_bytes;
+    // A body of unknown length (chunked) reserves as much as it may become: what is in memory is
+    // then always within `queue_bytes`.
+    let length = content_length(&parts.headers).unwrap_or(limit);
+    if length > limit {
         return Err(too_large(limit));
     }
-    let room = door.intake.room(announced)?;
-    let reading = tokio::time::timeout(door.limits.body, axum::body::to_bytes(body, announced));
-    let bytes = match reading.await {
-        Err(_) => {
-            return Err(Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "the body took too long",
-            ));
-        }
-        Ok(Err(error)) if error.to_string().contains("length limit") => {
-            return Err(too_large(limit));
-        }
-        Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
-        Ok(Ok(bytes)) => bytes,
-    };
+    let permit = state.intake.admit(length)?;
+    let bytes = read_body(&state, body, length).await?;
     if let Some(eventbridge) = signed {
-        let target = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
+        let target = parts.uri.path_and_query();
+        let target = target.map_or("/", |target| target.as_str());
         eventbridge.verify(&parts.headers, target, &bytes).await?;
     }
-    let elements = body::posted(&parts.headers, &bytes, door.limits.batch_events)?;
-    let answer = accept(&door, elements, partial(&parts), room, begun).await?;
-    door.metrics
+    let elements = body::read_body(&parts.headers, &bytes, state.limits.batch_events)?;
+    let response = accept(&state, elements, is_partial(&parts), permit, start).await?;
+    state
+        .metrics
         .accepting
-        .observe(begun.1.elapsed().as_secs_f64());
-    Ok(answer)
+        .observe(start.clock.elapsed().as_secs_f64());
+    Ok(response)
 }
 
 /// Cloud Monitor's GET, with the event in the query.
 pub(super) async fn get(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, HttpError> {
     let (parts, _) = request.into_parts();
-    door.admit(&parts, Role::Ingest)?;
+    state.authorize(&parts, Role::Ingest)?;
     let query = parts.uri.query().unwrap_or_default();
-    let room = door.intake.room(query.len())?;
-    accept(
-        &door,
-        body::queried(query),
-        false,
-        room,
-        (Timestamp::now(), Instant::now()),
-    )
-    .await
+    let permit = state.intake.admit(query.len())?;
+    let elements = body::read_query(query);
+    accept(&state, elements, false, permit, RequestStart::now()).await
 }
 
-/// A token, or a signature of EventBridge that is verified when the body is there.
-fn admit(door: &Door, parts: &Parts) -> Result<Option<Arc<EventBridge>>, Refusal> {
-    match door.in_force.eventbridge.load_full() {
-        Some(eventbridge) if EventBridge::claims(&parts.headers) => {
+/// Checks the token, or the head of an EventBridge signature; that signature must be verified when
+/// the body has been read.
+fn authorize(state: &AppState, parts: &Parts) -> Result<Option<Arc<EventBridge>>, HttpError> {
+    match state.live.eventbridge.load_full() {
+        Some(eventbridge) if EventBridge::is_signed(&parts.headers) => {
             eventbridge.check_head(&parts.headers, Timestamp::now())?;
             Ok(Some(eventbridge))
         }
-        _ => door.admit(parts, Role::Ingest).map(|_| None),
+        _ => state.authorize(parts, Role::Ingest).map(|_| None),
     }
 }
 
-/// All or nothing, unless `partial`: then the good ones are stored and the bad ones named.
+async fn read_body(
+    state: &AppState,
+    body: axum::body::Body,
+    length: usize,
+) -> Result<axum::body::Bytes, HttpError> {
+    // One timeout over the whole body, not between two reads: a client that sends a byte every
+    // second would never be idle and never be done.
+    let reading = tokio::time::timeout(state.limits.body, axum::body::to_bytes(body, length));
+    match reading.await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // axum has no type for this error.
+        Ok(Err(error)) if error.to_string().contains("length limit") => {
+            Err(too_large(state.limits.body_bytes))
+        }
+        Ok(Err(_)) => Err(HttpError::new(
+            StatusCode::BAD_REQUEST,
+            "the body is incomplete",
+        )),
+        Err(_) => Err(HttpError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout while reading the body",
+        )),
+    }
+}
+
+/// Stores the events of a request: all of them or, if `partial`, those that are valid.
 async fn accept(
-    door: &Door,
-    elements: Vec<Result<Incoming, Fault>>,
+    state: &AppState,
+    elements: Vec<Result<Incoming, ElementError>>,
     partial: bool,
-    mut room: Room,
-    (began, clock): (Timestamp, Instant),
-) -> Result<Response, Refusal> {
-    let (mut good, mut faults) = (Vec::new(), Vec::new());
+    mut permit: AdmissionPermit,
+    start: RequestStart,
+) -> Result<Response, HttpError> {
+    let (mut events, mut errors) = (Vec::new(), Vec::new());
     for element in elements {
         match element {
-            Ok(incoming) => good.push(incoming),
-            Err(fault) => faults.push(fault),
+            Ok(incoming) => events.push(incoming),
+            Err(error) => errors.push(error),
         }
     }
-    if !faults.is_empty() && (!partial || good.is_empty()) {
-        let words = match faults.as_slice() {
-            [fault] => format!(
+    if !errors.is_empty() && (!partial || events.is_empty()) {
+        let message = match errors.as_slice() {
+            [error] => format!(
                 "element {} is not an event: {}; nothing was stored",
-                fault.element, fault.message
+                error.element, error.message
             ),
             _ => format!(
                 "{} elements are not events; nothing was stored",
-                faults.len()
+                errors.len()
             ),
         };
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, words).with("faults", told(&faults)));
+        let error = HttpError::new(StatusCode::BAD_REQUEST, message);
+        return Err(error.with_member("faults", errors_json(&errors)));
     }
-    door.intake.widen(&mut room, good.len())?;
+    state.intake.reserve_events(&mut permit, events.len())?;
     let now = Timestamp::now();
-    let ids: Vec<Json> = good
+    let ids = events
         .iter()
-        .map(|incoming| incoming.name.id.as_str().into())
-        .collect();
-    let traced = |incoming: &Incoming| {
-        door.telemetry
-            .wants(&incoming.name)
-            .then(|| incoming.name.clone())
-    };
-    let traced: Vec<_> = good.iter().map(traced).collect();
-    let stored = door
+        .map(|incoming| incoming.name.id.as_str().into());
+    let ids = Json::Array(ids.collect());
+    // The events are moved into the store; the names of sampled ones are kept for their spans.
+    let sampled = events.iter().map(|incoming| {
+        let wanted = state.telemetry.is_sampled(&incoming.name);
+        wanted.then(|| incoming.name.clone())
+    });
+    let sampled: Vec<_> = sampled.collect();
+    let accepted = state
         .intake
-        .submit(good, now, room)
+        .submit(events, now, permit)
         .await
         .unwrap_or(Err(StoreError::Closed))?;
-    for (one, traced) in stored.iter().zip(traced) {
-        door.note(one, now);
-        if let Some(event) = traced {
-            let stage = if one.duplicate {
-                Stage::AcceptCopy
-            } else {
-                Stage::Accept
-            };
-            let facts = vec![("seq", one.seq.into()), ("duplicate", one.duplicate.into())];
-            let took = clock.elapsed();
-            door.telemetry.note(&Span {
+    for (accepted, event) in accepted.iter().zip(sampled) {
+        state.count(accepted, now);
+        if let Some(event) = event {
+            state.telemetry.record(&Span {
                 event: &event,
-                stage,
-                began,
-                took,
-                facts,
-                fault: None,
+                stage: if accepted.duplicate {
+                    Stage::AcceptDuplicate
+                } else {
+                    Stage::Accept
+                },
+                started: start.wall,
+                duration: start.clock.elapsed(),
+                attributes: vec![
+                    ("seq", accepted.seq.into()),
+                    ("duplicate", accepted.duplicate.into()),
+                ],
+                error: None,
             });
         }
     }
-    let duplicates = stored.iter().filter(|one| one.duplicate).count();
-    let accepted = stored.len() - duplicates;
-    let mut body = object([
-        ("accepted", number(accepted)),
-        ("duplicates", number(duplicates)),
-        ("ids", Json::Array(ids)),
+    let duplicates = accepted.iter().filter(|event| event.duplicate).count();
+    let mut body = Json::object([
+        ("accepted", Json::count(accepted.len() - duplicates)),
+        ("duplicates", Json::count(duplicates)),
+        ("ids", ids),
     ]);
-    if let (Json::Object(members), false) = (&mut body, faults.is_empty()) {
-        members.push(("refused".into(), number(faults.len())));
-        members.push(("faults".into(), told(&faults)));
+    if let (Json::Object(members), false) = (&mut body, errors.is_empty()) {
+        members.push(("refused".into(), Json::count(errors.len())));
+        members.push(("faults".into(), errors_json(&errors)));
     }
-    Ok(json(StatusCode::OK, &body))
+    Ok(json_response(StatusCode::OK, &body))
 }
 
-impl Door {
-    /// Counts an event and wakes whom it concerns.
-    fn note(&self, stored: &Accepted, now: Timestamp) {
-        if stored.duplicate {
+impl RequestStart {
+    fn now() -> Self {
+        Self {
+            wall: Timestamp::now(),
+            clock: Instant::now(),
+        }
+    }
+}
+
+impl AppState {
+    /// Counts an accepted event and wakes the queues of its deliveries.
+    fn count(&self, accepted: &Accepted, now: Timestamp) {
+        if accepted.duplicate {
             self.metrics.duplicates.inc();
             return;
         }
         self.metrics.accepted.inc();
-        self.metrics.matched.inc_by(stored.matched as u64);
-        self.metrics.failures.inc_by(stored.failures as u64);
-        self.wake.wake(&stored.targets, &self.store, now);
+        self.metrics.matched.inc_by(accepted.matched as u64);
+        self.metrics.failures.inc_by(accepted.failures as u64);
+        self.wake.wake(&accepted.targets, &self.store, now);
     }
 }
 
-impl From<BadRequest> for Refusal {
-    fn from(bad: BadRequest) -> Self {
-        let status = match bad {
-            BadRequest::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            BadRequest::TooMany(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            BadRequest::Body(_) => StatusCode::BAD_REQUEST,
+impl From<BodyError> for HttpError {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::TooManyEvents(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
-        Self::new(status, bad.to_string())
+        Self::new(status, error.to_string())
     }
 }
 
-impl From<SignatureError> for Refusal {
+impl From<SignatureError> for HttpError {
     fn from(error: SignatureError) -> Self {
-        tracing::warn!(%error, "refused a request of EventBridge");
+        tracing::warn!(%error, "refused a request signed by EventBridge");
         match error {
             SignatureError::Invalid(_) => Self::new(StatusCode::UNAUTHORIZED, error.to_string()),
+            // The request may be genuine: 503 asks the sender to try again, 401 would tell it not to.
             SignatureError::Unavailable(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).again_in(10)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with_retry_after(10)
             }
         }
     }
 }
 
-impl From<Overloaded> for Refusal {
+impl From<Overloaded> for HttpError {
     fn from(overloaded: Overloaded) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, overloaded.to_string()).again_in(1)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, overloaded.to_string()).with_retry_after(1)
     }
 }
 
-fn too_large(limit: usize) -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("a request may have {limit} bytes"),
-    )
+fn too_large(limit: usize) -> HttpError {
+    let message = format!("the body is larger than {limit} bytes");
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
-fn length(headers: &HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers
         .get(axum::http::header::CONTENT_LENGTH)?
         .to_str()
@@ -232,22 +254,20 @@ fn length(headers: &HeaderMap) -> Option<usize> {
         .ok()
 }
 
-fn partial(parts: &Parts) -> bool {
-    parts
-        .uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|pair| pair == "partial=true"))
+fn is_partial(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    query.split('&').any(|pair| pair == "partial=true")
 }
 
-fn told(faults: &[Fault]) -> Json {
-    let one = |fault: &Fault| {
-        object([
-            ("element", number(fault.element)),
-            ("line", fault.line.map_or(Json::Null, number)),
-            ("code", fault.code.to_string().into()),
-            ("message", fault.message.as_str().into()),
-            ("help", optional(fault.help.as_deref())),
+fn errors_json(errors: &[ElementError]) -> Json {
+    let listed = errors.iter().take(MAX_LISTED_ERRORS).map(|error| {
+        Json::object([
+            ("element", Json::count(error.element)),
+            ("line", error.line.map_or(Json::Null, Json::count)),
+            ("code", error.code.to_string().into()),
+            ("message", error.message.as_str().into()),
+            ("help", Json::optional(error.help.as_deref())),
         ])
-    };
-    Json::Array(faults.iter().take(LISTED).map(one).collect())
+    });
+    Json::Array(listed.collect())
 }

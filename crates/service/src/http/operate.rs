@@ -1,4 +1,4 @@
-//! What operators ask and order.
+//! Reading and operating the service.
 
 use std::sync::Arc;
 
@@ -7,296 +7,271 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use reflexarc::FileDiagnostics;
+use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 use reqwest::Url;
 
-use super::{Door, Refusal, Role, json};
-use crate::metrics::{RuleLabel, TargetLabel};
-use crate::record::{number, object, strings};
-use crate::store::{Status, Store, StoreError};
-use crate::trace::{entry_to_json, trace};
-use reflexarc_delivery::DeliveryId;
+use super::{AppState, HttpError, Role, json_response};
+use crate::operate::{delivery_to_json, trace};
+use crate::store::{DeliveryStatus, Store, StoreError};
+use crate::telemetry::{RuleLabel, TargetLabel};
 
-/// Entries of a list; more are asked for with `reflexarc outbox` and `reflexarc dlq` on the machine itself.
-const LISTED: usize = 1_000;
+/// Largest number of deliveries in a list. `reflexarc outbox` and `reflexarc dlq`, which read the
+/// store themselves, have no such bound.
+const MAX_LISTED: usize = 1_000;
 
-type Answer = Result<Response, Refusal>;
+type HandlerResult = Result<Response, HttpError>;
 
-/// The process lives.
+/// Liveness: the process runs.
 pub(super) async fn healthz() -> Response {
-    json(StatusCode::OK, &object([("status", "ok".into())]))
+    json_response(StatusCode::OK, &Json::object([("status", "ok".into())]))
 }
 
-/// It can do its work: the store answers, and nobody told it to stop.
-pub(super) async fn readyz(State(door): State<Arc<Door>>) -> Answer {
-    if *door.stop.borrow() {
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping"));
+/// Readiness: the store can be read, and the service is not stopping.
+pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult {
+    if *state.stop.borrow() {
+        return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping"));
     }
-    ask(&door, |store| store.used_bytes().map(drop)).await?;
-    let rules = door.intake.rules().load_full();
-    let failing = door.intake.failing().among(&rules).len();
-    let body = [
+    query_store(&state, |store| store.used_bytes().map(drop)).await?;
+    let rules = state.intake.rules().load_full();
+    let failing = state.intake.failures().current(&rules).len();
+    let body = Json::object([
         ("status", "ready".into()),
-        ("rules", number(rules.len())),
-        ("failing_rules", number(failing)),
-    ];
-    Ok(json(StatusCode::OK, &object(body)))
+        ("rules", Json::count(rules.len())),
+        ("failing_rules", Json::count(failing)),
+    ]);
+    Ok(json_response(StatusCode::OK, &body))
 }
 
-/// What is in force, and which rules go wrong again and again.
-pub(super) async fn status(State(door): State<Arc<Door>>, request: Request) -> Answer {
-    admit(&door, request, Role::Read)?;
-    let rules = door.intake.rules().load_full();
-    let failing = door
-        .intake
-        .failing()
-        .among(&rules)
-        .into_iter()
-        .map(|(rule, trouble)| {
-            object([
-                ("rule", rule.into()),
-                ("in_a_row", number(trouble.in_a_row)),
-                ("message", trouble.message.into()),
-            ])
-        });
-    let failing = Json::Array(failing.collect());
-    let body = [
-        ("rules", number(rules.len())),
-        ("targets", strings(&door.wake.names())),
-        ("failing", failing),
-        ("restart", strings(&door.reloader.restart_needed())),
-    ];
-    Ok(json(StatusCode::OK, &object(body)))
+/// The live rules and targets, failing rules, and settings that need a restart.
+pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    let rules = state.intake.rules().load_full();
+    let failing = state.intake.failures().current(&rules);
+    let failing = failing.into_iter().map(|(rule, failing)| {
+        Json::object([
+            ("rule", rule.into()),
+            ("in_a_row", Json::count(failing.in_a_row)),
+            ("message", failing.message.into()),
+        ])
+    });
+    let body = Json::object([
+        ("rules", Json::count(rules.len())),
+        ("targets", Json::strings(&state.wake.names())),
+        ("failing", Json::Array(failing.collect())),
+        ("restart", Json::strings(&state.reloader.restart_needed())),
+    ]);
+    Ok(json_response(StatusCode::OK, &body))
 }
 
-/// Figures in the text form of `OpenMetrics`.
-pub(super) async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Answer {
-    admit(&door, request, Role::Read)?;
-    let depths = ask(&door, Store::depths).await?;
+/// Metrics in the `OpenMetrics` text format.
+pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    let depths = query_store(&state, Store::queue_depths).await?;
     let now = Timestamp::now();
-    door.metrics.waiting.clear();
-    door.metrics.oldest.clear();
-    for target in door.wake.names() {
+    let metrics = &state.metrics;
+    // These gauges are read from the store when someone asks, instead of being kept up to date by
+    // every queue. They are cleared first, so that a removed target leaves no stale series behind.
+    metrics.waiting.clear();
+    metrics.oldest.clear();
+    for target in state.wake.names() {
         let found = depths.iter().find(|(name, ..)| *name == target);
         let (count, age) = found.map_or((0, 0), |(_, count, oldest)| {
             (*count, now.duration_since(*oldest).as_secs())
         });
         let label = TargetLabel { target };
-        door.metrics
-            .waiting
-            .get_or_create(&label)
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
-        door.metrics.oldest.get_or_create(&label).set(age.max(0));
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.waiting.get_or_create(&label).set(count);
+        metrics.oldest.get_or_create(&label).set(age.max(0));
     }
-    door.metrics.failing.clear();
-    for (rule, trouble) in door.intake.failing().among(&door.intake.rules().load()) {
-        door.metrics
-            .failing
-            .get_or_create(&RuleLabel { rule })
-            .set(trouble.in_a_row.into());
+    metrics.failing.clear();
+    let rules = state.intake.rules().load();
+    for (rule, failing) in state.intake.failures().current(&rules) {
+        let gauge = metrics.failing.get_or_create(&RuleLabel { rule });
+        gauge.set(failing.in_a_row.into());
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(CONTENT_TYPE, kind)], door.metrics.render()).into_response())
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, content_type)], metrics.render()).into_response())
 }
 
-/// Puts rules and settings as they are in the files now in force, or says what is wrong with them.
-pub(super) async fn reload(State(door): State<Arc<Door>>, request: Request) -> Answer {
-    admit(&door, request, Role::Operate)?;
-    let reloader = door.reloader.clone();
-    let loaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
-    match loaded.map_err(|error| StoreError::Failed(error.to_string()))? {
-        Ok(loaded) => {
-            let restart = strings(&loaded.restart);
-            let body = [
-                ("rules", number(loaded.rules)),
-                ("targets", number(loaded.targets)),
-                ("restart", restart),
-            ];
-            Ok(json(StatusCode::OK, &object(body)))
+/// Reloads rules and configuration, or reports their diagnostics.
+pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    authorize(&state, request, Role::Operate)?;
+    let reloader = state.reloader.clone();
+    let reloaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
+    match reloaded.map_err(|error| StoreError::Failed(error.to_string()))? {
+        Ok(reloaded) => {
+            let body = Json::object([
+                ("rules", Json::count(reloaded.rules)),
+                ("targets", Json::count(reloaded.targets)),
+                ("restart", Json::strings(&reloaded.restart)),
+            ]);
+            Ok(json_response(StatusCode::OK, &body))
         }
         Err(files) => {
-            let one = |file: &reflexarc::FileDiagnostics| {
-                let drawn = file
-                    .diagnostics
-                    .iter()
-                    .map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
-                object([
-                    ("file", file.name.as_str().into()),
-                    ("diagnostics", Json::Array(drawn.map(Json::from).collect())),
-                ])
-            };
-            let words = "the rules or settings are broken; the old ones stay in force";
-            let files = Json::Array(files.iter().map(one).collect());
-            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, words).with("files", files))
+            let message = "invalid rules or configuration; the previous ones stay in effect";
+            let files = Json::Array(files.iter().map(file_json).collect());
+            let error = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message);
+            Err(error.with_member("files", files))
         }
     }
 }
 
-/// Everything about an event, newest copy last; `?explain=RULE` says why that rule matches or does not.
+/// The trace of every archived event with this id, the newest last; `?explain=RULE` explains why
+/// that rule matches or does not.
 pub(super) async fn trace_event(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     request: Request,
-) -> Answer {
-    let query = Url::parse(&format!(
-        "http://localhost/?{}",
-        request.uri().query().unwrap_or_default()
-    ));
-    let explain = query.ok().and_then(|url| {
+) -> HandlerResult {
+    let query = request.uri().query().unwrap_or_default();
+    let url = Url::parse(&format!("http://localhost/?{query}")).ok();
+    let explain = url.and_then(|url| {
         url.query_pairs()
             .find(|(key, _)| key == "explain")
             .map(|(_, rule)| rule.into_owned())
     });
-    admit(&door, request, Role::Read)?;
-    let rules = door.intake.rules().load_full();
-    let traces = ask(&door, move |store| {
-        let found = store.find(&event)?;
-        found
+    authorize(&state, request, Role::Read)?;
+    let rules = state.intake.rules().load_full();
+    let traces = query_store(&state, move |store| {
+        store
+            .find(&event)?
             .iter()
             .map(|archived| trace(store, &rules, archived, explain.as_deref()))
             .collect::<Result<Vec<_>, _>>()
     })
     .await?;
     if traces.is_empty() {
-        return Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "there is no event of this id in the archive",
-        ));
+        let message = "no event with this id is in the archive";
+        return Err(HttpError::new(StatusCode::NOT_FOUND, message));
     }
-    Ok(json(StatusCode::OK, &Json::Array(traces)))
+    Ok(json_response(StatusCode::OK, &Json::Array(traces)))
 }
 
-pub(super) async fn outbox(State(door): State<Arc<Door>>, request: Request) -> Answer {
-    admit(&door, request, Role::Read)?;
-    list(&door, Status::Pending).await
+pub(super) async fn outbox(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    list(&state, DeliveryStatus::Pending).await
 }
 
-pub(super) async fn dead_letters(State(door): State<Arc<Door>>, request: Request) -> Answer {
-    admit(&door, request, Role::Read)?;
-    list(&door, Status::Dead).await
+pub(super) async fn dead_letters(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    list(&state, DeliveryStatus::Dead).await
 }
 
 pub(super) async fn delivery(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
-) -> Answer {
-    admit(&door, request, Role::Read)?;
-    let id = named(&id)?;
-    let found = ask(&door, move |store| store.delivery(id)).await?;
-    let (entry, attempts) = found.ok_or_else(unknown)?;
-    Ok(json(
-        StatusCode::OK,
-        &entry_to_json(&entry, Some(&attempts)),
-    ))
+) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    show(&state, parse_id(&id)?).await
 }
 
 pub(super) async fn cancel(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
-) -> Answer {
-    order(
-        &door,
-        request,
-        &id,
-        Store::cancel,
-        "it is not in the outbox",
-    )
-    .await
+) -> HandlerResult {
+    let conflict = "the delivery is not in the outbox";
+    change(&state, request, &id, Store::cancel, conflict).await
 }
 
 pub(super) async fn redrive(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
-) -> Answer {
-    order(
-        &door,
-        request,
-        &id,
-        Store::redrive,
-        "it is not a dead letter",
-    )
-    .await
+) -> HandlerResult {
+    let conflict = "the delivery is not a dead letter";
+    change(&state, request, &id, Store::redrive, conflict).await
 }
 
-pub(super) async fn drop_dead(
-    State(door): State<Arc<Door>>,
+pub(super) async fn drop_dead_letter(
+    State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
-) -> Answer {
-    order(
-        &door,
-        request,
-        &id,
-        Store::drop_dead,
-        "it is not a dead letter",
-    )
-    .await
+) -> HandlerResult {
+    let conflict = "the delivery is not a dead letter";
+    change(&state, request, &id, Store::drop_dead_letter, conflict).await
 }
 
-async fn order(
-    door: &Arc<Door>,
+/// Applies an operator's change to a delivery. `conflict` is the error if its status does not allow
+/// it.
+async fn change(
+    state: &Arc<AppState>,
     request: Request,
     id: &str,
-    what: impl FnOnce(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
-    otherwise: &str,
-) -> Answer {
-    let who = admit(door, request, Role::Operate)?;
-    let id = named(id)?;
-    let done = ask(door, move |store| what(store, id, Timestamp::now())).await?;
-    if !done {
-        return Err(Refusal::new(StatusCode::CONFLICT, otherwise));
+    change: impl FnOnce(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
+    conflict: &str,
+) -> HandlerResult {
+    let client = authorize(state, request, Role::Operate)?;
+    let id = parse_id(id)?;
+    let changed = query_store(state, move |store| change(store, id, Timestamp::now())).await?;
+    if !changed {
+        return Err(HttpError::new(StatusCode::CONFLICT, conflict));
     }
-    tracing::info!(delivery = %id, who, "an operator changed a delivery");
-    let found = ask(door, move |store| store.delivery(id)).await?;
-    let (entry, attempts) = found.ok_or_else(unknown)?;
-    door.wake.wake(
-        std::slice::from_ref(&entry.delivery.target),
-        &door.store,
-        Timestamp::now(),
-    );
-    Ok(json(
-        StatusCode::OK,
-        &entry_to_json(&entry, Some(&attempts)),
-    ))
+    tracing::info!(delivery = %id, who = client, "an operator changed a delivery");
+    let found = query_store(state, move |store| store.delivery(id)).await?;
+    let (record, attempts) = found.ok_or_else(unknown_delivery)?;
+    // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
+    let targets = std::slice::from_ref(&record.delivery.target);
+    state.wake.wake(targets, &state.store, Timestamp::now());
+    let body = delivery_to_json(&record, Some(&attempts));
+    Ok(json_response(StatusCode::OK, &body))
 }
 
-async fn list(door: &Arc<Door>, status: Status) -> Answer {
-    let entries = ask(door, move |store| store.deliveries(status, None, LISTED)).await?;
-    Ok(json(
-        StatusCode::OK,
-        &Json::Array(
-            entries
-                .iter()
-                .map(|entry| entry_to_json(entry, None))
-                .collect(),
+async fn show(state: &Arc<AppState>, id: DeliveryId) -> HandlerResult {
+    let found = query_store(state, move |store| store.delivery(id)).await?;
+    let (record, attempts) = found.ok_or_else(unknown_delivery)?;
+    let body = delivery_to_json(&record, Some(&attempts));
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+async fn list(state: &Arc<AppState>, status: DeliveryStatus) -> HandlerResult {
+    let query = move |store: &Store| store.deliveries(status, None, MAX_LISTED);
+    let records = query_store(state, query).await?;
+    let records = records.iter().map(|record| delivery_to_json(record, None));
+    let body = Json::Array(records.collect());
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+/// Queries the store on a thread that may block.
+async fn query_store<T: Send + 'static>(
+    state: &Arc<AppState>,
+    query: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, HttpError> {
+    let store = state.store.clone();
+    let result = tokio::task::spawn_blocking(move || query(&store)).await;
+    Ok(result.map_err(|error| StoreError::Failed(error.to_string()))??)
+}
+
+fn authorize(state: &AppState, request: Request, role: Role) -> Result<String, HttpError> {
+    state.authorize(&request.into_parts().0, role)
+}
+
+fn parse_id(id: &str) -> Result<DeliveryId, HttpError> {
+    id.parse().map_err(|error: InvalidDeliveryId| {
+        HttpError::new(StatusCode::BAD_REQUEST, error.to_string())
+    })
+}
+
+fn unknown_delivery() -> HttpError {
+    HttpError::new(StatusCode::NOT_FOUND, "no delivery has this id")
+}
+
+fn file_json(file: &FileDiagnostics) -> Json {
+    let rendered = file
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
+    Json::object([
+        ("file", file.name.as_str().into()),
+        (
+            "diagnostics",
+            Json::Array(rendered.map(Json::from).collect()),
         ),
-    ))
-}
-
-/// Asks the store on a thread that may wait.
-async fn ask<T: Send + 'static>(
-    door: &Arc<Door>,
-    question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Refusal> {
-    let store = door.store.clone();
-    let answer = tokio::task::spawn_blocking(move || question(&store)).await;
-    Ok(answer.map_err(|error| StoreError::Failed(error.to_string()))??)
-}
-
-fn admit(door: &Door, request: Request, role: Role) -> Result<String, Refusal> {
-    door.admit(&request.into_parts().0, role)
-}
-
-fn named(id: &str) -> Result<DeliveryId, Refusal> {
-    id.parse()
-        .map_err(|error: reflexarc_delivery::InvalidDeliveryId| {
-            Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
-        })
-}
-
-fn unknown() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "there is no delivery of this id")
+    ])
 }

@@ -1,4 +1,4 @@
-//! Connections: so many, each with a time for everything, TLS where configured, and a graceful end.
+//! Connections: their number, their time limits, TLS where configured, and a graceful shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,104 +8,84 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 
 use crate::limits::Limits;
-use crate::reload::InForce;
-use crate::service::stopped;
+use crate::live_config::LiveConfig;
+use crate::security::TlsIdentity;
+use crate::shutdown::stopped;
 
-/// Who we are to TLS clients.
-#[derive(Clone)]
-pub struct Identity {
-    acceptor: TlsAcceptor,
-}
+/// Largest head of a request in bytes. Beyond it hyper answers 431.
+const HEAD_BYTES: usize = 64 << 10;
 
-impl Identity {
-    /// From a chain of certificates and a private key, both in PEM.
-    ///
-    /// # Errors
-    /// When they cannot be read or do not belong together.
-    pub fn new(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
-        let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| format!("certificate: {error}"))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("key: {error}"))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| error.to_string())?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        })
-    }
-}
-
-/// Serves connections until told to stop; then finishes the requests under way, for at most `patience`.
-pub async fn listen(
+/// Serves connections until told to stop; then finishes open requests, for at most
+/// `shutdown_timeout`.
+pub(crate) async fn listen(
     listener: TcpListener,
-    in_force: &InForce,
+    live: &LiveConfig,
     router: Router,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
-    patience: Duration,
+    shutdown_timeout: Duration,
 ) {
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
-        // Beyond the limit, clients wait in the system's queue.
-        let accepting = async {
-            let place = connections.clone().acquire_owned().await;
-            (place, listener.accept().await)
+        // The permit comes first: beyond the limit, clients wait in the kernel's accept queue,
+        // which costs us neither a file descriptor nor memory.
+        let accept = async {
+            let permit = connections.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
-            accepted = accepting => accepted,
+        let (permit, accepted) = tokio::select! {
+            accepted = accept => accepted,
             () = stopped(&mut stop) => break,
         };
-        let (Ok(place), Ok((stream, _))) = (place, accepted) else {
-            // Out of file descriptors, most likely: others must end before it can get better.
+        let (Ok(permit), Ok((stream, _))) = (permit, accepted) else {
+            // Most likely there are no file descriptors left. Trying again at once would spin;
+            // other connections must end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         drop(stream.set_nodelay(true));
-        let (router, watcher, identity, head) = (
-            router.clone(),
-            graceful.watcher(),
-            in_force.identity.load_full(),
-            limits.head,
-        );
+        let (router, watcher, head) = (router.clone(), graceful.watcher(), limits.head);
+        // Loaded for each connection, so that a new certificate is presented to the next client.
+        let tls_identity = live.tls_identity.load_full();
         tokio::spawn(async move {
-            let _place = place;
-            match identity {
-                None => converse(stream, router, head, watcher).await,
-                Some(identity) => {
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(head, identity.acceptor.accept(stream)).await
-                    {
-                        converse(stream, router, head, watcher).await;
-                    }
-                }
-            }
+            let _permit = permit;
+            serve_connection(stream, tls_identity.as_deref(), router, head, watcher).await;
         });
     }
+    // Closes the port before the open requests are finished: new clients are refused at once
+    // instead of waiting for a service that is about to end.
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some requests did not end in time and were cut off");
+    let finished = tokio::time::timeout(shutdown_timeout, graceful.shutdown()).await;
+    if finished.is_err() {
+        tracing::warn!("requests did not finish within shutdown_timeout and were cut off");
     }
 }
 
-async fn converse(
+async fn serve_connection(
+    stream: TcpStream,
+    tls_identity: Option<&TlsIdentity>,
+    router: Router,
+    head: Duration,
+    watcher: Watcher,
+) {
+    match tls_identity {
+        None => serve_http(stream, router, head, watcher).await,
+        Some(identity) => {
+            let handshake = tokio::time::timeout(head, identity.acceptor().accept(stream)).await;
+            if let Ok(Ok(stream)) = handshake {
+                serve_http(stream, router, head, watcher).await;
+            }
+        }
+    }
+}
+
+async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,
     head: Duration,
@@ -113,9 +93,10 @@ async fn converse(
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Counts from the end of the last response, so it also closes idle connections.
         .header_read_timeout(head)
-        .max_header_size(64 << 10)
+        .max_header_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // A connection that ends badly is the client's affair.
+    // Errors here are broken requests and broken connections: the client's, not worth a log line.
     drop(watcher.watch(connection).await);
 }

@@ -1,33 +1,34 @@
-//! One event into the store: archive, state and outbox in one transaction.
+//! Storing one event: archive, state and outbox in one transaction.
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
+use reflexarc_delivery::DeliveryId;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, micros, pack, state};
-use crate::incoming::{Incoming, numbered};
-use crate::record::evaluation_to_json;
-use reflexarc_delivery::DeliveryId;
+use super::compression::pack;
+use super::{StoreError, evaluation_to_json, micros, state};
+use crate::incoming::{Incoming, numbered_actions};
 
-/// What accepting an event came to.
+/// The outcome of accepting an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its place in the order of acceptance; a duplicate has that of the first copy.
+    /// Archive position, counted in the order of acceptance; for a duplicate that of the first
+    /// copy.
     pub seq: i64,
-    /// It had been accepted before: nothing was done.
+    /// Whether it is a duplicate: then nothing was stored.
     pub duplicate: bool,
-    /// How many rules matched and had their say.
+    /// Rules that matched and whose reactions succeeded.
     pub matched: usize,
-    /// How many reactions went wrong.
+    /// Reactions that failed.
     pub failures: usize,
-    /// What was put into the outbox.
+    /// Deliveries that were put into the outbox.
     pub deliveries: Vec<DeliveryId>,
-    /// The targets that have something to do now, each once.
+    /// The targets of those deliveries, each once.
     pub targets: Vec<String>,
 }
 
 impl Accepted {
-    /// A copy of the event at this place.
+    /// A duplicate of the event at this archive position.
     pub(super) fn duplicate_of(seq: i64) -> Self {
         Self {
             seq,
@@ -40,8 +41,8 @@ impl Accepted {
     }
 }
 
-/// The earlier copy's place, when this is a copy of an event accepted less than `window` microseconds ago.
-pub(super) fn earlier(
+/// The archive position of an earlier copy that was accepted less than `window` microseconds ago.
+pub(super) fn find_duplicate(
     connection: &Connection,
     incoming: &Incoming,
     now: Timestamp,
@@ -58,16 +59,17 @@ pub(super) fn earlier(
         .optional()?)
 }
 
-/// Records an event that is no duplicate, and everything that follows from it.
-pub(super) fn record(
+/// Stores an event that is not a duplicate, with its state changes and deliveries.
+pub(super) fn insert(
     connection: &Connection,
     incoming: &Incoming,
     evaluation: &Evaluation,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
     let body = pack(incoming.native.original().bytes())?;
-    let quiet = evaluation.rules.is_empty() && evaluation.failures.is_empty();
-    let story = if quiet {
+    // Most events match no rule; they cost no evaluation column at all.
+    let matched_nothing = evaluation.rules.is_empty() && evaluation.failures.is_empty();
+    let stored_evaluation = if matched_nothing {
         None
     } else {
         Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?)
@@ -84,10 +86,11 @@ pub(super) fn record(
         micros(now),
         size,
         body,
-        story,
+        stored_evaluation,
     ))?;
     let seq = connection.last_insert_rowid();
     if let Some(fingerprint) = &incoming.fingerprint {
+        // REPLACE: an entry older than the window may still be there until the next pruning.
         let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
         connection
             .prepare_cached(sql)?
@@ -97,18 +100,21 @@ pub(super) fn record(
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
     let (deliveries, targets) = enqueue(connection, seq, incoming, evaluation, None, now)?;
-    let (matched, failures) = (evaluation.rules.len(), evaluation.failures.len());
     Ok(Accepted {
         seq,
         duplicate: false,
-        matched,
-        failures,
+        matched: evaluation.rules.len(),
+        failures: evaluation.failures.len(),
         deliveries,
         targets,
     })
 }
 
-/// Puts an evaluation's actions into the outbox. A delivery that is there already, in whatever state, is left alone.
+/// Puts the actions of an evaluation into the outbox. Returns the new deliveries and their targets.
+///
+/// A delivery that exists already, in whatever status, is left alone: its id is derived from event,
+/// rule, action number and replay, so an event that comes again after the duplicate window, or a
+/// replay that is repeated under its name, asks for the same deliveries and sends nothing again.
 pub(super) fn enqueue(
     connection: &Connection,
     seq: i64,
@@ -118,15 +124,15 @@ pub(super) fn enqueue(
     now: Timestamp,
 ) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
     let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
-    let sql = "INSERT OR IGNORE INTO delivery
-               (id, seq, source, event, resource, rule, target, action, replay, created, since, due, set_at)
+    let sql = "INSERT OR IGNORE INTO delivery (id, seq, source, event, resource, rule, target, \
+               action, replay, created, since, due, set_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
     let mut statement = connection.prepare_cached(sql)?;
-    let identity = &incoming.identity;
-    for (rule, number, action) in numbered(evaluation) {
+    for (rule, number, action) in numbered_actions(evaluation) {
+        let identity = &incoming.identity;
         let id = DeliveryId::derive(identity, rule, number, replay);
         let target = action.target();
-        let new = statement.execute((
+        let inserted = statement.execute((
             id.as_bytes(),
             seq,
             &identity.source,
@@ -138,7 +144,7 @@ pub(super) fn enqueue(
             replay,
             micros(now),
         ))?;
-        if new == 1 {
+        if inserted == 1 {
             deliveries.push(id);
             if !targets.iter().any(|known| known == target) {
                 targets.push(target.to_owned());

@@ -1,17 +1,20 @@
-//! The `seen` table: which events were accepted lately, to recognise their copies.
+//! Recomputing the fingerprints of accepted events when the event identity changes.
 
 use reflexarc_event::{Event, Limits};
 use rusqlite::Connection;
 
-use super::unpack;
+use super::compression::unpack;
 use crate::incoming::Incoming;
 
-/// Replaces fingerprints that an earlier version computed from source and id alone by those of today.
+/// Replaces fingerprints that schema version 2 computed from source and id alone by those of the
+/// current event identity.
 ///
-/// They cannot be converted, so each is computed again from the archived event. An event that is no longer in the archive,
-/// or cannot be read, is forgotten: a copy of it is then accepted as a new event.
+/// They cannot be converted, so each is computed again from the archived event. An event that is no
+/// longer in the archive, or cannot be read, is left out: a copy of it is then accepted as a new
+/// event. At most one duplicate window of events is read, once.
 pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Result<()> {
-    let mut seen: Vec<([u8; 16], i64, i64)> = Vec::new();
+    let mut fingerprints: Vec<([u8; 16], i64, i64)> = Vec::new();
+    // The oldest first: if two events have the same fingerprint now, the later one replaces it.
     let sql = "SELECT seen.seq, seen.at, archive.body FROM seen JOIN archive USING (seq)
                ORDER BY seen.at";
     let mut select = connection.prepare(sql)?;
@@ -21,13 +24,13 @@ pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Resul
         let event = body.and_then(|body| Event::from_json(body).ok());
         let incoming = event.and_then(|event| Incoming::new(event).ok());
         if let Some(fingerprint) = incoming.and_then(|incoming| incoming.fingerprint) {
-            seen.push((fingerprint, row.get(0)?, row.get(1)?));
+            fingerprints.push((fingerprint, row.get(0)?, row.get(1)?));
         }
     }
     connection.execute("DELETE FROM seen", ())?;
     let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
     let mut insert = connection.prepare(sql)?;
-    for row in seen {
+    for row in fingerprints {
         insert.execute(row)?;
     }
     Ok(())

@@ -1,59 +1,70 @@
-//! What can go wrong with a store, told so that somebody can mend it.
+//! Errors of the store, with what an operator can do about them.
 
 use std::path::{Path, PathBuf};
 
-/// Why the store did not do what it was asked; nothing of a failed job is kept.
+/// Why the store did not do what was requested. Nothing of a failed job is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No room.
+    /// No space is left.
     #[error(
-        "the disk, or the store's own max_bytes, is full; nothing was stored: free some space or prune the archive"
+        "the disk, or the store's own max_bytes, is full; nothing was stored: free some space or \
+         prune the archive"
     )]
     Full,
     /// The file or its folder cannot be written.
-    #[error("cannot write the store{}: {what}; check owner, permissions and whether the file system is read-only",
-            path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
+    #[error(
+        "cannot write the store{}: {reason}; check owner, permissions and whether the file system \
+         is read-only",
+        path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default()
+    )]
     NotWritable {
-        /// The file, where known.
+        /// The file, if known.
         path: Option<PathBuf>,
-        /// What the system said.
-        what: String,
+        /// The error of the operating system.
+        reason: String,
     },
-    /// The file is damaged. It was not touched.
-    #[error("the store {path} is damaged and was left as it is: {what}; restore a backup, or move the file away and \
-             recover what can be read with `sqlite3 {path} .recover`", path = path.display())]
+    /// The file is damaged. It was not changed.
+    #[error(
+        "the store {path} is damaged and was left as it is: {reason}; restore a backup, or move \
+         the file away and recover what can be read with `sqlite3 {path} .recover`",
+        path = path.display()
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What the check found.
-        what: String,
+        /// The result of the check.
+        reason: String,
     },
-    /// A database of some other program, or no database at all. It was not touched.
+    /// A database of another program, or not a database. It was not changed.
     #[error("{} is not a reflexarc store; it was left as it is", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// Written by a newer version. It was not touched.
-    #[error("the store {} has version {version}, this program knows versions up to {known}", path.display())]
+    /// Written by a newer version of reflexarc. It was not changed.
+    #[error(
+        "the store {} has schema version {version}, but this program supports versions up to \
+         {supported}; use the newer program",
+        path.display()
+    )]
     TooNew {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// Its schema version.
         version: i32,
-        /// What we know.
-        known: i32,
+        /// The newest schema version that this program supports.
+        supported: i32,
     },
-    /// Another process delivers out of it.
-    #[error("the store {} is in use by another process that delivers out of it", path.display())]
-    Owned {
+    /// Another process holds the store's lock.
+    #[error("the store {} is in use: another process delivers from it", path.display())]
+    InUse {
         /// The file.
         path: PathBuf,
     },
-    /// Another process writes and did not let us in for ten seconds.
+    /// Another process held SQLite's write lock for ten seconds.
     #[error("the store is locked by another process")]
     Busy,
-    /// The writing thread is gone.
+    /// The writer thread has ended.
     #[error("the store is closed")]
     Closed,
     /// Anything else.
@@ -62,16 +73,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The same, about this file where it is about one.
+    /// Adds the path to errors that carry one: SQLite's own errors do not name the file.
     pub(super) fn at(self, path: &Path) -> Self {
         match self {
-            Self::NotWritable { what, .. } => Self::NotWritable {
+            Self::NotWritable { reason, .. } => Self::NotWritable {
                 path: Some(path.to_owned()),
-                what,
+                reason,
             },
-            Self::Corrupt { what, .. } => Self::Corrupt {
+            Self::Corrupt { reason, .. } => Self::Corrupt {
                 path: path.to_owned(),
-                what,
+                reason,
             },
             Self::Foreign { .. } => Self::Foreign {
                 path: path.to_owned(),
@@ -89,12 +100,12 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::NotWritable {
                     path: None,
-                    what: error.to_string(),
+                    reason: error.to_string(),
                 }
             }
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
                 path: PathBuf::new(),
-                what: error.to_string(),
+                reason: error.to_string(),
             },
             Some(ErrorCode::NotADatabase) => Self::Foreign {
                 path: PathBuf::new(),

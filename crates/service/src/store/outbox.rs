@@ -1,122 +1,26 @@
-//! What is to be delivered, what was tried, and what nobody would take.
+//! The outbox: claims, settled attempts, dead letters.
+//!
+//! A delivery in the outbox has a `due` time. A claim moves `due` to the end of a lease and sets
+//! `claimed`, so that a claimed delivery is simply one that is not due: no second claim takes it,
+//! and a process that dies while sending loses nothing, because `due` comes anyway.
+//!
+//! ```text
+//! accepted   due = 12:00:00  claimed = 0
+//! claimed    due = 12:16:00  claimed = 1     at 12:00:00 with a lease of 16 minutes
+//! failed     due = 12:00:03  claimed = 0     attempt 2 in a second
+//! delivered  status = 1
+//! ```
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use reflexarc_event::Json;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{StoreError, instant, micros};
-use crate::record::strings;
-use reflexarc_delivery::Decision;
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
-use reflexarc_reaction::Action;
+use super::records::{COLUMNS, UnreadableRow, read_row};
+use super::{Attempt, AttemptOutcome, DeliveryRecord, DeliveryStatus, StoreError, instant, micros};
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
-    /// In the outbox, to be tried when it is due.
-    Pending,
-    /// Taken by its receiver.
-    Delivered,
-    /// Given up: a dead letter, waiting for somebody to redrive or drop it.
-    Dead,
-    /// Cancelled by an operator before it was delivered.
-    Cancelled,
-    /// A dead letter that an operator dropped.
-    Dropped,
-}
-
-/// A delivery and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// Where it stands.
-    pub status: Status,
-    /// When it is tried next, while pending.
-    pub due: Timestamp,
-    /// When it left the outbox.
-    pub finished: Option<Timestamp>,
-    /// Why it was given up, cancelled or dropped.
-    pub reason: Option<String>,
-    /// The event's place in the archive.
-    pub seq: i64,
-}
-
-/// One try to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Its number, from 1, over everything that was ever tried for this delivery.
-    pub number: u32,
-    /// When it began.
-    pub started: Timestamp,
-    /// How long it took.
-    pub took: SignedDuration,
-    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
-    pub outcome: String,
-    /// The receiver's words, or the fault.
-    pub answer: String,
-}
-
-/// What an attempt is to be remembered by.
-#[derive(Debug, Clone)]
-pub struct Tried {
-    /// When it began.
-    pub started: Timestamp,
-    /// How long it took.
-    pub took: SignedDuration,
-    /// As in [`Attempt::outcome`].
-    pub outcome: &'static str,
-    /// As in [`Attempt::answer`].
-    pub answer: String,
-    /// The parts that were taken by it, where only some were.
-    pub taken: Vec<String>,
-}
-
-const COLUMNS: &str = "id, source, event, resource, rule, target, action, created, replay, attempt, since, status, due, \
-                       finished, reason, seq, taken";
-
-/// A row that this version cannot read.
-struct Unreadable {
-    id: [u8; 16],
-    what: &'static str,
-}
-
-impl From<Unreadable> for StoreError {
-    fn from(row: Unreadable) -> Self {
-        Self::Failed(format!(
-            "delivery {}: {}",
-            DeliveryId::from(row.id),
-            row.what
-        ))
-    }
-}
-
-impl Status {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Delivered,
-        Self::Dead,
-        Self::Cancelled,
-        Self::Dropped,
-    ];
-
-    /// One word for lists.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Dropped => "dropped",
-        }
-    }
-
-    fn number(self) -> i64 {
-        self as i64
-    }
-}
-
-/// Up to `limit` deliveries of `target` that are due, oldest first, not to be claimed again before `now + lease`.
+/// Claims up to `limit` deliveries of `target` that are due, the soonest due first; they are not
+/// claimed again before `now + lease`. Returns them in the order of their events.
 pub(super) fn claim(
     connection: &Connection,
     target: &str,
@@ -124,15 +28,18 @@ pub(super) fn claim(
     lease: SignedDuration,
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    // After the clock jumped back, `set_at` lies in the future: what was due in what was then the near future is due now.
+    // `set_at` is when `due` was written. If it lies in the future, the clock has been set back
+    // since, and `due` means nothing by the new clock: such a delivery is due now. Without this a
+    // clock that was an hour ahead for a moment would delay every retry by an hour.
     let sql = format!(
-        "SELECT {COLUMNS} FROM delivery WHERE status = 0 AND target = ?1 AND (due <= ?2 OR set_at > ?2)
+        "SELECT {COLUMNS} FROM delivery
+         WHERE status = 0 AND target = ?1 AND (due <= ?2 OR set_at > ?2)
          ORDER BY due, seq, id LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement
-        .query_map((target, micros(now), limit), entry)?
+        .query_map((target, micros(now), limit), read_row)?
         .collect::<Result<Vec<_>, _>>()?;
     let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
@@ -140,28 +47,23 @@ pub(super) fn claim(
     let mut claimed = Vec::new();
     for row in rows {
         match row {
-            Ok(entry) => {
-                update.execute((entry.delivery.id.as_bytes(), until, micros(now)))?;
-                claimed.push(entry);
+            Ok(record) => {
+                update.execute((record.delivery.id.as_bytes(), until, micros(now)))?;
+                claimed.push(record);
             }
-            // One that cannot be read must not stand in the way of those behind it.
-            Err(Unreadable { id, what }) => {
-                transfer(
-                    connection,
-                    DeliveryId::from(id),
-                    Status::Pending,
-                    Status::Dead,
-                    Some(what),
-                    now,
-                )?;
+            // A row that cannot be read must not block those behind it.
+            Err(UnreadableRow { id, reason }) => {
+                let id = DeliveryId::from(id);
+                let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
+                transfer(connection, id, from, to, Some(reason), now)?;
             }
         }
     }
-    claimed.sort_by_key(|entry| entry.seq);
-    Ok(claimed.into_iter().map(|entry| entry.delivery).collect())
+    claimed.sort_by_key(|record| record.seq);
+    Ok(claimed.into_iter().map(|record| record.delivery).collect())
 }
 
-/// Makes every claim void, or those of one target: what a killed process was about to send is due at once.
+/// Releases every claim, or those of one target: the deliveries are due at once.
 pub(super) fn release(
     connection: &Connection,
     target: Option<&str>,
@@ -174,19 +76,20 @@ pub(super) fn release(
         .execute((micros(now), target))?)
 }
 
-/// The same for one delivery.
+/// Releases the claim of one delivery.
 pub(super) fn release_one(
     connection: &Connection,
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0 WHERE id = ?2 AND status = 0 AND claimed = 1";
+    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
+               WHERE id = ?2 AND status = 0 AND claimed = 1";
     Ok(connection
         .prepare_cached(sql)?
         .execute((micros(now), id.as_bytes()))?)
 }
 
-/// When the next delivery of `target` is due.
+/// When the next pending delivery of `target` is due.
 pub(super) fn next_due(
     connection: &Connection,
     target: &str,
@@ -198,53 +101,62 @@ pub(super) fn next_due(
     Ok(due.map(instant))
 }
 
-/// Remembers an attempt and does what was decided. A delivery that was cancelled meanwhile stays so unless it arrived.
+/// Records an attempt and applies the decision.
 pub(super) fn settle(
     connection: &Connection,
     delivery: &Delivery,
-    tried: &Tried,
+    attempt: &AttemptOutcome,
     decision: &Decision,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = delivery.id.as_bytes();
     let sql = "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer)
-               VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4, ?5, ?6)";
-    let took = duration_micros(tried.took);
-    let (started, outcome) = (micros(tried.started), tried.outcome);
+               VALUES (?1,
+                       (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1),
+                       ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(sql)?.execute((
         id,
         &delivery.target,
-        started,
-        took,
-        outcome,
-        &tried.answer,
+        micros(attempt.started),
+        duration_micros(attempt.took),
+        attempt.outcome,
+        &attempt.answer,
     ))?;
-    if !tried.taken.is_empty() {
-        let taken = strings(delivery.delivered_parts.iter().chain(&tried.taken)).to_string();
+    if !attempt.delivered_parts.is_empty() {
+        let parts = delivery
+            .delivered_parts
+            .iter()
+            .chain(&attempt.delivered_parts);
         connection
             .prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?
-            .execute((id, taken))?;
+            .execute((id, Json::strings(parts).to_string()))?;
     }
+    // `status = 0`: a delivery that an operator cancelled while it was being sent stays cancelled.
+    // Only a successful attempt overrides that, because then the receiver does have it.
     match decision {
+        // A part was delivered: the next part is due at once, as a first attempt.
         Decision::NextPart => {
-            let sql = "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1 WHERE id = ?1 AND status = 0";
+            let sql = "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1
+                       WHERE id = ?1 AND status = 0";
             connection.prepare_cached(sql)?.execute((id, micros(now)))?;
         }
         Decision::Delivered => {
-            let sql = "UPDATE delivery SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL WHERE id = ?1";
+            let sql = "UPDATE delivery
+                       SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL
+                       WHERE id = ?1";
             connection.prepare_cached(sql)?.execute((id, micros(now)))?;
         }
         Decision::RetryAt(at) => {
-            let sql =
-                "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1
+            let sql = "UPDATE delivery
+                       SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1
                        WHERE id = ?1 AND status = 0";
             connection
                 .prepare_cached(sql)?
                 .execute((id, micros(*at), micros(now)))?;
         }
         Decision::DeadLetter(reason) => {
-            let sql =
-                "UPDATE delivery SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
+            let sql = "UPDATE delivery
+                       SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
                        WHERE id = ?1 AND status = 0";
             connection
                 .prepare_cached(sql)?
@@ -254,62 +166,67 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Gives up what waits for a target that does not exist.
-pub(super) fn bury(
+/// Moves the pending deliveries of a target that does not exist to the dead letters.
+pub(super) fn dead_letter_target(
     connection: &Connection,
     target: &str,
     reason: &str,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3 WHERE status = 0 AND target = ?1";
+    let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3
+               WHERE status = 0 AND target = ?1";
     Ok(connection
         .prepare_cached(sql)?
         .execute((target, micros(now), reason))?)
 }
 
-/// Moves one delivery from one status to another on an operator's word; whether it was in the first.
+/// Moves one delivery from status `from` to status `to`. Returns whether it was in `from`.
 pub(super) fn transfer(
     connection: &Connection,
     id: DeliveryId,
-    from: Status,
-    to: Status,
+    from: DeliveryStatus,
+    to: DeliveryStatus,
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (from, number, at) = (from.number(), to.number(), micros(now));
-    let changed = if to == Status::Pending {
-        let sql = "UPDATE delivery SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
-                   finished = NULL, reason = NULL WHERE id = ?1 AND status = ?2";
-        connection
-            .prepare_cached(sql)?
-            .execute((id.as_bytes(), from, at))?
+    let (id, from, at) = (id.as_bytes(), from.number(), micros(now));
+    let changed = if to == DeliveryStatus::Pending {
+        // A new series: attempts and their maximum age are counted from now.
+        let sql = "UPDATE delivery
+                   SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
+                       finished = NULL, reason = NULL
+                   WHERE id = ?1 AND status = ?2";
+        connection.prepare_cached(sql)?.execute((id, from, at))?
     } else {
-        let sql = "UPDATE delivery SET status = ?3, finished = ?4, reason = ?5 WHERE id = ?1 AND status = ?2";
+        let sql = "UPDATE delivery SET status = ?3, finished = ?4, reason = ?5
+                   WHERE id = ?1 AND status = ?2";
         connection
             .prepare_cached(sql)?
-            .execute((id.as_bytes(), from, number, at, reason))?
+            .execute((id, from, to.number(), at, reason))?
     };
     Ok(changed == 1)
 }
 
-/// Deliveries of one status, those of one target if one is given; the oldest first, dead letters by when they died.
+/// Deliveries of one status, of one target if it is given: pending ones the soonest due first,
+/// others the longest finished first.
 pub(super) fn list(
     connection: &Connection,
-    status: Status,
+    status: DeliveryStatus,
     target: Option<&str>,
     limit: usize,
-) -> Result<Vec<Entry>, StoreError> {
-    let order = if status == Status::Pending {
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let order = if status == DeliveryStatus::Pending {
         "due, seq, id"
     } else {
         "finished, seq, id"
     };
     let sql = format!(
-        "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2) ORDER BY {order} LIMIT ?3"
+        "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2)
+         ORDER BY {order} LIMIT ?3"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map((status.number(), target, limit), entry)?;
+    let rows = statement.query_map((status.number(), target, limit), read_row)?;
     Ok(rows
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
@@ -317,21 +234,27 @@ pub(super) fn list(
 }
 
 /// One delivery.
-pub(super) fn get(connection: &Connection, id: DeliveryId) -> Result<Option<Entry>, StoreError> {
+pub(super) fn get(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<Option<DeliveryRecord>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
     connection
         .prepare_cached(&sql)?
-        .query_row([id.as_bytes()], entry)
+        .query_row([id.as_bytes()], read_row)
         .optional()?
         .transpose()
         .map_err(StoreError::from)
 }
 
-/// Every delivery of one archived event.
-pub(super) fn of_event(connection: &Connection, seq: i64) -> Result<Vec<Entry>, StoreError> {
+/// Every delivery of the event at an archive position.
+pub(super) fn of_event(
+    connection: &Connection,
+    seq: i64,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM delivery WHERE seq = ?1 ORDER BY created, rule, id");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([seq], entry)?;
+    let rows = statement.query_map([seq], read_row)?;
     Ok(rows
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
@@ -343,7 +266,8 @@ pub(super) fn attempts(
     connection: &Connection,
     id: DeliveryId,
 ) -> Result<Vec<Attempt>, StoreError> {
-    let sql = "SELECT number, started, took, outcome, answer FROM attempt WHERE delivery = ?1 ORDER BY number";
+    let sql = "SELECT number, started, took, outcome, answer FROM attempt
+               WHERE delivery = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([id.as_bytes()], |row| {
         Ok(Attempt {
@@ -357,87 +281,32 @@ pub(super) fn attempts(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// When calls to `target` began, each once, from `since` on: attempts that went out in one call share their start.
-pub(super) fn calls(
+/// When calls to `target` were started, after `since`.
+pub(super) fn call_times(
     connection: &Connection,
     target: &str,
     since: Timestamp,
 ) -> Result<Vec<Timestamp>, StoreError> {
-    let sql =
-        "SELECT DISTINCT started FROM attempt WHERE target = ?1 AND started > ?2 ORDER BY started";
+    // Every delivery of a digest has an attempt of its own, all with the start of their one call.
+    let sql = "SELECT DISTINCT started FROM attempt
+               WHERE target = ?1 AND started > ?2 ORDER BY started";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((target, micros(since)), |row| row.get(0).map(instant))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// For each target with pending deliveries: how many, and when the oldest was created.
-pub(super) fn depths(connection: &Connection) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
-    let sql = "SELECT target, count(*), min(created) FROM delivery WHERE status = 0 GROUP BY target ORDER BY target";
+pub(super) fn queue_depths(
+    connection: &Connection,
+) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+    let sql = "SELECT target, count(*), min(created) FROM delivery
+               WHERE status = 0 GROUP BY target ORDER BY target";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
         let count: i64 = row.get(1)?;
         Ok((row.get(0)?, count.unsigned_abs(), instant(row.get(2)?)))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
-    let id: [u8; 16] = row.get(0)?;
-    let action: String = row.get(6)?;
-    let Some(action) = Json::parse(&action)
-        .ok()
-        .as_ref()
-        .and_then(Action::from_json)
-    else {
-        return Ok(Err(Unreadable {
-            id,
-            what: "its action cannot be read",
-        }));
-    };
-    let status: i64 = row.get(11)?;
-    let Some(status) = Status::ALL
-        .into_iter()
-        .find(|known| known.number() == status)
-    else {
-        return Ok(Err(Unreadable {
-            id,
-            what: "its status is none that this version knows",
-        }));
-    };
-    let delivery = Delivery {
-        id: DeliveryId::from(id),
-        event: EventRef {
-            source: row.get(1)?,
-            id: row.get(2)?,
-        },
-        resource: row.get(3)?,
-        rule: row.get(4)?,
-        target: row.get(5)?,
-        action,
-        created: instant(row.get(7)?),
-        replay: row.get(8)?,
-        attempt: row.get(9)?,
-        queued_at: instant(row.get(10)?),
-        delivered_parts: taken(row.get(16)?),
-    };
-    let finished: Option<i64> = row.get(13)?;
-    Ok(Ok(Entry {
-        delivery,
-        status,
-        due: instant(row.get(12)?),
-        finished: finished.map(instant),
-        reason: row.get(14)?,
-        seq: row.get(15)?,
-    }))
-}
-
-/// A list as `settle` writes it. One that cannot be read is none: then all is sent again, under the same id.
-fn taken(list: Option<String>) -> Vec<String> {
-    let list = list.and_then(|text| Json::parse(text).ok());
-    list.iter()
-        .flat_map(Json::elements)
-        .filter_map(|part| part.as_str().map(str::to_owned))
-        .collect()
 }
 
 fn duration_micros(duration: SignedDuration) -> i64 {

@@ -1,73 +1,80 @@
-//! What can be asked of the store without waiting for the writer.
+//! Queries that never wait for the writer.
+
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
 use rusqlite::Connection;
 
 use super::{
-    Archived, Attempt, Entry, Selection, Status, Store, StoreError, Verdict, archive, outbox,
-    schema,
+    Archived, Attempt, DeliveryRecord, DeliveryStatus, Selection, Store, StoreError, VerifyReport,
+    archive, micros, outbox, schema,
 };
-use reflexarc_delivery::DeliveryId;
 
-/// Events read at a time when many are walked through.
+/// Events in memory at one time while the archive is walked.
 const PAGE: usize = 256;
 
 impl Store {
-    /// When the next delivery of `target` is due.
+    /// When the next pending delivery of `target` is due.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {
         self.read(|connection| outbox::next_due(connection, target))
     }
 
-    /// Deliveries of one status, oldest first.
+    /// Deliveries of one status, the soonest due or the longest finished first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn deliveries(
         &self,
-        status: Status,
+        status: DeliveryStatus,
         target: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.read(|connection| outbox::list(connection, status, target, limit))
     }
 
     /// One delivery with its attempts.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn delivery(&self, id: DeliveryId) -> Result<Option<(Entry, Vec<Attempt>)>, StoreError> {
+    /// If the store cannot be read.
+    pub fn delivery(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
             outbox::get(connection, id)?
-                .map(|entry| Ok((entry, outbox::attempts(connection, id)?)))
+                .map(|record| Ok((record, outbox::attempts(connection, id)?)))
                 .transpose()
         })
     }
 
-    /// The deliveries of one archived event, each with its attempts.
+    /// The deliveries of the event at an archive position, each with its attempts.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn deliveries_of(&self, seq: i64) -> Result<Vec<(Entry, Vec<Attempt>)>, StoreError> {
+    /// If the store cannot be read.
+    pub fn deliveries_of(
+        &self,
+        seq: i64,
+    ) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
-            let entries = outbox::of_event(connection, seq)?;
-            entries
+            outbox::of_event(connection, seq)?
                 .into_iter()
-                .map(|entry| {
-                    let attempts = outbox::attempts(connection, entry.delivery.id)?;
-                    Ok((entry, attempts))
+                .map(|record| {
+                    let attempts = outbox::attempts(connection, record.delivery.id)?;
+                    Ok((record, attempts))
                 })
                 .collect()
         })
     }
 
-    /// How many deliveries in the outbox have not been tried in their present series.
+    /// Number of pending deliveries without an attempt in their current series.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn untried(&self) -> Result<i64, StoreError> {
+    /// If the store cannot be read.
+    pub fn unattempted(&self) -> Result<i64, StoreError> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM delivery WHERE status = 0 AND attempt = 1";
             Ok(connection
@@ -76,52 +83,53 @@ impl Store {
         })
     }
 
-    /// When calls to `target` began, from `since` on.
-    pub(crate) fn calls(
+    /// When calls to `target` were started, after `since`.
+    pub(crate) fn call_times(
         &self,
         target: &str,
         since: Timestamp,
     ) -> Result<Vec<Timestamp>, StoreError> {
-        self.read(|connection| outbox::calls(connection, target, since))
+        self.read(|connection| outbox::call_times(connection, target, since))
     }
 
     /// For each target with pending deliveries: how many, and when the oldest was created.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
-        self.read(outbox::depths)
+    /// If the store cannot be read.
+    pub fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+        self.read(outbox::queue_depths)
     }
 
-    /// Walks through the archive in order of acceptance, calling `visit` for each selected event until it says `false`.
-    /// Only a page of events is in memory at a time.
+    /// Calls `visit` for each selected event in order of acceptance, until it returns `false`. Only
+    /// one page of events is in memory at a time.
     ///
     /// # Errors
-    /// When the store cannot be read, or an event in it is damaged.
+    /// If the store cannot be read, or an event in it is damaged.
     pub fn walk(
         &self,
-        wanted: &Selection,
+        selection: &Selection,
         mut visit: impl FnMut(Archived) -> bool,
     ) -> Result<(), StoreError> {
-        self.each(wanted, |event| match event {
+        self.walk_results(selection, |event| match event {
             Ok(event) => Ok(visit(event)),
-            Err((seq, fault)) => Err(StoreError::Failed(format!(
-                "event {seq} of the archive is damaged: {fault}"
+            Err((seq, reason)) => Err(StoreError::Failed(format!(
+                "event {seq} of the archive is damaged: {reason}"
             ))),
         })
     }
 
-    /// The archived events with this id: more than one when several sources use it, or it came again after the window.
+    /// The archived events with this id. There is more than one if several sources use it, or if it
+    /// came again after the duplicate window.
     ///
     /// # Errors
-    /// When the store cannot be read, or an event in it is damaged.
+    /// If the store cannot be read, or an event in it is damaged.
     pub fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError> {
         let mut found = Vec::new();
-        let wanted = Selection {
+        let selection = Selection {
             id: Some(id.to_owned()),
             ..Selection::default()
         };
-        self.walk(&wanted, |event| {
+        self.walk(&selection, |event| {
             found.push(event);
             found.len() < PAGE
         })?;
@@ -131,57 +139,62 @@ impl Store {
     /// Reads every archived event back: decompression with checksum, size, JSON.
     ///
     /// # Errors
-    /// When the store cannot be read at all.
-    pub fn verify_archive(&self) -> Result<Verdict, StoreError> {
+    /// If the store cannot be read at all.
+    pub fn verify_archive(&self) -> Result<VerifyReport, StoreError> {
         schema::examine(&self.path, true)?;
-        let mut verdict = Verdict::default();
-        self.each(&Selection::default(), |event| {
+        let mut report = VerifyReport::default();
+        self.walk_results(&Selection::default(), |event| {
             match event {
                 Ok(event) => {
-                    verdict.events += 1;
-                    verdict.bytes += event.event.bytes().len() as u64;
+                    report.events += 1;
+                    report.bytes += event.event.bytes().len() as u64;
                 }
-                Err(damaged) => verdict.damaged.push(damaged),
+                Err(damaged) => report.damaged.push(damaged),
             }
             Ok(true)
         })?;
-        Ok(verdict)
+        Ok(report)
     }
 
-    /// How many bytes of the file are in use.
+    /// Number of bytes of the file that are in use.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
         self.read(archive::used_bytes)
     }
 
-    /// Every unexpired entry of the rules' state: rule, key, JSON text.
+    /// Every unexpired state entry: rule, key, value as JSON text.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn state(&self, now: Timestamp) -> Result<Vec<(String, String, String)>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT rule, key, value FROM state WHERE expires IS NULL OR expires > ?1 ORDER BY rule, key";
+            let sql = "SELECT rule, key, value FROM state
+                       WHERE expires IS NULL OR expires > ?1 ORDER BY rule, key";
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([super::micros(now)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let rows = statement.query_map([micros(now)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 
-    /// A connection that only reads, for somebody who keeps it.
+    /// A read-only connection for a caller that keeps it.
     pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
         schema::open_reader(&self.path)
     }
 
-    fn each(
+    fn walk_results(
         &self,
-        wanted: &Selection,
-        mut visit: impl FnMut(archive::Read) -> Result<bool, StoreError>,
+        selection: &Selection,
+        mut visit: impl FnMut(archive::ReadResult) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
+        // Each page is a read transaction of its own. One over the whole walk would keep SQLite
+        // from checkpointing, and the write-ahead log would grow for as long as it lasts.
         let mut after = 0;
         loop {
-            let page = self.read(|connection| archive::page(connection, wanted, after, PAGE))?;
+            let page = self.read(|connection| archive::page(connection, selection, after, PAGE))?;
             let last = page.len() < PAGE;
             for event in page {
                 after = match &event {
@@ -198,21 +211,17 @@ impl Store {
         }
     }
 
+    /// Runs a query on a pooled connection. One whose query failed is not returned to the pool: the
+    /// next caller opens a new one.
     fn read<T>(
         &self,
-        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let spare = self
-            .readers
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .pop();
+        let pool = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = pool().pop();
         let connection = spare.map_or_else(|| self.reader(), Ok)?;
-        let answer = ask(&connection)?;
-        self.readers
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(connection);
-        Ok(answer)
+        let result = query(&connection)?;
+        pool().push(connection);
+        Ok(result)
     }
 }

@@ -1,4 +1,15 @@
-//! What the file holds, and how it is opened without ever making a damaged one worse.
+//! The schema of the file and its migrations, and opening a file without making damage worse.
+//!
+//! # Migrations
+//!
+//! `PRAGMA user_version` holds the schema version. A file of an older version is migrated when it
+//! is opened for writing: the steps from its version to [`VERSION`] run in one transaction, so a
+//! crash leaves the old version whole. A file of version 1 runs both steps of `migrate`, one of
+//! version 2 only the second, one of this version none. A new file is created with [`SCHEMA`]
+//! directly, which therefore always describes the newest version.
+//!
+//! A step may add columns and tables and recompute values, but it must not change what older
+//! columns mean: a read-only command of the version before may have the file open.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,12 +19,16 @@ use rusqlite::{Connection, OpenFlags};
 use super::duplicates::recompute_fingerprints;
 use super::{StoreError, StoreOptions};
 
-/// "rarc": marks the file as ours, so that another program's database is never written to.
+/// "rarc": marks the file as a reflexarc store, so that another program's database is never
+/// written to.
 const APPLICATION_ID: i32 = 0x7261_7263;
-/// The version of [`SCHEMA`]; kept in the file's header.
+/// The version of [`SCHEMA`], kept in the file's header.
 const VERSION: i32 = 3;
 
-/// Times are microseconds since 1970, ids of deliveries and fingerprints 16 bytes, JSON is text.
+/// Times are microseconds since 1970, delivery ids and fingerprints 16 bytes, JSON is text.
+//
+// SQLite keeps the text of each statement, comments included, in the file: changing a comment here
+// would make new files differ from old ones.
 const SCHEMA: &str = "
 CREATE TABLE archive (
     seq        INTEGER PRIMARY KEY,             -- order of acceptance
@@ -83,11 +98,11 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_by_target ON attempt (target, started);
 ";
 
-/// Opens the one connection that writes, creating the file when there is none.
+/// Opens the one connection that writes, creating the file if there is none.
 pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     let fresh = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     if !fresh {
-        examine(path, options.check)?;
+        examine(path, options.integrity_check)?;
     }
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -100,9 +115,10 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     connection
         .pragma_update(None, "journal_mode", "WAL")
         .map_err(|error| StoreError::from(error).at(path))?;
-    // FULL syncs the log at every commit: what was answered 2xx survives a power cut.
+    // FULL syncs the log at every commit: what was answered 2xx survives a power cut. NORMAL, the
+    // usual choice in WAL mode, syncs only at checkpoints and could lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Deleted rows are not wiped: the pages are reused.
+    // 16 MiB (negative values are KiB): the indexes' upper levels stay in memory.
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(64);
     if let Some(bytes) = options.max_bytes {
@@ -110,13 +126,14 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    // Fails here, not at the first event, when the file or its folder cannot be written.
-    bring_up(&connection).map_err(|error| StoreError::from(error).at(path))?;
+    // Writes even if there is nothing to migrate, so that a file or folder that cannot be written
+    // fails here and not at the first event.
+    migrate(&connection).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
 }
 
-/// Brings a file of an older version to this one.
-fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
+/// Migrates a file of an older version to this one.
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < 2 {
@@ -128,7 +145,7 @@ fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
-/// Opens one more connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
@@ -138,16 +155,16 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Looks at an existing file through a connection that cannot write: ours, of a version we know, and (as `whole` asks)
-/// undamaged?
+/// Checks an existing file through a connection that cannot write: that it is a reflexarc store of
+/// a supported version and, if `whole`, that it is undamaged.
 pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
-    let corrupt = |what: String| StoreError::Corrupt {
+    let corrupt = |reason: String| StoreError::Corrupt {
         path: path.to_owned(),
-        what,
+        reason,
     };
-    // A file that cannot be opened for want of permissions is not damaged.
+    // A file that cannot be opened for lack of permissions is not damaged.
     let failed = |error: rusqlite::Error| match StoreError::from(error) {
-        StoreError::Failed(what) | StoreError::Corrupt { what, .. } => corrupt(what),
+        StoreError::Failed(reason) | StoreError::Corrupt { reason, .. } => corrupt(reason),
         other => other.at(path),
     };
     let connection = open_reader(path)?;
@@ -164,12 +181,14 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
         return Err(StoreError::TooNew {
             path: path.to_owned(),
             version,
-            known: VERSION,
+            supported: VERSION,
         });
     }
     if !whole {
         return Ok(());
     }
+    // quick_check reads every page but does not compare indexes with their tables, which is what
+    // makes integrity_check slow on large files.
     let verdict = connection
         .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
         .map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What rules remember, read while an event is evaluated, and proof that what was read still holds.
+//! Rule state: read while an event is evaluated, validated and written when it is committed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,84 +10,94 @@ use rusqlite::{Connection, OptionalExtension};
 use super::writer::lock;
 use super::{StoreError, instant, micros};
 
-/// Reads rules' state through one connection and remembers what it read.
+/// Reads rule state through one connection and records what it read.
 ///
-/// Events are evaluated in parallel, each against the state as committed. When an event's turn to be recorded comes,
-/// [`Reads::still_hold`] tells whether anything it read has changed since; if so it is evaluated again, in its turn. The
-/// outcome is that of evaluating one after the other.
+/// This is the read phase of the optimistic concurrency control that `crate::intake` describes.
 pub(crate) struct StoredState<'a> {
     connection: &'a Mutex<Connection>,
-    seen: Mutex<(Reads, Option<StoreError>)>,
+    recorded: Mutex<Recorded>,
 }
 
-/// What one evaluation read.
+/// Every state read of one evaluation, with its result.
 #[derive(Debug, Default)]
-pub(crate) struct Reads {
-    values: Vec<(String, String, Option<Entry>)>,
+pub(crate) struct ReadSet {
+    /// Rule, key, and the entry found.
+    entries: Vec<(String, String, Option<Entry>)>,
+    /// Rule and its number of entries. This catches an entry that another event adds or removes:
+    /// no read of a single key would notice it.
     lengths: Vec<(String, usize)>,
+}
+
+#[derive(Default)]
+struct Recorded {
+    reads: ReadSet,
+    error: Option<StoreError>,
 }
 
 impl<'a> StoredState<'a> {
     pub(crate) fn new(connection: &'a Mutex<Connection>) -> Self {
         Self {
             connection,
-            seen: Mutex::default(),
+            recorded: Mutex::default(),
         }
     }
 
-    /// What was read, or the fault that made an answer of this state worthless.
-    pub(crate) fn into_reads(self) -> Result<Reads, StoreError> {
-        let (reads, fault) = self
-            .seen
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        fault.map_or(Ok(reads), Err)
+    /// The read set, or the first read error: an evaluation that continued with a default value
+    /// must not be committed.
+    pub(crate) fn into_reads(self) -> Result<ReadSet, StoreError> {
+        let recorded = self.recorded.into_inner();
+        let Recorded { reads, error } = recorded.unwrap_or_else(PoisonError::into_inner);
+        error.map_or(Ok(reads), Err)
     }
 
-    /// Asks the store; a fault is remembered, because a reaction cannot be told of it.
-    fn ask<T: Default>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> T {
-        question(&lock(self.connection)).unwrap_or_else(|error| {
-            self.seen().1.get_or_insert(error);
+    /// Queries the store. [`State`] has no way to report an error to a script, so the first one is
+    /// recorded and the script goes on with the default.
+    fn query<T: Default>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> T {
+        query(&lock(self.connection)).unwrap_or_else(|error| {
+            self.recorded().error.get_or_insert(error);
             T::default()
         })
     }
 
-    fn seen(&self) -> MutexGuard<'_, (Reads, Option<StoreError>)> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State for StoredState<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
-        let value = self.ask(|connection| read(connection, rule, key, now));
-        self.seen()
-            .0
-            .values
-            .push((rule.to_owned(), key.to_owned(), value.clone()));
-        value
+        let entry = self.query(|connection| read_entry(connection, rule, key, now));
+        let read = (rule.to_owned(), key.to_owned(), entry.clone());
+        self.recorded().reads.entries.push(read);
+        entry
     }
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
-        let length = self.ask(|connection| count(connection, rule, now));
-        self.seen().0.lengths.push((rule.to_owned(), length));
+        let length = self.query(|connection| count_entries(connection, rule, now));
+        let read = (rule.to_owned(), length);
+        self.recorded().reads.lengths.push(read);
         length
     }
 }
 
-impl Reads {
-    /// Whether reading again gives the same answers.
-    pub(crate) fn still_hold(
+impl ReadSet {
+    /// Whether repeating every read gives the recorded results.
+    ///
+    /// Values are compared, not versions: an evaluation depends only on event, time and what it
+    /// read, so equal values give an equal evaluation. A counter that went from 4 to 5 and back to
+    /// 4 is no conflict.
+    pub(crate) fn is_current(
         &self,
         connection: &Connection,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        for (rule, key, value) in &self.values {
-            if read(connection, rule, key, now)? != *value {
+        for (rule, key, entry) in &self.entries {
+            if read_entry(connection, rule, key, now)? != *entry {
                 return Ok(false);
             }
         }
         for (rule, length) in &self.lengths {
-            if count(connection, rule, now)? != *length {
+            if count_entries(connection, rule, now)? != *length {
                 return Ok(false);
             }
         }
@@ -95,7 +105,7 @@ impl Reads {
     }
 }
 
-/// Takes over what `rule` asked for.
+/// Writes the state changes of one rule.
 pub(super) fn apply(
     connection: &Connection,
     rule: &str,
@@ -125,13 +135,16 @@ pub(super) fn apply(
     Ok(())
 }
 
-fn read(
+// An expired entry stays in the table until the next pruning; every query leaves it out.
+
+fn read_entry(
     connection: &Connection,
     rule: &str,
     key: &str,
     now: Timestamp,
 ) -> Result<Option<Entry>, StoreError> {
-    let sql = "SELECT value, expires FROM state WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
+    let sql = "SELECT value, expires FROM state
+               WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
     let row = connection
         .prepare_cached(sql)?
         .query_row((rule, key, micros(now)), |row| {
@@ -141,14 +154,14 @@ fn read(
         return Ok(None);
     };
     let value = Json::parse(text)
-        .map_err(|error| StoreError::Failed(format!("state of {rule}: {error}")))?;
+        .map_err(|error| StoreError::Failed(format!("state of rule {rule}: {error}")))?;
     Ok(Some(Entry {
         value,
         expires: expires.map(instant),
     }))
 }
 
-fn count(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
+fn count_entries(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
     let sql = "SELECT count(*) FROM state WHERE rule = ?1 AND (expires IS NULL OR expires > ?2)";
     let count: i64 = connection
         .prepare_cached(sql)?

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use reflexarc_delivery::{CommandTarget, FileTarget};
 use reflexarc_event::Json;
-use reflexarc_service::Status;
+use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::samples::send;
@@ -19,7 +19,7 @@ fn script(text: &str) -> CommandTarget {
 }
 
 /// Where the delivery stands after this script, and the one attempt's outcome and answer.
-async fn ran(text: &str, timeout: Duration) -> (Status, String, String) {
+async fn ran(text: &str, timeout: Duration) -> (DeliveryStatus, String, String) {
     let mut delivering = Delivering::new();
     let mut queue = queue("t", script(text), quick(0));
     queue.timeout = timeout;
@@ -30,7 +30,7 @@ async fn ran(text: &str, timeout: Duration) -> (Status, String, String) {
             .store
             .delivery(id)
             .unwrap()
-            .filter(|(entry, _)| entry.status != Status::Pending)
+            .filter(|(entry, _)| entry.status != DeliveryStatus::Pending)
     })
     .await;
     delivering.stop().await;
@@ -50,7 +50,7 @@ async fn a_command_gets_the_delivery_on_its_input_and_its_arguments_as_they_are(
         PATIENT,
     )
     .await;
-    assert_eq!(status, Status::Delivered);
+    assert_eq!(status, DeliveryStatus::Delivered);
     let rest = answer.strip_prefix("exit status: 0: ").unwrap();
     let (payload, words) = rest.split_once('\n').unwrap();
     let delivery = Json::parse(payload).unwrap();
@@ -71,7 +71,11 @@ async fn the_exit_code_says_what_becomes_of_the_delivery() {
         ("kill -9 $$", "failed"),
     ] {
         let (status, word, answer) = ran(&format!("echo why >&2; {text}"), PATIENT).await;
-        assert_eq!((status, word.as_str()), (Status::Dead, outcome), "{answer}");
+        assert_eq!(
+            (status, word.as_str()),
+            (DeliveryStatus::Dead, outcome),
+            "{answer}"
+        );
         assert!(answer.ends_with(": why\n"), "{answer}");
     }
 }
@@ -83,7 +87,7 @@ async fn a_command_that_hangs_is_killed_with_its_children() {
     let begun = Instant::now();
     let text = format!("(sleep 3; touch {}) & sleep 600", mark.display());
     let (_, _, answer) = ran(&text, Duration::from_millis(500)).await;
-    assert_eq!(answer, "no answer within 500ms");
+    assert_eq!(answer, "no response within 500ms");
     tokio::time::sleep(Duration::from_secs(4).saturating_sub(begun.elapsed())).await;
     assert!(!mark.exists());
 }
@@ -93,14 +97,14 @@ async fn a_child_that_outlives_its_command_does_not_hold_it_up() {
     let (status, _, answer) = ran("sleep 600 & echo done", PATIENT).await;
     assert_eq!(
         (status, answer.as_str()),
-        (Status::Delivered, "exit status: 0: done\n")
+        (DeliveryStatus::Delivered, "exit status: 0: done\n")
     );
 }
 
 #[tokio::test]
 async fn much_output_is_read_and_not_kept() {
     let (status, _, answer) = ran("head -c 10000000 /dev/zero | tr '\\0' x", PATIENT).await;
-    assert_eq!(status, Status::Delivered);
+    assert_eq!(status, DeliveryStatus::Delivered);
     assert!(answer.len() < 5_000, "{} bytes", answer.len());
 }
 
@@ -114,7 +118,7 @@ async fn a_command_that_does_not_exist_is_for_somebody_to_mend() {
     };
     delivering.serve(queue("t", command, quick(9)));
     let id = delivering.accept("1", vec![send("t", 7)]).await[0];
-    let (_, attempts) = delivering.until(id, Status::Dead).await;
+    let (_, attempts) = delivering.until(id, DeliveryStatus::Dead).await;
     assert_eq!(
         (attempts.len(), attempts[0].outcome.as_str()),
         (1, "misconfigured")
@@ -133,7 +137,7 @@ async fn lines_are_whole_also_after_one_that_a_crash_left_unfinished() {
         .accept("1", vec![send("t", 1), send("t", 2)])
         .await;
     for id in ids {
-        delivering.until(id, Status::Delivered).await;
+        delivering.until(id, DeliveryStatus::Delivered).await;
     }
     delivering.stop().await;
     let text = std::fs::read_to_string(&path).unwrap();

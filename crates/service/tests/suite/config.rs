@@ -1,7 +1,9 @@
 use std::path::Path;
+use std::time::Duration;
 
 use reflexarc_diagnostic::Code;
-use reflexarc_service::{Config, Secrets, TEMPLATE};
+use reflexarc_service::Config;
+use reflexarc_service::config::{Secrets, TEMPLATE};
 
 fn canary(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| "canary-secret".into())
@@ -15,17 +17,17 @@ fn read(text: &str) -> Result<Config, Vec<reflexarc_diagnostic::Diagnostic>> {
     Config::read(text, Path::new("."), Secrets::Resolve(&canary))
 }
 
-fn drawn(text: &str) -> String {
-    let faults = read(text).err().unwrap();
-    faults
+fn rendered(text: &str) -> String {
+    let diagnostics = read(text).err().unwrap();
+    diagnostics
         .iter()
-        .map(|fault| fault.render("reflexarc.toml", text, false))
+        .map(|diagnostic| diagnostic.render("reflexarc.toml", text, false))
         .collect::<Vec<_>>()
         .join("\n")
 }
 
 #[test]
-fn the_template_is_a_configuration_also_with_everything_in_it_switched_on() {
+fn the_template_is_valid_with_all_of_it_uncommented() {
     let config = read(TEMPLATE).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(
         config
@@ -42,15 +44,15 @@ fn the_template_is_a_configuration_also_with_everything_in_it_switched_on() {
         _ => line.to_owned(),
     };
     let all: String = TEMPLATE.lines().map(|line| on(line) + "\n").collect();
-    let faults = read(&all).err().unwrap();
-    // Only the files with keys and passwords are not there.
-    let told: Vec<_> = faults
+    let diagnostics = read(&all).err().unwrap();
+    // Only the files with certificates and passwords are missing.
+    let found: Vec<_> = diagnostics
         .iter()
-        .map(|fault| (fault.code, &all[fault.span.clone()]))
+        .map(|diagnostic| (diagnostic.code, &all[diagnostic.span.clone()]))
         .collect();
     let smtp = (Code::CONFIG_SECRET, "{ file = \"/run/secrets/smtp\" }");
     assert_eq!(
-        told,
+        found,
         [
             (Code::CONFIG_FILE, "\"server.pem\""),
             (Code::CONFIG_FILE, "\"server.key\""),
@@ -80,16 +82,16 @@ fn the_template_is_a_configuration_also_with_everything_in_it_switched_on() {
                 .check(
                     &axum::http::HeaderMap::new(),
                     "",
-                    reflexarc_service::Role::Read,
+                    reflexarc_service::security::Role::Read,
                     jiff::Timestamp::now()
                 )
                 .is_err()
     );
 }
 
-/// A rehearsal needs every target, and no secret.
+/// A rehearsal needs every target and no secret.
 #[test]
-fn blank_secrets_make_targets_that_render() {
+fn targets_with_blank_secrets_can_render() {
     let on = TEMPLATE.lines().map(|line| {
         line.strip_prefix("# ")
             .filter(|rest| !rest.ends_with(';'))
@@ -99,37 +101,38 @@ fn blank_secrets_make_targets_that_render() {
         .skip_while(|line| !line.starts_with("[targets.log]"))
         .collect::<Vec<_>>()
         .join("\n");
-    let told = from
+    let settings = from
         .lines()
         .filter(|line| line.starts_with('[') || line.contains(" = "));
-    let text = told.collect::<Vec<_>>().join("\n");
+    let text = settings.collect::<Vec<_>>().join("\n");
     let config = Config::read(&text, Path::new("."), Secrets::Blank)
         .unwrap_or_else(|faults| panic!("{faults:?}"));
-    let mut told: Vec<_> = config
+    let mut found: Vec<_> = config
         .queues
         .iter()
         .map(|queue| (queue.name.as_str(), queue.target.kind()))
         .collect();
-    told.sort_unstable();
+    found.sort_unstable();
     let all = [
         ("inventory", "webhook"),
         ("log", "file"),
         ("network-team", "dingtalk"),
         ("operators", "email"),
     ];
-    assert_eq!(told, [&all[..], &[("page", "command")]].concat());
+    assert_eq!(found, [&all[..], &[("page", "command")]].concat());
     let send = crate::samples::send("any", 7);
     let deliveries = crate::samples::incoming("1").deliveries(
         &crate::samples::evaluation("r", vec![send], vec![]),
         crate::samples::at(0),
     );
-    let summary =
-        |queue: &reflexarc_service::Queue| queue.target.preview(&deliveries).unwrap().summary;
+    let summary = |queue: &reflexarc_service::dispatch::QueueConfig| {
+        queue.target.preview(&deliveries).unwrap().summary
+    };
     let mut summaries: Vec<String> = config.queues.iter().map(summary).collect();
     summaries.sort_unstable();
     assert_eq!(summaries, ["7", "7", "7", "[info] r", "r"]);
     assert!(
-        Config::read(&text, Path::new("."), Secrets::Leave)
+        Config::read(&text, Path::new("."), Secrets::Skip)
             .unwrap()
             .queues
             .is_empty()
@@ -137,8 +140,8 @@ fn blank_secrets_make_targets_that_render() {
 }
 
 #[test]
-fn everything_wrong_is_shown_at_once_where_it_stands() {
-    insta::assert_snapshot!(drawn(
+fn every_error_is_reported_at_its_location() {
+    insta::assert_snapshot!(rendered(
         r#"ruels = "rules"
 log = 7
 
@@ -172,8 +175,8 @@ password = { env = "X" }
 protection = "none"
 "#
     ));
-    insta::assert_snapshot!(drawn("[http\nlisten = \"127.0.0.1:1\"\n"));
-    insta::assert_snapshot!(drawn(
+    insta::assert_snapshot!(rendered("[http\nlisten = \"127.0.0.1:1\"\n"));
+    insta::assert_snapshot!(rendered(
         r#"[http]
 listen = "8321"
 [[http.tokens]]
@@ -190,45 +193,45 @@ queue_events = 5
 }
 
 #[test]
-fn a_secret_that_cannot_be_found_is_named_and_can_be_left_alone() {
+fn a_missing_secret_is_an_error_unless_secrets_are_skipped() {
     let text = r#"
 [targets.robot]
 type = "dingtalk"
 token = { env = "DINGTALK_TOKEN" }
 secret = { file = "/nonexistent/secret" }
 "#;
-    let faults = Config::read(text, Path::new("."), Secrets::Resolve(&nothing))
+    let diagnostics = Config::read(text, Path::new("."), Secrets::Resolve(&nothing))
         .err()
         .unwrap();
-    let told: Vec<_> = faults
+    let found: Vec<_> = diagnostics
         .iter()
-        .map(|fault| (fault.code, fault.message.as_str()))
+        .map(|diagnostic| (diagnostic.code, diagnostic.message.as_str()))
         .collect();
     assert_eq!(
-        told[0],
+        found[0],
         (
             Code::CONFIG_SECRET,
             "the environment variable DINGTALK_TOKEN is not set"
         )
     );
     assert!(
-        told[1].1.starts_with("cannot read /nonexistent/secret"),
-        "{told:?}"
+        found[1].1.starts_with("cannot read /nonexistent/secret"),
+        "{found:?}"
     );
-    let config = Config::read(text, Path::new("."), Secrets::Leave)
+    let config = Config::read(text, Path::new("."), Secrets::Skip)
         .unwrap_or_else(|faults| panic!("{faults:?}"));
     assert!(config.queues.is_empty());
 }
 
 #[test]
-fn paths_start_from_the_folder_and_secrets_are_known_to_the_redactor() {
+fn paths_are_relative_and_secrets_are_redacted() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "file-secret\n").unwrap();
     let text = "rules = [\"a\", \"b\"]\n[targets.r]\ntype = \"dingtalk\"\ntoken = { file = \"token\" }\nsecret = { env = \"S\" }\n";
     let config = Config::read(text, folder.path(), Secrets::Resolve(&canary))
         .unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(
-        config.rules,
+        config.rule_paths,
         [folder.path().join("a"), folder.path().join("b")]
     );
     assert_eq!(config.store_path, folder.path().join("reflexarc.db"));
@@ -238,4 +241,22 @@ fn paths_start_from_the_folder_and_secrets_are_known_to_the_redactor() {
             .redact("?access_token=file-secret&sign=canary-secret"),
         "?access_token=[redacted]&sign=[redacted]"
     );
+}
+
+#[test]
+fn the_deprecated_key_patience_is_read_with_a_warning() {
+    let config = read("patience = \"9s\"\n").unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(9));
+    insta::assert_snapshot!(config.warnings.unwrap().to_string());
+    let both = "patience = \"9s\"\nshutdown_timeout = \"7s\"\n";
+    let config = read(both).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(7));
+    let warnings = config.warnings.unwrap().diagnostics;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(
+        warnings[0].help.as_deref(),
+        Some("remove it: `shutdown_timeout` is used")
+    );
+    let config = read("shutdown_timeout = \"7s\"\n").unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert!(config.warnings.is_none());
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
-use reflexarc_service::{
-    Attempt, Entry, Exchange, Metrics, Queue, Redactor, Status, Store, Telemetry,
-};
+use reflexarc_service::Store;
+use reflexarc_service::dispatch::{DispatchContext, QueueConfig};
+use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
+use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -33,14 +34,14 @@ pub(crate) fn quick(retries: usize) -> RetryPolicy {
     }
 }
 
-pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> Queue {
-    Queue {
+pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> QueueConfig {
+    QueueConfig {
         name: name.into(),
         target: Arc::new(target),
         concurrency: 4,
         timeout: Duration::from_secs(5),
         policy,
-        settings: [0; 32],
+        digest: [0; 32],
     }
 }
 
@@ -57,8 +58,8 @@ impl Delivering {
         }
     }
 
-    pub(crate) fn serve(&mut self, queue: Queue) -> Arc<Notify> {
-        let exchange = Exchange {
+    pub(crate) fn serve(&mut self, queue: QueueConfig) -> Arc<Notify> {
+        let context = DispatchContext {
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             telemetry: Telemetry::default(),
@@ -66,11 +67,12 @@ impl Delivering {
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());
-        self.serving.push(tokio::spawn(reflexarc_service::serve(
-            queue,
-            exchange,
-            wake.clone(),
-        )));
+        self.serving
+            .push(tokio::spawn(reflexarc_service::dispatch::serve(
+                queue,
+                context,
+                wake.clone(),
+            )));
         wake
     }
 
@@ -88,8 +90,12 @@ impl Delivering {
             .deliveries
     }
 
-    /// RetryDelays until a delivery stands so.
-    pub(crate) async fn until(&self, id: DeliveryId, status: Status) -> (Entry, Vec<Attempt>) {
+    /// Waits until a delivery stands so.
+    pub(crate) async fn until(
+        &self,
+        id: DeliveryId,
+        status: DeliveryStatus,
+    ) -> (DeliveryRecord, Vec<Attempt>) {
         eventually(|| {
             self.store
                 .delivery(id)

@@ -9,7 +9,7 @@ use reflexarc_delivery::dingtalk::{DingTalk, Format};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::Status;
+use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::receiver::{Call, Receiver, Reply};
@@ -114,7 +114,7 @@ async fn posted(change: impl FnOnce(&mut DingTalk), action: Action) -> Json {
     change(&mut target);
     delivering.serve(queue("t", target, quick(0)));
     let id = delivering.accept("1", vec![action]).await[0];
-    delivering.until(id, Status::Delivered).await;
+    delivering.until(id, DeliveryStatus::Delivered).await;
     delivering.stop().await;
     Json::parse(&receiver.calls()[0].body).unwrap()
 }
@@ -225,7 +225,7 @@ async fn words_of_an_event_make_no_links_no_lines_and_no_markup_in_a_title() {
 async fn all_posted(
     format: Format,
     action: Action,
-) -> (Vec<Json>, Vec<reflexarc_service::Attempt>) {
+) -> (Vec<Json>, Vec<reflexarc_service::store::Attempt>) {
     // The second call fails: what was taken before is not sent again.
     let receiver = Receiver::judging([], |call, earlier| {
         let busy = || Reply {
@@ -247,7 +247,7 @@ async fn all_posted(
         quick(1),
     ));
     let id = delivering.accept("1", vec![action]).await[0];
-    let (_, attempts) = delivering.until(id, Status::Delivered).await;
+    let (_, attempts) = delivering.until(id, DeliveryStatus::Delivered).await;
     delivering.stop().await;
     let mut calls = receiver.calls();
     calls.remove(1);
@@ -381,7 +381,7 @@ async fn five_hundred_alerts_make_no_more_calls_than_a_robot_takes_and_lose_no_l
         );
     }
     for id in &ids {
-        delivering.until(*id, Status::Delivered).await;
+        delivering.until(*id, DeliveryStatus::Delivered).await;
     }
     let calls = receiver.calls();
     let lines: BTreeSet<String> = calls
@@ -443,9 +443,9 @@ async fn a_digest_that_is_refused_is_taken_apart_so_that_one_bad_message_buries_
         .collect();
     let ids = delivering.accept("1", alerts).await;
     delivering.serve(queue("t", target, quick(3)));
-    delivering.until(ids[3], Status::Dead).await;
+    delivering.until(ids[3], DeliveryStatus::Dead).await;
     for id in ids.iter().filter(|id| **id != ids[3]) {
-        delivering.until(*id, Status::Delivered).await;
+        delivering.until(*id, DeliveryStatus::Delivered).await;
     }
     delivering.stop().await;
 }
@@ -471,7 +471,7 @@ async fn a_throttled_robot_is_left_alone_and_a_wrong_key_goes_to_the_dead_letter
     let ids = delivering
         .accept("1", vec![to("throttled"), to("wrong")])
         .await;
-    let (entry, attempts) = delivering.until(ids[1], Status::Dead).await;
+    let (entry, attempts) = delivering.until(ids[1], DeliveryStatus::Dead).await;
     assert_eq!(attempts[0].outcome, "misconfigured");
     assert!(
         entry
@@ -490,7 +490,7 @@ async fn a_throttled_robot_is_left_alone_and_a_wrong_key_goes_to_the_dead_letter
     .await;
     assert_eq!(
         (entry.status, attempts[0].outcome.as_str()),
-        (Status::Pending, "throttled")
+        (DeliveryStatus::Pending, "throttled")
     );
     assert!(entry.due.duration_since(attempts[0].started).as_secs() >= 600);
     delivering.stop().await;

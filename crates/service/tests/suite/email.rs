@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::Status;
+use reflexarc_service::store::DeliveryStatus;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -124,7 +124,7 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
     let mut delivering = Delivering::new();
     delivering.serve(queue("mail", email, quick(5)));
     let id = delivering.accept("1", vec![notice()]).await[0];
-    let (entry, attempts) = delivering.until(id, Status::Dead).await;
+    let (entry, attempts) = delivering.until(id, DeliveryStatus::Dead).await;
     let told: Vec<_> = attempts
         .iter()
         .map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str()))
@@ -165,7 +165,7 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
     let redriven =
         tokio::task::spawn_blocking(move || store.redrive(id, jiff::Timestamp::now()).unwrap());
     assert!(redriven.await.unwrap());
-    delivering.until(id, Status::Delivered).await;
+    delivering.until(id, DeliveryStatus::Delivered).await;
     assert_eq!(recipients().last().unwrap(), &["c@example.com"]);
     let mails = post.mails.lock().unwrap();
     let message_id = |text: &str| {
@@ -187,7 +187,7 @@ async fn to_all_recipients_in_one_mail_where_nobody_is_refused() {
     let mut delivering = Delivering::new();
     delivering.serve(queue("mail", email, quick(0)));
     let id = delivering.accept("1", vec![notice()]).await[0];
-    let (entry, _) = delivering.until(id, Status::Delivered).await;
+    let (entry, _) = delivering.until(id, DeliveryStatus::Delivered).await;
     assert_eq!(entry.delivery.delivered_parts, Vec::<String>::new());
     let mails = post.mails.lock().unwrap();
     assert_eq!((mails.len(), mails[0].0.len()), (1, 3));

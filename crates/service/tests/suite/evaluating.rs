@@ -2,7 +2,7 @@
 
 use reflexarc::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_service::Status;
+use reflexarc_service::store::DeliveryStatus;
 
 use crate::receiver::eventually;
 use crate::samples::event_text;
@@ -23,10 +23,10 @@ let own = add(event.content.eniId, 1);
 send("out", #{ n: n, eni: event.content.eniId, own: own });
 '''
 "#;
-    let serving = Serving::with(|plan| plan.rules = rules(text)).await;
+    let serving = Serving::with(|parts| parts.rules = rules(text)).await;
     let post = |number: usize| {
         let (client, url) = (serving.client.clone(), format!("{}/events", serving.url));
-        // Each event is posted twice, at once, by way of eight batches of lines: many resources in each.
+        // Each event is posted reclaimed, at once, by way of eight batches of lines: many resources in each.
         let lines: Vec<_> = (0..EVENTS)
             .filter(|i| i % 8 == number)
             .map(|i| event_text(&i.to_string(), &format!("eni-{}", i % 7)))
@@ -54,7 +54,7 @@ send("out", #{ n: n, eni: event.content.eniId, own: own });
     eventually(|| {
         serving
             .store
-            .deliveries(Status::Pending, None, 1)
+            .deliveries(DeliveryStatus::Pending, None, 1)
             .unwrap()
             .is_empty()
             .then_some(())
@@ -95,7 +95,7 @@ set(event.content.eniId, event.id);
 send("out", #{ eni: event.content.eniId, before: before, id: event.id });
 '''
 "#;
-    let serving = Serving::with(|plan| plan.rules = rules(text)).await;
+    let serving = Serving::with(|parts| parts.rules = rules(text)).await;
     let lines: Vec<_> = (0..300)
         .map(|i| event_text(&format!("{i:03}"), &format!("eni-{}", i % 5)))
         .collect();
@@ -185,12 +185,12 @@ async fn eventually_lines(serving: &Serving, count: usize) -> String {
 
 #[tokio::test]
 async fn a_script_that_fails_loses_neither_the_event_nor_the_other_rules() {
-    let serving = Serving::with(|plan| {
+    let serving = Serving::with(|parts| {
         let bad = r#"
 when = 'content.result == "failed"'
 then = 'let x = event.content.nothing.at.all; send("out", x);'
 "#;
-        plan.rules = RuleSet::compile([("bad.toml", bad), ("good.toml", RULE)])
+        parts.rules = RuleSet::compile([("bad.toml", bad), ("good.toml", RULE)])
             .unwrap_or_else(|faults| panic!("{faults:?}"));
     })
     .await;
@@ -202,7 +202,10 @@ then = 'let x = event.content.nothing.at.all; send("out", x);'
         200
     );
     assert_eq!(eventually_lines(&serving, 1).await, r#"{"eni":"eni-1"}"#);
-    let story = serving.store.find("1").unwrap()[0].story.clone().unwrap();
+    let story = serving.store.find("1").unwrap()[0]
+        .evaluation
+        .clone()
+        .unwrap();
     assert_eq!(
         story.get("failures").unwrap().elements()[0]
             .get("rule")

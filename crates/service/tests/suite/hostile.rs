@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use reflexarc_service::Identity;
+use reflexarc_service::security::TlsIdentity;
 
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -57,10 +57,10 @@ fn closed(mut stream: TcpStream) -> bool {
 
 /// A service that waits for nobody for long, and has few places.
 async fn impatient() -> Serving {
-    Serving::with(|plan| {
-        plan.limits.head = Duration::from_millis(400);
-        plan.limits.body = Duration::from_millis(400);
-        plan.limits.connections = 8;
+    Serving::with(|parts| {
+        parts.config.limits.head = Duration::from_millis(400);
+        parts.config.limits.body = Duration::from_millis(400);
+        parts.config.limits.connections = 8;
     })
     .await
 }
@@ -274,10 +274,10 @@ async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_
         ))
         .unwrap()
     };
-    let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
-    let serving = Serving::with(|plan| {
-        plan.identity = Some(identity);
-        plan.limits.head = Duration::from_millis(400);
+    let identity = TlsIdentity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
+    let serving = Serving::with(|parts| {
+        parts.config.tls_identity = Some(identity);
+        parts.config.limits.head = Duration::from_millis(400);
     })
     .await;
     let url = serving.url.clone();

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::{Identity, Role, Store, StoreOptions, Token, Tokens};
+use reflexarc_service::security::{Role, TlsIdentity, Token, Tokens};
+use reflexarc_service::{Store, StoreOptions};
 
 use crate::hostile::hear;
 use crate::receiver::eventually;
@@ -41,7 +42,7 @@ async fn an_event_is_archived_evaluated_and_delivered_before_long() {
     let pending = || {
         serving
             .store
-            .deliveries(reflexarc_service::Status::Pending, None, 1)
+            .deliveries(reflexarc_service::store::DeliveryStatus::Pending, None, 1)
             .unwrap()
     };
     eventually(|| pending().is_empty().then_some(())).await;
@@ -215,7 +216,7 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
             Some(Timestamp::UNIX_EPOCH),
         ),
     ];
-    let serving = Serving::with(|plan| plan.tokens = Tokens::new(tokens)).await;
+    let serving = Serving::with(|parts| parts.config.tokens = Tokens::new(tokens)).await;
     let id = "0".repeat(32);
     let paths = [
         ("POST", "/events".to_owned(), "secret-cloud"),
@@ -272,11 +273,11 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
 
 #[tokio::test]
 async fn each_limit_has_its_answer() {
-    let serving = Serving::with(|plan| {
-        plan.limits.body_bytes = 10_000;
-        plan.limits.batch_events = 3;
-        plan.limits.queue_events = 2;
-        plan.limits.queue_bytes = 12_000;
+    let serving = Serving::with(|parts| {
+        parts.config.limits.body_bytes = 10_000;
+        parts.config.limits.batch_events = 3;
+        parts.config.limits.queue_events = 2;
+        parts.config.limits.queue_bytes = 12_000;
     })
     .await;
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(10_000));
@@ -333,9 +334,9 @@ async fn tls_is_spoken_where_configured() {
         ))
         .unwrap()
     };
-    let identity = Identity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
-    assert!(Identity::new(&fixture("localhost.pem"), b"no key").is_err());
-    let serving = Serving::with(|plan| plan.identity = Some(identity)).await;
+    let identity = TlsIdentity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
+    assert!(TlsIdentity::new(&fixture("localhost.pem"), b"no key").is_err());
+    let serving = Serving::with(|parts| parts.config.tls_identity = Some(identity)).await;
     let authority = reqwest::Certificate::from_pem(&fixture("localhost.pem")).unwrap();
     let client = reqwest::Client::builder()
         .tls_certs_only([authority])
@@ -387,8 +388,8 @@ async fn stopping_answers_what_is_under_way_and_then_refuses() {
 
 #[tokio::test]
 async fn operators_cancel_redrive_and_drop() {
-    let serving = Serving::with(|plan| {
-        plan.rules = reflexarc::RuleSet::compile([(
+    let serving = Serving::with(|parts| {
+        parts.rules = reflexarc::RuleSet::compile([(
             "r.toml",
             r#"
 when = 'content.result == "failed"'
@@ -405,7 +406,7 @@ then = 'send("nowhere", 1);'
         let store = serving.store.clone();
         move || {
             store
-                .deliveries(reflexarc_service::Status::Dead, None, 9)
+                .deliveries(reflexarc_service::store::DeliveryStatus::Dead, None, 9)
                 .unwrap()
                 .pop()
         }
@@ -413,7 +414,7 @@ then = 'send("nowhere", 1);'
     let entry = eventually(dead(&serving)).await;
     assert_eq!(
         entry.reason.as_deref(),
-        Some("there is no target `nowhere` in the configuration; there are out")
+        Some("unknown target `nowhere`; known targets: out")
     );
     let (_, list) = serving.get("/dlq", None).await;
     assert_eq!(list.elements().len(), 1);
@@ -467,13 +468,13 @@ then = 'send("nowhere", 1);'
 
 #[tokio::test]
 async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
-    let serving = Serving::with(|plan| {
-        let folder = plan.store.path().with_file_name("small.db");
+    let serving = Serving::with(|parts| {
+        let folder = parts.store.path().with_file_name("small.db");
         let options = StoreOptions {
             max_bytes: Some(600_000),
             ..crate::samples::OPTIONS
         };
-        plan.store = Arc::new(Store::open(&folder, &options).unwrap());
+        parts.store = Arc::new(Store::open(&folder, &options).unwrap());
     })
     .await;
     let ids = |batch: usize| (0..40).map(move |place| format!("{batch}-{place}"));
@@ -512,12 +513,12 @@ async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
 
 #[tokio::test]
 async fn a_rule_that_fails_again_and_again_is_shown_until_it_works() {
-    let serving = Serving::with(|plan| {
+    let serving = Serving::with(|parts| {
         let rule = r#"
 when = 'content.result == "failed"'
 then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("out", 1);'
 "#;
-        plan.rules = reflexarc::RuleSet::compile([("fragile.toml", rule)]).unwrap();
+        parts.rules = reflexarc::RuleSet::compile([("fragile.toml", rule)]).unwrap();
     })
     .await;
     let post = async |id: &str| {
@@ -536,7 +537,7 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
     };
     post("bad-1").await;
     post("bad-2").await;
-    assert_eq!(failing().await, "[]", "twice is no pattern yet");
+    assert_eq!(failing().await, "[]", "reclaimed is no pattern yet");
     post("bad-3").await;
     post("bad-4").await;
     let told = failing().await;

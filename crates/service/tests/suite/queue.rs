@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use reflexarc_delivery::{
     Delivery, DeliveryId, Preview, Receipt, RetryDelays, RetryPolicy, SendError, SendFuture, Target,
 };
-use reflexarc_service::{Queue, Status};
+use reflexarc_service::dispatch::QueueConfig;
+use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue};
 use crate::receiver::eventually;
@@ -65,7 +66,7 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
         delays: waits,
         max_age: SignedDuration::from_hours(1),
     };
-    delivering.serve(Queue {
+    delivering.serve(QueueConfig {
         concurrency: 3,
         ..queue("t", Shared(counting.clone()), policy)
     });
@@ -80,7 +81,7 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
     eventually(|| {
         delivering
             .store
-            .deliveries(Status::Pending, None, 1)
+            .deliveries(DeliveryStatus::Pending, None, 1)
             .unwrap()
             .is_empty()
             .then_some(())
@@ -89,7 +90,7 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
     assert!(
         delivering
             .store
-            .deliveries(Status::Dead, None, 1)
+            .deliveries(DeliveryStatus::Dead, None, 1)
             .unwrap()
             .is_empty()
     );

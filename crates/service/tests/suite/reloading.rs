@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use reflexarc::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_service::{Config, Plan, Secrets, Status, Store};
+use reflexarc_service::config::Secrets;
+use reflexarc_service::store::DeliveryStatus;
+use reflexarc_service::{Config, Store};
 
 use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::{OPTIONS, event_text};
-use crate::serving::{RULE, Serving};
+use crate::serving::{Parts, RULE, Serving};
 
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
@@ -26,9 +28,14 @@ async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     std::fs::write(&path, config).unwrap();
     let config =
         Config::load(&path, Secrets::Resolve(&|_| None)).unwrap_or_else(|file| panic!("{file:?}"));
-    let rules = RuleSet::load_all(&config.rules).unwrap();
+    let rules = RuleSet::load_all(&config.rule_paths).unwrap();
     let store = Arc::new(Store::open(&config.store_path, &OPTIONS).unwrap());
-    Serving::run(folder, Plan::of(config, rules, store)).await
+    let parts = Parts {
+        config,
+        rules,
+        store,
+    };
+    Serving::run(folder, parts).await
 }
 
 impl Serving {
@@ -78,7 +85,7 @@ async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
     eventually(|| {
         serving
             .store
-            .deliveries(Status::Pending, None, 1)
+            .deliveries(DeliveryStatus::Pending, None, 1)
             .unwrap()
             .is_empty()
             .then_some(())
@@ -95,7 +102,7 @@ async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
     assert!(
         serving
             .store
-            .deliveries(Status::Dead, None, 1)
+            .deliveries(DeliveryStatus::Dead, None, 1)
             .unwrap()
             .is_empty()
     );
@@ -135,7 +142,7 @@ async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
     eventually(|| {
         serving
             .store
-            .deliveries(Status::Pending, None, 1)
+            .deliveries(DeliveryStatus::Pending, None, 1)
             .unwrap()
             .is_empty()
             .then_some(())
@@ -152,7 +159,7 @@ async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays(
     let (status, answer) = serving.reload().await;
     assert_eq!(status, 422);
     assert!(
-        answer.contains("the rules or settings are broken; the old ones stay in force"),
+        answer.contains("invalid rules or configuration; the previous ones stay in effect"),
         "{answer}"
     );
     assert!(
@@ -186,14 +193,14 @@ async fn what_waits_for_a_target_that_is_gone_is_a_dead_letter_and_comes_back_wi
     let dead = eventually(|| {
         serving
             .store
-            .deliveries(Status::Dead, None, 9)
+            .deliveries(DeliveryStatus::Dead, None, 9)
             .unwrap()
             .pop()
     })
     .await;
     assert_eq!(
         dead.reason.as_deref(),
-        Some("there is no target `out` in the configuration; there are other")
+        Some("unknown target `out`; known targets: other")
     );
     serving.write("reflexarc.toml", OUT);
     assert_eq!(serving.reload().await.0, 200);
@@ -277,7 +284,7 @@ async fn what_only_a_restart_changes_is_named() {
     let more = "log = \"debug\"\npatience = \"9s\"\ntelemetry = { endpoint = \"http://localhost:4318\" }\n";
     let tables = "[http]\nlisten = \"127.0.0.1:9\"\n[store]\npath = \"elsewhere.db\"\n[limits]\nconnections = 7\n";
     serving.write("reflexarc.toml", format!("{more}{tables}{OUT}"));
-    let names = r#"["http.listen","store","limits","log","telemetry","patience"]"#;
+    let names = r#"["http.listen","store","limits","log","telemetry","shutdown_timeout"]"#;
     assert_eq!(
         serving.reload().await,
         (
@@ -310,7 +317,7 @@ async fn a_reload_never_opens_a_public_address_to_everybody() {
     assert!(
         answer
             .to_string()
-            .contains("everybody who reaches 0.0.0.0:9 may do everything"),
+            .contains("anyone who can reach 0.0.0.0:9 may do everything"),
         "{answer}"
     );
     assert_eq!(serving.reload().await.0, 401);

@@ -55,9 +55,9 @@ pub(crate) fn evaluation(
 
 /// How the tests' stores are opened.
 pub(crate) const OPTIONS: StoreOptions = StoreOptions {
-    duplicates: SignedDuration::from_hours(24),
+    duplicate_window: SignedDuration::from_hours(24),
     max_bytes: None,
-    check: true,
+    integrity_check: true,
 };
 
 pub(crate) fn open(folder: &Path) -> Store {

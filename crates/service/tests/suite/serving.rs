@@ -7,7 +7,8 @@ use std::time::Duration;
 use reflexarc::RuleSet;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
 use reflexarc_event::Json;
-use reflexarc_service::{Limits, Plan, Queue, Redactor, Retention, Store, Tokens};
+use reflexarc_service::dispatch::QueueConfig;
+use reflexarc_service::{Config, ServiceBuilder, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,31 +31,33 @@ when = 'content.result == "failed"'
 then = 'send("out", #{ eni: event.content.eniId });'
 "#;
 
-/// A plan that can be changed before it runs: one rule, one target `out` that writes `out.ndjson`.
-pub(crate) fn plan(folder: &tempfile::TempDir) -> Plan {
+/// The parts of a service, which a test can change before it runs.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) rules: RuleSet,
+    pub(crate) store: Arc<Store>,
+}
+
+/// One rule, one target `out` that writes `out.ndjson`.
+pub(crate) fn parts(folder: &tempfile::TempDir) -> Parts {
     let rules = folder.path().join("rules");
     if !rules.exists() {
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("failed.toml"), RULE).unwrap();
     }
-    Plan {
+    Parts {
         store: Arc::new(Store::open(&folder.path().join("store.db"), &OPTIONS).unwrap()),
         rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),
-        source: None,
-        rule_paths: vec![rules],
-        queues: vec![out(folder, quick(3))],
-        retention: Retention::default(),
-        limits: Limits::DEFAULT,
-        redactor: Redactor::default(),
-        tokens: Tokens::default(),
-        eventbridge: None,
-        identity: None,
-        collector: None,
-        patience: Duration::from_secs(5),
+        config: Config {
+            rule_paths: vec![rules],
+            queues: vec![out(folder, quick(3))],
+            shutdown_timeout: Duration::from_secs(5),
+            ..Config::default()
+        },
     }
 }
 
-pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> Queue {
+pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> QueueConfig {
     queue(
         "out",
         FileTarget::file(folder.path().join("out.ndjson")),
@@ -67,17 +70,17 @@ impl Serving {
         Self::with(|_| ()).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Parts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut plan = plan(&folder);
-        change(&mut plan);
-        Self::run(folder, plan).await
+        let mut parts = parts(&folder);
+        change(&mut parts);
+        Self::run(folder, parts).await
     }
 
-    pub(crate) async fn run(folder: tempfile::TempDir, plan: Plan) -> Self {
+    pub(crate) async fn run(folder: tempfile::TempDir, parts: Parts) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scheme = if plan.identity.is_some() {
+        let scheme = if parts.config.tls_identity.is_some() {
             "https"
         } else {
             "http"
@@ -87,8 +90,9 @@ impl Serving {
             listener.local_addr().unwrap().port()
         );
         let (stop, stopped) = watch::channel(false);
-        let store = plan.store.clone();
-        let running = tokio::spawn(async move { plan.run(listener, stopped).await.unwrap() });
+        let store = parts.store.clone();
+        let builder = ServiceBuilder::new(parts.config, parts.rules, parts.store);
+        let running = tokio::spawn(async move { builder.serve(listener, stopped).await.unwrap() });
         Self {
             url,
             store,
@@ -129,7 +133,7 @@ impl Serving {
         answer(request).await
     }
 
-    /// FileTarget written by the target `out`.
+    /// Lines written by the target `out`.
     pub(crate) fn lines(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path("out.ndjson")).unwrap_or_default();
         text.lines()

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use reflexarc_service::{Certificates, EventBridge, Fetching};
+use reflexarc_service::security::{CertificateFuture, CertificateSource, EventBridge};
 use reqwest::Url;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -26,8 +26,8 @@ struct Host {
     fetched: Arc<AtomicUsize>,
 }
 
-impl Certificates for Host {
-    fn fetch<'a>(&'a self, url: &'a Url) -> Fetching<'a> {
+impl CertificateSource for Host {
+    fn fetch<'a>(&'a self, url: &'a Url) -> CertificateFuture<'a> {
         self.fetched.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             if url.path().contains("gone") {
@@ -146,12 +146,17 @@ async fn serving() -> (Serving, Arc<AtomicUsize>) {
     let host = Box::new(Host {
         fetched: fetched.clone(),
     });
-    let serving = Serving::with(|plan| {
+    let serving = Serving::with(|parts| {
         let regions = vec!["cn-hangzhou".to_owned()];
-        plan.eventbridge = Some(EventBridge::new(ORIGIN.into(), TOKEN.into(), regions, host));
-        let nobody =
-            reflexarc_service::Token::new("nobody".into(), &"unguessable".into(), vec![], None);
-        plan.tokens = reflexarc_service::Tokens::new(vec![nobody]);
+        parts.config.eventbridge =
+            Some(EventBridge::new(ORIGIN.into(), TOKEN.into(), regions, host));
+        let nobody = reflexarc_service::security::Token::new(
+            "nobody".into(),
+            &"unguessable".into(),
+            vec![],
+            None,
+        );
+        parts.config.tokens = reflexarc_service::security::Tokens::new(vec![nobody]);
     })
     .await;
     (serving, fetched)

@@ -3,19 +3,20 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
-use reflexarc_service::{Retention, Selection, Status, StoreError, Tried};
+use reflexarc_service::StoreError;
+use reflexarc_service::store::{AttemptOutcome, DeliveryStatus, Retention, Selection};
 
 use crate::samples::{at, evaluation, incoming, open, send, try_open};
 
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
-fn tried(outcome: &'static str) -> Tried {
-    Tried {
+fn attempt(outcome: &'static str) -> AttemptOutcome {
+    AttemptOutcome {
         started: at(1),
         took: SignedDuration::from_millis(5),
         outcome,
         answer: "their words".into(),
-        taken: Vec::new(),
+        delivered_parts: Vec::new(),
     }
 }
 
@@ -57,7 +58,7 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
         (found[0].name.source.as_str(), found[0].received),
         ("acs.ecs", at(0))
     );
-    let told = found[0].story.as_ref().unwrap();
+    let told = found[0].evaluation.as_ref().unwrap();
     assert_eq!(
         told.get("rules").unwrap().elements()[0]
             .get("log")
@@ -69,7 +70,7 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
         store.state(at(0)).unwrap(),
         [("r".to_owned(), "count".to_owned(), "3".to_owned())]
     );
-    let pending = store.deliveries(Status::Pending, None, 10).unwrap();
+    let pending = store.deliveries(DeliveryStatus::Pending, None, 10).unwrap();
     assert_eq!(
         pending
             .iter()
@@ -104,7 +105,10 @@ fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_th
     assert_eq!((late.duplicate, late.deliveries.len()), (false, 0));
     assert_eq!(store.find("1").unwrap().len(), 2);
     assert_eq!(
-        store.deliveries(Status::Pending, None, 10).unwrap().len(),
+        store
+            .deliveries(DeliveryStatus::Pending, None, 10)
+            .unwrap()
+            .len(),
         1
     );
 }
@@ -215,7 +219,12 @@ fn a_retry_waits_its_turn_also_over_a_restart() {
         .unwrap();
     let delivery = store.claim("t", at(0), LEASE, 10).unwrap().remove(0);
     store
-        .settle(delivery, tried("failed"), Decision::RetryAt(at(100)), at(2))
+        .settle(
+            delivery,
+            attempt("failed"),
+            Decision::RetryAt(at(100)),
+            at(2),
+        )
         .unwrap();
     assert_eq!(store.release_claims(at(3)).unwrap(), 0);
     assert_eq!(store.claim("t", at(99), LEASE, 10).unwrap(), []);
@@ -240,7 +249,7 @@ fn after_the_clock_jumped_back_a_retry_does_not_wait_for_the_old_time() {
     store
         .settle(
             delivery,
-            tried("failed"),
+            attempt("failed"),
             Decision::RetryAt(at(1_000_005)),
             at(1_000_000),
         )
@@ -262,12 +271,17 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
     let (cancelled, dead, good) = (claimed.remove(0), claimed.remove(0), claimed.remove(0));
     store
-        .settle(good.clone(), tried("delivered"), Decision::Delivered, at(3))
+        .settle(
+            good.clone(),
+            attempt("delivered"),
+            Decision::Delivered,
+            at(3),
+        )
         .unwrap();
     store
         .settle(
             dead.clone(),
-            tried("refused"),
+            attempt("refused"),
             Decision::DeadLetter("no".into()),
             at(4),
         )
@@ -279,7 +293,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     store
         .settle(
             cancelled.clone(),
-            tried("failed"),
+            attempt("failed"),
             Decision::RetryAt(at(6)),
             at(6),
         )
@@ -287,7 +301,11 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     let status = |id| store.delivery(id).unwrap().unwrap().0.status;
     assert_eq!(
         [status(good.id), status(dead.id), status(cancelled.id)],
-        [Status::Delivered, Status::Dead, Status::Cancelled]
+        [
+            DeliveryStatus::Delivered,
+            DeliveryStatus::Dead,
+            DeliveryStatus::Cancelled
+        ]
     );
 
     assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
@@ -299,7 +317,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     store
         .settle(
             again,
-            tried("refused"),
+            attempt("refused"),
             Decision::DeadLetter("still no".into()),
             at(501),
         )
@@ -314,8 +332,11 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
         [(1, "refused"), (2, "refused")]
     );
     assert_eq!(attempts[0].answer, "their words");
-    assert!(store.drop_dead(dead.id, at(502)).unwrap());
-    assert_eq!(store.deliveries(Status::Dead, None, 10).unwrap(), []);
+    assert!(store.drop_dead_letter(dead.id, at(502)).unwrap());
+    assert_eq!(
+        store.deliveries(DeliveryStatus::Dead, None, 10).unwrap(),
+        []
+    );
 }
 
 #[test]
@@ -333,7 +354,12 @@ fn pruning_takes_what_is_old_and_done_and_nothing_that_waits() {
     }
     let done = store.claim("old", at(2), LEASE, 1).unwrap().remove(0);
     store
-        .settle(done.clone(), tried("delivered"), Decision::Delivered, at(2))
+        .settle(
+            done.clone(),
+            attempt("delivered"),
+            Decision::Delivered,
+            at(2),
+        )
         .unwrap();
     let keep = Retention {
         age: SignedDuration::from_secs(3_000),
@@ -518,9 +544,9 @@ fn a_store_of_the_version_before_is_taken_over_with_all_that_is_in_it() {
         .unwrap();
     let store = open(folder.path());
     let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
-    let part = Tried {
-        taken: vec!["a".into()],
-        ..tried("partly")
+    let part = AttemptOutcome {
+        delivered_parts: vec!["a".into()],
+        ..attempt("partly")
     };
     store
         .settle(delivery, part, Decision::NextPart, at(1))
@@ -565,7 +591,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     assert!(
         error
             .to_string()
-            .ends_with("has version 99, this program knows versions up to 3"),
+            .contains("has schema version 99, but this program supports versions up to 3"),
         "{error}"
     );
 }

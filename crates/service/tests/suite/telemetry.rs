@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reflexarc_event::Json;
-use reflexarc_service::Collector;
+use reflexarc_service::telemetry::Collector;
 
 use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::event_text;
@@ -60,7 +60,8 @@ fn of(span: &Json, key: &str) -> String {
 async fn one_trace_leads_from_the_request_to_the_delivery() {
     let collector = Receiver::start([]).await;
     let url = collector.url.clone();
-    let serving = Serving::with(|plan| plan.collector = Some(Collector::at(&url).unwrap())).await;
+    let serving =
+        Serving::with(|parts| parts.config.collector = Some(Collector::at(&url).unwrap())).await;
     serving
         .post("application/json", event_text("e1", "eni-1"))
         .await;
@@ -122,7 +123,8 @@ async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_costs_only
     let collector =
         Receiver::start([Reply::status(503), Reply::status(200), Reply::status(400)]).await;
     let url = collector.url.clone();
-    let serving = Serving::with(|plan| plan.collector = Some(Collector::at(&url).unwrap())).await;
+    let serving =
+        Serving::with(|parts| parts.config.collector = Some(Collector::at(&url).unwrap())).await;
     serving
         .post("application/json", event_text("e1", "eni-1"))
         .await;
@@ -164,7 +166,7 @@ async fn one_event_in_many_is_traced_as_a_whole() {
         one_in: 4,
         ..Collector::at(&collector.url).unwrap()
     };
-    let serving = Serving::with(|plan| plan.collector = Some(chosen)).await;
+    let serving = Serving::with(|parts| parts.config.collector = Some(chosen)).await;
     let lines: Vec<String> = (0..80)
         .map(|id| event_text(&format!("e{id}"), "eni-1"))
         .collect();

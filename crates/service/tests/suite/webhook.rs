@@ -7,7 +7,7 @@ use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::Status;
+use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::receiver::{Receiver, Reply};
@@ -61,7 +61,7 @@ async fn a_delivery_arrives_as_a_signed_cloudevent() {
         )
         .await;
     for id in &ids {
-        delivering.until(*id, Status::Delivered).await;
+        delivering.until(*id, DeliveryStatus::Delivered).await;
     }
     let calls = receiver.wait(2).await;
     for call in &calls {
@@ -127,7 +127,7 @@ async fn what_may_pass_is_tried_again_under_the_same_id_and_every_word_is_kept()
     delivering.secrets.push("canary-token".into());
     delivering.serve(queue("t", webhook(&receiver.url, reach()), quick(5)));
     let id = delivering.accept("1", vec![send("t", 1)]).await[0];
-    let (_, attempts) = delivering.until(id, Status::Delivered).await;
+    let (_, attempts) = delivering.until(id, DeliveryStatus::Delivered).await;
     let told: Vec<_> = attempts
         .iter()
         .map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str()))
@@ -165,7 +165,7 @@ async fn retry_after_is_honoured() {
     let mut delivering = Delivering::new();
     delivering.serve(queue("t", webhook(&receiver.url, reach()), quick(5)));
     let id = delivering.accept("1", vec![send("t", 1)]).await[0];
-    delivering.until(id, Status::Delivered).await;
+    delivering.until(id, DeliveryStatus::Delivered).await;
     let calls = receiver.calls();
     assert!(calls[1].at.duration_since(calls[0].at) >= Duration::from_millis(1_900));
     delivering.stop().await;
@@ -192,7 +192,7 @@ async fn a_redirect_is_not_followed_and_refusals_are_dead_at_once() {
     let mut told = Vec::new();
     for event in ["1", "2", "3"] {
         let id = delivering.accept(event, vec![send("t", 1)]).await[0];
-        let (entry, attempts) = delivering.until(id, Status::Dead).await;
+        let (entry, attempts) = delivering.until(id, DeliveryStatus::Dead).await;
         told.push((attempts[0].outcome.clone(), entry.reason.unwrap()));
     }
     assert_eq!(
@@ -228,7 +228,7 @@ async fn private_addresses_are_not_called_by_number_or_by_name() {
             quick(0),
         ));
         let id = delivering.accept(name, vec![send(name, 1)]).await[0];
-        let (entry, _) = delivering.until(id, Status::Dead).await;
+        let (entry, _) = delivering.until(id, DeliveryStatus::Dead).await;
         assert!(
             entry
                 .reason
@@ -278,10 +278,10 @@ async fn a_receiver_that_stalls_is_given_up_in_time_and_delays_no_other() {
     }
     // All forty arrive here although nothing ever arrives there.
     good.wait(40).await;
-    let (entry, attempts) = delivering.until(stuck[0], Status::Dead).await;
+    let (entry, attempts) = delivering.until(stuck[0], DeliveryStatus::Dead).await;
     assert_eq!(
         entry.reason.as_deref(),
-        Some("gave up after 2 attempts: no answer within 300ms")
+        Some("gave up after 2 attempts: no response within 300ms")
     );
     assert_eq!(attempts.len(), 2);
     delivering.stop().await;
@@ -307,7 +307,10 @@ async fn stopping_finishes_what_is_under_way_and_claims_nothing_more() {
     let store = delivering.store.clone();
     let _folder = delivering.stop().await;
     let count = |status| store.deliveries(status, None, 10).unwrap().len();
-    assert_eq!(count(Status::Delivered), receiver.calls().len());
-    assert_eq!(count(Status::Delivered) + count(Status::Pending), ids.len());
-    assert!(count(Status::Pending) >= 1);
+    assert_eq!(count(DeliveryStatus::Delivered), receiver.calls().len());
+    assert_eq!(
+        count(DeliveryStatus::Delivered) + count(DeliveryStatus::Pending),
+        ids.len()
+    );
+    assert!(count(DeliveryStatus::Pending) >= 1);
 }

@@ -10,7 +10,8 @@ use reflexarc_delivery::{
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::NativeEvent;
-use reflexarc_service::{Incoming, Queue, Wake};
+use reflexarc_service::Incoming;
+use reflexarc_service::dispatch::{QueueConfig, unknown_target_message};
 
 use super::stand_in;
 
@@ -18,8 +19,8 @@ use super::stand_in;
 pub(super) struct Outbox {
     start: Timestamp,
     lines: BTreeMap<String, Line>,
-    /// Knows the words for a target that does not exist.
-    known: Wake,
+    /// The names of the targets, for messages about one that does not exist.
+    known: Vec<String>,
     /// How much was put in so far: what is due at one instant is sent in this order.
     number: u64,
 }
@@ -58,7 +59,7 @@ struct Line {
 
 impl Outbox {
     /// A queue for each of these targets, and for the stand-ins that are not among them.
-    pub(super) fn new(queues: Vec<Queue>, start: Timestamp) -> Self {
+    pub(super) fn new(queues: Vec<QueueConfig>, start: Timestamp) -> Self {
         let mut lines: BTreeMap<String, Line> = stand_in::TARGETS
             .iter()
             .map(|name| ((*name).to_owned(), Line::new(None, RetryPolicy::default())))
@@ -68,7 +69,7 @@ impl Outbox {
                 .into_iter()
                 .map(|queue| (queue.name, Line::new(Some(queue.target), queue.policy))),
         );
-        let known = Wake::new(lines.keys().cloned());
+        let known = lines.keys().cloned().collect();
         Self {
             start,
             lines,
@@ -79,7 +80,7 @@ impl Outbox {
 
     /// Why this target cannot fail: it does not exist.
     pub(super) fn stranger(&self, target: &str) -> Option<String> {
-        (!self.lines.contains_key(target)).then(|| self.known.stranger(target))
+        (!self.lines.contains_key(target)).then(|| unknown_target_message(target, &self.known))
     }
 
     /// Lets a target fail from now on; an earlier fault of it ends.
@@ -113,7 +114,7 @@ impl Outbox {
             }
             let (target, reason) = (
                 delivery.target.clone(),
-                self.known.stranger(&delivery.target),
+                unknown_target_message(&delivery.target, &self.known),
             );
             let outcome = Err(SendError::Misconfigured {
                 reason: reason.clone(),

@@ -8,7 +8,8 @@ use reflexarc::{Evaluation, RuleEffects, RuleSet};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
-use reflexarc_service::{Config, Secrets};
+use reflexarc_service::Config;
+use reflexarc_service::config::Secrets;
 
 use super::outbox::{Outbox, Parcel};
 use super::timeline::{Entry, What};
@@ -25,7 +26,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         .transpose();
     let config = config.map_err(|file| Failure::Rules(vec![file]))?;
     let rule_paths = match &config {
-        Some(config) if args.rules.is_empty() => &config.rules,
+        Some(config) if args.rules.is_empty() => &config.rule_paths,
         _ => &args.rules,
     };
     let rules = if rule_paths.is_empty() {

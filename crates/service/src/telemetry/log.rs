@@ -1,27 +1,37 @@
-//! Logs as JSON lines, without secrets.
+//! Logs as JSON lines, with secrets redacted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Replaces every known secret in a text. It guards what strangers' words and libraries' errors may repeat (a URL with
-/// its token, a server's echo of a password); our own code never prints a secret in the first place.
+/// What URLs escape: all but the unreserved characters of RFC 3986.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Replaces every known secret in a text.
+///
+/// It guards against what receivers' responses and libraries' errors may repeat (a URL with its
+/// token, a server's echo of a password); our own code never prints a secret in the first place.
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Arc<ArcSwap<Vec<String>>>,
 }
 
 impl Redactor {
-    /// What is put in a secret's place.
+    /// The replacement of a secret.
     pub const MARK: &str = "[redacted]";
-    /// Shorter secrets are not searched for: they would redact half of every text.
+    /// Shorter secrets are not searched for: `ab` would redact parts of most texts.
     const SHORTEST: usize = 4;
 
-    /// Knows these secrets, also in the forms that JSON and URLs give them.
+    /// Redacts these secrets, also as JSON and URLs escape them.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut known: Vec<String> = Vec::new();
         for secret in secrets
@@ -32,20 +42,21 @@ impl Redactor {
             let mut forms = vec![
                 secret.to_owned(),
                 json[1..json.len() - 1].to_owned(),
-                percent(secret),
+                utf8_percent_encode(secret, UNRESERVED).to_string(),
             ];
             forms.retain(|form| !known.contains(form));
             forms.dedup();
             known.extend(forms);
         }
-        // The longest first: a secret that holds another is then replaced as a whole.
+        // The longest first: with `canary` before `canary-long`, the rest `-long` would remain.
         known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self {
             secrets: Arc::new(ArcSwap::from_pointee(known)),
         }
     }
 
-    /// Knows the secrets of another one too, in every clone of this one. Those that it knew before may still come up.
+    /// Adds the secrets of another redactor, in every clone of this one. The old ones are kept: a
+    /// delivery that began before a reload may still fail with the old token in its error.
     pub fn learn(&self, other: &Self) {
         let mut known = self.secrets.load().to_vec();
         known.extend(
@@ -61,7 +72,7 @@ impl Redactor {
         self.secrets.store(Arc::new(known));
     }
 
-    /// The text without secrets.
+    /// The text with every secret replaced.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.secrets.load().iter() {
@@ -73,42 +84,44 @@ impl Redactor {
     }
 }
 
-/// Starts logging to standard error: one JSON object a line, at the levels of `filter` (such as `info` or
-/// `warn,reflexarc_service=debug`), redacted as a whole.
+/// Starts logging to standard error, one JSON object a line, redacted. `filter` selects the levels,
+/// such as `info` or `warn,reflexarc_service=debug`.
 ///
 /// # Errors
-/// When the filter cannot be read or logging was started before.
-pub fn start(filter: &str, redactor: Redactor) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter: {error}"))?;
+/// If the filter is invalid or logging has been started before.
+pub fn start_logging(filter: &str, redactor: Redactor) -> Result<(), String> {
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| format!("invalid log filter: {error}"))?;
     let layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_writer(Redacting { redactor });
+        .with_writer(RedactingWriter { redactor });
     let subscriber = tracing_subscriber::registry().with(filter).with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
 }
 
-struct Redacting {
+struct RedactingWriter {
     redactor: Redactor,
 }
 
-struct Line {
+/// One log line being written.
+struct LogLine {
     redactor: Redactor,
     text: Vec<u8>,
 }
 
-impl<'a> MakeWriter<'a> for Redacting {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for RedactingWriter {
+    type Writer = LogLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> LogLine {
+        LogLine {
             redactor: self.redactor.clone(),
             text: Vec::new(),
         }
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -119,29 +132,12 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
-    /// A secret can be spread over several writes, so the line is redacted when it is whole.
+impl Drop for LogLine {
+    /// Redacts and writes the whole line: a secret can be spread over several writes.
     fn drop(&mut self) {
         let text = self.redactor.redact(&String::from_utf8_lossy(&self.text));
         drop(io::stderr().lock().write_all(text.as_bytes()));
     }
-}
-
-/// A text as it stands in a URL's query.
-pub(crate) fn percent(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.extend(
-                [byte >> 4, byte & 15]
-                    .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
-            );
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]
@@ -149,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_replaced_in_each_form_it_may_take() {
+    fn secrets_are_redacted_in_every_escaped_form() {
         let redactor = Redactor::new(["pa\"ss/word", "ab", "canary", "canary-long"]);
         assert_eq!(redactor.redact("x pa\"ss/word y"), "x [redacted] y");
         assert_eq!(

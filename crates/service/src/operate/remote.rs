@@ -1,59 +1,65 @@
-//! A running service from the outside: posts events, asks for a reload.
+//! A client of a running service: sends events, triggers a reload.
 
 use std::time::Duration;
 
+use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
 use reflexarc_event::{Event, Json};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::reload::Reloaded;
-use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
 
-/// A running service.
+/// A client of a running service.
 pub struct Remote {
     url: Url,
     token: Option<SecretString>,
     client: Client,
 }
 
-/// What the service did with some events.
+/// The outcome of sending events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Taken {
-    /// New ones.
+pub struct Sent {
+    /// Number of new events.
     pub accepted: u64,
-    /// Ones that it had already.
+    /// Number of duplicates.
     pub duplicates: u64,
 }
 
-/// Why the service did not do what it was asked.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
-    /// The address is none.
-    #[error("`{0}` is no http or https URL")]
+    /// The address is not an http or https URL.
+    #[error("invalid URL `{0}`; expected http:// or https:// and a host")]
     Address(String),
-    /// It cannot be reached, also after some tries.
+    /// The service cannot be reached, after several attempts.
     #[error("cannot reach the service: {0}")]
     Unreachable(String),
-    /// It said no.
+    /// The service refused the request.
     #[error("the service answered {status}: {answer}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Its words.
+        /// The error that it gave.
         answer: String,
     },
 }
 
-/// How often a request is tried while the service is busy, restarting or out of reach. SendFuture an event twice is harmless:
-/// it is known by its id.
-const TRIES: u32 = 6;
+/// Number of attempts while the service is busy, restarting or unreachable. Sending events again is
+/// safe: those that arrived before are recognised as duplicates.
+const ATTEMPTS: u32 = 6;
+/// Wait after the first attempt; it doubles after each. Six attempts wait 0.2 + 0.4 + 0.8 + 1.6 +
+/// 3.2 s = 6.2 s in all, long enough for a restart.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait that the service can request with `Retry-After`.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl Remote {
-    /// The service at `url`. `authorities` are certificates in PEM that are trusted besides the system's.
+    /// A client of the service at `url`. `authorities` are CA certificates in PEM that are trusted
+    /// in addition to the system's.
     ///
     /// # Errors
-    /// When the URL or a certificate cannot be used.
+    /// If the URL or a certificate is invalid.
     pub fn new(
         url: &str,
         token: Option<SecretString>,
@@ -73,13 +79,15 @@ impl Remote {
         })
     }
 
-    /// Posts events in one request and waits until they are stored, over restarts and busy times of the service.
+    /// Sends events in one request and waits until they are stored; tries again while the service
+    /// restarts or is busy.
     ///
     /// # Errors
-    /// When it refuses, or cannot be reached for long.
-    pub async fn send(&self, events: &[Event]) -> Result<Taken, RemoteError> {
+    /// If the service refuses the request or cannot be reached.
+    pub async fn send(&self, events: &[Event]) -> Result<Sent, RemoteError> {
         let mut body = Vec::new();
         for event in events {
+            // One event a line: an event that was written over several lines is written anew.
             if event.bytes().contains(&b'\n') {
                 body.extend_from_slice(event.tree().to_string().as_bytes());
             } else {
@@ -95,16 +103,16 @@ impl Remote {
                 .unwrap_or_default()
                 .unsigned_abs()
         };
-        Ok(Taken {
+        Ok(Sent {
             accepted: count("accepted"),
             duplicates: count("duplicates"),
         })
     }
 
-    /// Asks it to load its rules and settings again; what is in force then.
+    /// Makes the service reload its rules and configuration.
     ///
     /// # Errors
-    /// When it refuses: the answer shows what is wrong with them.
+    /// If it refuses; the error contains the diagnostics.
     pub async fn reload(&self) -> Result<Reloaded, RemoteError> {
         let answer = self.call(Method::POST, "reload", Vec::new()).await?;
         let count = |key| {
@@ -129,7 +137,7 @@ impl Remote {
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
-        let mut wait = Duration::from_millis(200);
+        let mut wait = FIRST_WAIT;
         for attempt in 1.. {
             let request = self
                 .client
@@ -146,12 +154,12 @@ impl Remote {
                     let answer = BoundedResponse::read(response).await;
                     match answer.status {
                         200 => return Ok(Json::parse(&answer.body).unwrap_or(Json::Null)),
-                        status @ (429 | 503) if attempt < TRIES => {
-                            let asked = answer
+                        status @ (429 | 503) if attempt < ATTEMPTS => {
+                            let requested = answer
                                 .retry_after(jiff::Timestamp::now())
                                 .unwrap_or_default()
                                 .unsigned_abs();
-                            wait = wait.max(asked.min(Duration::from_secs(30)));
+                            wait = wait.max(requested.min(MAX_WAIT));
                             RemoteError::Refused {
                                 status,
                                 answer: answer.body,
@@ -160,38 +168,38 @@ impl Remote {
                         status => {
                             return Err(RemoteError::Refused {
                                 status,
-                                answer: told(&answer.body),
+                                answer: error_text(&answer.body),
                             });
                         }
                     }
                 }
                 Err(error) => RemoteError::Unreachable(request_error(error)),
             };
-            if attempt >= TRIES {
+            if attempt >= ATTEMPTS {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
-        Err(RemoteError::Unreachable("tried too often".into()))
+        Err(RemoteError::Unreachable("no attempt succeeded".into()))
     }
 }
 
-/// The words of an answer: what its JSON says is wrong, and every diagnostic in it, drawn.
-fn told(text: &str) -> String {
-    let Ok(json) = Json::parse(text) else {
-        return text.trim().to_owned();
+/// The error of a response: its message, and every rendered diagnostic.
+fn error_text(response: &str) -> String {
+    let Ok(json) = Json::parse(response) else {
+        return response.trim().to_owned();
     };
-    let mut words = json
+    let mut text = json
         .get("error")
         .and_then(Json::as_str)
-        .unwrap_or(text.trim())
+        .unwrap_or(response.trim())
         .to_owned();
     for file in json.get("files").map_or(&[][..], Json::elements) {
         for diagnostic in file.get("diagnostics").map_or(&[][..], Json::elements) {
-            words.push('\n');
-            words.push_str(diagnostic.as_str().unwrap_or_default());
+            text.push('\n');
+            text.push_str(diagnostic.as_str().unwrap_or_default());
         }
     }
-    words
+    text
 }

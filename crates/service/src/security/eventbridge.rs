@@ -1,8 +1,24 @@
 //! Signatures of Alibaba Cloud EventBridge's HTTP targets, versions 1 and 2.
 //!
-//! A signature says that EventBridge sent the request, not on whose behalf: anybody can point a rule of their own at our
-//! address, and version 1 hands the signing key to everyone who ever received a request. So the target's token, which is
-//! part of what is signed, is required.
+//! A signature proves that EventBridge sent the request, but not for which customer: anyone can
+//! point an event rule of their own at our address, and version 1 discloses the signing key to every
+//! receiver. So the HTTP target's token, which is part of the signed text, is required.
+//!
+//! The signed text of a POST to `https://hooks.example.com/events?source=bus`, version 2:
+//!
+//! ```text
+//! https://hooks.example.com/events?source=bus
+//! x-eventbridge-signature-timestamp: 1713255120000
+//! x-eventbridge-hash-method: SHA256
+//! x-eventbridge-signature-version: 2.0
+//! x-eventbridge-signature-url: https://….aliyuncs.com/x509_public_certificate_1.pem
+//! x-eventbridge-signature-token: …
+//! {"id": …}
+//! ```
+//!
+//! Version 2 signs it with RSA-SHA256 under the key of the certificate at the signature URL. Version
+//! 1 signs it with HMAC-SHA1 under a secret that comes with the request, encrypted with the private
+//! key of that certificate.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,37 +40,37 @@ use tokio::sync::Mutex;
 
 use reflexarc_delivery::http::request_error;
 
-/// A certificate on its way.
-pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+/// A certificate being fetched.
+pub type CertificateFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
 
-/// Where certificates come from.
-pub trait Certificates: Send + Sync {
-    /// The PEM text at a URL that was checked.
-    fn fetch<'a>(&'a self, url: &'a Url) -> Fetching<'a>;
+/// Fetches certificates.
+pub trait CertificateSource: Send + Sync {
+    /// Fetches the PEM text at a URL that has been checked.
+    fn fetch<'a>(&'a self, url: &'a Url) -> CertificateFuture<'a>;
 }
 
 /// Fetches certificates over HTTPS.
-pub struct OverHttps {
-    /// What calls.
+pub struct HttpsCertificates {
+    /// The HTTP client.
     pub client: Client,
 }
 
-/// Verifies requests of EventBridge.
+/// Verifies requests signed by EventBridge.
 pub struct EventBridge {
     origin: String,
     token: SecretString,
     regions: Vec<String>,
-    certificates: Box<dyn Certificates>,
+    certificates: Box<dyn CertificateSource>,
     keys: Mutex<HashMap<String, PublicKey>>,
 }
 
-/// Why a request is not EventBridge's.
+/// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// Something is missing, or not what it should be.
+    /// Something is missing or wrong.
     #[error("EventBridge signature: {0}")]
     Invalid(&'static str),
-    /// It may be good, but the certificate cannot be had now.
+    /// The certificate cannot be fetched now, so the signature cannot be verified.
     #[error("EventBridge signature: cannot fetch the certificate: {0}")]
     Unavailable(String),
 }
@@ -75,19 +91,22 @@ const SECRET: &str = "x-eventbridge-signature-secret";
 const SIGNATURE: &str = "x-eventbridge-signature";
 const SIGNATURE_2: &str = "x-eventbridge-signature-v2";
 
-/// How old or how far ahead a signature may be.
+/// Largest difference between the signature's time and ours, in either direction: bounds how long a
+/// recorded request can be replayed. The duplicate window catches replays within it.
 const WINDOW_MILLIS: u64 = 60_000;
-/// Certificates that are remembered; a region has one at a time.
+/// Largest number of cached keys. A region uses one certificate at a time, so this is reached only
+/// if someone makes us fetch others; then the cache starts over.
 const CACHED: usize = 32;
 
 impl EventBridge {
-    /// `origin` is that of our URL as the HTTP target has it, such as `https://hooks.example.com`: it is part of what is
-    /// signed. `token` is the HTTP target's. Certificates are taken from the hosts of these `regions` only.
+    /// `origin` is the origin of our URL as the HTTP target has it, such as
+    /// `https://hooks.example.com`: it is part of the signed text. `token` is the HTTP target's.
+    /// Certificates are fetched only from the hosts of these `regions`.
     pub fn new(
         origin: String,
         token: SecretString,
         regions: Vec<String>,
-        certificates: Box<dyn Certificates>,
+        certificates: Box<dyn CertificateSource>,
     ) -> Self {
         Self {
             origin,
@@ -98,15 +117,15 @@ impl EventBridge {
         }
     }
 
-    /// Whether a request claims to be EventBridge's.
-    pub fn claims(headers: &HeaderMap) -> bool {
+    /// Whether a request carries a signature.
+    pub fn is_signed(headers: &HeaderMap) -> bool {
         headers.contains_key(SIGNATURE) || headers.contains_key(SIGNATURE_2)
     }
 
-    /// Judges everything but the signature itself, before the body is read: token, time, and where the certificate lies.
+    /// Checks token, time and certificate URL: what can be refused before the body is read.
     ///
     /// # Errors
-    /// When one of them is wrong.
+    /// If one of them is wrong.
     pub fn check_head(&self, headers: &HeaderMap, now: Timestamp) -> Result<(), SignatureError> {
         let token = text(headers, TOKEN)?;
         if !bool::from(
@@ -118,19 +137,20 @@ impl EventBridge {
         }
         let sent: i64 = text(headers, TIMESTAMP)?
             .parse()
-            .map_err(|_| SignatureError::Invalid("unreadable time"))?;
+            .map_err(|_| SignatureError::Invalid("invalid time"))?;
         if now.as_millisecond().abs_diff(sent) > WINDOW_MILLIS {
             return Err(SignatureError::Invalid(
-                "the time is more than 60 seconds off",
+                "its time differs from ours by more than 60 seconds",
             ));
         }
         self.certificate_url(text(headers, CERTIFICATE)?).map(drop)
     }
 
-    /// Verifies a request whose head was checked. `target` is its path and query as they came.
+    /// Verifies the signature of a request whose head has been checked. `target` is its path and
+    /// query as received.
     ///
     /// # Errors
-    /// When the signature is wrong, or the certificate cannot be had.
+    /// If the signature is wrong, or the certificate cannot be fetched.
     pub async fn verify(
         &self,
         headers: &HeaderMap,
@@ -140,11 +160,11 @@ impl EventBridge {
         let key = self
             .key(&self.certificate_url(text(headers, CERTIFICATE)?)?)
             .await?;
-        let second = headers.contains_key(SIGNATURE_2);
+        let version_2 = headers.contains_key(SIGNATURE_2);
         let mut signed = format!("{}{target}\n", self.origin);
         for name in [
             TIMESTAMP,
-            if second { HASH_METHOD } else { METHOD },
+            if version_2 { HASH_METHOD } else { METHOD },
             VERSION,
             CERTIFICATE,
             TOKEN,
@@ -156,38 +176,41 @@ impl EventBridge {
         }
         let mut signed = signed.into_bytes();
         signed.extend_from_slice(body);
-        // The documentation shows no newline after the body, the vendor's own code appends one.
+        // The vendor's documentation shows no newline after the body, its own code appends one; so
+        // both texts are accepted. They differ only in a newline at the end, which is not content.
         let mut with_newline = signed.clone();
         with_newline.push(b'\n');
-        let either = [signed, with_newline];
-        let good = if second {
+        let candidates = [signed, with_newline];
+        let verified = if version_2 {
             let signature = base64(headers, SIGNATURE_2)?;
-            either.iter().any(|text| key.verifies(text, &signature))
+            candidates.iter().any(|text| key.verifies(text, &signature))
         } else {
             if !text(headers, METHOD)?.eq_ignore_ascii_case("HMAC-SHA1") {
-                return Err(SignatureError::Invalid("unknown method"));
+                return Err(SignatureError::Invalid("unknown signature method"));
             }
             let secret = key
-                .open(&base64(headers, SECRET)?)
-                .ok_or(SignatureError::Invalid("unreadable secret"))?;
+                .decrypt_secret(&base64(headers, SECRET)?)
+                .ok_or(SignatureError::Invalid("invalid secret"))?;
             let signature = base64(headers, SIGNATURE)?;
-            either
+            candidates
                 .iter()
                 .any(|text| hmac_sha1(&secret, text).ct_eq(&signature).into())
         };
-        if good {
+        if verified {
             Ok(())
         } else {
-            Err(SignatureError::Invalid("it does not match"))
+            Err(SignatureError::Invalid("wrong signature"))
         }
     }
 
-    /// Only the hosts where EventBridge keeps its certificates, only in our regions: a bucket of that kind of name in
-    /// another region can be anybody's.
+    /// The certificate's URL, if it is on a host of EventBridge in one of our regions.
+    ///
+    /// The check is strict because the certificate decides everything: whoever makes us fetch
+    /// another one can sign anything. Bucket names are free for anyone to register, so
+    /// `cn-evil-eventbridge.oss-…` in a region that EventBridge does not use can be an attacker's.
     fn certificate_url(&self, text: &str) -> Result<Url, SignatureError> {
-        let foreign =
-            || SignatureError::Invalid("the certificate does not lie where EventBridge keeps it");
-        let url = Url::parse(text).map_err(|_| foreign())?;
+        let invalid = || SignatureError::Invalid("its certificate URL is not one of EventBridge's");
+        let url = Url::parse(text).map_err(|_| invalid())?;
         let host = url.host_str().unwrap_or_default();
         let ours = self.regions.iter().any(|region| {
             host == format!("{region}-eventbridge.oss-accelerate.aliyuncs.com")
@@ -201,11 +224,14 @@ impl EventBridge {
         if ours && named && bare && url.scheme() == "https" && url.port().is_none() {
             Ok(url)
         } else {
-            Err(foreign())
+            Err(invalid())
         }
     }
 
-    /// The key of a certificate. One is fetched at a time, and one that was fetched is kept.
+    /// The public key of a certificate, from the cache or fetched.
+    ///
+    /// The lock is held while fetching: a burst of requests after a start fetches the certificate
+    /// once and not once for each request.
     async fn key(&self, url: &Url) -> Result<PublicKey, SignatureError> {
         let mut keys = self.keys.lock().await;
         if let Some(key) = keys.get(url.as_str()) {
@@ -216,8 +242,9 @@ impl EventBridge {
             .fetch(url)
             .await
             .map_err(SignatureError::Unavailable)?;
-        let key = PublicKey::of_certificate(&pem)
-            .ok_or(SignatureError::Invalid("the certificate holds no RSA key"))?;
+        let key = PublicKey::of_certificate(&pem).ok_or(SignatureError::Invalid(
+            "its certificate has no RSA key of 2,048 to 8,192 bits",
+        ))?;
         if keys.len() >= CACHED {
             keys.clear();
         }
@@ -226,8 +253,8 @@ impl EventBridge {
     }
 }
 
-impl Certificates for OverHttps {
-    fn fetch<'a>(&'a self, url: &'a Url) -> Fetching<'a> {
+impl CertificateSource for HttpsCertificates {
+    fn fetch<'a>(&'a self, url: &'a Url) -> CertificateFuture<'a> {
         Box::pin(async move {
             let request = self
                 .client
@@ -241,7 +268,7 @@ impl Certificates for OverHttps {
             while let Some(chunk) = response.chunk().await.map_err(request_error)? {
                 pem.extend_from_slice(&chunk);
                 if pem.len() > 64 << 10 {
-                    return Err("it is larger than a certificate".into());
+                    return Err("the response is larger than a certificate".into());
                 }
             }
             Ok(pem)
@@ -265,12 +292,13 @@ impl PublicKey {
                 .to_vec()
         };
         let (modulus, exponent) = (trimmed(key.modulus), trimmed(key.exponent));
-        // Bounds the work of `open`: 2,048 to 8,192 bits, and an exponent as certificates have it.
+        // Bounds the work of `decrypt_secret`: 2,048 to 8,192 bits, and an exponent of at most 4
+        // bytes (certificates use 65,537).
         ((256..=1_024).contains(&modulus.len()) && exponent.len() <= 4)
             .then_some(Self { modulus, exponent })
     }
 
-    /// Version 2: RSA with SHA-256, PKCS #1 v1.5.
+    /// Version 2: verifies RSA with SHA-256, PKCS #1 v1.5.
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let key = RsaPublicKeyComponents {
             n: &self.modulus,
@@ -280,22 +308,28 @@ impl PublicKey {
             .is_ok()
     }
 
-    /// Version 1: what the private key closed, PKCS #1 block type 1: 00 01 FF … FF 00, then the secret.
-    fn open(&self, closed: &[u8]) -> Option<Vec<u8>> {
+    /// Version 1: the secret that was encrypted with the private key. Decrypted with the public
+    /// key, it is a block of PKCS #1 type 1: `00 01 FF … FF 00`, then the secret.
+    ///
+    /// Encrypting with a private key is what signing does; libraries verify such blocks but do not
+    /// return their content, so the exponentiation is done here. All values are public or come from
+    /// the client, so its timing reveals nothing.
+    fn decrypt_secret(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
         let modulus = BigUint::from_bytes_be(&self.modulus);
-        let closed = BigUint::from_bytes_be(closed);
-        if closed >= modulus {
+        let encrypted = BigUint::from_bytes_be(encrypted);
+        if encrypted >= modulus {
             return None;
         }
-        let block = closed
+        let block = encrypted
             .modpow(&BigUint::from_bytes_be(&self.exponent), &modulus)
             .to_bytes_be();
-        // The leading zero byte is no digit of the number.
+        // A number has no leading zero byte, so the first byte of the block is missing here.
         if block.len() + 1 != self.modulus.len() {
             return None;
         }
         let padding = block.strip_prefix(&[1])?;
         let end = padding.iter().position(|byte| *byte != 0xFF)?;
+        // At least 8 bytes of padding, as PKCS #1 requires: fewer would let chance blocks through.
         (end >= 8 && padding[end] == 0).then(|| padding[end + 1..].to_vec())
     }
 }
@@ -309,7 +343,7 @@ fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, SignatureError> {
     let value = headers
         .get(name)
-        .ok_or(SignatureError::Invalid("a header is missing"))?;
+        .ok_or(SignatureError::Invalid("missing header"))?;
     value
         .to_str()
         .map_err(|_| SignatureError::Invalid("a header is not ASCII"))

@@ -1,4 +1,4 @@
-//! Who may do what: bearer tokens with roles.
+//! Bearer tokens with roles.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 pub enum Role {
     /// Post events.
     Ingest,
-    /// Look at traces, the outbox, dead letters and figures.
+    /// Read traces, the outbox, dead letters, status and metrics.
     Read,
     /// Reload rules; cancel, redrive and drop deliveries.
     Operate,
@@ -28,25 +28,25 @@ pub struct Token {
     expires: Option<Timestamp>,
 }
 
-/// Every token that is good for something.
+/// Accepted bearer tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
     tokens: Vec<Token>,
 }
 
-/// Why a request is turned away.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// 401: no token, or none that we know, or one that has expired.
-    #[error("a valid bearer token is needed")]
-    Unknown,
-    /// 403: the token is good, but not for this.
-    #[error("this token does not have the role for this")]
-    Role,
+pub enum AccessDenied {
+    /// 401: the token is missing, unknown or expired.
+    #[error("missing or invalid bearer token")]
+    Unauthenticated,
+    /// 403: the token is valid but does not have the role.
+    #[error("the token does not have the required role")]
+    Forbidden,
 }
 
 impl Token {
-    /// A token; `name` says in logs who came.
+    /// A token; logs name its holder by `name`.
     pub fn new(
         name: String,
         secret: &SecretString,
@@ -63,37 +63,44 @@ impl Token {
 }
 
 impl Tokens {
-    /// These tokens. With none, everybody may do everything: the configuration allows that on loopback alone.
+    /// Accepts these tokens. Without any, every request is allowed; the configuration permits that
+    /// only if the service listens on a loopback address.
     pub fn new(tokens: Vec<Token>) -> Self {
         Self { tokens }
     }
 
-    /// Whether there are none.
+    /// Whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// Says who comes, if they may do what needs `role`. The token stands in the Authorization header or, for clients
-    /// that cannot set headers (Cloud Monitor's webhooks), as `token` in the query.
+    /// The name of the token's holder, if the token has `role`. The token is in the `Authorization`
+    /// header or, for clients that cannot set headers (Cloud Monitor's webhooks), the query
+    /// parameter `token`.
     ///
     /// # Errors
-    /// When they may not.
+    /// If the request must be refused.
     pub fn check(
         &self,
         headers: &HeaderMap,
         query: &str,
         role: Role,
         now: Timestamp,
-    ) -> Result<&str, Denied> {
+    ) -> Result<&str, AccessDenied> {
         if self.tokens.is_empty() {
             return Ok("anybody");
         }
         let header = headers
             .get(AUTHORIZATION)
             .map(|value| bearer(value.to_str().unwrap_or_default()).to_owned());
-        let given = header.or_else(|| queried(query)).ok_or(Denied::Unknown)?;
+        // A header that is present decides, even if it is wrong: two tokens in one request are a
+        // mistake that must not be hidden.
+        let given = header
+            .or_else(|| token_in_query(query))
+            .ok_or(AccessDenied::Unauthenticated)?;
         let digest: [u8; 32] = Sha256::digest(given).into();
-        // Digests have one length, and every token is compared with in full: the time tells nothing about any of them.
+        // Digests are compared in constant time, with every token: how long a refusal takes says
+        // nothing about how much of a token was right, or which token it is like.
         let mut found = None;
         for token in &self.tokens {
             if bool::from(token.digest.ct_eq(&digest)) {
@@ -102,16 +109,16 @@ impl Tokens {
         }
         let token = found
             .filter(|token| token.expires.is_none_or(|end| now < end))
-            .ok_or(Denied::Unknown)?;
+            .ok_or(AccessDenied::Unauthenticated)?;
         if token.roles.contains(&role) {
             Ok(&token.name)
         } else {
-            Err(Denied::Role)
+            Err(AccessDenied::Forbidden)
         }
     }
 }
 
-/// The token of `Bearer …`; of anything else one that nobody has.
+/// The token of `Bearer …`; of anything else the empty text, which is no token's.
 fn bearer(value: &str) -> &str {
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -119,7 +126,7 @@ fn bearer(value: &str) -> &str {
     }
 }
 
-fn queried(query: &str) -> Option<String> {
+fn token_in_query(query: &str) -> Option<String> {
     let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
     url.query_pairs()
         .find(|(key, _)| key == "token")
@@ -147,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_roles_until_it_expires() {
+    fn a_token_grants_its_roles_until_it_expires() {
         let check = |header: Option<&str>, query, role, second| {
             let headers = header
                 .map(|value| (AUTHORIZATION, value.parse().unwrap()))
@@ -176,11 +183,11 @@ mod tests {
         );
         assert_eq!(
             check(Some("Bearer secret-cloud"), "", Role::Operate, 0),
-            Err(Denied::Role)
+            Err(AccessDenied::Forbidden)
         );
         assert_eq!(
             check(Some("Bearer secret-ops"), "", Role::Ingest, 0),
-            Err(Denied::Role)
+            Err(AccessDenied::Forbidden)
         );
         assert_eq!(
             check(Some("Bearer secret-old"), "", Role::Ingest, -1),
@@ -188,7 +195,7 @@ mod tests {
         );
         assert_eq!(
             check(Some("Bearer secret-old"), "", Role::Ingest, 0),
-            Err(Denied::Unknown)
+            Err(AccessDenied::Unauthenticated)
         );
         for wrong in [
             None,
@@ -199,14 +206,14 @@ mod tests {
         ] {
             assert_eq!(
                 check(wrong, "", Role::Ingest, 0),
-                Err(Denied::Unknown),
+                Err(AccessDenied::Unauthenticated),
                 "{wrong:?}"
             );
         }
-        // A wrong header is not made good by the query.
+        // The query is not read if there is a header.
         assert_eq!(
             check(Some("Bearer wrong"), "token=secret-cloud", Role::Ingest, 0),
-            Err(Denied::Unknown)
+            Err(AccessDenied::Unauthenticated)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What Prometheus gets to see.
+//! Prometheus metrics.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// Every figure the service keeps. Label values come from the configuration, never from an event, so that a stranger
-/// cannot make new time series.
+/// All metrics of the service. Label values come from the configuration and the rules, never from an
+/// event: otherwise a sender could create time series without bound.
 pub struct Metrics {
     registry: Registry,
-    /// Events accepted, duplicates not counted.
+    /// Events accepted, without duplicates.
     pub accepted: Counter,
-    /// Copies of events accepted before.
+    /// Duplicates of events accepted before.
     pub duplicates: Counter,
-    /// Requests to take events that were refused, by status.
+    /// Refused requests to `/events`, by status.
     pub refused: Family<StatusLabel, Counter>,
     /// Rules that matched, summed over events.
     pub matched: Counter,
-    /// Reactions that went wrong.
+    /// Reactions that failed.
     pub failures: Counter,
-    /// How often in a row rules have failed that were reported and have not worked since; set when somebody asks.
+    /// Failures in a row of rules that keep failing; set when metrics are read.
     pub failing: Family<RuleLabel, Gauge>,
-    /// From the first byte of a request to the commit of its last event.
+    /// From the first byte of a request to the commit of its events.
     pub accepting: Histogram,
     /// Attempts by target and outcome.
     pub attempts: Family<AttemptLabel, Counter>,
-    /// How long attempts take, by target.
+    /// Duration of attempts, by target.
     pub sending: Family<TargetLabel, Histogram>,
-    /// Deliveries waiting, by target; set when somebody asks for the figures.
+    /// Pending deliveries, by target; set when metrics are read.
     pub waiting: Family<TargetLabel, Gauge>,
-    /// Age in seconds of the oldest delivery waiting, by target.
+    /// Age in seconds of the oldest pending delivery, by target; set when metrics are read.
     pub oldest: Family<TargetLabel, Gauge>,
-    /// Spans that no collector took.
+    /// Spans that were dropped.
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
     pub reloads: Family<OutcomeLabel, Counter>,
@@ -63,25 +63,26 @@ pub struct RuleLabel {
     pub rule: String,
 }
 
-/// A target and what became of an attempt.
+/// A target and the outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabel {
     /// The target's name in the configuration.
     pub target: String,
-    /// As in [`crate::Attempt::outcome`].
+    /// As in [`crate::store::Attempt::outcome`].
     pub outcome: &'static str,
 }
 
-/// What became of something.
+/// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
-    /// One word.
+    /// `taken` or `refused`.
     pub outcome: &'static str,
 }
 
 impl Metrics {
-    /// All at zero.
+    /// New metrics, all zero.
     pub fn new() -> Self {
+        // From 5 ms, a local webhook, to 41 s, beyond the default timeout of 30 s.
         let sending: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let mut metrics = Self {
             registry: Registry::with_prefix("reflexarc"),
@@ -91,6 +92,7 @@ impl Metrics {
             matched: Counter::default(),
             failures: Counter::default(),
             failing: Family::default(),
+            // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
             sending: Family::new_with_constructor(sending),
@@ -99,70 +101,65 @@ impl Metrics {
             spans_dropped: Counter::default(),
             reloads: Family::default(),
         };
-        let r = &mut metrics.registry;
-        r.register(
+        let registry = &mut metrics.registry;
+        registry.register(
             "events_accepted",
-            "Events accepted, duplicates not counted",
+            "Events accepted, without duplicates",
             metrics.accepted.clone(),
         );
-        r.register(
+        registry.register(
             "events_duplicate",
-            "Copies of events accepted before",
+            "Duplicates of events accepted before",
             metrics.duplicates.clone(),
         );
-        r.register(
+        registry.register(
             "requests_refused",
-            "Requests to take events that were refused",
+            "Refused requests to /events",
             metrics.refused.clone(),
         );
-        r.register(
+        registry.register(
             "rules_matched",
             "Rules that matched, summed over events",
             metrics.matched.clone(),
         );
-        r.register(
+        registry.register(
             "reactions_failed",
-            "Reactions that went wrong",
+            "Reactions that failed",
             metrics.failures.clone(),
         );
-        let help =
-            "How often in a row a rule has failed that was reported and has not worked since";
-        r.register("rule_failures_in_a_row", help, metrics.failing.clone());
-        let help = "From the whole request to the commit of its last event";
-        r.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
-        r.register(
+        let help = "Failures in a row of a rule that keeps failing";
+        registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
+        let help = "From the first byte of a request to the commit of its events";
+        registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
+        registry.register(
             "delivery_attempts",
             "Attempts by target and outcome",
             metrics.attempts.clone(),
         );
-        r.register_with_unit(
+        registry.register_with_unit(
             "sending",
-            "How long attempts take",
+            "Duration of attempts",
             Unit::Seconds,
             metrics.sending.clone(),
         );
-        r.register(
+        registry.register(
             "deliveries_waiting",
-            "Deliveries waiting in the outbox",
+            "Pending deliveries in the outbox",
             metrics.waiting.clone(),
         );
-        let help = "Age of the oldest delivery waiting";
-        r.register_with_unit(
+        let help = "Age of the oldest pending delivery";
+        registry.register_with_unit(
             "delivery_oldest_age",
             help,
             Unit::Seconds,
             metrics.oldest.clone(),
         );
-        r.register(
+        registry.register(
             "spans_dropped",
-            "Spans that no collector took",
+            "Spans that were dropped because the collector did not accept them",
             metrics.spans_dropped.clone(),
         );
-        r.register(
-            "reloads",
-            "Reloads of the rule set by outcome",
-            metrics.reloads.clone(),
-        );
+        registry.register("reloads", "Reloads by outcome", metrics.reloads.clone());
         metrics
     }
 
@@ -181,10 +178,11 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Everything in the text form of `OpenMetrics`.
+    /// All metrics in the `OpenMetrics` text format.
     pub fn render(&self) -> String {
         let mut text = String::new();
-        // Writing into a string does not fail; if a figure could not be written, the rest is still worth seeing.
+        // Writing into a string does not fail; if a metric could not be encoded, the others are
+        // still useful.
         _ = encode(&mut text, &self.registry);
         text
     }

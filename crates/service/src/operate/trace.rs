@@ -1,16 +1,16 @@
-//! One event's whole story as one document.
+//! The trace of one event as one JSON document.
 
 use reflexarc::{Rule, RuleSet};
 use reflexarc_event::{Json, NativeEvent};
 
-use crate::record::{number, object, optional, strings};
-use crate::store::{Archived, Attempt, Entry, Store, StoreError};
+use crate::store::{Archived, Attempt, DeliveryRecord, Store, StoreError};
 
-/// The event as it came, its normal form, every rule's verdict as the rules are now, what was made of it then, and every
-/// delivery with every attempt. With the name of a rule in `explain`, its verdict says why.
+/// The event as received, its native form, whether each current rule matches it, its evaluation at
+/// the time, and every delivery with every attempt. If `explain` names a rule, its verdict contains
+/// the explanation.
 ///
 /// # Errors
-/// When the store cannot be read, or the event cannot be converted to the native form.
+/// If the store cannot be read, or the event cannot be converted to the native form.
 pub fn trace(
     store: &Store,
     rules: &RuleSet,
@@ -24,7 +24,7 @@ pub fn trace(
         .map(Rule::name)
         .collect();
     let verdicts = rules.rules().map(|rule| {
-        let mut verdict = object([
+        let mut verdict = Json::object([
             ("rule", rule.name().into()),
             ("matched", matching.contains(&rule.name()).into()),
         ]);
@@ -37,7 +37,11 @@ pub fn trace(
         verdict
     });
     let deliveries = store.deliveries_of(archived.seq)?;
-    Ok(object([
+    let deliveries = deliveries
+        .iter()
+        .map(|(record, attempts)| delivery_to_json(record, Some(attempts)));
+    let evaluation = archived.evaluation.clone().unwrap_or(Json::Null);
+    Ok(Json::object([
         ("id", archived.name.id.as_str().into()),
         ("source", archived.name.source.as_str().into()),
         ("seq", archived.seq.into()),
@@ -46,55 +50,43 @@ pub fn trace(
         ("received", archived.event.tree().clone()),
         ("normal", native.tree().clone()),
         ("verdicts", Json::Array(verdicts.collect())),
-        ("evaluation", archived.story.clone().unwrap_or(Json::Null)),
-        (
-            "deliveries",
-            Json::Array(
-                deliveries
-                    .iter()
-                    .map(|(entry, attempts)| entry_to_json(entry, Some(attempts)))
-                    .collect(),
-            ),
-        ),
+        ("evaluation", evaluation),
+        ("deliveries", Json::Array(deliveries.collect())),
     ]))
 }
 
-/// A delivery and where it stands; with its attempts, where they were asked for.
-pub fn entry_to_json(entry: &Entry, attempts: Option<&[Attempt]>) -> Json {
-    let delivery = &entry.delivery;
-    let mut json = object([
+/// A delivery with its status as JSON, and with its attempts if they are given.
+pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -> Json {
+    let delivery = &record.delivery;
+    let finished = record.finished.map(|at| at.to_string());
+    let mut json = Json::object([
         ("id", delivery.id.to_string().into()),
-        ("status", entry.status.word().into()),
+        ("status", record.status.as_str().into()),
         ("target", delivery.target.as_str().into()),
         ("rule", delivery.rule.as_str().into()),
         ("event", delivery.event.id.as_str().into()),
         ("source", delivery.event.source.as_str().into()),
         ("created", delivery.created.to_string().into()),
-        ("attempt", number(delivery.attempt)),
-        ("due", entry.due.to_string().into()),
-        (
-            "finished",
-            optional(entry.finished.map(|at| at.to_string()).as_deref()),
-        ),
-        ("reason", optional(entry.reason.as_deref())),
-        ("replay", optional(delivery.replay.as_deref())),
-        ("taken", strings(&delivery.delivered_parts)),
+        ("attempt", Json::count(delivery.attempt)),
+        ("due", record.due.to_string().into()),
+        ("finished", Json::optional(finished.as_deref())),
+        ("reason", Json::optional(record.reason.as_deref())),
+        ("replay", Json::optional(delivery.replay.as_deref())),
+        ("taken", Json::strings(&delivery.delivered_parts)),
         ("action", delivery.action.to_json()),
     ]);
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {
-        members.push((
-            "attempts".into(),
-            Json::Array(attempts.iter().map(attempt_to_json).collect()),
-        ));
+        let attempts = attempts.iter().map(attempt_to_json).collect();
+        members.push(("attempts".into(), Json::Array(attempts)));
     }
     json
 }
 
 fn attempt_to_json(attempt: &Attempt) -> Json {
-    object([
-        ("number", number(attempt.number)),
+    Json::object([
+        ("number", Json::count(attempt.number)),
         ("started", attempt.started.to_string().into()),
-        ("milliseconds", number(attempt.took.as_millis())),
+        ("milliseconds", Json::count(attempt.took.as_millis())),
         ("outcome", attempt.outcome.as_str().into()),
         ("answer", attempt.answer.as_str().into()),
     ])

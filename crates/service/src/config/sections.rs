@@ -1,0 +1,206 @@
+//! `[http]`, `[limits]` and `[telemetry]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reqwest::Url;
+
+use super::keys::ConfigTable;
+use super::{Config, targets};
+use crate::limits::Limits;
+use crate::security::{EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens};
+use crate::telemetry::Collector;
+
+/// What `[http]` configures.
+pub(super) struct HttpSection {
+    pub(super) listen: SocketAddr,
+    pub(super) tls_identity: Option<TlsIdentity>,
+    pub(super) tokens: Tokens,
+    pub(super) eventbridge: Option<EventBridge>,
+}
+
+impl HttpSection {
+    /// Without TLS, tokens and EventBridge.
+    pub(super) fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            tls_identity: None,
+            tokens: Tokens::default(),
+            eventbridge: None,
+        }
+    }
+}
+
+/// `[http]`.
+pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
+    let address = table
+        .string("listen")
+        .map(|text| text.parse::<SocketAddr>());
+    if let Some(Err(_)) = address {
+        let message = "`listen` is not an address and port";
+        let help = "write it as \"127.0.0.1:8321\"";
+        table.fault("listen", Code::CONFIG_VALUE, message, help);
+    }
+    let listen = address.and_then(Result::ok);
+    let listen = listen.unwrap_or_else(|| Config::default().listen);
+    let tokens: Vec<Token> = table
+        .tables("tokens")
+        .into_iter()
+        .filter_map(token)
+        .collect();
+    let tls_identity = table.table("tls").and_then(tls_identity);
+    let eventbridge = table.table("eventbridge").and_then(eventbridge);
+    if !listen.ip().is_loopback() && !table.has("tokens") {
+        let message = "missing tokens: without them anyone who can reach this address may do \
+                       everything";
+        let help = "add [[http.tokens]], or listen on 127.0.0.1";
+        table.fault("listen", Code::CONFIG_VALUE, message, help);
+    }
+    // Without secrets the tokens are all empty, and nothing is served either.
+    let tokens = if table.context.environment.is_some() {
+        Tokens::new(tokens)
+    } else {
+        Tokens::default()
+    };
+    table.finish();
+    HttpSection {
+        listen,
+        tls_identity,
+        tokens,
+        eventbridge,
+    }
+}
+
+/// `[telemetry]`.
+pub(super) fn telemetry(table: ConfigTable<'_>) -> Option<Collector> {
+    let help = "the collector's address: endpoint = \"http://localhost:4318\"";
+    let endpoint = table.required_string("endpoint", help);
+    let endpoint = endpoint.and_then(|text| targets::url(&table, "endpoint", &text));
+    let headers = targets::headers(&table);
+    let one_in = table.integer("one_in", 1..=u32::MAX.into());
+    table.finish();
+    Some(Collector {
+        endpoint: endpoint?,
+        headers,
+        one_in: one_in.unwrap_or(1),
+    })
+}
+
+/// `[limits]`.
+pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
+    let mut limits = Limits::DEFAULT;
+    let Some(table) = root.table("limits") else {
+        return limits;
+    };
+    let count = |key, limit: &mut usize| {
+        *limit = table.integer(key, 1..=1 << 30).unwrap_or(*limit);
+    };
+    count("body_bytes", &mut limits.body_bytes);
+    count("batch_events", &mut limits.batch_events);
+    count("queue_events", &mut limits.queue_events);
+    count("queue_bytes", &mut limits.queue_bytes);
+    count("connections", &mut limits.connections);
+    let time = |key, limit: Duration| {
+        table
+            .duration(key)
+            .map_or(limit, SignedDuration::unsigned_abs)
+    };
+    limits.head = time("head", limits.head);
+    limits.body = time("body", limits.body);
+    if limits.queue_bytes < limits.body_bytes || limits.queue_events < limits.batch_events {
+        // A request of the largest size would be refused with 429 for ever, however often the
+        // client tried again.
+        let message = "the queue is smaller than the largest request";
+        let help = "queue_bytes ≥ body_bytes and queue_events ≥ batch_events are required";
+        table.fault("", Code::CONFIG_VALUE, message, help);
+    }
+    table.finish();
+    limits
+}
+
+/// `[[http.tokens]]`.
+fn token(table: ConfigTable<'_>) -> Option<Token> {
+    let name = table.required_string("name", "the client's name, for logs: name = \"cloud\"");
+    if !table.has("roles") {
+        table.missing("roles", "list some of: ingest, read, operate");
+    }
+    let choices = [
+        ("ingest", Role::Ingest),
+        ("read", Role::Read),
+        ("operate", Role::Operate),
+    ];
+    let roles = table.nonempty_strings("roles").unwrap_or_default();
+    let roles: Vec<Role> = roles
+        .iter()
+        .filter_map(|role| table.choose("role", role, &choices))
+        .collect();
+    if !table.has("token") {
+        table.missing("token", "write token = { env = \"NAME\" }");
+    }
+    let (secret, expires) = (table.secret("token"), table.timestamp("expires"));
+    table.finish();
+    Some(Token::new(name?, &secret?, roles, expires))
+}
+
+/// `[http.tls]`.
+fn tls_identity(table: ConfigTable<'_>) -> Option<TlsIdentity> {
+    for key in ["certificate", "key"] {
+        if !table.has(key) {
+            table.missing(key, "name a file in PEM");
+        }
+    }
+    // The private key is a secret: without secrets it is not read.
+    if table.context.environment.is_none() {
+        table.path("certificate");
+        table.path("key");
+        table.finish();
+        return None;
+    }
+    let (certificate, key) = (table.file("certificate"), table.file("key"));
+    let identity = certificate.zip(key).and_then(|(certificate, key)| {
+        let identity = TlsIdentity::new(&certificate, &key);
+        let help = "both files must be PEM, and the key must belong to the certificate";
+        identity
+            .map_err(|message| table.fault("certificate", Code::CONFIG_VALUE, message, help))
+            .ok()
+    });
+    table.finish();
+    identity
+}
+
+/// `[http.eventbridge]`.
+fn eventbridge(table: ConfigTable<'_>) -> Option<EventBridge> {
+    let help = "the service's address as the HTTP target has it: https://hooks.example.com";
+    let url = table.required_string("url", help);
+    let origin = url.and_then(|url| match Url::parse(&url) {
+        Ok(parsed) if parsed.has_host() => Some(parsed.origin().ascii_serialization()),
+        _ => {
+            let message = format!("invalid URL `{url}`");
+            let help = "write it as https://hooks.example.com";
+            table.fault("url", Code::CONFIG_VALUE, message, help);
+            None
+        }
+    });
+    if !table.has("token") {
+        let help = "set a token on the HTTP target: without one, anyone's event rules could send \
+                    to this service";
+        table.missing("token", help);
+    }
+    if !table.has("regions") {
+        let help = "list the regions of your event buses: regions = [\"cn-hangzhou\"]";
+        table.missing("regions", help);
+    }
+    let (token, regions) = (table.secret("token"), table.nonempty_strings("regions"));
+    table.finish();
+    let client = EgressPolicy::default().client(None).ok()?;
+    Some(EventBridge::new(
+        origin?,
+        token?,
+        regions?.into_iter().map(EmbeddedText::into_text).collect(),
+        Box::new(HttpsCertificates { client }),
+    ))
+}

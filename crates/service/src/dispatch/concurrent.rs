@@ -1,0 +1,207 @@
+//! The queue of a target without a rate limit.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reflexarc_delivery::{Delivery, DeliveryId, SendError};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{
+    Call, DispatchContext, POLL_INTERVAL, QueueConfig, claim, send, settle, time_until_due,
+};
+
+/// Sends at most `concurrency` deliveries at a time.
+///
+/// Claiming and settling each wait for a commit that they share with incoming events. If a send
+/// waited for both, a target that takes 2 ms would get one delivery every 12 ms at a commit time of
+/// 5 ms. So the three steps overlap: while deliveries are being sent, the next ones are claimed
+/// ahead (`prefetch`) and the previous ones are settled.
+pub(super) struct ConcurrentQueue {
+    queue: QueueConfig,
+    context: DispatchContext,
+    wake: Arc<Notify>,
+    claiming: JoinSet<Vec<Delivery>>,
+    /// Claimed, not being sent yet.
+    waiting: VecDeque<Delivery>,
+    sending: JoinSet<(Delivery, Call)>,
+    settling: JoinSet<DeliveryId>,
+    /// Every delivery that is waiting, being sent or being settled. After the clock was set back
+    /// the outbox offers them again (see `store::outbox::claim`), and they must not be sent twice.
+    in_flight: BTreeSet<DeliveryId>,
+    /// Deliveries that were claimed a second time while in flight. The second claim is released
+    /// once the first is settled: if the delivery arrived, that changes nothing; if it is to be
+    /// retried, the claim would hold it back until the lease expires.
+    reclaimed: BTreeSet<DeliveryId>,
+    /// How many deliveries the next claim takes.
+    prefetch: usize,
+    /// When the last claim returned.
+    claimed_at: Instant,
+    /// When the outbox is polled next, unless the queue is woken before.
+    poll_at: Instant,
+    /// Until when a throttled target gets nothing.
+    paused_until: Instant,
+}
+
+/// Largest number of deliveries in one claim, unless `concurrency` is larger.
+const MAX_PREFETCH: usize = 256;
+/// Largest number of deliveries being settled at one time.
+const MAX_SETTLING: usize = 1_024;
+/// How long the deliveries of one claim should last. A claimed delivery can no longer be cancelled
+/// and is sent late if the process dies, so a claim takes no more than is sent soon.
+const CLAIM_DURATION: Duration = Duration::from_millis(100);
+
+impl ConcurrentQueue {
+    pub(super) fn new(queue: QueueConfig, context: DispatchContext, wake: Arc<Notify>) -> Self {
+        let now = Instant::now();
+        Self {
+            prefetch: queue.concurrency,
+            queue,
+            context,
+            wake,
+            claiming: JoinSet::new(),
+            waiting: VecDeque::new(),
+            sending: JoinSet::new(),
+            settling: JoinSet::new(),
+            in_flight: BTreeSet::new(),
+            reclaimed: BTreeSet::new(),
+            claimed_at: now,
+            poll_at: now,
+            paused_until: now,
+        }
+    }
+
+    /// Runs until told to stop; then finishes what is being sent. What was only claimed is released
+    /// by the queue or process that comes next.
+    pub(super) async fn run(mut self) {
+        loop {
+            let stopping = self.context.is_stopping();
+            let idle = self.claiming.is_empty() && self.sending.is_empty();
+            if stopping && idle && self.settling.is_empty() {
+                return;
+            }
+            if !stopping {
+                self.start_claim();
+                self.start_sends();
+            }
+            let should_poll = !stopping && self.may_send() && self.needs_more();
+            let paused = !stopping && self.paused_until > Instant::now();
+            let wake_at = if paused {
+                self.paused_until
+            } else {
+                self.poll_at
+            };
+            // At least a millisecond ahead, so that rounding in the timer cannot make this spin.
+            let wake_at = wake_at.max(Instant::now() + Duration::from_millis(1));
+            tokio::select! {
+                Some(claimed) = self.claiming.join_next() => {
+                    self.finish_claim(claimed.unwrap_or_default());
+                }
+                Some(sent) = self.sending.join_next() => {
+                    if let Ok((delivery, call)) = sent {
+                        self.start_settle(delivery, call);
+                    }
+                }
+                Some(settled) = self.settling.join_next() => {
+                    if let Ok(id) = settled {
+                        self.finish_settle(id);
+                    }
+                }
+                () = self.wake.notified(), if should_poll => self.poll_at = Instant::now(),
+                () = tokio::time::sleep_until(wake_at), if should_poll || paused => {}
+                _ = self.context.stop.changed(), if !stopping => {}
+            }
+        }
+    }
+
+    /// Whether fewer deliveries are waiting than can be sent at one time, and none are on their
+    /// way.
+    fn needs_more(&self) -> bool {
+        self.claiming.is_empty() && self.waiting.len() < self.queue.concurrency
+    }
+
+    /// Whether sends may start: not throttled, and the store keeps up with settling.
+    fn may_send(&self) -> bool {
+        self.paused_until <= Instant::now() && self.settling.len() < MAX_SETTLING
+    }
+
+    /// Claims the next deliveries in the background.
+    ///
+    /// `prefetch` follows the target's speed: it doubles when the last claim lasted less than
+    /// [`CLAIM_DURATION`] and halves when it lasted more than four times that; in between it stays,
+    /// so that it does not swing. Example: 4 sends at a time of 10 ms each are 400 deliveries a
+    /// second. A claim of 4 lasts 10 ms, so the next take 8, 16, 32 and 64; 64 last 160 ms, and it
+    /// stays at 64. If the target slows down to 100 ms a send, 64 last 1.6 s, and the next claims
+    /// take 32 (0.8 s) and 16 (0.4 s).
+    fn start_claim(&mut self) {
+        let now = Instant::now();
+        if !self.needs_more() || now < self.poll_at || !self.may_send() {
+            return;
+        }
+        let lasted = now.duration_since(self.claimed_at);
+        if lasted < CLAIM_DURATION {
+            let most = MAX_PREFETCH.max(self.queue.concurrency);
+            self.prefetch = (self.prefetch * 2).min(most);
+        } else if lasted > 4 * CLAIM_DURATION {
+            self.prefetch = (self.prefetch / 2).max(self.queue.concurrency);
+        }
+        let (queue, context, limit) = (self.queue.clone(), self.context.clone(), self.prefetch);
+        // The claim does not leave out what is in flight, as `finish_claim` has to know of it.
+        self.claiming
+            .spawn(async move { claim(&queue, &context, limit, &BTreeSet::new()).await });
+    }
+
+    fn finish_claim(&mut self, claimed: Vec<Delivery>) {
+        self.claimed_at = Instant::now();
+        let before = self.waiting.len();
+        for delivery in claimed {
+            if self.in_flight.insert(delivery.id) {
+                self.waiting.push_back(delivery);
+            } else {
+                self.reclaimed.insert(delivery.id);
+            }
+        }
+        // Nothing new: rest until something is due. Otherwise the next claim follows at once.
+        if self.waiting.len() == before {
+            let rest = time_until_due(&self.queue, &self.context).min(POLL_INTERVAL);
+            self.poll_at = self.claimed_at + rest;
+        }
+    }
+
+    fn start_sends(&mut self) {
+        while self.sending.len() < self.queue.concurrency
+            && self.may_send()
+            && let Some(delivery) = self.waiting.pop_front()
+        {
+            let (queue, context) = (self.queue.clone(), self.context.clone());
+            self.sending.spawn(async move {
+                let call = send(&queue, &context, std::slice::from_ref(&delivery)).await;
+                (delivery, call)
+            });
+        }
+    }
+
+    fn start_settle(&mut self, delivery: Delivery, call: Call) {
+        if let Err(SendError::RateLimited { pause, .. }) = call.outcome {
+            self.paused_until = Instant::now() + pause.unsigned_abs();
+        }
+        let (queue, context) = (self.queue.clone(), self.context.clone());
+        self.settling.spawn(async move {
+            settle(&queue, &context, std::slice::from_ref(&delivery), &call).await;
+            delivery.id
+        });
+    }
+
+    fn finish_settle(&mut self, id: DeliveryId) {
+        self.in_flight.remove(&id);
+        if self.reclaimed.remove(&id) {
+            self.context
+                .store
+                .submit_release_claim(id, Timestamp::now());
+            self.poll_at = Instant::now();
+        }
+    }
+}

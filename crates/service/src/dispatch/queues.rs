@@ -1,0 +1,173 @@
+//! The running queues, and replacing them at a reload.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{DispatchContext, QueueConfig, SettingsDigest, Wake, serve, unknown_target_message};
+use crate::store::Store;
+use crate::telemetry::{Metrics, Redactor, Telemetry};
+
+/// Runs one queue for each target.
+pub(crate) struct Queues {
+    context: DispatchContext,
+    wake: Wake,
+    running: Mutex<BTreeMap<String, RunningQueue>>,
+}
+
+struct RunningQueue {
+    /// `None` once the target has been removed.
+    digest: Option<SettingsDigest>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Queues {
+    /// Starts these queues. Must be called within a tokio runtime.
+    pub(crate) fn start(
+        queues: Vec<QueueConfig>,
+        wake: Wake,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+        redactor: Redactor,
+        telemetry: Telemetry,
+    ) -> Self {
+        let context = DispatchContext {
+            store,
+            metrics,
+            redactor,
+            telemetry,
+            // A placeholder: `replace` gives each queue a receiver of its own.
+            stop: watch::channel(false).1,
+        };
+        let started = Self {
+            context,
+            wake,
+            running: Mutex::default(),
+        };
+        started.replace(queues);
+        started
+    }
+
+    /// What wakes the queues.
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Replaces the running queues by these. A queue with the same settings goes on undisturbed. A
+    /// queue with other settings starts when its predecessor has finished what it was sending.
+    /// Deliveries to a removed target become dead letters.
+    ///
+    /// Replacing one after the other is what keeps every delivery from being sent twice: old and
+    /// new queue never send at the same time.
+    pub(crate) fn replace(&self, queues: Vec<QueueConfig>) {
+        let mut running = self.lock();
+        self.wake
+            .replace(queues.iter().map(|queue| queue.name.clone()));
+        let removed = running
+            .iter_mut()
+            .filter(|(name, _)| !queues.iter().any(|queue| queue.name == **name));
+        for (name, removed) in removed {
+            if removed.digest.take().is_some() {
+                removed.stop.send_replace(true);
+                let (context, wake) = (self.context.clone(), self.wake.clone());
+                let previous = std::mem::replace(&mut removed.task, tokio::spawn(async {}));
+                // The entry stays, with the draining task in it: if the target comes back, its new
+                // queue waits for that task.
+                removed.task = tokio::spawn(drain_removed(previous, name.clone(), context, wake));
+            }
+        }
+        for queue in queues {
+            let previous = match running.remove(&queue.name) {
+                Some(same) if same.digest == Some(queue.digest) => {
+                    running.insert(queue.name, same);
+                    continue;
+                }
+                Some(previous) => {
+                    previous.stop.send_replace(true);
+                    Some(previous.task)
+                }
+                None => None,
+            };
+            let (stop, stopped) = watch::channel(false);
+            let context = DispatchContext {
+                stop: stopped,
+                ..self.context.clone()
+            };
+            let (name, digest) = (queue.name.clone(), Some(queue.digest));
+            let task = tokio::spawn(run_after(previous, queue, context, self.wake.clone()));
+            running.insert(name, RunningQueue { digest, stop, task });
+        }
+    }
+
+    /// Tells all queues to claim nothing more and to finish what they are sending.
+    pub(crate) fn stop(&self) {
+        for queue in self.lock().values() {
+            queue.stop.send_replace(true);
+        }
+    }
+
+    /// Waits until all queues have ended.
+    pub(crate) async fn ended(&self) {
+        let running = std::mem::take(&mut *self.lock());
+        for queue in running.into_values() {
+            drop(queue.task.await);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RunningQueue>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves a target after the previous queue of its name has ended. What that one had claimed but
+/// not sent is due again.
+async fn run_after(
+    previous: Option<JoinHandle<()>>,
+    queue: QueueConfig,
+    context: DispatchContext,
+    wake: Wake,
+) {
+    if let Some(previous) = previous {
+        drop(previous.await);
+        release(&context, &queue.name).await;
+    }
+    let notify = wake.get(&queue.name).unwrap_or_default();
+    serve(queue, context, notify).await;
+}
+
+/// Waits until the queue of a removed target has ended, then moves what is left to the dead
+/// letters, unless the target has come back.
+async fn drain_removed(
+    previous: JoinHandle<()>,
+    name: String,
+    context: DispatchContext,
+    wake: Wake,
+) {
+    drop(previous.await);
+    if wake.get(&name).is_none() {
+        release(&context, &name).await;
+        let reason = unknown_target_message(&name, &wake.names());
+        let moved = context
+            .store
+            .submit_dead_letter_target(&name, reason, Timestamp::now());
+        drop(moved);
+    }
+}
+
+async fn release(context: &DispatchContext, target: &str) {
+    let released = context
+        .store
+        .submit_release_claims(target, Timestamp::now())
+        .await;
+    if let Ok(Err(error)) = released {
+        tracing::error!(
+            to = target,
+            %error,
+            "cannot release claims; claimed deliveries are due when their claims expire"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! The queue of a target with a rate limit: one call after another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::{CallSchedule, Delivery, RateLimit};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{
+    DispatchContext, POLL_INTERVAL, QueueConfig, claim, send, settle, signed, time_until_due,
+};
+
+/// Largest number of claimed deliveries. All of them are candidates for one digest, so a burst of
+/// 1,000 messages can go out in few calls; of more, the rest stay cancellable in the outbox.
+const MAX_CLAIMED: usize = 1_000;
+
+/// Sends within a rate limit; merges deliveries into digests when there are more of them than
+/// calls.
+pub(super) struct RateLimitedQueue {
+    queue: QueueConfig,
+    context: DispatchContext,
+    wake: Arc<Notify>,
+    schedule: CallSchedule,
+    /// The zero of the rate limit's clock. A monotonic clock: if the wall clock were set back by an
+    /// hour, calls would seem to lie in the future and the queue would rest for an hour.
+    zero: Instant,
+    /// Claimed, not sent yet.
+    waiting: VecDeque<Delivery>,
+}
+
+impl RateLimitedQueue {
+    pub(super) fn new(
+        queue: QueueConfig,
+        context: DispatchContext,
+        wake: Arc<Notify>,
+        limit: RateLimit,
+    ) -> Self {
+        let (zero, now) = (Instant::now(), Timestamp::now());
+        // The receiver counts the calls of an earlier process too, so they are read back from the
+        // recorded attempts: a restart must not send 20 calls on top of 20 made a second ago.
+        let since = now.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
+        let earlier = context
+            .store
+            .call_times(&queue.name, since)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|at| at.duration_since(now).min(SignedDuration::ZERO));
+        Self {
+            schedule: CallSchedule::new(Some(limit), earlier),
+            queue,
+            context,
+            wake,
+            zero,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while !self.context.is_stopping() {
+            let rest = match self.schedule.wait(self.now()) {
+                SignedDuration::ZERO => {
+                    self.refill().await;
+                    if let Some(batch) = self.next_batch() {
+                        self.call(batch).await;
+                        continue;
+                    }
+                    if self.waiting.is_empty() {
+                        time_until_due(&self.queue, &self.context)
+                    } else {
+                        POLL_INTERVAL
+                    }
+                }
+                wait => wait.unsigned_abs(),
+            };
+            // Waking is useful only if a call may be made then: not while the rate limit rests.
+            let may_wake = self.waiting.is_empty() && rest <= POLL_INTERVAL;
+            tokio::select! {
+                () = self.wake.notified(), if may_wake => {}
+                () = tokio::time::sleep(rest) => {}
+                _ = self.context.stop.changed() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> SignedDuration {
+        signed(self.zero.elapsed())
+    }
+
+    async fn refill(&mut self) {
+        let missing = MAX_CLAIMED.saturating_sub(self.waiting.len());
+        if missing > 0 {
+            let claimed_before = self.waiting.iter().map(|delivery| delivery.id).collect();
+            let claimed = claim(&self.queue, &self.context, missing, &claimed_before).await;
+            self.waiting.extend(claimed);
+        }
+    }
+
+    /// The deliveries of the next call.
+    fn next_batch(&mut self) -> Option<Vec<Delivery>> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let count = self
+            .schedule
+            .batch_size(&*self.queue.target, self.waiting.make_contiguous());
+        Some(self.waiting.drain(..count).collect())
+    }
+
+    async fn call(&mut self, batch: Vec<Delivery>) {
+        let started = self.now();
+        let call = send(&self.queue, &self.context, &batch).await;
+        settle(&self.queue, &self.context, &batch, &call).await;
+        self.schedule
+            .record_call(&batch, &call.outcome, started, self.now());
+    }
+}

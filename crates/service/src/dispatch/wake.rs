@@ -1,0 +1,69 @@
+//! Waking queues when there is something for them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::store::Store;
+
+/// The queues by name, each with what wakes it. Clones share them; a reload replaces them.
+#[derive(Clone, Default)]
+pub struct Wake {
+    queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
+}
+
+impl Wake {
+    /// For the queues of these names.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        let wake = Self::default();
+        wake.replace(names);
+        wake
+    }
+
+    /// Replaces the queues. One that exists already keeps its [`Notify`], so that a wake-up between
+    /// the end of its task and the start of the next is not lost.
+    pub fn replace(&self, names: impl IntoIterator<Item = String>) {
+        let queues = names.into_iter().map(|name| {
+            let notify = self.get(&name).unwrap_or_default();
+            (name, notify)
+        });
+        self.queues.store(Arc::new(queues.collect()));
+    }
+
+    /// What wakes the queue of this name.
+    pub fn get(&self, name: &str) -> Option<Arc<Notify>> {
+        self.queues.load().get(name).cloned()
+    }
+
+    /// The names of the queues.
+    pub fn names(&self) -> Vec<String> {
+        self.queues.load().keys().cloned().collect()
+    }
+
+    /// Wakes the queues of these targets. Deliveries to a target that does not exist become dead
+    /// letters: they would otherwise wait for ever without anyone noticing.
+    pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
+        for target in targets {
+            match self.get(target) {
+                Some(queue) => queue.notify_one(),
+                None => {
+                    let reason = unknown_target_message(target, &self.names());
+                    drop(store.submit_dead_letter_target(target, reason, now));
+                }
+            }
+        }
+    }
+}
+
+/// Why deliveries to `target` are undeliverable, given the targets that exist.
+pub fn unknown_target_message(target: &str, known: &[String]) -> String {
+    let known = if known.is_empty() {
+        "no targets are configured".to_owned()
+    } else {
+        format!("known targets: {}", known.join(", "))
+    };
+    format!("unknown target `{target}`; {known}")
+}

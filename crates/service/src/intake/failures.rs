@@ -1,0 +1,79 @@
+//! Rules that keep failing: logged, shown in `/status`, `/readyz` and `/metrics`, never skipped.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use reflexarc::{Evaluation, FailureWatch, RuleSet};
+
+/// Observes evaluations in the order in which they are committed and keeps the failing rules.
+///
+/// A failing rule goes on being run for every event that it matches: a suspended rule would lose
+/// events silently.
+#[derive(Default)]
+pub(crate) struct FailureTracker {
+    observed: Mutex<Observed>,
+}
+
+#[derive(Default)]
+struct Observed {
+    watch: FailureWatch,
+    reported: BTreeMap<String, FailingRule>,
+}
+
+/// The failures of a rule that was reported and has not succeeded since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailingRule {
+    /// Failures in a row.
+    pub(crate) in_a_row: u32,
+    /// Message of the latest failure.
+    pub(crate) message: String,
+}
+
+impl FailureTracker {
+    /// Observes one evaluation.
+    pub(crate) fn observe(&self, rules: &RuleSet, evaluation: &Evaluation) {
+        // The common case, an event that no rule matches, takes no lock. An evaluation whose commit
+        // fails (disk full) is counted here and again when the client sends the event again: the
+        // rule did fail twice.
+        if evaluation.rules.is_empty() && evaluation.failures.is_empty() {
+            return;
+        }
+        let Observed { watch, reported } = &mut *self.lock();
+        for report in watch.observe(rules, evaluation) {
+            tracing::error!(
+                rule = report.rule,
+                in_a_row = report.in_a_row,
+                error = report.message,
+                "a rule keeps failing; it goes on being run, and its events are kept"
+            );
+            let failing = FailingRule {
+                in_a_row: report.in_a_row,
+                message: report.message,
+            };
+            reported.insert(report.rule, failing);
+        }
+        // `watch` reports ever more rarely; between reports the numbers shown are kept up to date.
+        for failure in &evaluation.failures {
+            if let Some(failing) = reported.get_mut(&failure.rule) {
+                failing.in_a_row = watch.in_a_row(&failure.rule);
+                failing.message.clone_from(&failure.message);
+            }
+        }
+        reported.retain(|rule, _| watch.in_a_row(rule) > 0);
+    }
+
+    /// The failing rules of this rule set: a rule that a reload removed is not among them.
+    pub(crate) fn current(&self, rules: &RuleSet) -> Vec<(String, FailingRule)> {
+        self.lock()
+            .reported
+            .iter()
+            // An empty name stands for a panic, which belongs to no rule.
+            .filter(|(rule, _)| rule.is_empty() || rules.get(rule).is_some())
+            .map(|(rule, failing)| (rule.clone(), failing.clone()))
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

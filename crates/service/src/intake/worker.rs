@@ -1,0 +1,204 @@
+//! Evaluation workers: the speculative half of intake.
+//!
+//! A worker evaluates its events before their batch is committed and passes the result to the
+//! commit sequencer (`sequencer.rs`), which decides when that is. What it passes on is a closure
+//! that the store's writer calls inside the transaction: it validates the speculative evaluation
+//! or runs it again (see [`SpeculativeEvaluation::validate_or_rerun`]).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use reflexarc::{Evaluation, Failure, Matched, RuleSet};
+use reflexarc_event::Json;
+use reflexarc_reaction::State;
+use rusqlite::Connection;
+
+use super::failures::FailureTracker;
+use super::{BatchContext, SharedSequencer};
+use crate::incoming::Incoming;
+use crate::store::{
+    EvaluateInTransaction, ReadSet, SharedConnection, Store, StoreError, StoredState, lock,
+};
+use crate::telemetry::{Span, Stage, Telemetry};
+
+/// An event to be evaluated, and its position in its batch.
+pub(super) struct WorkItem {
+    pub(super) batch: u64,
+    pub(super) position: usize,
+    pub(super) incoming: Incoming,
+    pub(super) now: Timestamp,
+}
+
+/// One thread that evaluates the events of its resources.
+pub(super) struct EvaluationWorker {
+    pub(super) store: Arc<Store>,
+    pub(super) rules: Arc<ArcSwap<RuleSet>>,
+    /// A connection of its own, so that workers never wait for each other or for the writer.
+    pub(super) connection: Mutex<Connection>,
+    pub(super) sequencer: Arc<SharedSequencer>,
+    pub(super) failures: Arc<FailureTracker>,
+    pub(super) telemetry: Telemetry,
+}
+
+/// An evaluation against the state as last committed, and the reads that it depends on.
+struct SpeculativeEvaluation {
+    rules: Arc<RuleSet>,
+    matched: Option<Matched>,
+    evaluation: Evaluation,
+    reads: Result<ReadSet, StoreError>,
+    started: Timestamp,
+    duration: Duration,
+}
+
+impl EvaluationWorker {
+    /// Evaluates until the channel is closed and empty.
+    pub(super) fn run(&self, items: &mpsc::Receiver<WorkItem>) {
+        while let Ok(item) = items.recv() {
+            let WorkItem {
+                batch,
+                position,
+                incoming,
+                now,
+            } = item;
+            let evaluate = self.speculate(&incoming, now);
+            // The batches are handed to the writer under the sequencer's lock: two workers that
+            // release batches at the same time must not swap them on the way.
+            let mut sequencer = self.sequencer.lock();
+            for (events, context) in sequencer.complete(batch, position, (incoming, evaluate)) {
+                let BatchContext { now, permit, reply } = context;
+                self.store.accept_together(events, now, permit, reply);
+            }
+        }
+    }
+
+    fn speculate(&self, incoming: &Incoming, now: Timestamp) -> EvaluateInTransaction {
+        // One rule set for both runs: a reload between them must not mix two versions of a rule.
+        let rules = self.rules.load_full();
+        let speculative = SpeculativeEvaluation::run(rules, incoming, &self.connection, now);
+        let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
+        Box::new(move |connection: &SharedConnection, incoming: &Incoming| {
+            let (started, duration) = (speculative.started, speculative.duration);
+            let (rules, evaluation) = speculative.validate_or_rerun(connection, incoming, now)?;
+            // Only what is committed counts: a discarded speculation has not happened.
+            failures.observe(&rules, &evaluation);
+            if telemetry.is_sampled(&incoming.name) {
+                telemetry.record(&evaluation_span(incoming, &evaluation, started, duration));
+            }
+            Ok(evaluation)
+        })
+    }
+}
+
+impl SpeculativeEvaluation {
+    fn run(
+        rules: Arc<RuleSet>,
+        incoming: &Incoming,
+        connection: &Mutex<Connection>,
+        now: Timestamp,
+    ) -> Self {
+        let (started, clock) = (Timestamp::now(), Instant::now());
+        let matched = catch_panic(incoming, || rules.matching(&incoming.native));
+        let state = StoredState::new(connection);
+        let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now);
+        let reads = state.into_reads();
+        Self {
+            rules,
+            matched,
+            evaluation,
+            reads,
+            started,
+            duration: clock.elapsed(),
+        }
+    }
+
+    /// The evaluation to commit: the speculative one if every state entry that it read still has
+    /// the same value, else a second run against the state in this transaction.
+    ///
+    /// Example: events A and B both run `add("n", 1)` while `n` is 4. Both speculate `n = 5` from
+    /// the read set {n: 4}. A commits first and sets `n` to 5. B's validation reads 5 instead of 4,
+    /// so B runs again and commits `n = 6`.
+    fn validate_or_rerun(
+        self,
+        connection: &SharedConnection,
+        incoming: &Incoming,
+        now: Timestamp,
+    ) -> Result<(Arc<RuleSet>, Evaluation), StoreError> {
+        if self.reads?.is_current(&lock(connection), now)? {
+            return Ok((self.rules, self.evaluation));
+        }
+        let state = StoredState::new(connection);
+        let evaluation = run_reactions(&self.rules, incoming, self.matched.as_ref(), &state, now);
+        // The second read set needs no validation: the writer reads its own transaction. It can
+        // only hold a read error, and then nothing of this event is committed.
+        state.into_reads()?;
+        Ok((self.rules, evaluation))
+    }
+}
+
+fn evaluation_span<'a>(
+    incoming: &'a Incoming,
+    evaluation: &Evaluation,
+    started: Timestamp,
+    duration: Duration,
+) -> Span<'a> {
+    let failures: Vec<String> = evaluation
+        .failures
+        .iter()
+        .map(|failure| format!("{}: {}", failure.rule, failure.message))
+        .collect();
+    let attributes = vec![
+        ("event.type", incoming.identity.name.as_str().into()),
+        ("event.resource", incoming.identity.resource.as_str().into()),
+        ("rules.matched", Json::count(evaluation.rules.len())),
+        ("rules.failed", Json::count(failures.len())),
+        ("actions", Json::count(evaluation.actions().count())),
+    ];
+    Span {
+        event: &incoming.name,
+        stage: Stage::Evaluate,
+        started,
+        duration,
+        attributes,
+        error: (!failures.is_empty()).then(|| failures.join("; ")),
+    }
+}
+
+/// Runs the reactions of the rules that matched, each script within its deadline.
+fn run_reactions(
+    rules: &RuleSet,
+    incoming: &Incoming,
+    matched: Option<&Matched>,
+    state: &dyn State,
+    now: Timestamp,
+) -> Evaluation {
+    let started = Instant::now();
+    let stopwatch = || started.elapsed();
+    let evaluation = matched.and_then(|matched| {
+        catch_panic(incoming, || {
+            rules.react(&incoming.native, matched, state, now, Some(&stopwatch))
+        })
+    });
+    evaluation.unwrap_or_else(|| Evaluation {
+        failures: vec![Failure {
+            rule: String::new(),
+            hop: 0,
+            message: "internal error while evaluating; the event was kept".to_owned(),
+        }],
+        ..Evaluation::default()
+    })
+}
+
+/// Limits a panic to the event that caused it: the worker and all its other resources go on.
+fn catch_panic<T>(incoming: &Incoming, work: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(work));
+    if result.is_err() {
+        tracing::error!(
+            event = incoming.name.id,
+            "panic while evaluating an event; it is kept without reactions"
+        );
+    }
+    result.ok()
+}

@@ -1,0 +1,55 @@
+//! The live configuration: the rules and settings that a reload replaces.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use reflexarc::RuleSet;
+
+use crate::security::{EventBridge, TlsIdentity, Tokens};
+use crate::store::Retention;
+
+/// The rules and settings in effect now.
+///
+/// Each field is replaced as a whole. Whoever uses one loads it for each request or event: a
+/// request that began under the old tokens ends under them, the next one sees the new ones, and
+/// readers never wait for a reload.
+pub(crate) struct LiveConfig {
+    /// The rules; intake shares this.
+    pub(crate) rules: Arc<ArcSwap<RuleSet>>,
+    /// Accepted bearer tokens.
+    pub(crate) tokens: ArcSwap<Tokens>,
+    /// Verifies requests signed by EventBridge.
+    pub(crate) eventbridge: ArcSwapOption<EventBridge>,
+    /// Certificate and key for TLS clients.
+    pub(crate) tls_identity: ArcSwapOption<TlsIdentity>,
+    /// How long events are kept.
+    pub(crate) retention: ArcSwap<Retention>,
+}
+
+/// The settings of a [`LiveConfig`], as the configuration has them.
+pub(crate) struct LiveSettings {
+    pub(crate) tokens: Tokens,
+    pub(crate) eventbridge: Option<EventBridge>,
+    pub(crate) tls_identity: Option<TlsIdentity>,
+    pub(crate) retention: Retention,
+}
+
+impl LiveConfig {
+    pub(crate) fn new(rules: RuleSet, settings: LiveSettings) -> Self {
+        Self {
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            tokens: ArcSwap::from_pointee(settings.tokens),
+            eventbridge: ArcSwapOption::new(settings.eventbridge.map(Arc::new)),
+            tls_identity: ArcSwapOption::new(settings.tls_identity.map(Arc::new)),
+            retention: ArcSwap::from_pointee(settings.retention),
+        }
+    }
+
+    /// Replaces the settings; the rules stay.
+    pub(crate) fn replace_settings(&self, settings: LiveSettings) {
+        self.tokens.store(Arc::new(settings.tokens));
+        self.eventbridge.store(settings.eventbridge.map(Arc::new));
+        self.tls_identity.store(settings.tls_identity.map(Arc::new));
+        self.retention.store(Arc::new(settings.retention));
+    }
+}

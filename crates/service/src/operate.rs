@@ -1,0 +1,9 @@
+//! What operators use: traces, replay, and a client of a running service.
+
+mod remote;
+mod replay;
+mod trace;
+
+pub use self::remote::{Remote, RemoteError, Sent};
+pub use self::replay::{Replay, Replayed};
+pub use self::trace::{delivery_to_json, trace};

@@ -1,0 +1,188 @@
+//! Replaying the archive with the current rules, and comparing with what happened at the time.
+
+use jiff::Timestamp;
+use reflexarc::{Evaluation, RuleSet};
+use reflexarc_delivery::DeliveryId;
+use reflexarc_event::{EventError, Json};
+use reflexarc_reaction::MemoryState;
+
+use crate::incoming::Incoming;
+use crate::store::{Archived, Selection, Store, StoreError};
+
+/// What to replay, and whether to deliver.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    /// Which events.
+    pub selection: Selection,
+    /// Only the actions of this rule.
+    pub rule: Option<String>,
+    /// Delivers the actions under this name; the same name delivers the same action only once.
+    /// `None` is a dry run, which changes nothing.
+    pub deliver: Option<String>,
+}
+
+/// One replayed event.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// The event as archived.
+    pub archived: Archived,
+    /// Actions, with their rules, that the rules returned at the time and do not return now.
+    pub gone: Vec<Json>,
+    /// Actions, with their rules, that the rules return now and did not return at the time.
+    pub new: Vec<Json>,
+    /// Number of actions that are the same.
+    pub same: usize,
+    /// Reactions that fail now, as `rule: message`.
+    pub failures: Vec<String>,
+    /// Deliveries that were put into the outbox.
+    pub deliveries: Vec<DeliveryId>,
+}
+
+impl Replay {
+    /// Replays events in order of acceptance, each at the time of its acceptance, and calls `visit`
+    /// for each until it returns `false`.
+    ///
+    /// Rule state starts empty and lives as long as the replay; the store's state is neither read
+    /// nor changed. So rules with state may differ at the beginning: a counter starts at 0 although
+    /// it was at 7 at the time.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or cannot be written while delivering.
+    pub fn run(
+        &self,
+        store: &Store,
+        rules: &RuleSet,
+        mut visit: impl FnMut(Replayed) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut state = MemoryState::new();
+        let mut failure = None;
+        store.walk(&self.selection, |archived| {
+            match self.replay_event(store, rules, &mut state, archived) {
+                Ok(replayed) => visit(replayed),
+                Err(error) => {
+                    failure = Some(error);
+                    false
+                }
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn replay_event(
+        &self,
+        store: &Store,
+        rules: &RuleSet,
+        state: &mut MemoryState,
+        archived: Archived,
+    ) -> Result<Replayed, StoreError> {
+        let failed =
+            |error: EventError| StoreError::Failed(format!("event {}: {error}", archived.seq));
+        let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
+        // An event without an id was given a random one; delivery ids are derived from it, so the
+        // archived one is used and not a new one.
+        incoming.set_id(&archived.name.id);
+        let mut evaluation = rules.evaluate(&incoming.native, state, archived.received);
+        for effects in &evaluation.rules {
+            state.apply(&effects.rule, &effects.changes);
+        }
+        // All rules run, because the state of each must go on; then the others are left out.
+        let selected = |rule: &str| self.rule.as_ref().is_none_or(|only| only == rule);
+        evaluation.rules.retain(|effects| selected(&effects.rule));
+        evaluation
+            .failures
+            .retain(|failure| selected(&failure.rule));
+        let before = archived_actions(archived.evaluation.as_ref(), selected);
+        let now = evaluated_actions(&evaluation);
+        let (gone, new) = (difference(&before, &now), difference(&now, &before));
+        let failures = evaluation
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {}", failure.rule, failure.message))
+            .collect();
+        let same = now.len() - new.len();
+        let deliveries = match &self.deliver {
+            Some(name) => store.accept_replay(
+                &archived,
+                incoming,
+                evaluation,
+                name.clone(),
+                Timestamp::now(),
+            )?,
+            None => Vec::new(),
+        };
+        Ok(Replayed {
+            archived,
+            gone,
+            new,
+            same,
+            failures,
+            deliveries,
+        })
+    }
+}
+
+impl Replayed {
+    /// Whether the rules return the same actions as at the time.
+    pub fn agrees(&self) -> bool {
+        self.gone.is_empty() && self.new.is_empty()
+    }
+
+    /// As one JSON document.
+    pub fn to_json(&self) -> Json {
+        let ids: Vec<String> = self.deliveries.iter().map(DeliveryId::to_string).collect();
+        Json::object([
+            ("id", self.archived.name.id.as_str().into()),
+            ("source", self.archived.name.source.as_str().into()),
+            ("accepted", self.archived.received.to_string().into()),
+            ("same", Json::count(self.same)),
+            ("gone", Json::Array(self.gone.clone())),
+            ("new", Json::Array(self.new.clone())),
+            ("failures", Json::strings(&self.failures)),
+            ("deliveries", Json::strings(&ids)),
+        ])
+    }
+}
+
+/// `{"rule": …, "action": …}` for each action of an archived evaluation.
+fn archived_actions(evaluation: Option<&Json>, selected: impl Fn(&str) -> bool) -> Vec<Json> {
+    let rules = evaluation
+        .and_then(|evaluation| evaluation.get("rules"))
+        .map_or(&[][..], Json::elements);
+    let mut actions = Vec::new();
+    for effects in rules {
+        let rule = effects.get("rule").and_then(Json::as_str);
+        if let (Some(rule), Some(list)) = (rule, effects.get("actions"))
+            && selected(rule)
+        {
+            let list = list.elements().iter();
+            actions.extend(list.map(|action| rule_action(rule, action.clone())));
+        }
+    }
+    actions
+}
+
+/// The same for an evaluation.
+fn evaluated_actions(evaluation: &Evaluation) -> Vec<Json> {
+    evaluation
+        .actions()
+        .map(|(effects, _, action)| rule_action(&effects.rule, action.to_json()))
+        .collect()
+}
+
+fn rule_action(rule: &str, action: Json) -> Json {
+    Json::object([("rule", rule.into()), ("action", action)])
+}
+
+/// The multiset difference: what is in `left` more often than in `right`. A rule that sent the same
+/// message twice and sends it once now differs in one action.
+fn difference(left: &[Json], right: &[Json]) -> Vec<Json> {
+    let mut unmatched = right.to_vec();
+    let mut difference = Vec::new();
+    for action in left {
+        match unmatched.iter().position(|other| other == action) {
+            Some(found) => drop(unmatched.swap_remove(found)),
+            None => difference.push(action.clone()),
+        }
+    }
+    difference
+}

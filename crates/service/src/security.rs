@@ -1,0 +1,11 @@
+//! Who may use the service: bearer tokens, EventBridge signatures, and the TLS identity.
+
+mod eventbridge;
+mod tls;
+mod tokens;
+
+pub use self::eventbridge::{
+    CertificateFuture, CertificateSource, EventBridge, HttpsCertificates, SignatureError,
+};
+pub use self::tls::TlsIdentity;
+pub use self::tokens::{AccessDenied, Role, Token, Tokens};

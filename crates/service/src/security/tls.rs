@@ -1,0 +1,43 @@
+//! The TLS identity of the service.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+/// A certificate chain and its private key, ready to accept TLS connections.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    acceptor: TlsAcceptor,
+}
+
+impl TlsIdentity {
+    /// Reads a certificate chain and a private key, both in PEM.
+    ///
+    /// # Errors
+    /// If one of them is invalid or they do not belong together.
+    pub fn new(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| format!("invalid certificate: {error}"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("invalid key: {error}"))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| error.to_string())?;
+        // The server speaks HTTP/1.1 only: without this, clients that prefer HTTP/2 would use it.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
+    }
+
+    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor
+    }
+}

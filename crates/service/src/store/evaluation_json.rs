@@ -1,0 +1,41 @@
+//! An evaluation as JSON: the form in which the store keeps it and traces show it.
+
+use reflexarc::Evaluation;
+
+use reflexarc_event::Json;
+use reflexarc_reaction::Action;
+
+/// An evaluation as JSON:
+/// `{"rules": [{rule, hop, causes, seen, actions, log, skipped}], "failures": [{rule, hop, message}]}`.
+///
+/// `seen` is the derived event that the rule matched, null for the received event itself: that one
+/// is in the archive already.
+pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
+    let rules = evaluation.rules.iter().map(|effects| {
+        let seen = effects.seen.as_ref();
+        let actions = effects.actions.iter().map(Action::to_json).collect();
+        Json::object([
+            ("rule", effects.rule.as_str().into()),
+            ("hop", Json::count(effects.hop)),
+            ("causes", Json::strings(&effects.causes)),
+            (
+                "seen",
+                seen.map_or(Json::Null, |event| event.tree().clone()),
+            ),
+            ("actions", Json::Array(actions)),
+            ("log", Json::strings(&effects.log)),
+            ("skipped", Json::optional(effects.skipped.as_deref())),
+        ])
+    });
+    let failures = evaluation.failures.iter().map(|failure| {
+        Json::object([
+            ("rule", failure.rule.as_str().into()),
+            ("hop", Json::count(failure.hop)),
+            ("message", failure.message.as_str().into()),
+        ])
+    });
+    Json::object([
+        ("rules", Json::Array(rules.collect())),
+        ("failures", Json::Array(failures.collect())),
+    ])
+}

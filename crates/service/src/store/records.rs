@@ -1,0 +1,171 @@
+//! Rows of the outbox: deliveries and attempts.
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_event::Json;
+use reflexarc_reaction::Action;
+use rusqlite::Row;
+
+use super::{StoreError, instant};
+
+/// The status of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeliveryStatus {
+    /// In the outbox; attempted when it is due.
+    Pending,
+    /// Accepted by its receiver.
+    Delivered,
+    /// A dead letter: undeliverable until an operator redrives or drops it.
+    Dead,
+    /// Cancelled by an operator before it was delivered.
+    Cancelled,
+    /// A dead letter that an operator dropped.
+    Dropped,
+}
+
+/// A delivery with its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its status.
+    pub status: DeliveryStatus,
+    /// When it is attempted next, while pending.
+    pub due: Timestamp,
+    /// When it left the outbox.
+    pub finished: Option<Timestamp>,
+    /// Why it became a dead letter, was cancelled or dropped.
+    pub reason: Option<String>,
+    /// Archive position of its event.
+    pub seq: i64,
+}
+
+/// One attempt to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number, from 1, over all series of attempts of this delivery.
+    pub number: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: SignedDuration,
+    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
+    pub outcome: String,
+    /// The receiver's response, or the error.
+    pub answer: String,
+}
+
+/// The outcome of an attempt, to be recorded.
+#[derive(Debug, Clone)]
+pub struct AttemptOutcome {
+    /// When it started.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: SignedDuration,
+    /// As in [`Attempt::outcome`].
+    pub outcome: &'static str,
+    /// As in [`Attempt::answer`].
+    pub answer: String,
+    /// The parts that were delivered, if only some were.
+    pub delivered_parts: Vec<String>,
+}
+
+/// The columns that [`read_row`] reads, in its order.
+pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, created, \
+                                  replay, attempt, since, status, due, finished, reason, seq, taken";
+
+/// A row that this version cannot read.
+pub(super) struct UnreadableRow {
+    pub(super) id: [u8; 16],
+    pub(super) reason: &'static str,
+}
+
+impl DeliveryStatus {
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Cancelled,
+        Self::Dropped,
+    ];
+
+    /// Its name in lists and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Its number in the file, in the order of the variants.
+    pub(super) fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+impl From<UnreadableRow> for StoreError {
+    fn from(row: UnreadableRow) -> Self {
+        Self::Failed(format!(
+            "delivery {}: {}",
+            DeliveryId::from(row.id),
+            row.reason
+        ))
+    }
+}
+
+/// The outer error is SQLite's. The inner one leaves the id readable, so that a claim can move an
+/// unreadable delivery to the dead letters instead of failing at it for ever.
+pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord, UnreadableRow>> {
+    let id: [u8; 16] = row.get(0)?;
+    let unreadable = |reason| Ok(Err(UnreadableRow { id, reason }));
+    let action: String = row.get(6)?;
+    let action = Json::parse(&action).ok();
+    let Some(action) = action.as_ref().and_then(Action::from_json) else {
+        return unreadable("its action is invalid");
+    };
+    let status: i64 = row.get(11)?;
+    let status = DeliveryStatus::ALL
+        .into_iter()
+        .find(|known| known.number() == status);
+    let Some(status) = status else {
+        return unreadable("its status is unknown to this version");
+    };
+    let delivery = Delivery {
+        id: DeliveryId::from(id),
+        event: EventRef {
+            source: row.get(1)?,
+            id: row.get(2)?,
+        },
+        resource: row.get(3)?,
+        rule: row.get(4)?,
+        target: row.get(5)?,
+        action,
+        created: instant(row.get(7)?),
+        replay: row.get(8)?,
+        attempt: row.get(9)?,
+        queued_at: instant(row.get(10)?),
+        delivered_parts: delivered_parts(row.get(16)?),
+    };
+    let finished: Option<i64> = row.get(13)?;
+    Ok(Ok(DeliveryRecord {
+        delivery,
+        status,
+        due: instant(row.get(12)?),
+        finished: finished.map(instant),
+        reason: row.get(14)?,
+        seq: row.get(15)?,
+    }))
+}
+
+/// The parts as `settle` writes them. An invalid list counts as empty: then all parts are sent
+/// again, under the same id.
+fn delivered_parts(list: Option<String>) -> Vec<String> {
+    let list = list.and_then(|text| Json::parse(text).ok());
+    list.iter()
+        .flat_map(Json::elements)
+        .filter_map(|part| part.as_str().map(str::to_owned))
+        .collect()
+}

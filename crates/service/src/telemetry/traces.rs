@@ -1,0 +1,233 @@
+//! Traces for an OpenTelemetry collector.
+//!
+//! Accepting, evaluating and each attempt to deliver are spans; all spans of one event are one
+//! trace. Ids are not random but derived from the event's name (source and id), so that a delivery
+//! after a restart, or on the tenth retry, belongs to the trace that began with the request:
+//!
+//! ```text
+//! trace id   first 16 bytes of SHA-256(length of source, source, id)
+//! accept     first  8 bytes of SHA-256(trace id, "accept")
+//! evaluate   first  8 bytes of SHA-256(trace id, "evaluate")      parent: accept
+//! deliver    first  8 bytes of SHA-256(trace id, delivery id, start)   parent: evaluate
+//! ```
+//!
+//! A parent's id is computed, not passed along: nothing about traces is stored in the outbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::metrics::counter::Counter;
+use reflexarc_delivery::{DeliveryId, EventRef};
+use reflexarc_event::Json;
+use reqwest::Url;
+use reqwest::header::{HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::exporter::{self, ExporterHandle};
+
+/// Where spans are sent, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// The collector's address; spans are posted to `v1/traces` below it.
+    pub endpoint: Url,
+    /// Headers of every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// One event in this many is traced, at least 1. Which ones depends only on their names.
+    pub one_in: u32,
+}
+
+/// Records spans. Never waits: when the collector is slower than the service, spans are dropped and
+/// counted. The default records nothing.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    recorder: Option<Arc<Recorder>>,
+}
+
+struct Recorder {
+    spans: mpsc::Sender<Json>,
+    one_in: u32,
+    dropped: Counter,
+}
+
+/// A finished span.
+pub(crate) struct Span<'a> {
+    pub(crate) event: &'a EventRef,
+    pub(crate) stage: Stage,
+    pub(crate) started: Timestamp,
+    pub(crate) duration: Duration,
+    pub(crate) attributes: Vec<(&'static str, Json)>,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
+}
+
+/// What a span covers; each stage is the parent of the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    /// From the request to the commit.
+    Accept,
+    /// The same for a duplicate.
+    AcceptDuplicate,
+    /// The evaluation of all rules.
+    Evaluate,
+    /// One attempt to deliver.
+    Deliver(DeliveryId),
+}
+
+/// Largest number of spans waiting to be sent.
+const MAX_WAITING: usize = 8_192;
+
+impl Collector {
+    /// The collector at this address, for every event.
+    ///
+    /// # Errors
+    /// If it is not an http or https URL.
+    pub fn at(url: &str) -> Result<Self, String> {
+        let parsed = Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let endpoint = parsed.ok_or_else(|| {
+            format!("invalid collector URL `{url}`; expected http:// or https:// and a host")
+        })?;
+        Ok(Self {
+            endpoint,
+            headers: Vec::new(),
+            one_in: 1,
+        })
+    }
+}
+
+impl Telemetry {
+    /// Starts sending spans to a collector. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the HTTP client cannot be created.
+    pub(crate) fn start(
+        collector: Collector,
+        dropped: Counter,
+    ) -> Result<(Self, ExporterHandle), String> {
+        let (spans, receiver) = mpsc::channel(MAX_WAITING);
+        let one_in = collector.one_in.max(1);
+        let exporter = exporter::start(collector, receiver, dropped.clone())?;
+        let recorder = Some(Arc::new(Recorder {
+            spans,
+            one_in,
+            dropped,
+        }));
+        Ok((Self { recorder }, exporter))
+    }
+
+    /// Whether spans of this event are recorded. An event is traced as a whole or not at all,
+    /// because the decision depends only on its name.
+    pub(crate) fn is_sampled(&self, event: &EventRef) -> bool {
+        self.recorder.as_ref().is_some_and(|recorder| {
+            let [a, b, c, d, ..] = trace_id(event);
+            u32::from_be_bytes([a, b, c, d]).is_multiple_of(recorder.one_in)
+        })
+    }
+
+    /// Records a span if its event is sampled.
+    pub(crate) fn record(&self, span: &Span<'_>) {
+        if let Some(recorder) = self
+            .recorder
+            .as_ref()
+            .filter(|_| self.is_sampled(span.event))
+            && recorder.spans.try_send(span.to_json()).is_err()
+        {
+            recorder.dropped.inc();
+        }
+    }
+}
+
+impl Span<'_> {
+    /// As OTLP's JSON encoding has it: ids in hexadecimal, 64-bit numbers as strings.
+    fn to_json(&self) -> Json {
+        let trace = trace_id(self.event);
+        let (name, kind, parent) = match self.stage {
+            // Kinds: 1 internal, 2 server, 3 client.
+            Stage::Accept | Stage::AcceptDuplicate => ("accept", 2, None),
+            Stage::Evaluate => ("evaluate", 1, Some(span_id(&trace, b"accept"))),
+            Stage::Deliver(_) => ("deliver", 3, Some(span_id(&trace, b"evaluate"))),
+        };
+        let started = self.started.as_nanosecond().to_be_bytes();
+        let id = match self.stage {
+            Stage::Accept | Stage::Evaluate => span_id(&trace, name.as_bytes()),
+            // There can be many of these, so the start is part of the id.
+            Stage::AcceptDuplicate => span_id(&trace, &started),
+            Stage::Deliver(id) => span_id(&trace, &[id.as_bytes(), started.as_slice()].concat()),
+        };
+        let duration = SignedDuration::try_from(self.duration).unwrap_or_default();
+        let ended = self
+            .started
+            .saturating_add(duration)
+            .unwrap_or(self.started);
+        let nanos = |at: Timestamp| Json::from(at.as_nanosecond().to_string());
+        let names = [
+            ("event.id", Json::from(self.event.id.as_str())),
+            ("event.source", Json::from(self.event.source.as_str())),
+        ];
+        let attributes = names
+            .iter()
+            .chain(&self.attributes)
+            .map(|(key, value)| attribute(key, value));
+        let status = match &self.error {
+            None => Json::Object(Vec::new()),
+            // Code 2: error.
+            Some(error) => Json::object([("code", 2.into()), ("message", error.as_str().into())]),
+        };
+        let mut span = Json::object([
+            ("traceId", hex(&trace).into()),
+            ("spanId", id.into()),
+            ("name", name.into()),
+            ("kind", kind.into()),
+            ("startTimeUnixNano", nanos(self.started)),
+            ("endTimeUnixNano", nanos(ended)),
+            ("attributes", Json::Array(attributes.collect())),
+            ("status", status),
+        ]);
+        if let (Json::Object(members), Some(parent)) = (&mut span, parent) {
+            members.push(("parentSpanId".to_owned(), parent.into()));
+        }
+        span
+    }
+}
+
+/// An attribute as OTLP's JSON encoding has it.
+pub(super) fn attribute(key: &str, value: &Json) -> Json {
+    let value = match value {
+        Json::Bool(_) => Json::object([("boolValue", value.clone())]),
+        Json::Number(_) => Json::object([("intValue", value.to_string().into())]),
+        other => {
+            let text = other
+                .as_str()
+                .map_or_else(|| other.to_string(), str::to_owned);
+            Json::object([("stringValue", text.into())])
+        }
+    };
+    Json::object([("key", key.into()), ("value", value)])
+}
+
+fn trace_id(event: &EventRef) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    // The length keeps ("ab", "c") and ("a", "bc") apart.
+    hash.update((event.source.len() as u64).to_be_bytes());
+    hash.update(&event.source);
+    hash.update(&event.id);
+    hash.finalize().first_chunk().copied().unwrap_or_default()
+}
+
+fn span_id(trace: &[u8; 16], name: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(trace);
+    hash.update(name);
+    hex(&hash.finalize()[..8])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
