@@ -220,7 +220,7 @@ fn an_unusable_store_is_reported_at_start() {
     assert!(
         second
             .stderr
-            .contains("in use by another process that delivers out of it"),
+            .contains("is in use: another process delivers from it"),
         "{}",
         second.stderr
     );

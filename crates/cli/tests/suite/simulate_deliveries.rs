@@ -200,7 +200,7 @@ fn a_target_that_does_not_exist_is_told() {
         calls[0]["reason"]
             .as_str()
             .unwrap()
-            .starts_with("there is no target `nobody`"),
+            .starts_with("unknown target `nobody`"),
         "{}",
         calls[0]
     );
@@ -209,7 +209,7 @@ fn a_target_that_does_not_exist_is_told() {
     let (code, _, stderr) = rehearsed("notify(\"team\", \"x\");", fault);
     assert_eq!(code, 3);
     assert!(
-        stderr.contains("the scenario has a fault of a target: there is no target `nobody`"),
+        stderr.contains("the scenario has a fault of a target: unknown target `nobody`"),
         "{stderr}"
     );
 }
