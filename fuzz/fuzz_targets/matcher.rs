@@ -1,15 +1,16 @@
-//! Patterns and an event, as text or made by the generators: the matcher gives the answers of the plain evaluator, each
-//! pattern alone and all of them together, and so do every explanation and every pattern exported for AWS.
+//! Patterns and an event, as text or from generators: the matcher agrees with the reference
+//! evaluator, each pattern alone and all together, from bytes and from a validated event; so do
+//! explanations and patterns exported for AWS.
 //!
-//! Input that starts with `T` is text: one pattern a line, an empty line, the bytes of the event. Anything else feeds
-//! the generators.
+//! Input that starts with `T` is text: one pattern per line, an empty line, the bytes of the event.
+//! Other input seeds the generators.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use reflexarc_event::Json;
+use reflexarc_event::{Event, Json};
 use reflexarc_pattern::explain::explain;
 use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch, naive};
 
@@ -17,7 +18,7 @@ use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch, naive};
 #[allow(dead_code, unreachable_pub)]
 mod generate;
 
-/// The plain evaluator is exponential: longer input is not worth its time.
+/// The reference evaluator is exponential: longer input is not worth its time.
 const LONGEST: usize = 2_048;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -38,10 +39,10 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let answer = all.matching_bytes(&event, &mut scratch, &mut found);
     let Ok(tree) = tree else {
-        assert!(answer.is_err(), "the matcher accepts what is no JSON");
+        assert!(answer.is_err(), "the matcher accepts invalid JSON");
         return;
     };
-    let plainly: Vec<u32> = (0u32..)
+    let expected: Vec<u32> = (0u32..)
         .zip(&nodes)
         .filter(|(_, node)| naive::matches(node, &tree))
         .map(|(id, _)| id)
@@ -54,19 +55,29 @@ fuzz_target!(|bytes: &[u8]| {
     };
     assert_eq!(
         (answer, &found),
-        (Ok(()), &plainly),
+        (Ok(()), &expected),
         "{:?} on {tree}",
         texts()
     );
+    // Events within the limits of `Event` are also matched without validating them again.
+    let validated = Event::from_json(&*event).ok();
+    if let Some(validated) = &validated {
+        all.matching(validated, &mut scratch, &mut found);
+        assert_eq!(found, expected, "{:?} on {tree}", texts());
+    }
     for (id, node) in (0u32..).zip(&nodes) {
-        let expected = plainly.contains(&id);
-        let alone = Matcher::build([node]).expect("what fits among others fits alone");
+        let expected = expected.contains(&id);
+        let alone = Matcher::build([node]).expect("one of several patterns fits alone");
         assert_eq!(
             alone.has_match_bytes(&event, &mut scratch),
             Ok(expected),
             "{:?} on {tree}",
             texts()
         );
+        if let Some(validated) = &validated {
+            let found = alone.has_match(validated, &mut scratch);
+            assert_eq!(found, expected, "{:?} on {tree}", texts());
+        }
         assert_eq!(
             explain(node, &tree).matched(),
             expected,
@@ -75,7 +86,7 @@ fuzz_target!(|bytes: &[u8]| {
         );
         if let Ok(exported) = Pattern::from_node(node.clone()).export(Dialect::Aws) {
             let again =
-                Pattern::parse(&exported, Dialect::Aws).expect("what is exported is accepted");
+                Pattern::parse(&exported, Dialect::Aws).expect("exported patterns are valid");
             assert_eq!(
                 naive::matches(again.node(), &tree),
                 expected,
@@ -98,7 +109,8 @@ fn read(text: &[u8]) -> Option<(Vec<Node>, Vec<u8>)> {
 }
 
 fn generated(bytes: &[u8]) -> Option<(Vec<Node>, Vec<u8>)> {
-    // A seed, not the bytes themselves: where those end, a generator that draws again until it likes a number never stops.
+    // A seed, not the bytes themselves: at their end a generator that rejects numbers would draw
+    // the same one forever.
     let Some(seed) = bytes.first_chunk::<32>() else {
         return None;
     };

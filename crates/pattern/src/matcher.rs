@@ -205,6 +205,8 @@ impl Matcher {
         stats::of(self)
     }
 
+    // The slots are cleared for this matcher each time, so one scratch serves any number of
+    // matchers.
     fn observe(&self, event: &Event, scratch: &mut Scratch) {
         assert_short(event.bytes());
         let Scratch { observed, key, .. } = scratch;
@@ -218,7 +220,8 @@ impl Matcher {
         observed.clear(self.trie.slots());
         let depth = Limits::DEFAULT.depth;
         scan::scan(event, depth, &self.trie, observed, key).map_err(|scan::Invalid| {
-            // The scan only detects errors. The parser locates them, so that one place words them.
+            // The scan only detects errors. The parser locates and describes them, so that there is
+            // one authority on what is wrong, and parsing twice costs nothing for valid events.
             let error = Json::parse_within(event, depth).err();
             error.expect("the scan rejects only what the parser rejects")
         })
@@ -226,6 +229,8 @@ impl Matcher {
 
     /// The ids of all matching patterns, once the event has been observed.
     fn search_all(&self, event: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        // Values select rules in the order of the event, so the ids are sorted at the end: the
+        // result must not depend on the order of keys.
         ids.clear();
         let Scratch {
             observed, search, ..

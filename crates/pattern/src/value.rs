@@ -60,6 +60,8 @@ pub(crate) enum CompiledPredicate {
 
 impl CompiledPredicate {
     pub(crate) fn new(predicate: &Predicate) -> Self {
+        // Whether a text is an address is decided once here and not for every value: an exact text
+        // that is none must not make each value be parsed.
         match predicate {
             Predicate::Text(TextOp::Equals, text) => match address::read(text) {
                 Some(address) => Self::Address(text.clone(), address),
@@ -78,6 +80,7 @@ impl CompiledPredicate {
             (Self::Range(lower, upper), Scalar::Number(value)) => {
                 within(lower.as_ref(), upper.as_ref(), value)
             }
+            // Comparing characters first spares parsing where the spelling is the usual one.
             (Self::Address(wanted, address), Scalar::String(value)) => {
                 **wanted == **value || address::read(value).as_ref() == Some(address)
             }

@@ -1,23 +1,12 @@
-//! One pass over a thousand events with growing rule sets, beside the floors: reading and skipping
-//! the same bytes.
+//! One pass over a thousand events with growing rule sets, beside lower bounds: parsing and
+//! skipping the same bytes.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch};
+use reflexarc_pattern::{Matcher, Scratch};
 use reflexarc_pattern_benches::adversarial::{SHAPES, wildcard_values, wildcards};
 use reflexarc_pattern_benches::events::{Cloud, events};
+use reflexarc_pattern_benches::nodes;
 use reflexarc_pattern_benches::rules::{KINDS, MIX, rules};
-
-fn nodes(rules: &[String]) -> Vec<Node> {
-    rules
-        .iter()
-        .map(|rule| {
-            Pattern::parse(rule, Dialect::default())
-                .expect("a valid rule")
-                .node()
-                .clone()
-        })
-        .collect()
-}
 
 fn total(events: &[String]) -> Throughput {
     Throughput::Bytes(events.iter().map(String::len).sum::<usize>() as u64)

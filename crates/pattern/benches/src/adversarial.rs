@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-/// One shape in growing sizes.
+/// A shape of event in growing sizes.
 pub struct Shape {
     pub name: &'static str,
     pub pattern: &'static str,
@@ -124,12 +124,12 @@ pub fn wildcards(count: usize) -> Vec<String> {
         .collect()
 }
 
-/// Values of about 1 KB for them: what is in each, and the value.
+/// Values of about 1 KB for these wildcards, each with a description.
 pub fn wildcard_values() -> Vec<(&'static str, String)> {
     let mut literals = String::new();
     let mut i = 100;
     while literals.len() < 1000 {
-        // Each piece twice, so that many wildcards find theirs, at whatever place.
+        // Each piece twice, so that many wildcards find theirs, at any position.
         write!(literals, "c{i}").expect("a string takes any text");
         i += 3;
     }

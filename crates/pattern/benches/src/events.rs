@@ -43,7 +43,7 @@ pub const STATUSES: [&str; 6] = [
     "Detaching",
     "Deleting",
 ];
-/// Eight in ten are the first.
+/// Eight of ten are INFO.
 pub const LEVELS: [&str; 10] = [
     "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "WARN", "CRITICAL",
 ];
@@ -54,13 +54,13 @@ pub struct User {
     pub region: &'static str,
 }
 
-/// A network interface and its owner's number.
+/// A network interface and the index of its owner.
 pub struct Interface {
     pub id: String,
     pub user: usize,
 }
 
-/// Who and what there is in the cloud.
+/// The accounts and network interfaces.
 pub struct Cloud {
     pub users: Vec<User>,
     pub interfaces: Vec<Interface>,
@@ -96,7 +96,7 @@ impl Default for Cloud {
     }
 }
 
-/// The first `count` events; the same ones every time.
+/// The first `count` events, the same on every run.
 pub fn events(cloud: &Cloud, count: usize) -> Vec<String> {
     let mut random = Random::seeded(2);
     (0..count).map(|_| event(cloud, &mut random)).collect()
@@ -130,11 +130,14 @@ fn event(cloud: &Cloud, random: &mut Random) -> String {
     );
     format!(
         concat!(
-            r#"{{"id":"{uuid}","product":"ECS","resourceId":"acs:ecs:{region}:{user}:eni/{eni}","level":"{level}","#,
-            r#""name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"{user}","eventTime":"{time}","#,
-            r#""regionId":"{region}","content":{{"eniId":"{eni}","operation":"{operation}","eniStatus":"{status}","#,
-            r#""result":"{result}","requestId":"{request}","primaryPrivateIp":"{network}.{host}","#,
-            r#""secondaryPrivateIps":["{network}.{second}","{network}.{third}"],"ipv4Prefixes":["{network}.0/24"],"#,
+            r#"{{"id":"{uuid}","product":"ECS","#,
+            r#""resourceId":"acs:ecs:{region}:{user}:eni/{eni}","level":"{level}","#,
+            r#""name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"{user}","#,
+            r#""eventTime":"{time}","regionId":"{region}","content":{{"eniId":"{eni}","#,
+            r#""operation":"{operation}","eniStatus":"{status}","result":"{result}","#,
+            r#""requestId":"{request}","primaryPrivateIp":"{network}.{host}","#,
+            r#""secondaryPrivateIps":["{network}.{second}","{network}.{third}"],"#,
+            r#""ipv4Prefixes":["{network}.0/24"],"#,
             r#""ipv6s":["{v6}"],"ipv6Prefixes":["2001:DB8::/32"]{error}}}}}"#,
         ),
         uuid = uuid,

@@ -60,7 +60,7 @@ pub const WITHOUT_WILDCARDS: [(Kind, usize); 6] = [
     (Kind::Exists, 5),
 ];
 
-/// What the Go engine knows: no cidr; the suffixes are for the driver to respell.
+/// The kinds that the Go engine supports: no cidr; its driver rewrites the suffixes.
 pub const WITHOUT_CIDR: [(Kind, usize); 5] = [
     (Kind::Exact, 60),
     (Kind::Prefix, 25),
@@ -69,7 +69,7 @@ pub const WITHOUT_CIDR: [(Kind, usize); 5] = [
     (Kind::Exists, 5),
 ];
 
-/// The first `count` rules of a mix; the first one is exact where there are any such.
+/// The first `count` rules of a mix; the first one is exact if the mix has exact rules.
 pub fn rules(cloud: &Cloud, mix: &[(Kind, usize)], count: usize) -> Vec<String> {
     let mut random = Random::seeded(
         3 + mix
@@ -101,9 +101,8 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
     match (kind, random.below(30)) {
         (Kind::Exact, choice) => {
             let operations = some_of(&OPERATIONS, 1 + choice % 3, random);
-            format!(
-                r#"{{"regionId":["{region}"],"content":{{"operation":[{operations}],"eniId":["{eni}"]}}}}"#
-            )
+            let content = format!(r#"{{"operation":[{operations}],"eniId":["{eni}"]}}"#);
+            format!(r#"{{"regionId":["{region}"],"content":{content}}}"#)
         }
         (Kind::Prefix, 0..10) => {
             let level = random.pick(&LEVELS);
@@ -118,9 +117,8 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
         }
         (Kind::Prefix, _) => {
             let network = format!("10.{}.{}.", random.below(256), random.below(256));
-            format!(
-                r#"{{"content":{{"secondaryPrivateIps":[{{"prefix":"{network}"}}],"operation":["{operation}"]}}}}"#
-            )
+            let ips = format!(r#""secondaryPrivateIps":[{{"prefix":"{network}"}}]"#);
+            format!(r#"{{"content":{{{ips},"operation":["{operation}"]}}}}"#)
         }
         (Kind::Suffix, 0..15) => {
             format!(
@@ -130,29 +128,27 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
         }
         (Kind::Suffix, _) => {
             let end = &eni[eni.len() - 6..];
-            format!(
-                r#"{{"resourceId":[{{"suffix":"{end}"}}],"content":{{"operation":["{operation}"]}}}}"#
-            )
+            let content = format!(r#"{{"operation":["{operation}"]}}"#);
+            format!(r#"{{"resourceId":[{{"suffix":"{end}"}}],"content":{content}}}"#)
         }
         (Kind::AnythingBut, choice) => {
             let statuses = some_of(&STATUSES, 2 + choice % 2, random);
-            format!(
-                r#"{{"userId":["{anyone}"],"content":{{"eniStatus":[{{"anything-but":[{statuses}]}}]}}}}"#
-            )
+            let content = format!(r#"{{"eniStatus":[{{"anything-but":[{statuses}]}}]}}"#);
+            format!(r#"{{"userId":["{anyone}"],"content":{content}}}"#)
         }
         (Kind::Cidr, _) => {
             let network = format!("10.{}.{}.0/24", random.below(256), random.below(256));
             let region = random.pick(&REGIONS);
-            format!(
-                r#"{{"content":{{"primaryPrivateIp":[{{"cidr":"{network}"}}]}},"regionId":["{region}"]}}"#
-            )
+            let content = format!(r#"{{"primaryPrivateIp":[{{"cidr":"{network}"}}]}}"#);
+            format!(r#"{{"content":{content},"regionId":["{region}"]}}"#)
         }
         (Kind::Exists, 0..18) => {
             format!(r#"{{"userId":["{anyone}"],"content":{{"errorCode":[{{"exists":true}}]}}}}"#)
         }
-        (Kind::Exists, _) => format!(
-            r#"{{"userId":["{anyone}"],"content":{{"result":["failed"],"securityGroupId":[{{"exists":false}}]}}}}"#
-        ),
+        (Kind::Exists, _) => {
+            let content = r#"{"result":["failed"],"securityGroupId":[{"exists":false}]}"#;
+            format!(r#"{{"userId":["{anyone}"],"content":{content}}}"#)
+        }
         (Kind::Wildcard, 0..10) => {
             let end = random.hex(2);
             format!(r#"{{"resourceId":[{{"wildcard":"acs:ecs:*:{id}:eni/eni-*{end}"}}]}}"#)
@@ -167,11 +163,10 @@ fn rule(cloud: &Cloud, kind: Kind, random: &mut Random) -> String {
     }
 }
 
-/// Different ones, as a JSON list without its brackets.
+/// Different texts, as the elements of a JSON array without its brackets.
 fn some_of(among: &[&str], count: usize, random: &mut Random) -> String {
     let first = random.below(among.len());
-    // Any step is prime to neither list's length by accident only; taking neighbours keeps them
-    // different.
+    // Neighbours in the list, so that they are different.
     let chosen: Vec<String> = (0..count)
         .map(|i| format!(r#""{}""#, among[(first + i) % among.len()]))
         .collect();

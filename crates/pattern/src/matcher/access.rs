@@ -1,7 +1,7 @@
 //! Chooses the predicates that a rule is indexed under: its most selective ones, as far as the
 //! patterns themselves tell. This is what a database calls choosing the access path.
 //!
-//! A rule is looked at only when a value satisfies a predicate that it is indexed under. Of fields
+//! A rule is verified only if a value satisfies a predicate that it is indexed under. Of fields
 //! that must all hold one is enough; of alternatives each must be indexed.
 
 // Example. `level == "WARN" and content.eniId in ["eni-1", "eni-2"] and not content.dryRun == true`

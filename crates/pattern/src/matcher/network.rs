@@ -56,8 +56,8 @@ fn plain_v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     if bytes.len() > 15 {
         return None;
     }
-    // Up to three digits each, so that `00001.2.3.4` is left to the slow way, which knows what the
-    // reference engine makes of it.
+    // Up to three digits each, so that `00001.2.3.4` is left to `value::address::read`, which
+    // follows the reference engine.
     let (mut octets, mut octet, mut digits) = ([0; 4], 0u32, 0);
     let mut number = 0;
     for &byte in bytes {

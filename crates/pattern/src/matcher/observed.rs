@@ -48,7 +48,8 @@ pub(super) struct Value {
     pub(super) element: u32,
     /// The next value of the same slot, or `NONE`.
     next: u32,
-    /// The id of the exact value, once looked up: many rules ask, one hashes.
+    /// The id of the exact value, once looked up: it is hashed once, however many rules
+    /// need it.
     pub(super) key: Cell<Key>,
 }
 

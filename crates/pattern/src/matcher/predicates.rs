@@ -176,6 +176,7 @@ impl Predicates {
                 text,
             });
             self.table.insert(seeded(class, slot, bytes), id);
+            // The id is final: programs refer to it while later patterns are still compiled.
             id
         })
     }
@@ -189,6 +190,8 @@ impl Predicates {
 
     /// Reduces the table to the predicates that values are looked up in, and frees spare memory.
     pub(super) fn finish(&mut self, slots: usize) {
+        // A predicate that is only verified (a prefix in a rule that is indexed under an exact
+        // value, say) is addressed by its id and needs no place in the table.
         let mut shapes = vec![Shape::default(); slots];
         for predicate in self
             .all
@@ -303,6 +306,8 @@ impl Predicates {
         }
         let wanted = self.text(predicate);
         let bytes = view.bytes(value);
+        // First what does not depend on strings, so that below a value of another kind is rejected
+        // once for all string predicates.
         match predicate.class {
             Class::Present => return true,
             Class::Range => {
@@ -373,6 +378,8 @@ impl<'a> Bounds<'a> {
     }
 }
 
+/// Applies a predicate that ignores case. Candidates come from folded grams, which accept more, so
+/// this is the only authority.
 fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     if class == Class::WildcardIgnoringCase {
         let pieces = pieces(wanted).map(|piece| as_str(piece).unwrap_or_default());
@@ -390,7 +397,8 @@ fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     ignoring_case::text(op, wanted, value)
 }
 
-/// The hash of a predicate: of its text, with class and slot as the seed.
+/// The hash of a predicate: of its text, with class and slot as the seed, so that the number 1 and
+/// the string "1", or one value at two paths, have different hashes.
 #[inline]
 fn seeded(class: Class, slot: u32, bytes: &[u8]) -> u32 {
     half(hash(u64::from(slot) << 8 | class as u64, bytes))

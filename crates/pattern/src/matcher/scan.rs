@@ -60,7 +60,8 @@ pub(super) fn scan(
     .document()
 }
 
-/// Scans an event that has been validated, at any depth: whoever validated it limited that.
+/// Scans an event that has been validated, at any depth: its depth was limited when it was
+/// validated.
 pub(super) fn scan_validated(
     event: &[u8],
     trie: &Trie,

@@ -1,8 +1,8 @@
 //! A hash table from bytes to ids that does not store the bytes.
 
 // The standard map would need the bytes as its keys, which the predicates already have. Here a
-// place is eight bytes: the 32-bit hash and the id. A lookup compares hashes and asks the caller to
-// compare the bytes only when they are equal.
+// place is eight bytes: the 32-bit hash and the id. A lookup compares hashes, and only if they are
+// equal the caller compares the bytes.
 
 use std::hash::{BuildHasher, Hasher};
 

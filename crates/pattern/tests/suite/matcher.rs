@@ -184,6 +184,24 @@ proptest! {
 }
 
 #[test]
+fn undecided_rules_do_not_try_equivalent_choices() {
+    // Seven independent arrays: trying all combinations of their elements would not end.
+    let text: String = (0..7)
+        .map(|i| format!("(x{i}.v == 1 or z == 1) and "))
+        .collect();
+    let text = text + "not (y.v == 1 and y.w == 1)";
+    let pattern = Pattern::parse(&text, Dialect::Reflexarc).expect("a pattern");
+    let patterns = [pattern.node().clone()];
+    let list = vec![r#"{"v":1}"#; 50].join(",");
+    let arrays: String = (0..7).map(|i| format!(r#""x{i}":[{list}],"#)).collect();
+    for (w, expected) in [(1, vec![]), (2, vec![0])] {
+        let event = format!(r#"{{{arrays}"y":[{{"v":1,"w":{w}}}]}}"#);
+        let found = ids(&matcher(&patterns), &event, &mut Scratch::new());
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn validated_events_may_be_deeper_than_the_default() {
     let depth = Limits::DEFAULT.depth + 10;
     let deep = format!(

@@ -1,14 +1,14 @@
-//! Prints the figures of RESULTS.md. Everything that is compared is measured in turns and in
-//! processor time of the thread, because the machine may be busy with other things; what is printed
-//! is the best of the turns.
+//! Prints the figures of RESULTS.md. Whatever is compared takes turns and is measured in processor
+//! time of the thread, because the machine may be busy with other things; printed is the best turn.
 
 use std::hint::black_box;
 
 use cpu_time::ThreadTime;
-use reflexarc_event::Json;
-use reflexarc_pattern::{Dialect, Matcher, Node, Pattern, Scratch};
+use reflexarc_event::{Event, Json};
+use reflexarc_pattern::{Matcher, Scratch};
 use reflexarc_pattern_benches::adversarial::{SHAPES, wildcard_values, wildcards};
 use reflexarc_pattern_benches::events::{Cloud, events};
+use reflexarc_pattern_benches::nodes;
 use reflexarc_pattern_benches::rules::{KINDS, Kind, MIX, WITHOUT_WILDCARDS, rules};
 
 const EVENTS: usize = 10_000;
@@ -27,6 +27,9 @@ fn main() {
     if wanted("growth") {
         growth(&cloud, &events);
     }
+    if wanted("validated") {
+        validated(&cloud, &events);
+    }
     if wanted("kinds") {
         kinds(&cloud, &events);
     }
@@ -41,19 +44,7 @@ fn main() {
     }
 }
 
-fn nodes(rules: &[String]) -> Vec<Node> {
-    rules
-        .iter()
-        .map(|rule| {
-            Pattern::parse(rule, Dialect::default())
-                .expect("a valid rule")
-                .node()
-                .clone()
-        })
-        .collect()
-}
-
-/// Nanoseconds a pass takes, in turns: the best of `turns` for each.
+/// The nanoseconds of each pass: the best of `turns`, in which the passes alternate.
 fn in_turns(turns: usize, passes: &mut [(&str, Box<dyn FnMut() + '_>)]) -> Vec<f64> {
     let mut best = vec![f64::INFINITY; passes.len()];
     for _ in 0..turns {
@@ -97,7 +88,8 @@ fn growth(cloud: &Cloud, events: &[String]) {
     let sizes = [1, 10, 100, 1_000, 10_000, 100_000];
     for (name, nodes) in &all {
         println!(
-            "\n{name}: rules, ns an event, ÷ one rule, ÷ sonic_rs; matches an event; build ms; bytes a rule"
+            "\n{name}: rules, ns an event, ÷ one rule, ÷ sonic_rs; matches an event; build ms; \
+             bytes a rule"
         );
         let matchers: Vec<(Matcher, f64)> = sizes
             .iter()
@@ -140,6 +132,29 @@ fn growth(cloud: &Cloud, events: &[String]) {
                 stats.bytes / size,
             );
         }
+    }
+}
+
+fn validated(cloud: &Cloud, events: &[String]) {
+    println!("\nmix: rules, ns an event from unknown bytes and from validated events");
+    let read = |event: &String| Event::from_json(event.as_bytes()).expect("an event");
+    let validated: Vec<Event> = events.iter().map(read).collect();
+    for size in [1, 1_000] {
+        let matcher = Matcher::build(&nodes(&rules(cloud, &MIX, size))).expect("within the limits");
+        let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+        let without_validating = || {
+            for event in &validated {
+                matcher.matching(event, &mut scratch, &mut ids);
+                black_box(&ids);
+            }
+        };
+        let mut passes: [(&str, Box<dyn FnMut()>); 2] = [
+            ("", pass(&matcher, events)),
+            ("", Box::new(without_validating)),
+        ];
+        let best = in_turns(15, &mut passes);
+        let [bytes, event] = [0, 1].map(|pass| best[pass] / events.len() as f64);
+        println!("  {size:>7} {bytes:>7.0} {event:>7.0}");
     }
 }
 

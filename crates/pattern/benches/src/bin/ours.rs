@@ -1,5 +1,5 @@
-//! Our line in the table of peers: `ours FOLDER FILE COUNT` prints matches and microseconds an
-//! event.
+//! This engine's row in the comparison: `ours FOLDER FILE COUNT` prints the number of matches and the
+//! microseconds per event.
 
 use std::path::PathBuf;
 
@@ -17,10 +17,9 @@ fn main() -> std::io::Result<()> {
     );
     let rules = std::fs::read_to_string(folder.join(file))?;
     let events = std::fs::read_to_string(folder.join("events.jsonl"))?;
-    let spelt_our_way = |rule: &str| rule.replace(r#"{"shellstyle":"#, r#"{"wildcard":"#);
-    let parse = |rule: &str| {
-        Pattern::parse(&spelt_our_way(rule), Dialect::default()).expect("a valid rule")
-    };
+    let rewritten = |rule: &str| rule.replace(r#"{"shellstyle":"#, r#"{"wildcard":"#);
+    let parse =
+        |rule: &str| Pattern::parse(&rewritten(rule), Dialect::default()).expect("a valid rule");
     let nodes: Vec<Node> = rules
         .lines()
         .take(count)

@@ -1,6 +1,6 @@
 //! Writes the workload for engines in other languages: `workload FOLDER` makes events.jsonl,
 //! mix.jsonl and without-cidr.jsonl there, one event or rule a line. Suffixes in without-cidr.jsonl
-//! are spelt `shellstyle`, which is what the Go engine calls them.
+//! are written as `shellstyle`, the name that the Go engine uses.
 
 use std::path::PathBuf;
 
