@@ -1,5 +1,5 @@
-//! Any text, read as a pattern in every dialect: an answer or diagnostics that can be drawn, never a panic; and what is
-//! accepted prints, in both notations, as text that reads back as the same tree.
+//! Parses any text as a pattern in every dialect. It never panics; a rejected text has diagnostics
+//! that render, and an accepted one prints in both notations as text with the same tree.
 
 #![no_main]
 
@@ -15,8 +15,8 @@ fuzz_target!(|text: &str| {
                 }
                 for printed in [pattern.to_json(), pattern.to_expression()] {
                     let again =
-                        Pattern::parse(&printed, Dialect::Reflexarc).unwrap_or_else(|faults| {
-                            panic!("{text:?} prints as {printed:?}, which is refused: {faults:?}")
+                        Pattern::parse(&printed, Dialect::Reflexarc).unwrap_or_else(|errors| {
+                            panic!("{text:?} prints as {printed:?}, which is rejected: {errors:?}")
                         });
                     assert_eq!(
                         again.node(),
@@ -26,9 +26,10 @@ fuzz_target!(|text: &str| {
                 }
                 for other in [Dialect::Aws, Dialect::Alibaba] {
                     if let Ok(exported) = pattern.export(other) {
-                        if let Err(faults) = Pattern::parse(&exported, other) {
+                        if let Err(errors) = Pattern::parse(&exported, other) {
                             panic!(
-                                "{text:?} exports as {exported:?}, which {other} refuses: {faults:?}"
+                                "{text:?} exports as {exported:?}, \
+                                 which {other} rejects: {errors:?}"
                             );
                         }
                     }
@@ -37,7 +38,7 @@ fuzz_target!(|text: &str| {
             Err(diagnostics) => {
                 assert!(
                     !diagnostics.is_empty(),
-                    "refused without a reason: {text:?}"
+                    "rejected without diagnostics: {text:?}"
                 );
                 for diagnostic in &diagnostics {
                     let _ = diagnostic.render("pattern", text, false);

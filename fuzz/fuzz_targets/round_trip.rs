@@ -1,4 +1,4 @@
-//! Trees made from bytes by the generators of the property tests: printed in either notation they read back the same.
+//! Prints trees from the generators of the property tests in both notations and parses them again.
 
 #![no_main]
 
@@ -12,7 +12,8 @@ use reflexarc_pattern::{Dialect, Pattern};
 mod generate;
 
 fuzz_target!(|bytes: &[u8]| {
-    // A seed, not the bytes themselves: where those end, a generator that draws again until it likes a number never stops.
+    // The bytes are a seed and not the random numbers themselves: a generator that rejects numbers
+    // and draws again would never end once the bytes are used up.
     let Some(seed) = bytes.first_chunk::<32>() else {
         return;
     };
@@ -24,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     let pattern = Pattern::from_node(node.current());
     for text in [pattern.to_expression(), pattern.to_json()] {
         let again = Pattern::parse(&text, Dialect::Reflexarc)
-            .unwrap_or_else(|faults| panic!("{text} is refused: {faults:?}"));
+            .unwrap_or_else(|errors| panic!("{text} is rejected: {errors:?}"));
         assert_eq!(again.node(), pattern.node(), "{text}");
     }
 });

@@ -1,4 +1,4 @@
-//! A pattern: what [`crate::naive`] and the matcher work from, and its way from and to text.
+//! A pattern: parsing, formatting, checking, exporting and matching it.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use crate::{
     Dialect, Matcher, Node, PatternLimits, Scratch, dialect, lints, naive, normal, print, syntax,
 };
 
-/// A filter that was read from text, or made from a tree.
+/// An event filter, parsed from text or made from a tree.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     node: Node,
@@ -19,7 +19,8 @@ pub struct Pattern {
     is_json: bool,
     has_comments: bool,
     warnings: Box<[Diagnostic]>,
-    /// Built for the first event; none where it would take too much. Clones share it.
+    /// Built for the first event and shared by clones; `None` if it would exceed the limits of a
+    /// matcher.
     matcher: Arc<OnceLock<Option<Matcher>>>,
 }
 
@@ -28,37 +29,37 @@ thread_local! {
 }
 
 impl Pattern {
-    /// Reads a text in either notation: JSON if it begins with `{`, otherwise an expression.
+    /// Parses a text in either notation: JSON if it starts with `{`, otherwise an expression.
     ///
     /// # Errors
-    /// With every fault of the text, in its order, or the first hundred; spans are bytes of `text`. Warnings are among
-    /// them.
+    /// All diagnostics about the text, warnings included, in text order; at most the first hundred.
+    /// Spans are bytes of `text`.
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
-        let mut reading = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
-        reading
+        let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
+        parsed
             .diagnostics
-            .extend(reading.tree.iter().flat_map(lints::warnings));
-        arrange(&mut reading.diagnostics);
-        let failed = reading
+            .extend(parsed.tree.iter().flat_map(lints::warnings));
+        sort_and_truncate(&mut parsed.diagnostics);
+        let failed = parsed
             .diagnostics
             .iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error);
-        match reading.tree {
+        match parsed.tree {
             Some(tree) if !failed => Ok(Self {
                 node: tree.to_node(),
                 source: text.into(),
                 dialect,
-                is_json: reading.is_json,
-                has_comments: !reading.comments.is_empty(),
-                warnings: reading.diagnostics.into(),
+                is_json: parsed.is_json,
+                has_comments: !parsed.comments.is_empty(),
+                warnings: parsed.diagnostics.into(),
                 matcher: Arc::default(),
             }),
-            _ => Err(reading.diagnostics),
+            _ => Err(parsed.diagnostics),
         }
     }
 
-    /// The pattern of a tree, which is brought into normal form: joins inside joins of the same kind are opened, and
-    /// an empty one becomes a field at the empty path that always or never holds.
+    /// A pattern from a tree, in normal form: nested conjunctions and disjunctions are flattened,
+    /// and an empty one becomes a field at the empty path that always or never matches.
     pub fn from_node(node: Node) -> Self {
         let node = normal::of(node);
         let source = print::expression::print(&node).into();
@@ -73,70 +74,73 @@ impl Pattern {
         }
     }
 
-    /// The JSON notation of the tree, in the reflexarc dialect. Parsed it gives the same tree.
+    /// The JSON notation of the tree, in the reflexarc dialect. Parsing it gives the same tree.
     pub fn to_json(&self) -> String {
         print::json::print(&self.node)
     }
 
-    /// The expression notation of the tree. Parsed it gives the same tree.
+    /// The expression notation of the tree. Parsing it gives the same tree.
     pub fn to_expression(&self) -> String {
         print::expression::print(&self.node)
     }
 
-    /// The text of [`Pattern::source`] in canonical form, in its own notation, with its comments. A text in JSON notation
-    /// that constrains a path twice, so that a part of it would be lost, stays as it is, unless it has comments: then its
-    /// own order and nesting are kept.
+    /// The source in canonical form, in the same notation and with its comments.
+    ///
+    /// A text in JSON notation that constrains a path twice is returned unchanged, because the
+    /// overridden constraint is not in the tree. With comments, order and nesting are kept instead.
     pub fn format(&self) -> String {
         if !self.is_json && !self.has_comments {
             return self.to_expression();
         }
-        let reading = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
-        let formatted = match reading.tree {
+        let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
+        let formatted = match parsed.tree {
             Some(_) if self.is_json && self.has_comments => {
-                print::json_comments::print(&self.source, &reading.comments)
+                print::json_comments::print(&self.source, &parsed.comments)
             }
             Some(_) if self.is_json => {
-                let loses = reading
+                let has_overridden = parsed
                     .diagnostics
                     .iter()
                     .any(|warning| warning.code == Code::PATH_TWICE);
-                (!loses).then(|| self.to_json())
+                (!has_overridden).then(|| self.to_json())
             }
             Some(tree) => Some(print::expression_comments::print(
                 &tree,
                 &self.source,
-                &reading.comments,
+                &parsed.comments,
             )),
             None => None,
         };
         formatted.unwrap_or_else(|| self.source.trim().to_owned())
     }
 
-    /// What keeps the pattern from a dialect (errors), and where that service would answer differently (warnings), in
-    /// the order of [`Pattern::source`], into which the spans point. For the dialect reflexarc: [`Pattern::warnings`],
-    /// and hints about tests that are easily mistaken. The first hundred of them, errors before all else.
+    /// Checks the pattern for a dialect: errors where the service rejects it, warnings where the
+    /// service would match different events. For the reflexarc dialect: the warnings of
+    /// [`Pattern::warnings`], and hints about conditions that are often misread.
+    ///
+    /// In text order; spans are bytes of [`Pattern::source`]. At most a hundred, errors first.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        let reading = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
-        let Some(tree) = reading.tree else {
+        let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
+        let Some(tree) = parsed.tree else {
             return Vec::new();
         };
         let mut found = match dialect {
             Dialect::Reflexarc => [
-                reading.diagnostics,
+                parsed.diagnostics,
                 lints::warnings(&tree),
                 lints::hints(&tree),
             ]
             .concat(),
             other => dialect::check(&tree, other),
         };
-        arrange(&mut found);
+        sort_and_truncate(&mut found);
         found
     }
 
     /// The JSON notation for the service of a dialect.
     ///
     /// # Errors
-    /// With what [`Pattern::check`] finds, if an error is among it.
+    /// The diagnostics of [`Pattern::check`], if one of them is an error.
     pub fn export(&self, dialect: Dialect) -> Result<String, Vec<Diagnostic>> {
         if dialect == Dialect::Reflexarc {
             return Ok(self.to_json());
@@ -151,7 +155,7 @@ impl Pattern {
         Ok(dialect::export::export(&self.node, dialect))
     }
 
-    /// Whether the event matches. For many patterns build a [`Matcher`] of them all.
+    /// Whether the event matches. For many patterns, build one [`Matcher`] for all of them.
     pub fn matches(&self, event: &Event) -> bool {
         let matcher = self
             .matcher
@@ -162,17 +166,17 @@ impl Pattern {
         }
     }
 
-    /// What it asks for.
+    /// The tree of the pattern, in normal form.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// What the author may want to know about it: warnings and hints, in the order of the text.
+    /// The warnings from parsing, in text order.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
-    /// The text it was read from.
+    /// The text the pattern was parsed from; for a pattern from a tree, its expression.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -182,21 +186,23 @@ impl Pattern {
         self.is_json
     }
 
-    /// Whether there are comments in [`Pattern::source`].
+    /// Whether [`Pattern::source`] has comments.
     pub fn has_comments(&self) -> bool {
         self.has_comments
     }
 
-    /// The dialect it was read in.
+    /// The dialect the pattern was parsed in.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 }
 
-/// Sorts by place, drops what is said twice of one place, and keeps as many as one reads, errors before all else.
-fn arrange(diagnostics: &mut Vec<Diagnostic>) {
-    let place = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
-    diagnostics.sort_by_key(|diagnostic| (place(diagnostic), diagnostic.severity, diagnostic.code));
+/// Sorts diagnostics by span, removes duplicates, and keeps at most [`PatternLimits::diagnostics`]
+/// of them, errors first, with one more for the number of those left out.
+// Duplicates arise where the expansion of `$or` visits one condition several times.
+fn sort_and_truncate(diagnostics: &mut Vec<Diagnostic>) {
+    let span = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
+    diagnostics.sort_by_key(|diagnostic| (span(diagnostic), diagnostic.severity, diagnostic.code));
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
     let most = PatternLimits::DEFAULT.diagnostics;
     let Some(others) = diagnostics
@@ -207,9 +213,9 @@ fn arrange(diagnostics: &mut Vec<Diagnostic>) {
         return;
     };
     diagnostics
-        .sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, place(diagnostic)));
+        .sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, span(diagnostic)));
     diagnostics.truncate(most);
-    diagnostics.sort_by_key(place);
+    diagnostics.sort_by_key(span);
     let end = diagnostics.last().map_or(0, |last| last.span.end);
     let message = format!("{others} more diagnostics are not shown");
     diagnostics.push(Diagnostic::hint(Code::MORE, end..end, message));

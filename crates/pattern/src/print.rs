@@ -1,4 +1,7 @@
-//! From the tree to text, in both notations. A short text stands on one line, a longer one is broken at its joints.
+//! Writes a tree as text in either notation. Parsing the text gives the same tree.
+//!
+//! A text that fits is written on one line; otherwise it is broken at the outermost connective or
+//! bracket, and each part is laid out the same way.
 
 pub(crate) mod expression;
 pub(crate) mod expression_comments;
@@ -7,13 +10,14 @@ pub(crate) mod json_comments;
 
 use reflexarc_event::Json;
 
-/// Columns that a line should not exceed.
+/// The target width of a line, in columns.
 const WIDTH: usize = 100;
 
-/// Columns that lines are indented by at most, so that a deep tree does not become mostly space.
+/// The deepest indentation in columns. A tree of 128 levels would otherwise be mostly white space,
+/// and printing it would take quadratic memory.
 const DEEPEST_INDENT: usize = 32;
 
-/// Text in double quotes, with escapes.
+/// A string literal with escapes.
 fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }

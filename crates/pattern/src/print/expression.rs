@@ -1,4 +1,11 @@
-//! The expression notation of a tree in normal form.
+//! Writes a tree in normal form as an expression.
+//!
+//! Precedence, from tight to loose: `not`, `and`, `or`. A connective inside another one is always
+//! written in parentheses, also where precedence would not need them: `a or (b and c)` reads
+//! without knowing the rule. After `not` the parser takes one condition, so everything after it is
+//! in parentheses: `not (a == 1)`. Conditions on one value follow the same rules after their path,
+//! except that `and` inside `or` needs none there: `a (== "x" or > 1 and < 5)` prints the
+//! alternatives of a field, which are in disjunctive normal form already.
 
 use super::{DEEPEST_INDENT, WIDTH, quoted};
 use crate::keywords::is_keyword;
@@ -6,15 +13,15 @@ use crate::{Alternative, Bound, Field, Node, Path, Predicate, TextOp};
 
 /// The tree as an expression.
 pub(crate) fn print(node: &Node) -> String {
-    layout(&piece(node), 0)
+    layout(&document(node), 0)
 }
 
-/// The tree as a part of a join: in parentheses if it is a join itself.
+/// The tree as an operand of a connective: in parentheses if it is a connective itself.
 pub(crate) fn part(node: &Node) -> String {
-    layout(&grouped(node), 0)
+    layout(&operand_document(node), 0)
 }
 
-/// The path as it is written in an expression, with quotes where a key needs them.
+/// The path, with keys in quotes where they need them.
 pub(crate) fn path(path: &Path) -> String {
     let keys: Vec<String> = path
         .segments()
@@ -29,67 +36,68 @@ pub(crate) fn path(path: &Path) -> String {
     keys.join(".")
 }
 
-/// One test of a value, as it is written behind a path.
+/// One predicate, as it is written after a path.
 pub(crate) fn predicate(predicate: &Predicate) -> String {
-    run(std::slice::from_ref(&predicate))
+    operator_with_values(std::slice::from_ref(&predicate))
 }
 
-/// A part of the text that is broken together.
-enum Piece {
-    Plain(String),
-    /// Parts with a word between each two.
-    Joined(&'static str, Vec<Piece>),
-    /// A part in parentheses, with what stands before them.
-    Group(&'static str, Box<Piece>),
+/// A document for the layout: what is broken over several lines as a unit.
+enum Doc {
+    Text(String),
+    /// Operands of a connective.
+    Joined(&'static str, Vec<Doc>),
+    /// A document in parentheses, with a prefix.
+    Group(&'static str, Box<Doc>),
 }
 
-fn piece(node: &Node) -> Piece {
+fn document(node: &Node) -> Doc {
     match node {
-        Node::Field(tests) => Piece::Plain(field(tests)),
-        Node::Not(inner) => Piece::Group("not ", Box::new(piece(inner))),
-        Node::Any(parts) => Piece::Joined("or", parts.iter().map(grouped).collect()),
-        Node::All(parts) => Piece::Joined("and", parts.iter().map(grouped).collect()),
+        Node::Field(tests) => Doc::Text(field(tests)),
+        Node::Not(inner) => Doc::Group("not ", Box::new(document(inner))),
+        Node::Any(parts) => Doc::Joined("or", parts.iter().map(operand_document).collect()),
+        Node::All(parts) => Doc::Joined("and", parts.iter().map(operand_document).collect()),
     }
 }
 
-/// A part of a join, in parentheses if it is a join itself.
-fn grouped(node: &Node) -> Piece {
+/// An operand of a connective, in parentheses if it is a connective itself.
+fn operand_document(node: &Node) -> Doc {
     match node {
-        Node::All(_) | Node::Any(_) => Piece::Group("", Box::new(piece(node))),
-        _ => piece(node),
+        Node::All(_) | Node::Any(_) => Doc::Group("", Box::new(document(node))),
+        _ => document(node),
     }
 }
 
-fn layout(piece: &Piece, indent: usize) -> String {
-    let flat = flat(piece);
+fn layout(document: &Doc, indent: usize) -> String {
+    let flat = flat(document);
     if indent + flat.chars().count() <= WIDTH {
         return flat;
     }
     let line = format!("\n{}", " ".repeat(indent.min(DEEPEST_INDENT)));
-    match piece {
-        Piece::Plain(text) => text.clone(),
-        Piece::Joined(word, parts) => {
+    match document {
+        Doc::Text(text) => text.clone(),
+        Doc::Joined(connective, parts) => {
             let parts: Vec<String> = parts.iter().map(|part| layout(part, indent)).collect();
-            parts.join(&format!("{line}{word} "))
+            parts.join(&format!("{line}{connective} "))
         }
-        Piece::Group(before, inner) => {
-            format!("{before}({line}    {}{line})", layout(inner, indent + 4))
+        Doc::Group(prefix, inner) => {
+            format!("{prefix}({line}    {}{line})", layout(inner, indent + 4))
         }
     }
 }
 
-fn flat(piece: &Piece) -> String {
-    match piece {
-        Piece::Plain(text) => text.clone(),
-        Piece::Joined(word, parts) => parts
+fn flat(document: &Doc) -> String {
+    match document {
+        Doc::Text(text) => text.clone(),
+        Doc::Joined(connective, parts) => parts
             .iter()
             .map(flat)
             .collect::<Vec<_>>()
-            .join(&format!(" {word} ")),
-        Piece::Group(before, inner) => format!("{before}({})", flat(inner)),
+            .join(&format!(" {connective} ")),
+        Doc::Group(prefix, inner) => format!("{prefix}({})", flat(inner)),
     }
 }
 
+/// A path with its conditions: `p == 1`, `0 < p <= 5`, `p (… or …)`.
 fn field(field: &Field) -> String {
     let path = path(&field.path);
     let runs = runs(&field.alternatives);
@@ -112,32 +120,33 @@ fn field(field: &Field) -> String {
     }
 }
 
-/// The alternatives, with neighbours of one kind written as one test of a list.
+/// The alternatives of a field. Consecutive predicates of one operator share it:
+/// `["x", "y", {"prefix": "z"}]` gives `in ["x", "y"]` and `starts with "z"`.
+// Only consecutive ones: the order of the alternatives is part of the tree.
 fn runs(alternatives: &[Alternative]) -> Vec<String> {
-    let mut written = Vec::new();
+    let mut runs = Vec::new();
     let mut rest = alternatives;
-    while let Some((Alternative(first), behind)) = rest.split_first() {
+    while let Some((Alternative(first), others)) = rest.split_first() {
         if let [first] = first.as_slice() {
-            let same =
-                |next: &&Alternative| matches!(next.0.as_slice(), [next] if goes_with(first, next));
-            let count = 1 + behind.iter().take_while(same).count();
-            let together: Vec<&Predicate> = rest[..count]
+            let same = |next: &&Alternative| matches!(next.0.as_slice(), [next] if share_operator(first, next));
+            let count = 1 + others.iter().take_while(same).count();
+            let predicates: Vec<&Predicate> = rest[..count]
                 .iter()
                 .flat_map(|alternative| &alternative.0)
                 .collect();
-            written.push(run(&together));
+            runs.push(operator_with_values(&predicates));
             rest = &rest[count..];
         } else {
-            let tests: Vec<String> = first.iter().map(predicate).collect();
-            written.push(tests.join(" and "));
-            rest = behind;
+            let predicates: Vec<String> = first.iter().map(predicate).collect();
+            runs.push(predicates.join(" and "));
+            rest = others;
         }
     }
-    written
+    runs
 }
 
-/// Whether two tests can share one operator and a list.
-fn goes_with(one: &Predicate, other: &Predicate) -> bool {
+/// Whether two predicates can be written as one operator with an array.
+fn share_operator(one: &Predicate, other: &Predicate) -> bool {
     match (one, other) {
         (Predicate::Text(op, _), Predicate::Text(next, _)) if *op != TextOp::Equals => op == next,
         (Predicate::TextIgnoringCase(op, _), Predicate::TextIgnoringCase(next, _)) => op == next,
@@ -164,8 +173,8 @@ fn goes_with(one: &Predicate, other: &Predicate) -> bool {
     }
 }
 
-/// Tests that go with each other, any of which is to be met.
-fn run(tests: &[&Predicate]) -> String {
+/// Predicates that share an operator, as that operator with a value or an array of values.
+fn operator_with_values(tests: &[&Predicate]) -> String {
     let Some((first, others)) = tests.split_first() else {
         return String::new();
     };
@@ -194,6 +203,8 @@ fn anything_but(inner: &[Predicate]) -> String {
     let Some((first, others)) = tests.split_first() else {
         return "exists".into();
     };
+    // `!=` negates equality, `not` any other operator. Two bounds need parentheses: `not > 0 and
+    // < 5` would be a conjunction.
     let equal =
         literal(first).is_some() || matches!(first, Predicate::TextIgnoringCase(TextOp::Equals, _));
     if others.is_empty() {
@@ -207,12 +218,12 @@ fn anything_but(inner: &[Predicate]) -> String {
             Predicate::Range {
                 lower: Some(_),
                 upper: Some(_),
-            } => format!("not ({})", run(&tests)),
-            _ => format!("not {}", run(&tests)),
+            } => format!("not ({})", operator_with_values(&tests)),
+            _ => format!("not {}", operator_with_values(&tests)),
         };
     }
-    if others.iter().all(|other| goes_with(first, other)) {
-        return format!("not {}", run(&tests));
+    if others.iter().all(|other| share_operator(first, other)) {
+        return format!("not {}", operator_with_values(&tests));
     }
     let alternatives: Vec<Alternative> = inner
         .iter()
@@ -221,7 +232,7 @@ fn anything_but(inner: &[Predicate]) -> String {
     format!("not ({})", runs(&alternatives).join(" or "))
 }
 
-/// One value, or a list of them.
+/// One value, or an array of several.
 fn operand(tests: &[&Predicate]) -> String {
     let values: Vec<String> = tests.iter().map(|test| value(test)).collect();
     match values.as_slice() {
@@ -240,7 +251,7 @@ fn value(predicate: &Predicate) -> String {
     }
 }
 
-/// A value that something equals, as it is written; `None` for other tests.
+/// The literal of an equality; `None` for other predicates.
 fn literal(predicate: &Predicate) -> Option<String> {
     Some(match predicate {
         Predicate::Text(TextOp::Equals, text) => quoted(text),
@@ -286,8 +297,8 @@ fn case(ignoring: bool) -> &'static str {
 
 /// Whether a key needs no quotes.
 fn is_plain(key: &str) -> bool {
-    let begins = key.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$' | '@'));
-    begins
+    let starts_well = key.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '$' | '@'));
+    starts_well
         && key
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '@' | '-'))

@@ -1,14 +1,22 @@
-//! An expression with the comments of its text: each stands before the part of the top-level join that it was written
-//! before or in, or behind the part whose line it ended.
+//! Formats an expression with comments.
+//!
+//! The parts of the top-level `and` or `or` are written one per line. A comment goes before the part
+//! that it was written before or in, or at the end of the line of the part that it followed:
+//!
+//! ```text
+//! a==1 // one            a == 1  // one
+//! and ( b == 2 # in      # in
+//!  or c==3 )             and (b == 2 or c == 3)
+//! ```
 
 use reflexarc_diagnostic::Span;
 
 use super::expression;
 use crate::spanned::{Kind, SpannedNode};
 
-/// The tree as an expression, one part of its top-level join a line, with the comments of `source` in their places.
+/// The tree as an expression with the comments of `source`, whose spans are `comments`.
 pub(crate) fn print(tree: &SpannedNode, source: &str, comments: &[Span]) -> String {
-    let (word, parts) = match &tree.kind {
+    let (connective, parts) = match &tree.kind {
         Kind::All(parts) => ("and ", parts.as_slice()),
         Kind::Any(parts) => ("or ", parts.as_slice()),
         Kind::Not(_) | Kind::Field(_) => ("", std::slice::from_ref(tree)),
@@ -25,8 +33,9 @@ pub(crate) fn print(tree: &SpannedNode, source: &str, comments: &[Span]) -> Stri
         } else {
             expression::part(&part.to_node())
         };
-        let mut line = format!("{}{test}", if i > 0 { word } else { "" });
-        // What a part says ends before its closing parentheses, so a comment behind those ends its line, too.
+        let mut line = format!("{}{test}", if i > 0 { connective } else { "" });
+        // The span of a part in parentheses ends before the closing one, so only a line break
+        // between the part and the comment tells that the comment is on another line.
         if let Some(span) = rest.next_if(|span| !source[part.span.end..span.start].contains('\n')) {
             line.push_str("  ");
             line.push_str(&comment(span));

@@ -1,4 +1,15 @@
-//! The JSON notation of a tree in normal form.
+//! Writes a tree in normal form as JSON.
+//!
+//! A conjunction becomes one object as far as possible. Two things prevent it: an object has one
+//! member per key, and a path that is constrained twice outside `$and` overrides the earlier
+//! constraint. Then the remaining parts go into `$and`:
+//!
+//! ```text
+//! a == "x" and b == 1 and a == "y"    {"a": ["x"], "b": [1], "$and": [{"a": ["y"]}]}
+//! ```
+//!
+//! The order of the parts is part of the tree, so members are only ever appended: `a.b`, `c`, `a.d`
+//! becomes `{"a": {"b": …}, "c": …, "a.d": …}`, because a nested `d` would come before `c`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +24,7 @@ pub(crate) fn print(node: &Node) -> String {
     layout(&Json::Object(object(node)), 0)
 }
 
-/// A JSON document, on one line if it is short.
+/// A JSON document, on one line if it fits.
 pub(crate) fn layout(json: &Json, indent: usize) -> String {
     let flat = flat(json);
     if indent + flat.chars().count() <= WIDTH {
@@ -46,12 +57,12 @@ pub(crate) fn layout(json: &Json, indent: usize) -> String {
     }
 }
 
-/// The alternatives of a field, as they stand in a document.
+/// The alternatives of a field.
 pub(crate) fn leaf(alternatives: &[Alternative]) -> Json {
     Json::Array(alternatives.iter().map(alternative).collect())
 }
 
-/// How many objects the path is written as.
+/// How many nested objects the path is written as.
 pub(crate) fn nesting(path: &Path) -> usize {
     let keys = path.segments().count();
     if keys <= DEEPEST { keys } else { 1 }
@@ -59,7 +70,7 @@ pub(crate) fn nesting(path: &Path) -> usize {
 
 type Members = Vec<(String, Json)>;
 
-/// The members of the object that says what the node says.
+/// The members of the object for a node.
 fn object(node: &Node) -> Members {
     match node {
         Node::All(parts) => conjunction(parts),
@@ -67,20 +78,20 @@ fn object(node: &Node) -> Members {
     }
 }
 
-/// As many parts as one object can say, in their order; the others follow in `$and`.
+/// The parts in one object, in their order, with the rest in `$and` where one object is not enough.
 fn conjunction(parts: &[Node]) -> Members {
     let mut objects: Vec<Members> = Vec::new();
     let mut members = Members::new();
     let mut paths: BTreeSet<&Path> = BTreeSet::new();
     for part in parts {
-        let mut inside = BTreeSet::new();
-        overridable(part, &mut inside);
-        if inside.iter().any(|path| paths.contains(path)) || !add(&mut members, part) {
+        let mut constrained = BTreeSet::new();
+        overridable(part, &mut constrained);
+        if constrained.iter().any(|path| paths.contains(path)) || !add(&mut members, part) {
             objects.push(std::mem::take(&mut members));
             paths.clear();
             add(&mut members, part);
         }
-        paths.extend(inside);
+        paths.extend(constrained);
     }
     objects.push(members);
     let mut objects = objects.into_iter();
@@ -92,9 +103,9 @@ fn conjunction(parts: &[Node]) -> Members {
     first
 }
 
-/// Says the part in the object; false, and nothing said, if its key is taken.
+/// Adds a part to the object; returns false, with the object unchanged, if its key is in use.
 fn add(members: &mut Members, part: &Node) -> bool {
-    let free = |members: &Members, key: &str| members.iter().all(|(taken, _)| taken != key);
+    let free = |members: &Members, key: &str| members.iter().all(|(used, _)| used != key);
     match part {
         Node::Field(Field { path, alternatives }) => {
             let keys: Vec<&str> = path.segments().collect();
@@ -130,17 +141,19 @@ fn add(members: &mut Members, part: &Node) -> bool {
     }
 }
 
-/// Longest path that is written as nested objects; a longer one is one key with dots.
+/// Most keys of a path that are written as nested objects; a longer path is one dotted key, so that
+/// it does not use up the limit on nesting.
 const DEEPEST: usize = 16;
 
-/// Puts a leaf under its keys, without changing the order of what is there; false if it cannot.
+/// Inserts a leaf as nested objects. Only the last member may be extended, so that the order of the
+/// leaves stays; returns false if that is not possible.
 fn nest(members: &mut Members, keys: &[&str], leaf: &Json) -> bool {
     let Some((key, rest)) = keys.split_first() else {
         return false;
     };
     let key = escaped_key(key);
     let last = members.len().wrapping_sub(1);
-    match members.iter().position(|(taken, _)| *taken == key) {
+    match members.iter().position(|(used, _)| *used == key) {
         None => {
             let value = if rest.is_empty() {
                 leaf.clone()
@@ -173,7 +186,8 @@ fn overridable<'n>(part: &'n Node, paths: &mut BTreeSet<&'n Path>) {
     }
 }
 
-/// One alternative, as it stands in a document.
+/// One alternative: a plain value, an object of operators, or `$and` where an operator is used
+/// twice or a plain value is among several predicates.
 pub(crate) fn alternative(Alternative(predicates): &Alternative) -> Json {
     if let [only] = predicates.as_slice() {
         return test(only);
@@ -189,7 +203,7 @@ pub(crate) fn alternative(Alternative(predicates): &Alternative) -> Json {
     }
 }
 
-/// A test as it stands in a list of alternatives.
+/// A predicate among alternatives: a plain value or an object with one operator.
 fn test(predicate: &Predicate) -> Json {
     match predicate {
         Predicate::Text(TextOp::Equals, text) => Json::from(&**text),
@@ -200,7 +214,7 @@ fn test(predicate: &Predicate) -> Json {
     }
 }
 
-/// The operator and argument of a test; `None` where it has no operator.
+/// The operator and argument of a predicate; `None` if it is a plain value.
 fn operator(predicate: &Predicate) -> Option<(String, Json)> {
     let (key, argument) = match predicate {
         Predicate::Null | Predicate::Bool(_) | Predicate::Text(TextOp::Equals, _) => return None,
@@ -240,6 +254,8 @@ fn text(text: String, ignoring_case: bool) -> Json {
     }
 }
 
+/// The argument of `anything-but`, in the shortest form the parser accepts: `{"prefix": "x"}` for
+/// one predicate, `{"prefix": ["x", "y"]}` for one string operator, otherwise an array.
 fn anything_but(inner: &[Predicate]) -> Json {
     let operators: Vec<(String, Json)> = inner
         .iter()
@@ -251,10 +267,10 @@ fn anything_but(inner: &[Predicate]) -> Json {
     match operators.split_first() {
         Some((only, [])) if inner.len() == 1 => one(&only.0, only.1.clone()),
         Some((first, _)) if operators.len() == inner.len() => {
-            let texts = operators
+            let one_string_operator = operators
                 .iter()
                 .all(|(key, argument)| *key == first.0 && argument.as_str().is_some());
-            if texts && first.0 != "cidr" {
+            if one_string_operator && first.0 != "cidr" {
                 one(
                     &first.0,
                     Json::Array(

@@ -1,62 +1,72 @@
-//! A text in JSON notation with its comments: the order and nesting of its author, canonical spelling, and each comment
-//! before the member or element that it was written before, or behind the one whose line it ended.
+//! Formats JSON notation with comments.
+//!
+//! Works on the text and not on the tree: normalizing would reorder members and leave comments
+//! without the member they belong to. So order and nesting are kept; only white space, quotes,
+//! escapes and trailing commas change. A comment stays before the member or element that it was
+//! written before, or at the end of the line of the one that it followed.
 
 use reflexarc_diagnostic::Span;
 use reflexarc_event::Json;
 
 use super::{DEEPEST_INDENT, json, quoted};
 
-/// The text with `comments` in their places. It has been read before, so that it is known to be well formed.
+/// The formatted text; `None` if it is not well-formed, which a text that has been parsed is not.
 pub(crate) fn print(source: &str, comments: &[Span]) -> Option<String> {
-    let mut walk = Walk {
+    let mut reader = Reader {
         source,
         at: 0,
         comments,
     };
-    let mut lines = Vec::new();
-    walk.skip(&mut lines);
-    let value = walk.value()?;
+    let mut leading = Vec::new();
+    reader.skip(&mut leading);
+    let value = reader.value()?;
     let mut line = value.print(0);
-    if let Some(comment) = walk.behind() {
+    if let Some(comment) = reader.line_comment() {
         line = format!("{line}  {comment}");
     }
-    let mut lines: Vec<String> = lines.into_iter().map(str::to_owned).chain([line]).collect();
-    let mut last = Vec::new();
-    walk.skip(&mut last);
-    lines.extend(last.into_iter().map(str::to_owned));
+    let mut lines: Vec<String> = leading
+        .into_iter()
+        .map(str::to_owned)
+        .chain([line])
+        .collect();
+    let mut trailing = Vec::new();
+    reader.skip(&mut trailing);
+    lines.extend(trailing.into_iter().map(str::to_owned));
     Some(lines.join("\n"))
 }
 
 enum Value<'s> {
-    /// As JSON spells it.
+    /// The JSON text of a scalar.
     Scalar(String),
     /// An object or array.
     Group {
         is_object: bool,
         parts: Vec<Part<'s>>,
-        /// The comments behind the last part.
-        last: Vec<&'s str>,
+        /// The comments after the last part.
+        trailing: Vec<&'s str>,
     },
 }
 
-/// A member or element.
+/// A member or element with its comments.
 struct Part<'s> {
-    before: Vec<&'s str>,
-    /// The key in quotes; an element has none.
+    leading: Vec<&'s str>,
+    /// The key as a string literal; `None` for an element.
     key: Option<String>,
     value: Value<'s>,
-    behind: Option<&'s str>,
+    /// The comment at the end of its line.
+    line_comment: Option<&'s str>,
 }
 
-struct Walk<'s> {
+/// Reads well-formed JSON notation.
+struct Reader<'s> {
     source: &'s str,
     at: usize,
-    /// Those that lie ahead.
+    /// The comments after `at`.
     comments: &'s [Span],
 }
 
-impl<'s> Walk<'s> {
-    /// Steps over space, and over comments, which it takes along.
+impl<'s> Reader<'s> {
+    /// Skips white space and comments, and collects the comments.
     fn skip(&mut self, into: &mut Vec<&'s str>) {
         loop {
             let rest = &self.source[self.at..];
@@ -73,8 +83,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// The comment that ends this line, if nothing but space stands before it.
-    fn behind(&mut self) -> Option<&'s str> {
+    /// The comment on the rest of this line, if only white space precedes it.
+    fn line_comment(&mut self) -> Option<&'s str> {
         let (comment, others) = self.comments.split_first()?;
         let between = self.source.get(self.at..comment.start)?;
         if !between.trim().is_empty() || between.contains('\n') {
@@ -84,57 +94,60 @@ impl<'s> Walk<'s> {
         Some(self.source[comment.clone()].trim_end())
     }
 
-    fn takes(&mut self, sign: char) -> bool {
-        let found = self.source[self.at..].starts_with(sign);
-        self.at += if found { sign.len_utf8() } else { 0 };
+    /// Skips the character, if it is next.
+    fn skip_char(&mut self, c: char) -> bool {
+        let found = self.source[self.at..].starts_with(c);
+        self.at += if found { c.len_utf8() } else { 0 };
         found
     }
 
     fn value(&mut self) -> Option<Value<'s>> {
-        let is_object = self.takes('{');
-        if !is_object && !self.takes('[') {
+        let is_object = self.skip_char('{');
+        if !is_object && !self.skip_char('[') {
             return self.scalar().map(Value::Scalar);
         }
-        let (mut parts, mut last) = (Vec::new(), Vec::new());
+        let (mut parts, mut comments) = (Vec::new(), Vec::new());
         loop {
-            self.skip(&mut last);
-            if self.takes(if is_object { '}' } else { ']' }) {
+            self.skip(&mut comments);
+            if self.skip_char(if is_object { '}' } else { ']' }) {
                 return Some(Value::Group {
                     is_object,
                     parts,
-                    last,
+                    trailing: comments,
                 });
             }
-            let mut before = std::mem::take(&mut last);
+            let mut leading = std::mem::take(&mut comments);
             let mut key = None;
             if is_object {
-                let word = self.scalar()?;
-                key = Some(if word.starts_with('"') {
-                    word
+                let text = self.scalar()?;
+                key = Some(if text.starts_with('"') {
+                    text
                 } else {
-                    quoted(&word)
+                    quoted(&text)
                 });
-                self.skip(&mut before);
-                self.takes(':');
-                self.skip(&mut before);
+                // Comments around the colon move before the member.
+                self.skip(&mut leading);
+                self.skip_char(':');
+                self.skip(&mut leading);
             }
             let value = self.value()?;
-            let mut behind = self.behind();
-            self.skip(&mut last);
-            self.takes(',');
-            if behind.is_none() && last.is_empty() {
-                behind = self.behind();
+            // The comment may be before the comma or after it: `1 # one` and `1, # one`.
+            let mut line_comment = self.line_comment();
+            self.skip(&mut comments);
+            self.skip_char(',');
+            if line_comment.is_none() && comments.is_empty() {
+                line_comment = self.line_comment();
             }
             parts.push(Part {
-                before,
+                leading,
                 key,
                 value,
-                behind,
+                line_comment,
             });
         }
     }
 
-    /// Text in quotes, or anything else up to the next sign.
+    /// A string literal, or anything else up to white space or punctuation.
     fn scalar(&mut self) -> Option<String> {
         let rest = &self.source[self.at..];
         let length = if let Some(inner) = rest.strip_prefix('"') {
@@ -151,7 +164,7 @@ impl<'s> Walk<'s> {
         };
         self.at += length;
         let text = &rest[..length];
-        // One spelling of each escape.
+        // Parsed and written again, so that `\u00e9` and `é` become the same text.
         Some(Json::parse(text.as_bytes()).map_or_else(|_| text.to_owned(), |json| json.to_string()))
     }
 }
@@ -161,7 +174,7 @@ impl Value<'_> {
         let Value::Group {
             is_object,
             parts,
-            last,
+            trailing,
         } = self
         else {
             return self.flat();
@@ -174,7 +187,7 @@ impl Value<'_> {
         let inside = format!("\n{}", " ".repeat((indent + 2).min(DEEPEST_INDENT)));
         let mut text = String::from(open);
         for (i, part) in parts.iter().enumerate() {
-            for comment in &part.before {
+            for comment in &part.leading {
                 text.push_str(&inside);
                 text.push_str(comment);
             }
@@ -185,12 +198,12 @@ impl Value<'_> {
             }
             text.push_str(&part.value.print(indent + 2));
             text.push_str(if i + 1 < parts.len() { "," } else { "" });
-            if let Some(comment) = part.behind {
+            if let Some(comment) = part.line_comment {
                 text.push_str("  ");
                 text.push_str(comment);
             }
         }
-        for comment in last {
+        for comment in trailing {
             text.push_str(&inside);
             text.push_str(comment);
         }
@@ -200,7 +213,7 @@ impl Value<'_> {
         text
     }
 
-    /// The value as JSON without its comments.
+    /// The value as JSON on one line, without comments.
     fn flat(&self) -> String {
         match self {
             Value::Scalar(text) => text.clone(),
@@ -222,12 +235,15 @@ impl Value<'_> {
     }
 
     fn has_comments(&self) -> bool {
-        let Value::Group { parts, last, .. } = self else {
+        let Value::Group {
+            parts, trailing, ..
+        } = self
+        else {
             return false;
         };
-        !last.is_empty()
+        !trailing.is_empty()
             || parts.iter().any(|part| {
-                !part.before.is_empty() || part.behind.is_some() || part.value.has_comments()
+                !part.leading.is_empty() || part.line_comment.is_some() || part.value.has_comments()
             })
     }
 }

@@ -1,4 +1,4 @@
-//! The cases in `tests/corpus/patterns`: one file an operator, each case named for what it shows.
+//! The cases in `tests/corpus/patterns`: one file per operator, each case named after its subject.
 
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
@@ -17,7 +17,7 @@ struct File {
     case: Vec<Case>,
 }
 
-/// One pattern, in one or both notations, and what is to come of it.
+/// One pattern, in one or both notations, with the expected results.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -32,44 +32,45 @@ struct Case {
     /// Events that do not match.
     #[serde(default)]
     other: Vec<String>,
-    /// The codes of the errors with which both notations are refused.
+    /// The codes of the errors from parsing either notation.
     errors: Option<Vec<String>>,
-    /// The codes of the warnings, of whichever notation.
+    /// The codes of the warnings, in at least one of the notations.
     warnings: Option<Vec<String>>,
-    /// The codes of the errors that keep the pattern from AWS, of whichever notation; none means that it is taken.
+    /// The codes of the errors from checking either notation for AWS; none if it is portable.
     aws: Option<Vec<String>>,
     /// The same for Alibaba Cloud.
     alibaba: Option<Vec<String>>,
 }
 
 #[test]
-fn every_case_holds() {
+fn every_case_passes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/patterns");
     let mut files: Vec<_> = fs::read_dir(&folder)
         .expect("the folder of cases")
-        .map(|entry| entry.expect("an entry").path())
+        .map(|entry| entry.expect("a folder entry").path())
         .collect();
     files.sort();
-    let mut wrong = String::new();
+    let mut failures = String::new();
     let mut count = 0;
     for path in files {
         let text = fs::read_to_string(&path).expect("a readable file");
         let file: File =
-            toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for case in file.case {
             count += 1;
             let name = path.file_name().expect("a file name").to_string_lossy();
-            for fault in faults(&case) {
-                writeln!(wrong, "{name}: {}: {fault}", case.name).expect("a string takes any text");
+            for failure in failures_of(&case) {
+                writeln!(failures, "{name}: {}: {failure}", case.name)
+                    .expect("writing to a string cannot fail");
             }
         }
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(failures.is_empty(), "\n{failures}");
     assert!(count > 100, "only {count} cases");
 }
 
-/// What does not hold.
-fn faults(case: &Case) -> Vec<String> {
+/// The expectations of a case that are not met.
+fn failures_of(case: &Case) -> Vec<String> {
     let dialect: Dialect = case
         .dialect
         .as_deref()
@@ -78,16 +79,16 @@ fn faults(case: &Case) -> Vec<String> {
         .expect("a dialect");
     let texts: Vec<&String> = case.json.iter().chain(&case.expression).collect();
     assert!(!texts.is_empty(), "{} has no pattern", case.name);
-    let mut faults = Vec::new();
+    let mut failures = Vec::new();
     let mut patterns = Vec::new();
     for text in texts {
         match Pattern::parse(text, dialect) {
             Ok(pattern) if case.errors.is_none() => patterns.push(pattern),
-            Ok(_) => faults.push(format!("{text} is accepted")),
+            Ok(_) => failures.push(format!("{text} is accepted")),
             Err(found) => {
                 let codes = codes(&found, Severity::Error);
                 if case.errors.as_ref() != Some(&codes) {
-                    faults.push(format!("{text} is refused with {codes:?}: {found:#?}"));
+                    failures.push(format!("{text} is rejected with {codes:?}: {found:#?}"));
                 }
             }
         }
@@ -95,7 +96,7 @@ fn faults(case: &Case) -> Vec<String> {
     if let [one, other] = patterns.as_slice()
         && one.node() != other.node()
     {
-        faults.push(format!(
+        failures.push(format!(
             "the notations differ: {} / {}",
             one.to_expression(),
             other.to_expression()
@@ -105,10 +106,10 @@ fn faults(case: &Case) -> Vec<String> {
         for (events, expected) in [(&case.matches, true), (&case.other, false)] {
             for event in events {
                 let event = Event::from_json(event.as_str())
-                    .unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
+                    .unwrap_or_else(|error| panic!("{}: {error}", case.name));
                 if pattern.matches(&event) != expected {
-                    faults.push(format!(
-                        "{} {expected} expected for {}",
+                    failures.push(format!(
+                        "{}: expected {expected} for {}",
                         pattern.source(),
                         event.tree()
                     ));
@@ -118,10 +119,10 @@ fn faults(case: &Case) -> Vec<String> {
         for (service, expected) in [(Dialect::Aws, &case.aws), (Dialect::Alibaba, &case.alibaba)] {
             let found = codes(&pattern.check(service), Severity::Error);
             if expected.as_ref().is_some_and(|expected| *expected != found) {
-                faults.push(format!("{} for {service}: {found:?}", pattern.source()));
+                failures.push(format!("{} for {service}: {found:?}", pattern.source()));
             }
             if pattern.export(service).is_ok() != found.is_empty() {
-                faults.push(format!(
+                failures.push(format!(
                     "{}: export and check disagree for {service}",
                     pattern.source()
                 ));
@@ -133,12 +134,12 @@ fn faults(case: &Case) -> Vec<String> {
             .iter()
             .any(|pattern| codes(pattern.warnings(), Severity::Warning) == *expected)
     {
-        faults.push(format!(
+        failures.push(format!(
             "warnings are {:?}",
             patterns.iter().map(Pattern::warnings).collect::<Vec<_>>()
         ));
     }
-    faults
+    failures
 }
 
 fn codes(found: &[reflexarc_diagnostic::Diagnostic], severity: Severity) -> Vec<String> {

@@ -1,5 +1,5 @@
-//! Both notations: what is printed reads back as the same tree, slips in operator names are recognised, and no text is
-//! costly to refuse.
+//! Both notations: printed patterns parse back to the same tree, misspelled operators get a
+//! suggestion, and no text is expensive to reject.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,10 +10,10 @@ use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, PatternLimit
 use crate::generate;
 
 fn parse(text: &str) -> Result<Pattern, String> {
-    Pattern::parse(text, Dialect::Reflexarc).map_err(|faults| {
-        faults
+    Pattern::parse(text, Dialect::Reflexarc).map_err(|errors| {
+        errors
             .iter()
-            .map(|fault| format!("{} {} at {:?}", fault.code, fault.message, fault.span))
+            .map(|error| format!("{} {} at {:?}", error.code, error.message, error.span))
             .collect::<Vec<_>>()
             .join("\n")
     })
@@ -22,22 +22,23 @@ fn parse(text: &str) -> Result<Pattern, String> {
 fn codes(text: &str) -> Vec<String> {
     match Pattern::parse(text, Dialect::Reflexarc) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().map(|fault| fault.code.to_string()).collect(),
+        Err(errors) => errors.iter().map(|error| error.code.to_string()).collect(),
     }
 }
 
-/// Trees as generated elsewhere, with mixtures in `anything-but`, which the JSON notation writes in several ways.
+/// Generated trees, some of them with different predicates in one `anything-but`, which the JSON
+/// notation writes in several ways.
 fn nodes() -> impl Strategy<Value = Node> {
     let mixture = vec(generate::predicate(), 1..4).prop_filter_map(
-        "absence and its like stand outside",
-        |tests| {
-            let fits = tests.iter().all(|test| {
+        "presence and `anything-but` are not allowed inside `anything-but`",
+        |predicates| {
+            let allowed = predicates.iter().all(|predicate| {
                 !matches!(
-                    test,
+                    predicate,
                     Predicate::Exists | Predicate::Missing | Predicate::AnythingBut(_)
                 )
             });
-            fits.then_some(Predicate::AnythingBut(tests))
+            allowed.then_some(Predicate::AnythingBut(predicates))
         },
     );
     let field =
@@ -50,25 +51,26 @@ fn nodes() -> impl Strategy<Value = Node> {
     prop_oneof![3 => generate::nodes(), 1 => field]
 }
 
-/// The document with comments, numbered, at some of the places where there may be any.
-fn with_comments(json: &str, places: u64) -> (String, usize) {
-    let (mut text, mut count, mut place) = (String::new(), 0, 0);
+/// The document with numbered comments before and after some of its punctuation, chosen by the bits
+/// of `positions`; and the number of comments.
+fn with_comments(json: &str, positions: u64) -> (String, usize) {
+    let (mut text, mut count, mut position) = (String::new(), 0, 0);
     let (mut in_string, mut escaped) = (false, false);
     for letter in json.chars() {
-        let is_sign = !in_string && "{}[]:,".contains(letter);
+        let is_punctuation = !in_string && "{}[]:,".contains(letter);
         for before in [true, false] {
             if !before {
                 text.push(letter);
             }
-            if is_sign {
-                if places >> (place % 64) & 1 == 1 {
+            if is_punctuation {
+                if positions >> (position % 64) & 1 == 1 {
                     text.push_str(&format!(
                         "{}# c{count};\n",
                         if count % 2 == 0 { "" } else { "\n" }
                     ));
                     count += 1;
                 }
-                place += 1;
+                position += 1;
             }
         }
         in_string ^= letter == '"' && !escaped;
@@ -79,73 +81,90 @@ fn with_comments(json: &str, places: u64) -> (String, usize) {
 
 proptest! {
     #[test]
-    fn json_with_comments_is_formatted_with_all_of_them(node in nodes(), places: u64) {
+    fn formatting_json_keeps_every_comment(node in nodes(), positions: u64) {
         let pattern = Pattern::from_node(node);
-        let (text, count) = with_comments(&pattern.to_json(), places);
-        let read = parse(&text).map_err(|faults| TestCaseError::fail(format!("{text}\n{faults}")))?;
-        prop_assert_eq!(read.has_comments(), count > 0);
-        let formatted = read.format();
-        let again = parse(&formatted).map_err(|faults| TestCaseError::fail(format!("{text}\n{formatted}\n{faults}")))?;
+        let (text, count) = with_comments(&pattern.to_json(), positions);
+        let fail = |errors| TestCaseError::fail(format!("{text}\n{errors}"));
+        let parsed = parse(&text).map_err(fail)?;
+        prop_assert_eq!(parsed.has_comments(), count > 0);
+        let formatted = parsed.format();
+        let again = parse(&formatted).map_err(fail)?;
         prop_assert_eq!(again.node(), pattern.node(), "{}", formatted);
         for number in 0..count {
-            prop_assert_eq!(formatted.matches(&format!("# c{number};")).count(), 1, "{}\n{}", text, formatted);
+            let occurrences = formatted.matches(&format!("# c{number};")).count();
+            prop_assert_eq!(occurrences, 1, "{}\n{}", text, formatted);
         }
         prop_assert_eq!(again.format(), formatted);
     }
 
     #[test]
-    fn what_is_printed_reads_back_as_the_same_tree(node in nodes()) {
+    fn printed_trees_parse_back_to_the_same_tree(node in nodes()) {
         let pattern = Pattern::from_node(node);
         for text in [pattern.to_expression(), pattern.to_json()] {
-            let again = parse(&text).map_err(|faults| TestCaseError::fail(format!("{text}\n{faults}")))?;
+            let again =
+                parse(&text).map_err(|errors| TestCaseError::fail(format!("{text}\n{errors}")))?;
             prop_assert_eq!(again.node(), pattern.node(), "{}", text);
         }
     }
 
     #[test]
-    fn one_slip_in_an_operator_of_the_json_notation_is_recognised(
-        operator in select(&["prefix", "suffix", "contains", "wildcard", "regexp", "equals-ignore-case", "numeric", "cidr",
-            "exists", "anything-but"]),
+    fn misspelled_json_operators_get_a_suggestion(
+        operator in select(&["prefix", "suffix", "contains", "wildcard", "regexp",
+            "equals-ignore-case", "numeric", "cidr", "exists", "anything-but"]),
         edit in 0..4u8,
         at in 0..100usize,
         letter in select(&['a', 'e', 'k', 'x', 'z', '-']),
     ) {
-        let slip = edited(operator, edit, at, letter);
-        prop_assume!(slip != operator);
-        let faults = Pattern::parse(&format!(r#"{{"a": [{{"{slip}": "x"}}]}}"#), Dialect::Reflexarc).unwrap_err();
-        prop_assert_eq!(faults[0].code.to_string(), "RA0201");
-        prop_assert!(faults[0].help.as_ref().is_some_and(|help| help.contains(&format!("`{operator}`"))), "{:?}", faults);
-        prop_assert!(faults[0].fix.is_some());
+        let misspelled = edited(operator, edit, at, letter);
+        prop_assume!(misspelled != operator);
+        let text = format!(r#"{{"a": [{{"{misspelled}": "x"}}]}}"#);
+        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err();
+        prop_assert_eq!(errors[0].code.to_string(), "RA0201");
+        let help = errors[0].help.as_ref();
+        let suggestion = format!("`{operator}`");
+        prop_assert!(help.is_some_and(|help| help.contains(&suggestion)), "{:?}", errors);
+        prop_assert!(errors[0].fix.is_some());
     }
 
     #[test]
-    fn one_slip_in_an_operator_of_an_expression_is_recognised(
-        operator in select(&["starts with", "ends with", "contains", "like", "matches", "in cidr", "exists", "is missing"]),
+    fn misspelled_expression_operators_get_a_suggestion(
+        operator in select(&["starts with", "ends with", "contains", "like", "matches", "in cidr",
+            "exists", "is missing"]),
         edit in 0..4u8,
         at in 0..100usize,
         letter in select(&['e', 'k', 'x', 'z']),
     ) {
-        let slip = edited(operator, edit, at, letter);
+        let misspelled = edited(operator, edit, at, letter);
         let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        prop_assume!(spaced(&slip) != operator);
+        prop_assume!(spaced(&misspelled) != operator);
         let operand = if matches!(operator, "exists" | "is missing") { "" } else { "\"x\"" };
-        let faults = Pattern::parse(&format!("a {slip} {operand}"), Dialect::Reflexarc).unwrap_err();
-        prop_assert_eq!(faults[0].code.to_string(), "RA0201", "{} {:?}", slip, faults);
-        prop_assert!(faults[0].help.as_ref().is_some_and(|help| help.contains('`')), "{:?}", faults);
+        let text = format!("a {misspelled} {operand}");
+        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err();
+        prop_assert_eq!(errors[0].code.to_string(), "RA0201", "{} {:?}", misspelled, errors);
+        let help = errors[0].help.as_ref();
+        prop_assert!(help.is_some_and(|help| help.contains('`')), "{:?}", errors);
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in "[a-c{}\\[\\]()\"':,!=<>.$ *#0-9é\\\\-]{0,60}|(and|or|not|in|exists|is|\"x\"|a|\\(|\\)|==|\\[|\\]| ){0,20}") {
+    fn no_text_makes_the_parser_panic(text in texts()) {
         for dialect in Dialect::ALL {
-            if let Err(faults) = Pattern::parse(&text, dialect) {
-                prop_assert!(!faults.is_empty());
-                for fault in faults {
-                    prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault);
-                    prop_assert!(fault.fix.is_none_or(|fix| text.get(fix.span).is_some()));
+            if let Err(errors) = Pattern::parse(&text, dialect) {
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    prop_assert!(text.get(error.span.clone()).is_some(), "{:?}", error);
+                    prop_assert!(error.fix.is_none_or(|fix| text.get(fix.span).is_some()));
                 }
             }
         }
     }
+}
+
+/// Characters and tokens of the language in any order.
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-c{}\\[\\]()\"':,!=<>.$ *#0-9é\\\\-]{0,60}",
+        "(and|or|not|in|exists|is|\"x\"|a|\\(|\\)|==|\\[|\\]| ){0,20}",
+    ]
 }
 
 #[test]
@@ -191,7 +210,7 @@ fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
 }
 
 #[test]
-fn hostile_texts_are_answered_without_effort() {
+fn expensive_texts_are_rejected_quickly() {
     let most = PatternLimits::DEFAULT.bytes;
     assert_eq!(codes(&"(".repeat(most)), ["RA0104"]);
     assert_eq!(codes(&"[".repeat(most)), ["RA0104"]);
@@ -227,11 +246,11 @@ fn hostile_texts_are_answered_without_effort() {
 }
 
 #[test]
-fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not_exported() {
+fn aws_length_quotas_warn_first_and_then_prevent_export() {
     let of_length = |length: usize| {
         let text = format!(r#"{{"a":["{}"]}}"#, "é".repeat(length - 10));
         assert_eq!(text.chars().count(), length);
-        Pattern::parse(&text, Dialect::Aws).expect("its validator does not count")
+        Pattern::parse(&text, Dialect::Aws).expect("parsing does not check the quota")
     };
     let found = |length| {
         of_length(length)
@@ -240,8 +259,8 @@ fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not
             .map(|found| (found.code, found.severity))
             .collect()
     };
-    let nothing: Vec<(Code, Severity)> = found(2_048);
-    assert_eq!(nothing, []);
+    let within_quota: Vec<(Code, Severity)> = found(2_048);
+    assert_eq!(within_quota, []);
     assert_eq!(found(2_049), [(Code::DIALECT_LIMIT, Severity::Warning)]);
     assert!(of_length(4_096).export(Dialect::Aws).is_ok());
     assert_eq!(found(4_097), [(Code::DIALECT_LIMIT, Severity::Error)]);
@@ -255,10 +274,10 @@ fn a_pattern_longer_than_the_quota_of_aws_is_told_and_one_longer_than_any_is_not
 }
 
 #[test]
-fn of_very_many_faults_the_first_are_told_and_the_rest_counted() {
+fn diagnostics_are_limited_and_the_rest_is_counted() {
     let most = PatternLimits::DEFAULT.diagnostics;
-    let faults = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("refused");
-    let found = faults(&format!(
+    let errors = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("rejected");
+    let found = errors(&format!(
         r#"{{"a":[{}]}}"#,
         vec![r#"{"prefxi":"x"}"#; 4_000].join(",")
     ));
@@ -266,24 +285,25 @@ fn of_very_many_faults_the_first_are_told_and_the_rest_counted() {
     assert!(
         found[..most]
             .iter()
-            .all(|fault| fault.code == Code::UNKNOWN_OPERATOR)
+            .all(|error| error.code == Code::UNKNOWN_OPERATOR)
     );
     assert_eq!(
         (found[most].code, found[most].message.as_str()),
         (Code::MORE, "3900 more diagnostics are not shown")
     );
-    // An error is told however many warnings stand before it.
-    let twice = vec![r#""a":[1]"#; 5_000].join(",");
-    let found = faults(&format!(r#"{{{twice},"b":1}}"#));
-    assert!(found.iter().any(|fault| fault.code == Code::SCALAR_LEAF));
-    let taken = Pattern::parse(&format!("{{{twice}}}"), Dialect::Reflexarc).expect("only warnings");
-    assert_eq!(taken.warnings().len(), most + 1);
-    assert_eq!(taken.check(Dialect::Reflexarc).len(), most + 1);
-    assert_eq!(taken.format(), taken.source());
+    // An error is kept, however many warnings come before it.
+    let duplicates = vec![r#""a":[1]"#; 5_000].join(",");
+    let found = errors(&format!(r#"{{{duplicates},"b":1}}"#));
+    assert!(found.iter().any(|error| error.code == Code::SCALAR_LEAF));
+    let pattern = Pattern::parse(&format!("{{{duplicates}}}"), Dialect::Reflexarc);
+    let pattern = pattern.expect("only warnings");
+    assert_eq!(pattern.warnings().len(), most + 1);
+    assert_eq!(pattern.check(Dialect::Reflexarc).len(), most + 1);
+    assert_eq!(pattern.format(), pattern.source());
 }
 
 #[test]
-fn wide_texts_are_answered_without_effort() {
+fn large_texts_are_parsed_quickly() {
     let wildcard = "*a".repeat(10_000);
     assert!(parse(&format!(r#"p like "{wildcard}""#)).is_ok());
     let ors = vec![r#"{"a":[1],"b":[2]}"#; 1_000].join(",");
@@ -295,7 +315,7 @@ fn wide_texts_are_answered_without_effort() {
 }
 
 #[test]
-fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
+fn deepest_accepted_trees_print_and_parse_again() {
     let deepest = (1..200).rev().find_map(|depth| {
         parse(&format!(
             "{}p exists{}",
@@ -304,7 +324,7 @@ fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
         ))
         .ok()
     });
-    let pattern = deepest.expect("some depth is read");
+    let pattern = deepest.expect("some depth is accepted");
     for text in [pattern.to_json(), pattern.to_expression()] {
         assert_eq!(parse(&text).expect(&text).node(), pattern.node());
     }
@@ -317,7 +337,7 @@ fn the_deepest_tree_that_is_read_is_also_printed_and_read_again() {
         ))
         .ok()
     });
-    let pattern = nested.expect("some depth is read");
+    let pattern = nested.expect("some depth is accepted");
     assert_eq!(
         parse(&pattern.to_expression())
             .expect("within limits")

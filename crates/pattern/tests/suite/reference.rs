@@ -1,17 +1,17 @@
-//! The language reference: its examples hold, and it speaks of every operator.
+//! The language reference: its examples are true, and it shows every operator.
 
 use reflexarc_event::Event;
 use reflexarc_pattern::{Dialect, Pattern, REFERENCE};
 
-/// The fenced blocks of the reference, with the words behind their fence.
+/// The fenced blocks of the reference, each with its info string.
 fn blocks() -> Vec<(String, String)> {
     let mut blocks: Vec<(String, String)> = Vec::new();
     let mut open = false;
     for line in REFERENCE.lines() {
         match line.strip_prefix("```") {
-            Some(words) if !open => {
+            Some(info) if !open => {
                 open = true;
-                blocks.push((words.to_owned(), String::new()));
+                blocks.push((info.to_owned(), String::new()));
             }
             Some(_) => open = false,
             None if open => {
@@ -22,28 +22,28 @@ fn blocks() -> Vec<(String, String)> {
             None => {}
         }
     }
-    assert!(!open, "a block is never closed");
+    assert!(!open, "unclosed block");
     blocks
 }
 
 #[test]
-fn every_example_holds() {
+fn every_example_is_true() {
     let mut patterns: Vec<Pattern> = Vec::new();
     let mut in_pattern = false;
     let mut checked = 0;
-    for (words, text) in blocks() {
-        let is_pattern = words.ends_with(" pattern");
+    for (info, text) in blocks() {
+        let is_pattern = info.ends_with(" pattern");
         if is_pattern && !in_pattern {
             patterns.clear();
         }
         in_pattern = is_pattern;
-        match words.as_str() {
+        match info.as_str() {
             "json pattern" | "text pattern" => {
                 let pattern = Pattern::parse(&text, Dialect::Reflexarc)
-                    .unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+                    .unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
                 assert_eq!(
                     text.trim_start().starts_with('{'),
-                    words == "json pattern",
+                    info == "json pattern",
                     "{text}"
                 );
                 if let Some(first) = patterns.first() {
@@ -55,11 +55,11 @@ fn every_example_holds() {
                 assert_eq!(patterns.len(), 2, "an example shows both notations: {text}");
                 for event in text.lines() {
                     let event =
-                        Event::from_json(event).unwrap_or_else(|fault| panic!("{event}: {fault}"));
+                        Event::from_json(event).unwrap_or_else(|error| panic!("{event}: {error}"));
                     for pattern in &patterns {
                         assert_eq!(
                             pattern.matches(&event),
-                            words == "json matches",
+                            info == "json matches",
                             "{} {}",
                             pattern.source(),
                             event.tree()
@@ -68,7 +68,7 @@ fn every_example_holds() {
                     }
                 }
             }
-            "json refused" => {
+            "json rejected" => {
                 for pattern in text.lines() {
                     assert!(
                         Pattern::parse(pattern, Dialect::Reflexarc).is_err(),
@@ -77,7 +77,7 @@ fn every_example_holds() {
                     checked += 1;
                 }
             }
-            other => panic!("unknown kind of block: {other}"),
+            other => panic!("unknown info string: {other}"),
         }
     }
     assert!(checked > 100, "only {checked} examples");

@@ -1,8 +1,9 @@
-//! Cases shared between projects, read from the folder that `REFLEXARC_CORPUS` names.
+//! Cases shared between projects, from the folder named by `REFLEXARC_CORPUS`.
 //!
-//! Every row must be accepted, rejected and answered as it says, from its own text and again after printing the tree as an
-//! expression and as JSON. A row with `quirk` shows a fault of the engine that labelled it; `ours` is then our answer.
-//! What differs by design although the row does not say so is listed below, each group with its reason.
+//! Every row must give its labelled result (a match, no match, or rejection) with every evaluator,
+//! and again after printing the tree as an expression and as JSON. In a row with `quirk` the label
+//! shows a defect of the engine that produced it; then `ours` is the expected result. Rows whose
+//! result differs by design are listed below with the reason.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,7 +19,7 @@ use reflexarc_pattern::explain::explain;
 use reflexarc_pattern::{Dialect, Matcher, Pattern, Scratch, naive};
 use serde::Deserialize;
 
-/// Rows whose label we do not share.
+/// Rows whose result differs from the label by design.
 struct Difference {
     reason: &'static str,
     rows: &'static [&'static str],
@@ -26,31 +27,31 @@ struct Difference {
 
 const AWS: &[Difference] = &[
     Difference {
-        reason: "absence is judged after the other fields have chosen an element, not in the order of the paths",
+        reason: "absence is decided after the other fields have chosen an array element",
         rows: &["quamina/TestZZ/033", "probe/0700"],
     },
     Difference {
-        reason: "an event is one JSON document, with nothing behind it",
+        reason: "text after the JSON document of an event is rejected",
         rows: &["probe/0026"],
     },
     Difference {
-        reason: "half a surrogate pair is no character",
+        reason: "an unpaired surrogate is rejected",
         rows: &["probe/0080", "probe/0081"],
     },
     Difference {
-        reason: "a title-case letter accepts itself when case is ignored",
+        reason: "ignoring case, a title-case letter matches itself",
         rows: &["probe/0283"],
     },
 ];
 
-/// Read after [`in_our_words`].
+/// For patterns translated by [`from_quamina`].
 const QUAMINA: &[Difference] = &[
     Difference {
-        reason: "text behind the pattern is refused",
+        reason: "text after the pattern is rejected",
         rows: &["quamina/TestExerciseMatching/015"],
     },
     Difference {
-        reason: "an empty pattern and an empty list of alternatives are refused",
+        reason: "empty patterns and empty arrays of alternatives are rejected",
         rows: &["quamina/TestZZ/001", "quamina/TestZZ/002"],
     },
     Difference {
@@ -62,11 +63,11 @@ const QUAMINA: &[Difference] = &[
         rows: &["quamina/TestZZ/006"],
     },
     Difference {
-        reason: "of a path constrained twice the later constraint counts",
+        reason: "the later of two constraints on one path is used",
         rows: &["quamina/TestZZ/009", "quamina/TestZZ/010"],
     },
     Difference {
-        reason: "our language has more operators, and lets them stand beside each other",
+        reason: "more operators, and several of them in one array",
         rows: &[
             "quamina/TestZZ/011",
             "quamina/TestZZ/018",
@@ -78,7 +79,7 @@ const QUAMINA: &[Difference] = &[
         ],
     },
     Difference {
-        reason: "a character accepts its full upper-case form",
+        reason: "ignoring case, a character matches its full upper-case form",
         rows: &["quamina/TestZZ/026"],
     },
     Difference {
@@ -90,11 +91,11 @@ const QUAMINA: &[Difference] = &[
         rows: &["quamina/TestZZ/032"],
     },
     Difference {
-        reason: "absence is judged after the other fields have chosen an element",
+        reason: "absence is decided after the other fields have chosen an element",
         rows: &["quamina/TestZZ/034"],
     },
     Difference {
-        reason: "labelled by an engine without regular expressions and `shellstyle`",
+        reason: "labelled by an engine without `regexp` and `shellstyle`",
         rows: &["probe/0878", "probe/0879"],
     },
 ];
@@ -135,29 +136,30 @@ fn random() {
 
 #[test]
 fn quamina() {
-    check("quamina.jsonl", Dialect::Reflexarc, QUAMINA, in_our_words);
+    check("quamina.jsonl", Dialect::Reflexarc, QUAMINA, from_quamina);
 }
 
 #[test]
-fn alibaba_is_accepted_and_rejected_alike() {
+fn alibaba_patterns_are_accepted_and_rejected() {
     let Some(rows) = rows("alibaba.jsonl") else {
         return;
     };
-    let mut wrong = String::new();
+    let mut failures = String::new();
     for row in &rows {
         let accepted = Pattern::parse(&row.pattern, Dialect::Alibaba).is_ok();
         if accepted == (row.expect == REJECTED) {
-            writeln!(wrong, "{}: accepted is {accepted}: {}", row.id, row.pattern)
-                .expect("a string takes any text");
+            let result = if accepted { "accepted" } else { "rejected" };
+            writeln!(failures, "{}: {result}: {}", row.id, row.pattern)
+                .expect("writing to a string cannot fail");
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(failures.is_empty(), "{failures}");
 }
 
-/// Patterns that have nothing to do with an event must not match it because of their neighbours, nor be missed: among
-/// all patterns at once, every match and a sample of the others is asked of the plain evaluator.
+/// In one matcher of all patterns, no pattern changes the result of another one: every match, and a
+/// sample of the patterns that do not match, is compared with the naive evaluator.
 #[test]
-fn patterns_do_not_disturb_each_other() {
+fn patterns_in_one_matcher_are_independent() {
     let (Some(aws), Some(random)) = (rows("aws.jsonl"), rows("random.jsonl")) else {
         return;
     };
@@ -166,7 +168,7 @@ fn patterns_do_not_disturb_each_other() {
         .iter()
         .filter_map(|row| Pattern::parse(&row.pattern, Dialect::Aws).ok());
     let patterns: Vec<Pattern> = parsed.collect();
-    let matcher = Matcher::build(patterns.iter().map(Pattern::node)).expect("they fit");
+    let matcher = Matcher::build(patterns.iter().map(Pattern::node)).expect("within limits");
     let (mut scratch, mut found) = (Scratch::new(), Vec::new());
     for (number, row) in rows.iter().enumerate() {
         let Ok(event) = Json::parse(&row.event) else {
@@ -174,7 +176,7 @@ fn patterns_do_not_disturb_each_other() {
         };
         matcher
             .matching_bytes(row.event.as_bytes(), &mut scratch, &mut found)
-            .expect("the event has been read");
+            .expect("the event has been parsed");
         let sampled = (number % 2003..patterns.len()).step_by(2003);
         for id in found
             .iter()
@@ -195,8 +197,8 @@ fn patterns_do_not_disturb_each_other() {
     }
 }
 
-/// The neighbour calls a wildcard `shellstyle`, and its regular expressions escape with `~` instead of a backslash.
-fn in_our_words(pattern: &str) -> String {
+/// Quamina's name for a wildcard is `shellstyle`, and its regular expressions escape with `~`.
+fn from_quamina(pattern: &str) -> String {
     let escape = if pattern.contains("\"regexp\"") {
         r"\\"
     } else {
@@ -217,22 +219,22 @@ fn check(file: &str, dialect: Dialect, differences: &[Difference], translate: fn
         .flat_map(|difference| difference.rows)
         .copied()
         .collect();
-    let mut wrong = String::new();
+    let mut failures = String::new();
     let mut differing = BTreeSet::new();
     for row in &rows {
         let expected = row.ours.unwrap_or(row.expect);
-        let answers = answers(row, dialect);
-        if answers.iter().all(|(_, answer)| *answer == expected) {
+        let results = results(row, dialect);
+        if results.iter().all(|(_, result)| *result == expected) {
             continue;
         }
         differing.insert(row.id.as_str());
         if !listed.contains(row.id.as_str()) {
             writeln!(
-                wrong,
-                "{}: {expected:?}, but {answers:?}\n    {}\n    {}",
+                failures,
+                "{}: expected {expected:?}, found {results:?}\n    {}\n    {}",
                 row.id, row.pattern, row.event
             )
-            .expect("a string takes any text");
+            .expect("writing to a string cannot fail");
         }
     }
     let reasons: Vec<&str> = differences
@@ -244,18 +246,18 @@ fn check(file: &str, dialect: Dialect, differences: &[Difference], translate: fn
         agreeing.is_empty(),
         "listed as different ({reasons:?}), but not different: {agreeing:?}"
     );
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(failures.is_empty(), "{failures}");
 }
 
-/// What we say to a row, each way that we can say it; only one way where the pattern is rejected.
-fn answers(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
+/// The results of a row from every evaluator; a single one if the pattern or event is rejected.
+fn results(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
     let Ok(pattern) = Pattern::parse(&row.pattern, dialect) else {
         return vec![("parse", REJECTED)];
     };
     let Ok(event) = Json::parse(&row.event) else {
         return vec![("event", REJECTED)];
     };
-    let mut answers = vec![
+    let mut results = vec![
         (
             "naive",
             Label::Answer(naive::matches(pattern.node(), &event)),
@@ -270,7 +272,7 @@ fn answers(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
         ("json", pattern.to_json()),
     ] {
         let again = Pattern::parse(&text, Dialect::Reflexarc);
-        answers.push((
+        results.push((
             notation,
             again.map_or(REJECTED, |again| {
                 Label::Answer(naive::matches(again.node(), &event))
@@ -280,14 +282,14 @@ fn answers(row: &Row, dialect: Dialect) -> Vec<(&'static str, Label)> {
     let matcher = Matcher::build([pattern.node()]).expect("one pattern fits every limit");
     let matched = matcher
         .has_match_bytes(row.event.as_bytes(), &mut Scratch::new())
-        .expect("the event has been read before");
-    answers.push(("matcher", Label::Answer(matched)));
-    answers
+        .expect("the event has been parsed");
+    results.push(("matcher", Label::Answer(matched)));
+    results
 }
 
 #[expect(
     clippy::print_stdout,
-    reason = "whoever runs the tests should see what was left out"
+    reason = "skipped files are listed in the output"
 )]
 fn rows(file: &str) -> Option<Vec<Row>> {
     let Some(folder) = std::env::var_os("REFLEXARC_CORPUS") else {
