@@ -105,7 +105,9 @@ impl Goal {
     fn arrays(&self, arrays: &mut BTreeSet<usize>) {
         match self {
             Self::All(goals) | Self::Any(goals) => {
-                goals.iter().for_each(|goal| goal.arrays(arrays))
+                for goal in goals {
+                    goal.arrays(arrays);
+                }
             }
             Self::Not(goal) => goal.arrays(arrays),
             Self::Chosen(choices) => arrays.extend(&choices.arrays),

@@ -38,9 +38,9 @@ pub(super) struct Affixes {
     lengths: Vec<u32>,
     /// Ends most lookups of texts that are not in the table without touching it.
     filter: Filter,
-    /// From the hash of a text to its number in `affixes`.
+    /// From the hash of a text to its number in `entries`.
     table: Table,
-    affixes: Vec<Affix>,
+    entries: Vec<Affix>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl Affixes {
         match side {
             Side::Start => sorted.sort_unstable_by(|&a, &b| text(a).cmp(text(b))),
             Side::End => {
-                sorted.sort_unstable_by(|&a, &b| text(a).iter().rev().cmp(text(b).iter().rev()))
+                sorted.sort_unstable_by(|&a, &b| text(a).iter().rev().cmp(text(b).iter().rev()));
             }
         }
         let mut lengths: Vec<u32> = sorted.iter().map(|&id| length(text(id))).collect();
@@ -77,7 +77,7 @@ impl Affixes {
             lengths,
             filter,
             table,
-            affixes: Vec::with_capacity(sorted.len()),
+            entries: Vec::with_capacity(sorted.len()),
         };
         let mut stack: Vec<u32> = Vec::new();
         for id in sorted {
@@ -89,9 +89,9 @@ impl Affixes {
                 stack.pop();
             }
             let number =
-                u32::try_from(affixes.affixes.len()).expect("no more affixes than predicates");
+                u32::try_from(affixes.entries.len()).expect("no more affixes than predicates");
             let shorter = stack.last().copied().unwrap_or(NONE);
-            affixes.affixes.push(Affix {
+            affixes.entries.push(Affix {
                 predicate: id,
                 length: length(text),
                 shorter,
@@ -120,7 +120,7 @@ impl Affixes {
                 continue;
             }
             hits.extend(self.table.find(hash, |number| {
-                self.affixes[number as usize].length == length
+                self.entries[number as usize].length == length
             }));
         }
         // Equal hashes prove nothing, so the longest hit is compared. If it is an affix of the
@@ -130,7 +130,7 @@ impl Affixes {
             if self.holds(value, longest, predicates) {
                 let mut number = longest;
                 while number != NONE {
-                    let affix = self.affixes[number as usize];
+                    let affix = self.entries[number as usize];
                     satisfied(affix.predicate)?;
                     number = affix.shorter;
                 }
@@ -143,7 +143,7 @@ impl Affixes {
     /// The bytes this takes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.lengths)
-            + size_of_val(&*self.affixes)
+            + size_of_val(&*self.entries)
             + self.filter.bytes()
             + self.table.bytes()
     }
@@ -154,7 +154,7 @@ impl Affixes {
     }
 
     fn holds(&self, value: &[u8], number: u32, predicates: &Predicates) -> bool {
-        let text = predicates.text(predicates.get(self.affixes[number as usize].predicate));
+        let text = predicates.text(predicates.get(self.entries[number as usize].predicate));
         match self.side {
             Side::Start => value.starts_with(text),
             Side::End => value.ends_with(text),

@@ -309,7 +309,7 @@ impl<const VALIDATE: bool> Scan<'_, VALIDATE> {
             let raw = &self.event[start..end];
             self.observed
                 .add_rewritten(slot, Kind::String, self.element, |text| {
-                    escape::decode(raw, text)
+                    escape::decode(raw, text);
                 });
         } else {
             self.observed
@@ -329,7 +329,7 @@ impl<const VALIDATE: bool> Scan<'_, VALIDATE> {
             let slot = self.trie.slot(node);
             self.observed
                 .add_rewritten(slot, Kind::Number, self.element, |out| {
-                    Decimal::write_sort_key(text, out)
+                    Decimal::write_sort_key(text, out);
                 });
         }
         Ok(end)

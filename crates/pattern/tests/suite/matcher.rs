@@ -54,8 +54,8 @@ fn number(number: i64) -> Decimal {
 }
 
 fn object_of(members: impl IntoIterator<Item = (&'static str, Json)>) -> String {
-    let members = members.into_iter();
-    Json::from_iter(members.map(|(key, value)| (key.to_owned(), value))).to_string()
+    let owned = |(key, value): (&str, Json)| (key.to_owned(), value);
+    members.into_iter().map(owned).collect::<Json>().to_string()
 }
 
 proptest! {
@@ -186,16 +186,16 @@ proptest! {
 #[test]
 fn undecided_rules_do_not_try_equivalent_choices() {
     // Seven independent arrays: trying all combinations of their elements would not end.
-    let text: String = (0..7)
-        .map(|i| format!("(x{i}.v == 1 or z == 1) and "))
-        .collect();
-    let text = text + "not (y.v == 1 and y.w == 1)";
+    let mut parts: Vec<String> = (0..7).map(|i| format!("(x{i}.v == 1 or z == 1)")).collect();
+    parts.push("not (y.v == 1 and y.w == 1)".to_owned());
+    let text = parts.join(" and ");
     let pattern = Pattern::parse(&text, Dialect::Reflexarc).expect("a pattern");
     let patterns = [pattern.node().clone()];
     let list = vec![r#"{"v":1}"#; 50].join(",");
-    let arrays: String = (0..7).map(|i| format!(r#""x{i}":[{list}],"#)).collect();
+    let arrays: Vec<String> = (0..7).map(|i| format!(r#""x{i}":[{list}]"#)).collect();
+    let arrays = arrays.join(",");
     for (w, expected) in [(1, vec![]), (2, vec![0])] {
-        let event = format!(r#"{{{arrays}"y":[{{"v":1,"w":{w}}}]}}"#);
+        let event = format!(r#"{{{arrays},"y":[{{"v":1,"w":{w}}}]}}"#);
         let found = ids(&matcher(&patterns), &event, &mut Scratch::new());
         assert_eq!(found, expected);
     }
