@@ -77,7 +77,8 @@ def test_faults_can_be_listed_and_removed(cloud):
 def test_invalid_faults_are_refused_with_a_message(cloud):
     code, answer = cloud.fault(operation="Attach", outcome="fail")
     assert code == 400
-    assert answer["error"].startswith("`operation` is one of CreateNetworkInterface, ")
+    expected = "invalid `operation`: expected one of CreateNetworkInterface, "
+    assert answer["error"].startswith(expected)
     code, answer = cloud.fault(
         content_type="text/plain", operation="AttachNetworkInterface", outcome="fail"
     )
