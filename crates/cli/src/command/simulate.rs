@@ -1,13 +1,15 @@
 //! `reflexarc simulate`: the cloud's side, as a scenario on a virtual clock or as an API over HTTP.
 
-mod delivery;
+mod attempt;
+mod elapsed;
 mod faults;
 mod forward;
 mod listen;
-mod outbox;
 mod plot;
-mod rehearse;
+mod run_scenario;
+mod shared_cloud;
 mod stand_in;
+mod target_queues;
 mod timeline;
 
 use std::net::SocketAddr;
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     };
     match args.listen {
         Some(address) => listen::run(address, scenario, args, output),
-        None => rehearse::run(scenario, args, output),
+        None => run_scenario::run(scenario, args, output),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Scenarios: the shipped ones with their whole timelines, and what is said about broken ones.
+//! Scenarios: the whole timelines of those in `examples`, and the diagnostics of invalid ones.
 
 use std::path::Path;
 
 use crate::{reflexarc, root};
 
-/// The scenarios that show a sentence of the seed, without rules; and those that rehearse ready-made rules.
-const PLAIN: [&str; 8] = [
+/// The scenarios that show a documented behaviour, without rules.
+const WITHOUT_RULES: [&str; 8] = [
     "life",
     "preview-off",
     "primary",
@@ -15,6 +15,7 @@ const PLAIN: [&str; 8] = [
     "initiator",
     "silence",
 ];
+/// The scenarios for a ready-made rule.
 const WITH_RULES: [(&str, &str); 6] = [
     ("leak", "rules/leaked-eni.toml"),
     ("stuck-detaching", "rules/stuck-detaching.toml"),
@@ -23,7 +24,7 @@ const WITH_RULES: [(&str, &str); 6] = [
     ("failed-create", "rules/failed-create.toml"),
     ("vip-failover", "rules/vip-failover.toml"),
 ];
-/// Those that rehearse deliveries too, with the targets of `examples/rehearsal.toml`.
+/// The scenarios with deliveries, for the targets of `examples/rehearsal.toml`.
 const WITH_TARGETS: [&str; 1] = ["target-down"];
 
 fn scenario(name: &str) -> String {
@@ -31,7 +32,7 @@ fn scenario(name: &str) -> String {
 }
 
 #[test]
-fn every_shipped_scenario_is_told_here() {
+fn every_scenario_in_examples_is_tested() {
     let mut shipped: Vec<String> = std::fs::read_dir(root().join("examples/scenarios"))
         .unwrap()
         .map(|entry| {
@@ -46,76 +47,76 @@ fn every_shipped_scenario_is_told_here() {
         })
         .collect();
     shipped.sort();
-    let mut told: Vec<&str> = PLAIN
+    let mut tested: Vec<&str> = WITHOUT_RULES
         .into_iter()
         .chain(WITH_RULES.map(|(name, _)| name))
         .chain(WITH_TARGETS)
         .collect();
-    told.sort_unstable();
-    assert_eq!(shipped, told);
+    tested.sort_unstable();
+    assert_eq!(shipped, tested);
 }
 
 #[test]
-fn the_scenarios_of_the_seed_go_as_written() {
-    for name in PLAIN {
-        let told = reflexarc(&["simulate", "--scenario", &scenario(name)]);
-        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
-        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+fn scenarios_without_rules_match_their_timelines() {
+    for name in WITHOUT_RULES {
+        let run = reflexarc(&["simulate", "--scenario", &scenario(name)]);
+        assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
 }
 
 #[test]
-fn the_scenarios_of_the_ready_made_rules_go_as_written() {
+fn scenarios_with_rules_match_their_timelines() {
     for (name, rules) in WITH_RULES {
-        let told = reflexarc(&["simulate", "--scenario", &scenario(name), "--rules", rules]);
-        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
-        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+        let run = reflexarc(&["simulate", "--scenario", &scenario(name), "--rules", rules]);
+        assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
 }
 
 #[test]
-fn the_scenarios_with_targets_go_as_written() {
+fn scenarios_with_targets_match_their_timelines() {
     for name in WITH_TARGETS {
-        let told = reflexarc(&[
+        let run = reflexarc(&[
             "simulate",
             "--scenario",
             &scenario(name),
             "--config",
             "examples/rehearsal.toml",
         ]);
-        assert_eq!(told.code, 0, "{name}: {}", told.stderr);
-        insta::assert_snapshot!(format!("scenario-{name}"), told.stdout);
+        assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+        insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
 }
 
 #[test]
-fn the_commands_of_the_page_run() {
+fn the_documented_commands_run() {
     let page = std::fs::read_to_string(root().join("docs/simulate.md")).unwrap();
     let commands: Vec<&str> = page
         .lines()
         .filter_map(|line| line.strip_prefix("    reflexarc "))
         .collect();
     let folder = tempfile::tempdir().unwrap();
-    let mut run = 0;
+    let mut count = 0;
     for command in commands
         .iter()
         .filter(|command| !command.contains("--listen"))
     {
         let plot = folder.path().join("timeline.svg");
         let command = command.replace("timeline.svg", plot.to_str().unwrap());
-        let told = reflexarc(&command.split(' ').collect::<Vec<_>>());
+        let run = reflexarc(&command.split(' ').collect::<Vec<_>>());
         assert!(
-            told.code == 0 && !told.stdout.is_empty(),
+            run.code == 0 && !run.stdout.is_empty(),
             "{command}: {}",
-            told.stderr
+            run.stderr
         );
-        run += 1;
+        count += 1;
     }
-    assert_eq!(run, 2, "{commands:?}");
+    assert_eq!(count, 2, "{commands:?}");
 }
 
 #[test]
-fn a_scenario_goes_the_same_way_each_time_and_in_every_format() {
+fn a_timeline_is_reproducible_in_every_format() {
     let args = [
         "simulate",
         "--scenario",
@@ -154,7 +155,7 @@ fn a_scenario_goes_the_same_way_each_time_and_in_every_format() {
 }
 
 #[test]
-fn a_plot_has_a_lane_for_each_interface_and_a_mark_for_each_event() {
+fn a_plot_has_rows_for_interfaces_and_marks_for_events() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("timeline.svg");
     let (scenario, path) = (scenario("failures"), file.to_str().unwrap());
@@ -164,10 +165,7 @@ fn a_plot_has_a_lane_for_each_interface_and_a_mark_for_each_event() {
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
     // One of each is in the legend.
-    assert_eq!(
-        (count("lane"), count("success"), count("failed")),
-        (2, 5, 5)
-    );
+    assert_eq!((count("row"), count("success"), count("failed")), (2, 5, 5));
     for status in [
         "Creating",
         "CreateFailed",
@@ -182,7 +180,7 @@ fn a_plot_has_a_lane_for_each_interface_and_a_mark_for_each_event() {
 }
 
 #[test]
-fn an_unexpected_answer_is_the_answer_no() {
+fn an_unexpected_reply_has_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     let text = r#"
         [[step]]
@@ -191,17 +189,17 @@ fn an_unexpected_answer_is_the_answer_no() {
         do = "DeleteNetworkInterface"
         with = { NetworkInterfaceId = "eni-none" }
     "#;
-    let told = run_text(folder.path(), text);
-    assert_eq!(told.code, 1);
+    let run = run_text(folder.path(), text);
+    assert_eq!(run.code, 1);
     assert!(
-        told.stdout.contains("but accepted was expected"),
+        run.stdout.contains("unexpected reply, expected accepted"),
         "{}",
-        told.stdout
+        run.stdout
     );
 }
 
 #[test]
-fn what_is_wrong_with_a_scenario_is_said_at_its_place() {
+fn errors_in_scenarios_are_reported_at_their_location() {
     let cases = [
         ("toml", "[[step]\n"),
         ("unknown-key", "[[step]]\nat = \"0s\"\nwhen = 1\n"),
@@ -238,9 +236,9 @@ fn what_is_wrong_with_a_scenario_is_said_at_its_place() {
     ];
     for (name, text) in cases {
         let folder = tempfile::tempdir().unwrap();
-        let told = run_text(folder.path(), text);
-        assert_eq!(told.code, 3, "{name}: {}", told.stderr);
-        insta::assert_snapshot!(format!("broken-scenario-{name}"), told.stderr);
+        let run = run_text(folder.path(), text);
+        assert_eq!(run.code, 3, "{name}: {}", run.stderr);
+        insta::assert_snapshot!(format!("broken-scenario-{name}"), run.stderr);
     }
 }
 

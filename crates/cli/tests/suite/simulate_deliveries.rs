@@ -1,4 +1,4 @@
-//! Deliveries in a rehearsal: the service's pace, retries and dead letters on the virtual clock.
+//! Deliveries in a simulation: the service's rate limits, retries and dead letters on the virtual clock.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ const CONFIG: &str = r#"
 rules = "rules"
 [targets.team]
 type = "dingtalk"
-token = { env = "A_TOKEN_THAT_IS_SET_NOWHERE" }
+token = { env = "A_TOKEN_THAT_IS_NOT_SET" }
 [targets.desk]
 type = "email"
 host = "smtp.example.com"
@@ -19,8 +19,8 @@ subject = "{{ title }}: {{ 1 // (title | int) }}"
 retry = ["10s"]
 "#;
 
-/// Runs a scenario with one rule for every published event; what it prints as data.
-fn rehearsed(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
+/// Runs a scenario with one rule for every published event: exit code, JSON output, stderr.
+fn simulate(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
@@ -39,13 +39,13 @@ fn rehearsed(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
         "--format",
         "ndjson",
     ];
-    let told = crate::reflexarc_in(folder.path(), &args, b"");
-    let entries = told
+    let run = crate::reflexarc_in(folder.path(), &args, b"");
+    let entries = run
         .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    (told.code, entries, told.stderr)
+    (run.code, entries, run.stderr)
 }
 
 fn publish(at: &str, number: usize) -> String {
@@ -72,12 +72,12 @@ fn second(entry: &Value) -> i64 {
 }
 
 #[test]
-fn a_storm_reaches_a_robot_as_single_messages_and_digests_within_its_pace() {
+fn a_rate_limited_target_gets_single_messages_and_digests() {
     let mut scenario = String::new();
     for number in 0..90 {
         let _ = writeln!(scenario, "{}", publish(&format!("{}s", number / 3), number));
     }
-    let (code, entries, stderr) = rehearsed("notify(\"team\", event.number);", &scenario);
+    let (code, entries, stderr) = simulate("notify(\"team\", event.number);", &scenario);
     assert_eq!(code, 0, "{stderr}");
     let calls = deliveries(&entries);
     let carried = |call: &Value| call["deliveries"].as_array().unwrap().len();
@@ -113,10 +113,10 @@ fn a_storm_reaches_a_robot_as_single_messages_and_digests_within_its_pace() {
 }
 
 #[test]
-fn a_throttled_robot_is_left_alone_for_its_ten_minutes() {
+fn a_throttled_robot_is_not_called_for_ten_minutes() {
     let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"throttle\", lasts = \"1m\" }\n";
     let scenario = format!("{fault}{}{}", publish("1s", 1), publish("2m", 2));
-    let (_, entries, _) = rehearsed("notify(\"team\", event.number);", &scenario);
+    let (_, entries, _) = simulate("notify(\"team\", event.number);", &scenario);
     let calls: Vec<(i64, &str)> = deliveries(&entries)
         .iter()
         .map(|call| (second(call), call["outcome"].as_str().unwrap()))
@@ -128,50 +128,50 @@ fn a_throttled_robot_is_left_alone_for_its_ten_minutes() {
 }
 
 #[test]
-fn what_cannot_be_rendered_goes_to_the_dead_letters_and_what_fails_is_tried_again() {
+fn render_errors_are_dead_letters_and_failures_retried() {
     let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"desk\", outcome = \"down\" }\n";
     let then = "notify(\"desk\", #{ title: event.number, text: \"x\" });";
-    let (_, entries, _) = rehearsed(
+    let (_, entries, _) = simulate(
         then,
         &format!("{fault}{}{}", publish("1s", 1), publish("2s", 0)),
     );
     let calls = deliveries(&entries);
-    let told: Vec<(&str, &Value)> = calls
+    let attempts: Vec<(&str, &Value)> = calls
         .iter()
         .map(|call| (call["outcome"].as_str().unwrap(), &call["deliveries"][0]))
         .collect();
     assert_eq!(
-        (told[0].0, told[1].0, told[2].0),
+        (attempts[0].0, attempts[1].0, attempts[2].0),
         ("failed", "misconfigured", "failed"),
-        "{told:#?}"
+        "{attempts:#?}"
     );
     assert!(
-        told[0].1["retryAt"]
+        attempts[0].1["retryAt"]
             .as_str()
             .unwrap()
             .starts_with("2019-04-09T04:18:1"),
-        "{told:#?}"
+        "{attempts:#?}"
     );
     assert!(
-        told[1].1["deadLetter"]
+        attempts[1].1["deadLetter"]
             .as_str()
             .unwrap()
             .contains("template subject"),
-        "{told:#?}"
+        "{attempts:#?}"
     );
     assert_eq!(
-        told[2].1["deadLetter"],
-        "gave up after 2 attempts: nobody answers"
+        attempts[2].1["deadLetter"],
+        "gave up after 2 attempts: no response"
     );
     assert_eq!(calls[0]["message"]["subject"], "1: 1");
 }
 
 #[test]
-fn a_stand_in_obeys_when_the_delivery_reaches_it() {
+fn a_stand_in_acts_when_it_receives_the_delivery() {
     let step = "[[step]]\nat = \"0s\"\nfault = { target = \"ecs\", outcome = \"down\", lasts = \"30s\" }\n";
     let then =
         "send(\"ecs\", #{ Action: \"DeleteNetworkInterface\", NetworkInterfaceId: \"eni-none\" });";
-    let (_, entries, _) = rehearsed(then, &format!("{step}{}", publish("0s", 1)));
+    let (_, entries, _) = simulate(then, &format!("{step}{}", publish("0s", 1)));
     let request = entries
         .iter()
         .find(|entry| entry["kind"] == "request")
@@ -188,8 +188,8 @@ fn a_stand_in_obeys_when_the_delivery_reaches_it() {
 }
 
 #[test]
-fn a_target_that_does_not_exist_is_told() {
-    let (code, entries, _) = rehearsed("notify(\"nobody\", \"x\");", &publish("0s", 1));
+fn unknown_targets_are_reported() {
+    let (code, entries, _) = simulate("notify(\"unknown\", \"x\");", &publish("0s", 1));
     assert_eq!(code, 0);
     let calls = deliveries(&entries);
     assert_eq!(
@@ -200,37 +200,37 @@ fn a_target_that_does_not_exist_is_told() {
         calls[0]["reason"]
             .as_str()
             .unwrap()
-            .starts_with("unknown target `nobody`"),
+            .starts_with("unknown target `unknown`"),
         "{}",
         calls[0]
     );
 
-    let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"nobody\", outcome = \"down\" }\n";
-    let (code, _, stderr) = rehearsed("notify(\"team\", \"x\");", fault);
+    let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"unknown\", outcome = \"down\" }\n";
+    let (code, _, stderr) = simulate("notify(\"team\", \"x\");", fault);
     assert_eq!(code, 3);
     assert!(
-        stderr.contains("the scenario has a fault of a target: unknown target `nobody`"),
+        stderr.contains("invalid fault in the scenario: unknown target `unknown`"),
         "{stderr}"
     );
 }
 
 #[test]
-fn the_end_says_how_many_still_wait() {
+fn the_end_reports_waiting_deliveries() {
     let fault = "until = \"20s\"\n[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"down\" }\n";
-    let (_, entries, _) = rehearsed(
+    let (_, entries, _) = simulate(
         "notify(\"team\", \"x\");",
         &format!("{fault}{}", publish("0s", 1)),
     );
     let last = entries.last().unwrap();
     assert_eq!(
         last["what"],
-        "the scenario ends here; deliveries that still wait: 1"
+        "end of the scenario; deliveries still waiting: 1"
     );
     assert!(deliveries(&entries).iter().all(|call| second(call) <= 20));
 }
 
 #[test]
-fn a_plot_shows_what_each_target_got() {
+fn a_plot_has_a_row_for_each_target() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("timeline.svg");
     let scenario = "examples/scenarios/target-down.toml";
@@ -246,9 +246,9 @@ fn a_plot_shows_what_each_target_got() {
     assert_eq!(crate::reflexarc(&args).code, 0);
     let svg = std::fs::read_to_string(&file).unwrap();
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
-    // One of each is in the legend; a lane for the interface and one for each of three targets.
+    // One of each is in the legend; one row for the interface and one for each of three targets.
     assert_eq!(
-        (count("delivered"), count("undelivered"), count("lane")),
+        (count("delivered"), count("undelivered"), count("row")),
         (4, 12, 4)
     );
 }

@@ -1,6 +1,6 @@
-//! `/faults`, beside the ECS API: lets the next operations of a listening cloud fail or hang.
+//! `/faults`, beside the ECS API: injects faults into a simulated cloud.
 //!
-//! It is no part of the API and knows no accounts, so it is there on a loopback address only.
+//! It is no part of the API and has no authentication, so it is available on a loopback address only.
 
 use std::sync::Arc;
 
@@ -10,42 +10,27 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use reflexarc_eni::Fault;
+use reflexarc_eni::{Cloud, Fault};
 use reflexarc_event::Json;
 
-use super::listen::Service;
+use super::shared_cloud::SharedCloud;
 
-/// `GET` lists the faults that wait, `POST` adds one, `DELETE` takes all back.
-pub(super) fn routes() -> Router<Arc<Service>> {
+/// `GET` lists the active faults, `POST` adds one, `DELETE` removes all.
+pub(super) fn routes() -> Router<Arc<SharedCloud>> {
     Router::new().route("/faults", get(list).post(add).delete(clear))
 }
 
-async fn list(State(service): State<Arc<Service>>) -> Response {
-    let faults = service.with_cloud(|cloud| {
-        cloud
-            .faults()
-            .iter()
-            .map(Fault::to_json)
-            .collect::<Vec<_>>()
-    });
+async fn list(State(cloud): State<Arc<SharedCloud>>) -> Response {
+    let faults = cloud.update(|cloud| cloud.faults().iter().map(Fault::to_json).collect());
     json(StatusCode::OK, &Json::Array(faults))
 }
 
-async fn add(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
-    // A web page can make a browser post other types here without asking.
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default();
-    if kind
-        .split(';')
-        .next()
-        .is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json"))
-    {
-        return refusal(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a fault is posted as application/json",
-        );
+async fn add(State(cloud): State<Arc<SharedCloud>>, headers: HeaderMap, body: Bytes) -> Response {
+    // A web page can make a browser post forms and plain text to any address without a preflight
+    // request, but not JSON.
+    if !is_json(&headers) {
+        let message = "the Content-Type must be application/json";
+        return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     }
     let fault = match Json::parse(&body) {
         Ok(json) => Fault::from_json(&json),
@@ -53,34 +38,34 @@ async fn add(State(service): State<Arc<Service>>, headers: HeaderMap, body: Byte
     };
     let fault = match fault {
         Ok(fault) => fault,
-        Err(words) => return refusal(StatusCode::BAD_REQUEST, &words),
+        Err(message) => return error(StatusCode::BAD_REQUEST, &message),
     };
-    let written = fault.to_json();
-    match service.with_cloud(|cloud| cloud.inject(fault)) {
-        Ok(()) => json(StatusCode::CREATED, &written),
-        Err(full) => refusal(StatusCode::CONFLICT, &full.to_string()),
+    let added = fault.to_json();
+    match cloud.update(|cloud| cloud.inject(fault)) {
+        Ok(()) => json(StatusCode::CREATED, &added),
+        Err(too_many) => error(StatusCode::CONFLICT, &too_many.to_string()),
     }
 }
 
-async fn clear(State(service): State<Arc<Service>>) -> StatusCode {
-    service.with_cloud(reflexarc_eni::Cloud::clear_faults);
+async fn clear(State(cloud): State<Arc<SharedCloud>>) -> StatusCode {
+    cloud.update(Cloud::clear_faults);
     StatusCode::NO_CONTENT
 }
 
-fn refusal(status: StatusCode, words: &str) -> Response {
-    json(
-        status,
-        &[("error".to_owned(), Json::from(words))]
-            .into_iter()
-            .collect(),
-    )
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn error(status: StatusCode, message: &str) -> Response {
+    let members = [("error".to_owned(), Json::from(message))];
+    json(status, &members.into_iter().collect())
 }
 
 fn json(status: StatusCode, json: &Json) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        json.to_string(),
-    )
-        .into_response()
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (status, content_type, json.to_string()).into_response()
 }

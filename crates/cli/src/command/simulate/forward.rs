@@ -1,9 +1,9 @@
-//! Events on their way out of a simulated cloud: to a URL and into files, account by account.
+//! Forwarding the events of a listening cloud: to a URL and into a file, for each account.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reflexarc_delivery::http::EgressPolicy;
@@ -16,25 +16,27 @@ use tokio::sync::mpsc;
 use super::Args;
 use crate::exit::Failure;
 
-/// How long a receiver may take, as Cloud Monitor's callbacks have it.
+/// The time limit of one attempt; Cloud Monitor documents 5 s for its callbacks.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The waits before the second, third and fourth attempt.
-const WAITS: [Duration; 3] = [
+/// The delays before the second, third and fourth attempt.
+const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// Events of one account that wait for its receiver; more are dropped, with a complaint.
-const WAITING: usize = 10_000;
+/// The maximum number of events that wait for the receiver of one account; further ones are dropped.
+const QUEUE: usize = 10_000;
 
-/// Where every account's events go.
+/// Forwards every account's events to where they belong.
 pub(super) struct Forwarder {
-    accounts: BTreeMap<String, Outlet>,
-    complain: mpsc::Sender<String>,
-    complaints: mpsc::Receiver<String>,
+    /// By account id.
+    accounts: BTreeMap<String, AccountOutput>,
+    warning_sender: mpsc::Sender<String>,
+    warnings: mpsc::Receiver<String>,
 }
 
-struct Outlet {
+/// Where the events of one account go.
+struct AccountOutput {
     name: String,
     bus: Bus,
     queue: Option<mpsc::Sender<Event>>,
@@ -42,150 +44,154 @@ struct Outlet {
 }
 
 impl Forwarder {
-    /// One queue for each account that has somewhere to send to. Must be called inside the runtime.
+    /// Starts a sender for each account that has a URL. Must be called inside the runtime.
     pub(super) fn new(world: &World, args: &Args) -> Result<Self, Failure> {
-        let token = match &args.token_env {
-            Some(name) => Some(std::env::var(name).map_err(|_| {
-                Failure::Usage(format!(
-                    "the environment variable {name}, which --token-env names, is not set"
-                ))
-            })?),
-            None => None,
-        };
+        let token = args.token_env.as_deref().map(bearer_token).transpose()?;
         if let Some(folder) = &args.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", folder.display())))?;
         }
-        // Whoever starts a simulation says where its events go: any network is fine.
-        let everywhere = ["0.0.0.0/0", "::/0"]
+        // The addresses come from the command line and the scenario of the same user, so private
+        // networks are allowed; a simulation is usually on one machine.
+        let allowed = ["0.0.0.0/0", "::/0"];
+        let allowed = allowed
             .iter()
             .filter_map(|network| network.parse().ok())
             .collect();
-        let client = EgressPolicy {
-            allowed: everywhere,
-        }
-        .client(None)
-        .map_err(Failure::Runtime)?;
-        let (complain, complaints) = mpsc::channel(WAITING);
+        let client = EgressPolicy { allowed }
+            .client(None)
+            .map_err(Failure::Runtime)?;
+        let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
             let queue = match account.to.as_ref().or(args.to.as_ref()) {
                 Some(url) => {
-                    let (queue, events) = mpsc::channel(WAITING);
-                    let (url, token) = (address(url)?, token.clone());
-                    tokio::spawn(deliver(
-                        client.clone(),
-                        url,
-                        token,
-                        events,
-                        complain.clone(),
-                    ));
+                    let (queue, events) = mpsc::channel(QUEUE);
+                    let sender = EventSender {
+                        client: client.clone(),
+                        url: parse_url(url)?,
+                        token: token.clone(),
+                        warnings: warning_sender.clone(),
+                    };
+                    tokio::spawn(sender.run(events));
                     Some(queue)
                 }
                 None => None,
             };
-            let file = args
-                .out
-                .as_ref()
-                .map(|folder| folder.join(format!("{}.ndjson", account.name)));
-            let outlet = Outlet {
+            let file_name = format!("{}.ndjson", account.name);
+            let account_output = AccountOutput {
                 name: account.name.clone(),
                 bus: account.bus.clone(),
                 queue,
-                file,
+                file: args.out.as_ref().map(|folder| folder.join(file_name)),
             };
-            accounts.insert(account.account.id.clone(), outlet);
+            accounts.insert(account.account.id.clone(), account_output);
         }
         Ok(Self {
             accounts,
-            complain,
-            complaints,
+            warning_sender,
+            warnings,
         })
     }
 
-    /// Sends an event out of its recipient's bus; no other account's.
-    pub(super) fn send(&mut self, publication: &PublishedEvent) -> Result<(), Failure> {
-        let Some(outlet) = self.accounts.get(&publication.recipient) else {
+    /// Forwards an event of its recipient's bus.
+    pub(super) fn send(&mut self, published: &PublishedEvent) -> Result<(), Failure> {
+        let Some(account) = self.accounts.get(&published.recipient) else {
             return Ok(());
         };
-        let Some(event) = outlet.bus.receive(publication) else {
+        let Some(event) = account.bus.receive(published) else {
             return Ok(());
         };
-        if let Some(path) = &outlet.file {
-            let failed =
-                |error: std::io::Error| Failure::Runtime(format!("{}: {error}", path.display()));
-            let mut file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(failed)?;
-            file.write_all(&[event.bytes(), b"\n"].concat())
-                .map_err(failed)?;
+        if let Some(path) = &account.file {
+            append(path, &event)
+                .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))?;
         }
-        if outlet
-            .queue
-            .as_ref()
-            .is_some_and(|queue| queue.try_send(event).is_err())
+        if let Some(queue) = &account.queue
+            && queue.try_send(event).is_err()
         {
-            let words = format!(
-                "{WAITING} events of {} are waiting; one was dropped",
-                outlet.name
-            );
-            // When even complaints pile up, there is one already that says so.
-            let _ = self.complain.try_send(words);
+            let name = &account.name;
+            let warning = format!("dropped an event of {name}: {QUEUE} are waiting already");
+            // A full channel of warnings already contains this one.
+            let _ = self.warning_sender.try_send(warning);
         }
         Ok(())
     }
 
-    /// The next thing that went wrong on the way.
-    pub(super) async fn complaint(&mut self) -> String {
-        match self.complaints.recv().await {
-            Some(complaint) => complaint,
+    /// The next event that could not be forwarded, as a message.
+    pub(super) async fn warning(&mut self) -> String {
+        match self.warnings.recv().await {
+            Some(warning) => warning,
             None => std::future::pending().await,
         }
     }
 }
 
-fn address(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| Failure::Usage(format!("`{text}` is no http or https URL")))
-}
-
-/// Delivers one account's events, in order, each at most four times.
-async fn deliver(
+/// Sends the events of one account to its receiver.
+struct EventSender {
     client: reqwest::Client,
     url: Url,
     token: Option<String>,
-    mut events: mpsc::Receiver<Event>,
-    complain: mpsc::Sender<String>,
-) {
-    while let Some(event) = events.recv().await {
-        let mut waits = WAITS.into_iter();
-        loop {
-            let kind = match event.tree().get("specversion") {
-                Some(_) => "application/cloudevents+json",
-                None => "application/json",
-            };
-            let mut request = client
-                .post(url.clone())
-                .timeout(TIMEOUT)
-                .header("content-type", kind)
-                .body(event.bytes().to_vec());
-            if let Some(token) = &token {
-                request = request.bearer_auth(token);
+    warnings: mpsc::Sender<String>,
+}
+
+impl EventSender {
+    /// Sends events in order: the next one waits until this one is delivered or given up.
+    async fn run(self, mut events: mpsc::Receiver<Event>) {
+        while let Some(event) = events.recv().await {
+            let mut delays = RETRY_DELAYS.into_iter();
+            while let Err(failure) = self.post(&event).await {
+                let Some(delay) = delays.next() else {
+                    let attempts = RETRY_DELAYS.len() + 1;
+                    let warning = format!(
+                        "cannot deliver an event to {} in {attempts} attempts: {failure}",
+                        self.url
+                    );
+                    let _ = self.warnings.try_send(warning);
+                    break;
+                };
+                tokio::time::sleep(delay).await;
             }
-            let trouble = match request.send().await {
-                Ok(response) if response.status().is_success() => break,
-                Ok(response) => format!("answered {}", response.status()),
-                Err(error) => error.to_string(),
-            };
-            let Some(wait) = waits.next() else {
-                let _ = complain.try_send(format!("an event for {url} was given up: {trouble}"));
-                break;
-            };
-            tokio::time::sleep(wait).await;
         }
     }
+
+    async fn post(&self, event: &Event) -> Result<(), String> {
+        let content_type = match event.tree().get("specversion") {
+            Some(_) => "application/cloudevents+json",
+            None => "application/json",
+        };
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .timeout(TIMEOUT)
+            .header("content-type", content_type)
+            .body(event.bytes().to_vec());
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        match request.send().await {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(format!("HTTP status {}", response.status())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn bearer_token(variable: &str) -> Result<String, Failure> {
+    std::env::var(variable).map_err(|_| {
+        Failure::Usage(format!(
+            "--token-env: the environment variable {variable} is not set"
+        ))
+    })
+}
+
+fn parse_url(text: &str) -> Result<Url, Failure> {
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let url = Url::parse(text).ok().filter(is_http);
+    url.ok_or_else(|| Failure::Usage(format!("invalid URL `{text}`: expected http or https")))
+}
+
+fn append(path: &Path, event: &Event) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    // One write, so that a reader of the growing file sees whole lines.
+    file.write_all(&[event.bytes(), b"\n"].concat())
 }

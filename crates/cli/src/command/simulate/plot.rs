@@ -1,4 +1,5 @@
-//! The timeline as a picture: a lane for each interface, its statuses as bars, with what happened above and below.
+//! The timeline as a picture: a row for each interface and target, its statuses as bars, with marks for
+//! events and rules above the bar and for requests below it.
 
 mod axis;
 mod svg;
@@ -10,25 +11,37 @@ use reflexarc_event::EniStatus;
 
 use self::axis::Axis;
 use self::svg::Svg;
-use super::timeline::{Entry, What};
+use super::elapsed;
+use super::timeline::{Content, Entry, event_name};
 
-const GUTTER: f64 = 150.0;
+// Lengths in pixels.
+
+/// The width of the names to the left of the axis.
+const NAMES: f64 = 150.0;
+/// The height of title, legend and times above the rows.
 const HEAD: f64 = 96.0;
-const LANE: f64 = 74.0;
+/// The height of a row: marks, bar, marks.
+const ROW: f64 = 74.0;
+/// The height of a status bar.
 const BAR: f64 = 22.0;
+/// The distance from the top of a row to its bar.
+const BAR_TOP: f64 = 26.0;
+/// The width of a mark with its margin.
 const MARK: f64 = 19.0;
+/// The height of a line of notes.
 const LINE: f64 = 18.0;
+/// The width of a column of notes.
 const COLUMN: f64 = 390.0;
-/// The lane of what has to do with no interface: refused creations, published events.
-const NOWHERE: &str = "—";
+/// The row of entries about no interface: refused creations, published events.
+const NO_INTERFACE: &str = "—";
 
-/// What is marked, and what stands below the picture about it.
+/// A mark in a row.
 struct Mark<'a> {
     at: Timestamp,
-    lane: &'a str,
+    row: &'a str,
     shape: Shape,
-    /// The number that the list below explains; shapes without one explain themselves.
-    number: Option<usize>,
+    /// The number of the note below the picture that explains it.
+    note: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,23 +50,23 @@ enum Shape {
     Refused,
     Success,
     Failed,
-    Silent,
+    NoEvent,
     Rule,
     Delivered,
     Undelivered,
 }
 
-/// A status of an interface and how long it lasted.
-struct Stay<'a> {
-    lane: &'a str,
+/// A status of an interface over time.
+struct StatusBar<'a> {
+    row: &'a str,
     status: EniStatus,
     from: Timestamp,
-    /// Until the end of the picture when absent.
+    /// Absent when it lasts to the end of the picture.
     to: Option<Timestamp>,
 }
 
-/// Draws the entries as an SVG document; `before` says how the interfaces stood when it began, and only those have a
-/// lane to which something happens.
+/// Draws the entries as an SVG document. `before` has the statuses of the interfaces at the start; of
+/// these, only interfaces with entries get a row.
 pub(super) fn draw(
     before: &BTreeMap<String, EniStatus>,
     entries: &[Entry],
@@ -61,223 +74,236 @@ pub(super) fn draw(
     title: &str,
 ) -> String {
     let (marks, notes) = marks(entries, start);
-    let stays = stays(before, entries, start);
-    let mut lanes: Vec<&str> = Vec::new();
-    for lane in stays
+    let bars = status_bars(before, entries, start);
+    let mut rows: Vec<&str> = Vec::new();
+    let names = bars
         .iter()
-        .map(|stay| stay.lane)
-        .chain(marks.iter().map(|mark| mark.lane))
-    {
-        if !lanes.contains(&lane) {
-            lanes.push(lane);
+        .map(|bar| bar.row)
+        .chain(marks.iter().map(|mark| mark.row));
+    for row in names {
+        if !rows.contains(&row) {
+            rows.push(row);
         }
     }
     let axis = Axis::new(
-        GUTTER + 12.0,
+        NAMES + 12.0,
         MARK,
         marks
             .iter()
-            .map(|mark| (mark.at, mark.lane, is_above(mark.shape))),
+            .map(|mark| (mark.at, mark.row, is_above(mark.shape))),
         std::iter::once(start).chain(entries.iter().map(|entry| entry.at)),
     );
-    let lanes_height = LANE * count(lanes.len());
-    let notes_top = HEAD + lanes_height + 34.0;
+    let rows_height = ROW * count(rows.len());
+    let notes_top = HEAD + rows_height + 34.0;
     let width = axis.end().max(3.0 * COLUMN) + 24.0;
+    // As many columns of notes as fit, between 3 and 6: a wide picture should not become long too.
     let columns = [3, 4, 5, 6]
         .into_iter()
         .take_while(|columns| COLUMN * count(*columns) < width)
         .last()
         .unwrap_or(3);
-    let rows = notes.len().div_ceil(columns).max(1);
-    let mut svg = Svg::new(width, notes_top + LINE * count(rows) + 24.0);
+    let lines = notes.len().div_ceil(columns).max(1);
+    let mut svg = Svg::new(width, notes_top + LINE * count(lines) + 24.0);
     svg.text(
         16.0,
         26.0,
         "title",
         if title.is_empty() { "Timeline" } else { title },
     );
-    legend(
-        &mut svg,
-        entries
+    let is_delivery = |entry: &Entry| matches!(entry.content, Content::Delivery(_));
+    draw_legend(&mut svg, entries.iter().any(is_delivery));
+    draw_axis(&mut svg, &axis, start, HEAD, HEAD + rows_height);
+    let top = |row: &str| {
+        let at = rows
             .iter()
-            .any(|entry| matches!(entry.what, What::Delivery(_))),
-    );
-    draw_axis(&mut svg, &axis, start, HEAD, HEAD + lanes_height);
-    let top = |lane: &str| {
-        let at = lanes
-            .iter()
-            .position(|found| *found == lane)
+            .position(|found| *found == row)
             .unwrap_or_default();
-        HEAD + LANE * count(at)
+        HEAD + ROW * count(at)
     };
-    for lane in &lanes {
-        svg.line(16.0, top(lane), axis.end(), top(lane), "rule");
-        svg.text(16.0, top(lane) + 26.0 + BAR - 7.0, "lane", &short(lane));
+    for row in &rows {
+        svg.line(16.0, top(row), axis.end(), top(row), "rule");
+        svg.text(
+            16.0,
+            top(row) + BAR_TOP + BAR - 7.0,
+            "row",
+            &abbreviated(row),
+        );
     }
-    for stay in &stays {
-        draw_stay(&mut svg, &axis, stay, top(stay.lane) + 26.0);
+    for bar in &bars {
+        draw_bar(&mut svg, &axis, bar, top(bar.row) + BAR_TOP);
     }
     draw_marks(&mut svg, &axis, &marks, top);
     for (i, note) in notes.iter().enumerate() {
-        let (column, line) = (i / rows, i % rows);
-        svg.text(
+        let (column, line) = (i / lines, i % lines);
+        let (x, y) = (
             16.0 + COLUMN * count(column),
             notes_top + LINE * count(line),
-            "note",
-            note,
         );
+        svg.text(x, y, "note", note);
     }
     svg.finish()
 }
 
-/// Every mark in order, and the numbered notes.
+/// The marks of all entries, and the numbered notes. Successful requests, events and deliveries need
+/// no note: the legend explains them.
 fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
     let mut notes = Vec::new();
     let mut marks = Vec::new();
     for entry in entries {
-        let mut note = |words: String| {
+        let Some((shape, text)) = mark(entry) else {
+            continue;
+        };
+        let note = text.map(|text| {
+            let number = notes.len() + 1;
             notes.push(format!(
-                "{}  {}  {words}",
-                notes.len() + 1,
-                clock(start, entry.at)
+                "{number}  {}  {text}",
+                elapsed::short(start, entry.at)
             ));
-            Some(notes.len())
-        };
-        let (shape, number) = match &entry.what {
-            What::Request { refusal: None, .. } => (Shape::Accepted, None),
-            What::Request {
-                action,
-                refusal: Some((code, _)),
-                ..
-            } => {
-                let account = entry.account.as_deref().unwrap_or_default();
-                (
-                    Shape::Refused,
-                    note(format!("{account}: {action} refused, {code}")),
-                )
-            }
-            What::Event { success: true, .. } => (Shape::Success, None),
-            What::Event {
-                success: false,
-                operation,
-                ..
-            } => (Shape::Failed, note(format!("{operation} failed"))),
-            What::Published { event } => {
-                let name = event
-                    .tree()
-                    .get("name")
-                    .and_then(|name| name.as_str())
-                    .unwrap_or("an event");
-                (Shape::Success, note(format!("event {name}")))
-            }
-            What::NoEventReason { reason, .. } if reason.starts_with("the request was refused") => {
-                continue;
-            }
-            What::NoEventReason {
-                reason, operation, ..
-            } => (
-                Shape::Silent,
-                note(format!("{operation}: no event, {reason}")),
-            ),
-            // A rule that matched and asked for nothing is in the text, not in the picture.
-            What::Rule(effects) if effects.actions.is_empty() => continue,
-            What::Rule(effects) => {
-                let targets: Vec<&str> = effects
-                    .actions
-                    .iter()
-                    .map(reflexarc_reaction::Action::target)
-                    .collect();
-                (
-                    Shape::Rule,
-                    note(format!("rule {} → {}", effects.rule, targets.join(", "))),
-                )
-            }
-            What::RuleFailed(failure) => {
-                (Shape::Rule, note(format!("rule {} failed", failure.rule)))
-            }
-            What::Delivery(call) => match &call.outcome {
-                Ok(_) => (Shape::Delivered, None),
-                Err(error) => (
-                    Shape::Undelivered,
-                    note(format!("to {}: {}", call.target, short(error.reason()))),
-                ),
-            },
-            What::Status { .. } | What::Staged { .. } => continue,
-        };
-        let lane = match &entry.what {
-            What::Delivery(call) => &call.target,
-            _ => entry.interface.as_deref().unwrap_or(NOWHERE),
+            number
+        });
+        let row = match &entry.content {
+            Content::Delivery(call) => &call.target,
+            _ => entry.interface.as_deref().unwrap_or(NO_INTERFACE),
         };
         marks.push(Mark {
             at: entry.at,
-            lane,
+            row,
             shape,
-            number,
+            note,
         });
     }
     (marks, notes)
 }
 
-fn stays<'a>(
+/// The mark of an entry and the text of its note; `None` for entries that are not marked.
+fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
+    let marked = match &entry.content {
+        Content::Request { error: None, .. } => (Shape::Accepted, None),
+        Content::Request {
+            action,
+            error: Some((code, _)),
+            ..
+        } => {
+            let account = entry.account.as_deref().unwrap_or_default();
+            (
+                Shape::Refused,
+                Some(format!("{account}: {action} refused, {code}")),
+            )
+        }
+        Content::Event { success: true, .. } => (Shape::Success, None),
+        Content::Event {
+            success: false,
+            operation,
+            ..
+        } => (Shape::Failed, Some(format!("{operation} failed"))),
+        Content::Published { event } => {
+            (Shape::Success, Some(format!("event {}", event_name(event))))
+        }
+        // The request itself is marked as refused.
+        Content::NoEvent {
+            is_refused: true, ..
+        } => return None,
+        Content::NoEvent {
+            reason, operation, ..
+        } => (
+            Shape::NoEvent,
+            Some(format!("{operation}: no event, {reason}")),
+        ),
+        // Rules without actions, status changes and notes are in the text only.
+        Content::Rule(effects) if effects.actions.is_empty() => return None,
+        Content::Rule(effects) => {
+            let targets = effects
+                .actions
+                .iter()
+                .map(reflexarc_reaction::Action::target);
+            let targets = targets.collect::<Vec<_>>().join(", ");
+            (
+                Shape::Rule,
+                Some(format!("rule {} → {targets}", effects.rule)),
+            )
+        }
+        Content::RuleFailed(failure) => {
+            (Shape::Rule, Some(format!("rule {} failed", failure.rule)))
+        }
+        Content::Delivery(call) => match &call.outcome {
+            Ok(_) => (Shape::Delivered, None),
+            Err(error) => {
+                let reason = abbreviated(error.reason());
+                (
+                    Shape::Undelivered,
+                    Some(format!("to {}: {reason}", call.target)),
+                )
+            }
+        },
+        Content::Status { .. } | Content::Note { .. } => return None,
+    };
+    Some(marked)
+}
+
+fn status_bars<'a>(
     before: &'a BTreeMap<String, EniStatus>,
     entries: &'a [Entry],
     start: Timestamp,
-) -> Vec<Stay<'a>> {
+) -> Vec<StatusBar<'a>> {
+    // The index of the last bar of each interface, which the next status ends.
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut stays: Vec<Stay<'_>> = Vec::new();
-    let touched = |name: &str| {
+    let mut bars: Vec<StatusBar<'_>> = Vec::new();
+    let has_entry = |name: &str| {
         entries
             .iter()
             .any(|entry| entry.interface.as_deref() == Some(name))
     };
-    for (lane, status) in before.iter().filter(|(name, _)| touched(name)) {
-        open.insert(lane, stays.len());
-        stays.push(Stay {
-            lane,
+    for (row, status) in before.iter().filter(|(name, _)| has_entry(name)) {
+        open.insert(row, bars.len());
+        bars.push(StatusBar {
+            row,
             status: *status,
             from: start,
             to: None,
         });
     }
     for entry in entries {
-        let (What::Status { to, .. }, Some(lane)) = (&entry.what, entry.interface.as_deref())
+        let (Content::Status { to, .. }, Some(row)) = (&entry.content, entry.interface.as_deref())
         else {
             continue;
         };
-        if let Some(before) = open.insert(lane, stays.len()) {
-            stays[before].to = Some(entry.at);
+        if let Some(before) = open.insert(row, bars.len()) {
+            bars[before].to = Some(entry.at);
         }
-        stays.push(Stay {
-            lane,
+        bars.push(StatusBar {
+            row,
             status: *to,
             from: entry.at,
             to: None,
         });
     }
-    stays.retain(|stay| stay.to != Some(stay.from) && stay.status != EniStatus::Deleted);
-    stays
+    // A status that ends at once has no width, and after Deleted there is nothing to show.
+    bars.retain(|bar| bar.to != Some(bar.from) && bar.status != EniStatus::Deleted);
+    bars
 }
 
 fn draw_axis(svg: &mut Svg, axis: &Axis, start: Timestamp, top: f64, bottom: f64) {
+    /// The width of a time label; a label that would overlap the one before is left out.
+    const LABEL: f64 = 58.0;
     let mut free_from = 0.0;
     for (at, x) in axis.instants() {
         svg.line(x, top, x, bottom, "grid");
-        let label = clock(start, at);
         if x >= free_from {
-            svg.text(x, top - 8.0, "time", &label);
-            free_from = x + 58.0;
+            svg.text(x, top - 8.0, "time", &elapsed::short(start, at));
+            free_from = x + LABEL;
         }
     }
 }
 
-fn draw_stay(svg: &mut Svg, axis: &Axis, stay: &Stay<'_>, y: f64) {
-    let from = axis.x(stay.from);
-    let to = stay.to.map_or(axis.end(), |to| axis.x(to));
-    svg.rect(from, y, to - from, BAR, stay.status.as_str());
-    let name = stay.status.as_str();
+fn draw_bar(svg: &mut Svg, axis: &Axis, bar: &StatusBar<'_>, y: f64) {
+    let from = axis.x(bar.from);
+    let to = bar.to.map_or(axis.end(), |to| axis.x(to));
+    let name = bar.status.as_str();
+    svg.rect(from, y, to - from, BAR, name);
+    // A name wider than its bar is left out; the colour tells the status too.
     let width = 7.0 * count(name.len());
     if to - from > width + 6.0 {
-        let class = if matches!(stay.status, EniStatus::InUse | EniStatus::CreateFailed) {
+        let class = if matches!(bar.status, EniStatus::InUse | EniStatus::CreateFailed) {
             "on-dark"
         } else {
             "on-light"
@@ -286,21 +312,21 @@ fn draw_stay(svg: &mut Svg, axis: &Axis, stay: &Stay<'_>, y: f64) {
     }
 }
 
-/// Marks of one instant in one lane stand side by side: events and rules above the bar, requests below.
+/// Draws marks of one instant in one row side by side, those above the bar and those below it.
 fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str) -> f64) {
-    let mut taken: BTreeMap<(Timestamp, &str, bool), f64> = BTreeMap::new();
+    let mut used: BTreeMap<(Timestamp, &str, bool), f64> = BTreeMap::new();
     for mark in marks {
         let above = is_above(mark.shape);
-        let shift = taken.entry((mark.at, mark.lane, above)).or_default();
+        let shift = used.entry((mark.at, mark.row, above)).or_default();
         let x = axis.x(mark.at) + 7.0 + *shift;
         *shift += MARK;
-        let y = top(mark.lane) + if above { 14.0 } else { 26.0 + BAR + 12.0 };
-        shape(svg, mark.shape, x, y);
-        if let Some(number) = mark.number {
+        let y = top(mark.row) + if above { 14.0 } else { BAR_TOP + BAR + 12.0 };
+        draw_shape(svg, mark.shape, x, y);
+        if let Some(number) = mark.note {
             svg.text(
                 x,
                 y + 3.5,
-                if mark.shape == Shape::Silent {
+                if mark.shape == Shape::NoEvent {
                     "number-dark"
                 } else {
                     "number"
@@ -311,7 +337,7 @@ fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str)
     }
 }
 
-fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
+fn draw_shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
     match shape {
         Shape::Accepted => svg.polygon(
             &[(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)],
@@ -320,7 +346,7 @@ fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
         Shape::Refused => svg.rect(x - 6.5, y - 6.5, 13.0, 13.0, "refused"),
         Shape::Success => svg.circle(x, y, 6.5, "success"),
         Shape::Failed => svg.circle(x, y, 6.5, "failed"),
-        Shape::Silent => svg.circle(x, y, 6.0, "silent"),
+        Shape::NoEvent => svg.circle(x, y, 6.0, "silent"),
         Shape::Delivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "delivered"),
         Shape::Undelivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "undelivered"),
         Shape::Rule => svg.polygon(
@@ -330,30 +356,30 @@ fn shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
     }
 }
 
-fn legend(svg: &mut Svg, with_deliveries: bool) {
-    let mut words = vec![
+fn draw_legend(svg: &mut Svg, with_deliveries: bool) {
+    let mut shapes = vec![
         (Shape::Accepted, "request accepted"),
         (Shape::Refused, "request refused"),
         (Shape::Success, "event"),
         (Shape::Failed, "event: failed"),
-        (Shape::Silent, "no event"),
-        (Shape::Rule, "rule asked for something"),
+        (Shape::NoEvent, "no event"),
+        (Shape::Rule, "rule with actions"),
     ];
     if with_deliveries {
-        words.extend([
+        shapes.extend([
             (Shape::Delivered, "delivered"),
             (Shape::Undelivered, "not delivered"),
         ]);
     }
     let mut x = 22.0;
-    for (sign, word) in words {
-        shape(svg, sign, x, 48.0);
-        svg.text(x + 12.0, 52.0, "note", word);
-        x += 40.0 + 6.6 * count(word.len());
+    for (shape, label) in shapes {
+        draw_shape(svg, shape, x, 48.0);
+        svg.text(x + 12.0, 52.0, "note", label);
+        x += 40.0 + 6.6 * count(label.len());
     }
 }
 
-/// A small number as a length.
+/// A number of things as a factor of a length.
 fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
@@ -362,20 +388,13 @@ fn is_above(shape: Shape) -> bool {
     !matches!(shape, Shape::Accepted | Shape::Refused)
 }
 
-fn short(lane: &str) -> String {
-    let mut characters = lane.chars();
+/// At most 18 characters, the rest replaced by an ellipsis.
+fn abbreviated(text: &str) -> String {
+    let mut characters = text.chars();
     let shown: String = characters.by_ref().take(18).collect();
     if characters.next().is_some() {
         format!("{shown}…")
     } else {
         shown
-    }
-}
-
-fn clock(start: Timestamp, at: Timestamp) -> String {
-    let seconds = at.duration_since(start).as_secs().max(0);
-    match seconds / 3600 {
-        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
     }
 }

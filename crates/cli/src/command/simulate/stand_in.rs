@@ -1,12 +1,12 @@
-//! Who obeys the rules in a rehearsal: stand-ins for the programs behind the targets `ecs`, `eni-operator` and
-//! `eni-janitor`, to which rules send documents.
+//! Stand-ins for the programs behind three targets, so that actions of rules have consequences in the
+//! simulated cloud.
 //!
-//! | target | document | what its stand-in does |
+//! | target | document | effect |
 //! |---|---|---|
-//! | `ecs` | `Action` and parameters by their wire names | calls the action |
-//! | `eni-operator` | an operation as `action`, `eniId`, `instanceId` or nothing, `wait_seconds` or nothing | waits, calls the action |
-//! | `eni-janitor` | `check` an interface, `not_before` in milliseconds | deletes it then, if nobody uses it |
-//! | `eni-janitor` | `forget` an interface | does not look at it after all |
+//! | `ecs` | `Action` and its parameters | calls the action |
+//! | `eni-operator` | an operation as `action`, `eniId`, optionally `instanceId`, `wait_seconds` | waits, then calls the action |
+//! | `eni-janitor` | `check`: an interface, `not_before`: milliseconds | deletes the interface then, if it is unused |
+//! | `eni-janitor` | `forget`: an interface | cancels the check |
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::rpc::Parameters;
@@ -17,126 +17,131 @@ use reflexarc_reaction::Action;
 /// The targets that have stand-ins.
 pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
 
-/// Does what a document asks for, in the name of the account on whose bus the rule is; other actions are not ours.
+/// Performs the action of a rule on the account's bus, in the name of the account. Actions for other
+/// targets, and documents without the required members, have no effect.
 pub(super) fn perform(
     action: &Action,
     at: Timestamp,
     account: &str,
     rule: &str,
-    rehearsal: &mut Simulation,
+    simulation: &mut Simulation,
 ) {
     let Action::Send { target, payload } = action else {
         return;
     };
-    let (account, rule) = (account.to_owned(), rule.to_owned());
-    let text = |key: &str| payload.get(key).and_then(Json::as_str);
-    match target.as_str() {
-        "ecs" => {
-            let Some(action) = text("Action").map(str::to_owned) else {
-                return;
-            };
-            let mut flat = Vec::new();
-            for (key, value) in payload.members().iter().filter(|(key, _)| key != "Action") {
-                flatten(key.clone(), value, &mut flat);
-            }
-            let parameters = with_region(flat, rehearsal);
-            rehearsal.schedule(ScheduledRequest {
-                at,
-                account,
-                rule,
-                action,
-                parameters,
-                only_if_unused: false,
-            });
-        }
-        "eni-operator" => {
-            // Rules ask this operator for other things too, such as `quarantine`; those are not requests to the cloud.
-            let operation = text("action").and_then(Operation::parse);
-            let (Some(operation), Some(interface)) = (operation, text("eniId")) else {
-                return;
-            };
-            let action = operation.as_str().to_owned();
-            let mut flat = vec![("NetworkInterfaceId".to_owned(), interface.to_owned())];
-            // Whoever detaches without saying from where means where it is.
-            let carried = rehearsal
-                .world()
-                .cloud
-                .interface(interface)
-                .and_then(|found| found.instance.clone());
-            let instance = text("instanceId").map(str::to_owned).or(carried);
-            flat.extend(instance.map(|instance| ("InstanceId".to_owned(), instance)));
-            let wait = payload
-                .get("wait_seconds")
-                .and_then(Json::as_i64)
-                .unwrap_or(0)
-                .max(0);
-            let at = at
-                .checked_add(SignedDuration::from_secs(wait))
-                .unwrap_or(Timestamp::MAX);
-            let parameters = with_region(flat, rehearsal);
-            rehearsal.schedule(ScheduledRequest {
-                at,
-                account,
-                rule,
-                action,
-                parameters,
-                only_if_unused: false,
-            });
-        }
+    let request = match target.as_str() {
+        "ecs" => ecs_request(payload),
+        "eni-operator" => operator_request(payload, at, simulation),
         "eni-janitor" => {
-            if let Some(interface) = text("forget") {
-                rehearsal.cancel_scheduled(&account, interface);
+            if let Some(interface) = text(payload, "forget") {
+                simulation.cancel_scheduled(account, interface);
             }
-            let Some(interface) = text("check") else {
-                return;
-            };
-            let not_before = payload.get("not_before").and_then(Json::as_i64);
-            let at = not_before
-                .and_then(|at| Timestamp::from_millisecond(at).ok())
-                .unwrap_or(at);
-            let parameters = with_region(
-                vec![("NetworkInterfaceId".to_owned(), interface.to_owned())],
-                rehearsal,
-            );
-            let action = "DeleteNetworkInterface".to_owned();
-            rehearsal.schedule(ScheduledRequest {
-                at,
-                account,
-                rule,
-                action,
-                parameters,
-                only_if_unused: true,
-            });
+            janitor_request(payload)
         }
-        _ => {}
+        _ => None,
+    };
+    let Some(Request {
+        action,
+        mut parameters,
+        not_before,
+        only_if_unused,
+    }) = request
+    else {
+        return;
+    };
+    // The stand-ins know their region, as the programs that they replace would.
+    if !parameters.iter().any(|(name, _)| name == "RegionId") {
+        let region = simulation.world().cloud.region().to_owned();
+        parameters.push(("RegionId".to_owned(), region));
     }
+    simulation.schedule(ScheduledRequest {
+        at: not_before.unwrap_or(at),
+        account: account.to_owned(),
+        rule: rule.to_owned(),
+        action,
+        parameters: parameters.into_iter().collect::<Parameters>(),
+        only_if_unused,
+    });
 }
 
-/// There is only one region to mean.
-fn with_region(mut flat: Vec<(String, String)>, rehearsal: &Simulation) -> Parameters {
-    if !flat.iter().any(|(name, _)| name == "RegionId") {
-        flat.push((
-            "RegionId".to_owned(),
-            rehearsal.world().cloud.region().to_owned(),
-        ));
-    }
-    flat.into_iter().collect()
+/// The request that a document leads to.
+struct Request {
+    action: String,
+    parameters: Vec<(String, String)>,
+    not_before: Option<Timestamp>,
+    only_if_unused: bool,
 }
 
-/// A JSON value as wire parameters: `Name`, `Name.1`, `Tag.1.Key` …
-fn flatten(name: String, value: &Json, into: &mut Vec<(String, String)>) {
+fn ecs_request(payload: &Json) -> Option<Request> {
+    let action = text(payload, "Action")?.to_owned();
+    let mut parameters = Vec::new();
+    for (key, value) in payload.members().iter().filter(|(key, _)| key != "Action") {
+        flatten(key.clone(), value, &mut parameters);
+    }
+    Some(Request {
+        action,
+        parameters,
+        not_before: None,
+        only_if_unused: false,
+    })
+}
+
+fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> Option<Request> {
+    // Rules also send this target actions that are no API operations, such as `quarantine`.
+    let operation = text(payload, "action").and_then(Operation::parse)?;
+    let interface = text(payload, "eniId")?;
+    let mut parameters = vec![("NetworkInterfaceId".to_owned(), interface.to_owned())];
+    // A document without an instance is a detachment from the current one.
+    let current = simulation.world().cloud.interface(interface);
+    let current = current.and_then(|found| found.instance.clone());
+    let instance = text(payload, "instanceId").map(str::to_owned).or(current);
+    parameters.extend(instance.map(|instance| ("InstanceId".to_owned(), instance)));
+    let wait = payload
+        .get("wait_seconds")
+        .and_then(Json::as_i64)
+        .unwrap_or(0)
+        .max(0);
+    let then = at
+        .checked_add(SignedDuration::from_secs(wait))
+        .unwrap_or(Timestamp::MAX);
+    Some(Request {
+        action: operation.as_str().to_owned(),
+        parameters,
+        not_before: Some(then),
+        only_if_unused: false,
+    })
+}
+
+fn janitor_request(payload: &Json) -> Option<Request> {
+    let interface = text(payload, "check")?;
+    let not_before = payload.get("not_before").and_then(Json::as_i64);
+    Some(Request {
+        action: Operation::Delete.as_str().to_owned(),
+        parameters: vec![("NetworkInterfaceId".to_owned(), interface.to_owned())],
+        not_before: not_before.and_then(|at| Timestamp::from_millisecond(at).ok()),
+        only_if_unused: true,
+    })
+}
+
+fn text<'a>(payload: &'a Json, key: &str) -> Option<&'a str> {
+    payload.get(key).and_then(Json::as_str)
+}
+
+/// Adds a JSON value as parameters of the API, which has only flat names: `Name`, `Name.1`,
+/// `Tag.1.Key` …
+fn flatten(name: String, value: &Json, parameters: &mut Vec<(String, String)>) {
     match value {
         Json::Null => {}
-        Json::Bool(_) | Json::Number(_) => into.push((name, value.to_string())),
-        Json::String(text) => into.push((name, text.clone())),
+        Json::Bool(_) | Json::Number(_) => parameters.push((name, value.to_string())),
+        Json::String(text) => parameters.push((name, text.clone())),
         Json::Array(elements) => {
             for (i, element) in elements.iter().enumerate() {
-                flatten(format!("{name}.{}", i + 1), element, into);
+                flatten(format!("{name}.{}", i + 1), element, parameters);
             }
         }
         Json::Object(members) => {
             for (key, member) in members {
-                flatten(format!("{name}.{key}"), member, into);
+                flatten(format!("{name}.{key}"), member, parameters);
             }
         }
     }

@@ -1,46 +1,51 @@
-//! The timeline: what happened, as data and as lines for people.
+//! The timeline of a simulation: its entries as text and as JSON.
 
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
 use reflexarc_eni::StatusChange;
-use reflexarc_eni::events::RequestOutcome;
+use reflexarc_eni::events::{NoEventReason, RequestOutcome};
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::delivery;
-use super::outbox::Call;
+use super::target_queues::TargetCall;
+use super::{attempt, elapsed};
 use crate::exit::Failure;
 use crate::output::evaluation::{print_rule, rule_json};
 use crate::output::{Output, Paint};
 
-/// One entry. Accounts and interfaces have the names that the scenario gives them.
+/// One entry of the timeline. Accounts and interfaces have their names in the scenario.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) at: Timestamp,
-    /// Who asked, or whose bus it is.
+    /// The account that made the request, or whose bus it is.
     pub(super) account: Option<String>,
-    /// The interface it is about.
+    /// The interface that the entry is about.
     pub(super) interface: Option<String>,
-    pub(super) what: What,
+    pub(super) content: Content,
 }
 
-/// What happened.
+/// What an entry is about.
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum Content {
+    /// A request and its reply.
     Request {
         action: String,
         request_id: String,
-        /// Code and message of a refusal.
-        refusal: Option<(String, String)>,
+        /// Code and message of the error with which it was refused.
+        error: Option<(String, String)>,
+        /// The rule that made it.
         rule: Option<String>,
+        /// The code that the script expects, if the reply is another one.
         expected: Option<String>,
     },
+    /// A change of an interface's status.
     Status {
         from: Option<EniStatus>,
         to: EniStatus,
         instance: Option<String>,
     },
+    /// The event at the end of a request.
     Event {
         operation: String,
         success: bool,
@@ -48,31 +53,35 @@ pub(super) enum What {
         request_id: String,
         event: Event,
     },
-    NoEventReason {
+    /// The end of a request without an event.
+    NoEvent {
         operation: String,
         request_id: String,
         reason: String,
+        /// Whether the reason is that the request was refused.
+        is_refused: bool,
     },
-    Published {
-        event: Event,
-    },
-    Staged {
-        words: String,
-    },
+    /// An event of the script or the clock.
+    Published { event: Event },
+    /// A note about the simulation itself.
+    Note { text: String },
+    /// The effects of a rule.
     Rule(Box<RuleEffects>),
-    Delivery(Box<Call>),
+    /// A call of a target.
+    Delivery(Box<TargetCall>),
+    /// A rule that failed.
     RuleFailed(RuleFailure),
 }
 
 impl Entry {
-    /// The entry for a moment; `name_of` says what an interface is called.
-    pub(super) fn of(
-        moment: &TimelineEvent,
+    /// The entry of a timeline event; `name_of` returns the name of an interface id.
+    pub(super) fn new(
+        event: &TimelineEvent,
         world: &World,
         name_of: impl Fn(&str) -> String,
     ) -> Self {
-        let account_name = |id: &str| world.account(id).map_or(id, |found| &found.name).to_owned();
-        match moment {
+        let account_name = |id: &str| Some(world.account_name(id).to_owned());
+        match event {
             TimelineEvent::Request {
                 at,
                 account,
@@ -82,226 +91,211 @@ impl Entry {
                 result,
                 rule,
                 expected,
-            } => Self {
-                at: *at,
-                account: Some(account_name(account)),
-                interface: interface.as_deref().map(name_of),
-                what: What::Request {
-                    action: action.clone(),
-                    request_id: request_id.clone(),
-                    refusal: result
-                        .as_ref()
-                        .err()
-                        .map(|refusal| (refusal.code.to_owned(), refusal.message.clone())),
-                    rule: rule.clone(),
-                    expected: expected.clone(),
-                },
-            },
+            } => {
+                let error = result.as_ref().err();
+                Self {
+                    at: *at,
+                    account: account_name(account),
+                    interface: interface.as_deref().map(name_of),
+                    content: Content::Request {
+                        action: action.clone(),
+                        request_id: request_id.clone(),
+                        error: error.map(|error| (error.code.to_owned(), error.message.clone())),
+                        rule: rule.clone(),
+                        expected: expected.clone(),
+                    },
+                }
+            }
             TimelineEvent::StatusChanged(StatusChange {
                 at,
                 interface,
                 from,
                 to,
                 instance,
-            }) => Self {
-                at: *at,
-                account: None,
-                interface: Some(name_of(interface)),
-                what: What::Status {
-                    from: *from,
-                    to: *to,
-                    instance: instance.clone(),
-                },
-            },
-            TimelineEvent::Ended(outcome) => Self::told(outcome, account_name, name_of),
+            }) => {
+                let (from, to, instance) = (*from, *to, instance.clone());
+                Self {
+                    at: *at,
+                    account: None,
+                    interface: Some(name_of(interface)),
+                    content: Content::Status { from, to, instance },
+                }
+            }
+            TimelineEvent::Ended(outcome) => Self::ended(outcome, world, name_of),
             TimelineEvent::Published {
                 at, account, event, ..
             } => Self {
                 at: *at,
-                account: Some(account_name(account)),
+                account: account_name(account),
                 interface: None,
-                what: What::Published {
+                content: Content::Published {
                     event: event.clone(),
                 },
             },
-            TimelineEvent::TargetFault { at, fault } => Self::staged(*at, fault_words(fault)),
-            TimelineEvent::Note { at, text } => Self::staged(*at, text.clone()),
+            TimelineEvent::TargetFault { at, fault } => Self::note(*at, target_fault_text(fault)),
+            TimelineEvent::Note { at, text } => Self::note(*at, text.clone()),
         }
     }
 
-    /// The entry for a change from outside, in words.
-    pub(super) fn staged(at: Timestamp, words: String) -> Self {
+    /// A note about the simulation itself.
+    pub(super) fn note(at: Timestamp, text: String) -> Self {
         Self {
             at,
             account: None,
             interface: None,
-            what: What::Staged { words },
+            content: Content::Note { text },
         }
     }
 
-    /// The entry for the end of a request.
-    pub(super) fn told(
+    /// The end of a request.
+    pub(super) fn ended(
         outcome: &RequestOutcome,
-        account_name: impl Fn(&str) -> String,
+        world: &World,
         name_of: impl Fn(&str) -> String,
     ) -> Self {
         let operation = outcome.operation.to_string();
         let request_id = outcome.request_id.clone();
-        let (account, what) = match &outcome.published {
-            Ok(publication) => {
-                let (success, status, event) = (
-                    publication.success,
-                    publication.status,
-                    publication.event.clone(),
-                );
-                (
-                    &publication.recipient,
-                    What::Event {
-                        operation,
-                        success,
-                        status,
-                        request_id,
-                        event,
-                    },
-                )
+        let (account, content) = match &outcome.published {
+            Ok(published) => {
+                let (success, status) = (published.success, published.status);
+                let event = published.event.clone();
+                let content = Content::Event {
+                    operation,
+                    success,
+                    status,
+                    request_id,
+                    event,
+                };
+                (&published.recipient, content)
             }
-            Err(silence) => (
-                &outcome.caller,
-                What::NoEventReason {
+            Err(reason) => {
+                let is_refused = matches!(reason, NoEventReason::Refused(_));
+                let reason = reason.to_string();
+                let content = Content::NoEvent {
                     operation,
                     request_id,
-                    reason: silence.to_string(),
-                },
-            ),
+                    reason,
+                    is_refused,
+                };
+                (&outcome.caller, content)
+            }
         };
-        let interface = outcome.interface.as_deref().map(name_of);
         Self {
             at: outcome.at,
-            account: Some(account_name(account)),
-            interface,
-            what,
+            account: Some(world.account_name(account).to_owned()),
+            interface: outcome.interface.as_deref().map(name_of),
+            content,
         }
     }
 
-    /// Prints it for people, with the time since `start`.
+    /// Prints the entry as text, with the time since `start`.
     pub(super) fn print(&self, start: Timestamp, output: &mut Output) -> Result<(), Failure> {
-        let time = output.paint(Paint::Dim, since(start, self.at));
+        let time = output.paint(Paint::Dim, elapsed::column(start, self.at));
         let account = self.account.as_deref().unwrap_or_default();
         let interface = self.interface.as_deref().unwrap_or_default();
-        match &self.what {
-            What::Request {
+        match &self.content {
+            Content::Request {
                 action,
-                refusal,
+                error,
                 rule,
                 expected,
                 ..
             } => {
-                let by = rule
+                let rule = rule
                     .as_ref()
                     .map_or_else(String::new, |rule| format!(" (rule {rule})"));
-                let answer = match refusal {
+                let reply = match error {
                     None => output.paint(Paint::Green, "accepted"),
                     Some((code, message)) => {
                         format!("{}  {message}", output.paint(Paint::Red, code))
                     }
                 };
-                let asked = output.paint(
-                    Paint::Bold,
-                    format_args!("{action} {interface}").to_string().trim_end(),
-                );
-                output.line(format_args!("{time}  {account}{by}: {asked} → {answer}"))?;
+                let request = format!("{action} {interface}");
+                let request = output.paint(Paint::Bold, request.trim_end());
+                output.line(format_args!("{time}  {account}{rule}: {request} → {reply}"))?;
                 if let Some(expected) = expected {
-                    let expected =
-                        output.paint(Paint::Red, format_args!("but {expected} was expected"));
+                    let expected = format!("unexpected reply, expected {expected}");
+                    let expected = output.paint(Paint::Red, expected);
                     output.line(format_args!("{:9}  {expected}", ""))?;
                 }
                 Ok(())
             }
-            What::Status { from, to, instance } => {
+            Content::Status { from, to, instance } => {
                 let from = from.map_or_else(|| "(new)".to_owned(), |from| from.to_string());
-                let whereabouts = instance
+                let instance = instance
                     .as_ref()
                     .map_or_else(String::new, |instance| format!("  {instance}"));
                 output.line(format_args!(
-                    "{time}    {interface}: {from} → {to}{whereabouts}"
+                    "{time}    {interface}: {from} → {to}{instance}"
                 ))
             }
-            What::Event {
+            Content::Event {
                 operation,
                 success,
                 status,
                 ..
             } => {
-                let (paint, words) = if *success {
-                    (Paint::Green, "success")
+                let (paint, result, level) = if *success {
+                    (Paint::Green, "success", "INFO")
                 } else {
-                    (Paint::Yellow, "failed")
+                    (Paint::Yellow, "failed", "WARN")
                 };
-                let level = if *success { "INFO" } else { "WARN" };
-                let words = output.paint(paint, words);
+                let result = output.paint(paint, result);
                 output.line(format_args!(
-                    "{time}    ● event to {account}: {operation} {words}, {interface} is {status} ({level})"
+                    "{time}    ● event to {account}: {operation} {result}, \
+                     {interface} is {status} ({level})"
                 ))
             }
-            What::NoEventReason {
+            Content::NoEvent {
                 operation, reason, ..
             } => {
-                let subject = if interface.is_empty() {
+                let of = if interface.is_empty() {
                     String::new()
                 } else {
                     format!(" of {interface}")
                 };
-                let silence = output.paint(
-                    Paint::Dim,
-                    format_args!("○ no event for {operation}{subject}: {reason}"),
-                );
-                output.line(format_args!("{time}    {silence}"))
+                let text = format!("○ no event for {operation}{of}: {reason}");
+                let text = output.paint(Paint::Dim, text);
+                output.line(format_args!("{time}    {text}"))
             }
-            What::Published { event } => {
-                let name = event
-                    .tree()
-                    .get("name")
-                    .and_then(Json::as_str)
-                    .unwrap_or("an event");
+            Content::Published { event } => {
+                let name = event_name(event);
                 output.line(format_args!("{time}    ● event to {account}: {name}"))
             }
-            What::Staged { words } => {
-                let words = output.paint(Paint::Yellow, words);
-                output.line(format_args!("{time}  ! {words}"))
+            Content::Note { text } => {
+                let text = output.paint(Paint::Yellow, text);
+                output.line(format_args!("{time}  ! {text}"))
             }
-            What::Rule(effects) => print_rule(effects, output),
-            What::Delivery(call) => output.line(format_args!(
-                "{time}    {}",
-                delivery::told(call, start, output)
-            )),
-            What::RuleFailed(failure) => {
+            Content::Rule(effects) => print_rule(effects, output),
+            Content::Delivery(call) => {
+                let text = attempt::as_text(call, start, output);
+                output.line(format_args!("{time}    {text}"))
+            }
+            Content::RuleFailed(RuleFailure { rule, message, .. }) => {
                 let cross = output.paint(Paint::Red, "✗");
-                output.line(format_args!(
-                    "  {cross} {} failed: {}",
-                    failure.rule, failure.message
-                ))
+                output.line(format_args!("  {cross} {rule} failed: {message}"))
             }
         }
     }
 }
 
-/// Members by kind; `at` and `kind` are always there.
+/// An object with `at` and `kind`, and further members for each kind.
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("at", &self.at.to_string())?;
-        map.serialize_entry("kind", self.what.kind())?;
+        map.serialize_entry("kind", self.content.kind())?;
         if let Some(account) = &self.account {
             map.serialize_entry("account", account)?;
         }
         if let Some(interface) = &self.interface {
             map.serialize_entry("interface", interface)?;
         }
-        match &self.what {
-            What::Request {
+        match &self.content {
+            Content::Request {
                 action,
                 request_id,
-                refusal,
+                error,
                 rule,
                 expected,
             } => {
@@ -309,9 +303,9 @@ impl Serialize for Entry {
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry(
                     "answer",
-                    refusal.as_ref().map_or("accepted", |(code, _)| code),
+                    error.as_ref().map_or("accepted", |(code, _)| code),
                 )?;
-                if let Some((_, message)) = refusal {
+                if let Some((_, message)) = error {
                     map.serialize_entry("message", message)?;
                 }
                 if let Some(rule) = rule {
@@ -321,12 +315,12 @@ impl Serialize for Entry {
                     map.serialize_entry("expected", expected)?;
                 }
             }
-            What::Status { from, to, instance } => {
+            Content::Status { from, to, instance } => {
                 map.serialize_entry("from", &from.map(EniStatus::as_str))?;
                 map.serialize_entry("to", to.as_str())?;
                 map.serialize_entry("instance", instance)?;
             }
-            What::Event {
+            Content::Event {
                 operation,
                 success,
                 status,
@@ -339,28 +333,29 @@ impl Serialize for Entry {
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry("event", event.tree())?;
             }
-            What::NoEventReason {
+            Content::NoEvent {
                 operation,
                 request_id,
                 reason,
+                ..
             } => {
                 map.serialize_entry("operation", operation)?;
                 map.serialize_entry("requestId", request_id)?;
                 map.serialize_entry("reason", reason)?;
             }
-            What::Published { event } => map.serialize_entry("event", event.tree())?,
-            What::Staged { words } => map.serialize_entry("what", words)?,
-            What::Rule(effects) => {
+            Content::Published { event } => map.serialize_entry("event", event.tree())?,
+            Content::Note { text } => map.serialize_entry("what", text)?,
+            Content::Rule(effects) => {
                 for (key, value) in rule_json(effects).members() {
                     map.serialize_entry(key, value)?;
                 }
             }
-            What::Delivery(call) => {
-                for (key, value) in delivery::as_json(call).members() {
+            Content::Delivery(call) => {
+                for (key, value) in attempt::as_json(call).members() {
                     map.serialize_entry(key, value)?;
                 }
             }
-            What::RuleFailed(failure) => {
+            Content::RuleFailed(failure) => {
                 map.serialize_entry("rule", &failure.rule)?;
                 map.serialize_entry("message", &failure.message)?;
             }
@@ -369,15 +364,16 @@ impl Serialize for Entry {
     }
 }
 
-impl What {
+impl Content {
+    /// The value of `kind` in JSON.
     fn kind(&self) -> &'static str {
         match self {
             Self::Request { .. } => "request",
             Self::Status { .. } => "status",
             Self::Event { .. } => "event",
-            Self::NoEventReason { .. } => "silence",
+            Self::NoEvent { .. } => "silence",
             Self::Published { .. } => "published",
-            Self::Staged { .. } => "staged",
+            Self::Note { .. } => "staged",
             Self::Rule(_) => "rule",
             Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",
@@ -385,31 +381,24 @@ impl What {
     }
 }
 
-fn fault_words(
-    TargetFault {
-        target,
-        mode,
-        duration,
-    }: &TargetFault,
-) -> String {
-    let how = match mode {
-        TargetFaultMode::Down => "does not answer",
-        TargetFaultMode::Throttle => "says that it is called too often",
-        TargetFaultMode::Refuse => "refuses everything",
+fn target_fault_text(fault: &TargetFault) -> String {
+    let state = match fault.mode {
+        TargetFaultMode::Down => "does not respond",
+        TargetFaultMode::Throttle => "limits the rate of calls",
+        TargetFaultMode::Refuse => "rejects every delivery",
     };
-    duration.map_or_else(
-        || format!("{target} {how} from now on"),
-        |lasts| format!("{target} {how} for {lasts:#}"),
-    )
+    let duration = fault.duration.map_or_else(
+        || "until the end".to_owned(),
+        |duration| format!("for {duration:#}"),
+    );
+    format!("target {} {state} {duration}", fault.target)
 }
 
-/// The time since the start, as hours, minutes and seconds.
-pub(super) fn since(start: Timestamp, at: Timestamp) -> String {
-    let seconds = at.duration_since(start).as_secs().max(0);
-    format!(
-        "{:3}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+/// The name of an event for people.
+pub(super) fn event_name(event: &Event) -> &str {
+    event
+        .tree()
+        .get("name")
+        .and_then(Json::as_str)
+        .unwrap_or("an event")
 }

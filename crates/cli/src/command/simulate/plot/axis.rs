@@ -1,64 +1,82 @@
-//! Where an instant stands: long waits are drawn short, and busy instants are given room.
+//! The horizontal axis: where each instant is in the picture.
+//!
+//! The axis is not linear. A scenario may have ten marks within a second and then nothing for a day, so
+//! each instant gets the width of its marks, and the distance to the next one grows with the logarithm
+//! of the time between them:
+//!
+//! ```text
+//! 1 s     40 + 14 ln 2       50 px
+//! 1 min   40 + 14 ln 61      98 px
+//! 1 h     40 + 14 ln 3601   155 px
+//! 1 day   40 + 14 ln 86401  199 px
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+/// The distance between two instants, without the part that grows with the time between them.
+const GAP: f64 = 40.0;
+/// How fast the distance grows: pixels for each factor of e.
+const GROWTH: f64 = 14.0;
+
 /// The horizontal axis.
 pub(super) struct Axis {
-    places: BTreeMap<Timestamp, f64>,
+    positions: BTreeMap<Timestamp, f64>,
     end: f64,
 }
 
 impl Axis {
-    /// An axis from `left` on for all `instants`, with `room` for each mark that shares instant, lane and side.
+    /// An axis from `left` on for all `instants`. Marks of the same instant, row and side (above or
+    /// below the bar) are drawn side by side, each `mark_width` wide.
     pub(super) fn new<'a>(
         left: f64,
-        room: f64,
+        mark_width: f64,
         marks: impl Iterator<Item = (Timestamp, &'a str, bool)>,
         instants: impl Iterator<Item = Timestamp>,
     ) -> Self {
-        let mut crowds: BTreeMap<Timestamp, BTreeMap<(&str, bool), u32>> = BTreeMap::new();
-        for (at, lane, above) in marks {
-            *crowds
+        let mut counts: BTreeMap<Timestamp, BTreeMap<(&str, bool), u32>> = BTreeMap::new();
+        for (at, row, is_above) in marks {
+            *counts
                 .entry(at)
                 .or_default()
-                .entry((lane, above))
+                .entry((row, is_above))
                 .or_default() += 1;
         }
-        let mut places = BTreeMap::new();
+        let mut positions = BTreeMap::new();
         let mut x = left;
         let mut before: Option<Timestamp> = None;
         for at in instants.collect::<BTreeSet<_>>() {
             if let Some(before) = before {
-                x += 40.0 + 14.0 * at.duration_since(before).as_secs_f64().ln_1p();
+                x += GAP + GROWTH * at.duration_since(before).as_secs_f64().ln_1p();
             }
-            places.insert(at, x);
-            let crowd = crowds
+            positions.insert(at, x);
+            // The row with the most marks decides, so that bars begin at one position in all rows.
+            let most = counts
                 .get(&at)
-                .and_then(|lanes| lanes.values().max())
+                .and_then(|rows| rows.values().max())
                 .copied()
                 .unwrap_or(1);
-            x += room * f64::from(crowd);
+            x += mark_width * f64::from(most);
             before = Some(at);
         }
         Self {
-            places,
-            end: x + 40.0,
+            positions,
+            end: x + GAP,
         }
     }
 
-    /// The place of one of the instants; the left edge for any other.
+    /// The position of an instant: that of the last one of the axis by then, 0 before the first one.
     pub(super) fn x(&self, at: Timestamp) -> f64 {
-        self.places
+        self.positions
             .range(..=at)
             .next_back()
             .map_or(0.0, |(_, x)| *x)
     }
 
-    /// Every instant and its place.
+    /// Every instant and its position.
     pub(super) fn instants(&self) -> impl Iterator<Item = (Timestamp, f64)> {
-        self.places.iter().map(|(at, x)| (*at, *x))
+        self.positions.iter().map(|(at, x)| (*at, *x))
     }
 
     /// The right edge.
@@ -72,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_in_order_and_long_waits_are_short() {
+    fn positions_are_ordered_and_long_waits_compressed() {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let marks = [(at(0), "a", true), (at(0), "a", true), (at(0), "b", true)];
         let axis = Axis::new(
@@ -81,13 +99,13 @@ mod tests {
             marks.into_iter(),
             [at(3600), at(0), at(1)].into_iter(),
         );
-        let places: Vec<f64> = axis.instants().map(|(_, x)| x).collect();
-        assert!((places[0] - 10.0).abs() < f64::EPSILON, "{places:?}");
-        assert!(places[1] > 10.0 + 2.0 * 15.0, "{places:?}");
+        let positions: Vec<f64> = axis.instants().map(|(_, x)| x).collect();
+        assert!((positions[0] - 10.0).abs() < f64::EPSILON, "{positions:?}");
+        assert!(positions[1] > 10.0 + 2.0 * 15.0, "{positions:?}");
         assert!(
-            places[2] > places[1] && places[2] - places[1] < 250.0,
-            "{places:?}"
+            positions[2] > positions[1] && positions[2] - positions[1] < 250.0,
+            "{positions:?}"
         );
-        assert!(axis.end() > places[2]);
+        assert!(axis.end() > positions[2]);
     }
 }

@@ -1,9 +1,9 @@
-//! A few shapes of SVG; looks are in one style sheet.
+//! Writing SVG: the shapes that the picture needs, with all styles in one style sheet.
 
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
-text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weight:600}.lane{font-weight:600}\
+text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weight:600}.row{font-weight:600}\
 .time{font-size:11px;fill:#555}.note{font-size:12px;fill:#333}.on-dark{fill:#fff;font-size:11px}.on-light{font-size:11px}\
 .number,.number-dark{font-size:9px;font-weight:700;text-anchor:middle;fill:#fff}.number-dark{fill:#1b1b1b}\
 .grid{stroke:#e4e4e4}.rule{stroke:#c8c8c8}\
@@ -13,11 +13,11 @@ text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weig
 .silent{fill:#fff;stroke:#555;stroke-dasharray:2 2}.reaction{fill:#6a3fa0}\
 .delivered{fill:#2e7d32}.undelivered{fill:#a4262c}";
 
-/// A document that is being drawn.
+/// A document that is being written.
 pub(super) struct Svg(String);
 
 impl Svg {
-    /// A white sheet.
+    /// An empty document with a white background.
     pub(super) fn new(width: f64, height: f64) -> Self {
         let mut text = String::new();
         // Writing to a string cannot fail, here and below.
@@ -30,24 +30,24 @@ impl Svg {
         Self(text)
     }
 
-    pub(super) fn text(&mut self, x: f64, y: f64, class: &str, words: &str) {
-        let words = escape(words);
+    pub(super) fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
+        let text = escape(text);
         let _ = writeln!(
             self.0,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{words}</text>"
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{text}</text>"
         );
     }
 
     pub(super) fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, class: &str) {
-        let place = format!("x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"");
-        let _ = writeln!(self.0, "<line {place} class=\"{class}\"/>");
+        let position = format!("x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"");
+        let _ = writeln!(self.0, "<line {position} class=\"{class}\"/>");
     }
 
     pub(super) fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str) {
-        let place = format!(
+        let position = format!(
             "x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"2\""
         );
-        let _ = writeln!(self.0, "<rect {place} class=\"{class}\"/>");
+        let _ = writeln!(self.0, "<rect {position} class=\"{class}\"/>");
     }
 
     pub(super) fn circle(&mut self, x: f64, y: f64, radius: f64, class: &str) {

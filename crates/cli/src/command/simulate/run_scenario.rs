@@ -1,0 +1,349 @@
+//! Running a scenario on its virtual clock, with rules on every account's bus.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use reflexarc::{Evaluation, RuleEffects, RuleSet};
+use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
+use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
+use reflexarc_reaction::MemoryState;
+use reflexarc_service::Config;
+use reflexarc_service::config::Secrets;
+
+use super::target_queues::{TargetCall, TargetQueues};
+use super::timeline::{Content, Entry};
+use super::{Args, plot, stand_in};
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, Output};
+
+/// Runs the scenario and prints its timeline.
+pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    // Nothing is sent, so secrets need not be set where a scenario runs, such as in CI.
+    let config = args
+        .config
+        .as_deref()
+        .map(|path| Config::load(path, Secrets::Blank))
+        .transpose();
+    let config = config.map_err(|file| Failure::Rules(vec![file]))?;
+    let rule_paths = match &config {
+        Some(config) if args.rules.is_empty() => &config.rule_paths,
+        _ => &args.rules,
+    };
+    let rules = if rule_paths.is_empty() {
+        RuleSet::compile(Vec::<(String, String)>::new())
+    } else {
+        RuleSet::load_all(rule_paths)
+    };
+    let rules = rules.map_err(Failure::Rules)?;
+    for file in rules.warnings() {
+        output.diagnostics(file);
+    }
+    let (start, description) = (scenario.world.start, scenario.description.clone());
+    let queues = config.map(|config| TargetQueues::new(config.queues, start));
+    if let Some(queues) = &queues {
+        check_target_faults(&scenario, queues)?;
+    }
+    if args.format == Format::Human && !description.is_empty() {
+        output.line(&description)?;
+        output.line("")?;
+    }
+    let before = interface_statuses(&scenario.world);
+    let mut run = ScenarioRun {
+        simulation: Simulation::new(scenario),
+        rules,
+        queues,
+        states: BTreeMap::new(),
+        entries: Vec::new(),
+        unexpected: 0,
+    };
+    run.print(start, args.format, output)?;
+    if let Some(path) = &args.plot {
+        write_plot(
+            path,
+            &plot::draw(&before, &run.entries, start, &description),
+        )?;
+    }
+    if run.is_truncated() {
+        let limit = Scenario::MAX_TIMELINE_EVENTS;
+        return Err(Failure::Runtime(format!(
+            "stopped after {limit} timeline events; check whether rules react to their own requests"
+        )));
+    }
+    if run.unexpected > 0 {
+        output.error(&format!("unexpected replies: {}", run.unexpected));
+        return Ok(Exit::Negative);
+    }
+    Ok(Exit::Done)
+}
+
+/// A scenario that is running: the simulated cloud, the rules, and the queues of their targets.
+struct ScenarioRun {
+    simulation: Simulation,
+    rules: RuleSet,
+    /// Absent when deliveries are not simulated.
+    queues: Option<TargetQueues>,
+    /// The state of the rules, for each account: accounts do not share it.
+    states: BTreeMap<String, MemoryState>,
+    /// The timeline so far.
+    entries: Vec<Entry>,
+    /// The number of replies that were not the expected ones.
+    unexpected: usize,
+}
+
+impl ScenarioRun {
+    /// Runs to the end and prints each entry when it is complete.
+    fn print(
+        &mut self,
+        start: Timestamp,
+        format: Format,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        output.begin(format)?;
+        let mut printed = 0;
+        loop {
+            let has_more = self.run_next().is_some();
+            for entry in &self.entries[printed..] {
+                match format {
+                    Format::Human => entry.print(start, output)?,
+                    Format::Json | Format::Ndjson => output.element(format, entry)?,
+                }
+            }
+            printed = self.entries.len();
+            if !has_more {
+                break;
+            }
+        }
+        output.end(format)
+    }
+
+    /// Runs the next timeline event or the next call of a target; `None` at the end.
+    ///
+    /// At one instant calls come after timeline events, so that a digest can carry the deliveries of
+    /// all of them.
+    fn run_next(&mut self) -> Option<()> {
+        let event = self.simulation.next_at();
+        let until = self.simulation.until();
+        let call = self.queues.as_ref().and_then(TargetQueues::next_at);
+        let call = call.filter(|at| until.is_none_or(|until| *at <= until));
+        match (event, call) {
+            (None, None) => {
+                self.report_waiting();
+                None
+            }
+            (Some(event), Some(call)) if call < event => self.call_target(),
+            (None, Some(_)) => self.call_target(),
+            (Some(_), _) => {
+                let event = self.simulation.advance()?;
+                self.add_event(&event);
+                Some(())
+            }
+        }
+    }
+
+    /// Whether it ended because the timeline became too long.
+    fn is_truncated(&self) -> bool {
+        self.simulation.is_truncated() || self.entries.len() > Scenario::MAX_TIMELINE_EVENTS
+    }
+
+    /// Calls a target. What a stand-in receives, it performs.
+    fn call_target(&mut self) -> Option<()> {
+        if self.is_truncated() {
+            return None;
+        }
+        let call = self.queues.as_mut()?.call_next()?;
+        if call.outcome.is_ok() {
+            for one in &call.deliveries {
+                let (action, rule) = (&one.delivery.action, &one.delivery.rule);
+                stand_in::perform(action, call.at, &one.account, rule, &mut self.simulation);
+            }
+        }
+        self.add_call(call);
+        Some(())
+    }
+
+    fn add_call(&mut self, call: TargetCall) {
+        // A digest of several accounts is shown with the account of its first delivery.
+        let account = call
+            .deliveries
+            .first()
+            .map(|one| self.account_name(&one.account));
+        self.entries.push(Entry {
+            at: call.at,
+            account,
+            interface: None,
+            content: Content::Delivery(Box::new(call)),
+        });
+    }
+
+    /// Notes at the end how many deliveries are left, which are cut off by `until`.
+    fn report_waiting(&mut self) {
+        let waiting = self.queues.as_ref().map_or(0, TargetQueues::waiting);
+        if let (Some(at), 1..) = (self.simulation.until(), waiting) {
+            let text = format!("end of the scenario; deliveries still waiting: {waiting}");
+            self.entries.push(Entry::note(at, text));
+        }
+    }
+
+    fn account_name(&self, id: &str) -> String {
+        self.simulation.world().account_name(id).to_owned()
+    }
+
+    /// Adds a timeline event and, if it is an event on a bus, evaluates it.
+    fn add_event(&mut self, event: &TimelineEvent) {
+        if matches!(
+            event,
+            TimelineEvent::Request {
+                expected: Some(_),
+                ..
+            }
+        ) {
+            self.unexpected += 1;
+        }
+        let name_of = |id: &str| self.simulation.name_of(id).to_owned();
+        let entry = Entry::new(event, self.simulation.world(), name_of);
+        self.entries.push(entry);
+        let length = self.entries.len();
+        if let (TimelineEvent::TargetFault { at, fault }, Some(queues)) = (event, &mut self.queues)
+        {
+            queues.inject(*at, fault);
+        }
+        if let Some((at, account, event)) = self.received(event) {
+            self.evaluate(at, &account, &event);
+        }
+        // A clock event is shown only where a rule had effects, or a scenario with `tick = "1m"` would
+        // have a line a minute.
+        let is_tick = matches!(event, TimelineEvent::Published { is_tick: true, .. });
+        if is_tick && self.entries.len() == length {
+            self.entries.pop();
+        }
+    }
+
+    /// The event that an account's bus received, with the account's id.
+    fn received(&self, event: &TimelineEvent) -> Option<(Timestamp, String, Event)> {
+        match event {
+            TimelineEvent::Ended(outcome) => {
+                let published = outcome.published.as_ref().ok()?;
+                let account = self.simulation.world().account(&published.recipient)?;
+                let event = account.bus.receive(published)?;
+                Some((outcome.at, account.account.id.clone(), event))
+            }
+            TimelineEvent::Published {
+                at, account, event, ..
+            } => Some((*at, account.clone(), event.clone())),
+            TimelineEvent::Request { .. }
+            | TimelineEvent::StatusChanged(_)
+            | TimelineEvent::TargetFault { .. }
+            | TimelineEvent::Note { .. } => None,
+        }
+    }
+
+    /// Evaluates an event on an account's bus and queues or performs the actions.
+    fn evaluate(&mut self, at: Timestamp, account: &str, event: &Event) {
+        let event = match NativeEvent::new(event.clone()) {
+            Ok(event) => event,
+            Err(error) => {
+                let text = format!("the service would reject this event: {error}");
+                self.entries.push(Entry::note(at, text));
+                return;
+            }
+        };
+        let state = self.states.entry(account.to_owned()).or_default();
+        let evaluation = self.rules.evaluate(&event, state, at);
+        for effects in &evaluation.rules {
+            state.apply(&effects.rule, &effects.changes);
+        }
+        let undeliverable = if let Some(queues) = &mut self.queues {
+            queues.enqueue(at, account, event.clone(), &evaluation)
+        } else {
+            // Without targets there are no deliveries: stand-ins get the actions directly.
+            for (effects, _, action) in evaluation.actions() {
+                stand_in::perform(action, at, account, &effects.rule, &mut self.simulation);
+            }
+            Vec::new()
+        };
+        self.add_evaluation(at, account, event.original(), evaluation);
+        for call in undeliverable {
+            self.add_call(call);
+        }
+    }
+
+    fn add_evaluation(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        event: &Event,
+        evaluation: Evaluation,
+    ) {
+        let Evaluation {
+            rules, failures, ..
+        } = evaluation;
+        let account = Some(self.account_name(account));
+        let interface = interface_of(event).map(|id| self.simulation.name_of(id).to_owned());
+        // A reaction that only reads the clock is left out, like the clock event itself.
+        let is_clock = is_clock(event);
+        let is_shown = |effects: &RuleEffects| {
+            !is_clock
+                || !effects.actions.is_empty()
+                || !effects.log.is_empty()
+                || !effects.emitted.is_empty()
+        };
+        let reactions = rules
+            .into_iter()
+            .filter(is_shown)
+            .map(|effects| Content::Rule(Box::new(effects)));
+        for content in reactions.chain(failures.into_iter().map(Content::RuleFailed)) {
+            let (account, interface) = (account.clone(), interface.clone());
+            self.entries.push(Entry {
+                at,
+                account,
+                interface,
+                content,
+            });
+        }
+    }
+}
+
+/// Checks that the targets that the scenario makes fail exist.
+fn check_target_faults(scenario: &Scenario, queues: &TargetQueues) -> Result<(), Failure> {
+    for step in &scenario.steps {
+        if let StepAction::TargetFault(fault) = &step.action
+            && let Some(message) = queues.unknown_target(&fault.target)
+        {
+            return Err(Failure::Invalid(format!(
+                "invalid fault in the scenario: {message}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The status of every interface before the first step, by name.
+fn interface_statuses(world: &World) -> BTreeMap<String, EniStatus> {
+    let name_of = |id: &str| {
+        let named = world.names.iter().find(|(_, named)| *named == id);
+        named.map_or(id, |(name, _)| name).to_owned()
+    };
+    let interfaces = world.cloud.interfaces();
+    interfaces
+        .map(|interface| (name_of(&interface.id), interface.status))
+        .collect()
+}
+
+/// The id of the interface that an event is about, in the native form or a CloudEvent.
+fn interface_of(event: &Event) -> Option<&str> {
+    let content = event
+        .tree()
+        .get("content")
+        .or_else(|| event.tree().get("data"))?;
+    content.get("eniId").and_then(Json::as_str)
+}
+
+fn is_clock(event: &Event) -> bool {
+    event.tree().get("name").and_then(Json::as_str) == Some("Clock:Tick")
+}
+
+fn write_plot(path: &Path, svg: &str) -> Result<(), Failure> {
+    std::fs::write(path, svg)
+        .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,315 @@
+//! Deliveries on the virtual clock.
+//!
+//! One queue for each target, as in the service, and with the service's rules for what a call carries
+//! and when it is made (`CallSchedule`), what a message looks like (`Target::preview`), and what
+//! follows from an outcome (`settle`). Only the clock and the storage differ: nothing is sent, and the
+//! queues are in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::Evaluation;
+use reflexarc_delivery::dingtalk::DingTalk;
+use reflexarc_delivery::{
+    CallSchedule, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError, Target, settle,
+};
+use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
+use reflexarc_event::NativeEvent;
+use reflexarc_service::Incoming;
+use reflexarc_service::dispatch::{QueueConfig, unknown_target_message};
+
+use super::stand_in;
+
+/// The queues of all targets. All accounts share them, because they share one configuration.
+pub(super) struct TargetQueues {
+    start: Timestamp,
+    queues: BTreeMap<String, TargetQueue>,
+    /// The names of the targets, for messages about unknown ones.
+    known: Vec<String>,
+    /// The number of deliveries that were queued, retries included: those that are due at one instant
+    /// are attempted in this order.
+    sequence: u64,
+}
+
+/// A delivery that was attempted.
+#[derive(Debug)]
+pub(super) struct AttemptedDelivery {
+    /// The id of the account whose rule made it.
+    pub(super) account: String,
+    pub(super) delivery: Delivery,
+    pub(super) next: Decision,
+}
+
+/// One call of a target.
+#[derive(Debug)]
+pub(super) struct TargetCall {
+    pub(super) at: Timestamp,
+    pub(super) target: String,
+    /// The target's type; `stand-in` where only a stand-in has this name, `none` where nothing has.
+    pub(super) kind: &'static str,
+    /// What it carried; several deliveries in a digest.
+    pub(super) deliveries: Vec<AttemptedDelivery>,
+    /// What the target would receive; absent when it could not be rendered.
+    pub(super) preview: Option<Preview>,
+    pub(super) outcome: Result<Receipt, SendError>,
+}
+
+/// The queue of one target.
+struct TargetQueue {
+    /// Absent for a stand-in.
+    target: Option<Arc<dyn Target>>,
+    policy: RetryPolicy,
+    schedule: CallSchedule,
+    fault: Option<ActiveFault>,
+    /// Accounts and deliveries by due time and sequence number.
+    waiting: BTreeMap<(Timestamp, u64), (String, Delivery)>,
+}
+
+#[derive(Clone, Copy)]
+struct ActiveFault {
+    mode: TargetFaultMode,
+    /// Absent when it lasts to the end of the scenario.
+    until: Option<Timestamp>,
+}
+
+impl TargetQueues {
+    /// A queue for each of the configured targets, and for the stand-ins whose names are not among
+    /// them.
+    pub(super) fn new(configured: Vec<QueueConfig>, start: Timestamp) -> Self {
+        let stand_ins = stand_in::TARGETS.iter().map(|name| {
+            (
+                (*name).to_owned(),
+                TargetQueue::new(None, RetryPolicy::default()),
+            )
+        });
+        let mut queues: BTreeMap<String, TargetQueue> = stand_ins.collect();
+        // After the stand-ins: a configured target replaces the stand-in with its name.
+        queues.extend(configured.into_iter().map(|queue| {
+            (
+                queue.name,
+                TargetQueue::new(Some(queue.target), queue.policy),
+            )
+        }));
+        let known = queues.keys().cloned().collect();
+        Self {
+            start,
+            queues,
+            known,
+            sequence: 0,
+        }
+    }
+
+    /// A message if there is no such target.
+    pub(super) fn unknown_target(&self, target: &str) -> Option<String> {
+        (!self.queues.contains_key(target)).then(|| unknown_target_message(target, &self.known))
+    }
+
+    /// Makes a target fail from now on. This replaces an earlier fault of the target.
+    pub(super) fn inject(&mut self, at: Timestamp, fault: &TargetFault) {
+        if let Some(queue) = self.queues.get_mut(&fault.target) {
+            let until = fault.duration.map(|duration| at + duration);
+            queue.fault = Some(ActiveFault {
+                mode: fault.mode,
+                until,
+            });
+        }
+    }
+
+    /// Queues the deliveries of an evaluation. Those for unknown targets are returned as calls that
+    /// failed: they are dead letters at once, as in the service.
+    pub(super) fn enqueue(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        event: NativeEvent,
+        evaluation: &Evaluation,
+    ) -> Vec<TargetCall> {
+        let mut incoming = Incoming::from_native(event);
+        if incoming.native.original().tree().get("id").is_none() {
+            // The service gives such an event a random id; a simulation must not be random.
+            incoming.set_id(&format!("rehearsed-{}", self.sequence));
+        }
+        let mut failed = Vec::new();
+        for delivery in incoming.deliveries(evaluation, at) {
+            self.sequence += 1;
+            let account = account.to_owned();
+            match self.queues.get_mut(&delivery.target) {
+                Some(queue) => {
+                    queue
+                        .waiting
+                        .insert((at, self.sequence), (account, delivery));
+                }
+                None => {
+                    let reason = unknown_target_message(&delivery.target, &self.known);
+                    failed.push(undeliverable(at, account, delivery, reason));
+                }
+            }
+        }
+        failed
+    }
+
+    /// When the next call is made, as far as is known now.
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.next().map(|(at, _)| at)
+    }
+
+    /// Makes the next call and settles its deliveries.
+    pub(super) fn call_next(&mut self) -> Option<TargetCall> {
+        let (at, name) = self.next()?;
+        let name = name.to_owned();
+        // A call takes no time on the virtual clock: it begins and ends at this instant.
+        let clock = at.duration_since(self.start);
+        let queue = self.queues.get_mut(&name)?;
+        let (accounts, batch): (Vec<String>, Vec<Delivery>) =
+            queue.take_batch(at, clock).into_iter().unzip();
+        let (preview, outcome) = queue.attempt(at, &batch);
+        queue.schedule.record_call(&batch, &outcome, clock, clock);
+        let batch_size = batch.len();
+        let mut deliveries = Vec::new();
+        for (account, delivery) in accounts.into_iter().zip(batch) {
+            let settlement = settle(&queue.policy, &delivery, &outcome, batch_size, at);
+            if let Some((due, next)) = settlement.next_attempt(&delivery, at) {
+                self.sequence += 1;
+                queue
+                    .waiting
+                    .insert((due, self.sequence), (account.clone(), next));
+            }
+            deliveries.push(AttemptedDelivery {
+                account,
+                delivery,
+                next: settlement.decision,
+            });
+        }
+        let kind = queue
+            .target
+            .as_ref()
+            .map_or("stand-in", |target| target.kind());
+        Some(TargetCall {
+            at,
+            target: name,
+            kind,
+            deliveries,
+            preview,
+            outcome,
+        })
+    }
+
+    /// The number of deliveries that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.values().map(|queue| queue.waiting.len()).sum()
+    }
+
+    /// The queue with the earliest call; of several at one instant, the first by name.
+    fn next(&self) -> Option<(Timestamp, &str)> {
+        let calls = self
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((queue.next_at(self.start)?, name.as_str())));
+        calls.min()
+    }
+}
+
+impl TargetQueue {
+    fn new(target: Option<Arc<dyn Target>>, policy: RetryPolicy) -> Self {
+        let limit = target.as_ref().and_then(|target| target.rate_limit());
+        Self {
+            target,
+            policy,
+            schedule: CallSchedule::new(limit, []),
+            fault: None,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// When the first delivery may be sent: once it is due and the rate limit allows a call.
+    fn next_at(&self, start: Timestamp) -> Option<Timestamp> {
+        let ((due, _), _) = self.waiting.first_key_value()?;
+        let mut at = *due;
+        // `wait` discards calls that are older than the period of the rate limit at the given time.
+        // This looks ahead to times at which they are older than they are now, so it works on a copy.
+        let mut schedule = self.schedule.clone();
+        loop {
+            let wait = schedule.wait(at.duration_since(start));
+            if wait.is_zero() {
+                return Some(at);
+            }
+            at = at.saturating_add(wait).ok()?;
+        }
+    }
+
+    /// Removes the deliveries that the next call carries.
+    fn take_batch(&mut self, at: Timestamp, clock: SignedDuration) -> Vec<(String, Delivery)> {
+        let due = self.waiting.range(..=(at, u64::MAX));
+        let keys: Vec<(Timestamp, u64)> = due.map(|(key, _)| *key).collect();
+        let mut count = 1;
+        if let Some(target) = &self.target {
+            // Discards calls that do not count any more, before the batch size is computed.
+            self.schedule.wait(clock);
+            let due = keys.iter().filter_map(|key| self.waiting.get(key));
+            let due: Vec<Delivery> = due.map(|(_, delivery)| delivery.clone()).collect();
+            count = self.schedule.batch_size(&**target, &due);
+        }
+        keys.iter()
+            .take(count)
+            .filter_map(|key| self.waiting.remove(key))
+            .collect()
+    }
+
+    /// Renders the batch and decides how the call ends: as the active fault says, else well.
+    fn attempt(
+        &self,
+        at: Timestamp,
+        batch: &[Delivery],
+    ) -> (Option<Preview>, Result<Receipt, SendError>) {
+        let preview = match &self.target {
+            Some(target) => match target.preview(batch) {
+                Ok(preview) => Some(preview),
+                Err(error) => return (None, Err(error)),
+            },
+            None => None,
+        };
+        let is_active = |fault: &ActiveFault| fault.until.is_none_or(|until| at < until);
+        let outcome = match self.fault.filter(is_active).map(|fault| fault.mode) {
+            None => Ok(Receipt {
+                response: String::new(),
+                part: preview.as_ref().and_then(|preview| preview.part.clone()),
+            }),
+            Some(TargetFaultMode::Down) => Err(SendError::transient("no response")),
+            Some(TargetFaultMode::Refuse) => Err(SendError::Refused {
+                reason: "rejected by the target".to_owned(),
+            }),
+            // DingTalk's robots are blocked for ten minutes; other targets only fail.
+            Some(TargetFaultMode::Throttle) if self.schedule.is_rate_limited() => {
+                Err(SendError::RateLimited {
+                    reason: "called too often".to_owned(),
+                    pause: DingTalk::RATE_LIMIT_PENALTY,
+                })
+            }
+            Some(TargetFaultMode::Throttle) => Err(SendError::transient("called too often")),
+        };
+        (preview, outcome)
+    }
+}
+
+/// The failed call of a target that does not exist.
+fn undeliverable(at: Timestamp, account: String, delivery: Delivery, reason: String) -> TargetCall {
+    let target = delivery.target.clone();
+    let outcome = Err(SendError::Misconfigured {
+        reason: reason.clone(),
+    });
+    let next = Decision::DeadLetter(reason);
+    let deliveries = vec![AttemptedDelivery {
+        account,
+        delivery,
+        next,
+    }];
+    TargetCall {
+        at,
+        target,
+        kind: "none",
+        deliveries,
+        preview: None,
+        outcome,
+    }
+}
