@@ -23,7 +23,8 @@ pub(crate) fn read(path: &Path, dialect: Dialect) -> Result<(Vec<String>, Vec<No
             .next()
             .map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
         let Some(record) = record else { break };
-        match record.text.and_then(|text| parse_line(&text, dialect)) {
+        let text = record.text.map_err(|error| error.to_string());
+        match text.and_then(|text| parse_line(&text, dialect)) {
             Ok((name, node)) => {
                 names.push(name);
                 nodes.push(node);

@@ -1,6 +1,5 @@
 //! Event streams: opened, decompressed, cut into records and processed on several threads in order.
 
-mod nesting;
 mod open;
 mod records;
 mod stream;

@@ -37,6 +37,7 @@ mod native_field;
 mod normalize;
 mod path;
 mod reading;
+mod records;
 mod time;
 mod webhook;
 
@@ -55,4 +56,5 @@ pub use limits::Limits;
 pub use native::NativeEvent;
 pub use path::Path;
 pub use reading::Reading;
+pub use records::{Record, RecordCutter, RecordError, ndjson_lines};
 pub use time::parse_time;

@@ -142,7 +142,7 @@ fn match_chunk(
         }
     };
     for (number, event) in chunk.events() {
-        match matching_text(rules, event) {
+        match matching_text(rules, &event) {
             Ok(ids) => matched.push(ids),
             Err(error) => {
                 let end = Err((number, ChunkError::Event(error)));

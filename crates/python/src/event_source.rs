@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::slice::Chunks;
 
-use reflexarc_event::Limits;
+use reflexarc_event::{Limits, ndjson_lines};
 
 /// A source of event texts. At most one chunk of a file is held beyond those being matched.
 pub(crate) enum EventSource<'a> {
@@ -66,14 +66,13 @@ impl<'a> EventSource<'a> {
 
 impl Chunk<'_> {
     /// The texts of the events, each with its number in the chunk.
-    pub(crate) fn events(&self) -> Box<dyn Iterator<Item = (usize, &[u8])> + '_> {
+    pub(crate) fn events(&self) -> Box<dyn Iterator<Item = (usize, Cow<'_, [u8]>)> + '_> {
         match self {
-            Self::Texts(texts) => Box::new(texts.iter().copied().enumerate()),
-            Self::Lines(lines) => Box::new(
-                split_lines(lines)
-                    .enumerate()
-                    .filter(|(_, line)| !line.trim_ascii_start().is_empty()),
-            ),
+            Self::Texts(texts) => Box::new(texts.iter().copied().map(Cow::Borrowed).enumerate()),
+            Self::Lines(lines) => Box::new(ndjson_lines(lines).map(|(line, event)| {
+                // Numbers begin at 0, lines at 1.
+                (usize::try_from(line - 1).unwrap_or(usize::MAX), event)
+            })),
         }
     }
 
@@ -107,15 +106,4 @@ fn next_lines<'a>(file: &mut File, rest: &mut Vec<u8>) -> Result<Option<Chunk<'a
             return Ok(Some(Chunk::Lines(Cow::Owned(chunk))));
         }
     }
-}
-
-fn split_lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = 0;
-    memchr::memchr_iter(b'\n', lines)
-        .chain([lines.len()])
-        .map(move |end| {
-            let line = &lines[start..end];
-            start = end + 1;
-            line
-        })
 }

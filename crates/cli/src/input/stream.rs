@@ -18,12 +18,12 @@ pub(crate) struct Processed<T> {
     /// The line on which the record begins, from 1.
     pub(crate) line: u64,
     /// The result for the event, or why the record could not be read as an event.
-    pub(crate) result: Result<T, RecordError>,
+    pub(crate) result: Result<T, UnreadableEvent>,
 }
 
 /// Why a record could not be read as an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RecordError {
+pub(crate) struct UnreadableEvent {
     /// The line of the error, from 1.
     pub(crate) line: u64,
     /// The character of the error in the record's line, from 1, if the error has a position.
@@ -33,7 +33,7 @@ pub(crate) struct RecordError {
 }
 
 /// `12:7: message`, with line and column.
-impl fmt::Display for RecordError {
+impl fmt::Display for UnreadableEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.line)?;
         if let Some(column) = self.column {
@@ -220,17 +220,17 @@ fn next_record(records: &mut Records<impl BufRead>) -> Result<Option<Record>, Fa
 fn process<T>(record: Record, work: &impl Fn(Event) -> Result<T, EventError>) -> Processed<T> {
     let line = record.line;
     let result = match record.text {
-        Err(message) => Err(RecordError {
+        Err(error) => Err(UnreadableEvent {
             line,
             column: None,
-            message,
+            message: error.to_string(),
         }),
         Ok(text) => Event::from_json(text.as_slice())
             .and_then(work)
             .map_err(|error| {
                 let position = error.position(&text);
                 let line_in_record = position.as_ref().map_or(1, |position| position.line);
-                RecordError {
+                UnreadableEvent {
                     line: line + line_in_record as u64 - 1,
                     column: position.map(|position| position.column),
                     message: error.to_string(),

@@ -17,7 +17,7 @@ use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reflexarc_diagnostic::Code;
-use reflexarc_event::{Event, EventError, Json};
+use reflexarc_event::{Event, EventError, Json, ndjson_lines};
 use serde_json::value::RawValue;
 
 use crate::incoming::Incoming;
@@ -126,18 +126,14 @@ fn batch(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
 /// One event a line. Empty lines are skipped.
 fn lines(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
     let mut elements = Vec::new();
-    for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
+    for (line, text) in ndjson_lines(body) {
         if elements.len() == max_events {
             return Err(BodyError::TooManyEvents(max_events));
         }
         elements.push(element(
             elements.len(),
-            Some(number + 1),
-            Event::from_json(line),
+            usize::try_from(line).ok(),
+            Event::from_json(text.trim_ascii()),
         ));
     }
     Ok(elements)

@@ -16,6 +16,13 @@ pub(crate) struct Nesting {
 }
 
 impl Nesting {
+    /// The nesting at the end of the first line of a record.
+    pub(crate) fn of(line: &[u8]) -> Self {
+        let mut nesting = Self::default();
+        nesting.feed(line);
+        nesting
+    }
+
     /// Reads the next bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
