@@ -72,10 +72,12 @@ impl CallSchedule {
     /// How many of the first of `waiting`, which must not be empty, the next call carries.
     pub fn batch_size(&self, target: &dyn Target, waiting: &[Delivery]) -> usize {
         let Some(limit) = self.limit else { return 1 };
+        // Stops at the first member of a refused digest, so that the order of deliveries is kept.
         let together = waiting
             .iter()
             .take_while(|delivery| !self.alone.contains(&delivery.id))
             .count();
+        // Few enough for a call each: 3 messages with 15 single calls left are sent separately.
         if together == 0 || waiting.len() <= self.single_calls(limit) {
             return 1;
         }
@@ -93,14 +95,17 @@ impl CallSchedule {
         if self.limit.is_some() {
             self.calls.push_back(began);
         }
+        // The call counts whatever its outcome: the receiver counted it as well.
         if batch.len() > 1 && matches!(outcome, Err(SendError::Refused { .. })) {
             self.alone.extend(batch.iter().map(|delivery| delivery.id));
         } else {
+            // Sent alone with any outcome, so the next attempt may be part of a digest again.
             for delivery in batch {
                 self.alone.remove(&delivery.id);
             }
         }
         if let Err(SendError::RateLimited { pause, .. }) = outcome {
+            // From the response on, which starts the receiver's pause, not from the call's start.
             self.paused_until = now.saturating_add(*pause);
         }
     }

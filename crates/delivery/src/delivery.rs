@@ -72,7 +72,7 @@ impl DeliveryId {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        // The last part needs no length: nothing follows from which it has to be told apart.
+        // The last part needs no length, as nothing follows it.
         if let Some(replay) = replay {
             hash.update(replay.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! Outbound HTTP: clients with an egress policy, bounded responses, errors without the URL's secrets.
+//! Outbound HTTP: clients with an egress policy, bounded responses, errors without secrets.
 
 mod egress;
 
@@ -58,6 +58,7 @@ impl BoundedResponse {
     /// the past is a delay of zero.
     pub fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        // RFC 9110, section 10.2.3: `Retry-After: 120`, or `Wed, 21 Oct 2026 07:28:00 GMT`.
         if let Ok(seconds) = value.parse::<u32>() {
             return Some(SignedDuration::from_secs(i64::from(seconds)));
         }
@@ -79,7 +80,7 @@ pub fn error_chain(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(next) = cause {
         let message = next.to_string();
-        // Some errors already repeat their cause.
+        // Some errors already repeat their cause in their own message.
         if !text.contains(&message) {
             text = format!("{text}: {message}");
         }

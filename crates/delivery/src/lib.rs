@@ -3,7 +3,8 @@
 //! ```
 //! use jiff::{SignedDuration, Timestamp};
 //! use reflexarc_delivery::{
-//!     Decision, Delivery, DeliveryId, EventRef, FileTarget, RetryPolicy, SendError, Target, settle,
+//!     Decision, Delivery, DeliveryId, EventRef, FileTarget, RetryPolicy, SendError, Target,
+//!     settle,
 //! };
 //! use reflexarc_event::{EventIdentity, Json};
 //! use reflexarc_reaction::Action;
@@ -51,6 +52,7 @@
 )]
 
 mod call_schedule;
+pub mod config;
 mod delivery;
 pub mod http;
 mod outcome;

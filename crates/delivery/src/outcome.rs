@@ -64,6 +64,7 @@ impl Receipt {
 
     /// The outcome's name in logs, metrics and listings.
     pub fn outcome(&self) -> &'static str {
+        // The same name as for an error of some parts: in both cases more follows.
         if self.part.is_some() {
             "partly"
         } else {
@@ -92,7 +93,7 @@ impl SendError {
         }
     }
 
-    /// The same error with another reason, such as one without secrets.
+    /// The same error with another reason, such as a redacted one.
     #[must_use]
     pub fn with_reason(mut self, new: String) -> Self {
         match &mut self {

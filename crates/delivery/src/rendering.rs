@@ -58,8 +58,8 @@ pub fn shorten(text: &str, limit: usize) -> String {
 
 /// At most the first `limit` bytes, cut at a character.
 pub(crate) fn truncate(text: &str, limit: usize) -> &str {
-    // A limit within a character moves back to its start: `好` has 3 bytes, so 5 bytes of `好好` are
-    // one character.
+    // A limit within a character moves back to its start: `好` has 3 bytes, so 5 bytes of `好好`
+    // are one character.
     let end = (0..=limit.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));

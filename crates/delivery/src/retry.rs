@@ -18,7 +18,8 @@ pub struct RetryPolicy {
 }
 
 /// The delays between attempts. `Backoff` and `Exponential` are the two policies of Alibaba Cloud
-/// EventBridge (<https://www.alibabacloud.com/help/en/eventbridge/user-guide/retry-and-dead-letter>).
+/// EventBridge:
+/// <https://www.alibabacloud.com/help/en/eventbridge/user-guide/retry-and-dead-letter>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryDelays {
     /// 3 retries, each after 10 to 20 s.
@@ -87,7 +88,7 @@ impl RetryPolicy {
         };
         let at = now.saturating_add(delay.max(requested.min(Self::MAX_RETRY_AFTER)));
         // A clock that was set back makes the age negative, which counts as young: nothing is lost.
-        // One that was set forward cannot be told from time that passed.
+        // One that was set forward looks like time that passed.
         match at {
             Ok(at) if at.duration_since(delivery.queued_at) <= self.max_age => {
                 Decision::RetryAt(at)
@@ -132,6 +133,7 @@ impl RetryDelays {
         // one every time. The multiplier is the one of `fraction`.
         let fraction = fraction(seed ^ u64::from(attempt).wrapping_mul(GOLDEN_GAMMA));
         Some(match self {
+            // Between 10 and 20 s: the whole interval is jitter, as EventBridge documents it.
             RetryDelays::Backoff => {
                 SignedDuration::from_secs(10) + SignedDuration::from_secs(10).mul_f64(fraction)
             }

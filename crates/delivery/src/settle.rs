@@ -51,7 +51,7 @@ pub fn settle(
 }
 
 impl Settlement {
-    /// The delivery as it is attempted next, and when that attempt is due; `None` when none follows.
+    /// The delivery as it is attempted next, and when that attempt is due; `None` after the last.
     pub fn next_attempt(
         &self,
         delivery: &Delivery,
@@ -68,6 +68,7 @@ impl Settlement {
             attempt,
             ..delivery.clone()
         };
+        // On a retry too: a failed attempt may have delivered some parts.
         next.delivered_parts
             .extend_from_slice(&self.delivered_parts);
         Some((due, next))

@@ -47,6 +47,7 @@ pub trait Target: Send + Sync {
     /// How many of the first of `waiting`, which is never empty, fit into one call; at least 1. It
     /// is used when more deliveries wait than the rate limit allows calls.
     fn max_batch(&self, waiting: &[Delivery]) -> usize {
+        // Receivers that identify deliveries by id, or programs that read one, cannot merge them.
         let _ = waiting;
         1
     }

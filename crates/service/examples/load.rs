@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reflexarc::RuleSet;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
-use reflexarc_service::dispatch::QueueConfig;
 use reflexarc_service::{Config, ServiceBuilder, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -119,7 +119,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     let out = FileTarget::file(folder.join("out.ndjson"));
     let config = Config {
         rule_paths: vec![folder.to_owned()],
-        queues: vec![QueueConfig {
+        queues: vec![TargetConfig {
             name: "out".into(),
             target: Arc::new(out),
             concurrency: 4,

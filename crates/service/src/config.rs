@@ -1,8 +1,6 @@
 //! `reflexarc.toml`: read as a whole, with every diagnostic at once.
 
-mod keys;
 mod sections;
-mod targets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,13 +11,16 @@ use reflexarc::FileDiagnostics;
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 
-use self::keys::{ConfigContext, ConfigTable};
 use self::sections::HttpSection;
-use crate::dispatch::QueueConfig;
 use crate::limits::Limits;
 use crate::security::{EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::{Collector, Redactor};
+use reflexarc_delivery::config::{
+    self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
+};
+
+pub use reflexarc_delivery::config::Secrets;
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
@@ -54,7 +55,7 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// One for each target. None with [`Secrets::Skip`]; not to be sent with if
     /// [`Secrets::Blank`].
-    pub queues: Vec<QueueConfig>,
+    pub queues: Vec<TargetConfig>,
     /// Redacts every secret of this configuration.
     pub redactor: Redactor,
     /// Warnings, such as deprecated keys.
@@ -88,18 +89,6 @@ pub struct RestartSettings {
     pub telemetry: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
     pub shutdown_timeout: Duration,
-}
-
-/// How secrets are looked up.
-#[derive(Clone, Copy)]
-pub enum Secrets<'a> {
-    /// In files, and by this function in environment variables.
-    Resolve(&'a dyn Fn(&str) -> Option<String>),
-    /// Not at all, for commands that only need the store: they run where the secrets are not.
-    Skip,
-    /// Every secret is empty, for rehearsals, which send nothing: they need targets to schedule and
-    /// render with.
-    Blank,
 }
 
 impl Config {
@@ -174,12 +163,7 @@ impl Config {
         if document.has_syntax_errors() {
             return Err(document.into_diagnostics());
         }
-        let environment = match secrets {
-            Secrets::Resolve(environment) => Some(environment),
-            Secrets::Skip | Secrets::Blank => None,
-        };
-        let with_targets = !matches!(secrets, Secrets::Skip);
-        let context = ConfigContext::new(folder, environment, with_targets);
+        let context = ConfigContext::new(folder, secrets);
         let root = ConfigTable::new(&context, document.root());
         let mut config = Self::from_table(&root);
         root.finish();
@@ -188,14 +172,14 @@ impl Config {
         if diagnostics.iter().any(is_error) {
             return Err(diagnostics);
         }
-        let secrets = context.secrets.into_inner();
+        let (secrets, files) = context.into_found();
         config.redactor = Redactor::new(secrets.iter().map(String::as_str));
-        Ok((config, context.files.into_inner(), diagnostics))
+        Ok((config, files, diagnostics))
     }
 
     fn from_table(root: &ConfigTable<'_>) -> Self {
         let default = Self::default();
-        let in_folder = |path: &PathBuf| root.context.folder.join(path);
+        let in_folder = |path: &PathBuf| root.context().folder().join(path);
         let rule_paths: Vec<PathBuf> = match root.nonempty_strings("rules") {
             None => default.rule_paths,
             Some(paths) => paths
@@ -235,7 +219,7 @@ impl Config {
             log: root.string("log").unwrap_or(default.log),
             collector: root.table("telemetry").and_then(sections::telemetry),
             shutdown_timeout: shutdown_timeout(root).unwrap_or(default.shutdown_timeout),
-            queues: targets::read(root),
+            queues: delivery_config::targets(root),
             ..Self::default()
         }
     }

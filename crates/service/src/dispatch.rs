@@ -15,37 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::{Delivery, DeliveryId, Receipt, RetryPolicy, SendError, Target, shorten};
+use reflexarc_delivery::config::TargetConfig;
+use reflexarc_delivery::{Delivery, DeliveryId, Receipt, SendError, shorten};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
-pub use self::wake::{Wake, unknown_target_message};
+pub use self::wake::Wake;
 use crate::store::{AttemptOutcome, Store, StoreError};
 use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
-
-/// The settings of one target's queue.
-#[derive(Clone)]
-pub struct QueueConfig {
-    /// The target's name.
-    pub name: String,
-    /// The target.
-    pub target: Arc<dyn Target>,
-    /// Largest number of sends at one time, at least 1. A rate-limited target gets one at a time.
-    pub concurrency: usize,
-    /// Longest time for one send.
-    pub timeout: Duration,
-    /// When to retry.
-    pub policy: RetryPolicy,
-    /// Digest of the settings, secrets included. A reload leaves a queue with the same digest
-    /// alone.
-    pub digest: SettingsDigest,
-}
-
-/// A digest of settings.
-pub type SettingsDigest = [u8; 32];
 
 /// What all queues share.
 #[derive(Clone)]
@@ -69,7 +49,7 @@ const RESPONSE_BYTES: usize = 4_096;
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves one target until it is told to stop.
-pub async fn serve(queue: QueueConfig, context: DispatchContext, wake: Arc<Notify>) {
+pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
     match queue.target.rate_limit() {
         Some(limit) => {
             RateLimitedQueue::new(queue, context, wake, limit)
@@ -83,7 +63,7 @@ pub async fn serve(queue: QueueConfig, context: DispatchContext, wake: Arc<Notif
 /// Claims what is due, without the deliveries in `in_flight`. If the store fails, logs it and
 /// returns nothing after a pause.
 async fn claim(
-    queue: &QueueConfig,
+    queue: &TargetConfig,
     context: &DispatchContext,
     limit: usize,
     in_flight: &BTreeSet<DeliveryId>,
@@ -118,7 +98,7 @@ struct Call {
 }
 
 /// Sends a batch in one call.
-async fn send(queue: &QueueConfig, context: &DispatchContext, batch: &[Delivery]) -> Call {
+async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery]) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
         Ok(outcome) => outcome,
@@ -139,7 +119,7 @@ async fn send(queue: &QueueConfig, context: &DispatchContext, batch: &[Delivery]
 }
 
 /// Decides for each delivery of a call and records it; returns after the commit.
-async fn settle(queue: &QueueConfig, context: &DispatchContext, batch: &[Delivery], call: &Call) {
+async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery], call: &Call) {
     let outcome = &call.outcome;
     let response = match outcome {
         Ok(receipt) => receipt.response.as_str(),
@@ -183,7 +163,7 @@ async fn settle(queue: &QueueConfig, context: &DispatchContext, batch: &[Deliver
 
 /// Logs an attempt and records its span.
 fn record_attempt(
-    queue: &QueueConfig,
+    queue: &TargetConfig,
     context: &DispatchContext,
     delivery: &Delivery,
     call: &Call,
@@ -217,7 +197,7 @@ fn record_attempt(
 }
 
 /// How long until the next delivery is due, at most [`POLL_INTERVAL`].
-fn time_until_due(queue: &QueueConfig, context: &DispatchContext) -> Duration {
+fn time_until_due(queue: &TargetConfig, context: &DispatchContext) -> Duration {
     let due = context.store.next_due(&queue.name).ok().flatten();
     due.map_or(POLL_INTERVAL, |due| {
         due.duration_since(Timestamp::now())

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, ConfigSource};
-use crate::dispatch::{Queues, Wake, unknown_target_message};
+use crate::dispatch::{Queues, Wake};
 use crate::http::{AppState, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -29,6 +29,7 @@ use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::telemetry::{Metrics, Redactor, Telemetry};
+use reflexarc_delivery::config::unknown_target_message;
 
 /// How often the archive is pruned.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);

@@ -1,7 +1,7 @@
 //! Egress policy: which addresses outbound HTTP may connect to.
 //!
-//! A webhook's URL comes from the operator, but the DNS record behind it may belong to somebody
-//! else. Without a policy, such a record that points to 169.254.169.254 or 127.0.0.1 would make
+//! A webhook's URL comes from the operator, but the DNS record behind it may belong to another
+//! party. Without a policy, such a record that points to 169.254.169.254 or 127.0.0.1 would make
 //! this process call a metadata service or a local port with its own credentials (server-side
 //! request forgery).
 
@@ -25,8 +25,8 @@ pub struct EgressPolicy {
 /// An address that the egress policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{host} resolves to {address}, which is not a public address; list its network under `allow` to \
-     permit it"
+    "{host} resolves to {address}, which is not a public address; list its network under `allow` \
+     to permit it"
 )]
 pub struct EgressDenied {
     /// The host as in the URL.

@@ -58,6 +58,7 @@ impl Target for CommandTarget {
 impl CommandTarget {
     async fn run(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
         let mut child = self.spawn()?;
+        // A guard: it is dropped at every return, and when the timeout drops this future.
         let _group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -98,7 +99,9 @@ impl CommandTarget {
             .args(&self.argv[1..])
             // The service's own environment holds its secrets.
             .env_clear()
+            // A group of its own, whose id is the program's, so that its children can be killed.
             .process_group(0)
+            // Kills and reaps the program itself when the send is dropped.
             .kill_on_drop(true);
         command
             .stdin(Stdio::piped())

@@ -113,6 +113,7 @@ impl Target for DingTalk {
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(async move {
+            // Rendered at each attempt: which part is next depends on those that are delivered.
             let (body, part) = message::render(self, batch);
             let receipt = self.post(&body, Timestamp::now()).await?;
             Ok(Receipt { part, ..receipt })

@@ -67,6 +67,7 @@ impl Email {
         to: Vec<Mailbox>,
         templates: Templates,
     ) -> Result<Self, String> {
+        // RFC 6409 (submission), RFC 8314 (implicit TLS), RFC 5321.
         let port = match server.tls {
             TlsMode::StartTls => 587,
             TlsMode::Tls => 465,

@@ -76,6 +76,8 @@ impl Webhook {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        // The id stays the same in every attempt, so that receivers can drop copies; the time is
+        // that of the attempt.
         request = request
             .header("webhook-id", &id)
             .header("webhook-timestamp", &seconds);
@@ -87,6 +89,8 @@ impl Webhook {
             );
         }
         match request.body(body).send().await {
+            // The whole response is read before it is classified: its body is the reason that dead
+            // letters show.
             Ok(response) => classify(&BoundedResponse::read(response).await, now),
             Err(error) => {
                 let denied = is_egress_denied(&error);
@@ -161,8 +165,8 @@ fn cloudevent(delivery: &Delivery) -> Json {
     event
 }
 
-/// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. Id and timestamp are signed too, or
-/// somebody who recorded a request could send its body again under another id.
+/// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. Id and timestamp are signed, or
+/// a recorded request could be replayed with its body under another id.
 fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     mac.update(format!("{id}.{seconds}.{body}").as_bytes());

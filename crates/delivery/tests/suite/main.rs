@@ -12,4 +12,13 @@
 )]
 
 mod call_schedule;
+mod command;
+mod dingtalk;
+mod email;
+mod queue;
+#[path = "../support/receiver.rs"]
+mod receiver;
+#[path = "../support/robot.rs"]
+mod robot;
 mod samples;
+mod webhook;

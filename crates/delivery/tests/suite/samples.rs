@@ -2,18 +2,25 @@
 
 use jiff::Timestamp;
 use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
-use reflexarc_event::EventIdentity;
+use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{Action, Level, Message};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+pub(crate) fn send(payload: impl Into<Json>) -> Action {
+    Action::Send {
+        target: "t".into(),
+        payload: payload.into(),
+    }
+}
+
 pub(crate) fn message(title: &str, text: &str) -> Message {
     Message {
         title: title.into(),
         text: text.into(),
-        level: Level::Info,
+        level: Level::Warn,
         at: Vec::new(),
         link: None,
     }

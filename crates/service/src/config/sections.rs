@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use reflexarc_delivery::config::{ConfigTable, headers, url};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reqwest::Url;
 
-use super::keys::ConfigTable;
-use super::{Config, targets};
+use super::Config;
 use crate::limits::Limits;
 use crate::security::{EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens};
 use crate::telemetry::Collector;
@@ -61,7 +61,7 @@ pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
         table.fault("listen", Code::CONFIG_VALUE, message, help);
     }
     // Without secrets the tokens are all empty, and nothing is served either.
-    let tokens = if table.context.environment.is_some() {
+    let tokens = if table.context().resolves_secrets() {
         Tokens::new(tokens)
     } else {
         Tokens::default()
@@ -79,8 +79,8 @@ pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
 pub(super) fn telemetry(table: ConfigTable<'_>) -> Option<Collector> {
     let help = "the collector's address: endpoint = \"http://localhost:4318\"";
     let endpoint = table.required_string("endpoint", help);
-    let endpoint = endpoint.and_then(|text| targets::url(&table, "endpoint", &text));
-    let headers = targets::headers(&table);
+    let endpoint = endpoint.and_then(|text| url(&table, "endpoint", &text));
+    let headers = headers(&table);
     let one_in = table.integer("one_in", 1..=u32::MAX.into());
     table.finish();
     Some(Collector {
@@ -154,7 +154,7 @@ fn tls_identity(table: ConfigTable<'_>) -> Option<TlsIdentity> {
         }
     }
     // The private key is a secret: without secrets it is not read.
-    if table.context.environment.is_none() {
+    if !table.context().resolves_secrets() {
         table.path("certificate");
         table.path("key");
         table.finish();

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{Delivery, DeliveryId, SendError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{
-    Call, DispatchContext, POLL_INTERVAL, QueueConfig, claim, send, settle, time_until_due,
-};
+use super::{Call, DispatchContext, POLL_INTERVAL, claim, send, settle, time_until_due};
 
 /// Sends at most `concurrency` deliveries at a time.
 ///
@@ -21,7 +20,7 @@ use super::{
 /// 5 ms. So the three steps overlap: while deliveries are being sent, the next ones are claimed
 /// ahead (`prefetch`) and the previous ones are settled.
 pub(super) struct ConcurrentQueue {
-    queue: QueueConfig,
+    queue: TargetConfig,
     context: DispatchContext,
     wake: Arc<Notify>,
     claiming: JoinSet<Vec<Delivery>>,
@@ -55,7 +54,7 @@ const MAX_SETTLING: usize = 1_024;
 const CLAIM_DURATION: Duration = Duration::from_millis(100);
 
 impl ConcurrentQueue {
-    pub(super) fn new(queue: QueueConfig, context: DispatchContext, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) -> Self {
         let now = Instant::now();
         Self {
             prefetch: queue.concurrency,

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{DispatchContext, QueueConfig, SettingsDigest, Wake, serve, unknown_target_message};
+use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_message};
+
+use super::{DispatchContext, Wake, serve};
 use crate::store::Store;
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
@@ -20,7 +22,7 @@ pub(crate) struct Queues {
 
 struct RunningQueue {
     /// `None` once the target has been removed.
-    digest: Option<SettingsDigest>,
+    digest: Option<ConfigDigest>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -28,7 +30,7 @@ struct RunningQueue {
 impl Queues {
     /// Starts these queues. Must be called within a tokio runtime.
     pub(crate) fn start(
-        queues: Vec<QueueConfig>,
+        queues: Vec<TargetConfig>,
         wake: Wake,
         store: Arc<Store>,
         metrics: Arc<Metrics>,
@@ -63,7 +65,7 @@ impl Queues {
     ///
     /// Replacing one after the other is what keeps every delivery from being sent twice: old and
     /// new queue never send at the same time.
-    pub(crate) fn replace(&self, queues: Vec<QueueConfig>) {
+    pub(crate) fn replace(&self, queues: Vec<TargetConfig>) {
         let mut running = self.lock();
         self.wake
             .replace(queues.iter().map(|queue| queue.name.clone()));
@@ -127,7 +129,7 @@ impl Queues {
 /// not sent is due again.
 async fn run_after(
     previous: Option<JoinHandle<()>>,
-    queue: QueueConfig,
+    queue: TargetConfig,
     context: DispatchContext,
     wake: Wake,
 ) {

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{CallSchedule, Delivery, RateLimit};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{
-    DispatchContext, POLL_INTERVAL, QueueConfig, claim, send, settle, signed, time_until_due,
-};
+use super::{DispatchContext, POLL_INTERVAL, claim, send, settle, signed, time_until_due};
 
 /// Largest number of claimed deliveries. All of them are candidates for one digest, so a burst of
 /// 1,000 messages can go out in few calls; of more, the rest stay cancellable in the outbox.
@@ -19,7 +18,7 @@ const MAX_CLAIMED: usize = 1_000;
 /// Sends within a rate limit; merges deliveries into digests when there are more of them than
 /// calls.
 pub(super) struct RateLimitedQueue {
-    queue: QueueConfig,
+    queue: TargetConfig,
     context: DispatchContext,
     wake: Arc<Notify>,
     schedule: CallSchedule,
@@ -32,7 +31,7 @@ pub(super) struct RateLimitedQueue {
 
 impl RateLimitedQueue {
     pub(super) fn new(
-        queue: QueueConfig,
+        queue: TargetConfig,
         context: DispatchContext,
         wake: Arc<Notify>,
         limit: RateLimit,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use reflexarc_delivery::config::unknown_target_message;
 use tokio::sync::Notify;
 
 use crate::store::Store;
@@ -56,14 +57,4 @@ impl Wake {
             }
         }
     }
-}
-
-/// Why deliveries to `target` are undeliverable, given the targets that exist.
-pub fn unknown_target_message(target: &str, known: &[String]) -> String {
-    let known = if known.is_empty() {
-        "no targets are configured".to_owned()
-    } else {
-        format!("known targets: {}", known.join(", "))
-    };
-    format!("unknown target `{target}`; {known}")
 }

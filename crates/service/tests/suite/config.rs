@@ -125,7 +125,7 @@ fn targets_with_blank_secrets_can_render() {
         &crate::samples::evaluation("r", vec![send], vec![]),
         crate::samples::at(0),
     );
-    let summary = |queue: &reflexarc_service::dispatch::QueueConfig| {
+    let summary = |queue: &reflexarc_delivery::config::TargetConfig| {
         queue.target.preview(&deliveries).unwrap().summary
     };
     let mut summaries: Vec<String> = config.queues.iter().map(summary).collect();

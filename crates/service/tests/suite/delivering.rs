@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
 use reflexarc_service::Store;
-use reflexarc_service::dispatch::{DispatchContext, QueueConfig};
+use reflexarc_service::dispatch::DispatchContext;
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
 use tokio::sync::{Notify, watch};
@@ -34,8 +35,12 @@ pub(crate) fn quick(retries: usize) -> RetryPolicy {
     }
 }
 
-pub(crate) fn queue(name: &str, target: impl Target + 'static, policy: RetryPolicy) -> QueueConfig {
-    QueueConfig {
+pub(crate) fn queue(
+    name: &str,
+    target: impl Target + 'static,
+    policy: RetryPolicy,
+) -> TargetConfig {
+    TargetConfig {
         name: name.into(),
         target: Arc::new(target),
         concurrency: 4,
@@ -58,7 +63,7 @@ impl Delivering {
         }
     }
 
-    pub(crate) fn serve(&mut self, queue: QueueConfig) -> Arc<Notify> {
+    pub(crate) fn serve(&mut self, queue: TargetConfig) -> Arc<Notify> {
         let context = DispatchContext {
             store: self.store.clone(),
             metrics: self.metrics.clone(),

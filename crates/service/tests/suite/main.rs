@@ -11,20 +11,21 @@
     reason = "tests"
 )]
 
-mod command;
 mod config;
 mod delivering;
-mod dingtalk;
-mod email;
+mod dispatching;
 mod evaluating;
 mod hostile;
 mod http;
 mod queue;
+mod rate_limits;
+#[path = "../../../delivery/tests/support/receiver.rs"]
 mod receiver;
 mod reloading;
+#[path = "../../../delivery/tests/support/robot.rs"]
+mod robot;
 mod samples;
 mod serving;
 mod signature;
 mod store;
 mod telemetry;
-mod webhook;

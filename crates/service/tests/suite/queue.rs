@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     Delivery, DeliveryId, Preview, Receipt, RetryDelays, RetryPolicy, SendError, SendFuture, Target,
 };
-use reflexarc_service::dispatch::QueueConfig;
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue};
@@ -66,7 +66,7 @@ async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
         delays: waits,
         max_age: SignedDuration::from_hours(1),
     };
-    delivering.serve(QueueConfig {
+    delivering.serve(TargetConfig {
         concurrency: 3,
         ..queue("t", Shared(counting.clone()), policy)
     });

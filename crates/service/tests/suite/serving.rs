@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reflexarc::RuleSet;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
 use reflexarc_event::Json;
-use reflexarc_service::dispatch::QueueConfig;
 use reflexarc_service::{Config, ServiceBuilder, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ pub(crate) fn parts(folder: &tempfile::TempDir) -> Parts {
     }
 }
 
-pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> QueueConfig {
+pub(crate) fn out(folder: &tempfile::TempDir, policy: RetryPolicy) -> TargetConfig {
     queue(
         "out",
         FileTarget::file(folder.path().join("out.ndjson")),

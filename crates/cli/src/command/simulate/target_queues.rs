@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
+use reflexarc_delivery::config::{TargetConfig, unknown_target_message};
 use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
     CallSchedule, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError, Target, settle,
@@ -17,7 +18,6 @@ use reflexarc_delivery::{
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::NativeEvent;
 use reflexarc_service::Incoming;
-use reflexarc_service::dispatch::{QueueConfig, unknown_target_message};
 
 use super::stand_in;
 
@@ -76,7 +76,7 @@ struct ActiveFault {
 impl TargetQueues {
     /// A queue for each of the configured targets, and for the stand-ins whose names are not among
     /// them.
-    pub(super) fn new(configured: Vec<QueueConfig>, start: Timestamp) -> Self {
+    pub(super) fn new(configured: Vec<TargetConfig>, start: Timestamp) -> Self {
         let stand_ins = stand_in::TARGETS.iter().map(|name| {
             (
                 (*name).to_owned(),

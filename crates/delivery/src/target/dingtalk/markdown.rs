@@ -11,6 +11,7 @@ pub(super) fn with_line_breaks(text: &str) -> String {
 /// that the payload cannot close the block and continue as Markdown: for a payload with three
 /// backticks it has four.
 pub(super) fn fence(payload: &Json) -> String {
+    // Backticks of the payload are not escaped by JSON, so they appear as they are.
     let text = payload.to_string();
     let longest = text
         .split(|letter| letter != '`')
@@ -27,6 +28,8 @@ pub(super) fn fenced(text: &str, fence: &str) -> String {
 
 /// Shows links, images and HTML as text; emphasis, lists and headings stay.
 pub(super) fn escape_links(text: &str) -> String {
+    // Without brackets there is neither `[text](url)` nor `![](image)`, without `<` no HTML.
+    // DingTalk may still make a bare URL a link, but then its text is the URL itself.
     escape(text, "[]<")
 }
 
@@ -37,6 +40,7 @@ pub(super) fn escape_all(text: &str) -> String {
 
 /// The text in one line: control characters and Unicode's line separators become spaces.
 pub(super) fn one_line(text: &str) -> String {
+    // A newline in a title would end the heading, and the rest would be Markdown of its own.
     text.split(|letter: char| letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}')
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

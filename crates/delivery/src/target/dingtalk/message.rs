@@ -64,9 +64,9 @@ pub(super) fn digest_size(robot: &DingTalk, waiting: &[Delivery]) -> usize {
 /// The body for one delivery, or for the first of its parts that is not delivered yet, then with
 /// that part's name unless it is the last.
 ///
-/// A text of 40,000 bytes is sent in the parts `1/3`, `2/3` and `3/3`, each in a call of its own. The
-/// parts' names are stored with the delivery, so that after a failure or a restart the sending
-/// continues with the part that failed.
+/// A text of 40,000 bytes is sent in the parts `1/3`, `2/3` and `3/3`, each in a call of its own.
+/// The names of delivered parts are stored with the delivery, so that after a failure or a restart
+/// the sending continues with the part that failed.
 fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
     if let Some(payload) = native_payload(&delivery.action) {
         return (payload.clone(), None);
@@ -82,9 +82,11 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
         ),
     };
     // Every part of a document gets its own fence, before and after.
+    // Split before it is laid out: a part is then a message of its own, with title and number.
     let pieces = split(&whole, MAX_BYTES - FRAME_BYTES - 2 * fence.len());
     let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
-    let next = (0..pieces.len()).find(|number| !delivery.delivered_parts.contains(&name(*number)));
+    let is_delivered = |number: &usize| delivery.delivered_parts.contains(&name(*number));
+    let next = (0..pieces.len()).find(|number| !is_delivered(number));
     let number = next.unwrap_or(pieces.len() - 1);
     let part = Part {
         text: pieces[number],
@@ -92,6 +94,7 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
         count: pieces.len(),
     };
     let body = match &delivery.action {
+        // A document is shown as a code block, under the rule's name.
         Action::Send { .. } => {
             let title = part.titled(&one_line(&delivery.rule));
             markdown(robot, &title, fenced(part.text, &fence), mentions(&[]))
@@ -138,6 +141,7 @@ fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
     for delivery in batch {
         text.push_str(&section(robot, delivery));
         if let Action::Notify { message, .. } = &delivery.action {
+            // Each person once, however many of the messages mention them.
             let new: Vec<_> = message
                 .at
                 .iter()
@@ -325,6 +329,7 @@ fn mentions(at: &[String]) -> Json {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-')
     };
+    // The API has a member for each of the two kinds.
     let (mobiles, ids): (Vec<&String>, Vec<&String>) = at
         .iter()
         .filter(|person| *person != "all")

@@ -43,6 +43,7 @@ impl Email {
             .iter()
             .map(|mailbox| &mailbox.email)
             .filter(|address| !delivered.contains(&address.to_string()));
+        // Empty when a reload changed the recipients to some who all have it: nothing is sent.
         let to: Vec<&Address> = to.collect();
         let options = self.mail_parameters(&connection, &to, &bytes);
         connection
@@ -95,8 +96,8 @@ impl Email {
             None,
         )
         .await?;
-        // It fails where the server does not offer STARTTLS: somebody in between could have removed
-        // the offer to read the mail and the password.
+        // It fails where the server does not offer STARTTLS: an attacker in between could have
+        // removed the offer to read the mail and the password.
         if let Some(parameters) = upgrade {
             connection.starttls(parameters, &hello).await?;
         }
@@ -154,6 +155,8 @@ impl Transmission {
                 self.response
             );
         }
+        // The least final error decides: as long as one recipient may still be reached, all that
+        // are left are tried again.
         let errors = || self.refused.iter().map(|(_, error)| error);
         let rest = if errors().any(|error| matches!(error, SendError::Transient { .. })) {
             SendError::transient(reason)
@@ -173,8 +176,8 @@ impl Transmission {
     }
 }
 
-/// The error that an SMTP error stands for: 4xx is transient, 5xx refused; errors of passwords and
-/// certificates are misconfigurations.
+/// The error that an SMTP error stands for: 4xx is transient, 5xx refused, and errors of passwords
+/// and certificates are misconfigurations.
 pub(super) fn classify(error: &SmtpError) -> SendError {
     let reason = error_chain(error);
     let status = error.status().map(|code| code.to_string());
@@ -182,10 +185,13 @@ pub(super) fn classify(error: &SmtpError) -> SendError {
         // Authentication required, too weak, failed, needs encryption.
         Some("530" | "534" | "535" | "538" | "550 5.7.1") => SendError::Misconfigured { reason },
         _ if error.is_permanent() => SendError::Refused { reason },
-        // These come without a status, and `lettre` has no kind of error for them.
-        _ if reason.contains("certificate") || reason.contains("STARTTLS is not supported") => {
-            SendError::Misconfigured { reason }
-        }
+        _ if is_tls_error(&reason) => SendError::Misconfigured { reason },
         _ => SendError::transient(reason),
     }
+}
+
+/// Whether an error without a status is about TLS. `lettre` has no kind of error for that, only
+/// its text and that of `rustls`.
+fn is_tls_error(reason: &str) -> bool {
+    reason.contains("certificate") || reason.contains("STARTTLS is not supported")
 }

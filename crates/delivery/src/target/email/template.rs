@@ -56,6 +56,8 @@ impl Templates {
         html: Option<String>,
     ) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
+        // Chosen by the template's name: titles and texts hold what an event's sender wrote, and in
+        // HTML that must stay text.
         environment.set_auto_escape_callback(|name| {
             if name == "html" {
                 AutoEscape::Html
@@ -94,6 +96,7 @@ impl Templates {
                     None,
                 )
             }
+            // A document has no title of its own; the rule's name makes the subject.
             Action::Send { payload, .. } => (
                 delivery.rule.as_str(),
                 "",

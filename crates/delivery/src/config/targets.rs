@@ -1,4 +1,4 @@
-//! `[targets.NAME]`: a queue for each, of whatever type it is.
+//! The tables `[targets.NAME]`, one for each target.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,16 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::keys::ConfigTable;
-use crate::dispatch::{QueueConfig, SettingsDigest};
-use reflexarc_delivery::dingtalk::{DingTalk, Format};
-use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
-use reflexarc_delivery::http::EgressPolicy;
-use reflexarc_delivery::webhook::{Webhook, signing_key};
-use reflexarc_delivery::{CommandTarget, FileTarget, Target};
-use reflexarc_delivery::{RetryDelays, RetryPolicy};
+use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
+use crate::http::EgressPolicy;
+use crate::retry::{RetryDelays, RetryPolicy};
+use crate::target::dingtalk::{DingTalk, Format};
+use crate::target::email::{Email, SmtpServer, Templates, TlsMode};
+use crate::target::webhook::{Webhook, signing_key};
+use crate::target::{CommandTarget, FileTarget, Target};
 
 #[derive(Clone, Copy)]
-enum Type {
+enum TargetType {
     Email,
     DingTalk,
     Webhook,
@@ -31,80 +30,89 @@ enum Type {
     Stdout,
 }
 
-const TYPES: [(&str, Type); 6] = [
-    ("email", Type::Email),
-    ("dingtalk", Type::DingTalk),
-    ("webhook", Type::Webhook),
-    ("command", Type::Command),
-    ("file", Type::File),
-    ("stdout", Type::Stdout),
+const TARGET_TYPES: [(&str, TargetType); 6] = [
+    ("email", TargetType::Email),
+    ("dingtalk", TargetType::DingTalk),
+    ("webhook", TargetType::Webhook),
+    ("command", TargetType::Command),
+    ("file", TargetType::File),
+    ("stdout", TargetType::Stdout),
 ];
 
-/// Every target that can be made, faults for the others. Where secrets are left alone nothing is made.
-pub(super) fn read(root: &ConfigTable<'_>) -> Vec<QueueConfig> {
+/// Reads every target of the configuration, and reports the errors of those that cannot be made.
+/// With [`Secrets::Skip`] the tables are checked and no target is returned: it could not send.
+pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
     let made = root
         .named_tables("targets")
         .into_iter()
         .filter_map(|(name, keys)| {
-            let (digest, queue) = keys.digest(|keys| queue(name, keys));
-            queue.map(|queue| QueueConfig { digest, ..queue })
+            let (digest, config) = keys.digest(|keys| target(name, keys));
+            config.map(|config| TargetConfig { digest, ..config })
         });
     made.collect()
 }
 
-fn queue(name: String, keys: ConfigTable<'_>) -> Option<QueueConfig> {
+/// Reads one table. Every key is looked up even where an earlier one is wrong, so that all errors
+/// are reported at once; a target is returned only if none was.
+fn target(name: String, keys: ConfigTable<'_>) -> Option<TargetConfig> {
     if !keys.has("type") {
         keys.missing(
             "type",
             "one of: email, dingtalk, webhook, command, file, stdout",
         );
     }
-    let kind = keys.choice("type", &TYPES);
-    let ordered = matches!(kind, Some(Type::File | Type::Stdout));
+    let kind = keys.choice("type", &TARGET_TYPES);
+    // Lines of a file are in the order of the events unless several are written at a time.
+    let ordered = matches!(kind, Some(TargetType::File | TargetType::Stdout));
+    // 4 sends at a time are 20 deliveries a second to a receiver that takes 200 ms for each.
     let concurrency = keys
         .integer("concurrency", 1..=256)
         .unwrap_or(if ordered { 1 } else { 4 });
+    // Longer than a slow receiver needs, and short enough that 4 stalled sends do not hold the
+    // target's other deliveries for long.
     let timeout = keys
         .duration("timeout")
         .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
     let policy = policy(&keys);
+    // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
-        Type::Email => email(&keys).map(|target| Arc::new(target) as _),
-        Type::DingTalk => dingtalk(&keys).map(|target| Arc::new(target) as _),
-        Type::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
-        Type::Command => command(&keys).map(|target| Arc::new(target) as _),
-        Type::File => {
+        TargetType::Email => email(&keys).map(|target| Arc::new(target) as _),
+        TargetType::DingTalk => dingtalk(&keys).map(|target| Arc::new(target) as _),
+        TargetType::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
+        TargetType::Command => command(&keys).map(|target| Arc::new(target) as _),
+        TargetType::File => {
             if !keys.has("path") {
                 keys.missing("path", "the file to append to");
             }
             keys.path("path")
                 .map(|path| Arc::new(FileTarget::file(path)) as _)
         }
-        Type::Stdout => Some(Arc::new(FileTarget::stdout())),
+        TargetType::Stdout => Some(Arc::new(FileTarget::stdout())),
     };
-    let wanted = keys.context.with_targets;
+    let skip = matches!(keys.context().mode(), Secrets::Skip);
     keys.finish();
-    let target = target.filter(|_| wanted)?;
-    Some(QueueConfig {
+    let target = target.filter(|_| !skip)?;
+    Some(TargetConfig {
         name,
         target,
         concurrency,
         timeout,
         policy,
-        digest: SettingsDigest::default(),
+        digest: ConfigDigest::default(),
     })
 }
 
-/// `retry = "exponential"`, `"backoff"`, or an own list of waits; `max_age`.
+/// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
 fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     match keys.nonempty_strings("retry").as_deref() {
         None => {}
+        // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
         Some([word]) if word.text() == "exponential" => {}
         Some([word]) if word.text() == "backoff" => policy.delays = RetryDelays::Backoff,
         Some(list) => {
-            let waits = list.iter().filter_map(|wait| keys.parse_duration(wait));
-            policy.delays = RetryDelays::List(waits.collect());
+            let delays = list.iter().filter_map(|wait| keys.parse_duration(wait));
+            policy.delays = RetryDelays::List(delays.collect());
         }
     }
     policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
@@ -113,14 +121,16 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
 
 fn email(keys: &ConfigTable<'_>) -> Option<Email> {
     let host = keys.required_string("host", "the mail server's name");
-    let protections = [
+    let tls_modes = [
         ("starttls", TlsMode::StartTls),
         ("tls", TlsMode::Tls),
         ("none", TlsMode::None),
     ];
-    let protection = keys.choice("protection", &protections).unwrap_or_default();
+    let tls = keys.choice("protection", &tls_modes).unwrap_or_default();
     let port = keys.integer("port", 1..=u16::MAX.into());
     let (user, password) = (keys.string("user"), keys.secret("password"));
+    // A user without a password would connect without authentication, and the server would refuse
+    // every mail.
     if keys.has("user") != keys.has("password") {
         keys.fault(
             "user",
@@ -129,7 +139,8 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             "give both or neither",
         );
     }
-    if protection == TlsMode::None && keys.has("password") {
+    // Not a warning: the password could be read by every host on the way.
+    if tls == TlsMode::None && keys.has("password") {
         let message = "the password would be sent in the clear";
         keys.fault(
             "protection",
@@ -138,11 +149,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             "protection = \"starttls\" or \"tls\"",
         );
     }
-    let authorities = if keys.has("authorities") {
-        Some(keys.file("authorities")?)
-    } else {
-        None
-    };
+    let authorities = authorities(keys)?;
     let mailbox = |text: &EmbeddedText| {
         let parsed = text.text().parse::<Mailbox>();
         let message = |_| format!("invalid mail address `{}`", text.text());
@@ -164,6 +171,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
         keys.file(key)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
+    // The subject is one line and stands in the configuration; the others are files.
     let templates = Templates::new(
         keys.string("subject"),
         template("text_template"),
@@ -179,26 +187,27 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             key,
             Code::CONFIG_VALUE,
             error.to_string(),
-            "templates are written in the syntax of minijinja",
+            "templates have the syntax of minijinja, like Jinja's",
         );
     });
     let server = SmtpServer {
         host: host?,
         port,
-        tls: protection,
+        tls,
         credentials: user.zip(password),
         authorities,
     };
-    let made = Email::new(&server, from?, to, templates.ok()?);
-    made.map_err(|message| {
-        keys.fault(
-            "host",
-            Code::CONFIG_VALUE,
-            message,
-            "check host and authorities",
-        )
-    })
-    .ok()
+    let email = Email::new(&server, from?, to, templates.ok()?);
+    email
+        .map_err(|message| {
+            keys.fault(
+                "host",
+                Code::CONFIG_VALUE,
+                message,
+                "check `host` and `authorities`",
+            )
+        })
+        .ok()
 }
 
 fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
@@ -208,6 +217,7 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
             "the access_token in the robot's webhook address, as { env = \"NAME\" }",
         );
     }
+    // The robot's address contains its token; as a secret of its own it can be redacted.
     let (token, secret) = (keys.secret("token"), keys.secret("secret"));
     let formats = [
         ("text", Format::Text),
@@ -220,6 +230,7 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
         .string("endpoint")
         .unwrap_or_else(|| "https://oapi.dingtalk.com/robot/send".to_owned());
     let endpoint = url(keys, "endpoint", &endpoint);
+    // A robot that other senders share needs a lower limit: their calls count too.
     let mut rate_limit = DingTalk::RATE_LIMIT;
     rate_limit.calls = keys
         .integer("calls_per_minute", 1..=10_000)
@@ -228,7 +239,7 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
         texts(keys.nonempty_strings("keywords").unwrap_or_default()),
         keys.boolean("links").unwrap_or_default(),
     );
-    let (_, client) = outbound(keys)?;
+    let (_, client) = egress(keys)?;
     Some(DingTalk {
         endpoint: endpoint?,
         token: token?,
@@ -243,7 +254,10 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
 
 fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
     let address = keys
-        .required_string("url", "where to post")
+        .required_string(
+            "url",
+            "the address to post to: url = \"https://example.com/hook\"",
+        )
         .and_then(|text| url(keys, "url", &text));
     let secret = match keys.secret("secret") {
         Some(secret) => {
@@ -251,24 +265,27 @@ fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
                 keys.fault(
                     "secret",
                     Code::CONFIG_SECRET,
-                    "what follows whsec_ is not base64",
-                    "check the secret",
+                    "invalid secret: expected base64 after `whsec_`",
+                    "copy it again, or use one that does not begin with `whsec_`",
                 );
                 return None;
             };
             Some(key.into())
         }
+        // A secret that cannot be read must not make an unsigned webhook.
         None if keys.has("secret") => return None,
         None => None,
     };
     let headers = headers(keys);
-    let (reach, client) = outbound(keys)?;
+    let (policy, client) = egress(keys)?;
     let address = address?;
-    if let Err(forbidden) = reach.check_url(&address) {
+    // Checked again at each send, for names. Here an address that can never be called is found
+    // before the first delivery.
+    if let Err(denied) = policy.check_url(&address) {
         let help = "allow = [\"10.1.0.0/16\"] permits a private network";
-        keys.fault("url", Code::CONFIG_VALUE, forbidden.to_string(), help);
+        keys.fault("url", Code::CONFIG_VALUE, denied.to_string(), help);
     }
-    Some(Webhook::new(address, reach, client, secret, headers))
+    Some(Webhook::new(address, policy, client, secret, headers))
 }
 
 fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
@@ -279,6 +296,7 @@ fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
         );
     }
     let (argv, folder) = (keys.nonempty_strings("argv"), keys.path("folder"));
+    // Values may be secrets by reference; the program gets them in the clear.
     let environment = keys
         .map("environment")
         .into_iter()
@@ -291,8 +309,8 @@ fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
     })
 }
 
-/// `headers`: names with values or secrets.
-pub(super) fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
+/// The table `headers`: names with values or secrets.
+pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in keys.map("headers") {
         match (
@@ -300,23 +318,24 @@ pub(super) fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> 
             HeaderValue::from_str(value.expose_secret()),
         ) {
             (Ok(name), Ok(mut value)) => {
+                // `Debug` output of requests then omits it: it may be a bearer token.
                 value.set_sensitive(true);
                 headers.push((name, value));
             }
             _ => keys.fault(
                 "headers",
                 Code::CONFIG_VALUE,
-                format!("`{name}` is no header with a value"),
-                "one line each",
+                format!("invalid header `{name}`"),
+                "a name is of letters, digits and `-`; a value is one line",
             ),
         }
     }
     headers
 }
 
-/// What may be called, by which client: `allow` and `authorities`.
-fn outbound(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
-    let mut reach = EgressPolicy::default();
+/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
+fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+    let mut policy = EgressPolicy::default();
     for text in keys.nonempty_strings("allow").unwrap_or_default() {
         let parsed = text.text().parse::<IpNet>();
         let message = |_| {
@@ -325,39 +344,49 @@ fn outbound(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
                 text.text()
             )
         };
-        reach
+        policy
             .allowed
             .extend(keys.parsed(&text, parsed.map_err(message)));
     }
-    let authorities = if keys.has("authorities") {
-        Some(keys.file("authorities")?)
-    } else {
-        None
-    };
-    let client = reach.client(authorities.as_deref());
+    let authorities = authorities(keys)?;
+    let client = policy.client(authorities.as_deref());
     let client = client.map_err(|message| {
         keys.fault(
             "authorities",
             Code::CONFIG_VALUE,
             message,
-            "certificates in PEM",
+            "use certificates in PEM",
         )
     });
-    client.ok().map(|client| (reach, client))
+    client.ok().map(|client| (policy, client))
 }
 
-pub(super) fn url(keys: &ConfigTable<'_>, key: &str, text: &str) -> Option<Url> {
+/// The text of a key as an HTTP or HTTPS URL.
+pub fn url(keys: &ConfigTable<'_>, key: &str, text: &str) -> Option<Url> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
         _ => {
             keys.fault(
                 key,
                 Code::CONFIG_VALUE,
-                format!("`{text}` is no http or https URL"),
-                "such as https://example.com/hook",
+                format!("invalid URL `{text}`: expected http or https and a host"),
+                "write it as \"https://example.com/hook\"",
             );
             None
         }
+    }
+}
+
+/// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "`?` ends the reading of a target whose file cannot be read"
+)]
+fn authorities(keys: &ConfigTable<'_>) -> Option<Option<Vec<u8>>> {
+    if keys.has("authorities") {
+        keys.file("authorities").map(Some)
+    } else {
+        Some(None)
     }
 }
 

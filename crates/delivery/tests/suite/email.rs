@@ -1,25 +1,26 @@
-//! A mail server on this machine that judges recipients as it is told. Real ones are met by the tests in Python.
+//! A scripted mail server on this machine. The Python tests use a real one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use reflexarc_delivery::Delivery;
 use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
-use reflexarc_reaction::{Action, Level, Message};
-use reflexarc_service::store::DeliveryStatus;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::delivering::{Delivering, queue, quick};
+use crate::queue::{deliver, deliver_within, quick};
+use crate::samples::{message, notify};
 
 #[derive(Default)]
-struct Post {
-    /// Answers to the next `RCPT TO` for an address; 250 when there is none.
-    answers: Mutex<Vec<(&'static str, VecDeque<&'static str>)>>,
-    /// Every mail: its recipients and its text.
+struct MailServer {
+    /// Responses to the next `RCPT TO` for an address; 250 when there is none.
+    responses: Mutex<Vec<(&'static str, VecDeque<&'static str>)>>,
+    /// Every accepted mail: its recipients and its text.
     mails: Mutex<Vec<(Vec<String>, String)>>,
 }
 
-async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, server: Arc<MailServer>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 here\r\n").await?;
     let mut to = Vec::new();
@@ -28,18 +29,18 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
         if stream.read_line(&mut line).await? == 0 {
             return Ok(());
         }
-        let answer = match line.get(..4).unwrap_or_default() {
+        let response = match line.get(..4).unwrap_or_default() {
             "RCPT" => {
                 let address = line.split(['<', '>']).nth(1).unwrap().to_owned();
-                let mut answers = post.answers.lock().unwrap();
-                let told = answers
+                let mut responses = server.responses.lock().unwrap();
+                let scripted = responses
                     .iter_mut()
                     .find(|(name, _)| *name == address)
                     .and_then(|(_, list)| list.pop_front());
-                if told.is_none() {
+                if scripted.is_none() {
                     to.push(address);
                 }
-                told.unwrap_or("250 fine").to_owned()
+                scripted.unwrap_or("250 fine").to_owned()
             }
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").await?;
@@ -47,7 +48,8 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
                 while !text.ends_with("\r\n.\r\n") {
                     stream.read_line(&mut text).await?;
                 }
-                post.mails
+                server
+                    .mails
                     .lock()
                     .unwrap()
                     .push((std::mem::take(&mut to), text));
@@ -56,22 +58,24 @@ async fn converse(stream: TcpStream, post: Arc<Post>) -> std::io::Result<()> {
             "QUIT" => "221 bye".to_owned(),
             _ => "250 fine".to_owned(),
         };
-        stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        stream
+            .write_all(format!("{response}\r\n").as_bytes())
+            .await?;
     }
 }
 
-async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email) {
+async fn start(responses: &[(&'static str, &[&'static str])]) -> (Arc<MailServer>, Email) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let answers = answers
+    let responses = responses
         .iter()
         .map(|(address, list)| (*address, list.iter().copied().collect()))
         .collect();
-    let post = Arc::new(Post {
-        answers: Mutex::new(answers),
+    let state = Arc::new(MailServer {
+        responses: Mutex::new(responses),
         mails: Mutex::default(),
     });
-    let kept = post.clone();
+    let kept = state.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(converse(stream, kept.clone()));
@@ -88,7 +92,7 @@ async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email
         ["a@example.com", "b@example.com", "c@example.com"].map(|address| address.parse().unwrap());
     let templates = Templates::new(None, None, None).unwrap();
     (
-        post,
+        state,
         Email::new(
             &server,
             "alerts@example.com".parse().unwrap(),
@@ -99,58 +103,49 @@ async fn start(answers: &[(&'static str, &[&'static str])]) -> (Arc<Post>, Email
     )
 }
 
-fn notice() -> Action {
-    let message = Message {
-        title: "attach failed".into(),
-        text: "for eni-1".into(),
-        level: Level::Warn,
-        at: Vec::new(),
-        link: None,
-    };
-    Action::Notify {
-        target: "mail".into(),
-        message,
-    }
-}
-
 #[tokio::test]
-async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twice() {
-    // One is busy at first, one is not known.
-    let (post, email) = start(&[
+async fn refused_recipients_do_not_affect_the_others() {
+    // `b` is busy at first, `c` does not exist.
+    let (server, email) = start(&[
         ("b@example.com", &["450 4.2.1 busy", "450 4.2.1 busy"]),
         ("c@example.com", &["550 5.1.1 no such user"; 9]),
     ])
     .await;
-    let mut delivering = Delivering::new();
-    delivering.serve(queue("mail", email, quick(5)));
-    let id = delivering.accept("1", vec![notice()]).await[0];
-    let (entry, attempts) = delivering.until(id, DeliveryStatus::Dead).await;
-    let told: Vec<_> = attempts
+    let action = notify(message("attach failed", "for eni-1"));
+    let settled = deliver(&email, &quick(5), action).await;
+    let attempts: Vec<_> = settled
+        .attempts
         .iter()
-        .map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str()))
+        .map(|attempt| (attempt.outcome, attempt.response.as_str()))
         .collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0].0, "partly");
+    assert_eq!(attempts.len(), 3, "{attempts:?}");
+    assert_eq!(attempts[0].0, "partly");
     assert!(
-        told[0]
+        attempts[0]
             .1
             .starts_with("sent to a@example.com (250 kept); not to b@example.com: "),
         "{}",
-        told[0].1
+        attempts[0].1
     );
-    assert_eq!(told[1].0, "failed");
+    assert_eq!(attempts[1].0, "failed");
     assert!(
-        told[2].1.contains("sent to b@example.com") && told[2].1.contains("no such user"),
+        attempts[2].1.contains("sent to b@example.com") && attempts[2].1.contains("no such user"),
         "{}",
-        told[2].1
+        attempts[2].1
     );
-    assert!(entry.reason.unwrap().contains("not to c@example.com"));
+    assert!(
+        settled
+            .dead_letter
+            .unwrap()
+            .contains("not to c@example.com")
+    );
     assert_eq!(
-        entry.delivery.delivered_parts,
+        settled.delivery.delivered_parts,
         ["a@example.com", "b@example.com"]
     );
     let recipients = || {
-        post.mails
+        server
+            .mails
             .lock()
             .unwrap()
             .iter()
@@ -159,15 +154,16 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
     };
     assert_eq!(recipients(), [["a@example.com"], ["b@example.com"]]);
 
-    // Somebody made the mailbox: put back, the mail goes to the third alone.
-    post.answers.lock().unwrap().clear();
-    let store = delivering.store.clone();
-    let redriven =
-        tokio::task::spawn_blocking(move || store.redrive(id, jiff::Timestamp::now()).unwrap());
-    assert!(redriven.await.unwrap());
-    delivering.until(id, DeliveryStatus::Delivered).await;
+    // Once the mailbox exists, a redriven delivery is sent to `c` only.
+    server.responses.lock().unwrap().clear();
+    let redriven = Delivery {
+        attempt: 1,
+        ..settled.delivery
+    };
+    let settled = deliver_within(&email, &quick(0), redriven, Duration::from_secs(20)).await;
+    assert_eq!(settled.dead_letter, None);
     assert_eq!(recipients().last().unwrap(), &["c@example.com"]);
-    let mails = post.mails.lock().unwrap();
+    let mails = server.mails.lock().unwrap();
     let message_id = |text: &str| {
         text.lines()
             .find(|line| line.starts_with("Message-ID"))
@@ -182,13 +178,12 @@ async fn one_refused_recipient_keeps_the_mail_from_nobody_and_nobody_gets_it_twi
 }
 
 #[tokio::test]
-async fn to_all_recipients_in_one_mail_where_nobody_is_refused() {
-    let (post, email) = start(&[]).await;
-    let mut delivering = Delivering::new();
-    delivering.serve(queue("mail", email, quick(0)));
-    let id = delivering.accept("1", vec![notice()]).await[0];
-    let (entry, _) = delivering.until(id, DeliveryStatus::Delivered).await;
-    assert_eq!(entry.delivery.delivered_parts, Vec::<String>::new());
-    let mails = post.mails.lock().unwrap();
+async fn all_recipients_share_one_mail() {
+    let (server, email) = start(&[]).await;
+    let action = notify(message("attach failed", "for eni-1"));
+    let settled = deliver(&email, &quick(0), action).await;
+    assert_eq!(settled.dead_letter, None);
+    assert_eq!(settled.delivery.delivered_parts, Vec::<String>::new());
+    let mails = server.mails.lock().unwrap();
     assert_eq!((mails.len(), mails[0].0.len()), (1, 3));
 }

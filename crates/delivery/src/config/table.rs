@@ -1,4 +1,4 @@
-//! One table of the configuration: what every TOML table has, and secrets, files and paths besides.
+//! A table of the configuration: a TOML table with secrets, files and paths.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -9,48 +9,69 @@ use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-/// Looks up an environment variable.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// How secrets are looked up.
+#[derive(Clone, Copy)]
+pub enum Secrets<'a> {
+    /// In files, and by this function in environment variables.
+    Resolve(&'a dyn Fn(&str) -> Option<String>),
+    /// Not at all, for commands that only need the store: they run where the secrets are not.
+    Skip,
+    /// Every secret is empty, for rehearsals, which send nothing: they need targets to schedule and
+    /// render with.
+    Blank,
+}
 
 /// What all tables of one configuration share.
-pub(super) struct ConfigContext<'a> {
-    /// The folder that relative paths start from.
-    pub(super) folder: &'a Path,
-    /// Looks up environment variables; `None` when secrets are not looked up.
-    pub(super) environment: Option<Environment<'a>>,
-    /// Whether targets are made.
-    pub(super) with_targets: bool,
-    /// Every secret that was found, for the redactor.
-    pub(super) secrets: RefCell<Vec<String>>,
-    /// Every file that was read.
-    pub(super) files: RefCell<Vec<PathBuf>>,
+pub struct ConfigContext<'a> {
+    folder: &'a Path,
+    mode: Secrets<'a>,
+    secrets: RefCell<Vec<String>>,
+    files: RefCell<Vec<PathBuf>>,
     /// The contents of files and variables that were read since the last [`ConfigTable::digest`].
     contents: RefCell<Vec<u8>>,
 }
 
 impl<'a> ConfigContext<'a> {
-    pub(super) fn new(
-        folder: &'a Path,
-        environment: Option<Environment<'a>>,
-        with_targets: bool,
-    ) -> Self {
+    /// A context in which relative paths start from `folder`.
+    pub fn new(folder: &'a Path, secrets: Secrets<'a>) -> Self {
         Self {
             folder,
-            environment,
-            with_targets,
+            mode: secrets,
             secrets: RefCell::default(),
             files: RefCell::default(),
             contents: RefCell::default(),
         }
     }
 
+    /// The folder that relative paths start from.
+    pub fn folder(&self) -> &'a Path {
+        self.folder
+    }
+
+    /// How secrets are looked up.
+    pub fn mode(&self) -> Secrets<'a> {
+        self.mode
+    }
+
+    /// Whether secrets are looked up.
+    pub fn resolves_secrets(&self) -> bool {
+        matches!(self.mode, Secrets::Resolve(_))
+    }
+
+    /// Every secret that was found, for a redactor, and every file that was read, for a watcher.
+    pub fn into_found(self) -> (Vec<String>, Vec<PathBuf>) {
+        (self.secrets.into_inner(), self.files.into_inner())
+    }
+
+    /// Records the file before it is read: one that is missing now is watched too, and a reload
+    /// picks it up when it appears.
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, String> {
         self.files.borrow_mut().push(path.to_owned());
         std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
     fn record_content(&self, content: &[u8]) {
-        // With its length before it, so that `ab` and `c` differ from `a` and `bc`.
+        // Its length precedes it, so that `ab` and `c` differ from `a` and `bc`.
         let mut all = self.contents.borrow_mut();
         all.extend_from_slice(&(content.len() as u64).to_be_bytes());
         all.extend_from_slice(content);
@@ -58,8 +79,8 @@ impl<'a> ConfigContext<'a> {
 }
 
 /// A [`TableReader`] that also reads secrets and files.
-pub(super) struct ConfigTable<'a> {
-    pub(super) context: &'a ConfigContext<'a>,
+pub struct ConfigTable<'a> {
+    context: &'a ConfigContext<'a>,
     reader: TableReader<'a>,
 }
 
@@ -72,23 +93,29 @@ impl<'a> Deref for ConfigTable<'a> {
 }
 
 impl<'a> ConfigTable<'a> {
-    pub(super) fn new(context: &'a ConfigContext<'a>, reader: TableReader<'a>) -> Self {
+    /// A table of this context.
+    pub fn new(context: &'a ConfigContext<'a>, reader: TableReader<'a>) -> Self {
         Self { context, reader }
     }
 
+    /// What all tables of the configuration share.
+    pub fn context(&self) -> &'a ConfigContext<'a> {
+        self.context
+    }
+
     /// Reports unknown keys.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         self.reader.finish();
     }
 
     /// A table inside this one.
-    pub(super) fn table(&self, key: &str) -> Option<Self> {
+    pub fn table(&self, key: &str) -> Option<Self> {
         let reader = self.reader.table(key)?;
         Some(Self::new(self.context, reader))
     }
 
     /// The tables of an array.
-    pub(super) fn tables(&self, key: &str) -> Vec<Self> {
+    pub fn tables(&self, key: &str) -> Vec<Self> {
         let readers = self.reader.tables(key).into_iter();
         readers
             .map(|reader| Self::new(self.context, reader))
@@ -96,19 +123,22 @@ impl<'a> ConfigTable<'a> {
     }
 
     /// The tables of a table whose keys are names.
-    pub(super) fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
+    pub fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
         let readers = self.reader.named_tables(key).into_iter();
         readers
             .map(|(name, reader)| (name, Self::new(self.context, reader)))
             .collect()
     }
 
-    /// Reads the table and answers with a digest of its values and of the files and variables that
-    /// `read` found: equal digests mean that a reload may keep what was made of it.
-    pub(super) fn digest<T>(self, read: impl FnOnce(Self) -> T) -> ([u8; 32], T) {
+    /// Reads the table, and returns a digest of its values and of the files and variables that
+    /// `read` found: after a reload with an equal digest the result can be kept.
+    pub fn digest<T>(self, read: impl FnOnce(Self) -> T) -> ([u8; 32], T) {
+        // A table alone does not tell whether a target changed: `token = { file = "token" }` stays
+        // the same when the token in the file is replaced. Hence the contents are digested too.
         let context = self.context;
         let mut values = String::new();
         canonicalize_table(self.raw(), &mut values);
+        // Tables are read one after another, so what was recorded before belongs to another table.
         context.contents.take();
         let made = read(self);
         context.record_content(values.as_bytes());
@@ -116,12 +146,12 @@ impl<'a> ConfigTable<'a> {
     }
 
     /// A path; a relative one starts from the configuration's folder.
-    pub(super) fn path(&self, key: &str) -> Option<PathBuf> {
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
         Some(self.context.folder.join(self.string(key)?))
     }
 
     /// The content of the file at a path.
-    pub(super) fn file(&self, key: &str) -> Option<Vec<u8>> {
+    pub fn file(&self, key: &str) -> Option<Vec<u8>> {
         match self.context.read_file(&self.path(key)?) {
             Ok(bytes) => {
                 self.context.record_content(&bytes);
@@ -137,9 +167,11 @@ impl<'a> ConfigTable<'a> {
 
     /// A secret, by reference: `{ env = "NAME" }` or `{ file = "path" }`. Empty where secrets are
     /// not looked up.
-    pub(super) fn secret(&self, key: &str) -> Option<SecretString> {
+    pub fn secret(&self, key: &str) -> Option<SecretString> {
         const HELP: &str =
             "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
+        // Configurations are kept in version control and shown in tickets; a plain string is an
+        // error so that no secret gets there.
         if !matches!(self.lookup(key)?.get_ref(), DeValue::Table(_)) {
             let message = format!("the secret `{key}` must not be written in the configuration");
             self.fault(key, Code::CONFIG_SECRET, message, HELP);
@@ -149,17 +181,18 @@ impl<'a> ConfigTable<'a> {
         let (variable, path) = (reference.string("env"), reference.path("file"));
         reference.finish();
         let found = match (variable, path) {
-            (Some(_), None) | (None, Some(_)) if self.context.environment.is_none() => {
-                return Some(SecretString::from(String::new()));
-            }
-            (Some(variable), None) => self
-                .context
-                .environment
-                .and_then(|environment| environment(&variable))
-                .ok_or(format!("the environment variable {variable} is not set")),
-            (None, Some(path)) => self.secret_file(&path),
+            (Some(variable), None) => match self.context.mode {
+                Secrets::Resolve(environment) => environment(&variable)
+                    .ok_or(format!("the environment variable {variable} is not set")),
+                Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
+            },
+            (None, Some(path)) => match self.context.mode {
+                Secrets::Resolve(_) => self.secret_file(&path),
+                Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
+            },
             _ => Err(format!("the secret `{key}` needs either `env` or `file`")),
         };
+        // An empty secret is one that a deployment forgot, such as `TOKEN=` in an environment file.
         let found = match found {
             Ok(secret) if secret.is_empty() => Err(format!("the secret `{key}` is empty")),
             found => found,
@@ -177,8 +210,8 @@ impl<'a> ConfigTable<'a> {
         }
     }
 
-    /// Every member of a table of strings or secrets.
-    pub(super) fn map(&self, key: &str) -> Vec<(String, SecretString)> {
+    /// Every member of a table whose values are strings or secrets.
+    pub fn map(&self, key: &str) -> Vec<(String, SecretString)> {
         let Some(table) = self.table(key) else {
             return Vec::new();
         };
@@ -211,6 +244,8 @@ fn canonicalize_table(table: &DeTable<'_>, text: &mut String) {
 }
 
 fn canonicalize(key: &str, value: &DeValue<'_>, text: &mut String) {
+    // `timeout = '30s'  # seconds` and `timeout = "30s"` are both `"timeout"="30s";`. Quotes and
+    // escapes of `{:?}` keep a value from looking like the next key. `DeTable` is sorted by key.
     text.push_str(&format!("{key:?}="));
     match value {
         DeValue::String(string) => text.push_str(&format!("{string:?}")),

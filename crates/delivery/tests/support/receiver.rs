@@ -1,4 +1,4 @@
-//! A receiver on this machine that remembers its calls and answers as it is told.
+//! An HTTP receiver on this machine that records calls and sends scripted replies.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -26,14 +26,14 @@ pub(crate) struct Reply {
     pub(crate) delay: Duration,
 }
 
-type Judge = dyn Fn(&Call, &[Call]) -> Option<Reply> + Send + Sync;
+type Respond = dyn Fn(&Call, &[Call]) -> Option<Reply> + Send + Sync;
 
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) url: String,
     calls: Arc<Mutex<Vec<Call>>>,
     replies: Arc<Mutex<VecDeque<Reply>>>,
-    judge: Arc<Judge>,
+    respond: Arc<Respond>,
 }
 
 impl Reply {
@@ -48,24 +48,25 @@ impl Reply {
 }
 
 impl Receiver {
-    /// Answers `replies` in turn, then 200.
+    /// Sends `replies` one after another, then 200.
     pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
-        Self::judging(replies, |_, _| None).await
+        Self::with(replies, |_, _| None).await
     }
 
-    /// As the judge says, who sees the call and all earlier ones; else the replies in turn; else 200.
-    pub(crate) async fn judging(
+    /// Sends what `respond` returns for a call and all earlier ones, else the next of `replies`,
+    /// else 200.
+    pub(crate) async fn with(
         replies: impl IntoIterator<Item = Reply>,
-        judge: impl Fn(&Call, &[Call]) -> Option<Reply> + Send + Sync + 'static,
+        respond: impl Fn(&Call, &[Call]) -> Option<Reply> + Send + Sync + 'static,
     ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self {
             url: format!("http://{}/hook", listener.local_addr().unwrap()),
             calls: Arc::default(),
             replies: Arc::new(Mutex::new(replies.into_iter().collect())),
-            judge: Arc::new(judge),
+            respond: Arc::new(respond),
         };
-        let app = Router::new().fallback(answer).with_state(receiver.clone());
+        let app = Router::new().fallback(handle).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         receiver
     }
@@ -74,13 +75,13 @@ impl Receiver {
         self.calls.lock().unwrap().clone()
     }
 
-    /// Waits until there were so many calls.
+    /// Waits until there were `count` calls.
     pub(crate) async fn wait(&self, count: usize) -> Vec<Call> {
         eventually(|| Some(self.calls()).filter(|calls| calls.len() >= count)).await
     }
 }
 
-async fn answer(
+async fn handle(
     State(receiver): State<Receiver>,
     uri: Uri,
     headers: HeaderMap,
@@ -94,9 +95,9 @@ async fn answer(
     };
     let reply = {
         let mut calls = receiver.calls.lock().unwrap();
-        let judged = (receiver.judge)(&call, &calls);
+        let response = (receiver.respond)(&call, &calls);
         calls.push(call);
-        judged
+        response
             .or_else(|| receiver.replies.lock().unwrap().pop_front())
             .unwrap_or(Reply::status(200))
     };
@@ -108,16 +109,16 @@ async fn answer(
     response
 }
 
-/// Asks again and again, for as long as a slow machine may need.
-pub(crate) async fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+/// Polls until there is a result, for as long as a slow machine may need.
+pub(crate) async fn eventually<T>(mut poll: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(result) = poll() {
+            return result;
         }
         assert!(
             begun.elapsed() < Duration::from_secs(60),
-            "it never happened"
+            "no result within a minute"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,0 +1,42 @@
+//! The `[targets]` of a configuration, and tables that can hold secrets, files and paths.
+
+mod table;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::table::{ConfigContext, ConfigTable, Secrets};
+pub use self::targets::{headers, targets, url};
+use crate::retry::RetryPolicy;
+use crate::target::Target;
+
+/// One target as configured.
+#[derive(Clone)]
+pub struct TargetConfig {
+    /// The target's name.
+    pub name: String,
+    /// The target.
+    pub target: Arc<dyn Target>,
+    /// The largest number of sends at a time, at least 1; a target with a rate limit gets one.
+    pub concurrency: usize,
+    /// The longest time for one send.
+    pub timeout: Duration,
+    /// When failed deliveries are attempted again.
+    pub policy: RetryPolicy,
+    /// A digest of the settings, secrets included: a reload keeps a target with the same digest.
+    pub digest: ConfigDigest,
+}
+
+/// A SHA-256 digest of a table of the configuration and of the secrets and files that it names.
+pub type ConfigDigest = [u8; 32];
+
+/// Why deliveries to `target` are undeliverable, given the names of the targets that exist.
+pub fn unknown_target_message(target: &str, known: &[String]) -> String {
+    let known = if known.is_empty() {
+        "no targets are configured".to_owned()
+    } else {
+        format!("known targets: {}", known.join(", "))
+    };
+    format!("unknown target `{target}`; {known}")
+}

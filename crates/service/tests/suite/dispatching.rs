@@ -1,0 +1,135 @@
+//! Dispatch with HTTP receivers: retries, timeouts, isolation between targets, stopping.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::webhook::Webhook;
+use reflexarc_service::store::DeliveryStatus;
+
+use crate::delivering::{Delivering, queue, quick};
+use crate::receiver::{Receiver, Reply};
+use crate::samples::send;
+
+fn webhook(url: &str) -> Webhook {
+    let policy = EgressPolicy {
+        allowed: vec!["127.0.0.0/8".parse().unwrap()],
+    };
+    let client = policy.client(None).unwrap();
+    Webhook::new(url.parse().unwrap(), policy, client, None, Vec::new())
+}
+
+#[tokio::test]
+async fn retries_keep_the_id_and_record_redacted_responses() {
+    let replies = [
+        Reply {
+            body: "down: Bearer canary-token".into(),
+            ..Reply::status(500)
+        },
+        Reply::status(429),
+    ];
+    let receiver = Receiver::start(replies).await;
+    let mut delivering = Delivering::new();
+    delivering.secrets.push("canary-token".into());
+    delivering.serve(queue("t", webhook(&receiver.url), quick(5)));
+    let id = delivering.accept("1", vec![send("t", 1)]).await[0];
+    let (_, attempts) = delivering.until(id, DeliveryStatus::Delivered).await;
+    let recorded: Vec<_> = attempts
+        .iter()
+        .map(|attempt| (attempt.outcome.as_str(), attempt.answer.as_str()))
+        .collect();
+    assert_eq!(
+        recorded,
+        [
+            ("failed", "HTTP 500: down: Bearer [redacted]"),
+            ("failed", "HTTP 429"),
+            ("delivered", "HTTP 200")
+        ]
+    );
+    let ids: std::collections::BTreeSet<_> = receiver
+        .calls()
+        .iter()
+        .map(|call| call.headers["webhook-id"].to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, [id.to_string()].into());
+    assert!(
+        delivering
+            .metrics
+            .render()
+            .contains(r#"reflexarc_delivery_attempts_total{target="t",outcome="failed"} 2"#)
+    );
+    delivering.stop().await;
+}
+
+#[tokio::test]
+async fn stalled_receivers_time_out_and_delay_no_other() {
+    let stalling = Receiver::with([], |_, _| {
+        Some(Reply {
+            delay: Duration::from_secs(600),
+            ..Reply::status(200)
+        })
+    })
+    .await;
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let good = Receiver::start([]).await;
+    let mut delivering = Delivering::new();
+    let mut slow = queue("slow", webhook(&stalling.url), quick(1));
+    slow.timeout = Duration::from_millis(300);
+    delivering.serve(slow);
+    delivering.serve(queue(
+        "dead",
+        webhook(&format!("http://{closed}/")),
+        quick(100),
+    ));
+    delivering.serve(queue("good", webhook(&good.url), quick(0)));
+    let mut stuck = Vec::new();
+    for event in 0..40 {
+        let ids = delivering
+            .accept(
+                &event.to_string(),
+                vec![send("slow", 1), send("dead", 1), send("good", 1)],
+            )
+            .await;
+        stuck.push(ids[0]);
+    }
+    // All forty arrive here although nothing ever arrives there.
+    good.wait(40).await;
+    let (entry, attempts) = delivering.until(stuck[0], DeliveryStatus::Dead).await;
+    assert_eq!(
+        entry.reason.as_deref(),
+        Some("gave up after 2 attempts: no response within 300ms")
+    );
+    assert_eq!(attempts.len(), 2);
+    delivering.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_finishes_open_sends_and_claims_nothing_more() {
+    let receiver = Receiver::with([], |_, _| {
+        Some(Reply {
+            delay: Duration::from_millis(200),
+            ..Reply::status(200)
+        })
+    })
+    .await;
+    let mut delivering = Delivering::new();
+    let mut one = queue("t", webhook(&receiver.url), quick(0));
+    one.concurrency = 1;
+    delivering.serve(one);
+    let ids = delivering
+        .accept("1", (0..3).map(|number| send("t", number)).collect())
+        .await;
+    receiver.wait(1).await;
+    let store = delivering.store.clone();
+    let _folder = delivering.stop().await;
+    let count = |status| store.deliveries(status, None, 10).unwrap().len();
+    assert_eq!(count(DeliveryStatus::Delivered), receiver.calls().len());
+    assert_eq!(
+        count(DeliveryStatus::Delivered) + count(DeliveryStatus::Pending),
+        ids.len()
+    );
+    assert!(count(DeliveryStatus::Pending) >= 1);
+}
