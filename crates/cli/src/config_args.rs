@@ -67,7 +67,7 @@ impl ConfigArgs {
     /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
     pub(crate) fn open_store_and_rules(&self) -> Result<(Arc<Store>, RuleSet), Failure> {
         let (config, store) = self.open_store()?;
-        let rules = RuleSet::load_all(&config.rule_paths).map_err(Failure::Rules)?;
+        let rules = RuleSet::load_all(&config.rule_paths)?;
         Ok((store, rules))
     }
 }

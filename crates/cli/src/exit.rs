@@ -2,7 +2,7 @@
 
 use std::io;
 
-use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
 
 /// The exit codes of all commands. Scripts depend on them: a code never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,12 @@ pub(crate) enum Failure {
 impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
         exit as Self
+    }
+}
+
+impl From<InvalidFiles> for Failure {
+    fn from(error: InvalidFiles) -> Self {
+        Self::Rules(error.into_files())
     }
 }
 

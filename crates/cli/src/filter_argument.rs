@@ -1,6 +1,6 @@
 //! A filter given on the command line.
 
-use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_pattern::{Dialect, Pattern};
 
 use crate::exit::Failure;

@@ -10,7 +10,7 @@ pub(crate) mod text;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
-use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::FileDiagnostics;
 
 use self::findings::Finding;
 use crate::exit::{Exit, Failure};

@@ -15,6 +15,7 @@
 mod code;
 mod diagnostic;
 mod duration;
+mod file;
 mod nearest;
 mod render;
 pub mod toml;
@@ -23,5 +24,6 @@ mod truncate;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
+pub use file::{FileDiagnostics, InvalidFiles};
 pub use nearest::nearest;
 pub use truncate::truncate;

@@ -1,4 +1,4 @@
-//! What the tests of a rule have exercised.
+//! What the tests of a rule exercise.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,28 +8,29 @@ use reflexarc_pattern::{Field, Node, Pattern, naive};
 
 use crate::rule::{Response, Rule};
 
-/// How far the tests of one rule go.
+/// How much of a rule its tests exercise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// The leaves of `when`, in order: each alternative of each field on its own.
-    pub leaves: Vec<Leaf>,
-    /// The lines of `then` that hold a statement, and whether it ran; by line of the rule file, from 1.
+    pub leaves: Vec<LeafCoverage>,
+    /// The lines of `then` with a statement, and whether it ran; by line of the rule file, from 1.
     pub lines: BTreeMap<usize, bool>,
 }
 
-/// One leaf of a filter. It is judged by itself: which array element other fields have chosen does not count.
+/// One leaf of a filter. It is evaluated by itself: which array element other fields require to
+/// be the same does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaf {
+pub struct LeafCoverage {
     /// The leaf as an expression.
     pub expression: String,
-    /// Whether some event met it.
+    /// Whether some event matched it.
     pub seen_true: bool,
-    /// Whether some event did not meet it.
+    /// Whether some event did not match it.
     pub seen_false: bool,
 }
 
 impl Coverage {
-    /// Whether every leaf has been seen true and false, and every line has run.
+    /// Whether every leaf has been both true and false, and every line has run.
     pub fn is_full(&self) -> bool {
         self.leaves
             .iter()
@@ -37,12 +38,12 @@ impl Coverage {
             && self.lines.values().all(|run| *run)
     }
 
-    /// How many things there are to exercise: two a leaf, one a line.
+    /// The number of things to exercise: two for each leaf, one for each line.
     pub fn total(&self) -> usize {
         2 * self.leaves.len() + self.lines.len()
     }
 
-    /// How many of them the tests have exercised.
+    /// The number of things that the tests have exercised.
     pub fn covered(&self) -> usize {
         let leaves = self
             .leaves
@@ -52,19 +53,19 @@ impl Coverage {
     }
 }
 
-/// Looks on while tests run.
-pub(crate) struct Watch {
+/// Records coverage while tests run.
+pub(crate) struct CoverageRecorder {
     nodes: Vec<Node>,
-    leaves: Vec<Leaf>,
-    /// Which lines of the script ran, from 1.
-    pub(crate) ran: RefCell<BTreeSet<usize>>,
+    leaves: Vec<LeafCoverage>,
+    /// The lines of the script that ran, from 1.
+    pub(crate) executed_lines: RefCell<BTreeSet<usize>>,
 }
 
-impl Watch {
+impl CoverageRecorder {
     pub(crate) fn new(rule: &Rule) -> Self {
         let mut nodes = Vec::new();
-        leaves(rule.pattern().node(), &mut nodes);
-        let leaf = |node: &Node| Leaf {
+        collect_leaves(rule.pattern().node(), &mut nodes);
+        let leaf = |node: &Node| LeafCoverage {
             expression: Pattern::from_node(node.clone()).to_expression(),
             seen_true: false,
             seen_false: false,
@@ -72,12 +73,12 @@ impl Watch {
         Self {
             leaves: nodes.iter().map(leaf).collect(),
             nodes,
-            ran: RefCell::default(),
+            executed_lines: RefCell::default(),
         }
     }
 
-    /// Takes note of an event.
-    pub(crate) fn event(&mut self, event: &NativeEvent) {
+    /// Records which leaves match an event.
+    pub(crate) fn record(&mut self, event: &NativeEvent) {
         for (node, leaf) in self.nodes.iter().zip(&mut self.leaves) {
             if naive::matches(node, event.tree()) {
                 leaf.seen_true = true;
@@ -90,7 +91,7 @@ impl Watch {
     pub(crate) fn finish(self, rule: &Rule) -> Coverage {
         let mut lines = BTreeMap::new();
         if let Response::Script { reaction, source } = &rule.response {
-            let ran = self.ran.into_inner();
+            let executed = self.executed_lines.into_inner();
             for line in reaction.lines() {
                 let start: usize = source
                     .text()
@@ -99,9 +100,10 @@ impl Watch {
                     .map(str::len)
                     .sum();
                 let (line_of_file, _) = rule.line_and_column(source.locate(&(start..start)).start);
-                // Two lines of a script share one of the file where a basic string spells its line breaks `\n`.
+                // Several lines of a script are one line of the file where a basic string writes
+                // its line breaks as `\n`. Such a line counts as run only if all of them ran.
                 let run = lines.entry(line_of_file).or_insert(true);
-                *run = *run && ran.contains(&line);
+                *run = *run && executed.contains(&line);
             }
         }
         Coverage {
@@ -111,10 +113,13 @@ impl Watch {
     }
 }
 
-fn leaves(node: &Node, found: &mut Vec<Node>) {
+/// Splits a filter into its leaves: `a == 1 and b in [2, 3]` has `a == 1`, `b == 2` and `b == 3`.
+fn collect_leaves(node: &Node, found: &mut Vec<Node>) {
     match node {
-        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| leaves(node, found)),
-        Node::Not(node) => leaves(node, found),
+        Node::All(nodes) | Node::Any(nodes) => {
+            nodes.iter().for_each(|node| collect_leaves(node, found));
+        }
+        Node::Not(node) => collect_leaves(node, found),
         Node::Field(field) => found.extend(field.alternatives.iter().map(|alternative| {
             Node::Field(Field {
                 path: field.path.clone(),

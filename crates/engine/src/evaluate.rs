@@ -1,4 +1,4 @@
-//! From the rules that match an event to everything that follows from it, hop by hop.
+//! Evaluating an event: from the rules that match it to the effects of all hops.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -7,27 +7,26 @@ use jiff::Timestamp;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{Effects, Input, Limits as ReactionLimits, ScriptEvent, State, Stopwatch};
 
-use crate::gate::Verdict;
-use crate::notice::NoticeError;
-use crate::overlay::Overlay;
-use crate::rule::{Response, Rule};
+use crate::gates::GateDecision;
+use crate::overlay::StateOverlay;
+use crate::rule::{ReactionFailure, Response, Rule};
 use crate::{Evaluation, Failure, Limits, RuleEffects};
 
 /// What an evaluation needs besides the event.
-pub(crate) struct Setting<'a> {
-    /// The rules that match an event, in the order of their names.
+pub(crate) struct Context<'a> {
+    /// Finds the rules that match an event, in the order of their names.
     pub(crate) matching: &'a dyn Fn(&NativeEvent) -> Vec<&'a Rule>,
     pub(crate) state: &'a dyn State,
     pub(crate) now: Timestamp,
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
     pub(crate) limits: &'a Limits,
     pub(crate) reaction_limits: &'a ReactionLimits,
-    /// Where the lines of scripts that ran are noted, for coverage; that makes scripts far slower.
+    /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
 }
 
-/// An event on its way to the rules.
-struct Wave {
+/// An event that the rules have not seen yet.
+struct PendingEvent {
     event: NativeEvent,
     hop: usize,
     causes: Vec<String>,
@@ -36,32 +35,38 @@ struct Wave {
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
-    first: Vec<&'a Rule>,
-    setting: &Setting<'a>,
+    matching: Vec<&'a Rule>,
+    context: &Context<'a>,
 ) -> Evaluation {
     let mut evaluation = Evaluation::default();
-    let mut state = Overlay::new(setting.state);
+    let mut state = StateOverlay::new(context.state);
     let mut derived = 0;
-    let mut waves = VecDeque::from([Wave {
+    // A queue, not a stack: all events of one hop are evaluated before any of the next. If a and b
+    // match the original event and a emits x, the order is a(event), b(event), then the rules of x;
+    // so b sees the state of a, but nothing that x causes. This order is part of the result: it is
+    // how a replay comes to the same evaluation, byte for byte.
+    let mut pending = VecDeque::from([PendingEvent {
         event: event.clone(),
         hop: 0,
         causes: Vec::new(),
     }]);
-    let mut first = Some(first);
-    while let Some(wave) = waves.pop_front() {
-        let rules = first
+    let mut matching = Some(matching);
+    while let Some(PendingEvent { event, hop, causes }) = pending.pop_front() {
+        let rules = matching
             .take()
-            .unwrap_or_else(|| (setting.matching)(&wave.event));
-        let mut script = None;
+            .unwrap_or_else(|| (context.matching)(&event));
+        // Converting an event for scripts costs more than most scripts: once for all rules, and
+        // not at all where no script runs.
+        let mut script_event = None;
         for rule in rules {
-            let outcome = react(rule, &wave.event, &mut script, &state, setting)
-                .and_then(|effects| bounded(effects, wave.hop, derived, setting.limits));
+            let outcome = run_rule(rule, &event, &mut script_event, &state, context)
+                .and_then(|effects| check_limits(effects, hop, derived, context.limits));
             let (effects, emitted) = match outcome {
                 Ok(outcome) => outcome,
                 Err(message) => {
                     evaluation.failures.push(Failure {
                         rule: rule.name().to_owned(),
-                        hop: wave.hop,
+                        hop,
                         message,
                     });
                     continue;
@@ -70,19 +75,19 @@ pub(crate) fn evaluate<'a>(
             state.apply(rule.name(), &effects.changes);
             derived += effects.emitted.len();
             for event in emitted {
-                let mut causes = wave.causes.clone();
+                let mut causes = causes.clone();
                 causes.push(rule.name().to_owned());
-                waves.push_back(Wave {
+                pending.push_back(PendingEvent {
                     event,
-                    hop: wave.hop + 1,
+                    hop: hop + 1,
                     causes,
                 });
             }
             evaluation.rules.push(RuleEffects {
                 rule: rule.name().to_owned(),
-                hop: wave.hop,
-                causes: wave.causes.clone(),
-                seen: (wave.hop > 0).then(|| wave.event.event().clone()),
+                hop,
+                causes: causes.clone(),
+                event: (hop > 0).then(|| event.event().clone()),
                 actions: effects.actions,
                 changes: effects.changes,
                 emitted: effects.emitted,
@@ -94,57 +99,47 @@ pub(crate) fn evaluate<'a>(
     evaluation
 }
 
-/// One rule's answer to one event; the script's view of the event is made for the first script that needs it.
-fn react(
+/// Runs one rule on one event: its gates, then its reaction.
+fn run_rule(
     rule: &Rule,
     event: &NativeEvent,
-    script: &mut Option<ScriptEvent>,
+    script_event: &mut Option<ScriptEvent>,
     state: &dyn State,
-    setting: &Setting<'_>,
+    context: &Context<'_>,
 ) -> Result<Effects, String> {
-    let most = setting.reaction_limits.state_entries;
-    let (suppressed, changes) =
-        match rule
-            .gates
-            .ask(rule.name(), event.event(), state, setting.now, most)
-        {
-            Verdict::Pass {
-                suppressed,
+    let max_entries = context.reaction_limits.state_entries;
+    let decision = rule
+        .gates
+        .decide(rule.name(), event.event(), state, context.now, max_entries);
+    let (suppressed, changes) = match decision {
+        GateDecision::Allow {
+            suppressed,
+            changes,
+        } => (suppressed, changes),
+        GateDecision::Suppress { reason, changes } => {
+            return Ok(Effects {
                 changes,
-            } => (suppressed, changes),
-            Verdict::Hold { reason, changes } => {
-                return Ok(Effects {
-                    changes,
-                    skipped: Some(reason),
-                    ..Effects::default()
-                });
-            }
-        };
-    let failed = |error: NoticeError| match error.at {
-        Some(at) => {
-            let (line, column) = rule.line_and_column(at);
-            format!("{}:{line}:{column}: {}", rule.file(), error.message)
+                skipped: Some(reason),
+                ..Effects::default()
+            });
         }
-        None => error.message,
     };
     let mut effects = match &rule.response {
-        Response::Nothing => Effects::default(),
-        Response::Notice(notice) => {
-            let actions = notice
-                .actions(event.event(), &rule.facts, setting.now, suppressed)
-                .map_err(failed)?;
+        Response::None => Effects::default(),
+        Response::Notification(notification) => {
+            let actions = notification.actions(event.event(), &rule.info, context.now, suppressed);
             Effects {
-                actions,
+                actions: actions.map_err(|failure| failure.located_in(rule))?,
                 ..Effects::default()
             }
         }
         Response::Script { reaction, source } => {
-            let event = script.get_or_insert_with(|| ScriptEvent::new(event.event()));
-            let mut input = Input::new(event, &rule.facts, setting.now);
-            if let Some(stopwatch) = setting.stopwatch {
+            let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
+            let mut input = Input::new(event, &rule.info, context.now);
+            if let Some(stopwatch) = context.stopwatch {
                 input = input.with_stopwatch(stopwatch);
             }
-            let result = match setting.trace {
+            let result = match context.trace {
                 None => reaction.run(&input, state),
                 Some(trace) => {
                     let (result, lines) = reaction.run_traced(&input, state);
@@ -152,19 +147,20 @@ fn react(
                     result
                 }
             };
-            result.map_err(|error| failed(NoticeError::new(&error, source)))?
+            result.map_err(|error| ReactionFailure::new(&error, source).located_in(rule))?
         }
     };
-    // What ended with `skip` has not spoken, so that the next event may.
+    // A skipped reaction does not consume the throttle window: nobody was notified, so the next
+    // event must be able to.
     if effects.skipped.is_none() {
         effects.changes.extend(changes);
     }
     Ok(effects)
 }
 
-/// The effects, if what they emit is within the limits, and the emitted events in native form: rules of the next hop look
-/// at them as they look at any event.
-fn bounded(
+/// The effects if what they emit is within the limits, and the emitted events in native form:
+/// rules match them like any event.
+fn check_limits(
     effects: Effects,
     hop: usize,
     derived: usize,
@@ -175,19 +171,20 @@ fn bounded(
     }
     if hop >= limits.hops {
         return Err(format!(
-            "this `emit` would be hop {}, but at most {} are allowed: do rules feed each other in a circle?",
+            "`emit` would start hop {}, but at most {} are allowed; \
+             do rules emit events for each other in a cycle?",
             hop + 1,
             limits.hops
         ));
     }
     if derived + effects.emitted.len() > limits.derived {
         return Err(format!(
-            "this `emit` exceeds the {} derived events allowed after one event",
+            "`emit` exceeds the limit of {} derived events per evaluation",
             limits.derived
         ));
     }
     let emitted = effects.emitted.iter().cloned().map(NativeEvent::new);
     let emitted = emitted.collect::<Result<_, _>>();
-    let emitted = emitted.map_err(|error| format!("emitted event: {error}"))?;
+    let emitted = emitted.map_err(|error| format!("invalid emitted event: {error}"))?;
     Ok((effects, emitted))
 }

@@ -1,10 +1,11 @@
-//! When an event says that it happened.
+//! The time that an event carries.
 
 use jiff::Timestamp;
 use reflexarc_event::{NativeEvent, parse_time};
 
-/// The event's own time: `eventTime` of the native form, else a top-level `time`, as CloudEvents and AWS have it. With
-/// it as the clock, a run over recorded events gives the same answers whenever it is made.
+/// The event's own time: `eventTime` of the native form, else the top-level `time` of CloudEvents
+/// and AWS. Used as the clock, it makes a run over recorded events give the same results whenever
+/// it is repeated.
 pub fn event_time(event: &NativeEvent) -> Option<Timestamp> {
     ["eventTime", "time"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Reading rule files from disk: the engine's only I/O.
+//! Reading rule files from the disk: the engine's only I/O.
 #![allow(
     clippy::disallowed_methods,
     reason = "the one place of the engine that reads files"
@@ -8,39 +8,40 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics};
 
-use crate::{FileDiagnostics, Limits};
+use crate::Limits;
 
-/// A rule file as it was read: its path and its text.
+/// The path and the text of a rule file.
 pub(crate) type RuleText = (String, String);
 
-/// Reads each path: a file as it is, a folder with every `*.toml` below it. Sorted by path, each file once; hidden
-/// files and folders are passed over.
-/// What cannot be read is in the second half of the answer.
+/// Reads files, and every `*.toml` in folders and the folders below them; hidden files and folders
+/// are ignored. The files are sorted by path, each once; errors are returned beside them.
 pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut files = Vec::new();
     for path in paths {
         match fs::metadata(path) {
-            Ok(facts) if facts.is_dir() => collect(path, limits.folders, &mut files, &mut faults),
+            Ok(facts) if facts.is_dir() => collect(path, limits.folders, &mut files, &mut errors),
             Ok(_) => files.push(path.clone()),
-            Err(error) => faults.push(unreadable(path, &error)),
+            Err(error) => errors.push(unreadable(path, &error)),
         }
     }
+    // Rule order comes from names, not from here; sorting makes diagnostics come out the same on
+    // every file system.
     files.sort();
     files.dedup();
     let mut texts = Vec::new();
     for path in files {
         match text(&path, limits) {
             Ok(text) => texts.push((path.display().to_string(), text)),
-            Err(fault) => faults.push(fault),
+            Err(error) => errors.push(error),
         }
     }
-    (texts, faults)
+    (texts, errors)
 }
 
-/// Reads a file that a test names, relative to its rule file.
+/// Reads a file that a test refers to, relative to its rule file.
 pub(crate) fn read_beside(rule_file: &str, name: &str, limit: usize) -> Result<Vec<u8>, String> {
     let path = Path::new(rule_file)
         .parent()
@@ -61,16 +62,16 @@ fn collect(
     folder: &Path,
     levels: usize,
     files: &mut Vec<PathBuf>,
-    faults: &mut Vec<FileDiagnostics>,
+    errors: &mut Vec<FileDiagnostics>,
 ) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => return faults.push(unreadable(folder, &error)),
+        Err(error) => return errors.push(unreadable(folder, &error)),
     };
     for entry in entries {
         let path = match entry {
             Ok(entry) => entry.path(),
-            Err(error) => return faults.push(unreadable(folder, &error)),
+            Err(error) => return errors.push(unreadable(folder, &error)),
         };
         let hidden = path
             .file_name()
@@ -80,10 +81,10 @@ fn collect(
         }
         if path.is_dir() {
             if levels == 0 {
-                let error = io::Error::other("the folders are nested too deeply");
-                faults.push(unreadable(&path, &error));
+                let error = io::Error::other("too many levels of folders");
+                errors.push(unreadable(&path, &error));
             } else {
-                collect(&path, levels - 1, files, faults);
+                collect(&path, levels - 1, files, errors);
             }
         } else if path
             .extension()
@@ -103,7 +104,7 @@ fn text(path: &Path, limits: &Limits) -> Result<String, FileDiagnostics> {
             "the file has {len} bytes, more than the {} allowed",
             limits.file_bytes
         );
-        return Err(fault(
+        return Err(with_diagnostic(
             path,
             Diagnostic::error(Code::RULE_LIMIT, 0..0, message),
         ));
@@ -111,21 +112,25 @@ fn text(path: &Path, limits: &Limits) -> Result<String, FileDiagnostics> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let message = format!(
-            "the file is not UTF-8 from byte {} on",
+            "the file is not UTF-8 (byte {})",
             error.utf8_error().valid_up_to()
         );
-        fault(path, Diagnostic::error(Code::RULE_FILE, 0..0, message))
+        with_diagnostic(path, Diagnostic::error(Code::RULE_FILE, 0..0, message))
     })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> FileDiagnostics {
-    fault(
+    with_diagnostic(
         path,
-        Diagnostic::error(Code::RULE_FILE, 0..0, format!("cannot read this: {error}")),
+        Diagnostic::error(
+            Code::RULE_FILE,
+            0..0,
+            format!("cannot read {}: {error}", path.display()),
+        ),
     )
 }
 
-fn fault(path: &Path, diagnostic: Diagnostic) -> FileDiagnostics {
+fn with_diagnostic(path: &Path, diagnostic: Diagnostic) -> FileDiagnostics {
     FileDiagnostics {
         name: path.display().to_string(),
         text: String::new(),

@@ -1,21 +1,21 @@
-//! The canonical spelling of a rule's filter.
+//! Formatting the filter of a rule.
 
 use std::ops::Range;
 
 use reflexarc_pattern::{Dialect, Node, Pattern};
 
-use crate::{FileDiagnostics, Rule, RuleSet};
+use crate::{InvalidFiles, Rule, RuleSet};
 
-/// Longest line that is not broken.
+/// Longer lines are broken.
 const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
-/// The text of a rule file with its `when` in the canonical spelling of the notation it is written in, and everything else
-/// as it was. Comments stay with what they speak of.
+/// The text of a rule file with its `when` in the canonical form of the notation that it is written
+/// in. Everything else stays as it is; comments stay beside what they refer to.
 ///
 /// # Errors
-/// When the file is no rule.
-pub fn format_rule(name: &str, text: &str) -> Result<String, Vec<FileDiagnostics>> {
+/// When the file is not a valid rule.
+pub fn format_rule(name: &str, text: &str) -> Result<String, InvalidFiles> {
     let rules = RuleSet::compile([(name, text)])?;
     let formatted = rules.rules().next().and_then(|rule| format(rule, text));
     Ok(formatted.unwrap_or_else(|| text.to_owned()))
@@ -29,10 +29,10 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
     } else {
         lay_out(node, true)
     };
-    // Whatever the printer did: it must not change what the rule means.
-    let same =
+    // A safety net under the printers: whatever they do, the file must not change its meaning.
+    let is_equivalent =
         Pattern::parse(&canonical, Dialect::Reflexarc).is_ok_and(|again| again.node() == node);
-    if !same {
+    if !is_equivalent {
         return None;
     }
     let literal = literal(&canonical)?;
@@ -40,21 +40,22 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
     Some(format!("{}{literal}{}", &text[..start], &text[end..]))
 }
 
-/// A TOML literal string; text that no literal string can hold is left to its author.
+/// The text as a TOML literal string; `None` if no literal string can hold it.
 fn literal(text: &str) -> Option<String> {
     if text.contains("'''") || text.chars().any(|c| c.is_control() && c != '\n') {
         return None;
     }
-    let lines = text.contains('\n') || text.contains('\'');
-    Some(if lines {
+    let is_multiline = text.contains('\n') || text.contains('\'');
+    Some(if is_multiline {
         format!("'''\n{text}\n'''")
     } else {
         format!("'{text}'")
     })
 }
 
-/// An expression on one line if it fits, else a line for each part. `top` is whether nothing stands around it.
-fn lay_out(node: &Node, top: bool) -> String {
+/// An expression on one line if it fits, else with one line for each operand. `is_top` is false
+/// inside another expression, where `or` needs parentheses.
+fn lay_out(node: &Node, is_top: bool) -> String {
     let line = Pattern::from_node(node.clone()).to_expression();
     if line.chars().count() <= WIDTH {
         return line;
@@ -65,7 +66,7 @@ fn lay_out(node: &Node, top: bool) -> String {
             .map(|part| operand(part, true))
             .collect::<Vec<_>>()
             .join("\nand "),
-        Node::Any(parts) if top => parts
+        Node::Any(parts) if is_top => parts
             .iter()
             .map(|part| operand(part, false))
             .collect::<Vec<_>>()
@@ -76,16 +77,16 @@ fn lay_out(node: &Node, top: bool) -> String {
     }
 }
 
-/// A part of `and` or `or`, in parentheses where it needs them.
-fn operand(node: &Node, of_and: bool) -> String {
+/// An operand of `and` (`in_and`) or `or`, in parentheses where it needs them.
+fn operand(node: &Node, in_and: bool) -> String {
     let line = Pattern::from_node(node.clone()).to_expression();
     let fits = line.chars().count() + 4 <= WIDTH;
     match node {
-        Node::Any(_) | Node::All(_) if fits && (of_and || matches!(node, Node::Any(_))) => {
+        Node::Any(_) | Node::All(_) if fits && (in_and || matches!(node, Node::Any(_))) => {
             format!("({line})")
         }
         Node::Any(_) => parenthesised(node),
-        Node::All(_) if of_and => parenthesised(node),
+        Node::All(_) if in_and => parenthesised(node),
         _ => indented(&lay_out(node, false)).trim_start().to_owned(),
     }
 }

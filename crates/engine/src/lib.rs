@@ -1,35 +1,38 @@
-//! The façade: rule files become a rule set that matches, evaluates, explains and tests itself.
+//! Rules for cloud events: rule files become a [`RuleSet`] that matches events, evaluates
+//! reactions, explains itself and runs the tests in the files.
 //!
 //! ```
-//! use reflexarc::RuleSet;
-//! use reflexarc_event::NativeEvent;
-//! use reflexarc_reaction::NoState;
+//! use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
 //!
 //! let rules = RuleSet::compile([("failed.toml", r#"
 //!     when = 'content.result == "failed"'
 //!     then = 'notify("network-team", `look at ${event.content.eniId}`)'
-//! "#)]).expect("the rule is right");
-//! let event = NativeEvent::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
+//! "#)])?;
+//! let event =
+//!     NativeEvent::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
 //!
-//! let evaluation = rules.evaluate(&event, &NoState, jiff::Timestamp::UNIX_EPOCH);
+//! let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
 //! assert_eq!(evaluation.matched().collect::<Vec<_>>(), ["failed"]);
-//! assert_eq!(evaluation.actions().next().map(|(_, _, action)| action.target()), Some("network-team"));
-//! # Ok::<(), reflexarc_event::EventError>(())
+//! let targets: Vec<_> = evaluation.actions().map(|(_, _, action)| action.target()).collect();
+//! assert_eq!(targets, ["network-team"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate must not know targets' addresses, stores or the network; reading a rules folder is its only I/O.
+//! What the API mentions is re-exported, so that this one crate is all that a program needs.
+//!
+//! This crate must not know targets' addresses, stores or the network; reading a rules folder is
+//! its only I/O.
 
 mod coverage;
 mod evaluate;
 mod evaluation;
 mod event_time;
-mod failure_watch;
-mod file_diagnostics;
+mod failure_counter;
 mod folder;
 mod format;
-mod gate;
+mod gates;
 mod limits;
-mod notice;
+mod notification;
 mod overlay;
 pub mod reference;
 mod rule;
@@ -41,11 +44,22 @@ mod test_run;
 mod toml_json;
 mod update_tests;
 
-pub use coverage::{Coverage, Leaf};
+pub use jiff::Timestamp;
+pub use reflexarc_diagnostic::{
+    Code, Diagnostic, FileDiagnostics, Fix, InvalidFiles, Label, Severity, Span,
+};
+pub use reflexarc_event::{Event, EventError, Json, Level, NativeEvent};
+pub use reflexarc_pattern::explain::Explanation;
+pub use reflexarc_pattern::{BuildError, Dialect, Matcher, Pattern};
+pub use reflexarc_reaction::{
+    Action, Entry, Limits as ReactionLimits, MemoryState, Message, NoState, State, StateChange,
+    Stopwatch,
+};
+
+pub use coverage::{Coverage, LeafCoverage};
 pub use evaluation::{Evaluation, Failure, RuleEffects};
 pub use event_time::event_time;
-pub use failure_watch::{FailureReport, FailureWatch};
-pub use file_diagnostics::FileDiagnostics;
+pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
 pub use limits::Limits;
 pub use reference::REFERENCE;
@@ -54,7 +68,7 @@ pub use rule_set::{EventFile, Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 
-/// The README's example in Rust runs as a test.
+/// The Rust example of the README runs as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

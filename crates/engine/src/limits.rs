@@ -1,22 +1,22 @@
-//! What a stranger's rule files and events may cost.
+//! Resource limits for untrusted rule files and events.
 
-/// The bounds on rule files and evaluations, the same in debug and release builds.
+/// The limits of rule files and evaluations, the same in debug and release builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest rule file in bytes, inclusive.
+    /// Size of a rule file in bytes, inclusive.
     pub file_bytes: usize,
-    /// Most rules in a set.
+    /// Number of rules in a set.
     pub rules: usize,
-    /// Deepest folder below the rules folder.
+    /// Nesting of folders below the rules folder.
     pub folders: usize,
-    /// Most `emit`s in a row: a rule may see an event that lies this many hops from the one that came.
+    /// Number of `emit`s between the original event and an emitted one.
     pub hops: usize,
-    /// Most derived events in one evaluation.
+    /// Number of emitted events in one evaluation.
     pub derived: usize,
 }
 
 impl Limits {
-    /// 1 MiB a file, 200,000 rules, 16 folders deep, 8 hops, 64 derived events.
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         rules: 200_000,

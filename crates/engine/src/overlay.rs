@@ -1,18 +1,19 @@
-//! State as it will be once an evaluation is committed.
+//! The state as it will be once an evaluation is committed.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc_reaction::{Entry, State, StateChange};
 
-/// A state, and what an evaluation has changed so far; later hops see what earlier ones wrote.
-pub(crate) struct Overlay<'a> {
+/// A state with the changes of the evaluation in progress on top, so that later hops see what
+/// earlier ones wrote although nothing is committed yet.
+pub(crate) struct StateOverlay<'a> {
     base: &'a dyn State,
     /// By rule and key; `None` where the key was removed.
     changed: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
 }
 
-impl<'a> Overlay<'a> {
+impl<'a> StateOverlay<'a> {
     pub(crate) fn new(base: &'a dyn State) -> Self {
         Self {
             base,
@@ -44,24 +45,26 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl State for Overlay<'_> {
+impl State for StateOverlay<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
         match self.changed.get(rule).and_then(|entries| entries.get(key)) {
-            Some(entry) => entry.clone().filter(|entry| entry.alive(now)),
+            // `Some(None)` hides an entry of the base: it was removed.
+            Some(entry) => entry.clone().filter(|entry| entry.is_live(now)),
             None => self.base.get(rule, key, now),
         }
     }
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
-        let before = self.base.len(rule, now);
+        let mut len = self.base.len(rule, now);
         let Some(entries) = self.changed.get(rule) else {
-            return before;
+            return len;
         };
-        let mut len = before;
+        // Only the changed keys can count differently than in the base. Example: the base has a and
+        // b; a was removed, b overwritten, c added: 2 + (0 - 1) + (1 - 1) + (1 - 0) = 2.
         for (key, entry) in entries {
-            let was = self.base.get(rule, key, now).is_some();
-            let is = entry.as_ref().is_some_and(|entry| entry.alive(now));
-            len = len + usize::from(is) - usize::from(was);
+            let before = self.base.get(rule, key, now).is_some();
+            let after = entry.as_ref().is_some_and(|entry| entry.is_live(now));
+            len = len + usize::from(after) - usize::from(before);
         }
         len
     }

@@ -1,22 +1,22 @@
-//! One rule, compiled.
+//! One compiled rule.
 
 use std::sync::Arc;
 
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Level, Position};
 use reflexarc_pattern::{Dialect, Pattern};
-use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleFacts};
+use reflexarc_reaction::{Limits as ReactionLimits, Reaction, ReactionError, RuleInfo};
 
-use crate::gate::Gates;
-use crate::notice::Notice;
+use crate::gates::Gates;
+use crate::notification::Notification;
 use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
-use reflexarc_diagnostic::toml::EmbeddedText;
 
-/// A rule: a pattern and a reaction.
+/// A rule: a filter and a reaction.
 #[derive(Debug)]
 pub struct Rule {
-    pub(crate) facts: RuleFacts,
+    pub(crate) info: RuleInfo,
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
     pub(crate) when: EmbeddedText,
@@ -30,34 +30,41 @@ pub struct Rule {
 /// What a rule does when it matches.
 #[derive(Debug)]
 pub(crate) enum Response {
-    /// Nothing: the match itself is the answer.
-    Nothing,
+    /// Nothing: only the match is of interest.
+    None,
     /// `then`.
     Script {
         reaction: Box<Reaction>,
         source: EmbeddedText,
     },
     /// `notify`.
-    Notice(Box<Notice>),
+    Notification(Box<Notification>),
 }
 
-/// How many failures in a row are reported unless the rule says otherwise.
+/// An error of a script or template, with its location in the rule file.
+pub(crate) struct ReactionFailure {
+    message: String,
+    /// The byte of the rule file.
+    offset: Option<usize>,
+}
+
+/// `report_after` of a rule that does not set it.
 const REPORT_AFTER: u32 = 3;
 
 impl Rule {
     /// The rule's name: the stem of its file.
     pub fn name(&self) -> &str {
-        &self.facts.name
+        &self.info.name
     }
 
-    /// What it is for; empty when nobody said.
+    /// Its purpose; empty when the file has none.
     pub fn description(&self) -> &str {
-        &self.facts.description
+        &self.info.description
     }
 
-    /// The level of what it sends.
+    /// The severity of its messages.
     pub fn level(&self) -> Level {
-        self.facts.level
+        self.info.level
     }
 
     /// The path of its file, as it was given.
@@ -70,19 +77,14 @@ impl Rule {
         &self.text
     }
 
-    /// Which events it is for.
+    /// Its filter.
     pub fn pattern(&self) -> &Pattern {
         &self.pattern
     }
 
-    /// How many failures in a row are worth a report, at least 1: `report_after`, 3 unless given.
+    /// How many consecutive failures are reported, at least 1.
     pub fn report_after(&self) -> u32 {
         self.report_after
-    }
-
-    /// How many `[[test]]`s its file holds.
-    pub fn tests(&self) -> usize {
-        self.tests.len()
     }
 
     /// The names of the files that its tests take events from.
@@ -98,8 +100,8 @@ impl Rule {
         })
     }
 
-    /// What keeps its filter from a dialect (errors) and where that service would answer differently (warnings), as
-    /// [`Pattern::check`] says it; spans are bytes of the rule's file.
+    /// What its filter uses that a dialect does not have (errors) and where that service would give
+    /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         self.pattern
             .check(dialect)
@@ -108,15 +110,15 @@ impl Rule {
             .collect()
     }
 
-    /// Where a span of its filter stands in its file.
-    pub fn place_of_filter(&self, span: &Span) -> Span {
+    /// The location in its file of a span of its filter.
+    pub fn filter_span(&self, span: &Span) -> Span {
         self.when.locate(span)
     }
 
-    /// A rule without a file that asks for nothing; its text is that of its filter.
+    /// A rule without a file and without a reaction; its text is that of its filter.
     pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
         Self {
-            facts: RuleFacts {
+            info: RuleInfo {
                 name,
                 level: Level::default(),
                 description: String::new(),
@@ -125,14 +127,14 @@ impl Rule {
             text: pattern.source().into(),
             when: EmbeddedText::standalone(pattern.source()),
             pattern,
-            response: Response::Nothing,
+            response: Response::None,
             gates: Gates::default(),
             report_after: REPORT_AFTER,
             tests: Vec::new(),
         }
     }
 
-    /// Compiles what the file says. The rule is there if no diagnostic is an error.
+    /// Compiles a rule file. There is a rule if none of the diagnostics is an error.
     pub(crate) fn compile(
         name: String,
         file: String,
@@ -168,24 +170,24 @@ impl Rule {
                     None
                 }
             },
-            (None, Some(notify)) => match Notice::compile(notify, limits) {
-                Ok(notice) => Some(Response::Notice(Box::new(notice))),
+            (None, Some(notify)) => match Notification::compile(notify, limits) {
+                Ok(notification) => Some(Response::Notification(Box::new(notification))),
                 Err(errors) => {
                     found.extend(errors);
                     None
                 }
             },
-            (None, None) => Some(Response::Nothing),
+            (None, None) => Some(Response::None),
         };
         found.sort_by_key(|diagnostic| diagnostic.span.start);
-        let facts = RuleFacts {
+        let info = RuleInfo {
             name,
             level: content.level,
             description: content.description,
         };
         let rule = match (content.when, pattern, response) {
             (Some(when), Some(pattern), Some(response)) => Some(Self {
-                facts,
+                info,
                 file,
                 text: text.into(),
                 when,
@@ -207,7 +209,29 @@ impl Rule {
     }
 }
 
-/// An error about the whole file, shown at its first line.
+impl ReactionFailure {
+    /// An error of the script or template that is embedded as `source`.
+    pub(crate) fn new(error: &ReactionError, source: &EmbeddedText) -> Self {
+        let offset = error.at().map(|location| location.offset);
+        Self {
+            message: error.message().to_owned(),
+            offset: offset.map(|offset| source.locate(&(offset..offset)).start),
+        }
+    }
+
+    /// The error in one line, with file, line and column.
+    pub(crate) fn located_in(self, rule: &Rule) -> String {
+        match self.offset {
+            Some(offset) => {
+                let (line, column) = rule.line_and_column(offset);
+                format!("{}:{line}:{column}: {}", rule.file(), self.message)
+            }
+            None => self.message,
+        }
+    }
+}
+
+/// An error about the whole file, located at its first line.
 pub(crate) fn whole_file(code: Code, text: &str, message: String) -> Diagnostic {
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(code, 0..line, message)

@@ -5,7 +5,7 @@ use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, TableReader
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_reaction::{Gate, Level};
 
-use crate::gate::{Gates, KeyedGate};
+use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
 
 /// The content of one rule file.

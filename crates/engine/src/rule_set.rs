@@ -7,25 +7,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
 use reflexarc_event::{Limits as EventLimits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
 use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
 
-use crate::evaluate::{self, Setting};
+use crate::evaluate::{self, Context};
 use crate::rule::{Rule, whole_file};
-use crate::{Evaluation, FileDiagnostics, Limits, RuleReport, folder, test_run};
+use crate::{Evaluation, Limits, folder};
 
-/// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new one.
+/// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
+/// set.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     inner: Arc<Inner>,
-    /// What tests read instead of the disk.
+    /// Event files that tests use instead of those on the disk.
     event_files: Arc<BTreeMap<EventFile, Vec<u8>>>,
 }
 
-/// A rule file, and the name of a file beside it that one of its tests takes an event from.
+/// The path of a rule file, and the name of a file beside it from which a test reads an event.
 pub type EventFile = (String, String);
 
 #[derive(Debug)]
@@ -38,38 +39,39 @@ struct Inner {
     reaction_limits: ReactionLimits,
 }
 
-/// Which rules match one event, as positions in [`RuleSet::rules`], ascending. It needs neither state nor time, so it can
-/// be computed on any thread before the event is evaluated.
+/// The rules that match one event, as positions in [`RuleSet::rules`], ascending. Matching needs
+/// neither state nor time, so it can be done on any thread before the event is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched(Vec<u32>);
 
 thread_local! {
-    /// Room that matching needs; it says nothing about any event once the next one is matched.
+    /// The matcher's working memory, reused so that matching allocates nothing once it has grown.
+    /// Nothing in it outlives the matching of one event.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl RuleSet {
-    /// Reads and compiles a folder of rule files, recursively, every `*.toml` in it; or one file.
+    /// Reads and compiles one rule file, or a folder of them: every `*.toml` in it, recursively.
     ///
     /// # Errors
-    /// With everything that is wrong with all the files at once.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, Vec<FileDiagnostics>> {
+    /// With the diagnostics of all the files, if any of them has an error.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, InvalidFiles> {
         Self::load_all(&[path])
     }
 
     /// Reads and compiles several files and folders as one set, as [`RuleSet::load`] does.
     ///
     /// # Errors
-    /// With everything that is wrong with all the files at once.
-    pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<FileDiagnostics>> {
+    /// With the diagnostics of all the files, if any of them has an error.
+    pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
         let (files, mut unreadable) = folder::read(&paths, &Limits::DEFAULT);
         match Self::compile(files) {
             Ok(rules) if unreadable.is_empty() => Ok(rules),
-            Ok(_) => Err(unreadable),
+            Ok(_) => Err(InvalidFiles::new(unreadable)),
             Err(invalid) => {
-                unreadable.extend(invalid);
-                Err(unreadable)
+                unreadable.extend(invalid.into_files());
+                Err(InvalidFiles::new(unreadable))
             }
         }
     }
@@ -77,26 +79,24 @@ impl RuleSet {
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
     ///
     /// # Errors
-    /// With everything that is wrong with all the files at once, warnings included.
-    pub fn compile<N, T>(
-        files: impl IntoIterator<Item = (N, T)>,
-    ) -> Result<Self, Vec<FileDiagnostics>>
+    /// With the diagnostics of all the files, warnings included, if any of them has an error.
+    pub fn compile<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, InvalidFiles>
     where
         N: Into<String>,
         T: Into<String>,
     {
-        Self::compile_within(files, &Limits::DEFAULT, &ReactionLimits::DEFAULT)
+        Self::compile_with_limits(files, &Limits::DEFAULT, &ReactionLimits::DEFAULT)
     }
 
-    /// The same under the limits given.
+    /// As [`RuleSet::compile`], with other limits.
     ///
     /// # Errors
-    /// As [`RuleSet::compile`], with the caller's limits.
-    pub fn compile_within<N, T>(
+    /// As [`RuleSet::compile`].
+    pub fn compile_with_limits<N, T>(
         files: impl IntoIterator<Item = (N, T)>,
         limits: &Limits,
         reaction_limits: &ReactionLimits,
-    ) -> Result<Self, Vec<FileDiagnostics>>
+    ) -> Result<Self, InvalidFiles>
     where
         N: Into<String>,
         T: Into<String>,
@@ -118,15 +118,18 @@ impl RuleSet {
                 Rule::compile(name.clone(), file.clone(), &text, reaction_limits)
             };
             if let Some(first) = names.insert(name.clone(), file.clone()) {
-                let message = format!("there are two rules named `{name}`: {first} and {file}");
-                let twice = whole_file(Code::RULE_TWICE, &text, message);
+                let message = format!("duplicate rule name `{name}`: {first} and {file}");
+                let duplicate = whole_file(Code::RULE_TWICE, &text, message);
                 diagnostics.insert(
                     0,
-                    twice.with_help("a rule is named by its file's stem; rename one of them"),
+                    duplicate.with_help(
+                        "the stem of its file is the name of a rule; rename one of the files",
+                    ),
                 );
             }
+            // Reported once, at the first rule beyond the limit.
             if names.len() == limits.rules + 1 {
-                let message = format!("there are more than the {} rules allowed", limits.rules);
+                let message = format!("too many rules: more than the {} allowed", limits.rules);
                 diagnostics.push(whole_file(Code::RULE_LIMIT, &text, message));
             }
             if !diagnostics.is_empty() {
@@ -139,18 +142,17 @@ impl RuleSet {
             rules.extend(rule.map(Arc::new));
         }
         if found.iter().any(FileDiagnostics::has_errors) {
-            return Err(found);
+            return Err(InvalidFiles::new(found));
         }
         rules.sort_by(|a, b| a.name().cmp(b.name()));
         let matcher =
             Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
-                let message = format!("these rules together are too much: {error}");
-                let diagnostics = vec![whole_file(Code::RULE_LIMIT, "", message)];
-                vec![FileDiagnostics {
+                let message = format!("the rules are too large together: {error}");
+                InvalidFiles::from(FileDiagnostics {
                     name: "the rule set".to_owned(),
                     text: String::new(),
-                    diagnostics,
-                }]
+                    diagnostics: vec![whole_file(Code::RULE_LIMIT, "", message)],
+                })
             })?;
         let inner = Inner {
             rules,
@@ -165,11 +167,11 @@ impl RuleSet {
         })
     }
 
-    /// A set of patterns alone, each under a name of its own: rules that match and ask for nothing. The set is in the
-    /// order of the names; of two patterns with one name the later one counts.
+    /// A set of filters without reactions, each with a name. The rules are in the order of the
+    /// names; of two filters with the same name the later one counts.
     ///
     /// # Errors
-    /// When the patterns together take more than a matcher may.
+    /// When the filters together exceed the size that a matcher may have.
     pub fn from_patterns(
         patterns: impl IntoIterator<Item = (String, Pattern)>,
     ) -> Result<Self, BuildError> {
@@ -193,17 +195,18 @@ impl RuleSet {
         })
     }
 
-    /// The matcher of all the rules; its ids are positions in [`RuleSet::rules`]. It takes events in native form.
+    /// The matcher of all the rules, for events in native form; its ids are positions in
+    /// [`RuleSet::rules`].
     pub fn matcher(&self) -> &Matcher {
         &self.inner.matcher
     }
 
-    /// How many rules there are.
+    /// The number of rules.
     pub fn len(&self) -> usize {
         self.inner.rules.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set has no rules.
     pub fn is_empty(&self) -> bool {
         self.inner.rules.is_empty()
     }
@@ -223,12 +226,12 @@ impl RuleSet {
         Some(&self.inner.rules[at])
     }
 
-    /// What is accepted but probably not meant, file by file.
+    /// The warnings about the rules, file by file.
     pub fn warnings(&self) -> &[FileDiagnostics] {
         &self.inner.warnings
     }
 
-    /// Which rules match an event.
+    /// Finds the rules that match an event.
     pub fn matching(&self, event: &NativeEvent) -> Matched {
         let mut ids = Vec::new();
         SCRATCH.with_borrow_mut(|scratch| {
@@ -239,21 +242,22 @@ impl RuleSet {
         Matched(ids)
     }
 
-    /// The rules that [`RuleSet::matching`] of this set found, by name; positions that the set does not have are ignored.
+    /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
+    /// not have are ignored.
     pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
         let rules = matched.ids().iter();
         rules.filter_map(|id| self.inner.rules.get(*id as usize).map(AsRef::as_ref))
     }
 
-    /// Everything that follows from an event: the reactions of the rules that match it, and of those that match what
-    /// they emit. The same event, state and time always give the same evaluation.
+    /// Evaluates an event: runs the reactions of the rules that match it, and of those that match
+    /// what they emit. The same event, state and time always give the same evaluation.
     pub fn evaluate(&self, event: &NativeEvent, state: &dyn State, now: Timestamp) -> Evaluation {
-        self.react(event, &self.matching(event), state, now, None)
+        self.evaluate_matched(event, &self.matching(event), state, now, None)
     }
 
-    /// As [`RuleSet::evaluate`], for an event whose rules [`RuleSet::matching`] has found already. With a stopwatch, each
-    /// script is held to its deadline.
-    pub fn react(
+    /// As [`RuleSet::evaluate`], for an event that [`RuleSet::matching`] was called for already.
+    /// With a stopwatch, each script is held to its deadline.
+    pub fn evaluate_matched(
         &self,
         event: &NativeEvent,
         matched: &Matched,
@@ -261,11 +265,11 @@ impl RuleSet {
         now: Timestamp,
         stopwatch: Option<Stopwatch<'_>>,
     ) -> Evaluation {
-        self.follow(event, matched, state, now, stopwatch, None)
+        self.evaluate_in(event, matched, state, now, stopwatch, None)
     }
 
-    /// As [`RuleSet::react`], noting which lines of scripts ran.
-    pub(crate) fn react_traced(
+    /// As [`RuleSet::evaluate_matched`], recording the lines of scripts that ran.
+    pub(crate) fn evaluate_traced(
         &self,
         event: &NativeEvent,
         matched: &Matched,
@@ -273,29 +277,17 @@ impl RuleSet {
         now: Timestamp,
         trace: &RefCell<BTreeSet<usize>>,
     ) -> Evaluation {
-        self.follow(event, matched, state, now, None, Some(trace))
+        self.evaluate_in(event, matched, state, now, None, Some(trace))
     }
 
-    /// Why a rule matches an event or does not; `None` if there is no rule of that name.
+    /// Why a rule matches an event or not; `None` if no rule has that name.
     pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
         let rule = self.get(rule)?;
         Some(explain(rule.pattern().node(), event.tree()))
     }
 
-    /// Runs the `[[test]]`s of every rule whose name or test name holds `filter`; rules without such tests are left out
-    /// unless the filter is empty. Each rule is tested alone.
-    pub fn test(&self, filter: &str) -> Vec<RuleReport> {
-        let reports = self.inner.rules.iter().map(|rule| {
-            test_run::run(self, rule, &|test| {
-                rule.name().contains(filter) || test.contains(filter)
-            })
-        });
-        reports
-            .filter(|report| filter.is_empty() || !report.tests.is_empty())
-            .collect()
-    }
-
-    /// The event files that tests name, as far as they can be read: what the rule files alone do not hold.
+    /// The contents of the event files that tests refer to, as far as they can be read. Together
+    /// with the rule files they are all that the tests need.
     pub fn event_files(&self) -> BTreeMap<EventFile, Vec<u8>> {
         let named = self
             .inner
@@ -309,7 +301,7 @@ impl RuleSet {
         read.collect()
     }
 
-    /// The same rules, whose tests take these event files instead of those on the disk.
+    /// The same rules, whose tests use these event files instead of those on the disk.
     #[must_use]
     pub fn with_event_files(self, event_files: BTreeMap<EventFile, Vec<u8>>) -> Self {
         Self {
@@ -318,13 +310,18 @@ impl RuleSet {
         }
     }
 
+    /// The rules, by name.
+    pub(crate) fn shared_rules(&self) -> &[Arc<Rule>] {
+        &self.inner.rules
+    }
+
     /// A set of one of the rules.
     pub(crate) fn only(&self, rule: &Arc<Rule>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 rules: vec![Arc::clone(rule)],
                 matcher: Matcher::build([rule.pattern().node()])
-                    .expect("it was part of a larger set"),
+                    .expect("a rule of a larger set is within the limits"),
                 warnings: Vec::new(),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
@@ -346,7 +343,7 @@ impl RuleSet {
         }
     }
 
-    fn follow(
+    fn evaluate_in(
         &self,
         event: &NativeEvent,
         matched: &Matched,
@@ -355,7 +352,7 @@ impl RuleSet {
         stopwatch: Option<Stopwatch<'_>>,
         trace: Option<&RefCell<BTreeSet<usize>>>,
     ) -> Evaluation {
-        let setting = Setting {
+        let context = Context {
             matching: &|event| self.matched_rules(&self.matching(event)).collect(),
             state,
             now,
@@ -364,7 +361,7 @@ impl RuleSet {
             reaction_limits: &self.inner.reaction_limits,
             trace,
         };
-        evaluate::evaluate(event, self.matched_rules(matched).collect(), &setting)
+        evaluate::evaluate(event, self.matched_rules(matched).collect(), &context)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Whether one JSON value says nothing that another does not.
+//! Comparing actual JSON values with expected parts of them.
 
 use reflexarc_event::{Decimal, Json};
 
-/// Whether every member of `part` is in `whole`, deeply; arrays have the same length and go element by element; numbers
-/// are equal by value.
+/// Whether every member of `part` is in `whole`, at any depth. Arrays must have the same length and
+/// are compared element by element; numbers are equal by value.
 pub(crate) fn is_subset(part: &Json, whole: &Json) -> bool {
     match (part, whole) {
         (Json::Object(members), Json::Object(_)) => members

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{MemoryState, State as _};
 
-use crate::coverage::{Coverage, Watch};
+use crate::coverage::{Coverage, CoverageRecorder};
 use crate::event_time::event_time;
 use crate::rule::Rule;
 use crate::rule_test::{Expected, RuleTest, Step, TestEvent};
 use crate::subset::is_subset;
 use crate::{Evaluation, RuleSet};
 
-/// What the tests of one rule came to.
+/// The results of the tests of one rule.
 #[derive(Debug, Clone)]
 pub struct RuleReport {
     /// The rule's name.
@@ -22,26 +22,26 @@ pub struct RuleReport {
     pub file: String,
     /// Its tests, in the order of the file.
     pub tests: Vec<TestReport>,
-    /// What the tests have exercised; judge it only when all of the rule's tests have run.
+    /// What the tests have exercised; meaningful only when all tests of the rule have run.
     pub coverage: Coverage,
 }
 
-/// What one test came to.
+/// The result of one test.
 #[derive(Debug, Clone)]
 pub struct TestReport {
-    /// Which of the file's tests it is, from 0.
+    /// The position among the tests of its file, from 0.
     pub index: usize,
     /// The test's name.
     pub name: String,
-    /// The line it begins on, from 1.
+    /// Its first line in the file, from 1.
     pub line: usize,
-    /// What was not as expected; empty when the test passed.
+    /// The failed expectations; none when the test passed.
     pub mismatches: Vec<Mismatch>,
-    /// What each step really asked for, as `actions` would have it.
+    /// The actions of each step, in the form of the key `actions`.
     pub actual_actions: Vec<Vec<Json>>,
 }
 
-/// One thing that was not as expected.
+/// A failed expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The step, from 0; `None` for a test without steps.
@@ -50,46 +50,65 @@ pub struct Mismatch {
     pub line: usize,
     /// The key of the expectation: `matches`, `actions` …
     pub key: &'static str,
-    /// What was expected, one thing a line.
+    /// The expected values.
     pub expected: Vec<String>,
-    /// What happened, one thing a line.
+    /// The actual values.
     pub actual: Vec<String>,
 }
 
-/// Which moment the virtual clock starts at when neither the test nor its first event says so.
-const START: Timestamp = Timestamp::UNIX_EPOCH;
+/// The start of the virtual clock where neither the test nor its first event has a time.
+const DEFAULT_CLOCK: Timestamp = Timestamp::UNIX_EPOCH;
 
 impl TestReport {
-    /// Whether everything was as expected.
+    /// Whether all expectations were met.
     pub fn passed(&self) -> bool {
         self.mismatches.is_empty()
     }
 }
 
-/// Runs those tests of a rule whose name `wanted` accepts.
-pub(crate) fn run(set: &RuleSet, rule: &Arc<Rule>, wanted: &dyn Fn(&str) -> bool) -> RuleReport {
-    let mut watch = Watch::new(rule);
-    let alone = set.only(rule);
-    let tests = rule
-        .tests
-        .iter()
-        .enumerate()
-        .filter(|(_, test)| wanted(&test.name));
-    let tests = tests
+// Here and not with the other methods, so that rule sets need not know how tests are run.
+impl RuleSet {
+    /// Runs the `[[test]]`s whose name, or whose rule's name, contains `filter`. Rules without such
+    /// tests are left out unless the filter is empty. Each rule is tested alone.
+    pub fn test(&self, filter: &str) -> Vec<RuleReport> {
+        let reports = self.shared_rules().iter().map(|rule| {
+            test_rule(self, rule, &|test| {
+                rule.name().contains(filter) || test.contains(filter)
+            })
+        });
+        reports
+            .filter(|report| filter.is_empty() || !report.tests.is_empty())
+            .collect()
+    }
+}
+
+/// Runs the tests of a rule whose names `is_selected` accepts.
+fn test_rule(rules: &RuleSet, rule: &Arc<Rule>, is_selected: &dyn Fn(&str) -> bool) -> RuleReport {
+    let mut coverage = CoverageRecorder::new(rule);
+    // A test states what one rule does; it must not change when another rule is added.
+    let alone = rules.only(rule);
+    let selected = rule.tests.iter().enumerate();
+    let selected = selected.filter(|(_, test)| is_selected(&test.name));
+    let tests = selected
         .map(|(index, test)| TestReport {
             index,
-            ..run_test(&alone, rule, test, &mut watch)
+            ..run_test(&alone, rule, test, &mut coverage)
         })
         .collect();
     RuleReport {
         rule: rule.name().to_owned(),
         file: rule.file().to_owned(),
         tests,
-        coverage: watch.finish(rule),
+        coverage: coverage.finish(rule),
     }
 }
 
-fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) -> TestReport {
+fn run_test(
+    alone: &RuleSet,
+    rule: &Rule,
+    test: &RuleTest,
+    coverage: &mut CoverageRecorder,
+) -> TestReport {
     let (line, _) = rule.line_and_column(test.span.start);
     let mut report = TestReport {
         index: 0,
@@ -101,38 +120,35 @@ fn run_test(alone: &RuleSet, rule: &Rule, test: &RuleTest, watch: &mut Watch) ->
     let mut state = MemoryState::new();
     let mut start = test.clock;
     for (number, step) in test.steps.iter().enumerate() {
-        let mut judge = Judge {
+        let mut check = StepCheck {
             step: test.stepwise.then_some(number),
             line: rule.line_and_column(step.span.start).0,
             mismatches: &mut report.mismatches,
         };
-        let events = match step
-            .events
-            .iter()
-            .map(|event| read(alone, rule, event))
-            .collect::<Result<Vec<_>, _>>()
-        {
+        let events = step.events.iter().map(|event| read(alone, rule, event));
+        let events = match events.collect::<Result<Vec<_>, _>>() {
             Ok(events) => events,
-            Err(why) => {
-                judge.mismatch("event_file", vec!["an event".to_owned()], vec![why]);
+            Err(error) => {
+                check.mismatch("event_file", vec!["an event".to_owned()], vec![error]);
                 return report;
             }
         };
-        let start =
-            *start.get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(START));
+        let start = *start
+            .get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(DEFAULT_CLOCK));
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
-        let mut seen = Vec::new();
+        let mut results = Vec::new();
         for event in &events {
             let matched = alone.matching(event);
-            watch.event(event);
-            let evaluation = alone.react_traced(event, &matched, &state, now, &watch.ran);
+            coverage.record(event);
+            let trace = &coverage.executed_lines;
+            let evaluation = alone.evaluate_traced(event, &matched, &state, now, trace);
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }
-            seen.push((matched.is_match(), evaluation));
+            results.push((matched.is_match(), evaluation));
         }
-        report.actual_actions.push(actions(&seen));
-        judge.judge(rule, step, &seen, &state, now);
+        report.actual_actions.push(actions(&results));
+        check.step(rule, step, &results, &state, now);
     }
     report
 }
@@ -149,54 +165,55 @@ fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, 
     }
 }
 
-/// For each event of a step whether the rule matched it, and what followed.
-type Seen = [(bool, Evaluation)];
+/// For each event of a step whether the rule matched it, and its evaluation.
+type StepResults = [(bool, Evaluation)];
 
-fn actions(seen: &Seen) -> Vec<Json> {
-    seen.iter()
+fn actions(results: &StepResults) -> Vec<Json> {
+    results
+        .iter()
         .flat_map(|(_, evaluation)| evaluation.actions())
         .map(|(_, _, action)| action.to_flat_json())
         .collect()
 }
 
-/// Compares one step with what it expects.
-struct Judge<'a> {
+/// Compares one step with its expectations.
+struct StepCheck<'a> {
     step: Option<usize>,
     line: usize,
     mismatches: &'a mut Vec<Mismatch>,
 }
 
-impl Judge<'_> {
-    fn judge(
+impl StepCheck<'_> {
+    fn step(
         &mut self,
         rule: &Rule,
         step: &Step,
-        seen: &Seen,
+        results: &StepResults,
         state: &MemoryState,
         now: Timestamp,
     ) {
         let Expected {
             matches,
-            actions: expected,
+            actions: expected_actions,
             emits,
             state: entries,
             log,
             failures,
             skipped,
         } = &step.expected;
-        let effects = || seen.iter().flat_map(|(_, evaluation)| &evaluation.rules);
+        let effects = || results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
-            let expected: Vec<_> = (0..seen.len())
+            let expected: Vec<_> = (0..results.len())
                 .map(|i| matches[i.min(matches.len() - 1)])
                 .collect();
-            let actual: Vec<_> = seen.iter().map(|(matched, _)| *matched).collect();
+            let actual: Vec<_> = results.iter().map(|(matched, _)| *matched).collect();
             if expected != actual {
-                let words = |words: Vec<bool>| words.iter().map(bool::to_string).collect();
-                self.mismatch("matches", words(expected), words(actual));
+                let texts = |values: Vec<bool>| values.iter().map(bool::to_string).collect();
+                self.mismatch("matches", texts(expected), texts(actual));
             }
         }
-        if let Some(expected) = expected {
-            self.subsets("actions", expected, &actions(seen));
+        if let Some(expected) = expected_actions {
+            self.subsets("actions", expected, &actions(results));
         }
         if let Some(emits) = emits {
             let emitted: Vec<_> = effects()
@@ -207,13 +224,15 @@ impl Judge<'_> {
         }
         if let Some(entries) = entries {
             for (key, value) in entries {
+                // Equal except for the order of members and the spelling of numbers: each is a
+                // subset of the other.
                 let actual = state.get(rule.name(), key, now).map(|entry| entry.value);
                 if !actual
                     .as_ref()
                     .is_some_and(|actual| is_subset(value, actual) && is_subset(actual, value))
                 {
                     let actual = actual.map_or_else(
-                        || format!("{key} is not there"),
+                        || format!("{key} is missing"),
                         |actual| format!("{key} = {actual}"),
                     );
                     self.mismatch("state", vec![format!("{key} = {value}")], vec![actual]);
@@ -226,7 +245,10 @@ impl Judge<'_> {
                 .collect();
             self.parts("log", log, lines);
         }
-        let failed = seen.iter().flat_map(|(_, evaluation)| &evaluation.failures);
+        // The one expectation that holds by default: a test with a failure that it does not expect fails.
+        let failed = results
+            .iter()
+            .flat_map(|(_, evaluation)| &evaluation.failures);
         let failed: Vec<_> = failed.map(|failure| failure.message.clone()).collect();
         self.parts("failures", failures.as_deref().unwrap_or_default(), failed);
         if let Some(skipped) = skipped {
@@ -240,21 +262,21 @@ impl Judge<'_> {
     }
 
     fn subsets(&mut self, key: &'static str, expected: &[Json], actual: &[Json]) {
-        let alike = expected.len() == actual.len()
+        let equal = expected.len() == actual.len()
             && expected.iter().zip(actual).all(|(e, a)| is_subset(e, a));
-        if !alike {
+        if !equal {
             let lines = |list: &[Json]| list.iter().map(Json::to_string).collect();
             self.mismatch(key, lines(expected), lines(actual));
         }
     }
 
     fn parts(&mut self, key: &'static str, expected: &[String], actual: Vec<String>) {
-        let alike = expected.len() == actual.len()
+        let equal = expected.len() == actual.len()
             && expected
                 .iter()
                 .zip(&actual)
                 .all(|(e, a)| a.contains(e.as_str()));
-        if !alike {
+        if !equal {
             self.mismatch(key, expected.to_vec(), actual);
         }
     }

@@ -1,12 +1,13 @@
-//! Writing what rules really asked for into their tests.
+//! Updating the expected actions in rule tests.
 
 use reflexarc_event::Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Value};
 
 use crate::{Rule, RuleReport};
 
-/// The text of a rule's file with `actions` as they really were, in those tests that expected others; `None` if there are
-/// none. Of an action that was expected with some keys, only these keys are written; comments and all else stay.
+/// The text of a rule's file with the actual `actions` in the tests that expected others; `None` if
+/// there are none. Only the keys that the expectation had are written; comments and everything else
+/// stay.
 pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
@@ -30,7 +31,7 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
             };
             let old = table.get_mut("actions")?.as_value_mut()?;
             let mut new = Value::Array(array(actions, expected));
-            // A comment behind the old value stays behind the new one.
+            // The decor holds the comment that follows the value.
             *new.decor_mut() = old.decor().clone();
             *old = new;
             changed = true;
@@ -42,13 +43,14 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
 fn array(actions: &[Json], expected: &[Json]) -> Array {
     let mut array = Array::new();
     for (i, action) in actions.iter().enumerate() {
-        let wanted = |key: &str| {
+        // An action beyond the expected ones is written in full.
+        let is_expected = |key: &str| {
             expected
                 .get(i)
                 .is_none_or(|expected| expected.get(key).is_some())
         };
         let mut table = InlineTable::new();
-        for (key, member) in action.members().iter().filter(|(key, _)| wanted(key)) {
+        for (key, member) in action.members().iter().filter(|(key, _)| is_expected(key)) {
             table.insert(key, value(member));
         }
         let mut element = Value::InlineTable(table);
@@ -66,7 +68,7 @@ fn array(actions: &[Json], expected: &[Json]) -> Array {
 
 fn value(json: &Json) -> Value {
     match json {
-        // TOML has no null; its word says at least what was meant.
+        // TOML has no null. The string does not match, but shows the author what to replace.
         Json::Null => Value::from("null"),
         Json::Bool(value) => Value::from(*value),
         Json::Number(text) => match (text.parse::<i64>(), text.parse::<f64>()) {

@@ -8,7 +8,8 @@ use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
-use reflexarc::{FileDiagnostics, RuleSet};
+use reflexarc::RuleSet;
+use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
 use reflexarc_event::{Envelope, Member};
 use reflexarc_pattern::{Fields, Pattern};
 
@@ -409,13 +410,9 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(native)
 }
 
-fn rule_error(py: Python<'_>, found: &[FileDiagnostics]) -> PyErr {
-    let message: Vec<String> = found.iter().map(ToString::to_string).collect();
-    exception_with::<RuleError>(
-        py,
-        message.join("\n"),
-        found.iter().flat_map(diagnostics).collect(),
-    )
+fn rule_error(py: Python<'_>, error: &InvalidFiles) -> PyErr {
+    let diagnostics = error.files().iter().flat_map(diagnostics).collect();
+    exception_with::<RuleError>(py, error.to_string(), diagnostics)
 }
 
 fn diagnostics(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use reflexarc_event::{Event, Level};
-use reflexarc_reaction::{Input, Limits, MemoryState, NoState, Reaction, RuleFacts, ScriptEvent};
+use reflexarc_reaction::{Input, Limits, MemoryState, NoState, Reaction, RuleInfo, ScriptEvent};
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, Map, Scope};
 
@@ -46,10 +46,10 @@ if cidr_contains("10.0.0.0/8", content.primaryPrivateIp) {
 notify("network-team", #{title: title, text: `request ${content.requestId}`, level: level});
 "#;
 
-fn rule() -> RuleFacts {
-    RuleFacts {
+fn rule() -> RuleInfo {
+    RuleInfo {
         level: Level::Warn,
-        ..RuleFacts::named("failed-operation")
+        ..RuleInfo::named("failed-operation")
     }
 }
 

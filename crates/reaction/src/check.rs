@@ -1,54 +1,62 @@
-//! What can be known about a script without running it: whether the functions it calls are there and take what they are
-//! given, whether its own functions see the variables they use, and whether it leaves alone what it must not change.
+//! Checking a script without running it: whether the functions that it calls exist and accept their
+//! arguments, whether its own functions use only their own variables, and whether it changes
+//! read-only variables.
+//!
+//! rhai reports such errors only when a statement runs. `notfiy("team", "x")` in a branch that is
+//! taken once a month would be found a month later.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
 
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, nearest};
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Stmt};
 
-use crate::sandbox::{Overload, Sandbox, absent};
-use crate::syntax::{IN_SCOPE, unknown_variable};
-use crate::vocabulary::{MESSAGE_FIELDS, USAGES};
-use crate::{Place, fault};
-use reflexarc_diagnostic::nearest;
+use crate::SourceLocation;
+use crate::builtins::{MESSAGE_FIELDS, USAGES};
+use crate::parse_error::{PREDEFINED, unknown_variable};
+use crate::run_error::plural_of;
+use crate::sandbox::{Overload, Sandbox, unavailable};
 
-/// Everything that is wrong with a script that rhai has parsed, in the order of the text.
+/// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnostic> {
-    let own: Vec<(&str, usize)> = ast
+    let defined: Vec<(&str, usize)> = ast
         .iter_functions()
         .map(|function| (function.name, function.params.len()))
         .collect();
     let mut checker = Checker {
         sandbox,
         source,
-        own,
-        found: Vec::new(),
+        defined,
+        errors: Vec::new(),
     };
     let mut path = Vec::new();
     for statement in ast.statements() {
         statement.walk(&mut path, &mut |nodes| {
-            checker.node(nodes);
-            checker.scope(nodes);
+            checker.check_node(nodes);
+            checker.check_predefined(nodes);
             true
         });
     }
     for function in ast.iter_functions() {
-        checker.name(function.name);
+        checker.check_function_name(function.name);
+        // rhai walks the bodies of all functions together and does not tell where one ends, so each
+        // function is walked in a tree of its own.
         let mut alone = ast.clone_functions_only();
         alone.retain_functions(|_, _, name, count| {
             name == function.name && count == function.params.len()
         });
-        checker.function(&function.params, &alone);
+        checker.check_function(&function.params, &alone);
     }
     checker
-        .found
+        .errors
         .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
-    checker.found.dedup();
-    checker.found
+    // An expression can be reached on two ways through the tree.
+    checker.errors.dedup();
+    checker.errors
 }
 
-/// Whether the script changes elements of arrays or members of maps by name, which rhai does not measure.
+/// Whether the script assigns to elements of arrays or members of maps, which rhai does not measure;
+/// see [`Run::measure`](crate::run::Run::measure).
 pub(crate) fn assigns_elements(ast: &AST) -> bool {
     !ast.walk(&mut |nodes| !match nodes.last() {
         Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => is_element(&assignment.1.lhs),
@@ -60,77 +68,79 @@ pub(crate) fn assigns_elements(ast: &AST) -> bool {
 struct Checker<'a> {
     sandbox: &'a Sandbox,
     source: &'a str,
-    /// The script's own functions with their numbers of parameters.
-    own: Vec<(&'a str, usize)>,
-    found: Vec<Diagnostic>,
+    /// The functions that the script defines, with their numbers of parameters.
+    defined: Vec<(&'a str, usize)>,
+    errors: Vec<Diagnostic>,
 }
 
 impl Checker<'_> {
     fn error(&mut self, code: Code, position: Position, message: String, help: Option<String>) {
-        let mut diagnostic = Diagnostic::error(code, Place::token(position, self.source), message);
+        let mut diagnostic =
+            Diagnostic::error(code, SourceLocation::token(position, self.source), message);
         diagnostic.help = help;
-        self.found.push(diagnostic);
+        self.errors.push(diagnostic);
     }
 
-    /// What is checked everywhere.
-    fn node(&mut self, nodes: &[ASTNode<'_>]) {
+    /// Checks that apply everywhere.
+    fn check_node(&mut self, nodes: &[ASTNode<'_>]) {
         match nodes.last() {
             Some(
                 ASTNode::Stmt(Stmt::FnCall(call, position))
                 | ASTNode::Expr(Expr::FnCall(call, position)),
             ) => {
-                self.call(call, false, *position);
+                self.check_call(call, false, *position);
             }
             Some(ASTNode::Expr(Expr::MethodCall(call, position))) => {
-                self.call(call, true, *position)
+                self.check_call(call, true, *position);
             }
-            Some(ASTNode::Expr(Expr::FloatConstant(_, position))) => self.float(*position),
-            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => self.this(&assignment.1.lhs),
+            Some(ASTNode::Expr(Expr::FloatConstant(_, position))) => self.check_float(*position),
+            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => self.check_this(&assignment.1.lhs),
             _ => {}
         }
     }
 
-    /// What is checked outside the script's own functions, where `event`, `rule` and `now` are in scope.
-    fn scope(&mut self, nodes: &[ASTNode<'_>]) {
+    /// Checks outside of functions, where `event`, `rule` and `now` are in scope.
+    fn check_predefined(&mut self, nodes: &[ASTNode<'_>]) {
         let Some(ASTNode::Stmt(statement)) = nodes.last() else {
             return;
         };
-        let taken = |name: &str| IN_SCOPE.contains(&name);
-        for (name, position) in names_made(statement) {
-            if taken(name) {
+        let is_predefined = |name: &str| PREDEFINED.contains(&name);
+        for (name, position) in defined_names(statement) {
+            if is_predefined(name) {
                 let help = Some("choose another name".to_owned());
                 self.error(
                     Code::SCRIPT_FORBIDDEN,
                     position,
-                    format!("`{name}` is there already and cannot be replaced"),
+                    format!("`{name}` is predefined and cannot be redefined"),
                     help,
                 );
             }
         }
         if let Stmt::Assignment(assignment) = statement
             && let Some((name, position)) = root(&assignment.1.lhs)
-            && taken(name)
+            && is_predefined(name)
         {
             let help = Some(format!("copy it and change the copy: `let copy = {name};`"));
             self.error(
                 Code::SCRIPT_FORBIDDEN,
                 position,
-                format!("`{name}` cannot be changed"),
+                format!("`{name}` is read-only"),
                 help,
             );
         }
     }
 
-    /// One of the script's own functions, alone in its tree: its variables are its parameters and what it makes itself.
-    fn function(&mut self, parameters: &[&str], alone: &AST) {
+    /// Checks one function, alone in its tree: its variables are its parameters and those that it
+    /// defines.
+    fn check_function(&mut self, parameters: &[&str], alone: &AST) {
         let mut known: BTreeSet<String> = parameters.iter().map(ToString::to_string).collect();
         let mut used = Vec::new();
         alone.walk(&mut |nodes| {
-            self.node(nodes);
+            self.check_node(nodes);
             match nodes.last() {
                 Some(ASTNode::Stmt(statement)) => {
                     known.extend(
-                        names_made(statement)
+                        defined_names(statement)
                             .into_iter()
                             .map(|(name, _)| name.to_owned()),
                     );
@@ -143,60 +153,61 @@ impl Checker<'_> {
             true
         });
         for (name, position) in used.into_iter().filter(|(name, _)| !known.contains(name)) {
-            self.found.push(unknown_variable(
+            self.errors.push(unknown_variable(
                 &name,
                 self.source,
-                Place::token(position, self.source),
+                SourceLocation::token(position, self.source),
             ));
         }
     }
 
-    /// The name of one of the script's own functions, which must not be one of ours.
-    fn name(&mut self, name: &str) {
+    /// Checks that a function of the script does not replace a built-in one.
+    fn check_function_name(&mut self, name: &str) {
         if !USAGES.iter().any(|usage| usage.name == name) {
             return;
         }
-        let words = self.source.match_indices(name).map(|(at, _)| at);
-        let start = words
-            .into_iter()
+        // rhai does not keep the position of a function's name.
+        let mut occurrences = self.source.match_indices(name).map(|(at, _)| at);
+        let start = occurrences
             .find(|at| self.source[..*at].trim_end().ends_with("fn"))
             .unwrap_or_default();
-        let message = format!("there is a function `{name}` already");
+        let message = format!("the function `{name}` is built in and cannot be redefined");
         let diagnostic =
             Diagnostic::error(Code::FUNCTION_TAKEN, start..start + name.len(), message);
-        self.found.push(diagnostic.with_help("choose another name"));
+        self.errors
+            .push(diagnostic.with_help("choose another name"));
     }
 
-    fn call(&mut self, call: &FnCallExpr, method: bool, position: Position) {
+    fn check_call(&mut self, call: &FnCallExpr, is_method: bool, position: Position) {
         let name = call.name.as_str();
         if call.is_operator_call() || !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return;
         }
         let given = call.args.len();
         if self
-            .own
+            .defined
             .iter()
-            .any(|(own, parameters)| *own == name && *parameters == given)
+            .any(|(defined, parameters)| *defined == name && *parameters == given)
         {
             return;
         }
         let overloads = self.sandbox.overloads(name);
-        let receiver = usize::from(method);
+        let receiver = usize::from(is_method);
         let fits = |overload: &Overload| {
             overload.parameters == given + receiver
                 && call
                     .args
                     .iter()
                     .zip(overload.types.iter().skip(receiver))
-                    .all(|(argument, wanted)| accepts(*wanted, argument))
+                    .all(|(argument, expected)| accepts(*expected, argument))
         };
         if overloads.iter().any(fits) {
             if name == "notify" {
-                self.message_fields(call);
+                self.check_message_fields(call);
             }
             return;
         }
-        if overloads.is_empty() && !self.own.iter().any(|(own, _)| *own == name) {
+        if overloads.is_empty() && !self.defined.iter().any(|(defined, _)| *defined == name) {
             return self.unknown_function(name, position);
         }
         let usage = USAGES
@@ -207,28 +218,29 @@ impl Checker<'_> {
             .iter()
             .filter_map(|overload| overload.parameters.checked_sub(receiver))
             .chain(
-                self.own
+                self.defined
                     .iter()
-                    .filter(|(own, _)| *own == name)
+                    .filter(|(defined, _)| *defined == name)
                     .map(|(_, parameters)| *parameters),
             )
             .collect();
         let message = if arity.contains(&given) {
             let kinds: Vec<&str> = call.args.iter().map(kind_of).collect();
-            format!("`{name}` cannot be called with {}", kinds.join(" and "))
+            format!("invalid arguments for `{name}`: {}", kinds.join(" and "))
         } else {
             let arity: Vec<String> = arity.iter().map(ToString::to_string).collect();
             format!(
-                "`{name}` wants {}, but gets {given}",
-                fault::plural_of(&arity.join(" or "), "argument")
+                "`{name}` expects {}, found {given}",
+                plural_of(&arity.join(" or "), "argument")
             )
         };
         self.error(Code::WRONG_ARGUMENTS, position, message, usage);
     }
 
     fn unknown_function(&mut self, name: &str, position: Position) {
-        let message = format!("there is no function `{name}`");
-        if let Some(reason) = absent(name) {
+        let message = format!("unknown function `{name}`");
+        if let Some(reason) = unavailable(name) {
+            let message = format!("`{name}` is not available in scripts");
             return self.error(
                 Code::SCRIPT_FORBIDDEN,
                 position,
@@ -239,10 +251,10 @@ impl Checker<'_> {
         let known = self
             .sandbox
             .function_names()
-            .chain(self.own.iter().map(|(own, _)| *own));
-        let span = Place::token(position, self.source);
+            .chain(self.defined.iter().map(|(defined, _)| *defined));
+        let span = SourceLocation::token(position, self.source);
         let diagnostic = Diagnostic::error(Code::UNKNOWN_FUNCTION, span.clone(), message);
-        self.found.push(match nearest(name, known) {
+        self.errors.push(match nearest(name, known) {
             Some(meant) => diagnostic
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span, meant),
@@ -250,8 +262,8 @@ impl Checker<'_> {
         });
     }
 
-    /// The map of `notify`, where it is written out.
-    fn message_fields(&mut self, call: &FnCallExpr) {
+    /// Checks the map of `notify`, where it is a literal.
+    fn check_message_fields(&mut self, call: &FnCallExpr) {
         let Some(Expr::Map(members, _)) = call.args.get(1) else {
             return;
         };
@@ -259,52 +271,54 @@ impl Checker<'_> {
             if !MESSAGE_FIELDS.contains(&key.name.as_str()) {
                 let help = match nearest(&key.name, MESSAGE_FIELDS) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("there are {}", MESSAGE_FIELDS.join(", ")),
+                    None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
                 };
-                let message = format!("the message of `notify` has no field `{}`", key.name);
+                let message = format!("unknown field `{}` in the message of `notify`", key.name);
                 self.error(Code::WRONG_ARGUMENTS, key.pos, message, Some(help));
             }
         }
     }
 
-    /// `this` is no variable, so that nobody could measure what grows there.
-    fn this(&mut self, target: &Expr) {
+    /// rhai does not report uses of `this` as uses of a variable, so what an assignment to its
+    /// elements makes could not be measured.
+    fn check_this(&mut self, target: &Expr) {
         if let (Expr::ThisPtr(position), true) = (first(target), is_element(target)) {
-            let help =
-                Some("make a function that takes the value and returns the changed one".to_owned());
+            let help = Some(
+                "write a function that takes the value and returns the changed one".to_owned(),
+            );
             self.error(
                 Code::SCRIPT_FORBIDDEN,
                 *position,
-                "elements of `this` cannot be changed".to_owned(),
+                "cannot assign to an element of `this`".to_owned(),
                 help,
             );
         }
     }
 
-    /// rhai makes a float of an integer that does not fit, which would lose digits in silence.
-    fn float(&mut self, position: Position) {
-        let Some(place) = Place::of(position, self.source) else {
+    /// rhai reads an integer beyond 64 bits as a float, which would silently lose digits.
+    fn check_float(&mut self, position: Position) {
+        let Some(location) = SourceLocation::of(position, self.source) else {
             return;
         };
-        let rest = self.source[place.offset..].trim_start_matches('-');
+        let rest = self.source[location.offset..].trim_start_matches('-');
         let literal = rest
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
             .next()
             .unwrap_or_default();
         if !literal.contains(['.', 'e', 'E']) {
-            let help = Some("write it as text".to_owned());
+            let help = Some("write it as a string".to_owned());
             self.error(
                 Code::SCRIPT_SYNTAX,
                 position,
-                format!("the integer {literal} does not fit into 64 bits"),
+                format!("integer `{literal}` does not fit into 64 bits"),
                 help,
             );
         }
     }
 }
 
-/// The variables that a statement makes.
-fn names_made(statement: &Stmt) -> Vec<(&str, Position)> {
+/// The variables that a statement defines.
+fn defined_names(statement: &Stmt) -> Vec<(&str, Position)> {
     match statement {
         Stmt::Var(variable, ..) => vec![(variable.0.name.as_str(), variable.0.pos)],
         Stmt::For(each, _) => [Some(&each.0), each.1.as_ref()]
@@ -320,7 +334,7 @@ fn names_made(statement: &Stmt) -> Vec<(&str, Position)> {
     }
 }
 
-/// The variable that a chain of fields and elements begins with.
+/// The variable at the start of a chain of fields and elements: `a` of `a.b[c]`.
 fn root(expression: &Expr) -> Option<(&str, Position)> {
     match first(expression) {
         Expr::Variable(variable, _, position) => Some((variable.1.as_str(), *position)),
@@ -335,7 +349,7 @@ fn first(expression: &Expr) -> &Expr {
     }
 }
 
-/// Whether a chain has an element in it, as `a.b[c].d` has.
+/// Whether a chain contains an element, as `a.b[c].d` does.
 fn is_element(expression: &Expr) -> bool {
     match expression {
         Expr::Index(..) => true,
@@ -344,11 +358,14 @@ fn is_element(expression: &Expr) -> bool {
     }
 }
 
-fn accepts(wanted: TypeId, argument: &Expr) -> bool {
-    wanted == TypeId::of::<Dynamic>() || literal_type(argument).is_none_or(|given| given == wanted)
+/// Whether a parameter of type `expected` may accept the argument: only literals have a type before
+/// the script runs.
+fn accepts(expected: TypeId, argument: &Expr) -> bool {
+    expected == TypeId::of::<Dynamic>()
+        || literal_type(argument).is_none_or(|found| found == expected)
 }
 
-/// The type of an argument that is written out.
+/// The type of a literal argument.
 fn literal_type(argument: &Expr) -> Option<TypeId> {
     Some(match argument {
         Expr::IntegerConstant(..) => TypeId::of::<rhai::INT>(),
@@ -372,7 +389,7 @@ fn kind_of(argument: &Expr) -> &'static str {
         Expr::StringConstant(..) | Expr::InterpolatedString(..) => "a string",
         Expr::Array(..) => "an array",
         Expr::Map(..) => "a map",
-        Expr::Unit(_) => "nothing, `()`",
+        Expr::Unit(_) => "a missing value (`()`)",
         _ => "a value",
     }
 }

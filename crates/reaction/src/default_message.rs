@@ -1,13 +1,13 @@
-//! The message of a rule that names targets and has no script.
+//! The message of a rule with `notify` and without templates.
 
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Event, Json};
 
 use crate::value::text_of;
-use crate::{Message, RuleFacts};
+use crate::{Message, RuleInfo};
 
-/// What a message tells of an event, in this order: the path in the event, and the words for it.
-const FACTS: [(&str, &str); 18] = [
+/// The fields of an event that a message lists, in this order: the path, and its label.
+const FIELDS: [(&str, &str); 18] = [
     ("name", "event"),
     ("content.operation", "operation"),
     ("content.result", "result"),
@@ -28,24 +28,26 @@ const FACTS: [(&str, &str); 18] = [
     ("id", "event id"),
 ];
 
-/// Longest value that a message shows, in characters.
-const LONGEST_VALUE: usize = 200;
+/// Longer values are truncated, in characters.
+const MAX_VALUE: usize = 200;
 
-/// The message that a rule sends on its own: a title that says what happened, the facts of the event, one on each line,
-/// and how many like it were suppressed since the last message.
+/// The message of a rule that has neither a script nor templates: a title, the fields of the event,
+/// one on each line, and the number of events suppressed since the last message.
 ///
-/// For an ENI notification the title reads like `AttachNetworkInterface failed for eni-bp1 in cn-hangzhou`; for other
-/// events it is the rule's description, or its name. A field that is missing or empty has no line.
-pub fn default_message(event: &Event, rule: &RuleFacts, suppressed: u64) -> Message {
+/// For an ENI notification the title is like `AttachNetworkInterface failed for eni-bp1 in
+/// cn-hangzhou`; for other events it is the rule's description, or its name. A field that is missing
+/// or empty has no line.
+pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
     let tree = event.tree();
-    let mut lines: Vec<String> = FACTS
+    let mut lines: Vec<String> = FIELDS
         .iter()
-        .filter_map(|(path, words)| Some(format!("{words}: {}", shown(at(tree, path)?)?)))
+        .filter_map(|(path, label)| Some(format!("{label}: {}", display(at(tree, path)?)?)))
         .collect();
     lines.push(match rule.description.as_str() {
         "" => format!("rule: {}", rule.name),
         description => format!("rule: {} ({description})", rule.name),
     });
+    // Tests in rule files may compare the whole text: a change of its wording breaks them.
     if suppressed > 0 {
         lines.push(format!(
             "{suppressed} more like this since the last message"
@@ -60,24 +62,24 @@ pub fn default_message(event: &Event, rule: &RuleFacts, suppressed: u64) -> Mess
     }
 }
 
-fn title(tree: &Json, rule: &RuleFacts) -> String {
-    let fact = |path| at(tree, path).and_then(shown);
-    let Some(operation) = fact("content.operation") else {
+fn title(tree: &Json, rule: &RuleInfo) -> String {
+    let field = |path| at(tree, path).and_then(display);
+    let Some(operation) = field("content.operation") else {
         return if rule.description.is_empty() {
             rule.name.clone()
         } else {
             rule.description.clone()
         };
     };
-    let result = match fact("content.result").as_deref() {
+    let result = match field("content.result").as_deref() {
         None => String::new(),
         Some("success") => " succeeded".to_owned(),
         Some(result) => format!(" {result}"),
     };
-    let eni = fact("content.eniId")
+    let eni = field("content.eniId")
         .map(|id| format!(" for {id}"))
         .unwrap_or_default();
-    let region = fact("regionId")
+    let region = field("regionId")
         .map(|region| format!(" in {region}"))
         .unwrap_or_default();
     format!("{operation}{result}{eni}{region}")
@@ -87,8 +89,8 @@ fn at<'a>(tree: &'a Json, path: &str) -> Option<&'a Json> {
     path.split('.').try_fold(tree, |json, key| json.get(key))
 }
 
-/// A value on one line, cut where it is very long; nothing for null, an empty string and an empty array.
-fn shown(value: &Json) -> Option<String> {
+/// A value on one line, truncated; `None` for null, an empty string and an empty array.
+fn display(value: &Json) -> Option<String> {
     let text = match value {
         Json::Array(elements) => elements
             .iter()
@@ -98,7 +100,7 @@ fn shown(value: &Json) -> Option<String> {
         other => text_of(other)?,
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then(|| truncate(&text, LONGEST_VALUE).into_owned())
+    (!text.is_empty()).then(|| truncate(&text, MAX_VALUE).into_owned())
 }
 
 #[cfg(test)]
@@ -107,7 +109,7 @@ mod tests {
     use crate::Level;
 
     fn message(event: &str, suppressed: u64) -> Message {
-        let rule = RuleFacts {
+        let rule = RuleInfo {
             name: "failed".into(),
             level: Level::Warn,
             description: "An operation failed".into(),
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eni_notification_speaks_for_itself() {
+    fn an_eni_notification_is_the_title() {
         let message = message(
             r#"{"regionId": "cn-hangzhou", "content": {"operation": "AttachNetworkInterface", "result": "failed",
                 "eniId": "eni-1", "secondaryPrivateIps": ["10.0.0.1", "10.0.0.2"], "ipv6s": [], "requestId": null}}"#,
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn other_events_go_by_the_rule() {
+    fn other_events_have_the_rules_description() {
         let message = message(r#"{"name": "Disk:Stuck\nX", "id": 7}"#, 0);
         assert_eq!(message.title, "An operation failed");
         assert_eq!(
@@ -145,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut() {
+    fn long_values_are_truncated() {
         let message = message(&format!(r#"{{"name": "{}"}}"#, "网".repeat(1000)), 0);
         assert!(
             message
                 .text
-                .starts_with(&format!("event: {}…\n", "网".repeat(LONGEST_VALUE)))
+                .starts_with(&format!("event: {}…\n", "网".repeat(MAX_VALUE)))
         );
     }
 }

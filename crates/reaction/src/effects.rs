@@ -1,38 +1,38 @@
-//! What a reaction asks for: data, nothing happens yet.
+//! The effects of a reaction: data; nothing has been delivered or stored yet.
 
 use jiff::Timestamp;
 use reflexarc_event::{Event, Json};
 
 use crate::Action;
 
-/// Everything that one run of one reaction asks for, in the order it asked.
+/// The effects of one run, each kind in the order of the calls.
 #[derive(Debug, Clone, Default)]
 pub struct Effects {
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
-    /// Changes to the rule's own state, the last one of a key counts.
+    /// Changes to the rule's own state, at most one for each key.
     pub changes: Vec<StateChange>,
-    /// Derived events for the rules to see.
+    /// Emitted events, which all rules evaluate.
     pub emitted: Vec<Event>,
     /// Lines of `log`.
     pub log: Vec<String>,
-    /// Why the script ended early with `skip`; there are no actions then.
+    /// The reason given to `skip`; there are no actions and emitted events then.
     pub skipped: Option<String>,
 }
 
-/// One change to a rule's own state.
+/// A change to the state of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateChange {
-    /// The key holds this value from now on.
+    /// Sets the value of a key.
     Set {
         /// The key.
         key: String,
         /// The value.
         value: Json,
-        /// When it is forgotten; never when absent.
+        /// When the entry expires; never when absent.
         expires: Option<Timestamp>,
     },
-    /// The key is forgotten.
+    /// Removes a key.
     Remove {
         /// The key.
         key: String,

@@ -1,51 +1,52 @@
-//! How a run goes wrong.
+//! Errors of a run.
 
-use crate::Place;
+use crate::SourceLocation;
 
-/// Why a reaction failed. It then asks for nothing: no actions, no changes.
+/// Why a reaction failed. A failed reaction has no effects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReactionError {
-    /// The script did something that makes no sense, or threw.
+    /// The script made an error, or threw one.
     #[error("{}{message}", prefix(.at.as_ref()))]
     Script {
-        /// What went wrong; it names the function and what that wanted, where one was called.
+        /// The error; for a call it names the function and the arguments that it expects.
         message: String,
-        /// Where in the source.
-        at: Option<Place>,
-        /// The script's own function it happened in, the innermost one.
+        /// The location in the source.
+        at: Option<SourceLocation>,
+        /// The innermost function of the script in which it happened.
         function: Option<String>,
     },
-    /// The script wanted more than it may have. No `catch` stops this.
+    /// The script exceeded a limit. It cannot catch this error.
     #[error("{}{message} (limit `{limit}`)", prefix(.at.as_ref()))]
     Limit {
         /// The field of [`Limits`](crate::Limits).
         limit: &'static str,
-        /// What went wrong; it names the bound's value.
+        /// The error, with the value of the limit.
         message: String,
-        /// Where in the source.
-        at: Option<Place>,
-        /// The script's own function it happened in, the innermost one.
+        /// The location in the source.
+        at: Option<SourceLocation>,
+        /// The innermost function of the script in which it happened.
         function: Option<String>,
     },
 }
 
 impl ReactionError {
-    /// What went wrong, without the place.
+    /// The error without its location.
     pub fn message(&self) -> &str {
         match self {
             Self::Script { message, .. } | Self::Limit { message, .. } => message,
         }
     }
 
-    /// Where in the source.
-    pub fn at(&self) -> Option<Place> {
+    /// The location in the source.
+    pub fn at(&self) -> Option<SourceLocation> {
         match self {
             Self::Script { at, .. } | Self::Limit { at, .. } => *at,
         }
     }
 }
 
-fn prefix(at: Option<&Place>) -> String {
-    at.map(|place| format!("{place}: ")).unwrap_or_default()
+fn prefix(at: Option<&SourceLocation>) -> String {
+    at.map(|location| format!("{location}: "))
+        .unwrap_or_default()
 }

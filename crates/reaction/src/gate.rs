@@ -1,6 +1,16 @@
-//! `throttle` and `once`: whether an event passes, decided by what passed before it.
+//! `throttle` and `once`: suppressing events by the ones allowed before.
 //!
-//! Both remember in the rule's own state, under keys with `$` in front, which scripts cannot reach.
+//! An allowed event opens a window; events in the window are suppressed. Example of
+//! `throttle = { every = "10m" }`, with the times of events in minutes:
+//!
+//! ```text
+//! event     0      1         9         10     11        200
+//! decision  allow  suppress  suppress  allow  suppress  allow
+//! window    [0, 10) ──────────────────)[10, 20) ───────)[200, 210)
+//! count     0      1         2         2 → 0  1         1 → 0
+//! ```
+//!
+//! Windows are kept in the rule's own state, at keys that start with `$`, which scripts cannot use.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
@@ -8,25 +18,28 @@ use sha2::{Digest, Sha256};
 
 use crate::{Entry, State, StateChange};
 
-/// How long a count of suppressed events waits for the next one that passes, once its window is over.
+/// How long a count of suppressed events outlives its window, waiting for the next allowed event to
+/// report it. After a week without one, the number is of no interest any more.
 const COUNT_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Key values whose JSON is longer than this are remembered by their hash.
+/// Keys with more bytes of JSON are stored as a hash: the limit of a state key is 256 bytes, and a
+/// key may be a whole field of the event.
 const LONGEST_KEY: usize = 128;
 
-/// What a gate says to one event.
+/// The decision of a gate about one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    /// It passes.
-    Passed {
-        /// How many were suppressed since the last one that passed; always 0 for [`Gate::once`].
+pub enum ThrottleDecision {
+    /// The reaction runs.
+    Allow {
+        /// The events suppressed since the last allowed one; always 0 for [`Gate::once`].
         suppressed: u64,
     },
-    /// It does not pass.
-    Suppressed {
-        /// How many were suppressed since the last one that passed, this one included; always 0 for [`Gate::once`].
+    /// The reaction does not run.
+    Suppress {
+        /// The events suppressed since the last allowed one, this one included; always 0 for
+        /// [`Gate::once`].
         count: u64,
-        /// When the next one passes.
+        /// The end of the window.
         until: Timestamp,
     },
 }
@@ -35,7 +48,7 @@ pub enum Passage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gate {
     kind: Kind,
-    length: SignedDuration,
+    window: SignedDuration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,65 +58,64 @@ enum Kind {
 }
 
 impl Gate {
-    /// The first event passes and closes the gate for `every`; those that come meanwhile are counted, and the next one that
-    /// passes is told how many.
+    /// Allows one event and suppresses those within `every` after it. Suppressed events are counted,
+    /// and the next allowed one reports their number.
     #[must_use]
     pub fn throttle(every: SignedDuration) -> Self {
         Self {
             kind: Kind::Throttle,
-            length: every,
+            window: every,
         }
     }
 
-    /// The first event passes, and none after it for `within`.
+    /// Allows one event and suppresses those within `within` after it, without counting them.
     #[must_use]
     pub fn once(within: SignedDuration) -> Self {
         Self {
             kind: Kind::Once,
-            length: within,
+            window: within,
         }
     }
 
-    /// Whether an event passes at `now`, and what the state of `rule` must remember of it.
+    /// Decides about an event at `now`, and returns the changes to the state of `rule`.
     ///
-    /// Events with equal `key` share the gate; those where the key's field is missing share one too, as `Json::Null`. Where
-    /// the rule keeps `most` entries already, an event with a new key passes and is not remembered: a notification too
-    /// many is better than one too few.
-    pub fn pass(
+    /// Events with equal `key` share a window; so do those without the field of the key, as
+    /// `Json::Null`. If the rule has `max_entries` entries already, an event with a new key is
+    /// allowed without opening a window: a notification too many is better than one too few.
+    pub fn decide(
         self,
         state: &dyn State,
         rule: &str,
         key: &Json,
         now: Timestamp,
-        most: usize,
-    ) -> (Passage, Vec<StateChange>) {
+        max_entries: usize,
+    ) -> (ThrottleDecision, Vec<StateChange>) {
         let key = self.state_key(key);
-        let before = state.get(rule, &key, now);
-        let closed = before.as_ref().and_then(Closed::read);
-        match closed {
-            Some(Closed { until, count }) if now < until => match self.kind {
-                Kind::Once => (Passage::Suppressed { count: 0, until }, Vec::new()),
+        let entry = state.get(rule, &key, now);
+        let window = entry.as_ref().and_then(Window::read);
+        match window {
+            Some(Window { until, count }) if now < until => match self.kind {
+                Kind::Once => (ThrottleDecision::Suppress { count: 0, until }, Vec::new()),
                 Kind::Throttle => {
-                    let closed = Closed {
-                        until,
-                        count: count.saturating_add(1),
-                    };
-                    let passage = Passage::Suppressed {
-                        count: closed.count,
-                        until,
-                    };
-                    (passage, vec![closed.write(key, later(until, COUNT_KEPT))])
+                    let count = count.saturating_add(1);
+                    // The entry outlives the window, so that the count can be reported after it.
+                    let expires = later(until, COUNT_KEPT);
+                    (
+                        ThrottleDecision::Suppress { count, until },
+                        vec![Window { until, count }.write(key, expires)],
+                    )
                 }
             },
+            // No window, or one that is over and still holds the count of what it suppressed.
             _ => {
-                let passage = Passage::Passed {
-                    suppressed: closed.map_or(0, |closed| closed.count),
+                let decision = ThrottleDecision::Allow {
+                    suppressed: window.map_or(0, |window| window.count),
                 };
-                if before.is_none() && state.len(rule, now) >= most {
-                    return (passage, Vec::new());
+                if entry.is_none() && state.len(rule, now) >= max_entries {
+                    return (decision, Vec::new());
                 }
-                let until = later(now, self.length);
-                (passage, vec![Closed { until, count: 0 }.write(key, until)])
+                let until = later(now, self.window);
+                (decision, vec![Window { until, count: 0 }.write(key, until)])
             }
         }
     }
@@ -127,14 +139,16 @@ impl Gate {
     }
 }
 
-/// A closed gate, as the state remembers it: `[milliseconds since the epoch, count]`.
+/// A window as it is stored in the state: `[milliseconds since the epoch, count]`.
 #[derive(Clone, Copy)]
-struct Closed {
+struct Window {
+    /// Its end.
     until: Timestamp,
+    /// The events that it suppressed.
     count: u64,
 }
 
-impl Closed {
+impl Window {
     fn read(entry: &Entry) -> Option<Self> {
         let [until, count] = entry.value.elements() else {
             return None;
@@ -160,7 +174,7 @@ impl Closed {
     }
 }
 
-/// The instant that much later, or the last one there is.
+/// The time after a duration, at most the latest representable one.
 fn later(from: Timestamp, duration: SignedDuration) -> Timestamp {
     from.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
@@ -172,21 +186,21 @@ mod tests {
 
     const RULE: &str = "noisy";
 
-    /// What the gate says to events with these keys at these minutes.
-    fn say(gate: Gate, events: &[(i64, &str)]) -> Vec<Passage> {
+    /// The decisions about events at these minutes with these keys.
+    fn decisions(gate: Gate, events: &[(i64, &str)]) -> Vec<ThrottleDecision> {
         let mut state = MemoryState::new();
         events
             .iter()
             .map(|(minute, key)| {
                 let now = minutes(*minute);
-                let (passage, changes) = gate.pass(&state, RULE, &Json::from(*key), now, 100);
+                let (decision, changes) = gate.decide(&state, RULE, &Json::from(*key), now, 100);
                 assert_eq!(
-                    gate.pass(&state, RULE, &Json::from(*key), now, 100),
-                    (passage, changes.clone()),
-                    "twice is the same"
+                    gate.decide(&state, RULE, &Json::from(*key), now, 100),
+                    (decision, changes.clone()),
+                    "deciding again gives the same"
                 );
                 state.apply(RULE, &changes);
-                passage
+                decision
             })
             .collect()
     }
@@ -195,19 +209,19 @@ mod tests {
         Timestamp::from_second(minute * 60).unwrap()
     }
 
-    fn passed(suppressed: u64) -> Passage {
-        Passage::Passed { suppressed }
+    fn allow(suppressed: u64) -> ThrottleDecision {
+        ThrottleDecision::Allow { suppressed }
     }
 
-    fn suppressed(count: u64, until: i64) -> Passage {
-        Passage::Suppressed {
+    fn suppress(count: u64, until: i64) -> ThrottleDecision {
+        ThrottleDecision::Suppress {
             count,
             until: minutes(until),
         }
     }
 
     #[test]
-    fn a_throttle_lets_the_first_through_and_counts_the_others() {
+    fn a_throttle_allows_the_first_and_counts_the_others() {
         let gate = Gate::throttle(SignedDuration::from_mins(10));
         let events = [
             (0, "a"),
@@ -219,50 +233,51 @@ mod tests {
             (200, "a"),
             (300, "a"),
         ];
-        let said = [
-            passed(0),
-            suppressed(1, 10),
-            passed(0),
-            suppressed(2, 10),
-            passed(2),
-            suppressed(1, 20),
-            passed(1),
-            passed(0),
+        let expected = [
+            allow(0),
+            suppress(1, 10),
+            allow(0),
+            suppress(2, 10),
+            allow(2),
+            suppress(1, 20),
+            allow(1),
+            allow(0),
         ];
-        assert_eq!(say(gate, &events), said);
+        assert_eq!(decisions(gate, &events), expected);
     }
 
     #[test]
-    fn once_is_once() {
+    fn once_allows_one_event_per_window() {
         let gate = Gate::once(SignedDuration::from_mins(60));
-        let said = say(
+        let actual = decisions(
             gate,
             &[(0, "a"), (59, "a"), (59, "b"), (60, "a"), (61, "a")],
         );
         assert_eq!(
-            said,
+            actual,
             [
-                passed(0),
-                suppressed(0, 60),
-                passed(0),
-                passed(0),
-                suppressed(0, 120)
+                allow(0),
+                suppress(0, 60),
+                allow(0),
+                allow(0),
+                suppress(0, 120)
             ]
         );
     }
 
     #[test]
-    fn long_keys_differ_by_their_hash() {
+    fn long_keys_are_stored_as_hashes() {
         let gate = Gate::once(SignedDuration::from_mins(60));
         let (one, other) = (
             format!("{}1", "x".repeat(1000)),
             format!("{}2", "x".repeat(1000)),
         );
         assert_eq!(
-            say(gate, &[(0, &one), (1, &other), (2, &one)]),
-            [passed(0), passed(0), suppressed(0, 60)]
+            decisions(gate, &[(0, &one), (1, &other), (2, &one)]),
+            [allow(0), allow(0), suppress(0, 60)]
         );
-        let (_, changes) = gate.pass(&MemoryState::new(), RULE, &Json::from(one), minutes(0), 100);
+        let (_, changes) =
+            gate.decide(&MemoryState::new(), RULE, &Json::from(one), minutes(0), 100);
         assert!(
             matches!(&changes[0], StateChange::Set { key, .. } if key.len() < 100),
             "{changes:?}"
@@ -270,20 +285,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_state_lets_new_keys_through() {
+    fn a_full_state_allows_new_keys() {
         let gate = Gate::throttle(SignedDuration::from_mins(10));
         let mut state = MemoryState::new();
         state.apply(
             RULE,
-            &gate.pass(&state, RULE, &Json::from("a"), minutes(0), 1).1,
+            &gate.decide(&state, RULE, &Json::from("a"), minutes(0), 1).1,
         );
         assert_eq!(
-            gate.pass(&state, RULE, &Json::from("b"), minutes(1), 1),
-            (passed(0), vec![])
+            gate.decide(&state, RULE, &Json::from("b"), minutes(1), 1),
+            (allow(0), vec![])
         );
         assert_eq!(
-            gate.pass(&state, RULE, &Json::from("a"), minutes(1), 1).0,
-            suppressed(1, 10)
+            gate.decide(&state, RULE, &Json::from("a"), minutes(1), 1).0,
+            suppress(1, 10)
         );
     }
 }

@@ -1,58 +1,61 @@
-//! What a stranger's script may cost.
+//! Resource limits for untrusted scripts.
 
 use std::time::Duration;
 
-/// The bounds on one reaction, the same in debug and release builds. Each run starts with a full measure.
+/// The limits of one reaction, the same in debug and release builds. Each run starts from zero.
 ///
-/// The sizes are small on purpose: rhai measures a whole value each time a script changes a part of it.
+/// The sizes are small on purpose: rhai measures a whole value each time a script changes a part of
+/// it, so that filling an array element by element costs n² work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// Longest script in bytes.
+    /// Size of the script in bytes.
     pub source: usize,
-    /// Deepest nesting of expressions and blocks, outside and inside the script's own functions.
+    /// Nesting of expressions and blocks, outside and inside the functions of the script.
     pub expression_depth: usize,
-    /// How many functions a script may define, closures included.
+    /// Functions that the script defines, closures included.
     pub functions: usize,
     /// Steps of the interpreter in one run.
     pub operations: usize,
-    /// Deepest nesting of calls to the script's own functions.
+    /// Nesting of calls to the functions of the script.
     pub call_depth: usize,
-    /// Variables alive at one time in one function, or outside of functions.
+    /// Variables at one time in one function, or outside of functions.
     pub variables: usize,
-    /// Longest string in bytes, and the most text that an array or map made by the script may hold in all.
+    /// Bytes of a string, and of all strings in an array or map that the script makes.
     pub string: usize,
-    /// Most elements that an array made by the script may hold, nested ones included.
+    /// Elements of an array that the script makes, nested ones included.
     pub array: usize,
-    /// Most members that a map made by the script may hold, nested ones included.
+    /// Members of a map that the script makes, nested ones included.
     pub map: usize,
-    /// Deepest nesting of arrays and maps in what leaves the script; no more than readers of JSON accept.
+    /// Nesting of arrays and maps in values that leave the script; at most what events may have,
+    /// because an emitted event is read like any other.
     pub depth: usize,
-    /// Longest time for one run; it counts only where [`Input::stopwatch`](crate::Input::stopwatch) is given.
+    /// Duration of one run; only with [`Input::stopwatch`](crate::Input::stopwatch).
     pub deadline: Duration,
     /// Actions in one run.
     pub actions: usize,
-    /// Derived events in one run.
+    /// Emitted events in one run.
     pub emitted: usize,
-    /// Largest text or payload of one action, derived event or message field, in bytes of JSON.
+    /// Bytes of JSON of one action or emitted event.
     pub action_bytes: usize,
-    /// Everything that one run asks for together, in bytes of JSON.
+    /// Bytes of JSON of all effects of one run.
     pub effect_bytes: usize,
     /// Lines of `log` in one run.
     pub log_lines: usize,
-    /// Longest line of `log` in bytes.
+    /// Bytes of a line of `log`.
     pub log_bytes: usize,
-    /// Different state keys that one run may read or change.
+    /// Different state keys that one run reads or changes.
     pub state_keys: usize,
-    /// Longest state key in bytes.
+    /// Bytes of a state key.
     pub state_key_bytes: usize,
-    /// Largest state value in bytes of JSON.
+    /// Bytes of JSON of a state value.
     pub state_value_bytes: usize,
-    /// Most entries that one rule may keep.
+    /// State entries of one rule.
     pub state_entries: usize,
 }
 
 impl Limits {
-    /// Room for any honest reaction; a hostile one is stopped within about 50 ms and 64 MiB.
+    /// Ample for the reactions that rules need. A hostile script is stopped within about 50 ms and
+    /// 64 MiB.
     pub const DEFAULT: Self = Self {
         source: 64 << 10,
         expression_depth: 64,

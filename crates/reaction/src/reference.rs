@@ -9,10 +9,10 @@ mod tests {
     use reflexarc_event::Event;
 
     use super::*;
+    use crate::builtins::USAGES;
     use crate::run::grouped;
-    use crate::vocabulary::USAGES;
     use crate::{
-        Action, Effects, Input, Level, Limits, NoState, Reaction, RuleFacts, ScriptEvent,
+        Action, Effects, Input, Level, Limits, NoState, Reaction, RuleInfo, ScriptEvent,
         StateChange,
     };
 
@@ -87,9 +87,9 @@ mod tests {
             .find(|(language, _)| *language == "json")
             .unwrap();
         let event = ScriptEvent::new(&Event::from_json(*json).unwrap());
-        let rule = RuleFacts {
+        let rule = RuleInfo {
             level: Level::Warn,
-            ..RuleFacts::named("failed-operation")
+            ..RuleInfo::named("failed-operation")
         };
         let now: Timestamp = "2019-04-09T04:18:30Z".parse().unwrap();
         let mut examples = 0;

@@ -1,7 +1,8 @@
-//! The run in progress: what it reads, what it has asked for so far, and what it may still ask for.
+//! The run in progress: its input, its effects so far, and its limits.
 //!
-//! rhai's functions live as long as the engine, so they cannot borrow what belongs to one run. [`RUN`] lends it to them
-//! for exactly as long as the script runs, on its own thread.
+//! The functions that scripts call are registered in the engine and live as long as it does, so they
+//! cannot borrow from one run. [`RUN`] lends them the run for exactly as long as the script runs, on
+//! its own thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,29 +19,30 @@ scoped_tls_hkt::scoped_thread_local! {
     pub(crate) static RUN: for<'a> &'a Run<'a>
 }
 
-/// What a function of the vocabulary answers.
-pub(crate) type Answer<T> = Result<T, Box<EvalAltResult>>;
+/// The result of a built-in function.
+pub(crate) type BuiltinResult<T> = Result<T, Box<EvalAltResult>>;
 
 /// One run of one reaction.
 pub(crate) struct Run<'a> {
     pub(crate) input: &'a Input<'a>,
     pub(crate) limits: &'a Limits,
     state: &'a dyn State,
-    /// Whether the script assigns to elements, so that what it makes must be watched.
+    /// Whether the script assigns to elements, so that its variables must be measured.
     assigns_elements: bool,
-    /// The stopwatch's reading at which time is up, and how often to look at it.
+    /// The reading of the stopwatch at which the run must end, and after how many operations it is
+    /// read again.
     deadline: Option<(Duration, u64)>,
     stopped: Cell<bool>,
-    /// The lines that ran, where somebody asks.
+    /// The lines that ran, in a traced run.
     lines: RefCell<BTreeSet<usize>>,
-    asked: RefCell<Asked>,
+    collected: RefCell<Collected>,
 }
 
-/// Why a run ended before its script did, other than by an error of the script.
+/// Why a run was stopped before the end of its script, other than by an error of the script.
 pub(crate) enum Stop {
     /// `skip` was called.
     Skip(String),
-    /// One of our own limits was hit.
+    /// A limit that is not rhai's own was exceeded.
     Limit {
         /// The field of [`Limits`].
         limit: &'static str,
@@ -48,21 +50,26 @@ pub(crate) enum Stop {
     },
 }
 
+/// What the run has produced so far.
 #[derive(Default)]
-struct Asked {
+struct Collected {
+    /// The effects, without the state changes.
     effects: Effects,
+    /// The size of the effects as JSON.
     bytes: usize,
-    state: BTreeMap<String, Slot>,
-    entries: Option<usize>,
+    /// The state keys that the run has read or changed.
+    state: BTreeMap<String, StateSlot>,
+    /// The number of entries of the rule before the run, once it was needed.
+    entries_before: Option<usize>,
     stop: Option<Stop>,
 }
 
-/// A state key that the run has touched.
-struct Slot {
-    /// Whether it was there before the run.
-    before: bool,
-    /// What the script sees now.
-    now: Option<Entry>,
+/// A state key that the run has read or changed.
+struct StateSlot {
+    /// Whether there was an entry before the run.
+    existed: bool,
+    /// The entry as the script sees it.
+    entry: Option<Entry>,
     changed: bool,
 }
 
@@ -73,15 +80,16 @@ impl<'a> Run<'a> {
         state: &'a dyn State,
         assigns_elements: bool,
     ) -> Self {
-        let deadline = input.stopwatch.map(|reading| {
-            // One operation may copy the whole event, so a large event is watched more closely.
-            let every = (64 << 10)
+        let deadline = input.stopwatch.map(|stopwatch| {
+            // One operation may copy the whole event, so the larger the event, the more often the
+            // time is checked: every 64 operations for an event of 1 KiB, every one for 64 KiB.
+            let interval = (64 << 10)
                 / u64::try_from(input.event.bytes())
                     .unwrap_or(u64::MAX)
                     .max(1);
             (
-                reading().saturating_add(limits.deadline),
-                every.clamp(1, 64),
+                stopwatch().saturating_add(limits.deadline),
+                interval.clamp(1, 64),
             )
         });
         Self {
@@ -92,33 +100,43 @@ impl<'a> Run<'a> {
             deadline,
             stopped: Cell::new(false),
             lines: RefCell::default(),
-            asked: RefCell::default(),
+            collected: RefCell::default(),
         }
     }
 
     /// Whether the script must end at this operation.
-    pub(crate) fn is_over(&self, operation: u64) -> bool {
+    pub(crate) fn must_stop(&self, operation: u64) -> bool {
         if self.stopped.get() {
             return true;
         }
-        let (Some((end, every)), Some(reading)) = (self.deadline, self.input.stopwatch) else {
+        let (Some((end, interval)), Some(stopwatch)) = (self.deadline, self.input.stopwatch) else {
             return false;
         };
-        if !operation.is_multiple_of(every) || reading() < end {
+        if !operation.is_multiple_of(interval) || stopwatch() < end {
             return false;
         }
         let allowed = self.limits.deadline;
         self.stop(Stop::Limit {
             limit: "deadline",
-            message: format!("the script ran for more than {allowed:?}"),
+            message: format!("the script runs for more than {allowed:?}"),
         });
         true
     }
 
-    /// Whether a variable's value is within the limits. rhai measures what functions and operators make, but not an array
-    /// or map that grows by `m[key] = value`, and never the keys of a map; so scripts that do this are measured here,
-    /// whenever they touch the variable again.
-    pub(crate) fn measure<'v>(&self, variable: impl FnOnce() -> Option<&'v Dynamic>) -> Answer<()> {
+    /// Checks that the value of a variable is within the limits.
+    ///
+    /// rhai measures the results of functions and operators, but not an array or map that grows by
+    /// `m[key] = value`, and never the keys of a map. Scripts with such assignments are measured
+    /// here, whenever they use the variable again:
+    ///
+    /// ```text
+    /// let m = #{};
+    /// for n in 0..1_000_000 { m[`${n}`] = 1; }   // `m` is used, and measured, in each round
+    /// ```
+    pub(crate) fn measure<'v>(
+        &self,
+        variable: impl FnOnce() -> Option<&'v Dynamic>,
+    ) -> BuiltinResult<()> {
         if !self.assigns_elements {
             return Ok(());
         }
@@ -126,31 +144,25 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let size = Size::of(value);
-        self.bounded(
+        self.check_limit(
             "array",
             size.elements,
             self.limits.array,
-            "made an array of",
+            "an array has",
             "elements",
         )?;
-        self.bounded(
-            "map",
-            size.members,
-            self.limits.map,
-            "made a map of",
-            "members",
-        )?;
-        self.bounded(
+        self.check_limit("map", size.members, self.limits.map, "a map has", "members")?;
+        self.check_limit(
             "string",
             size.text,
             self.limits.string,
-            "made a text of",
+            "a string has",
             "bytes",
         )
     }
 
-    /// Notes that a statement on this line runs.
-    pub(crate) fn saw(&self, line: usize) {
+    /// Records that a statement on this line runs.
+    pub(crate) fn record_line(&self, line: usize) {
         self.lines.borrow_mut().insert(line);
     }
 
@@ -159,18 +171,19 @@ impl<'a> Run<'a> {
         self.lines.take()
     }
 
-    /// Everything asked for, and why the run was stopped, if it was.
+    /// The effects, and why the run was stopped, if it was.
     pub(crate) fn finish(self) -> (Effects, Option<Stop>) {
-        let Asked {
+        let Collected {
             mut effects,
             state,
             stop,
             ..
-        } = self.asked.into_inner();
+        } = self.collected.into_inner();
         effects.changes = state
             .into_iter()
-            .filter(|(_, slot)| slot.changed && (slot.before || slot.now.is_some()))
-            .map(|(key, slot)| match slot.now {
+            // An entry that the run both added and removed is not a change.
+            .filter(|(_, slot)| slot.changed && (slot.existed || slot.entry.is_some()))
+            .map(|(key, slot)| match slot.entry {
                 Some(Entry { value, expires }) => StateChange::Set {
                     key,
                     value,
@@ -182,101 +195,120 @@ impl<'a> Run<'a> {
         (effects, stop)
     }
 
-    pub(crate) fn act(&self, bytes: usize, action: Action) -> Answer<()> {
-        let count = self.asked.borrow().effects.actions.len() + 1;
-        self.bounded(
+    pub(crate) fn add_action(&self, bytes: usize, action: Action) -> BuiltinResult<()> {
+        let count = self.collected.borrow().effects.actions.len() + 1;
+        self.check_limit(
             "actions",
             count,
             self.limits.actions,
-            "asked for",
+            "the script has",
             "actions",
         )?;
-        self.spend(bytes)?;
-        self.asked.borrow_mut().effects.actions.push(action);
+        self.count_bytes(bytes)?;
+        self.collected.borrow_mut().effects.actions.push(action);
         Ok(())
     }
 
-    pub(crate) fn emit(&self, bytes: usize, event: Event) -> Answer<()> {
-        let count = self.asked.borrow().effects.emitted.len() + 1;
-        self.bounded("emitted", count, self.limits.emitted, "emitted", "events")?;
-        self.spend(bytes)?;
-        self.asked.borrow_mut().effects.emitted.push(event);
+    pub(crate) fn add_event(&self, bytes: usize, event: Event) -> BuiltinResult<()> {
+        let count = self.collected.borrow().effects.emitted.len() + 1;
+        self.check_limit(
+            "emitted",
+            count,
+            self.limits.emitted,
+            "the script emits",
+            "events",
+        )?;
+        self.count_bytes(bytes)?;
+        self.collected.borrow_mut().effects.emitted.push(event);
         Ok(())
     }
 
-    pub(crate) fn log(&self, line: &str) -> Answer<()> {
-        let count = self.asked.borrow().effects.log.len() + 1;
-        self.bounded("log_lines", count, self.limits.log_lines, "logged", "lines")?;
-        self.bounded(
+    pub(crate) fn add_log_line(&self, line: &str) -> BuiltinResult<()> {
+        let count = self.collected.borrow().effects.log.len() + 1;
+        self.check_limit(
+            "log_lines",
+            count,
+            self.limits.log_lines,
+            "the script logs",
+            "lines",
+        )?;
+        self.check_limit(
             "log_bytes",
             line.len(),
             self.limits.log_bytes,
-            "logged a line of",
+            "a log line has",
             "bytes",
         )?;
-        self.spend(line.len())?;
-        self.asked.borrow_mut().effects.log.push(line.to_owned());
+        self.count_bytes(line.len())?;
+        self.collected
+            .borrow_mut()
+            .effects
+            .log
+            .push(line.to_owned());
         Ok(())
     }
 
-    /// Ends the run on purpose.
-    pub(crate) fn skip(&self, reason: &str) -> Answer<()> {
-        self.bounded(
+    /// Ends the run without actions.
+    pub(crate) fn skip(&self, reason: &str) -> BuiltinResult<()> {
+        self.check_limit(
             "log_bytes",
             reason.len(),
             self.limits.log_bytes,
-            "gave `skip` a reason of",
+            "the reason of `skip` has",
             "bytes",
         )?;
         self.stop(Stop::Skip(reason.to_owned()));
         terminated()
     }
 
-    /// What the rule keeps under `key`, the run's own changes included.
-    pub(crate) fn read(&self, key: &str) -> Answer<Option<Entry>> {
-        self.touch(key)?;
+    /// The state entry at `key`, as changed by the run so far.
+    pub(crate) fn read(&self, key: &str) -> BuiltinResult<Option<Entry>> {
+        self.load_slot(key)?;
         Ok(self
-            .asked
+            .collected
             .borrow()
             .state
             .get(key)
-            .and_then(|slot| slot.now.clone()))
+            .and_then(|slot| slot.entry.clone()))
     }
 
-    /// Keeps `entry` under `key`; no entry forgets it.
-    pub(crate) fn write(&self, key: &str, bytes: usize, entry: Option<Entry>) -> Answer<()> {
-        self.touch(key)?;
-        self.spend(bytes)?;
+    /// Sets or removes the state entry at `key`.
+    pub(crate) fn write(&self, key: &str, bytes: usize, entry: Option<Entry>) -> BuiltinResult<()> {
+        self.load_slot(key)?;
+        self.count_bytes(bytes)?;
         {
-            let mut asked = self.asked.borrow_mut();
-            let slot = asked.state.get_mut(key).expect("the slot was just touched");
-            slot.now = entry;
+            let mut collected = self.collected.borrow_mut();
+            let slot = collected
+                .state
+                .get_mut(key)
+                .expect("load_slot inserts the slot");
+            slot.entry = entry;
             slot.changed = true;
         }
-        self.bounded(
+        self.check_limit(
             "state_entries",
             self.entries_after(),
             self.limits.state_entries,
-            "would keep",
+            "the rule would have",
             "state entries",
         )
     }
 
-    /// The JSON of a value that leaves the script, no longer than `allowed` bytes.
+    /// The JSON of a value that leaves the script, and its size, which is at most `max_bytes`.
     pub(crate) fn json(
         &self,
         what: &str,
         value: &Dynamic,
         limit: &'static str,
-        allowed: usize,
-    ) -> Answer<(Json, usize)> {
-        match to_json(value, allowed, self.limits.depth) {
+        max_bytes: usize,
+    ) -> BuiltinResult<(Json, usize)> {
+        match to_json(value, max_bytes, self.limits.depth) {
             Ok(json) => Ok(json),
             Err(NotJson::Kind { path, found }) if path.is_empty() => {
-                Err(format!("{what} is {found}, which JSON cannot hold").into())
+                Err(format!("{what} cannot be written as JSON: {found}").into())
             }
             Err(NotJson::Kind { path, found }) => {
-                Err(format!("{what} holds {found} at `{path}`, which JSON cannot hold").into())
+                Err(format!("{what} cannot be written as JSON: {found} at `{path}`").into())
             }
             Err(NotJson::TooDeep) => self.exceeded(
                 "depth",
@@ -287,112 +319,114 @@ impl<'a> Run<'a> {
             ),
             Err(NotJson::TooLarge) => self.exceeded(
                 limit,
-                format!("{what} is larger than {} bytes", grouped(allowed)),
+                format!("{what} has more than {} bytes", grouped(max_bytes)),
             ),
         }
     }
 
-    /// An error that no `catch` stops, unless `wanted` is within `allowed`.
-    pub(crate) fn bounded(
+    /// An error that a script cannot catch, if `value` exceeds `max`: "{subject} more than {max}
+    /// {unit}".
+    pub(crate) fn check_limit(
         &self,
         limit: &'static str,
-        wanted: usize,
-        allowed: usize,
-        did: &str,
-        what: &str,
-    ) -> Answer<()> {
-        if wanted <= allowed {
+        value: usize,
+        max: usize,
+        subject: &str,
+        unit: &str,
+    ) -> BuiltinResult<()> {
+        if value <= max {
             return Ok(());
         }
         self.exceeded(
             limit,
-            format!("the script {did} more than {} {what}", grouped(allowed)),
+            format!("{subject} more than {} {unit}", grouped(max)),
         )
     }
 
-    fn spend(&self, bytes: usize) -> Answer<()> {
-        self.bounded(
+    fn count_bytes(&self, bytes: usize) -> BuiltinResult<()> {
+        self.check_limit(
             "action_bytes",
             bytes,
             self.limits.action_bytes,
-            "asked for something of",
+            "an effect has",
             "bytes",
         )?;
-        let total = self.asked.borrow().bytes.saturating_add(bytes);
-        self.bounded(
+        let total = self.collected.borrow().bytes.saturating_add(bytes);
+        self.check_limit(
             "effect_bytes",
             total,
             self.limits.effect_bytes,
-            "asked for",
-            "bytes of effects in all",
+            "the effects have",
+            "bytes in all",
         )?;
-        self.asked.borrow_mut().bytes = total;
+        self.collected.borrow_mut().bytes = total;
         Ok(())
     }
 
-    fn touch(&self, key: &str) -> Answer<()> {
-        if self.asked.borrow().state.contains_key(key) {
+    fn load_slot(&self, key: &str) -> BuiltinResult<()> {
+        if self.collected.borrow().state.contains_key(key) {
             return Ok(());
         }
-        self.bounded(
+        self.check_limit(
             "state_key_bytes",
             key.len(),
             self.limits.state_key_bytes,
-            "used a state key of",
+            "a state key has",
             "bytes",
         )?;
-        let keys = self.asked.borrow().state.len() + 1;
-        self.bounded(
+        let keys = self.collected.borrow().state.len() + 1;
+        self.check_limit(
             "state_keys",
             keys,
             self.limits.state_keys,
-            "used",
-            "different state keys",
+            "the script uses",
+            "state keys",
         )?;
-        let now = self.state.get(&self.input.rule.name, key, self.input.now);
-        self.asked.borrow_mut().state.insert(
+        let entry = self.state.get(&self.input.rule.name, key, self.input.now);
+        self.collected.borrow_mut().state.insert(
             key.to_owned(),
-            Slot {
-                before: now.is_some(),
-                now,
+            StateSlot {
+                existed: entry.is_some(),
+                entry,
                 changed: false,
             },
         );
         Ok(())
     }
 
-    /// How many entries the rule would keep if the run ended here.
+    /// The number of entries that the rule would have if the run ended here.
     fn entries_after(&self) -> usize {
-        let mut asked = self.asked.borrow_mut();
-        let before = *asked
-            .entries
+        let mut collected = self.collected.borrow_mut();
+        let before = *collected
+            .entries_before
             .get_or_insert_with(|| self.state.len(&self.input.rule.name, self.input.now));
-        let added = asked
+        let added = collected
             .state
             .values()
-            .filter(|slot| !slot.before && slot.now.is_some())
+            .filter(|slot| !slot.existed && slot.entry.is_some())
             .count();
-        let removed = asked
+        let removed = collected
             .state
             .values()
-            .filter(|slot| slot.before && slot.now.is_none())
+            .filter(|slot| slot.existed && slot.entry.is_none())
             .count();
         (before + added).saturating_sub(removed)
     }
 
-    fn exceeded<T>(&self, limit: &'static str, message: String) -> Answer<T> {
+    fn exceeded<T>(&self, limit: &'static str, message: String) -> BuiltinResult<T> {
         self.stop(Stop::Limit { limit, message });
         terminated()
     }
 
-    /// The first reason counts. Some of rhai's functions drop the errors of their callbacks; the flag ends the run all the same.
+    /// Stops the run. The first reason counts. The flag ends the run even where one of rhai's
+    /// functions, such as `filter`, drops the error of its callback.
     fn stop(&self, stop: Stop) {
         self.stopped.set(true);
-        self.asked.borrow_mut().stop.get_or_insert(stop);
+        self.collected.borrow_mut().stop.get_or_insert(stop);
     }
 }
 
-/// A count with its thousands set apart, as in `50,000`.
+/// A number with its thousands separated: `50,000`.
 pub(crate) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -405,8 +439,8 @@ pub(crate) fn grouped(count: usize) -> String {
     text
 }
 
-/// rhai's one error that a script cannot catch.
-fn terminated<T>() -> Answer<T> {
+/// The only error of rhai that a script cannot catch.
+fn terminated<T>() -> BuiltinResult<T> {
     Err(Box::new(EvalAltResult::ErrorTerminated(
         Dynamic::UNIT,
         Position::NONE,

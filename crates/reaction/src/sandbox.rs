@@ -1,8 +1,8 @@
-//! The one place where a rhai engine is made: what it offers, what it lacks, and every limit.
+//! The only place that makes rhai engines: their functions, what is disabled, and every limit.
 //!
-//! It starts from nothing (`new_raw`) and takes in packages without files, clock, sleep, exit or randomness; modules,
-//! time and capturing closures are compiled out. What rhai knows on its own and a reaction must not have is switched off
-//! by name.
+//! An engine starts empty (`new_raw`) and gets packages without files, clock, sleep, exit and
+//! randomness; modules, time and capturing closures are compiled out. What is built into rhai itself
+//! and must not be available is disabled by name.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -15,27 +15,22 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use crate::run::RUN;
-use crate::{Limits, trace, vocabulary};
+use crate::{Limits, builtins, trace};
 
-/// Words of rhai that are switched off, and functions that people look for in vain, each with the reason.
-const ABSENT: &[(&str, &str)] = &[
-    ("eval", "a script cannot run text as a script"),
+/// Keywords and functions that are not available, each with the reason or an alternative. Some are
+/// disabled parts of rhai, others are functions that authors may expect.
+const UNAVAILABLE: &[(&str, &str)] = &[
+    ("eval", "scripts cannot run strings as code"),
     (
         "print",
-        "a script has no standard output; `log(value)` writes a line into the evaluation",
+        "scripts have no standard output; write a line to the evaluation with `log(value)`",
     ),
     (
         "debug",
-        "a script has no standard output; `log(value)` writes a line into the evaluation",
+        "scripts have no standard output; write a line to the evaluation with `log(value)`",
     ),
-    (
-        "import",
-        "a script is complete in itself; there is nothing to import",
-    ),
-    (
-        "export",
-        "a script is complete in itself; there is nothing to export to",
-    ),
+    ("import", "scripts have no modules"),
+    ("export", "scripts have no modules"),
     (
         "Fn",
         "call a function by its name, or write a closure: `|x| x > 1`",
@@ -45,64 +40,67 @@ const ABSENT: &[(&str, &str)] = &[
         "curry",
         "call a function by its name, or write a closure: `|x| x > 1`",
     ),
-    ("is_shared", "nothing is shared"),
+    ("is_shared", "values are never shared"),
     (
         "sleep",
-        "a script cannot wait; `set` with a ttl remembers something for a while",
+        "scripts cannot wait; keep a state entry for some time with `set(key, value, ttl)`",
     ),
     (
         "exit",
-        "`skip(reason)` ends without actions, `return` ends with what was asked for so far",
+        "end without actions with `skip(reason)`, or with the actions so far with `return`",
     ),
     (
         "timestamp",
         "`now` is the time of the evaluation, in milliseconds since 1970",
     ),
-    ("rand", "the same event must always give the same actions"),
+    (
+        "rand",
+        "the same event, state and time must always give the same actions",
+    ),
     (
         "parse_json",
-        "the event is parsed already; `json(value)` writes JSON",
+        "the event is parsed already; write JSON with `json(value)`",
     ),
 ];
 
-/// A rhai engine under one set of limits, with what there is to call.
+/// A rhai engine with one set of limits, and the signatures of its functions.
 pub(crate) struct Sandbox {
     pub(crate) engine: Engine,
     functions: BTreeMap<String, Vec<Overload>>,
 }
 
-/// One way to call a function.
+/// One signature of a function.
 pub(crate) struct Overload {
-    /// How many arguments it takes, the receiver of a method call included.
+    /// The number of parameters, the receiver of a method call included.
     pub(crate) parameters: usize,
     /// Their types.
     pub(crate) types: Vec<TypeId>,
 }
 
 impl Sandbox {
-    /// The sandbox for these limits: one for each different `Limits` in use, made when first needed; that of the default
-    /// limits stays.
-    pub(crate) fn within(limits: &Limits) -> Arc<Self> {
+    /// The sandbox with these limits. Making an engine registers hundreds of functions, so reactions with equal
+    /// limits share one; the one with the default limits is never dropped.
+    pub(crate) fn with_limits(limits: &Limits) -> Arc<Self> {
         static DEFAULT: LazyLock<Arc<Sandbox>> =
             LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
-        static OTHERS: Shelf = Mutex::new(Vec::new());
+        static OTHERS: Cache = Mutex::new(Vec::new());
         if *limits == Limits::DEFAULT {
             return Arc::clone(&DEFAULT);
         }
-        shelved(&OTHERS, limits, || Self::new(build(limits)))
+        cached(&OTHERS, limits, || Self::new(build(limits)))
     }
 
-    /// The same, with an engine that tells the run about every line.
+    /// The same with an engine that reports every line to the run.
     pub(crate) fn traced(limits: &Limits) -> Arc<Self> {
-        static MADE: Shelf = Mutex::new(Vec::new());
-        shelved(&MADE, limits, || {
+        static TRACED: Cache = Mutex::new(Vec::new());
+        cached(&TRACED, limits, || {
             let mut engine = build(limits);
             trace::register(&mut engine);
             Self::new(engine)
         })
     }
 
-    /// The ways to call a function; none where there is no such function.
+    /// The signatures of a function; none for an unknown function.
     pub(crate) fn overloads(&self, name: &str) -> &[Overload] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
     }
@@ -118,7 +116,7 @@ impl Sandbox {
     fn new(engine: Engine) -> Self {
         let mut functions: BTreeMap<String, Vec<Overload>> = BTreeMap::new();
         let any = TypeId::of::<Dynamic>();
-        // What rhai knows without registering it.
+        // The functions that rhai has without registering them.
         for (name, parameters) in [("type_of", 1), ("is_def_var", 1), ("is_def_fn", 2)] {
             functions
                 .entry(name.to_owned())
@@ -147,28 +145,28 @@ impl Sandbox {
     }
 }
 
-/// The sandboxes in use.
-type Shelf = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
+/// The sandboxes in use, by limits.
+type Cache = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
 
-fn shelved(shelf: &Shelf, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
-    // A poisoned lock only means that another thread ended while it looked; the list itself is whole.
-    let mut known = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(sandbox) = known
+fn cached(cache: &Cache, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
+    // A lock is poisoned if `make` panicked; the list itself is valid then.
+    let mut entries = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sandbox) = entries
         .iter()
-        .find(|(of, _)| of == limits)
+        .find(|(key, _)| key == limits)
         .and_then(|(_, sandbox)| sandbox.upgrade())
     {
         return sandbox;
     }
-    known.retain(|(_, sandbox)| sandbox.strong_count() > 0);
+    entries.retain(|(_, sandbox)| sandbox.strong_count() > 0);
     let sandbox = Arc::new(make());
-    known.push((*limits, Arc::downgrade(&sandbox)));
+    entries.push((*limits, Arc::downgrade(&sandbox)));
     sandbox
 }
 
-/// Why a script cannot use this word or function, if that is on purpose.
-pub(crate) fn absent(word: &str) -> Option<&'static str> {
-    ABSENT
+/// Why a keyword or function is not available, if it is deliberately so.
+pub(crate) fn unavailable(word: &str) -> Option<&'static str> {
+    UNAVAILABLE
         .iter()
         .find(|(name, _)| *name == word)
         .map(|(_, reason)| *reason)
@@ -185,14 +183,14 @@ fn build(limits: &Limits) -> Engine {
     BasicMathPackage::new().register_into_engine(&mut engine);
     BasicArrayPackage::new().register_into_engine(&mut engine);
     BasicMapPackage::new().register_into_engine(&mut engine);
-    vocabulary::register(&mut engine);
+    builtins::register(&mut engine);
 
-    for (word, _) in ABSENT {
+    for (word, _) in UNAVAILABLE {
         engine.disable_symbol(*word);
     }
     engine
         .set_strict_variables(true)
-        // Folding constants would hide calls from the checks, and lines from the coverage.
+        // Folding constants would hide calls from `check`, and lines from the coverage.
         .set_optimization_level(OptimizationLevel::None)
         .set_max_operations(limits.operations as u64)
         .set_max_call_levels(limits.call_depth)
@@ -202,11 +200,11 @@ fn build(limits: &Limits) -> Engine {
         .set_max_map_size(limits.map)
         .set_max_variables(limits.variables)
         .set_max_functions(limits.functions)
-        // Interned strings would outlive the run that made them.
+        // Interned strings would stay in memory after the run that made them.
         .set_max_strings_interned(0);
-    watch_variables(&mut engine);
+    measure_variables(&mut engine);
     engine.on_progress(|operation| {
-        RUN.with(|run| run.is_over(operation))
+        RUN.with(|run| run.must_stop(operation))
             .then_some(Dynamic::UNIT)
     });
     engine
@@ -214,9 +212,9 @@ fn build(limits: &Limits) -> Engine {
 
 #[expect(
     deprecated,
-    reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for"
+    reason = "rhai marks unstable parts of its API as deprecated; Cargo.lock pins the version"
 )]
-fn watch_variables(engine: &mut Engine) {
+fn measure_variables(engine: &mut Engine) {
     engine.on_var(|name, _, evaluation| {
         RUN.with(|run| run.measure(|| evaluation.scope().get(name)))?;
         Ok(None)

@@ -1,4 +1,4 @@
-//! What a rule remembers from event to event.
+//! The state of rules, kept from event to event.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,39 @@ use reflexarc_event::Json;
 
 use crate::StateChange;
 
-/// Read access to what rules remember. Reactions never write: they return [`StateChange`]s, which whoever owns the
-/// state commits together with the event.
+/// Read access to the state of rules. Reactions never write to it: they return [`StateChange`]s,
+/// which the owner of the state commits together with the event.
 pub trait State: Send + Sync {
-    /// What `rule` keeps under `key`, unless it has expired by `now` (an entry expires at its instant).
+    /// The entry of `rule` at `key`, unless it has expired by `now`. An entry expires exactly at
+    /// [`Entry::expires`].
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry>;
 
-    /// How many unexpired entries `rule` keeps.
+    /// The number of unexpired entries of `rule`.
     fn len(&self, rule: &str, now: Timestamp) -> usize;
 }
 
-/// One thing that a rule remembers.
+/// A state entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The value.
     pub value: Json,
-    /// When it is forgotten; never when absent.
+    /// When it expires; never when absent.
     pub expires: Option<Timestamp>,
 }
 
-/// Remembers nothing.
+/// A state without entries.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoState;
 
-/// Remembers in memory: for `run`, rule tests and Python.
+/// A state in memory: for `run`, rule tests and Python.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryState {
     rules: BTreeMap<String, BTreeMap<String, Entry>>,
 }
 
 impl Entry {
-    /// Whether it is still remembered at `now`.
-    pub fn alive(&self, now: Timestamp) -> bool {
+    /// Whether it has not expired at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|at| now < at)
     }
 }
@@ -54,12 +55,12 @@ impl State for NoState {
 }
 
 impl MemoryState {
-    /// Nothing yet.
+    /// A state without entries.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes over what `rule` asked for.
+    /// Applies the changes of `rule`.
     pub fn apply(&mut self, rule: &str, changes: &[StateChange]) {
         if changes.is_empty() {
             return;
@@ -92,15 +93,15 @@ impl MemoryState {
         self.rules.iter().flat_map(move |(rule, entries)| {
             entries
                 .iter()
-                .filter(move |(_, entry)| entry.alive(now))
+                .filter(move |(_, entry)| entry.is_live(now))
                 .map(move |(key, entry)| (rule.as_str(), key.as_str(), &entry.value))
         })
     }
 
-    /// Lets go of everything that has expired by `now`.
-    pub fn forget_expired(&mut self, now: Timestamp) {
+    /// Removes the entries that have expired by `now`.
+    pub fn remove_expired(&mut self, now: Timestamp) {
         for entries in self.rules.values_mut() {
-            entries.retain(|_, entry| entry.alive(now));
+            entries.retain(|_, entry| entry.is_live(now));
         }
         self.rules.retain(|_, entries| !entries.is_empty());
     }
@@ -111,13 +112,13 @@ impl State for MemoryState {
         self.rules
             .get(rule)?
             .get(key)
-            .filter(|entry| entry.alive(now))
+            .filter(|entry| entry.is_live(now))
             .cloned()
     }
 
     fn len(&self, rule: &str, now: Timestamp) -> usize {
         self.rules.get(rule).map_or(0, |entries| {
-            entries.values().filter(|entry| entry.alive(now)).count()
+            entries.values().filter(|entry| entry.is_live(now)).count()
         })
     }
 }

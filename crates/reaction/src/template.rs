@@ -1,4 +1,4 @@
-//! Message templates: text with `{{ … }}` in it, for rules that have no script.
+//! Message templates: text with `{{ … }}`, for rules without a script.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,34 +10,41 @@ use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filte
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Event, Json};
 
+use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{Limits, ReactionError, RuleFacts};
+use crate::{Limits, ReactionError, RuleInfo, SourceLocation};
 
-/// The tags a template may use. Without `set` and its like no value outgrows the template and the event.
+/// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of the
+/// template and the event.
 const TAGS: [&str; 8] = [
     "if", "elif", "else", "endif", "for", "endfor", "raw", "endraw",
 ];
 
-/// Instructions of one rendering.
-const FUEL: u64 = 20_000;
+/// The number of minijinja's instructions in one rendering; each costs one unit of fuel. Templates
+/// cannot recurse, but nested loops multiply: four loops over ten elements run their body 10,000
+/// times.
+const FUEL: usize = 20_000;
 
 const NAME: &str = "template";
 
-/// A compiled message template: minijinja's expressions, `if` and `for`, and the filters `default`, `first`, `join`, `last`,
-/// `length`, `lower`, `trim`, `upper`.
+/// A compiled message template: minijinja's expressions, `if` and `for`, and the filters `default`,
+/// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`.
 ///
-/// It sees `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since 1970) and `suppressed` (how many
-/// were suppressed since the last message). A field that is missing or null is empty.
+/// The variables are `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since
+/// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing or
+/// null is empty.
 ///
 /// ```
 /// use reflexarc_event::Event;
-/// use reflexarc_reaction::{Limits, RuleFacts, Template};
+/// use reflexarc_reaction::{Limits, RuleInfo, Template};
 ///
-/// let template = Template::compile("{{ event.content.eniId }} failed{% if suppressed %}, and {{ suppressed }} more{% endif %}", &Limits::DEFAULT)
+/// let source = "{{ event.content.eniId }} failed{% if suppressed %} (+{{ suppressed }}){% endif %}";
+/// let template = Template::compile(source, &Limits::DEFAULT)
 ///     .map_err(|diagnostic| diagnostic.message)?;
 /// let event = Event::from_json(r#"{"content": {"eniId": "eni-1"}}"#)?;
-/// let text = template.render(&event, &RuleFacts::named("failed"), jiff::Timestamp::UNIX_EPOCH, 2)?;
-/// assert_eq!(text, "eni-1 failed, and 2 more");
+/// let rule = RuleInfo::named("failed");
+/// let text = template.render(&event, &rule, jiff::Timestamp::UNIX_EPOCH, 2)?;
+/// assert_eq!(text, "eni-1 failed (+2)");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -51,7 +58,7 @@ impl Template {
     /// Compiles a template.
     ///
     /// # Errors
-    /// With what is wrong with it; spans are byte offsets into `source`.
+    /// With the first error; its span is in bytes of `source`.
     pub fn compile(source: &str, limits: &Limits) -> Result<Self, Box<Diagnostic>> {
         let wrong =
             |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
@@ -60,23 +67,22 @@ impl Template {
                 0..0,
                 format!(
                     "the template has {} bytes, more than the {} allowed",
-                    source.len(),
-                    limits.source
+                    grouped(source.len()),
+                    grouped(limits.source)
                 ),
             ));
         }
         if let Some(span) = unknown_tag(source) {
-            let message = format!("templates have no tag `{}`", &source[span.clone()]);
+            let message = format!("unknown tag `{}` in a template", &source[span.clone()]);
             return Err(Box::new(
-                (*wrong(span, message))
-                    .with_help("there are `if` and `for`; a script can do the rest"),
+                (*wrong(span, message)).with_help("use `if` or `for`, or write a script in `then`"),
             ));
         }
         let mut environment = Environment::empty();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.set_fuel(Some(FUEL));
+        environment.set_fuel(Some(FUEL as u64));
         environment.set_debug(true);
-        // As JSON writes them; Jinja would say `True`.
+        // Booleans as JSON writes them; Jinja writes `True`.
         environment.set_formatter(|out, state, value| match value.kind() {
             ValueKind::Bool => Ok(out.write_str(if value.is_true() { "true" } else { "false" })?),
             _ => escape_formatter(out, state, value),
@@ -94,7 +100,7 @@ impl Template {
             .map_err(|error| {
                 wrong(
                     error.range().unwrap_or(source.len()..source.len()),
-                    words(&error),
+                    message(&error),
                 )
             })?;
         Ok(Self {
@@ -104,14 +110,14 @@ impl Template {
         })
     }
 
-    /// The text for one event.
+    /// Renders the template for one event.
     ///
     /// # Errors
-    /// When the template does something that makes no sense, or wants more text or steps than allowed.
+    /// When an expression fails, or the template exceeds its limits.
     pub fn render(
         &self,
         event: &Event,
-        rule: &RuleFacts,
+        rule: &RuleInfo,
         now: Timestamp,
         suppressed: u64,
     ) -> Result<String, ReactionError> {
@@ -125,31 +131,31 @@ impl Template {
             now => now.as_millisecond(),
             suppressed,
         };
-        let mut text = Bounded {
+        let mut text = LimitedText {
             text: String::new(),
-            allowed: self.limits.string,
+            max_bytes: self.limits.string,
         };
         self.environment
             .get_template(NAME)
             .and_then(|template| template.render_captured_to(values, &mut text).map(drop))
-            .map_err(|error| self.failure(&error))?;
+            .map_err(|error| self.error(&error))?;
         Ok(text.text)
     }
 
-    fn failure(&self, error: &minijinja::Error) -> ReactionError {
+    fn error(&self, error: &minijinja::Error) -> ReactionError {
         let at = error
             .range()
-            .and_then(|range| crate::Place::at_offset(range.start, &self.source));
+            .and_then(|range| SourceLocation::at_offset(range.start, &self.source));
         let limit = match error.kind() {
             minijinja::ErrorKind::OutOfFuel => Some((
                 "operations",
-                format!("the template takes more than {FUEL} steps"),
+                format!("the template takes more than {} steps", grouped(FUEL)),
             )),
             minijinja::ErrorKind::WriteFailure => Some((
                 "string",
                 format!(
-                    "the template makes a text of more than {} bytes",
-                    self.limits.string
+                    "the text of the template has more than {} bytes",
+                    grouped(self.limits.string)
                 ),
             )),
             _ => None,
@@ -162,7 +168,7 @@ impl Template {
                 function: None,
             },
             None => ReactionError::Script {
-                message: words(error),
+                message: message(error),
                 at,
                 function: None,
             },
@@ -178,15 +184,16 @@ impl fmt::Debug for Template {
     }
 }
 
-/// A text that fails to grow beyond what is allowed.
-struct Bounded {
+/// A text that refuses to grow beyond a size, so that a template cannot fill the memory first and be
+/// measured afterwards.
+struct LimitedText {
     text: String,
-    allowed: usize,
+    max_bytes: usize,
 }
 
-impl Write for Bounded {
+impl Write for LimitedText {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.text.len() + bytes.len() > self.allowed {
+        if self.text.len() + bytes.len() > self.max_bytes {
             return Err(io::Error::other("too much text"));
         }
         self.text
@@ -199,7 +206,8 @@ impl Write for Bounded {
     }
 }
 
-/// The first word after `{%` that is no tag of ours.
+/// The first word after `{%` that is not an available tag. minijinja would report its own tags only
+/// as syntax errors, without the name.
 fn unknown_tag(source: &str) -> Option<Span> {
     source.match_indices("{%").find_map(|(open, _)| {
         let rest = &source[open + 2..];
@@ -212,7 +220,7 @@ fn unknown_tag(source: &str) -> Option<Span> {
     })
 }
 
-/// A JSON value as templates see it, with numbers as in scripts.
+/// A JSON value as a template value, with numbers as in scripts.
 fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::UNDEFINED,
@@ -233,7 +241,7 @@ fn value(json: &Json) -> Value {
     }
 }
 
-fn words(error: &minijinja::Error) -> String {
+fn message(error: &minijinja::Error) -> String {
     error
         .detail()
         .map_or_else(|| error.kind().to_string(), str::to_owned)
@@ -249,11 +257,11 @@ mod tests {
         )
         .unwrap();
         let template = Template::compile(source, &Limits::DEFAULT).unwrap();
-        template.render(&event, &RuleFacts::named("r"), Timestamp::UNIX_EPOCH, 0)
+        template.render(&event, &RuleInfo::named("r"), Timestamp::UNIX_EPOCH, 0)
     }
 
     #[test]
-    fn values_show_as_they_came() {
+    fn values_are_rendered_as_written() {
         assert_eq!(
             render("{{ event.n }} {{ event.f }} {{ event.i + 1 }} {{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
             "12345678901234567890 0.5 4 a, b true"
@@ -261,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_empty() {
+    fn missing_fields_are_empty() {
         assert_eq!(
             render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(),
             "[-]"
@@ -273,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_found_when_compiling() {
+    fn errors_are_found_when_compiling() {
         for (source, span, message) in [
-            ("a {% set x = 1 %}", 5..8, "templates have no tag `set`"),
+            ("a {% set x = 1 %}", 5..8, "unknown tag `set` in a template"),
             (
                 "{%- include 'x' %}",
                 4..11,
-                "templates have no tag `include`",
+                "unknown tag `include` in a template",
             ),
             (
                 "a {{ event. }}",
@@ -297,21 +305,21 @@ mod tests {
     }
 
     #[test]
-    fn text_and_steps_are_bounded() {
+    fn size_and_steps_are_limited() {
         let long = "{% for a in event.long %}{% for b in event.long %}{% for c in event.long %}{% for d in event.long %}{{ event.long }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}";
         assert_eq!(
             render(long).unwrap_err().to_string(),
-            "line 1, column 104: the template takes more than 20000 steps (limit `operations`)"
+            "line 1, column 104: the template takes more than 20,000 steps (limit `operations`)"
         );
         let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);
         assert_eq!(
             render(&wide).unwrap_err().to_string(),
-            "the template makes a text of more than 32768 bytes (limit `string`)"
+            "the text of the template has more than 32,768 bytes (limit `string`)"
         );
     }
 
     #[test]
-    fn a_filter_that_is_not_there_is_named() {
+    fn unknown_filters_are_errors() {
         assert_eq!(
             render("{{ event.long | indent(1000000000) }}")
                 .unwrap_err()

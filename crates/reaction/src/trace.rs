@@ -1,4 +1,5 @@
-//! Which lines of a script ran: rhai's debugger interface, in an engine of its own, so that ordinary runs pay nothing.
+//! Which lines of a script ran. This uses rhai's debugger interface, in an engine of its own, so that
+//! ordinary runs pay nothing for it.
 
 use std::collections::BTreeSet;
 
@@ -22,24 +23,25 @@ pub(crate) fn lines(ast: &AST) -> BTreeSet<usize> {
     lines
 }
 
-/// Makes the engine tell the run in progress about every statement it executes.
+/// Makes the engine report every statement that it executes to the run in progress.
 #[expect(
     deprecated,
-    reason = "rhai marks with it what may change in a later version, which is what Cargo.lock is for"
+    reason = "rhai marks unstable parts of its API as deprecated; Cargo.lock pins the version"
 )]
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_debugger(
         |_, debugger| debugger,
         |_, _, node, _, _| {
             if let Some(line) = line(&node) {
-                RUN.with(|run| run.saw(line));
+                RUN.with(|run| run.record_line(line));
             }
             Ok(DebuggerCommand::StepInto)
         },
     );
 }
 
-/// The line on which a statement begins. rhai tells of a statement that is only an expression as of an expression.
+/// The line on which a statement begins. rhai reports a statement that is only an expression as an
+/// expression.
 fn line(node: &ASTNode<'_>) -> Option<usize> {
     match node {
         ASTNode::Stmt(Stmt::Noop(_) | Stmt::Block(_)) => None,

@@ -1,13 +1,23 @@
-//! Values on their way into a script and out of it.
+//! Converting values from JSON to rhai and back.
 //!
-//! In: integers within i64 arrive as integers; decimals whose value is what a double prints arrive as floats; every other
-//! number arrives as its text, so that no digit is lost. Of duplicate keys the last one counts; maps are sorted by key.
-//! Out: integers and floats as numbers, characters as strings; what JSON cannot hold is an error.
+//! To rhai: integers within 64 bits are integers; decimals that a float represents exactly as
+//! written are floats; every other number is a string, so that no digit is lost. Of duplicate keys
+//! the last one counts; maps are sorted by key.
+//!
+//! | JSON | in a script |
+//! |---|---|
+//! | `7` | the integer 7 |
+//! | `0.50`, `1e3` | the floats 0.5 and 1000.0: they print the same value |
+//! | `9223372036854775808` | the string `"9223372036854775808"`: beyond 64 bits |
+//! | `0.10000000000000000001` | the string `"0.10000000000000000001"`: the float prints as 0.1 |
+//!
+//! To JSON: integers and floats are numbers, characters are strings; values that JSON does not have
+//! are errors.
 
 use reflexarc_event::{Decimal, Event, Json};
 use rhai::{Array, Dynamic, Map};
 
-/// An event as scripts see it: converted once, shared by all reactions to it.
+/// An event as a script value: converted once, shared by all reactions to it.
 #[derive(Debug, Clone)]
 pub struct ScriptEvent {
     value: Dynamic,
@@ -27,13 +37,13 @@ impl ScriptEvent {
         self.value.clone()
     }
 
-    /// How long the event's text is: what copying the value costs.
+    /// The length of the event's text: a measure of what copying the value costs.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// A JSON value as scripts see it.
+/// A JSON value as a script value.
 pub(crate) fn to_script(json: &Json) -> Dynamic {
     match json {
         Json::Null => Dynamic::UNIT,
@@ -56,7 +66,7 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
     }
 }
 
-/// A scalar as text; an array or object as its JSON; nothing for null.
+/// A string as it is, any other value as its JSON; `None` for null.
 pub(crate) fn text_of(json: &Json) -> Option<String> {
     match json {
         Json::Null => None,
@@ -65,39 +75,39 @@ pub(crate) fn text_of(json: &Json) -> Option<String> {
     }
 }
 
-/// Why a script's value is not JSON.
+/// Why a script value cannot be converted to JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotJson {
-    /// There is no such thing in JSON.
+    /// JSON has no such value.
     Kind {
-        /// Where in the value, as in `.a[0]`.
+        /// The location in the value: `.a[0]`.
         path: String,
-        /// What it is, with its article.
+        /// The kind of value, with its article.
         found: String,
     },
-    /// The JSON would be longer than allowed.
+    /// The JSON has more bytes than allowed.
     TooLarge,
-    /// Arrays and maps are nested deeper than whoever reads the JSON accepts.
+    /// Arrays and maps are nested deeper than allowed.
     TooDeep,
 }
 
-/// The JSON of a script's value, with the bytes that its text takes, if that is no more than `allowed` and no more than
-/// `depth` levels of arrays and objects.
+/// The JSON of a script value and the size of its text, if it has at most `max_bytes` and
+/// `max_depth` levels of arrays and objects.
 pub(crate) fn to_json(
     value: &Dynamic,
-    allowed: usize,
-    depth: usize,
+    max_bytes: usize,
+    max_depth: usize,
 ) -> Result<(Json, usize), NotJson> {
     let mut writer = Writer {
-        left: allowed,
-        depth,
+        bytes_left: max_bytes,
+        max_depth,
         path: Vec::new(),
     };
     let json = writer.convert(value)?;
-    Ok((json, allowed - writer.left))
+    Ok((json, max_bytes - writer.bytes_left))
 }
 
-/// How much a script's value holds, everything inside included.
+/// The size of a script value, nested values included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Size {
     /// Elements of arrays.
@@ -131,15 +141,15 @@ impl Size {
     }
 }
 
-/// What a value is, with its article, in the words of the reference.
+/// The kind of a value with its article, in the terms of the reference.
 pub(crate) fn kind(value: &Dynamic) -> &'static str {
     kind_of(value.type_name())
 }
 
-/// The same for a type's name in rhai.
+/// The kind of values of a rhai type.
 pub(crate) fn kind_of(type_name: &str) -> &'static str {
     match type_name {
-        "()" => "nothing, `()`",
+        "()" => "a missing value (`()`)",
         "bool" => "a boolean",
         "i64" => "an integer",
         "f64" => "a float",
@@ -152,22 +162,22 @@ pub(crate) fn kind_of(type_name: &str) -> &'static str {
         name if name.ends_with("String") => "a string",
         name if name.contains("Vec<") => "an array",
         name if name.contains("Map<") => "a map",
-        _ => "something else",
+        _ => "a value of another type",
     }
 }
 
-/// One step into a value.
-enum Step {
+/// A step of the path to a nested value.
+enum PathStep {
     Key(String),
     Index(usize),
 }
 
-/// A value on its way out.
+/// Converts one value to JSON.
 struct Writer {
     /// The bytes that may still be written.
-    left: usize,
-    depth: usize,
-    path: Vec<Step>,
+    bytes_left: usize,
+    max_depth: usize,
+    path: Vec<PathStep>,
 }
 
 impl Writer {
@@ -181,7 +191,7 @@ impl Writer {
             return elements
                 .iter()
                 .enumerate()
-                .map(|(index, element)| self.inside(Step::Index(index), element))
+                .map(|(index, element)| self.inside(PathStep::Index(index), element))
                 .collect::<Result<_, _>>()
                 .map(Json::Array);
         }
@@ -192,12 +202,13 @@ impl Writer {
                 self.spend(3 + key.len())?;
                 object.push((
                     key.to_string(),
-                    self.inside(Step::Key(key.to_string()), member)?,
+                    self.inside(PathStep::Key(key.to_string()), member)?,
                 ));
             }
             return Ok(Json::Object(object));
         }
         let json = self.scalar(value)?;
+        // 5 bytes for `true` as well: the size is an upper bound, except for escapes in strings.
         self.spend(match &json {
             Json::Null => 4,
             Json::Bool(_) => 5,
@@ -226,7 +237,7 @@ impl Writer {
         }
     }
 
-    fn inside(&mut self, step: Step, value: &Dynamic) -> Result<Json, NotJson> {
+    fn inside(&mut self, step: PathStep, value: &Dynamic) -> Result<Json, NotJson> {
         self.path.push(step);
         let json = self.convert(value)?;
         self.path.pop();
@@ -234,21 +245,24 @@ impl Writer {
     }
 
     fn descend(&mut self, inside: usize) -> Result<(), NotJson> {
-        if self.path.len() >= self.depth {
+        if self.path.len() >= self.max_depth {
             return Err(NotJson::TooDeep);
         }
         self.spend(2 + inside)
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), NotJson> {
-        self.left = self.left.checked_sub(bytes).ok_or(NotJson::TooLarge)?;
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub(bytes)
+            .ok_or(NotJson::TooLarge)?;
         Ok(())
     }
 
     fn not_json(&self, found: String) -> NotJson {
         let steps = self.path.iter().map(|step| match step {
-            Step::Key(key) => format!(".{key}"),
-            Step::Index(index) => format!("[{index}]"),
+            PathStep::Key(key) => format!(".{key}"),
+            PathStep::Index(index) => format!("[{index}]"),
         });
         NotJson::Kind {
             path: steps.collect::<Vec<_>>().concat(),
@@ -257,15 +271,15 @@ impl Writer {
     }
 }
 
-/// How a number arrives.
+/// How a number of an event is represented in scripts and templates.
 pub(crate) enum Number {
     Integer(i64),
     Float(f64),
-    /// As its text.
+    /// As the string of its text.
     Text,
 }
 
-/// How the number of this text arrives.
+/// The representation of the number with this text.
 pub(crate) fn number(text: &str) -> Number {
     if let Ok(integer) = text.parse() {
         return Number::Integer(integer);
@@ -285,15 +299,15 @@ pub(crate) fn number(text: &str) -> Number {
 mod tests {
     use super::*;
 
-    fn arrives(text: &str) -> Dynamic {
+    fn script_value(text: &str) -> Dynamic {
         to_script(&Json::parse(text).unwrap())
     }
 
     #[test]
-    fn no_digit_is_lost_on_the_way_in() {
-        assert_eq!(arrives("9223372036854775807").as_int(), Ok(i64::MAX));
+    fn every_digit_of_a_number_is_kept() {
+        assert_eq!(script_value("9223372036854775807").as_int(), Ok(i64::MAX));
         assert_eq!(
-            arrives("9223372036854775808").into_string().unwrap(),
+            script_value("9223372036854775808").into_string().unwrap(),
             "9223372036854775808"
         );
         for float in [
@@ -308,7 +322,7 @@ mod tests {
             "0.0",
         ] {
             assert_eq!(
-                arrives(float).as_float(),
+                script_value(float).as_float(),
                 Ok(float.parse().unwrap()),
                 "{float}"
             );
@@ -319,32 +333,35 @@ mod tests {
             "1e-400",
             "12345678901234567890.5",
         ] {
-            assert_eq!(arrives(text).into_string().unwrap(), text);
+            assert_eq!(script_value(text).into_string().unwrap(), text);
         }
     }
 
     #[test]
-    fn out_and_in_again_is_the_same() {
+    fn json_survives_conversion_to_a_script_value() {
         let text = r#"{"a":[1,-9223372036854775808,1.5,1e300,null,true,"网卡\n"],"b":{"c":{}}}"#;
-        let (json, bytes) = to_json(&arrives(text), 1000, 9).unwrap();
+        let (json, bytes) = to_json(&script_value(text), 1000, 9).unwrap();
         assert_eq!(json.to_string(), text);
         assert!(
             bytes >= text.len() - 1,
-            "{bytes} counts all of the text but escapes"
+            "{bytes} counts the text without escapes"
         );
     }
 
     #[test]
-    fn what_json_cannot_hold_is_named() {
+    fn values_without_json_form_are_located() {
         let mut inner = Map::new();
         inner.insert("f".into(), Dynamic::from_float(f64::NAN));
         let value = Dynamic::from_array(vec![Dynamic::UNIT, Dynamic::from_map(inner)]);
         let Err(NotJson::Kind { path, found }) = to_json(&value, 1000, 9) else {
-            panic!("NaN went through")
+            panic!("NaN was converted")
         };
         assert_eq!((path.as_str(), found.as_str()), ("[1].f", "the number NaN"));
         assert_eq!(to_json(&"12345".into(), 6, 9), Err(NotJson::TooLarge));
-        assert!(to_json(&arrives("[[{}]]"), 1000, 3).is_ok());
-        assert_eq!(to_json(&arrives("[[{}]]"), 1000, 2), Err(NotJson::TooDeep));
+        assert!(to_json(&script_value("[[{}]]"), 1000, 3).is_ok());
+        assert_eq!(
+            to_json(&script_value("[[{}]]"), 1000, 2),
+            Err(NotJson::TooDeep)
+        );
     }
 }

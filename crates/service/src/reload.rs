@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use reflexarc::{FileDiagnostics, RuleSet};
+use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 pub(crate) use self::watcher::watch;
@@ -91,7 +91,7 @@ impl Reloader {
     ///
     /// # Errors
     /// With all diagnostics. The old rules and settings stay in effect.
-    pub(crate) fn reload(&self) -> Result<Reloaded, Vec<FileDiagnostics>> {
+    pub(crate) fn reload(&self) -> Result<Reloaded, InvalidFiles> {
         // One at a time. If two overlapped, the one that read the older files could finish last and
         // win.
         let _reloading = lock(&self.reloading);
@@ -103,8 +103,9 @@ impl Reloader {
             .inc();
         match loaded {
             Ok((config, rules)) => Ok(self.apply(config, rules)),
-            Err(files) => {
-                let names: Vec<&str> = files
+            Err(error) => {
+                let names: Vec<&str> = error
+                    .files()
                     .iter()
                     .filter(|file| file.has_errors())
                     .map(|file| file.name.as_str())
@@ -113,20 +114,19 @@ impl Reloader {
                     files = names.join(", "),
                     "invalid rules or configuration; the previous ones stay in effect"
                 );
-                Err(files)
+                Err(error)
             }
         }
     }
 
-    fn load(&self) -> Result<(Option<Config>, RuleSet), Vec<FileDiagnostics>> {
+    fn load(&self) -> Result<(Option<Config>, RuleSet), InvalidFiles> {
         let Some(source) = &self.source else {
             return Ok((None, RuleSet::load_all(&self.rule_paths())?));
         };
         let environment = |name: &str| std::env::var(name).ok();
-        let config = Config::load(&source.path, Secrets::Resolve(&environment))
-            .map_err(|file| vec![file])?;
+        let config = Config::load(&source.path, Secrets::Resolve(&environment))?;
         if !source.restart_settings.listen.ip().is_loopback() && config.tokens.is_empty() {
-            return Err(vec![missing_tokens(&source.path, &source.restart_settings)]);
+            return Err(missing_tokens(&source.path, &source.restart_settings).into());
         }
         for warning in config.warnings.iter().flat_map(|file| &file.diagnostics) {
             let message = warning.message.as_str();

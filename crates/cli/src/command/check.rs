@@ -4,8 +4,8 @@ mod events;
 
 use std::path::PathBuf;
 
-use reflexarc::{FileDiagnostics, Rule, RuleSet};
-use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc::{Rule, RuleSet};
+use reflexarc_diagnostic::{Diagnostic, FileDiagnostics, Severity};
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};
@@ -61,7 +61,7 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let loaded = RuleSet::load_all(&args.rules);
     let (count, mut files) = match &loaded {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
-        Err(files) => (None, files.clone()),
+        Err(error) => (None, error.files().to_vec()),
     };
     let mut portable = true;
     if let Ok(rules) = &loaded {

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn explain_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
-    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&args.rules)?;
     let event = event(args)?;
     let names: Vec<_> = match &args.rule {
         Some(name) => vec![name.as_str()],

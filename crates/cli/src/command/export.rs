@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use reflexarc::{FileDiagnostics, Rule, RuleSet};
-use reflexarc_diagnostic::Severity;
+use reflexarc::{Rule, RuleSet};
+use reflexarc_diagnostic::{FileDiagnostics, Severity};
 use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use serde_json::json;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 /// Exports the filters.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&args.rules)?;
     let wanted = |rule: &&Rule| args.rule.as_ref().is_none_or(|name| name == rule.name());
     let chosen: Vec<_> = rules.rules().filter(wanted).collect();
     if let (Some(name), []) = (&args.rule, chosen.as_slice()) {

@@ -35,10 +35,10 @@ pub(crate) struct Args {
 
 /// Formats the rule files, or reports those that are not formatted.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&args.rules)?;
     let mut changed = 0;
     for rule in rules.rules() {
-        let formatted = format_rule(rule.file(), rule.text()).map_err(Failure::Rules)?;
+        let formatted = format_rule(rule.file(), rule.text())?;
         if formatted == rule.text() {
             continue;
         }

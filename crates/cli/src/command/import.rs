@@ -11,7 +11,8 @@ mod rule_text;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc::{FileDiagnostics, RuleSet};
+use reflexarc::RuleSet;
+use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_event::Json;
 
 use self::rule_text::Draft;
@@ -139,7 +140,7 @@ fn write(import: &Import, to: &To, output: &mut Output) -> Result<(), Failure> {
         .iter()
         .map(|draft| (format!("{}.toml", draft.name), draft.to_toml()))
         .collect();
-    RuleSet::compile(texts.clone()).map_err(Failure::Rules)?;
+    RuleSet::compile(texts.clone())?;
     let there = texts
         .iter()
         .map(|(name, _)| to.out.join(name))

@@ -211,7 +211,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failu
             file,
         ));
     }
-    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&args.rules)?;
     let names = rules.rules().map(|rule| rule.name().to_owned()).collect();
     let matcher =
         Matcher::build(rules.rules().map(|rule| rule.pattern().node())).map_err(over_limit)?;

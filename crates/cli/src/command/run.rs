@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
-use reflexarc::{FailureWatch, Matched, RuleSet, event_time};
+use reflexarc::{FailureCounter, Matched, RuleSet, event_time};
 use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
@@ -69,7 +69,7 @@ pub(crate) fn default_jobs() -> u16 {
 
 /// Evaluates the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&args.rules)?;
     for file in rules.warnings() {
         output.diagnostics(file);
     }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut run = Run {
         rules: rules.clone(),
         state: MemoryState::new(),
-        watch: FailureWatch::new(),
+        failures: FailureCounter::new(),
         clock: Timestamp::now(),
         totals: Totals::default(),
     };
@@ -145,7 +145,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 struct Run {
     rules: RuleSet,
     state: MemoryState,
-    watch: FailureWatch,
+    failures: FailureCounter,
     /// The time of the last matched event with a time; before that, the time when the run began.
     clock: Timestamp,
     totals: Totals,
@@ -167,17 +167,17 @@ impl Run {
         // gives the same results as an idle one.
         let evaluation = self
             .rules
-            .react(event, matched, &self.state, self.clock, None);
+            .evaluate_matched(event, matched, &self.state, self.clock, None);
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }
         if self.totals.events.is_multiple_of(REMOVE_EXPIRED_EVERY) {
-            self.state.forget_expired(self.clock);
+            self.state.remove_expired(self.clock);
         }
-        for report in self.watch.observe(&self.rules, &evaluation) {
+        for report in self.failures.record(&self.rules, &evaluation) {
             output.error(&format!(
                 "rule `{}` has failed {} times in a row, last: {}",
-                report.rule, report.in_a_row, report.message
+                report.rule, report.consecutive, report.message
             ));
         }
         self.totals.add(&evaluation);

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if let Some(url) = &args.otlp {
         config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
     }
-    let rules = RuleSet::load_all(&config.rule_paths).map_err(Failure::Rules)?;
+    let rules = RuleSet::load_all(&config.rule_paths)?;
     for file in config.warnings.iter().chain(rules.warnings()) {
         output.diagnostics(file);
     }

@@ -15,7 +15,7 @@ mod timeline;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_eni::scenario::Scenario;
 
 use crate::exit::{Exit, Failure};

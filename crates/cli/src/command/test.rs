@@ -55,13 +55,13 @@ enum TestFormat {
 
 /// Runs the tests.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let mut rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+    let mut rules = RuleSet::load_all(&args.rules)?;
     for file in rules.warnings() {
         output.diagnostics(file);
     }
     let mut reports = rules.test(&args.filter);
     if args.update && update(&rules, &reports, output)? > 0 {
-        rules = RuleSet::load_all(&args.rules).map_err(Failure::Rules)?;
+        rules = RuleSet::load_all(&args.rules)?;
         reports = rules.test(&args.filter);
     }
     match args.format {

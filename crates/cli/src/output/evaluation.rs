@@ -242,7 +242,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
         ),
         ("log", strings(&effects.log)),
     ];
-    if let Some(seen) = &effects.seen {
+    if let Some(seen) = &effects.event {
         members.push(("seen", seen.tree().clone()));
     }
     if let Some(reason) = &effects.skipped {

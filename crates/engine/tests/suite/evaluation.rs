@@ -1,8 +1,7 @@
-//! What follows from an event.
+//! Evaluations of events.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FailureWatch, RuleSet};
-use reflexarc_reaction::{MemoryState, NoState};
+use reflexarc::{Evaluation, FailureCounter, MemoryState, NoState, RuleSet};
 
 use crate::{event, rules};
 
@@ -12,8 +11,8 @@ fn evaluate(rules: &RuleSet, json: &str) -> Evaluation {
     rules.evaluate(&event(json), &NoState, Timestamp::UNIX_EPOCH)
 }
 
-/// What is asked for, one action a line, with its rule.
-fn asked(evaluation: &Evaluation) -> Vec<String> {
+/// The actions, each with its rule.
+fn actions(evaluation: &Evaluation) -> Vec<String> {
     assert_eq!(evaluation.failures, []);
     evaluation
         .actions()
@@ -22,7 +21,7 @@ fn asked(evaluation: &Evaluation) -> Vec<String> {
 }
 
 #[test]
-fn rules_answer_in_the_order_of_their_names() {
+fn rules_run_in_the_order_of_their_names() {
     let rules = rules(&[
         (
             "rules/b.toml",
@@ -38,13 +37,13 @@ fn rules_answer_in_the_order_of_their_names() {
         ),
     ]);
     assert_eq!(
-        asked(&evaluate(&rules, FAILED)),
+        actions(&evaluate(&rules, FAILED)),
         [
             r#"a: {"target":"team","title":"","text":"eni-1","level":"info"}"#,
             r#"b: {"target":"audit","payload":{"eniId":"eni-1","result":"failed"}}"#,
         ]
     );
-    assert_eq!(asked(&evaluate(&rules, "{}")), [""; 0]);
+    assert_eq!(actions(&evaluate(&rules, "{}")), [""; 0]);
 }
 
 #[test]
@@ -78,13 +77,13 @@ fn derived_events_reach_scripts_in_native_form() {
     ]);
     let evaluation = evaluate(&rules, FAILED);
     assert_eq!(
-        asked(&evaluation),
+        actions(&evaluation),
         [r#"b: {"target":"team","payload":{"n":1}}"#]
     );
 }
 
 #[test]
-fn a_failing_script_loses_nothing_and_says_where_it_failed() {
+fn a_failing_script_affects_no_other_rule() {
     let rules = rules(&[
         (
             "bad.toml",
@@ -107,7 +106,7 @@ fn a_failing_script_loses_nothing_and_says_where_it_failed() {
 }
 
 #[test]
-fn emitted_events_go_back_to_the_rules() {
+fn emitted_events_are_evaluated_one_hop_later() {
     let rules = rules(&[
         (
             "first.toml",
@@ -138,14 +137,14 @@ fn emitted_events_go_back_to_the_rules() {
         ]
     );
     assert_eq!(
-        evaluation.rules[1].seen.as_ref().unwrap().bytes(),
+        evaluation.rules[1].event.as_ref().unwrap().bytes(),
         br#"{"n":1,"name":"y"}"#
     );
     assert_eq!(evaluation.rules[0].emitted.len(), 1);
 }
 
 #[test]
-fn a_circle_of_emits_ends_after_eight_hops() {
+fn a_cycle_of_emits_ends_after_eight_hops() {
     let rules = rules(&[(
         "again.toml",
         "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); emit(#{name: \"x\"})'",
@@ -159,7 +158,7 @@ fn a_circle_of_emits_ends_after_eight_hops() {
         "{}",
         evaluation.failures[0].message
     );
-    // Each hop has seen what the one before it wrote.
+    // Each hop sees the state as the previous one left it.
     let mut state = MemoryState::new();
     evaluation
         .rules
@@ -173,7 +172,7 @@ fn a_circle_of_emits_ends_after_eight_hops() {
 }
 
 #[test]
-fn derived_events_are_bounded_in_all() {
+fn derived_events_are_limited_per_evaluation() {
     let twice = "when = '{\"name\": [\"x\"]}'\nthen = 'emit(#{name: \"x\"}); emit(#{name: \"x\"})'";
     let evaluation = evaluate(&rules(&[("twice.toml", twice)]), FAILED);
     let emitted: usize = evaluation
@@ -193,7 +192,7 @@ fn derived_events_are_bounded_in_all() {
 }
 
 #[test]
-fn once_and_throttle_hold_back_and_count() {
+fn once_and_throttle_suppress_events() {
     let rules = rules(&[
         (
             "once.toml",
@@ -205,7 +204,7 @@ fn once_and_throttle_hold_back_and_count() {
         ),
     ]);
     let mut state = MemoryState::new();
-    let mut said = Vec::new();
+    let mut outcomes = Vec::new();
     for (minute, eni) in [(0, "eni-1"), (1, "eni-2"), (2, "eni-1"), (10, "eni-1")] {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
         let event = event(&format!(
@@ -215,30 +214,30 @@ fn once_and_throttle_hold_back_and_count() {
         assert_eq!(evaluation.failures, []);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
-            said.push(format!(
+            outcomes.push(format!(
                 "{minute} {} {}",
                 effects.rule,
-                effects.skipped.as_deref().unwrap_or("speaks")
+                effects.skipped.as_deref().unwrap_or("notifies")
             ));
         }
     }
     assert_eq!(
-        said,
+        outcomes,
         [
-            "0 once speaks",
-            "0 slow speaks",
-            "1 once speaks",
+            "0 once notifies",
+            "0 slow notifies",
+            "1 once notifies",
             "1 slow throttle: until 1970-01-01T00:10:00Z, 1 held back",
             "2 once once: eni-1 until 1970-01-02T00:00:00Z",
             "2 slow throttle: until 1970-01-01T00:10:00Z, 2 held back",
             "10 once once: eni-1 until 1970-01-02T00:00:00Z",
-            "10 slow speaks",
+            "10 slow notifies",
         ]
     );
 }
 
 #[test]
-fn evaluating_twice_gives_the_same() {
+fn evaluations_are_repeatable() {
     let rules = rules(&[(
         "a.toml",
         "when = '{\"name\": [\"x\"]}'\nthen = 'add(\"n\", 1); send(\"t\", event)'",
@@ -249,12 +248,12 @@ fn evaluating_twice_gives_the_same() {
 }
 
 #[test]
-fn a_rule_that_keeps_failing_is_reported() {
+fn repeated_failures_are_reported_with_backoff() {
     let rules = rules(&[(
         "bad.toml",
         "when = '{\"name\": [\"x\"]}'\nreport_after = 2\nthen = 'if event.ok != true { throw \"no\" }'",
     )]);
-    let mut watch = FailureWatch::new();
+    let mut counter = FailureCounter::new();
     let mut reported = Vec::new();
     for (turn, ok) in [false, false, false, false, true, false, false]
         .into_iter()
@@ -262,10 +261,10 @@ fn a_rule_that_keeps_failing_is_reported() {
     {
         let evaluation = evaluate(&rules, &format!(r#"{{"name": "x", "ok": {ok}}}"#));
         reported.extend(
-            watch
-                .observe(&rules, &evaluation)
+            counter
+                .record(&rules, &evaluation)
                 .into_iter()
-                .map(|report| (turn, report.in_a_row)),
+                .map(|report| (turn, report.consecutive)),
         );
     }
     assert_eq!(reported, [(1, 2), (3, 4), (6, 2)]);

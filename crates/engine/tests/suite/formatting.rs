@@ -1,4 +1,4 @@
-//! The canonical spelling: stable, and never another meaning.
+//! Formatting is stable and never changes the meaning of a filter.
 
 use proptest::prelude::*;
 use reflexarc::format_rule;
@@ -10,7 +10,7 @@ fn formatted(text: &str) -> String {
     format_rule("a.toml", text).unwrap()
 }
 
-/// An expression of tests, `and`, `or`, `not`, deep and long enough to need several lines.
+/// An expression with `and`, `or` and `not`, deep and long enough to need several lines.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[a-z]{1,12}\\.[a-z]{1,12} == \"[a-zA-Z ]{0,12}'?[a-z]{0,8}\"",
@@ -18,7 +18,7 @@ fn expression() -> impl Strategy<Value = String> {
         "[a-z]{1,12} > [0-9]{1,3}",
         "[a-z]{1,12} in \\[\"[a-z]{1,9}\", \"[A-Z]{1,9}\"\\]",
     ]
-    .prop_filter("a path is no word of the language", |text| {
+    .prop_filter("a path is not a keyword", |text| {
         Pattern::parse(text, Dialect::Reflexarc).is_ok()
     });
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -34,28 +34,35 @@ fn expression() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn formatting_keeps_the_meaning_and_is_stable(expression in expression(), json in any::<bool>()) {
+    fn formatting_is_stable_and_keeps_the_meaning(
+        expression in expression(),
+        json in any::<bool>(),
+    ) {
         let pattern = Pattern::parse(&expression, Dialect::Reflexarc).unwrap();
         let source = if json { pattern.to_json() } else { expression };
         let text = format!("# first\nwhen = '''\n{source}\n'''\nnotify = 'team'\n# last\n");
         let once = formatted(&text);
         let rules = rules(&[("a.toml", &once)]);
         prop_assert_eq!(rules.get("a").unwrap().pattern().node(), pattern.node());
-        prop_assert!(once.starts_with("# first\nwhen = '") && once.ends_with("\nnotify = 'team'\n# last\n"), "{}", once);
+        let (start, end) = ("# first\nwhen = '", "\nnotify = 'team'\n# last\n");
+        prop_assert!(once.starts_with(start) && once.ends_with(end), "{}", once);
         prop_assert_eq!(formatted(&once), once);
     }
 }
 
 #[test]
-fn long_filters_are_laid_out() {
-    let text = r#"when = 'name == "NetworkInterface:NetworkInterfaceOperateCompleted" and (content.operation == "Create" or content.result == "failed" and level == "WARN" and regionId == "cn-hangzhou" and userId exists) and not (id == "x")'
-notify = 'team'
-"#;
+fn long_filters_are_broken_into_lines() {
+    let text = concat!(
+        r#"when = 'name == "NetworkInterface:NetworkInterfaceOperateCompleted" and "#,
+        r#"(content.operation == "Create" or content.result == "failed" and level == "WARN" "#,
+        r#"and regionId == "cn-hangzhou" and userId exists) and not (id == "x")'"#,
+        "\nnotify = 'team'\n"
+    );
     insta::assert_snapshot!(formatted(text));
 }
 
 #[test]
-fn comments_of_an_expression_stay_with_what_they_speak_of() {
+fn comments_of_an_expression_stay_in_place() {
     let text = "when = '''\n# first\na==1 # why\nand   b exists\n# last\n'''\nnotify = 'team'\n";
     let once = "when = '''\n# first\na == 1  # why\nand b exists\n# last\n'''\nnotify = 'team'\n";
     assert_eq!(formatted(text), once);
@@ -67,7 +74,7 @@ fn comments_of_an_expression_stay_with_what_they_speak_of() {
 }
 
 #[test]
-fn comments_of_a_json_document_stay_with_what_they_speak_of() {
+fn comments_of_a_json_filter_stay_in_place() {
     let text = r#"when = '''
 # first
 { // opens
@@ -96,7 +103,7 @@ notify = 'team'
 }
 
 #[test]
-fn what_cannot_be_a_literal_string_stays_as_it_is() {
+fn filters_that_need_escapes_are_not_changed() {
     let text = "when = \"a  ==  \\\"'''\\\"\"\nnotify = 'team'\n";
     assert_eq!(formatted(text), text);
     assert_eq!(

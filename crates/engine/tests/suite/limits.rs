@@ -1,27 +1,22 @@
-//! Every bound of the engine is reached. Hops and derived events are reached in `evaluation`.
+//! Every limit of the engine is reached. Those of hops and emitted events are in `evaluation`.
 
-use reflexarc::{FileDiagnostics, Limits, RuleSet};
-use reflexarc_diagnostic::Code;
-use reflexarc_reaction::Limits as ReactionLimits;
+use reflexarc::{Code, InvalidFiles, Limits, ReactionLimits, RuleSet};
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
-fn codes(faults: &[FileDiagnostics]) -> Vec<Code> {
-    faults
-        .iter()
-        .flat_map(|file| &file.diagnostics)
-        .map(|found| found.code)
-        .collect()
+fn codes(error: &InvalidFiles) -> Vec<Code> {
+    error.diagnostics().map(|found| found.code).collect()
 }
 
 #[test]
-fn a_rule_file_has_a_longest_length() {
+fn rule_files_are_limited_in_size() {
     let limits = Limits {
         file_bytes: RULE.len(),
         ..Limits::DEFAULT
     };
-    let compile =
-        |text: &str| RuleSet::compile_within([("a.toml", text)], &limits, &ReactionLimits::DEFAULT);
+    let compile = |text: &str| {
+        RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT)
+    };
     assert_eq!(compile(RULE).unwrap().len(), 1);
     assert_eq!(
         codes(&compile(&format!("{RULE}\n")).unwrap_err()),
@@ -30,26 +25,26 @@ fn a_rule_file_has_a_longest_length() {
 }
 
 #[test]
-fn a_set_has_a_largest_number_of_rules() {
+fn rule_sets_are_limited_in_rules() {
     let limits = Limits {
         rules: 2,
         ..Limits::DEFAULT
     };
     let compile = |count: usize| {
         let files = (0..count).map(|i| (format!("{i}.toml"), RULE));
-        RuleSet::compile_within(files, &limits, &ReactionLimits::DEFAULT)
+        RuleSet::compile_with_limits(files, &limits, &ReactionLimits::DEFAULT)
     };
     assert_eq!(compile(2).unwrap().len(), 2);
     assert_eq!(codes(&compile(3).unwrap_err()), [Code::RULE_LIMIT]);
     assert_eq!(
         codes(&compile(5).unwrap_err()),
         [Code::RULE_LIMIT],
-        "said once"
+        "reported once"
     );
 }
 
 #[test]
-fn folders_are_read_down_to_a_depth() {
+fn folders_are_limited_in_depth() {
     let folder = tempfile::tempdir().unwrap();
     let mut path = folder.path().to_owned();
     for level in 0..=Limits::DEFAULT.folders {

@@ -11,17 +11,11 @@ mod limits;
 mod reference;
 mod rule_tests;
 
-use reflexarc::RuleSet;
-use reflexarc_event::NativeEvent;
+use reflexarc::{NativeEvent, RuleSet};
 
-/// A rule set of files given as name and text, all of which are right.
+/// A rule set of valid files, given as name and text.
 fn rules(files: &[(&str, &str)]) -> RuleSet {
-    RuleSet::compile(files.iter().copied()).unwrap_or_else(|faults| {
-        panic!(
-            "{}",
-            faults.iter().map(ToString::to_string).collect::<String>()
-        );
-    })
+    RuleSet::compile(files.iter().copied()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn event(json: &str) -> NativeEvent {

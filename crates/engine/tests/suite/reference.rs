@@ -1,11 +1,11 @@
-//! The examples of the reference are right, and their tests pass.
+//! The examples of the reference are valid, and their tests pass.
 
 use reflexarc::REFERENCE;
 
 use crate::rules;
 
 #[test]
-fn every_example_is_a_rule_and_passes_its_tests() {
+fn every_example_is_valid_and_passes_its_tests() {
     let examples: Vec<_> = REFERENCE
         .split("```toml\n")
         .skip(1)

@@ -1,4 +1,4 @@
-//! What `[[test]]` can expect, and that it notices when that does not come.
+//! The expectations of `[[test]]`: met and not met.
 
 use reflexarc::TestReport;
 
@@ -17,7 +17,7 @@ notify("team", #{ title: "t", text: `${event.n}` });
 '''
 "#;
 
-/// The keys that the one test of the rule with these lines is not content with.
+/// The keys of the failed expectations of a test with these lines.
 #[track_caller]
 fn failing(test: &str) -> Vec<String> {
     let file = format!("{RULE}\n[[test]]\nname = 'x'\n{test}\n");
@@ -38,9 +38,9 @@ fn failing(test: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_as_expected_passes_and_what_is_not_does_not() {
+fn each_expectation_can_pass_and_fail() {
     let none: [&str; 0] = [];
-    for (right, wrong, key) in [
+    for (met, failed, key) in [
         ("matches = true", "matches = false", "matches"),
         (
             "actions = [{ target = 'team', text = '1' }]",
@@ -55,20 +55,20 @@ fn what_is_as_expected_passes_and_what_is_not_does_not() {
         ("failures = []", "failures = ['no']", "failures"),
     ] {
         assert_eq!(
-            failing(&format!("event = '{{\"n\": 1}}'\n{right}")),
+            failing(&format!("event = '{{\"n\": 1}}'\n{met}")),
             none,
-            "{right}"
+            "{met}"
         );
         assert_eq!(
-            failing(&format!("event = '{{\"n\": 1}}'\n{wrong}")),
+            failing(&format!("event = '{{\"n\": 1}}'\n{failed}")),
             [key],
-            "{wrong}"
+            "{failed}"
         );
     }
 }
 
 #[test]
-fn failures_skips_and_emitted_events_can_be_expected() {
+fn failures_skips_and_emitted_events_are_checked() {
     let none: [&str; 0] = [];
     assert_eq!(
         failing("event = '{\"n\": 99}'\nfailures = ['no']\nmatches = true"),
@@ -77,7 +77,7 @@ fn failures_skips_and_emitted_events_can_be_expected() {
     assert_eq!(
         failing("event = '{\"n\": 99}'"),
         ["failures"],
-        "a failure that nobody expects"
+        "an unexpected failure"
     );
     assert_eq!(
         failing("event = '{\"n\": 98}'\nskipped = 'purpose'\nactions = []"),
@@ -96,7 +96,7 @@ fn failures_skips_and_emitted_events_can_be_expected() {
 }
 
 #[test]
-fn the_clock_runs_from_step_to_step() {
+fn the_clock_advances_from_step_to_step() {
     let steps = "[[test.step]]\nevent = '{\"n\": 1}'\nactions = [{}]\n\
         [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2}', '{\"n\": 3}']\nmatches = true\nactions = []\nstate = { last = 1 }\n\
         [[test.step]]\nat = '10m'\nevent = '{\"n\": 4}'\nactions = [{ text = '4' }]\n";
@@ -109,7 +109,7 @@ fn the_clock_runs_from_step_to_step() {
 }
 
 #[test]
-fn events_may_be_in_any_envelope_and_in_files() {
+fn events_are_read_from_files_in_any_envelope() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write(
@@ -126,11 +126,11 @@ fn events_may_be_in_any_envelope_and_in_files() {
     );
 
     let rules = reflexarc::RuleSet::load(folder.path()).unwrap();
-    let held = rules.event_files();
+    let event_files = rules.event_files();
     std::fs::remove_file(folder.path().join("event.json")).unwrap();
     assert!(!rules.test("")[0].tests[0].passed() && rules.event_files().is_empty());
-    let rules = rules.with_event_files(held.clone());
-    assert!(rules.test("")[0].tests[0].passed() && rules.event_files() == held);
+    let rules = rules.with_event_files(event_files.clone());
+    assert!(rules.test("")[0].tests[0].passed() && rules.event_files() == event_files);
 
     write("a.toml", &rule.replace("event.json", "nowhere.json"));
     let report = reflexarc::RuleSet::load(folder.path()).unwrap().test("");
@@ -138,7 +138,7 @@ fn events_may_be_in_any_envelope_and_in_files() {
 }
 
 #[test]
-fn coverage_tells_what_no_test_exercised() {
+fn coverage_lists_what_no_test_exercised() {
     let text = format!("{RULE}\n[[test]]\nname = 'x'\nevents = ['{{\"n\": 1}}', '{{}}']\n");
     let coverage = rules(&[("a.toml", &text)]).test("")[0].coverage.clone();
     let leaves: Vec<_> = coverage
@@ -156,7 +156,7 @@ fn coverage_tells_what_no_test_exercised() {
         .filter(|(_, run)| !**run)
         .map(|(line, _)| *line)
         .collect();
-    // `throw`, `skip` and `emit` share their lines with the `if` before them.
+    // `throw`, `skip` and `emit` are on the lines of their `if`s.
     assert_eq!(missed, [0; 0]);
     assert!(!coverage.is_full());
     assert_eq!(
@@ -166,7 +166,7 @@ fn coverage_tells_what_no_test_exercised() {
 }
 
 #[test]
-fn the_filter_chooses_tests_by_their_name_or_their_rules() {
+fn tests_are_selected_by_test_or_rule_name() {
     let rule = |test: &str| {
         format!("when = 'n exists'\nnotify = 'team'\n[[test]]\nname = '{test}'\nevent = '{{}}'\n")
     };

@@ -1,4 +1,4 @@
-//! Scripts that try to hurt: each ends in the error its second line tells, and leaves no trace.
+//! Hostile scripts: each ends in the error on its second line and has no effect on later runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,47 +11,46 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/scripts/attacks")
 }
 
-/// What became of a script, in the words of its header.
+/// The outcome of a script in the form of its header.
 fn outcome(script: &str) -> String {
     let reaction = match Reaction::compile(script, &Limits::DEFAULT) {
         Ok(reaction) => reaction,
         Err(found) => return format!("diagnostic {}: {}", found[0].code, found[0].message),
     };
     match reaction.run(&Input::new(&event(), &rule(), now()), &MemoryState::new()) {
-        Ok(effects) => format!("nothing stopped it: {effects:?}"),
+        Ok(effects) => format!("effects: {effects:?}"),
         Err(ReactionError::Limit {
             limit, message, at, ..
         }) => {
-            let place = at.map(|place| format!("{place}: ")).unwrap_or_default();
-            format!("limit {limit}: {place}{message}")
+            let location = at.map(|at| format!("{at}: ")).unwrap_or_default();
+            format!("limit {limit}: {location}{message}")
         }
         Err(error) => format!("error {error}"),
     }
 }
 
-/// The place is only checked where the header tells one.
+/// The location is only compared where the header has one.
 fn fits(outcome: &str, expected: &str) -> bool {
-    let without_place = |text: &str| match (text.find("line "), text.find(": the ")) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}{}", &text[..start], &text[end + 2..])
-        }
-        _ => text.to_owned(),
+    let without_location = |text: &str| {
+        let start = text.find("line ")?;
+        let length = text[start..].find(": ")? + 2;
+        Some(format!("{}{}", &text[..start], &text[start + length..]))
     };
     outcome == expected
-        || without_place(outcome) == expected
+        || without_location(outcome).as_deref() == Some(expected)
         || (expected == "error" && outcome.starts_with("error "))
 }
 
 #[test]
-fn each_ends_in_its_error_and_the_next_event_does_not_notice() {
+fn each_script_ends_in_its_error_without_side_effects() {
     let mut names: Vec<PathBuf> = fs::read_dir(corpus())
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     names.sort();
-    assert!(names.len() > 40, "the corpus is there");
-    let honest = compile(r#"notify("team", event.content.eniId); set("seen", true); log("fine")"#);
-    let undisturbed = honest
+    assert!(names.len() > 40, "the corpus is missing");
+    let benign = compile(r#"notify("team", event.content.eniId); set("seen", true); log("fine")"#);
+    let expected_effects = benign
         .run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
         .unwrap();
     let mut wrong = Vec::new();
@@ -61,21 +60,21 @@ fn each_ends_in_its_error_and_the_next_event_does_not_notice() {
             .lines()
             .nth(1)
             .and_then(|line| line.strip_prefix("//! "))
-            .expect("the second line tells");
+            .expect("the second line is the expected outcome");
         let outcome = outcome(&script);
         if !fits(&outcome, expected) {
             let outcome: String = outcome.chars().take(300).collect();
             wrong.push(format!(
-                "{}\n  expected {expected}\n  but      {outcome}",
+                "{}\n  expected {expected}\n  found    {outcome}",
                 name.display()
             ));
         }
-        let effects = honest
+        let effects = benign
             .run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
             .unwrap();
         assert_eq!(
             format!("{effects:?}"),
-            format!("{undisturbed:?}"),
+            format!("{expected_effects:?}"),
             "after {}",
             name.display()
         );

@@ -1,4 +1,4 @@
-//! Which lines ran.
+//! The lines of a script that ran.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use reflexarc_reaction::{Input, MemoryState};
 
 use crate::{compile, event, now, rule};
 
-/// Runs the script; every line says in a comment whether it counts and runs (`// +`) or counts and does not run (`// -`).
+/// Runs the script. A comment marks lines with a statement that runs (`// +`) or does not (`// -`).
 fn check(script: &str) {
     let marked = |mark: &str| -> BTreeSet<usize> {
         (1..)
@@ -24,19 +24,19 @@ fn check(script: &str) {
         format!("{:?}", reaction.run(&input, &state)),
         "tracing changes nothing"
     );
-    assert_eq!(ran, marked("// +"), "what ran of\n{script}");
+    assert_eq!(ran, marked("// +"), "lines that ran in\n{script}");
     assert_eq!(
         reaction.lines(),
         &marked("// +") | &marked("// -"),
-        "what could run of\n{script}"
+        "lines with statements in\n{script}"
     );
 }
 
 #[test]
-fn branches_loops_functions_and_closures_are_told_apart() {
+fn branches_loops_and_functions_are_traced_by_line() {
     check(
         r#"
-// Words only.
+// A comment.
 fn used(x) {
     let y = x + 1;  // +
     if y > 100 {  // +

@@ -1,4 +1,4 @@
-//! Every limit, reached by one and not reached by one less.
+//! Every limit is reached at its value, and not below.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use reflexarc_reaction::{
 
 use crate::{event, now, rule};
 
-fn run_within(limits: Limits, script: &str) -> Result<Effects, ReactionError> {
+fn run_with_limits(limits: Limits, script: &str) -> Result<Effects, ReactionError> {
     Reaction::compile(script, &limits)
         .unwrap()
         .run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
 }
 
-/// The script runs within the first limits, and breaks the named one of the second.
-fn reaches(name: &str, enough: Limits, too_little: Limits, script: &str) {
-    run_within(enough, script).unwrap_or_else(|error| panic!("{name}: {error}"));
-    match run_within(too_little, script) {
+/// Asserts that the script is within the first limits and exceeds the named one of the second.
+fn reaches(name: &str, sufficient: Limits, exceeded: Limits, script: &str) {
+    run_with_limits(sufficient, script).unwrap_or_else(|error| panic!("{name}: {error}"));
+    match run_with_limits(exceeded, script) {
         Err(ReactionError::Limit { limit, .. }) => assert_eq!(limit, name),
-        other => panic!("{name} was not reached: {other:?}"),
+        other => panic!("{name} was not exceeded: {other:?}"),
     }
 }
 
@@ -48,7 +48,7 @@ fn each_limit_of_a_run_is_reached() {
         Limits { call_depth: 4, ..d },
         recurse,
     );
-    // Three variables are there from the start.
+    // Three variables are predefined.
     let variables = "let a = 1; let b = 2; if true { let c = 3; }";
     reaches(
         "variables",
@@ -200,7 +200,7 @@ fn each_limit_of_a_run_is_reached() {
 }
 
 #[test]
-fn entries_count_with_those_that_are_there_already() {
+fn existing_state_entries_count() {
     let limits = Limits {
         state_entries: 2,
         ..Limits::DEFAULT
@@ -208,7 +208,7 @@ fn entries_count_with_those_that_are_there_already() {
     let mut state = MemoryState::new();
     state.apply(
         &rule().name,
-        &run_within(limits, r#"set("a", 1); set("b", 1)"#)
+        &run_with_limits(limits, r#"set("a", 1); set("b", 1)"#)
             .unwrap()
             .changes,
     );
@@ -229,7 +229,7 @@ fn entries_count_with_those_that_are_there_already() {
 }
 
 #[test]
-fn a_run_that_takes_too_long_is_stopped() {
+fn a_run_is_stopped_at_its_deadline() {
     let ticks = Cell::new(0);
     let stopwatch = || {
         ticks.set(ticks.get() + 1);
@@ -254,7 +254,7 @@ fn a_run_that_takes_too_long_is_stopped() {
     assert!(
         error
             .to_string()
-            .contains("the script ran for more than 50ms"),
+            .contains("the script runs for more than 50ms"),
         "{error}"
     );
     let short = Reaction::compile("log(1)", &Limits::DEFAULT).unwrap();
@@ -262,11 +262,12 @@ fn a_run_that_takes_too_long_is_stopped() {
 }
 
 #[test]
-fn a_failed_run_leaves_no_trace_on_its_thread() {
+fn a_nested_run_does_not_affect_the_outer_one() {
     struct Reentrant;
     impl State for Reentrant {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
-            let inner = run_within(Limits::DEFAULT, r#"log("inner"); throw "inner""#).unwrap_err();
+            let inner =
+                run_with_limits(Limits::DEFAULT, r#"log("inner"); throw "inner""#).unwrap_err();
             Some(Entry {
                 value: inner.message().into(),
                 expires: None,
@@ -285,7 +286,7 @@ fn a_failed_run_leaves_no_trace_on_its_thread() {
 }
 
 #[test]
-fn a_panic_costs_one_reaction() {
+fn a_panic_fails_one_reaction_only() {
     struct Broken;
     impl State for Broken {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
@@ -301,7 +302,7 @@ fn a_panic_costs_one_reaction() {
     let input = Input::new(&event, &rule, now());
     assert_eq!(
         reaction.run(&input, &Broken).unwrap_err().to_string(),
-        "the script made the interpreter panic: the disk is gone"
+        "the script interpreter panicked: the disk is gone"
     );
     assert_eq!(
         reaction.run(&input, &MemoryState::new()).unwrap().log,
@@ -310,9 +311,9 @@ fn a_panic_costs_one_reaction() {
 }
 
 #[test]
-fn reactions_cross_threads() {
-    fn crosses<T: Send + Sync + Clone>() {}
-    crosses::<Reaction>();
-    crosses::<reflexarc_reaction::ScriptEvent>();
-    crosses::<reflexarc_reaction::Template>();
+fn reactions_can_be_sent_between_threads() {
+    fn is_sendable<T: Send + Sync + Clone>() {}
+    is_sendable::<Reaction>();
+    is_sendable::<reflexarc_reaction::ScriptEvent>();
+    is_sendable::<reflexarc_reaction::Template>();
 }

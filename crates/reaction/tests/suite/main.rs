@@ -1,25 +1,25 @@
-//! Reactions from outside: what scripts may ask for, how they fail, what stops them.
+//! Reactions from the outside: their effects, their errors and their limits.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "tests read the corpus, and a panic is how they fail"
+    reason = "tests read the corpus, and fail by panicking"
 )]
 
-mod asks;
 mod attacks;
+mod compile;
 mod coverage;
+mod determinism;
+mod effects;
 mod limits;
-mod load;
-mod same;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
 use reflexarc_reaction::{
-    Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleFacts, ScriptEvent,
+    Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleInfo, ScriptEvent,
 };
 
-/// The instant of every run.
+/// The time of every run.
 const NOW: &str = "2019-04-09T04:18:26.922Z";
 
 /// An event with the shape of the documented ENI notification.
@@ -29,7 +29,8 @@ const EVENT: &str = r#"{
     "name": "NetworkInterface:NetworkInterfaceOperateCompleted", "userId": "169070000000001",
     "eventTime": "20190409T121826.922+0800", "regionId": "cn-hangzhou",
     "content": {
-        "operation": "AttachNetworkInterface", "eniId": "eni-bp1", "eniStatus": "InUse", "result": "failed",
+        "operation": "AttachNetworkInterface", "result": "failed",
+        "eniId": "eni-bp1", "eniStatus": "InUse",
         "requestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E", "primaryPrivateIp": "192.168.0.8",
         "secondaryPrivateIps": ["192.168.0.9", "10.0.0.7"], "count": 3, "ratio": 0.25
     }
@@ -43,11 +44,11 @@ fn event() -> ScriptEvent {
     ScriptEvent::new(&Event::from_json(EVENT).unwrap())
 }
 
-fn rule() -> RuleFacts {
-    RuleFacts {
+fn rule() -> RuleInfo {
+    RuleInfo {
         name: "failed-operation".into(),
         level: Level::Warn,
-        description: "Tell when it failed".into(),
+        description: "Notify about failures".into(),
     }
 }
 

@@ -109,9 +109,9 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
             ]);
             Ok(json_response(StatusCode::OK, &body))
         }
-        Err(files) => {
+        Err(invalid) => {
             let message = "invalid rules or configuration; the previous ones stay in effect";
-            let files = Json::Array(files.iter().map(file_json).collect());
+            let files = Json::Array(invalid.files().iter().map(file_json).collect());
             let error = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message);
             Err(error.with_member("files", files))
         }

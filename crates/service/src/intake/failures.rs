@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use reflexarc::{Evaluation, FailureWatch, RuleSet};
+use reflexarc::{Evaluation, FailureCounter, RuleSet};
 
 /// Observes evaluations in the order in which they are committed and keeps the failing rules.
 ///
@@ -16,7 +16,7 @@ pub(crate) struct FailureTracker {
 
 #[derive(Default)]
 struct Observed {
-    watch: FailureWatch,
+    counter: FailureCounter,
     reported: BTreeMap<String, FailingRule>,
 }
 
@@ -38,28 +38,28 @@ impl FailureTracker {
         if evaluation.rules.is_empty() && evaluation.failures.is_empty() {
             return;
         }
-        let Observed { watch, reported } = &mut *self.lock();
-        for report in watch.observe(rules, evaluation) {
+        let Observed { counter, reported } = &mut *self.lock();
+        for report in counter.record(rules, evaluation) {
             tracing::error!(
                 rule = report.rule,
-                in_a_row = report.in_a_row,
+                in_a_row = report.consecutive,
                 error = report.message,
                 "a rule keeps failing; it goes on being run, and its events are kept"
             );
             let failing = FailingRule {
-                in_a_row: report.in_a_row,
+                in_a_row: report.consecutive,
                 message: report.message,
             };
             reported.insert(report.rule, failing);
         }
-        // `watch` reports ever more rarely; between reports the numbers shown are kept up to date.
+        // `counter` reports ever more rarely; between reports the numbers shown are kept up to date.
         for failure in &evaluation.failures {
             if let Some(failing) = reported.get_mut(&failure.rule) {
-                failing.in_a_row = watch.in_a_row(&failure.rule);
+                failing.in_a_row = counter.consecutive(&failure.rule);
                 failing.message.clone_from(&failure.message);
             }
         }
-        reported.retain(|rule, _| watch.in_a_row(rule) > 0);
+        reported.retain(|rule, _| counter.consecutive(rule) > 0);
     }
 
     /// The failing rules of this rule set: a rule that a reload removed is not among them.

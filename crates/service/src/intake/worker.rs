@@ -178,7 +178,7 @@ fn run_reactions(
     let stopwatch = || started.elapsed();
     let evaluation = matched.and_then(|matched| {
         catch_panic(incoming, || {
-            rules.react(&incoming.native, matched, state, now, Some(&stopwatch))
+            rules.evaluate_matched(&incoming.native, matched, state, now, Some(&stopwatch))
         })
     });
     evaluation.unwrap_or_else(|| Evaluation {

@@ -12,7 +12,7 @@ use reflexarc_reaction::Action;
 /// is in the archive already.
 pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
     let rules = evaluation.rules.iter().map(|effects| {
-        let seen = effects.seen.as_ref();
+        let seen = effects.event.as_ref();
         let actions = effects.actions.iter().map(Action::to_json).collect();
         Json::object([
             ("rule", effects.rule.as_str().into()),

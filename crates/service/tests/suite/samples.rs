@@ -40,7 +40,7 @@ pub(crate) fn evaluation(
         rule: rule.into(),
         hop: 0,
         causes: Vec::new(),
-        seen: None,
+        event: None,
         actions,
         changes,
         emitted: Vec::new(),

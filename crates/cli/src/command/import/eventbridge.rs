@@ -5,7 +5,7 @@ mod transformation;
 
 use std::collections::BTreeMap;
 
-use reflexarc::FileDiagnostics;
+use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_event::{Json, find_name};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
 

@@ -35,7 +35,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     } else {
         RuleSet::load_all(rule_paths)
     };
-    let rules = rules.map_err(Failure::Rules)?;
+    let rules = rules?;
     for file in rules.warnings() {
         output.diagnostics(file);
     }

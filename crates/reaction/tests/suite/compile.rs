@@ -1,10 +1,10 @@
-//! What is found wrong with a script before it runs, and what is not.
+//! Errors that are found before a script runs.
 
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_reaction::{Limits, Reaction};
 
-/// Scripts with something wrong, by what is wrong.
-const WRONG: &[&str] = &[
+/// Invalid scripts, by the kind of error.
+const INVALID: &[&str] = &[
     // syntax
     "let x = ",
     r#"let s = "abc"#,
@@ -16,7 +16,7 @@ const WRONG: &[&str] = &[
     "break;",
     "const PI = 3; PI = 4;",
     "fn f() { fn g() {} }",
-    // words that are absent on purpose
+    // not available
     r#"import "x" as y;"#,
     "export let x = 1;",
     r#"eval("1")"#,
@@ -34,7 +34,7 @@ const WRONG: &[&str] = &[
     "let n = 1; [1].filter(|x| x == n)",
     "fn f(x) { event.y } f(1)",
     "fn f(x) { let y = x; for (z, i) in [y] { yy } } f(1)",
-    // what is in scope stays as it is
+    // predefined variables
     "let event = 1;",
     "for rule in [1] {}",
     "event.content.a[1].b = 1; now += 1",
@@ -53,10 +53,10 @@ const WRONG: &[&str] = &[
     "skip()",
 ];
 
-/// Scripts with nothing wrong that can be known.
-const RIGHT: &[&str] = &[
+/// Scripts without errors that could be found.
+const VALID: &[&str] = &[
     "",
-    "// only words",
+    "// a comment",
     "let notify = 1; notify + 1",
     r#"fn f(event) { event.x = 1; event } send("t", f(event))"#,
     r#"let copy = event; copy.x = 1; send("t", copy)"#,
@@ -70,19 +70,19 @@ const RIGHT: &[&str] = &[
     "fn one(x) { x } fn two(y, z) { y + z } fn none() { 1 } log(one(1) + two(1, 2) + none())",
 ];
 
-fn found(script: &str) -> Vec<Diagnostic> {
+fn errors(script: &str) -> Vec<Diagnostic> {
     Reaction::compile(script, &Limits::DEFAULT)
         .err()
         .unwrap_or_default()
 }
 
 #[test]
-fn what_is_wrong_is_found_where_it_is() {
-    let shown: Vec<String> = WRONG
+fn errors_are_found_at_their_location() {
+    let shown: Vec<String> = INVALID
         .iter()
         .map(|script| {
-            let diagnostics = found(script);
-            assert!(!diagnostics.is_empty(), "nothing found in {script}");
+            let diagnostics = errors(script);
+            assert!(!diagnostics.is_empty(), "no error in {script}");
             let shown: Vec<String> = diagnostics
                 .iter()
                 .map(|d| d.render("then", script, false))
@@ -94,34 +94,34 @@ fn what_is_wrong_is_found_where_it_is() {
 }
 
 #[test]
-fn what_is_right_compiles() {
-    for script in RIGHT {
-        assert_eq!(found(script), [], "{script}");
+fn valid_scripts_compile() {
+    for script in VALID {
+        assert_eq!(errors(script), [], "{script}");
     }
 }
 
 #[test]
-fn spans_count_bytes_and_fixes_mend() {
+fn spans_are_bytes_and_fixes_can_be_applied() {
     let script = "let eni = 1; // 网卡\nnotfiy(\"团队\", \"x\");\nlog(\"网\" + emi);";
-    let first = &found(script)[0];
+    let first = &errors(script)[0];
     assert_eq!(
         &script[first.span.clone()],
         "emi",
-        "rhai finds unknown variables first"
+        "rhai reports unknown variables first"
     );
     let script = script.replace("emi", "eni");
-    let diagnostic = &found(&script)[0];
+    let diagnostic = &errors(&script)[0];
     assert_eq!(&script[diagnostic.span.clone()], "notfiy");
     let fix = diagnostic.fix.as_ref().unwrap();
-    let mut mended = script.clone();
-    mended.replace_range(fix.span.clone(), &fix.replacement);
-    assert_eq!(found(&mended), []);
+    let mut fixed = script.clone();
+    fixed.replace_range(fix.span.clone(), &fix.replacement);
+    assert_eq!(errors(&fixed), []);
 }
 
 #[test]
-fn a_script_is_no_longer_and_no_deeper_than_allowed() {
+fn scripts_are_limited_in_size_and_depth() {
     let messages = |script: &str| {
-        found(script)
+        errors(script)
             .into_iter()
             .map(|d| format!("{} {}", d.code, d.message))
             .collect::<Vec<_>>()
@@ -148,10 +148,14 @@ fn a_script_is_no_longer_and_no_deeper_than_allowed() {
     let text = format!("let x = \"{}\";", "x".repeat((32 << 10) + 1));
     assert_eq!(
         messages(&text),
-        ["RA0505 the script made a text of more than 32,768 bytes"]
+        ["RA0505 a string has more than 32,768 bytes"]
     );
     let sum = format!("let x = 1{};", " + 1".repeat(40));
     assert_eq!(messages(&sum), [""; 0], "a long sum is not deep");
     let interpolated = format!("`{}`", "${now} ".repeat(60));
-    assert_eq!(messages(&interpolated), [""; 0], "a long text is not deep");
+    assert_eq!(
+        messages(&interpolated),
+        [""; 0],
+        "a long string is not deep"
+    );
 }

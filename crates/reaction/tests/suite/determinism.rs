@@ -1,13 +1,15 @@
-//! The same input gives the same effects: twice, in another order, on another thread.
+//! The same input gives the same effects: again, and on another thread.
 
 use std::thread;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 use reflexarc_event::{Event, Json};
-use reflexarc_reaction::{Input, Limits, MemoryState, NoState, Reaction, RuleFacts, ScriptEvent};
+use reflexarc_reaction::{
+    Action, Input, Limits, MemoryState, NoState, Reaction, RuleInfo, ScriptEvent,
+};
 
-/// Statements that together use everything whose order or value could come from outside.
+/// Statements that together use everything whose order or value could depend on the outside.
 const STATEMENTS: &[&str] = &[
     r#"send("t", event);"#,
     r"log(event.keys());",
@@ -20,12 +22,12 @@ const STATEMENTS: &[&str] = &[
     r#"emit(#{was: event.id, n: add("n", 2)});"#,
     r"try { event.a.b.c; } catch (problem) { log(problem); }",
     r"let values = event.values(); values.sort(|x, y| `${x}`.len() - `${y}`.len()); log(values);",
-    r#"if event.a?.skip == true { skip("asked to"); }"#,
+    r#"if event.a?.skip == true { skip("requested"); }"#,
     r"event.a.nowhere.at_all;",
 ];
 
-/// Words that make sense often enough.
-const WORDS: &[&str] = &[
+/// Tokens that are often enough valid together.
+const TOKENS: &[&str] = &[
     "let x =",
     "event",
     "event.a",
@@ -128,10 +130,10 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(|members| Event::from_json(Json::from_iter(members).to_string()).unwrap())
 }
 
-/// Runs the script over the events one after the other, and shows everything that came of it.
+/// Runs the script on the events one after the other, and formats effects and state.
 fn evaluate(script: &str, events: &[Event]) -> String {
     let reaction = Reaction::compile(script, &Limits::DEFAULT).unwrap();
-    let rule = RuleFacts::named("same");
+    let rule = RuleInfo::named("same");
     let mut state = MemoryState::new();
     let mut shown = Vec::new();
     for (second, event) in (0..).step_by(45).zip(events) {
@@ -143,7 +145,7 @@ fn evaluate(script: &str, events: &[Event]) -> String {
         assert_eq!(
             format!("{first:?}"),
             format!("{again:?}"),
-            "twice on the same state"
+            "run again with the same state"
         );
         if let Ok(effects) = &first {
             state.apply(&rule.name, &effects.changes);
@@ -161,11 +163,14 @@ proptest! {
         statements in prop::collection::vec(prop::sample::select(STATEMENTS), 1..6),
         events in prop::collection::vec(event(), 1..4),
     ) {
-        let script = statements.iter().map(|statement| format!("if true {{ {statement} }}\n")).collect::<Vec<_>>().concat();
+        let blocks = statements.iter().map(|statement| format!("if true {{ {statement} }}\n"));
+        let script: String = blocks.collect();
         let here = evaluate(&script, &events);
         let there = thread::scope(|scope| {
-            let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| evaluate(&script, &events))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            let spawn = |_| scope.spawn(|| evaluate(&script, &events));
+            let threads: Vec<_> = (0..2).map(spawn).collect();
+            let results = threads.into_iter().map(|thread| thread.join().unwrap());
+            results.collect::<Vec<_>>()
         });
         prop_assert!(there.iter().all(|shown| *shown == here));
     }
@@ -176,29 +181,34 @@ proptest! {
     }
 
     #[test]
-    fn no_soup_of_words_makes_the_interpreter_panic(words in prop::collection::vec(prop::sample::select(WORDS), 1..24)) {
+    fn no_sequence_of_tokens_makes_the_interpreter_panic(
+        tokens in prop::collection::vec(prop::sample::select(TOKENS), 1..24),
+    ) {
         let limits = Limits { operations: 2_000, ..Limits::DEFAULT };
-        if let Ok(reaction) = Reaction::compile(&words.join(" "), &limits) {
-            let event = ScriptEvent::new(&Event::from_json(r#"{"a": [1, "x", {"b": null}], "b": 2.5}"#).unwrap());
-            let rule = RuleFacts::named("soup");
-            if let Err(error) = reaction.run(&Input::new(&event, &rule, Timestamp::UNIX_EPOCH), &NoState) {
-                prop_assert!(!error.message().contains("panic"), "{} made {error}", words.join(" "));
+        if let Ok(reaction) = Reaction::compile(&tokens.join(" "), &limits) {
+            let event = Event::from_json(r#"{"a": [1, "x", {"b": null}], "b": 2.5}"#).unwrap();
+            let (event, rule) = (ScriptEvent::new(&event), RuleInfo::named("tokens"));
+            let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH);
+            if let Err(error) = reaction.run(&input, &NoState) {
+                let script = tokens.join(" ");
+                prop_assert!(!error.message().contains("panic"), "{script}: {error}");
             }
         }
     }
 
     #[test]
-    fn an_event_goes_through_a_script_unharmed(event in event()) {
+    fn an_event_passes_through_a_script_unchanged(event in event()) {
         let reaction = Reaction::compile(r#"send("t", event)"#, &Limits::DEFAULT).unwrap();
-        let rule = RuleFacts::named("same");
-        let effects =
-            reaction.run(&Input::new(&ScriptEvent::new(&event), &rule, Timestamp::UNIX_EPOCH), &NoState).unwrap();
-        let reflexarc_reaction::Action::Send { payload, .. } = &effects.actions[0] else { panic!("{effects:?}") };
+        let rule = RuleInfo::named("same");
+        let script_event = ScriptEvent::new(&event);
+        let input = Input::new(&script_event, &rule, Timestamp::UNIX_EPOCH);
+        let effects = reaction.run(&input, &NoState).unwrap();
+        let Action::Send { payload, .. } = &effects.actions[0] else { panic!("{effects:?}") };
         prop_assert!(equal(event.tree(), payload), "{} became {payload}", event.tree());
     }
 }
 
-/// Equal but for the order of keys, duplicates among them, and the spelling of numbers.
+/// Equal except for the order of keys, duplicate keys and the spelling of numbers.
 fn equal(before: &Json, after: &Json) -> bool {
     match (before, after) {
         (Json::Number(text), Json::String(kept)) => **text == **kept,

@@ -1,11 +1,11 @@
-//! `cidr_contains`: addresses.
+//! `cidr_contains`: addresses in networks.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rhai::{Engine, ImmutableString};
 
-use crate::run::Answer;
+use crate::run::BuiltinResult;
 
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -18,14 +18,14 @@ pub(super) fn register(engine: &mut Engine) {
         });
 }
 
-/// A network that is none is the script's fault; an address that is none (a masked one, say) is the event's, and lies in
-/// no network.
-fn contains(net: &str, ip: &str) -> Answer<bool> {
+/// An invalid network is an error, because the script wrote it. An invalid address comes from the
+/// event, for example a masked one (`10.***`), and is in no network.
+fn contains(net: &str, ip: &str) -> BuiltinResult<bool> {
     let network = net
         .parse::<IpNet>()
         .or_else(|_| net.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_| {
-            format!("`cidr_contains` wants a network such as 10.0.0.0/8, but got `{net}`")
+            format!("invalid network `{net}` in `cidr_contains`; write it as 10.0.0.0/8")
         })?;
     Ok(ip.parse::<IpAddr>().is_ok_and(|ip| network.contains(&ip)))
 }

@@ -1,15 +1,16 @@
-//! rhai's errors in our words: what a script did wrong, where, and what the function it called wanted.
+//! Runtime errors of rhai as [`ReactionError`]s, worded for authors of rules.
 
 use std::any::Any;
 
 use rhai::EvalAltResult;
 
+use crate::builtins::USAGES;
 use crate::run::{Stop, grouped};
 use crate::value::kind_of;
-use crate::vocabulary::USAGES;
-use crate::{Limits, Place, ReactionError};
+use crate::{Limits, ReactionError, SourceLocation};
 
-/// The error of a run that rhai ended with `error`, and that we wanted to end with `stop`.
+/// The error of a run that rhai ended with `error`. `stop` is why the run stopped itself, if it did:
+/// rhai's own error only says then that the script was terminated.
 pub(crate) fn of_run(
     error: EvalAltResult,
     stop: Option<Stop>,
@@ -17,7 +18,7 @@ pub(crate) fn of_run(
     limits: &Limits,
 ) -> ReactionError {
     let (error, function) = innermost(error);
-    let at = Place::of(error.position(), source);
+    let at = SourceLocation::of(error.position(), source);
     if let Some(Stop::Limit { limit, message }) = stop {
         return ReactionError::Limit {
             limit,
@@ -41,15 +42,15 @@ pub(crate) fn of_run(
     }
 }
 
-/// The error of a run in which rhai, or the state it read, panicked.
+/// The error of a run in which rhai, or the state that it read, panicked.
 pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> ReactionError {
-    let words = panic
+    let reason = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
     let message = format!(
-        "the script made the interpreter panic: {}",
-        words.unwrap_or("no reason given")
+        "the script interpreter panicked: {}",
+        reason.unwrap_or("no message")
     );
     ReactionError::Script {
         message,
@@ -58,7 +59,7 @@ pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> ReactionError {
     }
 }
 
-/// The error itself, and the script's own function it came from.
+/// The error itself, and the innermost function of the script in which it happened.
 fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     let (mut error, mut function) = (error, None);
     while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = error {
@@ -72,27 +73,27 @@ fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     (error, function)
 }
 
-/// The limit that rhai found exceeded: our name for it, and a message with its value.
+/// The limit of rhai that was exceeded: its name in [`Limits`], and a message with its value.
 fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String)> {
     Some(match error {
         EvalAltResult::ErrorTooManyOperations(_) => (
             "operations",
             format!(
-                "the script ran more than {} operations",
+                "the script runs more than {} operations",
                 grouped(limits.operations)
             ),
         ),
         EvalAltResult::ErrorTooManyVariables(_) => (
             "variables",
             format!(
-                "the script has more than {} variables at one time in one place",
+                "the script has more than {} variables in one scope",
                 grouped(limits.variables)
             ),
         ),
         EvalAltResult::ErrorStackOverflow(_) => (
             "call_depth",
             format!(
-                "the script's functions call each other more than {} deep",
+                "function calls are nested more than {} deep",
                 grouped(limits.call_depth)
             ),
         ),
@@ -101,32 +102,23 @@ fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String
     })
 }
 
-/// rhai names the kind of value only in words.
+/// The limit of values that rhai describes as `what`, in prose: "Size of object map".
 pub(crate) fn too_large(what: &str, limits: &Limits) -> (&'static str, String) {
     let what = what.to_ascii_lowercase();
     if what.contains("map") {
         (
             "map",
-            format!(
-                "the script made a map of more than {} members",
-                grouped(limits.map)
-            ),
+            format!("a map has more than {} members", grouped(limits.map)),
         )
     } else if what.contains("array") {
         (
             "array",
-            format!(
-                "the script made an array of more than {} elements",
-                grouped(limits.array)
-            ),
+            format!("an array has more than {} elements", grouped(limits.array)),
         )
     } else {
         (
             "string",
-            format!(
-                "the script made a text of more than {} bytes",
-                grouped(limits.string)
-            ),
+            format!("a string has more than {} bytes", grouped(limits.string)),
         )
     }
 }
@@ -138,26 +130,26 @@ fn message(error: &EvalAltResult) -> String {
         }
         EvalAltResult::ErrorRuntime(value, _) => value.to_string(),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => not_found(signature),
-        EvalAltResult::ErrorVariableNotFound(name, _) => format!("there is no variable `{name}`"),
+        EvalAltResult::ErrorVariableNotFound(name, _) => format!("unknown variable `{name}`"),
         EvalAltResult::ErrorDotExpr(text, _) => dot(text),
         EvalAltResult::ErrorArithmetic(text, _) => text.clone(),
-        EvalAltResult::ErrorAssignmentToConstant(name, _) => format!("`{name}` cannot be changed"),
+        EvalAltResult::ErrorAssignmentToConstant(name, _) => format!("cannot assign to the constant `{name}`"),
         EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => {
-            format!("`{name}` would change a constant; copy it first: `let copy = …;`")
+            format!("`{name}` cannot change a constant; copy it first: `let copy = …;`")
         }
         EvalAltResult::ErrorFor(_) => {
-            "`for` wants an array, a map's keys or values, a string's characters or a range"
+            "`for` expects an array, the keys or values of a map, the characters of a string or a range"
                 .to_owned()
         }
         EvalAltResult::ErrorArrayBounds(length, index, _) => {
             format!(
-                "there is no element {index}; the array has {}",
+                "index {index} is out of range; the array has {}",
                 plural(*length, "element")
             )
         }
         EvalAltResult::ErrorStringBounds(length, index, _) => {
             format!(
-                "there is no character {index}; the string has {}",
+                "index {index} is out of range; the string has {}",
                 plural(*length, "character")
             )
         }
@@ -167,11 +159,11 @@ fn message(error: &EvalAltResult) -> String {
                 kind_of(kind.split(['[', ' ']).next().unwrap_or_default())
             )
         }
-        EvalAltResult::ErrorMismatchDataType(wanted, found, _)
-        | EvalAltResult::ErrorMismatchOutputType(wanted, found, _) => {
+        EvalAltResult::ErrorMismatchDataType(expected, found, _)
+        | EvalAltResult::ErrorMismatchOutputType(expected, found, _) => {
             format!(
-                "{} is needed here, but this is {}",
-                kind_of(wanted),
+                "expected {}, found {}",
+                kind_of(expected),
                 kind_of(found)
             )
         }
@@ -179,7 +171,7 @@ fn message(error: &EvalAltResult) -> String {
     }
 }
 
-/// rhai's own words without the place, which is told apart.
+/// The message of rhai without the location at its end, which is reported separately.
 fn plain(error: &EvalAltResult) -> String {
     let text = error.to_string();
     match text.rfind(" (line ") {
@@ -188,40 +180,46 @@ fn plain(error: &EvalAltResult) -> String {
     }
 }
 
-/// A call that no definition fits: either no such function, or other arguments than it wants.
+/// A call that no signature fits: an unknown function, or one that expects other arguments. rhai
+/// gives the call as `name (type, type)`.
 fn not_found(signature: &str) -> String {
     let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ""));
-    let got: Vec<&str> = arguments
+    let found: Vec<&str> = arguments
         .strip_suffix(')')
         .unwrap_or(arguments)
         .split(", ")
         .filter(|kind| !kind.is_empty())
         .map(kind_of)
         .collect();
-    let got = if got.is_empty() {
-        "nothing".to_owned()
+    let found = if found.is_empty() {
+        "no arguments".to_owned()
     } else {
-        got.join(" and ")
+        found.join(" and ")
     };
     if let Some(usage) = USAGES.iter().find(|usage| usage.name == name) {
-        return format!("`{name}` wants {}, but got {got}", usage.usage);
+        return format!(
+            "invalid arguments for `{name}`: expected {}, found {found}",
+            usage.usage
+        );
     }
     if name.chars().all(|c| c.is_ascii_punctuation() && c != '_') {
-        return format!("`{name}` does not go with {got}");
+        return format!("cannot apply `{name}` to {found}");
     }
-    format!("there is no function `{name}` that takes {got}")
+    format!("no function `{name}` accepts {found}")
 }
 
-/// A property of something that has none; mostly a field of a missing field.
+/// A property of a value that has none; mostly a field of a missing field. rhai gives it as
+/// `Unknown property 'deeper' - a getter is not registered for type '()'`.
 fn dot(text: &str) -> String {
     let mut quoted = text.split('\'').skip(1).step_by(2);
     match (quoted.next(), quoted.next()) {
         (Some(property), Some("()")) => {
             format!(
-                "there is nothing here to take `{property}` from: the field before it is missing; `?.{property}` gives `()` then"
+                "cannot read `{property}` of a missing value (`()`); \
+                 write `?.{property}` to get `()` instead"
             )
         }
-        (Some(property), Some(kind)) => format!("{} has no `{property}`", kind_of(kind)),
+        (Some(property), Some(kind)) => format!("{} has no property `{property}`", kind_of(kind)),
         _ => text.to_owned(),
     }
 }
@@ -230,7 +228,7 @@ fn plural(count: usize, what: &str) -> String {
     plural_of(&count.to_string(), what)
 }
 
-/// The count with its noun, as in `1 argument` or `2 or 3 arguments`.
+/// A count with its noun: `1 argument`, `2 or 3 arguments`.
 pub(crate) fn plural_of(count: &str, what: &str) -> String {
     format!("{count} {what}{}", if count == "1" { "" } else { "s" })
 }

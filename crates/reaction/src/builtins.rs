@@ -1,9 +1,9 @@
-//! What a script may call, beyond rhai's own strings, numbers, arrays and maps.
+//! The built-in functions of scripts, beyond rhai's own for strings, numbers, arrays and maps.
 
-mod memory;
 mod message;
 mod network;
-mod reading;
+mod parsing;
+mod state;
 mod text;
 
 use reflexarc_event::Event;
@@ -12,17 +12,17 @@ use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
 pub(crate) use message::MESSAGE_FIELDS;
 
 use crate::Action;
-use crate::run::{Answer, RUN, Run};
+use crate::run::{BuiltinResult, RUN, Run};
 
-/// How a function is called.
+/// How to call a function.
 pub(crate) struct Usage {
     /// Its name.
     pub(crate) name: &'static str,
-    /// How to call it, in one line.
+    /// Its parameters, in one line.
     pub(crate) usage: &'static str,
 }
 
-/// Every function of the vocabulary.
+/// Every built-in function.
 pub(crate) const USAGES: &[Usage] = &[
     Usage {
         name: "notify",
@@ -42,7 +42,7 @@ pub(crate) const USAGES: &[Usage] = &[
     },
     Usage {
         name: "set",
-        usage: "set(key, value) or set(key, value, ttl), where ttl is text such as \"10m\" or whole seconds",
+        usage: "set(key, value) or set(key, value, ttl), where ttl is a string such as \"10m\" or a number of seconds",
     },
     Usage {
         name: "remove",
@@ -62,7 +62,7 @@ pub(crate) const USAGES: &[Usage] = &[
     },
     Usage {
         name: "cidr_contains",
-        usage: "cidr_contains(network, address), both as text",
+        usage: "cidr_contains(network, address), both strings",
     },
     Usage {
         name: "json",
@@ -79,54 +79,52 @@ pub(crate) const USAGES: &[Usage] = &[
 ];
 
 pub(crate) fn register(engine: &mut Engine) {
-    memory::register(engine);
     network::register(engine);
-    reading::register(engine);
+    parsing::register(engine);
+    state::register(engine);
     text::register(engine);
     engine
         .register_fn(
             "notify",
-            |target: ImmutableString, text: ImmutableString| -> Answer<()> {
+            |target: ImmutableString, text: ImmutableString| -> BuiltinResult<()> {
                 RUN.with(|run| message::notify_text(run, &target, &text))
             },
         )
         .register_fn(
             "notify",
-            |target: ImmutableString, fields: Map| -> Answer<()> {
+            |target: ImmutableString, fields: Map| -> BuiltinResult<()> {
                 RUN.with(|run| message::notify_map(run, &target, &fields))
             },
         )
         .register_fn(
             "send",
-            |target: ImmutableString, payload: Dynamic| -> Answer<()> {
+            |target: ImmutableString, payload: Dynamic| -> BuiltinResult<()> {
                 RUN.with(|run| send(run, &target, &payload))
             },
         )
-        .register_fn("emit", |event: Map| -> Answer<()> {
+        .register_fn("emit", |event: Map| -> BuiltinResult<()> {
             RUN.with(|run| emit(run, &Dynamic::from_map(event)))
         })
-        .register_fn("json", |value: Dynamic| -> Answer<String> {
+        .register_fn("json", |value: Dynamic| -> BuiltinResult<String> {
             RUN.with(|run| json(run, &value))
         })
-        .register_fn("log", |value: Dynamic| -> Answer<()> {
+        .register_fn("log", |value: Dynamic| -> BuiltinResult<()> {
             RUN.with(|run| log(run, &value))
         })
-        .register_fn("skip", |reason: ImmutableString| -> Answer<()> {
+        .register_fn("skip", |reason: ImmutableString| -> BuiltinResult<()> {
             RUN.with(|run| run.skip(&reason))
         });
 }
 
-/// The target's name, which must say something.
-fn target(function: &str, name: &str) -> Answer<String> {
+/// The name of a target, which must not be empty.
+fn target(function: &str, name: &str) -> BuiltinResult<String> {
     if name.trim().is_empty() {
-        return Err(
-            format!("`{function}` wants the name of a target, but got an empty string").into(),
-        );
+        return Err(format!("the target of `{function}` is empty").into());
     }
     Ok(name.to_owned())
 }
 
-fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> Answer<()> {
+fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> BuiltinResult<()> {
     let target = target("send", name)?;
     let (payload, bytes) = run.json(
         "the payload of `send`",
@@ -134,34 +132,33 @@ fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> Answer<()> {
         "action_bytes",
         run.limits.action_bytes,
     )?;
-    run.act(bytes + target.len(), Action::Send { target, payload })
+    run.add_action(bytes + target.len(), Action::Send { target, payload })
 }
 
-fn emit(run: &Run<'_>, event: &Dynamic) -> Answer<()> {
+fn emit(run: &Run<'_>, event: &Dynamic) -> BuiltinResult<()> {
     let (json, bytes) = run.json(
         "the event of `emit`",
         event,
         "action_bytes",
         run.limits.action_bytes,
     )?;
-    let event = Event::from_json(json.to_string()).map_err(|error| {
-        Box::<EvalAltResult>::from(format!("`emit` cannot make an event of this: {error}"))
-    })?;
-    run.emit(bytes, event)
+    let event = Event::from_json(json.to_string())
+        .map_err(|error| Box::<EvalAltResult>::from(format!("invalid event in `emit`: {error}")))?;
+    run.add_event(bytes, event)
 }
 
-fn json(run: &Run<'_>, value: &Dynamic) -> Answer<String> {
+fn json(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<String> {
     Ok(run
         .json("the value of `json`", value, "string", run.limits.string)?
         .0
         .to_string())
 }
 
-/// A text as it is, anything else as its JSON.
-fn log(run: &Run<'_>, value: &Dynamic) -> Answer<()> {
+/// Logs a string as it is, any other value as its JSON.
+fn log(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<()> {
     match value.as_immutable_string_ref() {
-        Ok(line) => run.log(&line),
-        Err(_) => run.log(
+        Ok(line) => run.add_log_line(&line),
+        Err(_) => run.add_log_line(
             &run.json(
                 "the value of `log`",
                 value,

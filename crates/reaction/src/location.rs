@@ -1,23 +1,23 @@
-//! Where something is in a script: rhai counts lines and characters, everybody else counts bytes.
+//! Locations in a script. rhai counts lines and characters; diagnostics count bytes.
 
 use std::fmt;
 
 use reflexarc_diagnostic::Span;
 use rhai::Position;
 
-/// A place in the source of a script.
+/// A location in the source of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct SourceLocation {
     /// The line, from 1.
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
-    /// The same in bytes from the start of the source.
+    /// The byte in the source.
     pub offset: usize,
 }
 
-impl Place {
-    /// The place of rhai's position, which is none for errors outside the script.
+impl SourceLocation {
+    /// The location of rhai's position; `None` for an error outside the script.
     pub(crate) fn of(position: Position, source: &str) -> Option<Self> {
         let line = position.line()?;
         let column = position.position().unwrap_or(1);
@@ -30,15 +30,15 @@ impl Place {
             .split_inclusive('\n')
             .next()
             .unwrap_or_default();
-        let within: usize = text.chars().take(column - 1).map(char::len_utf8).sum();
+        let before: usize = text.chars().take(column - 1).map(char::len_utf8).sum();
         Some(Self {
             line,
             column,
-            offset: start + within,
+            offset: start + before,
         })
     }
 
-    /// The place that many bytes into the source.
+    /// The location of a byte of the source.
     pub(crate) fn at_offset(offset: usize, source: &str) -> Option<Self> {
         let before = source.get(..offset)?;
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -49,9 +49,10 @@ impl Place {
         })
     }
 
-    /// The token that begins at `position`: a word, or one character; the end of the source where there is no position.
+    /// The span of the token at `position`: a word, or one character. Without a position, the end of
+    /// the source.
     pub(crate) fn token(position: Position, source: &str) -> Span {
-        let start = Self::of(position, source).map_or(source.len(), |place| place.offset);
+        let start = Self::of(position, source).map_or(source.len(), |location| location.offset);
         let rest = &source[start..];
         let word: usize = rest
             .chars()
@@ -67,7 +68,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
@@ -78,18 +79,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_become_bytes() {
+    fn characters_are_converted_to_bytes() {
         let source = "let a = 1;\n\"网卡\" + b;\n";
-        let place = Place::of(Position::new(2, 8), source).unwrap();
-        assert_eq!((place.line, place.column), (2, 8));
-        assert_eq!(&source[place.offset..=place.offset], "b");
-        assert_eq!(&source[Place::token(Position::new(1, 5), source)], "a");
+        let location = SourceLocation::of(Position::new(2, 8), source).unwrap();
+        assert_eq!((location.line, location.column), (2, 8));
+        assert_eq!(&source[location.offset..=location.offset], "b");
+        assert_eq!(
+            &source[SourceLocation::token(Position::new(1, 5), source)],
+            "a"
+        );
     }
 
     #[test]
-    fn beyond_the_end_is_the_end() {
-        assert_eq!(Place::token(Position::new(9, 9), "x"), 1..1);
-        assert_eq!(Place::token(Position::NONE, "x"), 1..1);
-        assert_eq!(Place::of(Position::NONE, "x"), None);
+    fn a_position_after_the_end_is_the_end() {
+        assert_eq!(SourceLocation::token(Position::new(9, 9), "x"), 1..1);
+        assert_eq!(SourceLocation::token(Position::NONE, "x"), 1..1);
+        assert_eq!(SourceLocation::of(Position::NONE, "x"), None);
     }
 }

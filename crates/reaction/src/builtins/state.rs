@@ -6,23 +6,23 @@ use reflexarc_event::Json;
 use rhai::{Dynamic, Engine, ImmutableString};
 
 use crate::Entry;
-use crate::run::{Answer, RUN, Run};
+use crate::run::{BuiltinResult, RUN, Run};
 use crate::value::{kind, to_script};
 
 pub(super) fn register(engine: &mut Engine) {
     engine
-        .register_fn("get", |key: ImmutableString| -> Answer<Dynamic> {
+        .register_fn("get", |key: ImmutableString| -> BuiltinResult<Dynamic> {
             RUN.with(|run| get(run, &key))
         })
         .register_fn(
             "set",
-            |key: ImmutableString, value: Dynamic| -> Answer<()> {
+            |key: ImmutableString, value: Dynamic| -> BuiltinResult<()> {
                 RUN.with(|run| set(run, &key, &value, None))
             },
         )
         .register_fn(
             "set",
-            |key: ImmutableString, value: Dynamic, ttl: ImmutableString| -> Answer<()> {
+            |key: ImmutableString, value: Dynamic, ttl: ImmutableString| -> BuiltinResult<()> {
                 RUN.with(|run| {
                     let ttl = parse_duration(&ttl)
                         .map_err(|error| format!("the ttl of `set`: {error}"))?;
@@ -32,11 +32,11 @@ pub(super) fn register(engine: &mut Engine) {
         )
         .register_fn(
             "set",
-            |key: ImmutableString, value: Dynamic, seconds: i64| -> Answer<()> {
+            |key: ImmutableString, value: Dynamic, seconds: i64| -> BuiltinResult<()> {
                 RUN.with(|run| {
                     if seconds < 1 {
                         return Err(format!(
-                            "the ttl of `set` wants at least 1 second, but got {seconds}"
+                            "the ttl of `set`: expected at least 1 second, found {seconds}"
                         )
                         .into());
                     }
@@ -44,55 +44,64 @@ pub(super) fn register(engine: &mut Engine) {
                 })
             },
         )
-        .register_fn("remove", |key: ImmutableString| -> Answer<()> {
+        .register_fn("remove", |key: ImmutableString| -> BuiltinResult<()> {
             RUN.with(|run| remove(run, &key))
         })
-        .register_fn("add", |key: ImmutableString, n: i64| -> Answer<i64> {
-            RUN.with(|run| add(run, &key, n))
-        });
+        .register_fn(
+            "add",
+            |key: ImmutableString, n: i64| -> BuiltinResult<i64> {
+                RUN.with(|run| add(run, &key, n))
+            },
+        );
 }
 
-fn get(run: &Run<'_>, key: &str) -> Answer<Dynamic> {
-    own("get", key)?;
+fn get(run: &Run<'_>, key: &str) -> BuiltinResult<Dynamic> {
+    check_key("get", key)?;
     Ok(run
         .read(key)?
         .map_or(Dynamic::UNIT, |entry| to_script(&entry.value)))
 }
 
-fn set(run: &Run<'_>, key: &str, value: &Dynamic, ttl: Option<SignedDuration>) -> Answer<()> {
-    own("set", key)?;
+fn set(
+    run: &Run<'_>,
+    key: &str,
+    value: &Dynamic,
+    ttl: Option<SignedDuration>,
+) -> BuiltinResult<()> {
+    check_key("set", key)?;
     let (value, bytes) = run.json(
         "the value of `set`",
         value,
         "state_value_bytes",
         run.limits.state_value_bytes,
     )?;
-    let expires = ttl.map(|ttl| after(run, ttl)).transpose()?;
+    let expires = ttl.map(|ttl| expiry(run, ttl)).transpose()?;
     run.write(key, key.len() + bytes, Some(Entry { value, expires }))
 }
 
-fn remove(run: &Run<'_>, key: &str) -> Answer<()> {
-    own("remove", key)?;
+fn remove(run: &Run<'_>, key: &str) -> BuiltinResult<()> {
+    check_key("remove", key)?;
     run.write(key, key.len(), None)
 }
 
-fn add(run: &Run<'_>, key: &str, n: i64) -> Answer<i64> {
-    own("add", key)?;
+fn add(run: &Run<'_>, key: &str, n: i64) -> BuiltinResult<i64> {
+    check_key("add", key)?;
     let (before, expires) = match run.read(key)? {
         None => (0, None),
         Some(Entry { value, expires }) => {
             let Some(count) = value.as_i64() else {
                 let found = kind(&to_script(&value));
-                return Err(
-                    format!("`add` wants an integer under `{key}`, but found {found}").into(),
-                );
+                return Err(format!(
+                    "`add`: expected an integer in the state entry `{key}`, found {found}"
+                )
+                .into());
             };
             (count, expires)
         }
     };
     let after = before
         .checked_add(n)
-        .ok_or_else(|| format!("`add` cannot count beyond 64 bits: {before} + {n}"))?;
+        .ok_or_else(|| format!("`add`: {before} + {n} does not fit into 64 bits"))?;
     let value = Json::from(after);
     run.write(
         key,
@@ -102,21 +111,22 @@ fn add(run: &Run<'_>, key: &str, n: i64) -> Answer<i64> {
     Ok(after)
 }
 
-/// Keys with `$` in front are those of `throttle` and `once`.
-fn own(function: &str, key: &str) -> Answer<()> {
+/// Keys that start with `$` belong to `throttle` and `once`: a script that could set them could open
+/// or close their windows.
+fn check_key(function: &str, key: &str) -> BuiltinResult<()> {
     match key {
-        "" => Err(format!("`{function}` wants a key, but got an empty string").into()),
+        "" => Err(format!("the key of `{function}` is empty").into()),
         _ if key.starts_with('$') => Err(format!(
-            "`{function}` cannot use `{key}`; keys with `$` in front are reserved"
+            "`{function}`: the key `{key}` is reserved, as all keys that start with `$`"
         )
         .into()),
         _ => Ok(()),
     }
 }
 
-fn after(run: &Run<'_>, ttl: SignedDuration) -> Answer<Timestamp> {
+fn expiry(run: &Run<'_>, ttl: SignedDuration) -> BuiltinResult<Timestamp> {
     run.input
         .now
         .checked_add(ttl)
-        .map_err(|_| "the ttl of `set` ends beyond the year 9999".into())
+        .map_err(|_| "the ttl of `set` ends after the year 9999".into())
 }

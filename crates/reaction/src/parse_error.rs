@@ -1,62 +1,64 @@
-//! rhai's parse errors in our words.
+//! Parse errors of rhai as diagnostics.
 
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use rhai::{LexError, ParseError, ParseErrorType};
 
 use crate::run::grouped;
-use crate::sandbox::absent;
-use crate::{Limits, Place, fault};
-use reflexarc_diagnostic::nearest;
+use crate::run_error::too_large;
+use crate::sandbox::unavailable;
+use crate::{Limits, SourceLocation};
 
-/// What `event`, `rule` and `now` are called in a script.
-pub(crate) const IN_SCOPE: [&str; 3] = ["event", "rule", "now"];
+/// The predefined variables of scripts.
+pub(crate) const PREDEFINED: [&str; 3] = ["event", "rule", "now"];
 
-/// The diagnostic for a script that rhai cannot parse; it stops at the first error.
-pub(crate) fn of_parse(error: &ParseError, source: &str, limits: &Limits) -> Diagnostic {
-    let span = Place::token(error.position(), source);
+/// The diagnostic for a script that rhai cannot parse; rhai stops at the first error.
+pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &Limits) -> Diagnostic {
+    let span = SourceLocation::token(error.position(), source);
     let syntax = |message: String| Diagnostic::error(Code::SCRIPT_SYNTAX, span.clone(), message);
     let limit = |message: String| Diagnostic::error(Code::SCRIPT_LIMIT, span.clone(), message);
     match error.err_type() {
         ParseErrorType::VariableUndefined(name) => unknown_variable(name, source, span),
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _))
-        | ParseErrorType::Reserved(word) => match absent(word) {
+        | ParseErrorType::Reserved(word) => match unavailable(word) {
             Some(reason) => Diagnostic::error(
                 Code::SCRIPT_FORBIDDEN,
                 span,
-                format!("there is no `{word}` in a reaction"),
+                format!("`{word}` is not available in scripts"),
             )
             .with_help(reason),
-            None => syntax(format!("`{word}` has no meaning here")),
+            None => syntax(format!("unexpected `{word}`")),
         },
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
-            syntax("the string has no end".to_owned())
+            syntax("unterminated string".to_owned())
         }
         ParseErrorType::BadInput(LexError::StringTooLong(_)) => {
-            limit(fault::too_large("string", limits).1)
+            limit(too_large("string", limits).1)
         }
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => {
-            syntax("single quotes hold one character".to_owned())
-                .with_help("text stands in double quotes or backticks")
+            syntax("invalid character literal".to_owned())
+                .with_help("write strings in double quotes or backticks")
         }
         ParseErrorType::BadInput(LexError::MalformedNumber(text)) => {
-            syntax(format!("`{text}` is no number"))
+            syntax(format!("invalid number `{text}`"))
         }
         ParseErrorType::BadInput(LexError::MalformedEscapeSequence(text)) => {
-            syntax(format!("`{text}` is no escape sequence"))
-                .with_help("a backslash itself is written `\\\\`")
+            syntax(format!("invalid escape sequence `{text}`"))
+                .with_help("write a backslash as `\\\\`")
         }
         ParseErrorType::BadInput(LexError::UnexpectedInput(text)) => {
-            syntax(format!("`{text}` has no meaning here"))
+            syntax(format!("unexpected `{text}`"))
         }
-        ParseErrorType::UnexpectedEOF => syntax("the script ends too early".to_owned()),
+        ParseErrorType::UnexpectedEOF => syntax("unexpected end of the script".to_owned()),
         ParseErrorType::MissingToken(token, purpose) => {
-            syntax(format!("`{token}` is missing here {purpose}"))
+            syntax(format!("missing `{token}` {purpose}"))
         }
         ParseErrorType::UnknownOperator(operator) => {
-            syntax(format!("there is no operator `{operator}`"))
+            syntax(format!("unknown operator `{operator}`"))
         }
-        ParseErrorType::AssignmentToConstant(name) => syntax(format!("`{name}` cannot be changed"))
-            .with_help(format!("copy it and change the copy: `let copy = {name};`")),
+        ParseErrorType::AssignmentToConstant(name) => {
+            syntax(format!("cannot assign to the constant `{name}`"))
+                .with_help(format!("copy it and change the copy: `let copy = {name};`"))
+        }
         ParseErrorType::ExprTooDeep => limit(format!(
             "expressions are nested more than {} deep",
             limits.expression_depth
@@ -65,15 +67,15 @@ pub(crate) fn of_parse(error: &ParseError, source: &str, limits: &Limits) -> Dia
             "the script defines more than {} functions",
             limits.functions
         )),
-        ParseErrorType::LiteralTooLarge(what, _) => limit(fault::too_large(what, limits).1),
+        ParseErrorType::LiteralTooLarge(what, _) => limit(too_large(what, limits).1),
         ParseErrorType::LoopBreak => {
-            syntax("`break` and `continue` belong inside a loop".to_owned())
+            syntax("`break` and `continue` are only allowed inside a loop".to_owned())
         }
         other => syntax(in_lower_case(&other.to_string())),
     }
 }
 
-/// The diagnostic for a script that is too long to be looked at.
+/// The diagnostic for a script that exceeds the limit of its size.
 pub(crate) fn too_long(source: &str, limits: &Limits) -> Diagnostic {
     let message = format!(
         "the script has {} bytes, more than the {} allowed",
@@ -83,36 +85,32 @@ pub(crate) fn too_long(source: &str, limits: &Limits) -> Diagnostic {
     Diagnostic::error(Code::SCRIPT_LIMIT, 0..0, message)
 }
 
-/// The diagnostic for a variable that is not in scope at its place.
-pub(crate) fn unknown_variable(
-    name: &str,
-    source: &str,
-    span: reflexarc_diagnostic::Span,
-) -> Diagnostic {
-    let defined: Vec<&str> = defined(source).collect();
+/// The diagnostic for a variable that is not in scope.
+pub(crate) fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnostic {
+    let defined: Vec<&str> = defined_names(source).collect();
     let diagnostic = Diagnostic::error(
         Code::UNKNOWN_VARIABLE,
         span.clone(),
-        format!("there is no variable `{name}` here"),
+        format!("unknown variable `{name}`"),
     );
-    if IN_SCOPE.contains(&name) || defined.contains(&name) {
+    if PREDEFINED.contains(&name) || defined.contains(&name) {
         return diagnostic.with_help(
-            "a function or closure sees only its own parameters and variables; pass the value to a function, or use `for` in \
-             place of a closure",
+            "functions and closures see only their own parameters and variables; pass the value \
+             as an argument, or replace the closure by a `for` loop",
         );
     }
-    match nearest(name, IN_SCOPE.into_iter().chain(defined)) {
+    match nearest(name, PREDEFINED.into_iter().chain(defined)) {
         Some(meant) => diagnostic
             .with_help(format!("did you mean `{meant}`?"))
             .with_fix(span, meant),
         None => diagnostic.with_help(
-            "`event`, `rule` and `now` are there from the start; `let name = …` makes others",
+            "predefined are `event`, `rule` and `now`; define others with `let name = …`",
         ),
     }
 }
 
-/// Every name behind a `let` or `const`, roughly: only for hints.
-fn defined(source: &str) -> impl Iterator<Item = &str> {
+/// Every name after `let` or `const`, also in comments and strings: it is only for suggestions.
+fn defined_names(source: &str) -> impl Iterator<Item = &str> {
     let words: Vec<&str> = source
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())

@@ -1,16 +1,16 @@
 //! `notify`: messages for people.
 
+use reflexarc_diagnostic::nearest;
 use rhai::{Dynamic, Map};
 
-use crate::run::{Answer, Run};
+use crate::run::{BuiltinResult, Run};
 use crate::value::kind;
 use crate::{Action, Level, Message};
-use reflexarc_diagnostic::nearest;
 
-/// What the map of `notify` may hold.
+/// The fields of the map of `notify`.
 pub(crate) const MESSAGE_FIELDS: [&str; 5] = ["title", "text", "level", "at", "link"];
 
-pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> Answer<()> {
+pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> BuiltinResult<()> {
     let message = Message {
         title: String::new(),
         text: text.to_owned(),
@@ -21,24 +21,24 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> Answer<()>
     notify(run, target, message)
 }
 
-pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> Answer<()> {
+pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinResult<()> {
     if let Some(unknown) = fields
         .keys()
         .find(|key| !MESSAGE_FIELDS.contains(&key.as_str()))
     {
         let hint = match nearest(unknown, MESSAGE_FIELDS) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there are {}", MESSAGE_FIELDS.join(", ")),
+            None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
         };
-        return Err(format!("the message of `notify` has no field `{unknown}`; {hint}").into());
+        return Err(format!("unknown field `{unknown}` in the message of `notify`; {hint}").into());
     }
     let (title, text) = (string(fields, "title")?, string(fields, "text")?);
     if title.is_none() && text.is_none() {
-        return Err("the message of `notify` wants a `text` or a `title`, but has neither".into());
+        return Err("the message of `notify` needs a `title` or a `text`".into());
     }
     let level = match string(fields, "level")? {
         Some(word) => Level::parse(&word).ok_or_else(|| {
-            format!("`{word}` is no level for `notify`; there are info, warn and critical")
+            format!("unknown level `{word}` in `notify`; expected info, warn or critical")
         })?,
         None => run.input.rule.level,
     };
@@ -52,22 +52,22 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> Answer<()
     notify(run, target, message)
 }
 
-fn notify(run: &Run<'_>, target: &str, message: Message) -> Answer<()> {
+fn notify(run: &Run<'_>, target: &str, message: Message) -> BuiltinResult<()> {
     let target = super::target("notify", target)?;
     let link = message.link.as_ref().map_or(0, String::len);
     let at: usize = message.at.iter().map(String::len).sum();
     let bytes = target.len() + message.title.len() + message.text.len() + link + at;
-    run.act(bytes, Action::Notify { target, message })
+    run.add_action(bytes, Action::Notify { target, message })
 }
 
-/// A field that holds a string, if it is there.
-fn string(fields: &Map, name: &str) -> Answer<Option<String>> {
+/// The string of a field, if it is present.
+fn string(fields: &Map, name: &str) -> BuiltinResult<Option<String>> {
     match fields.get(name) {
         None => Ok(None),
         Some(value) => match value.as_immutable_string_ref() {
             Ok(text) => Ok(Some(text.to_string())),
             Err(_) => Err(format!(
-                "`{name}` of `notify` wants a string, but got {}",
+                "`{name}` of `notify`: expected a string, found {}",
                 kind(value)
             )
             .into()),
@@ -75,11 +75,12 @@ fn string(fields: &Map, name: &str) -> Answer<Option<String>> {
     }
 }
 
-/// Whom to mention: one, or an array of them; a mobile number may be written as a number.
-fn at(fields: &Map) -> Answer<Vec<String>> {
-    let wrong = |value: &Dynamic| {
+/// The recipients to mention: a string or an array of strings. A mobile number may also be an
+/// integer: whether it arrived as one depends on how the event spells it.
+fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
+    let wrong_type = |value: &Dynamic| {
         format!(
-            "`at` of `notify` wants a string or an array of strings, but got {}",
+            "`at` of `notify`: expected a string or an array of strings, found {}",
             kind(value)
         )
     };
@@ -94,10 +95,10 @@ fn at(fields: &Map) -> Answer<Vec<String>> {
     if let Ok(elements) = value.as_array_ref() {
         return elements
             .iter()
-            .map(|element| one(element).ok_or_else(|| wrong(element).into()))
+            .map(|element| one(element).ok_or_else(|| wrong_type(element).into()))
             .collect();
     }
     one(value)
         .map(|name| vec![name])
-        .ok_or_else(|| wrong(value).into())
+        .ok_or_else(|| wrong_type(value).into())
 }

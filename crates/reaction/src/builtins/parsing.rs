@@ -1,4 +1,4 @@
-//! `arn` and `parse_time`: what events spell in one string.
+//! `arn` and `parse_time`: parsing strings of events. What cannot be parsed is `()`.
 
 use reflexarc_event::{Arn, parse_time};
 use rhai::{Dynamic, Engine, ImmutableString, Map};

@@ -1,0 +1,60 @@
+//! Detecting rules that fail repeatedly.
+
+use std::collections::BTreeMap;
+
+use crate::{Evaluation, Rule, RuleSet};
+
+/// Counts the consecutive failures of each rule over a sequence of evaluations. A failing rule is
+/// still evaluated for every event that it matches; the counter only decides when to report it.
+#[derive(Debug, Clone, Default)]
+pub struct FailureCounter {
+    consecutive: BTreeMap<String, u32>,
+}
+
+/// A rule that has failed `report_after` times in a row (3 unless its file sets it), or 2, 4, 8 …
+/// times as often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureReport {
+    /// The rule's name.
+    pub rule: String,
+    /// The number of consecutive failures.
+    pub consecutive: u32,
+    /// The last failure.
+    pub message: String,
+}
+
+impl FailureCounter {
+    /// A counter without failures.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of consecutive failures of a rule; 0 after a success.
+    pub fn consecutive(&self, rule: &str) -> u32 {
+        self.consecutive.get(rule).copied().unwrap_or(0)
+    }
+
+    /// Records the next evaluation and returns the rules to report. Evaluations must be recorded in
+    /// the order in which they happened.
+    pub fn record(&mut self, rules: &RuleSet, evaluation: &Evaluation) -> Vec<FailureReport> {
+        for rule in evaluation.matched() {
+            self.consecutive.remove(rule);
+        }
+        let mut reports = Vec::new();
+        for failure in &evaluation.failures {
+            let count = self.consecutive.entry(failure.rule.clone()).or_insert(0);
+            *count = count.saturating_add(1);
+            let after = rules.get(&failure.rule).map_or(1, Rule::report_after);
+            // Exponential backoff: with `report_after = 3`, failures 3, 6, 12, 24 … are reported,
+            // so that a rule that stays broken is never silent, but ever more rarely repeated.
+            if count.is_multiple_of(after) && (*count / after).is_power_of_two() {
+                reports.push(FailureReport {
+                    rule: failure.rule.clone(),
+                    consecutive: *count,
+                    message: failure.message.clone(),
+                });
+            }
+        }
+        reports
+    }
+}

@@ -1,0 +1,80 @@
+//! `notify = […]`: messages without a script.
+
+use jiff::Timestamp;
+use reflexarc_diagnostic::Diagnostic;
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_event::Event;
+use reflexarc_reaction::{Action, Limits, RuleInfo, Template, default_message};
+
+use crate::rule::ReactionFailure;
+use crate::rule_file::NotifyKey;
+
+/// The targets of a rule and the templates of its message. A part without a template is that of
+/// [`default_message`].
+#[derive(Debug)]
+pub(crate) struct Notification {
+    targets: Vec<String>,
+    title: Option<EmbeddedTemplate>,
+    text: Option<EmbeddedTemplate>,
+}
+
+/// A template with its location in the rule file.
+#[derive(Debug)]
+struct EmbeddedTemplate {
+    template: Template,
+    source: EmbeddedText,
+}
+
+impl Notification {
+    /// Compiles the templates.
+    pub(crate) fn compile(key: NotifyKey, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
+        let mut errors = Vec::new();
+        let mut compile = |source: Option<EmbeddedText>| {
+            let source = source?;
+            match Template::compile(source.text(), limits) {
+                Ok(template) => Some(EmbeddedTemplate { template, source }),
+                Err(error) => {
+                    errors.push(source.map_spans(*error));
+                    None
+                }
+            }
+        };
+        let (title, text) = (compile(key.title), compile(key.text));
+        if errors.is_empty() {
+            Ok(Self {
+                targets: key.targets,
+                title,
+                text,
+            })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The messages for one event, one for each target.
+    pub(crate) fn actions(
+        &self,
+        event: &Event,
+        rule: &RuleInfo,
+        now: Timestamp,
+        suppressed: u64,
+    ) -> Result<Vec<Action>, ReactionFailure> {
+        let mut message = default_message(event, rule, suppressed);
+        let render = |part: &EmbeddedTemplate| {
+            part.template
+                .render(event, rule, now, suppressed)
+                .map_err(|error| ReactionFailure::new(&error, &part.source))
+        };
+        if let Some(title) = &self.title {
+            message.title = render(title)?;
+        }
+        if let Some(text) = &self.text {
+            message.text = render(text)?;
+        }
+        let action = |target: &String| Action::Notify {
+            target: target.clone(),
+            message: message.clone(),
+        };
+        Ok(self.targets.iter().map(action).collect())
+    }
+}

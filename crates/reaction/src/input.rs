@@ -1,0 +1,68 @@
+//! What a run of a script reads, besides the state.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{Level, ScriptEvent};
+
+/// What a script and its messages know of their rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RuleInfo {
+    /// The rule's name, which is also the name of its state.
+    pub name: String,
+    /// The severity of its messages, unless the script sets another.
+    pub level: Level,
+    /// Its purpose; empty when the rule has none.
+    pub description: String,
+}
+
+/// Returns the reading of a monotonic clock, from any fixed point in time.
+pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
+
+/// The input of one run.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// The event, as `event` in the script.
+    pub event: &'a ScriptEvent,
+    /// The rule, as `rule` in the script: a map of `name`, `level` and `description`.
+    pub rule: &'a RuleInfo,
+    /// The time, as `now` in the script: milliseconds since 1970-01-01T00:00:00Z.
+    pub now: Timestamp,
+    /// Holds the run to [`Limits::deadline`](crate::Limits::deadline). Only whether a run fails can
+    /// depend on it, never its effects. Without it,
+    /// [`Limits::operations`](crate::Limits::operations) alone bounds the run, and the result is
+    /// the same every time.
+    pub stopwatch: Option<Stopwatch<'a>>,
+}
+
+impl RuleInfo {
+    /// A rule with this name, of level info, without description.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl<'a> Input<'a> {
+    /// The input of a run without stopwatch.
+    pub fn new(event: &'a ScriptEvent, rule: &'a RuleInfo, now: Timestamp) -> Self {
+        Self {
+            event,
+            rule,
+            now,
+            stopwatch: None,
+        }
+    }
+
+    /// The same with a stopwatch.
+    #[must_use]
+    pub fn with_stopwatch(self, stopwatch: Stopwatch<'a>) -> Self {
+        Self {
+            stopwatch: Some(stopwatch),
+            ..self
+        }
+    }
+}
