@@ -135,7 +135,7 @@ fn unreadable_rules_and_events_have_exit_codes() {
     let latin = run(&["check", "latin.toml"]);
     assert_eq!(latin.code, 3);
     assert!(
-        latin.stderr.contains("not UTF-8 from byte 14 on"),
+        latin.stderr.contains("not UTF-8 (byte 14)"),
         "{}",
         latin.stderr
     );
