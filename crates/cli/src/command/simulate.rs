@@ -1,4 +1,4 @@
-//! `reflexarc simulate`: the cloud's side, as a scenario on a virtual clock or as an API over HTTP.
+//! `reflexarc simulate`: the simulated cloud, as a scenario on a virtual clock or an API over HTTP.
 
 mod attempt;
 mod elapsed;
@@ -24,40 +24,44 @@ use crate::output::{Format, Output};
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A scenario runs at once, on its own clock: requests, answers, changes of status, events or the reason why there is none,
-and what the rules of --rules make of each event on the bus of the account that gets it. Documents that rules send to the
-targets `ecs`, `eni-operator` and `eni-janitor` are obeyed by stand-ins, in the name of that account. With --config the
-deliveries are rehearsed too: made for the targets of that configuration, paced and retried on the same clock, not sent.
-Its secrets are not looked up.
+A scenario runs on a virtual clock. The output has its requests, replies, status changes, events
+or the reason why there is none, and what the rules of --rules do with each event on the bus of
+its recipient. Documents that rules send to the targets `ecs`, `eni-operator` and `eni-janitor`
+take effect in the simulated cloud, in the name of that account. With --config deliveries are
+simulated too: rendered for the targets of that configuration, rate limited and retried on the
+same clock, but not sent. Secrets of the configuration are not read.
 
-With --listen the ECS API is answered over HTTP until the process is stopped: point an SDK at it, protocol HTTP, with the
-access keys of the world (the scenario's, or a small one that is built in; its steps are not run). Events go to --to and
-into --out, each only from the bus of the account that gets it. On a loopback address POST /faults lets operations fail.
+With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with
+protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps are
+not run). Events of each account are sent to --to and written to --out. On a loopback address,
+POST /faults makes operations fail.
 
-Exit codes: 0 done · 1 an answer was not the expected one · 2 wrong usage · 3 invalid scenario or rules · 5 failed
+Exit codes: 0 success · 1 an unexpected reply · 2 wrong usage · 3 invalid scenario or rules · \
+5 runtime failure
 
 Examples:
   reflexarc simulate --scenario examples/scenarios/leak.toml --rules rules
   reflexarc simulate --scenario examples/scenarios/leak.toml --plot timeline.svg
-  reflexarc simulate --scenario examples/scenarios/target-down.toml --config examples/rehearsal.toml
+  reflexarc simulate --scenario examples/scenarios/target-down.toml \
+--config examples/rehearsal.toml
   reflexarc simulate --listen 127.0.0.1:8080 --to http://127.0.0.1:7070/events")]
 pub(crate) struct Args {
-    /// A scenario: a world and a script
+    /// The scenario file
     #[arg(long, value_name = "FILE", required_unless_present = "listen")]
     scenario: Option<PathBuf>,
-    /// Rule files, or folders of them, that every account has on its bus; otherwise those of --config
+    /// Rule files or folders for every account's bus; by default those of --config
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     rules: Vec<PathBuf>,
-    /// A configuration, for whose targets deliveries are rehearsed
+    /// A configuration, to whose targets deliveries are simulated
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     config: Option<PathBuf>,
-    /// Draw the timeline into an SVG file
+    /// Write the timeline as a picture to this SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     plot: Option<PathBuf>,
-    /// Answer the ECS API here; port 0 takes any free one, which is printed
+    /// Serve the ECS API at this address; port 0 selects a free port, which is printed
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Post events to this URL, for accounts that have no `to` of their own
+    /// Send events to this URL; an account's own `to` takes precedence
     #[arg(long, value_name = "URL", requires = "listen")]
     to: Option<String>,
     /// The environment variable with the bearer token for --to
@@ -66,12 +70,12 @@ pub(crate) struct Args {
     /// Append each account's events to FOLDER/<account>.ndjson
     #[arg(long, value_name = "FOLDER", requires = "listen")]
     out: Option<PathBuf>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Rehearses, or listens.
+/// Runs the scenario, or serves the API of its world.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,

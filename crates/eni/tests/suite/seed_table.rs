@@ -1,13 +1,13 @@
-//! The table in `docs/seed.md` names only what exists.
+//! Everything that the table in `docs/seed.md` names exists.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the table and the files it names are read"
+    reason = "the test reads the table and the files that it names"
 )]
 
 use std::path::{Path, PathBuf};
 
 #[test]
-fn everything_that_the_table_names_exists() {
+fn every_reference_in_the_table_exists() {
     let text = std::fs::read_to_string(root().join("docs/seed.md")).unwrap();
     let named: Vec<&str> = text
         .split('`')
@@ -37,7 +37,7 @@ fn everything_that_the_table_names_exists() {
 }
 
 #[test]
-fn every_row_names_a_proof() {
+fn every_row_names_a_test() {
     let text = std::fs::read_to_string(root().join("docs/seed.md")).unwrap();
     let rows = text
         .lines()
@@ -55,7 +55,7 @@ fn every_row_names_a_proof() {
     }
 }
 
-/// References begin with a folder of the repository; everything else in backticks is a word of the page.
+/// References begin with a folder of the repository; other code spans are values of the page.
 fn is_reference(name: &str) -> bool {
     ["crates/", "tests/", "examples/", "rules/", "docs/"]
         .iter()
