@@ -1,7 +1,7 @@
 //! Dialects: the filter languages of AWS and Alibaba Cloud EventBridge beside our own.
-//!
-//! A dialect decides what the parser accepts, which patterns are portable (`check`) and how a
-//! pattern is written for the service (`export`).
+
+// A dialect decides what the parser accepts, which patterns are portable (`check`) and how a
+// pattern is written for the service (`export`).
 
 pub(crate) mod alibaba;
 pub(crate) mod aws;
@@ -80,6 +80,8 @@ pub(crate) fn check_tree(tree: &SpannedNode, dialect: Dialect, found: &mut Vec<D
 /// where the service accepts it but matches different events.
 pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    // The pattern `{}` of Alibaba Cloud: a condition on the empty path here, which the checks of
+    // paths would reject.
     if dialect == Dialect::Alibaba && tree.to_node() == normal::always() {
         return found;
     }
@@ -92,6 +94,7 @@ pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
         Dialect::Aws => aws::warn_differences(tree, &mut found),
         Dialect::Alibaba => alibaba::warn_differences(tree, &mut found),
     }
+    // The length is that of the exported text, which exists only if the pattern is portable.
     if dialect == Dialect::Aws
         && found
             .iter()

@@ -156,6 +156,9 @@ impl<'p, 'e> Traversal<'p, 'e> {
         let array = self.arrays;
         self.arrays += 1;
         for (index, element) in elements.iter().enumerate() {
+            // A scalar element has no entry for its own array (see `FieldValue::choice`): in
+            // `{"a": [1, 2]}` the conditions `a == 1 and a == 2` both match, while in
+            // `{"a": [{"b": 1}, {"b": 2}]}` no element meets `a.b == 1 and a.b == 2`.
             if matches!(element, Json::Object(_) | Json::Array(_)) {
                 self.choice.insert(array, index);
             }

@@ -56,6 +56,8 @@ fn never(span: Span, reason: impl std::fmt::Display) -> Diagnostic {
 
 /// The first two predicates of an alternative that no value can meet together.
 fn contradiction(alternative: &SpannedAlternative) -> Option<Diagnostic> {
+    // The pairs below are of different predicates, so a range that is empty by itself, `1 < p < 1`,
+    // is checked first.
     let tests = &alternative.predicates;
     if let Some(empty) = tests.iter().find(|test| is_empty_range(&test.predicate)) {
         return Some(never(empty.span.clone(), "no number is in this range"));
@@ -101,6 +103,7 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
     if *one == Predicate::Missing && *other != Predicate::Missing {
         return Some("a missing field has no value to compare");
     }
+    // `== 5 and starts with "x"`: a number is never a string.
     if let (Some(left), Some(right)) = (kind(one), kind(other))
         && left != right
     {
@@ -194,6 +197,8 @@ fn missing_and_present(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
                     _ => None,
                 })
                 .collect();
+            // `a is missing and a == "x"`. Not across branches: `a is missing or a == "x"` is fine,
+            // and so is `a (is missing or == "x") and a == "y"`, which matches `["x", "y"]`.
             let missing: std::collections::BTreeMap<_, _> = fields
                 .iter()
                 .filter(|field| all_alternatives(field, true))

@@ -24,6 +24,8 @@ pub struct Pattern {
     matcher: Arc<OnceLock<Option<Matcher>>>,
 }
 
+// One scratch per thread for all patterns: its buffers grow to the size of the largest event and
+// are then reused, so matching does not allocate. A `Scratch` in the pattern would need a lock.
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -92,6 +94,8 @@ impl Pattern {
         if !self.is_json && !self.has_comments {
             return self.to_expression();
         }
+        // The tree has no spans, and comments are placed by their position, so the source is parsed
+        // again. Formatting is rare; keeping the spanned tree would double the memory of a pattern.
         let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
         let formatted = match parsed.tree {
             Some(_) if self.is_json && self.has_comments => {

@@ -1,7 +1,7 @@
 //! Writes a tree as text in either notation. Parsing the text gives the same tree.
-//!
-//! A text that fits is written on one line; otherwise it is broken at the outermost connective or
-//! bracket, and each part is laid out the same way.
+
+// A text that fits is written on one line; otherwise it is broken at the outermost connective or
+// bracket, and each part is laid out the same way.
 
 pub(crate) mod expression;
 pub(crate) mod expression_comments;

@@ -102,10 +102,9 @@ impl CompiledRegexp {
 const BYTES_PER_INSTRUCTION: usize = 256;
 
 /// An estimate of the number of instructions that the expression compiles to.
-///
-/// Made from the syntax tree, because translating it is already expensive: `\pL` becomes hundreds
-/// of ranges of characters. A repetition counts as many times as it may repeat: `[0-9]{3}` is
-/// three times `[0-9]`, and nested repetitions multiply.
+// Made from the syntax tree, because translating it is already expensive: `\pL` becomes hundreds
+// of ranges of characters. A repetition counts as many times as it may repeat: `[0-9]{3}` is
+// three times `[0-9]`, and nested repetitions multiply.
 fn instructions(expression: &Ast) -> usize {
     /// About the number of ranges in the larger Unicode classes, such as `\w`.
     const CLASS: usize = 700;
@@ -153,6 +152,7 @@ fn instructions(expression: &Ast) -> usize {
 }
 
 /// Whether the class contains another class or a range beyond ASCII.
+// `[a-z_]` has not, `[\w.]`, `[à-ÿ]` and `[[:alpha:]&&[^x]]` have.
 fn class_has_ranges(class: &ClassSet) -> bool {
     let item = |item: &ClassSetItem| match item {
         ClassSetItem::Empty(_) | ClassSetItem::Literal(_) | ClassSetItem::Ascii(_) => false,

@@ -1,8 +1,8 @@
 //! The spanned tree: a [`Node`] in which every part has the span it was parsed from.
-//!
-//! The parser builds this tree, diagnostics point into it, and `to_node` gives the tree without
-//! spans. It is a second tree and not a tree with optional spans, because trees of patterns are
-//! compared, hashed and printed by what they mean.
+
+// The parser builds this tree, diagnostics point into it, and `to_node` gives the tree without
+// spans. It is a second tree and not a tree with optional spans, because trees of patterns are
+// compared, hashed and printed by what they mean.
 
 use reflexarc_diagnostic::Span;
 
@@ -44,6 +44,15 @@ pub(crate) struct SpannedAlternative {
 pub(crate) struct SpannedPredicate {
     pub(crate) span: Span,
     pub(crate) predicate: Predicate,
+}
+
+impl SpannedField {
+    /// The predicates of all alternatives.
+    pub(crate) fn predicates(&self) -> impl Iterator<Item = &SpannedPredicate> {
+        self.alternatives
+            .iter()
+            .flat_map(|alternative| &alternative.predicates)
+    }
 }
 
 impl SpannedNode {
@@ -180,6 +189,8 @@ impl SpannedNode {
         join: fn(Vec<SpannedNode>) -> Kind,
         parts_of: fn(Kind) -> Result<Vec<SpannedNode>, Kind>,
     ) -> Self {
+        // Flattening loses the spans of inner connectives, which no diagnostic points at: `(a and
+        // b) and c` and `a and b and c` have the same tree, with the span of the outer one.
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
             match parts_of(part.kind) {

@@ -52,6 +52,7 @@ pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
 
 /// Warns where the service accepts the pattern but matches different events.
 pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
+    // One warning about arrays per pattern; the others depend on the value of each condition.
     let mut warned_about_arrays = false;
     for field in tree.fields() {
         // `data.a` has no object on its path that could be in an array; `data.a.b` has.
@@ -62,11 +63,7 @@ pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) 
                 "the field does not match where an object on its path is an array element",
             ));
         }
-        for spanned in field
-            .alternatives
-            .iter()
-            .flat_map(|alternative| &alternative.predicates)
-        {
+        for spanned in field.predicates() {
             let message = match &spanned.predicate {
                 Predicate::Number(_) => "also compares numbers with strings: 300 equals \"300\"",
                 Predicate::Bool(_) => "also compares booleans with strings: true equals \"true\"",
@@ -180,6 +177,8 @@ fn check_alternative(alternative: &SpannedAlternative, found: &mut Vec<Diagnosti
         }
         _ => 1,
     };
+    // One object has one operator there. The only operator that gives several predicates is
+    // `numeric`, and the export writes comparisons back into one `numeric`.
     let [first, second, ..] = alternative.predicates.as_slice() else {
         alternative
             .predicates

@@ -10,6 +10,8 @@ use super::{complexity, shared_paths};
 use crate::spanned::{Kind, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
+// `COMBINATIONS` and `LENGTHS` are documented, as a limit of `$or` and as a quota of accounts.
+
 /// Most combinations of `$or` branches in one pattern.
 pub(crate) const COMBINATIONS: usize = 1_000;
 
@@ -138,11 +140,7 @@ pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) 
                 "does not find fields under an empty key",
             ));
         }
-        for spanned in field
-            .alternatives
-            .iter()
-            .flat_map(|alternative| &alternative.predicates)
-        {
+        for spanned in field.predicates() {
             let message = match &spanned.predicate {
                 Predicate::Cidr(_) => {
                     "compares IPv4 and IPv6 addresses with each other, byte by byte"
@@ -181,12 +179,8 @@ fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         let Some(object) = parent(field) else {
             continue;
         };
-        let mut predicates = field
-            .alternatives
-            .iter()
-            .flat_map(|alternative| &alternative.predicates);
-        let Some(spanned) = predicates.find(|spanned| spanned.predicate == Predicate::Missing)
-        else {
+        let is_missing = |spanned: &&SpannedPredicate| spanned.predicate == Predicate::Missing;
+        let Some(spanned) = field.predicates().find(is_missing) else {
             continue;
         };
         let has_later_sibling = fields
@@ -358,6 +352,7 @@ fn check_anything_but(inner: &[Predicate]) -> Option<&'static str> {
         } => Some(("wildcard", None)),
         _ => None,
     };
+    // `["x", "y"]` and `{"prefix": ["x", "y"]}` are portable, `["x", {"prefix": "y"}]` is not.
     let first = inner.first().and_then(kind);
     let unsupported = |predicate: &Predicate| match predicate {
         Predicate::Text(TextOp::Contains, _) => Some("`contains` inside `anything-but`"),

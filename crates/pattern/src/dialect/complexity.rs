@@ -1,22 +1,22 @@
 //! The complexity of the wildcards of one path. AWS rejects patterns above a limit.
-//!
-//! Definition: the largest number of prefixes of the path's wildcards that one string matches, over
-//! all non-empty strings. `*ab*` has the prefixes `*`, `*a`, `*ab` and `*ab*`; the string `aba`
-//! matches three of them (`*`, `*a` and `*ab*`), and no string matches more. In terms of an NFA: the
-//! largest number of states that are active at once.
-//!
-//! The library of the service searches for that string by trying all of them, which is exponential.
-//! Here two cases cover all strings:
-//!
-//! 1. Strings that are a prefix of the literal start of some wildcard (before its first `*`). There
-//!    are as many as the wildcards have literal characters, so each one is tried: `ab*c` has `a` and
-//!    `ab`.
-//! 2. Longer strings. A `*` that has been passed stays active for ever, so a string can be extended
-//!    through all pieces of all wildcards whose literal start it has, until every one of their
-//!    stars is active. What remains is to choose how the string ends: it should end in as many
-//!    prefixes of pieces as possible at once. `*ab*ad` has two stars, and a string that ends in `a`
-//!    ends in a prefix of `ab` and of `ad`: 2 + 2 = 4. `most_prefixes` computes that number with an
-//!    Aho-Corasick automaton over the pieces.
+
+// Definition: the largest number of prefixes of the path's wildcards that one string matches, over
+// all non-empty strings. `*ab*` has the prefixes `*`, `*a`, `*ab` and `*ab*`; the string `aba`
+// matches three of them (`*`, `*a` and `*ab*`), and no string matches more. In terms of an NFA: the
+// largest number of states that are active at once.
+//
+// The library of the service searches for that string by trying all of them, which is exponential.
+// Here two cases cover all strings:
+//
+// 1. Strings that are a prefix of the literal start of some wildcard (before its first `*`). There
+//    are as many as the wildcards have literal characters, so each one is tried: `ab*c` has `a` and
+//    `ab`.
+// 2. Longer strings. A `*` that has been passed stays active for ever, so a string can be extended
+//    through all pieces of all wildcards whose literal start it has, until every one of their
+//    stars is active. What remains is to choose how the string ends: it should end in as many
+//    prefixes of pieces as possible at once. `*ab*ad` has two stars, and a string that ends in `a`
+//    ends in a prefix of `ab` and of `ad`: 2 + 2 = 4. `most_prefixes` computes that number with an
+//    Aho-Corasick automaton over the pieces.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -38,11 +38,7 @@ const STEPS: usize = 2_000_000;
 pub(crate) fn check(fields: &[&SpannedField], found: &mut Vec<Diagnostic>) {
     let mut by_path: BTreeMap<&Path, (&SpannedField, BTreeSet<Vec<Token>>)> = BTreeMap::new();
     for field in fields {
-        for spanned in field
-            .alternatives
-            .iter()
-            .flat_map(|alternative| &alternative.predicates)
-        {
+        for spanned in field.predicates() {
             if let Predicate::Wildcard {
                 wildcard,
                 ignoring_case: false,
@@ -88,7 +84,8 @@ fn tokens(wildcard: &Wildcard) -> Vec<Token> {
     tokens
 }
 
-/// The complexity of distinct wildcards together: exact up to [`LIMIT`], above it any larger number.
+/// The complexity of distinct wildcards together: exact up to [`LIMIT`], above it any larger
+/// number.
 fn complexity(wildcards: &[Vec<Token>]) -> usize {
     let starts: Vec<usize> = wildcards
         .iter()
@@ -190,6 +187,9 @@ struct Candidate {
 
 /// The prefixes that match after one more byte.
 fn step(wildcards: &[Vec<Token>], active: &[(usize, usize)], byte: u8) -> Vec<(usize, usize)> {
+    // For `*ab*` with the active prefixes `*` and `*a` (lengths 1 and 2), the byte `b` leads to `*`
+    // (a star stays), `*ab` and `*ab*` (3 and 4): a star matches nothing, too, so the prefix with
+    // the star is active at once.
     let mut next = BTreeSet::new();
     for &(wildcard, length) in active {
         let tokens = &wildcards[wildcard];
@@ -207,11 +207,10 @@ fn step(wildcards: &[Vec<Token>], active: &[(usize, usize)], byte: u8) -> Vec<(u
 }
 
 /// The largest number of non-empty prefixes of the pieces that one string ends in.
-///
-/// An Aho-Corasick trie: a node is a prefix of some pieces, and its link leads to the longest
-/// proper suffix that is also in the trie. A string that ends in a node ends in the node of its
-/// link, too, so the numbers add up along the links. For `ab`, `bc` the node `ab` links to `b`:
-/// a string that ends in `ab` ends in prefixes of both pieces.
+// An Aho-Corasick trie: a node is a prefix of some pieces, and its link leads to the longest
+// proper suffix that is also in the trie. A string that ends in a node ends in the node of its
+// link, too, so the numbers add up along the links. For `ab`, `bc` the node `ab` links to `b`:
+// a string that ends in `ab` ends in prefixes of both pieces.
 fn most_prefixes(pieces: &[&[Token]]) -> usize {
     let mut nodes = vec![TrieNode::default()];
     for piece in pieces {

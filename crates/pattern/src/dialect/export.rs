@@ -26,13 +26,10 @@ pub(crate) fn export(node: &Node, dialect: Dialect) -> String {
 type Members = Vec<(String, Json)>;
 
 /// The object for the conjunction of the nodes.
-///
-/// An object can have only one `$or`, and the services have no `$and`. So a second `$or` is written
-/// into every branch of the first:
-///
-/// ```text
-/// (a or b) and (c or d)    {"$or": [{a, "$or": [c, d]}, {b, "$or": [c, d]}]}
-/// ```
+// An object can have only one `$or`, and the services have no `$and`. So a second `$or` is written
+// into every branch of the first:
+//
+//     (a or b) and (c or d)    {"$or": [{a, "$or": [c, d]}, {b, "$or": [c, d]}]}
 fn object(nodes: &[&Node], dialect: Dialect) -> Members {
     let mut parts: Vec<&Node> = Vec::new();
     for node in nodes {
@@ -41,17 +38,19 @@ fn object(nodes: &[&Node], dialect: Dialect) -> Members {
             other => parts.push(other),
         }
     }
+    // Fields first, then `$or`: for the services the later of two constraints on a path counts, and
+    // the check has rejected patterns in which that would make a difference.
     let mut members = Members::new();
     for part in &parts {
         if let Node::Field(field) = part {
             add(&mut members, field, dialect);
         }
     }
-    let joins: Vec<&Node> = parts
+    let disjunctions: Vec<&Node> = parts
         .into_iter()
         .filter(|part| matches!(part, Node::Any(_)))
         .collect();
-    if let Some((Node::Any(branches), others)) = joins.split_first() {
+    if let Some((Node::Any(branches), others)) = disjunctions.split_first() {
         let branch = |branch| {
             let together: Vec<&Node> = std::iter::once(branch)
                 .chain(others.iter().copied())
@@ -85,7 +84,8 @@ fn add(members: &mut Members, Field { path, alternatives }: &Field, dialect: Dia
 }
 
 /// Inserts the alternatives of a path as nested objects. Where a path and a path below it are both
-/// constrained (`a` and `a.b`), the longer one is written as a dotted key: `{"a": […], "a.b": […]}`.
+/// constrained (`a` and `a.b`), the longer one is written as a dotted key: `{"a": […], "a.b":
+/// […]}`.
 fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
     let Some((key, rest)) = keys.split_first() else {
         return;
@@ -93,7 +93,7 @@ fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
     if rest.is_empty() {
         let at = members
             .iter()
-            .position(|(taken, value)| taken == key && !matches!(value, Json::Array(_)));
+            .position(|(used, value)| used == key && !matches!(value, Json::Array(_)));
         match at {
             // The longer path came first and is nested already: rewrite it with dotted keys.
             Some(at) => {
@@ -105,7 +105,7 @@ fn nest(members: &mut Members, keys: &[&str], leaf: Json) {
         }
         return;
     }
-    match members.iter_mut().find(|(taken, _)| taken == key) {
+    match members.iter_mut().find(|(used, _)| used == key) {
         Some((_, Json::Object(inner))) => nest(inner, rest, leaf),
         Some(_) => members.push((Path::from_keys(keys).as_str().to_owned(), leaf)),
         None => {

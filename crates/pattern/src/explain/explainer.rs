@@ -1,15 +1,13 @@
 //! Builds an explanation: evaluates every node of the pattern with the naive evaluator.
-//!
-//! The difficulty is a failed conjunction over array elements. For `a.b == 1 and a.c == 2` and
-//!
-//! ```text
-//! {"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}
-//! ```
-//!
-//! each field matches, but no element has both values. An explanation per field would show two
-//! matches below a failure. So a failed conjunction first chooses the elements with which most of
-//! its parts match (here `a[0]`, the first of two with one of two) and evaluates its parts within
-//! that choice: `a.b == 1` matches, `a.c == 2` does not, because `a[0].c` is 3.
+
+// The difficulty is a failed conjunction over array elements. For `a.b == 1 and a.c == 2` and
+//
+//     {"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}
+//
+// each field matches, but no element has both values. An explanation per field would show two
+// matches below a failure. So a failed conjunction first chooses the elements with which most of
+// its parts match (here `a[0]`, the first of two with one of two) and evaluates its parts within
+// that choice: `a.b == 1` matches, `a.c == 2` does not, because `a[0].c` is 3.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +42,8 @@ impl<'e> Explainer<'_, 'e> {
 
     /// Explains one node within a choice of array elements.
     pub(crate) fn part(&self, node: &Node, goal: &Goal, choice: &ElementChoice) -> Part {
+        // Evaluated again for each node: quadratic in the depth of the tree, which is small, and an
+        // explanation is made for one event at a time.
         let extension = goal.within(choice);
         let matched = extension.is_some();
         let test = match (node, goal) {
@@ -94,8 +94,7 @@ impl<'e> Explainer<'_, 'e> {
 
     /// The choices, consistent with `choice`, of elements of arrays that the fields of at least two
     /// of the nodes go through, in text order; each with the pointer to one value in them.
-    ///
-    /// Only shared arrays matter: a field alone in its array may use any element.
+    // Only shared arrays matter: a field alone in its array may use any element.
     fn shared_choices(
         &self,
         nodes: &[Node],
@@ -246,10 +245,9 @@ impl<'e> Explainer<'_, 'e> {
 
 /// An extension of `choice`, built from `candidates`, with which most goals match, but not all:
 /// the first one among equals.
-///
-/// Greedy: it adds the candidate with which most goals match, until a goal fails or nothing can be
-/// added. It goes on while all goals match: each of them may match with some element before the
-/// elements are chosen, and the explanation has to show a goal that fails.
+// Greedy: it adds the candidate with which most goals match, until a goal fails or nothing can be
+// added. It goes on while all goals match: each of them may match with some element before the
+// elements are chosen, and the explanation has to show a goal that fails.
 fn closest(
     goals: &[Goal],
     choice: &ElementChoice,

@@ -1,6 +1,6 @@
 //! Writes an explanation as JSON.
-//!
-//! The keys are a public format: the service, the command line and the Python package return them.
+
+// The keys are a public format: the service, the command line and the Python package return them.
 
 use reflexarc_event::Json;
 
@@ -40,7 +40,7 @@ fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
         ),
         ("count", Json::Number(field.count.to_string().into())),
     ];
-    let met_by = field.met_by.as_ref().map(|place| ("met_by", found(place)));
+    let met_by = field.met_by.as_ref().map(|value| ("met_by", found(value)));
     let nearest = field
         .nearest
         .as_ref()

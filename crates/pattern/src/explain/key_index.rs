@@ -57,6 +57,8 @@ impl<'e> KeyIndex<'e> {
 
 /// The segments of the keys to a value, outermost first.
 pub(crate) fn segments<'e>(pointer: &Pointer<'e>) -> Vec<&'e str> {
+    // The pointer leads from the value to the root, so segments are collected in reverse, also
+    // those of one key with dots: `a.b` gives `b`, `a`.
     let mut segments = Vec::new();
     let mut last = pointer;
     while let Some(step) = last {

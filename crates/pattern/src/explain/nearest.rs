@@ -1,16 +1,14 @@
 //! Finds the value that is closest to meeting a condition, and a hint at the difference.
-//!
-//! Every pair of a value and an alternative gets a distance; the pair with the smallest wins, the
-//! first one among equals. For `a in ["failed", "stopped"]` and the values `running`, `1` and
-//! `Stopped`:
-//!
-//! ```text
-//! "Stopped" ~ "stopped"    1    differs only in case
-//! "running" ~ "failed"    17    same type, 7 characters differ
-//! 1         ~ "failed"   100    other type
-//! ```
-//!
-//! Distances only rank the pairs; their values mean nothing beyond that.
+
+// Every pair of a value and an alternative gets a distance; the pair with the smallest wins, the
+// first one among equals. For `a in ["failed", "stopped"]` and the values `running`, `1` and
+// `Stopped`:
+//
+//     "Stopped" ~ "stopped"    1    differs only in case
+//     "running" ~ "failed"    17    same type, 7 characters differ
+//     1         ~ "failed"   100    other type
+//
+// Distances only rank the pairs; their values mean nothing beyond that.
 
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::Json;
@@ -125,6 +123,7 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         actual: type_of(value),
     };
     match (predicate, value) {
+        // `is missing`, and the value is null: often the same to the author.
         (Predicate::Missing, Scalar::Null) => {
             Distance::new(Distance::SAME_TYPE, Hint::NullIsNotMissing)
         }
@@ -147,6 +146,7 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         }
         (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
+            // ` 10.0.0.1` is not an address, but it is one without the white space.
             None if meets(&Scalar::String(text.trim())) => {
                 Distance::new(Distance::MISTAKE, Hint::SurroundingWhitespace)
             }
@@ -166,6 +166,7 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
                 )
             }
         }
+        // A string predicate and a value of another type: `== "5"` and 5, compared as text.
         (predicate, value) if is_string_predicate(predicate) => {
             let text = shown(value);
             let same = meets(&Scalar::String(&text));

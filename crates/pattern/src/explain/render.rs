@@ -59,6 +59,8 @@ impl Writer {
 
     /// Writes the children of a node: if it failed, only those that failed.
     fn parts(&mut self, parts: &[Part], level: usize, matched: bool, most: usize) {
+        // Below a node that matched everything is written: it is reached only with `all`, or below
+        // a failed `not`.
         let shown: Vec<&Part> = parts
             .iter()
             .filter(|part| self.all || matched || !part.matched)

@@ -72,6 +72,8 @@ impl<'e> SimilarKeys<'e> {
                 self.visit()?;
                 candidates.extend(has_scalar(value).then_some(key.as_str()));
             }
+            // The same rule as for misspelled operators. Only keys with a scalar are candidates:
+            // suggesting an object would replace one missing field by another.
             let similar = nearest(last, candidates)?;
             return members
                 .iter()

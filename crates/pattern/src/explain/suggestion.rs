@@ -1,9 +1,9 @@
 //! Suggests a value that meets an alternative.
-//!
-//! Generate and test: candidates are derived from each predicate on its own, and the first one that
-//! meets all predicates is the suggestion. For `starts with "eni-" and ends with "z"` the candidates
-//! are `eni-`, `z` and, from all parts together, `eni-z`; only the last one meets both. A solver
-//! for conjunctions would find more, but is not worth its size for a hint.
+
+// Generate and test: candidates are derived from each predicate on its own, and the first one that
+// meets all predicates is the suggestion. For `starts with "eni-" and ends with "z"` candidates
+// are `eni-`, `z` and, from all parts together, `eni-z`; only the last one meets both. A solver
+// for conjunctions would find more, but is not worth its size for a hint.
 
 use reflexarc_event::Json;
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
@@ -21,6 +21,8 @@ pub(crate) fn matching_value(
     let meets = |value: &Json| {
         Scalar::of(value).is_some_and(|value| tests.iter().all(|test| test.matches(&value)))
     };
+    // Candidates close to the actual value come first. For `ENI-1` and `starts with "eni-"` the
+    // lower-cased `eni-1` is a better suggestion than the bare prefix.
     let mut candidates = Vec::new();
     if let Scalar::String(text) = actual {
         candidates.extend([

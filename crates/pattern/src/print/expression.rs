@@ -1,11 +1,11 @@
 //! Writes a tree in normal form as an expression.
-//!
-//! Precedence, from tight to loose: `not`, `and`, `or`. A connective inside another one is always
-//! written in parentheses, also where precedence would not need them: `a or (b and c)` reads
-//! without knowing the rule. After `not` the parser takes one condition, so everything after it is
-//! in parentheses: `not (a == 1)`. Conditions on one value follow the same rules after their path,
-//! except that `and` inside `or` needs none there: `a (== "x" or > 1 and < 5)` prints the
-//! alternatives of a field, which are in disjunctive normal form already.
+
+// Precedence, from tight to loose: `not`, `and`, `or`. A connective inside another one is always
+// written in parentheses, also where precedence would not need them: `a or (b and c)` reads
+// without knowing the rule. After `not` the parser takes one condition, so everything after it is
+// in parentheses: `not (a == 1)`. Conditions on one value follow the same rules after their path,
+// except that `and` inside `or` needs none there: `a (== "x" or > 1 and < 5)` prints the
+// alternatives of a field, which are in disjunctive normal form already.
 
 use super::{DEEPEST_INDENT, WIDTH, quoted};
 use crate::keywords::is_keyword;
@@ -68,6 +68,9 @@ fn operand_document(node: &Node) -> Doc {
 }
 
 fn layout(document: &Doc, indent: usize) -> String {
+    // Greedy, like the layout of JSON: flat if it fits into the line, otherwise broken at the
+    // outermost level. The text before the document on its line is not counted, so a line can be a
+    // few columns longer than `WIDTH`.
     let flat = flat(document);
     if indent + flat.chars().count() <= WIDTH {
         return flat;
@@ -100,6 +103,8 @@ fn flat(document: &Doc) -> String {
 /// A path with its conditions: `p == 1`, `0 < p <= 5`, `p (… or …)`.
 fn field(field: &Field) -> String {
     let path = path(&field.path);
+    // One alternative: a range around the path, one predicate, or a conjunction in parentheses.
+    // Several: one run of single predicates needs no parentheses, `p in ["x", "y"]`.
     let runs = runs(&field.alternatives);
     match (runs.as_slice(), field.alternatives.as_slice()) {
         (_, [Alternative(only)]) => match only.as_slice() {
@@ -128,7 +133,10 @@ fn runs(alternatives: &[Alternative]) -> Vec<String> {
     let mut rest = alternatives;
     while let Some((Alternative(first), others)) = rest.split_first() {
         if let [first] = first.as_slice() {
-            let same = |next: &&Alternative| matches!(next.0.as_slice(), [next] if share_operator(first, next));
+            let same = |Alternative(next): &&Alternative| match next.as_slice() {
+                [next] => share_operator(first, next),
+                _ => false,
+            };
             let count = 1 + others.iter().take_while(same).count();
             let predicates: Vec<&Predicate> = rest[..count]
                 .iter()
@@ -188,8 +196,8 @@ fn operator_with_values(tests: &[&Predicate]) -> String {
         | Predicate::Bool(_)
         | Predicate::Number(_) => (None, ""),
         Predicate::TextIgnoringCase(TextOp::Equals, _) => (None, " ignoring case"),
-        Predicate::Text(op, _) => (Some(word(*op)), ""),
-        Predicate::TextIgnoringCase(op, _) => (Some(word(*op)), " ignoring case"),
+        Predicate::Text(op, _) => (Some(operator_name(*op)), ""),
+        Predicate::TextIgnoringCase(op, _) => (Some(operator_name(*op)), " ignoring case"),
         Predicate::Wildcard { ignoring_case, .. } => (Some("like"), case(*ignoring_case)),
         Predicate::Regexp { ignoring_case, .. } => (Some("matches"), case(*ignoring_case)),
         Predicate::Cidr(_) => (Some("in cidr"), ""),
@@ -282,7 +290,7 @@ fn upper_end(bound: &Bound) -> String {
     )
 }
 
-fn word(op: TextOp) -> &'static str {
+fn operator_name(op: TextOp) -> &'static str {
     match op {
         TextOp::Equals => "==",
         TextOp::Prefix => "starts with",

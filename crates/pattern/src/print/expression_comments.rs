@@ -1,13 +1,11 @@
 //! Formats an expression with comments.
-//!
-//! The parts of the top-level `and` or `or` are written one per line. A comment goes before the part
-//! that it was written before or in, or at the end of the line of the part that it followed:
-//!
-//! ```text
-//! a==1 // one            a == 1  // one
-//! and ( b == 2 # in      # in
-//!  or c==3 )             and (b == 2 or c == 3)
-//! ```
+
+// The parts of the top-level `and` or `or` are written one per line. A comment goes before the part
+// that it was written before or in, or at the end of the line of the part that it followed:
+//
+//     a==1 // one            a == 1  // one
+//     and ( b == 2 # in      # in
+//      or c==3 )             and (b == 2 or c == 3)
 
 use reflexarc_diagnostic::Span;
 

@@ -1,15 +1,13 @@
 //! Writes a tree in normal form as JSON.
-//!
-//! A conjunction becomes one object as far as possible. Two things prevent it: an object has one
-//! member per key, and a path that is constrained twice outside `$and` overrides the earlier
-//! constraint. Then the remaining parts go into `$and`:
-//!
-//! ```text
-//! a == "x" and b == 1 and a == "y"    {"a": ["x"], "b": [1], "$and": [{"a": ["y"]}]}
-//! ```
-//!
-//! The order of the parts is part of the tree, so members are only ever appended: `a.b`, `c`, `a.d`
-//! becomes `{"a": {"b": …}, "c": …, "a.d": …}`, because a nested `d` would come before `c`.
+
+// A conjunction becomes one object as far as possible. Two things prevent it: an object has one
+// member per key, and a path that is constrained twice outside `$and` overrides the earlier
+// constraint. Then the remaining parts go into `$and`:
+//
+//     a == "x" and b == 1 and a == "y"    {"a": ["x"], "b": [1], "$and": [{"a": ["y"]}]}
+//
+// The order of the parts is part of the tree, so members are only ever appended: `a.b`, `c`, `a.d`
+// becomes `{"a": {"b": …}, "c": …, "a.d": …}`, because a nested `d` would come before `c`.
 
 use std::collections::BTreeSet;
 
@@ -80,6 +78,9 @@ fn object(node: &Node) -> Members {
 
 /// The parts in one object, in their order, with the rest in `$and` where one object is not enough.
 fn conjunction(parts: &[Node]) -> Members {
+    // `paths` are those constrained in the current object, also inside its `$or`: a further
+    // constraint on one of them would override it. A part that does not fit starts a new object,
+    // and later parts follow it there, because their order must stay.
     let mut objects: Vec<Members> = Vec::new();
     let mut members = Members::new();
     let mut paths: BTreeSet<&Path> = BTreeSet::new();
@@ -113,6 +114,7 @@ fn add(members: &mut Members, part: &Node) -> bool {
             if nesting(path) == keys.len() && nest(members, &keys, &leaf) {
                 return true;
             }
+            // A path of one key has no dotted spelling that differs from the nested one.
             let free = keys.len() > 1 && free(members, path.as_str());
             if free {
                 members.push((path.as_str().to_owned(), leaf));
@@ -193,6 +195,7 @@ pub(crate) fn alternative(Alternative(predicates): &Alternative) -> Json {
         return test(only);
     }
     let operators: Option<Members> = predicates.iter().map(operator).collect();
+    // `{"prefix": "a", "suffix": "b"}`, but `{"$and": [{"prefix": "a"}, {"prefix": "ab"}]}`.
     let distinct = |members: &Members| {
         let keys: BTreeSet<&String> = members.iter().map(|(key, _)| key).collect();
         keys.len() == members.len()
@@ -220,15 +223,16 @@ fn operator(predicate: &Predicate) -> Option<(String, Json)> {
         Predicate::Null | Predicate::Bool(_) | Predicate::Text(TextOp::Equals, _) => return None,
         Predicate::Missing => ("exists", Json::Bool(false)),
         Predicate::Exists => ("exists", Json::Bool(true)),
+        // Only among several predicates or in `anything-but`; alone, a number is a plain value.
         Predicate::Number(number) => (
             "numeric",
             Json::Array(vec!["=".into(), Json::Number(number.as_str().into())]),
         ),
         Predicate::Range { lower, upper } => ("numeric", range(lower.as_ref(), upper.as_ref())),
         Predicate::TextIgnoringCase(TextOp::Equals, text) => (IGNORING_CASE, Json::from(&**text)),
-        Predicate::Text(op, text) => (word(*op), Json::from(&**text)),
+        Predicate::Text(op, text) => (operator_name(*op), Json::from(&**text)),
         Predicate::TextIgnoringCase(op, text) => {
-            (word(*op), one(IGNORING_CASE, Json::from(&**text)))
+            (operator_name(*op), one(IGNORING_CASE, Json::from(&**text)))
         }
         Predicate::Wildcard {
             wildcard,
@@ -304,7 +308,7 @@ fn one(key: &str, value: Json) -> Json {
     Json::Object(vec![(key.to_owned(), value)])
 }
 
-fn word(op: TextOp) -> &'static str {
+fn operator_name(op: TextOp) -> &'static str {
     match op {
         TextOp::Equals => "exactly",
         TextOp::Prefix => "prefix",

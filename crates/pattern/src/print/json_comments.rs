@@ -1,9 +1,9 @@
 //! Formats JSON notation with comments.
-//!
-//! Works on the text and not on the tree: normalizing would reorder members and leave comments
-//! without the member they belong to. So order and nesting are kept; only white space, quotes,
-//! escapes and trailing commas change. A comment stays before the member or element that it was
-//! written before, or at the end of the line of the one that it followed.
+
+// Works on the text and not on the tree: normalizing would reorder members and leave comments
+// without the member they belong to. So order and nesting are kept; only white space, quotes,
+// escapes and trailing commas change. A comment stays before the member or element that it was
+// written before, or at the end of the line of the one that it followed.
 
 use reflexarc_diagnostic::Span;
 use reflexarc_event::Json;
@@ -116,6 +116,8 @@ impl<'s> Reader<'s> {
                     trailing: comments,
                 });
             }
+            // Comments before the comma that are not on the line of the previous part belong to the
+            // next one.
             let mut leading = std::mem::take(&mut comments);
             let mut key = None;
             if is_object {
@@ -179,6 +181,7 @@ impl Value<'_> {
         else {
             return self.flat();
         };
+        // Without comments inside, the value is laid out like any other JSON.
         if !self.has_comments() {
             let flat = self.flat();
             return Json::parse(flat.as_bytes()).map_or(flat, |json| json::layout(&json, indent));

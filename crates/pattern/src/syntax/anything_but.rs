@@ -107,6 +107,8 @@ impl TreeBuilder<'_> {
                 .help = Some(help);
             return None;
         }
+        // `{"prefix": ["x", "y"]}` is a shorthand that only exists inside `anything-but`: one
+        // excluded predicate for each element.
         let takes_array = string_operator(key).is_some() || key == "equals-ignore-case";
         let is_array = matches!(member.value.kind, ValueKind::Array(_));
         if !takes_array || !is_array || self.dialect == Dialect::Alibaba {

@@ -160,6 +160,8 @@ impl TreeBuilder<'_> {
     }
 
     fn regexp(&mut self, value: &str, span: &Span, ignoring_case: bool) -> Option<Predicate> {
+        // Compiled only to validate it; the tree keeps the text, so that patterns can be compared
+        // and printed, and each evaluator compiles it in the form it needs.
         match CompiledRegexp::new(value, ignoring_case) {
             Ok(_) => {
                 return Some(Predicate::Regexp {
@@ -176,6 +178,8 @@ impl TreeBuilder<'_> {
                 .help = Some("use smaller repetition counts, or a wildcard".into());
             }
             Err(RegexpFault::Syntax { message, at }) => {
+                // Some errors have an empty span, at the end of the expression; nothing could be
+                // underlined there.
                 let fault_span = if at.is_empty() {
                     span.clone()
                 } else {

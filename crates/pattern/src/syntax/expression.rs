@@ -98,6 +98,7 @@ impl TreeBuilder<'_> {
                 _ => complete = false,
             }
         }
+        // After the loop, so that every condition is built and its errors are reported.
         if !complete {
             return None;
         }
@@ -132,6 +133,8 @@ impl TreeBuilder<'_> {
             self.error(Code::TOO_DEEP, span, message);
             return None;
         }
+        // From the inside out: in `not not a == 1` the second `not` gets the inner node, and each
+        // span starts at its own `not`.
         let mut tree = inner?;
         for start in negations.into_iter().rev() {
             tree = SpannedNode::not(start..span.end, tree);
@@ -168,6 +171,8 @@ impl TreeBuilder<'_> {
             self.error(Code::SYNTAX, span_of(&symbol), message).help = Some(help);
             return None;
         };
+        // Read from the path: `0 < p` is `p > 0`. Then a lower bound on the left needs an upper
+        // bound on the right, and `5 > p > 0` is accepted as well as `0 < p < 5`.
         let first = first.swapped();
         let predicate = match parts.next() {
             None => first.predicate(low?),
@@ -248,6 +253,8 @@ impl TreeBuilder<'_> {
                 }
                 continue;
             }
+            // The grammar accepts keywords as keys, in order to suggest quotes: `in == 1`. The key
+            // is kept, so that parsing continues with the conditions on it.
             if is_keyword(key) {
                 let message = format!("expected a path, found keyword `{key}`");
                 self.push(

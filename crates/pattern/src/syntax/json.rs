@@ -102,6 +102,7 @@ impl TreeBuilder<'_> {
     pub(super) fn string(&mut self, pair: &Pair<'_, Rule>) -> Option<String> {
         let span = span_of(pair);
         if pair.as_rule() == Rule::single {
+            // The fix changes the quotes and what is escaped: `'it\'s "x"'` → `"it's \"x\""`.
             let inner = &self.source[span.start + 1..span.end - 1];
             let replacement = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
             let message = "expected a string in double quotes, found single quotes";
@@ -140,6 +141,8 @@ impl TreeBuilder<'_> {
             }
             key.as_str().to_owned()
         } else {
+            // An invalid key has been reported; its source text keeps the path, so that the
+            // conditions below it are checked as well.
             self.string(&key)
                 .unwrap_or_else(|| key.as_str().trim_matches(['"', '\'']).to_owned())
         };
@@ -200,6 +203,7 @@ impl TreeBuilder<'_> {
             span.clone(),
             format!("expected a value, found `{word}`"),
         );
+        // Names for null in Python, Ruby and Go, too far from `null` for the edit distance.
         let meant = if word == "None" || word == "nil" {
             Some("null")
         } else {

@@ -85,8 +85,7 @@ impl TreeBuilder<'_> {
             ValueKind::Array(_) => {
                 let message = "unexpected array among the alternatives";
                 self.error(Code::WRONG_ARGUMENT, span, message).help = Some(
-                    "alternatives are strings, numbers, true, false, null and objects with an operator"
-                        .into(),
+                    "use strings, numbers, true, false, null or objects with an operator".into(),
                 );
                 return None;
             }
@@ -110,6 +109,8 @@ impl TreeBuilder<'_> {
                 .help = Some("for example `{\"prefix\": \"x\"}`".into());
             return None;
         }
+        // Checked here for the services, so that the error points at the second operator; in our
+        // dialect one value must meet all of them.
         let several = members.len() > 1;
         if several && self.dialect != Dialect::Reflexarc {
             self.reject_second_operator(&members);
@@ -138,6 +139,8 @@ impl TreeBuilder<'_> {
                 None => complete = false,
             }
         }
+        // `$and`, and in Alibaba Cloud's dialect `numeric`, can give a lower and an upper bound as
+        // two predicates; the tree has them as one range.
         normal::join_ranges(&mut predicates);
         if complete {
             Some(SpannedAlternative { span, predicates })
@@ -164,11 +167,14 @@ impl TreeBuilder<'_> {
         } = member;
         let span = key_span.start..value.span.end;
         let predicate = match key.as_str() {
-            "exactly" if self.dialect != Dialect::Alibaba => {
-                self.plain_string("exactly", &value, StringTest::Compare(TextOp::Equals))
-            }
+            "exactly" if self.dialect != Dialect::Alibaba => self.string_argument(
+                "exactly",
+                &value,
+                StringTest::Compare(TextOp::Equals),
+                false,
+            ),
             "equals-ignore-case" => {
-                self.ignoring_case(&key, &value, StringTest::Compare(TextOp::Equals))
+                self.string_argument(&key, &value, StringTest::Compare(TextOp::Equals), true)
             }
             "numeric" => {
                 let predicates = self.numeric(&value)?;
@@ -262,7 +268,7 @@ impl TreeBuilder<'_> {
         match value.kind {
             ValueKind::Object(mut members) => match (members.pop(), members.is_empty()) {
                 (Some(member), true) if member.key == "equals-ignore-case" => {
-                    self.ignoring_case(operator, &member.value, test)
+                    self.string_argument(operator, &member.value, test, true)
                 }
                 (Some(member), true) if nearest(&member.key, ["equals-ignore-case"]).is_some() => {
                     self.push(
@@ -285,31 +291,21 @@ impl TreeBuilder<'_> {
                     self.wrong_string_argument(operator, &value)
                 }
             },
-            _ => self.plain_string(operator, &value, test),
+            _ => self.string_argument(operator, &value, test, false),
         }
     }
 
-    fn ignoring_case(
+    fn string_argument(
         &mut self,
         operator: &str,
         value: &Value,
         test: StringTest,
+        ignoring_case: bool,
     ) -> Option<Predicate> {
         match &value.kind {
-            ValueKind::String(argument) => self.string_test(test, argument, &value.span, true),
-            ValueKind::Invalid => None,
-            _ => self.wrong_string_argument(operator, value),
-        }
-    }
-
-    fn plain_string(
-        &mut self,
-        operator: &str,
-        value: &Value,
-        test: StringTest,
-    ) -> Option<Predicate> {
-        match &value.kind {
-            ValueKind::String(argument) => self.string_test(test, argument, &value.span, false),
+            ValueKind::String(argument) => {
+                self.string_test(test, argument, &value.span, ignoring_case)
+            }
             ValueKind::Invalid => None,
             _ => self.wrong_string_argument(operator, value),
         }

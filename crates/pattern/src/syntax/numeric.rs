@@ -98,6 +98,8 @@ impl TreeBuilder<'_> {
         span: &Span,
         pairs: Vec<(&str, Decimal, Span)>,
     ) -> Option<Vec<Predicate>> {
+        // Alibaba Cloud takes two comparisons in any combination: `["<", 5, ">", 1]` and even
+        // `["!=", 3, "!=", 4]`. So they are two predicates and not a range.
         if self.dialect == Dialect::Alibaba && (1..=2).contains(&pairs.len()) {
             return Some(
                 pairs
@@ -112,6 +114,7 @@ impl TreeBuilder<'_> {
             (Some((first, low, first_span)), Some((second, high, second_span)), None) => {
                 match (Comparison::parse(first), Comparison::parse(second)) {
                     (Some(lower), Some(upper)) if lower.is_lower() && !upper.is_lower() => {
+                        // `[">=", 1, "<=", 1]` is the number 1 for us, and an error for AWS.
                         if self.dialect == Dialect::Aws && low >= high {
                             let message = format!(
                                 "{} requires the lower bound to be less than the upper bound",

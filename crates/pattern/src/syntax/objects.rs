@@ -28,6 +28,7 @@ impl TreeBuilder<'_> {
             return self.empty_pattern(span);
         }
         let constraints = self.constraints(members, &mut Keys::new());
+        // Before the tree, because overridden constraints count for AWS, too.
         if self.dialect == Dialect::Aws {
             self.check_combinations(&span, &constraints);
         }
@@ -139,6 +140,8 @@ impl TreeBuilder<'_> {
         if self.dialect != Dialect::Alibaba {
             return members;
         }
+        // `{"data": {"a": ["x"]}, "data": {"b": ["y"]}}` constrains only `data.b` there: the
+        // last of equal keys is kept, as many JSON parsers do.
         let mut last: HashMap<String, Span> = HashMap::new();
         for member in &members {
             if let Some(earlier) = last.insert(member.key.clone(), member.key_span.clone()) {
@@ -162,6 +165,8 @@ impl TreeBuilder<'_> {
             )
             .help = Some("with one alternative, write its keys directly".into());
         }
+        // `keys` are those around the `$or`: `{"a": {"$or": [{"b": [1]}, {"c": [2]}]}}` constrains
+        // `a.b` and `a.c`.
         let mut alternatives = Vec::new();
         for (_, members) in branches {
             self.check_operator_keys(&members);
@@ -280,14 +285,17 @@ impl TreeBuilder<'_> {
 
     /// `$or`, `$and` or `$not`, if the key is a misspelling of one of them.
     pub(super) fn similar_connective(&self, key: &str) -> Option<&'static str> {
-        let joins: &[&'static str] = match self.dialect {
+        let connectives: &[&'static str] = match self.dialect {
             Dialect::Reflexarc => &["$or", "$and", "$not"],
             Dialect::Aws => &["$or"],
             Dialect::Alibaba => &[],
         };
-        let word = key.strip_prefix('$')?;
-        let words = joins.iter().map(|join| &join[1..]);
-        let meant = nearest(word, words)?;
-        joins.iter().copied().find(|join| &join[1..] == meant)
+        // Compared without the `$`, so that `$Or` is near `$or`, but the key `x` is not.
+        let name = key.strip_prefix('$')?;
+        let meant = nearest(name, connectives.iter().map(|connective| &connective[1..]))?;
+        connectives
+            .iter()
+            .copied()
+            .find(|connective| &connective[1..] == meant)
     }
 }

@@ -102,6 +102,8 @@ impl TreeBuilder<'_> {
             Some(modifier) => self.resolve_modifier(&modifier)?,
             None => false,
         };
+        // Operands use the values of JSON notation, so both notations have the same literals,
+        // escapes and error messages.
         let value = match operand {
             Some(operand) => Some(self.value(operand.into_inner().next()?)),
             None => None,
@@ -370,11 +372,10 @@ impl TreeBuilder<'_> {
     }
 
     /// The operator of a symbol or a sequence of words, and its spelling.
-    ///
-    /// The grammar takes every word up to an operand as part of the operator. Of the errors this
-    /// allows to explain, in this order: a synonym (`is not null`); an operator without operand
-    /// followed by a word (`exists b`); an operator followed by an unquoted string (`== failed` is
-    /// parsed as a bare value, but `starts with eni` as three words); a misspelling.
+    // The grammar takes every word up to an operand as part of the operator. Of the errors this
+    // allows to explain, in this order: a synonym (`is not null`); an operator without operand
+    // followed by a word (`exists b`); an operator followed by an unquoted string (`== failed` is
+    // parsed as a bare value, but `starts with eni` as three words); a misspelling.
     fn resolve_operator(
         &mut self,
         pair: Pair<'_, Rule>,
@@ -403,6 +404,8 @@ impl TreeBuilder<'_> {
             span.clone(),
             format!("unknown operator `{spelling}`"),
         );
+        // The longest prefix of the words that is an operator: `in` of `in foo`, `is missing` of
+        // `is missing b`.
         let operator_of_first = |count: usize| {
             let first = words[..count].join(" ");
             OPERATORS

@@ -1,17 +1,15 @@
 //! JSON notation: conjunction of the keys of an object, where the later of two constraints on one
 //! path overrides the earlier one.
-//!
-//! EventBridge compiles a pattern into one constraint per path, separately for each combination of
-//! the branches of its `$or`s. So `{"a": [1], "$or": [{"a": [2]}, {"b": [3]}]}` means
-//!
-//! ```text
-//! branch 1:  a == 1, then a == 2 overrides it     a == 2
-//! branch 2:  a == 1 and b == 3                    a == 1 and b == 3
-//! ```
-//!
-//! joined by `or`. Only constraints that share paths with a `$or` have to be expanded like that;
-//! all others are joined by `and` as they are, which keeps the tree small: `groups` finds out which
-//! constraints share paths, and only a group of several is expanded.
+
+// EventBridge compiles a pattern into one constraint per path, separately for each combination of
+// the branches of its `$or`s. So `{"a": [1], "$or": [{"a": [2]}, {"b": [3]}]}` means
+//
+//     branch 1:  a == 1, then a == 2 overrides it     a == 2
+//     branch 2:  a == 1 and b == 3                    a == 1 and b == 3
+//
+// joined by `or`. Only constraints that share paths with a `$or` have to be expanded like that;
+// all others are joined by `and` as they are, which keeps the tree small: `groups` finds out which
+// constraints share paths, and only a group of several is expanded.
 
 use std::collections::{HashMap, HashSet};
 
@@ -90,7 +88,7 @@ impl TreeBuilder<'_> {
         let (count, tests) = expansion_size(constraints);
         if count > self.limits.combinations || tests > self.limits.expanded_tests {
             let message = format!(
-                "paths constrained both inside and outside `$or` expand to more than {} combinations",
+                "paths constrained inside and outside `$or` expand to more than {} combinations",
                 self.limits.combinations
             );
             self.error(Code::TOO_MANY, span.clone(), message).help =
@@ -116,6 +114,8 @@ impl TreeBuilder<'_> {
 
     /// Removes each field whose path is constrained again later, with a warning.
     fn override_earlier(&mut self, conjunction: &mut Vec<Constraint>) {
+        // The last constraint seen on each path, with its index and the span of its key. Only
+        // fields: a path inside `$or` overrides in some branches and not in others.
         let mut last: HashMap<Path, (usize, Span)> = HashMap::new();
         let mut dropped = HashSet::new();
         for (at, constraint) in conjunction.iter().enumerate() {
@@ -135,10 +135,9 @@ impl TreeBuilder<'_> {
     }
 
     /// The constraints in groups that share paths, ordered by the first constraint of each group.
-    ///
-    /// A constraint whose paths are in several groups joins these into one. With `a`, `b` and
-    /// `$or` of `a` and `b`: two groups, then the `$or` makes one of them. The groups are merged
-    /// into the one with the lowest index, and the others are left empty.
+    // A constraint whose paths are in several groups joins these into one. With `a`, `b` and
+    // `$or` of `a` and `b`: two groups, then the `$or` makes one of them. The groups are merged
+    // into the one with the lowest index, and the others are left empty.
     fn groups(&mut self, mut constraints: Vec<Constraint>) -> Vec<Vec<Constraint>> {
         self.override_earlier(&mut constraints);
         let mut group_of: HashMap<Path, usize> = HashMap::new();

@@ -1,8 +1,8 @@
 //! The scan before the grammar: notation, size, nesting, brackets, quotes and comments.
-//!
-//! pest recurses once per bracket and reports an unbalanced one at the end of the text. The scan
-//! runs first, without recursion: it bounds the depth, and it points at the bracket or quote that
-//! has no partner.
+
+// pest recurses once per bracket and reports an unbalanced one at the end of the text. The scan
+// runs first, without recursion: it bounds the depth, and it points at the bracket or quote that
+// has no partner.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
@@ -167,6 +167,8 @@ impl Scanner<'_> {
                 _ => {}
             }
         }
+        // The string swallows the rest of the text; only its first line is underlined, where the
+        // closing quote is most likely missing.
         let line_end = self.source[start..]
             .find('\n')
             .map_or(self.source.len(), |length| start + length);

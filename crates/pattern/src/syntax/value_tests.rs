@@ -1,13 +1,11 @@
 //! Expression notation: conditions on one value, joined by `and`, `or` and `not` after its path.
-//!
-//! A field of the tree is a list of alternatives, each a conjunction of predicates: disjunctive
-//! normal form. So `and` between groups multiplies their alternatives, and `not` applies De Morgan:
-//!
-//! ```text
-//! a ((== "x" or == "y") and starts with "z")    [x, z…] or [y, z…]
-//! a not (== "x" or starts with "z")             anything-but ["x", "z…"]
-//! a not (starts with "x" and ends with "y")     [not x…] or [not …y]
-//! ```
+
+// A field of the tree is a list of alternatives, each a conjunction of predicates: disjunctive
+// normal form. So `and` between groups multiplies their alternatives, and `not` applies De Morgan:
+//
+//     a ((== "x" or == "y") and starts with "z")    [x, z…] or [y, z…]
+//     a not (== "x" or starts with "z")             anything-but ["x", "z…"]
+//     a not (starts with "x" and ends with "y")     [not x…] or [not …y]
 
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
@@ -133,6 +131,8 @@ impl TreeBuilder<'_> {
             .iter()
             .flat_map(|alternative| &alternative.predicates)
         {
+            // `anything-but` requires a value, so it cannot express the opposite of `exists`; and
+            // the opposite of `is missing` has an operator of its own.
             let (operator, opposite) = match spanned.predicate {
                 Predicate::Missing => ("is missing", "exists"),
                 Predicate::Exists => ("exists", "is missing"),
