@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result
     let pattern =
         Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![named(errors)]))?;
     if !pattern.warnings().is_empty() {
-        output.diagnostics(&named(pattern.warnings().to_vec()));
+        output.diagnostics([&named(pattern.warnings().to_vec())]);
     }
     Ok(pattern)
 }

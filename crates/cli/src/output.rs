@@ -52,6 +52,8 @@ impl Output {
     pub(crate) fn new() -> Self {
         let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
+            // `Stdout` writes at every line break, and a system call costs more than matching an
+            // event.
             stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
             has_elements: false,
             colour: allowed && io::stdout().is_terminal(),
@@ -118,11 +120,13 @@ impl Output {
         }
     }
 
-    /// Draws the diagnostics of a file to stderr.
-    pub(crate) fn diagnostics(&mut self, file: &FileDiagnostics) {
+    /// Draws the diagnostics of files to stderr.
+    pub(crate) fn diagnostics<'a>(&mut self, files: impl IntoIterator<Item = &'a FileDiagnostics>) {
         let colour = self.colour_stderr;
-        for diagnostic in &file.diagnostics {
-            self.status(&diagnostic.render(&file.name, &file.text, colour));
+        for file in files {
+            for diagnostic in &file.diagnostics {
+                self.status(&diagnostic.render(&file.name, &file.text, colour));
+            }
         }
     }
 
@@ -165,11 +169,7 @@ impl Output {
         };
         let exit = failure.exit();
         match &failure {
-            Failure::Rules(files) => {
-                for file in files {
-                    self.diagnostics(file);
-                }
-            }
+            Failure::Rules(files) => self.diagnostics(files),
             // The reader closed the pipe on purpose; a message would only disturb it.
             _ if exit == Exit::Done => {}
             _ => self.error(&failure.to_string()),

@@ -127,6 +127,8 @@ fn elements<'py>(
 /// The value as a scalar; `None` for containers and for types without a JSON form.
 pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let py = value.py();
+    // `StrEnum`, `IntEnum` and the like are enums as well as scalars. Their `value` counts, not
+    // their `str()`, which depends on the Python version.
     if let Ok(text) = value.cast::<PyString>() {
         if is_enum(value)? {
             return member_value(value, path);
@@ -136,6 +138,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
     if value.is_none() {
         return Ok(Some(Scalar::Null));
     }
+    // Before `int`, of which `bool` is a subclass.
     if let Ok(flag) = value.cast::<PyBool>() {
         return Ok(Some(Scalar::Bool(flag.is_true())));
     }
@@ -146,6 +149,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
         if let Ok(number) = value.extract() {
             return Ok(Some(Scalar::Integer(number)));
         }
+        // Subclasses may override `__repr__`, so that of `int` is called.
         let digits = int_type(py).call_method1(intern!(py, "__repr__"), (value,))?;
         return Ok(Some(Scalar::Number(digits.extract()?)));
     }
@@ -157,12 +161,15 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
         if !number.is_finite() {
             return Err(path.error(format!("{number} is not a JSON number")));
         }
+        // `{:?}` is the shortest decimal that reads back as the same float: 0.1 stays `0.1`,
+        // although its exact value has 55 digits.
         return Ok(Some(Scalar::Number(format!("{number:?}"))));
     }
     if value.is_instance(decimal_type(py)?)? {
         if !value.call_method0(intern!(py, "is_finite"))?.is_truthy()? {
             return Err(path.error(format!("{value} is not a JSON number")));
         }
+        // The text of a `Decimal` is a JSON number with all its digits: 1E+400 does not overflow.
         return Ok(Some(Scalar::Number(value.str()?.to_cow()?.into_owned())));
     }
     if is_enum(value)? {

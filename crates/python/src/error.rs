@@ -89,6 +89,7 @@ pub(crate) fn exception_with<E: pyo3::PyTypeInfo>(
 /// PyO3 would raise `PanicException`, which derives from `BaseException` and so passes through
 /// `except Exception`: one bad event could end a worker that handles all other errors.
 pub(crate) fn catch_panics<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    // All classes are immutable, so a panic leaves none of them half changed.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()

@@ -66,6 +66,7 @@ impl PyEvaluation {
         let skipped = PyDict::new(py);
         for effects in &evaluation.rules {
             if !effects.changes.is_empty() {
+                // Copies the state once, at the first change; the caller's `State` is immutable.
                 Arc::make_mut(&mut after).apply(&effects.rule, &effects.changes);
             }
             if let Some(reason) = &effects.skipped {

@@ -41,6 +41,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 /// The extension module of the package `reflexarc`; import the package instead.
+// The module needs no interpreter lock: all classes are frozen, and buffers are per thread.
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]

@@ -278,6 +278,7 @@ impl PyRuleSet {
     }
 
     fn __hash__(&self) -> u64 {
+        // Names are enough: equal sets have equal names, and sets with equal names are rare.
         let mut hasher = DefaultHasher::new();
         self.rules
             .rules()

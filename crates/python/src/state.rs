@@ -23,6 +23,7 @@ use crate::timestamp::timestamp_or_now;
 #[pyclass(name = "State", module = "reflexarc", frozen)]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PyState {
+    // Shared: evaluating an event without changes of state returns the same state without a copy.
     pub(crate) state: Arc<MemoryState>,
 }
 

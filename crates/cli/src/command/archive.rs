@@ -83,6 +83,8 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
     match args {
         Archive::List { range, report } => list(range, report, output),
         Archive::Export { range, config } => for_each_event(config, range, |event| {
+            // Bytes are exported unchanged, but a pretty-printed event would take several lines;
+            // its tree prints the same members and digits on one line.
             if event.event.bytes().contains(&b'\n') {
                 output.line(event.event.tree())
             } else {
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
         Archive::Verify { config } => verify(config, output),
         Archive::Prune { keep, config } => {
             let (config, store) = config.open_store()?;
+            // `--keep` is about age only, so a size limit of the configuration does not apply.
             let retention = keep.map_or(config.retention, |age| Retention { age, bytes: None });
             let removed = store
                 .prune(&retention, Timestamp::now())
@@ -144,6 +147,7 @@ fn for_each_event(
     mut print: impl FnMut(Archived) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let (_, store) = config.open_store()?;
+    // The store stops walking when `visit` returns false; the failure of `print` waits in `exit`.
     let mut exit = Ok(Exit::Negative);
     let visit = |event| {
         exit = print(event).map(|()| Exit::Done);

@@ -58,6 +58,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    // A rule set loads as a whole or not at all, so dialects are checked only if there are no
+    // errors.
     let loaded = RuleSet::load_all(&args.rules);
     let (count, mut files) = match &loaded {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),

@@ -40,18 +40,12 @@ pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
             without_secrets: true,
         } => {
             let config = config.load_without_secrets()?;
-            config
-                .warnings
-                .iter()
-                .for_each(|file| output.diagnostics(file));
+            output.diagnostics(&config.warnings);
             output.line("the configuration is valid (secrets not checked)")?;
         }
         Config::Check { config, .. } => {
             let config = config.load()?;
-            config
-                .warnings
-                .iter()
-                .for_each(|file| output.diagnostics(file));
+            output.diagnostics(&config.warnings);
             let targets = plural(config.queues.len() as u64, "target");
             output.line(format_args!("the configuration is valid: {targets}"))?;
         }
@@ -61,6 +55,7 @@ pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn init(path: &Path, output: &mut Output) -> Result<(), Failure> {
+    // `create_new` decides atomically: a file that appears meanwhile is not overwritten.
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::Usage(format!("{} exists already", path.display())),

@@ -37,11 +37,14 @@ pub(crate) fn run(
     let retention = config.retention.clone();
     let builder = ServiceBuilder::new(config, rules, store.clone());
     let runtime = tokio_runtime()?;
+    // The feed starts tasks, for which it must be created inside the runtime.
     let feed = {
         let _inside = runtime.enter();
         builder.feed().map_err(store_failure)?
     };
     let (mut totals, mut batch) = (Totals::default(), Vec::new());
+    // One thread reads: parsing is cheap beside the transactions, and the feed evaluates in
+    // parallel.
     let read = input::for_each(source, 1, Incoming::new, |processed| {
         match processed.result {
             Ok(incoming) => batch.push(incoming),
@@ -65,6 +68,7 @@ pub(crate) fn run(
     let pending = runtime
         .block_on(Feed::finish(feed))
         .map_err(store_failure)?;
+    // Only now: a read failure must not leave deliveries without their first attempt.
     read?;
     totals.count(&rest?);
     // A failed removal of old events loses nothing; the next run or the service removes them.

@@ -109,6 +109,7 @@ fn event(args: &Args) -> Result<NativeEvent, Failure> {
                 .map_or_else(String::new, |line| format!(" begins on line {line}"));
             return Err(Failure::Input(format!("{name}: no event{on_line}")));
         };
+        // Records before the event need not be valid: they are cut but not parsed.
         if args.line.is_none_or(|line| line == record.line) {
             let text = record
                 .text

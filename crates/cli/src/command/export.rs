@@ -53,7 +53,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             text: rule.text().to_owned(),
             diagnostics: found,
         };
-        output.diagnostics(&reasons);
+        output.diagnostics([&reasons]);
+        // A pattern with errors in the dialect may still be printable, but the service would reject
+        // it or match other events.
         let pattern = match rule.pattern().export(args.dialect) {
             Ok(pattern)
                 if reasons

@@ -35,6 +35,7 @@ pub(crate) struct Args {
 
 /// Formats the rule files, or reports those that are not formatted.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    // Only valid rules are formatted: rewriting a filter that does not parse could lose its text.
     let rules = RuleSet::load_all(&args.rules)?;
     let mut changed = 0;
     for rule in rules.rules() {

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         output.line(reference.trim_end())?;
         return Ok(Exit::Done);
     }
+    // Building adds the name of the program to the usage of subcommands.
     cli.build();
     let Some(command) = cli.find_subcommand_mut(topic) else {
         let commands = cli.get_subcommands().map(clap::Command::get_name);

@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     for broken in &import.broken {
-        output.diagnostics(broken);
+        output.diagnostics([broken]);
     }
     for (name, why) in &import.refused {
         output.error(&format!("{name} was not imported: {why}"));

@@ -141,6 +141,7 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
         }
     }
     output.end(format)?;
+    // `while reflexarc outbox list; do sleep 1; done` waits for an empty outbox.
     Ok(if entries.is_empty() {
         Exit::Negative
     } else {

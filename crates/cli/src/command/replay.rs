@@ -62,6 +62,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
+    // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
     output.begin(format)?;
     let visit = |replayed: Replayed| {

@@ -70,9 +70,7 @@ pub(crate) fn default_jobs() -> u16 {
 /// Evaluates the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let rules = RuleSet::load_all(&args.rules)?;
-    for file in rules.warnings() {
-        output.diagnostics(file);
-    }
+    output.diagnostics(rules.warnings());
     let source = Source::open(&args.events)?;
     let name = args.events.display().to_string();
     if args.deliver {
@@ -132,6 +130,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             output.status(&run.totals.to_string());
         }
     }
+    // Unreadable events outweigh failed reactions: what the rules would have done is not known.
     Ok(match run.totals {
         Totals {
             unreadable: 1.., ..
@@ -168,6 +167,7 @@ impl Run {
         let evaluation = self
             .rules
             .evaluate_matched(event, matched, &self.state, self.clock, None);
+        // Evaluation returns changes of state as data; the next event must find them in place.
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }

@@ -104,6 +104,7 @@ impl Sender {
     /// Adds an event; sends the batch when it has `max_events`, or before it exceeds
     /// [`BATCH_BYTES`].
     fn push(&mut self, event: Event, max_events: usize) -> Result<(), Failure> {
+        // An event larger than the limit alone is sent on its own: the service may accept it.
         if self.bytes + event.bytes().len() > BATCH_BYTES {
             self.flush()?;
         }
@@ -150,6 +151,8 @@ impl Service {
 pub(crate) fn refused(error: RemoteError) -> Failure {
     match error {
         RemoteError::Address(_) => Failure::Usage(error.to_string()),
+        // The service responds 422 if the rules or the configuration to load are invalid; the body
+        // has the drawn diagnostics.
         RemoteError::Refused {
             status: 422,
             answer,

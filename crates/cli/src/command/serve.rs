@@ -42,15 +42,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
     }
     let rules = RuleSet::load_all(&config.rule_paths)?;
-    for file in config.warnings.iter().chain(rules.warnings()) {
-        output.diagnostics(file);
-    }
+    output.diagnostics(config.warnings.iter().chain(rules.warnings()));
     let store = open_for_delivery(&config)?;
     let listen = config.listen;
     let service = ServiceBuilder::new(config, rules, store);
     let runtime = tokio_runtime()?;
     runtime.block_on(async {
         let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));
+        // Bound before the service starts, so that an address in use leaves the store untouched.
         let listener = TcpListener::bind(listen).await.map_err(cannot)?;
         let (stop, stopped) = watch::channel(false);
         let (mut terminate, mut interrupt) = (

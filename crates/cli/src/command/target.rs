@@ -38,6 +38,8 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
             names.join(", ")
         )));
     };
+    // The target is called directly: no queue, retry or rate limit is between the test and its
+    // result.
     let runtime = tokio_runtime()?;
     let batch = [test_delivery(name)];
     let sent = runtime

@@ -56,11 +56,10 @@ enum TestFormat {
 /// Runs the tests.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut rules = RuleSet::load_all(&args.rules)?;
-    for file in rules.warnings() {
-        output.diagnostics(file);
-    }
+    output.diagnostics(rules.warnings());
     let mut reports = rules.test(&args.filter);
     if args.update && update(&rules, &reports, output)? > 0 {
+        // Tests can fail in more than their actions, so the rewritten files are tested again.
         rules = RuleSet::load_all(&args.rules)?;
         reports = rules.test(&args.filter);
     }

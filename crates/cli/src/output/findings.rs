@@ -73,6 +73,7 @@ impl FindingsWriter {
         output: &mut Output,
     ) -> Result<(), Failure> {
         self.counts.add(finding.diagnostic.severity);
+        // Findings are written as they come, except SARIF; see `results`.
         match self.format {
             FindingsFormat::Human => output.finding(finding),
             FindingsFormat::Json => {

@@ -57,7 +57,8 @@ impl Workspace {
         let workspace = Self { folder, port };
         workspace.rule(then);
         let config = format!(
-            "log = \"info\"\npatience = \"10s\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n{targets}"
+            "log = \"info\"\nshutdown_timeout = \"10s\"\n[http]\n\
+             listen = \"127.0.0.1:{port}\"\n{targets}"
         );
         workspace.write("reflexarc.toml", &config);
         workspace

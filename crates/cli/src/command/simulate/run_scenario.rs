@@ -36,9 +36,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         RuleSet::load_all(rule_paths)
     };
     let rules = rules?;
-    for file in rules.warnings() {
-        output.diagnostics(file);
-    }
+    output.diagnostics(rules.warnings());
     let (start, description) = (scenario.world.start, scenario.description.clone());
     let queues = config.map(|config| TargetQueues::new(config.queues, start));
     if let Some(queues) = &queues {
