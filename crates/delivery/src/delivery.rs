@@ -1,5 +1,6 @@
 //! One action on its way to one target.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -57,6 +58,47 @@ pub struct EventRef {
     pub source: String,
     /// The id that the source gave it.
     pub id: String,
+}
+
+impl Delivery {
+    /// The deliveries of the actions that one evaluation returned for an event, as they enter the
+    /// outbox. `actions` are pairs of a rule and an action, in the order of the evaluation.
+    pub fn for_actions<'a>(
+        event: &EventIdentity,
+        actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
+        now: Timestamp,
+    ) -> Vec<Self> {
+        let delivery = |(rule, number, action): (&str, usize, &Action)| Self {
+            id: DeliveryId::derive(event, rule, number, None),
+            event: EventRef::from(event),
+            resource: event.resource.clone(),
+            rule: rule.to_owned(),
+            target: action.target().to_owned(),
+            action: action.clone(),
+            created: now,
+            replay: None,
+            attempt: 1,
+            queued_at: now,
+            delivered_parts: Vec::new(),
+        };
+        number_actions(actions).map(delivery).collect()
+    }
+}
+
+/// Numbers each rule's actions from 0, for [`DeliveryId::derive`].
+///
+/// A rule can run more than once in an evaluation, when an event that it emitted matches it again.
+/// Its actions are then counted on: `r`, `s`, `r` become `(r, 0)`, `(s, 0)`, `(r, 1)`. They are not
+/// numbered over all rules, so that a new rule does not change the ids of the others' deliveries.
+pub fn number_actions<'a>(
+    actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
+) -> impl Iterator<Item = (&'a str, usize, &'a Action)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    actions.into_iter().map(move |(rule, action)| {
+        let count = counts.entry(rule).or_default();
+        *count += 1;
+        (rule, *count - 1, action)
+    })
 }
 
 impl DeliveryId {

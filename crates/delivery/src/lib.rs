@@ -3,8 +3,7 @@
 //! ```
 //! use jiff::{SignedDuration, Timestamp};
 //! use reflexarc_delivery::{
-//!     Decision, Delivery, DeliveryId, EventRef, FileTarget, RetryPolicy, SendError, Target,
-//!     settle,
+//!     Decision, Delivery, FileTarget, RetryPolicy, SendError, Target, settle,
 //! };
 //! use reflexarc_event::{EventIdentity, Json};
 //! use reflexarc_reaction::Action;
@@ -14,26 +13,16 @@
 //!     id: "8B2A".into(),
 //!     ..EventIdentity::default()
 //! };
+//! let action = Action::Send { target: "inventory".into(), payload: Json::from(7) };
 //! let now = Timestamp::UNIX_EPOCH;
-//! let delivery = Delivery {
-//!     id: DeliveryId::derive(&event, "attach-failed", 0, None),
-//!     event: EventRef::from(&event),
-//!     resource: String::new(),
-//!     rule: "attach-failed".into(),
-//!     target: "inventory".into(),
-//!     action: Action::Send { target: "inventory".into(), payload: Json::from(7) },
-//!     created: now,
-//!     replay: None,
-//!     attempt: 1,
-//!     queued_at: now,
-//!     delivered_parts: Vec::new(),
-//! };
+//! let deliveries = Delivery::for_actions(&event, [("attach-failed", &action)], now);
+//!
 //! let target = FileTarget::stdout();
-//! let preview = target.preview(std::slice::from_ref(&delivery))?;
+//! let preview = target.preview(&deliveries)?;
 //! assert_eq!(preview.body.get("send"), Some(&Json::from(7)));
 //!
 //! let outcome = Err(SendError::transient("disk full"));
-//! let settlement = settle(&RetryPolicy::default(), &delivery, &outcome, 1, now);
+//! let settlement = settle(&RetryPolicy::default(), &deliveries[0], &outcome, 1, now);
 //! let Decision::RetryAt(due) = settlement.decision else { panic!("no retry") };
 //! assert!(due.duration_since(now) <= SignedDuration::from_secs(1));
 //! # Ok::<(), SendError>(())
@@ -62,7 +51,7 @@ mod settle;
 mod target;
 
 pub use call_schedule::CallSchedule;
-pub use delivery::{Delivery, DeliveryId, EventRef, InvalidDeliveryId};
+pub use delivery::{Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions};
 pub use outcome::{Receipt, SendError};
 pub use rendering::shorten;
 pub use retry::{Decision, RetryDelays, RetryPolicy};

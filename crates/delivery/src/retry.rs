@@ -170,24 +170,17 @@ mod tests {
     use reflexarc_reaction::Action;
 
     use super::*;
-    use crate::delivery::{DeliveryId, EventRef};
 
     fn delivery(attempt: u32) -> Delivery {
-        Delivery {
-            id: DeliveryId::derive(&EventIdentity::default(), "r", 0, None),
-            event: EventRef::default(),
-            resource: String::new(),
-            rule: "r".into(),
+        let action = Action::Send {
             target: "t".into(),
-            action: Action::Send {
-                target: "t".into(),
-                payload: Json::Null,
-            },
-            created: Timestamp::UNIX_EPOCH,
-            replay: None,
+            payload: Json::Null,
+        };
+        let event = EventIdentity::default();
+        let mut deliveries = Delivery::for_actions(&event, [("r", &action)], Timestamp::UNIX_EPOCH);
+        Delivery {
             attempt,
-            queued_at: Timestamp::UNIX_EPOCH,
-            delivered_parts: Vec::new(),
+            ..deliveries.remove(0)
         }
     }
 

@@ -81,27 +81,20 @@ mod tests {
     use reflexarc_reaction::Action;
 
     use super::*;
-    use crate::delivery::{DeliveryId, EventRef};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    /// Before its third attempt, with the first of three parts delivered.
     fn delivery() -> Delivery {
-        let target = "t".to_owned();
+        let action = Action::Send {
+            target: "t".into(),
+            payload: Json::Null,
+        };
+        let event = EventIdentity::default();
         Delivery {
-            id: DeliveryId::derive(&EventIdentity::default(), "r", 0, None),
-            event: EventRef::default(),
-            resource: String::new(),
-            rule: "r".into(),
-            target: target.clone(),
-            action: Action::Send {
-                target,
-                payload: Json::Null,
-            },
-            created: NOW,
-            replay: None,
             attempt: 3,
-            queued_at: NOW,
             delivered_parts: vec!["1/3".into()],
+            ..Delivery::for_actions(&event, [("r", &action)], NOW).remove(0)
         }
     }
 

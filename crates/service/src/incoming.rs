@@ -1,7 +1,5 @@
 //! An event as intake sees it: as received, in native form, and with its identity.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
@@ -46,30 +44,14 @@ impl Incoming {
     }
 
     /// Assigns an id to an event that has none of its own, instead of the random one.
-    pub fn set_id(&mut self, id: &str) {
+    pub(crate) fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.name.id);
         id.clone_into(&mut self.identity.id);
     }
 
     /// The deliveries that the store would put into the outbox after this evaluation.
     pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
-        let delivery = |(rule, number, action): (&str, usize, &Action)| Delivery {
-            id: DeliveryId::derive(&self.identity, rule, number, None),
-            event: self.name.clone(),
-            resource: self.identity.resource.clone(),
-            rule: rule.to_owned(),
-            target: action.target().to_owned(),
-            action: action.clone(),
-            created: now,
-            replay: None,
-            attempt: 1,
-            queued_at: now,
-            delivered_parts: Vec::new(),
-        };
-        numbered_actions(evaluation)
-            .into_iter()
-            .map(delivery)
-            .collect()
+        Delivery::for_actions(&self.identity, rule_actions(evaluation), now)
     }
 
     /// The index of the evaluation worker, of `workers`, that evaluates it. One resource always has
@@ -87,17 +69,11 @@ impl Incoming {
     }
 }
 
-/// Every action with its rule and its number among the actions of that rule in this evaluation. A
-/// rule can run more than once, when derived events match it: its actions are counted on.
-pub(crate) fn numbered_actions(evaluation: &Evaluation) -> Vec<(&str, usize, &Action)> {
-    let mut counts = BTreeMap::new();
-    let mut numbered = Vec::new();
-    for (effects, _, action) in evaluation.actions() {
-        let count = counts.entry(effects.rule.as_str()).or_insert(0_usize);
-        numbered.push((effects.rule.as_str(), *count, action));
-        *count += 1;
-    }
-    numbered
+/// Every action of an evaluation with its rule.
+pub(crate) fn rule_actions(evaluation: &Evaluation) -> impl Iterator<Item = (&str, &Action)> {
+    evaluation
+        .actions()
+        .map(|(effects, _, action)| (effects.rule.as_str(), action))
 }
 
 /// The digest of an identity.

@@ -1,6 +1,7 @@
 //! `reflexarc simulate`: the simulated cloud, as a scenario on a virtual clock or an API over HTTP.
 
 mod attempt;
+mod config;
 mod elapsed;
 mod faults;
 mod forward;

@@ -1,7 +1,7 @@
 //! `reflexarc target test`: send a test message to one target.
 
 use jiff::Timestamp;
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::Delivery;
 use reflexarc_event::EventIdentity;
 use reflexarc_reaction::{Action, Level, Message};
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
     // The target is called directly: no queue, retry or rate limit is between the test and its
     // result.
     let runtime = tokio_runtime()?;
-    let batch = [test_delivery(name)];
+    let batch = test_delivery(name);
     let sent = runtime
         .block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
     runtime.shutdown_background();
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// A delivery that is in no store: it belongs to no event, and the time makes its id unique.
-fn test_delivery(target: &str) -> Delivery {
+fn test_delivery(target: &str) -> Vec<Delivery> {
     let now = Timestamp::now();
     let event = EventIdentity {
         source: "reflexarc".into(),
@@ -79,20 +79,9 @@ fn test_delivery(target: &str) -> Delivery {
         at: Vec::new(),
         link: None,
     };
-    Delivery {
-        id: DeliveryId::derive(&event, "test", 0, None),
-        event: EventRef::from(&event),
-        resource: String::new(),
-        rule: "test".into(),
+    let action = Action::Notify {
         target: target.to_owned(),
-        action: Action::Notify {
-            target: target.to_owned(),
-            message,
-        },
-        created: now,
-        replay: None,
-        attempt: 1,
-        queued_at: now,
-        delivered_parts: Vec::new(),
-    }
+        message,
+    };
+    Delivery::for_actions(&event, [("test", &action)], now)
 }

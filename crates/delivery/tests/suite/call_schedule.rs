@@ -25,7 +25,7 @@ fn robot() -> DingTalk {
 /// Deliveries of that many short messages.
 fn waiting(count: usize) -> Vec<Delivery> {
     let actions = (0..count).map(|n| notify(message(&format!("{n}"), "")));
-    deliveries("1", actions.collect())
+    deliveries("1", &actions.collect::<Vec<_>>())
 }
 
 fn seconds(seconds: i64) -> SignedDuration {

@@ -19,7 +19,7 @@ fn script(text: &str) -> CommandTarget {
 
 /// Whether the script's delivery was delivered, and the one attempt's outcome and response.
 async fn run(text: &str, timeout: Duration) -> (bool, &'static str, String) {
-    let delivery = deliveries("1", vec![send(7)]).remove(0);
+    let delivery = deliveries("1", &[send(7)]).remove(0);
     let settled = deliver_within(&script(text), &quick(0), delivery, timeout).await;
     let Settled {
         mut attempts,

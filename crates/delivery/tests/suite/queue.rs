@@ -37,7 +37,7 @@ pub(crate) fn quick(retries: usize) -> RetryPolicy {
 
 /// Delivers one action of an event with id `1`.
 pub(crate) async fn deliver(target: &dyn Target, policy: &RetryPolicy, action: Action) -> Settled {
-    let delivery = deliveries("1", vec![action]).remove(0);
+    let delivery = deliveries("1", &[action]).remove(0);
     deliver_within(target, policy, delivery, Duration::from_secs(20)).await
 }
 

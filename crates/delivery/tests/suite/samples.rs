@@ -1,7 +1,7 @@
 //! Deliveries for the tests.
 
 use jiff::Timestamp;
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::Delivery;
 use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{Action, Level, Message};
 
@@ -34,25 +34,13 @@ pub(crate) fn notify(message: Message) -> Action {
 }
 
 /// The deliveries of these actions of rule `r`, after the event with this id.
-pub(crate) fn deliveries(event: &str, actions: Vec<Action>) -> Vec<Delivery> {
+pub(crate) fn deliveries(event: &str, actions: &[Action]) -> Vec<Delivery> {
     let event = EventIdentity {
         source: "acs.ecs".into(),
         id: event.into(),
         resource: "acs:ecs:cn-hangzhou:1690700000000030:eni/eni-1".into(),
         ..EventIdentity::default()
     };
-    let delivery = |(number, action): (usize, Action)| Delivery {
-        id: DeliveryId::derive(&event, "r", number, None),
-        event: EventRef::from(&event),
-        resource: event.resource.clone(),
-        rule: "r".into(),
-        target: "t".into(),
-        action,
-        created: at(0),
-        replay: None,
-        attempt: 1,
-        queued_at: at(0),
-        delivered_parts: Vec::new(),
-    };
-    actions.into_iter().enumerate().map(delivery).collect()
+    let actions = actions.iter().map(|action| ("r", action));
+    Delivery::for_actions(&event, actions, at(0))
 }

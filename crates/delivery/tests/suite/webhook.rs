@@ -43,7 +43,7 @@ async fn deliveries_arrive_as_signed_cloudevents() {
         link: Some("https://example.com/".into()),
         ..message("attach failed", "a\nb")
     };
-    let deliveries = deliveries("8B2A", vec![notify(message), send(7)]);
+    let deliveries = deliveries("8B2A", &[notify(message), send(7)]);
     let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
     for delivery in deliveries {
         let settled = deliver_within(&target, &quick(0), delivery, Duration::from_secs(20)).await;

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_delivery::DeliveryId;
+use reflexarc_delivery::{DeliveryId, number_actions};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::compression::pack;
 use super::{StoreError, evaluation_to_json, micros, state};
-use crate::incoming::{Incoming, numbered_actions};
+use crate::incoming::{Incoming, rule_actions};
 
 /// The outcome of accepting an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub(super) fn enqueue(
                action, replay, created, since, due, set_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
     let mut statement = connection.prepare_cached(sql)?;
-    for (rule, number, action) in numbered_actions(evaluation) {
+    for (rule, number, action) in number_actions(rule_actions(evaluation)) {
         let identity = &incoming.identity;
         let id = DeliveryId::derive(identity, rule, number, replay);
         let target = action.target();

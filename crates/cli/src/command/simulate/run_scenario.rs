@@ -8,23 +8,16 @@ use reflexarc::{Evaluation, RuleEffects, RuleSet};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
-use reflexarc_service::Config;
-use reflexarc_service::config::Secrets;
 
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
-use super::{Args, plot, stand_in};
+use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
 /// Runs the scenario and prints its timeline.
 pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    // Nothing is sent, so secrets need not be set where a scenario runs, such as in CI.
-    let config = args
-        .config
-        .as_deref()
-        .map(|path| Config::load(path, Secrets::Blank))
-        .transpose();
+    let config = args.config.as_deref().map(config::load).transpose();
     let config = config.map_err(|file| Failure::Rules(vec![file]))?;
     let rule_paths = match &config {
         Some(config) if args.rules.is_empty() => &config.rule_paths,
@@ -38,7 +31,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     let rules = rules?;
     output.diagnostics(rules.warnings());
     let (start, description) = (scenario.world.start, scenario.description.clone());
-    let queues = config.map(|config| TargetQueues::new(config.queues, start));
+    let queues = config.map(|config| TargetQueues::new(config.targets, start));
     if let Some(queues) = &queues {
         check_target_faults(&scenario, queues)?;
     }
@@ -252,7 +245,7 @@ impl ScenarioRun {
             state.apply(&effects.rule, &effects.changes);
         }
         let undeliverable = if let Some(queues) = &mut self.queues {
-            queues.enqueue(at, account, event.clone(), &evaluation)
+            queues.enqueue(at, account, &event, &evaluation)
         } else {
             // Without targets there are no deliveries: stand-ins get the actions directly.
             for (effects, _, action) in evaluation.actions() {

@@ -16,8 +16,7 @@ use reflexarc_delivery::{
     CallSchedule, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError, Target, settle,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
-use reflexarc_event::NativeEvent;
-use reflexarc_service::Incoming;
+use reflexarc_event::{EventIdentity, NativeEvent};
 
 use super::stand_in;
 
@@ -122,16 +121,18 @@ impl TargetQueues {
         &mut self,
         at: Timestamp,
         account: &str,
-        event: NativeEvent,
+        event: &NativeEvent,
         evaluation: &Evaluation,
     ) -> Vec<TargetCall> {
-        let mut incoming = Incoming::from_native(event);
-        if incoming.native.original().tree().get("id").is_none() {
-            // The service gives such an event a random id; a simulation must not be random.
-            incoming.set_id(&format!("rehearsed-{}", self.sequence));
-        }
+        // The service gives an event without an id a random one; a simulation must not be random.
+        let identity = event.identity().unwrap_or_else(|| {
+            EventIdentity::with_id(event, format!("rehearsed-{}", self.sequence))
+        });
+        let actions = evaluation
+            .actions()
+            .map(|(effects, _, action)| (effects.rule.as_str(), action));
         let mut failed = Vec::new();
-        for delivery in incoming.deliveries(evaluation, at) {
+        for delivery in Delivery::for_actions(&identity, actions, at) {
             self.sequence += 1;
             let account = account.to_owned();
             match self.queues.get_mut(&delivery.target) {
