@@ -136,7 +136,7 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
         match format {
             Format::Human => output.line(summary(entry))?,
             Format::Json | Format::Ndjson => {
-                output.element(format, &delivery_to_json(entry, None))?
+                output.element(format, &delivery_to_json(entry, None))?;
             }
         }
     }

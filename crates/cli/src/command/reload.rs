@@ -34,8 +34,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         .map_err(refused)?;
     output.line(format_args!(
         "reloaded: {}, {}",
-        plural(rules as u64, "rule"),
-        plural(targets as u64, "target")
+        plural(rules, "rule"),
+        plural(targets, "target")
     ))?;
     if !restart.is_empty() {
         output.line(format_args!("needs a restart: {}", restart.join(", ")))?;

@@ -92,7 +92,7 @@ pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
     for i in 0..longest {
         match (mismatch.expected.get(i), mismatch.actual.get(i)) {
             (Some(expected), Some(actual)) if expected == actual => {
-                lines.push(format!("    {expected}"))
+                lines.push(format!("    {expected}"));
             }
             (expected, actual) => {
                 lines.extend(expected.map(|expected| format!("  - {expected}")));
