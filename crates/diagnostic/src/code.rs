@@ -1,11 +1,12 @@
-//! The one registry of diagnostic codes: one line each, in the hundred of whoever speaks.
+//! The registry of diagnostic codes, one line each, by the area that reports them.
 
 use std::fmt;
 
-/// A stable diagnostic code such as `RA0101`; a number is never given to a second meaning.
+/// A stable diagnostic code such as `RA0101`. A number never changes its meaning and is never reused.
 ///
-/// The hundreds say who speaks: 00 events, 01 the filter language, 02 what a filter means, 03 dialects,
-/// 04 rule files, 05 reactions, 06 configuration and the service, 07 the simulator.
+/// The first two digits are the area: 00 events, 01 syntax of filters, 02 meaning of filters,
+/// 03 dialects, 04 rule files, 05 reactions, 06 configuration and the service, 07 simulation and
+/// import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u16);
 
@@ -20,7 +21,7 @@ impl Code {
         self.entry().1
     }
 
-    /// What the code means, in one line without a full stop.
+    /// The meaning of the code, in one line without a full stop.
     pub fn title(self) -> &'static str {
         self.entry().2
     }
@@ -29,7 +30,7 @@ impl Code {
         TABLE
             .iter()
             .find(|(code, ..)| *code == self)
-            .expect("only the registry makes codes")
+            .expect("every code is made by the registry")
     }
 }
 
@@ -54,115 +55,115 @@ macro_rules! registry {
 
 registry! {
     // 00: events
-    1 EVENT_TOO_LARGE "The event has more bytes than allowed";
-    2 EVENT_NOT_JSON "The event is not JSON";
-    3 EVENT_NOT_UTF8 "The event is not UTF-8";
-    4 EVENT_TOO_DEEP "The event is nested too deeply";
-    5 EVENT_NOT_AN_OBJECT "The event is not a JSON object";
-    6 FORM_MALFORMED "The form is not that of a Cloud Monitor webhook";
-    7 DUPLICATE_KEY "A key appears twice in one object, and only its last value counts";
-    8 UNKNOWN_EVENT_NAME "The catalogue of ECS events does not know the name";
-    9 FIELD_MISSING "A field that the event needs is missing";
-    10 WRONG_KIND "A field holds another kind of JSON value than documented";
-    11 UNKNOWN_OPERATION "The operation is none of the four ENI operations";
-    12 UNKNOWN_STATUS "The status is none that an ENI can have";
-    13 UNKNOWN_RESULT "The result is none of the documented words";
-    14 UNKNOWN_LEVEL "The level is none of INFO, WARN and CRITICAL";
-    15 LEVEL_DISAGREES "Level and result contradict each other";
-    16 STATUS_DISAGREES "The status does not follow from operation and result";
-    17 ARN_MALFORMED "The resource id is not an ARN";
-    18 ARN_KIND "The ARN names another kind of resource";
-    19 ARN_DISAGREES "The ARN and another field name different things";
-    20 TIME_MALFORMED "The time is not readable";
-    21 VALUE_MASKED "The value is masked and matches nothing";
-    22 ADDRESS_MALFORMED "The text is not an IP address";
-    23 PREFIX_MALFORMED "The text is not an IP prefix";
-    24 PREFIX_NOT_CANONICAL "The prefix has bits set behind its length";
-    25 PREFIX_LENGTH "An IPv4 prefix of an ENI is a /28";
-    26 TOLERATED_SPELLING "The value is understood, but not in its documented spelling";
-    27 NAME_STATUS_DISAGREES "The status in the name and in the content differ";
-    28 ATTRIBUTE_TOO_LONG "A CloudEvents attribute is longer than EventBridge carries";
-    // 01: the filter language
-    101 SYNTAX "Something stands where the filter language expects something else";
-    102 UNCLOSED "A bracket or a quote has no partner";
-    103 TOO_LONG "The pattern has more bytes than allowed";
-    104 TOO_DEEP "The pattern is nested too deeply";
-    105 EMPTY_TEXT "There is no pattern";
-    106 BAD_STRING "Text in quotes is not well-formed";
-    107 BAD_LITERAL "A value without quotes is no number, true, false or null";
-    108 NOT_STRICT "The dialect wants strict JSON";
-    109 RESERVED_KEY "A word of the language stands as a key without quotes";
-    110 NOT_A_JOIN "Something else than `and` or `or` stands between two tests";
-    111 MORE "There is more to say about the pattern than is told at once";
+    1 EVENT_TOO_LARGE "Event too large";
+    2 EVENT_NOT_JSON "Event is not valid JSON";
+    3 EVENT_NOT_UTF8 "Event is not valid UTF-8";
+    4 EVENT_TOO_DEEP "Event nested too deeply";
+    5 EVENT_NOT_AN_OBJECT "Event is not a JSON object";
+    6 INVALID_FORM "Form is not a Cloud Monitor webhook";
+    7 DUPLICATE_KEY "Duplicate key in an object; only the last value counts";
+    8 UNKNOWN_EVENT_NAME "Event name not in the catalogue of ECS events";
+    9 FIELD_MISSING "Missing field of an event";
+    10 WRONG_TYPE "Field of an event with another JSON type than documented";
+    11 UNKNOWN_OPERATION "Unknown ENI operation";
+    12 UNKNOWN_STATUS "Unknown ENI status";
+    13 UNKNOWN_RESULT "Unknown operation result";
+    14 UNKNOWN_LEVEL "Level other than INFO, WARN and CRITICAL";
+    15 INCONSISTENT_LEVEL "Level and result of an event contradict each other";
+    16 INCONSISTENT_STATUS "Status does not follow from operation and result";
+    17 INVALID_ARN "Resource id is not an ARN";
+    18 ARN_RESOURCE_TYPE "ARN of another resource type";
+    19 INCONSISTENT_ARN "ARN and another field identify different resources";
+    20 INVALID_TIME "Invalid time";
+    21 MASKED_VALUE "Masked value, which matches nothing";
+    22 INVALID_ADDRESS "Invalid IP address";
+    23 INVALID_PREFIX "Invalid IP prefix";
+    24 PREFIX_NOT_CANONICAL "IP prefix with host bits set";
+    25 PREFIX_LENGTH "IPv4 prefix of an ENI is not a /28";
+    26 TOLERATED_SPELLING "Value accepted, but not in its documented spelling";
+    27 INCONSISTENT_NAME_STATUS "Status in the event name and in the content differ";
+    28 ATTRIBUTE_TOO_LONG "CloudEvents attribute longer than EventBridge allows";
+    // 01: syntax of filters
+    101 SYNTAX "Syntax error in a filter";
+    102 UNCLOSED "Unclosed bracket or quote";
+    103 TOO_LONG "Filter too long";
+    104 TOO_DEEP "Filter nested too deeply";
+    105 EMPTY_TEXT "Empty filter";
+    106 INVALID_STRING "Invalid quoted string";
+    107 INVALID_LITERAL "Unquoted value that is not a number, `true`, `false` or `null`";
+    108 NOT_STRICT "Dialect requires strict JSON";
+    109 RESERVED_KEY "Reserved word used as an unquoted key";
+    110 UNKNOWN_CONNECTIVE "Expected `and` or `or` between two tests";
+    111 TOO_MANY_FINDINGS "More findings than are reported at once";
 
-    // 02: what a filter means
-    201 UNKNOWN_OPERATOR "An operator or key that the language does not know";
-    202 SCALAR_LEAF "A path has a value instead of a list of alternatives";
-    203 EMPTY "An object or list that needs content has none";
-    204 WRONG_ARGUMENT "An operator has an argument that it does not take";
-    205 MIXED_LIST "A list mixes kinds that the dialect keeps apart";
-    206 BAD_RANGE "A numeric range is reversed or incomplete";
-    207 BAD_CIDR "The text is not a network";
-    208 BAD_WILDCARD "The text is not a wildcard";
-    209 BAD_REGEXP "The text is not a regular expression, or one that would grow too large";
-    210 ONE_OPERATOR "More operators in one object than allowed";
-    211 BAD_JOIN "`$or`, `$and` or `$not` does not hold what it needs";
-    212 PATH_TWICE "A path is constrained twice, and the later one wins";
-    213 NEVER_MATCHES "The pattern, or a part of it, can never match";
-    214 NOT_EQUALS "A test with `!=` may mean something else than its author wants";
-    215 RESERVED_IN_OR "An operator stands as a key inside `$or`";
-    216 TOO_MANY "The pattern makes too many combinations";
+    // 02: meaning of filters
+    201 UNKNOWN_OPERATOR "Unknown operator or key";
+    202 SCALAR_LEAF "Expected a list of alternatives, found a value";
+    203 EMPTY_VALUE "Empty object or list where content is required";
+    204 WRONG_ARGUMENT "Invalid argument of an operator";
+    205 MIXED_LIST "List that mixes types which the dialect does not mix";
+    206 INVALID_RANGE "Reversed or incomplete numeric range";
+    207 INVALID_CIDR "Invalid network";
+    208 INVALID_WILDCARD "Invalid wildcard";
+    209 INVALID_REGEXP "Invalid or too large regular expression";
+    210 TOO_MANY_OPERATORS "More operators in one object than allowed";
+    211 INVALID_CONNECTIVE "Invalid operand of `$or`, `$and` or `$not`";
+    212 DUPLICATE_PATH "Path constrained twice; the later constraint wins";
+    213 NEVER_MATCHES "Filter, or part of one, that can never match";
+    214 NOT_EQUALS "`!=` may not mean what is intended";
+    215 RESERVED_IN_OR "Operator used as a key inside `$or`";
+    216 TOO_MANY_COMBINATIONS "Filter with too many combinations";
 
     // 03: dialects
-    301 NOT_PORTABLE "The dialect does not have the construct";
-    302 DIALECT_LIMIT "The pattern exceeds a limit of the dialect";
-    303 ANSWERS_DIFFER "The service of the dialect answers differently";
-    304 NOTATION "The dialect is written in JSON notation alone";
+    301 NOT_PORTABLE "Construct that the dialect does not support";
+    302 DIALECT_LIMIT "Filter exceeds a limit of the dialect";
+    303 DIALECT_DIFFERENCE "The service of the dialect gives another result";
+    304 NOTATION "Dialect supports JSON notation only";
 
     // 04: rule files
-    400 RULE_FILE "A rule file cannot be read, or is not UTF-8";
-    401 RULE_TOML "A rule file is not TOML";
-    402 RULE_KEY "A key that rule files do not know";
-    403 RULE_TYPE "A value of the wrong type";
-    404 RULE_VALUE "A value of the right type that makes no sense";
-    405 RULE_WITHOUT_WHEN "A rule without `when`";
-    406 RULE_TWICE "Two rules of one name";
-    407 RULE_WITHOUT_REACTION "A rule without `then` and `notify`";
-    408 RULE_LIMIT "Too large a rule file, or too many rules";
-    409 RULE_TEMPLATE "A message template that does not compile";
-    410 TEST_EVENT "A test whose event cannot be read";
-    411 RULE_CONFLICT "Keys that contradict each other, or one that needs another";
+    400 RULE_FILE "Rule file that cannot be read or is not UTF-8";
+    401 RULE_TOML "Rule file that is not valid TOML";
+    402 RULE_KEY "Unknown key in a rule file";
+    403 RULE_TYPE "Value of the wrong type in a rule file";
+    404 RULE_VALUE "Invalid value in a rule file";
+    405 RULE_WITHOUT_WHEN "Rule without `when`";
+    406 DUPLICATE_RULE "Two rules with the same name";
+    407 RULE_WITHOUT_REACTION "Rule without `then` or `notify`";
+    408 RULE_LIMIT "Rule file too large, or too many rules";
+    409 RULE_TEMPLATE "Invalid message template";
+    410 TEST_EVENT "Event of a test that cannot be read";
+    411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
 
     // 05: reactions
-    500 SCRIPT_SYNTAX "The script is not well formed";
-    501 SCRIPT_FORBIDDEN "Scripts must not use this word";
-    502 UNKNOWN_VARIABLE "There is no variable of this name";
-    503 UNKNOWN_FUNCTION "There is no function of this name";
-    504 WRONG_ARGUMENTS "The function wants other arguments";
-    505 SCRIPT_LIMIT "The script is larger or deeper than allowed";
-    506 FUNCTION_TAKEN "The script defines a function that is there already";
+    500 SCRIPT_SYNTAX "Syntax error in a script";
+    501 SCRIPT_FORBIDDEN "Construct not allowed in scripts";
+    502 UNKNOWN_VARIABLE "Unknown variable";
+    503 UNKNOWN_FUNCTION "Unknown function";
+    504 WRONG_ARGUMENTS "Invalid arguments of a function";
+    505 SCRIPT_LIMIT "Script too large or nested too deeply";
+    506 DUPLICATE_FUNCTION "Function that is already defined";
 
     // 06: configuration and the service
-    600 CONFIG_FILE "The configuration, or a file it names, cannot be read";
-    601 CONFIG_TOML "The configuration is not TOML";
-    602 CONFIG_KEY "A key that the configuration does not know";
-    603 CONFIG_TYPE "A value of the wrong type in the configuration";
-    604 CONFIG_VALUE "A value in the configuration that makes no sense";
-    605 CONFIG_MISSING "A key that the configuration lacks";
-    606 CONFIG_SECRET "A secret that stands in the configuration itself, or cannot be found";
-    607 CONFIG_DEPRECATED "A deprecated key in the configuration";
+    600 CONFIG_FILE "Configuration, or a file that it names, cannot be read";
+    601 CONFIG_TOML "Configuration that is not valid TOML";
+    602 CONFIG_KEY "Unknown key in the configuration";
+    603 CONFIG_TYPE "Value of the wrong type in the configuration";
+    604 CONFIG_VALUE "Invalid value in the configuration";
+    605 CONFIG_MISSING "Missing key in the configuration";
+    606 CONFIG_SECRET "Secret written into the configuration, or not found";
+    607 CONFIG_DEPRECATED "Deprecated key in the configuration";
 
-    // 07: the simulator
-    700 SCENARIO_TOML "A scenario file is not TOML, or holds what scenarios do not know";
-    701 SCENARIO_VALUE "A value of a scenario that makes no sense";
-    702 SCENARIO_NAME "A scenario names something that is not there";
-    703 SCENARIO_STEP "A step that does nothing, or two things at once";
-    704 SCENARIO_TWICE "Two things of one name";
-    705 SCENARIO_ORDER "A step that happens before the one above it";
-    706 SCENARIO_WORLD "A world that cannot be built";
-    707 SCENARIO_LIMIT "A scenario that is too large or lasts too long";
-    710 IMPORT_SHAPE "A subscription file is not what the cloud's API answers";
-    711 IMPORT_LOSS "Something that a subscription says did not carry over";
+    // 07: simulation and import
+    700 SCENARIO_TOML "Scenario file that is not valid TOML, or with an unknown key";
+    701 SCENARIO_VALUE "Invalid value in a scenario";
+    702 SCENARIO_NAME "Unknown name in a scenario";
+    703 SCENARIO_STEP "Step of a scenario without an action, or with several";
+    704 SCENARIO_DUPLICATE "Duplicate name in a scenario";
+    705 SCENARIO_ORDER "Step of a scenario earlier than the one before it";
+    706 SCENARIO_SETUP "Invalid initial state of a scenario";
+    707 SCENARIO_LIMIT "Scenario too large or too long";
+    710 IMPORT_SHAPE "Subscription file that is not a response of the cloud's API";
+    711 IMPORT_LOSS "Part of a subscription that cannot be converted";
 }
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_titles_are_one_line_without_a_full_stop() {
+    fn names_are_unique_and_titles_are_one_line() {
         for (i, (_, name, title)) in TABLE.iter().enumerate() {
             assert!(
                 TABLE[..i].iter().all(|(_, other, _)| other != name),
@@ -193,12 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_code_shows_four_digits_and_knows_its_title() {
+    fn a_code_is_shown_with_four_digits() {
         assert_eq!(Code::UNKNOWN_OPERATION.to_string(), "RA0011");
         assert_eq!(Code::UNKNOWN_OPERATION.name(), "UNKNOWN_OPERATION");
-        assert_eq!(
-            Code::UNKNOWN_OPERATION.title(),
-            "The operation is none of the four ENI operations"
-        );
+        assert_eq!(Code::UNKNOWN_OPERATION.title(), "Unknown ENI operation");
     }
 }

@@ -1,48 +1,48 @@
-//! What is wrong with a text that a user wrote, as plain data.
+//! Diagnostics: what is wrong in a text, where, and how to fix it, as plain data.
 
 use std::ops::Range;
 
 use crate::Code;
 
-/// A half-open range of byte offsets into the text that a diagnostic speaks of.
+/// A half-open range of byte offsets into the text of a diagnostic.
 pub type Span = Range<usize>;
 
-/// How much a diagnostic weighs.
+/// The severity of a diagnostic, most severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The text is refused.
+    /// The text is rejected.
     Error,
-    /// The text is accepted, but probably does not do what its author wants.
+    /// The text is accepted, but probably does not mean what its author intends.
     Warning,
-    /// Worth knowing.
+    /// For information; never changes the outcome of a check.
     Hint,
 }
 
-/// One finding about a text: what, where, and what to do about it.
+/// One finding about a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The stable code.
     pub code: Code,
-    /// How much it weighs.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, one sentence without a full stop.
+    /// What is wrong, in lower case and without a full stop, as rustc writes it.
     pub message: String,
-    /// Where it is wrong, in bytes of the text.
+    /// Where it is wrong.
     pub span: Span,
-    /// Further places that explain it, each with its words; the words for `span` itself may be among them.
+    /// Annotations of this and other spans.
     pub labels: Vec<Label>,
-    /// What to do about it.
+    /// How to fix it, in the imperative.
     pub help: Option<String>,
-    /// An edit that mends it.
+    /// An edit that fixes it and keeps the meaning that the author intended.
     pub fix: Option<Fix>,
 }
 
-/// Words for one place in the text.
+/// An annotation of a span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// The annotated bytes.
     pub span: Span,
-    /// The words.
+    /// The annotation.
     pub message: String,
 }
 
@@ -51,7 +51,7 @@ pub struct Label {
 pub struct Fix {
     /// The bytes to replace; empty for an insertion.
     pub span: Span,
-    /// What to put there.
+    /// The text to insert instead.
     pub replacement: String,
 }
 
@@ -71,14 +71,14 @@ impl Diagnostic {
         Self::new(code, Severity::Hint, span, message)
     }
 
-    /// The same with help on what to do.
+    /// Adds help on how to fix it.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same with words for one more place.
+    /// Adds an annotation of a span.
     #[must_use]
     pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
         self.labels.push(Label {
@@ -88,7 +88,7 @@ impl Diagnostic {
         self
     }
 
-    /// The same with an edit that mends it.
+    /// Adds an edit that fixes it.
     #[must_use]
     pub fn with_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix {
@@ -98,7 +98,7 @@ impl Diagnostic {
         self
     }
 
-    /// The same with every span moved by `offset` bytes, for a text that is part of a larger file.
+    /// Moves every span by `offset` bytes, for a text that is part of a larger file.
     #[must_use]
     pub fn shifted(mut self, offset: usize) -> Self {
         let shift = |span: &mut Span| *span = span.start + offset..span.end + offset;

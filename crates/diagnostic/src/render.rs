@@ -1,4 +1,4 @@
-//! Drawing a diagnostic into its text: the one place that knows annotate-snippets.
+//! Rendering a diagnostic for people; the only user of annotate-snippets.
 
 use std::ops::Range;
 
@@ -6,12 +6,14 @@ use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use crate::{Diagnostic, Fix, Severity, Span};
 
-/// The longest line that a fix is drawn into; on a longer one it is told in words.
-const FIX_LINE: usize = 200;
+/// The longest line, in bytes, that is shown with a fix applied; for a longer one, the fix is
+/// described in a sentence.
+const MAX_FIX_LINE: usize = 200;
 
 impl Diagnostic {
-    /// The diagnostic drawn for people: code, message, the lines it speaks of, labels, help and fix; with terminal
-    /// colours when `color`. Spans that reach beyond the text are cut to it. Ends without a line break.
+    /// Renders severity, code, message, the annotated lines, help and fix, with terminal colours if
+    /// `color`. Spans that reach beyond the text are cut to it. The result ends without a line
+    /// break.
     pub fn render(&self, source_name: &str, text: &str, color: bool) -> String {
         self.render_at_line(source_name, text, 1, color)
     }
@@ -29,7 +31,7 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
             Severity::Hint => Level::HELP.with_name("hint"),
         };
-        let mut primary = AnnotationKind::Primary.span(within(text, &self.span));
+        let mut primary = AnnotationKind::Primary.span(clamped(text, &self.span));
         let mut others = Vec::new();
         for label in &self.labels {
             if label.span == self.span {
@@ -37,12 +39,12 @@ impl Diagnostic {
             } else {
                 others.push(
                     AnnotationKind::Context
-                        .span(within(text, &label.span))
+                        .span(clamped(text, &label.span))
                         .label(label.message.as_str()),
                 );
             }
         }
-        let place = Snippet::source(text)
+        let snippet = Snippet::source(text)
             .line_start(first_line)
             .path(source_name)
             .annotation(primary)
@@ -50,7 +52,7 @@ impl Diagnostic {
         let mut first = level
             .primary_title(self.message.as_str())
             .id(self.code.to_string())
-            .element(place);
+            .element(snippet);
         if let Some(help) = &self.help {
             first = first.element(Level::HELP.message(help.as_str()));
         }
@@ -58,7 +60,7 @@ impl Diagnostic {
         groups.extend(
             self.fix
                 .as_ref()
-                .map(|fix| draw(fix, source_name, text, first_line)),
+                .map(|fix| render_fix(fix, source_name, text, first_line)),
         );
         let renderer = if color {
             Renderer::styled()
@@ -69,10 +71,15 @@ impl Diagnostic {
     }
 }
 
-fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str, first_line: usize) -> Group<'a> {
-    let span = within(text, &fix.span);
-    let line = line(text, &span);
-    if line.len() <= FIX_LINE {
+fn render_fix<'a>(
+    fix: &'a Fix,
+    source_name: &'a str,
+    text: &'a str,
+    first_line: usize,
+) -> Group<'a> {
+    let span = clamped(text, &fix.span);
+    let line = lines(text, &span);
+    if line.len() <= MAX_FIX_LINE {
         let patch = Patch::new(span, fix.replacement.as_str());
         return Level::HELP.secondary_title("write this").element(
             Snippet::source(text)
@@ -89,7 +96,7 @@ fn draw<'a>(fix: &'a Fix, source_name: &'a str, text: &'a str, first_line: usize
 }
 
 /// The lines that the span touches.
-fn line(text: &str, span: &Range<usize>) -> Range<usize> {
+fn lines(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[span.end..]
         .find('\n')
@@ -97,8 +104,9 @@ fn line(text: &str, span: &Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// The span cut to the text and widened to whole characters.
-fn within(text: &str, span: &Span) -> Range<usize> {
+/// The span cut to the text and widened to whole characters. Diagnostics of bytes that are not
+/// UTF-8 are rendered into a lossy copy of the text, so spans can be anywhere.
+fn clamped(text: &str, span: &Span) -> Range<usize> {
     let mut start = span.start.min(text.len());
     let mut end = span.end.clamp(start, text.len());
     while !text.is_char_boundary(start) {
@@ -115,9 +123,9 @@ mod tests {
     use crate::{Code, Diagnostic};
 
     #[test]
-    fn a_diagnostic_shows_code_place_label_help_and_fix() {
+    fn code_span_labels_help_and_fix_are_rendered() {
         let text = "{\n  \"operation\": \"AttachNetworkInterfaces\"\n}";
-        let drawn = Diagnostic::warning(
+        let rendered = Diagnostic::warning(
             Code::UNKNOWN_OPERATION,
             17..42,
             "unknown operation `AttachNetworkInterfaces`",
@@ -127,7 +135,7 @@ mod tests {
         .with_help("the operations are Create, Attach, Detach and DeleteNetworkInterface")
         .with_fix(17..42, "\"AttachNetworkInterface\"")
         .render("event.json", text, false);
-        insta::assert_snapshot!(drawn);
+        insta::assert_snapshot!(rendered);
     }
 
     #[test]
@@ -143,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_trimmed_around_the_place_and_its_fix_told_in_words() {
+    fn long_lines_are_trimmed_around_the_span() {
         let text = format!("{}WRONG{}", "a".repeat(100_000), "b".repeat(100_000));
-        let drawn = Diagnostic::error(Code::EVENT_NOT_JSON, 100_000..100_005, "wrong")
+        let rendered = Diagnostic::error(Code::EVENT_NOT_JSON, 100_000..100_005, "wrong")
             .with_fix(100_000..100_005, "right")
             .render("e", &text, false);
-        assert!(drawn.len() < 2_000, "{} bytes", drawn.len());
+        assert!(rendered.len() < 2_000, "{} bytes", rendered.len());
         assert!(
-            drawn.contains("WRONG") && drawn.contains("write `right` instead of `WRONG`"),
-            "{drawn}"
+            rendered.contains("WRONG") && rendered.contains("write `right` instead of `WRONG`"),
+            "{rendered}"
         );
     }
 
     #[test]
-    fn colour_is_only_there_when_asked_for() {
+    fn colours_are_optional() {
         let diagnostic = Diagnostic::error(Code::EVENT_NOT_JSON, 0..1, "wrong");
         assert!(!diagnostic.render("e", "x", false).contains('\u{1b}'));
         assert!(diagnostic.render("e", "x", true).contains('\u{1b}'));

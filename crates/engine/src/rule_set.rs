@@ -119,7 +119,7 @@ impl RuleSet {
             };
             if let Some(first) = names.insert(name.clone(), file.clone()) {
                 let message = format!("duplicate rule name `{name}`: {first} and {file}");
-                let duplicate = whole_file(Code::RULE_TWICE, &text, message);
+                let duplicate = whole_file(Code::DUPLICATE_RULE, &text, message);
                 diagnostics.insert(
                     0,
                     duplicate.with_help(

@@ -131,7 +131,7 @@ impl Checked<'_> {
     fn hidden(&self, path: &[Step<'_>], text: &str) -> Diagnostic {
         let help = "a masked value matches no address and no id, and nothing is filed under it";
         self.hint(
-            Code::VALUE_MASKED,
+            Code::MASKED_VALUE,
             path,
             format!("`{}` is masked: `{}`", named(path), shown(text)),
             help,
@@ -157,7 +157,7 @@ impl Checked<'_> {
                     named(path),
                     other.kind()
                 );
-                self.add(self.warning(Code::WRONG_KIND, path, message, "write a string"));
+                self.add(self.warning(Code::WRONG_TYPE, path, message, "write a string"));
                 None
             }
         }

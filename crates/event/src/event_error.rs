@@ -68,11 +68,11 @@ impl EventError {
             ),
             Self::NotAnObject { .. } => (Code::EVENT_NOT_AN_OBJECT, "put the value into an object"),
             Self::EmptyForm => (
-                Code::FORM_MALFORMED,
+                Code::INVALID_FORM,
                 "post the webhook's form as Cloud Monitor sends it, or JSON",
             ),
             Self::Form { .. } => (
-                Code::FORM_MALFORMED,
+                Code::INVALID_FORM,
                 "each of `userInfo`, `subscription` and `alert` is JSON text",
             ),
             Self::NativeForm(error) => {

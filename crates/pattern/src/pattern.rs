@@ -105,7 +105,7 @@ impl Pattern {
                 let has_overridden = parsed
                     .diagnostics
                     .iter()
-                    .any(|warning| warning.code == Code::PATH_TWICE);
+                    .any(|warning| warning.code == Code::DUPLICATE_PATH);
                 (!has_overridden).then(|| self.to_json())
             }
             Some(tree) => Some(print::expression_comments::print(
@@ -222,5 +222,5 @@ fn sort_and_truncate(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(span);
     let end = diagnostics.last().map_or(0, |last| last.span.end);
     let message = format!("{others} more diagnostics are not shown");
-    diagnostics.push(Diagnostic::hint(Code::MORE, end..end, message));
+    diagnostics.push(Diagnostic::hint(Code::TOO_MANY_FINDINGS, end..end, message));
 }

@@ -173,7 +173,7 @@ impl Checker<'_> {
             .unwrap_or_default();
         let message = format!("the function `{name}` is built in and cannot be redefined");
         let diagnostic =
-            Diagnostic::error(Code::FUNCTION_TAKEN, start..start + name.len(), message);
+            Diagnostic::error(Code::DUPLICATE_FUNCTION, start..start + name.len(), message);
         self.errors
             .push(diagnostic.with_help("choose another name"));
     }

@@ -134,7 +134,7 @@ impl Builder {
         }
         if self.accounts.iter().any(|known| known.name == name.text()) {
             let message = format!("duplicate account name `{}`", name.text());
-            report(table, Code::SCENARIO_TWICE, name.span(), message);
+            report(table, Code::SCENARIO_DUPLICATE, name.span(), message);
             return None;
         }
         if self
@@ -143,7 +143,7 @@ impl Builder {
             .any(|known| known.account.id == id.text())
         {
             let message = format!("duplicate account id `{}`", id.text());
-            report(table, Code::SCENARIO_TWICE, id.span(), message);
+            report(table, Code::SCENARIO_DUPLICATE, id.span(), message);
             return None;
         }
         let mut account = match service {
@@ -235,7 +235,7 @@ impl Builder {
             .cloud
             .run_instance(id.text(), kind?, vswitch?.text(), &groups)
         {
-            report(table, Code::SCENARIO_WORLD, id.span(), error.to_string());
+            report(table, Code::SCENARIO_SETUP, id.span(), error.to_string());
             return None;
         }
         if let Some(status) = status {
@@ -269,7 +269,7 @@ impl Builder {
             .cloud
             .place_interface(&owner, id.text(), &wanted, instance.as_deref());
         if let Err(error) = placed {
-            report(table, Code::SCENARIO_WORLD, id.span(), error.to_string());
+            report(table, Code::SCENARIO_SETUP, id.span(), error.to_string());
             return None;
         }
         self.name_interface(table, &name, id.into_text())
@@ -287,7 +287,7 @@ impl Builder {
             .is_some()
         {
             let message = format!("duplicate interface name `{}`", name.text());
-            report(table, Code::SCENARIO_TWICE, name.span(), message);
+            report(table, Code::SCENARIO_DUPLICATE, name.span(), message);
             return None;
         }
         Some(())

@@ -119,7 +119,7 @@ fn steps(root: &TableReader<'_>, world: &World, start: Timestamp) -> Vec<Step> {
         {
             let message = format!("duplicate interface name `{name}`");
             let span = table.span_of("name");
-            table.report(Diagnostic::error(Code::SCENARIO_TWICE, span, message));
+            table.report(Diagnostic::error(Code::SCENARIO_DUPLICATE, span, message));
         }
         if let (Some(offset), Some(action)) = (offset, action) {
             steps.push(Step {

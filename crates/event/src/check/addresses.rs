@@ -86,7 +86,7 @@ impl<'a> Checked<'a> {
     }
 
     fn address<T: FromStr>(&mut self, value: &Json, path: &[Step<'_>], what: &str) {
-        self.readable::<T>(value, path, Code::ADDRESS_MALFORMED, what);
+        self.readable::<T>(value, path, Code::INVALID_ADDRESS, what);
     }
 
     fn prefix<T: FromStr + Copy + Into<IpNet>>(
@@ -95,7 +95,7 @@ impl<'a> Checked<'a> {
         path: &[Step<'_>],
         what: &str,
     ) {
-        let Some(prefix) = self.readable::<T>(value, path, Code::PREFIX_MALFORMED, what) else {
+        let Some(prefix) = self.readable::<T>(value, path, Code::INVALID_PREFIX, what) else {
             return;
         };
         let prefix: IpNet = prefix.into();

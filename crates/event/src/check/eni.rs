@@ -31,7 +31,7 @@ impl Checked<'_> {
                 let usual: Vec<&str> = usual.iter().map(|status| status.as_str()).collect();
                 let help = format!("it leaves it {}", usual.join(" or "));
                 self.add(self.warning(
-                    Code::STATUS_DISAGREES,
+                    Code::INCONSISTENT_STATUS,
                     &[Key("content"), Key("eniStatus")],
                     message,
                     &help,

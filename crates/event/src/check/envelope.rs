@@ -83,7 +83,7 @@ impl Checked<'_> {
             );
             let span = self.places.value(&[Key("content"), Key("eventStatus")]);
             let hint = self.hint(
-                Code::NAME_STATUS_DISAGREES,
+                Code::INCONSISTENT_NAME_STATUS,
                 &[Key("name")],
                 message,
                 "the content is usually right",
@@ -143,7 +143,7 @@ impl Checked<'_> {
             );
             let span = self.places.value(&path);
             let label = format!("this goes with {}", result.level());
-            let warning = self.warning(Code::LEVEL_DISAGREES, &[Key("level")], message, &help);
+            let warning = self.warning(Code::INCONSISTENT_LEVEL, &[Key("level")], message, &help);
             self.add(warning.with_label(span, label));
         }
     }
@@ -181,7 +181,7 @@ impl Checked<'_> {
             Some(other) => {
                 let message = format!("the content should be an object, but is {}", other.kind());
                 self.add(self.warning(
-                    Code::WRONG_KIND,
+                    Code::WRONG_TYPE,
                     &path,
                     message,
                     "write an object with the fields of the event",
@@ -207,7 +207,7 @@ impl Checked<'_> {
             if !masked {
                 let message = format!("`{}` is not the name of a resource", shown(&text));
                 self.add(self.warning(
-                    Code::ARN_MALFORMED,
+                    Code::INVALID_ARN,
                     &path,
                     message,
                     "write acs:ecs:<region>:<account>:<kind>/<id>",
@@ -231,7 +231,7 @@ impl Checked<'_> {
                 shown(&arn.kind)
             );
             self.add(self.warning(
-                Code::ARN_KIND,
+                Code::ARN_RESOURCE_TYPE,
                 &path,
                 message,
                 &format!("the kind of its resource is `{kind}`"),
@@ -265,7 +265,7 @@ impl Checked<'_> {
         );
         let span = self.places.value(path);
         let help = "the content is usually right";
-        let warning = self.warning(Code::ARN_DISAGREES, &[Key("resourceId")], message, help);
+        let warning = self.warning(Code::INCONSISTENT_ARN, &[Key("resourceId")], message, help);
         self.add(warning.with_label(span, "not the same"));
     }
 
@@ -276,7 +276,7 @@ impl Checked<'_> {
             Reading::Unknown(_) => {
                 let message = format!("`{}` is not a time", shown(&text));
                 let help = "write it like 20190409T121826.922+0800 or 2019-04-09T04:18:26Z, always with an offset";
-                self.add(self.warning(Code::TIME_MALFORMED, path, message, help));
+                self.add(self.warning(Code::INVALID_TIME, path, message, help));
             }
             Reading::Clear(_) | Reading::Missing => {}
         }

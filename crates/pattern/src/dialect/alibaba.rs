@@ -97,7 +97,7 @@ fn name() -> &'static str {
 }
 
 fn differs(span: Span, message: String) -> Diagnostic {
-    Diagnostic::warning(Code::ANSWERS_DIFFER, span, message)
+    Diagnostic::warning(Code::DIALECT_DIFFERENCE, span, message)
 }
 
 fn unsupported(span: Span, construct: &str) -> Diagnostic {

@@ -93,7 +93,7 @@ pub(crate) fn check_tree(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     if combinations(tree) > COMBINATIONS {
         let message = format!("`or` expands to more than {COMBINATIONS} combinations");
         found.push(
-            Diagnostic::error(Code::TOO_MANY, tree.span.clone(), message)
+            Diagnostic::error(Code::TOO_MANY_COMBINATIONS, tree.span.clone(), message)
                 .with_help("split the pattern into several rules"),
         );
     }
@@ -200,7 +200,11 @@ fn name() -> &'static str {
 }
 
 fn differs(span: Span, message: &str) -> Diagnostic {
-    Diagnostic::warning(Code::ANSWERS_DIFFER, span, format!("{} {message}", name()))
+    Diagnostic::warning(
+        Code::DIALECT_DIFFERENCE,
+        span,
+        format!("{} {message}", name()),
+    )
 }
 
 fn check_joins(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {

@@ -16,7 +16,7 @@ impl TreeBuilder<'_> {
             ValueKind::Object(members) => self.anything_but_operator(value.span, members),
             ValueKind::Array(elements) => {
                 if elements.is_empty() {
-                    self.error(Code::EMPTY, value.span, "empty `anything-but`")
+                    self.error(Code::EMPTY_VALUE, value.span, "empty `anything-but`")
                         .help = Some("to require any value, write `{\"exists\": true}`".into());
                     return None;
                 }
@@ -76,7 +76,7 @@ impl TreeBuilder<'_> {
     ) -> Option<Vec<Predicate>> {
         let (Some(member), true) = (members.pop(), members.is_empty()) else {
             let message = "expected exactly one operator in an object inside `anything-but`";
-            self.error(Code::ONE_OPERATOR, span, message).help =
+            self.error(Code::TOO_MANY_OPERATORS, span, message).help =
                 Some("to exclude several, write `{\"anything-but\": [{…}, {…}]}`".into());
             return None;
         };
@@ -141,7 +141,7 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, format!("empty `{key}`"));
+            self.error(Code::EMPTY_VALUE, value.span, format!("empty `{key}`"));
             return None;
         }
         let mut predicates = Vec::new();

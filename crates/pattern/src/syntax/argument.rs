@@ -101,7 +101,7 @@ impl TreeBuilder<'_> {
         match cidr::parse(value, self.dialect) {
             Ok(network) => Some(Predicate::Cidr(network)),
             Err(reason) => {
-                self.error(Code::BAD_CIDR, span.clone(), reason).help = Some(
+                self.error(Code::INVALID_CIDR, span.clone(), reason).help = Some(
                     "write an address and a prefix length: `10.0.0.0/8`, `2001:db8::/32`".into(),
                 );
                 None
@@ -116,7 +116,7 @@ impl TreeBuilder<'_> {
                 "empty range: no number is above {} and below {}",
                 lower.value, upper.value
             );
-            self.error(Code::BAD_RANGE, span.clone(), message).help =
+            self.error(Code::INVALID_RANGE, span.clone(), message).help =
                 Some("swap the two numbers".into());
             return None;
         }
@@ -139,14 +139,14 @@ impl TreeBuilder<'_> {
         let fault_span = string_literal::locate(self.source, span, &fault.at);
         let diagnostic = match fault.kind {
             WildcardFaultKind::TwoStars => Diagnostic::error(
-                Code::BAD_WILDCARD,
+                Code::INVALID_WILDCARD,
                 fault_span.clone(),
                 "consecutive `*` in a wildcard",
             )
             .with_help("one `*` matches any characters; write a literal star as `\\\\*`")
             .with_fix(fault_span, "*"),
             WildcardFaultKind::BadEscape => Diagnostic::error(
-                Code::BAD_WILDCARD,
+                Code::INVALID_WILDCARD,
                 fault_span,
                 "invalid escape in a wildcard: expected `*` or `\\` after the backslash",
             )
@@ -171,7 +171,7 @@ impl TreeBuilder<'_> {
             }
             Err(RegexpFault::TooLarge) => {
                 self.error(
-                    Code::BAD_REGEXP,
+                    Code::INVALID_REGEXP,
                     span.clone(),
                     RegexpFault::TooLarge.to_string(),
                 )
@@ -186,7 +186,7 @@ impl TreeBuilder<'_> {
                     string_literal::locate(self.source, span, &at)
                 };
                 self.error(
-                    Code::BAD_REGEXP,
+                    Code::INVALID_REGEXP,
                     fault_span,
                     format!("invalid regular expression: {message}"),
                 );

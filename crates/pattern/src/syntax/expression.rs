@@ -44,7 +44,7 @@ impl TreeBuilder<'_> {
             other => nearest(other, ["and", "or"]),
         };
         let error = Diagnostic::error(
-            Code::NOT_A_JOIN,
+            Code::UNKNOWN_CONNECTIVE,
             span.clone(),
             format!("expected `and` or `or`, found `{word}`"),
         );
@@ -186,8 +186,8 @@ impl TreeBuilder<'_> {
                         "`>` or `>=`"
                     };
                     let message = format!("expected {expected}, found `{}`", symbol.as_str());
-                    self.error(Code::BAD_RANGE, span_of(&symbol), message).help =
-                        Some("write ranges as `0 < path <= 5`".into());
+                    self.error(Code::INVALID_RANGE, span_of(&symbol), message)
+                        .help = Some("write ranges as `0 < path <= 5`".into());
                     return None;
                 };
                 let operand = parts.next()?.into_inner().next()?;
@@ -229,8 +229,8 @@ impl TreeBuilder<'_> {
         let number = Decimal::parse(pair.as_str());
         if number.is_none() {
             let message = format!("invalid number `{}`", pair.as_str());
-            self.error(Code::BAD_LITERAL, span_of(pair), message).help =
-                Some("put a path key that starts with a digit in double quotes".into());
+            self.error(Code::INVALID_LITERAL, span_of(pair), message)
+                .help = Some("put a path key that starts with a digit in double quotes".into());
         }
         number
     }

@@ -106,7 +106,7 @@ impl TreeBuilder<'_> {
             let inner = &self.source[span.start + 1..span.end - 1];
             let replacement = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
             let message = "expected a string in double quotes, found single quotes";
-            let error = Diagnostic::error(Code::BAD_STRING, span.clone(), message);
+            let error = Diagnostic::error(Code::INVALID_STRING, span.clone(), message);
             self.push(error.with_fix(span, replacement));
             return None;
         }
@@ -199,7 +199,7 @@ impl TreeBuilder<'_> {
             return ValueKind::Invalid;
         }
         let error = Diagnostic::error(
-            Code::BAD_LITERAL,
+            Code::INVALID_LITERAL,
             span.clone(),
             format!("expected a value, found `{word}`"),
         );
@@ -229,7 +229,7 @@ impl TreeBuilder<'_> {
             _ => unsigned,
         };
         let error = Diagnostic::error(
-            Code::BAD_LITERAL,
+            Code::INVALID_LITERAL,
             span.clone(),
             format!("invalid number `{word}`"),
         )

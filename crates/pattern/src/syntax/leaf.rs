@@ -37,7 +37,7 @@ impl TreeBuilder<'_> {
     ) -> Vec<SpannedAlternative> {
         if elements.is_empty() {
             self.error(
-                Code::EMPTY,
+                Code::EMPTY_VALUE,
                 span,
                 format!("empty array at `{key}` never matches"),
             )
@@ -105,7 +105,7 @@ impl TreeBuilder<'_> {
     /// An object of operators: conditions that one value must meet together.
     fn operators(&mut self, span: Span, members: Vec<Member>) -> Option<SpannedAlternative> {
         if members.is_empty() {
-            self.error(Code::EMPTY, span, "expected an operator, found `{}`")
+            self.error(Code::EMPTY_VALUE, span, "expected an operator, found `{}`")
                 .help = Some("for example `{\"prefix\": \"x\"}`".into());
             return None;
         }
@@ -121,7 +121,7 @@ impl TreeBuilder<'_> {
             if keys.contains(&member.key.as_str()) {
                 duplicates.push(
                     Diagnostic::error(
-                        Code::ONE_OPERATOR,
+                        Code::TOO_MANY_OPERATORS,
                         member.key_span.clone(),
                         format!("duplicate operator `{}`", member.key),
                     )
@@ -154,8 +154,12 @@ impl TreeBuilder<'_> {
             "{} allows only one operator per object",
             self.dialect.title()
         );
-        self.error(Code::ONE_OPERATOR, members[1].key_span.clone(), message)
-            .help = Some("write one object for each alternative".into());
+        self.error(
+            Code::TOO_MANY_OPERATORS,
+            members[1].key_span.clone(),
+            message,
+        )
+        .help = Some("write one object for each alternative".into());
     }
 
     /// One operator and its argument.
@@ -241,7 +245,7 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, "empty `$and`");
+            self.error(Code::EMPTY_VALUE, value.span, "empty `$and`");
             return None;
         }
         let count = elements.len();

@@ -120,7 +120,7 @@ impl TreeBuilder<'_> {
                                 "{} requires the lower bound to be less than the upper bound",
                                 self.dialect.title()
                             );
-                            self.error(Code::BAD_RANGE, span.clone(), message);
+                            self.error(Code::INVALID_RANGE, span.clone(), message);
                             return None;
                         }
                         Some(vec![self.range(
@@ -133,7 +133,7 @@ impl TreeBuilder<'_> {
                         let fix = format!("[\"{second}\", {high}, \"{first}\", {low}]");
                         self.push(
                             Diagnostic::error(
-                                Code::BAD_RANGE,
+                                Code::INVALID_RANGE,
                                 span.clone(),
                                 "expected the lower bound first",
                             )
@@ -147,7 +147,7 @@ impl TreeBuilder<'_> {
                     _ => {
                         let message = "expected one lower bound (`>` or `>=`) \
                                        and one upper bound (`<` or `<=`)";
-                        self.error(Code::BAD_RANGE, span.clone(), message);
+                        self.error(Code::INVALID_RANGE, span.clone(), message);
                         None
                     }
                 }

@@ -42,7 +42,7 @@ impl TreeBuilder<'_> {
             return Some(SpannedNode::with_span(&normal::always(), &span));
         }
         self.push(
-            Diagnostic::error(Code::EMPTY, span, EMPTY_OBJECT)
+            Diagnostic::error(Code::EMPTY_VALUE, span, EMPTY_OBJECT)
                 .with_help("add at least one path: `{\"name\": [\"x\"]}`"),
         );
         None
@@ -89,7 +89,7 @@ impl TreeBuilder<'_> {
                 let help = format!(
                     "to require a value at `{key}`, write `\"{key}\": [{{\"exists\": true}}]`"
                 );
-                self.error(Code::EMPTY, value.span, EMPTY_OBJECT).help = Some(help);
+                self.error(Code::EMPTY_VALUE, value.span, EMPTY_OBJECT).help = Some(help);
             }
             ValueKind::Object(members) => constraints.extend(self.constraints(members, keys)),
             ValueKind::Array(alternatives) => {
@@ -159,7 +159,7 @@ impl TreeBuilder<'_> {
         let branches = self.branches("$or", value)?;
         if branches.len() == 1 && self.dialect == Dialect::Aws {
             self.error(
-                Code::BAD_JOIN,
+                Code::INVALID_CONNECTIVE,
                 span.clone(),
                 "expected at least two objects in `$or`",
             )
@@ -199,7 +199,7 @@ impl TreeBuilder<'_> {
                     "`$not` expects an object with at least one key, found {}",
                     value.type_name()
                 );
-                self.error(Code::BAD_JOIN, span, message).help =
+                self.error(Code::INVALID_CONNECTIVE, span, message).help =
                     Some("for example `\"$not\": {\"name\": [\"x\"]}`".into());
                 None
             }
@@ -214,13 +214,17 @@ impl TreeBuilder<'_> {
             ValueKind::Array(elements) if !elements.is_empty() => elements,
             ValueKind::Invalid => return None,
             ValueKind::Array(_) => {
-                self.error(Code::BAD_JOIN, value.span, format!("empty `{name}`"))
-                    .help = Some(help);
+                self.error(
+                    Code::INVALID_CONNECTIVE,
+                    value.span,
+                    format!("empty `{name}`"),
+                )
+                .help = Some(help);
                 return None;
             }
             _ => {
                 self.error(
-                    Code::BAD_JOIN,
+                    Code::INVALID_CONNECTIVE,
                     value.span,
                     format!("`{name}` expects an array of objects, found {kind}"),
                 )
@@ -233,14 +237,15 @@ impl TreeBuilder<'_> {
             let kind = element.type_name();
             match element.kind {
                 ValueKind::Object(members) if members.is_empty() => {
-                    self.error(Code::EMPTY, element.span, EMPTY_OBJECT).help =
-                        Some(format!("remove it from `{name}`, or add a path to it"));
+                    self.error(Code::EMPTY_VALUE, element.span, EMPTY_OBJECT)
+                        .help = Some(format!("remove it from `{name}`, or add a path to it"));
                 }
                 ValueKind::Object(members) => branches.push((element.span, members)),
                 ValueKind::Invalid => {}
                 _ => {
                     let message = format!("`{name}` expects objects, found {kind}");
-                    self.error(Code::BAD_JOIN, element.span, message).help = Some(help.clone());
+                    self.error(Code::INVALID_CONNECTIVE, element.span, message)
+                        .help = Some(help.clone());
                 }
             }
         }
@@ -278,8 +283,8 @@ impl TreeBuilder<'_> {
                 "`$or` expands to more than {} combinations",
                 aws::COMBINATIONS
             );
-            self.error(Code::TOO_MANY, span.clone(), message).help =
-                Some("split the pattern into several rules".into());
+            self.error(Code::TOO_MANY_COMBINATIONS, span.clone(), message)
+                .help = Some("split the pattern into several rules".into());
         }
     }
 

@@ -300,7 +300,7 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY, value.span, "empty array never matches")
+            self.error(Code::EMPTY_VALUE, value.span, "empty array never matches")
                 .help = Some("add at least one value".into());
             return None;
         }
@@ -427,7 +427,7 @@ impl TreeBuilder<'_> {
                 let message =
                     format!("expected `and`, `or` or end of input after `{name}`, found `{word}`");
                 self.push(Diagnostic::error(
-                    Code::NOT_A_JOIN,
+                    Code::UNKNOWN_CONNECTIVE,
                     word_span.clone(),
                     message,
                 ));
@@ -437,7 +437,7 @@ impl TreeBuilder<'_> {
                 let (word, word_span) = &parts[count];
                 let message = format!("expected a value after `{name}`, found `{word}`");
                 self.push(
-                    Diagnostic::error(Code::BAD_LITERAL, word_span.clone(), message)
+                    Diagnostic::error(Code::INVALID_LITERAL, word_span.clone(), message)
                         .with_help("put strings in double quotes")
                         .with_fix(word_span.clone(), format!("\"{word}\"")),
                 );

@@ -33,7 +33,7 @@ pub(super) enum Constraint {
 impl TreeBuilder<'_> {
     pub(super) fn warn_overridden(&mut self, path: &str, earlier: Span, later: Span) {
         let warning = Diagnostic::warning(
-            Code::PATH_TWICE,
+            Code::DUPLICATE_PATH,
             later.clone(),
             format!("`{path}` is constrained twice"),
         )
@@ -91,7 +91,8 @@ impl TreeBuilder<'_> {
                 "paths constrained inside and outside `$or` expand to more than {} combinations",
                 self.limits.combinations
             );
-            self.error(Code::TOO_MANY, span.clone(), message).help =
+            self.error(Code::TOO_MANY_COMBINATIONS, span.clone(), message)
+                .help =
                 Some("constrain each path once, or join the constraints with `$and`".into());
             return None;
         }

@@ -12,8 +12,9 @@ pub(super) fn decode(source: &str, span: &Span) -> Result<String, Vec<Diagnostic
     for unit in Units::of(source, span) {
         match unit.character {
             Ok(character) => string.push(character),
-            Err(message) => errors
-                .push(Diagnostic::error(Code::BAD_STRING, unit.span, message).with_help(ESCAPES)),
+            Err(message) => errors.push(
+                Diagnostic::error(Code::INVALID_STRING, unit.span, message).with_help(ESCAPES),
+            ),
         }
     }
     if errors.is_empty() {

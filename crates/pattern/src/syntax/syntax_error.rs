@@ -64,7 +64,7 @@ fn with_expression_help(diagnostic: Diagnostic, head: &str, token: &str) -> Diag
         name if starts_with_symbol && name.starts_with(char::is_alphabetic) && name != head => {
             let span = head.len() - name.len()..head.len();
             Diagnostic::error(
-                Code::NOT_A_JOIN,
+                Code::UNKNOWN_CONNECTIVE,
                 span,
                 format!("expected `and` or `or`, found `{name}`"),
             )

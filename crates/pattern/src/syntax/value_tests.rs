@@ -120,8 +120,8 @@ impl TreeBuilder<'_> {
             "these conditions expand to more than {} alternatives",
             self.limits.combinations
         );
-        self.error(Code::TOO_MANY, span.clone(), message).help =
-            Some("repeat the path and join whole conditions with `and`".into());
+        self.error(Code::TOO_MANY_COMBINATIONS, span.clone(), message)
+            .help = Some("repeat the path and join whole conditions with `and`".into());
         None
     }
 

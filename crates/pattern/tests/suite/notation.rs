@@ -289,7 +289,10 @@ fn diagnostics_are_limited_and_the_rest_is_counted() {
     );
     assert_eq!(
         (found[most].code, found[most].message.as_str()),
-        (Code::MORE, "3900 more diagnostics are not shown")
+        (
+            Code::TOO_MANY_FINDINGS,
+            "3900 more diagnostics are not shown"
+        )
     );
     // An error is kept, however many warnings come before it.
     let duplicates = vec![r#""a":[1]"#; 5_000].join(",");
