@@ -5,8 +5,8 @@
 //! after the commit. Readers have connections of their own and never wait for the writer: in WAL
 //! mode a reader sees the file as of the last commit before it began.
 //!
-//! A single writing thread is not a limit here. SQLite allows one write transaction at a time
-//! anyway, and what costs time is the sync, which is shared.
+//! SQLite allows one write transaction at a time anyway, so more writing threads would only wait for
+//! each other.
 
 mod accept;
 mod archive;
@@ -70,7 +70,9 @@ pub struct Store {
     /// The duplicate window in microseconds.
     duplicate_window: i64,
     writer: writer::Writer,
-    /// Read-only connections that are not in use. There are never more than readers at one time.
+    /// Read-only connections that are not in use.
+    // Grows to the largest number of readers at one time and stays there. Opening one costs a few
+    // file operations and compiling its statements again, more than most queries.
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -83,6 +85,7 @@ impl Store {
     /// was.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let connection = schema::open_writer(path, options)?;
+        // An absurdly long window from the configuration becomes the longest there is.
         let window = options.duplicate_window.as_micros();
         Ok(Self {
             path: path.to_owned(),
@@ -111,6 +114,8 @@ impl Store {
             reason,
         };
         let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+        // The kernel releases the lock when the process ends in whatever way, so there is never a
+        // stale lock to be removed by hand, as there would be with a pid file.
         match file.try_lock() {
             Ok(()) => Ok(StoreLock { _file: file }),
             Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
@@ -151,8 +156,13 @@ impl Store {
         reply: BatchReply,
     ) {
         let window = self.duplicate_window;
+        // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
+        // 10,000 events to one transaction.
         let weight = events.len();
         self.writer.submit_to(reply, weight, move |connection| {
+            // Moved into the job: the queue space is free again only when the events are committed,
+            // or when the writer is gone and drops the job. Freeing it earlier would unbound what
+            // waits in the writer's channel.
             let _permit = permit;
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
@@ -307,6 +317,8 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        // A delivery that is being sent is pending too and can be cancelled: it is then not
+        // retried, but the attempt that runs is not interrupted (see `outbox::settle`).
         let reason = Some("cancelled by an operator");
         let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
         self.transfer(id, from, to, reason, now)

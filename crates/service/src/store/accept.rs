@@ -51,6 +51,8 @@ pub(super) fn find_duplicate(
     let Some(fingerprint) = &incoming.fingerprint else {
         return Ok(None);
     };
+    // Fingerprints beyond the window may still be in the table, because pruning removes them only
+    // every ten minutes; `at` decides.
     let sql = "SELECT seq FROM seen WHERE fingerprint = ?1 AND at > ?2";
     let since = micros(now).saturating_sub(window);
     Ok(connection
@@ -66,6 +68,8 @@ pub(super) fn insert(
     evaluation: &Evaluation,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
+    // As received, byte for byte: what the sender meant can be argued about only with the original,
+    // and a later version may convert an envelope better.
     let body = pack(incoming.native.original().bytes())?;
     // Most events match no rule; they cost no evaluation column at all.
     let matched_nothing = evaluation.rules.is_empty() && evaluation.failures.is_empty();
@@ -74,6 +78,7 @@ pub(super) fn insert(
     } else {
         Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?)
     };
+    // The size bounds decompression when the event is read back.
     let size = i64::try_from(incoming.native.original().bytes().len()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO archive (source, id, kind, resource, received, size, body, evaluation)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -96,6 +101,9 @@ pub(super) fn insert(
             .prepare_cached(sql)?
             .execute((fingerprint, seq, micros(now)))?;
     }
+    // Before the deliveries, but in the same transaction: neither exists without the other. A
+    // counter that was incremented without its notification, or the other way round, could not be
+    // repaired later.
     for effects in &evaluation.rules {
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
@@ -144,6 +152,7 @@ pub(super) fn enqueue(
             replay,
             micros(now),
         ))?;
+        // 0: OR IGNORE found the id. Only targets with new deliveries need to be woken.
         if inserted == 1 {
             deliveries.push(id);
             if !targets.iter().any(|known| known == target) {

@@ -95,6 +95,8 @@ pub(super) fn page(
                ORDER BY seq LIMIT ?5";
     let from = selection.from.map_or(i64::MIN, micros);
     let to = selection.to.map_or(i64::MAX, micros);
+    // `received >= i64::MIN` and `< i64::MAX` select all rows: one statement serves every
+    // selection, compiled once.
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((after, from, to, &selection.id, limit), read_row)?;
@@ -117,6 +119,8 @@ pub(super) fn prune(
                ORDER BY seq LIMIT ?2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
+    // Collected before deleting: SQLite does not define what a SELECT returns while its table is
+    // changed.
     let expired = statement
         .query_map((micros(before), limit), |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -156,6 +160,7 @@ pub(super) fn forget(
 pub(super) fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
     let read =
         |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    // Not the size of the file: that never shrinks, so pruning by it would never end.
     let pages = read("page_count")? - read("freelist_count")?;
     Ok((pages * read("page_size")?).unsigned_abs())
 }
@@ -181,6 +186,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<ReadResult> {
         };
         Ok((event, evaluation))
     };
+    // One damaged event is reported by its position and does not hide the events after it.
     let (event, evaluation) = match decode() {
         Ok(decoded) => decoded,
         Err(reason) => return Ok(Err((seq, reason))),

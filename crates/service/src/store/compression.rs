@@ -20,6 +20,7 @@ thread_local! {
 /// SQLite itself has no checksums.
 pub(super) fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     let failed = |error: std::io::Error| StoreError::Failed(format!("cannot compress: {error}"));
+    // Created on first use, because creating it can fail and a thread-local initialiser cannot.
     COMPRESSOR.with_borrow_mut(|slot| {
         if slot.is_none() {
             let mut compressor = Compressor::new(LEVEL).map_err(failed)?;

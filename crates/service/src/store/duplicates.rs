@@ -18,6 +18,8 @@ pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Resul
     let sql = "SELECT seen.seq, seen.at, archive.body FROM seen JOIN archive USING (seq)
                ORDER BY seen.at";
     let mut select = connection.prepare(sql)?;
+    // Row by row: the bodies of a whole window would not fit in memory, their fingerprints do (32
+    // bytes each).
     let mut rows = select.query(())?;
     while let Some(row) = rows.next()? {
         let body = unpack(row.get_ref(2)?.as_blob()?, Limits::DEFAULT.bytes).ok();

@@ -96,6 +96,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
+            // SQLITE_FULL also means that `max_bytes` is reached.
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::NotWritable {
@@ -104,6 +105,7 @@ impl From<rusqlite::Error> for StoreError {
                 }
             }
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
+                // The caller adds the path with `at`.
                 path: PathBuf::new(),
                 reason: error.to_string(),
             },
@@ -111,6 +113,9 @@ impl From<rusqlite::Error> for StoreError {
                 path: PathBuf::new(),
             },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            // Constraint violations and wrong statements are bugs of ours, I/O errors are the
+            // disk's; the text says which, and operators can do the same about all of them: look at
+            // the log.
             _ => Self::Failed(error.to_string()),
         }
     }

@@ -44,6 +44,8 @@ pub(super) fn claim(
     let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
     let mut update = connection.prepare_cached(sql)?;
+    // Selected and updated in one transaction of the one writer, so two queues can never claim the
+    // same delivery.
     let mut claimed = Vec::new();
     for row in rows {
         match row {
@@ -59,6 +61,8 @@ pub(super) fn claim(
             }
         }
     }
+    // Selected by `due`, sent by event: after an outage all retries are due, in the order of their
+    // waits, and receivers should still see older events first.
     claimed.sort_by_key(|record| record.seq);
     Ok(claimed.into_iter().map(|record| record.delivery).collect())
 }
@@ -110,6 +114,8 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = delivery.id.as_bytes();
+    // The number counts over all series, while `delivery.attempt` starts again at 1 after a
+    // redrive: a trace shows attempts 1 to 10, and the retry policy sees the first of a new series.
     let sql = "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer)
                VALUES (?1,
                        (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1),
@@ -215,6 +221,7 @@ pub(super) fn list(
     target: Option<&str>,
     limit: usize,
 ) -> Result<Vec<DeliveryRecord>, StoreError> {
+    // Pending deliveries have no `finished` time, finished ones no useful `due`.
     let order = if status == DeliveryStatus::Pending {
         "due, seq, id"
     } else {

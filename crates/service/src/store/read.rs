@@ -12,6 +12,8 @@ use super::{
 };
 
 /// Events in memory at one time while the archive is walked.
+// Large enough that the cost of a query is spread over many events, small enough that `archive
+// export` of millions of events needs no memory to speak of.
 const PAGE: usize = 256;
 
 impl Store {
@@ -131,6 +133,7 @@ impl Store {
         };
         self.walk(&selection, |event| {
             found.push(event);
+            // A bound, as ids of untrusted senders need not be unique.
             found.len() < PAGE
         })?;
         Ok(found)
@@ -141,6 +144,8 @@ impl Store {
     /// # Errors
     /// If the store cannot be read at all.
     pub fn verify_archive(&self) -> Result<VerifyReport, StoreError> {
+        // First the structure of the file, as a page that cannot be read would end the walk early
+        // and hide the damage behind it.
         schema::examine(&self.path, true)?;
         let mut report = VerifyReport::default();
         self.walk_results(&Selection::default(), |event| {
@@ -192,6 +197,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         // Each page is a read transaction of its own. One over the whole walk would keep SQLite
         // from checkpointing, and the write-ahead log would grow for as long as it lasts.
+        // `seq` starts at 1.
         let mut after = 0;
         loop {
             let page = self.read(|connection| archive::page(connection, selection, after, PAGE))?;
@@ -211,8 +217,7 @@ impl Store {
         }
     }
 
-    /// Runs a query on a pooled connection. One whose query failed is not returned to the pool: the
-    /// next caller opens a new one.
+    /// Runs a query on a pooled connection.
     fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -220,6 +225,8 @@ impl Store {
         let pool = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = pool().pop();
         let connection = spare.map_or_else(|| self.reader(), Ok)?;
+        // A connection whose query failed is dropped, not returned: if the failure has to do with
+        // the connection, the next caller gets a new one.
         let result = query(&connection)?;
         pool().push(connection);
         Ok(result)

@@ -102,6 +102,7 @@ impl DeliveryStatus {
 
     /// Its number in the file, in the order of the variants.
     pub(super) fn number(self) -> i64 {
+        // The numbers are in the files of all installations: a new status must be added at the end.
         self as i64
     }
 }
@@ -127,6 +128,8 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         return unreadable("its action is invalid");
     };
     let status: i64 = row.get(11)?;
+    // A newer program, to which the file was migrated and from which someone has gone back, may
+    // have written a status that does not exist here.
     let status = DeliveryStatus::ALL
         .into_iter()
         .find(|known| known.number() == status);
@@ -163,6 +166,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
 /// The parts as `settle` writes them. An invalid list counts as empty: then all parts are sent
 /// again, under the same id.
 fn delivered_parts(list: Option<String>) -> Vec<String> {
+    // NULL is the common case: the target sends in one part, or nothing was delivered yet.
     let list = list.and_then(|text| Json::parse(text).ok());
     list.iter()
         .flat_map(Json::elements)

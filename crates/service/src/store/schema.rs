@@ -8,8 +8,8 @@
 //! version 2 only the second, one of this version none. A new file is created with [`SCHEMA`]
 //! directly, which therefore always describes the newest version.
 //!
-//! A step may add columns and tables and recompute values, but it must not change what older
-//! columns mean: a read-only command of the version before may have the file open.
+//! A step may add columns and tables, but it must not change the meaning of columns that readers
+//! use: a read-only command of the version before may have the file open.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,16 +19,25 @@ use rusqlite::{Connection, OpenFlags};
 use super::duplicates::recompute_fingerprints;
 use super::{StoreError, StoreOptions};
 
-/// "rarc": marks the file as a reflexarc store, so that another program's database is never
-/// written to.
+/// "rarc", at byte 68 of the file.
+// SQLite reserves this field for programs to mark their files. Without it, a wrong `path` in the
+// configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
 const VERSION: i32 = 3;
 
 /// Times are microseconds since 1970, delivery ids and fingerprints 16 bytes, JSON is text.
-//
-// SQLite keeps the text of each statement, comments included, in the file: changing a comment here
-// would make new files differ from old ones.
+// Indexes, each for one query:
+//   archive_by_id      find an event by its id
+//   archive_by_time    prune by age
+//   seen_by_time       forget fingerprints beyond the duplicate window
+//   state_by_expiry    remove expired entries; most have no expiry and are not in it
+//   delivery_due       claim what is due; partial, so that delivered rows cost it nothing
+//   delivery_dead      list dead letters, the oldest first
+//   delivery_by_event  trace an event; prune an event with its deliveries
+//   attempt_by_target  the calls of a rate-limited target within its window
+// WITHOUT ROWID where the primary key is not an integer: the rows are then stored in the key's
+// B-tree instead of in one beside it, and a lookup by key reads one tree and not two.
 const SCHEMA: &str = "
 CREATE TABLE archive (
     seq        INTEGER PRIMARY KEY,             -- order of acceptance
@@ -38,13 +47,13 @@ CREATE TABLE archive (
     resource   TEXT NOT NULL,
     received   INTEGER NOT NULL,
     size       INTEGER NOT NULL,                -- bytes before compression
-    body       BLOB NOT NULL,                   -- the event as it came, zstd with checksum
-    evaluation BLOB                             -- JSON in zstd; absent when no rule matched
+    body       BLOB NOT NULL,                   -- the event as received, zstd with checksum
+    evaluation BLOB                             -- JSON, zstd; NULL when no rule matched
 );
 CREATE INDEX archive_by_id ON archive (id);
 CREATE INDEX archive_by_time ON archive (received);
 
-CREATE TABLE seen (                             -- for recognising duplicates
+CREATE TABLE seen (                             -- events within the duplicate window
     fingerprint BLOB PRIMARY KEY,
     seq         INTEGER NOT NULL,
     at          INTEGER NOT NULL
@@ -71,15 +80,15 @@ CREATE TABLE delivery (
     action   TEXT NOT NULL,
     replay   TEXT,
     created  INTEGER NOT NULL,
-    status   INTEGER NOT NULL DEFAULT 0,        -- 0 in the outbox, 1 delivered, 2 dead letter, 3 cancelled, 4 dropped
-    attempt  INTEGER NOT NULL DEFAULT 1,        -- which attempt comes next in this series
+    status   INTEGER NOT NULL DEFAULT 0,        -- see `DeliveryStatus`
+    attempt  INTEGER NOT NULL DEFAULT 1,        -- number of the next attempt in this series
     since    INTEGER NOT NULL,                  -- when this series began
-    due      INTEGER NOT NULL,                  -- not to be tried before
-    set_at   INTEGER NOT NULL,                  -- when `due` was set: later than now only after the clock jumped back
+    due      INTEGER NOT NULL,                  -- not attempted before
+    set_at   INTEGER NOT NULL,                  -- when `due` was written
     claimed  INTEGER NOT NULL DEFAULT 0,        -- `due` is the end of a claim, not of a wait
     finished INTEGER,
     reason   TEXT,
-    taken    TEXT                               -- JSON array of the parts that were taken, where a target sends in parts
+    taken    TEXT                               -- JSON array of the delivered parts
 ) WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (target, due) WHERE status = 0;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
@@ -100,11 +109,15 @@ CREATE INDEX attempt_by_target ON attempt (target, started);
 
 /// Opens the one connection that writes, creating the file if there is none.
 pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
+    // An empty file counts as new: SQLite creates one before its first transaction, and so do
+    // `touch` and some mounts.
     let fresh = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     if !fresh {
         examine(path, options.integrity_check)?;
     }
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
+    // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
+    // seconds means that something holds the lock that should not.
     connection.busy_timeout(Duration::from_secs(10))?;
     if fresh {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -120,8 +133,11 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     connection.pragma_update(None, "synchronous", "FULL")?;
     // 16 MiB (negative values are KiB): the indexes' upper levels stay in memory.
     connection.pragma_update(None, "cache_size", -16_384)?;
+    // All statements of the writer fit, so each is compiled once.
     connection.set_prepared_statement_cache_capacity(64);
     if let Some(bytes) = options.max_bytes {
+        // SQLite counts in pages. It refuses to grow beyond this and reports SQLITE_FULL, as on a
+        // full disk; the setting is per connection and not stored.
         let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
@@ -147,6 +163,8 @@ fn migrate(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Opens a read-only connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    // NO_MUTEX: each connection is used by one thread at a time, which Rust checks, so SQLite need
+    // not lock.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::from(error).at(path))?;
@@ -170,6 +188,8 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
     let connection = open_reader(path)?;
     let read =
         |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    // Before anything is written, not even the journal mode: a damaged or foreign file must stay as
+    // it is, byte for byte, so that recovery tools can work on it.
     let application = read("application_id").map_err(failed)?;
     if application != APPLICATION_ID {
         return Err(StoreError::Foreign {
@@ -177,6 +197,8 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
         });
     }
     let version = read("user_version").map_err(failed)?;
+    // A newer program may have given the columns another meaning, so there is no reading "as far as
+    // possible".
     if version > VERSION {
         return Err(StoreError::TooNew {
             path: path.to_owned(),

@@ -53,6 +53,8 @@ impl<'a> StoredState<'a> {
     /// Queries the store. [`State`] has no way to report an error to a script, so the first one is
     /// recorded and the script goes on with the default.
     fn query<T: Default>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> T {
+        // The default is harmless, because the evaluation is discarded: `into_reads` returns the
+        // error.
         query(&lock(self.connection)).unwrap_or_else(|error| {
             self.recorded().error.get_or_insert(error);
             T::default()
@@ -68,6 +70,8 @@ impl State for StoredState<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
         let entry = self.query(|connection| read_entry(connection, rule, key, now));
         let read = (rule.to_owned(), key.to_owned(), entry.clone());
+        // A key that is read twice is recorded twice; scripts read few keys, and a set would cost
+        // more than it saves.
         self.recorded().reads.entries.push(read);
         entry
     }
@@ -96,6 +100,7 @@ impl ReadSet {
                 return Ok(false);
             }
         }
+        // Counting is O(entries of the rule), so it comes last: most conflicts are found by then.
         for (rule, length) in &self.lengths {
             if count_entries(connection, rule, now)? != *length {
                 return Ok(false);
@@ -118,6 +123,8 @@ pub(super) fn apply(
                 value,
                 expires,
             } => {
+                // An upsert: whether the key exists need not be known, and a removed and set key is
+                // one statement.
                 let sql = "INSERT INTO state (rule, key, value, expires) VALUES (?1, ?2, ?3, ?4)
                            ON CONFLICT (rule, key) DO UPDATE SET value = ?3, expires = ?4";
                 let expires = expires.map(micros);
@@ -153,6 +160,8 @@ fn read_entry(
     let Some((text, expires)) = row.optional()? else {
         return Ok(None);
     };
+    // Written by us, so only damage makes this fail. It fails the evaluation rather than counting
+    // as absent: a throttle that forgets its last run would send again.
     let value = Json::parse(text)
         .map_err(|error| StoreError::Failed(format!("state of rule {rule}: {error}")))?;
     Ok(Some(Entry {

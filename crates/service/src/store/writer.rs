@@ -56,6 +56,7 @@ impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (sender, jobs) = mpsc::channel();
         let thread = std::thread::Builder::new()
+            // Named, so that `top -H` and stack dumps show which thread is busy.
             .name("store".into())
             .spawn(move || run(&Mutex::new(connection), &jobs))
             .map_err(|error| {
@@ -88,8 +89,12 @@ impl Writer {
     ) {
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
+            // The error goes two ways: to the writer, which undoes the savepoint, and to the
+            // caller.
             let error = result.as_ref().err().cloned();
             let send: Reply = Box::new(move |commit| {
+                // The caller may be gone, for example when its HTTP connection broke off: the
+                // events are stored all the same.
                 drop(reply.send(result.and_then(|value| commit.map(|()| value))));
             });
             (error, send)
@@ -121,6 +126,7 @@ fn run(connection: &SharedConnection, jobs: &mpsc::Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut replies = Vec::new();
         let outcome = run_group(connection, first, jobs, &mut replies);
+        // Not if SQLite has rolled back itself: a second ROLLBACK would be an error.
         if outcome.is_err() && !lock(connection).is_autocommit() {
             drop(lock(connection).execute_batch("ROLLBACK"));
         }
@@ -140,6 +146,7 @@ fn run_group(
     jobs: &mpsc::Receiver<Job>,
     replies: &mut Vec<Reply>,
 ) -> Result<(), StoreError> {
+    // Cached, because these statements run for every job.
     let run = |sql: &str| {
         lock(connection)
             .prepare_cached(sql)?
@@ -170,6 +177,8 @@ fn run_group(
             Some(_) => run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?,
         }
         next = if weight < GROUP_WEIGHT {
+            // Only jobs that are waiting already: pausing to gather more would add its whole length
+            // to the latency of the first.
             jobs.try_recv().ok()
         } else {
             None
