@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use reflexarc::FileDiagnostics;
+pub use reflexarc_delivery::config::Secrets;
+use reflexarc_delivery::config::{
+    self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
+};
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 
@@ -16,16 +20,13 @@ use crate::limits::Limits;
 use crate::security::{EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::{Collector, Redactor};
-use reflexarc_delivery::config::{
-    self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
-};
-
-pub use reflexarc_delivery::config::Secrets;
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
 
 /// A configuration. The default is that of an empty file.
+// Flat, although the file has sections: users of the library build a `Config` themselves with
+// `..Config::default()`, and one level is enough for twenty settings.
 pub struct Config {
     /// The file that it was read from; `None` if it was a text.
     pub source: Option<ConfigSource>,
@@ -166,6 +167,7 @@ impl Config {
         let context = ConfigContext::new(folder, secrets);
         let root = ConfigTable::new(&context, document.root());
         let mut config = Self::from_table(&root);
+        // After every section was read: unknown keys are those that none of them looked up.
         root.finish();
         let diagnostics = document.into_diagnostics();
         let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
@@ -173,6 +175,7 @@ impl Config {
             return Err(diagnostics);
         }
         let (secrets, files) = context.into_found();
+        // Collected while reading, so no secret can be forgotten here.
         config.redactor = Redactor::new(secrets.iter().map(String::as_str));
         Ok((config, files, diagnostics))
     }
@@ -231,12 +234,16 @@ impl Default for Config {
             source: None,
             store_path: "reflexarc.db".into(),
             store_options: StoreOptions {
+                // EventBridge's longest retry policy sends an event again for up to a day.
                 duplicate_window: SignedDuration::from_hours(24),
                 max_bytes: None,
+                // Reads the whole file at each start, which takes seconds for gigabytes. Damage is
+                // then found before new events are added to it, not when an old one is needed.
                 integrity_check: true,
             },
             retention: Retention::default(),
             rule_paths: vec!["rules".into()],
+            // Loopback, so that an installation without tokens is reachable from this machine only.
             listen: SocketAddr::from(([127, 0, 0, 1], 8321)),
             tls_identity: None,
             tokens: Tokens::default(),
@@ -255,6 +262,7 @@ impl Default for Config {
 impl RestartSettings {
     /// The names of the settings in which `self` and `other` differ.
     pub fn differences(&self, other: &Self) -> Vec<String> {
+        // The order of the documentation, and of `restart` in the response to a reload.
         let same = [
             ("http.listen", self.listen == other.listen),
             ("store", self.store == other.store),

@@ -51,6 +51,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves one target until it is told to stop.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
     match queue.target.rate_limit() {
+        // A rate limit is a property of the receiver, so the target decides which kind of queue it
+        // gets; `concurrency` is ignored then.
         Some(limit) => {
             RateLimitedQueue::new(queue, context, wake, limit)
                 .run()
@@ -84,6 +86,8 @@ async fn claim(
             .collect(),
         Err(error) => {
             tracing::error!(to = queue.name, %error, "cannot claim deliveries");
+            // A store that fails (disk full, locked) fails again at once: without a pause this
+            // would spin and fill the log.
             tokio::time::sleep(POLL_INTERVAL).await;
             Vec::new()
         }
@@ -100,6 +104,8 @@ struct Call {
 /// Sends a batch in one call.
 async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery]) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
+    // Targets have timeouts of their own for parts of a call (connecting, reading). This one is
+    // around all of it, so that no target can hold up its queue.
     let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(SendError::transient(format!(
@@ -198,6 +204,7 @@ fn record_attempt(
 
 /// How long until the next delivery is due, at most [`POLL_INTERVAL`].
 fn time_until_due(queue: &TargetConfig, context: &DispatchContext) -> Duration {
+    // A store that cannot be read is no reason to stop: the claim that follows reports the error.
     let due = context.store.next_due(&queue.name).ok().flatten();
     due.map_or(POLL_INTERVAL, |due| {
         due.duration_since(Timestamp::now())
@@ -223,6 +230,8 @@ impl Call {
 impl DispatchContext {
     /// Whether to stop: told to, or the sender is gone.
     fn is_stopping(&mut self) -> bool {
+        // `has_changed` fails when the sender was dropped, which happens if `Queues` is dropped
+        // without `stop`.
         *self.stop.borrow_and_update() || self.stop.has_changed().is_err()
     }
 }

@@ -60,9 +60,11 @@ impl Feed {
             shutdown_timeout,
             ..
         } = &self.pipeline;
+        // Polled: this is the end of a command, not worth a channel from every queue.
         while store.unattempted()? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        // Retries are left: their waits may be minutes or hours, and a command should end.
         queues.stop();
         drop(tokio::time::timeout(*shutdown_timeout, queues.ended()).await);
         let left = store.queue_depths()?;

@@ -68,6 +68,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/dlq", get(operate::dead_letters))
         .route("/dlq/{id}", delete(operate::drop_dead_letter))
         .route("/dlq/{id}/redrive", post(operate::redrive))
+        // JSON like all other errors, where axum would answer with an empty body.
         .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "unknown path") })
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
@@ -82,6 +83,7 @@ async fn count_refused(
     request: Request,
     next: Next,
 ) -> Response {
+    // Only intake: a refused event may be lost to its sender, a refused operator sees it.
     let events = request.uri().path() == "/events";
     let response = next.run(request).await;
     if events && !response.status().is_success() {
@@ -159,6 +161,7 @@ impl IntoResponse for HttpError {
         if self.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()
+                // RFC 9110 requires it in a 401.
                 .insert("www-authenticate", HeaderValue::from_static("Bearer"));
         }
         response
@@ -169,6 +172,7 @@ fn json_response(status: StatusCode, body: &Json) -> Response {
     (
         status,
         [(CONTENT_TYPE, "application/json")],
+        // The newline is for people with curl.
         format!("{body}\n"),
     )
         .into_response()

@@ -34,6 +34,8 @@ impl Incoming {
     pub fn from_native(native: NativeEvent) -> Self {
         let identity = native.identity();
         let fingerprint = identity.as_ref().map(fingerprint);
+        // Random, not derived from the content: two identical events without ids are two events
+        // (two ticks of a clock), and their deliveries must have different ids.
         let identity = identity.unwrap_or_else(|| EventIdentity::with_id(&native, random_id()));
         Self {
             name: EventRef::from(&identity),
@@ -90,6 +92,7 @@ fn fingerprint(identity: &EventIdentity) -> [u8; 16] {
 /// 32 hexadecimal digits from the operating system's random source.
 fn random_id() -> String {
     let mut bytes = [0; 16];
+    // Fails only where the kernel has no random source, where TLS would not work either.
     getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     DeliveryId::from(bytes).to_string()
 }

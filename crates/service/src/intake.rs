@@ -103,6 +103,7 @@ impl Intake {
         limits: &Limits,
         telemetry: &Telemetry,
     ) -> Result<Self, StoreError> {
+        // `available_parallelism` is at least 1, but callers may pass anything.
         let workers = workers.max(1);
         let mut intake = Self {
             workers: Vec::new(),
@@ -110,6 +111,8 @@ impl Intake {
             sequencer: Arc::new(SharedSequencer {
                 sequencer: Mutex::new(CommitSequencer::new(workers)),
             }),
+            // Both are bounded: many small events cost more in bookkeeping than their bytes say,
+            // few large ones more in bytes than their number says.
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             rules,
@@ -178,6 +181,7 @@ impl Intake {
     ) -> oneshot::Receiver<Result<Vec<Accepted>, StoreError>> {
         let (reply, receiver) = oneshot::channel();
         if events.is_empty() {
+            // An empty batch would never be completed by a worker.
             drop(reply.send(Ok(Vec::new())));
             return receiver;
         }
@@ -192,6 +196,8 @@ impl Intake {
         let context = BatchContext { now, permit, reply };
         let batch = sequencer.enqueue(&workers, context);
         for (position, (incoming, worker)) in events.into_iter().zip(workers).enumerate() {
+            // Fails only if the worker is gone, which happens when intake is dropped; then the
+            // reply channel is dropped too, and the caller sees a closed store.
             drop(self.workers[worker].send(WorkItem {
                 batch,
                 position,
@@ -211,6 +217,8 @@ impl Intake {
         events: Vec<Incoming>,
         now: Timestamp,
     ) -> Result<Vec<Accepted>, StoreError> {
+        // A feed has one caller that waits for each batch, so the queue is empty here; it is full
+        // only if a batch is larger than the limits.
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
         let mut permit = self.admit(0).map_err(full)?;
         self.reserve_events(&mut permit, events.len())

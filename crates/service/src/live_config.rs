@@ -8,11 +8,11 @@ use reflexarc::RuleSet;
 use crate::security::{EventBridge, TlsIdentity, Tokens};
 use crate::store::Retention;
 
-/// The rules and settings in effect now.
-///
-/// Each field is replaced as a whole. Whoever uses one loads it for each request or event: a
-/// request that began under the old tokens ends under them, the next one sees the new ones, and
-/// readers never wait for a reload.
+/// The rules and settings in effect now. Each field is replaced as a whole.
+//
+// Readers load a field for each request or event and keep what they got until its end: a request
+// that began under the old tokens ends under them, the next one sees the new ones. With ArcSwap
+// they never wait for a reload, nor a reload for them.
 pub(crate) struct LiveConfig {
     /// The rules; intake shares this.
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,

@@ -96,6 +96,7 @@ impl Reloader {
         // win.
         let _reloading = lock(&self.reloading);
         let loaded = self.load();
+        // The values of the metric's label, on which alerts are built.
         let outcome = if loaded.is_ok() { "taken" } else { "refused" };
         self.metrics
             .reloads
@@ -104,6 +105,8 @@ impl Reloader {
         match loaded {
             Ok((config, rules)) => Ok(self.apply(config, rules)),
             Err(error) => {
+                // The diagnostics themselves take many lines; `POST /reload` returns them, and
+                // `reflexarc check` shows them.
                 let names: Vec<&str> = error
                     .files()
                     .iter()
@@ -121,8 +124,11 @@ impl Reloader {
 
     fn load(&self) -> Result<(Option<Config>, RuleSet), InvalidFiles> {
         let Some(source) = &self.source else {
+            // Without a file (tests, embedded use) there are only rules to reload.
             return Ok((None, RuleSet::load_all(&self.rule_paths())?));
         };
+        // The environment of this process, which nothing outside can change: only secrets in files
+        // can be rotated without a restart.
         let environment = |name: &str| std::env::var(name).ok();
         let config = Config::load(&source.path, Secrets::Resolve(&environment))?;
         if !source.restart_settings.listen.ip().is_loopback() && config.tokens.is_empty() {
@@ -177,6 +183,7 @@ impl Reloader {
             retention: config.retention,
         });
         *lock(&self.rule_paths) = config.rule_paths;
+        // The watcher asks for the paths after each reload.
         *lock(&self.files) = config.source.map(|source| source.files).unwrap_or_default();
         restart
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
+use reflexarc_delivery::config::unknown_target_message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -29,7 +30,6 @@ use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::telemetry::{Metrics, Redactor, Telemetry};
-use reflexarc_delivery::config::unknown_target_message;
 
 /// How often the archive is pruned.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -88,6 +88,7 @@ impl ServiceBuilder {
                 (telemetry, Some(exporter))
             }
         };
+        // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
         let pipeline =
             blocking(move || self.start_pipeline(pipeline_metrics, &pipeline_telemetry)).await?;
@@ -117,6 +118,8 @@ impl ServiceBuilder {
         let watching = watch(reloader.clone(), stop.clone())
             .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
         let pruning = tokio::spawn(prune_regularly(store.clone(), live.clone(), stop.clone()));
+        // At the same time as the HTTP server stops: an event that is accepted while it does is in
+        // the outbox and needs no queue.
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
 
         let state = Arc::new(AppState {
@@ -135,6 +138,7 @@ impl ServiceBuilder {
         let router = router(state);
         listen(listener, &live, router, &limits, stop, shutdown_timeout).await;
 
+        // Cannot fail; by now `stop` is true.
         drop(stopping.await);
         let ended = tokio::time::timeout(shutdown_timeout, queues.ended()).await;
         if ended.is_err() {
@@ -143,9 +147,12 @@ impl ServiceBuilder {
                  same ids"
             );
         }
+        // After the queues, so that the spans of the last attempts are exported too.
         if let Some(exporter) = exporter {
             exporter.finish(EXPORT_TIMEOUT).await;
         }
+        // Both tasks have nothing to finish: a reload or a pruning step that runs is on a thread of
+        // its own.
         watching.abort();
         pruning.abort();
         tracing::info!("stopped");
@@ -221,6 +228,7 @@ fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
             "resuming deliveries that an earlier process had claimed"
         );
     }
+    // A target can be removed while the service is stopped.
     for (target, count, _) in store.queue_depths()? {
         if wake.get(&target).is_none() {
             tracing::warn!(

@@ -1,12 +1,15 @@
 //! What the service reports about itself: logs, metrics and traces.
 
+mod collector;
 mod exporter;
 mod log;
 mod metrics;
+mod otlp;
 mod traces;
 
+pub use self::collector::Collector;
 pub use self::log::{Redactor, start_logging};
 pub use self::metrics::Metrics;
 pub(crate) use self::metrics::{OutcomeLabel, RuleLabel, StatusLabel, TargetLabel};
-pub use self::traces::{Collector, Telemetry};
+pub use self::traces::Telemetry;
 pub(crate) use self::traces::{Span, Stage};

@@ -45,8 +45,11 @@ pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
         let help = "write it as \"127.0.0.1:8321\"";
         table.fault("listen", Code::CONFIG_VALUE, message, help);
     }
+    // Reading goes on with the default, so that one run reports the errors of the other keys too.
     let listen = address.and_then(Result::ok);
     let listen = listen.unwrap_or_else(|| Config::default().listen);
+    // An invalid token is reported and left out; the configuration is refused then, so it never
+    // leads to a service with fewer tokens than intended.
     let tokens: Vec<Token> = table
         .tables("tokens")
         .into_iter()
@@ -97,6 +100,8 @@ pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
         return limits;
     };
     let count = |key, limit: &mut usize| {
+        // 1 GiB: beyond it the semaphores' 32-bit counters would be near, and no request is that
+        // large.
         *limit = table.integer(key, 1..=1 << 30).unwrap_or(*limit);
     };
     count("body_bytes", &mut limits.body_bytes);
@@ -185,6 +190,7 @@ fn eventbridge(table: ConfigTable<'_>) -> Option<EventBridge> {
             None
         }
     });
+    // Required, unlike in EventBridge itself, see `security::eventbridge`.
     if !table.has("token") {
         let help = "set a token on the HTTP target: without one, anyone's event rules could send \
                     to this service";
@@ -196,6 +202,8 @@ fn eventbridge(table: ConfigTable<'_>) -> Option<EventBridge> {
     }
     let (token, regions) = (table.secret("token"), table.nonempty_strings("regions"));
     table.finish();
+    // Public addresses only: the certificate's URL comes from the client, and although its host is
+    // checked, DNS could lead anywhere.
     let client = EgressPolicy::default().client(None).ok()?;
     Some(EventBridge::new(
         origin?,

@@ -14,11 +14,16 @@ use tokio::time::Instant;
 use super::{Call, DispatchContext, POLL_INTERVAL, claim, send, settle, time_until_due};
 
 /// Sends at most `concurrency` deliveries at a time.
-///
-/// Claiming and settling each wait for a commit that they share with incoming events. If a send
-/// waited for both, a target that takes 2 ms would get one delivery every 12 ms at a commit time of
-/// 5 ms. So the three steps overlap: while deliveries are being sent, the next ones are claimed
-/// ahead (`prefetch`) and the previous ones are settled.
+//
+// Claiming and settling each wait for a commit that they share with incoming events. If a send
+// waited for both, a target that takes 2 ms would get one delivery every 12 ms at a commit time of
+// 5 ms. So the three steps overlap: while deliveries are being sent, the next ones are claimed
+// ahead (`prefetch`) and the previous ones are settled.
+//
+//     claim    ├─ 1–8 ─┤        ├─ 9–24 ─┤
+//     send             ├─ 1 ─┼─ 2 ─┼─ 3 ─┼─ 4 ─┤ …
+//     settle                 ├── 1 ──┤
+//                                  ├── 2 ──┤ …
 pub(super) struct ConcurrentQueue {
     queue: TargetConfig,
     context: DispatchContext,
@@ -28,12 +33,15 @@ pub(super) struct ConcurrentQueue {
     waiting: VecDeque<Delivery>,
     sending: JoinSet<(Delivery, Call)>,
     settling: JoinSet<DeliveryId>,
-    /// Every delivery that is waiting, being sent or being settled. After the clock was set back
-    /// the outbox offers them again (see `store::outbox::claim`), and they must not be sent twice.
+    /// Every delivery that is waiting, being sent or being settled.
+    // After the clock was set back, the outbox offers claimed deliveries again (see
+    // `store::outbox::claim`), and these must not be sent twice.
     in_flight: BTreeSet<DeliveryId>,
-    /// Deliveries that were claimed a second time while in flight. The second claim is released
-    /// once the first is settled: if the delivery arrived, that changes nothing; if it is to be
-    /// retried, the claim would hold it back until the lease expires.
+    /// Deliveries that were claimed a second time while in flight.
+    // A retry may be due so soon that the next claim takes it before this queue has seen the reply
+    // of the settlement. That claim cannot be used, as the delivery still counts as in flight, and
+    // if it were only forgotten, the retry would wait until its lease expires, a quarter of an hour.
+    // So it is released when the settlement's reply is there.
     reclaimed: BTreeSet<DeliveryId>,
     /// How many deliveries the next claim takes.
     prefetch: usize,
@@ -46,11 +54,15 @@ pub(super) struct ConcurrentQueue {
 }
 
 /// Largest number of deliveries in one claim, unless `concurrency` is larger.
+// Bounds memory: deliveries may carry payloads of some hundred KiB.
 const MAX_PREFETCH: usize = 256;
 /// Largest number of deliveries being settled at one time.
+// A target that is faster than the disk would otherwise pile up settlements without bound, and all
+// of them would be sent again after a crash.
 const MAX_SETTLING: usize = 1_024;
-/// How long the deliveries of one claim should last. A claimed delivery can no longer be cancelled
-/// and is sent late if the process dies, so a claim takes no more than is sent soon.
+/// How long the deliveries of one claim should last.
+// A claimed delivery can no longer be cancelled, so a claim takes no more than is sent soon. Too
+// little would be as bad: each claim costs a commit.
 const CLAIM_DURATION: Duration = Duration::from_millis(100);
 
 impl ConcurrentQueue {
@@ -79,6 +91,7 @@ impl ConcurrentQueue {
         loop {
             let stopping = self.context.is_stopping();
             let idle = self.claiming.is_empty() && self.sending.is_empty();
+            // `waiting` may be non-empty: those deliveries were claimed but not sent.
             if stopping && idle && self.settling.is_empty() {
                 return;
             }
@@ -88,6 +101,7 @@ impl ConcurrentQueue {
             }
             let should_poll = !stopping && self.may_send() && self.needs_more();
             let paused = !stopping && self.paused_until > Instant::now();
+            // While paused the queue sleeps until the pause ends, although something may be due.
             let wake_at = if paused {
                 self.paused_until
             } else {
@@ -96,6 +110,7 @@ impl ConcurrentQueue {
             // At least a millisecond ahead, so that rounding in the timer cannot make this spin.
             let wake_at = wake_at.max(Instant::now() + Duration::from_millis(1));
             tokio::select! {
+                // An empty JoinSet returns None at once; the pattern disables its branch then.
                 Some(claimed) = self.claiming.join_next() => {
                     self.finish_claim(claimed.unwrap_or_default());
                 }
@@ -128,18 +143,17 @@ impl ConcurrentQueue {
     }
 
     /// Claims the next deliveries in the background.
-    ///
-    /// `prefetch` follows the target's speed: it doubles when the last claim lasted less than
-    /// [`CLAIM_DURATION`] and halves when it lasted more than four times that; in between it stays,
-    /// so that it does not swing. Example: 4 sends at a time of 10 ms each are 400 deliveries a
-    /// second. A claim of 4 lasts 10 ms, so the next take 8, 16, 32 and 64; 64 last 160 ms, and it
-    /// stays at 64. If the target slows down to 100 ms a send, 64 last 1.6 s, and the next claims
-    /// take 32 (0.8 s) and 16 (0.4 s).
     fn start_claim(&mut self) {
         let now = Instant::now();
         if !self.needs_more() || now < self.poll_at || !self.may_send() {
             return;
         }
+        // `prefetch` follows the target's speed: it doubles when the last claim lasted less than
+        // CLAIM_DURATION and halves when it lasted more than four times that; in between it stays,
+        // so that it does not swing. Example: 4 sends at a time of 10 ms each are 400 deliveries a
+        // second. A claim of 4 lasts 10 ms, so the next take 8, 16, 32 and 64; 64 last 160 ms, and
+        // it stays at 64. If the target slows down to 100 ms a send, 64 last 1.6 s, and the next
+        // claims take 32 (0.8 s) and 16 (0.4 s).
         let lasted = now.duration_since(self.claimed_at);
         if lasted < CLAIM_DURATION {
             let most = MAX_PREFETCH.max(self.queue.concurrency);
@@ -184,6 +198,8 @@ impl ConcurrentQueue {
     }
 
     fn start_settle(&mut self, delivery: Delivery, call: Call) {
+        // The receiver asks for a pause although no rate limit is configured. Sends that run
+        // already are not interrupted; whether they get through is up to the receiver.
         if let Err(SendError::RateLimited { pause, .. }) = call.outcome {
             self.paused_until = Instant::now() + pause.unsigned_abs();
         }

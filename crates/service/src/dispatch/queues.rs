@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_message};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_message};
 
 use super::{DispatchContext, Wake, serve};
 use crate::store::Store;
@@ -62,10 +61,12 @@ impl Queues {
     /// Replaces the running queues by these. A queue with the same settings goes on undisturbed. A
     /// queue with other settings starts when its predecessor has finished what it was sending.
     /// Deliveries to a removed target become dead letters.
-    ///
-    /// Replacing one after the other is what keeps every delivery from being sent twice: old and
-    /// new queue never send at the same time.
+    //
+    // Old and new queue of a target never run at the same time. The old one may be in the middle of
+    // a send when the new one claims; if both ran, a delivery whose claim was released between them
+    // could be sent by both. Waiting costs at most one send timeout, and other targets do not wait.
     pub(crate) fn replace(&self, queues: Vec<TargetConfig>) {
+        // Held throughout: a second reload must see the tasks that this one starts.
         let mut running = self.lock();
         self.wake
             .replace(queues.iter().map(|queue| queue.name.clone()));
@@ -84,6 +85,8 @@ impl Queues {
         }
         for queue in queues {
             let previous = match running.remove(&queue.name) {
+                // The digest covers secrets and the contents of files, so a rotated certificate
+                // replaces its queue although the configuration reads the same.
                 Some(same) if same.digest == Some(queue.digest) => {
                     running.insert(queue.name, same);
                     continue;
@@ -114,6 +117,7 @@ impl Queues {
 
     /// Waits until all queues have ended.
     pub(crate) async fn ended(&self) {
+        // Taken out, so that the lock is not held while waiting.
         let running = std::mem::take(&mut *self.lock());
         for queue in running.into_values() {
             drop(queue.task.await);
@@ -134,9 +138,12 @@ async fn run_after(
     wake: Wake,
 ) {
     if let Some(previous) = previous {
+        // An error would mean that the queue panicked; the new one then starts all the same.
         drop(previous.await);
         release(&context, &queue.name).await;
     }
+    // Absent if another reload has removed the target meanwhile; then this queue is stopped soon,
+    // and until then polling is enough.
     let notify = wake.get(&queue.name).unwrap_or_default();
     serve(queue, context, notify).await;
 }

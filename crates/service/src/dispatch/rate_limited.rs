@@ -11,8 +11,10 @@ use tokio::time::Instant;
 
 use super::{DispatchContext, POLL_INTERVAL, claim, send, settle, signed, time_until_due};
 
-/// Largest number of claimed deliveries. All of them are candidates for one digest, so a burst of
-/// 1,000 messages can go out in few calls; of more, the rest stay cancellable in the outbox.
+/// Largest number of claimed deliveries.
+// All of them are candidates for the next digest: when 300 alerts come within a minute and 20 calls
+// are allowed, the queue must have all 300 at hand to merge them. Beyond 1,000 a digest lists only
+// some of them anyway, and the rest stay cancellable in the outbox.
 const MAX_CLAIMED: usize = 1_000;
 
 /// Sends within a rate limit; merges deliveries into digests when there are more of them than
@@ -22,8 +24,9 @@ pub(super) struct RateLimitedQueue {
     context: DispatchContext,
     wake: Arc<Notify>,
     schedule: CallSchedule,
-    /// The zero of the rate limit's clock. A monotonic clock: if the wall clock were set back by an
-    /// hour, calls would seem to lie in the future and the queue would rest for an hour.
+    /// The zero of the rate limit's clock.
+    // A monotonic clock: if the wall clock were set back by an hour, calls would seem to lie in the
+    // future, and the queue would rest for an hour.
     zero: Instant,
     /// Claimed, not sent yet.
     waiting: VecDeque<Delivery>,
@@ -58,6 +61,8 @@ impl RateLimitedQueue {
 
     pub(super) async fn run(mut self) {
         while !self.context.is_stopping() {
+            // Claimed only when a call may be made: until then deliveries stay cancellable, and
+            // those that come meanwhile go into the same digest.
             let rest = match self.schedule.wait(self.now()) {
                 SignedDuration::ZERO => {
                     self.refill().await;
@@ -104,10 +109,12 @@ impl RateLimitedQueue {
         let count = self
             .schedule
             .batch_size(&*self.queue.target, self.waiting.make_contiguous());
+        // One delivery while calls are left, a digest of as many as fit when they are running out.
         Some(self.waiting.drain(..count).collect())
     }
 
     async fn call(&mut self, batch: Vec<Delivery>) {
+        // Counted from its start, as the receiver counts it when it arrives.
         let started = self.now();
         let call = send(&self.queue, &self.context, &batch).await;
         settle(&self.queue, &self.context, &batch, &call).await;

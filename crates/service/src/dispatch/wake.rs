@@ -13,6 +13,7 @@ use crate::store::Store;
 /// The queues by name, each with what wakes it. Clones share them; a reload replaces them.
 #[derive(Clone, Default)]
 pub struct Wake {
+    // Read for every event that is accepted, replaced at a reload: readers take no lock.
     queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
 }
 
@@ -49,8 +50,12 @@ impl Wake {
     pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
         for target in targets {
             match self.get(target) {
+                // `notify_one` keeps one permit if the queue is not waiting at the moment, so a
+                // wake-up between its look into the outbox and its rest is not lost.
                 Some(queue) => queue.notify_one(),
                 None => {
+                    // The reply is not awaited: the event is committed, and its sender need not
+                    // wait for this.
                     let reason = unknown_target_message(target, &self.names());
                     drop(store.submit_dead_letter_target(target, reason, now));
                 }

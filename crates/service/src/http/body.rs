@@ -69,13 +69,17 @@ pub(crate) fn read_body(
     let content_type = headers
         .get(CONTENT_TYPE)
         .map_or(Ok(""), |value| value.to_str())
+        // A value that is not ASCII is no known type; it is shown as `?` in the error.
         .unwrap_or("?");
+    // Parameters such as `charset=utf-8` are ignored: JSON is UTF-8, and other bytes are reported
+    // as such.
     let kind = content_type
         .split(';')
         .next()
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
+    // Before binary mode, whose header a batch may carry by mistake: its content type is definite.
     if kind.starts_with("application/cloudevents-batch") {
         return batch(body, max_events);
     }
@@ -93,11 +97,13 @@ pub(crate) fn read_body(
         | "application/jsonl"
         | "application/x-jsonlines" => lines(body, max_events),
         "" | "application/json" | "text/json" | "text/plain" => {
+            // The first byte tells an array from an event without parsing the body twice.
             match body.trim_ascii_start().first() {
                 Some(b'[') => batch(body, max_events),
                 _ => Ok(vec![element(0, None, Event::from_json(body))]),
             }
         }
+        // Structured CloudEvents and vendors' own types; the envelope is detected from the content.
         kind if kind.ends_with("+json") => Ok(vec![element(0, None, Event::from_json(body))]),
         _ => Err(BodyError::ContentType(content_type.to_owned())),
     }
@@ -159,9 +165,11 @@ fn binary(
         members.push((attribute.to_owned(), percent_decode(value).into()));
     }
     if !content_type.is_empty() {
+        // With its parameters, as received.
         members.push(("datacontenttype".into(), content_type.into()));
     }
     if kind.is_empty() || kind == "application/json" || kind.ends_with("+json") {
+        // CloudEvents without data are valid.
         if !body.is_empty() {
             match Json::parse(body) {
                 Ok(data) => members.push(("data".into(), data)),

@@ -18,7 +18,9 @@ use crate::security::{EventBridge, SignatureError};
 use crate::store::{Accepted, StoreError};
 use crate::telemetry::{Span, Stage};
 
-/// Largest number of invalid elements that a response lists; it states the number of all.
+/// Largest number of invalid elements that a response lists.
+// A body of 8 MiB may hold millions of them, and the response would be larger than the request. The
+// response states the number of all.
 const MAX_LISTED_ERRORS: usize = 100;
 
 /// When a request began, by the wall clock and by the monotonic clock.
@@ -32,8 +34,10 @@ pub(super) async fn post(
     State(state): State<Arc<AppState>>,
     request: Request,
 ) -> Result<Response, HttpError> {
+    // Before anything else: the metric and the span cover reading the body too.
     let start = RequestStart::now();
     let (parts, body) = request.into_parts();
+    // Before the body is read: a client without access cannot make us hold 8 MiB.
     let signed = authorize(&state, &parts)?;
     let limit = state.limits.body_bytes;
     // A body of unknown length (chunked) reserves as much as it may become: what is in memory is
@@ -47,6 +51,7 @@ pub(super) async fn post(
     if let Some(eventbridge) = signed {
         let target = parts.uri.path_and_query();
         let target = target.map_or("/", |target| target.as_str());
+        // The signature is over the body, so it is verified only now; nothing has been parsed yet.
         eventbridge.verify(&parts.headers, target, &bytes).await?;
     }
     let elements = body::read_body(&parts.headers, &bytes, state.limits.batch_events)?;
@@ -123,6 +128,8 @@ async fn accept(
             Err(error) => errors.push(error),
         }
     }
+    // By default all or nothing: a sender that gets a 400 can correct and send the whole batch
+    // again, without duplicates of a part of it.
     if !errors.is_empty() && (!partial || events.is_empty()) {
         let message = match errors.as_slice() {
             [error] => format!(
@@ -138,6 +145,7 @@ async fn accept(
         return Err(error.with_member("faults", errors_json(&errors)));
     }
     state.intake.reserve_events(&mut permit, events.len())?;
+    // One time for the batch: its events came together, and rules compare times.
     let now = Timestamp::now();
     let ids = events
         .iter()
@@ -206,6 +214,8 @@ impl AppState {
         self.metrics.accepted.inc();
         self.metrics.matched.inc_by(accepted.matched as u64);
         self.metrics.failures.inc_by(accepted.failures as u64);
+        // Without this the queues would find the deliveries at their next poll, up to a second
+        // later.
         self.wake.wake(&accepted.targets, &self.store, now);
     }
 }
@@ -256,6 +266,7 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 
 fn is_partial(parts: &Parts) -> bool {
     let query = parts.uri.query().unwrap_or_default();
+    // Only this literal: `partial=1` or `partial=True` would be guesses.
     query.split('&').any(|pair| pair == "partial=true")
 }
 

@@ -17,8 +17,9 @@ use crate::operate::{delivery_to_json, trace};
 use crate::store::{DeliveryStatus, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
 
-/// Largest number of deliveries in a list. `reflexarc outbox` and `reflexarc dlq`, which read the
-/// store themselves, have no such bound.
+/// Largest number of deliveries in a list.
+// A response is built in memory. `reflexarc outbox` and `reflexarc dlq`, which read the store
+// themselves, can list more.
 const MAX_LISTED: usize = 1_000;
 
 type HandlerResult = Result<Response, HttpError>;
@@ -33,6 +34,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     if *state.stop.borrow() {
         return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping"));
     }
+    // Any query does; this one reads two pages. It does not take the writer's lock, so a busy
+    // service stays ready.
     query_store(&state, |store| store.used_bytes().map(drop)).await?;
     let rules = state.intake.rules().load_full();
     let failing = state.intake.failures().current(&rules).len();
@@ -99,6 +102,7 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
 pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Operate)?;
     let reloader = state.reloader.clone();
+    // Reading and compiling rules takes long enough to hold up other requests.
     let reloaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
     match reloaded.map_err(|error| StoreError::Failed(error.to_string()))? {
         Ok(reloaded) => {
@@ -126,6 +130,7 @@ pub(super) async fn trace_event(
     request: Request,
 ) -> HandlerResult {
     let query = request.uri().query().unwrap_or_default();
+    // Decodes the query as browsers do; the host is a placeholder.
     let url = Url::parse(&format!("http://localhost/?{query}")).ok();
     let explain = url.and_then(|url| {
         url.query_pairs()
@@ -211,8 +216,11 @@ async fn change(
     let id = parse_id(id)?;
     let changed = query_store(state, move |store| change(store, id, Timestamp::now())).await?;
     if !changed {
+        // 409 and not 404: the delivery may exist in another status. The check and the change are
+        // one statement in the store, so two operators cannot both succeed.
         return Err(HttpError::new(StatusCode::CONFLICT, conflict));
     }
+    // The record of who did it; the store keeps only that an operator did.
     tracing::info!(delivery = %id, who = client, "an operator changed a delivery");
     let found = query_store(state, move |store| store.delivery(id)).await?;
     let (record, attempts) = found.ok_or_else(unknown_delivery)?;

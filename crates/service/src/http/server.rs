@@ -49,6 +49,8 @@ pub(crate) async fn listen(
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // Responses are small and written at once; Nagle's algorithm would delay them for the
+        // client's acknowledgement.
         drop(stream.set_nodelay(true));
         let (router, watcher, head) = (router.clone(), graceful.watcher(), limits.head);
         // Loaded for each connection, so that a new certificate is presented to the next client.

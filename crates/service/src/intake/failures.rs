@@ -59,6 +59,7 @@ impl FailureTracker {
                 failing.message.clone_from(&failure.message);
             }
         }
+        // A success sets the count to 0.
         reported.retain(|rule, _| counter.consecutive(rule) > 0);
     }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// carries besides its events.
 pub(super) struct CommitSequencer<T, C> {
     next_batch: u64,
+    // Bounded by admission: every batch in it holds a permit.
     batches: BTreeMap<u64, PendingBatch<T, C>>,
     /// For each worker the batches that have events there, in the order in which they were queued.
     queues: Vec<VecDeque<u64>>,
@@ -36,6 +37,7 @@ impl<T, C> CommitSequencer<T, C> {
     pub(super) fn enqueue(&mut self, workers: &[usize], context: C) -> u64 {
         let number = self.next_batch;
         self.next_batch += 1;
+        // A batch is in a worker's queue once, however many events it has there.
         let distinct: BTreeSet<usize> = workers.iter().copied().collect();
         for worker in &distinct {
             self.queues[*worker].push_back(number);
@@ -59,6 +61,7 @@ impl<T, C> CommitSequencer<T, C> {
     /// is released in the same call.
     pub(super) fn complete(&mut self, number: u64, position: usize, result: T) -> Vec<(Vec<T>, C)> {
         if let Some(batch) = self.batches.get_mut(&number)
+            // Counted once, even if a result were reported twice.
             && batch.results[position].replace(result).is_none()
         {
             batch.missing -= 1;

@@ -100,7 +100,10 @@ impl SpeculativeEvaluation {
         now: Timestamp,
     ) -> Self {
         let (started, clock) = (Timestamp::now(), Instant::now());
+        // Kept for a second run: which rules match does not depend on state.
         let matched = catch_panic(incoming, || rules.matching(&incoming.native));
+        // The worker's own connection sees the state as of the last commit; in WAL mode it does not
+        // block the writer, nor is it blocked.
         let state = StoredState::new(connection);
         let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now);
         let reads = state.into_reads();
@@ -162,6 +165,8 @@ fn evaluation_span<'a>(
         started,
         duration,
         attributes,
+        // A failed reaction marks the span as failed, although the event is stored: that is what
+        // people search traces for.
         error: (!failures.is_empty()).then(|| failures.join("; ")),
     }
 }
@@ -175,6 +180,7 @@ fn run_reactions(
     now: Timestamp,
 ) -> Evaluation {
     let started = Instant::now();
+    // The engine has no clock of its own; it is pure, so that replays give the same evaluations.
     let stopwatch = || started.elapsed();
     let evaluation = matched.and_then(|matched| {
         catch_panic(incoming, || {
@@ -183,6 +189,7 @@ fn run_reactions(
     });
     evaluation.unwrap_or_else(|| Evaluation {
         failures: vec![Failure {
+            // A panic in the engine cannot be attributed to one rule.
             rule: String::new(),
             hop: 0,
             message: "internal error while evaluating; the event was kept".to_owned(),
@@ -193,6 +200,8 @@ fn run_reactions(
 
 /// Limits a panic to the event that caused it: the worker and all its other resources go on.
 fn catch_panic<T>(incoming: &Incoming, work: impl FnOnce() -> T) -> Option<T> {
+    // Unwind safe: the rule set is immutable, and the state only has reads recorded in it, which
+    // are thrown away with the evaluation.
     let result = catch_unwind(AssertUnwindSafe(work));
     if result.is_err() {
         tracing::error!(

@@ -69,6 +69,7 @@ impl Remote {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        // The operator names the address, so private networks are allowed.
         let client = EgressPolicy::allow_all()
             .client(authorities)
             .map_err(RemoteError::Unreachable)?;
@@ -142,6 +143,7 @@ impl Remote {
             let request = self
                 .client
                 .request(method.clone(), url.clone())
+                // Longer than the service needs for a full batch on a slow disk.
                 .timeout(Duration::from_secs(60));
             let mut request = request
                 .header(CONTENT_TYPE, "application/x-ndjson")
@@ -154,6 +156,8 @@ impl Remote {
                     let answer = BoundedResponse::read(response).await;
                     match answer.status {
                         200 => return Ok(Json::parse(&answer.body).unwrap_or(Json::Null)),
+                        // The two statuses that mean "later"; any other would be the same next
+                        // time.
                         status @ (429 | 503) if attempt < ATTEMPTS => {
                             let requested = answer
                                 .retry_after(jiff::Timestamp::now())
@@ -179,6 +183,8 @@ impl Remote {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
+            // Doubled also after a requested wait: the service is loaded, and other clients wait
+            // too.
             wait *= 2;
         }
         Err(RemoteError::Unreachable("no attempt succeeded".into()))

@@ -54,11 +54,13 @@ impl Replay {
         rules: &RuleSet,
         mut visit: impl FnMut(Replayed) -> bool,
     ) -> Result<(), StoreError> {
+        // Not the store's state: that is as of now, after all these events.
         let mut state = MemoryState::new();
         let mut failure = None;
         store.walk(&self.selection, |archived| {
             match self.replay_event(store, rules, &mut state, archived) {
                 Ok(replayed) => visit(replayed),
+                // `walk` has no way to stop with an error, so it is kept and returned afterwards.
                 Err(error) => {
                     failure = Some(error);
                     false
@@ -81,6 +83,8 @@ impl Replay {
         // An event without an id was given a random one; delivery ids are derived from it, so the
         // archived one is used and not a new one.
         incoming.set_id(&archived.name.id);
+        // At the time of acceptance, so that throttles and expiries behave as they did; delivery
+        // below is at the present time.
         let mut evaluation = rules.evaluate(&incoming.native, state, archived.received);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
@@ -99,6 +103,7 @@ impl Replay {
             .iter()
             .map(|failure| format!("{}: {}", failure.rule, failure.message))
             .collect();
+        // What is not new was there before.
         let same = now.len() - new.len();
         let deliveries = match &self.deliver {
             Some(name) => store.accept_replay(

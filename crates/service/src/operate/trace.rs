@@ -19,6 +19,7 @@ pub fn trace(
 ) -> Result<Json, StoreError> {
     let native = NativeEvent::new(archived.event.clone())
         .map_err(|error| StoreError::Failed(format!("event {}: {error}", archived.seq)))?;
+    // With the rules as they are now: which rules ran at the time is in `evaluation`.
     let matching: Vec<&str> = rules
         .matched_rules(&rules.matching(&native))
         .map(Rule::name)
@@ -48,6 +49,7 @@ pub fn trace(
         ("accepted", archived.received.to_string().into()),
         ("envelope", archived.event.envelope().as_str().into()),
         ("received", archived.event.tree().clone()),
+        // The key is older than the term "native form" and stays for its readers.
         ("normal", native.tree().clone()),
         ("verdicts", Json::Array(verdicts.collect())),
         ("evaluation", evaluation),

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use super::Reloader;
 use crate::shutdown::stopped;
 
-/// A reload starts when no further change has come for this long: editors write a file in several
-/// steps (write a copy, rename it over the original), and in between it may be empty or missing.
+/// A reload starts when no further change has come for this long.
+// Editors write a file in several steps (write a copy, rename it over the original), and deployment
+// tools write several files; in between, a file may be empty or missing.
 const SETTLE_TIME: Duration = Duration::from_millis(300);
 
 /// Starts watching, until told to stop. No change and no signal after the return is missed: SIGHUP
@@ -58,6 +59,7 @@ async fn reload_loop(
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
+            // Someone who sends SIGHUP has finished writing.
             Some(()) = hangup.recv() => {}
             Some(()) = state.changes.recv() => settle(&mut state.changes).await,
         }
@@ -83,10 +85,13 @@ fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<Recomme
     let watched: Vec<WatchedPath> = paths.iter().map(|path| WatchedPath::new(path)).collect();
     let concerned = watched.clone();
     let report = move |event: notify::Result<notify::Event>| {
+        // Errors are about single paths that vanished; the next event of the folder triggers the
+        // reload.
         let Ok(event) = event else { return };
         let is_watched = |path: &PathBuf| concerned.iter().any(|watched| watched.covers(path));
         // Reading is no change: the reload itself reads all files and would trigger the next one.
         if !event.kind.is_access() && event.paths.iter().any(is_watched) {
+            // Full: a reload is pending anyway.
             _ = changes.try_send(());
         }
     };
@@ -95,6 +100,7 @@ fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<Recomme
             let mode = if path.file.is_some() {
                 RecursiveMode::NonRecursive
             } else {
+                // Rule folders may have subfolders.
                 RecursiveMode::Recursive
             };
             watcher.watch(&path.folder, mode)?;
@@ -119,9 +125,11 @@ struct WatchedPath {
 }
 
 impl WatchedPath {
-    /// A file is watched through its folder: editors replace files, and a watch on the file itself
-    /// would stay with the replaced one.
+    /// What to watch for a path.
+    // A file is watched through its folder: editors replace files, and a watch on the file itself
+    // would stay with the replaced one.
     fn new(path: &Path) -> Self {
+        // The watcher reports absolute paths without links.
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
             return Self {
@@ -141,9 +149,10 @@ impl WatchedPath {
         }
     }
 
-    /// Whether a changed path belongs to this one. Other files in the folder of a watched file do
-    /// not count: the store may be there and changes all the time. But `..data` does: Kubernetes
-    /// updates all files of a mounted volume at once by replacing a link of this name.
+    /// Whether a changed path belongs to this one.
+    // Other files in the folder of a watched file do not count: the store may be there, and changes
+    // all the time. But `..data` does: Kubernetes updates all files of a mounted volume at once by
+    // replacing a link of this name.
     fn covers(&self, changed: &Path) -> bool {
         match &self.file {
             None => changed.starts_with(&self.folder),

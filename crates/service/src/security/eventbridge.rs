@@ -91,11 +91,13 @@ const SECRET: &str = "x-eventbridge-signature-secret";
 const SIGNATURE: &str = "x-eventbridge-signature";
 const SIGNATURE_2: &str = "x-eventbridge-signature-v2";
 
-/// Largest difference between the signature's time and ours, in either direction: bounds how long a
-/// recorded request can be replayed. The duplicate window catches replays within it.
+/// Largest difference between the signature's time and ours, in either direction.
+// Bounds how long a recorded request can be replayed; within it, the duplicate window catches
+// replays. Clocks that are kept by NTP differ by far less.
 const WINDOW_MILLIS: u64 = 60_000;
-/// Largest number of cached keys. A region uses one certificate at a time, so this is reached only
-/// if someone makes us fetch others; then the cache starts over.
+/// Largest number of cached keys.
+// A region uses one certificate at a time, so this is reached only if someone makes us fetch others
+// by signature URLs of their own; then the cache starts over.
 const CACHED: usize = 32;
 
 impl EventBridge {
@@ -161,6 +163,8 @@ impl EventBridge {
             .key(&self.certificate_url(text(headers, CERTIFICATE)?)?)
             .await?;
         let version_2 = headers.contains_key(SIGNATURE_2);
+        // The origin comes from the configuration, not from the Host header: behind a proxy that
+        // header may say anything.
         let mut signed = format!("{}{target}\n", self.origin);
         for name in [
             TIMESTAMP,
@@ -169,6 +173,8 @@ impl EventBridge {
             CERTIFICATE,
             TOKEN,
         ] {
+            // The order is fixed by the specification, whatever the order of the request; an absent
+            // header is left out of the text.
             if headers.contains_key(name) {
                 let value = text(headers, name)?;
                 signed.extend([name, ": ", value, "\n"]);
@@ -204,10 +210,10 @@ impl EventBridge {
     }
 
     /// The certificate's URL, if it is on a host of EventBridge in one of our regions.
-    ///
-    /// The check is strict because the certificate decides everything: whoever makes us fetch
-    /// another one can sign anything. Bucket names are free for anyone to register, so
-    /// `cn-evil-eventbridge.oss-…` in a region that EventBridge does not use can be an attacker's.
+    //
+    // The check is strict because the certificate decides everything: a client that makes us fetch
+    // another one can sign anything. Bucket names are free for anyone to register, so
+    // `cn-evil-eventbridge.oss-…` in a region that EventBridge does not use can be an attacker's.
     fn certificate_url(&self, text: &str) -> Result<Url, SignatureError> {
         let invalid = || SignatureError::Invalid("its certificate URL is not one of EventBridge's");
         let url = Url::parse(text).map_err(|_| invalid())?;
@@ -220,6 +226,8 @@ impl EventBridge {
         let named = file
             .strip_prefix("x509_public_certificate_")
             .is_some_and(|rest| rest.strip_suffix(".pem").is_some());
+        // `https://good.host@evil.example/` has the host evil.example: user info, port and query
+        // have no place in these URLs.
         let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
         if ours && named && bare && url.scheme() == "https" && url.port().is_none() {
             Ok(url)
@@ -229,9 +237,9 @@ impl EventBridge {
     }
 
     /// The public key of a certificate, from the cache or fetched.
-    ///
-    /// The lock is held while fetching: a burst of requests after a start fetches the certificate
-    /// once and not once for each request.
+    //
+    // The lock is held while fetching: a burst of requests after a start fetches the certificate
+    // once and not once for each request.
     async fn key(&self, url: &Url) -> Result<PublicKey, SignatureError> {
         let mut keys = self.keys.lock().await;
         if let Some(key) = keys.get(url.as_str()) {
@@ -265,6 +273,7 @@ impl CertificateSource for HttpsCertificates {
                 return Err(format!("HTTP {}", response.status().as_u16()));
             }
             let mut pem = Vec::new();
+            // Read in chunks, as a host may send any amount.
             while let Some(chunk) = response.chunk().await.map_err(request_error)? {
                 pem.extend_from_slice(&chunk);
                 if pem.len() > 64 << 10 {
@@ -284,6 +293,7 @@ impl PublicKey {
         else {
             return None;
         };
+        // DER integers have a leading zero byte where the first bit is set; ring wants none.
         let trimmed = |bytes: &[u8]| {
             bytes[bytes
                 .iter()
@@ -310,10 +320,10 @@ impl PublicKey {
 
     /// Version 1: the secret that was encrypted with the private key. Decrypted with the public
     /// key, it is a block of PKCS #1 type 1: `00 01 FF … FF 00`, then the secret.
-    ///
-    /// Encrypting with a private key is what signing does; libraries verify such blocks but do not
-    /// return their content, so the exponentiation is done here. All values are public or come from
-    /// the client, so its timing reveals nothing.
+    //
+    // Encrypting with a private key is what signing does; libraries verify such blocks but do not
+    // return their content, so the exponentiation is done here. All values are public or come from
+    // the client, so its timing reveals nothing.
     fn decrypt_secret(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
         let modulus = BigUint::from_bytes_be(&self.modulus);
         let encrypted = BigUint::from_bytes_be(encrypted);

@@ -23,10 +23,12 @@ impl TlsIdentity {
         let chain = chain.map_err(|error| format!("invalid certificate: {error}"))?;
         let key =
             PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("invalid key: {error}"))?;
+        // Named, because a process that links two providers has no default one.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
+            // Clients authenticate by tokens or signatures, also without TLS behind a proxy.
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|error| error.to_string())?;

@@ -55,6 +55,8 @@ impl Token {
     ) -> Self {
         Self {
             name,
+            // The digest is enough to compare with, and a memory dump does not contain the token. A
+            // slow password hash is not needed: tokens are long and random.
             digest: Sha256::digest(secret.expose_secret()).into(),
             roles,
             expires,
@@ -108,6 +110,7 @@ impl Tokens {
             }
         }
         let token = found
+            // An expired token gets the same answer as an unknown one.
             .filter(|token| token.expires.is_none_or(|end| now < end))
             .ok_or(AccessDenied::Unauthenticated)?;
         if token.roles.contains(&role) {
@@ -121,6 +124,7 @@ impl Tokens {
 /// The token of `Bearer …`; of anything else the empty text, which is no token's.
 fn bearer(value: &str) -> &str {
     match value.split_once(' ') {
+        // RFC 7235: the scheme is case-insensitive.
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => "",
     }

@@ -109,6 +109,8 @@ impl DeliveryStatus {
 
 impl From<UnreadableRow> for StoreError {
     fn from(row: UnreadableRow) -> Self {
+        // Listing fails as a whole, but claims go on (see `read_row`): operators must see that
+        // something is wrong, receivers should not.
         Self::Failed(format!(
             "delivery {}: {}",
             DeliveryId::from(row.id),

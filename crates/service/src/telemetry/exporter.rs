@@ -11,14 +11,15 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::Collector;
-use super::traces::attribute;
+use super::collector::Collector;
+use super::otlp::request_json;
 
 /// Largest number of spans in a request.
 const MAX_BATCH: usize = 512;
 /// How long the first span of a request waits for others.
 const GATHER_TIME: Duration = Duration::from_secs(1);
-/// Waits before retries. Spans are worth less the older they are, so there are few.
+/// Waits before retries.
+// Few, as spans are worth less the older they are, and those that come meanwhile fill the channel.
 const RETRY_WAITS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -68,6 +69,7 @@ pub(super) fn start(
 impl ExporterHandle {
     /// Sends the spans that are waiting, for at most `timeout`.
     pub(crate) async fn finish(self, timeout: Duration) {
+        // Dropping the sender is the signal.
         drop(self.end);
         drop(tokio::time::timeout(timeout, self.task).await);
     }
@@ -78,6 +80,8 @@ impl Exporter {
         let mut open = true;
         while let Some(first) = next_span(&mut spans, &mut ended, &mut open).await {
             let mut batch = vec![first];
+            // Spans come in bursts, one for each stage of each event of a batch; gathered, they
+            // cost one request and not hundreds.
             let gather = async {
                 while batch.len() < MAX_BATCH
                     && let Some(span) = next_span(&mut spans, &mut ended, &mut open).await
@@ -106,6 +110,8 @@ impl Exporter {
                 continue;
             }
             self.dropped.inc_by(count);
+            // Once and not for every batch: a collector that is down for a night would fill the
+            // log.
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!(
                     error = error.message,
@@ -141,6 +147,7 @@ impl Exporter {
                 let requested = response.retry_after(Timestamp::now()).unwrap_or_default();
                 Some(requested.unsigned_abs().min(MAX_WAIT))
             }
+            // A retry would be refused again: the request or its headers are wrong.
             _ => None,
         };
         Err(RequestError {
@@ -165,18 +172,4 @@ async fn next_span(
             spans.recv().await
         }
     }
-}
-
-fn request_json(spans: Vec<Json>) -> Json {
-    let version = env!("CARGO_PKG_VERSION");
-    let resource = [("service.name", "reflexarc"), ("service.version", version)];
-    let resource = resource.map(|(key, value)| attribute(key, &Json::from(value)));
-    let resource = Json::object([("attributes", Json::Array(resource.into()))]);
-    let scope = Json::object([("name", "reflexarc".into()), ("version", version.into())]);
-    let scope_spans = Json::object([("scope", scope), ("spans", Json::Array(spans))]);
-    let resource_spans = Json::object([
-        ("resource", resource),
-        ("scopeSpans", Json::Array(vec![scope_spans])),
-    ]);
-    Json::object([("resourceSpans", Json::Array(vec![resource_spans]))])
 }

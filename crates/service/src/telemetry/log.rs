@@ -17,9 +17,9 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Replaces every known secret in a text.
-///
-/// It guards against what receivers' responses and libraries' errors may repeat (a URL with its
-/// token, a server's echo of a password); our own code never prints a secret in the first place.
+//
+// It guards against what receivers' responses and libraries' errors may repeat (a URL with its
+// token, a server's echo of a password); our own code never prints a secret in the first place.
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Arc<ArcSwap<Vec<String>>>,
@@ -28,7 +28,8 @@ pub struct Redactor {
 impl Redactor {
     /// The replacement of a secret.
     pub const MARK: &str = "[redacted]";
-    /// Shorter secrets are not searched for: `ab` would redact parts of most texts.
+    /// Shortest secret in bytes that is searched for.
+    // `ab` would redact parts of most texts.
     const SHORTEST: usize = 4;
 
     /// Redacts these secrets, also as JSON and URLs escape them.
@@ -38,6 +39,8 @@ impl Redactor {
             .into_iter()
             .filter(|secret| secret.len() >= Self::SHORTEST)
         {
+            // A secret with a quotation mark is escaped in a JSON body, one with a slash in a URL:
+            // the plain form would not be found there.
             let json = reflexarc_event::Json::from(secret).to_string();
             let mut forms = vec![
                 secret.to_owned(),
@@ -55,8 +58,9 @@ impl Redactor {
         }
     }
 
-    /// Adds the secrets of another redactor, in every clone of this one. The old ones are kept: a
-    /// delivery that began before a reload may still fail with the old token in its error.
+    /// Adds the secrets of another redactor, in every clone of this one.
+    // The old ones are kept: a delivery that began before a reload may still fail with the old token
+    // in its error.
     pub fn learn(&self, other: &Self) {
         let mut known = self.secrets.load().to_vec();
         known.extend(
@@ -133,7 +137,8 @@ impl Write for LogLine {
 }
 
 impl Drop for LogLine {
-    /// Redacts and writes the whole line: a secret can be spread over several writes.
+    /// Redacts and writes the line.
+    // Here and not in `write`, as a secret can be spread over several writes.
     fn drop(&mut self) {
         let text = self.redactor.redact(&String::from_utf8_lossy(&self.text));
         drop(io::stderr().lock().write_all(text.as_bytes()));

@@ -85,6 +85,7 @@ impl Metrics {
         // From 5 ms, a local webhook, to 41 s, beyond the default timeout of 30 s.
         let sending: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
         let mut metrics = Self {
+            // The library adds the suffixes `_total` and `_seconds`.
             registry: Registry::with_prefix("reflexarc"),
             accepted: Counter::default(),
             duplicates: Counter::default(),

@@ -20,23 +20,12 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::metrics::counter::Counter;
 use reflexarc_delivery::{DeliveryId, EventRef};
 use reflexarc_event::Json;
-use reqwest::Url;
-use reqwest::header::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::collector::Collector;
 use super::exporter::{self, ExporterHandle};
-
-/// Where spans are sent, and how many.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collector {
-    /// The collector's address; spans are posted to `v1/traces` below it.
-    pub endpoint: Url,
-    /// Headers of every request.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// One event in this many is traced, at least 1. Which ones depends only on their names.
-    pub one_in: u32,
-}
+use super::otlp::attribute;
 
 /// Records spans. Never waits: when the collector is slower than the service, spans are dropped and
 /// counted. The default records nothing.
@@ -78,26 +67,6 @@ pub(crate) enum Stage {
 /// Largest number of spans waiting to be sent.
 const MAX_WAITING: usize = 8_192;
 
-impl Collector {
-    /// The collector at this address, for every event.
-    ///
-    /// # Errors
-    /// If it is not an http or https URL.
-    pub fn at(url: &str) -> Result<Self, String> {
-        let parsed = Url::parse(url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let endpoint = parsed.ok_or_else(|| {
-            format!("invalid collector URL `{url}`; expected http:// or https:// and a host")
-        })?;
-        Ok(Self {
-            endpoint,
-            headers: Vec::new(),
-            one_in: 1,
-        })
-    }
-}
-
 impl Telemetry {
     /// Starts sending spans to a collector. Must be called within a tokio runtime.
     ///
@@ -123,6 +92,9 @@ impl Telemetry {
     pub(crate) fn is_sampled(&self, event: &EventRef) -> bool {
         self.recorder.as_ref().is_some_and(|recorder| {
             let [a, b, c, d, ..] = trace_id(event);
+            // The trace id is a hash, so its first bytes are as good as random, and equal for equal
+            // events: `accept`, `evaluate` and `deliver` decide alike without passing anything
+            // along.
             u32::from_be_bytes([a, b, c, d]).is_multiple_of(recorder.one_in)
         })
     }
@@ -133,6 +105,8 @@ impl Telemetry {
             .recorder
             .as_ref()
             .filter(|_| self.is_sampled(span.event))
+            // Full: the collector is slower than the service. Waiting here would slow down intake
+            // for the sake of its traces.
             && recorder.spans.try_send(span.to_json()).is_err()
         {
             recorder.dropped.inc();
@@ -191,21 +165,6 @@ impl Span<'_> {
         }
         span
     }
-}
-
-/// An attribute as OTLP's JSON encoding has it.
-pub(super) fn attribute(key: &str, value: &Json) -> Json {
-    let value = match value {
-        Json::Bool(_) => Json::object([("boolValue", value.clone())]),
-        Json::Number(_) => Json::object([("intValue", value.to_string().into())]),
-        other => {
-            let text = other
-                .as_str()
-                .map_or_else(|| other.to_string(), str::to_owned);
-            Json::object([("stringValue", text.into())])
-        }
-    };
-    Json::object([("key", key.into()), ("value", value)])
 }
 
 fn trace_id(event: &EventRef) -> [u8; 16] {
