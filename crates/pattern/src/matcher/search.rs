@@ -179,8 +179,8 @@ impl Search<'_> {
     /// Whether all operations hold where fields lie in array elements: by the cheapest of three
     /// algorithms that can decide the rule. All operations take part, including the implied ones:
     /// the value that selected the rule may lie in another element than the other fields need.
-    // Not inlined: most events have no arrays of objects, and `rule` is the innermost loop. Inlined,
-    // it cost 5 % where 333 rules match.
+    // Not inlined: most events have no arrays of objects, and `rule` is the innermost loop.
+    // Inlined, it cost 5 % where 333 rules match.
     #[inline(never)]
     fn in_elements(&mut self, ops: Ops) -> bool {
         let (predicates, view) = (&self.matcher.predicates, self.view);

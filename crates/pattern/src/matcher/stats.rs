@@ -59,7 +59,8 @@ impl fmt::Display for Slow {
             Self::TriedOnEveryEvent { patterns } => {
                 write!(
                     f,
-                    "{patterns} patterns have no selective condition and are verified for every event"
+                    "{patterns} patterns have no selective condition \
+                     and are verified for every event"
                 )
             }
             Self::TriedOnPresence { patterns } => {
@@ -79,7 +80,8 @@ impl fmt::Display for Slow {
             Self::ManyLengths { lengths } => {
                 write!(
                     f,
-                    "one path has prefixes or suffixes of {lengths} different lengths, a lookup each"
+                    "one path has prefixes or suffixes of {lengths} different lengths, \
+                     each a lookup"
                 )
             }
         }

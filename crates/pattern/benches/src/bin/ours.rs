@@ -1,5 +1,5 @@
-//! This engine's row in the comparison: `ours FOLDER FILE COUNT` prints the number of matches and the
-//! microseconds per event.
+//! This engine's row in the comparison: `ours FOLDER FILE COUNT` prints the number of matches and
+//! the microseconds per event.
 
 use std::path::PathBuf;
 
