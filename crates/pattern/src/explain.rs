@@ -2,7 +2,7 @@
 //!
 //! An explanation has the shape of the pattern's tree, with a result, the values found and hints at
 //! every node. It is data: [`Explanation::render`] gives text, [`Explanation::to_json`] JSON.
-//! It comes from the naive evaluator, not from the matcher, whose index keeps no trace of the
+//! It comes from the reference evaluator, not from the matcher, whose index keeps no trace of the
 //! conditions that did not match.
 
 mod explainer;

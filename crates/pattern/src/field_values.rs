@@ -175,7 +175,9 @@ impl<'p, 'e> Traversal<'p, 'e> {
 fn collect_paths<'p>(node: &'p Node, paths: &mut BTreeSet<&'p Path>) {
     match node {
         Node::All(nodes) | Node::Any(nodes) => {
-            nodes.iter().for_each(|node| collect_paths(node, paths))
+            for node in nodes {
+                collect_paths(node, paths);
+            }
         }
         Node::Not(node) => collect_paths(node, paths),
         Node::Field(field) => {

@@ -22,14 +22,15 @@
 //!      ── grammar.pest ─► pest pairs          (syntax/syntax_error: what the grammar rejects)
 //!      ── syntax/ ──────► spanned tree        (spanned: every node with its span)
 //!              │  dialect/  errors and warnings for AWS and Alibaba Cloud EventBridge
-//!              │  lints     tests that can never match
+//!              │  lints     conditions that can never match
 //!              ▼
 //!            tree ── normal ─► one form for both notations
 //!              ├── print/      JSON notation and expression notation, with or without comments
 //!              ├── naive       the meaning: looks up values (field_values), tries every choice of
 //!              │               array elements
-//!              ├── explain/    the naive evaluation, node by node, with the closest value
-//!              └── matcher/    many patterns against the bytes of one event, through an index
+//!              ├── explain/    the reference evaluation, node by node, with the closest value
+//!              ├── matcher/    many patterns against the bytes of one event, through an index
+//!              └── scalar_matcher  one pattern against values that are handed in one by one
 //! ```
 //!
 //! [`naive`] defines what a pattern means; every faster evaluator must agree with it.

@@ -176,7 +176,9 @@ impl SpannedNode {
     fn collect_fields<'t>(&'t self, fields: &mut Vec<&'t SpannedField>) {
         match &self.kind {
             Kind::All(parts) | Kind::Any(parts) => {
-                parts.iter().for_each(|part| part.collect_fields(fields))
+                for part in parts {
+                    part.collect_fields(fields);
+                }
             }
             Kind::Not(inner) => inner.collect_fields(fields),
             Kind::Field(field) => fields.push(field),

@@ -9,6 +9,7 @@ mod leaf;
 mod numeric;
 mod objects;
 mod operator;
+mod operator_names;
 mod overrides;
 mod scan;
 mod string_literal;

@@ -1,4 +1,4 @@
-//! Builds an explanation: evaluates every node of the pattern with the naive evaluator.
+//! Builds an explanation: evaluates every node of the pattern with the reference evaluator.
 
 // The difficulty is a failed conjunction over array elements. For `a.b == 1 and a.c == 2` and
 //

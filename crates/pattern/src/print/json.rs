@@ -182,7 +182,9 @@ fn overridable<'n>(part: &'n Node, paths: &mut BTreeSet<&'n Path>) {
             paths.insert(&field.path);
         }
         Node::All(parts) | Node::Any(parts) => {
-            parts.iter().for_each(|part| overridable(part, paths))
+            for part in parts {
+                overridable(part, paths);
+            }
         }
         Node::Not(_) => {}
     }

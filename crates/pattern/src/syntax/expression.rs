@@ -2,7 +2,7 @@
 
 use pest::Parser as _;
 use pest::iterators::Pair;
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::argument::Comparison;
 use super::json::{ValueKind, span_of};
@@ -10,7 +10,6 @@ use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
 use crate::keywords::is_keyword;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Path};
-use reflexarc_diagnostic::nearest;
 
 /// `and` or `or`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,11 @@
 
 use pest::Parser as _;
 use pest::iterators::Pair;
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
 use crate::spanned::SpannedNode;
 use crate::{Decimal, Dialect};
-use reflexarc_diagnostic::nearest;
 
 /// A JSON value and its span.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! JSON notation: the array of alternatives at a path, and its operators.
 
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::TreeBuilder;
 use super::argument::StringTest;
@@ -8,7 +8,6 @@ use super::json::{Member, Value, ValueKind};
 use crate::dialect;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};
 use crate::{Dialect, Path, Predicate, TextOp, normal};
-use reflexarc_diagnostic::nearest;
 
 /// Every operator of the JSON notation. The last one, `exactly`, is another spelling of a plain
 /// string and is not listed in messages.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
@@ -10,7 +10,6 @@ use super::overrides::{Constraint, combinations};
 use crate::dialect::{self, aws};
 use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Dialect, Path, normal};
-use reflexarc_diagnostic::nearest;
 
 /// The keys of the enclosing objects, outermost first.
 type Keys = Vec<String>;
@@ -54,7 +53,7 @@ impl TreeBuilder<'_> {
         for member in self.last_of_each_key(members) {
             match (self.dialect, member.key.as_str()) {
                 (Dialect::Reflexarc | Dialect::Aws, "$or") => {
-                    constraints.extend(self.or(member.value, keys))
+                    constraints.extend(self.or(member.value, keys));
                 }
                 (Dialect::Alibaba, "$or") => {
                     let message = format!("{} does not support `$or`", self.dialect.title());

@@ -17,7 +17,7 @@ fn explained(pattern: &str, event: &str) -> Explanation {
 fn hints(pattern: &str, event: &str) -> Vec<Hint> {
     let mut hints = Vec::new();
     visit(&explained(pattern, event).root, &mut |_, field| {
-        hints.extend(field.hints.clone())
+        hints.extend(field.hints.clone());
     });
     hints
 }
@@ -37,7 +37,9 @@ fn location(steps: &[&str]) -> Location {
 fn visit(part: &Part, visitor: &mut dyn FnMut(bool, &FieldTest)) {
     match &part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter().for_each(|part| visit(part, visitor))
+            for part in parts {
+                visit(part, visitor);
+            }
         }
         Test::Not { part } => visit(part, visitor),
         Test::Field(field) => visitor(part.matched, field),
@@ -271,7 +273,7 @@ fn explanation_of_a_huge_event_is_bounded() {
 
 proptest! {
     #[test]
-    fn explanation_agrees_with_the_naive_evaluator(
+    fn explanation_agrees_with_the_reference_evaluator(
         node in generate::nodes(),
         event in generate::events(),
     ) {

@@ -157,7 +157,7 @@ fn alibaba_patterns_are_accepted_and_rejected() {
 }
 
 /// In one matcher of all patterns, no pattern changes the result of another one: every match, and a
-/// sample of the patterns that do not match, is compared with the naive evaluator.
+/// sample of the patterns that do not match, is compared with the reference evaluator.
 #[test]
 fn patterns_in_one_matcher_are_independent() {
     let (Some(aws), Some(random)) = (rows("aws.jsonl"), rows("random.jsonl")) else {
