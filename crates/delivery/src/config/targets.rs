@@ -42,18 +42,18 @@ const TARGET_TYPES: [(&str, TargetType); 6] = [
 /// Reads every target of the configuration, and reports the errors of those that cannot be made.
 /// With [`Secrets::Skip`] the tables are checked and no target is returned: it could not send.
 pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
-    let made = root
+    let targets = root
         .named_tables("targets")
         .into_iter()
         .filter_map(|(name, keys)| {
             let (digest, config) = keys.digest(|keys| target(name, keys));
             config.map(|config| TargetConfig { digest, ..config })
         });
-    made.collect()
+    targets.collect()
 }
 
-/// Reads one table. Every key is looked up even where an earlier one is wrong, so that all errors
-/// are reported at once; a target is returned only if none was.
+/// Reads one table. Every key is looked up even where an earlier one is wrong: all errors are
+/// reported at once, and no key is reported as unknown that was only not reached.
 fn target(name: String, keys: ConfigTable<'_>) -> Option<TargetConfig> {
     if !keys.has("type") {
         keys.missing(
@@ -108,10 +108,10 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     match keys.nonempty_strings("retry").as_deref() {
         None => {}
         // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
-        Some([word]) if word.text() == "exponential" => {}
-        Some([word]) if word.text() == "backoff" => policy.delays = RetryDelays::Backoff,
+        Some([name]) if name.text() == "exponential" => {}
+        Some([name]) if name.text() == "backoff" => policy.delays = RetryDelays::Backoff,
         Some(list) => {
-            let delays = list.iter().filter_map(|wait| keys.parse_duration(wait));
+            let delays = list.iter().filter_map(|delay| keys.parse_duration(delay));
             policy.delays = RetryDelays::List(delays.collect());
         }
     }
@@ -120,7 +120,7 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
 }
 
 fn email(keys: &ConfigTable<'_>) -> Option<Email> {
-    let host = keys.required_string("host", "the mail server's name");
+    let host = keys.required_string("host", "the mail server: host = \"smtp.example.com\"");
     let tls_modes = [
         ("starttls", TlsMode::StartTls),
         ("tls", TlsMode::Tls),
@@ -135,8 +135,8 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
         keys.fault(
             "user",
             Code::CONFIG_MISSING,
-            "`user` and `password` go together",
-            "give both or neither",
+            "`user` and `password` must be set together",
+            "set both or neither",
         );
     }
     // Not a warning: the password could be read by every host on the way.
@@ -146,10 +146,10 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
             "protection",
             Code::CONFIG_VALUE,
             message,
-            "protection = \"starttls\" or \"tls\"",
+            "set `protection` to \"starttls\" or \"tls\"",
         );
     }
-    let authorities = authorities(keys)?;
+    let authorities = authorities(keys);
     let mailbox = |text: &EmbeddedText| {
         let parsed = text.text().parse::<Mailbox>();
         let message = |_| format!("invalid mail address `{}`", text.text());
@@ -162,11 +162,8 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
     if !keys.has("to") {
         keys.missing("to", "the recipients: to = [\"operators@example.com\"]");
     }
-    let to: Vec<Mailbox> = keys
-        .nonempty_strings("to")?
-        .iter()
-        .filter_map(mailbox)
-        .collect();
+    let to = keys.nonempty_strings("to");
+    let to = to.map(|list| list.iter().filter_map(mailbox).collect());
     let template = |key| {
         keys.file(key)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -195,9 +192,9 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
         port,
         tls,
         credentials: user.zip(password),
-        authorities,
+        authorities: authorities?,
     };
-    let email = Email::new(&server, from?, to, templates.ok()?);
+    let email = Email::new(&server, from?, to?, templates.ok()?);
     email
         .map_err(|message| {
             keys.fault(
@@ -205,7 +202,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
                 Code::CONFIG_VALUE,
                 message,
                 "check `host` and `authorities`",
-            )
+            );
         })
         .ok()
 }
@@ -259,33 +256,35 @@ fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
             "the address to post to: url = \"https://example.com/hook\"",
         )
         .and_then(|text| url(keys, "url", &text));
-    let secret = match keys.secret("secret") {
-        Some(secret) => {
-            let Some(key) = signing_key(secret.expose_secret()) else {
-                keys.fault(
-                    "secret",
-                    Code::CONFIG_SECRET,
-                    "invalid secret: expected base64 after `whsec_`",
-                    "copy it again, or use one that does not begin with `whsec_`",
-                );
-                return None;
-            };
-            Some(key.into())
+    let key = keys.secret("secret").and_then(|secret| {
+        let key = signing_key(secret.expose_secret());
+        if key.is_none() {
+            let message = "invalid secret: expected base64 after `whsec_`";
+            let help = "copy it again, or use one that does not begin with `whsec_`";
+            keys.fault("secret", Code::CONFIG_SECRET, message, help);
         }
-        // A secret that cannot be read must not make an unsigned webhook.
-        None if keys.has("secret") => return None,
-        None => None,
-    };
+        key
+    });
     let headers = headers(keys);
     let (policy, client) = egress(keys)?;
     let address = address?;
     // Checked again at each send, for names. Here an address that can never be called is found
     // before the first delivery.
     if let Err(denied) = policy.check_url(&address) {
-        let help = "allow = [\"10.1.0.0/16\"] permits a private network";
+        let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
         keys.fault("url", Code::CONFIG_VALUE, denied.to_string(), help);
     }
-    Some(Webhook::new(address, policy, client, secret, headers))
+    // A secret that cannot be read must not make an unsigned webhook.
+    if key.is_none() && keys.has("secret") {
+        return None;
+    }
+    Some(Webhook::new(
+        address,
+        policy,
+        client,
+        key.map(Into::into),
+        headers,
+    ))
 }
 
 fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
@@ -356,7 +355,7 @@ fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
             Code::CONFIG_VALUE,
             message,
             "use certificates in PEM",
-        )
+        );
     });
     client.ok().map(|client| (policy, client))
 }

@@ -5,6 +5,7 @@
 //! this process call a metadata service or a local port with its own credentials (server-side
 //! request forgery).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,17 +24,27 @@ pub struct EgressPolicy {
 }
 
 /// An address that the egress policy does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{host} resolves to {address}, which is not a public address; list its network under `allow` \
-     to permit it"
-)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressDenied {
     /// The host as in the URL.
     pub host: String,
     /// The address.
     pub address: IpAddr,
 }
+
+impl fmt::Display for EgressDenied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, address } = self;
+        if literal_address(host) == Some(*address) {
+            write!(f, "{address}")?;
+        } else {
+            write!(f, "{host} resolves to {address}, which")?;
+        }
+        f.write_str(" is not a public address; list its network under `allow` to permit it")
+    }
+}
+
+impl std::error::Error for EgressDenied {}
 
 impl EgressPolicy {
     /// A policy that allows every address, for URLs that the operator names and no event or script
@@ -66,9 +77,8 @@ impl EgressPolicy {
         // The URL parser has already turned other spellings of IPv4 (`0x7f.1`, `2130706433`) into
         // four decimal numbers.
         let host = url.host_str().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
-            Ok(address) if !self.allows(address) => Err(EgressDenied {
+        match literal_address(host) {
+            Some(address) if !self.allows(address) => Err(EgressDenied {
                 host: host.to_owned(),
                 address,
             }),
@@ -140,6 +150,12 @@ impl Resolve for PolicyResolver {
             }
         })
     }
+}
+
+/// The address that a URL's host is, if it is not a name; IPv6 addresses are in brackets.
+fn literal_address(host: &str) -> Option<IpAddr> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok()
 }
 
 /// The IPv4 address within an IPv6 one that leads to it: mapped (`::ffff:127.0.0.1`) or NAT64

@@ -13,6 +13,7 @@
 
 mod call_schedule;
 mod command;
+mod config;
 mod dingtalk;
 mod email;
 mod queue;

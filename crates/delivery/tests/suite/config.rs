@@ -1,0 +1,85 @@
+use std::path::Path;
+
+use reflexarc_delivery::config::{
+    ConfigContext, ConfigTable, Secrets, TargetConfig, targets, unknown_target_message,
+};
+use reflexarc_diagnostic::toml::{Document, FaultCodes};
+
+/// The targets of a configuration, and the messages about it.
+fn read(text: &str, secrets: Secrets<'_>) -> (Vec<TargetConfig>, Vec<String>) {
+    let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+    let context = ConfigContext::new(Path::new("/nonexistent"), secrets);
+    let root = ConfigTable::new(&context, document.root());
+    let targets = targets(&root);
+    root.finish();
+    let messages = document.into_diagnostics();
+    (
+        targets,
+        messages.into_iter().map(|found| found.message).collect(),
+    )
+}
+
+#[test]
+fn an_error_does_not_make_later_keys_unknown() {
+    let text = r#"
+[targets.mail]
+type = "email"
+host = "smtp.example.com"
+authorities = "missing.pem"
+from = "alerts@example.com"
+to = []
+subject = "{{ title }}"
+
+[targets.hook]
+type = "webhook"
+url = "https://example.com/"
+secret = { env = "SECRET" }
+headers = { x-team = "network" }
+allow = ["10.1.0.0/16"]
+"#;
+    let (targets, messages) = read(text, Secrets::Resolve(&|_| Some("whsec_!".into())));
+    assert!(targets.is_empty());
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert!(messages[0].starts_with("cannot read /nonexistent/missing.pem"));
+    assert!(messages[1].contains("`to`"), "{messages:?}");
+    assert_eq!(
+        messages[2],
+        "invalid secret: expected base64 after `whsec_`"
+    );
+}
+
+#[test]
+fn digests_change_with_values_and_secrets_and_not_with_layout() {
+    let digest = |text: &str, secret: &str| {
+        let lookup = |_: &str| Some(secret.to_owned());
+        let (targets, messages) = read(text, Secrets::Resolve(&lookup));
+        assert!(messages.is_empty(), "{messages:?}");
+        targets[0].digest
+    };
+    let text = "[targets.r]\ntype = \"dingtalk\"\ntoken = { env = \"T\" }\n";
+    let same = "[targets.r]\ntoken = {env='T'} # the robot's\ntype = 'dingtalk'\n";
+    let other = "[targets.r]\ntype = \"dingtalk\"\ntoken = { env = \"U\" }\n";
+    assert_eq!(digest(text, "a"), digest(same, "a"));
+    assert_ne!(digest(text, "a"), digest(text, "b"));
+    assert_ne!(digest(text, "a"), digest(other, "a"));
+}
+
+#[test]
+fn skipped_secrets_make_no_targets_and_blank_ones_do() {
+    let text = "[targets.r]\ntype = \"dingtalk\"\ntoken = { env = \"T\" }\n";
+    assert!(read(text, Secrets::Skip).0.is_empty());
+    assert_eq!(read(text, Secrets::Blank).0[0].name, "r");
+}
+
+#[test]
+fn unknown_targets_are_reported_with_the_known_ones() {
+    assert_eq!(
+        unknown_target_message("team", &[]),
+        "unknown target `team`; no targets are configured"
+    );
+    let known = ["log".to_owned(), "page".to_owned()];
+    assert_eq!(
+        unknown_target_message("team", &known),
+        "unknown target `team`; known targets: log, page"
+    );
+}
