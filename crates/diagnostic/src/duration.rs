@@ -25,7 +25,8 @@ impl fmt::Display for DurationError {
             ),
             Self::VariableLength(text) => write!(
                 f,
-                "invalid duration `{text}`: months and years vary in length; write it in days, as 30d"
+                "invalid duration `{text}`: months and years vary in length; \
+                 write it in days, as 30d"
             ),
             Self::NotPositive(text) => {
                 write!(f, "invalid duration `{text}`; it must be longer than zero")

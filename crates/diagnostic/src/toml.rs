@@ -8,7 +8,8 @@
 //! ```
 //! use reflexarc_diagnostic::toml::{Document, FaultCodes};
 //!
-//! let document = Document::parse("listen = 8321\ntimeuot = \"30s\"", "the file", FaultCodes::CONFIG);
+//! let text = "listen = 8321\ntimeuot = \"30s\"";
+//! let document = Document::parse(text, "the file", FaultCodes::CONFIG);
 //! let root = document.root();
 //! assert_eq!(root.string("listen"), None);
 //! assert_eq!(root.duration("timeout"), None);

@@ -79,6 +79,9 @@ impl CoverageRecorder {
 
     /// Records which leaves match an event.
     pub(crate) fn record(&mut self, event: &NativeEvent) {
+        // Each leaf on its own. In `list.a == 1 and list.b == 2`, which must hold for one element
+        // of `list`, an event with both in different elements makes both leaves true and the filter
+        // false. A leaf that was never false alone certainly has no test that it decides.
         for (node, leaf) in self.nodes.iter().zip(&mut self.leaves) {
             if naive::matches(node, event.tree()) {
                 leaf.seen_true = true;
@@ -92,6 +95,7 @@ impl CoverageRecorder {
         let mut lines = BTreeMap::new();
         if let Response::Script { reaction, source } = &rule.response {
             let executed = self.executed_lines.into_inner();
+            // Lines are those of the script; reports need those of the file.
             for line in reaction.lines() {
                 let start: usize = source
                     .text()

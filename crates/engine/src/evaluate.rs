@@ -9,7 +9,8 @@ use reflexarc_reaction::{Effects, Input, Limits as ReactionLimits, ScriptEvent, 
 
 use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
-use crate::rule::{ReactionFailure, Response, Rule};
+use crate::reaction_failure::ReactionFailure;
+use crate::rule::{Response, Rule};
 use crate::{Evaluation, Failure, Limits, RuleEffects};
 
 /// What an evaluation needs besides the event.
@@ -63,6 +64,7 @@ pub(crate) fn evaluate<'a>(
                 .and_then(|effects| check_limits(effects, hop, derived, context.limits));
             let (effects, emitted) = match outcome {
                 Ok(outcome) => outcome,
+                // A failing rule loses its own effects only; the others go on.
                 Err(message) => {
                     evaluation.failures.push(Failure {
                         rule: rule.name().to_owned(),
@@ -72,6 +74,8 @@ pub(crate) fn evaluate<'a>(
                     continue;
                 }
             };
+            // For later hops: rules see only their own state, so the order within a hop does not
+            // matter, but a rule that reacts to what it emitted sees what it stored before.
             state.apply(rule.name(), &effects.changes);
             derived += effects.emitted.len();
             for event in emitted {
@@ -129,7 +133,7 @@ fn run_rule(
         Response::Notification(notification) => {
             let actions = notification.actions(event.event(), &rule.info, context.now, suppressed);
             Effects {
-                actions: actions.map_err(|failure| failure.located_in(rule))?,
+                actions: actions.map_err(|failure| rule.describe(failure))?,
                 ..Effects::default()
             }
         }
@@ -147,10 +151,10 @@ fn run_rule(
                     result
                 }
             };
-            result.map_err(|error| ReactionFailure::new(&error, source).located_in(rule))?
+            result.map_err(|error| rule.describe(ReactionFailure::new(&error, source)))?
         }
     };
-    // A skipped reaction does not consume the throttle window: nobody was notified, so the next
+    // A skipped reaction does not consume the throttle window: no one was notified, so the next
     // event must be able to.
     if effects.skipped.is_none() {
         effects.changes.extend(changes);
@@ -166,6 +170,8 @@ fn check_limits(
     derived: usize,
     limits: &Limits,
 ) -> Result<(Effects, Vec<NativeEvent>), String> {
+    // Two limits, because cycles grow in two ways. One event emitted per hop ends at 8 hops. Two
+    // per hop would be 2 + 4 + 8 + … = 510 events by then; the second limit ends this at 64.
     if effects.emitted.is_empty() {
         return Ok((effects, Vec::new()));
     }

@@ -48,6 +48,7 @@ pub(crate) fn read_beside(rule_file: &str, name: &str, limit: usize) -> Result<V
         .unwrap_or(Path::new(""))
         .join(name);
     let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    // Before it is read, so that a huge file costs nothing.
     let len = fs::metadata(&path).map_err(failed)?.len();
     if len > limit as u64 {
         return Err(format!(
@@ -73,6 +74,7 @@ fn collect(
             Ok(entry) => entry.path(),
             Err(error) => return errors.push(unreadable(folder, &error)),
         };
+        // Editors and version control keep files such as `.a.toml.swp` and `.git` there.
         let hidden = path
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -80,6 +82,7 @@ fn collect(
             continue;
         }
         if path.is_dir() {
+            // A symbolic link to a parent folder would otherwise be followed for ever.
             if levels == 0 {
                 let error = io::Error::other("too many levels of folders");
                 errors.push(unreadable(&path, &error));

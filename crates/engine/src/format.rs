@@ -35,6 +35,7 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
     if !is_equivalent {
         return None;
     }
+    // Only the string is replaced: other keys, their order and all comments of the file stay.
     let literal = literal(&canonical)?;
     let Range { start, end } = rule.when.span();
     Some(format!("{}{literal}{}", &text[..start], &text[end..]))
@@ -42,6 +43,7 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
 
 /// The text as a TOML literal string; `None` if no literal string can hold it.
 fn literal(text: &str) -> Option<String> {
+    // A literal string has no escapes at all.
     if text.contains("'''") || text.chars().any(|c| c.is_control() && c != '\n') {
         return None;
     }
@@ -60,6 +62,16 @@ fn lay_out(node: &Node, is_top: bool) -> String {
     if line.chars().count() <= WIDTH {
         return line;
     }
+    // `and` binds tighter than `or`. Example with short lines:
+    //
+    //     name == "x"
+    //     and (
+    //         content.result == "failed"
+    //         or content.result == "timeout"
+    //     )
+    //     and not (
+    //         level == "INFO"
+    //     )
     match node {
         Node::All(parts) => parts
             .iter()
@@ -80,6 +92,7 @@ fn lay_out(node: &Node, is_top: bool) -> String {
 /// An operand of `and` (`in_and`) or `or`, in parentheses where it needs them.
 fn operand(node: &Node, in_and: bool) -> String {
     let line = Pattern::from_node(node.clone()).to_expression();
+    // 4 for the keyword and its space, `and `.
     let fits = line.chars().count() + 4 <= WIDTH;
     match node {
         Node::Any(_) | Node::All(_) if fits && (in_and || matches!(node, Node::Any(_))) => {

@@ -91,6 +91,8 @@ impl Gates {
 
 /// The value of the event at the path, null if it has none; for several paths an array.
 fn key_values(event: &Event, paths: &[String]) -> Json {
+    // Events without the field share the window of null: a missing field must not switch rate
+    // limiting off.
     let mut values: Vec<_> = paths
         .iter()
         .map(|path| value_at(event.tree(), path).cloned().unwrap_or(Json::Null))

@@ -34,6 +34,7 @@ mod gates;
 mod limits;
 mod notification;
 mod overlay;
+mod reaction_failure;
 pub mod reference;
 mod rule;
 mod rule_file;

@@ -6,7 +6,7 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
 use reflexarc_reaction::{Action, Limits, RuleInfo, Template, default_message};
 
-use crate::rule::ReactionFailure;
+use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::NotifyKey;
 
 /// The targets of a rule and the templates of its message. A part without a template is that of
@@ -59,6 +59,8 @@ impl Notification {
         now: Timestamp,
         suppressed: u64,
     ) -> Result<Vec<Action>, ReactionFailure> {
+        // Templates replace parts of the default message, so a rule may have one for the title
+        // only.
         let mut message = default_message(event, rule, suppressed);
         let render = |part: &EmbeddedTemplate| {
             part.template

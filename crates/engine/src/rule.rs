@@ -6,10 +6,11 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Level, Position};
 use reflexarc_pattern::{Dialect, Pattern};
-use reflexarc_reaction::{Limits as ReactionLimits, Reaction, ReactionError, RuleInfo};
+use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleInfo};
 
 use crate::gates::Gates;
 use crate::notification::Notification;
+use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
 
@@ -39,13 +40,6 @@ pub(crate) enum Response {
     },
     /// `notify`.
     Notification(Box<Notification>),
-}
-
-/// An error of a script or template, with its location in the rule file.
-pub(crate) struct ReactionFailure {
-    message: String,
-    /// The byte of the rule file.
-    offset: Option<usize>,
 }
 
 /// `report_after` of a rule that does not set it.
@@ -141,6 +135,8 @@ impl Rule {
         text: &str,
         limits: &ReactionLimits,
     ) -> (Option<Self>, Vec<Diagnostic>) {
+        // Filter, script and templates are compiled even if the file has faults elsewhere: their
+        // errors are independent, and an author sees all of them.
         let (content, mut found) = RuleFile::read(text);
         let pattern = content.when.as_ref().and_then(|when| {
             match Pattern::parse(when.text(), Dialect::Reflexarc) {
@@ -179,12 +175,15 @@ impl Rule {
             },
             (None, None) => Some(Response::None),
         };
+        // The faults of the file and of the texts in it are one list, in the order of the file.
         found.sort_by_key(|diagnostic| diagnostic.span.start);
         let info = RuleInfo {
             name,
             level: content.level,
             description: content.description,
         };
+        // An invalid filter must never become one that matches everything or nothing, so without a
+        // pattern there is no rule.
         let rule = match (content.when, pattern, response) {
             (Some(when), Some(pattern), Some(response)) => Some(Self {
                 info,
@@ -202,32 +201,21 @@ impl Rule {
         (rule, found)
     }
 
-    /// Line and column, both from 1, of a byte of the file; columns count characters.
+    /// An error of the rule's script or templates in one line, with file, line and column.
+    pub(crate) fn describe(&self, failure: ReactionFailure) -> String {
+        match failure.offset {
+            Some(offset) => {
+                let (line, column) = self.line_and_column(offset);
+                format!("{}:{line}:{column}: {}", self.file, failure.message)
+            }
+            None => failure.message,
+        }
+    }
+
+    /// The line and column of a byte of the file, both from 1; columns count characters.
     pub(crate) fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let Position { line, column } = Position::of(self.text.as_bytes(), offset);
         (line, column)
-    }
-}
-
-impl ReactionFailure {
-    /// An error of the script or template that is embedded as `source`.
-    pub(crate) fn new(error: &ReactionError, source: &EmbeddedText) -> Self {
-        let offset = error.at().map(|location| location.offset);
-        Self {
-            message: error.message().to_owned(),
-            offset: offset.map(|offset| source.locate(&(offset..offset)).start),
-        }
-    }
-
-    /// The error in one line, with file, line and column.
-    pub(crate) fn located_in(self, rule: &Rule) -> String {
-        match self.offset {
-            Some(offset) => {
-                let (line, column) = rule.line_and_column(offset);
-                format!("{}:{line}:{column}: {}", rule.file(), self.message)
-            }
-            None => self.message,
-        }
     }
 }
 

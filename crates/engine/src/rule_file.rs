@@ -33,6 +33,8 @@ pub(crate) struct NotifyKey {
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
     pub(crate) fn read(text: &str) -> (Self, Vec<Diagnostic>) {
+        // Every key is read even after a fault, so that an author sees all faults at once. Filter
+        // and script are only taken from the file here; `Rule::compile` parses them.
         let document = Document::parse(text, "the rule", FaultCodes::RULE);
         let root = document.root();
         let levels = Level::ALL.map(|level| (level.lowercase(), level));
@@ -53,6 +55,7 @@ impl RuleFile {
                 "call notify(target, message) inside `then`, or remove `then`",
             );
         }
+        // `has` and not `then.is_some()`: a `then` of the wrong type was reported already.
         let has_reaction = root.has("then") || root.has("notify");
         if when.is_some() && !has_reaction && !document.has_syntax_errors() {
             let warning = Diagnostic::warning(
@@ -94,6 +97,7 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
         );
     }
     let targets = root.strings("notify")?;
+    // An empty list would be a rule that silently notifies no one.
     if targets.is_empty() {
         root.fault(
             "notify",
@@ -123,6 +127,7 @@ fn gate(
     gate: impl Fn(SignedDuration) -> Gate,
 ) -> Option<KeyedGate> {
     let table = root.table(key)?;
+    // Without a key, all events of the rule share one window.
     let paths = table.strings("key").unwrap_or_default();
     if !table.has(duration_key) {
         table.missing(
@@ -139,6 +144,8 @@ fn gate(
 }
 
 fn missing_when(text: &str) -> Diagnostic {
+    // The first line, because there is no better place; without a `when` a rule would match every
+    // event, which must be written explicitly.
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(
         Code::RULE_WITHOUT_WHEN,

@@ -65,6 +65,7 @@ impl RuleSet {
     /// With the diagnostics of all the files, if any of them has an error.
     pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        // A file that cannot be read does not hide the errors of the others.
         let (files, mut unreadable) = folder::read(&paths, &Limits::DEFAULT);
         match Self::compile(files) {
             Ok(rules) if unreadable.is_empty() => Ok(rules),
@@ -106,6 +107,8 @@ impl RuleSet {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files {
             let (file, text) = (file.into(), text.into());
+            // `rules/network/failed.toml` is the rule `failed`: folders are for people, and a rule
+            // can be moved between them without a new name, which would be a new state.
             let name = stem(&file);
             let (rule, mut diagnostics) = if text.len() > limits.file_bytes {
                 let message = format!(
@@ -144,6 +147,8 @@ impl RuleSet {
         if found.iter().any(FileDiagnostics::has_errors) {
             return Err(InvalidFiles::new(found));
         }
+        // By name, not by path or in the order given: positions are the matcher's ids, and rules
+        // react in this order, so the same rules must always come in the same one.
         rules.sort_by(|a, b| a.name().cmp(b.name()));
         let matcher =
             Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
@@ -245,6 +250,7 @@ impl RuleSet {
     /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
     /// not have are ignored.
     pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
+        // `get`, because after a reload a caller may still hold the positions of the previous set.
         let rules = matched.ids().iter();
         rules.filter_map(|id| self.inner.rules.get(*id as usize).map(AsRef::as_ref))
     }
@@ -294,6 +300,7 @@ impl RuleSet {
             .rules
             .iter()
             .flat_map(|rule| rule.event_files().map(move |name| (rule, name)));
+        // What cannot be read is left out: its test will report it.
         let read = named.filter_map(|(rule, name)| {
             let bytes = self.event_file(rule, name).ok()?.into_owned();
             Some(((rule.file().to_owned(), name.to_owned()), bytes))
@@ -352,6 +359,7 @@ impl RuleSet {
         stopwatch: Option<Stopwatch<'_>>,
         trace: Option<&RefCell<BTreeSet<usize>>>,
     ) -> Evaluation {
+        // Emitted events are matched against all rules again, by the same matcher.
         let context = Context {
             matching: &|event| self.matched_rules(&self.matching(event)).collect(),
             state,

@@ -67,6 +67,8 @@ impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
     pub(crate) fn read(table: TableReader<'_>) -> Self {
         let help = "say what it shows: name = \"a failed attach is announced\"";
+        // The name selects and reports the test. A comment could say the same, but is lost in
+        // reports.
         let name = table.required_string("name", help).unwrap_or_default();
         let clock = table.timestamp("clock");
         let stepwise = table.has("step");
@@ -99,6 +101,7 @@ impl Step {
             failures: strings(table, "failures"),
             skipped: table.string("skipped"),
         };
+        // `matches = true` holds for any number of events; `[true, false]` needs exactly two.
         if let Some(matches) = &expected.matches
             && matches.len() != 1
             && matches.len() != events.len()
@@ -124,6 +127,7 @@ impl Step {
 }
 
 fn read_steps(test: &TableReader<'_>) -> Vec<Step> {
+    // It would be ambiguous whether events and expectations beside steps come before or after them.
     for key in EVENTS.into_iter().chain(EXPECTED) {
         if test.has(key) {
             test.fault(
@@ -136,6 +140,7 @@ fn read_steps(test: &TableReader<'_>) -> Vec<Step> {
     }
     let mut steps: Vec<Step> = Vec::new();
     for table in test.tables("step") {
+        // After a fault the step takes the time of the previous one, so that it is reported once.
         let previous = steps.last().map_or(SignedDuration::ZERO, |last| last.at);
         let at = step_time(&table).unwrap_or(previous);
         if at < previous {
@@ -166,6 +171,8 @@ fn step_time(step: &TableReader<'_>) -> Option<SignedDuration> {
 }
 
 fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
+    // Events are parsed here, once, and not at each run of the test; files are read when it runs,
+    // because they are not part of the rule file.
     let mut events = Vec::new();
     for key in ["event", "events"] {
         for text in table.strings(key).unwrap_or_default() {
@@ -185,6 +192,8 @@ fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
 }
 
 fn invalid_event(text: &EmbeddedText, error: &EventError) -> Diagnostic {
+    // The offset of a syntax error is in the JSON text; `locate` finds its byte in the rule file,
+    // for example the missing value in `event = '{"a": }'`.
     let span = match error {
         EventError::Json(error) => {
             let start = error.offset.min(text.text().len());

@@ -117,6 +117,7 @@ fn run_test(
         mismatches: Vec::new(),
         actual_actions: Vec::new(),
     };
+    // Empty at the start of each test, kept from step to step: tests do not depend on each other.
     let mut state = MemoryState::new();
     let mut start = test.clock;
     for (number, step) in test.steps.iter().enumerate() {
@@ -133,6 +134,8 @@ fn run_test(
                 return report;
             }
         };
+        // The time of the first event makes `parse_time(event.eventTime)` and `now` agree without a
+        // `clock`; it is the start for all later steps too.
         let start = *start
             .get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(DEFAULT_CLOCK));
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
@@ -142,6 +145,7 @@ fn run_test(
             coverage.record(event);
             let trace = &coverage.executed_lines;
             let evaluation = alone.evaluate_traced(event, &matched, &state, now, trace);
+            // Committed after each event, as the service does.
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }
@@ -245,7 +249,8 @@ impl StepCheck<'_> {
                 .collect();
             self.parts("log", log, lines);
         }
-        // The one expectation that holds by default: a test with a failure that it does not expect fails.
+        // The one expectation that holds by default: a test with a failure that it does not expect
+        // fails.
         let failed = results
             .iter()
             .flat_map(|(_, evaluation)| &evaluation.failures);

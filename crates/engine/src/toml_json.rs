@@ -14,6 +14,7 @@ pub(crate) fn json_tables(
     key: &str,
     keys: Option<&[&str]>,
 ) -> Option<Vec<Json>> {
+    // An absent key is not checked, an empty array expects that there are none.
     if !reader.has(key) {
         return None;
     }
@@ -41,6 +42,7 @@ fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
 fn json(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::from(text.as_ref()),
+        // An integer of TOML may be hexadecimal; beyond 64 bits it is a string, as in scripts.
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Json::from(number),
             Err(_) => Json::from(number.to_string()),

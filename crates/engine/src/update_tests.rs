@@ -9,6 +9,7 @@ use crate::{Rule, RuleReport};
 /// there are none. Only the keys that the expectation had are written; comments and everything else
 /// stay.
 pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
+    // `toml_edit` keeps comments and spacing, which the reader of rule files does not.
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {
@@ -17,6 +18,7 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
             .iter()
             .filter(|mismatch| mismatch.key == "actions")
         {
+            // A test without `[[test.step]]` has one step, whose keys are those of the test itself.
             let number = mismatch.step.unwrap_or(0);
             let expected = rule.tests[test.index].steps[number]
                 .expected
@@ -53,6 +55,7 @@ fn array(actions: &[Json], expected: &[Json]) -> Array {
         for (key, member) in action.members().iter().filter(|(key, _)| is_expected(key)) {
             table.insert(key, value(member));
         }
+        // One action stays on the line of its key; several have a line each.
         let mut element = Value::InlineTable(table);
         if actions.len() > 1 {
             element.decor_mut().set_prefix("\n    ");
@@ -71,6 +74,7 @@ fn value(json: &Json) -> Value {
         // TOML has no null. The string does not match, but shows the author what to replace.
         Json::Null => Value::from("null"),
         Json::Bool(value) => Value::from(*value),
+        // A number beyond both types becomes a string: TOML has no larger ones.
         Json::Number(text) => match (text.parse::<i64>(), text.parse::<f64>()) {
             (Ok(number), _) => Value::from(number),
             (_, Ok(number)) => Value::from(number),

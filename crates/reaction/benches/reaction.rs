@@ -1,4 +1,5 @@
-//! What a reaction costs: ten lines, sandbox on, conversion of the event included; and what an attack costs until it is stopped.
+//! The cost of a reaction of ten lines, conversion of the event included, and of hostile scripts
+//! until they are stopped.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -26,8 +27,9 @@ const EVENT: &str = r#"{
     "name": "NetworkInterface:NetworkInterfaceOperateCompleted", "userId": "169070000000001",
     "eventTime": "20190409T121826.922+0800", "regionId": "cn-hangzhou",
     "content": {
-        "operation": "AttachNetworkInterface", "eniId": "eni-bp1a4k7x9d2mq8s5t3u1", "eniStatus": "InUse",
-        "result": "failed", "requestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E", "primaryPrivateIp": "192.168.0.8",
+        "operation": "AttachNetworkInterface", "eniId": "eni-bp1a4k7x9d2mq8s5t3u1",
+        "eniStatus": "InUse", "result": "failed", "primaryPrivateIp": "192.168.0.8",
+        "requestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E",
         "secondaryPrivateIps": ["192.168.0.9", "192.168.0.10"], "ipv4Prefixes": ["192.168.1.0/28"],
         "ipv6s": ["2001:db8::1"], "ipv6Prefixes": []
     }
@@ -58,7 +60,8 @@ fn elapsed() -> Duration {
     START.elapsed()
 }
 
-/// The interpreter as it comes, functions that do nothing, and the event already a map: what no sandbox can undercut.
+/// The interpreter without sandbox, with functions that do nothing and the event as a map: the
+/// lower bound of any sandbox.
 fn bare() -> (Engine, Scope<'static>) {
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);

@@ -62,6 +62,7 @@ impl Action {
     /// The action that [`Action::to_json`] wrote; `None` for anything else.
     pub fn from_json(json: &Json) -> Option<Self> {
         let target = json.get("target")?.as_str()?.to_owned();
+        // The presence of the key decides, not its value: the payload may be null.
         if let Some(payload) = json.get("send") {
             return Some(Action::Send {
                 target,
@@ -75,14 +76,19 @@ impl Action {
     /// The action as one flat object, as the tests of a rule write it: `target`, and either
     /// `payload` or `title`, `text`, `level`, `at` (unless empty) and `link` (if any).
     pub fn to_flat_json(&self) -> Json {
+        // Two forms, because they serve different readers. What is stored says by its key what it
+        // is and has every field; what an author compares with is as flat as TOML tables are
+        // written:
+        //
+        //     actions = [{ target = "network-team", text = "eni-1" }]
         let mut members = vec![("target".to_owned(), Json::from(self.target()))];
         match self {
             Action::Send { payload, .. } => members.push(("payload".to_owned(), payload.clone())),
             Action::Notify { message, .. } => {
                 if let Json::Object(fields) = message.to_json() {
-                    members.extend(fields.into_iter().filter(|(key, value)| match value {
+                    members.extend(fields.into_iter().filter(|(_, value)| match value {
                         Json::Null => false,
-                        Json::Array(elements) => key != "at" || !elements.is_empty(),
+                        Json::Array(elements) => !elements.is_empty(),
                         _ => true,
                     }));
                 }

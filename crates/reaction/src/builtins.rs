@@ -42,7 +42,8 @@ pub(crate) const USAGES: &[Usage] = &[
     },
     Usage {
         name: "set",
-        usage: "set(key, value) or set(key, value, ttl), where ttl is a string such as \"10m\" or a number of seconds",
+        usage: "set(key, value) or set(key, value, ttl), \
+                where ttl is a string such as \"10m\" or a number of seconds",
     },
     Usage {
         name: "remove",
@@ -78,6 +79,8 @@ pub(crate) const USAGES: &[Usage] = &[
     },
 ];
 
+// Functions with `Dynamic` parameters check their arguments themselves; the others are only called
+// with arguments of these types, and rhai's error otherwise becomes one that shows the usage.
 pub(crate) fn register(engine: &mut Engine) {
     network::register(engine);
     parsing::register(engine);
@@ -142,6 +145,8 @@ fn emit(run: &Run<'_>, event: &Dynamic) -> BuiltinResult<()> {
         "action_bytes",
         run.limits.action_bytes,
     )?;
+    // An emitted event is read from its text like a received one: it keeps its bytes, is checked in
+    // the same way, and looks the same to every rule.
     let event = Event::from_json(json.to_string())
         .map_err(|error| Box::<EvalAltResult>::from(format!("invalid event in `emit`: {error}")))?;
     run.add_event(bytes, event)
@@ -156,6 +161,7 @@ fn json(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<String> {
 
 /// Logs a string as it is, any other value as its JSON.
 fn log(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<()> {
+    // Quotes around every line would be noise; in an array they tell where a string ends.
     match value.as_immutable_string_ref() {
         Ok(line) => run.add_log_line(&line),
         Err(_) => run.add_log_line(

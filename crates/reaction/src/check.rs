@@ -29,6 +29,8 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
         defined,
         errors: Vec::new(),
     };
+    // Statements outside of functions and functions are checked apart: only the former see `event`,
+    // `rule` and `now`, because functions in rhai see nothing but their parameters.
     let mut path = Vec::new();
     for statement in ast.statements() {
         statement.walk(&mut path, &mut |nodes| {
@@ -50,14 +52,16 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     checker
         .errors
         .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
-    // An expression can be reached on two ways through the tree.
+    // Where rhai visits a node twice, the author sees one error.
     checker.errors.dedup();
     checker.errors
 }
 
-/// Whether the script assigns to elements of arrays or members of maps, which rhai does not measure;
-/// see [`Run::measure`](crate::run::Run::measure).
+/// Whether the script assigns to elements of arrays or members of maps, which rhai does not
+/// measure; see [`Run::measure`](crate::run::Run::measure).
 pub(crate) fn assigns_elements(ast: &AST) -> bool {
+    // `walk` stops, and returns false, when the closure does. A method `set` is `m.set(key,
+    // value)`, which is the same as `m[key] = value`.
     !ast.walk(&mut |nodes| !match nodes.last() {
         Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => is_element(&assignment.1.lhs),
         Some(ASTNode::Expr(Expr::MethodCall(call, _))) => call.name == "set",
@@ -133,6 +137,9 @@ impl Checker<'_> {
     /// Checks one function, alone in its tree: its variables are its parameters and those that it
     /// defines.
     fn check_function(&mut self, parameters: &[&str], alone: &AST) {
+        // Scopes inside the function are ignored: a variable counts as known in the whole function
+        // if it is defined anywhere in it. This misses `if a { let b = 1; } b`, which rhai reports
+        // when it runs, and never reports a valid function.
         let mut known: BTreeSet<String> = parameters.iter().map(ToString::to_string).collect();
         let mut used = Vec::new();
         alone.walk(&mut |nodes| {
@@ -166,7 +173,8 @@ impl Checker<'_> {
         if !USAGES.iter().any(|usage| usage.name == name) {
             return;
         }
-        // rhai does not keep the position of a function's name.
+        // rhai does not keep the position of a function's name, so it is searched in the text: the
+        // first occurrence that follows `fn`. In a comment it would be wrong, but not far.
         let mut occurrences = self.source.match_indices(name).map(|(at, _)| at);
         let start = occurrences
             .find(|at| self.source[..*at].trim_end().ends_with("fn"))
@@ -180,10 +188,12 @@ impl Checker<'_> {
 
     fn check_call(&mut self, call: &FnCallExpr, is_method: bool, position: Position) {
         let name = call.name.as_str();
+        // To rhai operators are calls too.
         if call.is_operator_call() || !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return;
         }
         let given = call.args.len();
+        // The script's own functions accept any types.
         if self
             .defined
             .iter()
@@ -192,6 +202,8 @@ impl Checker<'_> {
             return;
         }
         let overloads = self.sandbox.overloads(name);
+        // `event.name.starts_with("x")` and `starts_with(event.name, "x")` are the same call; the
+        // receiver is a parameter of the signature, but not an argument here.
         let receiver = usize::from(is_method);
         let fits = |overload: &Overload| {
             overload.parameters == given + receiver
@@ -201,6 +213,8 @@ impl Checker<'_> {
                     .zip(overload.types.iter().skip(receiver))
                     .all(|(argument, expected)| accepts(*expected, argument))
         };
+        // Types are only compared for literals: `notify("t", 5)` is an error here, while
+        // `notify("t", x)` depends on `x` and is checked when it runs.
         if overloads.iter().any(fits) {
             if name == "notify" {
                 self.check_message_fields(call);
@@ -224,6 +238,7 @@ impl Checker<'_> {
                     .map(|(_, parameters)| *parameters),
             )
             .collect();
+        // Either the number of arguments is wrong, or their types are.
         let message = if arity.contains(&given) {
             let kinds: Vec<&str> = call.args.iter().map(kind_of).collect();
             format!("invalid arguments for `{name}`: {}", kinds.join(" and "))
@@ -239,6 +254,8 @@ impl Checker<'_> {
 
     fn unknown_function(&mut self, name: &str, position: Position) {
         let message = format!("unknown function `{name}`");
+        // A function that authors know from elsewhere gets an explanation; for other names a
+        // misspelling is the likely cause.
         if let Some(reason) = unavailable(name) {
             let message = format!("`{name}` is not available in scripts");
             return self.error(
@@ -264,6 +281,7 @@ impl Checker<'_> {
 
     /// Checks the map of `notify`, where it is a literal.
     fn check_message_fields(&mut self, call: &FnCallExpr) {
+        // A map in a variable is checked when it runs, by `notify` itself.
         let Some(Expr::Map(members, _)) = call.args.get(1) else {
             return;
         };
@@ -279,9 +297,13 @@ impl Checker<'_> {
         }
     }
 
-    /// rhai does not report uses of `this` as uses of a variable, so what an assignment to its
-    /// elements makes could not be measured.
+    /// Checks that an assignment does not change an element of `this`.
     fn check_this(&mut self, target: &Expr) {
+        // rhai does not report uses of `this` as uses of a variable, so a value that grows there
+        // could not be measured (see `Run::measure`):
+        //
+        //     fn grow() { loop { this[`${this.len()}`] = 1; } }
+        //     let m = #{}; m.grow();
         if let (Expr::ThisPtr(position), true) = (first(target), is_element(target)) {
             let help = Some(
                 "write a function that takes the value and returns the changed one".to_owned(),
@@ -295,11 +317,14 @@ impl Checker<'_> {
         }
     }
 
-    /// rhai reads an integer beyond 64 bits as a float, which would silently lose digits.
+    /// Checks that a float was written as one.
     fn check_float(&mut self, position: Position) {
+        // rhai reads an integer beyond 64 bits as a float: 99999999999999999999 would silently
+        // become 100000000000000000000. The tree does not keep the spelling, but the text does.
         let Some(location) = SourceLocation::of(position, self.source) else {
             return;
         };
+        // The parser folds a minus sign into the constant.
         let rest = self.source[location.offset..].trim_start_matches('-');
         let literal = rest
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
@@ -319,6 +344,7 @@ impl Checker<'_> {
 
 /// The variables that a statement defines.
 fn defined_names(statement: &Stmt) -> Vec<(&str, Position)> {
+    // `let x`, `const x`; `for x in …` and `for (x, index) in …`; `catch (x)`.
     match statement {
         Stmt::Var(variable, ..) => vec![(variable.0.name.as_str(), variable.0.pos)],
         Stmt::For(each, _) => [Some(&each.0), each.1.as_ref()]
@@ -351,6 +377,8 @@ fn first(expression: &Expr) -> &Expr {
 
 /// Whether a chain contains an element, as `a.b[c].d` does.
 fn is_element(expression: &Expr) -> bool {
+    // rhai measures a map that grows by `m.key = value`, but not one that grows by `m[key] =
+    // value`.
     match expression {
         Expr::Index(..) => true,
         Expr::Dot(chain, ..) => is_element(&chain.lhs) || is_element(&chain.rhs),

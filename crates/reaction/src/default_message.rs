@@ -6,6 +6,8 @@ use reflexarc_event::{Event, Json};
 use crate::value::text_of;
 use crate::{Message, RuleInfo};
 
+// What a reader needs to act comes first: what happened, how it ended, to which resource. Ids,
+// which are only needed to search for more, come last.
 /// The fields of an event that a message lists, in this order: the path, and its label.
 const FIELDS: [(&str, &str); 18] = [
     ("name", "event"),
@@ -35,12 +37,13 @@ const MAX_VALUE: usize = 200;
 /// one on each line, and the number of events suppressed since the last message.
 ///
 /// For an ENI notification the title is like `AttachNetworkInterface failed for eni-bp1 in
-/// cn-hangzhou`; for other events it is the rule's description, or its name. A field that is missing
-/// or empty has no line.
+/// cn-hangzhou`; for other events it is the rule's description, or its name. A field that is
+/// missing or empty has no line.
 pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
     let tree = event.tree();
     let mut lines: Vec<String> = FIELDS
         .iter()
+        // Absent fields have no line: most events have few of these.
         .filter_map(|(path, label)| Some(format!("{label}: {}", display(at(tree, path)?)?)))
         .collect();
     lines.push(match rule.description.as_str() {
@@ -63,6 +66,8 @@ pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Messa
 }
 
 fn title(tree: &Json, rule: &RuleInfo) -> String {
+    // In a list of messages only the title is visible. So for ENI notifications it is made of the
+    // event; the rule's description is the same for all its messages.
     let field = |path| at(tree, path).and_then(display);
     let Some(operation) = field("content.operation") else {
         return if rule.description.is_empty() {
@@ -71,6 +76,7 @@ fn title(tree: &Json, rule: &RuleInfo) -> String {
             rule.description.clone()
         };
     };
+    // A success reads better as a verb; other results, such as `failed` or `timeout`, as they are.
     let result = match field("content.result").as_deref() {
         None => String::new(),
         Some("success") => " succeeded".to_owned(),
@@ -99,6 +105,7 @@ fn display(value: &Json) -> Option<String> {
             .join(", "),
         other => text_of(other)?,
     };
+    // One line: a line break in a value could pass for a line of the message.
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then(|| truncate(&text, MAX_VALUE).into_owned())
 }
@@ -120,8 +127,10 @@ mod tests {
     #[test]
     fn an_eni_notification_is_the_title() {
         let message = message(
-            r#"{"regionId": "cn-hangzhou", "content": {"operation": "AttachNetworkInterface", "result": "failed",
-                "eniId": "eni-1", "secondaryPrivateIps": ["10.0.0.1", "10.0.0.2"], "ipv6s": [], "requestId": null}}"#,
+            r#"{"regionId": "cn-hangzhou", "content": {
+                "operation": "AttachNetworkInterface", "result": "failed", "eniId": "eni-1",
+                "secondaryPrivateIps": ["10.0.0.1", "10.0.0.2"], "ipv6s": [], "requestId": null
+            }}"#,
             3,
         );
         assert_eq!(
@@ -130,8 +139,9 @@ mod tests {
         );
         assert_eq!(
             message.text,
-            "operation: AttachNetworkInterface\nresult: failed\nENI: eni-1\nsecondary addresses: 10.0.0.1, 10.0.0.2\n\
-             region: cn-hangzhou\nrule: failed (An operation failed)\n3 more like this since the last message"
+            "operation: AttachNetworkInterface\nresult: failed\nENI: eni-1\n\
+             secondary addresses: 10.0.0.1, 10.0.0.2\nregion: cn-hangzhou\n\
+             rule: failed (An operation failed)\n3 more like this since the last message"
         );
         assert_eq!(message.level, Level::Warn);
     }

@@ -58,8 +58,8 @@ enum Kind {
 }
 
 impl Gate {
-    /// Allows one event and suppresses those within `every` after it. Suppressed events are counted,
-    /// and the next allowed one reports their number.
+    /// Allows one event and suppresses those within `every` after it. Suppressed events are
+    /// counted, and the next allowed one reports their number.
     #[must_use]
     pub fn throttle(every: SignedDuration) -> Self {
         Self {
@@ -94,6 +94,8 @@ impl Gate {
         let entry = state.get(rule, &key, now);
         let window = entry.as_ref().and_then(Window::read);
         match window {
+            // The window is not extended: a rule that matches once a second must not be silent for
+            // ever because of a throttle of ten minutes.
             Some(Window { until, count }) if now < until => match self.kind {
                 Kind::Once => (ThrottleDecision::Suppress { count: 0, until }, Vec::new()),
                 Kind::Throttle => {
@@ -111,6 +113,8 @@ impl Gate {
                 let decision = ThrottleDecision::Allow {
                     suppressed: window.map_or(0, |window| window.count),
                 };
+                // Only a new key needs room. The limit also bounds what events with ever new keys
+                // can make a rule store.
                 if entry.is_none() && state.len(rule, now) >= max_entries {
                     return (decision, Vec::new());
                 }
@@ -125,6 +129,7 @@ impl Gate {
             Kind::Throttle => "$throttle",
             Kind::Once => "$once",
         };
+        // The JSON, not the text: the string "1" and the number 1 are different keys.
         let text = key.to_string();
         if text.len() <= LONGEST_KEY {
             return format!("{name}:{text}");
@@ -150,6 +155,7 @@ struct Window {
 
 impl Window {
     fn read(entry: &Entry) -> Option<Self> {
+        // Anything else at the key counts as no window. It could only come from another version.
         let [until, count] = entry.value.elements() else {
             return None;
         };

@@ -17,6 +17,8 @@ pub struct RuleInfo {
     pub description: String,
 }
 
+// A function and not a time, because this crate has no clock: the service passes one in, `run` and
+// rule tests do not, and only so their results are repeatable.
 /// Returns the reading of a monotonic clock, from any fixed point in time.
 pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 

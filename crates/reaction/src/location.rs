@@ -20,7 +20,11 @@ impl SourceLocation {
     /// The location of rhai's position; `None` for an error outside the script.
     pub(crate) fn of(position: Position, source: &str) -> Option<Self> {
         let line = position.line()?;
+        // A position at the start of a line has no character.
         let column = position.position().unwrap_or(1);
+        // Example: line 2, column 8 of "let a = 1;\n\"网卡\" + b;" is `b`. The line starts at byte
+        // 11; the 7 characters before the column, two of which have 3 bytes, are 11 bytes: offset
+        // 22.
         let start: usize = source
             .split_inclusive('\n')
             .take(line - 1)
@@ -49,9 +53,11 @@ impl SourceLocation {
         })
     }
 
-    /// The span of the token at `position`: a word, or one character. Without a position, the end of
-    /// the source.
+    /// The span of the token at `position`: a word, or one character. Without a position, the end
+    /// of the source.
     pub(crate) fn token(position: Position, source: &str) -> Span {
+        // rhai gives only the start of a token. A word is enough to mark a name; of other tokens,
+        // such as `==` or a string, the first character is marked.
         let start = Self::of(position, source).map_or(source.len(), |location| location.offset);
         let rest = &source[start..];
         let word: usize = rest

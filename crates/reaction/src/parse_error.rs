@@ -71,6 +71,7 @@ pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &Limits) -> D
         ParseErrorType::LoopBreak => {
             syntax("`break` and `continue` are only allowed inside a loop".to_owned())
         }
+        // The messages of rhai that are good as they are, except for the capital letter.
         other => syntax(in_lower_case(&other.to_string())),
     }
 }
@@ -87,6 +88,7 @@ pub(crate) fn too_long(source: &str, limits: &Limits) -> Diagnostic {
 
 /// The diagnostic for a variable that is not in scope.
 pub(crate) fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnostic {
+    // A name that exists somewhere in the script is not misspelt but out of scope.
     let defined: Vec<&str> = defined_names(source).collect();
     let diagnostic = Diagnostic::error(
         Code::UNKNOWN_VARIABLE,

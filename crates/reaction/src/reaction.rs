@@ -31,7 +31,10 @@ impl Reaction {
         if source.len() > limits.source {
             return Err(vec![parse_error::too_long(source, limits)]);
         }
+        // First rhai's parser, which stops at its first error, then the checks that it lacks, which
+        // find all. Neither runs any part of the script.
         let sandbox = Sandbox::with_limits(limits);
+        // Only the names of the variables matter when a script is compiled.
         let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
         let ast = sandbox
             .engine
@@ -93,9 +96,9 @@ impl Reaction {
             ("description".into(), input.rule.description.as_str().into()),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
-        // rhai is large, and an untrusted script may find a way to make it panic: that must cost one
-        // reaction, not the service. Unwinding is safe here: of the run nothing but the effects is
-        // used afterwards, and these only if it succeeded.
+        // rhai is large, and an untrusted script may find a way to make it panic: that must cost
+        // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects
+        // is used afterwards, and these only if it succeeded.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             RUN.set(&run, || {
                 sandbox.engine.run_ast_with_scope(&mut scope, &self.ast)

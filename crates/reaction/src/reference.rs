@@ -1,6 +1,7 @@
 //! The reference of the script language, for people.
 
-/// What a script sees, may call, and may cost: `REFERENCE.md` of this crate, whose every example is run by a test.
+/// What a script sees, may call, and may cost: `REFERENCE.md` of this crate, whose every example is
+/// run by a test.
 pub const REFERENCE: &str = include_str!("../REFERENCE.md");
 
 #[cfg(test)]

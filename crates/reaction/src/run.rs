@@ -1,8 +1,8 @@
 //! The run in progress: its input, its effects so far, and its limits.
 //!
-//! The functions that scripts call are registered in the engine and live as long as it does, so they
-//! cannot borrow from one run. [`RUN`] lends them the run for exactly as long as the script runs, on
-//! its own thread.
+//! The functions that scripts call are registered in the engine and live as long as it does, so
+//! they cannot borrow from one run. [`RUN`] lends them the run for exactly as long as the script
+//! runs, on its own thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use crate::value::{NotJson, Size, to_json};
 use crate::{Action, Effects, Entry, Input, Limits, State, StateChange};
 
+// The alternative, copying input and state into every run behind an `Arc`, would copy the state of
+// a rule for each event, of which most scripts read one entry.
 scoped_tls_hkt::scoped_thread_local! {
     /// The run in progress on this thread.
     pub(crate) static RUN: for<'a> &'a Run<'a>
@@ -106,12 +108,17 @@ impl<'a> Run<'a> {
 
     /// Whether the script must end at this operation.
     pub(crate) fn must_stop(&self, operation: u64) -> bool {
+        // rhai calls this before each operation and ends the run with an error that no `catch` of
+        // the script stops. Without the flag, a script could go on after a limit:
+        //
+        //     loop { try { send("t", 1) } catch {} }
         if self.stopped.get() {
             return true;
         }
         let (Some((end, interval)), Some(stopwatch)) = (self.deadline, self.input.stopwatch) else {
             return false;
         };
+        // The clock is not read at each operation, to keep operations cheap.
         if !operation.is_multiple_of(interval) || stopwatch() < end {
             return false;
         }
@@ -123,23 +130,23 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// Checks that the value of a variable is within the limits.
-    ///
-    /// rhai measures the results of functions and operators, but not an array or map that grows by
-    /// `m[key] = value`, and never the keys of a map. Scripts with such assignments are measured
-    /// here, whenever they use the variable again:
-    ///
-    /// ```text
-    /// let m = #{};
-    /// for n in 0..1_000_000 { m[`${n}`] = 1; }   // `m` is used, and measured, in each round
-    /// ```
+    /// Checks that the value of a variable is within the limits, whenever the script uses it.
     pub(crate) fn measure<'v>(
         &self,
         variable: impl FnOnce() -> Option<&'v Dynamic>,
     ) -> BuiltinResult<()> {
+        // rhai measures the results of functions and operators, but not an array or map that grows
+        // by assignment, and never the keys of a map:
+        //
+        //     let m = #{};
+        //     for n in 0..1_000_000 { m[`${n}`] = 1; }
+        //
+        // The loop uses `m` in each round, so it is measured in each round. That costs as much as
+        // the map is large; scripts without such assignments, nearly all, do not pay for it.
         if !self.assigns_elements {
             return Ok(());
         }
+        // Read-only values cannot grow: `event`, `rule`, `now` and constants.
         let Some(value) = variable().filter(|value| !value.is_read_only()) else {
             return Ok(());
         };
@@ -179,6 +186,8 @@ impl<'a> Run<'a> {
             stop,
             ..
         } = self.collected.into_inner();
+        // From a `BTreeMap`, so the changes are in the order of their keys: two scripts that make
+        // the same changes in another order have the same effects.
         effects.changes = state
             .into_iter()
             // An entry that the run both added and removed is not a change.
@@ -257,6 +266,8 @@ impl<'a> Run<'a> {
             "the reason of `skip` has",
             "bytes",
         )?;
+        // An error is the only way out of nested calls. This one cannot be caught, so
+        // `try { skip("x") } catch {}` skips too.
         self.stop(Stop::Skip(reason.to_owned()));
         terminated()
     }
@@ -285,6 +296,8 @@ impl<'a> Run<'a> {
             slot.entry = entry;
             slot.changed = true;
         }
+        // After the change, not before: a script at the limit may replace one entry by another,
+        // and the run fails as a whole if it has too many.
         self.check_limit(
             "state_entries",
             self.entries_after(),
@@ -302,6 +315,8 @@ impl<'a> Run<'a> {
         limit: &'static str,
         max_bytes: usize,
     ) -> BuiltinResult<(Json, usize)> {
+        // A value that has no JSON form is an error of the script, which it can catch; one that is
+        // too large exceeds a limit, which it cannot.
         match to_json(value, max_bytes, self.limits.depth) {
             Ok(json) => Ok(json),
             Err(NotJson::Kind { path, found }) if path.is_empty() => {
@@ -343,6 +358,8 @@ impl<'a> Run<'a> {
         )
     }
 
+    // Sizes are those of the JSON, except that escapes and the names of fields are not counted. So
+    // they are a little too small, always the same, and need no second pass over the value.
     fn count_bytes(&self, bytes: usize) -> BuiltinResult<()> {
         self.check_limit(
             "action_bytes",
@@ -363,7 +380,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Reads a key of the state into a slot, unless the run has used it before.
     fn load_slot(&self, key: &str) -> BuiltinResult<()> {
+        // Each key is read from the state once. Besides saving reads, this fixes what the run sees:
+        // the state of a service may be read from a database.
         if self.collected.borrow().state.contains_key(key) {
             return Ok(());
         }
@@ -397,6 +417,8 @@ impl<'a> Run<'a> {
     /// The number of entries that the rule would have if the run ended here.
     fn entries_after(&self) -> usize {
         let mut collected = self.collected.borrow_mut();
+        // Counting the entries of a rule may need a query, so it is done at the first change only.
+        // Example: 10 entries before; the run sets a new key and removes an old one: 10 + 1 - 1.
         let before = *collected
             .entries_before
             .get_or_insert_with(|| self.state.len(&self.input.rule.name, self.input.now));
@@ -418,9 +440,11 @@ impl<'a> Run<'a> {
         terminated()
     }
 
-    /// Stops the run. The first reason counts. The flag ends the run even where one of rhai's
-    /// functions, such as `filter`, drops the error of its callback.
+    /// Stops the run. The first reason counts.
     fn stop(&self, stop: Stop) {
+        // The error of `terminated` does not always arrive: rhai's `sort` drops the errors of its
+        // callback, because a comparison must give a result. The flag ends the run at its next
+        // operation all the same.
         self.stopped.set(true);
         self.collected.borrow_mut().stop.get_or_insert(stop);
     }
@@ -428,6 +452,7 @@ impl<'a> Run<'a> {
 
 /// A number with its thousands separated: `50,000`.
 pub(crate) fn grouped(count: usize) -> String {
+    // In an error about a limit, 32768 and 327680 look alike.
     let digits = count.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -9,8 +9,8 @@ use crate::run::{Stop, grouped};
 use crate::value::kind_of;
 use crate::{Limits, ReactionError, SourceLocation};
 
-/// The error of a run that rhai ended with `error`. `stop` is why the run stopped itself, if it did:
-/// rhai's own error only says then that the script was terminated.
+/// The error of a run that rhai ended with `error`. `stop` is why the run stopped itself, if it
+/// did.
 pub(crate) fn of_run(
     error: EvalAltResult,
     stop: Option<Stop>,
@@ -19,6 +19,7 @@ pub(crate) fn of_run(
 ) -> ReactionError {
     let (error, function) = innermost(error);
     let at = SourceLocation::of(error.position(), source);
+    // The error of rhai then only says that the script was terminated, but has its location.
     if let Some(Stop::Limit { limit, message }) = stop {
         return ReactionError::Limit {
             limit,
@@ -133,14 +134,15 @@ fn message(error: &EvalAltResult) -> String {
         EvalAltResult::ErrorVariableNotFound(name, _) => format!("unknown variable `{name}`"),
         EvalAltResult::ErrorDotExpr(text, _) => dot(text),
         EvalAltResult::ErrorArithmetic(text, _) => text.clone(),
-        EvalAltResult::ErrorAssignmentToConstant(name, _) => format!("cannot assign to the constant `{name}`"),
+        EvalAltResult::ErrorAssignmentToConstant(name, _) => {
+            format!("cannot assign to the constant `{name}`")
+        }
         EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => {
             format!("`{name}` cannot change a constant; copy it first: `let copy = …;`")
         }
-        EvalAltResult::ErrorFor(_) => {
-            "`for` expects an array, the keys or values of a map, the characters of a string or a range"
-                .to_owned()
-        }
+        EvalAltResult::ErrorFor(_) => "`for` expects an array, the keys or values of a map, \
+             the characters of a string or a range"
+            .to_owned(),
         EvalAltResult::ErrorArrayBounds(length, index, _) => {
             format!(
                 "index {index} is out of range; the array has {}",
@@ -161,11 +163,7 @@ fn message(error: &EvalAltResult) -> String {
         }
         EvalAltResult::ErrorMismatchDataType(expected, found, _)
         | EvalAltResult::ErrorMismatchOutputType(expected, found, _) => {
-            format!(
-                "expected {}, found {}",
-                kind_of(expected),
-                kind_of(found)
-            )
+            format!("expected {}, found {}", kind_of(expected), kind_of(found))
         }
         other => plain(other),
     }

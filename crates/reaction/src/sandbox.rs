@@ -1,8 +1,8 @@
 //! The only place that makes rhai engines: their functions, what is disabled, and every limit.
 //!
 //! An engine starts empty (`new_raw`) and gets packages without files, clock, sleep, exit and
-//! randomness; modules, time and capturing closures are compiled out. What is built into rhai itself
-//! and must not be available is disabled by name.
+//! randomness; modules, time and capturing closures are compiled out. What is built into rhai
+//! itself and must not be available is disabled by name.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use rhai::{Dynamic, Engine, OptimizationLevel};
 use crate::run::RUN;
 use crate::{Limits, builtins, trace};
 
+// Disabling a symbol makes rhai reject it as a reserved word. For names that rhai does not have,
+// such as `sleep`, the entry only serves the explanation.
 /// Keywords and functions that are not available, each with the reason or an alternative. Some are
 /// disabled parts of rhai, others are functions that authors may expect.
 const UNAVAILABLE: &[(&str, &str)] = &[
@@ -78,9 +80,12 @@ pub(crate) struct Overload {
 }
 
 impl Sandbox {
-    /// The sandbox with these limits. Making an engine registers hundreds of functions, so reactions with equal
-    /// limits share one; the one with the default limits is never dropped.
+    /// The sandbox with these limits, shared by all reactions that have the same ones.
     pub(crate) fn with_limits(limits: &Limits) -> Arc<Self> {
+        // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
+        // rules shares one. Limits are settings of the engine, so each set of limits needs its own.
+        // The engine with the default limits is kept for the next reload; others, which only tests
+        // use, are dropped with their last reaction.
         static DEFAULT: LazyLock<Arc<Sandbox>> =
             LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
         static OTHERS: Cache = Mutex::new(Vec::new());
@@ -92,6 +97,7 @@ impl Sandbox {
 
     /// The same with an engine that reports every line to the run.
     pub(crate) fn traced(limits: &Limits) -> Arc<Self> {
+        // A debugger cannot be removed from an engine, and one that is registered slows every run.
         static TRACED: Cache = Mutex::new(Vec::new());
         cached(&TRACED, limits, || {
             let mut engine = build(limits);
@@ -130,6 +136,8 @@ impl Sandbox {
             .collect_fn_metadata(None, |function| Some(function.metadata.clone()), true)
             .into_iter()
             .for_each(|function| {
+                // Functions that are registered with raw arguments do not declare all their types;
+                // the missing ones accept anything.
                 let mut types = function.param_types.to_vec();
                 types.resize(function.num_params, any);
                 let overload = Overload {
@@ -158,6 +166,8 @@ fn cached(cache: &Cache, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc
     {
         return sandbox;
     }
+    // Entries are only removed here, when one is added: the list is never longer than the number of
+    // different limits that were ever in use at the same time.
     entries.retain(|(_, sandbox)| sandbox.strong_count() > 0);
     let sandbox = Arc::new(make());
     entries.push((*limits, Arc::downgrade(&sandbox)));
@@ -173,6 +183,7 @@ pub(crate) fn unavailable(word: &str) -> Option<&'static str> {
 }
 
 fn build(limits: &Limits) -> Engine {
+    // `Engine::new` would have `print`, `debug` and a module resolver that reads files.
     let mut engine = Engine::new_raw();
     ArithmeticPackage::new().register_into_engine(&mut engine);
     LogicPackage::new().register_into_engine(&mut engine);
@@ -189,6 +200,7 @@ fn build(limits: &Limits) -> Engine {
         engine.disable_symbol(*word);
     }
     engine
+        // An unknown variable is an error when a script is compiled, not when the line runs.
         .set_strict_variables(true)
         // Folding constants would hide calls from `check`, and lines from the coverage.
         .set_optimization_level(OptimizationLevel::None)
@@ -203,6 +215,7 @@ fn build(limits: &Limits) -> Engine {
         // Interned strings would stay in memory after the run that made them.
         .set_max_strings_interned(0);
     measure_variables(&mut engine);
+    // Returning a value ends the script with an error that it cannot catch.
     engine.on_progress(|operation| {
         RUN.with(|run| run.must_stop(operation))
             .then_some(Dynamic::UNIT)
@@ -215,6 +228,8 @@ fn build(limits: &Limits) -> Engine {
     reason = "rhai marks unstable parts of its API as deprecated; Cargo.lock pins the version"
 )]
 fn measure_variables(engine: &mut Engine) {
+    // rhai calls this for each use of a variable, before it looks the variable up; `None` lets it
+    // go on and do so.
     engine.on_var(|name, _, evaluation| {
         RUN.with(|run| run.measure(|| evaluation.scope().get(name)))?;
         Ok(None)

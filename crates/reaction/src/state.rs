@@ -62,6 +62,7 @@ impl MemoryState {
 
     /// Applies the changes of `rule`.
     pub fn apply(&mut self, rule: &str, changes: &[StateChange]) {
+        // So that a rule without state has no map either, and equal states compare equal.
         if changes.is_empty() {
             return;
         }

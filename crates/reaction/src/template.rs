@@ -14,8 +14,8 @@ use crate::run::grouped;
 use crate::value::{Number, number};
 use crate::{Limits, ReactionError, RuleInfo, SourceLocation};
 
-/// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of the
-/// template and the event.
+/// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
+/// the template and the event.
 const TAGS: [&str; 8] = [
     "if", "elif", "else", "endif", "for", "endfor", "raw", "endraw",
 ];
@@ -31,17 +31,17 @@ const NAME: &str = "template";
 /// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`.
 ///
 /// The variables are `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since
-/// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing or
-/// null is empty.
+/// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing
+/// or null is empty.
 ///
 /// ```
 /// use reflexarc_event::Event;
 /// use reflexarc_reaction::{Limits, RuleInfo, Template};
 ///
-/// let source = "{{ event.content.eniId }} failed{% if suppressed %} (+{{ suppressed }}){% endif %}";
+/// let source = "{{ event.eniId }} failed{% if suppressed %} (+{{ suppressed }}){% endif %}";
 /// let template = Template::compile(source, &Limits::DEFAULT)
 ///     .map_err(|diagnostic| diagnostic.message)?;
-/// let event = Event::from_json(r#"{"content": {"eniId": "eni-1"}}"#)?;
+/// let event = Event::from_json(r#"{"eniId": "eni-1"}"#)?;
 /// let rule = RuleInfo::named("failed");
 /// let text = template.render(&event, &rule, jiff::Timestamp::UNIX_EPOCH, 2)?;
 /// assert_eq!(text, "eni-1 failed (+2)");
@@ -78,7 +78,10 @@ impl Template {
                 (*wrong(span, message)).with_help("use `if` or `for`, or write a script in `then`"),
             ));
         }
+        // Without the built-in filters, tests and functions: `range(1000000)` and `indent(1000000)`
+        // make large values in a small template. The filters below do not.
         let mut environment = Environment::empty();
+        // `event.a.b` is empty, not an error, where the event has no `a`.
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
         environment.set_fuel(Some(FUEL as u64));
         environment.set_debug(true);
@@ -146,6 +149,7 @@ impl Template {
         let at = error
             .range()
             .and_then(|range| SourceLocation::at_offset(range.start, &self.source));
+        // The limits have the names of those of scripts, so that both are reported alike.
         let limit = match error.kind() {
             minijinja::ErrorKind::OutOfFuel => Some((
                 "operations",
@@ -184,8 +188,9 @@ impl fmt::Debug for Template {
     }
 }
 
-/// A text that refuses to grow beyond a size, so that a template cannot fill the memory first and be
-/// measured afterwards.
+/// A text that refuses to grow beyond a size.
+// Rendering into a `String` would fill the memory first and be measured afterwards: within its fuel
+// a template can print a field of 1 MiB thousands of times.
 struct LimitedText {
     text: String,
     max_bytes: usize,
@@ -206,9 +211,10 @@ impl Write for LimitedText {
     }
 }
 
-/// The first word after `{%` that is not an available tag. minijinja would report its own tags only
-/// as syntax errors, without the name.
+/// The first word after `{%` that is not an available tag.
 fn unknown_tag(source: &str) -> Option<Span> {
+    // Before minijinja parses the template, because it accepts more tags than these. `-` and `+`
+    // after the brace control white space.
     source.match_indices("{%").find_map(|(open, _)| {
         let rest = &source[open + 2..];
         let word = rest.trim_start_matches(['-', '+']).trim_start();
@@ -223,6 +229,7 @@ fn unknown_tag(source: &str) -> Option<Span> {
 /// A JSON value as a template value, with numbers as in scripts.
 fn value(json: &Json) -> Value {
     match json {
+        // Undefined rather than none, which would print as `none`.
         Json::Null => Value::UNDEFINED,
         Json::Bool(truth) => Value::from(*truth),
         Json::Number(text) => match number(text) {
@@ -253,7 +260,8 @@ mod tests {
 
     fn render(source: &str) -> Result<String, ReactionError> {
         let event = Event::from_json(
-            r#"{"n": 12345678901234567890, "f": 0.5, "i": 3, "ips": ["a", "b"], "none": null, "t": true, "long": "0123456789"}"#,
+            r#"{"n": 12345678901234567890, "f": 0.5, "i": 3, "ips": ["a", "b"], "none": null,
+                "t": true, "long": "0123456789"}"#,
         )
         .unwrap();
         let template = Template::compile(source, &Limits::DEFAULT).unwrap();
@@ -263,8 +271,12 @@ mod tests {
     #[test]
     fn values_are_rendered_as_written() {
         assert_eq!(
-            render("{{ event.n }} {{ event.f }} {{ event.i + 1 }} {{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
-            "12345678901234567890 0.5 4 a, b true"
+            render("{{ event.n }} {{ event.f }} {{ event.i + 1 }}").unwrap(),
+            "12345678901234567890 0.5 4"
+        );
+        assert_eq!(
+            render("{{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
+            "a, b true"
         );
     }
 
@@ -306,9 +318,10 @@ mod tests {
 
     #[test]
     fn size_and_steps_are_limited() {
-        let long = "{% for a in event.long %}{% for b in event.long %}{% for c in event.long %}{% for d in event.long %}{{ event.long }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}";
+        let nested = "{% for a in event.long %}".repeat(4);
+        let long = format!("{nested}{{{{ event.long }}}}{}", "{% endfor %}".repeat(4));
         assert_eq!(
-            render(long).unwrap_err().to_string(),
+            render(&long).unwrap_err().to_string(),
             "line 1, column 104: the template takes more than 20,000 steps (limit `operations`)"
         );
         let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);

@@ -1,5 +1,5 @@
-//! Which lines of a script ran. This uses rhai's debugger interface, in an engine of its own, so that
-//! ordinary runs pay nothing for it.
+//! Which lines of a script ran. This uses rhai's debugger interface, in an engine of its own, so
+//! that ordinary runs pay nothing for it.
 
 use std::collections::BTreeSet;
 
@@ -32,6 +32,7 @@ pub(crate) fn register(engine: &mut Engine) {
     engine.register_debugger(
         |_, debugger| debugger,
         |_, _, node, _, _| {
+            // Every node, in every run of a loop: the run keeps a set of lines.
             if let Some(line) = line(&node) {
                 RUN.with(|run| run.record_line(line));
             }
@@ -40,12 +41,14 @@ pub(crate) fn register(engine: &mut Engine) {
     );
 }
 
-/// The line on which a statement begins. rhai reports a statement that is only an expression as an
-/// expression.
+/// The line on which a statement begins.
 fn line(node: &ASTNode<'_>) -> Option<usize> {
     match node {
+        // Blocks are where their statements are; `else { x }` on three lines has one line to run.
         ASTNode::Stmt(Stmt::Noop(_) | Stmt::Block(_)) => None,
         ASTNode::Stmt(statement) => statement.position().line(),
+        // The debugger reports a statement that is only an expression as that expression.
+        // Expressions inside statements add lines without a statement; `run_traced` removes these.
         ASTNode::Expr(expression) => expression.start_position().line(),
         _ => None,
     }

@@ -34,6 +34,7 @@ impl ScriptEvent {
     }
 
     pub(crate) fn value(&self) -> Dynamic {
+        // Copies all maps and arrays, but not the strings, for each run.
         self.value.clone()
     }
 
@@ -57,6 +58,8 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
         Json::Array(elements) => {
             Dynamic::from_array(elements.iter().map(to_script).collect::<Array>())
         }
+        // rhai's maps are `BTreeMap`s: of a duplicate key the last value stays, and iteration is in
+        // the order of the keys, the same every time.
         Json::Object(members) => Dynamic::from_map(
             members
                 .iter()
@@ -126,6 +129,8 @@ impl Size {
     }
 
     fn add(&mut self, value: &Dynamic) {
+        // Nested values count with their outer ones, as rhai counts them: [[1, 2], [3]] has 2 + 2 +
+        // 1 elements. Otherwise an array of arrays could be as large as the product of the limits.
         if let Ok(text) = value.as_immutable_string_ref() {
             self.text += text.len();
         } else if let Ok(elements) = value.as_array_ref() {
@@ -148,6 +153,8 @@ pub(crate) fn kind(value: &Dynamic) -> &'static str {
 
 /// The kind of values of a rhai type.
 pub(crate) fn kind_of(type_name: &str) -> &'static str {
+    // rhai names a type in several ways: by its own name, in the signature of a function, and by
+    // the Rust name where it has no other.
     match type_name {
         "()" => "a missing value (`()`)",
         "bool" => "a boolean",
@@ -181,6 +188,13 @@ struct Writer {
 }
 
 impl Writer {
+    // The size is counted on the way and not measured on the result, so that a value that is too
+    // large costs only as much as is allowed: the conversion ends at the byte that exceeds it.
+    //
+    //     [1, "ab"]    2 brackets + 2 separators + 1 + (2 quotes + 2) = 9
+    //     {"k": null}  2 braces + 1 separator + (2 quotes, colon and 1) + 4 = 11
+    //
+    // A separator is counted for each element, one more than the text has. Escapes are not counted.
     fn convert(&mut self, value: &Dynamic) -> Result<Json, NotJson> {
         if let Ok(text) = value.as_immutable_string_ref() {
             self.spend(2 + text.len())?;
@@ -208,7 +222,6 @@ impl Writer {
             return Ok(Json::Object(object));
         }
         let json = self.scalar(value)?;
-        // 5 bytes for `true` as well: the size is an upper bound, except for escapes in strings.
         self.spend(match &json {
             Json::Null => 4,
             Json::Bool(_) => 5,
@@ -230,6 +243,8 @@ impl Writer {
             Ok(Json::String(character.to_string()))
         } else {
             match value.as_float() {
+                // `{:?}` prints the shortest digits that read back as the same float, with a point
+                // or an exponent: 1.0, not 1. So a float stays a float when it is read again.
                 Ok(float) if float.is_finite() => Ok(Json::Number(format!("{float:?}").into())),
                 Ok(float) => Err(self.not_json(format!("the number {float}"))),
                 Err(_) => Err(self.not_json(kind(value).to_owned())),
@@ -245,6 +260,7 @@ impl Writer {
     }
 
     fn descend(&mut self, inside: usize) -> Result<(), NotJson> {
+        // Before going deeper, not after: the conversion itself is recursive.
         if self.path.len() >= self.max_depth {
             return Err(NotJson::TooDeep);
         }
@@ -284,6 +300,8 @@ pub(crate) fn number(text: &str) -> Number {
     if let Ok(integer) = text.parse() {
         return Number::Integer(integer);
     }
+    // An integer beyond 64 bits has no point or exponent and stays a string: account numbers and
+    // ids are compared digit by digit, and 2^64 as a float equals its neighbours.
     match text.parse::<f64>() {
         Ok(float)
             if text.contains(['.', 'e', 'E'])

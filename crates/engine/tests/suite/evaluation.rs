@@ -25,7 +25,8 @@ fn rules_run_in_the_order_of_their_names() {
     let rules = rules(&[
         (
             "rules/b.toml",
-            "when = '{\"content\": {\"result\": [\"failed\"]}}'\nthen = 'send(\"audit\", event.content)'",
+            "when = '{\"content\": {\"result\": [\"failed\"]}}'\n\
+             then = 'send(\"audit\", event.content)'",
         ),
         (
             "rules/sub/a.toml",
@@ -52,7 +53,10 @@ fn known_envelopes_are_matched_in_native_form() {
         "a.toml",
         "when = '{\"product\": [\"ECS\"], \"content\": {\"eniId\": [\"eni-1\"]}}'\nnotify = 'team'",
     )]);
-    let cloudevent = r#"{"id":"1","source":"acs.ecs","specversion":"1.0","type":"ecs:NetworkInterface:StateChange","data":{"eniId":"eni-1"}}"#;
+    let cloudevent = r#"{
+        "id": "1", "source": "acs.ecs", "specversion": "1.0",
+        "type": "ecs:NetworkInterface:StateChange", "data": {"eniId": "eni-1"}
+    }"#;
     assert_eq!(
         evaluate(&rules, cloudevent).matched().collect::<Vec<_>>(),
         ["a"]
@@ -67,7 +71,12 @@ fn derived_events_reach_scripts_in_native_form() {
             "a.toml",
             r##"
             when = 'name == "x"'
-            then = 'emit(#{specversion: "1.0", id: "1", source: "acs.ecs", type: "ecs:Disk:New", data: #{n: 1}})'
+            then = '''
+                let envelope = #{specversion: "1.0", id: "1", source: "acs.ecs"};
+                envelope.type = "ecs:Disk:New";
+                envelope.data = #{n: 1};
+                emit(envelope)
+            '''
             "##,
         ),
         (
@@ -87,7 +96,8 @@ fn a_failing_script_affects_no_other_rule() {
     let rules = rules(&[
         (
             "bad.toml",
-            "when = '{\"name\": [\"x\"]}'\nthen = '''\nset(\"k\", 1);\nlet n = 1;\nn.nonsense.more\n'''",
+            "when = '{\"name\": [\"x\"]}'\n\
+             then = '''\nset(\"k\", 1);\nlet n = 1;\nn.nonsense.more\n'''",
         ),
         (
             "good.toml",
@@ -196,7 +206,8 @@ fn once_and_throttle_suppress_events() {
     let rules = rules(&[
         (
             "once.toml",
-            "when = '{\"name\": [\"x\"]}'\nonce = { key = 'content.eniId', within = '24h' }\nnotify = 'team'",
+            "when = '{\"name\": [\"x\"]}'\n\
+             once = { key = 'content.eniId', within = '24h' }\nnotify = 'team'",
         ),
         (
             "slow.toml",
@@ -251,7 +262,8 @@ fn evaluations_are_repeatable() {
 fn repeated_failures_are_reported_with_backoff() {
     let rules = rules(&[(
         "bad.toml",
-        "when = '{\"name\": [\"x\"]}'\nreport_after = 2\nthen = 'if event.ok != true { throw \"no\" }'",
+        "when = '{\"name\": [\"x\"]}'\nreport_after = 2\n\
+         then = 'if event.ok != true { throw \"no\" }'",
     )]);
     let mut counter = FailureCounter::new();
     let mut reported = Vec::new();

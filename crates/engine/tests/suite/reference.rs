@@ -1,6 +1,6 @@
 //! The examples of the reference are valid, and their tests pass.
 
-use reflexarc::REFERENCE;
+use reflexarc::{Limits, REFERENCE};
 
 use crate::rules;
 
@@ -22,4 +22,15 @@ fn every_example_is_valid_and_passes_its_tests() {
         }
     }
     assert_eq!(tests, 2);
+}
+
+#[test]
+fn limits_are_those_of_the_code() {
+    let Limits { hops, derived, .. } = Limits::DEFAULT;
+    let text = REFERENCE.replace('\n', " ");
+    assert!(text.contains(&format!("at most {hops} hops")), "{hops}");
+    assert!(
+        text.contains(&format!("and {derived} emitted events")),
+        "{derived}"
+    );
 }

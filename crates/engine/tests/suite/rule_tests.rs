@@ -98,7 +98,8 @@ fn failures_skips_and_emitted_events_are_checked() {
 #[test]
 fn the_clock_advances_from_step_to_step() {
     let steps = "[[test.step]]\nevent = '{\"n\": 1}'\nactions = [{}]\n\
-        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2}', '{\"n\": 3}']\nmatches = true\nactions = []\nstate = { last = 1 }\n\
+        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2}', '{\"n\": 3}']\nmatches = true\n\
+        actions = []\nstate = { last = 1 }\n\
         [[test.step]]\nat = '10m'\nevent = '{\"n\": 4}'\nactions = [{ text = '4' }]\n";
     assert_eq!(failing(steps), [""; 0]);
     assert_eq!(failing(&steps.replace("10m", "9m 59s")), ["actions2"]);
@@ -114,9 +115,11 @@ fn events_are_read_from_files_in_any_envelope() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write(
         "event.json",
-        r#"{"id":"1","source":"acs.ecs","specversion":"1.0","type":"ecs:Disk:Stalled","data":{"diskId":"d-1"}}"#,
+        r#"{"id": "1", "source": "acs.ecs", "specversion": "1.0",
+            "type": "ecs:Disk:Stalled", "data": {"diskId": "d-1"}}"#,
     );
-    let rule = "when = 'content.diskId exists'\nnotify = 'team'\n[[test]]\nname = 'x'\nmatches = true\nevent_file = 'event.json'\n";
+    let rule = "when = 'content.diskId exists'\nnotify = 'team'\n\
+        [[test]]\nname = 'x'\nmatches = true\nevent_file = 'event.json'\n";
     write("a.toml", rule);
     let report = reflexarc::RuleSet::load(folder.path()).unwrap().test("");
     assert!(

@@ -22,6 +22,7 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> BuiltinRes
 }
 
 pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinResult<()> {
+    // An unknown field is an error, not ignored: `txt` instead of `text` would send empty messages.
     if let Some(unknown) = fields
         .keys()
         .find(|key| !MESSAGE_FIELDS.contains(&key.as_str()))
@@ -36,6 +37,7 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
     if title.is_none() && text.is_none() {
         return Err("the message of `notify` needs a `title` or a `text`".into());
     }
+    // In any case, so that `level: event.level`, which events write as `WARN`, works.
     let level = match string(fields, "level")? {
         Some(word) => Level::parse(&word).ok_or_else(|| {
             format!("unknown level `{word}` in `notify`; expected info, warn or critical")
@@ -54,6 +56,7 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
 
 fn notify(run: &Run<'_>, target: &str, message: Message) -> BuiltinResult<()> {
     let target = super::target("notify", target)?;
+    // The sizes of the texts, without the names of fields: what a script can make large.
     let link = message.link.as_ref().map_or(0, String::len);
     let at: usize = message.at.iter().map(String::len).sum();
     let bytes = target.len() + message.title.len() + message.text.len() + link + at;
@@ -75,8 +78,7 @@ fn string(fields: &Map, name: &str) -> BuiltinResult<Option<String>> {
     }
 }
 
-/// The recipients to mention: a string or an array of strings. A mobile number may also be an
-/// integer: whether it arrived as one depends on how the event spells it.
+/// The recipients to mention: a string or an array of strings.
 fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
     let wrong_type = |value: &Dynamic| {
         format!(
@@ -84,6 +86,8 @@ fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
             kind(value)
         )
     };
+    // A mobile number may also be an integer: which of both it is depends on how an event spells
+    // it.
     let one = |value: &Dynamic| match (value.as_immutable_string_ref(), value.as_int()) {
         (Ok(text), _) => Some(text.to_string()),
         (_, Ok(number)) => Some(number.to_string()),

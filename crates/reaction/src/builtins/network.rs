@@ -18,9 +18,9 @@ pub(super) fn register(engine: &mut Engine) {
         });
 }
 
-/// An invalid network is an error, because the script wrote it. An invalid address comes from the
-/// event, for example a masked one (`10.***`), and is in no network.
 fn contains(net: &str, ip: &str) -> BuiltinResult<bool> {
+    // An invalid network is an error, because the script wrote it. An invalid address comes from
+    // the event, for example a masked one (`10.***125`) or a missing one, and is in no network.
     let network = net
         .parse::<IpNet>()
         .or_else(|_| net.parse::<IpAddr>().map(IpNet::from))

@@ -4,6 +4,8 @@ use reflexarc_event::{Arn, parse_time};
 use rhai::{Dynamic, Engine, ImmutableString, Map};
 
 pub(super) fn register(engine: &mut Engine) {
+    // A missing field is `()` and gives `()`, so that `arn(event.resourceId)?.id` needs no
+    // condition.
     engine
         .register_fn("arn", |text: ImmutableString| {
             Arn::parse(&text).map_or(Dynamic::UNIT, parts)

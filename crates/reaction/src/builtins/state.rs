@@ -86,6 +86,8 @@ fn remove(run: &Run<'_>, key: &str) -> BuiltinResult<()> {
 
 fn add(run: &Run<'_>, key: &str, n: i64) -> BuiltinResult<i64> {
     check_key("add", key)?;
+    // The expiry stays: `set(key, 0, "1h")` and then `add` count within an hour from the first
+    // event. An expiry that each `add` renewed would never come while events do.
     let (before, expires) = match run.read(key)? {
         None => (0, None),
         Some(Entry { value, expires }) => {
@@ -111,9 +113,10 @@ fn add(run: &Run<'_>, key: &str, n: i64) -> BuiltinResult<i64> {
     Ok(after)
 }
 
-/// Keys that start with `$` belong to `throttle` and `once`: a script that could set them could open
-/// or close their windows.
+/// Rejects empty and reserved keys.
 fn check_key(function: &str, key: &str) -> BuiltinResult<()> {
+    // Keys that start with `$` belong to `throttle` and `once`: a script that could set them could
+    // open or close their windows.
     match key {
         "" => Err(format!("the key of `{function}` is empty").into()),
         _ if key.starts_with('$') => Err(format!(

@@ -1,6 +1,4 @@
-//! `replace` with a limit that is checked before the result is made. rhai's own measures the result
-//! afterwards: replacing each of 32,768 characters by a string of as many bytes would take 1 GiB
-//! first.
+//! `replace` with a limit that is checked before the result is made.
 
 use rhai::{Engine, ImmutableString};
 
@@ -23,6 +21,8 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 fn replace(text: &mut ImmutableString, find: &str, with: &str) -> BuiltinResult<()> {
+    // rhai's own `replace` measures its result: replacing each of 32,768 characters by a string of
+    // as many bytes would take 1 GiB first.
     let count = text.matches(find).count();
     let added = count.saturating_mul(with.len());
     let bytes = text.len().saturating_add(added) - count * find.len();

@@ -184,7 +184,8 @@ fn addresses_are_in_networks_of_their_family() {
     let effects = run(r#"
         let ips = event.content.secondaryPrivateIps.filter(|ip| cidr_contains("10.0.0.0/8", ip));
         log(json([ips, cidr_contains("::/0", "10.0.0.1"), cidr_contains("10.1.2.3", "10.1.2.3"),
-            cidr_contains("10.0.0.0/8", "10.***125"), cidr_contains("10.0.0.0/8", event.content.nowhere)]));
+            cidr_contains("10.0.0.0/8", "10.***125"),
+            cidr_contains("10.0.0.0/8", event.content.nowhere)]));
     "#)
     .unwrap();
     assert_eq!(effects.log, [r#"[["10.0.0.7"],false,true,false,false]"#]);
