@@ -82,7 +82,7 @@ def test_invalid_faults_are_refused_with_a_message(cloud):
     code, answer = cloud.fault(
         content_type="text/plain", operation="AttachNetworkInterface", outcome="fail"
     )
-    assert (code, answer["error"]) == (415, "a fault is posted as application/json")
+    assert (code, answer["error"]) == (415, "the Content-Type must be application/json")
     assert cloud.fault("GET") == (200, [])
 
 

@@ -133,7 +133,7 @@ then = 'notify("hanging", "x"); notify("mail", "y");'
         return hanging if hanging and hanging[0]["status"] == "dead" else None
 
     attempts = eventually(gone)[0]["attempts"]
-    assert [attempt["answer"] for attempt in attempts] == ["no answer within 1s"] * 3
+    assert [attempt["answer"] for attempt in attempts] == ["no response within 1s"] * 3
 
 
 def test_target_test_sends_a_mail(serve, mail_server):
