@@ -1,26 +1,26 @@
 //! The error with which the API refuses a request, in the service's own codes.
 //!
-//! Codes and HTTP statuses are those of the error tables in the API reference of the four operations
-//! and, for what is common to all (`MissingParameter`, `InvalidParameter`, `Throttling`,
-//! `IdempotentParameterMismatch`, `InvalidRegionId.NotFound` …), of its page on responses. Where those
-//! are ambiguous:
+//! Codes and HTTP statuses are those of the error tables in the API reference of the four
+//! operations and, for what is common to all (`MissingParameter`, `InvalidParameter`, `Throttling`,
+//! `IdempotentParameterMismatch`, `InvalidRegionId.NotFound` …), of its page on responses. Where
+//! those are ambiguous:
 //!
-//! - `InvalidEniId.NotFound` is 404, as on most pages; a newer page of the deletion has 403. Clients
-//!   should look at codes, not statuses.
-//! - `InvalidEcsId.NotFound` (404) and `InvalidInstanceId.NotFound` (403) have the same explanation.
-//!   Here the first one is for an instance that the caller does not own, the second one for an
-//!   instance that the interface is not attached to.
+//! - `InvalidEniId.NotFound` is 404, as on most pages; a newer page of the deletion has 403.
+//!   Clients should look at codes, not statuses.
+//! - `InvalidEcsId.NotFound` (404) and `InvalidInstanceId.NotFound` (403) have the same
+//!   explanation. Here the first one is for an instance that the caller does not own, the second
+//!   one for an instance that the interface is not attached to.
 //! - `InvalidOperation.EniCountExceeded`, `InvalidOperation.Ipv6CountExceeded` and
-//!   `InvalidIp.IpAssigned` are on pages of related operations (attributes, addresses); creations and
-//!   attachments meet the same situations.
+//!   `InvalidIp.IpAssigned` are on pages of related operations (attributes, addresses); creations
+//!   and attachments meet the same situations.
 //! - `Throttling` is 400, as on the page on responses; single operations have 403 or 429.
 //!
 //! Documented codes that are never returned, because the simulation does not model what they are
 //! about: RAM users (`Forbidden.SubUser`, `Forbidden.NotSupportRAM`), trunk, member and slave
-//! interfaces (`InvalidOperation.EniLinked`, `InvalidOperation.HasSlaveEniBonded`), the classic network
-//! (`InvalidSecurityGroupId.NotVpc`), a list of resource groups (`InvalidResourceGroup.NotFound`),
-//! assigning addresses after the creation (`InvalidIp.IpUnassigned`), and concurrent requests
-//! (`Operation.Conflict`, `InternalError`).
+//! interfaces (`InvalidOperation.EniLinked`, `InvalidOperation.HasSlaveEniBonded`), the classic
+//! network (`InvalidSecurityGroupId.NotVpc`), a list of resource groups
+//! (`InvalidResourceGroup.NotFound`), assigning addresses after the creation
+//! (`InvalidIp.IpUnassigned`), and concurrent requests (`Operation.Conflict`, `InternalError`).
 
 use reflexarc_event::EniStatus;
 
@@ -97,7 +97,8 @@ impl ApiError {
 
     pub(crate) fn managed(id: &str) -> Self {
         let message = format!(
-            "Network interface {id} is managed by a cloud service, only that service may operate on it."
+            "Network interface {id} is managed by a cloud service, \
+             only that service may operate on it."
         );
         Self::new(403, "InvalidOperation.EniServiceManaged", message)
     }

@@ -200,8 +200,8 @@ impl Cloud {
         Ok(())
     }
 
-    /// Performs a request of the account `caller` at `now`. Operations that are due by then complete
-    /// first.
+    /// Performs a request of the account `caller` at `now`. Operations that are due by then
+    /// complete first.
     pub fn call(&mut self, caller: &str, request: Request, now: Timestamp) -> Reply {
         self.advance(now);
         let request_id = self.ids.guid();
@@ -215,8 +215,8 @@ impl Cloud {
         Reply { request_id, result }
     }
 
-    /// Refuses a request whose parameters could not be read, with the same effects as a request that
-    /// [`Cloud::call`] refuses.
+    /// Refuses a request whose parameters could not be read, with the same effects as a request
+    /// that [`Cloud::call`] refuses.
     pub(crate) fn refuse(
         &mut self,
         caller: &str,
@@ -273,14 +273,15 @@ impl Cloud {
         self.interfaces.get(id)
     }
 
-    /// Takes the outcomes since the last call, in order: exactly one for each request for one of the
-    /// four operations, once it is refused or its operation has ended. At most [`Limits::journal`]
-    /// are kept.
+    /// Takes the outcomes since the last call, in order: exactly one for each request for one of
+    /// the four operations, once it is refused or its operation has ended. At most
+    /// [`Limits::journal`] are kept.
     pub fn take_outcomes(&mut self) -> Vec<RequestOutcome> {
         self.outcomes.drain(..).collect()
     }
 
-    /// Takes the status changes since the last call, in order. At most [`Limits::journal`] are kept.
+    /// Takes the status changes since the last call, in order. At most [`Limits::journal`] are
+    /// kept.
     pub fn take_changes(&mut self) -> Vec<StatusChange> {
         self.changes.drain(..).collect()
     }

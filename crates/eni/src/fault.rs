@@ -7,8 +7,8 @@ use reflexarc_event::{Json, Operation};
 pub struct Fault {
     /// The operation.
     pub operation: Operation,
-    /// The id of the interface; every interface when absent. A creation never matches an id, because
-    /// its interface does not exist yet.
+    /// The id of the interface; every interface when absent. A creation never matches an id,
+    /// because its interface does not exist yet.
     pub interface: Option<String>,
     /// How requests go wrong.
     pub mode: FaultMode,
@@ -32,8 +32,8 @@ pub enum FaultMode {
 pub struct TooManyFaults(pub(crate) usize);
 
 impl Fault {
-    /// Reads `{"operation": …, "outcome": "fail" or "hang", "interface": an id, "times": a number}`.
-    /// `interface` and `times` (1) may be left out.
+    /// Reads `{"operation": …, "outcome": "fail" or "hang", "interface": an id, "times": a
+    /// number}`. `interface` and `times` (1) may be left out.
     ///
     /// # Errors
     /// A message that says what is wrong.
@@ -116,8 +116,8 @@ impl FaultMode {
 /// Finds the fault that applies to a request and uses it up once.
 ///
 /// The oldest fault that matches applies, whether or not a later one is more specific, and it is
-/// removed when it has applied `times` times. So a scenario can stack faults: `fail` once, then `hang`
-/// once, makes the first detachment fail and the second one hang.
+/// removed when it has applied `times` times. So a scenario can stack faults: `fail` once, then
+/// `hang` once, makes the first detachment fail and the second one hang.
 pub(crate) fn take_fault(
     faults: &mut Vec<Fault>,
     operation: Operation,

@@ -1,12 +1,12 @@
 //! Identifiers that are derived from a seed.
 
-/// A generator of identifiers. The same seed gives the same sequence, so a scenario has the same ids
-/// in every run.
+/// A generator of identifiers. The same seed gives the same sequence, so a scenario has the same
+/// ids in every run.
 ///
 /// The numbers come from splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-/// generators", 2014; constants as in the reference implementation). It is five lines, has 64 bits of
-/// state, and is good enough for ids that only have to differ; a random number crate could change its
-/// sequence between versions, and with it every recorded timeline.
+/// generators", 2014; constants as in the reference implementation). It is five lines, has 64 bits
+/// of state, and is good enough for ids that only have to differ; a random number crate could
+/// change its sequence between versions, and with it every recorded timeline.
 #[derive(Debug, Clone)]
 pub(crate) struct Ids {
     state: u64,
@@ -31,8 +31,8 @@ impl Ids {
         )
     }
 
-    /// The id of a resource, such as `eni-bp1ynpkbgqc6tf6owy58`: the kind, `bp1` as in the ids of the
-    /// region cn-hangzhou, and 17 digits of base 36.
+    /// The id of a resource, such as `eni-bp1ynpkbgqc6tf6owy58`: the kind, `bp1` as in the ids of
+    /// the region cn-hangzhou, and 17 digits of base 36.
     pub(crate) fn resource(&mut self, kind: &str) -> String {
         const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
         let mut id = format!("{kind}-bp1");

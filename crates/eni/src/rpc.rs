@@ -1,5 +1,5 @@
-//! The ECS RPC API (version 2014-05-26) over HTTP, as a pure function from a request and the time to a
-//! response.
+//! The ECS RPC API (version 2014-05-26) over HTTP, as a pure function from a request and the time
+//! to a response.
 //!
 //! A request passes through `authentication` (keys, clock, `signature`, nonce), `actions` (its
 //! `parameters` become a [`crate::Request`]), the [`Cloud`], and `response` (JSON).

@@ -1,4 +1,4 @@
-//! `reflexarc import`: subscriptions of the cloud become rule files.
+//! `reflexarc import`: the cloud's subscriptions become rule files.
 #![allow(
     clippy::doc_markdown,
     reason = "help texts name actions of the API, and would show the backticks"
@@ -6,27 +6,28 @@
 
 mod cloudmonitor;
 mod eventbridge;
-mod rule_text;
+mod rule_draft;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc::RuleSet;
-use reflexarc_diagnostic::FileDiagnostics;
+use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_event::Json;
 
-use self::rule_text::Draft;
+use self::rule_draft::RuleDraft;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Paint};
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One rule file is written for each rule or subscription, and one more for each target that was told something of its own;
-`notify` names the targets, and what they are is printed as a beginning of reflexarc.toml. What did not carry over is said on stderr. A filter that would match
-something else here than there is not imported at all.
+Each rule or subscription becomes a rule file; a target with a message of its own gets a rule file
+of its own. `notify` names the targets, and their tables are printed as a start for reflexarc.toml.
+What is not imported is reported on stderr. A filter that would match other events than in the cloud
+is not imported at all.
 
-Exit codes: 0 all imported · 1 some were not · 2 wrong usage · 3 the input is not what the API answers
+Exit codes: 0 all imported · 1 some not imported · 2 wrong usage · 3 the input is not a \
+response of the API
 
 Examples:
   aliyun eventbridge ListRules --EventBusName default > rules.json
@@ -34,137 +35,139 @@ Examples:
   reflexarc import cloudmonitor rule-list.json --targets eni-alerts=targets.json --out rules")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    from: From,
+    source: Source,
 }
 
-/// Where from.
+/// The kind of subscriptions.
 #[derive(Debug, clap::Subcommand)]
-enum From {
-    /// Alibaba Cloud EventBridge: the answers of ListRules, and of ListTargets
+enum Source {
+    /// Alibaba Cloud EventBridge: responses of ListRules and ListTargets
     Eventbridge {
-        /// The answers, in any order
+        /// The responses, in any order
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         #[command(flatten)]
-        to: To,
+        destination: Destination,
     },
-    /// Cloud Monitor: the answer of DescribeEventRuleList, and of DescribeEventRuleTargetList for each rule
+    /// Cloud Monitor: responses of DescribeEventRuleList and DescribeEventRuleTargetList
     Cloudmonitor {
-        /// The answer of DescribeEventRuleList
+        /// The response of DescribeEventRuleList
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// The answer of DescribeEventRuleTargetList for a rule, which does not say itself for which
+        /// The response of DescribeEventRuleTargetList for a rule, which it does not name itself
         #[arg(long, value_name = "RULE=FILE", value_parser = rule_and_file)]
         targets: Vec<(String, PathBuf)>,
         #[command(flatten)]
-        to: To,
+        destination: Destination,
     },
 }
 
-/// Where to.
+/// Where the rule files are written.
 #[derive(Debug, clap::Args)]
-struct To {
+struct Destination {
     /// The folder for the rule files
     #[arg(long, default_value = "rules", value_name = "FOLDER")]
     out: PathBuf,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }
 
-/// What came of the input.
+/// The result of reading the responses.
 #[derive(Debug, Default)]
 struct Import {
-    drafts: Vec<Draft>,
-    /// Names of what was not imported, and why.
-    refused: Vec<(String, String)>,
-    /// Filters that cannot be read, with their text.
-    broken: Vec<FileDiagnostics>,
+    drafts: Vec<RuleDraft>,
+    /// The names of subscriptions that cannot be imported, and why.
+    skipped: Vec<(String, String)>,
+    /// Filters that cannot be parsed.
+    invalid_filters: Vec<FileDiagnostics>,
 }
 
-/// Imports.
+/// Imports subscriptions.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (import, to) = match &args.from {
-        From::Eventbridge { files, to } => {
-            let answers = files
-                .iter()
-                .map(|file| read(file))
-                .collect::<Result<Vec<_>, _>>()?;
-            (eventbridge::import(&answers)?, to)
+    let (import, destination) = match &args.source {
+        Source::Eventbridge { files, destination } => {
+            let responses: Result<Vec<Json>, Failure> =
+                files.iter().map(|file| read(file)).collect();
+            (eventbridge::import(&responses?)?, destination)
         }
-        From::Cloudmonitor { file, targets, to } => {
-            let targets = targets
+        Source::Cloudmonitor {
+            file,
+            targets,
+            destination,
+        } => {
+            let targets: Result<Vec<(String, Json)>, Failure> = targets
                 .iter()
-                .map(|(rule, file)| Ok((rule.clone(), read(file)?)));
-            (
-                cloudmonitor::import(&read(file)?, &targets.collect::<Result<Vec<_>, Failure>>()?)?,
-                to,
-            )
+                .map(|(rule, file)| Ok((rule.clone(), read(file)?)))
+                .collect();
+            (cloudmonitor::import(&read(file)?, &targets?)?, destination)
         }
     };
-    let import = distinct(import);
-    write(&import, to, output)?;
+    let import = skip_duplicate_names(import);
+    write(&import, destination, output)?;
     for draft in &import.drafts {
-        for loss in &draft.losses {
-            output.status(&format!("{}: {loss}", draft.name));
+        for omission in &draft.omissions {
+            output.status(&format!("{}: {omission}", draft.name));
         }
     }
-    for broken in &import.broken {
-        output.diagnostics([broken]);
+    for invalid in &import.invalid_filters {
+        output.diagnostics([invalid]);
     }
-    for (name, why) in &import.refused {
-        output.error(&format!("{name} was not imported: {why}"));
+    for (name, reason) in &import.skipped {
+        output.error(&format!("`{name}` is not imported: {reason}"));
     }
-    let all = import.refused.is_empty() && import.broken.is_empty();
-    Ok(if all { Exit::Done } else { Exit::Negative })
+    let is_complete = import.skipped.is_empty() && import.invalid_filters.is_empty();
+    Ok(if is_complete {
+        Exit::Done
+    } else {
+        Exit::Negative
+    })
 }
 
-/// Two rules whose names make one file name: the first has it.
-fn distinct(mut import: Import) -> Import {
+/// Skips rules whose file name another rule has already: `a b` and `a-b` are both `a-b.toml`.
+fn skip_duplicate_names(mut import: Import) -> Import {
     let mut names = BTreeSet::new();
     for draft in std::mem::take(&mut import.drafts) {
         if names.insert(draft.name.clone()) {
             import.drafts.push(draft);
         } else {
-            let why = format!("another rule is written to {}.toml already", draft.name);
-            import.refused.push((draft.description, why));
+            let reason = format!("another rule has the file name {}.toml", draft.name);
+            import.skipped.push((draft.description, reason));
         }
     }
     import
 }
 
-/// Writes nothing unless everything can be written, and every rule compiles.
-fn write(import: &Import, to: &To, output: &mut Output) -> Result<(), Failure> {
-    let texts: Vec<(String, String)> = import
+/// Writes all rule files, after checking that all of them compile and none of them exists. So a run
+/// that fails leaves no files.
+fn write(import: &Import, destination: &Destination, output: &mut Output) -> Result<(), Failure> {
+    let files: Vec<(String, String)> = import
         .drafts
         .iter()
         .map(|draft| (format!("{}.toml", draft.name), draft.to_toml()))
         .collect();
-    RuleSet::compile(texts.clone())?;
-    let there = texts
-        .iter()
-        .map(|(name, _)| to.out.join(name))
-        .find(|path| path.exists());
-    if let Some(there) = there.filter(|_| !to.force) {
-        return Err(Failure::Usage(format!(
-            "{} is there already; --force replaces it",
-            there.display()
-        )));
+    RuleSet::compile(files.clone())?;
+    let mut paths = files.iter().map(|(name, _)| destination.out.join(name));
+    let existing = paths.find(|path| path.exists() && !destination.force);
+    if let Some(existing) = existing {
+        let message = format!("{} exists already; --force replaces it", existing.display());
+        return Err(Failure::Usage(message));
     }
     let failed = |path: &Path, error: std::io::Error| {
         Failure::Runtime(format!("{}: {error}", path.display()))
     };
-    std::fs::create_dir_all(&to.out).map_err(|error| failed(&to.out, error))?;
-    for (name, text) in &texts {
-        let path = to.out.join(name);
+    std::fs::create_dir_all(&destination.out).map_err(|error| failed(&destination.out, error))?;
+    for (name, text) in &files {
+        let path = destination.out.join(name);
         std::fs::write(&path, text).map_err(|error| failed(&path, error))?;
+        // A comment, so that the whole output can be redirected into reflexarc.toml.
         let path = output.paint(Paint::Bold, path.display());
         output.line(format_args!("# wrote {path}"))?;
     }
-    // Rules may share a target.
-    let mut said = BTreeSet::new();
+    // Several rules may notify one target.
+    let mut printed = BTreeSet::new();
     for target in import.drafts.iter().flat_map(|draft| &draft.targets) {
-        if said.insert(target) {
+        if printed.insert(target) {
             output.line("")?;
             output.line(target)?;
         }
@@ -179,22 +182,22 @@ fn read(path: &Path) -> Result<Json, Failure> {
 }
 
 fn rule_and_file(text: &str) -> Result<(String, PathBuf), String> {
-    let (rule, file) = text.split_once('=').ok_or("write it as RULE=FILE")?;
+    let (rule, file) = text.split_once('=').ok_or("expected RULE=FILE")?;
     Ok((rule.to_owned(), PathBuf::from(file)))
 }
 
-/// The texts of a list.
-fn texts(list: &Json) -> impl Iterator<Item = &str> {
-    list.elements().iter().filter_map(Json::as_str)
+/// The strings in an array.
+fn strings(array: &Json) -> impl Iterator<Item = &str> {
+    array.elements().iter().filter_map(Json::as_str)
 }
 
-/// A text member, empty where there is none.
-fn text<'a>(json: &'a Json, key: &str) -> &'a str {
+/// A string member; empty if it is absent.
+fn string<'a>(json: &'a Json, key: &str) -> &'a str {
     json.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// A member within members.
-fn at<'a>(json: &'a Json, path: &[&str]) -> &'a Json {
+/// The member at a path of keys; null if it is absent.
+fn member<'a>(json: &'a Json, path: &[&str]) -> &'a Json {
     path.iter()
         .fold(json, |json, key| json.get(key).unwrap_or(&Json::Null))
 }

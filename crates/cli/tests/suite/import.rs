@@ -1,4 +1,4 @@
-//! Subscriptions become rule files that work.
+//! Importing subscriptions: the rule files, and the report of what is not imported.
 
 use std::path::Path;
 
@@ -15,23 +15,23 @@ fn import(args: &[&str], folder: &Path) -> Outcome {
     reflexarc(&[args, &["--out", folder.to_str().unwrap()]].concat())
 }
 
-/// Every file that was written, then both streams; the folder's own name is not in it.
-fn shown(outcome: &Outcome, folder: &Path) -> String {
+/// Every written file, then stdout and stderr, with the folder's name replaced.
+fn transcript(outcome: &Outcome, folder: &Path) -> String {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    let mut shown = String::new();
+    let mut transcript = String::new();
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
-        shown += &format!("--- {name}\n{}\n", std::fs::read_to_string(&file).unwrap());
+        transcript += &format!("--- {name}\n{}\n", std::fs::read_to_string(&file).unwrap());
     }
-    shown += &format!(
+    transcript += &format!(
         "--- stdout\n{}\n--- stderr\n{}",
         outcome.stdout, outcome.stderr
     );
-    shown.replace(folder.to_str().unwrap(), "FOLDER")
+    transcript.replace(folder.to_str().unwrap(), "FOLDER")
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn eventbridge_rules_become_rule_files() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = import(&EVENTBRIDGE, folder.path());
     assert_eq!(outcome.code, 1, "some rules cannot be imported");
-    insta::assert_snapshot!(shown(&outcome, folder.path()));
+    insta::assert_snapshot!(transcript(&outcome, folder.path()));
     assert_eq!(
         reflexarc(&["check", folder.path().to_str().unwrap()]).code,
         0
@@ -47,7 +47,7 @@ fn eventbridge_rules_become_rule_files() {
 }
 
 #[test]
-fn an_imported_eventbridge_rule_matches_what_it_matched_in_the_cloud() {
+fn imported_rules_match_the_events_of_the_subscription() {
     let folder = tempfile::tempdir().unwrap();
     import(&EVENTBRIDGE, folder.path());
     let rules = folder.path().to_str().unwrap();
@@ -69,7 +69,7 @@ fn an_imported_eventbridge_rule_matches_what_it_matched_in_the_cloud() {
         "{}",
         matched.stdout
     );
-    // And says what it said there.
+    // And the messages are those of the subscription.
     let message = r#""payload":{"msgtype":"text","text":{"content":"eni-"#;
     assert!(matched.stdout.contains(message), "{}", matched.stdout);
     let mail = r#""title":"ENI","text":"AttachNetworkInterface failed for eni-"#;
@@ -77,7 +77,7 @@ fn an_imported_eventbridge_rule_matches_what_it_matched_in_the_cloud() {
 }
 
 #[test]
-fn rules_with_one_file_name_are_told_apart() {
+fn rules_with_the_same_file_name_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let rule = |name: &str| {
         format!(
@@ -101,7 +101,7 @@ fn rules_with_one_file_name_are_told_apart() {
     assert!(
         outcome
             .stderr
-            .contains("another rule is written to a-b.toml already"),
+            .contains("another rule has the file name a-b.toml"),
         "{}",
         outcome.stderr
     );
@@ -125,7 +125,7 @@ fn cloud_monitor_rules_become_rule_files() {
     ];
     let outcome = import(&args, folder.path());
     assert_eq!(outcome.code, 1, "some rules cannot be imported");
-    insta::assert_snapshot!(shown(&outcome, folder.path()));
+    insta::assert_snapshot!(transcript(&outcome, folder.path()));
     assert_eq!(
         reflexarc(&["check", folder.path().to_str().unwrap()]).code,
         0
@@ -133,7 +133,7 @@ fn cloud_monitor_rules_become_rule_files() {
 }
 
 #[test]
-fn nothing_is_overwritten_without_being_asked() {
+fn existing_files_are_replaced_only_with_force() {
     let folder = tempfile::tempdir().unwrap();
     import(&EVENTBRIDGE, folder.path());
     let file = folder.path().join("eni-failed.toml");
@@ -147,7 +147,7 @@ fn nothing_is_overwritten_without_being_asked() {
 }
 
 #[test]
-fn input_of_another_shape_is_refused() {
+fn responses_of_another_api_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let other = import(
         &[
@@ -163,17 +163,17 @@ fn input_of_another_shape_is_refused() {
         "{}",
         other.stderr
     );
-    let stray = "nobody=examples/subscriptions/cloudmonitor-targets.json";
+    let unknown = "unknown=examples/subscriptions/cloudmonitor-targets.json";
     let rules = "examples/subscriptions/cloudmonitor-rules.json";
-    let stray = import(
-        &["import", "cloudmonitor", rules, "--targets", stray],
+    let unknown = import(
+        &["import", "cloudmonitor", rules, "--targets", unknown],
         folder.path(),
     );
     assert_eq!(
-        (stray.code, stray.stderr.contains("`nobody`")),
+        (unknown.code, unknown.stderr.contains("`unknown`")),
         (2, true),
         "{}",
-        stray.stderr
+        unknown.stderr
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

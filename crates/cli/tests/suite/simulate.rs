@@ -202,36 +202,108 @@ fn an_unexpected_reply_has_exit_code_1() {
 fn errors_in_scenarios_are_reported_at_their_location() {
     let cases = [
         ("toml", "[[step]\n"),
-        ("unknown-key", "[[step]]\nat = \"0s\"\nwhen = 1\n"),
+        (
+            "unknown-key",
+            r#"[[step]]
+at = "0s"
+when = 1
+"#,
+        ),
         (
             "names",
-            "[[step]]\nat = \"5s\"\nas = \"nobody\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n\n\
-             [[step]]\nat = \"1s\"\nas = \"tenant\"\ndo = \"DeleteNetworkInterface\"\nwith = { NetworkInterfaceId = \"$web\" }\n",
+            r#"[[step]]
+at = "5s"
+as = "nobody"
+do = "DeleteNetworkInterface"
+with = { NetworkInterfaceId = "$web" }
+
+[[step]]
+at = "1s"
+as = "tenant"
+do = "DeleteNetworkInterface"
+with = { NetworkInterfaceId = "$web" }
+"#,
         ),
         (
             "values",
-            "start = \"yesterday\"\nuntil = \"-5s\"\ntick = \"0s\"\nregion = \"Mars!\"\n",
+            r#"start = "yesterday"
+until = "-5s"
+tick = "0s"
+region = "Mars!"
+"#,
         ),
         (
             "steps",
-            "[[step]]\nat = \"0s\"\n\n[[step]]\nat = \"soon\"\nas = \"tenant\"\ndo = \"X\"\n\n\
-             [[step]]\nat = \"1s\"\nfault = { operation = \"Attach\", outcome = \"explode\" }\n\n\
-             [[step]]\nat = \"1s\"\ninstance = { id = \"i-none\", status = \"Sleeping\" }\n\n\
-             [[step]]\nat = \"1s\"\nas = \"tenant\"\npublish = \"[1]\"\n",
+            r#"[[step]]
+at = "0s"
+
+[[step]]
+at = "soon"
+as = "tenant"
+do = "X"
+
+[[step]]
+at = "1s"
+fault = { operation = "Attach", outcome = "explode" }
+
+[[step]]
+at = "1s"
+instance = { id = "i-none", status = "Sleeping" }
+
+[[step]]
+at = "1s"
+as = "tenant"
+publish = "[1]"
+"#,
         ),
         (
             "faults",
-            "[[step]]\nat = \"0s\"\nfault = { outcome = \"down\" }\n\n\
-             [[step]]\nat = \"0s\"\nfault = { operation = \"CreateNetworkInterface\", target = \"t\", outcome = \"fail\" }\n\n\
-             [[step]]\nat = \"0s\"\nfault = { target = \"t\", outcome = \"hang\", times = 3, lasts = \"soon\" }\n\n\
-             [[step]]\nat = \"0s\"\nfault = { operation = \"CreateNetworkInterface\", outcome = \"fail\", lasts = \"1m\" }\n",
+            r#"[[step]]
+at = "0s"
+fault = { outcome = "down" }
+
+[[step]]
+at = "0s"
+fault = { operation = "CreateNetworkInterface", target = "t", outcome = "fail" }
+
+[[step]]
+at = "0s"
+fault = { target = "t", outcome = "hang", times = 3, lasts = "soon" }
+
+[[step]]
+at = "0s"
+fault = { operation = "CreateNetworkInterface", outcome = "fail", lasts = "1m" }
+"#,
         ),
         (
             "world",
-            "[[account]]\nname = \"a\"\nid = \"x1\"\n\n[[account]]\nname = \"a\"\nid = \"2\"\n\n\
-             [[vswitch]]\nid = \"v\"\naccount = \"b\"\nvpc = \"p\"\nzone = \"z\"\nipv4 = \"10.0.0.0/24\"\n\n\
-             [[vswitch]]\nid = \"w\"\naccount = \"a\"\nvpc = \"p\"\nzone = \"z\"\nipv4 = \"10.0.0/24\"\n\n\
-             [[instance]]\nid = \"i\"\nvswitch = \"v\"\nsecurity_groups = []\n",
+            r#"[[account]]
+name = "a"
+id = "x1"
+
+[[account]]
+name = "a"
+id = "2"
+
+[[vswitch]]
+id = "v"
+account = "b"
+vpc = "p"
+zone = "z"
+ipv4 = "10.0.0.0/24"
+
+[[vswitch]]
+id = "w"
+account = "a"
+vpc = "p"
+zone = "z"
+ipv4 = "10.0.0/24"
+
+[[instance]]
+id = "i"
+vswitch = "v"
+security_groups = []
+"#,
         ),
     ];
     for (name, text) in cases {

@@ -1,4 +1,5 @@
-//! Deliveries in a simulation: the service's rate limits, retries and dead letters on the virtual clock.
+//! Deliveries in a simulation: the service's rate limits, retries and dead letters on the virtual
+//! clock.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,8 +51,18 @@ fn simulate(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
 
 fn publish(at: &str, number: usize) -> String {
     format!(
-        "[[step]]\nat = \"{at}\"\nas = \"tenant\"\npublish = '{{\"name\": \"Test:Event\", \"number\": \"{number}\"}}'\n"
+        r#"
+[[step]]
+at = "{at}"
+as = "tenant"
+publish = '{{"name": "Test:Event", "number": "{number}"}}'
+"#
     )
+}
+
+/// A step that injects a fault at the start.
+fn fault(table: &str) -> String {
+    format!("[[step]]\nat = \"0s\"\nfault = {table}\n")
 }
 
 fn deliveries(entries: &[Value]) -> Vec<&Value> {
@@ -114,7 +125,7 @@ fn a_rate_limited_target_gets_single_messages_and_digests() {
 
 #[test]
 fn a_throttled_robot_is_not_called_for_ten_minutes() {
-    let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"throttle\", lasts = \"1m\" }\n";
+    let fault = fault(r#"{ target = "team", outcome = "throttle", lasts = "1m" }"#);
     let scenario = format!("{fault}{}{}", publish("1s", 1), publish("2m", 2));
     let (_, entries, _) = simulate("notify(\"team\", event.number);", &scenario);
     let calls: Vec<(i64, &str)> = deliveries(&entries)
@@ -129,7 +140,7 @@ fn a_throttled_robot_is_not_called_for_ten_minutes() {
 
 #[test]
 fn render_errors_are_dead_letters_and_failures_retried() {
-    let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"desk\", outcome = \"down\" }\n";
+    let fault = fault(r#"{ target = "desk", outcome = "down" }"#);
     let then = "notify(\"desk\", #{ title: event.number, text: \"x\" });";
     let (_, entries, _) = simulate(
         then,
@@ -168,7 +179,7 @@ fn render_errors_are_dead_letters_and_failures_retried() {
 
 #[test]
 fn a_stand_in_acts_when_it_receives_the_delivery() {
-    let step = "[[step]]\nat = \"0s\"\nfault = { target = \"ecs\", outcome = \"down\", lasts = \"30s\" }\n";
+    let step = fault(r#"{ target = "ecs", outcome = "down", lasts = "30s" }"#);
     let then =
         "send(\"ecs\", #{ Action: \"DeleteNetworkInterface\", NetworkInterfaceId: \"eni-none\" });";
     let (_, entries, _) = simulate(then, &format!("{step}{}", publish("0s", 1)));
@@ -205,8 +216,8 @@ fn unknown_targets_are_reported() {
         calls[0]
     );
 
-    let fault = "[[step]]\nat = \"0s\"\nfault = { target = \"unknown\", outcome = \"down\" }\n";
-    let (code, _, stderr) = simulate("notify(\"team\", \"x\");", fault);
+    let fault = fault(r#"{ target = "unknown", outcome = "down" }"#);
+    let (code, _, stderr) = simulate("notify(\"team\", \"x\");", &fault);
     assert_eq!(code, 3);
     assert!(
         stderr.contains("invalid fault in the scenario: unknown target `unknown`"),
@@ -216,10 +227,10 @@ fn unknown_targets_are_reported() {
 
 #[test]
 fn the_end_reports_waiting_deliveries() {
-    let fault = "until = \"20s\"\n[[step]]\nat = \"0s\"\nfault = { target = \"team\", outcome = \"down\" }\n";
+    let fault = fault(r#"{ target = "team", outcome = "down" }"#);
     let (_, entries, _) = simulate(
         "notify(\"team\", \"x\");",
-        &format!("{fault}{}", publish("0s", 1)),
+        &format!("until = \"20s\"\n{fault}{}", publish("0s", 1)),
     );
     let last = entries.last().unwrap();
     assert_eq!(

@@ -9,9 +9,9 @@ use crate::resources::{Instance, Interface, InterfaceType};
 impl Cloud {
     /// Sets the interface to Attaching, or refuses.
     ///
-    /// The interface must be a secondary one in Available, and the instance running or stopped; both
-    /// must be in one VPC and zone. The instance type limits the interfaces of an instance and the
-    /// addresses of each interface.
+    /// The interface must be a secondary one in Available, and the instance running or stopped;
+    /// both must be in one VPC and zone. The instance type limits the interfaces of an instance and
+    /// the addresses of each interface.
     pub(super) fn begin_attach(
         &mut self,
         caller: &str,

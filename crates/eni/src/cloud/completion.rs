@@ -30,8 +30,8 @@ impl Cloud {
     /// Schedules the completion of an accepted request. An operation that takes no time is complete
     /// before this returns.
     pub(super) fn schedule(&mut self, origin: RequestOrigin, interface: &str) {
-        // The fault is chosen when the request is accepted, not when it completes, so that the order
-        // of requests alone decides which of them fail.
+        // The fault is chosen when the request is accepted, not when it completes, so that the
+        // order of requests alone decides which of them fail.
         let fault = take_fault(&mut self.faults, origin.operation, interface);
         let duration = self.timing.duration_of(origin.operation, fault);
         let request = PendingRequest {
@@ -49,8 +49,8 @@ impl Cloud {
     /// Ends a request, and with it every other pending request for the same operation on the same
     /// interface.
     ///
-    /// A detachment may be requested again while it is in progress. Both requests want one change of
-    /// the interface, so the first completion ends both, and each gets an event with its own
+    /// A detachment may be requested again while it is in progress. Both requests want one change
+    /// of the interface, so the first completion ends both, and each gets an event with its own
     /// request id: D1 at 0 s and D2 at 1 s, 2 s each, both end at 2 s.
     fn complete(&mut self, request: PendingRequest) {
         if request.fault == Some(FaultMode::Hang) {

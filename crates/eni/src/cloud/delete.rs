@@ -16,7 +16,8 @@ impl Cloud {
         let found = self.interface_for(account, interface)?;
         if found.kind == InterfaceType::Primary {
             let message = format!(
-                "Network interface {interface} is a primary one, which is deleted with its instance."
+                "Network interface {interface} is a primary one, \
+                 which is deleted with its instance."
             );
             return Err(ApiError::new(
                 403,

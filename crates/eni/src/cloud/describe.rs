@@ -91,8 +91,9 @@ fn visible_to(account: &Account, interface: &Interface) -> Option<Interface> {
 /// One page of the interfaces, which are sorted by id, and the token of the next page.
 ///
 /// The token is the last id of the page, so a page begins at the first greater id: with ids a, c, d
-/// and size 1 the tokens are a, then c. If b is created in between it is listed, and if a is deleted
-/// nothing is skipped or repeated, which a token that counts interfaces could not guarantee.
+/// and size 1 the tokens are a, then c. If b is created in between it is listed, and if a is
+/// deleted nothing is skipped or repeated, which a token that counts interfaces could not
+/// guarantee.
 fn page_of(
     found: Vec<Interface>,
     paging: &Paging,

@@ -10,8 +10,8 @@ use crate::resources::{Instance, InstanceStatus, InstanceType, Interface, Interf
 use crate::{ApiError, CreateInterface};
 
 impl Cloud {
-    /// Starts an instance in a vSwitch, for the owner of that vSwitch, with its primary interface in
-    /// use.
+    /// Starts an instance in a vSwitch, for the owner of that vSwitch, with its primary interface
+    /// in use.
     ///
     /// # Errors
     /// When the vSwitch or a security group does not exist or is full, or the id is in use.

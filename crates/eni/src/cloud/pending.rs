@@ -9,10 +9,10 @@ use crate::request::RequestOrigin;
 
 /// Accepted requests in the order of their completion.
 ///
-/// The key is the time of completion and a sequence number, so requests that complete at one instant
-/// do so in the order in which they were accepted, and a run with the same requests is repeated
-/// exactly: with attach requests A and B accepted at 10 s and 2 s each, both are due at 12 s, as
-/// (12 s, 1) and (12 s, 2).
+/// The key is the time of completion and a sequence number, so requests that complete at one
+/// instant do so in the order in which they were accepted, and a run with the same requests is
+/// repeated exactly: with attach requests A and B accepted at 10 s and 2 s each, both are due at 12
+/// s, as (12 s, 1) and (12 s, 2).
 #[derive(Debug, Clone, Default)]
 pub(super) struct PendingRequests {
     by_due: BTreeMap<(Timestamp, u64), PendingRequest>,

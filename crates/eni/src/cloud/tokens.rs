@@ -28,8 +28,8 @@ impl ClientTokens {
         self.creations.get(&(account.to_owned(), token.to_owned()))
     }
 
-    /// Remembers a creation. Beyond `limit` the oldest is forgotten: clients repeat a request within
-    /// seconds of a lost reply, so only recent tokens matter.
+    /// Remembers a creation. Beyond `limit` the oldest is forgotten: clients repeat a request
+    /// within seconds of a lost reply, so only recent tokens matter.
     pub(super) fn insert(
         &mut self,
         account: &str,

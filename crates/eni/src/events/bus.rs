@@ -162,8 +162,8 @@ fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
         .collect()
 }
 
-/// The event with another tree. An event near the size limit may exceed it once it is wrapped; it is
-/// then delivered in the native form, which is better than not at all.
+/// The event with another tree. An event near the size limit may exceed it once it is wrapped; it
+/// is then delivered in the native form, which is better than not at all.
 fn rewritten(event: &Event, tree: &Json) -> Event {
     Event::from_json(tree.to_string()).unwrap_or_else(|_| event.clone())
 }

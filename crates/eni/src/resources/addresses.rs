@@ -2,8 +2,8 @@
 //!
 //! An interface gets all addresses that it requests, or none. Explicit addresses are checked and
 //! reserved first, the rest is taken from the free ones: single addresses from the low end of the
-//! network, prefixes from the high end, so that single addresses leave whole prefixes free for as long
-//! as possible. In 10.0.0.0/26, from which 10.0.0.1 to 10.0.0.60 are assignable:
+//! network, prefixes from the high end, so that single addresses leave whole prefixes free for as
+//! long as possible. In 10.0.0.0/26, from which 10.0.0.1 to 10.0.0.60 are assignable:
 //!
 //! ```text
 //! primary    10.0.0.1          first free address from below
@@ -35,8 +35,8 @@ pub enum AddressSelection<T> {
     Count(usize),
 }
 
-/// The address space of a vSwitch. The first address and the last three of its IPv4 network, and the
-/// first one of its IPv6 network, are reserved by the cloud.
+/// The address space of a vSwitch. The first address and the last three of its IPv4 network, and
+/// the first one of its IPv6 network, are reserved by the cloud.
 #[derive(Debug, Clone)]
 pub struct AddressPool {
     ipv4: Ipv4Net,
@@ -51,8 +51,8 @@ pub enum AllocationError {
     /// There are too few free addresses.
     #[error("not enough free addresses")]
     NotEnough,
-    /// An address outside of the vSwitch or reserved by the cloud, or a prefix of another length than
-    /// the service assigns.
+    /// An address outside of the vSwitch or reserved by the cloud, or a prefix of another length
+    /// than the service assigns.
     #[error("{0} cannot be assigned to an interface")]
     Invalid(String),
     /// The address is allocated.

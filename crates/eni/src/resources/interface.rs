@@ -99,8 +99,8 @@ impl Interface {
         self.managed_by.is_some()
     }
 
-    /// Whether the account may request operations on it: the service that manages it, or the owner of
-    /// a standard interface.
+    /// Whether the account may request operations on it: the service that manages it, or the owner
+    /// of a standard interface.
     pub(crate) fn is_operated_by(&self, account: &str) -> bool {
         match &self.managed_by {
             Some((service, _)) => service == account,

@@ -50,8 +50,8 @@ pub struct SecurityGroup {
     pub owner: String,
     /// The VPC.
     pub vpc: String,
-    /// Whether it is an enterprise group, which counts interfaces; a basic group counts their private
-    /// addresses.
+    /// Whether it is an enterprise group, which counts interfaces; a basic group counts their
+    /// private addresses.
     pub enterprise: bool,
     /// The maximum of what the group counts.
     pub capacity: usize,

@@ -7,8 +7,8 @@ use super::parameters::{self, Parameters};
 use crate::resources::InterfaceType;
 use crate::{ApiError, Cloud, CreateInterface, DescribeFilter, Limits, Paging, Reply, Request};
 
-/// Performs an action of the account at `now`. A request with invalid parameters is refused like any
-/// other.
+/// Performs an action of the account at `now`. A request with invalid parameters is refused like
+/// any other.
 pub fn perform(
     cloud: &mut Cloud,
     account: &str,

@@ -32,8 +32,8 @@ pub struct RequestLimits {
     pub skew: SignedDuration,
     /// Bytes of one nonce.
     pub nonce_bytes: usize,
-    /// Remembered nonces. While there are as many, further requests are throttled, since a forgotten
-    /// nonce would allow a request to be replayed.
+    /// Remembered nonces. While there are as many, further requests are throttled, since a
+    /// forgotten nonce would allow a request to be replayed.
     pub nonces: usize,
 }
 
@@ -114,8 +114,8 @@ impl Authenticator {
         self.check_time(&call.time, now)?;
         signature::verify(request, &parameters, &call, &key.secret)?;
         let account = key.account.clone();
-        // Last: only requests with a valid signature use up nonces, or anybody could block a nonce, or
-        // fill the memory for nonces, without a key.
+        // Last: only requests with a valid signature use up nonces, or anybody could block a nonce,
+        // or fill the memory for nonces, without a key.
         self.use_nonce(call.key, call.nonce, now)?;
         Ok(AuthenticatedCall {
             account,
@@ -159,8 +159,8 @@ impl Authenticator {
             return Err(ApiError::new(400, "Throttling.User", message));
         }
         // A replay has the same time in it, and that time may be `skew` after now: it is then fresh
-        // until twice the skew from now. With 15 minutes, a request of 12:00 that carries 12:15 could
-        // be replayed until 12:30.
+        // until twice the skew from now. With 15 minutes, a request of 12:00 that carries 12:15
+        // could be replayed until 12:30.
         let until = now
             .checked_add(self.limits.skew * 2)
             .unwrap_or(Timestamp::MAX);

@@ -20,7 +20,8 @@ pub struct HttpRequest {
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The request's id. It is in the body, and the API repeats it in the header `x-acs-request-id`.
+    /// The request's id. It is in the body, and the API repeats it in the header
+    /// `x-acs-request-id`.
     pub request_id: String,
     /// The JSON document.
     pub body: String,

@@ -40,8 +40,8 @@ impl Parameters {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The values of `name.1`, `name.2` … in the order of their numbers. Numbers may be skipped, as the
-    /// service allows.
+    /// The values of `name.1`, `name.2` … in the order of their numbers. Numbers may be skipped, as
+    /// the service allows.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let mut found: Vec<(usize, &str)> = self
             .iter()
@@ -135,7 +135,8 @@ impl Parameters {
         }
     }
 
-    /// The keys and values of `Tag.N.Key` and `Tag.N.Value`, in the order of N. A value may be absent.
+    /// The keys and values of `Tag.N.Key` and `Tag.N.Value`, in the order of N. A value may be
+    /// absent.
     pub(crate) fn tags(&self) -> Result<Vec<(String, Option<String>)>, ApiError> {
         let mut tags: BTreeMap<usize, (Option<&str>, Option<&str>)> = BTreeMap::new();
         for (name, value) in self.iter() {
@@ -183,7 +184,8 @@ pub(crate) fn missing(name: &str) -> ApiError {
 
 /// The error for an invalid value.
 pub(crate) fn invalid(name: &str, value: &str) -> ApiError {
-    // The value comes from a client that may not be authenticated: a long one is not echoed in full.
+    // The value comes from a client that may not be authenticated: a long one is not echoed in
+    // full.
     let shown: String = value.chars().take(64).collect();
     ApiError::invalid_parameter(format!(
         "The specified parameter {name} is not valid: {shown}."

@@ -3,11 +3,11 @@
 //! - `ACS3-HMAC-SHA256`, described in the SDK documentation as "V3 request structure and signature
 //!   method": signs method, path, query, chosen headers and the hash of the body, and is sent in
 //!   headers.
-//! - HMAC-SHA1, described there as "V2 RPC request structure and signature method": signs the method
-//!   and all parameters, and is sent as a parameter.
+//! - HMAC-SHA1, described there as "V2 RPC request structure and signature method": signs the
+//!   method and all parameters, and is sent as a parameter.
 //!
-//! Both sign a canonical form of the request, so that two requests with the same meaning have the same
-//! signature. The tests have requests that the official SDK signed.
+//! Both sign a canonical form of the request, so that two requests with the same meaning have the
+//! same signature. The tests have requests that the official SDK signed.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,9 @@ use crate::ApiError;
 
 /// The name of the newer signature.
 const ACS3: &str = "ACS3-HMAC-SHA256";
-/// Characters that are percent-encoded: all but the unreserved ones of RFC 3986. So a space is `%20`,
-/// not `+`, an asterisk is `%2A`, and `~` stays, which the documentation of both signatures requires.
+/// Characters that are percent-encoded: all but the unreserved ones of RFC 3986. So a space is
+/// `%20`, not `+`, an asterisk is `%2A`, and `~` stays, which the documentation of both signatures
+/// requires.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -84,7 +85,8 @@ impl SignedCall {
             return Err(incomplete_signature());
         };
         let signed_headers: Vec<String> = signed.split(';').map(str::to_ascii_lowercase).collect();
-        // Headers that change what the request does must be signed, or they could be added on the way.
+        // Headers that change what the request does must be signed, or they could be added on the
+        // way.
         let must_be_signed = |name: &str| {
             name == "host" || (name.starts_with("x-acs-") && name != "x-acs-security-token")
         };
@@ -191,8 +193,8 @@ pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|_| has_form)
 }
 
-/// The canonical request of ACS3: method, path, query, headers with a newline after each, their names,
-/// and the hash of the body, separated by newlines:
+/// The canonical request of ACS3: method, path, query, headers with a newline after each, their
+/// names, and the hash of the body, separated by newlines:
 ///
 /// ```text
 /// POST
@@ -268,8 +270,8 @@ fn incomplete_signature() -> ApiError {
     ApiError::new(400, "IncompleteSignature", message)
 }
 
-/// Contains the string that was signed here, as the service's own error does, so that the author of a
-/// client can compare it with the client's.
+/// Contains the string that was signed here, as the service's own error does, so that the author of
+/// a client can compare it with the client's.
 fn signature_mismatch(string_to_sign: &str) -> ApiError {
     let message = format!(
         "Specified signature is not matched with our calculation. \

@@ -13,8 +13,8 @@ use crate::resources::{Account, InstanceStatus, InstanceType, Interface, Securit
 use crate::rpc::AccessKey;
 use crate::{Cloud, CreateInterface, Timing};
 
-/// The world that the file describes, or the default one where it describes none. `None` when it cannot
-/// be built, which is reported.
+/// The world that the file describes, or the default one where it describes none. `None` when it
+/// cannot be built, which is reported.
 pub(super) fn build_world(root: &TableReader<'_>, start: Timestamp) -> Option<World> {
     let tables = Tables::read(root);
     if tables.is_empty() {
@@ -73,9 +73,9 @@ impl Builder {
         }
     }
 
-    /// Adds the resources in the order of their dependencies: accounts own vSwitches, which instances
-    /// are in, which interfaces are attached to. One that is not valid is reported and left out, and
-    /// with it, usually, others that need it.
+    /// Adds the resources in the order of their dependencies: accounts own vSwitches, which
+    /// instances are in, which interfaces are attached to. One that is not valid is reported and
+    /// left out, and with it, usually, others that need it.
     fn build(mut self, tables: Tables<'_>) -> Option<World> {
         type Add = fn(&mut Builder, &TableReader<'_>) -> Option<()>;
         let kinds: [(Vec<TableReader<'_>>, Add); 5] = [

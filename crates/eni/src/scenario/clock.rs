@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use reflexarc_event::{Event, Json};
 
-/// The event `Clock:Tick` for the bus of an account, in the native form. Its id is derived from account
-/// and time, so it is the same in every run.
+/// The event `Clock:Tick` for the bus of an account, in the native form. Its id is derived from
+/// account and time, so it is the same in every run.
 pub(super) fn clock_event(region: &str, account: &str, at: Timestamp) -> Event {
     // Native events have times in the offset of the service, +0800.
     let zone = TimeZone::fixed(Offset::constant(8));

@@ -114,8 +114,8 @@ impl Simulation {
         }
     }
 
-    /// When the scenario ends even if operations are in progress; when absent, it goes on until none
-    /// is.
+    /// When the scenario ends even if operations are in progress; when absent, it goes on until
+    /// none is.
     pub fn until(&self) -> Option<Timestamp> {
         self.until
     }
@@ -142,8 +142,8 @@ impl Simulation {
 
     /// What happens next and when: the earliest, and at one instant in the order of this list.
     ///
-    /// Completions come first, so that a request of the same second finds the interface as it is then:
-    /// an attachment that takes 2 s and a detachment 2 s after it work without a refusal.
+    /// Completions come first, so that a request of the same second finds the interface as it is
+    /// then: an attachment that takes 2 s and a detachment 2 s after it work without a refusal.
     fn next(&self) -> Option<(Timestamp, Next)> {
         // `until` cuts off operations and scheduled requests; the steps of the script always run.
         let in_time = |at: &Timestamp| self.until.is_none_or(|until| *at <= until);
@@ -363,8 +363,8 @@ impl Simulation {
         self.collect();
     }
 
-    /// Replaces `$name` by the interface's id. The name of an interface whose creation was refused has
-    /// no id: it stays as it is, and the request is refused in turn.
+    /// Replaces `$name` by the interface's id. The name of an interface whose creation was refused
+    /// has no id: it stays as it is, and the request is refused in turn.
     fn resolve_names(&self, parameters: &Parameters) -> Parameters {
         let resolved = parameters.iter().map(|(key, value)| {
             let id = value

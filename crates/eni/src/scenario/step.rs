@@ -260,8 +260,8 @@ impl StepReader<'_> {
         is_known
     }
 
-    /// Adds a TOML value as parameters of the API, which has only flat names: an array and the tables
-    /// in it are numbered from 1.
+    /// Adds a TOML value as parameters of the API, which has only flat names: an array and the
+    /// tables in it are numbered from 1.
     ///
     /// ```text
     /// Tag = [{ Key = "a" }, { Key = "b" }]    Tag.1.Key = a, Tag.2.Key = b

@@ -27,8 +27,8 @@ pub enum TimelineEvent {
         result: Result<(), ApiError>,
         /// The name of the rule that made it; absent for a request of the script.
         rule: Option<String>,
-        /// The code that the script expects, if the reply is another one; `accepted` when it expects
-        /// no error.
+        /// The code that the script expects, if the reply is another one; `accepted` when it
+        /// expects no error.
         expected: Option<String>,
     },
     /// An interface's status changed.

@@ -9,8 +9,8 @@ use crate::events::Bus;
 use crate::resources::Account;
 use crate::rpc::AccessKey;
 
-/// The world of a scenario file that describes none: two users, one of them without the preview, and
-/// a cloud service.
+/// The world of a scenario file that describes none: two users, one of them without the preview,
+/// and a cloud service.
 pub const DEFAULT_WORLD: &str = include_str!("world.toml");
 
 /// A region before the first step of a scenario.
@@ -24,9 +24,9 @@ pub struct World {
     pub cloud: Cloud,
     /// The ids of the interfaces that have names already.
     pub names: BTreeMap<String, String>,
-    /// Whether the file sets the seed of the ids. Where it does not, a region on the real clock needs
-    /// a new seed in each run: with the default one it would assign the ids of the previous run, and
-    /// receivers would drop its events as duplicates.
+    /// Whether the file sets the seed of the ids. Where it does not, a region on the real clock
+    /// needs a new seed in each run: with the default one it would assign the ids of the previous
+    /// run, and receivers would drop its events as duplicates.
     pub has_seed: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Every error code that the API reference lists for the four operations and that the simulation can
-//! reach: the situation, the code, and the HTTP status.
+//! Every error code that the API reference lists for the four operations and that the simulation
+//! can reach: the situation, the code, and the HTTP status.
 
 use reflexarc_eni::resources::{
     Account, AddressSelection, InstanceStatus, InstanceType, Interface, InterfaceType,

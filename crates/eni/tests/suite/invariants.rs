@@ -47,9 +47,12 @@ fn step() -> impl Strategy<Value = Step> {
     let operation = prop::sample::select(Operation::ALL.to_vec());
     prop_oneof![
         12 => (0..CALLERS.len(), operation.clone(), 0..OWNERS.len(), any::<prop::sample::Index>())
-            .prop_map(|(caller, operation, owner, interface)| Step::Request { caller, operation, owner, interface }),
+            .prop_map(|(caller, operation, owner, interface)| {
+                Step::Request { caller, operation, owner, interface }
+            }),
         4 => (0_i64..4).prop_map(|seconds| Step::Wait { seconds }),
-        2 => (operation, any::<bool>()).prop_map(|(operation, fails)| Step::Fault { operation, fails }),
+        2 => (operation, any::<bool>())
+            .prop_map(|(operation, fails)| Step::Fault { operation, fails }),
         1 => (any::<prop::sample::Index>(), 0..CALLERS.len())
             .prop_map(|(interface, account)| Step::Grant { interface, account }),
         1 => (0..OWNERS.len(), 0..InstanceStatus::ALL.len())
@@ -71,7 +74,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn random_requests_keep_the_status_machine_and_conditions(steps in prop::collection::vec(step(), 1..80)) {
+    fn random_requests_keep_the_status_machine_and_conditions(
+        steps in prop::collection::vec(step(), 1..80)
+    ) {
         let mut cloud = cloud();
         let mut ledger = Ledger::default();
         ledger.update(&cloud);
@@ -85,7 +90,8 @@ proptest! {
             cloud.advance(next);
         }
         ledger.check(&mut cloud);
-        let unended: Vec<_> = ledger.requests.keys().filter(|id| !ledger.ended.contains(*id)).collect();
+        let unended: Vec<_> =
+            ledger.requests.keys().filter(|id| !ledger.ended.contains(*id)).collect();
         prop_assert!(unended.is_empty(), "requests without an outcome: {unended:?}");
     }
 }
@@ -201,7 +207,8 @@ impl Ledger {
     fn check_outcome(&mut self, cloud: &Cloud, outcome: &RequestOutcome) {
         let Some((caller, operation, accepted)) = self.requests.get(&outcome.request_id).cloned()
         else {
-            // No request: the operation was part of an instance's start or release, and has no event.
+            // No request: the operation was part of an instance's start or release, and has no
+            // event.
             assert!(
                 matches!(
                     outcome.published,
@@ -280,8 +287,8 @@ fn is_documented(operation: Operation, success: bool, status: EniStatus) -> bool
     status == expected
 }
 
-/// Addresses are unique, instances within their limits, and an interface has an instance exactly in the
-/// statuses of an attachment.
+/// Addresses are unique, instances within their limits, and an interface has an instance exactly in
+/// the statuses of an attachment.
 fn check_resources(cloud: &Cloud) {
     let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
     let mut attached: BTreeMap<&str, usize> = BTreeMap::new();

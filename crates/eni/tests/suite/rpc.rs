@@ -149,7 +149,8 @@ fn acs3_signatures_of_the_official_sdk_are_accepted() {
         ),
         (
             "Authorization",
-            "ACS3-HMAC-SHA256 Credential=AK1,SignedHeaders=accept;host;user-agent;x-acs-action;x-acs-content-sha256;\
+            "ACS3-HMAC-SHA256 Credential=AK1,\
+             SignedHeaders=accept;host;user-agent;x-acs-action;x-acs-content-sha256;\
              x-acs-date;x-acs-signature-nonce;x-acs-version,\
              Signature=4a16c01527c3e9a5074fc4a4d56e1846eeab89888515cf1cc958717339b8d1a6",
         ),
@@ -157,10 +158,12 @@ fn acs3_signatures_of_the_official_sdk_are_accepted() {
     let request = HttpRequest {
         method: "POST".into(),
         path: "/".into(),
-        query: "RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&VSwitchId=vsw-1001&\
-                SecurityGroupId=sg-1001"
+        query: "RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&\
+                VSwitchId=vsw-1001&SecurityGroupId=sg-1001"
             .into(),
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
         body: Vec::new(),
     };
     let response = endpoint.serve(&request, start());
@@ -206,21 +209,21 @@ fn acs3_signatures_of_the_official_sdk_are_accepted() {
 
 #[test]
 fn hmac_sha1_signatures_of_the_official_sdk_are_accepted() {
-    // The signature was made by the official Python SDK; some parameters are in the query, others in the
-    // form.
+    // The signature was made by the official Python SDK; some parameters are in the query, others
+    // in the form.
     let mut endpoint = endpoint();
     let mut request = get(
         "Action=CreateNetworkInterface&Format=json&Version=2014-05-26&AccessKeyId=AK1&\
-                           Timestamp=2026-01-01T00%3A00%3A00Z&SignatureNonce=n-1&SignatureMethod=HMAC-SHA1&\
-                           SignatureVersion=1.0&Signature=RBPWb1HbhH7sg75%2BnfJCJFJV3Qg%3D",
+         Timestamp=2026-01-01T00%3A00%3A00Z&SignatureNonce=n-1&SignatureMethod=HMAC-SHA1&\
+         SignatureVersion=1.0&Signature=RBPWb1HbhH7sg75%2BnfJCJFJV3Qg%3D",
     );
     request.method = "POST".into();
     request.headers.push((
         "Content-Type".into(),
         "application/x-www-form-urlencoded".into(),
     ));
-    request.body = b"RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&VSwitchId=vsw-1001&\
-                     SecurityGroupId=sg-1001"
+    request.body = b"RegionId=cn-hangzhou&Tag.1.Key=owner&Tag.1.Value=net+ops%2F%C3%A9%2A~&\
+          VSwitchId=vsw-1001&SecurityGroupId=sg-1001"
         .to_vec();
     let response = endpoint.serve(&request, start());
     assert_eq!(response.status, 200, "{}", response.body);

@@ -25,7 +25,8 @@ pub(crate) fn after(seconds: i64) -> Timestamp {
     start() + SignedDuration::from_secs(seconds)
 }
 
-/// Three users with a vSwitch, a group and a running instance each (`vsw-1001`, `sg-1001`, `i-1001` …), two services.
+/// Three users with a vSwitch, a group and a running instance each (`vsw-1001`, `sg-1001`, `i-1001`
+/// …), two services.
 pub(crate) fn cloud() -> Cloud {
     let mut cloud = Cloud::new("cn-hangzhou", 1, start());
     cloud.add_account(Account::user(USER).with_preview(true));

@@ -1,64 +1,64 @@
-//! Cloud Monitor: event rules with products, names, levels, keywords, a mute time, and contacts.
+//! Cloud Monitor: event rules with products, names, levels, keywords, a mute time, and contact
+//! groups.
 
 use reflexarc_event::{Json, catalogue};
 use reflexarc_pattern::{Alternative, Field, Node, Path, Pattern, Predicate, TextOp};
 
-use super::rule_text::{Draft, Relation, quoted, stem};
-use super::{Import, at, text, texts};
+use super::rule_draft::{Relation, RuleDraft, quoted, rule_name};
+use super::{Import, member, string, strings};
 use crate::exit::Failure;
 
-/// What `DescribeEventRuleList` answered, and `DescribeEventRuleTargetList` for some rules.
-pub(super) fn import(answer: &Json, targets: &[(String, Json)]) -> Result<Import, Failure> {
-    let rules = at(answer, &["EventRules", "EventRule"]).elements();
+/// Imports the response of `DescribeEventRuleList`, with those of `DescribeEventRuleTargetList` for
+/// some of its rules.
+pub(super) fn import(response: &Json, targets: &[(String, Json)]) -> Result<Import, Failure> {
+    let rules = member(response, &["EventRules", "EventRule"]).elements();
     if rules.is_empty() {
-        let message = "no rules here: DescribeEventRuleList answers with EventRules.EventRule";
+        let message = "no rules found: expected EventRules.EventRule of DescribeEventRuleList";
         return Err(Failure::Invalid(message.to_owned()));
     }
-    if let Some((stray, _)) = targets
+    if let Some((unknown, _)) = targets
         .iter()
-        .find(|(name, _)| !rules.iter().any(|rule| text(rule, "Name") == name))
+        .find(|(name, _)| !rules.iter().any(|rule| string(rule, "Name") == name))
     {
         return Err(Failure::Usage(format!(
-            "--targets names the rule `{stray}`, which is not in the list"
+            "--targets: unknown rule `{unknown}`"
         )));
     }
     let mut import = Import::default();
     for rule in rules {
-        let name = text(rule, "Name");
-        let own = targets
+        let name = string(rule, "Name");
+        let rule_targets = targets
             .iter()
             .find(|(named, _)| named == name)
             .map(|(_, targets)| targets);
-        match one(rule, own) {
+        match import_rule(rule, rule_targets) {
             Ok(draft) => import.drafts.push(draft),
-            Err(why) => import.refused.push((name.to_owned(), why)),
+            Err(reason) => import.skipped.push((name.to_owned(), reason)),
         }
     }
     Ok(import)
 }
 
-fn one(rule: &Json, targets: Option<&Json>) -> Result<Draft, String> {
-    if text(rule, "State") == "DISABLED" {
-        return Err("it is disabled, and rules here are not".to_owned());
+fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String> {
+    if string(rule, "State") == "DISABLED" {
+        return Err("it is disabled".to_owned());
     }
-    if text(rule, "EventType") == "CUSTOM" {
-        return Err("it is about custom events, which do not come this way".to_owned());
+    if string(rule, "EventType") == "CUSTOM" {
+        return Err("custom events are not supported".to_owned());
     }
-    let patterns = at(rule, &["EventPattern", "EventPattern"]).elements();
+    let patterns = member(rule, &["EventPattern", "EventPattern"]).elements();
     let mut keywords: Option<(Relation, Vec<String>)> = None;
     let mut alternatives = Vec::new();
     for pattern in patterns {
-        if !text(pattern, "SQLFilter").is_empty() {
-            return Err("its SQL filter has no counterpart".to_owned());
+        if !string(pattern, "SQLFilter").is_empty() {
+            return Err("SQL filters are not supported".to_owned());
         }
-        let own = keywords_of(pattern);
-        if own.is_some() && patterns.len() > 1 {
-            return Err(
-                "keywords that belong to one of several patterns have no counterpart".to_owned(),
-            );
+        let pattern_keywords = keywords_of(pattern);
+        if pattern_keywords.is_some() && patterns.len() > 1 {
+            return Err("keywords of one of several patterns are not supported".to_owned());
         }
-        keywords = keywords.or(own);
-        alternatives.push(Node::All(tests(pattern)));
+        keywords = keywords.or(pattern_keywords);
+        alternatives.push(Node::All(conditions(pattern)));
     }
     let mut all = vec![Node::Any(alternatives)];
     let group = rule.get("GroupId").map(|group| {
@@ -67,49 +67,46 @@ fn one(rule: &Json, targets: Option<&Json>) -> Result<Draft, String> {
             .map_or_else(|| group.to_string(), str::to_owned)
     });
     let group = group.filter(|group| !matches!(group.as_str(), "" | "0" | "null"));
-    let mut draft = Draft {
-        name: stem(text(rule, "Name")),
-        description: match text(rule, "Description") {
-            "" => format!("Cloud Monitor rule {}", text(rule, "Name")),
-            words => words.to_owned(),
+    let mut draft = RuleDraft {
+        name: rule_name(string(rule, "Name")),
+        description: match string(rule, "Description") {
+            "" => format!("Cloud Monitor rule {}", string(rule, "Name")),
+            description => description.to_owned(),
         },
         keywords,
-        mute: rule
+        throttle: rule
             .get("SilenceTime")
             .and_then(Json::as_i64)
             .and_then(|time| u64::try_from(time).ok()),
-        ..Draft::default()
+        ..RuleDraft::default()
     };
-    draft.mute = draft.mute.filter(|seconds| *seconds > 0);
+    draft.throttle = draft.throttle.filter(|seconds| *seconds > 0);
     if let Some(group) = group {
         all.push(one_of("groupId", [group.as_str()]));
-        draft.losses.push(
+        draft.omissions.push(
             "the application group is compared with `groupId`, which only Cloud Monitor sends"
                 .to_owned(),
         );
     }
     draft.when = Pattern::from_node(simplified(all)).to_expression();
     for target in targets.into_iter().flat_map(Json::members) {
-        carry_targets(target, &mut draft);
+        import_target(target, &mut draft);
     }
     if draft.notify.is_empty() {
-        return Err(
-            "it has no target that has a counterpart here; name its targets with --targets"
-                .to_owned(),
-        );
+        return Err("it has no supported targets; give its targets with --targets".to_owned());
     }
     Ok(draft)
 }
 
-/// What a pattern asks for; `*` asks for nothing.
-fn tests(pattern: &Json) -> Vec<Node> {
-    let mut tests = Vec::new();
-    let product = text(pattern, "Product");
+/// The conditions of a pattern; `*` matches everything and is no condition.
+fn conditions(pattern: &Json) -> Vec<Node> {
+    let mut conditions = Vec::new();
+    let product = string(pattern, "Product");
     if !product.is_empty() && product != "*" {
-        tests.push(one_of("product", [product.to_uppercase().as_str()]));
+        conditions.push(one_of("product", [product.to_uppercase().as_str()]));
     }
     let list = |key: &str| -> Vec<&str> {
-        let found: Vec<&str> = texts(at(pattern, &[key, key])).collect();
+        let found: Vec<&str> = strings(member(pattern, &[key, key])).collect();
         if found.contains(&"*") {
             Vec::new()
         } else {
@@ -118,7 +115,8 @@ fn tests(pattern: &Json) -> Vec<Node> {
     };
     let names = list("NameList");
     if !names.is_empty() {
-        // A name without its status stands for all of them.
+        // `Instance:SystemFailure.Reboot` also means `Instance:SystemFailure.Reboot:Executing`: in
+        // Cloud Monitor a name without a status matches every status.
         let wanted = names.iter().flat_map(|name| {
             let whole = Predicate::Text(TextOp::Equals, (*name).into());
             let with_status = Predicate::Text(TextOp::Prefix, format!("{name}:").into());
@@ -127,7 +125,7 @@ fn tests(pattern: &Json) -> Vec<Node> {
                 known.is_none_or(|(entry, status)| status.is_none() && !entry.statuses.is_empty());
             std::iter::once(whole).chain(may_have_status.then_some(with_status))
         });
-        tests.push(field(
+        conditions.push(field(
             "name",
             wanted.map(|test| Alternative(vec![test])).collect(),
         ));
@@ -135,16 +133,17 @@ fn tests(pattern: &Json) -> Vec<Node> {
     let levels = list("LevelList");
     if !levels.is_empty() {
         let levels: Vec<String> = levels.iter().map(|level| level.to_uppercase()).collect();
-        tests.push(one_of("level", levels.iter().map(String::as_str)));
+        conditions.push(one_of("level", levels.iter().map(String::as_str)));
     }
     let types = list("EventTypeList");
     if !types.is_empty() {
-        tests.push(of_types(&types));
+        conditions.push(of_types(&types));
     }
-    tests
+    conditions
 }
 
-/// Only Cloud Monitor says what type an event is; for the others the catalogue does.
+/// A condition on the type of event, such as `Maintenance`. Only Cloud Monitor sends `eventType`;
+/// for other envelopes the condition lists the names of that type from the catalogue.
 fn of_types(types: &[&str]) -> Node {
     let of_type = catalogue().iter().filter(|entry| {
         entry
@@ -161,15 +160,15 @@ fn of_types(types: &[&str]) -> Node {
 }
 
 fn keywords_of(pattern: &Json) -> Option<(Relation, Vec<String>)> {
-    let filter = at(pattern, &["KeywordFilter"]);
-    let mut words: Vec<String> = texts(at(filter, &["Keywords", "Keywords"]))
+    let filter = member(pattern, &["KeywordFilter"]);
+    let mut words: Vec<String> = strings(member(filter, &["Keywords", "Keywords"]))
         .map(str::to_owned)
         .collect();
-    let custom = text(pattern, "CustomFilters");
+    let custom = string(pattern, "CustomFilters");
     if !custom.is_empty() {
         words.push(custom.to_owned());
     }
-    let relation = if text(filter, "Relation") == "NOT" {
+    let relation = if string(filter, "Relation") == "NOT" {
         Relation::NoneOf
     } else {
         Relation::AnyOf
@@ -191,7 +190,7 @@ fn field(path: &str, alternatives: Vec<Alternative>) -> Node {
     })
 }
 
-/// A conjunction or disjunction of one is that one.
+/// Removes disjunctions of a single branch.
 fn simplified(nodes: Vec<Node>) -> Node {
     let flat: Vec<Node> = nodes
         .into_iter()
@@ -206,54 +205,56 @@ fn simplified(nodes: Vec<Node>) -> Node {
     Node::All(flat)
 }
 
-fn carry_targets((kind, list): &(String, Json), draft: &mut Draft) {
+fn import_target((kind, list): &(String, Json), draft: &mut RuleDraft) {
     let targets = list
         .members()
         .iter()
         .flat_map(|(_, targets)| targets.elements());
     for one in targets {
-        let id = text(one, "Id");
+        let id = string(one, "Id");
         match kind.as_str() {
             "ContactParameters" => {
-                let group = text(one, "ContactGroupName");
-                let name = stem(group);
+                let group = string(one, "ContactGroupName");
+                let name = rule_name(group);
                 let level = one.get("Level").map(Json::to_string).unwrap_or_default();
                 if level.contains('2') || level.contains('3') {
-                    let dropped = if level.contains('2') {
+                    let omitted = if level.contains('2') {
                         "telephone and SMS"
                     } else {
                         "SMS"
                     };
                     draft
-                        .losses
-                        .push(format!("contact group {group}: {dropped}"));
+                        .omissions
+                        .push(format!("contact group {group}: {omitted} not imported"));
                 }
                 let table = format!(
-                    "# Contact group {group}: DingTalk and e-mail; for both make two targets and name both in `notify`.\n\
-                     [targets.{}]\ntype = \"email\"\nhost = \"\"     # your mail server\nfrom = \"\"\nto = []     # who is in the \
-                     group",
+                    "# Contact group {group} has DingTalk and e-mail. \
+                     For both, define two targets and name both in `notify`.\n\
+                     [targets.{}]\ntype = \"email\"\n\
+                     host = \"\"     # the mail server\nfrom = \"\"\n\
+                     to = []     # the members of the group",
                     quoted(&name)
                 );
                 draft.targets.push(table);
                 draft.notify.push(name);
             }
             "WebhookParameters" => {
-                let name = stem(&format!("{}-{id}", draft.name));
-                if text(one, "Method").eq_ignore_ascii_case("GET") {
-                    draft.losses.push(format!(
-                        "webhook {id}: it was called with GET and will be called with POST"
-                    ));
+                let name = rule_name(&format!("{}-{id}", draft.name));
+                if string(one, "Method").eq_ignore_ascii_case("GET") {
+                    draft
+                        .omissions
+                        .push(format!("webhook {id}: called with POST instead of GET"));
                 }
                 let table = format!(
                     "[targets.{}]\ntype = \"webhook\"\nurl = {}",
                     quoted(&name),
-                    quoted(text(one, "Url"))
+                    quoted(string(one, "Url"))
                 );
                 draft.targets.push(table);
                 draft.notify.push(name);
             }
-            _ => draft.losses.push(format!(
-                "target {id} of {kind} has no counterpart and was left out"
+            _ => draft.omissions.push(format!(
+                "target {id} of type {kind} is not supported and omitted"
             )),
         }
     }

@@ -9,54 +9,54 @@ use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_event::{Json, find_name};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
 
-use super::rule_text::{Draft, Words, stem};
-use super::{Import, at, text};
+use super::rule_draft::{MessageForm, RuleDraft, rule_name};
+use super::{Import, member, string};
 use crate::exit::Failure;
 
-/// What `ListRules` and `ListTargets` answered.
-pub(super) fn import(answers: &[Json]) -> Result<Import, Failure> {
-    let rules: Vec<&Json> = answers
+/// Imports the responses of `ListRules` and `ListTargets`.
+pub(super) fn import(responses: &[Json]) -> Result<Import, Failure> {
+    let rules: Vec<&Json> = responses
         .iter()
-        .flat_map(|answer| at(answer, &["Data", "Rules"]).elements())
+        .flat_map(|response| member(response, &["Data", "Rules"]).elements())
         .collect();
-    let targets = answers
+    let targets = responses
         .iter()
-        .flat_map(|answer| at(answer, &["Data", "Targets"]).elements());
+        .flat_map(|response| member(response, &["Data", "Targets"]).elements());
     let mut by_rule: BTreeMap<&str, Vec<&Json>> = BTreeMap::new();
     for target in targets {
         by_rule
-            .entry(text(target, "RuleName"))
+            .entry(string(target, "RuleName"))
             .or_default()
             .push(target);
     }
     if rules.is_empty() {
         return Err(Failure::Invalid(
-            "no rules here: ListRules answers with Data.Rules".to_owned(),
+            "no rules found: expected Data.Rules of ListRules".to_owned(),
         ));
     }
     let mut import = Import::default();
     for rule in rules {
-        let name = text(rule, "RuleName");
-        // ListTargets says more of a target than ListRules does.
-        let own = at(rule, &["Targets"]).elements().iter().collect();
-        let targets = by_rule.get(name).cloned().unwrap_or(own);
-        one(rule, &targets, &mut import);
+        let name = string(rule, "RuleName");
+        // ListTargets has more members of a target than ListRules.
+        let listed = member(rule, &["Targets"]).elements().iter().collect();
+        let targets = by_rule.get(name).cloned().unwrap_or(listed);
+        import_rule(rule, &targets, &mut import);
     }
     Ok(import)
 }
 
-fn one(rule: &Json, targets: &[&Json], import: &mut Import) {
-    let name = text(rule, "RuleName");
-    let mut refuse = |why: &str| import.refused.push((name.to_owned(), why.to_owned()));
-    if text(rule, "Status") == "DISABLE" {
-        return refuse("it is disabled, and rules here are not");
+fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
+    let name = string(rule, "RuleName");
+    let mut skip = |reason: &str| import.skipped.push((name.to_owned(), reason.to_owned()));
+    if string(rule, "Status") == "DISABLE" {
+        return skip("it is disabled");
     }
-    let source = text(rule, "FilterPattern");
+    let source = string(rule, "FilterPattern");
     let pattern = match Pattern::parse(source, Dialect::Alibaba) {
         Ok(pattern) => pattern,
         Err(diagnostics) => {
             let name = format!("FilterPattern of {name}");
-            import.broken.push(FileDiagnostics {
+            import.invalid_filters.push(FileDiagnostics {
                 name,
                 text: source.to_owned(),
                 diagnostics,
@@ -64,58 +64,60 @@ fn one(rule: &Json, targets: &[&Json], import: &mut Import) {
             return;
         }
     };
-    let node = match native(pattern.node()) {
+    let node = match to_native(pattern.node()) {
         Ok(node) => node,
-        Err(why) => return refuse(&why),
+        Err(reason) => return skip(&reason),
     };
     let when = Pattern::from_node(node).to_expression();
-    let empty = |name| Draft {
+    let draft = |name| RuleDraft {
         name,
-        description: described(rule),
+        description: description_of(rule),
         when: when.clone(),
-        ..Draft::default()
+        ..RuleDraft::default()
     };
-    let mut common = empty(stem(name));
-    let mut own_words = Vec::new();
+    let mut common = draft(rule_name(name));
+    let mut with_message = Vec::new();
     for target in targets {
-        let mut draft = empty(stem(&format!("{name}-{}", text(target, "Id"))));
-        target::carry(target, &mut draft);
-        if draft.notify.is_empty() || draft.words == Words::Default {
+        let mut draft = draft(rule_name(&format!("{name}-{}", string(target, "Id"))));
+        target::import(target, &mut draft);
+        if draft.notify.is_empty() || draft.message == MessageForm::Default {
             common.notify.append(&mut draft.notify);
             common.targets.append(&mut draft.targets);
-            common.losses.append(&mut draft.losses);
+            common.omissions.append(&mut draft.omissions);
         } else {
-            own_words.push(draft);
+            with_message.push(draft);
         }
     }
-    // A rule says one thing to all; where targets had bodies of their own, each gets a rule.
-    match (common.notify.is_empty(), own_words.as_mut_slice()) {
-        (true, []) => return refuse("none of its targets has a counterpart here"),
+    // A rule has one message for all of its targets, so a target with a message of its own gets a
+    // rule of its own. If there is only one such target and no other, it keeps the name of the
+    // rule.
+    match (common.notify.is_empty(), with_message.as_mut_slice()) {
+        (true, []) => return skip("it has no supported targets"),
         (true, [first, others @ ..]) => {
-            first.losses.splice(0..0, common.losses);
+            first.omissions.splice(0..0, common.omissions);
             if others.is_empty() {
                 first.name = common.name;
             }
         }
         (false, _) => import.drafts.push(common),
     }
-    import.drafts.append(&mut own_words);
+    import.drafts.append(&mut with_message);
 }
 
-fn described(rule: &Json) -> String {
-    match text(rule, "Description") {
-        "" => format!("EventBridge rule {}", text(rule, "RuleName")),
-        words => words.to_owned(),
+fn description_of(rule: &Json) -> String {
+    match string(rule, "Description") {
+        "" => format!("EventBridge rule {}", string(rule, "RuleName")),
+        description => description.to_owned(),
     }
 }
 
-/// The same test of the native form; or why there is none.
-fn native(node: &Node) -> Result<Node, String> {
-    let all = |nodes: &[Node]| nodes.iter().map(native).collect::<Result<Vec<_>, _>>();
+/// The filter of CloudEvents as a filter of the native form, or why it cannot be converted.
+fn to_native(node: &Node) -> Result<Node, String> {
+    let all = |nodes: &[Node]| nodes.iter().map(to_native).collect::<Result<Vec<_>, _>>();
     Ok(match node {
         Node::All(nodes) => Node::All(all(nodes)?),
         Node::Any(nodes) => Node::Any(all(nodes)?),
-        Node::Not(inner) => Node::Not(Box::new(native(inner)?)),
+        Node::Not(inner) => Node::Not(Box::new(to_native(inner)?)),
         Node::Field(field) => Node::Field(native_field(field)?),
     })
 }
@@ -130,30 +132,37 @@ fn native_field(field: &Field) -> Result<Field, String> {
     };
     let same = field.alternatives.clone();
     match path {
-        "type" => renamed("name", rewritten(field, name_tests)?),
-        "source" => renamed("product", rewritten(field, product_tests)?),
+        "type" => renamed("name", convert(field, name_predicates)?),
+        "source" => renamed("product", convert(field, product_predicates)?),
         "subject" => renamed("resourceId", same),
         "aliyunaccountid" => renamed("userId", same),
         "aliyunregionid" => renamed("regionId", same),
         "data" => renamed("content", same),
         "time" | "specversion" | "datacontenttype" => Err(format!(
-            "`{path}` is spelt otherwise in the native form, so its filter cannot be kept"
+            "its condition on `{path}` cannot be converted: \
+             the native form writes the value differently"
         )),
         _ => match path.strip_prefix("data.") {
             Some(rest) => Ok(Field {
                 path: Path::from_keys(["content", rest]),
                 alternatives: same,
             }),
-            // `id` is called so in both; other attributes keep their names where the native form has no counterpart.
+            // `id` has this name in both forms. Other attributes, which only CloudEvents have, keep
+            // theirs.
             None => Ok(field.clone()),
         },
     }
 }
 
-/// Every test of a value in other words; one test may become several, of which any will do.
-fn rewritten(
+/// Converts each predicate of a field. One predicate may become several alternatives; predicates
+/// that have to hold together are multiplied out:
+///
+/// ```text
+/// (a and b)  with a → a1 or a2  gives  (a1 and b) or (a2 and b)
+/// ```
+fn convert(
     field: &Field,
-    tests: impl Fn(&Predicate) -> Result<Vec<Predicate>, String>,
+    predicates: impl Fn(&Predicate) -> Result<Vec<Predicate>, String>,
 ) -> Result<Vec<Alternative>, String> {
     let mut alternatives = Vec::new();
     for Alternative(together) in &field.alternatives {
@@ -163,13 +172,13 @@ fn rewritten(
                 Predicate::AnythingBut(refused) => {
                     let refused = refused
                         .iter()
-                        .map(&tests)
+                        .map(&predicates)
                         .collect::<Result<Vec<_>, _>>()?
                         .concat();
                     vec![Predicate::AnythingBut(refused)]
                 }
                 Predicate::Missing | Predicate::Exists | Predicate::Null => vec![predicate.clone()],
-                other => tests(other)?,
+                other => predicates(other)?,
             };
             combined = combined
                 .iter()
@@ -185,33 +194,34 @@ fn rewritten(
     Ok(alternatives)
 }
 
-/// `type` has the prefix `ecs:` and no status; a name has no prefix and may end in a status.
-fn name_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = test else {
-        return Err(unportable("type"));
+/// Converts a predicate of `type`, such as `ecs:Instance:SystemFailure.Reboot`, to one of `name`,
+/// which has no prefix and may have a status at the end.
+fn name_predicates(predicate: &Predicate) -> Result<Vec<Predicate>, String> {
+    let Predicate::Text(op, value) = predicate else {
+        return Err(not_convertible("type"));
     };
     match (op, value.strip_prefix("ecs:")) {
         (TextOp::Equals, Some(name)) => {
-            let mut tests = vec![Predicate::Text(TextOp::Equals, name.into())];
-            // What the catalogue does not know may have statuses.
+            let mut predicates = vec![Predicate::Text(TextOp::Equals, name.into())];
+            // A name that is not in the catalogue may have statuses.
             if find_name(name).is_none_or(|(entry, _)| !entry.statuses.is_empty()) {
-                tests.push(Predicate::Text(TextOp::Prefix, format!("{name}:").into()));
+                predicates.push(Predicate::Text(TextOp::Prefix, format!("{name}:").into()));
             }
-            Ok(tests)
+            Ok(predicates)
         }
         (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
         (TextOp::Prefix, Some(name)) => Ok(vec![Predicate::Text(TextOp::Prefix, name.into())]),
         (TextOp::Equals | TextOp::Prefix, None) => {
-            Err(format!("`{value}` is no type of ECS event"))
+            Err(format!("`{value}` is not a type of ECS events"))
         }
-        (TextOp::Suffix | TextOp::Contains, _) => Err(unportable("type")),
+        (TextOp::Suffix | TextOp::Contains, _) => Err(not_convertible("type")),
     }
 }
 
-/// `acs.ecs` is the product `ECS`.
-fn product_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = test else {
-        return Err(unportable("source"));
+/// Converts a predicate of `source`, such as `acs.ecs`, to one of `product`: `ECS`.
+fn product_predicates(predicate: &Predicate) -> Result<Vec<Predicate>, String> {
+    let Predicate::Text(op, value) = predicate else {
+        return Err(not_convertible("source"));
     };
     match (op, value.strip_prefix("acs.")) {
         (TextOp::Equals, Some(product)) => Ok(vec![Predicate::Text(
@@ -219,10 +229,10 @@ fn product_tests(test: &Predicate) -> Result<Vec<Predicate>, String> {
             product.to_uppercase().into(),
         )]),
         (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
-        _ => Err(unportable("source")),
+        _ => Err(not_convertible("source")),
     }
 }
 
-fn unportable(path: &str) -> String {
-    format!("this test of `{path}` has no counterpart in the native form")
+fn not_convertible(path: &str) -> String {
+    format!("its condition on `{path}` cannot be converted to the native form")
 }

@@ -75,8 +75,8 @@ fn delivery_json(AttemptedDelivery { delivery, next, .. }: &AttemptedDelivery) -
     object(members.into_iter().chain(next))
 }
 
-/// What happens after a call that failed. The deliveries of a digest may have different ages, so some
-/// of them can be retried while others become dead letters.
+/// What happens after a call that failed. The deliveries of a digest may have different ages, so
+/// some of them can be retried while others become dead letters.
 fn next(deliveries: &[AttemptedDelivery], start: Timestamp) -> String {
     let retries = deliveries.iter().filter_map(|one| match one.next {
         Decision::RetryAt(at) => Some(at),

@@ -1,6 +1,7 @@
 //! `/faults`, beside the ECS API: injects faults into a simulated cloud.
 //!
-//! It is no part of the API and has no authentication, so it is available on a loopback address only.
+//! It is no part of the API and has no authentication, so it is available on a loopback address
+//! only.
 
 use std::sync::Arc;
 

@@ -24,7 +24,8 @@ const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// The maximum number of events that wait for the receiver of one account; further ones are dropped.
+/// The maximum number of events that wait for the receiver of one account; further ones are
+/// dropped.
 const QUEUE: usize = 10_000;
 
 /// Forwards every account's events to where they belong.

@@ -21,8 +21,8 @@ use super::{Args, faults};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
-/// The maximum number of outcomes that wait to be printed and forwarded; when it is reached, requests
-/// wait.
+/// The maximum number of outcomes that wait to be printed and forwarded; when it is reached,
+/// requests wait.
 const OUTCOME_QUEUE: usize = 10_000;
 
 /// Serves the API until the process is interrupted.

@@ -1,5 +1,5 @@
-//! The timeline as a picture: a row for each interface and target, its statuses as bars, with marks for
-//! events and rules above the bar and for requests below it.
+//! The timeline as a picture: a row for each interface and target, its statuses as bars, with marks
+//! for events and rules above the bar and for requests below it.
 
 mod axis;
 mod svg;
@@ -65,8 +65,8 @@ struct StatusBar<'a> {
     to: Option<Timestamp>,
 }
 
-/// Draws the entries as an SVG document. `before` has the statuses of the interfaces at the start; of
-/// these, only interfaces with entries get a row.
+/// Draws the entries as an SVG document. `before` has the statuses of the interfaces at the start;
+/// of these, only interfaces with entries get a row.
 pub(super) fn draw(
     before: &BTreeMap<String, EniStatus>,
     entries: &[Entry],
@@ -144,8 +144,8 @@ pub(super) fn draw(
     svg.finish()
 }
 
-/// The marks of all entries, and the numbered notes. Successful requests, events and deliveries need
-/// no note: the legend explains them.
+/// The marks of all entries, and the numbered notes. Successful requests, events and deliveries
+/// need no note: the legend explains them.
 fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
     let mut notes = Vec::new();
     let mut marks = Vec::new();

@@ -110,8 +110,8 @@ impl ScenarioRun {
 
     /// Runs the next timeline event or the next call of a target; `None` at the end.
     ///
-    /// At one instant calls come after timeline events, so that a digest can carry the deliveries of
-    /// all of them.
+    /// At one instant calls come after timeline events, so that a digest can carry the deliveries
+    /// of all of them.
     fn run_next(&mut self) -> Option<()> {
         let event = self.simulation.next_at();
         let until = self.simulation.until();
@@ -202,8 +202,8 @@ impl ScenarioRun {
         if let Some((at, account, event)) = self.received(event) {
             self.evaluate(at, &account, &event);
         }
-        // A clock event is shown only where a rule had effects, or a scenario with `tick = "1m"` would
-        // have a line a minute.
+        // A clock event is shown only where a rule had effects, or a scenario with `tick = "1m"`
+        // would have a line a minute.
         let is_tick = matches!(event, TimelineEvent::Published { is_tick: true, .. });
         if is_tick && self.entries.len() == length {
             self.entries.pop();

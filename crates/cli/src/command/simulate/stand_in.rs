@@ -1,12 +1,12 @@
-//! Stand-ins for the programs behind three targets, so that actions of rules have consequences in the
-//! simulated cloud.
+//! Stand-ins for the programs behind three targets, so that actions of rules have consequences in
+//! the simulated cloud.
 //!
-//! | target | document | effect |
-//! |---|---|---|
-//! | `ecs` | `Action` and its parameters | calls the action |
-//! | `eni-operator` | an operation as `action`, `eniId`, optionally `instanceId`, `wait_seconds` | waits, then calls the action |
-//! | `eni-janitor` | `check`: an interface, `not_before`: milliseconds | deletes the interface then, if it is unused |
-//! | `eni-janitor` | `forget`: an interface | cancels the check |
+//! - `ecs`: `Action` and its parameters. Calls the action.
+//! - `eni-operator`: an operation as `action`, `eniId`, optionally `instanceId` and `wait_seconds`.
+//!   Waits, then calls the action.
+//! - `eni-janitor`: `check`, an interface, and `not_before`, milliseconds. Deletes the interface
+//!   then, if it is unused.
+//! - `eni-janitor`: `forget`, an interface. Cancels the check.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::rpc::Parameters;
@@ -17,8 +17,8 @@ use reflexarc_reaction::Action;
 /// The targets that have stand-ins.
 pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
 
-/// Performs the action of a rule on the account's bus, in the name of the account. Actions for other
-/// targets, and documents without the required members, have no effect.
+/// Performs the action of a rule on the account's bus, in the name of the account. Actions for
+/// other targets, and documents without the required members, have no effect.
 pub(super) fn perform(
     action: &Action,
     at: Timestamp,

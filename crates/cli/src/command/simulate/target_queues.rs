@@ -1,9 +1,9 @@
 //! Deliveries on the virtual clock.
 //!
-//! One queue for each target, as in the service, and with the service's rules for what a call carries
-//! and when it is made (`CallSchedule`), what a message looks like (`Target::preview`), and what
-//! follows from an outcome (`settle`). Only the clock and the storage differ: nothing is sent, and the
-//! queues are in memory.
+//! One queue for each target, as in the service, and with the service's rules for what a call
+//! carries and when it is made (`CallSchedule`), what a message looks like (`Target::preview`), and
+//! what follows from an outcome (`settle`). Only the clock and the storage differ: nothing is sent,
+//! and the queues are in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(super) struct TargetQueues {
     queues: BTreeMap<String, TargetQueue>,
     /// The names of the targets, for messages about unknown ones.
     known: Vec<String>,
-    /// The number of deliveries that were queued, retries included: those that are due at one instant
-    /// are attempted in this order.
+    /// The number of deliveries that were queued, retries included: those that are due at one
+    /// instant are attempted in this order.
     sequence: u64,
 }
 
@@ -228,7 +228,8 @@ impl TargetQueue {
         let ((due, _), _) = self.waiting.first_key_value()?;
         let mut at = *due;
         // `wait` discards calls that are older than the period of the rate limit at the given time.
-        // This looks ahead to times at which they are older than they are now, so it works on a copy.
+        // This looks ahead to times at which they are older than they are now, so it works on a
+        // copy.
         let mut schedule = self.schedule.clone();
         loop {
             let wait = schedule.wait(at.duration_since(start));

@@ -1,27 +1,28 @@
-//! A target with its parameters.
+//! Targets of EventBridge with their parameters.
 
 use reflexarc_event::Json;
 
-use super::super::rule_text::{Draft, Words, quoted, stem};
-use super::super::{at, text};
+use super::super::rule_draft::{MessageForm, RuleDraft, quoted, rule_name};
+use super::super::{member, string};
 use super::transformation::{self, Transformation};
 
-/// Carries a target over into a draft of its own: its table, what it is told, and what was lost. Nothing is notified
-/// when it has no counterpart.
-pub(super) fn carry(target: &Json, draft: &mut Draft) {
-    let (id, kind) = (text(target, "Id"), text(target, "Type"));
+/// Imports a target into a draft: its table, its message, and what is omitted. The draft notifies
+/// nothing when the type of the target is not supported.
+pub(super) fn import(target: &Json, draft: &mut RuleDraft) {
+    let (id, kind) = (string(target, "Id"), string(target, "Type"));
     let name = draft.name.clone();
-    let secret = stem(&name).replace('-', "_").to_uppercase();
+    let variable = rule_name(&name).replace('-', "_").to_uppercase();
     let mut table = match kind {
         "acs.dingtalk" => format!(
-            "[targets.{}]\ntype = \"dingtalk\"\ntoken = {{ env = \"{secret}_TOKEN\" }}     # access_token of the robot's \
-             address\nsecret = {{ env = \"{secret}_SECRET\" }}",
+            "[targets.{}]\ntype = \"dingtalk\"\n\
+             token = {{ env = \"{variable}_TOKEN\" }}     # access_token in the \
+             robot's webhook address\nsecret = {{ env = \"{variable}_SECRET\" }}",
             quoted(&name)
         ),
         "http" | "https" => {
             let url = value(target, "url")
                 .filter(|url| !url.is_empty())
-                .unwrap_or(text(target, "Endpoint"));
+                .unwrap_or(string(target, "Endpoint"));
             format!(
                 "[targets.{}]\ntype = \"webhook\"\nurl = {}",
                 quoted(&name),
@@ -32,70 +33,73 @@ pub(super) fn carry(target: &Json, draft: &mut Draft) {
             let to = value(target, "ToAddress").unwrap_or_default();
             let to: Vec<String> = to.split([',', ';']).map(|one| quoted(one.trim())).collect();
             format!(
-                "[targets.{}]\ntype = \"email\"\nhost = \"\"     # your mail server\nfrom = {}\nto = [{}]",
+                "[targets.{}]\ntype = \"email\"\nhost = \"\"     # the mail server\n\
+                 from = {}\nto = [{}]",
                 quoted(&name),
                 quoted(value(target, "AccountName").unwrap_or_default()),
                 to.join(", ")
             )
         }
         other => {
-            let loss = format!("target {id} of type {other} has no counterpart and was left out");
-            return draft.losses.push(loss);
+            let omission = format!("target {id} of type {other} is not supported and omitted");
+            return draft.omissions.push(omission);
         }
     };
     match kind {
-        "acs.dingtalk" => robot(target, draft),
-        "acs.mail" => mail(target, draft, &mut table),
-        _ => body_is_lost(target, draft),
+        "acs.dingtalk" => import_robot_message(target, draft),
+        "acs.mail" => import_mail_message(target, draft, &mut table),
+        _ => omit_body(target, draft),
     }
-    // Where nothing is said, the cloud backs off.
-    let exponential = text(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
+    // The default of EventBridge is BACKOFF_RETRY.
+    let exponential = string(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
     let retry = if exponential {
         "exponential"
     } else {
         "backoff"
     };
     draft.targets.push(format!("{table}\nretry = \"{retry}\""));
-    if text(target, "ErrorsTolerance") == "NONE" {
-        draft.losses.push(format!(
-            "target {id}: tolerance NONE; a dead target here delays no other and loses nothing"
+    if string(target, "ErrorsTolerance") == "NONE" {
+        draft.omissions.push(format!(
+            "target {id}: ErrorsTolerance NONE not imported; \
+             failures of a target do not delay others"
         ));
     }
     if target
         .get("DeadLetterQueue")
         .is_some_and(|queue| !queue.members().is_empty())
     {
-        draft.losses.push(format!(
-            "target {id}: its dead letter queue; dead letters stay in the store (reflexarc dlq)"
+        draft.omissions.push(format!(
+            "target {id}: dead letter queue not imported; \
+             dead letters stay in the store (reflexarc dlq)"
         ));
     }
     draft.notify.push(name);
 }
 
-/// A robot's body is a message of its own kind, and such documents go to a robot as they are.
-fn robot(target: &Json, draft: &mut Draft) {
+/// The body for a robot, a JSON document with `msgtype`. A script sends it to the robot unchanged.
+fn import_robot_message(target: &Json, draft: &mut RuleDraft) {
     match parameter(target, "Body").map(transformation::read) {
         None | Some(Transformation::Original) => {}
-        Some(Transformation::Words(words)) => match words.to_script_json() {
+        Some(Transformation::Text(text)) => match text.to_script_json() {
             Some(document) if document.contains("\"msgtype\"") => {
-                draft.words = Words::Document(document)
+                draft.message = MessageForm::Document(document)
             }
-            _ => body_is_lost(target, draft),
+            _ => omit_body(target, draft),
         },
-        Some(Transformation::Unknown(why)) => lost(target, draft, "body", &why),
+        Some(Transformation::Unsupported(why)) => omit(target, draft, "body", &why),
     }
 }
 
-/// A mail's subject and body are the title and text of a message.
-fn mail(target: &Json, draft: &mut Draft, table: &mut String) {
+/// The subject and body of a mail: the title and text of a message.
+fn import_mail_message(target: &Json, draft: &mut RuleDraft, table: &mut String) {
     let mut template =
         |key: &str, what: &str| match parameter(target, key).map(transformation::read)? {
-            Transformation::Words(words) => {
-                Some(words.to_template()).filter(|template| !template.is_empty())
+            Transformation::Text(text) => {
+                Some(text.to_template()).filter(|template| !template.is_empty())
             }
             Transformation::Original => None,
-            Transformation::Unknown(why) => {
-                lost(target, draft, what, &why);
+            Transformation::Unsupported(why) => {
+                omit(target, draft, what, &why);
                 None
             }
         };
@@ -103,45 +107,46 @@ fn mail(target: &Json, draft: &mut Draft, table: &mut String) {
     let html = value(target, "IsHtmlBody").is_some_and(|is| is.eq_ignore_ascii_case("true"));
     let text = if html { None } else { template("Body", "body") };
     if html && parameter(target, "Body").is_some() {
-        lost(
+        omit(
             target,
             draft,
             "body",
-            "it is HTML; `html_template` of the target takes a template of a whole mail",
+            "HTML; use `html_template` of the target for a template of the whole mail",
         );
     }
     if title.is_some() {
-        // Ours would say the level before it.
+        // The default subject has the level before the title.
         table.push_str("\nsubject = \"{{ title }}\"");
     }
     if title.is_some() || text.is_some() {
-        draft.words = Words::Message { title, text };
+        draft.message = MessageForm::Templates { title, text };
     }
 }
 
-/// A webhook's body is a CloudEvent with the message as its data, whatever it was.
-fn body_is_lost(target: &Json, draft: &mut Draft) {
-    let form = parameter(target, "Body").map_or("ORIGINAL", |body| text(body, "Form"));
+/// Omits the body: a webhook gets a CloudEvent with the message as its data.
+fn omit_body(target: &Json, draft: &mut RuleDraft) {
+    let form = parameter(target, "Body").map_or("ORIGINAL", |body| string(body, "Form"));
     let form = if form.is_empty() { "ORIGINAL" } else { form };
-    lost(
+    omit(
         target,
         draft,
         "body",
-        &format!("{form}; say it with `message` in the rule, or with send(…) in a script"),
+        &format!("{form}; use `message` in the rule or send(…) in a script"),
     );
 }
 
-fn lost(target: &Json, draft: &mut Draft, what: &str, why: &str) {
-    draft
-        .losses
-        .push(format!("target {}: its {what}: {why}", text(target, "Id")));
+fn omit(target: &Json, draft: &mut RuleDraft, what: &str, why: &str) {
+    draft.omissions.push(format!(
+        "target {}: {what} not imported: {why}",
+        string(target, "Id")
+    ));
 }
 
 fn parameter<'a>(target: &'a Json, key: &str) -> Option<&'a Json> {
-    let mut found = at(target, &["ParamList"]).elements().iter();
-    found.find(|one| text(one, "ResourceKey").eq_ignore_ascii_case(key))
+    let mut found = member(target, &["ParamList"]).elements().iter();
+    found.find(|one| string(one, "ResourceKey").eq_ignore_ascii_case(key))
 }
 
 fn value<'a>(target: &'a Json, key: &str) -> Option<&'a str> {
-    parameter(target, key).map(|one| text(one, "Value"))
+    parameter(target, key).map(|one| string(one, "Value"))
 }

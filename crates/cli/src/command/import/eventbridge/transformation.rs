@@ -1,48 +1,47 @@
-//! How a target's parameter is made from an event: constants, and templates with fields of the event in them.
+//! Transformations of EventBridge: how the value of a target's parameter is made from an event, as
+//! a constant or as a template with fields of the event.
 
 use reflexarc_event::Json;
 
-use super::super::rule_text::quoted;
-use super::super::text;
+use super::super::rule_draft::quoted;
+use super::super::string;
 
-/// What a parameter says.
+/// The value of a parameter.
 pub(super) enum Transformation {
-    /// The event as it is.
+    /// The whole event.
     Original,
-    /// Words, with fields of the event among them.
-    Words(Words),
-    /// Something that cannot be said here, and why.
-    Unknown(String),
+    /// A text with fields of the event in it.
+    Text(TextTemplate),
+    /// A value that cannot be imported, and why.
+    Unsupported(String),
 }
 
 /// A text with fields in it.
-pub(super) struct Words(Vec<Part>);
+pub(super) struct TextTemplate(Vec<Part>);
 
 #[derive(Clone)]
 enum Part {
     Text(String),
-    /// The keys to a field of the native form.
+    /// The path of a field in the native form.
     Field(Vec<String>),
 }
 
 /// Reads `Form`, `Value` and `Template` of a parameter.
 pub(super) fn read(parameter: &Json) -> Transformation {
-    let (form, value) = (text(parameter, "Form"), text(parameter, "Value"));
+    let (form, value) = (string(parameter, "Form"), string(parameter, "Value"));
     match form {
         "" | "ORIGINAL" => Transformation::Original,
-        "CONSTANT" => Transformation::Words(Words(vec![Part::Text(value.to_owned())])),
-        "TEMPLATE" => match template(text(parameter, "Template"), value) {
-            Ok(words) => Transformation::Words(words),
-            Err(why) => Transformation::Unknown(why),
+        "CONSTANT" => Transformation::Text(TextTemplate(vec![Part::Text(value.to_owned())])),
+        "TEMPLATE" => match template(string(parameter, "Template"), value) {
+            Ok(text) => Transformation::Text(text),
+            Err(why) => Transformation::Unsupported(why),
         },
-        other => Transformation::Unknown(format!(
-            "{other}; a whole part of an event is not yet a text"
-        )),
+        other => Transformation::Unsupported(format!("{other} is not supported")),
     }
 }
 
-impl Words {
-    /// As a message template of a rule.
+impl TextTemplate {
+    /// The text as a template for a message of a rule.
     pub(super) fn to_template(&self) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => escaped(text),
@@ -51,10 +50,16 @@ impl Words {
         self.0.iter().map(part).collect()
     }
 
-    /// As a script's expression for the JSON document that the words are; none where they are not JSON, or where a field
-    /// stands outside of its strings.
+    /// The text as an expression of a script, if it is a JSON document with fields only inside of
+    /// its strings.
     pub(super) fn to_script_json(&self) -> Option<String> {
-        // Fields become characters that stand for nothing else, until the JSON around them is read.
+        // The text is JSON only with the fields replaced by something. So each field becomes its
+        // number between two marks, the JSON is parsed, and `script_text` replaces the marks in its
+        // strings:
+        //
+        // {"text": "${eni} failed"}    {"text": "␟0␟ failed"}    #{ "text": (event.…) + " failed" }
+        //
+        // A mark outside of a string is not valid JSON, which is what is wanted.
         let mut fields = Vec::new();
         let mut source = String::new();
         for part in &self.0 {
@@ -71,13 +76,15 @@ impl Words {
     }
 }
 
-/// A character of the private use area.
+/// Surrounds the number of a field: a character of the private use area, which texts do not
+/// contain.
 const MARK: char = '\u{f8ff}';
 
-/// `Value` maps names to paths or literals, `Template` has them as `${name}`.
-fn template(template: &str, value: &str) -> Result<Words, String> {
+/// Reads a template: `value` is an object from names to JSONPaths or literals, `template` a text
+/// with `${name}`.
+fn template(template: &str, value: &str) -> Result<TextTemplate, String> {
     let names = Json::parse(value.as_bytes())
-        .map_err(|error| format!("TEMPLATE; its variables are no JSON: {error}"))?;
+        .map_err(|error| format!("TEMPLATE with invalid variables: {error}"))?;
     let mut parts = Vec::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("${") {
@@ -85,7 +92,7 @@ fn template(template: &str, value: &str) -> Result<Words, String> {
             break;
         };
         let Some(value) = names.get(name.trim()) else {
-            return Err(format!("TEMPLATE; `{name}` is no variable of it"));
+            return Err(format!("TEMPLATE with unknown variable `{name}`"));
         };
         parts.push(Part::Text(before.to_owned()));
         parts.push(match value.as_str() {
@@ -97,14 +104,14 @@ fn template(template: &str, value: &str) -> Result<Words, String> {
     }
     parts.push(Part::Text(rest.to_owned()));
     parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-    Ok(Words(parts))
+    Ok(TextTemplate(parts))
 }
 
-/// The field of the native form that a JSONPath names.
+/// The path in the native form of the field that a JSONPath selects.
 fn field(path: &str) -> Result<Vec<String>, String> {
     let unknown = || {
         Err(format!(
-            "TEMPLATE; `{path}` has no counterpart in the native form"
+            "TEMPLATE with `{path}`, which the native form does not have"
         ))
     };
     let keys: Vec<&str> = path.trim_start_matches('$').split('.').skip(1).collect();
@@ -116,7 +123,7 @@ fn field(path: &str) -> Result<Vec<String>, String> {
         return unknown();
     }
     let native = match keys.as_slice() {
-        // A whole part of the event is no text.
+        // `$.data` alone is an object, not a text.
         ["data", rest @ ..] if !rest.is_empty() => [&["content"], rest].concat(),
         ["id"] => vec!["id"],
         ["subject"] => vec!["resourceId"],
@@ -127,12 +134,12 @@ fn field(path: &str) -> Result<Vec<String>, String> {
     Ok(native.into_iter().map(str::to_owned).collect())
 }
 
-/// Text that a template shows as it is.
+/// A text, escaped so that a template prints it unchanged.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        // Followed by nothing, it may be followed by a field.
+        // At the end of the text a field may follow, which begins with `{{`.
         let opens = letter == '{'
             && letters
                 .peek()
@@ -151,7 +158,7 @@ fn script(json: &Json, fields: &[&[String]]) -> Option<String> {
     Some(match json {
         Json::Null => "()".to_owned(),
         Json::Bool(_) => json.to_string(),
-        // Digits that the script language would read otherwise are not worth a guess.
+        // rhai has no numbers beyond 64 bits and reads fractions as binary floats.
         Json::Number(_) => json.as_i64()?.to_string(),
         Json::String(text) => script_text(text, fields)?,
         Json::Array(elements) => {
@@ -176,7 +183,7 @@ fn script_text(text: &str, fields: &[&[String]]) -> Option<String> {
     for (i, piece) in text.split(MARK).enumerate() {
         if i % 2 == 1 {
             let keys = fields.get(piece.parse::<usize>().ok()?)?;
-            // What is missing is empty.
+            // As in EventBridge, a missing field is an empty text.
             pieces.push(format!("(event.{} ?? \"\")", keys.join("?.")));
         } else if !piece.is_empty() || i == 0 {
             pieces.push(quoted(piece));
@@ -189,7 +196,7 @@ fn script_text(text: &str, fields: &[&[String]]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn words(template: &str, variables: &str) -> Words {
+    fn text_template(template: &str, variables: &str) -> TextTemplate {
         let json = |text: &str| Json::from(text);
         let parameter: Json = [
             ("Form", json("TEMPLATE")),
@@ -200,41 +207,48 @@ mod tests {
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
         match read(&parameter) {
-            Transformation::Words(words) => words,
+            Transformation::Text(text) => text,
             Transformation::Original => panic!("a template is not the original"),
-            Transformation::Unknown(why) => panic!("{why}"),
+            Transformation::Unsupported(why) => panic!("{why}"),
         }
     }
 
     #[test]
-    fn a_template_becomes_a_message_template() {
+    fn templates_become_message_templates() {
         let variables =
             r#"{"eni": "$.data.eniId", "who": "network team", "region": "$.aliyunregionid"}"#;
-        let made = words("${who}: ${eni} in ${region}, {{ as it is }} {", variables).to_template();
-        let shown = r#"network team: {{ event.content.eniId }} in {{ event.regionId }}, {{ "{" }}{ as it is }} {{ "{" }}"#;
+        let made =
+            text_template("${who}: ${eni} in ${region}, {{ as it is }} {", variables).to_template();
+        let shown = concat!(
+            "network team: {{ event.content.eniId }} in {{ event.regionId }}, ",
+            r#"{{ "{" }}{ as it is }} {{ "{" }}"#
+        );
         assert_eq!(made, shown);
     }
 
     #[test]
-    fn a_json_template_becomes_a_document() {
+    fn json_templates_become_documents() {
         let variables = r#"{"eni": "$.data.eniId"}"#;
-        let body = r#"{"msgtype": "text", "text": {"content": "${eni} \"failed\""}, "at": {"isAtAll": false}, "n": [1]}"#;
-        let script = words(body, variables).to_script_json().unwrap();
-        let content = r#""" + (event.content?.eniId ?? "") + " \"failed\"""#;
-        let whole = format!(
-            r##"#{{ "msgtype": "text", "text": #{{ "content": {content} }}, "at": #{{ "isAtAll": false }}, "n": [1] }}"##
+        let body = concat!(
+            r#"{"msgtype": "text", "text": {"content": "${eni} \"failed\""}, "#,
+            r#""at": {"isAtAll": false}, "n": [1]}"#
         );
+        let script = text_template(body, variables).to_script_json().unwrap();
+        let content = r#""" + (event.content?.eniId ?? "") + " \"failed\"""#;
+        let rest = r##""at": #{ "isAtAll": false }, "n": [1] }"##;
+        let whole =
+            format!(r##"#{{ "msgtype": "text", "text": #{{ "content": {content} }}, {rest}"##);
         assert_eq!(script, whole);
         assert_eq!(
-            words(r#"{"n": ${eni}}"#, variables).to_script_json(),
+            text_template(r#"{"n": ${eni}}"#, variables).to_script_json(),
             None,
             "a field outside of a string"
         );
-        assert_eq!(words("${eni}", variables).to_script_json(), None);
+        assert_eq!(text_template("${eni}", variables).to_script_json(), None);
     }
 
     #[test]
-    fn what_has_no_counterpart_is_not_guessed() {
+    fn fields_without_counterpart_are_refused() {
         for path in [
             "$.time",
             "$.type",
@@ -246,7 +260,7 @@ mod tests {
         ] {
             assert!(field(path).is_err(), "{path}");
         }
-        let unknown = template("${a}", r#"{"b": "$.data.x"}"#).err().unwrap();
-        assert_eq!(unknown, "TEMPLATE; `a` is no variable of it");
+        let message = template("${a}", r#"{"b": "$.data.x"}"#).err().unwrap();
+        assert_eq!(message, "TEMPLATE with unknown variable `a`");
     }
 }

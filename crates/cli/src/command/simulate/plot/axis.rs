@@ -1,8 +1,8 @@
 //! The horizontal axis: where each instant is in the picture.
 //!
-//! The axis is not linear. A scenario may have ten marks within a second and then nothing for a day, so
-//! each instant gets the width of its marks, and the distance to the next one grows with the logarithm
-//! of the time between them:
+//! The axis is not linear. A scenario may have ten marks within a second and then nothing for a
+//! day, so each instant gets the width of its marks, and the distance to the next one grows with
+//! the logarithm of the time between them:
 //!
 //! ```text
 //! 1 s     40 + 14 ln 2       50 px
@@ -66,7 +66,8 @@ impl Axis {
         }
     }
 
-    /// The position of an instant: that of the last one of the axis by then, 0 before the first one.
+    /// The position of an instant: that of the last one of the axis by then, 0 before the first
+    /// one.
     pub(super) fn x(&self, at: Timestamp) -> f64 {
         self.positions
             .range(..=at)

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
-text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weight:600}.row{font-weight:600}\
-.time{font-size:11px;fill:#555}.note{font-size:12px;fill:#333}.on-dark{fill:#fff;font-size:11px}.on-light{font-size:11px}\
-.number,.number-dark{font-size:9px;font-weight:700;text-anchor:middle;fill:#fff}.number-dark{fill:#1b1b1b}\
-.grid{stroke:#e4e4e4}.rule{stroke:#c8c8c8}\
-.Creating{fill:#d3dde9}.CreateFailed{fill:#a4262c}.Available{fill:#a9d5a5}.Attaching{fill:#f4dd94}.InUse{fill:#2f6fb2}\
-.Detaching{fill:#f0ad66}.Deleting{fill:#cdb2e0}\
+text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weight:600}\
+.row{font-weight:600}.time{font-size:11px;fill:#555}.note{font-size:12px;fill:#333}\
+.on-dark{fill:#fff;font-size:11px}.on-light{font-size:11px}\
+.number,.number-dark{font-size:9px;font-weight:700;text-anchor:middle;fill:#fff}\
+.number-dark{fill:#1b1b1b}.grid{stroke:#e4e4e4}.rule{stroke:#c8c8c8}\
+.Creating{fill:#d3dde9}.CreateFailed{fill:#a4262c}.Available{fill:#a9d5a5}\
+.Attaching{fill:#f4dd94}.InUse{fill:#2f6fb2}.Detaching{fill:#f0ad66}.Deleting{fill:#cdb2e0}\
 .accepted{fill:#555}.refused{fill:#a4262c}.success{fill:#2e7d32}.failed{fill:#c05600}\
 .silent{fill:#fff;stroke:#555;stroke-dasharray:2 2}.reaction{fill:#6a3fa0}\
 .delivered{fill:#2e7d32}.undelivered{fill:#a4262c}";

@@ -1,73 +1,75 @@
-//! A rule on its way into a file.
+//! A rule before it is written to a file.
 
 use std::fmt::Write as _;
 
-/// What the file will say.
+/// The parts of a rule file, and what could not be imported.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    /// The file's stem.
+pub(super) struct RuleDraft {
+    /// The name of the rule: the file name without its extension.
     pub(super) name: String,
     pub(super) description: String,
     /// The filter, as an expression.
     pub(super) when: String,
-    /// The names of targets.
+    /// The names of the targets.
     pub(super) notify: Vec<String>,
-    /// What the targets are told.
-    pub(super) words: Words,
-    /// Words of which the content must hold one, or none of which it may hold.
+    /// What the targets receive.
+    pub(super) message: MessageForm,
+    /// Keywords that the event's content must, or must not, contain.
     pub(super) keywords: Option<(Relation, Vec<String>)>,
-    /// Seconds of silence after a message, for one event of one resource.
-    pub(super) mute: Option<u64>,
-    /// A beginning of each target in reflexarc.toml.
+    /// The throttle window in seconds, for each event name and resource.
+    pub(super) throttle: Option<u64>,
+    /// The tables of the targets, as a start for reflexarc.toml.
     pub(super) targets: Vec<String>,
-    /// What did not carry over.
-    pub(super) losses: Vec<String>,
+    /// What the rule does not have of the subscription, as messages.
+    pub(super) omissions: Vec<String>,
 }
 
-/// What targets are told.
+/// What targets receive.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) enum Words {
-    /// The facts of the event.
+pub(super) enum MessageForm {
+    /// The default message with the fields of the event.
     #[default]
     Default,
-    /// A message, as templates; the facts where there is none.
-    Message {
+    /// A message, as templates; a part that is absent is that of the default message.
+    Templates {
         title: Option<String>,
         text: Option<String>,
     },
-    /// A document, as an expression of the script language.
+    /// A JSON document, as an expression of a script.
     Document(String),
 }
 
-/// How keywords count.
+/// How keywords are compared with the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
+    /// The content contains one of them.
     AnyOf,
+    /// The content contains none of them.
     NoneOf,
 }
 
-impl Draft {
-    /// The rule file.
+impl RuleDraft {
+    /// The text of the rule file.
     pub(super) fn to_toml(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail, here and below.
         let _ = writeln!(text, "description = {}", quoted(&self.description));
         let _ = writeln!(text, "\nwhen = {}", block(&self.when));
         let targets: Vec<String> = self.notify.iter().map(|target| quoted(target)).collect();
-        match (&self.words, &self.keywords) {
-            (Words::Document(document), _) => {
+        match (&self.message, &self.keywords) {
+            (MessageForm::Document(document), _) => {
                 let sends: Vec<String> = targets
                     .iter()
                     .map(|target| format!("send({target}, {document});"))
                     .collect();
                 let _ = writeln!(text, "\nthen = {}", block(&sends.join("\n")));
             }
-            (words, None) => {
+            (message, None) => {
                 let _ = writeln!(text, "\nnotify = [{}]", targets.join(", "));
-                if let Words::Message { title, text: body } = words {
+                if let MessageForm::Templates { title, text: body } = message {
                     let keys = [("title", title), ("text", body)];
-                    let keys = keys.into_iter().filter_map(|(key, words)| {
-                        Some(format!("{key} = {}", quoted(words.as_ref()?)))
+                    let keys = keys.into_iter().filter_map(|(key, template)| {
+                        Some(format!("{key} = {}", quoted(template.as_ref()?)))
                     });
                     let _ = writeln!(
                         text,
@@ -76,15 +78,15 @@ impl Draft {
                     );
                 }
             }
-            (_, Some((relation, words))) => {
+            (_, Some((relation, keywords))) => {
                 let _ = writeln!(
                     text,
                     "\nthen = {}",
-                    block(&script(*relation, words, &targets))
+                    block(&script(*relation, keywords, &targets))
                 );
             }
         }
-        if let Some(seconds) = self.mute {
+        if let Some(seconds) = self.throttle {
             let _ = writeln!(
                 text,
                 "throttle = {{ key = [\"name\", \"resourceId\"], every = \"{seconds}s\" }}"
@@ -94,11 +96,12 @@ impl Draft {
     }
 }
 
-/// Keywords may stand anywhere in the content, which no filter can say; a script can.
-fn script(relation: Relation, words: &[String], targets: &[String]) -> String {
-    let found: Vec<String> = words
+/// A script for keywords. They may be anywhere in the content, in any field; a filter compares
+/// fields that it names, so this needs a script.
+fn script(relation: Relation, keywords: &[String], targets: &[String]) -> String {
+    let found: Vec<String> = keywords
         .iter()
-        .map(|word| format!("text.contains({})", quoted(word)))
+        .map(|keyword| format!("text.contains({})", quoted(keyword)))
         .collect();
     let condition = match relation {
         Relation::AnyOf => format!("!({})", found.join(" || ")),
@@ -115,8 +118,8 @@ fn script(relation: Relation, words: &[String], targets: &[String]) -> String {
     script.trim_end().to_owned()
 }
 
-/// The stem of a file from any name.
-pub(super) fn stem(name: &str) -> String {
+/// A rule name from any text: other characters than letters, digits, `-` and `_` become `-`.
+pub(super) fn rule_name(text: &str) -> String {
     let safe = |c: char| {
         if c.is_alphanumeric() || c == '-' || c == '_' {
             c
@@ -124,15 +127,15 @@ pub(super) fn stem(name: &str) -> String {
             '-'
         }
     };
-    let stem: String = name.trim().chars().map(safe).take(100).collect();
-    if stem.is_empty() {
+    let name: String = text.trim().chars().map(safe).take(100).collect();
+    if name.is_empty() {
         "unnamed".to_owned()
     } else {
-        stem
+        name
     }
 }
 
-/// A text in double quotes, as TOML, rhai and reflexarc.toml all read it.
+/// A string in double quotes, with escapes that TOML and rhai read alike.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
@@ -152,7 +155,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A text of several lines, as it is where TOML allows that.
+/// A string of several lines: literal where TOML allows it, else in double quotes.
 fn block(text: &str) -> String {
     let plain = !text.contains("'''")
         && text
@@ -170,18 +173,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stem_is_a_file_name() {
-        assert_eq!(stem("eni/../alerts 1"), "eni----alerts-1");
-        assert_eq!(stem("网卡告警"), "网卡告警");
-        assert_eq!(stem("  "), "unnamed");
+    fn rule_names_are_file_names() {
+        assert_eq!(rule_name("eni/../alerts 1"), "eni----alerts-1");
+        assert_eq!(rule_name("网卡告警"), "网卡告警");
+        assert_eq!(rule_name("  "), "unnamed");
     }
 
     #[test]
-    fn what_toml_cannot_hold_as_it_is_is_escaped() {
-        let draft = Draft {
+    fn strings_are_escaped_where_toml_requires_it() {
+        let draft = RuleDraft {
             when: "a == \"'''\"".to_owned(),
             description: "say \"hi\"\\\u{1}".to_owned(),
-            ..Draft::default()
+            ..RuleDraft::default()
         };
         let text = draft.to_toml();
         assert!(
