@@ -31,6 +31,7 @@ impl BoundedResponse {
     pub async fn read(mut response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut bytes = Vec::new();
+        // Not `Response::bytes`, which reads the whole body before its size is known.
         while let Ok(Some(chunk)) = response.chunk().await {
             bytes.extend_from_slice(&chunk[..chunk.len().min(BODY_BYTES - bytes.len())]);
             if bytes.len() >= BODY_BYTES {

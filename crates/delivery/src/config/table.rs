@@ -217,6 +217,7 @@ impl<'a> ConfigTable<'a> {
         };
         let members = table.raw().iter().filter_map(|(name, value)| {
             let name = name.get_ref().to_string();
+            // Not every value is a secret: `headers = { x-team = "network" }`.
             let value = match value.get_ref() {
                 DeValue::String(text) => Some(SecretString::from(text.to_string())),
                 _ => table.secret(&name),
@@ -228,6 +229,7 @@ impl<'a> ConfigTable<'a> {
 
     fn secret_file(&self, path: &Path) -> Result<String, String> {
         let bytes = self.context.read_file(path)?;
+        // A secret with bytes replaced would be another secret, so invalid UTF-8 is an error.
         let text = String::from_utf8(bytes)
             .map_err(|_| format!("cannot read {}: not UTF-8", path.display()))?;
         // Editors and `echo` end a file with a newline that is not part of the secret.

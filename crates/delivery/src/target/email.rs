@@ -73,6 +73,7 @@ impl Email {
             TlsMode::Tls => 465,
             TlsMode::None => 25,
         };
+        // Built here and not at each send, so that an invalid certificate is an error at start.
         let tls = match server.tls {
             TlsMode::None => None,
             mode => Some((mode, tls_parameters(server)?)),

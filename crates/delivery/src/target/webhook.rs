@@ -67,6 +67,7 @@ impl Webhook {
     }
 
     async fn post(&self, delivery: &Delivery, now: Timestamp) -> Result<Receipt, SendError> {
+        // Serialized once: the signature is over exactly the bytes that are sent.
         let body = self.body(delivery)?.to_string();
         let (id, seconds) = (delivery.id.to_string(), now.as_second().to_string());
         let mut request = self

@@ -40,6 +40,7 @@ pub(super) fn conversation_title(body: &Json) -> String {
             .and_then(|inner| inner.get(key))
             .and_then(Json::as_str)
     };
+    // A text message has no title; its first line is shown. A native payload may have neither.
     let line = text("title").or_else(|| text("content")?.lines().next());
     line.map_or_else(|| body.to_string(), str::to_owned)
 }
@@ -163,6 +164,7 @@ fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: 
     let at: &[String] = if part.number == 0 { &message.at } else { &[] };
     match (robot.format, link) {
         (Format::Text, _) => text_message(robot, message, part, link, at),
+        // Links and cards have no `at` member: they cannot mention anyone.
         (Format::Link, Some(link)) => {
             let text = with_keyword(robot, part.text.to_owned(), &[&title]);
             let link = Json::object([
@@ -179,6 +181,7 @@ fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: 
             let card = Json::object([
                 ("title", title.into()),
                 ("text", text.into()),
+                // The button's label.
                 ("singleTitle", "Open".into()),
                 ("singleURL", link.into()),
             ]);
@@ -210,6 +213,7 @@ fn text_message(
     link: Option<&str>,
     at: &[String],
 ) -> Json {
+    // This type has no title member, and the text needs none: without a title there is no heading.
     let heading = part.titled(&one_line(&message.title));
     let heading = if heading.is_empty() {
         heading
@@ -365,7 +369,10 @@ fn with_mentions(text: String, at: &[String]) -> String {
 /// comma and `@`.
 fn mentions_bytes(delivery: &Delivery) -> usize {
     match &delivery.action {
-        Action::Notify { message, .. } => message.at.iter().map(|who| 2 * who.len() + 8).sum(),
+        Action::Notify { message, .. } => {
+            let bytes = message.at.iter().map(|person| 2 * person.len() + 8);
+            bytes.sum()
+        }
         Action::Send { .. } => 0,
     }
 }

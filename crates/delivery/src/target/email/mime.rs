@@ -29,6 +29,7 @@ impl Email {
             .references(root)
             // RFC 3834: automatic responders such as vacation notices do not answer.
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
+            // For `reflexarc outbox`, where the delivery is found by this id.
             .raw_header(header("X-Reflexarc-Delivery", delivery.id.to_string()));
         if is_critical(&delivery.action) {
             builder = builder.raw_header(header("Importance", "high".to_owned()));

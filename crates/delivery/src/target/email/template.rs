@@ -114,6 +114,7 @@ impl Templates {
             replay => &delivery.replay,
             delivery => delivery.id.to_string(),
         };
+        // Only the subject is made one line: in the body a newline is harmless.
         Ok(Rendered {
             subject: one_line(&self.render_part("subject", &variables)?),
             text: self.render_part("text", &variables)?,
