@@ -1,7 +1,11 @@
-//! What the service takes over HTTP on this machine, and what the disk's sync costs beside it. Clients and service share
-//! the process and so its cores; one event in eight leads to a delivery, which is part of the work.
+//! Measures how many events the service accepts over HTTP on this machine, and the disk's sync.
 //!
-//! `cargo run --release -p reflexarc-service --example load -- [EVENTS] [BATCH] [CONNECTIONS] [FOLDER]`
+//! Clients and service share the process and so its cores. One event in eight leads to a delivery.
+//!
+//! ```text
+//! cargo run --release -p reflexarc-service --example load -- \
+//!     [EVENTS] [BATCH] [CONNECTIONS] [FOLDER]
+//! ```
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -12,7 +16,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a measurement stops at the first fault"
+    reason = "a measurement stops at the first error"
 )]
 
 use std::fs::File;
@@ -30,7 +34,7 @@ use reflexarc_service::{Config, ServiceBuilder, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// One event in eight matches and leads to a delivery; each is counted in the rule's state.
+/// Matches one event in eight, increments a counter and sends a document.
 const RULE: &str = r#"
 when = 'content.result == "failed" and regionId == "cn-hangzhou"'
 then = 'let n = add("failures", 1); send("out", #{ eni: event.content.eniId, n: n });'
@@ -42,13 +46,34 @@ fn event(number: usize) -> String {
     } else {
         "success"
     };
+    let content = format!(
+        concat!(
+            r#"{{"eniId":"eni-{eni:06}","operation":"AttachNetworkInterface","#,
+            r#""eniStatus":"InUse","result":"{result}","#,
+            r#""requestId":"59701492-A8F2-3375-B0B9-{number:012}","#,
+            r#""primaryPrivateIp":"192.168.1.20","#,
+            r#""secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"#,
+            r#""ipv4Prefixes":["192.168.2.0/28"]}}"#,
+        ),
+        eni = number % 5_000,
+        result = result,
+        number = number
+    );
     format!(
-        r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{0:06}","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-{0:06}","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"{result}","requestId":"59701492-A8F2-3375-B0B9-{number:012}","primaryPrivateIp":"192.168.1.20","secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"ipv4Prefixes":["192.168.2.0/28"]}}}}"#,
-        number % 5_000
+        concat!(
+            r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","#,
+            r#""resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{eni:06}","level":"INFO","#,
+            r#""name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","#,
+            r#""eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","#,
+            r#""content":{content}}}"#,
+        ),
+        number = number,
+        eni = number % 5_000,
+        content = content
     )
 }
 
-/// How long an append of 4 KiB and its sync take, 500 times, the quickest first.
+/// Durations of 500 appends of 4 KiB with a sync, the shortest first.
 fn sync_costs(folder: &Path) -> Vec<Duration> {
     let path = folder.join("sync-probe");
     let mut file = File::create(&path).unwrap();
@@ -65,7 +90,7 @@ fn sync_costs(folder: &Path) -> Vec<Duration> {
     costs
 }
 
-/// The 50th, 95th and 99th of a hundred, and the worst, of what is sorted.
+/// The 50th, 95th and 99th percentile and the maximum of sorted durations.
 fn percentiles(sorted: &[Duration]) -> String {
     let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
     let [half, most, nearly, worst] = [0.5, 0.95, 0.99, 1.0].map(at);
@@ -172,12 +197,12 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     let watching = {
         let next = next.clone();
         tokio::spawn(async move {
-            let mut told = 0;
+            let mut printed = 0;
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 let done = next.load(Ordering::Relaxed);
-                if done >= told + events / 10 {
-                    told = done;
+                if done >= printed + events / 10 {
+                    printed = done;
                     println!(
                         "{done:>9} posted after {:>6.1?}, {:.0} MiB resident",
                         begun.elapsed(),
@@ -197,7 +222,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     println!("{events} events in batches of {batch} over {connections} connections: {took:.2?}");
     println!("{:.0} events/s", events as f64 / took.as_secs_f64());
     println!(
-        "a batch, from request to answer: {}",
+        "a batch, from request to response: {}",
         percentiles(&latencies)
     );
     let waiting = |store: &Store| {

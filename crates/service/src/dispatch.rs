@@ -48,7 +48,7 @@ const RESPONSE_BYTES: usize = 4_096;
 /// is something for them, but other processes write to the outbox too (`reflexarc dlq redrive`).
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves one target until it is told to stop.
+/// Serves one target until `context.stop` becomes true.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
     match queue.target.rate_limit() {
         // A rate limit is a property of the receiver, so the target decides which kind of queue it
@@ -72,7 +72,7 @@ async fn claim(
 ) -> Vec<Delivery> {
     // The lease is longer than anything that is still in order can take: a delivery may wait behind
     // others of the same claim, for one timeout or two, and a store that is busy may settle late.
-    // The lease expiring means sending twice, so it is generous; after a crash nobody waits for it,
+    // The lease expiring means sending twice, so it is generous; after a crash nothing waits for it,
     // because the next process releases all claims (`Store::release_claims`).
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
     let reply = context
@@ -228,7 +228,7 @@ impl Call {
 }
 
 impl DispatchContext {
-    /// Whether to stop: told to, or the sender is gone.
+    /// Whether `stop` is true, or its sender is gone.
     fn is_stopping(&mut self) -> bool {
         // `has_changed` fails when the sender was dropped, which happens if `Queues` is dropped
         // without `stop`.

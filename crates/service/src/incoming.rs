@@ -17,7 +17,7 @@ pub struct Incoming {
     /// The whole identity, with the same source and id.
     pub(crate) identity: EventIdentity,
     /// Digest of the identity, by which duplicates are recognised; `None` for an event without an
-    /// id, which cannot be told apart from a copy.
+    /// id, which cannot be distinguished from a copy.
     pub(crate) fingerprint: Option<[u8; 16]>,
 }
 

@@ -28,8 +28,8 @@
 //! ```
 //!
 //! The modules follow an event: `http` admits it, `intake` evaluates it and decides when it is
-//! committed, [`store`] commits it with its deliveries, [`dispatch`] sends those. [`config`] is read
-//! once and again at each reload; `live_config` holds what is in effect.
+//! committed, [`store`] commits it with its deliveries, [`dispatch`] sends those. [`config`] is
+//! read at the start and at each reload; `live_config` holds what is in effect.
 //!
 //! This crate must not know how filters match, how scripts run, or how a target sends.
 

@@ -183,7 +183,7 @@ impl Reloader {
             retention: config.retention,
         });
         *lock(&self.rule_paths) = config.rule_paths;
-        // The watcher asks for the paths after each reload.
+        // The watcher reads the paths after each reload.
         *lock(&self.files) = config.source.map(|source| source.files).unwrap_or_default();
         restart
     }

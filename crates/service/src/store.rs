@@ -5,8 +5,8 @@
 //! after the commit. Readers have connections of their own and never wait for the writer: in WAL
 //! mode a reader sees the file as of the last commit before it began.
 //!
-//! SQLite allows one write transaction at a time anyway, so more writing threads would only wait for
-//! each other.
+//! SQLite allows one write transaction at a time anyway, so more writing threads would only wait
+//! for each other.
 
 mod accept;
 mod archive;

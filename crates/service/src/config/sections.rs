@@ -100,7 +100,7 @@ pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
         return limits;
     };
     let count = |key, limit: &mut usize| {
-        // 1 GiB fits the 32-bit numbers in which permits are acquired, and no request is that large.
+        // 1 GiB fits the 32-bit numbers in which permits are acquired; no request is that large.
         *limit = table.integer(key, 1..=1 << 30).unwrap_or(*limit);
     };
     count("body_bytes", &mut limits.body_bytes);

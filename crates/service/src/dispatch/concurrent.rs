@@ -40,7 +40,7 @@ pub(super) struct ConcurrentQueue {
     /// Deliveries that were claimed a second time while in flight.
     // A retry may be due so soon that the next claim takes it before this queue has seen the reply
     // of the settlement. That claim cannot be used, as the delivery still counts as in flight, and
-    // if it were only forgotten, the retry would wait until its lease expires, a quarter of an hour.
+    // if it were only forgotten, the retry would wait a quarter of an hour until its lease expires.
     // So it is released when the settlement's reply is there.
     reclaimed: BTreeSet<DeliveryId>,
     /// How many deliveries the next claim takes.
@@ -85,7 +85,7 @@ impl ConcurrentQueue {
         }
     }
 
-    /// Runs until told to stop; then finishes what is being sent. What was only claimed is released
+    /// Runs until `stop` becomes true; then finishes what is being sent. What was only claimed is released
     /// by the queue or process that comes next.
     pub(super) async fn run(mut self) {
         loop {
@@ -198,7 +198,7 @@ impl ConcurrentQueue {
     }
 
     fn start_settle(&mut self, delivery: Delivery, call: Call) {
-        // The receiver asks for a pause although no rate limit is configured. Sends that run
+        // The receiver requests a pause although no rate limit is configured. Sends that run
         // already are not interrupted; whether they get through is up to the receiver.
         if let Err(SendError::RateLimited { pause, .. }) = call.outcome {
             self.paused_until = Instant::now() + pause.unsigned_abs();

@@ -2,7 +2,8 @@
 //!
 //! | `Content-Type` | body |
 //! |---|---|
-//! | `application/json`, `text/json`, `text/plain`, none, `*+json` | one event, or an array of events |
+//! | `application/json`, `text/json`, `text/plain`, none | one event, or an array of events |
+//! | `application/*+json` | one event |
 //! | `application/cloudevents+json` | one CloudEvent, structured mode |
 //! | `application/cloudevents-batch+json` | an array of CloudEvents |
 //! | any, with `ce-specversion` | one CloudEvent, binary mode |
@@ -252,7 +253,8 @@ mod tests {
 
     #[test]
     fn each_content_type_gives_its_events() {
-        let cloudevent = r#"{"specversion":"1.0","id":"c","source":"acs.ecs","type":"ecs:Disk:Stalled","data":{}}"#;
+        let cloudevent = r#"{"specversion":"1.0","id":"c","source":"acs.ecs",
+            "type":"ecs:Disk:Stalled","data":{}}"#;
         assert_eq!(read("application/json", r#"{"id":"1"}"#), [Ok("1".into())]);
         assert_eq!(
             read("", r#" [{"id":"1"}, {"id":"2"}]"#),
@@ -274,7 +276,8 @@ mod tests {
             read("application/x-ndjson", "{\"id\":\"1\"}\r\n\n{\"id\":\"2\"}"),
             [Ok("1".into()), Ok("2".into())]
         );
-        let form = "batchId=b&alert=%7B%22traceId%22%3A%22f%22%2C%22eventName%22%3A%22Disk%3AStalled%22%2C\
+        let form = "batchId=b&alert=%7B%22traceId%22%3A%22f%22%2C\
+                    %22eventName%22%3A%22Disk%3AStalled%22%2C\
                     %22product%22%3A%22ECS%22%7D";
         assert_eq!(
             read("application/x-www-form-urlencoded", form),

@@ -236,7 +236,7 @@ impl From<SignatureError> for HttpError {
         tracing::warn!(%error, "refused a request signed by EventBridge");
         match error {
             SignatureError::Invalid(_) => Self::new(StatusCode::UNAUTHORIZED, error.to_string()),
-            // The request may be genuine: 503 asks the sender to try again, 401 would tell it not to.
+            // The request may be genuine: 503 asks the sender to try again, 401 would not.
             SignatureError::Unavailable(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with_retry_after(10)
             }

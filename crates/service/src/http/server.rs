@@ -20,7 +20,7 @@ use crate::shutdown::stopped;
 /// Largest head of a request in bytes. Beyond it hyper answers 431.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Serves connections until told to stop; then finishes open requests, for at most
+/// Serves connections until `stop` becomes true; then finishes open requests, for at most
 /// `shutdown_timeout`.
 pub(crate) async fn listen(
     listener: TcpListener,

@@ -52,7 +52,7 @@ impl FailureTracker {
             };
             reported.insert(report.rule, failing);
         }
-        // `counter` reports ever more rarely; between reports the numbers shown are kept up to date.
+        // `counter` reports ever more rarely; in between the numbers shown are kept up to date.
         for failure in &evaluation.failures {
             if let Some(failing) = reported.get_mut(&failure.rule) {
                 failing.in_a_row = counter.consecutive(&failure.rule);

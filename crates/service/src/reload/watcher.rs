@@ -18,7 +18,7 @@ use crate::shutdown::stopped;
 // tools write several files; in between, a file may be empty or missing.
 const SETTLE_TIME: Duration = Duration::from_millis(300);
 
-/// Starts watching, until told to stop. No change and no signal after the return is missed: SIGHUP
+/// Starts watching, until `stop` becomes true. No change and no signal after the return is missed: SIGHUP
 /// without a handler would end the process.
 pub(crate) fn watch(
     reloader: Arc<Reloader>,

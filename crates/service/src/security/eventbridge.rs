@@ -1,8 +1,8 @@
 //! Signatures of Alibaba Cloud EventBridge's HTTP targets, versions 1 and 2.
 //!
 //! A signature proves that EventBridge sent the request, but not for which customer: anyone can
-//! point an event rule of their own at our address, and version 1 discloses the signing key to every
-//! receiver. So the HTTP target's token, which is part of the signed text, is required.
+//! point an event rule of their own at our address, and version 1 discloses the signing key to
+//! every receiver. So the HTTP target's token, which is part of the signed text, is required.
 //!
 //! The signed text of a POST to `https://hooks.example.com/events?source=bus`, version 2:
 //!
@@ -16,9 +16,9 @@
 //! {"id": …}
 //! ```
 //!
-//! Version 2 signs it with RSA-SHA256 under the key of the certificate at the signature URL. Version
-//! 1 signs it with HMAC-SHA1 under a secret that comes with the request, encrypted with the private
-//! key of that certificate.
+//! Version 2 signs it with RSA-SHA256 under the key of the certificate at the signature URL.
+//! Version 1 signs it with HMAC-SHA1 under a secret that comes with the request, encrypted with the
+//! private key of that certificate.
 
 use std::collections::HashMap;
 use std::future::Future;

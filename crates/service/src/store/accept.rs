@@ -122,7 +122,7 @@ pub(super) fn insert(
 ///
 /// A delivery that exists already, in whatever status, is left alone: its id is derived from event,
 /// rule, action number and replay, so an event that comes again after the duplicate window, or a
-/// replay that is repeated under its name, asks for the same deliveries and sends nothing again.
+/// replay that is repeated under its name, leads to the same deliveries and sends nothing again.
 pub(super) fn enqueue(
     connection: &Connection,
     seq: i64,

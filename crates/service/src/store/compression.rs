@@ -8,7 +8,8 @@ use zstd::stream::read::Decoder;
 
 use super::StoreError;
 
-/// zstd's default level: compressing is done on the writer thread, where time is scarcer than space.
+/// zstd's default level.
+// Compressing is done on the writer thread, where time is scarcer than space.
 const LEVEL: i32 = 3;
 
 thread_local! {

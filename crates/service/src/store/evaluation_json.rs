@@ -5,8 +5,9 @@ use reflexarc::Evaluation;
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
-/// An evaluation as JSON:
-/// `{"rules": [{rule, hop, causes, seen, actions, log, skipped}], "failures": [{rule, hop, message}]}`.
+/// An evaluation as JSON: `{"rules": […], "failures": […]}`. Each element of `rules` has `rule`,
+/// `hop`, `causes`, `seen`, `actions`, `log` and `skipped`; each of `failures` has `rule`, `hop`
+/// and `message`.
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
 /// is in the archive already.

@@ -71,8 +71,9 @@ pub struct AttemptOutcome {
 }
 
 /// The columns that [`read_row`] reads, in its order.
-pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, created, \
-                                  replay, attempt, since, status, due, finished, reason, seq, taken";
+pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
+                                  created, replay, attempt, since, status, due, finished, \
+                                  reason, seq, taken";
 
 /// A row that this version cannot read.
 pub(super) struct UnreadableRow {

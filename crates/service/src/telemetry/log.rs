@@ -59,8 +59,8 @@ impl Redactor {
     }
 
     /// Adds the secrets of another redactor, in every clone of this one.
-    // The old ones are kept: a delivery that began before a reload may still fail with the old token
-    // in its error.
+    // The old ones are kept: a delivery that began before a reload may still fail with the old
+    // token in its error.
     pub fn learn(&self, other: &Self) {
         let mut known = self.secrets.load().to_vec();
         known.extend(

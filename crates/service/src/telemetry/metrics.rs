@@ -10,8 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// All metrics of the service. Label values come from the configuration and the rules, never from an
-/// event: otherwise a sender could create time series without bound.
+/// All metrics of the service.
+// Label values come from the configuration and the rules, never from an event: otherwise a sender
+// could create time series without bound.
 pub struct Metrics {
     registry: Registry,
     /// Events accepted, without duplicates.

@@ -169,7 +169,7 @@ retry = ["1s", "later"]
 
 [targets.mail]
 type = "email"
-from = "nobody"
+from = "operator"
 to = []
 password = { env = "X" }
 protection = "none"
@@ -227,7 +227,13 @@ secret = { file = "/nonexistent/secret" }
 fn paths_are_relative_and_secrets_are_redacted() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("token"), "file-secret\n").unwrap();
-    let text = "rules = [\"a\", \"b\"]\n[targets.r]\ntype = \"dingtalk\"\ntoken = { file = \"token\" }\nsecret = { env = \"S\" }\n";
+    let text = r#"
+rules = ["a", "b"]
+[targets.r]
+type = "dingtalk"
+token = { file = "token" }
+secret = { env = "S" }
+"#;
     let config = Config::read(text, folder.path(), Secrets::Resolve(&canary))
         .unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Queues serving targets out of a store.
+//! Queues that deliver from a store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Delivering {
     folder: tempfile::TempDir,
 }
 
-/// Retries soon, so often.
+/// Retries this often, after 20 ms each.
 pub(crate) fn quick(retries: usize) -> RetryPolicy {
     let wait = SignedDuration::from_millis(20);
     RetryPolicy {
@@ -81,7 +81,7 @@ impl Delivering {
         wake
     }
 
-    /// Accepts an event of this id that leads to these actions.
+    /// Accepts an event with this id that leads to these actions.
     pub(crate) async fn accept(&self, id: &str, actions: Vec<Action>) -> Vec<DeliveryId> {
         let (store, incoming) = (self.store.clone(), incoming(id));
         let accept = move || {
@@ -95,7 +95,7 @@ impl Delivering {
             .deliveries
     }
 
-    /// Waits until a delivery stands so.
+    /// Waits until a delivery has this status.
     pub(crate) async fn until(
         &self,
         id: DeliveryId,
@@ -110,7 +110,7 @@ impl Delivering {
         .await
     }
 
-    /// Ends everything; the store may be read as long as its folder is kept.
+    /// Stops all queues. The store can be read as long as the folder exists.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.stop.send_replace(true);
         for serving in self.serving {

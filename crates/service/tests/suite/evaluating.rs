@@ -1,4 +1,4 @@
-//! Events evaluated in parallel as if one by one; rules replaced while events come.
+//! Parallel evaluation with the result of sequential evaluation; rules replaced while events come.
 
 use reflexarc::RuleSet;
 use reflexarc_event::Json;
@@ -13,7 +13,7 @@ fn rules(text: &str) -> RuleSet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_counter_shared_by_all_resources_misses_no_event_and_counts_none_twice() {
+async fn a_shared_counter_counts_every_event_once() {
     const EVENTS: usize = 400;
     let text = r#"
 when = 'content.result == "failed"'
@@ -26,7 +26,7 @@ send("out", #{ n: n, eni: event.content.eniId, own: own });
     let serving = Serving::with(|parts| parts.rules = rules(text)).await;
     let post = |number: usize| {
         let (client, url) = (serving.client.clone(), format!("{}/events", serving.url));
-        // Each event is posted reclaimed, at once, by way of eight batches of lines: many resources in each.
+        // Each event is posted twice at the same time, in eight batches with many resources each.
         let lines: Vec<_> = (0..EVENTS)
             .filter(|i| i % 8 == number)
             .map(|i| event_text(&i.to_string(), &format!("eni-{}", i % 7)))
@@ -86,7 +86,7 @@ send("out", #{ n: n, eni: event.content.eniId, own: own });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn events_of_one_resource_are_evaluated_in_the_order_of_the_request() {
+async fn events_of_one_resource_are_evaluated_in_order() {
     let text = r#"
 when = 'content.result == "failed"'
 then = '''
@@ -121,7 +121,7 @@ send("out", #{ eni: event.content.eniId, before: before, id: event.id });
 }
 
 #[tokio::test]
-async fn a_broken_rule_set_is_refused_and_a_good_one_taken_while_events_come() {
+async fn invalid_rules_are_refused_and_valid_ones_go_live() {
     let serving = Serving::start().await;
     let rule = serving.path("rules").join("failed.toml");
     let sent = |count: usize| eventually_lines(&serving, count);
@@ -148,7 +148,7 @@ async fn a_broken_rule_set_is_refused_and_a_good_one_taken_while_events_come() {
     assert_eq!(sent(2).await, r#"{"eni":"eni-2"}"#);
 
     std::fs::write(&rule, RULE.replace("eni:", "nic:")).unwrap();
-    // The change of the file is seen without anybody asking.
+    // The changed file triggers the reload.
     let mut id = 3;
     loop {
         serving
@@ -184,7 +184,7 @@ async fn eventually_lines(serving: &Serving, count: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_script_that_fails_loses_neither_the_event_nor_the_other_rules() {
+async fn a_failing_script_keeps_the_event_and_other_rules() {
     let serving = Serving::with(|parts| {
         let bad = r#"
 when = 'content.result == "failed"'
@@ -202,12 +202,12 @@ then = 'let x = event.content.nothing.at.all; send("out", x);'
         200
     );
     assert_eq!(eventually_lines(&serving, 1).await, r#"{"eni":"eni-1"}"#);
-    let story = serving.store.find("1").unwrap()[0]
+    let evaluation = serving.store.find("1").unwrap()[0]
         .evaluation
         .clone()
         .unwrap();
     assert_eq!(
-        story.get("failures").unwrap().elements()[0]
+        evaluation.get("failures").unwrap().elements()[0]
             .get("rule")
             .unwrap()
             .as_str(),

@@ -1,5 +1,5 @@
-//! Requests of people who mean no good, or whose software is broken: each ends in time, is stored by nobody, and keeps
-//! nobody else from being served.
+//! Malicious and malformed requests: each ends in time, stores nothing, and does not keep others
+//! from being served.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,8 +10,9 @@ use reflexarc_service::security::TlsIdentity;
 use crate::samples::event_text;
 use crate::serving::Serving;
 
-/// What a raw client hears until the service closes the connection or has answered, and after which time.
-pub(crate) fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration) {
+/// Sends raw bytes, each followed by a pause. Returns the first response, empty if the service
+/// closes the connection, and the time it took.
+pub(crate) fn exchange(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration) {
     let begun = Instant::now();
     let mut stream = connect(url);
     for (bytes, pause) in sends {
@@ -20,20 +21,20 @@ pub(crate) fn hear(url: &str, sends: &[(&[u8], Duration)]) -> (String, Duration)
         }
         std::thread::sleep(*pause);
     }
-    let mut heard = vec![0; 64 << 10];
+    let mut received = vec![0; 64 << 10];
     let mut length = 0;
-    // A 2xx may be followed by nothing for long: the connection is kept. One answer is all we want to hear.
-    while let Ok(count) = stream.read(&mut heard[length..])
+    // The connection is kept after a 2xx, so reading on would wait. One response is enough.
+    while let Ok(count) = stream.read(&mut received[length..])
         && count > 0
     {
         length += count;
-        if heard[..length].starts_with(b"HTTP/1.1 ") {
+        if received[..length].starts_with(b"HTTP/1.1 ") {
             break;
         }
     }
-    heard.truncate(length);
+    received.truncate(length);
     (
-        String::from_utf8_lossy(&heard).into_owned(),
+        String::from_utf8_lossy(&received).into_owned(),
         begun.elapsed(),
     )
 }
@@ -46,7 +47,7 @@ fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// Whether the service closes a connection on which nothing more is said.
+/// Whether the service closes a connection on which nothing is sent.
 fn closed(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
@@ -55,8 +56,8 @@ fn closed(mut stream: TcpStream) -> bool {
     }
 }
 
-/// A service that waits for nobody for long, and has few places.
-async fn impatient() -> Serving {
+/// A service with short timeouts and few connections.
+async fn strict() -> Serving {
     Serving::with(|parts| {
         parts.config.limits.head = Duration::from_millis(400);
         parts.config.limits.body = Duration::from_millis(400);
@@ -66,11 +67,11 @@ async fn impatient() -> Serving {
 }
 
 #[tokio::test]
-async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
-    let serving = impatient().await;
-    let heard = |sends: Vec<(&'static [u8], Duration)>| {
+async fn slow_and_malformed_requests_time_out_without_harm() {
+    let serving = strict().await;
+    let exchange_soon = |sends: Vec<(&'static [u8], Duration)>| {
         let url = serving.url.clone();
-        tokio::task::spawn_blocking(move || hear(&url, &sends))
+        tokio::task::spawn_blocking(move || exchange(&url, &sends))
     };
     let pause = Duration::from_millis(150);
     let slow_head: Vec<_> = [
@@ -86,7 +87,7 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(),
         pause,
     )];
-    // Never idle, and never done.
+    // Never idle and never done.
     let mut trickle = vec![(
         b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".as_slice(),
         pause,
@@ -102,7 +103,7 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
             .as_slice(),
         Duration::ZERO,
     )];
-    let told = [
+    let exchanges = [
         slow_head,
         slow_body,
         nothing,
@@ -110,8 +111,8 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         two_lengths,
         trickle,
     ]
-    .map(heard);
-    // While they dawdle, somebody else is served.
+    .map(exchange_soon);
+    // Meanwhile other clients are served.
     assert_eq!(
         serving
             .post("application/json", event_text("meanwhile", "eni-1"))
@@ -120,7 +121,7 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         200
     );
     let mut answers = Vec::new();
-    for one in told {
+    for one in exchanges {
         let (answer, took) = one.await.unwrap();
         assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
         answers.push(answer.lines().next().unwrap_or_default().to_owned());
@@ -135,7 +136,7 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
         answers[5].is_empty() || answers[5].contains("408"),
         "{answers:?}"
     );
-    // More connections than there are places: they wait, and are served when the dawdlers are gone.
+    // More connections than the limit: they wait, and are served when the others have timed out.
     let idle: Vec<_> = (0..20).map(|_| connect(&serving.url)).collect();
     assert_eq!(
         serving
@@ -149,7 +150,7 @@ async fn slow_and_malformed_requests_end_in_time_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn heads_that_are_too_large_or_broken_are_refused() {
+async fn oversized_and_malformed_heads_are_refused() {
     let serving = Serving::start().await;
     let long = format!(
         "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
@@ -187,16 +188,17 @@ async fn heads_that_are_too_large_or_broken_are_refused() {
     ];
     for (request, status) in broken {
         let (url, bytes) = (serving.url.clone(), request.as_bytes().to_vec());
-        let heard = tokio::task::spawn_blocking(move || hear(&url, &[(&bytes, Duration::ZERO)]))
-            .await
-            .unwrap()
-            .0;
+        let response =
+            tokio::task::spawn_blocking(move || exchange(&url, &[(&bytes, Duration::ZERO)]))
+                .await
+                .unwrap()
+                .0;
         let begin = request.get(..60).unwrap_or(request);
-        // A client that is still sending when the connection closes may not hear why.
-        let cut_off = heard.is_empty() && request.len() > 60_000;
+        // A client that is still sending when the connection closes may not receive the response.
+        let cut_off = response.is_empty() && request.len() > 60_000;
         assert!(
-            heard.starts_with(&format!("HTTP/1.1 {status}")) || cut_off,
-            "{begin}: {heard}"
+            response.starts_with(&format!("HTTP/1.1 {status}")) || cut_off,
+            "{begin}: {response}"
         );
     }
     assert_eq!(
@@ -210,7 +212,7 @@ async fn heads_that_are_too_large_or_broken_are_refused() {
 }
 
 #[tokio::test]
-async fn broken_chunks_and_two_ways_of_saying_a_length_store_nothing() {
+async fn malformed_chunks_and_conflicting_lengths_store_nothing() {
     let serving = Serving::start().await;
     let event = event_text("smuggled", "eni-1");
     let chunked = "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
@@ -219,29 +221,31 @@ async fn broken_chunks_and_two_ways_of_saying_a_length_store_nothing() {
         format!("{chunked}\r\nzz\r\n{event}\r\n0\r\n\r\n"),
         format!("{chunked}\r\n-1\r\n{event}\r\n0\r\n\r\n"),
         format!("{chunked}\r\nfffffffffffffffffff\r\n{event}\r\n0\r\n\r\n"),
-        // The chunk is longer than it says, and shorter.
+        // The chunk is longer than its size, and shorter.
         format!("{chunked}\r\n{:x}\r\n{event}\r\n0\r\n\r\n", size - 1),
         format!("{chunked}\r\n{:x}\r\n{event}\r\n0\r\n\r\n", size + 40),
-        // Cut off before its end.
+        // Incomplete.
         format!("{chunked}\r\n{size:x}\r\n{event}\r\n"),
-        // Both lengths, of which a proxy in front may believe the other.
+        // Both lengths: a proxy in front may use the other one.
         format!("{chunked}content-length: 4\r\n\r\n{size:x}\r\n{event}\r\n0\r\n\r\n"),
         format!("POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n{event}"),
     ];
     for request in requests {
         let (url, bytes) = (serving.url.clone(), request.clone().into_bytes());
-        let heard = tokio::task::spawn_blocking(move || {
+        let response = tokio::task::spawn_blocking(move || {
             let mut stream = connect(&url);
             stream.write_all(&bytes).unwrap();
             drop(stream.shutdown(std::net::Shutdown::Write));
-            let mut heard = String::new();
-            drop(stream.read_to_string(&mut heard));
-            heard
+            let mut text = String::new();
+            drop(stream.read_to_string(&mut text));
+            text
         });
-        let heard = heard.await.unwrap();
+        let response = response.await.unwrap();
         assert!(
-            heard.is_empty() || heard.starts_with("HTTP/1.1 4") || heard.starts_with("HTTP/1.1 5"),
-            "{request}\n{heard}"
+            response.is_empty()
+                || response.starts_with("HTTP/1.1 4")
+                || response.starts_with("HTTP/1.1 5"),
+            "{request}\n{response}"
         );
         assert!(
             serving.store.find("smuggled").unwrap().is_empty(),
@@ -254,17 +258,17 @@ async fn broken_chunks_and_two_ways_of_saying_a_length_store_nothing() {
 }
 
 #[tokio::test]
-async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_out() {
-    let serving = impatient().await;
+async fn idle_connections_and_tls_handshakes_time_out() {
+    let serving = strict().await;
     let url = serving.url.clone();
-    let kept = tokio::task::spawn_blocking(move || {
+    let idle = tokio::task::spawn_blocking(move || {
         let mut stream = connect(&url);
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
             .unwrap();
         closed(stream)
     });
-    assert!(kept.await.unwrap(), "the connection was kept open");
+    assert!(idle.await.unwrap(), "the connection was kept open");
     serving.stop().await;
 
     let fixture = |name: &str| {
@@ -281,13 +285,13 @@ async fn who_is_silent_after_an_answer_or_before_the_first_word_of_tls_is_shown_
     })
     .await;
     let url = serving.url.clone();
-    let silent = tokio::task::spawn_blocking(move || {
-        let mut talking = connect(&url);
-        talking
+    let closed_connections = tokio::task::spawn_blocking(move || {
+        let mut plain = connect(&url);
+        plain
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
             .unwrap();
-        [closed(connect(&url)), closed(talking)]
+        [closed(connect(&url)), closed(plain)]
     });
-    assert_eq!(silent.await.unwrap(), [true, true]);
+    assert_eq!(closed_connections.await.unwrap(), [true, true]);
     serving.stop().await;
 }

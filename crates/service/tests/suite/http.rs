@@ -6,7 +6,7 @@ use reflexarc_event::Json;
 use reflexarc_service::security::{Role, TlsIdentity, Token, Tokens};
 use reflexarc_service::{Store, StoreOptions};
 
-use crate::hostile::hear;
+use crate::hostile::exchange;
 use crate::receiver::eventually;
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -18,7 +18,7 @@ fn int(json: &Json, key: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn an_event_is_archived_evaluated_and_delivered_before_long() {
+async fn an_event_is_archived_evaluated_and_delivered() {
     let serving = Serving::start().await;
     let (status, answer) = serving
         .post("application/json", event_text("e1", "eni-1"))
@@ -82,7 +82,7 @@ async fn an_event_is_archived_evaluated_and_delivered_before_long() {
 }
 
 #[tokio::test]
-async fn a_batch_is_taken_as_a_whole_or_in_part_as_the_client_wants() {
+async fn a_batch_is_atomic_unless_partial_is_requested() {
     let serving = Serving::start().await;
     let batch = format!(
         "[{}, 7, {}]",
@@ -94,7 +94,8 @@ async fn a_batch_is_taken_as_a_whole_or_in_part_as_the_client_wants() {
     let error = answer.get("error").unwrap().as_str().unwrap();
     assert_eq!(
         error,
-        "element 1 is not an event: an event is a JSON object, but this is a number; nothing was stored"
+        "element 1 is not an event: an event is a JSON object, but this is a number; \
+         nothing was stored"
     );
     let fault = &answer.get("faults").unwrap().elements()[0];
     assert_eq!(
@@ -119,18 +120,33 @@ async fn a_batch_is_taken_as_a_whole_or_in_part_as_the_client_wants() {
 }
 
 #[tokio::test]
-async fn every_form_leads_to_the_same_reaction() {
+async fn every_content_type_leads_to_the_same_reaction() {
     let serving = Serving::start().await;
-    let content = r#"{"eniId":"eni-9","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"R"}"#;
+    let content = concat!(
+        r#"{"eniId":"eni-9","operation":"AttachNetworkInterface","eniStatus":"Available","#,
+        r#""result":"failed","requestId":"R"}"#
+    );
     let name = "NetworkInterface:NetworkInterfaceOperateCompleted";
     let cloudevent = |id| {
         format!(
-            r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
+            concat!(
+                r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","#,
+                r#""time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
+            ),
+            id = id,
+            name = name,
+            content = content
         )
     };
     let monitor = |id| {
         format!(
-            r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","eventContentMap":{content}}}"#
+            concat!(
+                r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","#,
+                r#""eventContentMap":{content}}}"#
+            ),
+            id = id,
+            name = name,
+            content = content
         )
     };
     let encode = |text: &str| {
@@ -205,7 +221,7 @@ fn token(name: &str, roles: &[Role], expires: Option<Timestamp>) -> Token {
 }
 
 #[tokio::test]
-async fn without_the_right_token_nothing_is_told_and_nothing_done() {
+async fn requests_without_the_right_token_are_refused() {
     let tokens = vec![
         token("cloud", &[Role::Ingest], None),
         token("look", &[Role::Read], None),
@@ -272,7 +288,7 @@ async fn without_the_right_token_nothing_is_told_and_nothing_done() {
 }
 
 #[tokio::test]
-async fn each_limit_has_its_answer() {
+async fn each_limit_has_its_status() {
     let serving = Serving::with(|parts| {
         parts.config.limits.body_bytes = 10_000;
         parts.config.limits.batch_events = 3;
@@ -282,17 +298,18 @@ async fn each_limit_has_its_answer() {
     .await;
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(10_000));
     assert_eq!(serving.post("application/json", long.clone()).await.0, 413);
-    // The same without saying so before: chunked.
+    // The same without a content length: chunked.
     let url = serving.url.replace("localhost", "127.0.0.1");
     let chunk = format!("800\r\n{}\r\n", "y".repeat(2_048)).repeat(6);
     let request = format!(
         "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
     );
-    let heard =
-        tokio::task::spawn_blocking(move || hear(&url, &[(request.as_bytes(), Duration::ZERO)]))
-            .await
-            .unwrap();
-    assert!(heard.0.starts_with("HTTP/1.1 413"), "{}", heard.0);
+    let response = tokio::task::spawn_blocking(move || {
+        exchange(&url, &[(request.as_bytes(), Duration::ZERO)])
+    })
+    .await
+    .unwrap();
+    assert!(response.0.starts_with("HTTP/1.1 413"), "{}", response.0);
     assert_eq!(
         serving.post("application/json", "[{},{},{},{}]").await.0,
         413
@@ -326,7 +343,7 @@ async fn each_limit_has_its_answer() {
 }
 
 #[tokio::test]
-async fn tls_is_spoken_where_configured() {
+async fn tls_is_served_where_configured() {
     let fixture = |name: &str| {
         std::fs::read(format!(
             "{}/tests/fixtures/{name}",
@@ -358,7 +375,7 @@ async fn tls_is_spoken_where_configured() {
 }
 
 #[tokio::test]
-async fn stopping_answers_what_is_under_way_and_then_refuses() {
+async fn stopping_finishes_open_requests_and_then_refuses() {
     let serving = Serving::start().await;
     let url = serving.url.clone();
     let pause = Duration::from_millis(400);
@@ -368,7 +385,7 @@ async fn stopping_answers_what_is_under_way_and_then_refuses() {
         event.len()
     );
     let under_way = tokio::task::spawn_blocking(move || {
-        hear(
+        exchange(
             &url,
             &[(head.as_bytes(), pause), (event.as_bytes(), Duration::ZERO)],
         )
@@ -419,7 +436,7 @@ then = 'send("nowhere", 1);'
     let (_, list) = serving.get("/dlq", None).await;
     assert_eq!(list.elements().len(), 1);
     let id = entry.delivery.id;
-    // Put back, it finds no target again.
+    // Redriven, its target is still unknown.
     let (status, _) = serving
         .post_to(&format!("/dlq/{id}/redrive"), &[], "")
         .await;
@@ -467,7 +484,7 @@ then = 'send("nowhere", 1);'
 }
 
 #[tokio::test]
-async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
+async fn a_batch_is_atomic_when_the_disk_is_full() {
     let serving = Serving::with(|parts| {
         let folder = parts.store.path().with_file_name("small.db");
         let options = StoreOptions {
@@ -481,7 +498,7 @@ async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
     let (batch, refusal) = {
         let mut batch = 0;
         loop {
-            // Many resources, so that every lane has a part in each batch.
+            // Many resources, so that every worker has a part of each batch.
             let lines: Vec<String> = ids(batch)
                 .map(|id| event_text(&id, &format!("eni-{id}")))
                 .collect();
@@ -512,7 +529,7 @@ async fn a_batch_that_meets_a_full_disk_is_stored_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_rule_that_fails_again_and_again_is_shown_until_it_works() {
+async fn a_failing_rule_is_reported_until_it_succeeds() {
     let serving = Serving::with(|parts| {
         let rule = r#"
 when = 'content.result == "failed"'
@@ -537,14 +554,14 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
     };
     post("bad-1").await;
     post("bad-2").await;
-    assert_eq!(failing().await, "[]", "reclaimed is no pattern yet");
+    assert_eq!(failing().await, "[]", "two failures are not reported yet");
     post("bad-3").await;
     post("bad-4").await;
-    let told = failing().await;
+    let shown = failing().await;
     assert!(
-        told.starts_with(r#"[{"rule":"fragile","in_a_row":4,"message":"#)
-            && told.contains("no such bad-4"),
-        "{told}"
+        shown.starts_with(r#"[{"rule":"fragile","in_a_row":4,"message":"#)
+            && shown.contains("no such bad-4"),
+        "{shown}"
     );
     assert_eq!(
         int(&serving.get("/readyz", None).await.1, "failing_rules"),
@@ -556,7 +573,7 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
         figures.as_str().unwrap().contains(&format!("{figure} 4")),
         "{figures}"
     );
-    // Every event was kept although its reaction failed.
+    // Every event was archived although its reaction failed.
     assert_eq!(serving.store.find("bad-1").unwrap().len(), 1);
 
     post("good").await;

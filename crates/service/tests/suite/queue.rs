@@ -1,4 +1,4 @@
-//! A queue that has much to do.
+//! A concurrent queue under load.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::delivering::{Delivering, queue};
 use crate::receiver::eventually;
 use crate::samples::send;
 
-/// Counts what it is sent, and how much of it at a time; fails the first time for each.
+/// Counts sends and how many run at one time; the first attempt of each delivery fails.
 #[derive(Default)]
 struct Counting {
     calls: Mutex<BTreeMap<DeliveryId, usize>>,
@@ -57,10 +57,10 @@ impl Target for Shared {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_deliveries_arrive_once_each_and_never_more_at_a_time_than_may() {
+async fn deliveries_arrive_once_within_the_concurrency() {
     let counting = Arc::new(Counting::default());
     let mut delivering = Delivering::new();
-    // Due again before anybody looks: a retry must not be lost between two claims.
+    // Due again at once: the retry may be claimed before the settlement's reply is seen.
     let waits = RetryDelays::List(vec![SignedDuration::from_micros(1)]);
     let policy = RetryPolicy {
         delays: waits,

@@ -1,4 +1,4 @@
-//! Settings replaced while events go on coming.
+//! Reloading rules and configuration while events keep coming.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::serving::{Parts, RULE, Serving};
 
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
-/// A service of a configuration file, with these other files beside it.
+/// A service with this configuration file and these other files in its folder.
 async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
@@ -43,7 +43,7 @@ impl Serving {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Reloads; the answer.
+    /// Reloads; returns status and body.
     async fn reload(&self) -> (u16, String) {
         let (status, answer) = self.post_to("/reload", &[], "").await;
         (status, answer.to_string())
@@ -51,7 +51,7 @@ impl Serving {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
+async fn targets_replaced_under_load_deliver_everything_once() {
     let first = Receiver::start([]).await;
     let second = Receiver::start([]).await;
     let target = |receiver: &Receiver| {
@@ -109,7 +109,7 @@ async fn targets_are_replaced_under_load_and_every_delivery_arrives_once() {
 }
 
 #[tokio::test]
-async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
+async fn a_running_send_finishes_before_the_new_target_starts() {
     let slow = Reply {
         delay: Duration::from_millis(600),
         ..Reply::status(200)
@@ -118,7 +118,8 @@ async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
     let target = |more: &str| {
         let url = &receiver.url;
         format!(
-            "[targets.out]\ntype = \"webhook\"\nurl = \"{url}\"\nconcurrency = 1\nallow = [\"127.0.0.0/8\"]\n{more}"
+            "[targets.out]\ntype = \"webhook\"\nurl = \"{url}\"\nconcurrency = 1\n\
+             allow = [\"127.0.0.0/8\"]\n{more}"
         )
     };
     let serving = start(&target(""), &[]).await;
@@ -153,7 +154,7 @@ async fn what_is_being_sent_is_finished_before_the_new_target_begins() {
 }
 
 #[tokio::test]
-async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays() {
+async fn an_invalid_configuration_is_refused_with_its_location() {
     let serving = start(OUT, &[]).await;
     serving.write("reflexarc.toml", OUT.replace("path", "paht"));
     let (status, answer) = serving.reload().await;
@@ -166,7 +167,7 @@ async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays(
         answer.contains("reflexarc.toml:3:1") && answer.contains("did you mean `path`?"),
         "{answer}"
     );
-    // Good settings with broken rules are no better.
+    // A valid configuration with invalid rules is refused too.
     serving.write("reflexarc.toml", OUT.replace("out.ndjson", "other.ndjson"));
     serving.write("rules/broken.toml", "when = 'x ='\n");
     let (status, answer) = serving.reload().await;
@@ -180,7 +181,7 @@ async fn a_broken_configuration_is_refused_with_its_place_and_the_old_one_stays(
 }
 
 #[tokio::test]
-async fn what_waits_for_a_target_that_is_gone_is_a_dead_letter_and_comes_back_with_it() {
+async fn deliveries_of_a_removed_target_become_dead_letters() {
     let serving = start(OUT, &[]).await;
     serving.write(
         "reflexarc.toml",
@@ -212,9 +213,10 @@ async fn what_waits_for_a_target_that_is_gone_is_a_dead_letter_and_comes_back_wi
 }
 
 #[tokio::test]
-async fn a_changed_file_of_a_secret_replaces_a_token_without_being_asked() {
+async fn a_changed_secret_file_replaces_a_token() {
     let config = format!(
-        "{OUT}[[http.tokens]]\nname = \"all\"\ntoken = {{ file = \"token\" }}\nroles = [\"ingest\", \"read\", \"operate\"]\n"
+        "{OUT}[[http.tokens]]\nname = \"all\"\ntoken = {{ file = \"token\" }}\n\
+         roles = [\"ingest\", \"read\", \"operate\"]\n"
     );
     let serving = start(&config, &[("token", b"the-old-one\n")]).await;
     assert_eq!(serving.get("/outbox", Some("the-old-one")).await.0, 200);
@@ -232,7 +234,7 @@ async fn a_changed_file_of_a_secret_replaces_a_token_without_being_asked() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_shown_to_the_next_client() {
+async fn a_new_certificate_is_presented_to_the_next_client() {
     let fixture = |name: &str| {
         std::fs::read(format!(
             "{}/tests/fixtures/{name}",
@@ -254,7 +256,7 @@ async fn a_new_certificate_is_shown_to_the_next_client() {
     let new = fixture("localhost.pem");
     assert!(
         trusting(&new).get(&url).send().await.is_err(),
-        "another certificate is in force"
+        "another certificate is live"
     );
     serving.write("tls.pem", &new);
     serving.write("tls.key", fixture("localhost.key"));
@@ -266,7 +268,7 @@ async fn a_new_certificate_is_shown_to_the_next_client() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // A key that does not belong to it is refused.
+    // A key that does not belong to the certificate is refused.
     serving.write("tls.key", &old_key);
     let answer = trusting(&new)
         .post(format!("{}/reload", serving.url))
@@ -279,10 +281,21 @@ async fn a_new_certificate_is_shown_to_the_next_client() {
 }
 
 #[tokio::test]
-async fn what_only_a_restart_changes_is_named() {
+async fn settings_that_need_a_restart_are_listed() {
     let serving = start(OUT, &[]).await;
-    let more = "log = \"debug\"\npatience = \"9s\"\ntelemetry = { endpoint = \"http://localhost:4318\" }\n";
-    let tables = "[http]\nlisten = \"127.0.0.1:9\"\n[store]\npath = \"elsewhere.db\"\n[limits]\nconnections = 7\n";
+    let more = r#"
+log = "debug"
+shutdown_timeout = "9s"
+telemetry = { endpoint = "http://localhost:4318" }
+"#;
+    let tables = r#"
+[http]
+listen = "127.0.0.1:9"
+[store]
+path = "elsewhere.db"
+[limits]
+connections = 7
+"#;
     serving.write("reflexarc.toml", format!("{more}{tables}{OUT}"));
     let names = r#"["http.listen","store","limits","log","telemetry","shutdown_timeout"]"#;
     assert_eq!(
@@ -303,12 +316,12 @@ async fn what_only_a_restart_changes_is_named() {
 }
 
 #[tokio::test]
-async fn a_reload_never_opens_a_public_address_to_everybody() {
+async fn a_reload_cannot_remove_tokens_from_a_public_address() {
     let open = format!("{OUT}[http]\nlisten = \"0.0.0.0:9\"\n");
     let token =
         "[[http.tokens]]\nname = \"all\"\ntoken = { file = \"token\" }\nroles = [\"operate\"]\n";
     let serving = start(&format!("{open}{token}"), &[("token", b"the-token")]).await;
-    // Right for a start, wrong for a service that goes on listening where it did.
+    // Valid at a start, but this service keeps listening on the public address.
     serving.write("reflexarc.toml", OUT);
     let (status, answer) = serving
         .post_to("/reload", &[("authorization", "Bearer the-token")], "")

@@ -12,10 +12,26 @@ pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-/// A failed attach of `eni`, as the cloud sends it.
+/// A failed attach of `eni` as ECS sends it.
 pub(crate) fn event_text(id: &str, eni: &str) -> String {
+    let content = format!(
+        concat!(
+            r#"{{"eniId":"{eni}","operation":"AttachNetworkInterface","eniStatus":"Available","#,
+            r#""result":"failed","requestId":"59701492-A8F2-3375-B0B9-D90000000027"}}"#,
+        ),
+        eni = eni
+    );
     format!(
-        r#"{{"id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/{eni}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1690700000000030","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"{eni}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"59701492-A8F2-3375-B0B9-D90000000027"}}}}"#
+        concat!(
+            r#"{{"id":"{id}","product":"ECS","#,
+            r#""resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/{eni}","level":"WARN","#,
+            r#""name":"NetworkInterface:NetworkInterfaceOperateCompleted","#,
+            r#""userId":"1690700000000030","eventTime":"20190409T121826.922+0800","#,
+            r#""regionId":"cn-hangzhou","content":{content}}}"#,
+        ),
+        id = id,
+        eni = eni,
+        content = content
     )
 }
 
@@ -30,7 +46,7 @@ pub(crate) fn send(target: &str, payload: i64) -> Action {
     }
 }
 
-/// What one rule named `rule` asks for.
+/// The evaluation of one rule named `rule`.
 pub(crate) fn evaluation(
     rule: &str,
     actions: Vec<Action>,

@@ -21,7 +21,7 @@ const TOKEN: &str = "canary-bridge-token";
 const CERTIFICATE: &str =
     "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem";
 
-/// Stands for the host of the certificates.
+/// Stands in for the host of the certificates.
 struct Host {
     fetched: Arc<AtomicUsize>,
 }
@@ -47,7 +47,7 @@ fn fixture(name: &str) -> Vec<u8> {
     .unwrap()
 }
 
-/// What may be wrong with a request.
+/// A request; each field can be made wrong.
 #[derive(Clone)]
 struct Request {
     version: u8,
@@ -150,20 +150,20 @@ async fn serving() -> (Serving, Arc<AtomicUsize>) {
         let regions = vec!["cn-hangzhou".to_owned()];
         parts.config.eventbridge =
             Some(EventBridge::new(ORIGIN.into(), TOKEN.into(), regions, host));
-        let nobody = reflexarc_service::security::Token::new(
-            "nobody".into(),
+        let other = reflexarc_service::security::Token::new(
+            "other".into(),
             &"unguessable".into(),
             vec![],
             None,
         );
-        parts.config.tokens = reflexarc_service::security::Tokens::new(vec![nobody]);
+        parts.config.tokens = reflexarc_service::security::Tokens::new(vec![other]);
     })
     .await;
     (serving, fetched)
 }
 
 #[tokio::test]
-async fn both_versions_are_taken_with_and_without_a_newline_and_the_certificate_is_fetched_once() {
+async fn both_versions_verify_with_one_certificate_fetch() {
     let (serving, fetched) = serving().await;
     for version in [1, 2] {
         for newline in [false, true] {
@@ -180,7 +180,10 @@ async fn both_versions_are_taken_with_and_without_a_newline_and_the_certificate_
         }
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 1);
-    let regional = "https://cn-hangzhou-eventbridge.oss-cn-hangzhou.aliyuncs.com/x509_public_certificate_2.pem";
+    let regional = concat!(
+        "https://cn-hangzhou-eventbridge.oss-cn-hangzhou.aliyuncs.com",
+        "/x509_public_certificate_2.pem"
+    );
     assert_eq!(
         Request {
             certificate: regional,
@@ -195,7 +198,7 @@ async fn both_versions_are_taken_with_and_without_a_newline_and_the_certificate_
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_is_refused() {
+async fn every_invalid_signature_is_refused() {
     let (serving, fetched) = serving().await;
     for version in [1, 2] {
         let base = good(version, "forged");
@@ -283,15 +286,30 @@ async fn whatever_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn certificates_come_from_eventbridges_hosts_in_our_regions_alone() {
+async fn certificates_come_only_from_eventbridge_hosts() {
     let (serving, fetched) = serving().await;
     for certificate in [
         "http://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem",
-        "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com.evil.example/x509_public_certificate_1.pem",
-        "https://evil.example/cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem",
-        "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com@evil.example/x509_public_certificate_1.pem",
-        "https://user@cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem",
-        "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com:8443/x509_public_certificate_1.pem",
+        concat!(
+            "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com.evil.example",
+            "/x509_public_certificate_1.pem"
+        ),
+        concat!(
+            "https://evil.example/cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com",
+            "/x509_public_certificate_1.pem"
+        ),
+        concat!(
+            "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com@evil.example",
+            "/x509_public_certificate_1.pem"
+        ),
+        concat!(
+            "https://user@cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com",
+            "/x509_public_certificate_1.pem"
+        ),
+        concat!(
+            "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com:8443",
+            "/x509_public_certificate_1.pem"
+        ),
         "https://cn-evil-eventbridge.oss-accelerate.aliyuncs.com/x509_public_certificate_1.pem",
         "https://cn-beijing-eventbridge.oss-cn-beijing.aliyuncs.com/x509_public_certificate_1.pem",
         "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/other.pem",
@@ -307,8 +325,11 @@ async fn certificates_come_from_eventbridges_hosts_in_our_regions_alone() {
         assert_eq!(status, 401, "{certificate}: {answer}");
     }
     assert_eq!(fetched.load(Ordering::SeqCst), 0);
-    // It may be EventBridge; that the certificate cannot be had is no reason to lose the event.
-    let gone = "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com/gone/x509_public_certificate_1.pem";
+    // It may be from EventBridge: that the certificate cannot be fetched must not lose the event.
+    let gone = concat!(
+        "https://cn-hangzhou-eventbridge.oss-accelerate.aliyuncs.com",
+        "/gone/x509_public_certificate_1.pem"
+    );
     assert_eq!(
         Request {
             certificate: gone,

@@ -15,13 +15,13 @@ fn attempt(outcome: &'static str) -> AttemptOutcome {
         started: at(1),
         took: SignedDuration::from_millis(5),
         outcome,
-        answer: "their words".into(),
+        answer: "the response".into(),
         delivered_parts: Vec::new(),
     }
 }
 
 #[test]
-fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
+fn accepting_stores_event_state_and_deliveries() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let change = StateChange::Set {
@@ -38,12 +38,12 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
         .unwrap();
     assert_eq!((accepted.duplicate, accepted.deliveries.len()), (false, 2));
     assert_eq!(accepted.targets, ["t", "u"]);
-    let planned = incoming("1").deliveries(
+    let expected = incoming("1").deliveries(
         &evaluation("r", vec![send("t", 1), send("u", 2)], vec![]),
         at(0),
     );
     assert_eq!(
-        planned
+        expected
             .iter()
             .map(|delivery| delivery.id)
             .collect::<Vec<_>>(),
@@ -58,9 +58,9 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
         (found[0].name.source.as_str(), found[0].received),
         ("acs.ecs", at(0))
     );
-    let told = found[0].evaluation.as_ref().unwrap();
+    let evaluation_json = found[0].evaluation.as_ref().unwrap();
     assert_eq!(
-        told.get("rules").unwrap().elements()[0]
+        evaluation_json.get("rules").unwrap().elements()[0]
             .get("log")
             .unwrap()
             .to_string(),
@@ -81,8 +81,7 @@ fn accepting_keeps_the_event_its_state_and_its_deliveries_together() {
 }
 
 #[test]
-fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_the_same_deliveries()
-{
+fn a_duplicate_does_nothing_and_after_the_window_is_new() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let accept = |second| {
@@ -101,7 +100,7 @@ fn a_copy_within_the_window_does_nothing_and_one_after_it_is_a_new_event_with_th
         (true, first.seq, 0)
     );
     let late = accept(86_401);
-    // The archive has it twice; the delivery has its name from the event and so exists once.
+    // The archive has it twice; the delivery id is derived from the event, so there is one.
     assert_eq!((late.duplicate, late.deliveries.len()), (false, 0));
     assert_eq!(store.find("1").unwrap().len(), 2);
     assert_eq!(
@@ -186,7 +185,7 @@ fn copies_agree_in_source_id_name_resource_and_time() {
 }
 
 #[test]
-fn a_claim_holds_for_its_lease_and_is_void_after_a_restart() {
+fn a_claim_lasts_for_its_lease_or_until_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -207,7 +206,7 @@ fn a_claim_holds_for_its_lease_and_is_void_after_a_restart() {
 }
 
 #[test]
-fn a_retry_waits_its_turn_also_over_a_restart() {
+fn a_retry_keeps_its_due_time_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -232,7 +231,7 @@ fn a_retry_waits_its_turn_also_over_a_restart() {
 }
 
 #[test]
-fn after_the_clock_jumped_back_a_retry_does_not_wait_for_the_old_time() {
+fn a_retry_is_due_after_the_clock_was_set_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -258,7 +257,7 @@ fn after_the_clock_jumped_back_a_retry_does_not_wait_for_the_old_time() {
 }
 
 #[test]
-fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
+fn a_delivery_ends_delivered_dead_or_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -289,7 +288,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
     assert!(
         store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap()
     );
-    // It was under way when it was cancelled and failed: cancelled it stays.
+    // It was cancelled while it was being sent, and failed: it stays cancelled.
     store
         .settle(
             cancelled.clone(),
@@ -331,7 +330,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
             .collect::<Vec<_>>(),
         [(1, "refused"), (2, "refused")]
     );
-    assert_eq!(attempts[0].answer, "their words");
+    assert_eq!(attempts[0].answer, "the response");
     assert!(store.drop_dead_letter(dead.id, at(502)).unwrap());
     assert_eq!(
         store.deliveries(DeliveryStatus::Dead, None, 10).unwrap(),
@@ -340,7 +339,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled_with_all_its_attempts() {
 }
 
 #[test]
-fn pruning_takes_what_is_old_and_done_and_nothing_that_waits() {
+fn pruning_removes_old_events_without_open_deliveries() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for (id, second) in [("old", 0), ("waiting", 1), ("young", 5_000)] {
@@ -372,7 +371,7 @@ fn pruning_takes_what_is_old_and_done_and_nothing_that_waits() {
 }
 
 #[test]
-fn pruning_by_size_takes_the_oldest_until_it_fits() {
+fn pruning_by_size_removes_the_oldest_events() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for id in 0..3_000 {
@@ -396,7 +395,7 @@ fn pruning_by_size_takes_the_oldest_until_it_fits() {
 }
 
 #[test]
-fn the_archive_is_walked_in_order_by_time_and_page() {
+fn the_archive_is_walked_in_order_across_pages() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for id in 0..600 {
@@ -422,7 +421,7 @@ fn the_archive_is_walked_in_order_by_time_and_page() {
 }
 
 #[test]
-fn a_full_store_says_so_keeps_what_it_had_and_takes_more_once_there_is_room() {
+fn a_full_store_accepts_again_after_pruning() {
     let folder = tempfile::tempdir().unwrap();
     let store = try_open(folder.path(), Some(400_000)).unwrap();
     let mut accepted = 0;
@@ -457,7 +456,7 @@ fn a_full_store_says_so_keeps_what_it_had_and_takes_more_once_there_is_room() {
 }
 
 #[test]
-fn a_damaged_store_is_named_and_left_as_it_is() {
+fn a_damaged_store_is_refused_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = open(folder.path());
@@ -486,7 +485,7 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 
-    std::fs::write(&path, "somebody's notes, not a database at all").unwrap();
+    std::fs::write(&path, "some notes, not a database at all").unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
     assert!(
         matches!(
@@ -497,7 +496,7 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
     );
     assert_eq!(
         std::fs::read(&path).unwrap(),
-        b"somebody's notes, not a database at all"
+        b"some notes, not a database at all"
     );
 
     std::fs::write(&path, &whole).unwrap();
@@ -505,7 +504,7 @@ fn a_damaged_store_is_named_and_left_as_it_is() {
 }
 
 #[test]
-fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() {
+fn an_unopenable_log_is_not_reported_as_damage() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -514,7 +513,7 @@ fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() 
     let path = store.path().to_owned();
     drop(store);
     let before = std::fs::read(&path).unwrap();
-    // What nobody can open, root neither.
+    // Not even root can open a folder as a file.
     std::fs::create_dir(folder.path().join("store.db-wal")).unwrap();
     let error = try_open(folder.path(), None).map(drop).unwrap_err();
     assert!(
@@ -525,7 +524,7 @@ fn a_store_whose_log_cannot_be_opened_is_not_called_damaged_and_left_as_it_is() 
 }
 
 #[test]
-fn a_store_of_the_version_before_is_taken_over_with_all_that_is_in_it() {
+fn a_store_of_an_earlier_version_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store
@@ -579,7 +578,7 @@ fn another_programs_database_is_left_alone() {
 }
 
 #[test]
-fn a_store_of_a_newer_version_is_left_alone() {
+fn a_store_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("store.db");
@@ -597,7 +596,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn a_delivery_that_cannot_be_read_does_not_block_those_behind_it() {
+fn an_unreadable_delivery_does_not_block_others() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let poisoned = store

@@ -1,4 +1,4 @@
-//! A collector on this machine that reads what it is sent, byte by byte as it came.
+//! Traces, received by a collector on this machine.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::event_text;
 use crate::serving::Serving;
 
-/// Every span that was taken, by its name; each request is what OTLP documents.
+/// Every received span by its name; checks that each request is valid OTLP.
 fn spans(collector: &Receiver) -> BTreeMap<String, Vec<Json>> {
     let mut found: BTreeMap<String, Vec<Json>> = BTreeMap::new();
     for call in collector.calls() {
@@ -57,7 +57,7 @@ fn of(span: &Json, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_trace_leads_from_the_request_to_the_delivery() {
+async fn one_trace_covers_request_evaluation_and_delivery() {
     let collector = Receiver::start([]).await;
     let url = collector.url.clone();
     let serving =
@@ -69,7 +69,7 @@ async fn one_trace_leads_from_the_request_to_the_delivery() {
         .post("application/json", event_text("e1", "eni-1"))
         .await;
     eventually(|| (serving.lines().len() == 1).then_some(())).await;
-    // What waits is sent at the end.
+    // Stopping exports the spans that are waiting.
     serving.stop().await;
     let spans = spans(&collector);
     let counts: Vec<(&str, usize)> = spans
@@ -118,8 +118,8 @@ async fn one_trace_leads_from_the_request_to_the_delivery() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_costs_only_spans() {
-    // 503 may work later; 400 will not.
+async fn a_busy_collector_is_retried_a_refusal_drops_spans() {
+    // 503 is retryable, 400 is not.
     let collector =
         Receiver::start([Reply::status(503), Reply::status(200), Reply::status(400)]).await;
     let url = collector.url.clone();
@@ -160,7 +160,7 @@ async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_costs_only
 }
 
 #[tokio::test]
-async fn one_event_in_many_is_traced_as_a_whole() {
+async fn a_sampled_event_is_traced_as_a_whole() {
     let collector = Receiver::start([]).await;
     let chosen = Collector {
         one_in: 4,
