@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::{Effects, Input, Limits as ReactionLimits, ScriptEvent, State, Stopwatch};
+use reflexarc_reaction::{Effects, Input, ReactionLimits, ScriptEvent, State, Stopwatch};
 
 use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
-use crate::{Evaluation, Failure, Limits, RuleEffects};
+use crate::{Evaluation, Failure, RuleEffects, RuleSetLimits};
 
 /// What an evaluation needs besides the event.
 pub(crate) struct Context<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a dyn State,
     pub(crate) now: Timestamp,
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a RuleSetLimits,
     pub(crate) reaction_limits: &'a ReactionLimits,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
@@ -168,7 +168,7 @@ fn check_limits(
     effects: Effects,
     hop: usize,
     derived: usize,
-    limits: &Limits,
+    limits: &RuleSetLimits,
 ) -> Result<(Effects, Vec<NativeEvent>), String> {
     // Two limits, because cycles grow in two ways. One event emitted per hop ends at 8 hops. Two
     // per hop would be 2 + 4 + 8 + … = 510 events by then; the second limit ends this at 64.

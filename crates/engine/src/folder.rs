@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 
 use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics};
 
-use crate::Limits;
+use crate::RuleSetLimits;
 
 /// The path and the text of a rule file.
 pub(crate) type RuleText = (String, String);
 
 /// Reads files, and every `*.toml` in folders and the folders below them; hidden files and folders
 /// are ignored. The files are sorted by path, each once; errors are returned beside them.
-pub(crate) fn read(paths: &[PathBuf], limits: &Limits) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
+pub(crate) fn read(
+    paths: &[PathBuf],
+    limits: &RuleSetLimits,
+) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
     let mut errors = Vec::new();
     let mut files = Vec::new();
     for path in paths {
@@ -98,7 +101,7 @@ fn collect(
     }
 }
 
-fn text(path: &Path, limits: &Limits) -> Result<String, FileDiagnostics> {
+fn text(path: &Path, limits: &RuleSetLimits) -> Result<String, FileDiagnostics> {
     let len = fs::metadata(path)
         .map_err(|error| unreadable(path, &error))?
         .len();

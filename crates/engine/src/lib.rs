@@ -53,8 +53,7 @@ pub use reflexarc_event::{Event, EventError, Json, Level, NativeEvent};
 pub use reflexarc_pattern::explain::Explanation;
 pub use reflexarc_pattern::{BuildError, Dialect, Matcher, Pattern};
 pub use reflexarc_reaction::{
-    Action, Entry, Limits as ReactionLimits, MemoryState, Message, NoState, State, StateChange,
-    Stopwatch,
+    Action, Entry, MemoryState, Message, NoState, ReactionLimits, State, StateChange, Stopwatch,
 };
 
 pub use coverage::{Coverage, LeafCoverage};
@@ -62,7 +61,7 @@ pub use evaluation::{Evaluation, Failure, RuleEffects};
 pub use event_time::event_time;
 pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
-pub use limits::Limits;
+pub use limits::RuleSetLimits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
 pub use rule_set::{EventFile, Matched, RuleSet};

@@ -2,7 +2,7 @@
 
 /// The limits of rule files and evaluations, the same in debug and release builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RuleSetLimits {
     /// Size of a rule file in bytes, inclusive.
     pub file_bytes: usize,
     /// Number of rules in a set.
@@ -15,7 +15,7 @@ pub struct Limits {
     pub derived: usize,
 }
 
-impl Limits {
+impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
@@ -26,7 +26,7 @@ impl Limits {
     };
 }
 
-impl Default for Limits {
+impl Default for RuleSetLimits {
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Action, Limits, RuleInfo, Template, default_message};
+use reflexarc_reaction::{Action, ReactionLimits, RuleInfo, Template, default_message};
 
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::NotifyKey;
@@ -27,7 +27,10 @@ struct EmbeddedTemplate {
 
 impl Notification {
     /// Compiles the templates.
-    pub(crate) fn compile(key: NotifyKey, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn compile(
+        key: NotifyKey,
+        limits: &ReactionLimits,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut compile = |source: Option<EmbeddedText>| {
             let source = source?;

@@ -6,7 +6,7 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Level, Position};
 use reflexarc_pattern::{Dialect, Pattern};
-use reflexarc_reaction::{Limits as ReactionLimits, Reaction, RuleInfo};
+use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
 use crate::gates::Gates;
 use crate::notification::Notification;

@@ -11,11 +11,11 @@ use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
 use reflexarc_event::{Limits as EventLimits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
-use reflexarc_reaction::{Limits as ReactionLimits, State, Stopwatch};
+use reflexarc_reaction::{ReactionLimits, State, Stopwatch};
 
 use crate::evaluate::{self, Context};
 use crate::rule::{Rule, whole_file};
-use crate::{Evaluation, Limits, folder};
+use crate::{Evaluation, RuleSetLimits, folder};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -35,7 +35,7 @@ struct Inner {
     rules: Vec<Arc<Rule>>,
     matcher: Matcher,
     warnings: Vec<FileDiagnostics>,
-    limits: Limits,
+    limits: RuleSetLimits,
     reaction_limits: ReactionLimits,
 }
 
@@ -66,7 +66,7 @@ impl RuleSet {
     pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
         // A file that cannot be read does not hide the errors of the others.
-        let (files, mut unreadable) = folder::read(&paths, &Limits::DEFAULT);
+        let (files, mut unreadable) = folder::read(&paths, &RuleSetLimits::DEFAULT);
         match Self::compile(files) {
             Ok(rules) if unreadable.is_empty() => Ok(rules),
             Ok(_) => Err(InvalidFiles::new(unreadable)),
@@ -86,7 +86,7 @@ impl RuleSet {
         N: Into<String>,
         T: Into<String>,
     {
-        Self::compile_with_limits(files, &Limits::DEFAULT, &ReactionLimits::DEFAULT)
+        Self::compile_with_limits(files, &RuleSetLimits::DEFAULT, &ReactionLimits::DEFAULT)
     }
 
     /// As [`RuleSet::compile`], with other limits.
@@ -95,7 +95,7 @@ impl RuleSet {
     /// As [`RuleSet::compile`].
     pub fn compile_with_limits<N, T>(
         files: impl IntoIterator<Item = (N, T)>,
-        limits: &Limits,
+        limits: &RuleSetLimits,
         reaction_limits: &ReactionLimits,
     ) -> Result<Self, InvalidFiles>
     where
@@ -186,7 +186,7 @@ impl RuleSet {
             .map(|(name, pattern)| Arc::new(Rule::bare(name, pattern)))
             .collect();
         let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node()))?;
-        let (limits, reaction_limits) = (Limits::DEFAULT, ReactionLimits::DEFAULT);
+        let (limits, reaction_limits) = (RuleSetLimits::DEFAULT, ReactionLimits::DEFAULT);
         let inner = Inner {
             rules,
             matcher,

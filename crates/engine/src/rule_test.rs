@@ -15,14 +15,14 @@ pub(crate) struct RuleTest {
     pub(crate) span: Span,
     /// The time of the clock at 0s; that of the first event when absent.
     pub(crate) clock: Option<Timestamp>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<TestStep>,
     /// Whether the steps are written as `[[test.step]]`.
     pub(crate) stepwise: bool,
 }
 
 /// Events that come at the same time, and what is expected of them together.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
+pub(crate) struct TestStep {
     /// The location of its table in the file.
     pub(crate) span: Span,
     /// The time since 0s.
@@ -75,7 +75,7 @@ impl RuleTest {
         let steps = if stepwise {
             read_steps(&table)
         } else {
-            vec![Step::read(&table, SignedDuration::ZERO)]
+            vec![TestStep::read(&table, SignedDuration::ZERO)]
         };
         let span = table.span();
         table.finish();
@@ -89,7 +89,7 @@ impl RuleTest {
     }
 }
 
-impl Step {
+impl TestStep {
     fn read(table: &TableReader<'_>, at: SignedDuration) -> Self {
         let events = read_events(table);
         let expected = Expected {
@@ -126,7 +126,7 @@ impl Step {
     }
 }
 
-fn read_steps(test: &TableReader<'_>) -> Vec<Step> {
+fn read_steps(test: &TableReader<'_>) -> Vec<TestStep> {
     // It would be ambiguous whether events and expectations beside steps come before or after them.
     for key in EVENTS.into_iter().chain(EXPECTED) {
         if test.has(key) {
@@ -138,7 +138,7 @@ fn read_steps(test: &TableReader<'_>) -> Vec<Step> {
             );
         }
     }
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<TestStep> = Vec::new();
     for table in test.tables("step") {
         // After a fault the step takes the time of the previous one, so that it is reported once.
         let previous = steps.last().map_or(SignedDuration::ZERO, |last| last.at);
@@ -151,7 +151,7 @@ fn read_steps(test: &TableReader<'_>) -> Vec<Step> {
                 "`at` counts from the start of the test, not from the previous step",
             );
         }
-        steps.push(Step::read(&table, at));
+        steps.push(TestStep::read(&table, at));
         table.finish();
     }
     steps

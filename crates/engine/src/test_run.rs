@@ -9,7 +9,7 @@ use reflexarc_reaction::{MemoryState, State as _};
 use crate::coverage::{Coverage, CoverageRecorder};
 use crate::event_time::event_time;
 use crate::rule::Rule;
-use crate::rule_test::{Expected, RuleTest, Step, TestEvent};
+use crate::rule_test::{Expected, RuleTest, TestEvent, TestStep};
 use crate::subset::is_subset;
 use crate::{Evaluation, RuleSet};
 
@@ -191,7 +191,7 @@ impl StepCheck<'_> {
     fn step(
         &mut self,
         rule: &Rule,
-        step: &Step,
+        step: &TestStep,
         results: &StepResults,
         state: &MemoryState,
         now: Timestamp,

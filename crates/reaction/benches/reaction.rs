@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use reflexarc_event::{Event, Level};
-use reflexarc_reaction::{Input, Limits, MemoryState, NoState, Reaction, RuleInfo, ScriptEvent};
+use reflexarc_reaction::{
+    Input, MemoryState, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
+};
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, Map, Scope};
 
@@ -79,7 +81,7 @@ fn bare() -> (Engine, Scope<'static>) {
 
 fn ten_lines(criterion: &mut Criterion) {
     let rule = rule();
-    let reaction = Reaction::compile(TEN_LINES, &Limits::DEFAULT).unwrap();
+    let reaction = Reaction::compile(TEN_LINES, &ReactionLimits::DEFAULT).unwrap();
     let now = Timestamp::UNIX_EPOCH;
     let shared = ScriptEvent::new(&Event::from_json(EVENT).unwrap());
     let mut group = criterion.benchmark_group("ten lines");
@@ -134,7 +136,7 @@ fn ten_lines(criterion: &mut Criterion) {
         );
     });
     group.bench_function("compile", |bencher| {
-        bencher.iter(|| Reaction::compile(black_box(TEN_LINES), &Limits::DEFAULT).unwrap());
+        bencher.iter(|| Reaction::compile(black_box(TEN_LINES), &ReactionLimits::DEFAULT).unwrap());
     });
     group.finish();
 }
@@ -160,7 +162,7 @@ fn attacks(criterion: &mut Criterion) {
         let script = fs::read_to_string(&file).unwrap();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                Reaction::compile(&script, &Limits::DEFAULT)
+                Reaction::compile(&script, &ReactionLimits::DEFAULT)
                     .is_ok_and(|reaction| reaction.run(&input, &state).is_ok())
             });
         });

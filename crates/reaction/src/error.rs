@@ -19,7 +19,7 @@ pub enum ReactionError {
     /// The script exceeded a limit. It cannot catch this error.
     #[error("{}{message} (limit `{limit}`)", prefix(.at.as_ref()))]
     Limit {
-        /// The field of [`Limits`](crate::Limits).
+        /// The field of [`ReactionLimits`](crate::ReactionLimits).
         limit: &'static str,
         /// The error, with the value of the limit.
         message: String,

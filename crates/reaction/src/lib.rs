@@ -2,10 +2,10 @@
 //!
 //! ```
 //! use reflexarc_event::Event;
-//! use reflexarc_reaction::{Input, Limits, NoState, Reaction, RuleInfo, ScriptEvent};
+//! use reflexarc_reaction::{Input, ReactionLimits, NoState, Reaction, RuleInfo, ScriptEvent};
 //!
 //! let script = r#"notify("network-team", `look at ${event.content.eniId}`)"#;
-//! let reaction = Reaction::compile(script, &Limits::DEFAULT)
+//! let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)
 //!     .map_err(|diagnostics| diagnostics[0].message.clone())?;
 //! let event = ScriptEvent::new(&Event::from_json(r#"{"content": {"eniId": "eni-1"}}"#)?);
 //! let rule = RuleInfo::named("failed-operation");
@@ -36,6 +36,7 @@ mod run;
 mod run_error;
 mod sandbox;
 mod state;
+mod state_view;
 mod template;
 mod trace;
 mod value;
@@ -46,7 +47,7 @@ pub use effects::{Effects, StateChange};
 pub use error::ReactionError;
 pub use gate::{Gate, ThrottleDecision};
 pub use input::{Input, RuleInfo, Stopwatch};
-pub use limits::Limits;
+pub use limits::ReactionLimits;
 pub use location::SourceLocation;
 pub use reaction::Reaction;
 pub use reference::REFERENCE;

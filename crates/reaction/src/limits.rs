@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The sizes are small on purpose: rhai measures a whole value each time a script changes a part of
 /// it, so that filling an array element by element costs n² work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Limits {
+pub struct ReactionLimits {
     /// Size of the script in bytes.
     pub source: usize,
     /// Nesting of expressions and blocks, outside and inside the functions of the script.
@@ -53,7 +53,7 @@ pub struct Limits {
     pub state_entries: usize,
 }
 
-impl Limits {
+impl ReactionLimits {
     /// Ample for the reactions that rules need. A hostile script is stopped within about 50 ms and
     /// 64 MiB.
     pub const DEFAULT: Self = Self {
@@ -88,7 +88,7 @@ impl Limits {
     };
 }
 
-impl Default for Limits {
+impl Default for ReactionLimits {
     fn default() -> Self {
         Self::DEFAULT
     }

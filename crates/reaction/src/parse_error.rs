@@ -6,13 +6,13 @@ use rhai::{LexError, ParseError, ParseErrorType};
 use crate::run::grouped;
 use crate::run_error::too_large;
 use crate::sandbox::unavailable;
-use crate::{Limits, SourceLocation};
+use crate::{ReactionLimits, SourceLocation};
 
 /// The predefined variables of scripts.
 pub(crate) const PREDEFINED: [&str; 3] = ["event", "rule", "now"];
 
 /// The diagnostic for a script that rhai cannot parse; rhai stops at the first error.
-pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &Limits) -> Diagnostic {
+pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &ReactionLimits) -> Diagnostic {
     let span = SourceLocation::token(error.position(), source);
     let syntax = |message: String| Diagnostic::error(Code::SCRIPT_SYNTAX, span.clone(), message);
     let limit = |message: String| Diagnostic::error(Code::SCRIPT_LIMIT, span.clone(), message);
@@ -77,7 +77,7 @@ pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &Limits) -> D
 }
 
 /// The diagnostic for a script that exceeds the limit of its size.
-pub(crate) fn too_long(source: &str, limits: &Limits) -> Diagnostic {
+pub(crate) fn too_long(source: &str, limits: &ReactionLimits) -> Diagnostic {
     let message = format!(
         "the script has {} bytes, more than the {} allowed",
         grouped(source.len()),

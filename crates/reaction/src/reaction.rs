@@ -10,7 +10,9 @@ use rhai::{AST, Dynamic, Map, Scope};
 
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
-use crate::{Effects, Input, Limits, ReactionError, State, check, parse_error, run_error, trace};
+use crate::{
+    Effects, Input, ReactionError, ReactionLimits, State, check, parse_error, run_error, trace,
+};
 
 /// A script, compiled and checked.
 #[derive(Clone)]
@@ -19,7 +21,7 @@ pub struct Reaction {
     ast: Arc<AST>,
     source: Arc<str>,
     assigns_elements: bool,
-    limits: Limits,
+    limits: ReactionLimits,
 }
 
 impl Reaction {
@@ -27,7 +29,7 @@ impl Reaction {
     ///
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
-    pub fn compile(source: &str, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
+    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, Vec<Diagnostic>> {
         if source.len() > limits.source {
             return Err(vec![parse_error::too_long(source, limits)]);
         }

@@ -13,7 +13,7 @@ mod tests {
     use crate::builtins::USAGES;
     use crate::run::grouped;
     use crate::{
-        Action, Effects, Input, Level, Limits, NoState, Reaction, RuleInfo, ScriptEvent,
+        Action, Effects, Input, Level, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
         StateChange,
     };
 
@@ -102,7 +102,7 @@ mod tests {
                 *language, "text",
                 "an example is followed by what it does:\n{script}"
             );
-            let reaction = Reaction::compile(script, &Limits::DEFAULT)
+            let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)
                 .unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
             let effects = reaction
                 .run(&Input::new(&event, &rule, now), &NoState)
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_limits_are_those_in_force() {
-        let d = Limits::DEFAULT;
+        let d = ReactionLimits::DEFAULT;
         let values = [
             ("source", d.source),
             ("expression_depth", d.expression_depth),

@@ -5,14 +5,15 @@
 //! runs, on its own thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reflexarc_event::{Event, Json};
 use rhai::{Dynamic, EvalAltResult, Position};
 
+use crate::state_view::{StateView, StoredState};
 use crate::value::{NotJson, Size, to_json};
-use crate::{Action, Effects, Entry, Input, Limits, State, StateChange};
+use crate::{Action, Effects, Entry, Input, ReactionLimits, State};
 
 // The alternative, copying input and state into every run behind an `Arc`, would copy the state of
 // a rule for each event, of which most scripts read one entry.
@@ -27,8 +28,9 @@ pub(crate) type BuiltinResult<T> = Result<T, Box<EvalAltResult>>;
 /// One run of one reaction.
 pub(crate) struct Run<'a> {
     pub(crate) input: &'a Input<'a>,
-    pub(crate) limits: &'a Limits,
-    state: &'a dyn State,
+    pub(crate) limits: &'a ReactionLimits,
+    stored: StoredState<'a>,
+    state: RefCell<StateView>,
     /// Whether the script assigns to elements, so that its variables must be measured.
     assigns_elements: bool,
     /// The reading of the stopwatch at which the run must end, and after how many operations it is
@@ -46,7 +48,7 @@ pub(crate) enum Stop {
     Skip(String),
     /// A limit that is not rhai's own was exceeded.
     Limit {
-        /// The field of [`Limits`].
+        /// The field of [`ReactionLimits`].
         limit: &'static str,
         message: String,
     },
@@ -59,26 +61,13 @@ struct Collected {
     effects: Effects,
     /// The size of the effects as JSON.
     bytes: usize,
-    /// The state keys that the run has read or changed.
-    state: BTreeMap<String, StateSlot>,
-    /// The number of entries of the rule before the run, once it was needed.
-    entries_before: Option<usize>,
     stop: Option<Stop>,
-}
-
-/// A state key that the run has read or changed.
-struct StateSlot {
-    /// Whether there was an entry before the run.
-    existed: bool,
-    /// The entry as the script sees it.
-    entry: Option<Entry>,
-    changed: bool,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
         input: &'a Input<'a>,
-        limits: &'a Limits,
+        limits: &'a ReactionLimits,
         state: &'a dyn State,
         assigns_elements: bool,
     ) -> Self {
@@ -97,7 +86,12 @@ impl<'a> Run<'a> {
         Self {
             input,
             limits,
-            state,
+            stored: StoredState {
+                state,
+                rule: &input.rule.name,
+                now: input.now,
+            },
+            state: RefCell::default(),
             assigns_elements,
             deadline,
             stopped: Cell::new(false),
@@ -181,26 +175,9 @@ impl<'a> Run<'a> {
     /// The effects, and why the run was stopped, if it was.
     pub(crate) fn finish(self) -> (Effects, Option<Stop>) {
         let Collected {
-            mut effects,
-            state,
-            stop,
-            ..
+            mut effects, stop, ..
         } = self.collected.into_inner();
-        // From a `BTreeMap`, so the changes are in the order of their keys: two scripts that make
-        // the same changes in another order have the same effects.
-        effects.changes = state
-            .into_iter()
-            // An entry that the run both added and removed is not a change.
-            .filter(|(_, slot)| slot.changed && (slot.existed || slot.entry.is_some()))
-            .map(|(key, slot)| match slot.entry {
-                Some(Entry { value, expires }) => StateChange::Set {
-                    key,
-                    value,
-                    expires,
-                },
-                None => StateChange::Remove { key },
-            })
-            .collect();
+        effects.changes = self.state.into_inner().into_changes();
         (effects, stop)
     }
 
@@ -274,33 +251,20 @@ impl<'a> Run<'a> {
 
     /// The state entry at `key`, as changed by the run so far.
     pub(crate) fn read(&self, key: &str) -> BuiltinResult<Option<Entry>> {
-        self.load_slot(key)?;
-        Ok(self
-            .collected
-            .borrow()
-            .state
-            .get(key)
-            .and_then(|slot| slot.entry.clone()))
+        self.check_key(key)?;
+        Ok(self.state.borrow_mut().get(self.stored, key))
     }
 
     /// Sets or removes the state entry at `key`.
     pub(crate) fn write(&self, key: &str, bytes: usize, entry: Option<Entry>) -> BuiltinResult<()> {
-        self.load_slot(key)?;
+        self.check_key(key)?;
         self.count_bytes(bytes)?;
-        {
-            let mut collected = self.collected.borrow_mut();
-            let slot = collected
-                .state
-                .get_mut(key)
-                .expect("load_slot inserts the slot");
-            slot.entry = entry;
-            slot.changed = true;
-        }
+        self.state.borrow_mut().set(self.stored, key, entry);
         // After the change, not before: a script at the limit may replace one entry by another,
         // and the run fails as a whole if it has too many.
         self.check_limit(
             "state_entries",
-            self.entries_after(),
+            self.state.borrow_mut().entries_after(self.stored),
             self.limits.state_entries,
             "the rule would have",
             "state entries",
@@ -380,11 +344,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reads a key of the state into a slot, unless the run has used it before.
-    fn load_slot(&self, key: &str) -> BuiltinResult<()> {
-        // Each key is read from the state once. Besides saving reads, this fixes what the run sees:
-        // the state of a service may be read from a database.
-        if self.collected.borrow().state.contains_key(key) {
+    fn check_key(&self, key: &str) -> BuiltinResult<()> {
+        if self.state.borrow().has_used(key) {
             return Ok(());
         }
         self.check_limit(
@@ -394,45 +355,14 @@ impl<'a> Run<'a> {
             "a state key has",
             "bytes",
         )?;
-        let keys = self.collected.borrow().state.len() + 1;
+        let keys = self.state.borrow().keys() + 1;
         self.check_limit(
             "state_keys",
             keys,
             self.limits.state_keys,
             "the script uses",
             "state keys",
-        )?;
-        let entry = self.state.get(&self.input.rule.name, key, self.input.now);
-        self.collected.borrow_mut().state.insert(
-            key.to_owned(),
-            StateSlot {
-                existed: entry.is_some(),
-                entry,
-                changed: false,
-            },
-        );
-        Ok(())
-    }
-
-    /// The number of entries that the rule would have if the run ended here.
-    fn entries_after(&self) -> usize {
-        let mut collected = self.collected.borrow_mut();
-        // Counting the entries of a rule may need a query, so it is done at the first change only.
-        // Example: 10 entries before; the run sets a new key and removes an old one: 10 + 1 - 1.
-        let before = *collected
-            .entries_before
-            .get_or_insert_with(|| self.state.len(&self.input.rule.name, self.input.now));
-        let added = collected
-            .state
-            .values()
-            .filter(|slot| !slot.existed && slot.entry.is_some())
-            .count();
-        let removed = collected
-            .state
-            .values()
-            .filter(|slot| slot.existed && slot.entry.is_none())
-            .count();
-        (before + added).saturating_sub(removed)
+        )
     }
 
     fn exceeded<T>(&self, limit: &'static str, message: String) -> BuiltinResult<T> {

@@ -7,7 +7,7 @@ use rhai::EvalAltResult;
 use crate::builtins::USAGES;
 use crate::run::{Stop, grouped};
 use crate::value::kind_of;
-use crate::{Limits, ReactionError, SourceLocation};
+use crate::{ReactionError, ReactionLimits, SourceLocation};
 
 /// The error of a run that rhai ended with `error`. `stop` is why the run stopped itself, if it
 /// did.
@@ -15,7 +15,7 @@ pub(crate) fn of_run(
     error: EvalAltResult,
     stop: Option<Stop>,
     source: &str,
-    limits: &Limits,
+    limits: &ReactionLimits,
 ) -> ReactionError {
     let (error, function) = innermost(error);
     let at = SourceLocation::of(error.position(), source);
@@ -74,8 +74,8 @@ fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     (error, function)
 }
 
-/// The limit of rhai that was exceeded: its name in [`Limits`], and a message with its value.
-fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String)> {
+/// The limit of rhai that was exceeded: its name in [`ReactionLimits`], and a message with its value.
+fn limit(error: &EvalAltResult, limits: &ReactionLimits) -> Option<(&'static str, String)> {
     Some(match error {
         EvalAltResult::ErrorTooManyOperations(_) => (
             "operations",
@@ -104,7 +104,7 @@ fn limit(error: &EvalAltResult, limits: &Limits) -> Option<(&'static str, String
 }
 
 /// The limit of values that rhai describes as `what`, in prose: "Size of object map".
-pub(crate) fn too_large(what: &str, limits: &Limits) -> (&'static str, String) {
+pub(crate) fn too_large(what: &str, limits: &ReactionLimits) -> (&'static str, String) {
     let what = what.to_ascii_lowercase();
     if what.contains("map") {
         (

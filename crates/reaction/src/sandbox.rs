@@ -15,7 +15,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use crate::run::RUN;
-use crate::{Limits, builtins, trace};
+use crate::{ReactionLimits, builtins, trace};
 
 // Disabling a symbol makes rhai reject it as a reserved word. For names that rhai does not have,
 // such as `sleep`, the entry only serves the explanation.
@@ -81,22 +81,22 @@ pub(crate) struct Overload {
 
 impl Sandbox {
     /// The sandbox with these limits, shared by all reactions that have the same ones.
-    pub(crate) fn with_limits(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn with_limits(limits: &ReactionLimits) -> Arc<Self> {
         // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
-        // rules shares one. Limits are settings of the engine, so each set of limits needs its own.
+        // rules shares one. ReactionLimits are settings of the engine, so each set of limits needs its own.
         // The engine with the default limits is kept for the next reload; others, which only tests
         // use, are dropped with their last reaction.
         static DEFAULT: LazyLock<Arc<Sandbox>> =
-            LazyLock::new(|| Arc::new(Sandbox::new(build(&Limits::DEFAULT))));
+            LazyLock::new(|| Arc::new(Sandbox::new(build(&ReactionLimits::DEFAULT))));
         static OTHERS: Cache = Mutex::new(Vec::new());
-        if *limits == Limits::DEFAULT {
+        if *limits == ReactionLimits::DEFAULT {
             return Arc::clone(&DEFAULT);
         }
         cached(&OTHERS, limits, || Self::new(build(limits)))
     }
 
     /// The same with an engine that reports every line to the run.
-    pub(crate) fn traced(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn traced(limits: &ReactionLimits) -> Arc<Self> {
         // A debugger cannot be removed from an engine, and one that is registered slows every run.
         static TRACED: Cache = Mutex::new(Vec::new());
         cached(&TRACED, limits, || {
@@ -154,9 +154,9 @@ impl Sandbox {
 }
 
 /// The sandboxes in use, by limits.
-type Cache = Mutex<Vec<(Limits, Weak<Sandbox>)>>;
+type Cache = Mutex<Vec<(ReactionLimits, Weak<Sandbox>)>>;
 
-fn cached(cache: &Cache, limits: &Limits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
+fn cached(cache: &Cache, limits: &ReactionLimits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
     // A lock is poisoned if `make` panicked; the list itself is valid then.
     let mut entries = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(sandbox) = entries
@@ -182,7 +182,7 @@ pub(crate) fn unavailable(word: &str) -> Option<&'static str> {
         .map(|(_, reason)| *reason)
 }
 
-fn build(limits: &Limits) -> Engine {
+fn build(limits: &ReactionLimits) -> Engine {
     // `Engine::new` would have `print`, `debug` and a module resolver that reads files.
     let mut engine = Engine::new_raw();
     ArithmeticPackage::new().register_into_engine(&mut engine);

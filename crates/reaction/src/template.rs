@@ -12,7 +12,7 @@ use reflexarc_event::{Event, Json};
 
 use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{Limits, ReactionError, RuleInfo, SourceLocation};
+use crate::{ReactionError, ReactionLimits, RuleInfo, SourceLocation};
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
 /// the template and the event.
@@ -36,10 +36,10 @@ const NAME: &str = "template";
 ///
 /// ```
 /// use reflexarc_event::Event;
-/// use reflexarc_reaction::{Limits, RuleInfo, Template};
+/// use reflexarc_reaction::{ReactionLimits, RuleInfo, Template};
 ///
 /// let source = "{{ event.eniId }} failed{% if suppressed %} (+{{ suppressed }}){% endif %}";
-/// let template = Template::compile(source, &Limits::DEFAULT)
+/// let template = Template::compile(source, &ReactionLimits::DEFAULT)
 ///     .map_err(|diagnostic| diagnostic.message)?;
 /// let event = Event::from_json(r#"{"eniId": "eni-1"}"#)?;
 /// let rule = RuleInfo::named("failed");
@@ -51,7 +51,7 @@ const NAME: &str = "template";
 pub struct Template {
     environment: Environment<'static>,
     source: String,
-    limits: Limits,
+    limits: ReactionLimits,
 }
 
 impl Template {
@@ -59,7 +59,7 @@ impl Template {
     ///
     /// # Errors
     /// With the first error; its span is in bytes of `source`.
-    pub fn compile(source: &str, limits: &Limits) -> Result<Self, Box<Diagnostic>> {
+    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, Box<Diagnostic>> {
         let wrong =
             |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
         if source.len() > limits.source {
@@ -264,7 +264,7 @@ mod tests {
                 "t": true, "long": "0123456789"}"#,
         )
         .unwrap();
-        let template = Template::compile(source, &Limits::DEFAULT).unwrap();
+        let template = Template::compile(source, &ReactionLimits::DEFAULT).unwrap();
         template.render(&event, &RuleInfo::named("r"), Timestamp::UNIX_EPOCH, 0)
     }
 
@@ -307,7 +307,7 @@ mod tests {
                 "unexpected end of variable block, expected identifier or integer",
             ),
         ] {
-            let diagnostic = Template::compile(source, &Limits::DEFAULT).unwrap_err();
+            let diagnostic = Template::compile(source, &ReactionLimits::DEFAULT).unwrap_err();
             assert_eq!(
                 (diagnostic.span, diagnostic.message.as_str()),
                 (span, message),

@@ -1,6 +1,6 @@
 //! Every limit of the engine is reached. Those of hops and emitted events are in `evaluation`.
 
-use reflexarc::{Code, InvalidFiles, Limits, ReactionLimits, RuleSet};
+use reflexarc::{Code, InvalidFiles, ReactionLimits, RuleSet, RuleSetLimits};
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
@@ -10,9 +10,9 @@ fn codes(error: &InvalidFiles) -> Vec<Code> {
 
 #[test]
 fn rule_files_are_limited_in_size() {
-    let limits = Limits {
+    let limits = RuleSetLimits {
         file_bytes: RULE.len(),
-        ..Limits::DEFAULT
+        ..RuleSetLimits::DEFAULT
     };
     let compile = |text: &str| {
         RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT)
@@ -26,9 +26,9 @@ fn rule_files_are_limited_in_size() {
 
 #[test]
 fn rule_sets_are_limited_in_rules() {
-    let limits = Limits {
+    let limits = RuleSetLimits {
         rules: 2,
-        ..Limits::DEFAULT
+        ..RuleSetLimits::DEFAULT
     };
     let compile = |count: usize| {
         let files = (0..count).map(|i| (format!("{i}.toml"), RULE));
@@ -47,7 +47,7 @@ fn rule_sets_are_limited_in_rules() {
 fn folders_are_limited_in_depth() {
     let folder = tempfile::tempdir().unwrap();
     let mut path = folder.path().to_owned();
-    for level in 0..=Limits::DEFAULT.folders {
+    for level in 0..=RuleSetLimits::DEFAULT.folders {
         std::fs::write(path.join(format!("rule-{level}.toml")), RULE).unwrap();
         path = path.join("deeper");
         std::fs::create_dir(&path).unwrap();
@@ -60,6 +60,6 @@ fn folders_are_limited_in_depth() {
     std::fs::remove_dir(&path).unwrap();
     assert_eq!(
         RuleSet::load(folder.path()).unwrap().len(),
-        Limits::DEFAULT.folders + 1
+        RuleSetLimits::DEFAULT.folders + 1
     );
 }

@@ -1,6 +1,6 @@
 //! The examples of the reference are valid, and their tests pass.
 
-use reflexarc::{Limits, REFERENCE};
+use reflexarc::{REFERENCE, RuleSetLimits};
 
 use crate::rules;
 
@@ -26,7 +26,7 @@ fn every_example_is_valid_and_passes_its_tests() {
 
 #[test]
 fn limits_are_those_of_the_code() {
-    let Limits { hops, derived, .. } = Limits::DEFAULT;
+    let RuleSetLimits { hops, derived, .. } = RuleSetLimits::DEFAULT;
     let text = REFERENCE.replace('\n', " ");
     assert!(text.contains(&format!("at most {hops} hops")), "{hops}");
     assert!(

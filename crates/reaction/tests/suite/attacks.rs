@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reflexarc_reaction::{Input, Limits, MemoryState, Reaction, ReactionError};
+use reflexarc_reaction::{Input, MemoryState, Reaction, ReactionError, ReactionLimits};
 
 use crate::{compile, event, now, rule};
 
@@ -13,7 +13,7 @@ fn corpus() -> PathBuf {
 
 /// The outcome of a script in the form of its header.
 fn outcome(script: &str) -> String {
-    let reaction = match Reaction::compile(script, &Limits::DEFAULT) {
+    let reaction = match Reaction::compile(script, &ReactionLimits::DEFAULT) {
         Ok(reaction) => reaction,
         Err(found) => return format!("diagnostic {}: {}", found[0].code, found[0].message),
     };

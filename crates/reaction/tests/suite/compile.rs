@@ -1,7 +1,7 @@
 //! Errors that are found before a script runs.
 
 use reflexarc_diagnostic::Diagnostic;
-use reflexarc_reaction::{Limits, Reaction};
+use reflexarc_reaction::{Reaction, ReactionLimits};
 
 /// Invalid scripts, by the kind of error.
 const INVALID: &[&str] = &[
@@ -71,7 +71,7 @@ const VALID: &[&str] = &[
 ];
 
 fn errors(script: &str) -> Vec<Diagnostic> {
-    Reaction::compile(script, &Limits::DEFAULT)
+    Reaction::compile(script, &ReactionLimits::DEFAULT)
         .err()
         .unwrap_or_default()
 }

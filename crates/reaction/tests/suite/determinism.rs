@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{
-    Action, Input, Limits, MemoryState, NoState, Reaction, RuleInfo, ScriptEvent,
+    Action, Input, MemoryState, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
 };
 
 /// Statements that together use everything whose order or value could depend on the outside.
@@ -132,7 +132,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// Runs the script on the events one after the other, and formats effects and state.
 fn evaluate(script: &str, events: &[Event]) -> String {
-    let reaction = Reaction::compile(script, &Limits::DEFAULT).unwrap();
+    let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
     let rule = RuleInfo::named("same");
     let mut state = MemoryState::new();
     let mut shown = Vec::new();
@@ -177,14 +177,14 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_compiler_panic(script in "\\PC{0,60}|[a-z(){}\\[\\]|.;=+\"`$ 0-9]{0,60}") {
-        let _ = Reaction::compile(&script, &Limits::DEFAULT);
+        let _ = Reaction::compile(&script, &ReactionLimits::DEFAULT);
     }
 
     #[test]
     fn no_sequence_of_tokens_makes_the_interpreter_panic(
         tokens in prop::collection::vec(prop::sample::select(TOKENS), 1..24),
     ) {
-        let limits = Limits { operations: 2_000, ..Limits::DEFAULT };
+        let limits = ReactionLimits { operations: 2_000, ..ReactionLimits::DEFAULT };
         if let Ok(reaction) = Reaction::compile(&tokens.join(" "), &limits) {
             let event = Event::from_json(r#"{"a": [1, "x", {"b": null}], "b": 2.5}"#).unwrap();
             let (event, rule) = (ScriptEvent::new(&event), RuleInfo::named("tokens"));
@@ -198,7 +198,7 @@ proptest! {
 
     #[test]
     fn an_event_passes_through_a_script_unchanged(event in event()) {
-        let reaction = Reaction::compile(r#"send("t", event)"#, &Limits::DEFAULT).unwrap();
+        let reaction = Reaction::compile(r#"send("t", event)"#, &ReactionLimits::DEFAULT).unwrap();
         let rule = RuleInfo::named("same");
         let script_event = ScriptEvent::new(&event);
         let input = Input::new(&script_event, &rule, Timestamp::UNIX_EPOCH);

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_reaction::{
-    Effects, Entry, Input, Limits, MemoryState, Reaction, ReactionError, State,
+    Effects, Entry, Input, MemoryState, Reaction, ReactionError, ReactionLimits, State,
 };
 
 use crate::{event, now, rule};
 
-fn run_with_limits(limits: Limits, script: &str) -> Result<Effects, ReactionError> {
+fn run_with_limits(limits: ReactionLimits, script: &str) -> Result<Effects, ReactionError> {
     Reaction::compile(script, &limits)
         .unwrap()
         .run(&Input::new(&event(), &rule(), now()), &MemoryState::new())
 }
 
 /// Asserts that the script is within the first limits and exceeds the named one of the second.
-fn reaches(name: &str, sufficient: Limits, exceeded: Limits, script: &str) {
+fn reaches(name: &str, sufficient: ReactionLimits, exceeded: ReactionLimits, script: &str) {
     run_with_limits(sufficient, script).unwrap_or_else(|error| panic!("{name}: {error}"));
     match run_with_limits(exceeded, script) {
         Err(ReactionError::Limit { limit, .. }) => assert_eq!(limit, name),
@@ -27,15 +27,15 @@ fn reaches(name: &str, sufficient: Limits, exceeded: Limits, script: &str) {
 
 #[test]
 fn each_limit_of_a_run_is_reached() {
-    let d = Limits::DEFAULT;
+    let d = ReactionLimits::DEFAULT;
     let count = "let n = 0; while n < 10 { n += 1; }";
     reaches(
         "operations",
-        Limits {
+        ReactionLimits {
             operations: 100,
             ..d
         },
-        Limits {
+        ReactionLimits {
             operations: 50,
             ..d
         },
@@ -44,63 +44,68 @@ fn each_limit_of_a_run_is_reached() {
     let recurse = "fn f(n) { if n > 1 { f(n - 1) } } f(5);";
     reaches(
         "call_depth",
-        Limits { call_depth: 5, ..d },
-        Limits { call_depth: 4, ..d },
+        ReactionLimits { call_depth: 5, ..d },
+        ReactionLimits { call_depth: 4, ..d },
         recurse,
     );
     // Three variables are predefined.
     let variables = "let a = 1; let b = 2; if true { let c = 3; }";
     reaches(
         "variables",
-        Limits { variables: 6, ..d },
-        Limits { variables: 5, ..d },
+        ReactionLimits { variables: 6, ..d },
+        ReactionLimits { variables: 5, ..d },
         variables,
     );
     let text = r#"let a = "12345"; a += "67890";"#;
     reaches(
         "string",
-        Limits { string: 10, ..d },
-        Limits { string: 9, ..d },
+        ReactionLimits { string: 10, ..d },
+        ReactionLimits { string: 9, ..d },
         text,
     );
     let array = "let a = [1, 2]; a.push([3]);";
     reaches(
         "array",
-        Limits { array: 4, ..d },
-        Limits { array: 3, ..d },
+        ReactionLimits { array: 4, ..d },
+        ReactionLimits { array: 3, ..d },
         array,
     );
     let map = "let m = #{a: 1}; m.b = #{c: 2};";
-    reaches("map", Limits { map: 3, ..d }, Limits { map: 2, ..d }, map);
+    reaches(
+        "map",
+        ReactionLimits { map: 3, ..d },
+        ReactionLimits { map: 2, ..d },
+        map,
+    );
     let deep = r#"send("t", [[#{a: 1}]])"#;
     reaches(
         "depth",
-        Limits { depth: 3, ..d },
-        Limits { depth: 2, ..d },
+        ReactionLimits { depth: 3, ..d },
+        ReactionLimits { depth: 2, ..d },
         deep,
     );
     let actions = r#"notify("t", "x"); send("t", 1);"#;
     reaches(
         "actions",
-        Limits { actions: 2, ..d },
-        Limits { actions: 1, ..d },
+        ReactionLimits { actions: 2, ..d },
+        ReactionLimits { actions: 1, ..d },
         actions,
     );
     let emitted = "emit(#{}); emit(#{});";
     reaches(
         "emitted",
-        Limits { emitted: 2, ..d },
-        Limits { emitted: 1, ..d },
+        ReactionLimits { emitted: 2, ..d },
+        ReactionLimits { emitted: 1, ..d },
         emitted,
     );
     let payload = r#"send("t", [1, "ab"])"#;
     reaches(
         "action_bytes",
-        Limits {
+        ReactionLimits {
             action_bytes: 10,
             ..d
         },
-        Limits {
+        ReactionLimits {
             action_bytes: 8,
             ..d
         },
@@ -109,11 +114,11 @@ fn each_limit_of_a_run_is_reached() {
     let message = r#"notify("t", #{title: "ab", text: "cd", link: "ef", at: ["gh"]})"#;
     reaches(
         "action_bytes",
-        Limits {
+        ReactionLimits {
             action_bytes: 9,
             ..d
         },
-        Limits {
+        ReactionLimits {
             action_bytes: 8,
             ..d
         },
@@ -122,11 +127,11 @@ fn each_limit_of_a_run_is_reached() {
     let together = r#"send("t", 1); notify("t", "x"); log("12"); set("k", 1); emit(#{});"#;
     reaches(
         "effect_bytes",
-        Limits {
+        ReactionLimits {
             effect_bytes: 10,
             ..d
         },
-        Limits {
+        ReactionLimits {
             effect_bytes: 9,
             ..d
         },
@@ -135,37 +140,37 @@ fn each_limit_of_a_run_is_reached() {
     let lines = "log(1); log(2);";
     reaches(
         "log_lines",
-        Limits { log_lines: 2, ..d },
-        Limits { log_lines: 1, ..d },
+        ReactionLimits { log_lines: 2, ..d },
+        ReactionLimits { log_lines: 1, ..d },
         lines,
     );
     reaches(
         "log_bytes",
-        Limits { log_bytes: 3, ..d },
-        Limits { log_bytes: 2, ..d },
+        ReactionLimits { log_bytes: 3, ..d },
+        ReactionLimits { log_bytes: 2, ..d },
         r#"log("abc")"#,
     );
     reaches(
         "log_bytes",
-        Limits { log_bytes: 3, ..d },
-        Limits { log_bytes: 2, ..d },
+        ReactionLimits { log_bytes: 3, ..d },
+        ReactionLimits { log_bytes: 2, ..d },
         r#"skip("abc")"#,
     );
     let keys = r#"get("a"); set("b", 1); get("a");"#;
     reaches(
         "state_keys",
-        Limits { state_keys: 2, ..d },
-        Limits { state_keys: 1, ..d },
+        ReactionLimits { state_keys: 2, ..d },
+        ReactionLimits { state_keys: 1, ..d },
         keys,
     );
     let key = r#"get("abc")"#;
     reaches(
         "state_key_bytes",
-        Limits {
+        ReactionLimits {
             state_key_bytes: 3,
             ..d
         },
-        Limits {
+        ReactionLimits {
             state_key_bytes: 2,
             ..d
         },
@@ -174,11 +179,11 @@ fn each_limit_of_a_run_is_reached() {
     let value = r#"set("k", "abc")"#;
     reaches(
         "state_value_bytes",
-        Limits {
+        ReactionLimits {
             state_value_bytes: 5,
             ..d
         },
-        Limits {
+        ReactionLimits {
             state_value_bytes: 4,
             ..d
         },
@@ -187,11 +192,11 @@ fn each_limit_of_a_run_is_reached() {
     let entries = r#"set("a", 1); set("b", 1);"#;
     reaches(
         "state_entries",
-        Limits {
+        ReactionLimits {
             state_entries: 2,
             ..d
         },
-        Limits {
+        ReactionLimits {
             state_entries: 1,
             ..d
         },
@@ -201,9 +206,9 @@ fn each_limit_of_a_run_is_reached() {
 
 #[test]
 fn existing_state_entries_count() {
-    let limits = Limits {
+    let limits = ReactionLimits {
         state_entries: 2,
-        ..Limits::DEFAULT
+        ..ReactionLimits::DEFAULT
     };
     let mut state = MemoryState::new();
     state.apply(
@@ -238,8 +243,11 @@ fn a_run_is_stopped_at_its_deadline() {
     let event = event();
     let rule = rule();
     let input = Input::new(&event, &rule, now()).with_stopwatch(&stopwatch);
-    let reaction =
-        Reaction::compile("loop { try { loop {} } catch {} }", &Limits::DEFAULT).unwrap();
+    let reaction = Reaction::compile(
+        "loop { try { loop {} } catch {} }",
+        &ReactionLimits::DEFAULT,
+    )
+    .unwrap();
     let error = reaction.run(&input, &MemoryState::new()).unwrap_err();
     assert!(
         matches!(
@@ -257,7 +265,7 @@ fn a_run_is_stopped_at_its_deadline() {
             .contains("the script runs for more than 50ms"),
         "{error}"
     );
-    let short = Reaction::compile("log(1)", &Limits::DEFAULT).unwrap();
+    let short = Reaction::compile("log(1)", &ReactionLimits::DEFAULT).unwrap();
     assert_eq!(short.run(&input, &MemoryState::new()).unwrap().log, ["1"]);
 }
 
@@ -266,8 +274,8 @@ fn a_nested_run_does_not_affect_the_outer_one() {
     struct Reentrant;
     impl State for Reentrant {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
-            let inner =
-                run_with_limits(Limits::DEFAULT, r#"log("inner"); throw "inner""#).unwrap_err();
+            let inner = run_with_limits(ReactionLimits::DEFAULT, r#"log("inner"); throw "inner""#)
+                .unwrap_err();
             Some(Entry {
                 value: inner.message().into(),
                 expires: None,
@@ -278,7 +286,8 @@ fn a_nested_run_does_not_affect_the_outer_one() {
             0
         }
     }
-    let reaction = Reaction::compile(r#"log("outer"); log(get("k"))"#, &Limits::DEFAULT).unwrap();
+    let reaction =
+        Reaction::compile(r#"log("outer"); log(get("k"))"#, &ReactionLimits::DEFAULT).unwrap();
     let effects = reaction
         .run(&Input::new(&event(), &rule(), now()), &Reentrant)
         .unwrap();
@@ -297,7 +306,7 @@ fn a_panic_fails_one_reaction_only() {
             0
         }
     }
-    let reaction = Reaction::compile(r#"log(get("k"))"#, &Limits::DEFAULT).unwrap();
+    let reaction = Reaction::compile(r#"log(get("k"))"#, &ReactionLimits::DEFAULT).unwrap();
     let (event, rule) = (event(), rule());
     let input = Input::new(&event, &rule, now());
     assert_eq!(

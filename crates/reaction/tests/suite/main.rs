@@ -16,7 +16,8 @@ mod limits;
 use jiff::Timestamp;
 use reflexarc_event::Event;
 use reflexarc_reaction::{
-    Effects, Input, Level, Limits, MemoryState, Reaction, ReactionError, RuleInfo, ScriptEvent,
+    Effects, Input, Level, MemoryState, Reaction, ReactionError, ReactionLimits, RuleInfo,
+    ScriptEvent,
 };
 
 /// The time of every run.
@@ -53,7 +54,7 @@ fn rule() -> RuleInfo {
 }
 
 fn compile(script: &str) -> Reaction {
-    Reaction::compile(script, &Limits::DEFAULT)
+    Reaction::compile(script, &ReactionLimits::DEFAULT)
         .unwrap_or_else(|diagnostics| panic!("{script}\n{diagnostics:#?}"))
 }
 
