@@ -26,11 +26,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use reflexarc::RuleSet;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
-use reflexarc_service::{Config, ServiceBuilder, Store, StoreOptions};
+use reflexarc_service::{Config, ServiceBuilder, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -79,10 +78,10 @@ fn sync_costs(folder: &Path) -> Vec<Duration> {
     let mut file = File::create(&path).unwrap();
     let mut costs: Vec<Duration> = (0..500)
         .map(|_| {
-            let begun = Instant::now();
+            let started = Instant::now();
             file.write_all(&[0; 4_096]).unwrap();
             file.sync_data().unwrap();
-            begun.elapsed()
+            started.elapsed()
         })
         .collect();
     std::fs::remove_file(path).unwrap();
@@ -135,18 +134,13 @@ fn main() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-async fn measure(folder: &Path, events: usize, batch: usize, connections: usize) {
-    let options = StoreOptions {
-        duplicate_window: SignedDuration::from_hours(24),
-        max_bytes: None,
-        integrity_check: true,
-    };
-    let out = FileTarget::file(folder.join("out.ndjson"));
+/// A service with one rule and one target, a file, and its store.
+fn service(folder: &Path) -> (ServiceBuilder, Arc<Store>) {
     let config = Config {
         rule_paths: vec![folder.to_owned()],
         queues: vec![TargetConfig {
             name: "out".into(),
-            target: Arc::new(out),
+            target: Arc::new(FileTarget::file(folder.join("out.ndjson"))),
             concurrency: 4,
             timeout: Duration::from_secs(30),
             policy: RetryPolicy::default(),
@@ -155,8 +149,13 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         ..Config::default()
     };
     let rules = RuleSet::compile([("failures.toml", RULE)]).unwrap();
-    let store = Arc::new(Store::open(&folder.join("store.db"), &options).unwrap());
-    let service = ServiceBuilder::new(config, rules, store.clone());
+    let store = Store::open(&folder.join("store.db"), &config.store_options).unwrap();
+    let store = Arc::new(store);
+    (ServiceBuilder::new(config, rules, store.clone()), store)
+}
+
+async fn measure(folder: &Path, events: usize, batch: usize, connections: usize) {
+    let (service, store) = service(folder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());
     let (stop, stopped) = watch::channel(false);
@@ -165,7 +164,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::new();
     let next = Arc::new(AtomicUsize::new(0));
-    let begun = Instant::now();
+    let started = Instant::now();
     let posting: Vec<_> = (0..connections)
         .map(|_| {
             let (client, url, next) = (client.clone(), url.clone(), next.clone());
@@ -178,7 +177,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                     }
                     let lines: Vec<String> =
                         (first..(first + batch).min(events)).map(event).collect();
-                    let begun = Instant::now();
+                    let started = Instant::now();
                     let request = client
                         .post(&url)
                         .header("content-type", "application/x-ndjson");
@@ -189,7 +188,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                         .unwrap()
                         .status();
                     assert_eq!(status.as_u16(), 200);
-                    latencies.push(begun.elapsed());
+                    latencies.push(started.elapsed());
                 }
             })
         })
@@ -205,7 +204,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                     printed = done;
                     println!(
                         "{done:>9} posted after {:>6.1?}, {:.0} MiB resident",
-                        begun.elapsed(),
+                        started.elapsed(),
                         memory()
                     );
                 }
@@ -216,7 +215,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     for post in posting {
         latencies.extend(post.await.unwrap());
     }
-    let took = begun.elapsed();
+    let took = started.elapsed();
     watching.abort();
     latencies.sort();
     println!("{events} events in batches of {batch} over {connections} connections: {took:.2?}");
@@ -240,7 +239,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     println!(
         "{} deliveries, {left} of them after the last event; all sent after {:.2?}",
         events.div_ceil(8),
-        begun.elapsed()
+        started.elapsed()
     );
     println!(
         "store: {:.0} MiB, {:.0} MiB resident",

@@ -2,8 +2,8 @@
 //!
 //! A queue repeats *claim* (take due deliveries out of the outbox), *send*, *decide* (the retry
 //! policy) and *settle* (record the attempt). Queues share nothing but the store, so that a target
-//! that hangs delays no other. There are two kinds: [`ConcurrentQueue`] sends several deliveries at
-//! a time, [`RateLimitedQueue`] makes one call after another within a target's rate limit.
+//! that hangs delays no other. There are two kinds: a `ConcurrentQueue` sends several deliveries at
+//! a time, a `RateLimitedQueue` makes one call after another within a target's rate limit.
 
 mod concurrent;
 mod queues;

@@ -17,6 +17,7 @@ mod evaluation_json;
 mod outbox;
 mod read;
 mod records;
+mod retention;
 mod schema;
 mod state;
 mod writer;
@@ -31,10 +32,11 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use self::accept::Accepted;
-pub use self::archive::{Archived, Retention, Selection, VerifyReport};
+pub use self::archive::{Archived, Selection, VerifyReport};
 pub use self::error::StoreError;
 pub use self::evaluation_json::evaluation_to_json;
 pub use self::records::{Attempt, AttemptOutcome, DeliveryRecord, DeliveryStatus};
+pub use self::retention::Retention;
 pub(crate) use self::state::{ReadSet, StoredState};
 pub(crate) use self::writer::{SharedConnection, lock};
 use crate::incoming::Incoming;
@@ -342,51 +344,6 @@ impl Store {
         let reason = Some("dropped by an operator");
         let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
         self.transfer(id, from, to, reason, now)
-    }
-
-    /// Removes events that are older than the retention allows, or that make the store larger than
-    /// it allows. Returns how many events were removed.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
-        // Events removed in one transaction. Removing a million at once would keep every accept
-        // waiting for minutes and grow the write-ahead log by the size of what is removed; between
-        // steps the writer serves whatever else is waiting.
-        const STEP: usize = 500;
-        let window = self.duplicate_window;
-        wait(
-            self.writer
-                .submit(move |connection| archive::forget(connection, now, window)),
-        )?;
-        let step = |before: Timestamp| {
-            wait(
-                self.writer
-                    .submit(move |connection| archive::prune(connection, before, STEP)),
-            )
-        };
-        let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
-        let mut removed = 0;
-        loop {
-            let count = step(before)?;
-            removed += count as u64;
-            if count < STEP {
-                break;
-            }
-        }
-        // By size: the oldest go first, whatever their age, until the pages in use fit. The file
-        // itself keeps its size; its free pages are used for the next events.
-        while let Some(bytes) = retention.bytes
-            && self.used_bytes()? > bytes
-        {
-            let count = step(Timestamp::MAX)?;
-            if count == 0 {
-                // All that is left belongs to pending deliveries or dead letters.
-                break;
-            }
-            removed += count as u64;
-        }
-        Ok(removed)
     }
 
     fn transfer(

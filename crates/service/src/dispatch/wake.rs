@@ -49,16 +49,15 @@ impl Wake {
     /// letters: they would otherwise wait for ever without anyone noticing.
     pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
         for target in targets {
-            match self.get(target) {
+            if let Some(queue) = self.get(target) {
                 // `notify_one` keeps one permit if the queue is not waiting at the moment, so a
                 // wake-up between its look into the outbox and its rest is not lost.
-                Some(queue) => queue.notify_one(),
-                None => {
-                    // The reply is not awaited: the event is committed, and its sender need not
-                    // wait for this.
-                    let reason = unknown_target_message(target, &self.names());
-                    drop(store.submit_dead_letter_target(target, reason, now));
-                }
+                queue.notify_one();
+            } else {
+                // The reply is not awaited: the event is committed, and its sender need not wait
+                // for this.
+                let reason = unknown_target_message(target, &self.names());
+                drop(store.submit_dead_letter_target(target, reason, now));
             }
         }
     }

@@ -61,9 +61,9 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     });
     let body = Json::object([
         ("rules", Json::count(rules.len())),
-        ("targets", Json::strings(&state.wake.names())),
+        ("targets", Json::strings(state.wake.names())),
         ("failing", Json::Array(failing.collect())),
-        ("restart", Json::strings(&state.reloader.restart_needed())),
+        ("restart", Json::strings(state.reloader.restart_needed())),
     ]);
     Ok(json_response(StatusCode::OK, &body))
 }

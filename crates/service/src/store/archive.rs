@@ -1,6 +1,6 @@
-//! The archive: every accepted event as it was received, with its evaluation; and retention.
+//! The archive: every accepted event as it was received, with its evaluation.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
 use rusqlite::{Connection, Row};
@@ -50,25 +50,6 @@ pub struct VerifyReport {
     pub damaged: Vec<(i64, String)>,
 }
 
-/// How long events are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// Older events are removed, with their deliveries.
-    pub age: SignedDuration,
-    /// When the pages in use are more than this many bytes, the oldest events are removed.
-    pub bytes: Option<u64>,
-}
-
-impl Default for Retention {
-    /// 30 days, without a bound on the size.
-    fn default() -> Self {
-        Self {
-            age: SignedDuration::from_hours(30 * 24),
-            bytes: None,
-        }
-    }
-}
-
 /// An event, or the archive position of one that cannot be read back and why.
 pub(super) type ReadResult = Result<Archived, (i64, String)>;
 
@@ -101,68 +82,6 @@ pub(super) fn page(
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((after, from, to, &selection.id, limit), read_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Removes up to `limit` events that were accepted before `before`, with their deliveries and
-/// attempts. Returns how many there were.
-///
-/// An event with a pending delivery or a dead letter is kept, whatever its age: an operator who
-/// redrives a dead letter must still find what it was about.
-pub(super) fn prune(
-    connection: &Connection,
-    before: Timestamp,
-    limit: usize,
-) -> Result<usize, StoreError> {
-    let sql = "SELECT seq FROM archive AS a WHERE received < ?1
-               AND NOT EXISTS
-                   (SELECT 1 FROM delivery AS d WHERE d.seq = a.seq AND d.status IN (0, 2))
-               ORDER BY seq LIMIT ?2";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(sql)?;
-    // Collected before deleting: SQLite does not define what a SELECT returns while its table is
-    // changed.
-    let expired = statement
-        .query_map((micros(before), limit), |row| row.get::<_, i64>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
-    for seq in &expired {
-        let sql = "DELETE FROM attempt WHERE delivery IN (SELECT id FROM delivery WHERE seq = ?1)";
-        connection.prepare_cached(sql)?.execute([seq])?;
-        connection
-            .prepare_cached("DELETE FROM delivery WHERE seq = ?1")?
-            .execute([seq])?;
-        connection
-            .prepare_cached("DELETE FROM archive WHERE seq = ?1")?
-            .execute([seq])?;
-    }
-    Ok(expired.len())
-}
-
-/// Removes expired state entries and fingerprints older than the duplicate window.
-pub(super) fn forget(
-    connection: &Connection,
-    now: Timestamp,
-    window: i64,
-) -> Result<(), StoreError> {
-    // At most 5,000 rows of each in one transaction, for the reason given in `Store::prune`. What
-    // is left stays until the next pruning; until then queries leave it out by its time.
-    let sql = "DELETE FROM seen WHERE fingerprint IN
-               (SELECT fingerprint FROM seen WHERE at <= ?1 LIMIT 5000)";
-    connection
-        .prepare_cached(sql)?
-        .execute([micros(now).saturating_sub(window)])?;
-    let sql = "DELETE FROM state WHERE (rule, key) IN
-               (SELECT rule, key FROM state WHERE expires <= ?1 LIMIT 5000)";
-    connection.prepare_cached(sql)?.execute([micros(now)])?;
-    Ok(())
-}
-
-/// Bytes in use: the pages of the file that are not free.
-pub(super) fn used_bytes(connection: &Connection) -> Result<u64, StoreError> {
-    let read =
-        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    // Not the size of the file: that never shrinks, so pruning by it would never end.
-    let pages = read("page_count")? - read("freelist_count")?;
-    Ok((pages * read("page_size")?).unsigned_abs())
 }
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<ReadResult> {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{
     Archived, Attempt, DeliveryRecord, DeliveryStatus, Selection, Store, StoreError, VerifyReport,
-    archive, micros, outbox, schema,
+    archive, micros, outbox, retention, schema,
 };
 
 /// Events in memory at one time while the archive is walked.
@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.read(archive::used_bytes)
+        self.read(retention::used_bytes)
     }
 
     /// Every unexpired state entry: rule, key, value as JSON text.

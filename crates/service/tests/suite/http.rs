@@ -539,13 +539,9 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
     })
     .await;
     let post = async |id: &str| {
-        assert_eq!(
-            serving
-                .post("application/json", event_text(id, "eni-1"))
-                .await
-                .0,
-            200
-        )
+        let event = event_text(id, "eni-1");
+        let (status, _) = serving.post("application/json", event).await;
+        assert_eq!(status, 200);
     };
     let failing = async || {
         let (status, body) = serving.get("/status", None).await;
