@@ -74,6 +74,8 @@ fn the_configuration_of_0_1_0_is_valid() {
     let check = run(&workspace, &["config", "check"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
     assert!(check.stdout.contains("7 targets"), "{}", check.stdout);
+    let warned = check.stderr.contains("`shutdown_timeout`");
+    assert!(warned, "{}", check.stderr);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The commands of the README run.
+//! The commands of the README run, and the files that ARCHITECTURE.md names exist.
 
 use std::path::Path;
 use std::process::Command;
@@ -82,6 +82,35 @@ fn copy(from: &Path, to: &Path) {
             copy(&entry, &target);
         } else {
             std::fs::copy(&entry, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let code = text.split('`').skip(1).step_by(2);
+    let named: Vec<_> = code
+        .filter(|name| name.ends_with(".rs") || name.ends_with('/') || name.starts_with("crates/"))
+        .collect();
+    assert!(named.len() >= 50, "{named:?}");
+    let mut files = Vec::new();
+    list(&root().join("crates"), &mut files);
+    for name in named {
+        let path = root().join(name);
+        let ending = format!("/{}", name.trim_end_matches('/'));
+        let found = path.exists() || files.iter().any(|file| file.ends_with(&ending));
+        assert!(found, "{name}");
+    }
+}
+
+/// Every file and folder below `folder`, without build output.
+fn list(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        files.push(path.to_str().unwrap().to_owned());
+        if path.is_dir() && !path.ends_with("target") {
+            list(&path, files);
         }
     }
 }
