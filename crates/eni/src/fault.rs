@@ -36,7 +36,7 @@ impl Fault {
     /// number}`. `interface` and `times` (1) may be left out.
     ///
     /// # Errors
-    /// A message that says what is wrong.
+    /// A message about what is wrong.
     pub fn from_json(json: &Json) -> Result<Self, String> {
         let Json::Object(members) = json else {
             return Err("expected a JSON object".to_owned());

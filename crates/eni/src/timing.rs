@@ -8,7 +8,7 @@ use crate::FaultMode;
 /// How long each operation takes from its reply to its completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// A creation. Zero by default: it is documented as synchronous, its reply says Available.
+    /// A creation. Zero by default: it is documented as synchronous, its reply has the status Available.
     pub create: SignedDuration,
     /// An attachment; 2 s by default.
     pub attach: SignedDuration,
@@ -16,7 +16,7 @@ pub struct Timing {
     pub detach: SignedDuration,
     /// A deletion; 1 s by default.
     pub delete: SignedDuration,
-    /// The delay between the reply to a creation, which says Creating, and its failure; 1 s by
+    /// The delay between the reply to a creation, with the status Creating, and its failure; 1 s by
     /// default.
     pub late_failure: SignedDuration,
 }

@@ -213,7 +213,7 @@ when = 1
             "names",
             r#"[[step]]
 at = "5s"
-as = "nobody"
+as = "missing"
 do = "DeleteNetworkInterface"
 with = { NetworkInterfaceId = "$web" }
 

@@ -51,7 +51,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Sets the interface to InUse, or back to Available when the attachment failed.
+    /// Sets the interface to `InUse`, or back to Available when the attachment failed.
     pub(super) fn finish_attach(&mut self, interface: &str, success: bool) {
         if success {
             self.set_status(interface, EniStatus::InUse);

@@ -42,7 +42,7 @@ impl Cloud {
             self.tokens
                 .insert(caller, token, creation, self.limits.pending);
         }
-        // A creation without a fault completes here, so the answer says Available.
+        // A creation without a fault completes here, so the answer has the status Available.
         self.schedule(origin, &id);
         self.created(&id)
     }
@@ -118,7 +118,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Sets the interface to Available; or to CreateFailed, without addresses, when the creation
+    /// Sets the interface to Available; or to `CreateFailed`, without addresses, when the creation
     /// failed.
     pub(super) fn finish_create(&mut self, id: &str, success: bool) {
         if success {

@@ -72,7 +72,7 @@ impl Cloud {
         self.instances.insert(id.to_owned(), instance);
         self.insert_interface(primary.clone());
         // Both operations end without an event, because the interface is a primary one; their
-        // outcomes say so, which a timeline shows.
+        // outcomes contain this reason, which a timeline shows.
         self.set_status(&interface, EniStatus::Available);
         self.publish(
             RequestOrigin::new(&request_id, &owner, Operation::Create),
@@ -138,7 +138,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Takes an interface from Attaching, InUse or Detaching to Available.
+    /// Takes an interface from Attaching, `InUse` or Detaching to Available.
     fn detach_at_release(&mut self, interface: &Interface) {
         // The status machine has no transition from InUse to Available.
         if interface.status == EniStatus::InUse {

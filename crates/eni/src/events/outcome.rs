@@ -61,7 +61,7 @@ pub enum NoEventReason {
         /// The id of the earlier request, which has an outcome of its own.
         request_id: String,
     },
-    /// The operation was part of an instance's release; no request asked the API for it.
+    /// The operation was part of an instance's release; it had no request of its own.
     InstanceRelease,
 }
 

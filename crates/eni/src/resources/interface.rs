@@ -20,7 +20,7 @@ pub struct Interface {
     pub managed_by: Option<(String, i64)>,
     /// The status.
     pub status: EniStatus,
-    /// The id of the instance in the statuses Attaching, InUse and Detaching.
+    /// The id of the instance in the statuses Attaching, `InUse` and Detaching.
     pub instance: Option<String>,
     /// The vSwitch.
     pub vswitch: String,

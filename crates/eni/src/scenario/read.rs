@@ -45,12 +45,11 @@ fn read(root: TableReader<'_>) -> Option<Scenario> {
     let until = duration(&root, "until").map(|offset| start + offset);
     let world = build_world(&root, start);
     // Without a world, every name of an account or an interface would be reported as unknown.
-    let steps = match &world {
-        Some(world) => steps(&root, world, start),
-        None => {
-            root.allow(&["step"]);
-            Vec::new()
-        }
+    let steps = if let Some(world) = &world {
+        steps(&root, world, start)
+    } else {
+        root.allow(&["step"]);
+        Vec::new()
     };
     root.finish();
     Some(Scenario {

@@ -81,7 +81,7 @@ impl StepReader<'_> {
         let fault = self.table.table("fault")?;
         let action = match (fault.has("operation"), fault.has("target")) {
             (true, false) => self.operation_fault(&fault),
-            (false, true) => self.target_fault(&fault),
+            (false, true) => target_fault(&fault),
             _ => {
                 fault.allow(&["outcome", "interface", "times", "lasts"]);
                 let message = "a fault must have either an `operation` or a `target`";
@@ -101,11 +101,12 @@ impl StepReader<'_> {
         let operations = Operation::ALL.map(|operation| (operation.as_str(), operation));
         let operation = fault.choice("operation", &operations);
         let modes = FaultMode::ALL.map(|mode| (mode.name(), mode));
-        required(
-            fault,
-            "outcome",
-            "add `outcome = \"fail\"` or `outcome = \"hang\"`",
-        );
+        if !fault.has("outcome") {
+            fault.missing(
+                "outcome",
+                "add `outcome = \"fail\"` or `outcome = \"hang\"`",
+            );
+        }
         let mode = fault.choice("outcome", &modes);
         let help = "use `times`; only a fault of a target has a duration";
         unexpected(fault, "lasts", "a fault of an operation", help);
@@ -124,30 +125,6 @@ impl StepReader<'_> {
             mode: mode?,
             times,
         })
-    }
-
-    fn target_fault(&self, fault: &TableReader<'_>) -> Option<StepAction> {
-        let target = fault.string("target");
-        let modes = TargetFaultMode::ALL.map(|mode| (mode.name(), mode));
-        required(
-            fault,
-            "outcome",
-            "add `outcome = \"down\"`, `\"throttle\"` or `\"refuse\"`",
-        );
-        let mode = fault.choice("outcome", &modes);
-        let help = "use `lasts`; only a fault of an operation has `times` and `interface`";
-        unexpected(fault, "times", "a fault of a target", help);
-        unexpected(fault, "interface", "a fault of a target", help);
-        let duration = if fault.has("lasts") {
-            Some(duration(fault, "lasts")?)
-        } else {
-            None
-        };
-        Some(StepAction::TargetFault(TargetFault {
-            target: target?,
-            mode: mode?,
-            duration,
-        }))
     }
 
     fn instance(&self) -> Option<StepAction> {
@@ -298,18 +275,41 @@ impl StepReader<'_> {
             }
             DeValue::Float(_) | DeValue::Datetime(_) => None,
         };
-        match text {
-            Some(text) => {
-                parameters.insert(name.to_owned(), text);
-            }
-            None => {
-                let message = format!("invalid type of parameter `{name}`");
-                let help = "use a string, an integer, a boolean, an array or a table";
-                let fault = Diagnostic::error(Code::SCENARIO_VALUE, value.span(), message);
-                self.table.report(fault.with_help(help));
-            }
+        if let Some(text) = text {
+            parameters.insert(name.to_owned(), text);
+            return;
         }
+        let message = format!("invalid type of parameter `{name}`");
+        let help = "use a string, an integer, a boolean, an array or a table";
+        let fault = Diagnostic::error(Code::SCENARIO_VALUE, value.span(), message);
+        self.table.report(fault.with_help(help));
     }
+}
+
+fn target_fault(fault: &TableReader<'_>) -> Option<StepAction> {
+    let target = fault.string("target");
+    let modes = TargetFaultMode::ALL.map(|mode| (mode.name(), mode));
+    if !fault.has("outcome") {
+        fault.missing(
+            "outcome",
+            "add `outcome = \"down\"`, `\"throttle\"` or `\"refuse\"`",
+        );
+    }
+    let mode = fault.choice("outcome", &modes);
+    let help = "use `lasts`; only a fault of an operation has `times` and `interface`";
+    unexpected(fault, "times", "a fault of a target", help);
+    unexpected(fault, "interface", "a fault of a target", help);
+    // Without this check an invalid duration would be read as none: until the end.
+    let duration = if fault.has("lasts") {
+        Some(duration(fault, "lasts")?)
+    } else {
+        None
+    };
+    Some(StepAction::TargetFault(TargetFault {
+        target: target?,
+        mode: mode?,
+        duration,
+    }))
 }
 
 /// Reports a key that belongs to another kind of table.

@@ -6,7 +6,7 @@ use reflexarc_diagnostic::{Code, DurationError, parse_duration};
 
 use super::Scenario;
 
-/// A string that must be present, with its location; `help` says what to write.
+/// A string that must be present, with its location; `help` is what to write.
 pub(super) fn required(table: &TableReader<'_>, key: &str, help: &str) -> Option<EmbeddedText> {
     if !table.has(key) {
         table.missing(key, help);

@@ -79,7 +79,7 @@ const CREATE: [Row; 19] = [
             tiny,
         ));
         create(cloud, |own| {
-            (own.vswitch, own.secondary) = ("vsw-tiny".into(), AddressSelection::Count(4))
+            (own.vswitch, own.secondary) = ("vsw-tiny".into(), AddressSelection::Count(4));
         })
     }),
     (403, "InvalidVSwitchId.IpInvalid", |cloud| {
@@ -87,7 +87,7 @@ const CREATE: [Row; 19] = [
     }),
     (403, "InvalidIp.Address", |cloud| {
         create(cloud, |own| {
-            own.ipv6 = AddressSelection::Explicit(vec!["2001:db8:99::1".parse().unwrap()])
+            own.ipv6 = AddressSelection::Explicit(vec!["2001:db8:99::1".parse().unwrap()]);
         })
     }),
     (403, "InvalidIp.IpAssigned", |cloud| {
@@ -115,7 +115,7 @@ const CREATE: [Row; 19] = [
                 .is_ok()
         );
         create(cloud, |own| {
-            (own.client_token, own.name) = (Some("t".into()), "other".into())
+            (own.client_token, own.name) = (Some("t".into()), "other".into());
         })
     }),
 ];
@@ -160,7 +160,7 @@ const ATTACH: [Row; 12] = [
         ));
         cloud.add_security_group(SecurityGroup::basic("sg-b", USER, "vpc-b"));
         create_and_attach(cloud, |own| {
-            (own.vswitch, own.security_groups) = ("vsw-b".into(), vec!["sg-b".into()])
+            (own.vswitch, own.security_groups) = ("vsw-b".into(), vec!["sg-b".into()]);
         })
     }),
     (403, "InvalidOperation.AvailabilityZoneMismatch", |cloud| {
@@ -175,12 +175,12 @@ const ATTACH: [Row; 12] = [
     }),
     (403, "InvalidOperation.Ipv4CountExceeded", |cloud| {
         create_and_attach(cloud, |own| {
-            own.secondary = AddressSelection::Count(InstanceType::g7_large().ipv4)
+            own.secondary = AddressSelection::Count(InstanceType::g7_large().ipv4);
         })
     }),
     (403, "InvalidOperation.Ipv6CountExceeded", |cloud| {
         create_and_attach(cloud, |own| {
-            own.ipv6 = AddressSelection::Count(InstanceType::g7_large().ipv6 + 1)
+            own.ipv6 = AddressSelection::Count(InstanceType::g7_large().ipv6 + 1);
         })
     }),
     (403, "EniPerInstanceLimitExceeded", |cloud| {

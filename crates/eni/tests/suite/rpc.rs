@@ -182,19 +182,19 @@ fn acs3_signatures_of_the_official_sdk_are_accepted() {
     // A change of any part invalidates the signature.
     let changes: [Change; 5] = [
         ("SignatureDoesNotMatch", |request| {
-            request.method = "GET".into()
+            request.method = "GET".into();
         }),
         ("SignatureDoesNotMatch", |request| {
-            request.query = request.query.replace("sg-1001", "sg-1002")
+            request.query = request.query.replace("sg-1001", "sg-1002");
         }),
         ("SignatureDoesNotMatch", |request| {
-            request.body = b"x".to_vec()
+            request.body = b"x".to_vec();
         }),
         ("SignatureDoesNotMatch", |request| {
-            request.headers[0].1 = "other.host".into()
+            request.headers[0].1 = "other.host".into();
         }),
         ("IncompleteSignature", |request| {
-            request.headers.push(("x-acs-new".into(), "1".into()))
+            request.headers.push(("x-acs-new".into(), "1".into()));
         }),
     ];
     for (expected, change) in changes {

@@ -30,7 +30,7 @@ fn every_reference_in_the_table_exists() {
         if let Some(function) = function {
             let defined = ["fn", "def"]
                 .iter()
-                .any(|word| source.contains(&format!("{word} {function}(")));
+                .any(|keyword| source.contains(&format!("{keyword} {function}(")));
             assert!(defined, "docs/seed.md: {file} has no function {function}");
         }
     }

@@ -161,19 +161,19 @@ fn of_types(types: &[&str]) -> Node {
 
 fn keywords_of(pattern: &Json) -> Option<(Relation, Vec<String>)> {
     let filter = member(pattern, &["KeywordFilter"]);
-    let mut words: Vec<String> = strings(member(filter, &["Keywords", "Keywords"]))
+    let mut keywords: Vec<String> = strings(member(filter, &["Keywords", "Keywords"]))
         .map(str::to_owned)
         .collect();
     let custom = string(pattern, "CustomFilters");
     if !custom.is_empty() {
-        words.push(custom.to_owned());
+        keywords.push(custom.to_owned());
     }
     let relation = if string(filter, "Relation") == "NOT" {
         Relation::NoneOf
     } else {
         Relation::AnyOf
     };
-    (!words.is_empty()).then_some((relation, words))
+    (!keywords.is_empty()).then_some((relation, keywords))
 }
 
 fn one_of<'a>(path: &str, values: impl IntoIterator<Item = &'a str>) -> Node {

@@ -183,12 +183,12 @@ mod tests {
     fn strings_are_escaped_where_toml_requires_it() {
         let draft = RuleDraft {
             when: "a == \"'''\"".to_owned(),
-            description: "say \"hi\"\\\u{1}".to_owned(),
+            description: "a \"b\"\\\u{1}".to_owned(),
             ..RuleDraft::default()
         };
         let text = draft.to_toml();
         assert!(
-            text.contains(r#"description = "say \"hi\"\\\u0001""#),
+            text.contains(r#"description = "a \"b\"\\\u0001""#),
             "{text}"
         );
         assert!(text.contains(r#"when = "a == \"'''\"""#), "{text}");

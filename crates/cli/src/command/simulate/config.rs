@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use reflexarc::FileDiagnostics;
 use reflexarc_delivery::config::{ConfigContext, ConfigTable, Secrets, TargetConfig, targets};
-use reflexarc_diagnostic::toml::{Document, FaultCodes};
+use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 
 /// What a simulation reads of a configuration.
@@ -60,7 +60,7 @@ fn read(text: &str, folder: &Path) -> Result<SimulationConfig, Vec<Diagnostic>> 
     let root = ConfigTable::new(&context, document.root());
     let rules = root
         .nonempty_strings("rules")
-        .map(|paths| paths.into_iter().map(|path| path.into_text()).collect());
+        .map(|paths| paths.into_iter().map(EmbeddedText::into_text).collect());
     let rules: Vec<String> = rules.unwrap_or_else(|| vec!["rules".to_owned()]);
     let config = SimulationConfig {
         targets: targets(&root),

@@ -178,6 +178,13 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
 /// The mark of an entry and the text of its note; `None` for entries that are not marked.
 fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
     let marked = match &entry.content {
+        // A refused request is marked itself; the others are in the text only.
+        Content::NoEvent {
+            is_refused: true, ..
+        }
+        | Content::Status { .. }
+        | Content::Note { .. } => return None,
+        Content::Rule(effects) if effects.actions.is_empty() => return None,
         Content::Request { error: None, .. } => (Shape::Accepted, None),
         Content::Request {
             action,
@@ -199,18 +206,12 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         Content::Published { event } => {
             (Shape::Success, Some(format!("event {}", event_name(event))))
         }
-        // The request itself is marked as refused.
-        Content::NoEvent {
-            is_refused: true, ..
-        } => return None,
         Content::NoEvent {
             reason, operation, ..
         } => (
             Shape::NoEvent,
             Some(format!("{operation}: no event, {reason}")),
         ),
-        // Rules without actions, status changes and notes are in the text only.
-        Content::Rule(effects) if effects.actions.is_empty() => return None,
         Content::Rule(effects) => {
             let targets = effects
                 .actions
@@ -235,7 +236,6 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
                 )
             }
         },
-        Content::Status { .. } | Content::Note { .. } => return None,
     };
     Some(marked)
 }
@@ -300,7 +300,7 @@ fn draw_bar(svg: &mut Svg, axis: &Axis, bar: &StatusBar<'_>, y: f64) {
     let to = bar.to.map_or(axis.end(), |to| axis.x(to));
     let name = bar.status.as_str();
     svg.rect(from, y, to - from, BAR, name);
-    // A name wider than its bar is left out; the colour tells the status too.
+    // A name wider than its bar is left out; the colour shows the status too.
     let width = 7.0 * count(name.len());
     if to - from > width + 6.0 {
         let class = if matches!(bar.status, EniStatus::InUse | EniStatus::CreateFailed) {

@@ -135,16 +135,12 @@ impl TargetQueues {
         for delivery in Delivery::for_actions(&identity, actions, at) {
             self.sequence += 1;
             let account = account.to_owned();
-            match self.queues.get_mut(&delivery.target) {
-                Some(queue) => {
-                    queue
-                        .waiting
-                        .insert((at, self.sequence), (account, delivery));
-                }
-                None => {
-                    let reason = unknown_target_message(&delivery.target, &self.known);
-                    failed.push(undeliverable(at, account, delivery, reason));
-                }
+            if let Some(queue) = self.queues.get_mut(&delivery.target) {
+                let key = (at, self.sequence);
+                queue.waiting.insert(key, (account, delivery));
+            } else {
+                let reason = unknown_target_message(&delivery.target, &self.known);
+                failed.push(undeliverable(at, account, delivery, reason));
             }
         }
         failed
@@ -258,7 +254,7 @@ impl TargetQueue {
             .collect()
     }
 
-    /// Renders the batch and decides how the call ends: as the active fault says, else well.
+    /// Renders the batch and decides how the call ends: with the active fault, else with success.
     fn attempt(
         &self,
         at: Timestamp,

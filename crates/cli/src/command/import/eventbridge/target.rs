@@ -82,7 +82,7 @@ fn import_robot_message(target: &Json, draft: &mut RuleDraft) {
         None | Some(Transformation::Original) => {}
         Some(Transformation::Text(text)) => match text.to_script_json() {
             Some(document) if document.contains("\"msgtype\"") => {
-                draft.message = MessageForm::Document(document)
+                draft.message = MessageForm::Document(document);
             }
             _ => omit_body(target, draft),
         },

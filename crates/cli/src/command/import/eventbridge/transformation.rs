@@ -145,9 +145,9 @@ fn escaped(text: &str) -> String {
                 .peek()
                 .is_none_or(|next| matches!(next, '{' | '%' | '#'));
         if opens {
-            escaped.push_str("{{ \"{\" }}")
+            escaped.push_str("{{ \"{\" }}");
         } else {
-            escaped.push(letter)
+            escaped.push(letter);
         }
     }
     escaped
