@@ -8,7 +8,8 @@ use crate::FaultMode;
 /// How long each operation takes from its reply to its completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// A creation. Zero by default: it is documented as synchronous, its reply has the status Available.
+    /// A creation. Zero by default: it is documented as synchronous, its reply has the status
+    /// Available.
     pub create: SignedDuration,
     /// An attachment; 2 s by default.
     pub attach: SignedDuration,

@@ -9,9 +9,9 @@ use crate::resources::InterfaceType;
 impl Cloud {
     /// Sets the interface to Detaching, or refuses.
     ///
-    /// The interface must be a secondary one on that instance, `InUse` or already Detaching, and the
-    /// instance running or stopped. Detaching is allowed because requesting the detachment again is
-    /// the documented way out of one that is stuck.
+    /// The interface must be a secondary one on that instance, `InUse` or already Detaching, and
+    /// the instance running or stopped. Detaching is allowed because requesting the detachment
+    /// again is the documented way out of one that is stuck.
     pub(super) fn begin_detach(
         &mut self,
         caller: &str,

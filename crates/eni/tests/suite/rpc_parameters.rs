@@ -6,166 +6,75 @@ use reflexarc_event::Json;
 use crate::rpc::{OWN, body, call, code, endpoint, text};
 use crate::world::{after, start};
 
+/// Operation, parameters, and error code of invalid requests. `+` stands for the parameters of a
+/// valid creation, `LONG` for a text of 129 characters, `-` for no parameters.
+const ERRORS: &str = "
+Create SecurityGroupId=sg-1001 MissingParameter
+Create VSwitchId=vsw-1001 MissingParameter
+Create +RegionId= MissingParameter
+Create +RegionId=mars InvalidRegionId.NotFound
+Create +SecurityGroupIds.1=sg-1001 InvalidParameter.Conflict
+Create +PrivateIpAddress.1=10.0.1.9&SecondaryPrivateIpAddressCount=1 InvalidParameter.Conflict
+Create +Ipv6Address.1=2001:db8:1::9&Ipv6AddressCount=1 InvalidParameter.Conflict
+Create +Ipv4Prefix.1=10.0.1.16/28&Ipv4PrefixCount=1 InvalidParameter.Conflict
+Create +Ipv6Prefix.1=2001:db8:1::/80&Ipv6PrefixCount=1 InvalidParameter.Conflict
+Create +PrimaryIpAddress=10.0.1 InvalidParameter
+Create +PrivateIpAddress.1=nine InvalidParameter
+Create +SecondaryPrivateIpAddressCount=0 InvalidParameter
+Create +SecondaryPrivateIpAddressCount=50 InvalidParameter
+Create +Ipv6AddressCount=11 InvalidParameter
+Create +QueueNumber=0 InvalidParameter
+Create +InstanceType=Trunk UnsupportedParameter
+Create +InstanceType=Tertiary InvalidParameter
+Create +NetworkInterfaceTrafficMode=HighPerformance UnsupportedParameter
+Create +NetworkInterfaceName=x InvalidParameter
+Create +NetworkInterfaceName=LONG InvalidParameter
+Create +Description=http://example.com InvalidParameter
+Create +DeleteOnRelease=maybe InvalidParameter
+Create +ClientToken=é InvalidParameter
+Create +Tag.1.Value=v MissingParameter
+Create +Tag.1.Key=acs:x InvalidTagKey.Malformed
+Create +Tag.1.Key=LONG InvalidTagKey.Malformed
+Create +Tag.1.Key=k&Tag.1.Value=http://x InvalidTagValue.Malformed
+Attach InstanceId=i-1001 MissingParameter
+Attach NetworkInterfaceId=eni-1 MissingParameter
+Attach NetworkInterfaceId=e&InstanceId=i&TrunkNetworkInstanceId=t UnsupportedParameter
+Detach - MissingParameter
+Delete - MissingParameter
+Delete NetworkInterfaceId=eni-none InvalidEniId.NotFound
+Describe RegionId= MissingParameter
+Describe MaxResults=9 InvalidParameter
+Describe MaxResults=501 InvalidParameter
+Describe PageNumber=0 InvalidParameter
+Describe PageSize=ten InvalidParameter
+Describe Status=Lost InvalidParameter
+Describe Type=Third InvalidParameter
+Describe ServiceManaged=2 InvalidParameter
+";
+
 #[test]
 fn each_parameter_error_has_its_code() {
     let mut endpoint = endpoint();
-    let create = |extra: &[(&'static str, &'static str)]| {
-        let mut parameters = OWN.to_vec();
-        parameters.extend_from_slice(extra);
-        ("CreateNetworkInterface", parameters)
-    };
-    let long = "x".repeat(129).leak();
-    let cases = vec![
-        (
-            (
-                "CreateNetworkInterface",
-                vec![("SecurityGroupId", "sg-1001")],
-            ),
-            "MissingParameter",
-        ),
-        (
-            ("CreateNetworkInterface", vec![("VSwitchId", "vsw-1001")]),
-            "MissingParameter",
-        ),
-        (create(&[("RegionId", "")]), "MissingParameter"),
-        (create(&[("RegionId", "mars")]), "InvalidRegionId.NotFound"),
-        (
-            create(&[("SecurityGroupIds.1", "sg-1001")]),
-            "InvalidParameter.Conflict",
-        ),
-        (
-            create(&[
-                ("PrivateIpAddress.1", "10.0.1.9"),
-                ("SecondaryPrivateIpAddressCount", "1"),
-            ]),
-            "InvalidParameter.Conflict",
-        ),
-        (
-            create(&[
-                ("Ipv6Address.1", "2001:db8:1::9"),
-                ("Ipv6AddressCount", "1"),
-            ]),
-            "InvalidParameter.Conflict",
-        ),
-        (
-            create(&[("Ipv4Prefix.1", "10.0.1.16/28"), ("Ipv4PrefixCount", "1")]),
-            "InvalidParameter.Conflict",
-        ),
-        (
-            create(&[
-                ("Ipv6Prefix.1", "2001:db8:1::/80"),
-                ("Ipv6PrefixCount", "1"),
-            ]),
-            "InvalidParameter.Conflict",
-        ),
-        (
-            create(&[("PrimaryIpAddress", "10.0.1")]),
-            "InvalidParameter",
-        ),
-        (
-            create(&[("PrivateIpAddress.1", "nine")]),
-            "InvalidParameter",
-        ),
-        (
-            create(&[("SecondaryPrivateIpAddressCount", "0")]),
-            "InvalidParameter",
-        ),
-        (
-            create(&[("SecondaryPrivateIpAddressCount", "50")]),
-            "InvalidParameter",
-        ),
-        (create(&[("Ipv6AddressCount", "11")]), "InvalidParameter"),
-        (create(&[("QueueNumber", "0")]), "InvalidParameter"),
-        (create(&[("InstanceType", "Trunk")]), "UnsupportedParameter"),
-        (create(&[("InstanceType", "Tertiary")]), "InvalidParameter"),
-        (
-            create(&[("NetworkInterfaceTrafficMode", "HighPerformance")]),
-            "UnsupportedParameter",
-        ),
-        (create(&[("NetworkInterfaceName", "x")]), "InvalidParameter"),
-        (
-            create(&[("NetworkInterfaceName", long)]),
-            "InvalidParameter",
-        ),
-        (
-            create(&[("Description", "http://example.com")]),
-            "InvalidParameter",
-        ),
-        (create(&[("DeleteOnRelease", "maybe")]), "InvalidParameter"),
-        (create(&[("ClientToken", "é")]), "InvalidParameter"),
-        (create(&[("Tag.1.Value", "v")]), "MissingParameter"),
-        (create(&[("Tag.1.Key", "acs:x")]), "InvalidTagKey.Malformed"),
-        (create(&[("Tag.1.Key", long)]), "InvalidTagKey.Malformed"),
-        (
-            create(&[("Tag.1.Key", "k"), ("Tag.1.Value", "http://x")]),
-            "InvalidTagValue.Malformed",
-        ),
-        (
-            ("AttachNetworkInterface", vec![("InstanceId", "i-1001")]),
-            "MissingParameter",
-        ),
-        (
-            (
-                "AttachNetworkInterface",
-                vec![("NetworkInterfaceId", "eni-1")],
-            ),
-            "MissingParameter",
-        ),
-        (
-            (
-                "AttachNetworkInterface",
-                vec![
-                    ("NetworkInterfaceId", "e"),
-                    ("InstanceId", "i"),
-                    ("TrunkNetworkInstanceId", "t"),
-                ],
-            ),
-            "UnsupportedParameter",
-        ),
-        (("DetachNetworkInterface", vec![]), "MissingParameter"),
-        (("DeleteNetworkInterface", vec![]), "MissingParameter"),
-        (
-            (
-                "DeleteNetworkInterface",
-                vec![("NetworkInterfaceId", "eni-none")],
-            ),
-            "InvalidEniId.NotFound",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("RegionId", "")]),
-            "MissingParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("MaxResults", "9")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("MaxResults", "501")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("PageNumber", "0")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("PageSize", "ten")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("Status", "Lost")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("Type", "Third")]),
-            "InvalidParameter",
-        ),
-        (
-            ("DescribeNetworkInterfaces", vec![("ServiceManaged", "2")]),
-            "InvalidParameter",
-        ),
-    ];
-    for ((action, parameters), expected) in cases {
-        let response = call(&mut endpoint, "AK1", action, &parameters, start());
+    for line in ERRORS.lines().filter(|line| !line.is_empty()) {
+        let [operation, text, expected] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        let action = match operation {
+            "Describe" => "DescribeNetworkInterfaces".to_owned(),
+            _ => format!("{operation}NetworkInterface"),
+        };
+        let mut parameters = Vec::new();
+        if text.starts_with('+') {
+            parameters.extend(OWN);
+        }
+        let long = "x".repeat(129);
+        let pairs = text.trim_start_matches(['+', '-']).split('&');
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        parameters.extend(pairs.map(|(name, value)| match value {
+            "LONG" => (name, long.as_str()),
+            value => (name, value),
+        }));
+        let response = call(&mut endpoint, "AK1", &action, &parameters, start());
         let status = if expected.ends_with(".NotFound") {
             404
         } else {
@@ -184,6 +93,11 @@ fn each_parameter_error_has_its_code() {
             );
         }
     }
+}
+
+#[test]
+fn a_description_has_at_most_100_ids() {
+    let mut endpoint = endpoint();
     let many: Vec<(String, String)> = (0..101)
         .map(|n| (format!("NetworkInterfaceId.{n}"), "eni".into()))
         .collect();
