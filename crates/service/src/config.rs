@@ -71,7 +71,7 @@ pub struct ConfigSource {
     /// The files that it names: secrets, certificates, templates.
     pub files: Vec<PathBuf>,
     /// The settings that a reload does not change, as the file had them. Command-line options may
-    /// override some of them afterwards, which is no change of the file.
+    /// override some of them afterwards, which does not change the file.
     pub restart_settings: RestartSettings,
 }
 

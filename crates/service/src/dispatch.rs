@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
-pub use self::wake::Wake;
+pub(crate) use self::wake::Wake;
 use crate::store::{AttemptOutcome, Store, StoreError};
 use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
 
@@ -72,8 +72,8 @@ async fn claim(
 ) -> Vec<Delivery> {
     // The lease is longer than anything that is still in order can take: a delivery may wait behind
     // others of the same claim, for one timeout or two, and a store that is busy may settle late.
-    // The lease expiring means sending twice, so it is generous; after a crash nothing waits for it,
-    // because the next process releases all claims (`Store::release_claims`).
+    // An expired lease leads to a second send, so it is generous. After a crash nothing waits for
+    // it: the next process releases all claims (`Store::release_claims`).
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
     let reply = context
         .store

@@ -54,15 +54,15 @@ pub(super) struct ConcurrentQueue {
 }
 
 /// Largest number of deliveries in one claim, unless `concurrency` is larger.
-// Bounds memory: deliveries may carry payloads of some hundred KiB.
+// Bounds memory, as deliveries carry their payloads.
 const MAX_PREFETCH: usize = 256;
 /// Largest number of deliveries being settled at one time.
 // A target that is faster than the disk would otherwise pile up settlements without bound, and all
 // of them would be sent again after a crash.
 const MAX_SETTLING: usize = 1_024;
 /// How long the deliveries of one claim should last.
-// A claimed delivery can no longer be cancelled, so a claim takes no more than is sent soon. Too
-// little would be as bad: each claim costs a commit.
+// A claimed delivery is sent even if an operator cancels it meanwhile, so a claim takes no more
+// than is sent soon. Too little would be as bad: each claim costs a commit.
 const CLAIM_DURATION: Duration = Duration::from_millis(100);
 
 impl ConcurrentQueue {
@@ -85,8 +85,8 @@ impl ConcurrentQueue {
         }
     }
 
-    /// Runs until `stop` becomes true; then finishes what is being sent. What was only claimed is released
-    /// by the queue or process that comes next.
+    /// Runs until `stop` becomes true, then finishes the sends that are running. Claimed deliveries
+    /// are released by the queue or process that comes next.
     pub(super) async fn run(mut self) {
         loop {
             let stopping = self.context.is_stopping();
@@ -151,9 +151,9 @@ impl ConcurrentQueue {
         // `prefetch` follows the target's speed: it doubles when the last claim lasted less than
         // CLAIM_DURATION and halves when it lasted more than four times that; in between it stays,
         // so that it does not swing. Example: 4 sends at a time of 10 ms each are 400 deliveries a
-        // second. A claim of 4 lasts 10 ms, so the next take 8, 16, 32 and 64; 64 last 160 ms, and
-        // it stays at 64. If the target slows down to 100 ms a send, 64 last 1.6 s, and the next
-        // claims take 32 (0.8 s) and 16 (0.4 s).
+        // second. The first claim takes 8, which last 20 ms, so the next ones take 16, 32 and 64;
+        // 64 last 160 ms, and it stays at 64. If the target slows down to 100 ms a send, 64 last
+        // 1.6 s, and the next claims take 32 (0.8 s) and 16 (0.4 s).
         let lasted = now.duration_since(self.claimed_at);
         if lasted < CLAIM_DURATION {
             let most = MAX_PREFETCH.max(self.queue.concurrency);

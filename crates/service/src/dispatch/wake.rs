@@ -12,14 +12,14 @@ use crate::store::Store;
 
 /// The queues by name, each with what wakes it. Clones share them; a reload replaces them.
 #[derive(Clone, Default)]
-pub struct Wake {
+pub(crate) struct Wake {
     // Read for every event that is accepted, replaced at a reload: readers take no lock.
     queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
 }
 
 impl Wake {
     /// For the queues of these names.
-    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
         let wake = Self::default();
         wake.replace(names);
         wake
@@ -27,7 +27,7 @@ impl Wake {
 
     /// Replaces the queues. One that exists already keeps its [`Notify`], so that a wake-up between
     /// the end of its task and the start of the next is not lost.
-    pub fn replace(&self, names: impl IntoIterator<Item = String>) {
+    pub(crate) fn replace(&self, names: impl IntoIterator<Item = String>) {
         let queues = names.into_iter().map(|name| {
             let notify = self.get(&name).unwrap_or_default();
             (name, notify)
@@ -36,18 +36,18 @@ impl Wake {
     }
 
     /// What wakes the queue of this name.
-    pub fn get(&self, name: &str) -> Option<Arc<Notify>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Notify>> {
         self.queues.load().get(name).cloned()
     }
 
     /// The names of the queues.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.queues.load().keys().cloned().collect()
     }
 
     /// Wakes the queues of these targets. Deliveries to a target that does not exist become dead
     /// letters: they would otherwise wait for ever without anyone noticing.
-    pub fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
+    pub(crate) fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
         for target in targets {
             if let Some(queue) = self.get(target) {
                 // `notify_one` keeps one permit if the queue is not waiting at the moment, so a

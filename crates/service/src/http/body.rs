@@ -10,7 +10,7 @@
 //! | `application/x-ndjson` and its other names | one event a line |
 //! | `application/x-www-form-urlencoded` | one event in a form, as Cloud Monitor posts |
 //!
-//! The type is taken seriously only where it decides something: many webhooks post JSON as
+//! The type is only used where it decides something: many webhooks post JSON as
 //! `text/plain` or without a type.
 
 use axum::http::HeaderMap;
@@ -70,7 +70,7 @@ pub(crate) fn read_body(
     let content_type = headers
         .get(CONTENT_TYPE)
         .map_or(Ok(""), |value| value.to_str())
-        // A value that is not ASCII is no known type; it is shown as `?` in the error.
+        // A value that is not ASCII is an unknown type; the error shows it as `?`.
         .unwrap_or("?");
     // Parameters such as `charset=utf-8` are ignored: JSON is UTF-8, and other bytes are reported
     // as such.

@@ -18,8 +18,8 @@ use crate::shutdown::stopped;
 // tools write several files; in between, a file may be empty or missing.
 const SETTLE_TIME: Duration = Duration::from_millis(300);
 
-/// Starts watching, until `stop` becomes true. No change and no signal after the return is missed: SIGHUP
-/// without a handler would end the process.
+/// Starts watching, until `stop` becomes true. No change and no signal after the return is missed.
+// SIGHUP without a handler would end the process, so the handler is installed before returning.
 pub(crate) fn watch(
     reloader: Arc<Reloader>,
     stop: watch::Receiver<bool>,
@@ -89,7 +89,7 @@ fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<Recomme
         // reload.
         let Ok(event) = event else { return };
         let is_watched = |path: &PathBuf| concerned.iter().any(|watched| watched.covers(path));
-        // Reading is no change: the reload itself reads all files and would trigger the next one.
+        // Reads do not count: the reload itself reads all files and would trigger the next one.
         if !event.kind.is_access() && event.paths.iter().any(is_watched) {
             // Full: a reload is pending anyway.
             _ = changes.try_send(());

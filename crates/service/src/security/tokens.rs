@@ -90,7 +90,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<&str, AccessDenied> {
         if self.tokens.is_empty() {
-            return Ok("anybody");
+            return Ok("anonymous");
         }
         let header = headers
             .get(AUTHORIZATION)
@@ -121,7 +121,7 @@ impl Tokens {
     }
 }
 
-/// The token of `Bearer …`; of anything else the empty text, which is no token's.
+/// The token of `Bearer …`; the empty text, which is never a token, for anything else.
 fn bearer(value: &str) -> &str {
     match value.split_once(' ') {
         // RFC 7235: the scheme is case-insensitive.

@@ -29,7 +29,7 @@ pub(super) fn claim(
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
     // `set_at` is when `due` was written. If it lies in the future, the clock has been set back
-    // since, and `due` means nothing by the new clock: such a delivery is due now. Without this a
+    // since, and `due` is meaningless by the new clock: such a delivery is due now. Without this a
     // clock that was an hour ahead for a moment would delay every retry by an hour.
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery

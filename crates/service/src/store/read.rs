@@ -13,7 +13,7 @@ use super::{
 
 /// Events in memory at one time while the archive is walked.
 // Large enough that the cost of a query is spread over many events, small enough that `archive
-// export` of millions of events needs no memory to speak of.
+// export` of millions of events needs little memory.
 const PAGE: usize = 256;
 
 impl Store {

@@ -161,15 +161,15 @@ async fn invalid_rules_are_refused_and_valid_ones_go_live() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         assert!(id < 400, "the change was never seen");
     }
-    let (_, figures) = serving.get("/metrics", None).await;
-    let figures = figures.as_str().unwrap_or_default().to_owned();
+    let (_, metrics) = serving.get("/metrics", None).await;
+    let metrics = metrics.as_str().unwrap_or_default().to_owned();
     assert!(
-        figures.contains(r#"reflexarc_reloads_total{outcome="refused"}"#),
-        "{figures}"
+        metrics.contains(r#"reflexarc_reloads_total{outcome="refused"}"#),
+        "{metrics}"
     );
     assert!(
-        figures.contains(&format!("reflexarc_events_accepted_total {id}")),
-        "{figures}"
+        metrics.contains(&format!("reflexarc_events_accepted_total {id}")),
+        "{metrics}"
     );
     serving.stop().await;
 }
@@ -213,9 +213,9 @@ then = 'let x = event.content.nothing.at.all; send("out", x);'
             .as_str(),
         Some("bad")
     );
-    let (_, figures) = serving.get("/metrics", None).await;
+    let (_, metrics) = serving.get("/metrics", None).await;
     assert!(
-        figures
+        metrics
             .as_str()
             .unwrap()
             .contains("reflexarc_reactions_failed_total 1")

@@ -331,13 +331,13 @@ async fn each_limit_has_its_status() {
     assert_eq!(serving.post("application/json", "[{},{}]").await.0, 200);
     assert_eq!(serving.post("image/png", "x").await.0, 415);
     assert_eq!(serving.get("/nowhere", None).await.0, 404);
-    let (_, figures) = serving.get("/metrics", None).await;
+    let (_, metrics) = serving.get("/metrics", None).await;
     assert!(
-        figures
+        metrics
             .as_str()
             .unwrap()
             .contains(r#"reflexarc_requests_refused_total{status="413"} 3"#),
-        "{figures}"
+        "{metrics}"
     );
     serving.stop().await;
 }
@@ -563,11 +563,11 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
         int(&serving.get("/readyz", None).await.1, "failing_rules"),
         1
     );
-    let figure = r#"reflexarc_rule_failures_in_a_row{rule="fragile"}"#;
-    let (_, figures) = serving.get("/metrics", None).await;
+    let metric = r#"reflexarc_rule_failures_in_a_row{rule="fragile"}"#;
+    let (_, metrics) = serving.get("/metrics", None).await;
     assert!(
-        figures.as_str().unwrap().contains(&format!("{figure} 4")),
-        "{figures}"
+        metrics.as_str().unwrap().contains(&format!("{metric} 4")),
+        "{metrics}"
     );
     // Every event was archived although its reaction failed.
     assert_eq!(serving.store.find("bad-1").unwrap().len(), 1);
@@ -581,7 +581,7 @@ then = 'if event.id.starts_with("bad") { throw "no such " + event.id; } send("ou
             .1
             .as_str()
             .unwrap()
-            .contains(figure)
+            .contains(metric)
     );
     serving.stop().await;
 }

@@ -136,8 +136,8 @@ async fn a_busy_collector_is_retried_a_refusal_drops_spans() {
     collector.wait(3).await;
     let begun = std::time::Instant::now();
     loop {
-        let (_, figures) = serving.get("/metrics", None).await;
-        let dropped = figures
+        let (_, metrics) = serving.get("/metrics", None).await;
+        let dropped = metrics
             .as_str()
             .unwrap()
             .lines()
