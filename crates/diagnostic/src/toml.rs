@@ -130,7 +130,7 @@ impl<'a> Document<'a> {
         self.diagnostics.borrow_mut().push(Some(diagnostic));
     }
 
-    /// Everything that was found, by place in the file.
+    /// The diagnostics, by location in the file.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         let mut diagnostics: Vec<_> = self
             .diagnostics

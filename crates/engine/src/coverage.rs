@@ -121,7 +121,9 @@ impl CoverageRecorder {
 fn collect_leaves(node: &Node, found: &mut Vec<Node>) {
     match node {
         Node::All(nodes) | Node::Any(nodes) => {
-            nodes.iter().for_each(|node| collect_leaves(node, found));
+            for node in nodes {
+                collect_leaves(node, found);
+            }
         }
         Node::Not(node) => collect_leaves(node, found),
         Node::Field(field) => found.extend(field.alternatives.iter().map(|alternative| {

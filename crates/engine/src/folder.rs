@@ -1,7 +1,7 @@
 //! Reading rule files from the disk: the engine's only I/O.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the one place of the engine that reads files"
+    reason = "the only module of the engine that reads files"
 )]
 
 use std::fs;

@@ -66,7 +66,7 @@ impl TestReport {
     }
 }
 
-// Here and not with the other methods, so that rule sets need not know how tests are run.
+// Here and not in `rule_set.rs`, so that rule sets do not depend on how tests are run.
 impl RuleSet {
     /// Runs the `[[test]]`s whose name, or whose rule's name, contains `filter`. Rules without such
     /// tests are left out unless the filter is empty. Each rule is tested alone.

@@ -2,7 +2,7 @@
 
 use reflexarc_event::{Json, Level};
 
-/// One thing to deliver to one target.
+/// A message or document for one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// A message for people.

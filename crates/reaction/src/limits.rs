@@ -71,8 +71,8 @@ impl ReactionLimits {
         array: 1_000,
         map: 1_000,
         depth: reflexarc_event::Limits::DEFAULT.depth,
-        // 50,000 cheap operations take about 2 ms without optimization; only operations that copy
-        // large values come near this.
+        // 50,000 cheap operations take about 2 ms without optimization. Only operations on large
+        // values come near this; `benches/RESULTS.md` has the slowest ones.
         deadline: Duration::from_millis(50),
         actions: 100,
         emitted: 16,

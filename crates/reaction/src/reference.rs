@@ -1,7 +1,7 @@
-//! The reference of the script language, for people.
+//! The reference of the script language.
 
-/// What a script sees, may call, and may cost: `REFERENCE.md` of this crate, whose every example is
-/// run by a test.
+/// The predefined variables, functions and limits of scripts: `REFERENCE.md` of this crate. A test
+/// runs every example in it.
 pub const REFERENCE: &str = include_str!("../REFERENCE.md");
 
 #[cfg(test)]
@@ -32,8 +32,8 @@ mod tests {
         blocks
     }
 
-    /// What a run asked for, one thing on each line.
-    fn shown(effects: &Effects) -> String {
+    /// The effects of a run, one on each line.
+    fn display(effects: &Effects) -> String {
         let mut lines: Vec<String> = Vec::new();
         for action in &effects.actions {
             lines.push(match action {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_does_what_it_says() {
+    fn every_example_has_its_stated_effects() {
         let blocks = blocks();
         let (_, json) = blocks
             .iter()
@@ -107,7 +107,7 @@ mod tests {
             let effects = reaction
                 .run(&Input::new(&event, &rule, now), &NoState)
                 .unwrap_or_else(|error| panic!("{script}\n{error}"));
-            assert_eq!(shown(&effects), *expected, "{script}");
+            assert_eq!(display(&effects), *expected, "{script}");
             examples += 1;
         }
         assert!(examples > USAGES.len(), "{examples} examples");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_those_in_force() {
+    fn the_limits_are_those_of_the_code() {
         let d = ReactionLimits::DEFAULT;
         let values = [
             ("source", d.source),

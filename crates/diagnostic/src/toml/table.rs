@@ -244,14 +244,13 @@ impl<'a> TableReader<'a> {
             let message = format!("unknown {name} \"{}\"", text.text());
             let fault = Diagnostic::error(self.document.codes.value, text.span(), message);
             let words = choices.iter().map(|(word, _)| *word);
-            self.report(match nearest(text.text(), words.clone()) {
-                Some(word) => fault
+            self.report(if let Some(word) = nearest(text.text(), words.clone()) {
+                fault
                     .with_help(format!("did you mean \"{word}\"?"))
-                    .with_fix(text.span(), format!("\"{word}\"")),
-                None => {
-                    let quoted: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
-                    fault.with_help(format!("expected one of: {}", quoted.join(", ")))
-                }
+                    .with_fix(text.span(), format!("\"{word}\""))
+            } else {
+                let quoted: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
+                fault.with_help(format!("expected one of: {}", quoted.join(", ")))
             });
         }
         found.map(|(_, value)| *value)

@@ -78,19 +78,19 @@ fn errors(script: &str) -> Vec<Diagnostic> {
 
 #[test]
 fn errors_are_found_at_their_location() {
-    let shown: Vec<String> = INVALID
+    let rendered: Vec<String> = INVALID
         .iter()
         .map(|script| {
             let diagnostics = errors(script);
             assert!(!diagnostics.is_empty(), "no error in {script}");
-            let shown: Vec<String> = diagnostics
+            let rendered: Vec<String> = diagnostics
                 .iter()
                 .map(|d| d.render("then", script, false))
                 .collect();
-            shown.join("\n")
+            rendered.join("\n")
         })
         .collect();
-    insta::assert_snapshot!(shown.join("\n\n"));
+    insta::assert_snapshot!(rendered.join("\n\n"));
 }
 
 #[test]

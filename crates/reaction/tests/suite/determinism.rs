@@ -135,7 +135,7 @@ fn evaluate(script: &str, events: &[Event]) -> String {
     let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
     let rule = RuleInfo::named("same");
     let mut state = MemoryState::new();
-    let mut shown = Vec::new();
+    let mut results = Vec::new();
     for (second, event) in (0..).step_by(45).zip(events) {
         let now = Timestamp::from_second(second).unwrap();
         let event = ScriptEvent::new(event);
@@ -150,9 +150,9 @@ fn evaluate(script: &str, events: &[Event]) -> String {
         if let Ok(effects) = &first {
             state.apply(&rule.name, &effects.changes);
         }
-        shown.push(format!("{first:?}\n{state:?}"));
+        results.push(format!("{first:?}\n{state:?}"));
     }
-    shown.join("\n")
+    results.join("\n")
 }
 
 proptest! {
@@ -172,7 +172,7 @@ proptest! {
             let results = threads.into_iter().map(|thread| thread.join().unwrap());
             results.collect::<Vec<_>>()
         });
-        prop_assert!(there.iter().all(|shown| *shown == here));
+        prop_assert!(there.iter().all(|result| *result == here));
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn a_counter_keeps_its_ttl() {
     assert_eq!(
         state.get(&rule().name, "n", expires),
         None,
-        "an entry expires at its instant"
+        "an entry expires exactly at its time"
     );
 }
 

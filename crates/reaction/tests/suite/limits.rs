@@ -25,183 +25,49 @@ fn reaches(name: &str, sufficient: ReactionLimits, exceeded: ReactionLimits, scr
     }
 }
 
+/// Asserts that a script is within the limit with the first value and exceeds it with the second.
+macro_rules! reaches {
+    ($limit:ident, $sufficient:literal, $exceeded:literal, $script:expr) => {
+        let with = |value| ReactionLimits {
+            $limit: value,
+            ..ReactionLimits::DEFAULT
+        };
+        reaches(
+            stringify!($limit),
+            with($sufficient),
+            with($exceeded),
+            $script,
+        );
+    };
+}
+
 #[test]
 fn each_limit_of_a_run_is_reached() {
-    let d = ReactionLimits::DEFAULT;
     let count = "let n = 0; while n < 10 { n += 1; }";
-    reaches(
-        "operations",
-        ReactionLimits {
-            operations: 100,
-            ..d
-        },
-        ReactionLimits {
-            operations: 50,
-            ..d
-        },
-        count,
-    );
+    reaches!(operations, 100, 50, count);
     let recurse = "fn f(n) { if n > 1 { f(n - 1) } } f(5);";
-    reaches(
-        "call_depth",
-        ReactionLimits { call_depth: 5, ..d },
-        ReactionLimits { call_depth: 4, ..d },
-        recurse,
-    );
+    reaches!(call_depth, 5, 4, recurse);
     // Three variables are predefined.
     let variables = "let a = 1; let b = 2; if true { let c = 3; }";
-    reaches(
-        "variables",
-        ReactionLimits { variables: 6, ..d },
-        ReactionLimits { variables: 5, ..d },
-        variables,
-    );
-    let text = r#"let a = "12345"; a += "67890";"#;
-    reaches(
-        "string",
-        ReactionLimits { string: 10, ..d },
-        ReactionLimits { string: 9, ..d },
-        text,
-    );
-    let array = "let a = [1, 2]; a.push([3]);";
-    reaches(
-        "array",
-        ReactionLimits { array: 4, ..d },
-        ReactionLimits { array: 3, ..d },
-        array,
-    );
-    let map = "let m = #{a: 1}; m.b = #{c: 2};";
-    reaches(
-        "map",
-        ReactionLimits { map: 3, ..d },
-        ReactionLimits { map: 2, ..d },
-        map,
-    );
-    let deep = r#"send("t", [[#{a: 1}]])"#;
-    reaches(
-        "depth",
-        ReactionLimits { depth: 3, ..d },
-        ReactionLimits { depth: 2, ..d },
-        deep,
-    );
-    let actions = r#"notify("t", "x"); send("t", 1);"#;
-    reaches(
-        "actions",
-        ReactionLimits { actions: 2, ..d },
-        ReactionLimits { actions: 1, ..d },
-        actions,
-    );
-    let emitted = "emit(#{}); emit(#{});";
-    reaches(
-        "emitted",
-        ReactionLimits { emitted: 2, ..d },
-        ReactionLimits { emitted: 1, ..d },
-        emitted,
-    );
-    let payload = r#"send("t", [1, "ab"])"#;
-    reaches(
-        "action_bytes",
-        ReactionLimits {
-            action_bytes: 10,
-            ..d
-        },
-        ReactionLimits {
-            action_bytes: 8,
-            ..d
-        },
-        payload,
-    );
+    reaches!(variables, 6, 5, variables);
+    reaches!(string, 10, 9, r#"let a = "12345"; a += "67890";"#);
+    reaches!(array, 4, 3, "let a = [1, 2]; a.push([3]);");
+    reaches!(map, 3, 2, "let m = #{a: 1}; m.b = #{c: 2};");
+    reaches!(depth, 3, 2, r#"send("t", [[#{a: 1}]])"#);
+    reaches!(actions, 2, 1, r#"notify("t", "x"); send("t", 1);"#);
+    reaches!(emitted, 2, 1, "emit(#{}); emit(#{});");
+    reaches!(action_bytes, 10, 8, r#"send("t", [1, "ab"])"#);
     let message = r#"notify("t", #{title: "ab", text: "cd", link: "ef", at: ["gh"]})"#;
-    reaches(
-        "action_bytes",
-        ReactionLimits {
-            action_bytes: 9,
-            ..d
-        },
-        ReactionLimits {
-            action_bytes: 8,
-            ..d
-        },
-        message,
-    );
+    reaches!(action_bytes, 9, 8, message);
     let together = r#"send("t", 1); notify("t", "x"); log("12"); set("k", 1); emit(#{});"#;
-    reaches(
-        "effect_bytes",
-        ReactionLimits {
-            effect_bytes: 10,
-            ..d
-        },
-        ReactionLimits {
-            effect_bytes: 9,
-            ..d
-        },
-        together,
-    );
-    let lines = "log(1); log(2);";
-    reaches(
-        "log_lines",
-        ReactionLimits { log_lines: 2, ..d },
-        ReactionLimits { log_lines: 1, ..d },
-        lines,
-    );
-    reaches(
-        "log_bytes",
-        ReactionLimits { log_bytes: 3, ..d },
-        ReactionLimits { log_bytes: 2, ..d },
-        r#"log("abc")"#,
-    );
-    reaches(
-        "log_bytes",
-        ReactionLimits { log_bytes: 3, ..d },
-        ReactionLimits { log_bytes: 2, ..d },
-        r#"skip("abc")"#,
-    );
-    let keys = r#"get("a"); set("b", 1); get("a");"#;
-    reaches(
-        "state_keys",
-        ReactionLimits { state_keys: 2, ..d },
-        ReactionLimits { state_keys: 1, ..d },
-        keys,
-    );
-    let key = r#"get("abc")"#;
-    reaches(
-        "state_key_bytes",
-        ReactionLimits {
-            state_key_bytes: 3,
-            ..d
-        },
-        ReactionLimits {
-            state_key_bytes: 2,
-            ..d
-        },
-        key,
-    );
-    let value = r#"set("k", "abc")"#;
-    reaches(
-        "state_value_bytes",
-        ReactionLimits {
-            state_value_bytes: 5,
-            ..d
-        },
-        ReactionLimits {
-            state_value_bytes: 4,
-            ..d
-        },
-        value,
-    );
-    let entries = r#"set("a", 1); set("b", 1);"#;
-    reaches(
-        "state_entries",
-        ReactionLimits {
-            state_entries: 2,
-            ..d
-        },
-        ReactionLimits {
-            state_entries: 1,
-            ..d
-        },
-        entries,
-    );
+    reaches!(effect_bytes, 10, 9, together);
+    reaches!(log_lines, 2, 1, "log(1); log(2);");
+    reaches!(log_bytes, 3, 2, r#"log("abc")"#);
+    reaches!(log_bytes, 3, 2, r#"skip("abc")"#);
+    reaches!(state_keys, 2, 1, r#"get("a"); set("b", 1); get("a");"#);
+    reaches!(state_key_bytes, 3, 2, r#"get("abc")"#);
+    reaches!(state_value_bytes, 5, 4, r#"set("k", "abc")"#);
+    reaches!(state_entries, 2, 1, r#"set("a", 1); set("b", 1);"#);
 }
 
 #[test]
