@@ -1,5 +1,5 @@
-//! Any bytes, read as an event: what we take for JSON is what `serde_json` takes for JSON, with the same meaning, and
-//! whatever envelope it is in can be checked and converted without a panic.
+//! Any bytes, read as an event: what we take for JSON is what `serde_json` takes for JSON, with the
+//! same meaning, and whatever envelope it is in can be checked and converted without a panic.
 
 #![no_main]
 
@@ -18,7 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
                 Ok(json),
                 "what is written reads back"
             );
-            // This key is how serde_json keeps the digits of a number; as a key of an event it confuses only serde_json.
+            // This key is how serde_json keeps the digits of a number; as a key of an event it
+            // confuses only serde_json.
             if !written.contains("$serde_json::private") {
                 assert_eq!(
                     serde_json::from_str::<Value>(&written).ok().as_ref(),

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A stable diagnostic code such as `RA0101`. A number never changes its meaning and is never reused.
+/// A stable diagnostic code such as `RA0101`. A number never changes its meaning and is never
+/// reused.
 ///
 /// The first two digits are the area: 00 events, 01 syntax of filters, 02 meaning of filters,
 /// 03 dialects, 04 rule files, 05 reactions, 06 configuration and the service, 07 simulation and

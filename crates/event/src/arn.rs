@@ -1,27 +1,28 @@
-//! Names of cloud resources.
+//! ARNs: names of cloud resources.
 
 use std::fmt;
 
 /// A resource name as Alibaba Cloud events and access policies write it:
-/// `acs:<service>:<region>:<account>:<kind>/<id>`, for example `acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x`.
+/// `acs:<service>:<region>:<account>:<type>/<id>`, for example
+/// `acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x`.
 ///
-/// Region and account may be empty, as they are in the names of global resources; the id may hold further slashes.
+/// Region and account may be empty, as they are for global resources; the id may contain slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arn {
     /// The product, `ecs`.
     pub service: String,
     /// The region, `cn-hangzhou`.
     pub region: String,
-    /// The account's number as text.
+    /// The account id.
     pub account: String,
-    /// The kind of resource: `eni`, `instance`, `disk`, `snapshot`.
+    /// The resource type: `eni`, `instance`, `disk`, `snapshot`.
     pub kind: String,
-    /// The resource's id.
+    /// The resource id.
     pub id: String,
 }
 
 impl Arn {
-    /// Reads a resource name; `None` when the text is not one. Masked parts are read as they stand.
+    /// Parses an ARN; `None` if the text is not one. Masked parts are kept as they are.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("acs:")?.splitn(4, ':');
         let (service, region, account) = (parts.next()?, parts.next()?, parts.next()?);
@@ -55,7 +56,7 @@ mod tests {
     use super::Arn;
 
     #[test]
-    fn an_arn_has_five_parts_and_is_written_as_it_was_read() {
+    fn an_arn_is_parsed_and_written_unchanged() {
         let text = "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x";
         let arn = Arn::parse(text).unwrap();
         assert_eq!(
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_arns() {
+    fn other_texts_are_not_arns() {
         for text in [
             "",
             "acs:",

@@ -1,33 +1,33 @@
-//! The ECS event names that the documentation of Cloud Monitor and EventBridge lists, with level and statuses.
+//! The ECS event names in the documentation of Cloud Monitor and EventBridge.
 
 use crate::Level;
 
-/// What is documented about one event name.
+/// The documentation of one event name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// The name without its status part, `<Resource>:<Event>`.
+    /// The name without its status, `<Resource>:<Event>`.
     pub name: &'static str,
-    /// The class that Cloud Monitor puts it into; `None` where only EventBridge lists the name.
+    /// The class in Cloud Monitor; `None` if only EventBridge lists the name.
     pub class: Option<EventClass>,
-    /// The level; a failed operation raises INFO to WARN. `None` where no document gives one.
+    /// The level, `None` if it is not documented. A failed operation raises INFO to WARN.
     pub level: Option<Level>,
-    /// The statuses that a name may end in; empty for events that have none.
+    /// The statuses that can be the last part of the name; empty for most events.
     pub statuses: &'static [&'static str],
 }
 
-/// How Cloud Monitor classes system events.
+/// The classes of system events in Cloud Monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventClass {
-    /// Something has been done or has changed.
+    /// An operation or a change has completed.
     StatusNotification,
-    /// Something is planned by the cloud.
+    /// Maintenance is planned or running.
     Maintenance,
-    /// Something broke.
+    /// A failure.
     Exception,
 }
 
 impl EventClass {
-    /// The word that Cloud Monitor uses, in `eventType`.
+    /// The value of `eventType` in Cloud Monitor.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StatusNotification => "StatusNotification",
@@ -37,7 +37,7 @@ impl EventClass {
     }
 }
 
-/// The name of the event that tells of a completed ENI operation.
+/// The name of the event for a completed ENI operation.
 pub const ENI_OPERATION_COMPLETED: &str = "NetworkInterface:NetworkInterfaceOperateCompleted";
 
 /// Every documented name, sorted.
@@ -45,11 +45,14 @@ pub fn catalogue() -> &'static [CatalogueEntry] {
     CATALOGUE
 }
 
-/// The entry of a name, with or without its status part, and the status part if there is one.
+/// Looks up a name with or without status: its entry, and the status if it has one.
 ///
 /// ```
-/// let (entry, status) = reflexarc_event::find_name("Instance:SystemFailure.Reboot:Executing").expect("documented");
-/// assert_eq!((entry.name, status), ("Instance:SystemFailure.Reboot", Some("Executing")));
+/// use reflexarc_event::find_name;
+///
+/// let found = find_name("Instance:SystemFailure.Reboot:Executing");
+/// let found = found.map(|(entry, status)| (entry.name, status));
+/// assert_eq!(found, Some(("Instance:SystemFailure.Reboot", Some("Executing"))));
 /// ```
 pub fn find_name(name: &str) -> Option<(&'static CatalogueEntry, Option<&str>)> {
     let exact = |name: &str| {
@@ -69,7 +72,7 @@ pub fn find_name(name: &str) -> Option<(&'static CatalogueEntry, Option<&str>)> 
         .then_some((entry, Some(status)))
 }
 
-const fn note(name: &'static str, level: Level) -> CatalogueEntry {
+const fn notification(name: &'static str, level: Level) -> CatalogueEntry {
     CatalogueEntry {
         name,
         class: Some(EventClass::StatusNotification),
@@ -78,7 +81,7 @@ const fn note(name: &'static str, level: Level) -> CatalogueEntry {
     }
 }
 
-const fn planned(
+const fn maintenance(
     name: &'static str,
     level: Level,
     statuses: &'static [&'static str],
@@ -91,7 +94,7 @@ const fn planned(
     }
 }
 
-const fn broken(
+const fn exception(
     name: &'static str,
     level: Level,
     statuses: &'static [&'static str],
@@ -104,8 +107,8 @@ const fn broken(
     }
 }
 
-/// A name of which nothing but itself is documented.
-const fn bare(name: &'static str) -> CatalogueEntry {
+/// A name without documented class, level and statuses.
+const fn undocumented(name: &'static str) -> CatalogueEntry {
     CatalogueEntry {
         name,
         class: None,
@@ -128,63 +131,64 @@ const DISK_REPAIR_WITH_REBOOT: &[&str] =
     &["Inquiring", "Executing", "Executed", "Avoided", "Canceled"];
 const START_AND_END: &[&str] = &["Executing", "Executed"];
 
-/// Levels are those of the Cloud Monitor catalogue, also where a sample in the ECS documentation shows a lighter one.
+/// Sorted by name, for binary search. Levels are those of the Cloud Monitor catalogue, also where a
+/// sample in the ECS documentation shows a less severe one.
 const CATALOGUE: &[CatalogueEntry] = &[
-    bare("ActionTrail:AliyunServiceEvent"),
-    bare("ActionTrail:ApiCall"),
-    bare("ActionTrail:ConsoleOperation"),
-    note("Disk:ConvertToPostpaidCompleted", Info),
-    note("Disk:DiskOperationCompleted", Info),
-    broken("Disk:ErrorDetected", Critical, START_AND_END),
-    note("Disk:OverduePaymentRelease", Critical),
-    broken("Disk:Stalled", Critical, START_AND_END),
-    bare("Instance:AccountUnbalanced.Delete"),
-    bare("Instance:AccountUnbalanced.Stop"),
-    bare("Instance:AutoReactivateCompleted"),
-    note("Instance:BurstablePerformanceRestricted", Warn),
-    bare("Instance:InstanceExpiration.Delete"),
-    bare("Instance:InstanceExpiration.Stop"),
-    broken("Instance:InstanceFailure.Reboot", Critical, START_AND_END),
-    note("Instance:LiveMigrationAcrossDDH", Info),
-    note("Instance:PerformanceModeChange", Info),
-    note("Instance:PreemptibleInstanceInterruption", Warn),
-    broken("Instance:Security.TpmAlert", Warn, START_AND_END),
-    note("Instance:StateChange", Info),
-    note("Instance:SurplusCreditIncurCharge", Warn),
-    broken(
+    undocumented("ActionTrail:AliyunServiceEvent"),
+    undocumented("ActionTrail:ApiCall"),
+    undocumented("ActionTrail:ConsoleOperation"),
+    notification("Disk:ConvertToPostpaidCompleted", Info),
+    notification("Disk:DiskOperationCompleted", Info),
+    exception("Disk:ErrorDetected", Critical, START_AND_END),
+    notification("Disk:OverduePaymentRelease", Critical),
+    exception("Disk:Stalled", Critical, START_AND_END),
+    undocumented("Instance:AccountUnbalanced.Delete"),
+    undocumented("Instance:AccountUnbalanced.Stop"),
+    undocumented("Instance:AutoReactivateCompleted"),
+    notification("Instance:BurstablePerformanceRestricted", Warn),
+    undocumented("Instance:InstanceExpiration.Delete"),
+    undocumented("Instance:InstanceExpiration.Stop"),
+    exception("Instance:InstanceFailure.Reboot", Critical, START_AND_END),
+    notification("Instance:LiveMigrationAcrossDDH", Info),
+    notification("Instance:PerformanceModeChange", Info),
+    notification("Instance:PreemptibleInstanceInterruption", Warn),
+    exception("Instance:Security.TpmAlert", Warn, START_AND_END),
+    notification("Instance:StateChange", Info),
+    notification("Instance:SurplusCreditIncurCharge", Warn),
+    exception(
         "Instance:SystemFailure.Delete",
         Critical,
         &["Executing", "Executed", "Avoided"],
     ),
-    broken(
+    exception(
         "Instance:SystemFailure.Reboot",
         Critical,
         &["Executing", "Executed", "Failed"],
     ),
-    broken(
+    exception(
         "Instance:SystemFailure.Redeploy",
         Critical,
         &["Scheduled", "Executing", "Executed", "Avoided", "Canceled"],
     ),
-    broken("Instance:SystemFailure.Stop", Critical, START_AND_END),
-    bare("Instance:SystemMaintenance.CleanInactiveDisks"),
-    bare("Instance:SystemMaintenance.CleanReleasedDisks"),
-    planned(
+    exception("Instance:SystemFailure.Stop", Critical, START_AND_END),
+    undocumented("Instance:SystemMaintenance.CleanInactiveDisks"),
+    undocumented("Instance:SystemMaintenance.CleanReleasedDisks"),
+    maintenance(
         "Instance:SystemMaintenance.IsolateErrorDisk",
         Critical,
         DISK_REPAIR,
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.PerformanceImpact",
         Warn,
         START_AND_END,
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.ReInitErrorDisk",
         Critical,
         DISK_REPAIR,
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.Reboot",
         Critical,
         &[
@@ -197,17 +201,17 @@ const CATALOGUE: &[CatalogueEntry] = &[
             "Inquiring",
         ],
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.RebootAndIsolateErrorDisk",
         Critical,
         DISK_REPAIR_WITH_REBOOT,
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.RebootAndReInitErrorDisk",
         Critical,
         DISK_REPAIR_WITH_REBOOT,
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.Redeploy",
         Critical,
         &[
@@ -219,7 +223,7 @@ const CATALOGUE: &[CatalogueEntry] = &[
             "Inquiring",
         ],
     ),
-    planned(
+    maintenance(
         "Instance:SystemMaintenance.Stop",
         Critical,
         &[
@@ -231,18 +235,18 @@ const CATALOGUE: &[CatalogueEntry] = &[
             "Failed",
         ],
     ),
-    bare("Instance:VSwitchChanged"),
-    // The preview event of this project's first document; no catalogue lists it yet, its level follows the result.
-    note(ENI_OPERATION_COMPLETED, Info),
-    bare("NetworkInterface:PrivateIPAssigned"),
-    bare("NetworkInterface:PrivateIPUnassigned"),
-    bare("NetworkInterface:PrivateIPv6Assigned"),
-    bare("NetworkInterface:PrivateIPv6Unassigned"),
-    bare("NetworkInterface:SlaveEniWorkStateChanged"),
-    note("NetworkInterface:StateChange", Info),
-    note("Snapshot:CreateSnapshotCompleted", Info),
-    bare("Snapshot:CreateSnapshotInitiated"),
-    bare("Snapshot:SnapshotDeleted"),
+    undocumented("Instance:VSwitchChanged"),
+    // In preview, and in no catalogue yet; its level follows the result of the operation.
+    notification(ENI_OPERATION_COMPLETED, Info),
+    undocumented("NetworkInterface:PrivateIPAssigned"),
+    undocumented("NetworkInterface:PrivateIPUnassigned"),
+    undocumented("NetworkInterface:PrivateIPv6Assigned"),
+    undocumented("NetworkInterface:PrivateIPv6Unassigned"),
+    undocumented("NetworkInterface:SlaveEniWorkStateChanged"),
+    notification("NetworkInterface:StateChange", Info),
+    notification("Snapshot:CreateSnapshotCompleted", Info),
+    undocumented("Snapshot:CreateSnapshotInitiated"),
+    undocumented("Snapshot:SnapshotDeleted"),
 ];
 
 #[cfg(test)]
@@ -250,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_catalogue_is_sorted_so_that_names_are_found() {
+    fn the_catalogue_is_sorted() {
         assert!(CATALOGUE.windows(2).all(|pair| pair[0].name < pair[1].name));
         for entry in CATALOGUE {
             assert_eq!(find_name(entry.name), Some((entry, None)));
@@ -262,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_the_event_does_not_have_is_not_found() {
+    fn undocumented_statuses_are_not_found() {
         assert_eq!(find_name("Instance:SystemFailure.Stop:Scheduled"), None);
         assert_eq!(find_name("Instance:StateChange:Normal"), None);
         assert_eq!(find_name("Instance:StateChanged"), None);
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn eventbridge_carries_every_name_as_a_type() {
+    fn every_name_fits_in_a_cloudevents_type() {
         assert!(
             CATALOGUE
                 .iter()

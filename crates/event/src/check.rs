@@ -1,24 +1,25 @@
-//! What looks wrong in an event.
+//! Checks of events: findings about what is probably wrong.
 
 mod addresses;
 mod eni;
 mod envelope;
-mod places;
+mod source_map;
 
 use std::collections::BTreeMap;
 
 use crate::json::{Json, Outline};
 use crate::normalize::native_form;
-use crate::reading::is_masked;
+use crate::parsed::is_masked;
 use crate::{Envelope, Event};
-use places::{Places, Step};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
+use source_map::{PathStep, SourceMap};
 
-/// Everything that looks wrong in the event, in the order of its bytes; spans point into [`Event::bytes`].
+/// Findings about an event in the order of its bytes, at most [`crate::Limits::findings`]; spans
+/// are in [`Event::bytes`].
 ///
-/// Nothing found here keeps an event from being matched: the reader is tolerant, and warnings and hints are for whoever
-/// writes events or wonders why a rule stays silent. Events of AWS and of unknown shapes are only searched for duplicate
-/// keys. At most [`crate::Limits::findings`] are given.
+/// Warnings and hints do not keep an event from being matched. They are for people who write
+/// events, or debug why a rule does not match. Events of AWS and of unknown form are only checked
+/// for duplicate keys.
 pub fn check(event: &Event) -> Vec<Diagnostic> {
     let outline = Outline::read(event.bytes(), event.limits().depth).unwrap_or_default();
     let mut found = Vec::new();
@@ -32,57 +33,59 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
                 return found;
             }
         };
-        let mut checked = Checked {
+        let mut checker = Checker {
             event,
             native: native.tree(),
-            places: Places::new(event.envelope(), outline),
+            source_map: SourceMap::new(event.envelope(), outline),
             found,
         };
-        checked.masked();
-        checked.envelope();
-        checked.addresses();
-        checked.eni();
-        found = checked.found;
+        checker.check_masked_values();
+        checker.check_envelope();
+        checker.check_addresses();
+        checker.check_eni_operation();
+        found = checker.found;
     }
     found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     found.truncate(event.limits().findings);
     found
 }
 
-/// An event under examination.
-struct Checked<'a> {
+/// The checks of one event.
+struct Checker<'a> {
     event: &'a Event,
-    /// The native form, which the checks look at; the places lead back to the bytes.
+    /// The native form, which is what is checked.
     native: &'a Json,
-    places: Places,
+    /// From the native form back to the bytes of the event.
+    source_map: SourceMap,
     found: Vec<Diagnostic>,
 }
 
-impl Checked<'_> {
+impl Checker<'_> {
     fn warning(
         &self,
         code: Code,
-        path: &[Step<'_>],
+        path: &[PathStep<'_>],
         message: impl Into<String>,
         help: &str,
     ) -> Diagnostic {
-        Diagnostic::warning(code, self.places.value(path), message).with_help(help)
+        Diagnostic::warning(code, self.source_map.value(path), message).with_help(help)
     }
 
     fn hint(
         &self,
         code: Code,
-        path: &[Step<'_>],
+        path: &[PathStep<'_>],
         message: impl Into<String>,
         help: &str,
     ) -> Diagnostic {
-        Diagnostic::hint(code, self.places.value(path), message).with_help(help)
+        Diagnostic::hint(code, self.source_map.value(path), message).with_help(help)
     }
 
-    /// The diagnostic with `text` as the fix for the value at the path, where that value can be replaced.
-    fn mended(&self, diagnostic: Diagnostic, path: &[Step<'_>], text: &str) -> Diagnostic {
-        if self.places.is_plain(path) {
-            diagnostic.with_fix(self.places.value(path), Json::from(text).to_string())
+    /// The diagnostic with `text` as the fix for the value at the path, if that value can be
+    /// replaced.
+    fn with_fix(&self, diagnostic: Diagnostic, path: &[PathStep<'_>], text: &str) -> Diagnostic {
+        if self.source_map.is_replaceable(path) {
+            diagnostic.with_fix(self.source_map.value(path), Json::from(text).to_string())
         } else {
             diagnostic
         }
@@ -92,13 +95,14 @@ impl Checked<'_> {
         self.found.push(diagnostic);
     }
 
-    /// Whether more findings are wanted.
-    fn wants_more(&self) -> bool {
+    /// Whether there is room for more findings: twice the limit, of which the first ones in the
+    /// order of the bytes are kept.
+    fn has_room(&self) -> bool {
         self.found.len() < self.event.limits().findings.saturating_mul(2)
     }
 
-    /// Every masked text at the top level and in the content.
-    fn masked(&mut self) {
+    /// Reports every masked text at the top level and in the content.
+    fn check_masked_values(&mut self) {
         let native = self.native;
         for key in [
             "id",
@@ -108,52 +112,52 @@ impl Checked<'_> {
             "eventTime",
             "instanceName",
         ] {
-            self.masked_at(native.get(key), &[Step::Key(key)]);
+            self.check_masked(native.get(key), &[PathStep::Key(key)]);
         }
         for (key, value) in native.get("content").map_or(&[][..], Json::members) {
-            let path = [Step::Key("content"), Step::Key(key)];
-            self.masked_at(Some(value), &path);
+            let path = [PathStep::Key("content"), PathStep::Key(key)];
+            self.check_masked(Some(value), &path);
             for (index, element) in value.elements().iter().enumerate() {
-                self.masked_at(Some(element), &[path[0], path[1], Step::Index(index)]);
+                self.check_masked(Some(element), &[path[0], path[1], PathStep::Index(index)]);
             }
         }
     }
 
-    fn masked_at(&mut self, value: Option<&Json>, path: &[Step<'_>]) {
+    fn check_masked(&mut self, value: Option<&Json>, path: &[PathStep<'_>]) {
         if let Some(text) = value
             .and_then(Json::as_str)
-            .filter(|text| is_masked(text) && self.wants_more())
+            .filter(|text| is_masked(text) && self.has_room())
         {
-            self.add(self.hidden(path, text));
+            self.add(self.masked_value(path, text));
         }
     }
 
-    fn hidden(&self, path: &[Step<'_>], text: &str) -> Diagnostic {
-        let help = "a masked value matches no address and no id, and nothing is filed under it";
+    fn masked_value(&self, path: &[PathStep<'_>], text: &str) -> Diagnostic {
+        let help = "a masked value never equals the real one";
         self.hint(
             Code::MASKED_VALUE,
             path,
-            format!("`{}` is masked: `{}`", named(path), shown(text)),
+            format!("masked value of `{}`: `{}`", named(path), shown(text)),
             help,
         )
     }
 
-    /// The text at the path; says so when there is a value of another kind. `None` also for a masked text.
-    fn text(&mut self, path: &[Step<'_>]) -> Option<String> {
+    /// The text at the path, `None` also if it is masked. Reports a value of another type.
+    fn text(&mut self, path: &[PathStep<'_>]) -> Option<String> {
         self.text_of(at(self.native, path)?, path)
     }
 
-    /// The same for a value that has been found already.
-    fn text_of(&mut self, value: &Json, path: &[Step<'_>]) -> Option<String> {
+    /// As [`Checker::text`], for a value that is known already.
+    fn text_of(&mut self, value: &Json, path: &[PathStep<'_>]) -> Option<String> {
         match value {
             Json::Null => None,
             Json::String(text) if text.is_empty() => None,
-            // Said once for all of them.
+            // Reported by `check_masked_values`.
             Json::String(text) if is_masked(text) => None,
             Json::String(text) => Some(text.clone()),
             other => {
                 let message = format!(
-                    "`{}` should be a string, but is {}",
+                    "expected a string for `{}`, found {}",
                     named(path),
                     other.kind()
                 );
@@ -171,11 +175,11 @@ fn duplicates(at: &Outline, limit: usize, found: &mut Vec<Diagnostic>) {
             return;
         }
         if let Some(first) = keys.insert(&member.key, member.key_span.clone()) {
-            let message = format!("the key `{}` appears twice", shown(&member.key));
+            let message = format!("duplicate key `{}`", shown(&member.key));
             found.push(
                 Diagnostic::warning(Code::DUPLICATE_KEY, member.key_span.clone(), message)
                     .with_label(first, "this value is ignored")
-                    .with_help("keep one of them"),
+                    .with_help("remove one of them"),
             );
         }
         duplicates(&member.value, limit, found);
@@ -185,44 +189,26 @@ fn duplicates(at: &Outline, limit: usize, found: &mut Vec<Diagnostic>) {
         .for_each(|element| duplicates(element, limit, found));
 }
 
-fn at<'a>(tree: &'a Json, path: &[Step<'_>]) -> Option<&'a Json> {
+fn at<'a>(tree: &'a Json, path: &[PathStep<'_>]) -> Option<&'a Json> {
     path.iter().try_fold(tree, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.elements().get(*index),
+        PathStep::Key(key) => value.get(key),
+        PathStep::Index(index) => value.elements().get(*index),
     })
 }
 
-/// The path as people write it: the last key and what follows.
-fn named(path: &[Step<'_>]) -> String {
+/// The path for messages: the last key and the indexes after it.
+fn named(path: &[PathStep<'_>]) -> String {
     let mut name = String::new();
     for step in path {
         match step {
-            Step::Key(key) => name = shown(key),
-            Step::Index(index) => name = format!("{name}[{index}]"),
+            PathStep::Key(key) => name = shown(key),
+            PathStep::Index(index) => name = format!("{name}[{index}]"),
         }
     }
     name
 }
 
-/// A text of the event, short enough for a message.
+/// A text of the event, truncated for messages.
 fn shown(text: &str) -> String {
     truncate(text, 80).into_owned()
-}
-
-/// The candidate that is most like `word`, if one is so like it that a slip is likely.
-fn alike<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > 200 {
-        return None;
-    }
-    let word = word.to_lowercase();
-    let scored = candidates.into_iter().map(|candidate| {
-        (
-            strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase()),
-            candidate,
-        )
-    });
-    scored
-        .filter(|(score, _)| *score >= 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }

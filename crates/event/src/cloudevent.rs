@@ -1,4 +1,5 @@
-//! CloudEvents 1.0 to the native form and back; what goes where is told in the module `normalize`.
+//! Conversion of CloudEvents 1.0 to the native form and back; see the module `normalize` for the
+//! mapping.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +7,18 @@ use crate::json::{Json, by_key};
 use crate::native_field::{content, derived_level, level, with_status};
 use crate::{Level, catalogue, time};
 
-/// The attribute for what the rest of a CloudEvent cannot say about the native form.
+/// The attribute for what no other attribute can hold of the native form.
 const NATIVE: &str = "reflexarcnative";
-/// The native member for attributes whose own names are taken.
+/// The native member for attributes whose names the native form uses already.
 const CLOUD_EVENT: &str = "cloudEvent";
-/// The `datacontenttype` that EventBridge writes; the native form does not mention it.
+/// The `datacontenttype` that EventBridge writes; omitted in the native form.
 const CONTENT_TYPE: &str = "application/json;charset=utf-8";
 
 type Members = Vec<(String, Json)>;
 
-/// The native members that say the same as an attribute, in native order, with what translates either way. The name
-/// depends on product and status and is seen to apart.
-const TEXTS: [(&str, &str, Translate, Translate); 6] = [
+/// The native members with a corresponding attribute, in native order, and the conversions of their
+/// values in both directions. Name and type are converted apart: they depend on product and status.
+const TEXTS: [(&str, &str, Convert, Convert); 6] = [
     ("id", "id", same, same),
     ("product", "source", product, source),
     ("resourceId", "subject", same, same),
@@ -26,9 +27,9 @@ const TEXTS: [(&str, &str, Translate, Translate); 6] = [
     ("regionId", "aliyunregionid", same, same),
 ];
 
-type Translate = fn(&str) -> Option<String>;
+type Convert = fn(&str) -> Option<String>;
 
-/// Where in a CloudEvent the native member `key` comes from.
+/// The attribute of a CloudEvent from which the native member `key` comes.
 pub(crate) fn origin(key: &str) -> Option<&'static str> {
     match key {
         "name" => Some("type"),
@@ -40,7 +41,7 @@ pub(crate) fn origin(key: &str) -> Option<&'static str> {
     }
 }
 
-/// The event that a CloudEvent says it carries whole.
+/// The event that a CloudEvent wraps whole.
 pub(crate) fn wrapped(event: &Json) -> Option<&Json> {
     let marked = event.get(NATIVE).and_then(Json::as_str) == Some("data");
     event
@@ -51,7 +52,7 @@ pub(crate) fn wrapped(event: &Json) -> Option<&Json> {
 /// The native form of a CloudEvent.
 pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     let patch = event.get(NATIVE).and_then(Json::as_str);
-    // The members in `keep` stand two levels deeper there than in the event.
+    // Members in `keep` are nested two levels deeper than in the event.
     match patch.and_then(|text| Json::parse_within(text, depth.saturating_add(1)).ok()) {
         Some(patch) if matches!(patch, Json::Object(_)) => {
             let mut members = event.members().to_vec();
@@ -62,17 +63,17 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     }
 }
 
-/// The CloudEvent of a native event; `bytes` give the id of an event without one.
+/// The CloudEvent of a native event. `bytes` are those of the event, for an id if it has none.
 pub(crate) fn from_native(native: &Json, bytes: &[u8], depth: usize) -> Json {
     let mut event = attributes(native, bytes);
-    let seen = unpatched(event.clone(), depth);
-    let (seen, native) = (by_key(&seen), by_key(native.members()));
+    let restored = unpatched(event.clone(), depth);
+    let (restored, native) = (by_key(&restored), by_key(native.members()));
     let keep: Members = native
         .iter()
-        .filter(|(key, value)| seen.get(*key) != Some(value))
+        .filter(|(key, value)| restored.get(*key) != Some(value))
         .map(|(key, value)| ((*key).to_owned(), (*value).clone()))
         .collect();
-    let absent: Vec<Json> = seen
+    let absent: Vec<Json> = restored
         .keys()
         .filter(|key| !native.contains_key(*key))
         .map(|key| (*key).into())
@@ -87,7 +88,7 @@ pub(crate) fn from_native(native: &Json, bytes: &[u8], depth: usize) -> Json {
     Json::Object(event)
 }
 
-/// The CloudEvent that carries an event of AWS or of an unknown shape whole.
+/// The CloudEvent that wraps an event of AWS or of unknown form.
 pub(crate) fn wrap(event: &Json, bytes: &[u8]) -> Json {
     let text = |keys: &[&str]| {
         keys.iter().find_map(|key| {
@@ -124,7 +125,7 @@ pub(crate) fn wrap(event: &Json, bytes: &[u8]) -> Json {
     Json::Object(members)
 }
 
-/// The native form of these attributes, `reflexarcnative` not understood.
+/// The native form of these attributes, without interpreting `reflexarcnative`.
 fn unpatched(mut rest: Members, depth: usize) -> Members {
     let mut native = Members::new();
     let mut texts: Vec<(&str, Option<String>)> = Vec::new();
@@ -150,28 +151,28 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         let again = kind(name, product.as_deref());
         rest.retain(|(key, json)| key != "type" || json.as_str() != Some(&again));
     }
-    let weight = match last(&rest, "level").filter(|weight| matches!(weight, Json::String(_))) {
-        Some(weight) => Some(level(weight)),
+    let level_value = match last(&rest, "level").filter(|value| matches!(value, Json::String(_))) {
+        Some(value) => Some(level(value)),
         None => derived_level(name.as_deref().unwrap_or_default(), data.as_ref())
             .map(|level| level.as_str().into()),
     };
-    if weight.is_some() {
+    if level_value.is_some() {
         take(&mut rest, "level");
     }
     for (key, text) in texts {
         native.extend(text.map(|text| (key.to_owned(), text.into())));
         if key == "resourceId" {
-            native.extend(weight.clone().map(|weight| ("level".to_owned(), weight)));
+            native.extend(level_value.clone().map(|value| ("level".to_owned(), value)));
             native.extend(name.clone().map(|name| ("name".to_owned(), name.into())));
         }
     }
     native.extend(data.map(|data| ("content".to_owned(), data)));
     drop_default(&mut rest, "datacontenttype", CONTENT_TYPE);
     drop_default(&mut rest, "specversion", "1.0");
-    // `specversion` beside `type` and `source` would make a CloudEvent of the native form.
-    let has_home = |key: &str| key != "specversion" && key != CLOUD_EVENT && !is_native(key);
-    let (free, aside): (Members, Members) = rest.into_iter().partition(|(key, _)| has_home(key));
-    native.extend(free);
+    // Kept at the top level, `specversion` would make a CloudEvent of the native form.
+    let keeps_name = |key: &str| key != "specversion" && key != CLOUD_EVENT && !is_native(key);
+    let (kept, aside): (Members, Members) = rest.into_iter().partition(|(key, _)| keeps_name(key));
+    native.extend(kept);
     if !aside.is_empty() {
         native.push((CLOUD_EVENT.to_owned(), Json::Object(aside)));
     }
@@ -185,17 +186,17 @@ fn patched(mut native: Members, patch: &Json) -> Json {
         .map_or(&[][..], Json::elements)
         .iter()
         .filter_map(Json::as_str);
-    let gone: BTreeSet<&str> = keep
+    let removed: BTreeSet<&str> = keep
         .iter()
         .map(|(key, _)| key.as_str())
         .chain(absent)
         .collect();
-    native.retain(|(key, _)| !gone.contains(key.as_str()));
+    native.retain(|(key, _)| !removed.contains(key.as_str()));
     native.extend(keep.iter().cloned());
     Json::Object(native)
 }
 
-/// Everything about a native event that attributes can say, required attributes always.
+/// The attributes of a native event, always with the required ones.
 fn attributes(native: &Json, bytes: &[u8]) -> Members {
     let text = |key: &str| {
         native
@@ -206,42 +207,43 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
     let mut event: Members = vec![("specversion".to_owned(), "1.0".into())];
     for (key, attribute, forward, backward) in TEXTS {
         let value = text(key);
-        // An attribute that was kept beside its native counterpart is the better one, as long as the two agree.
+        // An attribute that was kept beside its native counterpart has more of the value, such as
+        // microseconds; it is used as long as the two agree.
         let kept =
             text(attribute).filter(|kept| forward(kept).as_deref() == value && key != attribute);
-        let spelt = match kept {
+        let value = match kept {
             Some(kept) => Some(kept.to_owned()),
             None => value.and_then(backward),
         };
-        let spelt = spelt.or_else(|| match attribute {
+        let value = value.or_else(|| match attribute {
             "id" => Some(digest(bytes)),
             "source" => Some("reflexarc".to_owned()),
             _ => None,
         });
-        event.extend(spelt.map(|text| (attribute.to_owned(), text.into())));
+        event.extend(value.map(|text| (attribute.to_owned(), text.into())));
         if attribute == "source" {
-            let spelt = text("type").filter(|kept| {
+            let kept = text("type").filter(|kept| {
                 let read = name(kept, text("product"), native.get("content"));
                 Some(read.as_str()) == text("name")
             });
-            let spelt = spelt.map_or_else(
+            let kind = kept.map_or_else(
                 || kind(text("name").unwrap_or("event"), text("product")),
                 str::to_owned,
             );
-            event.push(("type".to_owned(), spelt.into()));
+            event.push(("type".to_owned(), kind.into()));
         }
     }
     event.push((
         "datacontenttype".to_owned(),
         text("datacontenttype").unwrap_or(CONTENT_TYPE).into(),
     ));
-    let usual = derived_level(text("name").unwrap_or_default(), native.get("content"));
-    let own = text("level")
+    let derived = derived_level(text("name").unwrap_or_default(), native.get("content"));
+    let differing = text("level")
         .and_then(Level::parse)
-        .filter(|level| Some(*level) != usual);
-    event.extend(own.map(|level| ("level".to_owned(), level.as_str().into())));
+        .filter(|level| Some(*level) != derived);
+    event.extend(differing.map(|level| ("level".to_owned(), level.as_str().into())));
     let aside = native.get(CLOUD_EVENT).map_or(&[][..], Json::members);
-    // The event's own members win over those set aside.
+    // The event's own members win over those that were kept in `cloudEvent`.
     let mut further = by_key(aside);
     further.extend(
         by_key(native.members())
@@ -262,7 +264,7 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
     event
 }
 
-/// Whether a member may stand among CloudEvents attributes: lower-case letters and digits, a simple value.
+/// Whether a member can be a CloudEvents attribute: lower-case letters and digits, a simple value.
 fn is_extension(key: &str, value: &Json) -> bool {
     let reserved = key.is_empty() || key == "data" || key == NATIVE;
     let named = key
@@ -276,7 +278,10 @@ fn is_native(key: &str) -> bool {
     origin(key).is_some() || key == "level"
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "has the signature of a conversion"
+)]
 fn same(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -288,12 +293,18 @@ fn product(source: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_uppercase())
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "has the signature of a conversion"
+)]
 fn source(product: &str) -> Option<String> {
     Some(format!("acs.{}", product.to_lowercase()))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one of the translations")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "has the signature of a conversion"
+)]
 fn event_time(text: &str) -> Option<String> {
     Some(time::parse_time(text).map_or_else(|| text.to_owned(), time::compact))
 }
@@ -324,7 +335,8 @@ fn kind(name: &str, product: Option<&str>) -> String {
     )
 }
 
-/// An id for an event without one: FNV-1a of its bytes, which no release of anything will change.
+/// An id for an event without one: FNV-1a of its bytes. The algorithm must never change, or copies
+/// of an event would get different ids.
 fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A decimal number of any size. `300`, `300.0` and `3e2` are equal; `-0` equals `0`; nothing is rounded.
+/// A decimal number of any size. `300`, `300.0` and `3e2` are equal; `-0` equals `0`; nothing is
+/// rounded.
 ///
-/// An exponent beyond ±10^15 counts as ±10^15: no real event has one, and it keeps every comparison cheap.
+/// An exponent beyond ±10^15 counts as ±10^15: no real event has one, and it keeps every comparison
+/// cheap.
 ///
 /// ```
 /// use reflexarc_event::Decimal;
@@ -29,7 +31,8 @@ const MAX_MAGNITUDE: i64 = 1_000_000_000_000_000;
 const NEGATIVE: u8 = 0;
 const ZERO: u8 = 1;
 const POSITIVE: u8 = 2;
-/// Where the digits begin in the sort key of a number that is not zero: after the sign and the magnitude.
+/// Where the digits begin in the sort key of a number that is not zero: after the sign and the
+/// magnitude.
 const DIGITS: usize = 1 + size_of::<i64>();
 /// Ends the key of a negative number; above every inverted digit, of which the largest is `!1`.
 const NEGATIVE_END: u8 = 0xff;
@@ -48,8 +51,9 @@ impl Decimal {
         })
     }
 
-    /// Appends bytes whose order is the order of the numbers, and which are equal if and only if the numbers are; so
-    /// an index can compare, hash and search numbers without arithmetic. `text` must be a valid JSON number.
+    /// Appends bytes whose order is the order of the numbers, and which are equal if and only if
+    /// the numbers are; so an index can compare, hash and search numbers without arithmetic. `text`
+    /// must be a valid JSON number.
     // A number is 0.d1d2d3… × 10^magnitude. The key is the sign, then for anything but zero the
     // magnitude (big-endian, shifted to be positive) and one byte for each significant digit:
     //
@@ -123,8 +127,9 @@ impl Decimal {
         self.sort_key[0] == NEGATIVE
     }
 
-    /// The significant digits (values 0–9, without leading or trailing zeros) and the magnitude: the absolute value
-    /// is `0.d1d2d3… × 10^magnitude`. Zero has no digits and magnitude 0. Equal numbers have equal parts.
+    /// The significant digits (values 0–9, without leading or trailing zeros) and the magnitude:
+    /// the absolute value is `0.d1d2d3… × 10^magnitude`. Zero has no digits and magnitude 0. Equal
+    /// numbers have equal parts.
     pub fn parts(&self) -> (Vec<u8>, i64) {
         let Some((magnitude, digits)) = self.sort_key[1..].split_first_chunk() else {
             return (Vec::new(), 0);
@@ -138,7 +143,8 @@ impl Decimal {
         (digits.collect(), magnitude - MAX_MAGNITUDE)
     }
 
-    /// Whether a double has exactly this value: the shortest decimal of the nearest double is this number.
+    /// Whether a double has exactly this value: the shortest decimal of the nearest double is this
+    /// number.
     pub fn fits_double(&self) -> bool {
         let nearest: f64 = self.text.parse().unwrap_or(f64::NAN);
         nearest.is_finite()

@@ -1,4 +1,4 @@
-//! The ENI operation completion event with types: a tolerant reader and a strict writer.
+//! The typed event for a completed ENI operation: a tolerant reader and a strict writer.
 
 mod read;
 mod write;
@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 
-use crate::{Arn, Level, Reading};
+use crate::{Arn, Level, Parsed};
 
 pub(crate) use read::LISTS;
 pub use read::ReadError;
@@ -17,44 +17,44 @@ pub use write::WriteError;
 
 /// The completion of one ENI operation: `NetworkInterface:NetworkInterfaceOperateCompleted`.
 ///
-/// Fields carry the names of the event's members in Rust's spelling.
+/// Fields are named after the members of the event.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EniNotification {
     /// The id of the event.
-    pub id: Reading<String>,
-    /// `resourceId`: the ENI's name, `acs:ecs:<region>:<account>:eni/<eniId>`.
-    pub resource_id: Reading<Arn>,
-    /// INFO with success, WARN with failed.
-    pub level: Reading<Level>,
-    /// The account that receives the event; not always the one that owns the ENI.
-    pub user_id: Reading<String>,
-    /// When the operation was complete.
-    pub event_time: Reading<Timestamp>,
+    pub id: Parsed<String>,
+    /// The ARN of the ENI, `acs:ecs:<region>:<account>:eni/<eniId>`.
+    pub resource_id: Parsed<Arn>,
+    /// INFO for success, WARN for failed.
+    pub level: Parsed<Level>,
+    /// The account that receives the event; it need not own the ENI.
+    pub user_id: Parsed<String>,
+    /// The time at which the operation completed.
+    pub event_time: Parsed<Timestamp>,
     /// The region, `cn-hangzhou`.
-    pub region_id: Reading<String>,
-    /// The id of the ENI, from the resource id where the content has none. Ids begin with `eni-`, but other prefixes are known.
-    pub eni_id: Reading<String>,
-    /// What was done.
-    pub operation: Reading<Operation>,
-    /// `eniStatus`: the state of the ENI afterwards.
-    pub eni_status: Reading<EniStatus>,
-    /// Whether it worked.
-    pub result: Reading<OperationResult>,
-    /// The id of the API request that asked for it.
-    pub request_id: Reading<String>,
+    pub region_id: Parsed<String>,
+    /// The id of the ENI, from the ARN if the content has none. Most ids begin with `eni-`.
+    pub eni_id: Parsed<String>,
+    /// The operation.
+    pub operation: Parsed<Operation>,
+    /// The status of the ENI after the operation.
+    pub eni_status: Parsed<EniStatus>,
+    /// The result of the operation.
+    pub result: Parsed<OperationResult>,
+    /// The id of the API request that started the operation.
+    pub request_id: Parsed<String>,
     /// The primary private address.
-    pub primary_private_ip: Reading<Ipv4Addr>,
+    pub primary_private_ip: Parsed<Ipv4Addr>,
     /// The secondary private addresses.
-    pub secondary_private_ips: Vec<Reading<Ipv4Addr>>,
-    /// The secondary private prefixes; bits behind the length may be set when read, and never are when written.
-    pub ipv4_prefixes: Vec<Reading<Ipv4Net>>,
+    pub secondary_private_ips: Vec<Parsed<Ipv4Addr>>,
+    /// The secondary private prefixes; host bits can be set when read and are cleared when written.
+    pub ipv4_prefixes: Vec<Parsed<Ipv4Net>>,
     /// The IPv6 addresses.
-    pub ipv6s: Vec<Reading<Ipv6Addr>>,
-    /// The IPv6 prefixes; as with `ipv4_prefixes`.
-    pub ipv6_prefixes: Vec<Reading<Ipv6Net>>,
+    pub ipv6s: Vec<Parsed<Ipv6Addr>>,
+    /// The IPv6 prefixes, like `ipv4_prefixes`.
+    pub ipv6_prefixes: Vec<Parsed<Ipv6Net>>,
 }
 
-/// What can be done with an ENI.
+/// The operations on an ENI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// `CreateNetworkInterface`
@@ -67,16 +67,16 @@ pub enum Operation {
     Delete,
 }
 
-/// The state of an ENI, in events and in the ECS API.
+/// The status of an ENI in events and in the ECS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EniStatus {
-    /// Being created; only the API tells.
+    /// Being created; only in the API.
     Creating,
-    /// It could not be created.
+    /// Creation failed.
     CreateFailed,
-    /// Free to be attached.
+    /// Not attached.
     Available,
-    /// Being attached; only the API tells.
+    /// Being attached; only in the API.
     Attaching,
     /// Attached to an instance.
     InUse,
@@ -84,14 +84,14 @@ pub enum EniStatus {
     Detaching,
     /// Being deleted.
     Deleting,
-    /// Gone; only events tell.
+    /// Deleted; only in events.
     Deleted,
 }
 
-/// How an operation ended.
+/// The result of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OperationResult {
-    /// `success`; disks and snapshots say `accomplished`.
+    /// `success`; `accomplished` in events about disks and snapshots.
     Success,
     /// `failed`
     Failed,
@@ -101,7 +101,7 @@ impl Operation {
     /// Every operation.
     pub const ALL: [Self; 4] = [Self::Create, Self::Attach, Self::Detach, Self::Delete];
 
-    /// Reads the name of the API action.
+    /// Parses the name of the API action.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -118,8 +118,8 @@ impl Operation {
         }
     }
 
-    /// The states in which an ENI can be after the operation ended so; the usual one first.
-    pub fn leaves(self, result: OperationResult) -> &'static [EniStatus] {
+    /// The possible statuses of an ENI after the operation, the usual one first.
+    pub fn resulting_statuses(self, result: OperationResult) -> &'static [EniStatus] {
         use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
         match (self, result) {
             (Self::Create | Self::Detach, OperationResult::Success)
@@ -127,7 +127,8 @@ impl Operation {
             (Self::Attach, OperationResult::Success) => &[InUse],
             (Self::Delete, OperationResult::Success) => &[Deleted],
             (Self::Create, OperationResult::Failed) => &[CreateFailed],
-            // The guest did not answer, or the request never reached the instance.
+            // Detaching if the guest did not respond, InUse if the request did not reach the
+            // instance.
             (Self::Detach, OperationResult::Failed) => &[Detaching, InUse],
             (Self::Delete, OperationResult::Failed) => &[Deleting, Available],
         }
@@ -135,7 +136,7 @@ impl Operation {
 }
 
 impl EniStatus {
-    /// Every state.
+    /// Every status.
     pub const ALL: [Self; 8] = [
         Self::Creating,
         Self::CreateFailed,
@@ -147,8 +148,8 @@ impl EniStatus {
         Self::Deleted,
     ];
 
-    /// Reads a state in any case, or one of the sentences that stand for a state in the English documentation:
-    /// "Deletion in progress." and "The resource has been deleted."
+    /// Parses a status in any case, or one of the sentences that the English documentation has in
+    /// place of a status: "Deletion in progress." and "The resource has been deleted."
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix('.').unwrap_or(text).trim_end();
@@ -162,7 +163,7 @@ impl EniStatus {
         })
     }
 
-    /// The code word.
+    /// The documented spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "Creating",
@@ -181,7 +182,7 @@ impl OperationResult {
     /// Both results.
     pub const ALL: [Self; 2] = [Self::Success, Self::Failed];
 
-    /// Reads `success`, `failed`, or `accomplished` as disks and snapshots say.
+    /// Parses `success`, `accomplished` or `failed`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim() {
             "success" | "accomplished" => Some(Self::Success),
@@ -190,7 +191,7 @@ impl OperationResult {
         }
     }
 
-    /// The word in ENI events.
+    /// The spelling in ENI events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -198,7 +199,7 @@ impl OperationResult {
         }
     }
 
-    /// The level that goes with it.
+    /// The level of an event with this result.
     pub fn level(self) -> Level {
         match self {
             Self::Success => Level::Info,

@@ -1,19 +1,21 @@
-//! Who sent an event, told by its top-level members alone.
+//! Envelopes: the forms in which events arrive, detected by their top-level members.
 
 use crate::event_error::EventError;
 use crate::json::{Value, unescape};
 
-/// The shapes in which an event arrives.
+/// The form in which an event arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Envelope {
-    /// The native form of an ECS notification: `name` and `content`, and at least one of `product`, `resourceId`,
-    /// `eventTime` or a colon in the name.
+    /// The native form of an ECS notification: `name` and `content`, and at least one of `product`,
+    /// `resourceId`, `eventTime` or a colon in the name.
     Native,
-    /// CloudEvents 1.0 in structured JSON, as Alibaba Cloud EventBridge sends it: `specversion`, `type` and `source`.
+    /// CloudEvents 1.0 in structured JSON, as Alibaba Cloud EventBridge sends it: `specversion`,
+    /// `type` and `source`.
     CloudEvent,
     /// The webhook of a Cloud Monitor subscription policy, JSON or form: an `alert` object.
     CloudMonitor,
-    /// What legacy Cloud Monitor event rules deliver: the native form with further members such as `ruleName`.
+    /// The form that legacy Cloud Monitor event rules deliver: the native form with additional
+    /// members such as `ruleName`.
     CloudMonitorFlat,
     /// AWS EventBridge: `detail-type`, `source` and `detail`.
     Aws,
@@ -22,7 +24,7 @@ pub enum Envelope {
 }
 
 impl Envelope {
-    /// The name that people read.
+    /// The name, for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native ECS",
@@ -35,7 +37,7 @@ impl Envelope {
     }
 }
 
-/// A top-level member of an event that is not text, as far as it matters for [`Envelope::tell`].
+/// The value of a top-level member, as far as [`Envelope::detect`] needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member<'a> {
     /// A string.
@@ -47,25 +49,25 @@ pub enum Member<'a> {
 }
 
 impl Envelope {
-    /// The envelope of an event that is not text, by its top-level members, and whether [`NativeEvent::new`] would leave
-    /// it as it is.
+    /// Detects the envelope of an event that is not JSON text by its top-level members, and whether
+    /// [`NativeEvent::new`] would leave it unchanged.
     ///
     /// [`NativeEvent::new`]: crate::NativeEvent::new
-    pub fn tell<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
-        let mut signs = Signs::default();
+    pub fn detect<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
+        let mut markers = EnvelopeMarkers::default();
         for (key, member) in members {
-            signs.note(
+            markers.record(
                 key,
                 match member {
-                    Member::Text(text) => Sketch::String(text),
-                    Member::Object => Sketch::Object(Signs::default()),
-                    Member::Other => Sketch::Null,
+                    Member::Text(text) => Shape::String(text),
+                    Member::Object => Shape::Object(EnvelopeMarkers::default()),
+                    Member::Other => Shape::Null,
                 },
             );
         }
-        let envelope = signs.envelope();
+        let envelope = markers.envelope();
         let native = match envelope {
-            Self::Native => signs.plain(),
+            Self::Native => markers.is_canonical(),
             Self::Aws | Self::Other => true,
             Self::CloudEvent | Self::CloudMonitor | Self::CloudMonitorFlat => false,
         };
@@ -79,16 +81,18 @@ impl std::fmt::Display for Envelope {
     }
 }
 
-/// Which telling members an object has; a bit each.
+/// Which of the members that identify an envelope an object has, one bit each.
+///
+/// They are collected while an event is validated, so that its envelope is known without a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Signs(u16);
+pub(crate) struct EnvelopeMarkers(u16);
 
-impl Signs {
+impl EnvelopeMarkers {
     const NAME: u16 = 1;
     const CONTENT: u16 = 1 << 1;
     const CONTENT_TEXT: u16 = 1 << 2;
     const ECS: u16 = 1 << 3;
-    const ODD_LEVEL: u16 = 1 << 4;
+    const OTHER_LEVEL: u16 = 1 << 4;
     const FLAT: u16 = 1 << 5;
     const SPECVERSION: u16 = 1 << 6;
     const TYPE: u16 = 1 << 7;
@@ -97,16 +101,16 @@ impl Signs {
     const DETAIL_TYPE: u16 = 1 << 10;
     const DETAIL: u16 = 1 << 11;
 
-    /// The signs of what normalising made, whatever members its sender gave it.
-    pub(crate) const NORMALISED: Self = Self(Self::NAME | Self::CONTENT | Self::ECS);
+    /// The markers of a converted event, whatever other members its sender gave it.
+    pub(crate) const NATIVE_FORM: Self = Self(Self::NAME | Self::CONTENT | Self::ECS);
 
-    /// The signs of a document.
+    /// The markers of a document.
     ///
     /// # Errors
     /// When it is not an object.
-    pub(crate) fn of(document: Sketch<'_>) -> Result<Self, EventError> {
+    pub(crate) fn of(document: Shape<'_>) -> Result<Self, EventError> {
         match document {
-            Sketch::Object(signs) => Ok(signs),
+            Shape::Object(markers) => Ok(markers),
             other => Err(EventError::NotAnObject {
                 found: other.kind(),
             }),
@@ -131,9 +135,10 @@ impl Signs {
         }
     }
 
-    /// Whether a native event is spelt as the native form has it: content not as JSON text, level in capitals.
-    pub(crate) fn plain(self) -> bool {
-        self.0 & (Self::CONTENT_TEXT | Self::ODD_LEVEL) == 0
+    /// Whether a native event needs no conversion: its content is not JSON text and its level is in
+    /// capitals.
+    pub(crate) fn is_canonical(self) -> bool {
+        self.0 & (Self::CONTENT_TEXT | Self::OTHER_LEVEL) == 0
     }
 
     fn all(self, bits: u16) -> bool {
@@ -148,9 +153,9 @@ impl Signs {
         }
     }
 
-    /// Takes note of one member; the last one of a key counts, as it does for whoever reads the event.
-    fn note(&mut self, key: &str, value: Sketch<'_>) {
-        let text = if let Sketch::String(raw) = value {
+    /// Records one member. The last member of a key counts, as it does in [`crate::Json::get`].
+    fn record(&mut self, key: &str, value: Shape<'_>) {
+        let text = if let Shape::String(raw) = value {
             Some(raw)
         } else {
             None
@@ -168,7 +173,7 @@ impl Signs {
             }
             "product" | "resourceId" | "eventTime" if text.is_some() => self.0 |= Self::ECS,
             "level" => self.set(
-                Self::ODD_LEVEL,
+                Self::OTHER_LEVEL,
                 !matches!(text, Some("INFO" | "WARN" | "CRITICAL")),
             ),
             "traceId" | "eventType" | "ruleName" | "status" | "serviceType" | "eventRealname"
@@ -176,7 +181,7 @@ impl Signs {
             "specversion" => self.set(Self::SPECVERSION, text.is_some()),
             "type" => self.set(Self::TYPE, text.is_some()),
             "source" => self.set(Self::SOURCE, text.is_some()),
-            "alert" => self.set(Self::ALERT, matches!(value, Sketch::Object(_))),
+            "alert" => self.set(Self::ALERT, matches!(value, Shape::Object(_))),
             "detail-type" => self.set(Self::DETAIL_TYPE, text.is_some()),
             "detail" => self.0 |= Self::DETAIL,
             _ => {}
@@ -184,18 +189,18 @@ impl Signs {
     }
 }
 
-/// The least that a reading can make of a value: its kind, the raw text of a string, the signs of an object.
+/// What validation keeps of a value: its type, the raw text of a string, the markers of an object.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Sketch<'a> {
+pub(crate) enum Shape<'a> {
     Null,
     Bool(bool),
     Number,
     String(&'a str),
     Array,
-    Object(Signs),
+    Object(EnvelopeMarkers),
 }
 
-impl Sketch<'_> {
+impl Shape<'_> {
     fn kind(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -209,8 +214,8 @@ impl Sketch<'_> {
     }
 }
 
-impl<'a> Value<'a> for Sketch<'a> {
-    type Members = Signs;
+impl<'a> Value<'a> for Shape<'a> {
+    type Members = EnvelopeMarkers;
     type Elements = ();
     fn null() -> Self {
         Self::Null
@@ -224,16 +229,16 @@ impl<'a> Value<'a> for Sketch<'a> {
     fn string(raw: &'a str) -> Self {
         Self::String(raw)
     }
-    fn member(signs: &mut Signs, raw_key: &'a str, _: usize, value: Self) {
+    fn member(markers: &mut EnvelopeMarkers, raw_key: &'a str, _: usize, value: Self) {
         if raw_key.contains('\\') {
-            signs.note(&unescape(raw_key), value);
+            markers.record(&unescape(raw_key), value);
         } else {
-            signs.note(raw_key, value);
+            markers.record(raw_key, value);
         }
     }
     fn element((): &mut (), _: Self) {}
-    fn object(signs: Signs) -> Self {
-        Self::Object(signs)
+    fn object(markers: EnvelopeMarkers) -> Self {
+        Self::Object(markers)
     }
     fn array((): ()) -> Self {
         Self::Array

@@ -1,19 +1,19 @@
-//! One event: its bytes, checked once, and a tree when somebody asks.
+//! One event: its bytes, validated once, and a tree that is built on demand.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::envelope::{Envelope, Signs};
+use crate::envelope::{Envelope, EnvelopeMarkers};
 use crate::event_error::EventError;
 use crate::json::{Json, read};
 use crate::limits::Limits;
 
-/// One event: bounded, valid JSON whose top level is an object. Cloning is cheap and shares the bytes.
+/// One event: a JSON object within limits, as bytes. Cloning is cheap and shares them.
 #[derive(Clone)]
 pub struct Event {
     bytes: Arc<[u8]>,
     limits: Limits,
-    signs: Signs,
+    markers: EnvelopeMarkers,
     tree: Arc<OnceLock<Json>>,
 }
 
@@ -21,12 +21,12 @@ impl Event {
     /// Reads one event under [`Limits::DEFAULT`].
     ///
     /// # Errors
-    /// When there are more than 1 MiB or 128 levels, or the bytes are not one JSON object in UTF-8; the error carries the byte offset.
+    /// If there are more than 1 MiB or 128 levels, or the bytes are not one JSON object in UTF-8.
     pub fn from_json(bytes: impl Into<Vec<u8>>) -> Result<Self, EventError> {
         Self::from_json_within(bytes, &Limits::DEFAULT)
     }
 
-    /// Reads one event under the limits given.
+    /// Reads one event under the given limits.
     ///
     /// # Errors
     /// As [`Event::from_json`], with the caller's limits.
@@ -41,19 +41,20 @@ impl Event {
                 limit: limits.bytes,
             });
         }
-        let signs = Signs::of(read(&bytes, limits.depth)?)?;
+        let markers = EnvelopeMarkers::of(read(&bytes, limits.depth)?)?;
         Ok(Self {
             bytes: bytes.into(),
             limits: *limits,
-            signs,
+            markers,
             tree: Arc::default(),
         })
     }
 
-    /// An event from a tree, under [`Limits::DEFAULT`]; its bytes are the compact text of the tree.
+    /// Makes an event of a tree, under [`Limits::DEFAULT`]; its bytes are the compact text of the
+    /// tree.
     ///
     /// # Errors
-    /// When the tree is not an object or exceeds the limits.
+    /// If the tree is not an object or exceeds the limits.
     pub fn from_tree(tree: Json) -> Result<Self, EventError> {
         Self::from_tree_within(tree, &Limits::DEFAULT)
     }
@@ -66,16 +67,17 @@ impl Event {
         })
     }
 
-    /// An event in the native form, which must not be taken for another envelope because of members that were kept.
-    pub(crate) fn normalised(tree: Json, limits: &Limits) -> Result<Self, EventError> {
+    /// Makes an event of a native form. It stays native even if members that the conversion kept
+    /// would identify another envelope.
+    pub(crate) fn native_form(tree: Json, limits: &Limits) -> Result<Self, EventError> {
         Ok(Self {
-            signs: Signs::NORMALISED,
+            markers: EnvelopeMarkers::NATIVE_FORM,
             ..Self::from_tree_within(tree, limits)?
         })
     }
 
-    /// An event that we write ourselves and that may exceed the limits a little.
-    pub(crate) fn written(tree: Json, limits: &Limits) -> Self {
+    /// Makes an event that wraps another one and may exceed the limits by the wrapping.
+    pub(crate) fn generated(tree: Json, limits: &Limits) -> Self {
         let text = tree.to_string();
         let wider = Limits {
             bytes: limits.bytes.max(text.len()),
@@ -90,7 +92,7 @@ impl Event {
         }
     }
 
-    /// The bytes as they came.
+    /// The bytes as they were received.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -98,31 +100,31 @@ impl Event {
     /// The event as a tree, always a [`Json::Object`].
     #[allow(
         clippy::missing_panics_doc,
-        reason = "the bytes were checked when the event was made"
+        reason = "the bytes were validated when the event was made"
     )]
     pub fn tree(&self) -> &Json {
         self.tree.get_or_init(|| {
             Json::parse_within(&*self.bytes, self.limits.depth)
-                .expect("the bytes were checked when the event was made")
+                .expect("the bytes were validated when the event was made")
         })
     }
 
-    /// Who sent it, by its shape; costs nothing.
+    /// The envelope, which was detected when the event was read.
     pub fn envelope(&self) -> Envelope {
-        self.signs.envelope()
+        self.markers.envelope()
     }
 
-    /// The limits it was read under.
+    /// The limits under which it was read.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(crate) fn signs(&self) -> Signs {
-        self.signs
+    pub(crate) fn markers(&self) -> EnvelopeMarkers {
+        self.markers
     }
 }
 
-/// Envelope and text.
+/// The envelope and the text.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

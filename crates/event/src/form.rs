@@ -3,7 +3,7 @@
 use crate::json::Json;
 use crate::{Event, EventError, Limits};
 
-/// The parameters that hold JSON text.
+/// The parameters that are JSON text.
 const DOCUMENTS: [&str; 3] = ["userInfo", "subscription", "alert"];
 /// The parameters that are numbers in the JSON variant.
 const NUMBERS: [&str; 6] = [
@@ -16,18 +16,21 @@ const NUMBERS: [&str; 6] = [
 ];
 
 impl Event {
-    /// Reads one event from a body in `application/x-www-form-urlencoded`, as Cloud Monitor posts it, or from a query
-    /// string: each parameter becomes a member, `userInfo`, `subscription` and `alert` are read as JSON and numbers become
-    /// numbers again, so that the event is the one that the JSON variant sends. Where there is a parameter `data` and no
-    /// `alert`, that parameter is the whole event as JSON. Read under [`Limits::DEFAULT`].
+    /// Reads one event from a body in `application/x-www-form-urlencoded`, as Cloud Monitor posts
+    /// it, or from a query string, under [`Limits::DEFAULT`].
+    ///
+    /// Each parameter becomes a member; `userInfo`, `subscription` and `alert` are parsed as JSON,
+    /// and numbers become numbers, so that the result is the event of the JSON variant. If there is
+    /// a parameter `data` and no `alert`, that parameter is the whole event as JSON.
     ///
     /// # Errors
-    /// As [`Event::from_json`], and when a parameter is not the JSON it should be or there is no event in the form.
+    /// As [`Event::from_json`], and if a parameter is not valid JSON or there is no event in the
+    /// form.
     pub fn from_form(bytes: &[u8]) -> Result<Self, EventError> {
         Self::from_form_within(bytes, &Limits::DEFAULT)
     }
 
-    /// Reads one event from a form under the limits given.
+    /// Reads one event from a form under the given limits.
     ///
     /// # Errors
     /// As [`Event::from_form`], with the caller's limits.

@@ -5,11 +5,12 @@ use crate::{Envelope, NativeEvent, parse_time};
 
 /// The fields that identify an event: two arrivals are copies of one event if all five agree.
 ///
-/// Source and id alone are not enough: senders reuse ids for the phases of one operation, and documentation and debug
-/// messages mask them (`8B***A5`).
+/// Source and id alone are not enough: senders reuse ids for the phases of one operation, and
+/// documentation and debug messages mask them (`8B***A5`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventIdentity {
-    /// The CloudEvents `source`, or `acs.` and the product in lower case; empty if the event has neither.
+    /// The CloudEvents `source`, or `acs.` and the product in lower case; empty if the event has
+    /// neither.
     pub source: String,
     /// The id that the source assigned.
     pub id: String,
@@ -17,7 +18,8 @@ pub struct EventIdentity {
     pub name: String,
     /// `resourceId`, else `subject`; empty if the event has none.
     pub resource: String,
-    /// `eventTime`, else `time`, in UTC where it can be parsed, else as it came; empty if the event has none.
+    /// `eventTime`, else `time`, in UTC where it can be parsed, else as it came; empty if the event
+    /// has none.
     pub time: String,
 }
 
@@ -54,15 +56,15 @@ impl EventIdentity {
 }
 
 impl NativeEvent {
-    /// The identity of the event, the same in every envelope and each time its sender repeats it; `None` for an event
-    /// without an id, whose copies cannot be recognised.
+    /// The identity of the event, the same in every envelope and each time its sender repeats it;
+    /// `None` for an event without an id, whose copies cannot be recognised.
     pub fn identity(&self) -> Option<EventIdentity> {
         first_text(naming(self), &["id"]).map(|id| EventIdentity::with_id(self, id))
     }
 }
 
-/// The object that holds source and id: a CloudEvent's own attributes, also where `data` carries an event of another
-/// envelope with members of these names.
+/// The object that holds source and id: a CloudEvent's own attributes, also where `data` carries an
+/// event of another envelope with members of these names.
 fn naming(event: &NativeEvent) -> &Json {
     let received = event.original();
     if received.envelope() == Envelope::CloudEvent {

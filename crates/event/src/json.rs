@@ -1,4 +1,4 @@
-//! JSON as it was written: member order, duplicate keys and the digits of numbers are kept.
+//! JSON that keeps the order of members, duplicate keys and the digits of numbers.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ pub use error::{JsonError, JsonErrorKind, Position};
 pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};
 
-/// A JSON value that loses nothing of its text but white space and the spelling of strings.
+/// A JSON value that keeps all of its text but white space and escape sequences.
 ///
-/// `Display` writes it compactly. Equality compares numbers by their text: `1` and `1.0` differ here; what counts as
-/// equal to a filter is for the pattern crate to say.
+/// `Display` writes it compactly. `==` compares numbers by their text, so `1` and `1.0` differ;
+/// [`Json::eq_ignoring_order`] compares them by value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Json {
     /// `null`
@@ -35,23 +35,23 @@ pub enum Json {
 }
 
 impl Json {
-    /// Reads one JSON document with at most 128 levels.
+    /// Parses one JSON document with at most 128 levels.
     ///
     /// # Errors
-    /// With the byte offset of the first fault.
+    /// The first error, with its byte offset.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, JsonError> {
         Self::parse_within(text, crate::Limits::DEFAULT.depth)
     }
 
-    /// Reads one JSON document with at most `depth` levels.
+    /// Parses one JSON document with at most `depth` levels.
     ///
     /// # Errors
-    /// With the byte offset of the first fault.
+    /// The first error, with its byte offset.
     pub fn parse_within(text: impl AsRef<[u8]>, depth: usize) -> Result<Self, JsonError> {
         read(text.as_ref(), depth)
     }
 
-    /// The member of that key in an object, the last one where the key is there more than once.
+    /// The value of a key in an object, the last one if the key is repeated.
     pub fn get(&self, key: &str) -> Option<&Json> {
         self.members()
             .iter()
@@ -60,7 +60,7 @@ impl Json {
             .map(|(_, value)| value)
     }
 
-    /// The members of an object, none for anything else.
+    /// The members of an object; empty for other values.
     pub fn members(&self) -> &[(String, Json)] {
         match self {
             Json::Object(members) => members,
@@ -68,7 +68,7 @@ impl Json {
         }
     }
 
-    /// The elements of an array, none for anything else.
+    /// The elements of an array; empty for other values.
     pub fn elements(&self) -> &[Json] {
         match self {
             Json::Array(elements) => elements,
@@ -76,8 +76,8 @@ impl Json {
         }
     }
 
-    /// Whether both have the same value: the order of members does not count, of a repeated key the last one does, and
-    /// numbers are compared by value.
+    /// Whether both have the same value: the order of members does not count, of a repeated key the
+    /// last one does, and numbers are compared by value.
     pub fn eq_ignoring_order(&self, other: &Json) -> bool {
         match (self, other) {
             (Json::Object(members), Json::Object(others)) => {
@@ -116,7 +116,7 @@ impl Json {
         }
     }
 
-    /// The value of a number written as an integer that fits.
+    /// The value of a number that is written as an integer and fits.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Json::Number(text) => text.parse().ok(),
@@ -124,7 +124,7 @@ impl Json {
         }
     }
 
-    /// What it is, with its article: "an object", "a number", "null".
+    /// Its type for messages, with an article: "an object", "a number", "null".
     pub fn kind(&self) -> &'static str {
         match self {
             Json::Null => "null",
@@ -174,7 +174,7 @@ impl FromIterator<(String, Json)> for Json {
     }
 }
 
-/// The members that count, the last one of each key.
+/// The members by key, the last one of each key.
 pub(crate) fn by_key(members: &[(String, Json)]) -> BTreeMap<&str, &Json> {
     members
         .iter()

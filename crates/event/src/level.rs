@@ -1,31 +1,32 @@
-//! How much an event weighs.
+//! Severity levels of events.
 
 use std::fmt;
 
-/// The level of an ECS event, lightest first.
+/// The severity level of an ECS event, least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Level {
-    /// For the record.
+    /// For information.
     #[default]
     Info,
-    /// Somebody should look.
+    /// Needs attention.
     Warn,
-    /// Somebody must look now.
+    /// Needs immediate attention.
     Critical,
 }
 
 impl Level {
-    /// Every level, lightest first.
+    /// Every level, least severe first.
     pub const ALL: [Self; 3] = [Self::Info, Self::Warn, Self::Critical];
 
-    /// Reads `INFO`, `WARN` or `CRITICAL` in any case: the Cloud Monitor catalogue writes `Info`, `Warn`, `Critical`.
+    /// Parses `INFO`, `WARN` or `CRITICAL` in any case: the Cloud Monitor catalogue writes `Info`,
+    /// `Warn`, `Critical`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// The level as ECS writes it, in capitals.
+    /// The level in capitals, as ECS writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "INFO",

@@ -1,4 +1,4 @@
-//! What happened: an event as bounded JSON that keeps its bytes, in whichever envelope it came.
+//! Events as JSON within limits: envelopes, the native form, fields and paths, numbers.
 //!
 //! ```
 //! use reflexarc_event::{EniNotification, NativeEvent, Operation};
@@ -7,16 +7,18 @@
 //!     r#"{
 //!         "product": "ECS",
 //!         "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
-//!         "content": {"eniId": "eni-bp1a4k7x", "operation": "AttachNetworkInterface", "result": "failed"}
+//!         "content": {
+//!             "eniId": "eni-bp1a4k7x", "operation": "AttachNetworkInterface", "result": "failed"
+//!         }
 //!     }"#,
 //! )?;
 //! let notification = EniNotification::read(&event)?;
 //! assert_eq!(notification.operation, Operation::Attach.into());
-//! assert_eq!(notification.eni_id.clear().map(String::as_str), Some("eni-bp1a4k7x"));
+//! assert_eq!(notification.eni_id.value().map(String::as_str), Some("eni-bp1a4k7x"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate must not know patterns, rules, scripts or how anything is delivered, and has no clock and no I/O.
+//! This crate must not know patterns, rules, scripts or delivery. It has no clock and no I/O.
 
 mod arn;
 mod catalogue;
@@ -35,8 +37,8 @@ mod limits;
 mod native;
 mod native_field;
 mod normalize;
+mod parsed;
 mod path;
-mod reading;
 mod records;
 mod time;
 mod webhook;
@@ -54,7 +56,7 @@ pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;
 pub use limits::Limits;
 pub use native::NativeEvent;
+pub use parsed::Parsed;
 pub use path::Path;
-pub use reading::Reading;
 pub use records::{Record, RecordCutter, RecordError, ndjson_lines};
 pub use time::parse_time;

@@ -1,13 +1,13 @@
-//! What a stranger's event may cost.
+//! Resource limits for untrusted events.
 
-/// The bounds on one event, the same in debug and release builds, checked before memory is spent.
+/// Limits on one event, the same in debug and release builds, checked before memory is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest event in bytes, inclusive.
+    /// Maximum length of an event in bytes.
     pub bytes: usize,
-    /// Deepest nesting of arrays and objects; a scalar document has depth 0, `{}` has depth 1.
+    /// Maximum nesting of arrays and objects; a scalar has depth 0, `{}` has depth 1.
     pub depth: usize,
-    /// Most findings that [`crate::check`] gives for one event.
+    /// Maximum number of findings of [`crate::check`] for one event.
     pub findings: usize,
 }
 

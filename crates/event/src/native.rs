@@ -1,34 +1,41 @@
-//! An event in the form that rules are written for.
+//! Events in the form that rules are written for.
 
 use crate::event_error::EventError;
 use crate::json::Json;
 use crate::normalize::native_form;
 use crate::{Event, Limits};
 
-/// An event in the native ECS form, the one that rules and filters are written for. Cloning is cheap.
+/// An event in the native ECS form, for which rules and filters are written. Cloning is cheap.
 ///
-/// Making one converts a known envelope (CloudEvents, Cloud Monitor) exactly once; everything that matches, evaluates or
-/// stores an event takes this type and never converts again. A native event shares its bytes with the original unless its
-/// content is JSON text or its level is not in capitals. Events of AWS and of unknown shapes stay as they are.
+/// Making one converts a known envelope (CloudEvents, Cloud Monitor). Everything that matches,
+/// evaluates or stores an event takes this type, so an event is converted exactly once. Events of
+/// AWS and of unknown form are not changed, nor is a native event unless its content is JSON text
+/// or its level is not in capitals; they share their bytes with the original.
 ///
-/// Nothing is dropped: what the native form has no member for keeps its own name at the top level (CloudEvents
-/// extensions, the rest of a webhook's `alert`, `subscription`, …), or is kept in the object `cloudEvent` or `webhook`
-/// where that name is taken. A CloudEvent's level is derived from `data.result` and the catalogue.
+/// Nothing is dropped: what has no counterpart in the native form keeps its name at the top level
+/// (CloudEvents extensions, the rest of a webhook's `alert`, `subscription` …), or is kept in the
+/// object `cloudEvent` or `webhook` if the native form uses that name already. The level of a
+/// CloudEvent is derived from `data.result` and the catalogue.
 ///
 /// ```
 /// use reflexarc_event::NativeEvent;
 ///
 /// let event = NativeEvent::from_json(
-///     r#"{"specversion": "1.0", "id": "1", "source": "acs.ecs", "type": "ecs:Disk:DiskDetached", "data": {}}"#,
+///     r#"{
+///         "specversion": "1.0", "id": "1",
+///         "source": "acs.ecs", "type": "ecs:Disk:Stalled:Executing",
+///         "data": {"diskId": "d-1"}
+///     }"#,
 /// )?;
-/// assert_eq!(event.tree().get("name").and_then(|name| name.as_str()), Some("Disk:DiskDetached"));
+/// let name = event.tree().get("name").and_then(|name| name.as_str());
+/// assert_eq!(name, Some("Disk:Stalled:Executing"));
 /// assert_eq!(event.original().envelope().as_str(), "CloudEvents");
 /// # Ok::<(), reflexarc_event::EventError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct NativeEvent {
     event: Event,
-    /// The event as received, if converting changed it.
+    /// The event as it was received, if the conversion changed it.
     original: Option<Event>,
 }
 
@@ -36,7 +43,8 @@ impl NativeEvent {
     /// Converts an event to the native form.
     ///
     /// # Errors
-    /// [`EventError::NativeForm`] when the native form exceeds the limits that the event was read under.
+    /// [`EventError::NativeForm`] if the native form exceeds the limits under which the event was
+    /// read.
     pub fn new(event: Event) -> Result<Self, EventError> {
         Ok(match native_form(&event)? {
             Some(native) => Self {
@@ -55,7 +63,7 @@ impl NativeEvent {
         Event::from_json(bytes).and_then(Self::new)
     }
 
-    /// Takes an event as it came, in whatever envelope: for filters that are written for that envelope.
+    /// Uses an event as it was received, for filters that are written for its envelope.
     pub fn as_is(event: Event) -> Self {
         Self {
             event,
@@ -83,7 +91,7 @@ impl NativeEvent {
         self.event.tree()
     }
 
-    /// The limits that the event was read under.
+    /// The limits under which the event was read.
     pub fn limits(&self) -> &Limits {
         self.event.limits()
     }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-/// A path: keys joined by dots. A key that itself holds dots is the same path as the nested spelling, so the joined
-/// text is the whole identity: `{"a.b": 1}` and `{"a": {"b": 1}}` both hold a value at `a.b`. Empty keys are ordinary.
+/// A path to a field: keys joined by dots.
+///
+/// Keys that contain dots and nested keys give the same path: `{"a.b": 1}` and `{"a": {"b": 1}}`
+/// both have a value at `a.b`. Empty keys are ordinary keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Box<str>);
 
@@ -31,7 +33,7 @@ impl Path {
     }
 }
 
-/// The joined text; for the spelling in an expression, with quotes where needed, see the printer.
+/// The joined text, without the quotes that some keys need in an expression.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,22 +1,24 @@
-//! The spellings of time in events.
+//! Times in the spellings that events use.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-/// What the two zone names in CloudEvents times stand for; neither has had another offset since 1991.
+/// The offset of the two zone names in CloudEvents times; it has been the same since 1991.
 const BEIJING: Offset = Offset::constant(8);
 
-/// Reads a time as events spell it; `None` when it is none of these:
+/// Parses a time in one of the spellings that events use:
 ///
 /// - basic ISO 8601, `20190409T121826.922+0800` (native form),
-/// - RFC 3339, `2020-11-19T21:04:41+08:00` (CloudEvents, content), also to the minute, `2019-11-11T11:00Z`,
-/// - either with `Asia/Shanghai` or `PRC` in place of the offset, `2020-08-17T16:04:46.149Asia/Shanghai`; both are
-///   taken as +08:00,
+/// - RFC 3339, `2020-11-19T21:04:41+08:00` (CloudEvents, content), also to the minute,
+///   `2019-11-11T11:00Z`,
+/// - either with `Asia/Shanghai` or `PRC` in place of the offset,
+///   `2020-08-17T16:04:46.149Asia/Shanghai`; both mean +08:00,
 /// - milliseconds since 1970 as 12 to 15 digits, `1715650212345` (Cloud Monitor webhook).
 ///
-/// The offset in the text counts, whatever a document says about the field; a time without one is `None`.
+/// A time without an offset is `None`.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    // The longest spelling above has 36 bytes; jiff allows for annotations, which no event has.
+    // The longest spelling above has 36 bytes. Annotations in brackets, which jiff accepts, are in
+    // no event.
     if text.len() > 48 || text.contains('[') {
         return None;
     }
@@ -39,7 +41,7 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// The time as the native form writes it, in +0800 and to the millisecond: `20190409T121826.922+0800`.
+/// The time in the native form, in +0800 to the millisecond: `20190409T121826.922+0800`.
 pub(crate) fn compact(time: Timestamp) -> String {
     let time = BEIJING.to_datetime(time);
     format!(
@@ -54,7 +56,7 @@ pub(crate) fn compact(time: Timestamp) -> String {
     )
 }
 
-/// The time as CloudEvents have it, RFC 3339 in +08:00, with milliseconds where there are any.
+/// The time in RFC 3339 for CloudEvents, in +08:00, with milliseconds unless they are zero.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     let time = BEIJING.to_datetime(time);
     let fraction = if time.millisecond() == 0 {
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_spelling_is_read() {
+    fn documented_spellings_are_parsed() {
         same("20190409T121826.922+0800", "2019-04-09T04:18:26.922Z");
         same("20190409T121826+0800", "2019-04-09T04:18:26Z");
         same("2019-04-09T04:18:26Z", "2019-04-09T04:18:26Z");
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_times() {
+    fn other_texts_are_not_times() {
         for text in [
             "",
             " ",
@@ -132,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(milliseconds in 100_000_000_000i64..253_402_200_000_000) {
+        fn written_times_are_parsed_again(milliseconds in 100_000_000_000i64..253_402_200_000_000) {
             let time = Timestamp::from_millisecond(milliseconds).unwrap();
             prop_assert_eq!(parse_time(&compact(time)), Some(time));
             prop_assert_eq!(parse_time(&rfc3339(time)), Some(time));
@@ -141,7 +143,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".{0,50}") {
+        fn any_text_is_handled(text in ".{0,50}") {
             let _ = parse_time(&text);
         }
     }

@@ -1,13 +1,14 @@
-//! The webhook of a Cloud Monitor subscription policy to the native form; see the module `normalize`.
+//! Conversion of the webhook of a Cloud Monitor subscription policy to the native form; see the
+//! module `normalize`.
 
 use crate::json::Json;
 use crate::native_field::{content, level, with_status};
 use crate::time;
 
-/// The native member for members whose own names are taken.
+/// The native member for members whose names the native form uses already.
 const WEBHOOK: &str = "webhook";
 
-/// Where each native member comes from, best place first.
+/// The paths from which each native member can come, preferred ones first.
 const ORIGINS: [(&str, &[&[&str]]); 14] = [
     (
         "id",
@@ -85,25 +86,25 @@ const ORIGINS: [(&str, &[&[&str]]); 14] = [
     ("status", &[&["alert", "meta", "sysEventMeta", "status"]]),
 ];
 
-/// Where in a webhook the native member `key` may come from, best place first.
+/// The paths in a webhook from which the native member `key` can come, preferred ones first.
 pub(crate) fn origins(key: &str) -> &'static [&'static [&'static str]] {
     ORIGINS
         .iter()
         .find(|(native, _)| *native == key)
-        .map_or(&[], |(_, places)| places)
+        .map_or(&[], |(_, paths)| paths)
 }
 
 /// The native form of a webhook.
 pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     let mut rest = event.clone();
     let mut native: Vec<(String, Json)> = Vec::new();
-    for (key, places) in ORIGINS {
+    for (key, paths) in ORIGINS {
         let mut found: Option<Json> = None;
-        for path in places {
-            let Some(value) = at(event, path).map(|value| translate(key, value, depth)) else {
+        for path in paths {
+            let Some(value) = at(event, path).map(|value| convert(key, value, depth)) else {
                 continue;
             };
-            // The same thing said in a second place has been said; a different thing stays where it is.
+            // The same value at a second path is redundant; a different one is kept where it is.
             if found
                 .get_or_insert_with(|| value.clone())
                 .eq_ignoring_order(&value)
@@ -122,30 +123,30 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
         .get("name")
         .and_then(Json::as_str)
         .map(|name| Json::from(with_status(name, status)));
-    let respelt = native
+    let converted = native
         .members()
         .iter()
         .map(|(key, value)| match (key.as_str(), &name) {
             ("name", Some(name)) => (key.clone(), name.clone()),
             _ => (key.clone(), value.clone()),
         });
-    let has_home = |key: &str| key != WEBHOOK && native.get(key).is_none();
-    let left = rest
+    let keeps_name = |key: &str| key != WEBHOOK && native.get(key).is_none();
+    let kept = rest
         .members()
         .iter()
-        .filter(|(key, _)| has_home(key))
+        .filter(|(key, _)| keeps_name(key))
         .cloned();
     let aside: Json = rest
         .members()
         .iter()
-        .filter(|(key, _)| !has_home(key))
+        .filter(|(key, _)| !keeps_name(key))
         .cloned()
         .collect();
     let aside = (!aside.members().is_empty()).then(|| (WEBHOOK.to_owned(), aside));
-    respelt.chain(left).chain(aside).collect()
+    converted.chain(kept).chain(aside).collect()
 }
 
-fn translate(key: &str, value: &Json, depth: usize) -> Json {
+fn convert(key: &str, value: &Json, depth: usize) -> Json {
     match (key, value) {
         ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),
@@ -160,7 +161,7 @@ fn at<'a>(event: &'a Json, path: &[&str]) -> Option<&'a Json> {
     path.iter().try_fold(event, |value, key| value.get(key))
 }
 
-/// Takes the member at the end of the path out, and every object that is empty then.
+/// Removes the member at the path, and every object that is empty then.
 fn remove(event: &mut Json, path: &[&str]) {
     let (Json::Object(members), [key, rest @ ..]) = (event, path) else {
         return;

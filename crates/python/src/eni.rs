@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use pyo3::prelude::*;
-use reflexarc_event::{EniNotification, Reading};
+use reflexarc_event::{EniNotification, Parsed};
 
 /// The notification that an ENI operation has completed. An attribute is `None` if its value is
 /// missing, masked or malformed; lists omit such elements.
@@ -82,10 +82,10 @@ impl PyEniNotification {
     }
 }
 
-fn text<T: Display>(reading: &Reading<T>) -> Option<String> {
-    reading.clear().map(ToString::to_string)
+fn text<T: Display>(field: &Parsed<T>) -> Option<String> {
+    field.value().map(ToString::to_string)
 }
 
-fn texts<T: Display>(readings: &[Reading<T>]) -> Vec<String> {
-    readings.iter().filter_map(text).collect()
+fn texts<T: Display>(fields: &[Parsed<T>]) -> Vec<String> {
+    fields.iter().filter_map(text).collect()
 }

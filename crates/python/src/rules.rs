@@ -400,7 +400,7 @@ fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
         let is_object = member.is_none() && is_mapping(&value);
         members.push((key, member, is_object));
     }
-    let (_, native) = Envelope::tell(members.iter().map(|(key, member, is_object)| {
+    let (_, native) = Envelope::detect(members.iter().map(|(key, member, is_object)| {
         let member = match member {
             Some(Scalar::Text(text)) => Member::Text(text),
             _ if *is_object => Member::Object,

@@ -1,6 +1,6 @@
 //! The outcome of a request: the completion event and its recipient, or no event.
 
-use reflexarc_event::{Arn, EniNotification, Event, OperationResult, Reading};
+use reflexarc_event::{Arn, EniNotification, Event, OperationResult, Parsed};
 
 use super::{Cloud, push_bounded};
 use crate::events::{NoEventReason, PublishedEvent, RequestOutcome};
@@ -98,18 +98,18 @@ impl Cloud {
             id: id.clone(),
         };
         let notification = EniNotification {
-            id: Reading::Clear(self.ids.guid()),
-            resource_id: Reading::Clear(resource_id),
-            level: Reading::Clear(result.level()),
-            user_id: Reading::Clear(recipient.to_owned()),
-            event_time: Reading::Clear(self.now),
-            region_id: Reading::Clear(self.region.clone()),
-            eni_id: Reading::Clear(id.clone()),
-            operation: Reading::Clear(origin.operation),
-            eni_status: Reading::Clear(*status),
-            result: Reading::Clear(result),
-            request_id: Reading::Clear(origin.request_id.clone()),
-            primary_private_ip: addresses.primary.map_or(Reading::Missing, Reading::Clear),
+            id: Parsed::Value(self.ids.guid()),
+            resource_id: Parsed::Value(resource_id),
+            level: Parsed::Value(result.level()),
+            user_id: Parsed::Value(recipient.to_owned()),
+            event_time: Parsed::Value(self.now),
+            region_id: Parsed::Value(self.region.clone()),
+            eni_id: Parsed::Value(id.clone()),
+            operation: Parsed::Value(origin.operation),
+            eni_status: Parsed::Value(*status),
+            result: Parsed::Value(result),
+            request_id: Parsed::Value(origin.request_id.clone()),
+            primary_private_ip: addresses.primary.map_or(Parsed::Missing, Parsed::Value),
             secondary_private_ips: clear(&addresses.secondary),
             ipv4_prefixes: clear(&addresses.ipv4_prefixes),
             ipv6s: clear(&addresses.ipv6),
@@ -130,6 +130,6 @@ fn recipient<'a>(interface: &'a Interface, caller: &'a str) -> &'a str {
         .map_or(caller, |(service, _)| service)
 }
 
-fn clear<T: Clone>(values: &[T]) -> Vec<Reading<T>> {
-    values.iter().cloned().map(Reading::Clear).collect()
+fn clear<T: Clone>(values: &[T]) -> Vec<Parsed<T>> {
+    values.iter().cloned().map(Parsed::Value).collect()
 }

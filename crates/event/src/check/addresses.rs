@@ -1,4 +1,4 @@
-//! Addresses and prefixes in events about network interfaces.
+//! Checks of addresses and prefixes in events about network interfaces.
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -6,18 +6,18 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::places::Step::{self, Index, Key};
-use super::{Checked, at, named, shown};
-use crate::Reading;
+use super::source_map::PathStep::{self, Index, Key};
+use super::{Checker, at, named, shown};
+use crate::Parsed;
 use crate::eni::LISTS;
 use crate::json::Json;
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-/// The length of an IPv4 prefix that ECS assigns.
+/// The length of the IPv4 prefixes that ECS assigns.
 const IPV4_LENGTH: u8 = 28;
 
-impl<'a> Checked<'a> {
-    pub(super) fn addresses(&mut self) {
+impl<'a> Checker<'a> {
+    pub(super) fn check_addresses(&mut self) {
         let name = at(self.native, &[Key("name")])
             .and_then(Json::as_str)
             .unwrap_or_default();
@@ -26,26 +26,26 @@ impl<'a> Checked<'a> {
         }
         let primary = [Key("content"), Key("primaryPrivateIp")];
         if let Some(value) = at(self.native, &primary) {
-            self.address::<Ipv4Addr>(value, &primary, "an IPv4 address");
+            self.address::<Ipv4Addr>(value, &primary, "IPv4 address");
         }
         for (index, keys) in LISTS.into_iter().enumerate() {
             for (value, path) in self.elements(keys) {
                 match index {
-                    0 => self.address::<Ipv4Addr>(value, &path, "an IPv4 address"),
-                    1 => self.prefix::<Ipv4Net>(value, &path, "an IPv4 prefix"),
-                    2 => self.address::<Ipv6Addr>(value, &path, "an IPv6 address"),
-                    _ => self.prefix::<Ipv6Net>(value, &path, "an IPv6 prefix"),
+                    0 => self.address::<Ipv4Addr>(value, &path, "IPv4 address"),
+                    1 => self.prefix::<Ipv4Net>(value, &path, "IPv4 prefix"),
+                    2 => self.address::<Ipv6Addr>(value, &path, "IPv6 address"),
+                    _ => self.prefix::<Ipv6Net>(value, &path, "IPv6 prefix"),
                 }
             }
         }
     }
 
-    /// The values of a list with their paths, spelt in any way that the reader takes; says so where it is not the documented
-    /// way.
+    /// The values of a list with their paths, in any spelling that the reader accepts. Reports one
+    /// that is not documented.
     fn elements(
         &mut self,
         (plural, singular): (&'static str, &'static str),
-    ) -> Vec<(&'a Json, Vec<Step<'static>>)> {
+    ) -> Vec<(&'a Json, Vec<PathStep<'static>>)> {
         let mut found = Vec::new();
         for key in [plural, singular] {
             let base = [Key("content"), Key(key)];
@@ -67,47 +67,47 @@ impl<'a> Checked<'a> {
                 single => found.push((single, base.to_vec())),
             }
             if key == singular {
-                let message = format!("`{singular}` is read as `{plural}`");
-                let span = self.places.key(&base);
+                let message = format!("`{singular}` is accepted as `{plural}`");
+                let span = self.source_map.key(&base);
                 let hint = Diagnostic::hint(Code::TOLERATED_SPELLING, span.clone(), message)
-                    .with_help("the documented key is the plural");
-                let plain = self.places.is_plain(&base);
+                    .with_help("write the plural key, as documented");
+                let plain = self.source_map.is_replaceable(&base);
                 self.add(if plain {
                     hint.with_fix(span, format!("\"{plural}\""))
                 } else {
                     hint
                 });
             } else if is_bare {
-                let message = format!("`{plural}` is a string, read as a list of one");
-                self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, "write an array"));
+                let message = format!("expected an array for `{plural}`, found a string");
+                self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, "wrap it in [ ]"));
             }
         }
         found
     }
 
-    fn address<T: FromStr>(&mut self, value: &Json, path: &[Step<'_>], what: &str) {
-        self.readable::<T>(value, path, Code::INVALID_ADDRESS, what);
+    fn address<T: FromStr>(&mut self, value: &Json, path: &[PathStep<'_>], what: &str) {
+        self.parse::<T>(value, path, Code::INVALID_ADDRESS, what);
     }
 
     fn prefix<T: FromStr + Copy + Into<IpNet>>(
         &mut self,
         value: &Json,
-        path: &[Step<'_>],
+        path: &[PathStep<'_>],
         what: &str,
     ) {
-        let Some(prefix) = self.readable::<T>(value, path, Code::INVALID_PREFIX, what) else {
+        let Some(prefix) = self.parse::<T>(value, path, Code::INVALID_PREFIX, what) else {
             return;
         };
         let prefix: IpNet = prefix.into();
         let network = prefix.trunc();
         if network != prefix {
-            let message = format!("`{prefix}` has bits set behind its length");
-            let help = format!("the network is {network}");
+            let message = format!("prefix `{prefix}` has host bits set");
+            let help = format!("write {network}");
             let warning = self.warning(Code::PREFIX_NOT_CANONICAL, path, message, &help);
-            self.add(self.mended(warning, path, &network.to_string()));
+            self.add(self.with_fix(warning, path, &network.to_string()));
         }
         if matches!(prefix, IpNet::V4(_)) && prefix.prefix_len() != IPV4_LENGTH {
-            let message = format!("`{prefix}` is not a /{IPV4_LENGTH}");
+            let message = format!("expected a /{IPV4_LENGTH}, found `{prefix}`");
             self.add(self.warning(
                 Code::PREFIX_LENGTH,
                 path,
@@ -117,31 +117,31 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// What the value says, where it can be read; says why not otherwise.
-    fn readable<T: FromStr>(
+    /// Parses the value; reports why it cannot.
+    fn parse<T: FromStr>(
         &mut self,
         value: &Json,
-        path: &[Step<'_>],
+        path: &[PathStep<'_>],
         code: Code,
         what: impl Display,
     ) -> Option<T> {
-        if !self.wants_more() {
+        if !self.has_room() {
             return None;
         }
         let text = self.text_of(value, path)?;
-        match Reading::of(&text, |text| text.trim().parse().ok()) {
-            Reading::Clear(value) => Some(value),
-            Reading::Masked(_) => {
-                self.add(self.hidden(path, &text));
+        match Parsed::of(&text, |text| text.trim().parse().ok()) {
+            Parsed::Value(value) => Some(value),
+            Parsed::Masked(_) => {
+                self.add(self.masked_value(path, &text));
                 None
             }
-            Reading::Unknown(_) | Reading::Missing => {
-                let message = format!("`{}` is not {what}", shown(&text));
+            Parsed::Invalid(_) | Parsed::Missing => {
+                let message = format!("invalid {what} `{}`", shown(&text));
                 self.add(self.warning(
                     code,
                     path,
                     message,
-                    &format!("`{}` holds {what}", named(&path[..2])),
+                    &format!("write an {what} in `{}`", named(&path[..2])),
                 ));
                 None
             }

@@ -1,13 +1,13 @@
-//! What goes for the completion of an ENI operation.
+//! Checks of events for completed ENI operations.
 
-use super::places::Step::Key;
-use super::{Checked, alike, at, shown};
+use super::source_map::PathStep::Key;
+use super::{Checker, at, shown};
 use crate::json::Json;
 use crate::{ENI_OPERATION_COMPLETED, EniStatus, Envelope, Operation, OperationResult};
-use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::{Code, nearest};
 
-impl Checked<'_> {
-    pub(super) fn eni(&mut self) {
+impl Checker<'_> {
+    pub(super) fn check_eni_operation(&mut self) {
         let is_eni =
             at(self.native, &[Key("name")]).and_then(Json::as_str) == Some(ENI_OPERATION_COMPLETED);
         if !is_eni
@@ -16,7 +16,7 @@ impl Checked<'_> {
         {
             return;
         }
-        self.missing();
+        self.check_required();
         for key in ["eniId", "requestId"] {
             self.text(&[Key("content"), Key(key)]);
         }
@@ -24,12 +24,13 @@ impl Checked<'_> {
         let result = self.result();
         let status = self.status();
         if let (Some(operation), Some(result), Some(status)) = (operation, result, status) {
-            let usual = operation.leaves(result);
-            if !usual.contains(&status) {
-                let message =
-                    format!("{operation} with the result {result} does not leave an ENI {status}");
-                let usual: Vec<&str> = usual.iter().map(|status| status.as_str()).collect();
-                let help = format!("it leaves it {}", usual.join(" or "));
+            let expected = operation.resulting_statuses(result);
+            if !expected.contains(&status) {
+                let message = format!(
+                    "status {status} does not follow from {operation} with result {result}"
+                );
+                let expected: Vec<&str> = expected.iter().map(|status| status.as_str()).collect();
+                let help = format!("the status is then {}", expected.join(" or "));
                 self.add(self.warning(
                     Code::INCONSISTENT_STATUS,
                     &[Key("content"), Key("eniStatus")],
@@ -40,20 +41,21 @@ impl Checked<'_> {
         }
     }
 
-    fn missing(&mut self) {
+    fn check_required(&mut self) {
         for key in ["eniId", "operation", "eniStatus", "result", "requestId"] {
             let path = [Key("content"), Key(key)];
             if is_absent(at(self.native, &path)) {
-                let message = format!("the content has no `{key}`");
+                let message = format!("missing `{key}` in the content");
                 self.add(self.warning(
                     Code::FIELD_MISSING,
                     &path,
                     message,
-                    "every ENI operation event has it",
+                    "every event for an ENI operation has it",
                 ));
             }
         }
-        // CloudEvents have their own way to be incomplete, and Cloud Monitor's test messages lack these on purpose.
+        // Other envelopes have other required members, and Cloud Monitor's test messages omit
+        // these.
         let complete = matches!(self.event.envelope(), Envelope::Native);
         for key in [
             "id",
@@ -65,9 +67,9 @@ impl Checked<'_> {
             "regionId",
         ] {
             if complete && is_absent(at(self.native, &[Key(key)])) {
-                let message = format!("the event has no `{key}`");
+                let message = format!("missing `{key}`");
                 let help = match key {
-                    "id" => "without an id a repetition cannot be told from a new event",
+                    "id" => "without an id, copies of the event cannot be recognised",
                     _ => "every native event has it",
                 };
                 self.add(self.hint(Code::FIELD_MISSING, &[Key(key)], message, help));
@@ -81,13 +83,7 @@ impl Checked<'_> {
         let operation = Operation::parse(&text);
         if operation.is_none() {
             let names = Operation::ALL.map(Operation::as_str);
-            self.unknown(
-                Code::UNKNOWN_OPERATION,
-                &path,
-                &text,
-                "operation on an ENI",
-                &names,
-            );
+            self.unknown(Code::UNKNOWN_OPERATION, &path, &text, "operation", &names);
         }
         operation
     }
@@ -101,11 +97,11 @@ impl Checked<'_> {
                 let names = OperationResult::ALL.map(OperationResult::as_str);
                 self.unknown(Code::UNKNOWN_RESULT, &path, &text, "result", &names);
             }
-            Some(result) => self.respelt(
+            Some(result) => self.check_spelling(
                 &path,
                 &text,
                 result.as_str(),
-                "ENI events say success or failed",
+                "write `success` or `failed` in ENI events",
             ),
         }
         result
@@ -118,17 +114,11 @@ impl Checked<'_> {
         match status {
             None => {
                 let names = EniStatus::ALL.map(EniStatus::as_str);
-                self.unknown(
-                    Code::UNKNOWN_STATUS,
-                    &path,
-                    &text,
-                    "state of an ENI",
-                    &names,
-                );
+                self.unknown(Code::UNKNOWN_STATUS, &path, &text, "status", &names);
             }
             Some(status) => {
-                let help = "that text describes the state, rules look for the code word";
-                self.respelt(&path, &text, status.as_str(), help);
+                let help = "rules compare with the documented spelling";
+                self.check_spelling(&path, &text, status.as_str(), help);
             }
         }
         status
@@ -137,35 +127,41 @@ impl Checked<'_> {
     fn unknown(
         &mut self,
         code: Code,
-        path: &[super::Step<'_>],
+        path: &[super::PathStep<'_>],
         text: &str,
         what: &str,
         names: &[&'static str],
     ) {
-        let like = alike(text, names.iter().copied());
-        let help = like.map_or_else(
-            || format!("known are {}", names.join(", ")),
-            |like| format!("did you mean `{like}`?"),
+        let similar = nearest(text, names.iter().copied());
+        let help = similar.map_or_else(
+            || format!("expected one of {}", names.join(", ")),
+            |similar| format!("did you mean `{similar}`?"),
         );
         let warning = self.warning(
             code,
             path,
-            format!("`{}` is no known {what}", shown(text)),
+            format!("unknown {what} `{}`", shown(text)),
             &help,
         );
-        self.add(match like {
-            Some(like) => self.mended(warning, path, like),
+        self.add(match similar {
+            Some(similar) => self.with_fix(warning, path, similar),
             None => warning,
         });
     }
 
-    fn respelt(&mut self, path: &[super::Step<'_>], text: &str, code_word: &str, help: &str) {
-        if text == code_word {
+    fn check_spelling(
+        &mut self,
+        path: &[super::PathStep<'_>],
+        text: &str,
+        documented: &str,
+        help: &str,
+    ) {
+        if text == documented {
             return;
         }
-        let message = format!("`{}` is read as {code_word}", shown(text));
+        let message = format!("`{}` is accepted as {documented}", shown(text));
         let hint = self.hint(Code::TOLERATED_SPELLING, path, message, help);
-        self.add(self.mended(hint, path, code_word));
+        self.add(self.with_fix(hint, path, documented));
     }
 }
 

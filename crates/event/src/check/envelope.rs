@@ -1,13 +1,13 @@
-//! What goes for every ECS event: name, level, resource, times, and what its envelope demands.
+//! Checks of every ECS event: name, level, resource, times, and limits of its envelope.
 
-use super::places::Step::{self, Key};
-use super::{Checked, alike, at, named, shown};
+use super::source_map::PathStep::{self, Key};
+use super::{Checker, at, named, shown};
 use crate::json::Json;
-use crate::reading::{Reading, is_masked};
+use crate::parsed::{Parsed, is_masked};
 use crate::{Arn, Envelope, Level, OperationResult, catalogue, find_name, parse_time};
-use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::{Code, Diagnostic, nearest};
 
-/// The members of the content that hold times.
+/// The members of the content that are times.
 const TIMES: [&str; 8] = [
     "publishTime",
     "notBefore",
@@ -19,36 +19,38 @@ const TIMES: [&str; 8] = [
     "intervalEnd",
 ];
 
-/// How many characters EventBridge carries in an attribute.
-const LONGEST: [(&str, usize); 4] = [("id", 128), ("source", 128), ("subject", 512), ("type", 64)];
+/// The maximum length of CloudEvents attributes in EventBridge, in characters.
+const MAX_LENGTHS: [(&str, usize); 4] =
+    [("id", 128), ("source", 128), ("subject", 512), ("type", 64)];
 
-/// What `resourceId` names, by the first part of an event's name, with the members of the content that name it too.
-const KINDS: [(&str, &str, &[&str]); 4] = [
+/// By the first part of an event's name: the resource type in `resourceId`, and the members of the
+/// content that hold the id of the resource too.
+const RESOURCE_TYPES: [(&str, &str, &[&str]); 4] = [
     ("NetworkInterface", "eni", &["eniId"]),
     ("Instance", "instance", &["instanceId", "resourceId"]),
     ("Disk", "disk", &["diskId"]),
     ("Snapshot", "snapshot", &["snapshotId"]),
 ];
 
-impl Checked<'_> {
-    pub(super) fn envelope(&mut self) {
-        self.name();
-        self.level();
-        self.content();
-        self.resource();
+impl Checker<'_> {
+    pub(super) fn check_envelope(&mut self) {
+        self.check_name();
+        self.check_level();
+        self.check_content();
+        self.check_resource();
         for key in ["id", "userId", "regionId"] {
             self.text(&[Key(key)]);
         }
-        self.time(&[Key("eventTime")]);
+        self.check_time(&[Key("eventTime")]);
         for key in TIMES {
-            self.time(&[Key("content"), Key(key)]);
+            self.check_time(&[Key("content"), Key(key)]);
         }
         if self.event.envelope() == Envelope::CloudEvent {
-            self.lengths();
+            self.check_lengths();
         }
     }
 
-    fn name(&mut self) {
+    fn check_name(&mut self) {
         let Some(name) = self.text(&[Key("name")]) else {
             return;
         };
@@ -59,16 +61,16 @@ impl Checked<'_> {
             return;
         }
         let Some((entry, status)) = find_name(&name) else {
-            let message = format!("`{}` is in no catalogue of ECS events", shown(&name));
+            let message = format!("unknown event name `{}`", shown(&name));
             let names = catalogue().iter().map(|entry| entry.name);
-            let like = alike(&name, names);
-            let help = like.map_or_else(
-                || "new events appear now and then; rules may name it all the same".to_owned(),
-                |like| format!("did you mean `{like}`?"),
+            let similar = nearest(&name, names);
+            let help = similar.map_or_else(
+                || "it may be newer than the catalogue; rules can use it all the same".to_owned(),
+                |similar| format!("did you mean `{similar}`?"),
             );
             let hint = self.hint(Code::UNKNOWN_EVENT_NAME, &[Key("name")], message, &help);
-            self.add(match like {
-                Some(like) => self.mended(hint, &[Key("name")], like),
+            self.add(match similar {
+                Some(similar) => self.with_fix(hint, &[Key("name")], similar),
                 None => hint,
             });
             return;
@@ -78,31 +80,31 @@ impl Checked<'_> {
             (status, stated.filter(|stated| status != Some(stated)))
         {
             let message = format!(
-                "the name says {status}, but `eventStatus` is `{}`",
+                "status {status} in the name, but `{}` in `eventStatus`",
                 shown(stated)
             );
-            let span = self.places.value(&[Key("content"), Key("eventStatus")]);
+            let span = self.source_map.value(&[Key("content"), Key("eventStatus")]);
             let hint = self.hint(
                 Code::INCONSISTENT_NAME_STATUS,
                 &[Key("name")],
                 message,
                 "the content is usually right",
             );
-            self.add(hint.with_label(span, format!("`{}` knows both", entry.name)));
+            self.add(hint.with_label(span, format!("a status of `{}`", entry.name)));
         }
     }
 
-    fn level(&mut self) {
+    fn check_level(&mut self) {
         let Some(text) = self.text(&[Key("level")]) else {
             return;
         };
         let Some(level) = Level::parse(&text) else {
-            let message = format!("`{}` is no level", shown(&text));
+            let message = format!("unknown level `{}`", shown(&text));
             self.add(self.warning(
                 Code::UNKNOWN_LEVEL,
                 &[Key("level")],
                 message,
-                "the levels are INFO, WARN and CRITICAL",
+                "write INFO, WARN or CRITICAL",
             ));
             return;
         };
@@ -111,18 +113,18 @@ impl Checked<'_> {
             && written.is_some_and(|text| text != level.as_str())
         {
             let message = format!(
-                "the level `{}` is read as {level}",
+                "level `{}` is accepted as {level}",
                 shown(written.unwrap_or_default())
             );
-            let help = "native events write it in capitals";
+            let help = "write it in capitals";
             let hint = self.hint(Code::TOLERATED_SPELLING, &[Key("level")], message, help);
-            self.add(self.mended(hint, &[Key("level")], level.as_str()));
+            self.add(self.with_fix(hint, &[Key("level")], level.as_str()));
         }
-        self.level_and_result(level);
+        self.check_level_and_result(level);
     }
 
-    /// Only events that are INFO by themselves are raised by a failure and not otherwise.
-    fn level_and_result(&mut self, level: Level) {
+    /// Only for events whose level follows from their result.
+    fn check_level_and_result(&mut self, level: Level) {
         let name = at(self.native, &[Key("name")])
             .and_then(Json::as_str)
             .unwrap_or_default();
@@ -135,28 +137,27 @@ impl Checked<'_> {
             .and_then(Json::as_str)
             .and_then(OperationResult::parse);
         if let Some(result) = result.filter(|result| raised && result.level() != level) {
-            let message =
-                format!("the level is {level}, but the result of the operation is {result}");
+            let message = format!("level {level} contradicts result {result}");
             let help = format!(
-                "an operation with the result {result} has the level {}",
+                "an operation with result {result} has level {}",
                 result.level()
             );
-            let span = self.places.value(&path);
-            let label = format!("this goes with {}", result.level());
+            let span = self.source_map.value(&path);
+            let label = format!("requires level {}", result.level());
             let warning = self.warning(Code::INCONSISTENT_LEVEL, &[Key("level")], message, &help);
             self.add(warning.with_label(span, label));
         }
     }
 
-    fn content(&mut self) {
+    fn check_content(&mut self) {
         let path = [Key("content")];
         match at(self.native, &path) {
             None => {
-                let help = "an event without content tells that something happened, but not what";
+                let help = "add an object with the fields of the event";
                 self.add(self.warning(
                     Code::FIELD_MISSING,
                     &path,
-                    "the event has no content".to_owned(),
+                    "missing `content`".to_owned(),
                     help,
                 ));
             }
@@ -169,7 +170,7 @@ impl Checked<'_> {
                         .or(self.event.tree().get("data"))
                         .is_some_and(|raw| raw.as_str().is_some());
                 if raw {
-                    let message = "the content is JSON text inside a string".to_owned();
+                    let message = "content is JSON text in a string".to_owned();
                     self.add(self.hint(
                         Code::TOLERATED_SPELLING,
                         &path,
@@ -179,7 +180,7 @@ impl Checked<'_> {
                 }
             }
             Some(other) => {
-                let message = format!("the content should be an object, but is {}", other.kind());
+                let message = format!("expected an object as content, found {}", other.kind());
                 self.add(self.warning(
                     Code::WRONG_TYPE,
                     &path,
@@ -190,9 +191,9 @@ impl Checked<'_> {
         }
     }
 
-    fn resource(&mut self) {
+    fn check_resource(&mut self) {
         let path = [Key("resourceId")];
-        // Parts of an ARN that are not masked can be checked although the whole matches nothing.
+        // The parts of a masked ARN that are not masked themselves can still be checked.
         let masked = at(self.native, &path)
             .and_then(Json::as_str)
             .is_some_and(is_masked);
@@ -205,12 +206,12 @@ impl Checked<'_> {
         };
         let Some(arn) = Arn::parse(&text) else {
             if !masked {
-                let message = format!("`{}` is not the name of a resource", shown(&text));
+                let message = format!("invalid ARN `{}`", shown(&text));
                 self.add(self.warning(
                     Code::INVALID_ARN,
                     &path,
                     message,
-                    "write acs:ecs:<region>:<account>:<kind>/<id>",
+                    "write acs:ecs:<region>:<account>:<type>/<id>",
                 ));
             }
             return;
@@ -219,7 +220,7 @@ impl Checked<'_> {
             .and_then(Json::as_str)
             .unwrap_or_default()
             .to_owned();
-        let Some((resource, kind, ids)) = KINDS
+        let Some((resource, kind, ids)) = RESOURCE_TYPES
             .into_iter()
             .find(|(resource, ..)| name.split(':').next() == Some(*resource))
         else {
@@ -227,78 +228,74 @@ impl Checked<'_> {
         };
         if arn.kind != kind {
             let message = format!(
-                "an event about {resource} names a resource of the kind `{}`",
+                "expected resource type `{kind}`, found `{}`",
                 shown(&arn.kind)
             );
             self.add(self.warning(
                 Code::ARN_RESOURCE_TYPE,
                 &path,
                 message,
-                &format!("the kind of its resource is `{kind}`"),
+                &format!("the resource of {resource} events has this type"),
             ));
         } else if let Some(key) = ids
             .iter()
             .find(|key| at(self.native, &[Key("content"), Key(key)]).is_some())
         {
-            self.agrees(&arn.id, &[Key("content"), Key(key)]);
+            self.check_agreement(&arn.id, &[Key("content"), Key(key)]);
         }
-        self.agrees(&arn.region, &[Key("regionId")]);
+        self.check_agreement(&arn.region, &[Key("regionId")]);
     }
 
-    /// Says so when a part of the ARN differs from what stands at the path.
-    fn agrees(&mut self, part: &str, path: &[Step<'_>]) {
+    /// Reports a part of the ARN that differs from the value at the path.
+    fn check_agreement(&mut self, part: &str, path: &[PathStep<'_>]) {
         let Some(other) = at(self.native, path).and_then(Json::as_str) else {
             return;
         };
         if other == part || other.is_empty() {
             return;
         }
-        // What is hidden may agree.
+        // The masked part may agree.
         if is_masked(other) || is_masked(part) {
             return;
         }
         let message = format!(
-            "the resource id names `{}`, but `{}` is `{}`",
+            "`{}` in the resource id contradicts `{}` in `{}`",
             shown(part),
-            named(path),
-            shown(other)
+            shown(other),
+            named(path)
         );
-        let span = self.places.value(path);
+        let span = self.source_map.value(path);
         let help = "the content is usually right";
         let warning = self.warning(Code::INCONSISTENT_ARN, &[Key("resourceId")], message, help);
-        self.add(warning.with_label(span, "not the same"));
+        self.add(warning.with_label(span, "differs"));
     }
 
-    fn time(&mut self, path: &[Step<'_>]) {
+    fn check_time(&mut self, path: &[PathStep<'_>]) {
         let Some(text) = self.text(path) else { return };
-        match Reading::of(&text, parse_time) {
-            Reading::Masked(_) => self.add(self.hidden(path, &text)),
-            Reading::Unknown(_) => {
-                let message = format!("`{}` is not a time", shown(&text));
-                let help = "write it like 20190409T121826.922+0800 or 2019-04-09T04:18:26Z, always with an offset";
+        match Parsed::of(&text, parse_time) {
+            Parsed::Masked(_) => self.add(self.masked_value(path, &text)),
+            Parsed::Invalid(_) => {
+                let message = format!("invalid time `{}`", shown(&text));
+                let help =
+                    "write it as 20190409T121826.922+0800 or 2019-04-09T04:18:26Z, with an offset";
                 self.add(self.warning(Code::INVALID_TIME, path, message, help));
             }
-            Reading::Clear(_) | Reading::Missing => {}
+            Parsed::Value(_) | Parsed::Missing => {}
         }
     }
 
-    fn lengths(&mut self) {
-        for (attribute, longest) in LONGEST {
+    fn check_lengths(&mut self) {
+        for (attribute, max_length) in MAX_LENGTHS {
             let Some(text) = self.event.tree().get(attribute).and_then(Json::as_str) else {
                 continue;
             };
             let length = text.chars().count();
-            if length > longest {
-                let message = format!("`{attribute}` has {length} characters");
-                let help = format!("EventBridge carries at most {longest}");
-                let span = self.places.raw(attribute);
+            if length > max_length {
+                let message = format!("attribute `{attribute}` has {length} characters");
+                let help = format!("EventBridge allows at most {max_length}");
+                let span = self.source_map.raw(attribute);
                 self.add(
-                    reflexarc_diagnostic::Diagnostic::warning(
-                        Code::ATTRIBUTE_TOO_LONG,
-                        span,
-                        message,
-                    )
-                    .with_help(help),
+                    Diagnostic::warning(Code::ATTRIBUTE_TOO_LONG, span, message).with_help(help),
                 );
             }
         }

@@ -1,10 +1,10 @@
-//! The tolerant reader.
+//! The tolerant reader of ENI notifications.
 
 use super::{EniNotification, EniStatus, Operation, OperationResult};
 use crate::json::Json;
-use crate::{Arn, ENI_OPERATION_COMPLETED, Level, NativeEvent, Reading, parse_time};
+use crate::{Arn, ENI_OPERATION_COMPLETED, Level, NativeEvent, Parsed, parse_time};
 
-/// The list members of the content: the documented key, and the singular that is read as well.
+/// The lists in the content: the documented key, and the singular that is accepted too.
 pub(crate) const LISTS: [(&str, &str); 4] = [
     ("secondaryPrivateIps", "secondaryPrivateIp"),
     ("ipv4Prefixes", "ipv4Prefix"),
@@ -12,30 +12,31 @@ pub(crate) const LISTS: [(&str, &str); 4] = [
     ("ipv6Prefixes", "ipv6Prefix"),
 ];
 
-/// Why an event is no ENI notification.
+/// Why an event is not an ENI notification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It is about something else.
-    #[error("the event is {}, not {ENI_OPERATION_COMPLETED}", .name.as_deref().unwrap_or("nameless"))]
+    /// It has another name.
+    #[error("expected {ENI_OPERATION_COMPLETED}, found {}", .name.as_deref().unwrap_or("no name"))]
     OtherEvent {
         /// The event's name, if it has one.
         name: Option<String>,
     },
-    /// There is no content to read.
-    #[error("the content of the event is {found}, not an object")]
+    /// Its content is not an object.
+    #[error("expected an object as content, found {found}")]
     NoContent {
-        /// What is there instead: "a string", "nothing" …
+        /// The type of the content: "a string", "nothing" …
         found: &'static str,
     },
 }
 
 impl EniNotification {
-    /// Reads an ENI notification. The reader is tolerant: a value that it cannot read is kept as
-    /// [`Reading::Masked`] or [`Reading::Unknown`], states may be written as prose, list members in the singular or as a
-    /// bare string, and what is absent is [`Reading::Missing`] or an empty list. [`crate::check`] tells of all that.
+    /// Reads an ENI notification. The reader is tolerant: it keeps values that it cannot parse as
+    /// [`Parsed::Masked`] or [`Parsed::Invalid`], and accepts statuses written as sentences and
+    /// lists under a singular key or as a single string. Missing values are [`Parsed::Missing`] or
+    /// an empty list. [`crate::check`] reports all of these.
     ///
     /// # Errors
-    /// When the event has another name, or no object as content.
+    /// If the event has another name, or its content is not an object.
     pub fn read(event: &NativeEvent) -> Result<Self, ReadError> {
         let tree = event.tree();
         let name = tree.get("name").and_then(Json::as_str);
@@ -53,9 +54,9 @@ impl EniNotification {
             }
         };
         let resource_id = one(tree.get("resourceId"), Arn::parse);
-        // The content is asked first: where the two disagree, it is the one to trust.
+        // If content and ARN differ, the content is the one to trust.
         let eni_id = match (one(content.get("eniId"), any), &resource_id) {
-            (Reading::Missing, Reading::Clear(arn)) if arn.kind == "eni" => arn.id.clone().into(),
+            (Parsed::Missing, Parsed::Value(arn)) if arn.kind == "eni" => arn.id.clone().into(),
             (eni_id, _) => eni_id,
         };
         Ok(Self {
@@ -79,16 +80,17 @@ impl EniNotification {
     }
 }
 
-/// One value; an array of one element counts as that element, null and the empty text as missing.
-fn one<T>(value: Option<&Json>, parse: impl Fn(&str) -> Option<T>) -> Reading<T> {
+/// Parses one value. An array of one element counts as that element; null and the empty string
+/// count as missing.
+fn one<T>(value: Option<&Json>, parse: impl Fn(&str) -> Option<T>) -> Parsed<T> {
     match value {
-        None | Some(Json::Null) => Reading::Missing,
-        Some(Json::String(text)) if text.is_empty() => Reading::Missing,
-        Some(Json::String(text)) => Reading::of(text, parse),
-        // An account id sometimes comes as a number.
-        Some(Json::Number(text)) => Reading::of(text, parse),
+        None | Some(Json::Null) => Parsed::Missing,
+        Some(Json::String(text)) if text.is_empty() => Parsed::Missing,
+        Some(Json::String(text)) => Parsed::of(text, parse),
+        // Some senders write account ids as numbers.
+        Some(Json::Number(text)) => Parsed::of(text, parse),
         Some(Json::Array(elements)) if elements.len() == 1 => one(elements.first(), parse),
-        Some(other) => Reading::Unknown(other.to_string()),
+        Some(other) => Parsed::Invalid(other.to_string()),
     }
 }
 
@@ -96,7 +98,7 @@ fn list<T>(
     content: &Json,
     keys: (&str, &str),
     parse: impl Fn(&str) -> Option<T>,
-) -> Vec<Reading<T>> {
+) -> Vec<Parsed<T>> {
     let values = [keys.0, keys.1]
         .into_iter()
         .filter_map(|key| content.get(key))
@@ -106,11 +108,11 @@ fn list<T>(
         });
     values
         .map(|value| one(Some(value), &parse))
-        .filter(|value| !matches!(value, Reading::Missing))
+        .filter(|value| !matches!(value, Parsed::Missing))
         .collect()
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "stands where a parser stands")]
+#[allow(clippy::unnecessary_wraps, reason = "has the signature of a parser")]
 fn any(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

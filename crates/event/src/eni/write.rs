@@ -1,17 +1,17 @@
-//! The strict writer.
+//! The strict writer of ENI notifications.
 
 use std::fmt::Display;
 
 use super::{EniNotification, EniStatus, Operation, OperationResult};
 use crate::json::Json;
-use crate::reading::is_masked;
-use crate::{ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Reading, time};
+use crate::parsed::is_masked;
+use crate::{ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Parsed, time};
 
-/// Why a notification cannot be written: an event that we write is complete, unmasked and of one mind.
+/// Why a notification cannot be written: written events are complete, unmasked and consistent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// A required value is missing.
-    #[error("`{field}` is missing")]
+    #[error("missing `{field}`")]
     Missing {
         /// The member's name in the event.
         field: &'static str,
@@ -24,34 +24,34 @@ pub enum WriteError {
         /// Its text.
         text: String,
     },
-    /// A value is none that the member can have.
-    #[error("`{field}` cannot be `{text}`")]
-    Unknown {
+    /// A value is not valid for its member.
+    #[error("invalid `{field}`: `{text}`")]
+    Invalid {
         /// The member's name in the event.
         field: &'static str,
         /// Its text.
         text: String,
     },
-    /// The level does not go with the result.
-    #[error("an operation with the result {result} has the level {}, not {level}", .result.level())]
+    /// The level does not follow from the result.
+    #[error("expected level {} for result {result}, found {level}", .result.level())]
     Level {
         /// The level to be written.
         level: Level,
         /// The result to be written.
         result: OperationResult,
     },
-    /// The state does not follow from operation and result.
-    #[error("{operation} with the result {result} does not leave an ENI {status}")]
+    /// The status does not follow from operation and result.
+    #[error("status {status} does not follow from {operation} with result {result}")]
     Status {
         /// The operation to be written.
         operation: Operation,
         /// The result to be written.
         result: OperationResult,
-        /// The state to be written.
+        /// The status to be written.
         status: EniStatus,
     },
-    /// The resource id names something else than region and ENI id do.
-    #[error("the resource id `{arn}` does not name the ENI {eni_id} in {region}")]
+    /// The ARN does not have the region and the id of the ENI.
+    #[error("resource id `{arn}` does not identify ENI {eni_id} in {region}")]
     Arn {
         /// The resource id to be written.
         arn: String,
@@ -60,33 +60,34 @@ pub enum WriteError {
         /// The ENI id to be written.
         eni_id: String,
     },
-    /// It would be larger than an event may be.
+    /// The event would exceed [`Limits::DEFAULT`].
     #[error(transparent)]
     Event(#[from] EventError),
 }
 
 impl EniNotification {
-    /// Writes the event in the native form: code words only, plural keys, arrays (left out when empty), prefixes as
-    /// networks, the time in +0800 to the millisecond, `ver` 1.0. Everything but the addresses is required.
+    /// Writes the event in the native form: documented spellings, plural keys, arrays (omitted if
+    /// empty), prefixes without host bits, the time in +0800 to the millisecond, `ver` 1.0.
+    /// Everything but the addresses is required.
     ///
     /// # Errors
-    /// When something is missing, masked or unknown, or when level, state or resource id contradict the rest.
+    /// If a value is missing, masked or invalid, or if level, status or ARN contradict the others.
     pub fn write(&self) -> Result<Event, WriteError> {
         let id = text(&self.id, "id")?;
-        let arn = clear(&self.resource_id, "resourceId")?;
-        let level = *clear(&self.level, "level")?;
+        let arn = required(&self.resource_id, "resourceId")?;
+        let level = *required(&self.level, "level")?;
         let user_id = text(&self.user_id, "userId")?;
-        let event_time = *clear(&self.event_time, "eventTime")?;
+        let event_time = *required(&self.event_time, "eventTime")?;
         let region = text(&self.region_id, "regionId")?;
         let eni_id = text(&self.eni_id, "eniId")?;
-        let operation = *clear(&self.operation, "operation")?;
-        let status = *clear(&self.eni_status, "eniStatus")?;
-        let result = *clear(&self.result, "result")?;
+        let operation = *required(&self.operation, "operation")?;
+        let status = *required(&self.eni_status, "eniStatus")?;
+        let result = *required(&self.result, "result")?;
         let request_id = text(&self.request_id, "requestId")?;
         if level != result.level() {
             return Err(WriteError::Level { level, result });
         }
-        if !operation.leaves(result).contains(&status) {
+        if !operation.resulting_statuses(result).contains(&status) {
             return Err(WriteError::Status {
                 operation,
                 result,
@@ -114,8 +115,8 @@ impl EniNotification {
             ("result".to_owned(), result.as_str().into()),
             ("requestId".to_owned(), request_id.into()),
         ];
-        if !matches!(self.primary_private_ip, Reading::Missing) {
-            let address = clear(&self.primary_private_ip, "primaryPrivateIp")?;
+        if !matches!(self.primary_private_ip, Parsed::Missing) {
+            let address = required(&self.primary_private_ip, "primaryPrivateIp")?;
             content.push(("primaryPrivateIp".to_owned(), address.to_string().into()));
         }
         list(
@@ -157,24 +158,24 @@ impl EniNotification {
     }
 }
 
-fn clear<'a, T>(value: &'a Reading<T>, field: &'static str) -> Result<&'a T, WriteError> {
+fn required<'a, T>(value: &'a Parsed<T>, field: &'static str) -> Result<&'a T, WriteError> {
     match value {
-        Reading::Clear(value) => Ok(value),
-        Reading::Missing => Err(WriteError::Missing { field }),
-        Reading::Masked(text) => Err(WriteError::Masked {
+        Parsed::Value(value) => Ok(value),
+        Parsed::Missing => Err(WriteError::Missing { field }),
+        Parsed::Masked(text) => Err(WriteError::Masked {
             field,
             text: text.clone(),
         }),
-        Reading::Unknown(text) => Err(WriteError::Unknown {
+        Parsed::Invalid(text) => Err(WriteError::Invalid {
             field,
             text: text.clone(),
         }),
     }
 }
 
-/// A text that says something and hides nothing, also when it was not read from an event.
-fn text<'a>(value: &'a Reading<String>, field: &'static str) -> Result<&'a str, WriteError> {
-    match clear(value, field)?.as_str() {
+/// A text that is neither empty nor masked, also if it was not parsed from an event.
+fn text<'a>(value: &'a Parsed<String>, field: &'static str) -> Result<&'a str, WriteError> {
+    match required(value, field)?.as_str() {
         "" => Err(WriteError::Missing { field }),
         text if is_masked(text) => Err(WriteError::Masked {
             field,
@@ -187,12 +188,12 @@ fn text<'a>(value: &'a Reading<String>, field: &'static str) -> Result<&'a str, 
 fn list<T, U: Display>(
     content: &mut Vec<(String, Json)>,
     field: &'static str,
-    values: &[Reading<T>],
+    values: &[Parsed<T>],
     canonical: impl Fn(&T) -> U,
 ) -> Result<(), WriteError> {
     let texts = values
         .iter()
-        .map(|value| clear(value, field).map(|value| canonical(value).to_string().into()));
+        .map(|value| required(value, field).map(|value| canonical(value).to_string().into()));
     let texts = texts.collect::<Result<Vec<Json>, _>>()?;
     if !texts.is_empty() {
         content.push((field.to_owned(), Json::Array(texts)));

@@ -1,87 +1,85 @@
-//! Where a text goes wrong.
+//! Errors in JSON text and their positions.
 
 use std::fmt;
 
 use reflexarc_diagnostic::Code;
 
-/// Where and why a text is not JSON.
+/// Why a text is not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonError {
     /// What is wrong.
     pub kind: JsonErrorKind,
-    /// The byte it is wrong at; the length of the text where it ends too early.
+    /// The offset in bytes; the length of the text if it ends too early.
     pub offset: usize,
 }
 
-/// What can be wrong with a JSON text.
+/// The kinds of errors in JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JsonErrorKind {
-    /// There is nothing but white space.
+    /// There is only white space.
     Empty,
-    /// The text begins with U+FEFF, as some editors have it.
+    /// The text begins with U+FEFF, as some editors write it.
     ByteOrderMark,
     /// The text ends inside a value.
     UnexpectedEnd,
-    /// A value was expected: `NaN`, a stray comma, a single quote …
+    /// Something that is not a value: `NaN`, a stray comma, a single quote …
     ExpectedValue,
-    /// A member needs a string as its key.
+    /// The key of a member is not a string.
     ExpectedKey,
-    /// A `:` was expected after a key.
+    /// No `:` after a key.
     ExpectedColon,
-    /// A `,` or the closing bracket was expected.
+    /// Neither a `,` nor the closing bracket after a value.
     ExpectedCommaOrEnd,
-    /// A number is spelt in a way that JSON does not know: `01`, `+1`, `1.`, `.5`.
+    /// A number such as `01`, `+1`, `1.` or `.5`.
     InvalidNumber,
-    /// A backslash is followed by something that is no escape.
+    /// A backslash that does not begin an escape sequence.
     InvalidEscape,
-    /// `\ud800`–`\udfff` without its other half.
+    /// `\ud800`–`\udfff` without the other half of the pair.
     LoneSurrogate,
-    /// A control character inside a string is not escaped.
+    /// An unescaped control character in a string.
     ControlCharacter,
     /// The bytes are not UTF-8.
     InvalidUtf8,
     /// More levels than allowed.
     TooDeep {
-        /// How many are allowed.
+        /// The maximum depth.
         limit: usize,
     },
-    /// Something follows the document.
+    /// Text after the document.
     TrailingText,
 }
 
 impl fmt::Display for JsonErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "there is no JSON here, only white space",
-            Self::ByteOrderMark => {
-                "the text begins with a byte order mark, which JSON does not allow"
-            }
-            Self::UnexpectedEnd => "the JSON ends too early",
-            Self::ExpectedValue => "a JSON value was expected",
-            Self::ExpectedKey => "a key in double quotes was expected",
-            Self::ExpectedColon => "a `:` was expected after the key",
-            Self::ExpectedCommaOrEnd => "a `,` or the closing bracket was expected",
-            Self::InvalidNumber => "this is not how JSON spells a number",
-            Self::InvalidEscape => "this is not a JSON escape",
-            Self::LoneSurrogate => "half of a surrogate pair stands alone",
-            Self::ControlCharacter => "a control character inside a string must be escaped",
-            Self::InvalidUtf8 => "the bytes are not UTF-8",
+            Self::Empty => "expected a JSON document, found only white space",
+            Self::ByteOrderMark => "unexpected byte order mark",
+            Self::UnexpectedEnd => "unexpected end of JSON",
+            Self::ExpectedValue => "expected a JSON value",
+            Self::ExpectedKey => "expected a key in double quotes",
+            Self::ExpectedColon => "expected `:` after the key",
+            Self::ExpectedCommaOrEnd => "expected `,` or a closing bracket",
+            Self::InvalidNumber => "invalid number",
+            Self::InvalidEscape => "invalid escape sequence",
+            Self::LoneSurrogate => "unpaired surrogate in an escape sequence",
+            Self::ControlCharacter => "unescaped control character in a string",
+            Self::InvalidUtf8 => "invalid UTF-8",
             Self::TooDeep { limit } => {
                 return write!(f, "more than {limit} levels of arrays and objects");
             }
-            Self::TrailingText => "something follows the JSON document",
+            Self::TrailingText => "unexpected text after the JSON document",
         })
     }
 }
 
 impl JsonErrorKind {
-    /// The diagnostic code of the fault in an event, and what to do about it.
+    /// The diagnostic code of the error in an event, and how to fix it.
     pub(crate) fn advice(self) -> (Code, &'static str) {
         match self {
             Self::InvalidUtf8 => (Code::EVENT_NOT_UTF8, "encode the event as UTF-8"),
             Self::TooDeep { .. } => (Code::EVENT_TOO_DEEP, "send a flatter document"),
-            Self::Empty => (Code::EVENT_NOT_JSON, "an event is one JSON object"),
+            Self::Empty => (Code::EVENT_NOT_JSON, "send one JSON object"),
             Self::ByteOrderMark => (
                 Code::EVENT_NOT_JSON,
                 "save the text as UTF-8 without a byte order mark",
@@ -89,12 +87,12 @@ impl JsonErrorKind {
             Self::UnexpectedEnd => (Code::EVENT_NOT_JSON, "was the event cut off?"),
             Self::ExpectedValue => (
                 Code::EVENT_NOT_JSON,
-                "a value is an object, an array, a string in double quotes, a number, true, false or null; NaN, \
-                 Infinity and a comma before a closing bracket are not JSON",
+                "write an object, an array, a string in double quotes, a number, true, false or \
+                 null; NaN, Infinity and a comma before a closing bracket are not JSON",
             ),
             Self::ExpectedKey => (
                 Code::EVENT_NOT_JSON,
-                "JSON has no comments, no trailing commas and no bare keys",
+                "quote the key; JSON has no comments and no trailing commas",
             ),
             Self::ExpectedColon => (Code::EVENT_NOT_JSON, "write \"key\": value"),
             Self::ExpectedCommaOrEnd => (
@@ -107,7 +105,7 @@ impl JsonErrorKind {
             ),
             Self::InvalidEscape => (
                 Code::EVENT_NOT_JSON,
-                "the escapes are \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits",
+                "use \\\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u with four hexadecimal digits",
             ),
             Self::LoneSurrogate => (
                 Code::EVENT_NOT_JSON,
@@ -116,7 +114,7 @@ impl JsonErrorKind {
             Self::ControlCharacter => (Code::EVENT_NOT_JSON, "write \\n, \\t or \\u00XX"),
             Self::TrailingText => (
                 Code::EVENT_NOT_JSON,
-                "one document is one event; put events on lines of their own",
+                "send one document per event; with NDJSON, one per line",
             ),
         }
     }
@@ -130,17 +128,18 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Line and column of a byte, both counted from 1; columns count characters.
+/// Line and column of a byte, both from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line, ended by a line feed.
+    /// The line; lines end with a line feed.
     pub line: usize,
     /// The character within the line.
     pub column: usize,
 }
 
 impl Position {
-    /// Where the byte at `offset` stands; an offset beyond the text counts as its end. The text need not be UTF-8.
+    /// The position of the byte at `offset`; an offset beyond the text counts as its end. The text
+    /// need not be UTF-8.
     pub fn of(text: &[u8], offset: usize) -> Self {
         let before = &text[..offset.min(text.len())];
         let start = before
@@ -148,7 +147,7 @@ impl Position {
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |at| at + 1);
         let line = before.split(|&byte| byte == b'\n').count();
-        // A byte 10xxxxxx goes on with the character before it.
+        // In UTF-8, bytes 10xxxxxx continue the character before them and are not counted.
         let column = before[start..]
             .iter()
             .filter(|&&byte| byte & 0xC0 != 0x80)
@@ -165,7 +164,7 @@ impl fmt::Display for Position {
 }
 
 impl JsonError {
-    /// Line and column of the fault in the text that was read.
+    /// Line and column of the error in the text that was read.
     pub fn position(&self, text: &[u8]) -> Position {
         Position::of(text, self.offset)
     }

@@ -1,10 +1,10 @@
-//! Where the values of a text stand.
+//! The spans of the values of a JSON text.
 
 use std::ops::Range;
 
 use super::{JsonError, Value, read, unescape};
 
-/// The shape of a JSON text: where each value stands, without the values.
+/// The structure of a JSON text: the span of each value, without the values.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outline {
     /// The bytes of the value.
@@ -15,7 +15,7 @@ pub(crate) struct Outline {
     pub(crate) elements: Vec<Outline>,
 }
 
-/// A key, its bytes with the quotes, and what stands under it.
+/// A member: its key, the span of the key with its quotes, and the outline of its value.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) key: String,
@@ -24,12 +24,13 @@ pub(crate) struct Member {
 }
 
 impl Outline {
-    /// Reads the outline of a document, under the same rules and errors as [`super::Json::parse_within`].
+    /// Reads the outline of a document, under the same rules and errors as
+    /// [`super::Json::parse_within`].
     pub(crate) fn read(text: &[u8], depth: usize) -> Result<Self, JsonError> {
         read(text, depth)
     }
 
-    /// The member of that key, the last one where there are several.
+    /// The member with that key, the last one if there are several.
     pub(crate) fn member(&self, key: &str) -> Option<&Member> {
         self.members.iter().rev().find(|member| member.key == key)
     }
@@ -73,7 +74,7 @@ impl Value<'_> for Outline {
             ..Self::default()
         }
     }
-    fn at(mut self, span: Range<usize>) -> Self {
+    fn with_span(mut self, span: Range<usize>) -> Self {
         self.span = span;
         self
     }

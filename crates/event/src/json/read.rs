@@ -1,11 +1,11 @@
-//! Reading: one recursive descent over the bytes that names the byte where a text goes wrong. What it makes of the
-//! values is for a [`Value`]: a tree, an outline, or hardly anything.
+//! The JSON parser: recursive descent, with the byte offset of the first error. The type that it
+//! builds is a [`Value`]: a tree, an outline, or only what detects an envelope.
 
 use std::ops::Range;
 
 use super::{Json, JsonError, JsonErrorKind};
 
-/// What a reading makes of a value.
+/// A type that the parser builds.
 pub(crate) trait Value<'a>: Sized {
     /// The members of an object so far.
     type Members: Default;
@@ -14,28 +14,28 @@ pub(crate) trait Value<'a>: Sized {
     fn null() -> Self;
     fn bool(value: bool) -> Self;
     fn number(text: &'a str) -> Self;
-    /// `raw` is the text between the quotes, its escapes already checked.
+    /// `raw` is the text between the quotes; its escape sequences are valid.
     fn string(raw: &'a str) -> Self;
-    /// `raw_key` is the text between the quotes of the key, which start at `key_at`.
+    /// `raw_key` is the text between the quotes of the key; the opening quote is at `key_at`.
     fn member(members: &mut Self::Members, raw_key: &'a str, key_at: usize, value: Self);
     fn element(elements: &mut Self::Elements, value: Self);
     fn object(members: Self::Members) -> Self;
     fn array(elements: Self::Elements) -> Self;
-    /// Told for every value where it stands in the text.
+    /// Called for every value with its span.
     #[must_use]
-    fn at(self, _: Range<usize>) -> Self {
+    fn with_span(self, _: Range<usize>) -> Self {
         self
     }
 }
 
-/// Reads one document with at most `depth` levels. The stack grows with the depth that is allowed, so `depth` is to
-/// stay in the thousands.
+/// Parses one document with at most `depth` levels. The parser recurses once per level, so `depth`
+/// must not exceed some thousands.
 pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|e| JsonError {
         kind: JsonErrorKind::InvalidUtf8,
         offset: e.valid_up_to(),
     })?;
-    let mut reader = Reader {
+    let mut parser = Parser {
         text,
         bytes,
         at: 0,
@@ -43,22 +43,22 @@ pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V,
         left: depth,
     };
     if text.starts_with('\u{feff}') {
-        return Err(reader.fault(JsonErrorKind::ByteOrderMark));
+        return Err(parser.error(JsonErrorKind::ByteOrderMark));
     }
-    reader.skip_space();
-    if reader.at == bytes.len() {
-        return Err(reader.fault(JsonErrorKind::Empty));
+    parser.skip_space();
+    if parser.at == bytes.len() {
+        return Err(parser.error(JsonErrorKind::Empty));
     }
-    let value = reader.value()?;
-    reader.skip_space();
-    if reader.at < bytes.len() {
-        Err(reader.fault(JsonErrorKind::TrailingText))
+    let value = parser.value()?;
+    parser.skip_space();
+    if parser.at < bytes.len() {
+        Err(parser.error(JsonErrorKind::TrailingText))
     } else {
         Ok(value)
     }
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -66,7 +66,7 @@ struct Reader<'a> {
     left: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn value<V: Value<'a>>(&mut self) -> Result<V, JsonError> {
         let start = self.at;
         let value: V = match self.peek() {
@@ -74,13 +74,13 @@ impl<'a> Reader<'a> {
             Some(b'[') => self.array(),
             Some(b'"') => self.string().map(V::string),
             Some(b'-' | b'0'..=b'9') => self.number().map(V::number),
-            Some(b't') => self.word("true").map(|()| V::bool(true)),
-            Some(b'f') => self.word("false").map(|()| V::bool(false)),
-            Some(b'n') => self.word("null").map(|()| V::null()),
-            Some(b'+' | b'.') => Err(self.fault(JsonErrorKind::InvalidNumber)),
-            _ => Err(self.fault(JsonErrorKind::ExpectedValue)),
+            Some(b't') => self.keyword("true").map(|()| V::bool(true)),
+            Some(b'f') => self.keyword("false").map(|()| V::bool(false)),
+            Some(b'n') => self.keyword("null").map(|()| V::null()),
+            Some(b'+' | b'.') => Err(self.error(JsonErrorKind::InvalidNumber)),
+            _ => Err(self.error(JsonErrorKind::ExpectedValue)),
         }?;
-        Ok(value.at(start..self.at))
+        Ok(value.with_span(start..self.at))
     }
 
     fn object<V: Value<'a>>(&mut self) -> Result<V, JsonError> {
@@ -92,13 +92,13 @@ impl<'a> Reader<'a> {
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
-                return Err(self.fault(JsonErrorKind::ExpectedKey));
+                return Err(self.error(JsonErrorKind::ExpectedKey));
             }
             let key_at = self.at;
             let key = self.string()?;
             self.skip_space();
             if self.peek() != Some(b':') {
-                return Err(self.fault(JsonErrorKind::ExpectedColon));
+                return Err(self.error(JsonErrorKind::ExpectedColon));
             }
             self.at += 1;
             self.skip_space();
@@ -126,17 +126,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Steps over the opening bracket.
+    /// Consumes the opening bracket.
     fn descend(&mut self) -> Result<(), JsonError> {
         if self.left == 0 {
-            return Err(self.fault(JsonErrorKind::TooDeep { limit: self.limit }));
+            return Err(self.error(JsonErrorKind::TooDeep { limit: self.limit }));
         }
         self.left -= 1;
         self.at += 1;
         Ok(())
     }
 
-    /// Steps over the closing bracket of an empty array or object, if it is there.
+    /// Consumes the closing bracket, if it is next.
     fn closes(&mut self, bracket: u8) -> bool {
         self.skip_space();
         let closes = self.peek() == Some(bracket);
@@ -147,19 +147,19 @@ impl<'a> Reader<'a> {
         closes
     }
 
-    /// Steps over what follows a member or element: true for the closing bracket, false for a comma.
+    /// Consumes what follows a member or element: true for the closing bracket, false for a comma.
     fn ends(&mut self, bracket: u8) -> Result<bool, JsonError> {
         if self.closes(bracket) {
             return Ok(true);
         }
         if self.peek() != Some(b',') {
-            return Err(self.fault(JsonErrorKind::ExpectedCommaOrEnd));
+            return Err(self.error(JsonErrorKind::ExpectedCommaOrEnd));
         }
         self.at += 1;
         Ok(false)
     }
 
-    /// The text between the quotes, with every escape checked.
+    /// The text between the quotes; validates every escape sequence.
     fn string(&mut self) -> Result<&'a str, JsonError> {
         self.at += 1;
         let start = self.at;
@@ -170,9 +170,9 @@ impl<'a> Reader<'a> {
                     return Ok(&self.text[start..self.at - 1]);
                 }
                 Some(b'\\') => self.escape()?,
-                Some(0..0x20) => return Err(self.fault(JsonErrorKind::ControlCharacter)),
+                Some(0..0x20) => return Err(self.error(JsonErrorKind::ControlCharacter)),
                 Some(_) => self.at += 1,
-                None => return Err(self.fault(JsonErrorKind::UnexpectedEnd)),
+                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
             }
         }
     }
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
                     _ => Ok(()),
                 }
             }
-            Some(_) => Err(self.fault(JsonErrorKind::InvalidEscape)),
+            Some(_) => Err(self.error(JsonErrorKind::InvalidEscape)),
             None => Err(JsonError {
                 kind: JsonErrorKind::UnexpectedEnd,
                 offset: self.bytes.len(),
@@ -260,22 +260,22 @@ impl<'a> Reader<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Steps over at least one digit.
+    /// Consumes at least one digit.
     fn digits(&mut self) -> Result<usize, JsonError> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
         match (self.at - start, self.peek()) {
-            (0, None) => Err(self.fault(JsonErrorKind::UnexpectedEnd)),
-            (0, Some(_)) => Err(self.fault(JsonErrorKind::InvalidNumber)),
+            (0, None) => Err(self.error(JsonErrorKind::UnexpectedEnd)),
+            (0, Some(_)) => Err(self.error(JsonErrorKind::InvalidNumber)),
             (count, _) => Ok(count),
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<(), JsonError> {
+    fn keyword(&mut self, word: &str) -> Result<(), JsonError> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.fault(JsonErrorKind::ExpectedValue));
+            return Err(self.error(JsonErrorKind::ExpectedValue));
         }
         self.at += word.len();
         Ok(())
@@ -291,8 +291,8 @@ impl<'a> Reader<'a> {
         self.bytes.get(self.at).copied()
     }
 
-    /// A fault here; at the end of the text every expectation becomes "ends too early".
-    fn fault(&self, kind: JsonErrorKind) -> JsonError {
+    /// An error at the current byte; at the end of the text, any error is "unexpected end".
+    fn error(&self, kind: JsonErrorKind) -> JsonError {
         let kind = if self.at >= self.bytes.len() && kind != JsonErrorKind::Empty {
             JsonErrorKind::UnexpectedEnd
         } else {
@@ -334,7 +334,7 @@ impl Value<'_> for Json {
     }
 }
 
-/// Decodes a string whose escapes have been checked.
+/// Decodes a string whose escape sequences are valid.
 pub(crate) fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -356,7 +356,7 @@ pub(crate) fn unescape(raw: &str) -> String {
     text
 }
 
-/// The character of a checked `\uXXXX` or surrogate pair, and how many bytes spell it.
+/// The character of a valid `\uXXXX` or surrogate pair, and the length of its escape sequence.
 fn unicode(escape: &str) -> (char, usize) {
     let unit = |at: usize| u32::from_str_radix(&escape[at..at + 4], 16).unwrap_or(0);
     let first = unit(2);

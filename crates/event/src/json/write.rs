@@ -1,4 +1,4 @@
-//! Writing: compact text through `Display`, and serde for documents that hold JSON inside.
+//! Writing JSON: compact text by `Display`, and serde for documents that contain JSON.
 
 use std::fmt::{self, Write as _};
 
@@ -40,7 +40,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// Numbers keep their digits when the serializer is `serde_json`'s.
+/// Numbers keep their digits with the serializer of `serde_json`.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

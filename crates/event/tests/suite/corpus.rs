@@ -1,5 +1,5 @@
-//! The cases in `tests/corpus/events`: `valid` ones are read and found clean, `tolerant` ones are read with findings,
-//! `broken` ones are refused. A `.form` is a form, anything else JSON.
+//! The cases in `tests/corpus/events`: `valid` ones have no findings, `tolerant` ones have some,
+//! `broken` ones are rejected. A `.form` is a form, anything else JSON.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ fn report(name: &str, event: &Event) -> String {
 }
 
 #[test]
-fn valid_events_are_read_and_found_clean() {
+fn valid_events_have_no_findings() {
     for (name, bytes) in cases("valid") {
         let event = event(&name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(check(&event).is_empty(), "{}", report(&name, &event));
@@ -64,7 +64,7 @@ fn valid_events_are_read_and_found_clean() {
 }
 
 #[test]
-fn tolerant_events_are_read_with_findings() {
+fn tolerated_events_have_findings() {
     for (name, bytes) in cases("tolerant") {
         let event = event(&name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!check(&event).is_empty(), "{name} has no findings");
@@ -74,7 +74,7 @@ fn tolerant_events_are_read_with_findings() {
 }
 
 #[test]
-fn broken_events_are_refused_with_the_place() {
+fn broken_events_are_rejected_with_a_position() {
     for (name, bytes) in cases("broken") {
         let error = event(&name, &bytes).expect_err(&name);
         let drawn = error
@@ -91,7 +91,7 @@ fn broken_events_are_refused_with_the_place() {
 }
 
 #[test]
-fn every_code_about_events_has_a_case() {
+fn every_event_code_has_a_case() {
     // These two need events too large to keep as files; `json.rs` makes them.
     let mut found = BTreeSet::from([Code::EVENT_TOO_LARGE, Code::EVENT_TOO_DEEP]);
     for (name, bytes) in cases("tolerant").iter().chain(&cases("broken")) {
@@ -109,7 +109,7 @@ fn every_code_about_events_has_a_case() {
 }
 
 #[test]
-fn fixes_mend_what_they_are_for() {
+fn fixes_remove_their_findings() {
     let mut mended = 0;
     for (name, bytes) in cases("tolerant") {
         let event = event(&name, &bytes).unwrap();

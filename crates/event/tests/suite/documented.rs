@@ -1,10 +1,9 @@
-//! Every field and every value of the documented ENI event stands in a case of the corpus.
+//! The corpus has every field and every value of the documented ENI event.
 
 use std::path::Path;
 
 use reflexarc_event::{
-    EniNotification, EniStatus, Event, Json, Level, NativeEvent, Operation, OperationResult,
-    Reading,
+    EniNotification, EniStatus, Event, Json, Level, NativeEvent, Operation, OperationResult, Parsed,
 };
 
 fn read_notification(event: &Event) -> EniNotification {
@@ -125,7 +124,7 @@ fn leaves(prefix: &str, value: &Json, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_sample_has_these_members_and_no_others() {
+fn the_sample_has_exactly_the_documented_members() {
     let event = case("tolerant/seed-sample.json");
     let mut found = Vec::new();
     leaves("", event.tree(), &mut found);
@@ -148,7 +147,7 @@ fn the_first_example_event_is_the_sample() {
 }
 
 #[test]
-fn the_examples_of_the_table_stand_in_a_case() {
+fn examples_of_the_table_have_a_case() {
     let event = case("tolerant/seed-table-examples.json");
     for (path, text) in SAMPLE
         .iter()
@@ -167,7 +166,7 @@ fn the_examples_of_the_table_stand_in_a_case() {
 }
 
 #[test]
-fn every_listed_value_stands_in_a_case_and_is_read() {
+fn every_documented_value_has_a_case_and_is_parsed() {
     for (field, text, name) in VALUES {
         let event = case(name);
         assert_eq!(
@@ -177,9 +176,9 @@ fn every_listed_value_stands_in_a_case_and_is_read() {
         );
         let read = read_notification(&event);
         let clear = match field {
-            "operation" => read.operation.clear().is_some(),
-            "eniStatus" => read.eni_status.clear().is_some(),
-            _ => read.result.clear().is_some(),
+            "operation" => read.operation.value().is_some(),
+            "eniStatus" => read.eni_status.value().is_some(),
+            _ => read.result.value().is_some(),
         };
         assert!(clear, "{field} {text}");
     }
@@ -200,7 +199,7 @@ fn every_listed_value_stands_in_a_case_and_is_read() {
 }
 
 #[test]
-fn the_levels_of_the_results_are_as_listed() {
+fn results_have_the_documented_levels() {
     for (name, level) in [
         ("valid/attach-succeeded.json", Level::Info),
         ("valid/attach-failed.json", Level::Warn),
@@ -208,14 +207,14 @@ fn the_levels_of_the_results_are_as_listed() {
         let read = read_notification(&case(name));
         assert_eq!(read.level, level.into());
         assert_eq!(
-            read.result.clear().map(|result| result.level()),
+            read.result.value().map(|result| result.level()),
             Some(level)
         );
     }
 }
 
 #[test]
-fn the_sample_is_read_as_far_as_it_is_not_masked() {
+fn unmasked_values_of_the_sample_are_parsed() {
     let read = read_notification(&case("tolerant/seed-sample.json"));
     assert_eq!(read.operation, Operation::Attach.into());
     assert_eq!(read.eni_status, EniStatus::InUse.into());
@@ -223,12 +222,12 @@ fn the_sample_is_read_as_far_as_it_is_not_masked() {
     assert_eq!(read.level, Level::Info.into());
     assert_eq!(read.region_id, "cn-hangzhou".to_owned().into());
     assert_eq!(
-        read.event_time.clear().map(ToString::to_string).as_deref(),
+        read.event_time.value().map(ToString::to_string).as_deref(),
         Some("2019-04-09T04:18:26.922Z")
     );
     assert_eq!(
         read.ipv6_prefixes,
-        vec![Reading::Clear("2001:db8::/32".parse().unwrap())]
+        vec![Parsed::Value("2001:db8::/32".parse().unwrap())]
     );
     assert!(read.id.is_masked() && read.resource_id.is_masked() && read.user_id.is_masked());
     assert!(
@@ -238,7 +237,7 @@ fn the_sample_is_read_as_far_as_it_is_not_masked() {
     );
     assert!(
         read.secondary_private_ips.len() == 2
-            && read.secondary_private_ips.iter().all(Reading::is_masked)
+            && read.secondary_private_ips.iter().all(Parsed::is_masked)
     );
     assert!(read.ipv4_prefixes[0].is_masked() && read.ipv6s[0].is_masked());
     assert!(read.write().is_err(), "masked values are not written");

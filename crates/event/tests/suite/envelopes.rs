@@ -1,4 +1,4 @@
-//! Every envelope becomes the native form, and CloudEvents lead back to it.
+//! Conversion of every envelope to the native form, and to CloudEvents and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,14 +47,14 @@ pub(crate) fn examples() -> Vec<Event> {
 }
 
 #[test]
-fn every_example_is_normalised_and_comes_back_from_cloudevents() {
+fn examples_survive_conversion_to_cloudevents() {
     for event in examples() {
         round_trip(&event);
     }
 }
 
 #[test]
-fn only_the_examples_that_are_to_show_something_give_findings() {
+fn only_intended_examples_have_findings() {
     let codes = |event: &Event| {
         check(event)
             .into_iter()
@@ -77,13 +77,13 @@ fn only_the_examples_that_are_to_show_something_give_findings() {
 }
 
 #[test]
-fn the_examples_come_in_every_envelope() {
+fn examples_cover_every_envelope() {
     let found: BTreeSet<Envelope> = examples().iter().map(Event::envelope).collect();
     assert_eq!(found.len(), 6, "{found:?}");
 }
 
 #[test]
-fn the_form_variant_is_the_json_variant() {
+fn form_and_json_webhooks_are_equivalent() {
     let case = |name| {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../tests/corpus/events/valid")
@@ -104,10 +104,11 @@ fn the_form_variant_is_the_json_variant() {
 }
 
 #[test]
-fn one_event_has_one_identity_in_every_envelope() {
+fn identity_is_the_same_in_every_envelope() {
     let native = NativeEvent::from_json(
-        r#"{"id":"1","product":"ECS","resourceId":"acs:ecs:r:a:eni/eni-1","name":"NetworkInterface:StateChange",
-            "eventTime":"20190409T121826.000+0800","content":{}}"#,
+        r#"{"id":"1","product":"ECS","resourceId":"acs:ecs:r:a:eni/eni-1",
+            "name":"NetworkInterface:StateChange","content":{},
+            "eventTime":"20190409T121826.000+0800"}"#,
     )
     .unwrap();
     let identity = native.identity().unwrap();
@@ -146,7 +147,7 @@ fn one_event_has_one_identity_in_every_envelope() {
 }
 
 #[test]
-fn an_event_without_an_id_gets_one_from_its_bytes() {
+fn ids_are_computed_for_events_without_one() {
     let id = |text: &str| {
         Event::from_json(text)
             .unwrap()
@@ -332,18 +333,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_cloudevent_comes_back_with_all_its_attributes(event in cloudevents()) {
+    fn cloudevents_keep_all_their_attributes(event in cloudevents()) {
         let again = native(&event).to_cloudevent();
         let again = members(&again);
         for (key, value) in members(&event) {
             let empty = value.as_str() == Some("");
             let text_of_data = key == "data" && value.as_str().is_some();
-            prop_assert!(empty || text_of_data || again.get(key) == Some(&value), "{key}: {value} became {:?}", again.get(key));
+            let kept = again.get(key);
+            prop_assert!(
+                empty || text_of_data || kept == Some(&value),
+                "{key}: {value} became {kept:?}"
+            );
         }
     }
 
     #[test]
-    fn normalising_converting_and_normalising_again_is_the_identity(event in prop_oneof![
+    fn conversion_to_cloudevents_and_back_is_lossless(event in prop_oneof![
         objects(&["product", "name", "content"]),
         objects(&["specversion", "type", "source", "id"]),
         objects(&["detail-type", "source", "detail"]),
@@ -356,13 +361,15 @@ proptest! {
 }
 
 #[test]
-fn a_native_form_beyond_the_limits_is_an_error() {
-    let text = r#"{"product":"ECS","name":"Instance:SystemFailure.Reboot","status":"Executing","content":{}}"#;
+fn native_forms_above_the_limits_are_errors() {
+    let text = r#"{"product":"ECS","name":"Instance:SystemFailure.Reboot",
+        "status":"Executing","content":{}}"#
+        .replace(char::is_whitespace, "");
     let limits = Limits {
         bytes: text.len(),
         ..Limits::DEFAULT
     };
-    let event = Event::from_json_within(text, &limits).unwrap();
+    let event = Event::from_json_within(text.as_str(), &limits).unwrap();
     let Err(error) = NativeEvent::new(event.clone()) else {
         panic!("the status makes the name longer");
     };

@@ -1,19 +1,19 @@
-//! The JSON reader against `serde_json`, and its bounds.
+//! The JSON parser compared with `serde_json`, and its limits.
 
 use proptest::prelude::*;
 use reflexarc_event::{Envelope, Event, EventError, Json, JsonError, JsonErrorKind, Limits, check};
 
 /// The same document as `serde_json` has it, where the last member of a key counts.
-fn twin(json: &Json) -> serde_json::Value {
+fn as_serde(json: &Json) -> serde_json::Value {
     match json {
         Json::Null => serde_json::Value::Null,
         Json::Bool(value) => (*value).into(),
         Json::Number(text) => serde_json::from_str(text).unwrap(),
         Json::String(text) => text.as_str().into(),
-        Json::Array(elements) => elements.iter().map(twin).collect(),
+        Json::Array(elements) => elements.iter().map(as_serde).collect(),
         Json::Object(members) => members
             .iter()
-            .map(|(key, value)| (key.clone(), twin(value)))
+            .map(|(key, value)| (key.clone(), as_serde(value)))
             .collect(),
     }
 }
@@ -39,7 +39,7 @@ fn trees() -> impl Strategy<Value = Json> {
 }
 
 /// Text that is nearly JSON.
-fn scraps() -> impl Strategy<Value = String> {
+fn near_json() -> impl Strategy<Value = String> {
     let scrap = prop::sample::select(vec![
         "{",
         "}",
@@ -88,39 +88,47 @@ fn scraps() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_tree_that_is_written_is_read_again(tree in trees()) {
+    fn written_trees_are_parsed_again(tree in trees()) {
         prop_assert_eq!(&Json::parse(tree.to_string()).unwrap(), &tree);
         prop_assert_eq!(&Json::parse(serde_json::to_string_pretty(&tree).unwrap()).unwrap(), &tree);
     }
 
     #[test]
-    fn serde_json_and_we_read_the_same(tree in trees()) {
+    fn valid_texts_are_parsed_as_by_serde_json(tree in trees()) {
         let text = tree.to_string();
-        prop_assert_eq!(twin(&Json::parse(&text).unwrap()), serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        let theirs: serde_json::Value = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(as_serde(&Json::parse(&text).unwrap()), theirs);
     }
 
     #[test]
-    fn serde_json_and_we_refuse_the_same_texts(text in scraps()) {
+    fn texts_are_rejected_as_by_serde_json(text in near_json()) {
         let ours = Json::parse(&text);
-        let theirs = they_accept(text.as_bytes());
+        let theirs = serde_accepts(text.as_bytes());
         prop_assert!(theirs.is_none_or(|theirs| theirs == ours.is_ok()), "{:?} {:?}", ours, theirs);
     }
 
     #[test]
-    fn serde_json_and_we_refuse_the_same_bytes(bytes in prop::collection::vec(any::<u8>(), 0..12), quoted in any::<bool>()) {
+    fn bytes_are_rejected_as_by_serde_json(
+        bytes in prop::collection::vec(any::<u8>(), 0..12),
+        quoted in any::<bool>(),
+    ) {
         let bytes = if quoted { [b"\"", bytes.as_slice(), b"\""].concat() } else { bytes };
         let ours = Json::parse(&bytes);
-        prop_assert!(they_accept(&bytes).is_none_or(|theirs| theirs == ours.is_ok()), "{:?}", ours);
+        let agree = serde_accepts(&bytes).is_none_or(|theirs| theirs == ours.is_ok());
+        prop_assert!(agree, "{:?}", ours);
     }
 
     #[test]
-    fn a_fault_lies_within_the_text_and_cutting_there_moves_it_to_the_end(text in scraps()) {
+    fn error_offsets_are_the_first_invalid_byte(text in near_json()) {
         if let Err(error) = Json::parse(&text) {
             prop_assert!(error.offset <= text.len());
             let cut = Json::parse(&text.as_bytes()[..error.offset]);
             // Everything before the fault was well-formed as far as it went.
-            let ends = cut.is_err_and(|cut| matches!(cut.kind, JsonErrorKind::UnexpectedEnd | JsonErrorKind::Empty));
-            prop_assert!(ends || error.kind == JsonErrorKind::TrailingText || in_a_token(error), "{:?}", error);
+            let ends = cut.is_err_and(|cut| {
+                matches!(cut.kind, JsonErrorKind::UnexpectedEnd | JsonErrorKind::Empty)
+            });
+            let trailing = error.kind == JsonErrorKind::TrailingText;
+            prop_assert!(ends || trailing || in_a_token(error), "{:?}", error);
         }
     }
 }
@@ -135,9 +143,9 @@ fn in_a_token(error: JsonError) -> bool {
     )
 }
 
-/// Whether `serde_json` takes the text, unless it stops at a number that does not fit a double, which no text is faulted
-/// for here.
-fn they_accept(bytes: &[u8]) -> Option<bool> {
+/// Whether `serde_json` takes the text, unless it stops at a number that does not fit a double,
+/// which no text is faulted for here.
+fn serde_accepts(bytes: &[u8]) -> Option<bool> {
     match serde_json::from_slice::<serde_json::Value>(bytes) {
         Ok(_) => Some(true),
         Err(error) if error.to_string().starts_with("number out of range") => None,
@@ -146,7 +154,7 @@ fn they_accept(bytes: &[u8]) -> Option<bool> {
 }
 
 #[test]
-fn an_event_has_at_most_a_mebibyte() {
+fn events_are_limited_to_a_mebibyte() {
     let fits = |length: usize| format!("{{\"a\": \"{}\"}}", "x".repeat(length - 9));
     assert_eq!(fits(100).len(), 100);
     let limit = Limits::DEFAULT.bytes;
@@ -179,7 +187,7 @@ fn an_event_has_at_most_a_mebibyte() {
 }
 
 #[test]
-fn an_event_has_at_most_128_levels() {
+fn events_are_limited_to_128_levels() {
     let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     let arrays = |levels: usize| {
         format!(
@@ -205,7 +213,7 @@ fn an_event_has_at_most_128_levels() {
 }
 
 #[test]
-fn at_most_a_hundred_findings_are_given() {
+fn findings_are_limited() {
     let many = format!("{{{}\"a\":0}}", "\"a\":0,".repeat(50_000));
     assert_eq!(
         check(&Event::from_json(many).unwrap()).len(),
@@ -213,7 +221,8 @@ fn at_most_a_hundred_findings_are_given() {
     );
     let prefixes = "\"10.0.0.1/8\",".repeat(20_000);
     let many = format!(
-        r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned","content":{{"ipv4Prefixes":[{prefixes}""]}}}}"#
+        r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned",
+            "content":{{"ipv4Prefixes":[{prefixes}""]}}}}"#
     );
     let found = check(&Event::from_json(many).unwrap());
     assert_eq!(found.len(), Limits::DEFAULT.findings);
@@ -225,7 +234,7 @@ fn at_most_a_hundred_findings_are_given() {
 }
 
 #[test]
-fn an_event_of_many_members_is_converted_in_passable_time() {
+fn events_of_many_members_are_converted_quickly() {
     // Thirty thousand keys: anything quadratic would take minutes.
     let members = |count| {
         (0..count)
@@ -241,7 +250,8 @@ fn an_event_of_many_members_is_converted_in_passable_time() {
         format!(r#"{{{members}"alert":{{"eventContentMap":{{"a":1}},"eventRawContent":"{{}}"}}}}"#),
         format!(r#"{{"alert":{{"eventContentMap":{{{members}"a":1}},"eventRawContent":"{{}}"}}}}"#),
         format!(
-            r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned","content":{{"ipv4Prefixes":[{prefixes}""],{fewer}"a":1}}}}"#
+            r#"{{"product":"ECS","name":"NetworkInterface:PrivateIPAssigned",
+                "content":{{"ipv4Prefixes":[{prefixes}""],{fewer}"a":1}}}}"#
         ),
     ];
     for text in shapes {
@@ -257,7 +267,7 @@ fn an_event_of_many_members_is_converted_in_passable_time() {
 }
 
 #[test]
-fn a_native_event_is_normalised_without_a_copy() {
+fn native_events_are_not_copied() {
     let event = &crate::envelopes::examples()[0];
     assert_eq!(event.envelope(), Envelope::Native);
     assert!(std::ptr::eq(
@@ -267,14 +277,14 @@ fn a_native_event_is_normalised_without_a_copy() {
 }
 
 #[test]
-fn escaped_keys_are_keys() {
+fn escaped_keys_are_decoded() {
     let event = Event::from_json(r#"{"\u006eame": "A:B", "\u0063ontent": {}}"#).unwrap();
     assert_eq!(event.envelope(), Envelope::Native);
     assert_eq!(event.tree().get("name").and_then(Json::as_str), Some("A:B"));
 }
 
 #[test]
-fn numbers_keep_their_digits_and_duplicates_their_place() {
+fn digits_and_duplicate_keys_are_kept() {
     let text = r#"{"a":1.50,"a":-0,"b":[1e400,123456789012345678901234567890]}"#;
     assert_eq!(Json::parse(text).unwrap().to_string(), text);
     assert_eq!(

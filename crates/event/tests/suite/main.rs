@@ -1,4 +1,4 @@
-//! The event crate against the corpus, the examples and its own twin.
+//! The event crate tested on the corpus, the examples and against `serde_json`.
 #![allow(
     clippy::disallowed_methods,
     reason = "tests read their cases from files"

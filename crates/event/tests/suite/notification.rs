@@ -1,9 +1,9 @@
-//! The typed ENI notification: what the tolerant reader accepts, what the strict writer refuses.
+//! The typed ENI notification: the tolerant reader and the strict writer.
 
 use proptest::prelude::*;
 use reflexarc_event::{
     Arn, EniNotification, EniStatus, Event, Json, Level, NativeEvent, Operation, OperationResult,
-    ReadError, Reading, WriteError, check,
+    Parsed, ReadError, WriteError, check,
 };
 
 /// A notification that can be written.
@@ -24,13 +24,13 @@ fn complete() -> EniNotification {
         eni_status: EniStatus::InUse.into(),
         result: OperationResult::Success.into(),
         request_id: "59701492-A8F2-3375-B0B9-D90027000007".to_owned().into(),
-        primary_private_ip: Reading::Clear("192.168.10.5".parse().unwrap()),
-        secondary_private_ips: vec![Reading::Clear("192.168.10.6".parse().unwrap())],
-        ipv4_prefixes: vec![Reading::Clear("192.168.16.0/28".parse().unwrap())],
-        ipv6s: vec![Reading::Clear(
+        primary_private_ip: Parsed::Value("192.168.10.5".parse().unwrap()),
+        secondary_private_ips: vec![Parsed::Value("192.168.10.6".parse().unwrap())],
+        ipv4_prefixes: vec![Parsed::Value("192.168.16.0/28".parse().unwrap())],
+        ipv6s: vec![Parsed::Value(
             "2001:db8:10:23:8:800:200c:417a".parse().unwrap(),
         )],
-        ipv6_prefixes: vec![Reading::Clear("2001:db8::/32".parse().unwrap())],
+        ipv6_prefixes: vec![Parsed::Value("2001:db8::/32".parse().unwrap())],
     }
 }
 
@@ -51,7 +51,7 @@ fn read(content: &str) -> EniNotification {
 }
 
 #[test]
-fn what_is_written_is_the_documented_form() {
+fn written_events_have_the_documented_form() {
     let event = complete().write().unwrap();
     insta::assert_snapshot!(event.tree());
     assert_eq!(check(&event), vec![]);
@@ -60,7 +60,7 @@ fn what_is_written_is_the_documented_form() {
 }
 
 #[test]
-fn prose_states_are_the_code_words() {
+fn statuses_written_as_sentences_are_parsed() {
     for (text, status) in [
         ("Deletion in progress.", EniStatus::Deleting),
         ("  deletion IN progress ", EniStatus::Deleting),
@@ -83,14 +83,14 @@ fn prose_states_are_the_code_words() {
     }
     assert_eq!(
         read(r#"{"eniStatus":"Linked"}"#).eni_status,
-        Reading::Unknown("Linked".to_owned())
+        Parsed::Invalid("Linked".to_owned())
     );
 }
 
 #[test]
-fn lists_may_be_singular_bare_or_absent() {
+fn lists_can_be_singular_strings_or_missing() {
     let addresses = |content: &str| read(content).secondary_private_ips;
-    let one = vec![Reading::Clear("10.0.0.1".parse().unwrap())];
+    let one = vec![Parsed::Value("10.0.0.1".parse().unwrap())];
     assert_eq!(addresses(r#"{"secondaryPrivateIps":["10.0.0.1"]}"#), one);
     assert_eq!(addresses(r#"{"secondaryPrivateIp":["10.0.0.1"]}"#), one);
     assert_eq!(addresses(r#"{"secondaryPrivateIps":"10.0.0.1"}"#), one);
@@ -105,7 +105,7 @@ fn lists_may_be_singular_bare_or_absent() {
     }
     assert_eq!(
         read(r#"{"ipv6s":"2001:db8::1"}"#).ipv6s,
-        vec![Reading::Clear("2001:db8::1".parse().unwrap())]
+        vec![Parsed::Value("2001:db8::1".parse().unwrap())]
     );
     assert_eq!(
         read(r#"{"ipv6Prefix":"2001:db8::/32"}"#)
@@ -120,13 +120,13 @@ fn lists_may_be_singular_bare_or_absent() {
 }
 
 #[test]
-fn prefixes_have_any_length_and_may_have_host_bits() {
+fn prefixes_of_any_length_with_host_bits_are_parsed() {
     let read =
         read(r#"{"ipv4Prefixes":["192.168.1.7/24","10.0.0.0/0","10.0.0.1/32","10.0.0.0/33"]}"#)
             .ipv4_prefixes;
-    assert_eq!(read[0], Reading::Clear("192.168.1.7/24".parse().unwrap()));
-    assert!(read[1].clear().is_some() && read[2].clear().is_some());
-    assert_eq!(read[3], Reading::Unknown("10.0.0.0/33".to_owned()));
+    assert_eq!(read[0], Parsed::Value("192.168.1.7/24".parse().unwrap()));
+    assert!(read[1].value().is_some() && read[2].value().is_some());
+    assert_eq!(read[3], Parsed::Invalid("10.0.0.0/33".to_owned()));
     let mut written = complete();
     written.ipv4_prefixes = read[..1].to_vec();
     let content = written
@@ -142,7 +142,7 @@ fn prefixes_have_any_length_and_may_have_host_bits() {
 }
 
 #[test]
-fn both_result_spellings_are_read_and_one_is_written() {
+fn both_result_spellings_are_parsed() {
     assert_eq!(
         read(r#"{"result":"accomplished"}"#).result,
         OperationResult::Success.into()
@@ -155,12 +155,12 @@ fn both_result_spellings_are_read_and_one_is_written() {
     }
     assert_eq!(
         read(r#"{"result":"Success?"}"#).result,
-        Reading::Unknown("Success?".to_owned())
+        Parsed::Invalid("Success?".to_owned())
     );
 }
 
 #[test]
-fn the_content_names_the_eni_and_else_the_resource_id_does() {
+fn the_eni_id_is_that_of_the_content_or_the_arn() {
     let id = |content: &str, kind: &str| {
         let arn = format!("acs:ecs:cn-hangzhou:1:{kind}/x-1");
         let name = reflexarc_event::ENI_OPERATION_COMPLETED;
@@ -169,11 +169,11 @@ fn the_content_names_the_eni_and_else_the_resource_id_does() {
     };
     assert_eq!(id(r#"{"eniId":"eni-1"}"#, "eni"), "eni-1".to_owned().into());
     assert_eq!(id("{}", "eni"), "x-1".to_owned().into());
-    assert_eq!(id("{}", "instance"), Reading::Missing);
+    assert_eq!(id("{}", "instance"), Parsed::Missing);
 }
 
 #[test]
-fn another_event_is_not_read() {
+fn other_events_are_rejected() {
     let other = Event::from_json(r#"{"product":"ECS","name":"Instance:StateChange","content":{}}"#)
         .unwrap();
     assert_eq!(
@@ -194,7 +194,7 @@ fn another_event_is_not_read() {
 }
 
 #[test]
-fn a_level_against_the_result_is_not_written() {
+fn inconsistent_levels_are_not_written() {
     for (level, result, written) in [
         (Level::Info, OperationResult::Success, true),
         (Level::Warn, OperationResult::Success, false),
@@ -205,7 +205,7 @@ fn a_level_against_the_result_is_not_written() {
     ] {
         let mut event = complete();
         (event.level, event.result) = (level.into(), result.into());
-        event.eni_status = Operation::Attach.leaves(result)[0].into();
+        event.eni_status = Operation::Attach.resulting_statuses(result)[0].into();
         let outcome = event.write();
         assert_eq!(outcome.is_ok(), written, "{level} {result}");
         assert!(written || matches!(outcome, Err(WriteError::Level { .. })));
@@ -213,7 +213,7 @@ fn a_level_against_the_result_is_not_written() {
 }
 
 #[test]
-fn only_states_that_follow_from_operation_and_result_are_written() {
+fn inconsistent_statuses_are_not_written() {
     use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
     let rows = [
         (Operation::Create, OperationResult::Success, vec![Available]),
@@ -258,17 +258,16 @@ fn only_states_that_follow_from_operation_and_result_are_written() {
 }
 
 #[test]
-fn nothing_masked_missing_or_unknown_is_written() {
-    type Spoil = fn(&mut EniNotification);
+fn masked_missing_and_invalid_values_are_not_written() {
+    type Change = fn(&mut EniNotification);
     let masked = || "eni-8vb1qo********cdeg2n".to_owned();
-    assert!(
-        matches!(complete().write(), Ok(event) if event.envelope() == reflexarc_event::Envelope::Native)
-    );
-    let spoilt: [(Spoil, &str); 10] = [
-        (|n| n.id = Reading::Missing, "`id` is missing"),
-        (|n| n.id = String::new().into(), "`id` is missing"),
+    let written = complete().write().unwrap();
+    assert_eq!(written.envelope(), reflexarc_event::Envelope::Native);
+    let changes: [(Change, &str); 10] = [
+        (|n| n.id = Parsed::Missing, "missing `id`"),
+        (|n| n.id = String::new().into(), "missing `id`"),
         (
-            |n| n.request_id = Reading::Masked("D9********27".to_owned()),
+            |n| n.request_id = Parsed::Masked("D9********27".to_owned()),
             "`requestId` is masked: `D9********27`",
         ),
         (
@@ -276,20 +275,20 @@ fn nothing_masked_missing_or_unknown_is_written() {
             "`userId` is masked: `169070********30`",
         ),
         (
-            |n| n.eni_status = Reading::Unknown("Linked".to_owned()),
-            "`eniStatus` cannot be `Linked`",
+            |n| n.eni_status = Parsed::Invalid("Linked".to_owned()),
+            "invalid `eniStatus`: `Linked`",
         ),
         (
-            |n| n.primary_private_ip = Reading::Masked("192.168.XX.XX".to_owned()),
+            |n| n.primary_private_ip = Parsed::Masked("192.168.XX.XX".to_owned()),
             "`primaryPrivateIp` is masked: `192.168.XX.XX`",
         ),
         (
-            |n| n.ipv4_prefixes = vec![Reading::Masked("192.168.XX.XX/24".to_owned())],
+            |n| n.ipv4_prefixes = vec![Parsed::Masked("192.168.XX.XX/24".to_owned())],
             "`ipv4Prefixes` is masked: `192.168.XX.XX/24`",
         ),
         (
-            |n| n.ipv6s = vec![Reading::Unknown("::g".to_owned())],
-            "`ipv6s` cannot be `::g`",
+            |n| n.ipv6s = vec![Parsed::Invalid("::g".to_owned())],
+            "invalid `ipv6s`: `::g`",
         ),
         (
             |n| {
@@ -297,7 +296,8 @@ fn nothing_masked_missing_or_unknown_is_written() {
                     .unwrap()
                     .into()
             },
-            "the resource id `acs:ecs:cn-hangzhou:1:eni/eni-other` does not name the ENI eni-bp1a4k7x in cn-hangzhou",
+            "resource id `acs:ecs:cn-hangzhou:1:eni/eni-other` does not identify \
+             ENI eni-bp1a4k7x in cn-hangzhou",
         ),
         (
             |n| {
@@ -308,9 +308,9 @@ fn nothing_masked_missing_or_unknown_is_written() {
             "`resourceId` is masked: `acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x`",
         ),
     ];
-    for (spoil, message) in spoilt {
+    for (change, message) in changes {
         let mut event = complete();
-        spoil(&mut event);
+        change(&mut event);
         assert_eq!(event.write().unwrap_err().to_string(), message);
     }
     let mut event = complete();
@@ -326,7 +326,7 @@ fn nothing_masked_missing_or_unknown_is_written() {
 
 proptest! {
     #[test]
-    fn everything_written_is_read_back_and_found_clean(
+    fn written_events_are_parsed_without_findings(
         which in 0usize..4,
         failed in any::<bool>(),
         milliseconds in 100_000_000_000i64..4_102_444_800_000,
@@ -339,10 +339,11 @@ proptest! {
         event.operation = operation.into();
         event.result = result.into();
         event.level = result.level().into();
-        event.eni_status = operation.leaves(result)[0].into();
+        event.eni_status = operation.resulting_statuses(result)[0].into();
         event.event_time = jiff_timestamp(milliseconds);
-        event.secondary_private_ips = addresses.iter().map(|&address| Reading::Clear(address.into())).collect();
-        event.ipv6s = long.iter().map(|&address| Reading::Clear(address.into())).collect();
+        let address = |&address: &[u8; 4]| Parsed::Value(address.into());
+        event.secondary_private_ips = addresses.iter().map(address).collect();
+        event.ipv6s = long.iter().map(|&address| Parsed::Value(address.into())).collect();
         let written = event.write().unwrap();
         prop_assert_eq!(check(&written), vec![]);
         prop_assert_eq!(read_event(&written).unwrap(), event.clone());
@@ -350,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn no_content_panics(key in "[a-zA-Z46]{0,20}", text in ".{0,30}") {
+    fn any_content_is_handled(key in "[a-zA-Z46]{0,20}", text in ".{0,30}") {
         let content = Json::from_iter([(key, Json::from(text))]).to_string();
         let event = with_content(&content);
         prop_assert!(read_event(&event).unwrap().write().is_err());
@@ -358,6 +359,6 @@ proptest! {
     }
 }
 
-fn jiff_timestamp(milliseconds: i64) -> Reading<jiff::Timestamp> {
-    Reading::Clear(jiff::Timestamp::from_millisecond(milliseconds).unwrap())
+fn jiff_timestamp(milliseconds: i64) -> Parsed<jiff::Timestamp> {
+    Parsed::Value(jiff::Timestamp::from_millisecond(milliseconds).unwrap())
 }

@@ -94,8 +94,7 @@ async fn a_batch_is_atomic_unless_partial_is_requested() {
     let error = answer.get("error").unwrap().as_str().unwrap();
     assert_eq!(
         error,
-        "element 1 is not an event: an event is a JSON object, but this is a number; \
-         nothing was stored"
+        "element 1 is not an event: expected a JSON object, found a number; nothing was stored"
     );
     let fault = &answer.get("faults").unwrap().elements()[0];
     assert_eq!(

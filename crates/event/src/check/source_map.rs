@@ -1,37 +1,39 @@
-//! From a member of the native form back to the bytes it came from.
+//! From a value of the native form back to the bytes that it was converted from.
 
 use crate::json::{Member, Outline};
 use crate::{Envelope, cloudevent, webhook};
 use reflexarc_diagnostic::Span;
 
-/// One step into a value.
+/// One step of a path into a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step<'a> {
+pub(super) enum PathStep<'a> {
     Key(&'a str),
     Index(usize),
 }
 
-/// The outline of an event and how its native form maps onto it.
-pub(super) struct Places {
+/// Maps paths in the native form to spans in the event.
+pub(super) struct SourceMap {
     envelope: Envelope,
     outline: Outline,
 }
 
-impl Places {
+impl SourceMap {
     pub(super) fn new(envelope: Envelope, outline: Outline) -> Self {
         Self { envelope, outline }
     }
 
-    /// Where the value at a path of the native form stands. What is inside JSON text stands where the text does; what is
-    /// missing, where the key of the object does that should have it, or at the first byte.
-    pub(super) fn value(&self, path: &[Step<'_>]) -> Span {
+    /// The span of the value at a path of the native form. For a value in JSON text it is that of
+    /// the text; for a missing value, that of the key of the object that should have it, or the
+    /// first byte.
+    pub(super) fn value(&self, path: &[PathStep<'_>]) -> Span {
         self.find(path).map_or(0..1, |found| match found {
             Found::Value(span) | Found::Within(span) => span,
         })
     }
 
-    /// Where the key of the member at a path of the native form stands; where its value does when there is no key.
-    pub(super) fn key(&self, path: &[Step<'_>]) -> Span {
+    /// The span of the key of the member at a path of the native form, or that of its value if
+    /// there is no key.
+    pub(super) fn key(&self, path: &[PathStep<'_>]) -> Span {
         let origins = self.origins(path);
         let keyed = origins
             .iter()
@@ -39,24 +41,25 @@ impl Places {
         keyed.map_or_else(|| self.value(path), |member| member.key_span.clone())
     }
 
-    /// Where the value of a top-level member of the event itself stands.
+    /// The span of the value of a top-level member of the event itself.
     pub(super) fn raw(&self, key: &str) -> Span {
         self.outline
             .member(key)
             .map_or(0..1, |member| member.value.span.clone())
     }
 
-    /// Whether the value stands in the bytes as it does in the native form, and only once, so that it may be replaced there.
-    pub(super) fn is_plain(&self, path: &[Step<'_>]) -> bool {
+    /// Whether the value is the same in the event as in the native form, and there only once, so
+    /// that it can be replaced in the event.
+    pub(super) fn is_replaceable(&self, path: &[PathStep<'_>]) -> bool {
         let translated = match self.envelope {
-            Envelope::CloudEvent => path.first() != Some(&Step::Key("content")),
+            Envelope::CloudEvent => path.first() != Some(&PathStep::Key("content")),
             Envelope::CloudMonitor => true,
             _ => false,
         };
         !translated && matches!(self.find(path), Some(Found::Value(_)))
     }
 
-    fn find(&self, path: &[Step<'_>]) -> Option<Found> {
+    fn find(&self, path: &[PathStep<'_>]) -> Option<Found> {
         let origins = self.origins(path);
         let whole = origins
             .iter()
@@ -77,9 +80,9 @@ impl Places {
         part.map(Found::Within)
     }
 
-    /// The paths in the event that may lead to the value, best first.
-    fn origins<'a>(&self, path: &[Step<'a>]) -> Vec<Vec<Step<'a>>> {
-        let [Step::Key(key), rest @ ..] = path else {
+    /// The paths in the event from which the value can come, preferred ones first.
+    fn origins<'a>(&self, path: &[PathStep<'a>]) -> Vec<Vec<PathStep<'a>>> {
+        let [PathStep::Key(key), rest @ ..] = path else {
             return vec![path.to_vec()];
         };
         let own = [*key];
@@ -99,7 +102,7 @@ impl Places {
         let stepped = |start: Vec<&'a str>| {
             start
                 .into_iter()
-                .map(Step::Key)
+                .map(PathStep::Key)
                 .chain(rest.iter().copied())
                 .collect()
         };
@@ -110,31 +113,31 @@ impl Places {
 enum Found {
     /// The value itself.
     Value(Span),
-    /// Something that the value is in, or is missing from.
+    /// The nearest ancestor that is there.
     Within(Span),
 }
 
-struct Reached<'a> {
+struct Target<'a> {
     key: Option<&'a Member>,
     value: &'a Outline,
 }
 
-fn walk<'a>(outline: &'a Outline, path: &[Step<'_>]) -> Option<Reached<'a>> {
+fn walk<'a>(outline: &'a Outline, path: &[PathStep<'_>]) -> Option<Target<'a>> {
     path.iter().try_fold(
-        Reached {
+        Target {
             key: None,
             value: outline,
         },
         |at, step| match step {
-            Step::Key(key) => at.value.member(key).map(|member| Reached {
+            PathStep::Key(key) => at.value.member(key).map(|member| Target {
                 key: Some(member),
                 value: &member.value,
             }),
-            Step::Index(index) => at
+            PathStep::Index(index) => at
                 .value
                 .elements
                 .get(*index)
-                .map(|value| Reached { key: None, value }),
+                .map(|value| Target { key: None, value }),
         },
     )
 }
