@@ -55,6 +55,17 @@ pub struct Fix {
     pub replacement: String,
 }
 
+impl Severity {
+    /// The word for it: `error`, `warning` or `hint`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Hint => "hint",
+        }
+    }
+}
+
 impl Diagnostic {
     /// An error at `span`.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {

@@ -1,7 +1,7 @@
 //! The Python class `Diagnostic`.
 
 use pyo3::prelude::*;
-use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_diagnostic::Diagnostic;
 
 /// A diagnostic about a pattern, a rule file or an event: message, location, help and fix.
 #[pyclass(name = "Diagnostic", module = "reflexarc", frozen, eq, hash)]
@@ -48,11 +48,7 @@ impl PyDiagnostic {
         let (line, column) = position(text, diagnostic.span.start);
         Self {
             code: diagnostic.code.to_string(),
-            severity: match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Hint => "hint",
-            },
+            severity: diagnostic.severity.as_str(),
             message: diagnostic.message.clone(),
             source: source.to_owned(),
             line,

@@ -141,11 +141,6 @@ impl Finding<'_> {
     fn to_json(&self) -> Value {
         let found = self.diagnostic;
         let (start, end) = self.positions();
-        let severity = match found.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Hint => "hint",
-        };
         let labels = found.labels.iter().map(|label| {
             json!({
                 "start": label.span.start,
@@ -163,7 +158,7 @@ impl Finding<'_> {
         json!({
             "file": self.file,
             "code": found.code.to_string(),
-            "severity": severity,
+            "severity": found.severity.as_str(),
             "message": found.message,
             "start": found.span.start,
             "end": found.span.end,

@@ -60,7 +60,7 @@ fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
 }
 
 fn miss(miss: &NearMiss) -> Json {
-    let suggested = miss.suggested.clone().map(|value| ("mended", value));
+    let suggested = miss.suggested.clone().map(|value| ("suggested", value));
     let always = [
         ("found", found(&miss.found)),
         ("expected", Json::from(miss.expected.as_str())),
