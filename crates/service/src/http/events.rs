@@ -19,8 +19,8 @@ use crate::store::{Accepted, StoreError};
 use crate::telemetry::{Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
-// A body of 8 MiB may hold millions of them, and the response would be larger than the request. The
-// response states the number of all.
+// A batch may have 10,000 elements, all of them invalid, and the response would be larger than the
+// request. The response states the number of all.
 const MAX_LISTED_ERRORS: usize = 100;
 
 /// When a request began, by the wall clock and by the monotonic clock.

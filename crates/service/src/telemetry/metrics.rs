@@ -27,7 +27,7 @@ pub struct Metrics {
     pub failures: Counter,
     /// Failures in a row of rules that keep failing; set when metrics are read.
     pub failing: Family<RuleLabel, Gauge>,
-    /// From the first byte of a request to the commit of its events.
+    /// From the head of a request to the commit of its events.
     pub accepting: Histogram,
     /// Attempts by target and outcome.
     pub attempts: Family<AttemptLabel, Counter>,
@@ -131,7 +131,7 @@ impl Metrics {
         );
         let help = "Failures in a row of a rule that keeps failing";
         registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
-        let help = "From the first byte of a request to the commit of its events";
+        let help = "From the head of a request to the commit of its events";
         registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         registry.register(
             "delivery_attempts",
