@@ -1,5 +1,5 @@
-//! Any bytes, read as an event: what we take for JSON is what `serde_json` takes for JSON, with the
-//! same meaning, and whatever envelope it is in can be checked and converted without a panic.
+//! Any bytes, parsed as an event: the parser accepts exactly what `serde_json` accepts, with the
+//! same meaning, and every event can be checked and converted without a panic.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(
                 Json::parse(&written).as_ref(),
                 Ok(json),
-                "what is written reads back"
+                "written JSON is parsed again"
             );
             // This key is how serde_json keeps the digits of a number; as a key of an event it
             // confuses only serde_json.
@@ -28,12 +28,12 @@ fuzz_target!(|bytes: &[u8]| {
                 );
             }
         }
-        (Err(fault), Ok(_)) => assert!(
-            matches!(fault.kind, JsonErrorKind::TooDeep { .. }),
-            "refused: {fault}"
+        (Err(error), Ok(_)) => assert!(
+            matches!(error.kind, JsonErrorKind::TooDeep { .. }),
+            "rejected: {error}"
         ),
-        (Ok(_), Err(fault)) => {
-            let message = fault.to_string();
+        (Ok(_), Err(error)) => {
+            let message = error.to_string();
             let known = ["recursion limit", "$serde_json::private"];
             assert!(
                 known.iter().any(|known| message.contains(known))

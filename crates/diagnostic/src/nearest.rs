@@ -1,4 +1,4 @@
-//! "Did you mean …?": the known name that a misspelt one most likely stands for.
+//! "Did you mean …?": the known name that a misspelled one most likely means.
 
 /// Names that differ in more characters than this are never suggested.
 const MAX_DISTANCE: usize = 3;

@@ -45,6 +45,7 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
         checker.check_eni_operation();
         found = checker.found;
     }
+    // Checks run by topic; people read findings from the top of the event to the bottom.
     found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
     found.truncate(event.limits().findings);
     found

@@ -64,6 +64,10 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
 }
 
 /// The CloudEvent of a native event. `bytes` are those of the event, for an id if it has none.
+// The patch makes the conversion lossless without a rule for every special case: the attributes are
+// converted back as a receiver would, and the differences from the original go into the patch. In
+// {"id": "1", "product": "ECS", "name": "Disk:New", "content": {}, "level": 3}, the level is no
+// text, so converting back gives none, and the patch is {"keep": {"level": 3}, "absent": []}.
 pub(crate) fn from_native(native: &Json, bytes: &[u8], depth: usize) -> Json {
     let mut event = attributes(native, bytes);
     let restored = unpatched(event.clone(), depth);
@@ -134,6 +138,9 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
             .and_then(Json::as_str)
             .and_then(forward);
         if let Some(value) = &value {
+            // The attribute is redundant only if the native value gives it back exactly: the time
+            // "2020-11-19T13:04:41Z" becomes "20201119T210441.000+0800", which gives back
+            // "2020-11-19T21:04:41+08:00", so `time` is kept beside `eventTime`.
             let again = backward(value);
             rest.retain(|(name, json)| name != attribute || json.as_str() != again.as_deref());
         }
@@ -156,6 +163,7 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         None => derived_level(name.as_deref().unwrap_or_default(), data.as_ref())
             .map(|level| level.as_str().into()),
     };
+    // The level is after `resourceId` and before `name` in the documented order of members.
     if level_value.is_some() {
         take(&mut rest, "level");
     }
@@ -179,6 +187,8 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
     native
 }
 
+/// Applies the patch of `reflexarcnative`: members in `keep` replace those that were converted,
+/// keys in `absent` were not in the native event.
 fn patched(mut native: Members, patch: &Json) -> Json {
     let keep = patch.get("keep").map_or(&[][..], Json::members);
     let absent = patch

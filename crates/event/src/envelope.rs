@@ -23,20 +23,6 @@ pub enum Envelope {
     Other,
 }
 
-impl Envelope {
-    /// The name, for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Native => "native ECS",
-            Self::CloudEvent => "CloudEvents",
-            Self::CloudMonitor => "Cloud Monitor webhook",
-            Self::CloudMonitorFlat => "Cloud Monitor rule",
-            Self::Aws => "AWS EventBridge",
-            Self::Other => "other JSON",
-        }
-    }
-}
-
 /// The value of a top-level member, as far as [`Envelope::detect`] needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member<'a> {
@@ -49,6 +35,18 @@ pub enum Member<'a> {
 }
 
 impl Envelope {
+    /// The name, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native ECS",
+            Self::CloudEvent => "CloudEvents",
+            Self::CloudMonitor => "Cloud Monitor webhook",
+            Self::CloudMonitorFlat => "Cloud Monitor rule",
+            Self::Aws => "AWS EventBridge",
+            Self::Other => "other JSON",
+        }
+    }
+
     /// Detects the envelope of an event that is not JSON text by its top-level members, and whether
     /// [`NativeEvent::new`] would leave it unchanged.
     ///
@@ -117,6 +115,8 @@ impl EnvelopeMarkers {
         }
     }
 
+    // The order matters: a CloudEvent may have extensions named `name` and `content`, and an event
+    // of AWS has a `source` too, but no `specversion`.
     pub(crate) fn envelope(self) -> Envelope {
         if self.all(Self::SPECVERSION | Self::TYPE | Self::SOURCE) {
             Envelope::CloudEvent
@@ -161,6 +161,8 @@ impl EnvelopeMarkers {
             None
         };
         match key {
+            // A colon in the name is enough to recognise a shortened native event in a test:
+            // {"name": "Disk:Stalled:Executing", "content": {}}.
             "name" => {
                 self.set(Self::NAME, text.is_some());
                 if text.is_some_and(|name| name.contains(':')) {

@@ -41,6 +41,8 @@ impl Event {
                 limit: limits.bytes,
             });
         }
+        // One pass validates the bytes and collects what identifies the envelope; most events are
+        // matched on their bytes and never need a tree.
         let markers = EnvelopeMarkers::of(read(&bytes, limits.depth)?)?;
         Ok(Self {
             bytes: bytes.into(),

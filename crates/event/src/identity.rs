@@ -28,6 +28,8 @@ impl EventIdentity {
     pub fn with_id(event: &NativeEvent, id: impl Into<String>) -> Self {
         let tree = event.tree();
         let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().to_owned();
+        // The native form drops a CloudEvents source that follows from the product, so both
+        // spellings must give the same identity: product "ECS" is source "acs.ecs".
         let source = match (first_text(naming(event), &["source"]), text(&["product"])) {
             (Some(source), _) => source.to_owned(),
             (None, product) if product.is_empty() => String::new(),

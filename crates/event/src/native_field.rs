@@ -29,6 +29,7 @@ pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level>
         .and_then(|content| content.get("result"))
         .and_then(Json::as_str)
     {
+        // "failed" raises INFO to WARN, but does not lower CRITICAL.
         Some("failed") => Some(documented.map_or(Level::Warn, |level| level.max(Level::Warn))),
         Some("success" | "accomplished") => Some(documented.unwrap_or(Level::Info)),
         _ => documented,
@@ -37,6 +38,8 @@ pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level>
 
 /// The name with the status of the event as its last part, if the catalogue lists that status.
 pub(crate) fn with_status(name: &str, status: Option<&Json>) -> String {
+    // A name that ends in a status already is not extended, nor is one whose events have another
+    // kind of `status`, such as the state of a disk.
     let entry = catalogue::find_name(name).filter(|(_, part)| part.is_none());
     match (entry, status.and_then(Json::as_str)) {
         (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => {

@@ -22,6 +22,7 @@ impl<T> Parsed<T> {
     /// Parses a text. A text that `parse` rejects is masked or invalid; one that it accepts can be
     /// masked too, in a part that `parse` ignores.
     pub(crate) fn of(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Self {
+        // An id parses whatever it is, so a text that parses can still be masked: "eni-8vb1**cdeg".
         match parse(text) {
             Some(value) if !is_masked(text) => Self::Value(value),
             None if !is_masked(text) && !masks_digits(text) => Self::Invalid(text.to_owned()),

@@ -22,6 +22,8 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     if text.len() > 48 || text.contains('[') {
         return None;
     }
+    // 12 to 15 digits are milliseconds from 1973 to beyond 9999. Fewer digits could be a date or
+    // seconds and are not accepted.
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let milliseconds = (12..=15)
             .contains(&text.len())

@@ -96,6 +96,7 @@ pub(crate) fn origins(key: &str) -> &'static [&'static [&'static str]] {
 
 /// The native form of a webhook.
 pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
+    // Values are removed from a copy as they are converted; what is left is kept as it is.
     let mut rest = event.clone();
     let mut native: Vec<(String, Json)> = Vec::new();
     for (key, paths) in ORIGINS {
@@ -115,6 +116,8 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
         native.extend(found.map(|value| (key.to_owned(), value)));
     }
     let native = Json::Object(native);
+    // Cloud Monitor sends name and status apart, the native form has one name:
+    // "Disk:Stalled" with "eventStatus": "Executing" is "Disk:Stalled:Executing".
     let status = native
         .get("content")
         .and_then(|content| content.get("eventStatus"))
@@ -136,6 +139,7 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
         .iter()
         .filter(|(key, _)| keeps_name(key))
         .cloned();
+    // Webhooks have members such as `userId` and `time` that the native form uses for other values.
     let aside: Json = rest
         .members()
         .iter()

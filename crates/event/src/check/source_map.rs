@@ -59,6 +59,9 @@ impl SourceMap {
         !translated && matches!(self.find(path), Some(Found::Value(_)))
     }
 
+    // For {"alert": {"eventContentMap": {"eniId": 5}}}, the native path content.eniId comes from
+    // alert.eventContentMap.eniId. If eniId were missing, the nearest ancestor there, the key
+    // "eventContentMap", is where to report it.
     fn find(&self, path: &[PathStep<'_>]) -> Option<Found> {
         let origins = self.origins(path);
         let whole = origins

@@ -84,6 +84,8 @@ impl EniNotification {
         let status = *required(&self.eni_status, "eniStatus")?;
         let result = *required(&self.result, "result")?;
         let request_id = text(&self.request_id, "requestId")?;
+        // The checks below keep rehearsals honest: an event that the cloud would never send would
+        // exercise rules in ways that cannot happen.
         if level != result.level() {
             return Err(WriteError::Level { level, result });
         }

@@ -31,6 +31,7 @@ pub(crate) trait Value<'a>: Sized {
 /// Parses one document with at most `depth` levels. The parser recurses once per level, so `depth`
 /// must not exceed some thousands.
 pub(crate) fn read<'a, V: Value<'a>>(bytes: &'a [u8], depth: usize) -> Result<V, JsonError> {
+    // Checking UTF-8 first lets the parser slice strings without checking character boundaries.
     let text = std::str::from_utf8(bytes).map_err(|e| JsonError {
         kind: JsonErrorKind::InvalidUtf8,
         offset: e.valid_up_to(),
@@ -191,6 +192,7 @@ impl<'a> Parser<'a> {
             Some(b'u') => {
                 self.at += 2;
                 match self.four_hex(start)? {
+                    // Characters beyond U+FFFF are a high and a low surrogate: 😀 is \ud83d\ude00.
                     0xD800..=0xDBFF if self.bytes[self.at..].starts_with(b"\\u") => {
                         let second = self.at;
                         self.at += 2;
@@ -238,6 +240,7 @@ impl<'a> Parser<'a> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
+        // JSON allows `0` and `0.5`, but not `01`.
         let leading_zero = self.peek() == Some(b'0');
         let whole = self.digits()?;
         if leading_zero && whole > 1 {
@@ -361,6 +364,7 @@ fn unicode(escape: &str) -> (char, usize) {
     let unit = |at: usize| u32::from_str_radix(&escape[at..at + 4], 16).unwrap_or(0);
     let first = unit(2);
     if (0xD800..=0xDBFF).contains(&first) {
+        // Each surrogate has ten bits of the code point minus 0x10000.
         let point = 0x10000 + ((first - 0xD800) << 10) + (unit(8) - 0xDC00);
         (
             char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),

@@ -11,7 +11,7 @@ pub(crate) struct Nesting {
     arrays: u128,
     in_string: bool,
     escaped: bool,
-    /// The last byte outside strings that is not white space; `"` stands for a whole string.
+    /// The last byte outside strings that is not white space; `"` for a whole string.
     last: u8,
 }
 

@@ -110,7 +110,7 @@ fn every_event_code_has_a_case() {
 
 #[test]
 fn fixes_remove_their_findings() {
-    let mut mended = 0;
+    let mut fixed = 0;
     for (name, bytes) in cases("tolerant") {
         let event = event(&name, &bytes).unwrap();
         for diagnostic in check(&event) {
@@ -126,8 +126,8 @@ fn fixes_remove_their_findings() {
                 "{name}: the fix for {:?} leaves it",
                 diagnostic.message
             );
-            mended += 1;
+            fixed += 1;
         }
     }
-    assert!(mended > 5, "only {mended} fixes");
+    assert!(fixed > 5, "only {fixed} fixes");
 }

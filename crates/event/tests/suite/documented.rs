@@ -51,7 +51,7 @@ const TABLE: [(&str, &str); 3] = [
     ("content.ipv6s", "\"2001:DB8:XXXX:23:8:800:200C:417A\""),
 ];
 
-/// Every value that the table lists, with the case that shows it and what is read from it.
+/// Every documented value, with the case that has it and the result of parsing it.
 const VALUES: [(&str, &str, &str); 12] = [
     (
         "operation",

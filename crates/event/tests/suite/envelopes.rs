@@ -68,7 +68,7 @@ fn only_intended_examples_have_findings() {
         .filter(|(_, codes)| !codes.is_empty())
         .collect();
     let expected = [
-        // The documented sample, one in tolerated spelling, one that nobody knows.
+        // The documented sample, one in tolerated spelling, one of unknown name.
         (0, BTreeSet::from([Code::MASKED_VALUE])),
         (11, BTreeSet::from([Code::TOLERATED_SPELLING])),
         (27, BTreeSet::from([Code::UNKNOWN_EVENT_NAME])),

@@ -133,7 +133,7 @@ proptest! {
     }
 }
 
-/// Faults that point at the start of what is wrong rather than at the byte where that shows.
+/// Errors whose offset is the start of an invalid token, not the byte that makes it invalid.
 fn in_a_token(error: JsonError) -> bool {
     matches!(
         error.kind,
