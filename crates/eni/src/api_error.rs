@@ -104,6 +104,7 @@ impl ApiError {
     }
 
     pub(crate) fn invalid_parameter(message: impl Into<String>) -> Self {
+        // The general code, for situations without one of their own.
         Self::new(400, "InvalidParameter", message)
     }
 }

@@ -167,6 +167,7 @@ impl Cloud {
     /// # Errors
     /// When there is no such interface.
     pub fn grant_attach(&mut self, interface: &str, account: &str) -> Result<(), ApiError> {
+        // Several grants of one interface add up; there is no way to withdraw one.
         let found = self
             .interfaces
             .get_mut(interface)
@@ -191,6 +192,7 @@ impl Cloud {
             let message = format!("Network interface {id} exists already.");
             return Err(ApiError::invalid_parameter(message));
         }
+        // The same checks as for requests, so that a scenario cannot start in an impossible state.
         self.begin_create(caller, id, wanted)?;
         self.finish_create(id, true);
         if let Some(instance) = instance {
@@ -204,6 +206,7 @@ impl Cloud {
     /// complete first.
     pub fn call(&mut self, caller: &str, request: Request, now: Timestamp) -> Reply {
         self.advance(now);
+        // Every reply has a request id, also when the request is refused.
         let request_id = self.ids.guid();
         let operation = request.operation();
         let interface = request.interface().map(str::to_owned);
@@ -297,6 +300,7 @@ impl Cloud {
         caller: &str,
         request: Request,
     ) -> Result<Answer, ApiError> {
+        // Descriptions are not limited: they are complete at once and hold no memory.
         if request.operation().is_some() && self.pending.len() >= self.limits.pending {
             let message = format!(
                 "{} requests are in progress, the maximum.",

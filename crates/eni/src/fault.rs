@@ -62,6 +62,7 @@ impl Fault {
                     let number = value
                         .as_i64()
                         .and_then(|number| usize::try_from(number).ok());
+                    // A fault that applies 0 times would have no effect, which is never meant.
                     times = number
                         .filter(|times| *times > 0)
                         .ok_or("`times` must be an integer of at least 1")?;

@@ -19,6 +19,7 @@ impl Cloud {
 
     /// A vSwitch of the account; a service account may use those of every account.
     pub(super) fn vswitch_for(&self, account: &Account, id: &str) -> Result<&VSwitch, ApiError> {
+        // The authorization of a service by a user (a RAM role) is not simulated: services have it.
         self.vswitches
             .get(id)
             .filter(|found| account.service.is_some() || found.owner == account.id)
@@ -59,6 +60,7 @@ impl Cloud {
         if found.is_operated_by(&account.id) || found.attach_granted.contains(&account.id) {
             return Ok(found);
         }
+        // The owner of a managed interface may know why; for others it does not exist.
         Err(if found.owner == account.id {
             ApiError::managed(id)
         } else {

@@ -39,6 +39,7 @@ impl Cloud {
         }
         check_location(found, host)?;
         check_address_limits(found, host)?;
+        // Interfaces that are being attached or detached count too: each occupies a slot.
         let (attached, allowed) = (self.interfaces_of(instance).count(), host.kind.interfaces);
         if attached >= allowed {
             let message = format!(
@@ -46,6 +47,7 @@ impl Cloud {
             );
             return Err(ApiError::new(403, "EniPerInstanceLimitExceeded", message));
         }
+        // The instance first: the status change that is recorded names it.
         self.set_instance(interface, Some(instance));
         self.set_status(interface, EniStatus::Attaching);
         Ok(())

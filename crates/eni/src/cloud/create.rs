@@ -22,6 +22,7 @@ impl Cloud {
         caller: &str,
         wanted: CreateInterface,
     ) -> Result<Answer, ApiError> {
+        // A token belongs to an account: two accounts may use the same one.
         let origin = RequestOrigin::new(request_id, caller, Operation::Create);
         let token = wanted.client_token.clone();
         let earlier = token
@@ -74,6 +75,7 @@ impl Cloud {
                 return Err(ApiError::new(403, "InvalidOperation.VpcMismatch", message));
             }
         }
+        // Services have no quota of their own, and what they create does not count for the owner.
         let existing = self
             .interfaces
             .values()
@@ -210,6 +212,7 @@ impl Cloud {
             let message = "SecurityGroupId: at least one security group is required.";
             return Err(ApiError::invalid_parameter(message));
         }
+        // The names are those of the messages; the first one over its limit is reported.
         let groups = wanted.security_groups.len();
         let bounded = [
             ("SecurityGroupIds", groups, limits.security_groups),

@@ -35,6 +35,7 @@ impl Cloud {
     /// Removes the interface and frees its addresses; it stays Deleting when the deletion failed.
     pub(super) fn finish_delete(&mut self, interface: &str, success: bool) {
         if success {
+            // Recorded before the removal, or the timeline would end with Deleting.
             self.set_status(interface, EniStatus::Deleted);
             if let Some(removed) = self.interfaces.remove(interface) {
                 self.release_addresses(&removed.vswitch, &removed.addresses);

@@ -31,6 +31,7 @@ impl Cloud {
         if !matches!(found.status, EniStatus::InUse | EniStatus::Detaching) {
             return Err(ApiError::interface_status(interface, found.status));
         }
+        // After the status: an interface without an instance has another error, its status.
         if found.instance.as_deref() != Some(instance) {
             let message =
                 format!("Network interface {interface} is not attached to instance {instance}.");
@@ -47,6 +48,7 @@ impl Cloud {
     /// guest system did not release it.
     pub(super) fn finish_detach(&mut self, interface: &str, success: bool) {
         if success {
+            // Before the status, so that Available is recorded without an instance.
             self.set_instance(interface, None);
             self.set_status(interface, EniStatus::Available);
         }

@@ -19,6 +19,7 @@ impl Cloud {
             let reason = NoEventReason::PrimaryInterface;
             return self.record_no_event(origin, Some(interface.id.clone()), reason);
         }
+        // The preview of the recipient counts, not that of the caller or the owner.
         let recipient = recipient(interface, &origin.caller).to_owned();
         let published = if self
             .account(&recipient)
@@ -90,6 +91,7 @@ impl Cloud {
         } else {
             OperationResult::Failed
         };
+        // The owner of the interface, which may differ from `userId`, the recipient.
         let resource_id = Arn {
             service: "ecs".to_owned(),
             region: self.region.clone(),

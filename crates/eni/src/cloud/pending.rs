@@ -58,6 +58,7 @@ impl PendingRequests {
         condition: impl Fn(&PendingRequest) -> bool,
     ) -> Vec<PendingRequest> {
         let met = self.by_due.iter().filter(|(_, request)| condition(request));
+        // Collected first: the map cannot be changed while it is iterated. The keys keep the order.
         let keys: Vec<_> = met.map(|(key, _)| *key).collect();
         keys.iter()
             .filter_map(|key| self.by_due.remove(key))

@@ -67,6 +67,8 @@ impl BusEnvelope {
 
 /// The callback of a legacy rule: the native members and those of the rule.
 fn rule_callback(native: &Json) -> Json {
+    // Members that an event does not determine have fixed values; the name of the rule shows that
+    // it comes from a simulation.
     let added = [
         ("traceId", text(native, "id")),
         ("instanceName", "".into()),
@@ -91,6 +93,7 @@ fn policy_webhook(native: &Json) -> Json {
         text(native, "level"),
     );
     let (user, name) = (text(native, "userId"), text(native, "name"));
+    // The webhook has times as milliseconds since 1970, unlike the event inside.
     let milliseconds = native
         .get("eventTime")
         .and_then(Json::as_str)
@@ -122,6 +125,7 @@ fn policy_webhook(native: &Json) -> Json {
         ("timestamp", milliseconds.clone()),
         ("severity", level.clone()),
         ("userId", user.clone()),
+        // The documented webhook has the content twice: as JSON text and as an object.
         ("eventRawContent", content.to_string().into()),
         ("eventContentMap", content),
         ("meta", object([("sysEventMeta", described)])),

@@ -49,6 +49,7 @@ pub struct InstanceType {
 impl InstanceType {
     /// `ecs.g7.large`: 3 interfaces, with 6 IPv4 and 6 IPv6 addresses each.
     pub fn g7_large() -> Self {
+        // From the table of instance families in the documentation.
         Self {
             name: "ecs.g7.large".to_owned(),
             interfaces: 3,

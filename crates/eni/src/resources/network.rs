@@ -65,6 +65,7 @@ impl SecurityGroup {
             owner: owner.to_owned(),
             vpc: vpc.to_owned(),
             enterprise: false,
+            // The documented capacity of a basic group in a VPC.
             capacity: 6_000,
         }
     }
@@ -88,6 +89,7 @@ impl SecurityGroup {
     /// How much of the capacity an interface with these addresses uses.
     pub(crate) fn weight(&self, addresses: &[IpAddr]) -> usize {
         if self.enterprise {
+            // An enterprise group counts the interface once, whatever its addresses.
             1
         } else {
             addresses.iter().filter(|address| address.is_ipv4()).count()

@@ -72,6 +72,7 @@ fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request,
 }
 
 fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, ApiError> {
+    // Two forms of one parameter: the older one takes a single group, the newer one a list.
     let one_group = parameters.optional("SecurityGroupId");
     let groups = parameters.list("SecurityGroupIds");
     let security_groups = match (one_group, groups.is_empty()) {
@@ -85,6 +86,7 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, A
         (Some(group), true) => vec![group.to_owned()],
         (None, false) => groups.into_iter().map(str::to_owned).collect(),
     };
+    // The API has this name for the type of the interface, not of an instance.
     match parameters.optional("InstanceType") {
         None | Some("Secondary") => {}
         Some("Trunk") => return Err(unsupported("InstanceType", "Trunk")),
@@ -100,8 +102,10 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, A
         }
         Some(other) => return Err(parameters::invalid("NetworkInterfaceTrafficMode", other)),
     }
+    // Checked and then ignored: queues have no effect on statuses and events.
     parameters.number("QueueNumber", 1, 2048)?;
     let client_token = parameters.optional("ClientToken");
+    // The documented form of client tokens.
     if let Some(token) = client_token.filter(|token| token.len() > 64 || !token.is_ascii()) {
         return Err(parameters::invalid("ClientToken", token));
     }
@@ -133,6 +137,8 @@ fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, A
 }
 
 fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), ApiError> {
+    // Attaches to a trunk interface, which is not simulated. Ignoring it would attach to the
+    // instance.
     if let Some(trunk) = parameters.optional("TrunkNetworkInstanceId") {
         return Err(unsupported("TrunkNetworkInstanceId", trunk));
     }
@@ -182,6 +188,7 @@ fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, ApiError> 
     let token = parameters.optional("NextToken").map(str::to_owned);
     let number = parameters.number("PageNumber", 1, usize::MAX)?;
     let page_size = parameters.number("PageSize", 1, limits.page)?;
+    // `MaxResults` without a token is the first page of the newer form.
     Ok(match (size, token) {
         (None, None) => Paging::Numbered {
             number: number.unwrap_or(1),

@@ -50,6 +50,7 @@ impl Parameters {
                 (!value.is_empty()).then_some((number, value))
             })
             .collect();
+        // By number: sorted as text, `Name.10` would come before `Name.2`.
         found.sort_unstable();
         found.into_iter().map(|(_, value)| value).collect()
     }
@@ -108,6 +109,7 @@ impl Parameters {
             return Ok(None);
         };
         let length = value.chars().count();
+        // Names and descriptions must not begin like a URL, as documented for both.
         if (min..=max).contains(&length)
             && !value.starts_with("http://")
             && !value.starts_with("https://")
@@ -138,6 +140,8 @@ impl Parameters {
     /// The keys and values of `Tag.N.Key` and `Tag.N.Value`, in the order of N. A value may be
     /// absent.
     pub(crate) fn tags(&self) -> Result<Vec<(String, Option<String>)>, ApiError> {
+        // Key and value of a tag are separate parameters, in any order, so they are joined by
+        // number.
         let mut tags: BTreeMap<usize, (Option<&str>, Option<&str>)> = BTreeMap::new();
         for (name, value) in self.iter() {
             let Some((number, part)) = name

@@ -55,6 +55,7 @@ fn described(page: &Page) -> Vec<(&'static str, Json)> {
             members.extend([("PageNumber", number(*page)), ("PageSize", number(*size))]);
         }
         Paging::Token { .. } => {
+            // On the last page the token is empty, not absent.
             members.push(("NextToken", page.next.as_deref().unwrap_or_default().into()));
         }
     }
@@ -65,6 +66,7 @@ fn described(page: &Page) -> Vec<(&'static str, Json)> {
 fn described_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
     let mut members = created_interface(interface);
     let instance = interface.instance.as_deref().unwrap_or_default();
+    // The instance is in two places: `InstanceId` is the older member, `Attachment` the newer one.
     let attachment = match &interface.instance {
         Some(instance) => object([("InstanceId", instance.as_str().into())]),
         None => object([]),
@@ -148,6 +150,7 @@ fn created_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
         ("OwnerId", interface.owner.as_str().into()),
         ("ServiceManaged", interface.is_managed().into()),
     ];
+    // Only managed interfaces have this member.
     if let Some((_, service)) = &interface.managed_by {
         members.push(("ServiceID", (*service).into()));
     }

@@ -132,6 +132,7 @@ impl Builder {
             let message = format!("invalid account id `{}`", id.text());
             table.fault("id", Code::SCENARIO_VALUE, message, "use digits only");
         }
+        // Names identify accounts in the file, ids in the cloud: both must be unique.
         if self.accounts.iter().any(|known| known.name == name.text()) {
             let message = format!("duplicate account name `{}`", name.text());
             report(table, Code::SCENARIO_DUPLICATE, name.span(), message);
@@ -344,6 +345,7 @@ fn instance_type(table: &TableReader<'_>) -> Option<InstanceType> {
         ("ecs.g7.large", InstanceType::g7_large),
         ("ecs.g7.2xlarge", InstanceType::g7_2xlarge),
     ];
+    // `choice` is `None` for an absent key and for an invalid value; only the latter is an error.
     let make = if table.has("type") {
         table.choice("type", &types)
     } else {

@@ -70,8 +70,11 @@ impl Simulation {
         Self {
             names: world.names.clone(),
             steps: steps.into(),
+            // The first clock event is one interval after the start, not at it.
             next_tick: tick.map(|tick| world.start + tick),
             tick,
+            // Without an end, the ticks stop with the script: they would keep the simulation alive
+            // for ever.
             last_tick: until.unwrap_or(last_step).max(last_step),
             until,
             ready: VecDeque::new(),
@@ -110,6 +113,7 @@ impl Simulation {
         if self.ready.is_empty() {
             self.next().map(|(at, _)| at)
         } else {
+            // What is ready happened at the current time; only its return is outstanding.
             Some(self.world.cloud.now())
         }
     }
@@ -169,6 +173,7 @@ impl Simulation {
 
     fn run_next(&mut self) -> Option<()> {
         let (at, next) = self.next()?;
+        // Completions that are due at this time happen before anything else at this time.
         self.world.cloud.advance(at);
         match next {
             Next::Completion => self.collect(),
@@ -258,6 +263,8 @@ impl Simulation {
             }
             StepAction::Instance { id, status } => self.change_instance(at, &id, status),
             StepAction::Grant { interface, account } => {
+                // A name without an interface (its creation was refused) becomes an empty id, which
+                // is reported.
                 let id = self.names.get(&interface).cloned().unwrap_or_default();
                 let text = match self.world.cloud.grant_attach(&id, &account) {
                     Ok(()) => {
@@ -347,6 +354,7 @@ impl Simulation {
                 self.names.insert(name, created.id.clone());
             }
         }
+        // The timeline shows whether a request was accepted, not what it returned.
         let result = result.map(|_| ());
         let code = result.as_ref().err().map_or(ACCEPTED, |error| error.code);
         let expected = expectation.filter(|expected| expected != code);

@@ -114,6 +114,7 @@ impl StepReader<'_> {
             Some(name) => Some(self.interface(&name)?),
             None => None,
         };
+        // An invalid number must not be read as the default.
         let times = if fault.has("times") {
             fault.integer("times", 0..=u64::MAX)?
         } else {

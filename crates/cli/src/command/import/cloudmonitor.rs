@@ -66,6 +66,7 @@ fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String>
             .as_str()
             .map_or_else(|| group.to_string(), str::to_owned)
     });
+    // The API has 0 for rules without an application group.
     let group = group.filter(|group| !matches!(group.as_str(), "" | "0" | "null"));
     let mut draft = RuleDraft {
         name: rule_name(string(rule, "Name")),
@@ -101,6 +102,7 @@ fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String>
 /// The conditions of a pattern; `*` matches everything and is no condition.
 fn conditions(pattern: &Json) -> Vec<Node> {
     let mut conditions = Vec::new();
+    // Rules may have the product in lower case (`ecs`); events have it in upper case.
     let product = string(pattern, "Product");
     if !product.is_empty() && product != "*" {
         conditions.push(one_of("product", [product.to_uppercase().as_str()]));
@@ -217,6 +219,8 @@ fn import_target((kind, list): &(String, Json), draft: &mut RuleDraft) {
                 let group = string(one, "ContactGroupName");
                 let name = rule_name(group);
                 let level = one.get("Level").map(Json::to_string).unwrap_or_default();
+                // Level 2 notifies by telephone, SMS, e-mail and DingTalk, level 3 without
+                // telephone, level 4 only by e-mail and DingTalk.
                 if level.contains('2') || level.contains('3') {
                     let omitted = if level.contains('2') {
                         "telephone and SMS"

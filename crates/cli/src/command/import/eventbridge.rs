@@ -68,6 +68,7 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
         Ok(node) => node,
         Err(reason) => return skip(&reason),
     };
+    // As an expression, the notation of the ready-made rules, which is easier to edit.
     let when = Pattern::from_node(node).to_expression();
     let draft = |name| RuleDraft {
         name,
@@ -180,6 +181,7 @@ fn convert(
                 Predicate::Missing | Predicate::Exists | Predicate::Null => vec![predicate.clone()],
                 other => predicates(other)?,
             };
+            // Each alternative so far is combined with each choice for this predicate.
             combined = combined
                 .iter()
                 .flat_map(|before| {

@@ -120,6 +120,7 @@ fn script(relation: Relation, keywords: &[String], targets: &[String]) -> String
 
 /// A rule name from any text: other characters than letters, digits, `-` and `_` become `-`.
 pub(super) fn rule_name(text: &str) -> String {
+    // Letters of every script stay: file names may have them, and subscriptions often do.
     let safe = |c: char| {
         if c.is_alphanumeric() || c == '-' || c == '_' {
             c

@@ -13,6 +13,7 @@ use crate::output::{Output, Paint};
 /// One line: the target, the outcome, what it would receive or what happens next.
 pub(super) fn as_text(call: &TargetCall, start: Timestamp, output: &Output) -> String {
     let arrow = output.paint(Paint::Blue, "→");
+    // The first attempt is the normal case and not mentioned.
     let attempt = match call.deliveries.as_slice() {
         [one] if one.delivery.attempt == 1 => String::new(),
         [one] => format!(", attempt {}", one.delivery.attempt),

@@ -62,6 +62,7 @@ impl Forwarder {
         let client = EgressPolicy { allowed }
             .client(None)
             .map_err(Failure::Runtime)?;
+        // Senders run as tasks of their own and cannot return errors, so they report them here.
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
@@ -156,6 +157,7 @@ impl EventSender {
     }
 
     async fn post(&self, event: &Event) -> Result<(), String> {
+        // Only CloudEvents have `specversion`; the other envelopes are plain JSON.
         let content_type = match event.tree().get("specversion") {
             Some(_) => "application/cloudevents+json",
             None => "application/json",

@@ -70,6 +70,7 @@ async fn serve(
         .with_state(Arc::clone(&cloud));
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
+    // Times in the output are relative to this.
     let start = Timestamp::now();
     let server = async { axum::serve(listener, app).await };
     let clock = cloud.run_clock();

@@ -110,6 +110,7 @@ pub(super) fn draw(
         "title",
         if title.is_empty() { "Timeline" } else { title },
     );
+    // The legend has deliveries only where there are any, to stay short.
     let is_delivery = |entry: &Entry| matches!(entry.content, Content::Delivery(_));
     draw_legend(&mut svg, entries.iter().any(is_delivery));
     draw_axis(&mut svg, &axis, start, HEAD, HEAD + rows_height);
@@ -303,6 +304,7 @@ fn draw_bar(svg: &mut Svg, axis: &Axis, bar: &StatusBar<'_>, y: f64) {
     // A name wider than its bar is left out; the colour shows the status too.
     let width = 7.0 * count(name.len());
     if to - from > width + 6.0 {
+        // Light text on the two dark bars.
         let class = if matches!(bar.status, EniStatus::InUse | EniStatus::CreateFailed) {
             "on-dark"
         } else {

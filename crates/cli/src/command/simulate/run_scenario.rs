@@ -23,6 +23,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         Some(config) if args.rules.is_empty() => &config.rule_paths,
         _ => &args.rules,
     };
+    // A scenario without rules is fine: it shows only what the cloud does.
     let rules = if rule_paths.is_empty() {
         RuleSet::compile(Vec::<(String, String)>::new())
     } else {

@@ -37,6 +37,8 @@ impl SharedCloud {
 
     /// Answers one request of the API.
     pub(super) async fn serve(&self, request: &HttpRequest) -> HttpResponse {
+        // The lock is released before the channel is awaited: when the channel is full, only this
+        // request waits, not the whole cloud.
         let (response, outcomes) = {
             let mut endpoint = self.lock();
             let response = endpoint.serve(request, Timestamp::now());
@@ -59,6 +61,7 @@ impl SharedCloud {
                 )
             };
             self.send(outcomes).await;
+            // A completion that became due in the meantime has a negative distance: no wait.
             let wait = next.map_or(IDLE, |next| {
                 Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
             });

@@ -131,6 +131,7 @@ fn text<'a>(payload: &'a Json, key: &str) -> Option<&'a str> {
 /// `Tag.1.Key` …
 fn flatten(name: String, value: &Json, parameters: &mut Vec<(String, String)>) {
     match value {
+        // A parameter without a value is left out, as SDKs do.
         Json::Null => {}
         Json::Bool(_) | Json::Number(_) => parameters.push((name, value.to_string())),
         Json::String(text) => parameters.push((name, text.clone())),

@@ -266,6 +266,7 @@ impl Entry {
                 let text = output.paint(Paint::Yellow, text);
                 output.line(format_args!("{time}  ! {text}"))
             }
+            // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),
             Content::Delivery(call) => {
                 let text = attempt::as_text(call, start, output);
@@ -371,6 +372,8 @@ impl Content {
             Self::Request { .. } => "request",
             Self::Status { .. } => "status",
             Self::Event { .. } => "event",
+            // `silence`, `staged` and `failure` are older names of these kinds. Scripts read them,
+            // so they stay.
             Self::NoEvent { .. } => "silence",
             Self::Published { .. } => "published",
             Self::Note { .. } => "staged",

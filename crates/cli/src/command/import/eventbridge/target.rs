@@ -31,6 +31,7 @@ pub(super) fn import(target: &Json, draft: &mut RuleDraft) {
         }
         "acs.mail" => {
             let to = value(target, "ToAddress").unwrap_or_default();
+            // Several receivers are one text with commas or semicolons.
             let to: Vec<String> = to.split([',', ';']).map(|one| quoted(one.trim())).collect();
             format!(
                 "[targets.{}]\ntype = \"email\"\nhost = \"\"     # the mail server\n\
@@ -104,6 +105,7 @@ fn import_mail_message(target: &Json, draft: &mut RuleDraft, table: &mut String)
             }
         };
     let title = template("Subject", "subject");
+    // Messages of rules are plain text: HTML would be shown with its tags.
     let html = value(target, "IsHtmlBody").is_some_and(|is| is.eq_ignore_ascii_case("true"));
     let text = if html { None } else { template("Body", "body") };
     if html && parameter(target, "Body").is_some() {

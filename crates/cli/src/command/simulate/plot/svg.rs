@@ -78,6 +78,7 @@ impl Svg {
 }
 
 fn escape(text: &str) -> String {
+    // `&` first, or the other entities would be escaped again.
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
