@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::ApiError;
 use crate::resources::AddressSelection;
+use reflexarc_diagnostic::truncate;
 
 /// The parameters of one request, by name: `RegionId`, `SecurityGroupIds.1`, `Tag.2.Key` …
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -190,9 +191,9 @@ pub(crate) fn missing(name: &str) -> ApiError {
 pub(crate) fn invalid(name: &str, value: &str) -> ApiError {
     // The value comes from a client that may not be authenticated: a long one is not echoed in
     // full.
-    let shown: String = value.chars().take(64).collect();
+    let value = truncate(value, 64);
     ApiError::invalid_parameter(format!(
-        "The specified parameter {name} is not valid: {shown}."
+        "The specified parameter {name} is not valid: {value}."
     ))
 }
 
