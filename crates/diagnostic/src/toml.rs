@@ -95,6 +95,7 @@ impl<'a> Document<'a> {
     /// Parses the text. Syntax errors become diagnostics, and the tables that could be recovered
     /// are readable nevertheless. `title` is what messages call the top-level table.
     pub fn parse(text: &'a str, title: &'static str, codes: FaultCodes) -> Self {
+        // Recoverable: a syntax error on one line does not hide a misspelt key on another.
         let (table, errors) = DeTable::parse_recoverable(text);
         let syntax_error = |error: &::toml::de::Error| {
             let span = error.span().unwrap_or(text.len()..text.len());

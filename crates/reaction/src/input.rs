@@ -31,10 +31,10 @@ pub struct Input<'a> {
     pub rule: &'a RuleInfo,
     /// The time, as `now` in the script: milliseconds since 1970-01-01T00:00:00Z.
     pub now: Timestamp,
-    /// Holds the run to [`ReactionLimits::deadline`](crate::ReactionLimits::deadline). Only whether a run fails can
-    /// depend on it, never its effects. Without it,
-    /// [`ReactionLimits::operations`](crate::ReactionLimits::operations) alone bounds the run, and the result is
-    /// the same every time.
+    /// Holds the run to [`ReactionLimits::deadline`](crate::ReactionLimits::deadline). Only whether
+    /// a run fails can depend on it, never its effects. Without it,
+    /// [`ReactionLimits::operations`](crate::ReactionLimits::operations) alone bounds the run, and
+    /// the result is the same every time.
     pub stopwatch: Option<Stopwatch<'a>>,
 }
 

@@ -74,7 +74,8 @@ fn innermost(error: EvalAltResult) -> (EvalAltResult, Option<String>) {
     (error, function)
 }
 
-/// The limit of rhai that was exceeded: its name in [`ReactionLimits`], and a message with its value.
+/// The limit of rhai that was exceeded: its name in [`ReactionLimits`], and a message with its
+/// value.
 fn limit(error: &EvalAltResult, limits: &ReactionLimits) -> Option<(&'static str, String)> {
     Some(match error {
         EvalAltResult::ErrorTooManyOperations(_) => (

@@ -83,9 +83,9 @@ impl Sandbox {
     /// The sandbox with these limits, shared by all reactions that have the same ones.
     pub(crate) fn with_limits(limits: &ReactionLimits) -> Arc<Self> {
         // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
-        // rules shares one. ReactionLimits are settings of the engine, so each set of limits needs its own.
-        // The engine with the default limits is kept for the next reload; others, which only tests
-        // use, are dropped with their last reaction.
+        // rules shares one. Limits are settings of the engine, so each set of limits needs
+        // its own. The engine with the default limits is kept for the next reload; others, which
+        // only tests use, are dropped with their last reaction.
         static DEFAULT: LazyLock<Arc<Sandbox>> =
             LazyLock::new(|| Arc::new(Sandbox::new(build(&ReactionLimits::DEFAULT))));
         static OTHERS: Cache = Mutex::new(Vec::new());

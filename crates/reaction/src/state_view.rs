@@ -74,8 +74,8 @@ impl StateView {
 
     /// The changes of the run.
     pub(crate) fn into_changes(self) -> Vec<StateChange> {
-        // From a `BTreeMap`, so the changes are in the order of their keys: two scripts that make the
-        // same changes in another order have the same effects.
+        // From a `BTreeMap`, so the changes are in the order of their keys: two scripts that make
+        // the same changes in another order have the same effects.
         let changed = self
             .slots
             .into_iter()

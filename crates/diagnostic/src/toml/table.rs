@@ -45,6 +45,9 @@ impl<'a> TableReader<'a> {
 
     /// Reports every key that was not looked up, with the known key that it resembles.
     pub fn finish(self) {
+        // Keys become known by being looked up, so no list of keys can differ from what is read.
+        // Which keys are valid may depend on the value of another: a target of type `file` has a
+        // `path`.
         let known = self.known.borrow();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for key in self.table.keys() {
@@ -185,7 +188,8 @@ impl<'a> TableReader<'a> {
             .filter(|number| range.contains(number))
             .and_then(|number| T::try_from(number).ok());
         if number.is_none() {
-            // An upper bound that only says what the number is stored in is not worth reading.
+            // An upper bound that only comes from the type of the number is of no use to the
+            // author.
             let help = if *range.end() >= u64::from(u32::MAX) {
                 format!("expected at least {}", range.start())
             } else {
@@ -286,6 +290,7 @@ impl<'a> TableReader<'a> {
 
     /// The tables of a table whose keys are names, `[key.NAME]`; each is located at its name.
     pub fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
+        // Located at their names: `[targets.team]` is marked at `team`, which identifies it.
         let Some(outer) = self.table(key) else {
             return Vec::new();
         };
@@ -371,6 +376,7 @@ impl<'a> TableReader<'a> {
         expected: &str,
         read: impl Fn(&Spanned<DeValue<'a>>) -> Option<T>,
     ) -> Option<Vec<T>> {
+        // One value need not be written as an array of one: `notify = "team"`.
         let value = self.lookup(key)?;
         let elements: &[Spanned<DeValue<'a>>] = match value.get_ref() {
             DeValue::Array(elements) => elements,
