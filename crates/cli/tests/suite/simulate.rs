@@ -305,6 +305,16 @@ vswitch = "v"
 security_groups = []
 "#,
         ),
+        (
+            // Tables of a world that the default world does not have are not ignored.
+            "partial-world",
+            r#"[[security_group]]
+id = "sg"
+account = "a"
+vpc = "p"
+colour = "blue"
+"#,
+        ),
     ];
     for (name, text) in cases {
         let folder = tempfile::tempdir().unwrap();

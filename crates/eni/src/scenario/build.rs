@@ -55,7 +55,16 @@ impl<'a> Tables<'a> {
     }
 
     fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.vswitches.is_empty() && self.instances.is_empty()
+        let Self {
+            accounts,
+            vswitches,
+            security_groups,
+            instances,
+            interfaces,
+        } = self;
+        [accounts, vswitches, security_groups, instances, interfaces]
+            .iter()
+            .all(|tables| tables.is_empty())
     }
 }
 
