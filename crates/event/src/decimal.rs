@@ -296,7 +296,7 @@ mod tests {
             ("100", &[1], 3),
         ] {
             assert_eq!(number(text).parts(), (digits.to_vec(), magnitude), "{text}");
-            let negative = text.starts_with("-") && !digits.is_empty();
+            let negative = text.starts_with('-') && !digits.is_empty();
             assert_eq!(number(text).is_negative(), negative, "{text}");
         }
     }

@@ -9,11 +9,13 @@
 //! {                          documents: a record ends with the bracket that it began with
 //! ```
 
+mod line;
 mod nesting;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use self::line::{Line, Partial};
 use self::nesting::Nesting;
 
 /// Cuts bytes, which may come in pieces of any size, into records of at most a given length.
@@ -121,21 +123,6 @@ enum State {
     InElement { line: u64, nesting: Nesting },
     /// After the array; the line on which there is other text.
     AfterArray { text: Option<u64> },
-}
-
-/// A line without its line break. At most one byte more than the limit is kept; `len` counts all of
-/// them.
-#[derive(Debug)]
-struct Line<'a> {
-    number: u64,
-    bytes: Cow<'a, [u8]>,
-    len: usize,
-}
-
-#[derive(Debug, Default)]
-struct Partial {
-    bytes: Vec<u8>,
-    len: usize,
 }
 
 const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
@@ -431,99 +418,6 @@ impl RecordCutter {
         }
         None
     }
-}
-
-impl<'a> Line<'a> {
-    /// Whether there is only white space. A line above the limit is not blank: not all of it is
-    /// here.
-    fn is_blank(&self, limit: usize) -> bool {
-        self.len <= limit && self.bytes.trim_ascii().is_empty()
-    }
-
-    fn into_record(self, limit: usize) -> Record<'a> {
-        Record {
-            line: self.number,
-            bytes: if self.len > limit {
-                Err(RecordError::TooLong { limit })
-            } else {
-                Ok(self.bytes)
-            },
-        }
-    }
-
-    fn into_owned(self) -> Line<'static> {
-        Line {
-            number: self.number,
-            bytes: Cow::Owned(self.bytes.into_owned()),
-            len: self.len,
-        }
-    }
-
-    fn drop_carriage_return(&mut self) {
-        if self.bytes.last() != Some(&b'\r') {
-            return;
-        }
-        match &mut self.bytes {
-            Cow::Borrowed(bytes) => *bytes = &bytes[..bytes.len() - 1],
-            Cow::Owned(bytes) => {
-                bytes.pop();
-            }
-        }
-        self.len -= 1;
-    }
-}
-
-impl Line<'static> {
-    /// Adds a line break and the next line.
-    fn append(&mut self, next: &Line<'_>, limit: usize) {
-        let bytes = self.bytes.to_mut();
-        extend(bytes, b"\n", limit);
-        extend(bytes, &next.bytes, limit);
-        self.len += 1 + next.len;
-    }
-}
-
-impl Partial {
-    fn extend(&mut self, bytes: &[u8], limit: usize) {
-        extend(&mut self.bytes, bytes, limit);
-        self.len += bytes.len();
-    }
-
-    /// The whole of which `end` is the end; borrowed if `end` is all of it.
-    fn complete<'a>(&mut self, number: u64, end: &'a [u8], limit: usize) -> Line<'a> {
-        if self.len == 0 {
-            // Cut as in `extend`, so that records do not depend on the pieces of the input.
-            let kept = &end[..end.len().min(limit.saturating_add(1))];
-            return Line {
-                number,
-                bytes: Cow::Borrowed(kept),
-                len: end.len(),
-            };
-        }
-        self.extend(end, limit);
-        let Self { bytes, len } = std::mem::take(self);
-        Line {
-            number,
-            bytes: Cow::Owned(bytes),
-            len,
-        }
-    }
-
-    /// What there is, if anything.
-    fn take(&mut self, number: u64) -> Option<Line<'static>> {
-        let Self { bytes, len } = std::mem::take(self);
-        (len > 0).then_some(Line {
-            number,
-            bytes: Cow::Owned(bytes),
-            len,
-        })
-    }
-}
-
-/// Appends `bytes` until one byte more than the limit is there: enough to see that it is exceeded.
-fn extend(kept: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    let remaining = limit.saturating_add(1).saturating_sub(kept.len());
-    kept.extend_from_slice(&bytes[..bytes.len().min(remaining)]);
 }
 
 #[cfg(test)]

@@ -116,9 +116,9 @@ fn leaves(prefix: &str, value: &Json, found: &mut Vec<String>) {
             format!("{prefix}.{key}")
         };
         if matches!(value, Json::Object(_)) {
-            leaves(&path, value, found)
+            leaves(&path, value, found);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
 }

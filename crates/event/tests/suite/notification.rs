@@ -294,7 +294,7 @@ fn masked_missing_and_invalid_values_are_not_written() {
             |n| {
                 n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:1:eni/eni-other")
                     .unwrap()
-                    .into()
+                    .into();
             },
             "resource id `acs:ecs:cn-hangzhou:1:eni/eni-other` does not identify \
              ENI eni-bp1a4k7x in cn-hangzhou",
@@ -303,7 +303,7 @@ fn masked_missing_and_invalid_values_are_not_written() {
             |n| {
                 n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x")
                     .unwrap()
-                    .into()
+                    .into();
             },
             "`resourceId` is masked: `acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x`",
         ),
