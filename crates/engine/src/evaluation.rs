@@ -5,6 +5,8 @@ use reflexarc_reaction::{Action, StateChange};
 
 /// The effects and failures of all the rules that matched one event. It is data: nothing has been
 /// delivered or stored yet. An evaluation never fails as a whole.
+// A list of effects by rule, not one merged set: traces show which rule did what, and a failure
+// must remove the effects of one rule only.
 #[derive(Debug, Clone, Default)]
 pub struct Evaluation {
     /// The effects of each rule that matched: by hop, then in the order in which the events were

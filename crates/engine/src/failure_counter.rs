@@ -37,6 +37,8 @@ impl FailureCounter {
     /// Records the next evaluation and returns the rules to report. Evaluations must be recorded in
     /// the order in which they happened.
     pub fn record(&mut self, rules: &RuleSet, evaluation: &Evaluation) -> Vec<FailureReport> {
+        // Successes first: with several hops a rule may succeed for one event and fail for another
+        // of the same evaluation. That counts as its first failure in a row.
         for rule in evaluation.matched() {
             self.consecutive.remove(rule);
         }
@@ -44,6 +46,7 @@ impl FailureCounter {
         for failure in &evaluation.failures {
             let count = self.consecutive.entry(failure.rule.clone()).or_insert(0);
             *count = count.saturating_add(1);
+            // 1 for a rule that a reload has removed meanwhile.
             let after = rules.get(&failure.rule).map_or(1, Rule::report_after);
             // Exponential backoff: with `report_after = 3`, failures 3, 6, 12, 24 … are reported,
             // so that a rule that stays broken is never silent, but ever more rarely repeated.

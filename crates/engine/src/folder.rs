@@ -115,6 +115,7 @@ fn text(path: &Path, limits: &RuleSetLimits) -> Result<String, FileDiagnostics> 
             Diagnostic::error(Code::RULE_LIMIT, 0..0, message),
         ));
     }
+    // Reading into a `String` at once would lose where the invalid byte is.
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let message = format!(

@@ -19,8 +19,10 @@ impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
+        // Twice the largest rule set that the matcher is measured with.
         rules: 200_000,
         folders: 16,
+        // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,
     };

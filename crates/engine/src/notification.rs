@@ -76,6 +76,7 @@ impl Notification {
         if let Some(text) = &self.text {
             message.text = render(text)?;
         }
+        // Rendered once for all targets: each of them gets the same text.
         let action = |target: &String| Action::Notify {
             target: target.clone(),
             message: message.clone(),

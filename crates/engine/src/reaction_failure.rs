@@ -13,6 +13,7 @@ pub(crate) struct ReactionFailure {
 impl ReactionFailure {
     /// An error of the script or template that is embedded as `source`.
     pub(crate) fn new(error: &ReactionError, source: &EmbeddedText) -> Self {
+        // The script counts from its own start; an author needs the place in the rule file.
         let offset = error.at().map(|location| location.offset);
         Self {
             message: error.message().to_owned(),

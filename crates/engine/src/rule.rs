@@ -118,6 +118,7 @@ impl Rule {
                 description: String::new(),
             },
             file: String::new(),
+            // So that spans of its filter are spans of its text.
             text: pattern.source().into(),
             when: EmbeddedText::standalone(pattern.source()),
             pattern,
@@ -155,6 +156,7 @@ impl Rule {
                 }
             }
         });
+        // Both is a conflict, which was reported; compiling `then` may find more.
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
                 Ok(reaction) => Some(Response::Script {
@@ -221,6 +223,7 @@ impl Rule {
 
 /// An error about the whole file, located at its first line.
 pub(crate) fn whole_file(code: Code, text: &str, message: String) -> Diagnostic {
+    // The whole text as a span would draw the whole file.
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(code, 0..line, message)
 }

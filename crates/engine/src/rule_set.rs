@@ -103,6 +103,7 @@ impl RuleSet {
         T: Into<String>,
     {
         let mut rules = Vec::new();
+        // All files are compiled before the first error is returned. Warnings are kept in the set.
         let mut found = Vec::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files {
@@ -223,6 +224,7 @@ impl RuleSet {
 
     /// The rule of that name.
     pub fn get(&self, name: &str) -> Option<&Rule> {
+        // The rules are sorted by name, so no index of names is needed.
         let at = self
             .inner
             .rules
@@ -239,6 +241,8 @@ impl RuleSet {
     /// Finds the rules that match an event.
     pub fn matching(&self, event: &NativeEvent) -> Matched {
         let mut ids = Vec::new();
+        // One scratch space a thread and not one a rule set: a reload would start with an empty
+        // one.
         SCRATCH.with_borrow_mut(|scratch| {
             self.inner
                 .matcher
@@ -339,6 +343,8 @@ impl RuleSet {
 
     /// The bytes of an event file.
     pub(crate) fn event_file(&self, rule: &Rule, name: &str) -> Result<Cow<'_, [u8]>, String> {
+        // Given files win over the disk: a set that was pickled in Python and read on another
+        // machine carries them.
         match self
             .event_files
             .get(&(rule.file().to_owned(), name.to_owned()))

@@ -182,6 +182,8 @@ fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
             }
         }
     }
+    // Files come after the events in the rule file, whatever the order of the keys: TOML tables
+    // have no order.
     let files = strings(table, "event_file").unwrap_or_default();
     events.extend(files.into_iter().map(TestEvent::File));
     if !EVENTS.iter().any(|key| table.has(key)) {

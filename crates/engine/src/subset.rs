@@ -10,6 +10,7 @@ pub(crate) fn is_subset(part: &Json, whole: &Json) -> bool {
             .iter()
             .all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other))),
         (Json::Array(a), Json::Array(b)) => {
+            // Arrays are not subsets: an expected list of addresses without its last one is wrong.
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_subset(a, b))
         }
         (Json::Number(a), Json::Number(b)) => a == b || Decimal::parse(a) == Decimal::parse(b),

@@ -158,6 +158,8 @@ fn run_test(
 }
 
 fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, String> {
+    // A file that cannot be read fails the test; it must not fail the rule set, which a service
+    // loads without the files of its tests.
     match event {
         TestEvent::Inline(event) => {
             NativeEvent::new(event.clone()).map_err(|error| error.to_string())
@@ -207,6 +209,7 @@ impl StepCheck<'_> {
         } = &step.expected;
         let effects = || results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
+            // One value stands for all events: the last one repeats.
             let expected: Vec<_> = (0..results.len())
                 .map(|i| matches[i.min(matches.len() - 1)])
                 .collect();
@@ -226,6 +229,7 @@ impl StepCheck<'_> {
                 .collect();
             self.subsets("emits", emits, &emitted);
         }
+        // At the time of the step: an entry that has expired by then is missing.
         if let Some(entries) = entries {
             for (key, value) in entries {
                 // Equal except for the order of members and the spelling of numbers: each is a
@@ -267,6 +271,7 @@ impl StepCheck<'_> {
     }
 
     fn subsets(&mut self, key: &'static str, expected: &[Json], actual: &[Json]) {
+        // In order and in number: `actions = []` asserts that there are none.
         let equal = expected.len() == actual.len()
             && expected.iter().zip(actual).all(|(e, a)| is_subset(e, a));
         if !equal {

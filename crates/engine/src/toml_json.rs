@@ -57,6 +57,7 @@ fn json(value: &DeValue<'_>) -> Json {
             }
         }
         DeValue::Boolean(value) => Json::from(*value),
+        // Events have times as strings.
         DeValue::Datetime(time) => Json::from(time.to_string()),
         DeValue::Array(elements) => Json::Array(
             elements

@@ -13,6 +13,7 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {
+        // Only actions are updated: other expectations say what the author wants to hold.
         for mismatch in test
             .mismatches
             .iter()
