@@ -68,7 +68,9 @@ impl PyExplanation {
 fn collect_hints(part: &Part, hints: &mut Vec<String>) {
     match &part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter().for_each(|part| collect_hints(part, hints))
+            for part in parts {
+                collect_hints(part, hints);
+            }
         }
         Test::Not { part } => collect_hints(part, hints),
         Test::Field(field) => {

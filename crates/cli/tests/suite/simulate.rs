@@ -198,20 +198,19 @@ fn an_unexpected_reply_has_exit_code_1() {
     );
 }
 
-#[test]
-fn errors_in_scenarios_are_reported_at_their_location() {
-    let cases = [
-        ("toml", "[[step]\n"),
-        (
-            "unknown-key",
-            r#"[[step]]
+/// Scenario files with errors, by the name of their snapshot.
+const BROKEN: &[(&str, &str)] = &[
+    ("toml", "[[step]\n"),
+    (
+        "unknown-key",
+        r#"[[step]]
 at = "0s"
 when = 1
 "#,
-        ),
-        (
-            "names",
-            r#"[[step]]
+    ),
+    (
+        "names",
+        r#"[[step]]
 at = "5s"
 as = "missing"
 do = "DeleteNetworkInterface"
@@ -223,18 +222,18 @@ as = "tenant"
 do = "DeleteNetworkInterface"
 with = { NetworkInterfaceId = "$web" }
 "#,
-        ),
-        (
-            "values",
-            r#"start = "yesterday"
+    ),
+    (
+        "values",
+        r#"start = "yesterday"
 until = "-5s"
 tick = "0s"
 region = "Mars!"
 "#,
-        ),
-        (
-            "steps",
-            r#"[[step]]
+    ),
+    (
+        "steps",
+        r#"[[step]]
 at = "0s"
 
 [[step]]
@@ -255,10 +254,10 @@ at = "1s"
 as = "tenant"
 publish = "[1]"
 "#,
-        ),
-        (
-            "faults",
-            r#"[[step]]
+    ),
+    (
+        "faults",
+        r#"[[step]]
 at = "0s"
 fault = { outcome = "down" }
 
@@ -274,10 +273,10 @@ fault = { target = "t", outcome = "hang", times = 3, lasts = "soon" }
 at = "0s"
 fault = { operation = "CreateNetworkInterface", outcome = "fail", lasts = "1m" }
 "#,
-        ),
-        (
-            "world",
-            r#"[[account]]
+    ),
+    (
+        "world",
+        r#"[[account]]
 name = "a"
 id = "x1"
 
@@ -304,19 +303,22 @@ id = "i"
 vswitch = "v"
 security_groups = []
 "#,
-        ),
-        (
-            // Tables of a world that the default world does not have are not ignored.
-            "partial-world",
-            r#"[[security_group]]
+    ),
+    (
+        // Tables of a world that the default world does not have are not ignored.
+        "partial-world",
+        r#"[[security_group]]
 id = "sg"
 account = "a"
 vpc = "p"
 colour = "blue"
 "#,
-        ),
-    ];
-    for (name, text) in cases {
+    ),
+];
+
+#[test]
+fn errors_in_scenarios_are_reported_at_their_location() {
+    for (name, text) in BROKEN {
         let folder = tempfile::tempdir().unwrap();
         let run = run_text(folder.path(), text);
         assert_eq!(run.code, 3, "{name}: {}", run.stderr);
