@@ -137,3 +137,21 @@ impl fmt::Debug for Event {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NativeEvent;
+
+    #[test]
+    fn events_that_need_no_conversion_build_no_tree() {
+        for text in [
+            r#"{"name": "Disk:Stalled:Executing", "level": "WARN", "content": {}}"#,
+            r#"{"detail-type": "x", "source": "aws.ec2", "detail": {}}"#,
+            r#"{"anything": ["else"]}"#,
+        ] {
+            let native = NativeEvent::from_json(text).unwrap();
+            assert!(native.event().tree.get().is_none(), "{text}");
+        }
+    }
+}

@@ -38,22 +38,24 @@ use crate::{Envelope, Event, cloudevent, webhook};
 /// # Errors
 /// If the native form exceeds the limits under which the event was read.
 pub(crate) fn native_form(event: &Event) -> Result<Option<Event>, EventError> {
-    let (tree, limits) = (event.tree(), event.limits());
+    let limits = event.limits();
+    // `tree` is built on first use, which most events never reach: the first two arms decide by
+    // what validation has collected.
     let native = match event.envelope() {
         Envelope::Aws | Envelope::Other => return Ok(None),
         Envelope::Native if event.markers().is_canonical() => return Ok(None),
-        Envelope::Native | Envelope::CloudMonitorFlat => canonical(tree, limits.depth),
+        Envelope::Native | Envelope::CloudMonitorFlat => canonical(event.tree(), limits.depth),
         Envelope::CloudEvent => {
-            if let Some(whole) = cloudevent::wrapped(tree) {
+            if let Some(whole) = cloudevent::wrapped(event.tree()) {
                 let whole = Event::from_tree_within(whole.clone(), limits)
                     .map_err(|error| EventError::NativeForm(Box::new(error)))?;
                 if matches!(whole.envelope(), Envelope::Aws | Envelope::Other) {
                     return Ok(Some(whole));
                 }
             }
-            cloudevent::to_native(tree, limits.depth)
+            cloudevent::to_native(event.tree(), limits.depth)
         }
-        Envelope::CloudMonitor => webhook::to_native(tree, limits.depth),
+        Envelope::CloudMonitor => webhook::to_native(event.tree(), limits.depth),
     };
     Event::native_form(native, limits)
         .map(Some)
