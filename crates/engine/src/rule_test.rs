@@ -66,7 +66,7 @@ const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "pa
 impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
     pub(crate) fn read(table: TableReader<'_>) -> Self {
-        let help = "say what it shows: name = \"a failed attach is announced\"";
+        let help = "name what it asserts: name = \"a failed attach sends a notification\"";
         // The name selects and reports the test. A comment could say the same, but is lost in
         // reports.
         let name = table.required_string("name", help).unwrap_or_default();

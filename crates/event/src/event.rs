@@ -140,7 +140,6 @@ impl fmt::Debug for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::NativeEvent;
 
     #[test]
