@@ -35,12 +35,13 @@ fuzz_target!(|text: &str| {
                     }
                 }
             }
-            Err(diagnostics) => {
+            Err(error) => {
+                let diagnostics = error.diagnostics();
                 assert!(
                     !diagnostics.is_empty(),
                     "rejected without diagnostics: {text:?}"
                 );
-                for diagnostic in &diagnostics {
+                for diagnostic in diagnostics {
                     let _ = diagnostic.render("pattern", text, false);
                 }
             }

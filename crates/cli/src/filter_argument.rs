@@ -13,8 +13,8 @@ pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result
         text: text.to_owned(),
         diagnostics,
     };
-    let pattern =
-        Pattern::parse(text, dialect).map_err(|errors| Failure::Rules(vec![named(errors)]))?;
+    let pattern = Pattern::parse(text, dialect)
+        .map_err(|error| Failure::Rules(vec![named(error.into_diagnostics())]))?;
     if !pattern.warnings().is_empty() {
         output.diagnostics([&named(pattern.warnings().to_vec())]);
     }

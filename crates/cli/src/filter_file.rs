@@ -59,6 +59,7 @@ fn parse_line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
         Ok(pattern) => Ok((id, pattern.node().clone())),
         Err(errors) => {
             let errors: Vec<_> = errors
+                .diagnostics()
                 .iter()
                 .map(|error| format!("{}: {}", error.code, error.message))
                 .collect();

@@ -109,6 +109,24 @@ impl Diagnostic {
         self
     }
 
+    /// The diagnostic in one line: code, line and column, and message. `text` is the text that it
+    /// is about; lines and columns count from 1, and columns count characters.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::{Code, Diagnostic};
+    ///
+    /// let text = "level == \"WARN\" and\ncount = 2";
+    /// let finding = Diagnostic::error(Code::SYNTAX, 26..27, "unexpected `=`");
+    /// assert_eq!(finding.summary(text), "RA0101 at 2:7: unexpected `=`");
+    /// ```
+    pub fn summary(&self, text: &str) -> String {
+        let before = &text[..text.floor_char_boundary(self.span.start)];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before[start..].chars().count() + 1;
+        format!("{} at {line}:{column}: {}", self.code, self.message)
+    }
+
     /// Moves every span by `offset` bytes, for a text that is part of a larger file.
     #[must_use]
     pub fn shifted(mut self, offset: usize) -> Self {

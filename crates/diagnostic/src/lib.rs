@@ -27,3 +27,8 @@ pub use duration::{DurationError, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
 pub use nearest::nearest;
 pub use truncate::truncate;
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -151,6 +151,7 @@ impl Rule {
                     Some(pattern)
                 }
                 Err(errors) => {
+                    let errors = errors.into_diagnostics();
                     found.extend(errors.into_iter().map(|error| when.map_spans(error)));
                     None
                 }

@@ -60,3 +60,8 @@ pub use parsed::Parsed;
 pub use path::Path;
 pub use records::{Record, RecordCutter, RecordError, ndjson_lines};
 pub use time::parse_time;
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

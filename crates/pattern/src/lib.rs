@@ -7,10 +7,10 @@
 //!
 //! let event = Event::from_json(r#"{"content": {"result": "failed", "eniId": "eni-1"}}"#)?;
 //! for text in [r#"{"content": {"result": ["failed"]}}"#, r#"content.result == "failed""#] {
-//!     let pattern = Pattern::parse(text, Dialect::Reflexarc).expect("a valid pattern");
+//!     let pattern = Pattern::parse(text, Dialect::Reflexarc)?;
 //!     assert!(pattern.matches(&event));
 //! }
-//! # Ok::<(), reflexarc_event::EventError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Must not know: rules, scripts, targets or the events of a particular cloud. No clock, no I/O.
@@ -45,6 +45,7 @@ pub mod matcher;
 pub mod naive;
 mod normal;
 mod pattern;
+mod pattern_error;
 mod print;
 mod reference;
 mod regexp;
@@ -59,9 +60,15 @@ pub use dialect::{Dialect, UnknownDialect};
 pub use limits::PatternLimits;
 pub use matcher::{BuildError, Elements, Fields, Matcher, Scratch};
 pub use pattern::Pattern;
+pub use pattern_error::PatternError;
 pub use reference::REFERENCE;
 pub use reflexarc_event::{Decimal, Path};
 pub use scalar_matcher::{FieldSet, ScalarMatcher};
 pub use tree::{Alternative, Field, Node, Predicate, TextOp};
 
 pub(crate) use tree::{Bound, Regexp, Wildcard};
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,7 +7,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Event;
 
 use crate::{
-    Dialect, Matcher, Node, PatternLimits, Scratch, dialect, lints, naive, normal, print, syntax,
+    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, dialect, lints, naive, normal,
+    print, syntax,
 };
 
 /// An event filter, parsed from text or made from a tree.
@@ -34,9 +35,9 @@ impl Pattern {
     /// Parses a text in either notation: JSON if it starts with `{`, otherwise an expression.
     ///
     /// # Errors
-    /// All diagnostics about the text, warnings included, in text order; at most the first hundred.
-    /// Spans are bytes of `text`.
-    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, Vec<Diagnostic>> {
+    /// If the text is not a pattern of the dialect. The error has all diagnostics about the text,
+    /// warnings included, in text order; at most the first hundred. Spans are bytes of `text`.
+    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
         parsed
             .diagnostics
@@ -56,7 +57,7 @@ impl Pattern {
                 warnings: parsed.diagnostics.into(),
                 matcher: Arc::default(),
             }),
-            _ => Err(parsed.diagnostics),
+            _ => Err(PatternError::new(text, parsed.diagnostics)),
         }
     }
 
@@ -144,8 +145,8 @@ impl Pattern {
     /// The JSON notation for the service of a dialect.
     ///
     /// # Errors
-    /// The diagnostics of [`Pattern::check`], if one of them is an error.
-    pub fn export(&self, dialect: Dialect) -> Result<String, Vec<Diagnostic>> {
+    /// If one of the diagnostics of [`Pattern::check`] is an error; the error has all of them.
+    pub fn export(&self, dialect: Dialect) -> Result<String, PatternError> {
         if dialect == Dialect::Reflexarc {
             return Ok(self.to_json());
         }
@@ -154,7 +155,7 @@ impl Pattern {
             .iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error)
         {
-            return Err(found);
+            return Err(PatternError::new(&self.source, found));
         }
         Ok(dialect::export::export(&self.node, dialect))
     }

@@ -34,7 +34,7 @@ use crate::{Alternative, Bound, Decimal, Field, Node, Path, TextOp};
 /// use reflexarc_pattern::{Dialect, FieldSet, Matcher, Pattern, ScalarMatcher};
 ///
 /// let text = r#"level == "WARN" and count > 2"#;
-/// let pattern = Pattern::parse(text, Dialect::Reflexarc).expect("a valid pattern");
+/// let pattern = Pattern::parse(text, Dialect::Reflexarc)?;
 /// let paths = Matcher::build([pattern.node()])?.paths().to_vec();
 /// let matcher = ScalarMatcher::new(pattern.node(), &paths).expect("a small pattern");
 /// let slot = |path| paths.iter().position(|used| used.as_str() == path).expect("a used path");

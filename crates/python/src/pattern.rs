@@ -163,12 +163,12 @@ impl PyPattern {
     fn export(&self, py: Python<'_>, dialect: &str) -> PyResult<String> {
         catch_panics(|| {
             let dialect = read_dialect(dialect)?;
-            self.pattern.export(dialect).map_err(|found| {
+            self.pattern.export(dialect).map_err(|error| {
                 exception_from_diagnostics::<PatternError>(
                     py,
                     SOURCE,
                     self.pattern.source(),
-                    &found,
+                    error.diagnostics(),
                 )
             })
         })
@@ -266,8 +266,9 @@ impl PyPattern {
         dialect: Dialect,
         name: &str,
     ) -> PyResult<Pattern> {
-        Pattern::parse(text, dialect)
-            .map_err(|found| exception_from_diagnostics::<PatternError>(py, name, text, &found))
+        Pattern::parse(text, dialect).map_err(|error| {
+            exception_from_diagnostics::<PatternError>(py, name, text, error.diagnostics())
+        })
     }
 
     /// Compiles a pattern for text and for dicts.

@@ -86,7 +86,7 @@ fn failures_of(case: &Case) -> Vec<String> {
             Ok(pattern) if case.errors.is_none() => patterns.push(pattern),
             Ok(_) => failures.push(format!("{text} is accepted")),
             Err(found) => {
-                let codes = codes(&found, Severity::Error);
+                let codes = codes(found.diagnostics(), Severity::Error);
                 if case.errors.as_ref() != Some(&codes) {
                     failures.push(format!("{text} is rejected with {codes:?}: {found:#?}"));
                 }

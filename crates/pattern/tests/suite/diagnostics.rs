@@ -10,7 +10,7 @@ fn parsed(dialect: Dialect, texts: &[&str]) -> String {
     for text in texts {
         let found = match Pattern::parse(text, dialect) {
             Ok(pattern) => pattern.warnings().to_vec(),
-            Err(errors) => errors,
+            Err(errors) => errors.into_diagnostics(),
         };
         assert!(!found.is_empty(), "no diagnostics for {text}");
         for diagnostic in found {
@@ -181,7 +181,7 @@ fn no_span_ends_with_white_space_or_a_comment() {
                 Ok(pattern) => [Dialect::Reflexarc, Dialect::Aws, Dialect::Alibaba]
                     .map(|to| pattern.check(to))
                     .concat(),
-                Err(errors) => errors,
+                Err(errors) => errors.into_diagnostics(),
             };
             count += found.len();
             for diagnostic in found {

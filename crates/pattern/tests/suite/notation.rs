@@ -12,6 +12,7 @@ use crate::generate;
 fn parse(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text, Dialect::Reflexarc).map_err(|errors| {
         errors
+            .diagnostics()
             .iter()
             .map(|error| format!("{} {} at {:?}", error.code, error.message, error.span))
             .collect::<Vec<_>>()
@@ -22,7 +23,11 @@ fn parse(text: &str) -> Result<Pattern, String> {
 fn codes(text: &str) -> Vec<String> {
     match Pattern::parse(text, Dialect::Reflexarc) {
         Ok(_) => Vec::new(),
-        Err(errors) => errors.iter().map(|error| error.code.to_string()).collect(),
+        Err(errors) => errors
+            .diagnostics()
+            .iter()
+            .map(|error| error.code.to_string())
+            .collect(),
     }
 }
 
@@ -118,7 +123,7 @@ proptest! {
         let misspelled = edited(operator, edit, at, letter);
         prop_assume!(misspelled != operator);
         let text = format!(r#"{{"a": [{{"{misspelled}": "x"}}]}}"#);
-        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err();
+        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err().into_diagnostics();
         prop_assert_eq!(errors[0].code.to_string(), "RA0201");
         let help = errors[0].help.as_ref();
         let suggestion = format!("`{operator}`");
@@ -139,7 +144,7 @@ proptest! {
         prop_assume!(spaced(&misspelled) != operator);
         let operand = if matches!(operator, "exists" | "is missing") { "" } else { "\"x\"" };
         let text = format!("a {misspelled} {operand}");
-        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err();
+        let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err().into_diagnostics();
         prop_assert_eq!(errors[0].code.to_string(), "RA0201", "{} {:?}", misspelled, errors);
         let help = errors[0].help.as_ref();
         prop_assert!(help.is_some_and(|help| help.contains('`')), "{:?}", errors);
@@ -149,8 +154,9 @@ proptest! {
     fn no_text_makes_the_parser_panic(text in texts()) {
         for dialect in Dialect::ALL {
             if let Err(errors) = Pattern::parse(&text, dialect) {
-                prop_assert!(!errors.is_empty());
-                for error in errors {
+                prop_assert!(!errors.diagnostics().is_empty());
+                prop_assert!(!errors.to_string().is_empty());
+                for error in errors.into_diagnostics() {
                     prop_assert!(text.get(error.span.clone()).is_some(), "{:?}", error);
                     prop_assert!(error.fix.is_none_or(|fix| text.get(fix.span).is_some()));
                 }
@@ -276,7 +282,11 @@ fn aws_length_quotas_warn_first_and_then_prevent_export() {
 #[test]
 fn diagnostics_are_limited_and_the_rest_is_counted() {
     let most = PatternLimits::DEFAULT.diagnostics;
-    let errors = |text: &str| Pattern::parse(text, Dialect::Reflexarc).expect_err("rejected");
+    let errors = |text: &str| {
+        Pattern::parse(text, Dialect::Reflexarc)
+            .expect_err("rejected")
+            .into_diagnostics()
+    };
     let found = errors(&format!(
         r#"{{"a":[{}]}}"#,
         vec![r#"{"prefxi":"x"}"#; 4_000].join(",")

@@ -54,12 +54,12 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     let source = string(rule, "FilterPattern");
     let pattern = match Pattern::parse(source, Dialect::Alibaba) {
         Ok(pattern) => pattern,
-        Err(diagnostics) => {
+        Err(error) => {
             let name = format!("FilterPattern of {name}");
             import.invalid_filters.push(FileDiagnostics {
                 name,
                 text: source.to_owned(),
-                diagnostics,
+                diagnostics: error.into_diagnostics(),
             });
             return;
         }
