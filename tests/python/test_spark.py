@@ -41,7 +41,7 @@ def test_executors_match_with_the_broadcast_rules(
         assert [row.rules for row in matched] == [
             ["failed"] if i % 2 else [] for i in range(100)
         ] + [None]
-        with pytest.raises(ValueError, match="no column"):
+        with pytest.raises(ValueError, match="unknown column"):
             ra_spark.matching(frame, rules, column="other")
         with pytest.raises(ValueError, match="already"):
             ra_spark.matching(frame, rules, into="id")
