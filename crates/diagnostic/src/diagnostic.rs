@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Code;
+use crate::render::clamped;
 
 /// A half-open range of byte offsets into the text of a diagnostic.
 pub type Span = Range<usize>;
@@ -120,7 +121,7 @@ impl Diagnostic {
     /// assert_eq!(finding.summary(text), "RA0101 at 2:7: unexpected `=`");
     /// ```
     pub fn summary(&self, text: &str) -> String {
-        let before = &text[..text.floor_char_boundary(self.span.start)];
+        let before = &text[..clamped(text, &self.span).start];
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[start..].chars().count() + 1;

@@ -106,7 +106,7 @@ fn lines(text: &str, span: &Range<usize>) -> Range<usize> {
 
 /// The span cut to the text and widened to whole characters. Diagnostics of bytes that are not
 /// UTF-8 are rendered into a lossy copy of the text, so spans can be anywhere.
-fn clamped(text: &str, span: &Span) -> Range<usize> {
+pub(crate) fn clamped(text: &str, span: &Span) -> Range<usize> {
     let mut start = span.start.min(text.len());
     let mut end = span.end.clamp(start, text.len());
     while !text.is_char_boundary(start) {

@@ -1,6 +1,9 @@
 //! ARNs: names of cloud resources.
 
 use std::fmt;
+use std::str::FromStr;
+
+use crate::ParseError;
 
 /// A resource name as Alibaba Cloud events and access policies write it:
 /// `acs:<service>:<region>:<account>:<type>/<id>`, for example
@@ -21,20 +24,13 @@ pub struct Arn {
     pub id: String,
 }
 
-impl Arn {
-    /// Parses an ARN; `None` if the text is not one. Masked parts are kept as they are.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix("acs:")?.splitn(4, ':');
-        let (service, region, account) = (parts.next()?, parts.next()?, parts.next()?);
-        let (kind, id) = parts.next()?.split_once('/')?;
-        let named = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
-        (named(service) && named(kind) && named(id)).then(|| Self {
-            service: service.to_owned(),
-            region: region.to_owned(),
-            account: account.to_owned(),
-            kind: kind.to_owned(),
-            id: id.to_owned(),
-        })
+/// Masked parts are kept as they are.
+impl FromStr for Arn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        const EXPECTED: &str = "acs:<service>:<region>:<account>:<type>/<id>";
+        read(text).ok_or_else(|| ParseError::new("ARN", EXPECTED, text))
     }
 }
 
@@ -51,6 +47,20 @@ impl fmt::Display for Arn {
     }
 }
 
+fn read(text: &str) -> Option<Arn> {
+    let mut parts = text.strip_prefix("acs:")?.splitn(4, ':');
+    let (service, region, account) = (parts.next()?, parts.next()?, parts.next()?);
+    let (kind, id) = parts.next()?.split_once('/')?;
+    let named = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    (named(service) && named(kind) && named(id)).then(|| Arn {
+        service: service.to_owned(),
+        region: region.to_owned(),
+        account: account.to_owned(),
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::Arn;
@@ -58,7 +68,7 @@ mod tests {
     #[test]
     fn an_arn_is_parsed_and_written_unchanged() {
         let text = "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x";
-        let arn = Arn::parse(text).unwrap();
+        let arn: Arn = text.parse().unwrap();
         assert_eq!(
             [&arn.service, &arn.region, &arn.account, &arn.kind, &arn.id],
             [
@@ -71,8 +81,8 @@ mod tests {
         );
         assert_eq!(arn.to_string(), text);
         assert_eq!(
-            Arn::parse("acs:oss:::bucket/a/b:c").map(|arn| arn.id),
-            Some("a/b:c".to_owned())
+            "acs:oss:::bucket/a/b:c".parse().map(|arn: Arn| arn.id),
+            Ok("a/b:c".to_owned())
         );
     }
 
@@ -88,7 +98,7 @@ mod tests {
             "arn:aws:ec2:r:a:i/x",
             "acs:ecs:r:a:eni/x y",
         ] {
-            assert_eq!(Arn::parse(text), None, "{text}");
+            assert!(text.parse::<Arn>().is_err(), "{text}");
         }
     }
 }

@@ -249,7 +249,7 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
     ));
     let derived = derived_level(text("name").unwrap_or_default(), native.get("content"));
     let differing = text("level")
-        .and_then(Level::parse)
+        .and_then(|text| text.parse::<Level>().ok())
         .filter(|level| Some(*level) != derived);
     event.extend(differing.map(|level| ("level".to_owned(), level.as_str().into())));
     let aside = native.get(CLOUD_EVENT).map_or(&[][..], Json::members);

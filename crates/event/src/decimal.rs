@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use crate::ParseError;
 
 /// A decimal number of any size. `300`, `300.0` and `3e2` are equal; `-0` equals `0`; nothing is
 /// rounded.
@@ -13,9 +16,10 @@ use std::hash::{Hash, Hasher};
 /// ```
 /// use reflexarc_event::Decimal;
 ///
-/// let number = |text| Decimal::parse(text).expect("a JSON number");
-/// assert_eq!(number("300"), number("3e2"));
-/// assert!(number("9007199254740993") > number("9007199254740992"));
+/// assert_eq!("300".parse::<Decimal>()?, "3e2".parse()?);
+/// let larger: Decimal = "9007199254740993".parse()?;
+/// assert!(larger > "9007199254740992".parse()?);
+/// # Ok::<(), reflexarc_event::ParseError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Decimal {
@@ -38,19 +42,6 @@ const DIGITS: usize = 1 + size_of::<i64>();
 const NEGATIVE_END: u8 = 0xff;
 
 impl Decimal {
-    /// Parses the text of a JSON number; `None` if it is not one.
-    pub fn parse(text: &str) -> Option<Self> {
-        if !is_json_number(text) {
-            return None;
-        }
-        let mut sort_key = Vec::with_capacity(DIGITS + text.len() + 1);
-        Self::write_sort_key(text.as_bytes(), &mut sort_key);
-        Some(Self {
-            text: text.into(),
-            sort_key: sort_key.into(),
-        })
-    }
-
     /// Appends bytes whose order is the order of the numbers, and which are equal if and only if
     /// the numbers are; so an index can compare, hash and search numbers without arithmetic. `text`
     /// must be a valid JSON number.
@@ -148,7 +139,30 @@ impl Decimal {
     pub fn fits_double(&self) -> bool {
         let nearest: f64 = self.text.parse().unwrap_or(f64::NAN);
         nearest.is_finite()
-            && Self::parse(&format!("{nearest:e}")).is_some_and(|exact| exact == *self)
+            && format!("{nearest:e}")
+                .parse::<Self>()
+                .is_ok_and(|exact| exact == *self)
+    }
+}
+
+/// Parses the text of a JSON number.
+impl FromStr for Decimal {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if !is_json_number(text) {
+            return Err(ParseError::new(
+                "number",
+                "a JSON number, such as -2.5e3",
+                text,
+            ));
+        }
+        let mut sort_key = Vec::with_capacity(DIGITS + text.len() + 1);
+        Self::write_sort_key(text.as_bytes(), &mut sort_key);
+        Ok(Self {
+            text: text.into(),
+            sort_key: sort_key.into(),
+        })
     }
 }
 
@@ -227,7 +241,8 @@ mod tests {
     use super::*;
 
     fn number(text: &str) -> Decimal {
-        Decimal::parse(text).unwrap_or_else(|| panic!("{text} is a number"))
+        text.parse()
+            .unwrap_or_else(|_| panic!("{text} is a number"))
     }
 
     #[test]
@@ -272,7 +287,7 @@ mod tests {
             "", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1.e2", "0x1", "NaN", "1 ", "1_0",
             "１",
         ] {
-            assert!(Decimal::parse(text).is_none(), "{text}");
+            assert!(text.parse::<Decimal>().is_err(), "{text}");
         }
     }
 

@@ -5,11 +5,12 @@ mod write;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 
-use crate::{Arn, Level, Parsed};
+use crate::{Arn, Level, ParseError, Parsed};
 
 pub(crate) use read::LISTS;
 pub use read::ReadError;
@@ -101,13 +102,6 @@ impl Operation {
     /// Every operation.
     pub const ALL: [Self; 4] = [Self::Create, Self::Attach, Self::Detach, Self::Delete];
 
-    /// Parses the name of the API action.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|operation| operation.as_str() == text.trim())
-    }
-
     /// The name of the API action.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -148,21 +142,6 @@ impl EniStatus {
         Self::Deleted,
     ];
 
-    /// Parses a status in any case, or one of the sentences that the English documentation has in
-    /// place of a status: "Deletion in progress." and "The resource has been deleted."
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let text = text.strip_suffix('.').unwrap_or(text).trim_end();
-        let code = Self::ALL
-            .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(text));
-        code.or_else(|| match text.to_ascii_lowercase().as_str() {
-            "deletion in progress" => Some(Self::Deleting),
-            "the resource has been deleted" => Some(Self::Deleted),
-            _ => None,
-        })
-    }
-
     /// The documented spelling.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -182,15 +161,6 @@ impl OperationResult {
     /// Both results.
     pub const ALL: [Self; 2] = [Self::Success, Self::Failed];
 
-    /// Parses `success`, `accomplished` or `failed`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.trim() {
-            "success" | "accomplished" => Some(Self::Success),
-            "failed" => Some(Self::Failed),
-            _ => None,
-        }
-    }
-
     /// The spelling in ENI events.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -204,6 +174,56 @@ impl OperationResult {
         match self {
             Self::Success => Level::Info,
             Self::Failed => Level::Warn,
+        }
+    }
+}
+
+/// Parses the name of the API action.
+impl FromStr for Operation {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        const EXPECTED: &str = "the name of an API action, such as AttachNetworkInterface";
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_str() == text.trim())
+            .ok_or_else(|| ParseError::new("operation", EXPECTED, text))
+    }
+}
+
+/// Parses a status in any case, or one of the sentences that the English documentation has in place
+/// of a status: "Deletion in progress." and "The resource has been deleted."
+impl FromStr for EniStatus {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let word = text.trim();
+        let word = word.strip_suffix('.').unwrap_or(word).trim_end();
+        let code = Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(word));
+        code.or_else(|| match word.to_ascii_lowercase().as_str() {
+            "deletion in progress" => Some(Self::Deleting),
+            "the resource has been deleted" => Some(Self::Deleted),
+            _ => None,
+        })
+        .ok_or_else(|| ParseError::new("status", "the status of an ENI, such as InUse", text))
+    }
+}
+
+/// Parses `success`, `accomplished` or `failed`.
+impl FromStr for OperationResult {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.trim() {
+            "success" | "accomplished" => Ok(Self::Success),
+            "failed" => Ok(Self::Failed),
+            _ => Err(ParseError::new(
+                "result",
+                "success, accomplished or failed",
+                text,
+            )),
         }
     }
 }

@@ -95,7 +95,9 @@ impl Json {
                         .zip(others)
                         .all(|(a, b)| a.eq_ignoring_order(b))
             }
-            (Json::Number(a), Json::Number(b)) => a == b || Decimal::parse(a) == Decimal::parse(b),
+            (Json::Number(a), Json::Number(b)) => {
+                a == b || a.parse::<Decimal>() == b.parse::<Decimal>()
+            }
             _ => self == other,
         }
     }

@@ -1,6 +1,9 @@
 //! Severity levels of events.
 
 use std::fmt;
+use std::str::FromStr;
+
+use crate::ParseError;
 
 /// The severity level of an ECS event, least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -18,14 +21,6 @@ impl Level {
     /// Every level, least severe first.
     pub const ALL: [Self; 3] = [Self::Info, Self::Warn, Self::Critical];
 
-    /// Parses `INFO`, `WARN` or `CRITICAL` in any case: the Cloud Monitor catalogue writes `Info`,
-    /// `Warn`, `Critical`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str().eq_ignore_ascii_case(text))
-    }
-
     /// The level in capitals, as ECS writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +37,19 @@ impl Level {
             Self::Warn => "warn",
             Self::Critical => "critical",
         }
+    }
+}
+
+/// Parses `INFO`, `WARN` or `CRITICAL` in any case: the Cloud Monitor catalogue writes `Info`,
+/// `Warn`, `Critical`.
+impl FromStr for Level {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| ParseError::new("level", "INFO, WARN or CRITICAL", text))
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn content(value: Json, depth: usize) -> Json {
 pub(crate) fn level(value: &Json) -> Json {
     value
         .as_str()
-        .and_then(Level::parse)
+        .and_then(|text| text.parse::<Level>().ok())
         .map_or_else(|| value.clone(), |level| level.as_str().into())
 }
 

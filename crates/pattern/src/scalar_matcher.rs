@@ -122,17 +122,17 @@ impl ScalarMatcher {
         self.columns[slot].satisfied(|check| match check {
             Check::Integer { lower, upper, .. } => (*lower..=*upper).contains(&value),
             Check::Other(predicate) => {
-                let exact = exact.get_or_insert_with(|| Decimal::parse(&value.to_string()));
+                let exact = exact.get_or_insert_with(|| value.to_string().parse::<Decimal>());
                 exact
                     .clone()
-                    .is_some_and(|exact| predicate.matches(&Scalar::Number(exact)))
+                    .is_ok_and(|exact| predicate.matches(&Scalar::Number(exact)))
             }
         })
     }
 
     /// The fields that a number at a path satisfies; `text` is its JSON text.
     pub fn number(&self, slot: usize, text: &str) -> FieldSet {
-        let Some(value) = Decimal::parse(text).map(Scalar::Number) else {
+        let Ok(value) = text.parse().map(Scalar::Number) else {
             return FieldSet::default();
         };
         self.columns[slot].satisfied(|check| check.predicate().matches(&value))

@@ -262,7 +262,11 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     }
     // 0.5 and 0.50 fit a float; 0.1234567890123456789 would become 0.12345678901234568.
     match text.parse::<f64>() {
-        Ok(number) if Decimal::parse(text).is_some_and(|exact| exact.fits_double()) => {
+        Ok(number)
+            if text
+                .parse::<Decimal>()
+                .is_ok_and(|exact| exact.fits_double()) =>
+        {
             Ok(PyFloat::new(py, number).into_any())
         }
         _ => decimal_type(py)?.call1((text,)),

@@ -305,7 +305,9 @@ pub(crate) fn number(text: &str) -> Number {
     match text.parse::<f64>() {
         Ok(float)
             if text.contains(['.', 'e', 'E'])
-                && Decimal::parse(text).is_some_and(|exact| exact.fits_double()) =>
+                && text
+                    .parse::<Decimal>()
+                    .is_ok_and(|exact| exact.fits_double()) =>
         {
             Number::Float(float)
         }

@@ -80,7 +80,7 @@ impl Checker<'_> {
     fn operation(&mut self) -> Option<Operation> {
         let path = [Key("content"), Key("operation")];
         let text = self.text(&path)?;
-        let operation = Operation::parse(&text);
+        let operation = text.parse::<Operation>().ok();
         if operation.is_none() {
             let names = Operation::ALL.map(Operation::as_str);
             self.unknown(Code::UNKNOWN_OPERATION, &path, &text, "operation", &names);
@@ -91,7 +91,7 @@ impl Checker<'_> {
     fn result(&mut self) -> Option<OperationResult> {
         let path = [Key("content"), Key("result")];
         let text = self.text(&path)?;
-        let result = OperationResult::parse(&text);
+        let result = text.parse::<OperationResult>().ok();
         match result {
             None => {
                 let names = OperationResult::ALL.map(OperationResult::as_str);
@@ -110,7 +110,7 @@ impl Checker<'_> {
     fn status(&mut self) -> Option<EniStatus> {
         let path = [Key("content"), Key("eniStatus")];
         let text = self.text(&path)?;
-        let status = EniStatus::parse(&text);
+        let status = text.parse::<EniStatus>().ok();
         match status {
             None => {
                 let names = EniStatus::ALL.map(EniStatus::as_str);

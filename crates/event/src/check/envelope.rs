@@ -98,7 +98,7 @@ impl Checker<'_> {
         let Some(text) = self.text(&[Key("level")]) else {
             return;
         };
-        let Some(level) = Level::parse(&text) else {
+        let Ok(level) = text.parse::<Level>() else {
             let message = format!("unknown level `{}`", shown(&text));
             self.add(self.warning(
                 Code::UNKNOWN_LEVEL,
@@ -135,7 +135,7 @@ impl Checker<'_> {
         let path = [Key("content"), Key("result")];
         let result = at(self.native, &path)
             .and_then(Json::as_str)
-            .and_then(OperationResult::parse);
+            .and_then(|text| text.parse::<OperationResult>().ok());
         if let Some(result) = result.filter(|result| raised && result.level() != level) {
             let message = format!("level {level} contradicts result {result}");
             let help = format!(
@@ -204,7 +204,7 @@ impl Checker<'_> {
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             return;
         };
-        let Some(arn) = Arn::parse(&text) else {
+        let Ok(arn) = text.parse::<Arn>() else {
             if !masked {
                 let message = format!("invalid ARN `{}`", shown(&text));
                 self.add(self.warning(

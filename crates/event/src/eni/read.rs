@@ -1,8 +1,10 @@
 //! The tolerant reader of ENI notifications.
 
-use super::{EniNotification, EniStatus, Operation, OperationResult};
+use std::str::FromStr;
+
+use super::EniNotification;
 use crate::json::Json;
-use crate::{Arn, ENI_OPERATION_COMPLETED, Level, NativeEvent, Parsed, parse_time};
+use crate::{Arn, ENI_OPERATION_COMPLETED, NativeEvent, Parsed, parse_time};
 
 /// The lists in the content: the documented key, and the singular that is accepted too.
 pub(crate) const LISTS: [(&str, &str); 4] = [
@@ -53,7 +55,7 @@ impl EniNotification {
                 });
             }
         };
-        let resource_id = one(tree.get("resourceId"), Arn::parse);
+        let resource_id: Parsed<Arn> = one(tree.get("resourceId"), exactly);
         // If content and ARN differ, the content is the one to trust.
         let eni_id = match (one(content.get("eniId"), any), &resource_id) {
             (Parsed::Missing, Parsed::Value(arn)) if arn.kind == "eni" => arn.id.clone().into(),
@@ -62,20 +64,20 @@ impl EniNotification {
         Ok(Self {
             id: one(tree.get("id"), any),
             resource_id,
-            level: one(tree.get("level"), Level::parse),
+            level: one(tree.get("level"), exactly),
             user_id: one(tree.get("userId"), any),
             event_time: one(tree.get("eventTime"), parse_time),
             region_id: one(tree.get("regionId"), any),
             eni_id,
-            operation: one(content.get("operation"), Operation::parse),
-            eni_status: one(content.get("eniStatus"), EniStatus::parse),
-            result: one(content.get("result"), OperationResult::parse),
+            operation: one(content.get("operation"), exactly),
+            eni_status: one(content.get("eniStatus"), exactly),
+            result: one(content.get("result"), exactly),
             request_id: one(content.get("requestId"), any),
-            primary_private_ip: one(content.get("primaryPrivateIp"), parsed),
-            secondary_private_ips: list(content, LISTS[0], parsed),
-            ipv4_prefixes: list(content, LISTS[1], parsed),
-            ipv6s: list(content, LISTS[2], parsed),
-            ipv6_prefixes: list(content, LISTS[3], parsed),
+            primary_private_ip: one(content.get("primaryPrivateIp"), trimmed),
+            secondary_private_ips: list(content, LISTS[0], trimmed),
+            ipv4_prefixes: list(content, LISTS[1], trimmed),
+            ipv6s: list(content, LISTS[2], trimmed),
+            ipv6_prefixes: list(content, LISTS[3], trimmed),
         })
     }
 }
@@ -117,6 +119,10 @@ fn any(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Option<T> {
+fn exactly<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn trimmed<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }

@@ -10,7 +10,8 @@ use reflexarc_event::{
 fn complete() -> EniNotification {
     EniNotification {
         id: "7A1126AE-4C1D-4E2B-820A-8B00C0FFEE02".to_owned().into(),
-        resource_id: Arn::parse("acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x")
+        resource_id: "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x"
+            .parse::<Arn>()
             .unwrap()
             .into(),
         level: Level::Info.into(),
@@ -292,7 +293,8 @@ fn masked_missing_and_invalid_values_are_not_written() {
         ),
         (
             |n| {
-                n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:1:eni/eni-other")
+                n.resource_id = "acs:ecs:cn-hangzhou:1:eni/eni-other"
+                    .parse::<Arn>()
                     .unwrap()
                     .into();
             },
@@ -301,7 +303,8 @@ fn masked_missing_and_invalid_values_are_not_written() {
         ),
         (
             |n| {
-                n.resource_id = Arn::parse("acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x")
+                n.resource_id = "acs:ecs:cn-hangzhou:16**30:eni/eni-bp1a4k7x"
+                    .parse::<Arn>()
                     .unwrap()
                     .into();
             },

@@ -284,12 +284,12 @@ fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
 
 /// Whether a number is outside the range of `numeric`, as documented.
 pub(crate) fn is_far(number: &Decimal) -> bool {
-    let (Some(most), Some(least)) = (Decimal::parse("1e9"), Decimal::parse("-1e9")) else {
+    let (Ok(most), Ok(least)) = ("1e9".parse::<Decimal>(), "-1e9".parse::<Decimal>()) else {
         return false;
     };
     *number > most || *number < least
 }
 
 fn looks_like_another_type(text: &str) -> bool {
-    text == "true" || text == "false" || Decimal::parse(text).is_some()
+    text == "true" || text == "false" || text.parse::<Decimal>().is_ok()
 }

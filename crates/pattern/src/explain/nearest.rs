@@ -131,8 +131,8 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
             Distance::new(Distance::SAME_TYPE, None)
         }
         (Predicate::Number(_) | Predicate::Range { .. }, Scalar::String(text)) => {
-            match Decimal::parse(text.trim()) {
-                Some(number) if meets(&Scalar::Number(number.clone())) => {
+            match text.trim().parse::<Decimal>() {
+                Ok(number) if meets(&Scalar::Number(number.clone())) => {
                     Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("a number"))
                 }
                 _ => Distance::new(Distance::OTHER_TYPE, of_type("a number")),

@@ -110,7 +110,7 @@ fn numbers(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<Json> {
             .collect();
         texts.push(format!("{sign}0.{digits}{zeros}1e{magnitude}"));
     }
-    texts.retain(|text| Decimal::parse(text).is_some());
+    texts.retain(|text| text.parse::<Decimal>().is_ok());
     texts
         .into_iter()
         .map(|text| Json::Number(text.into()))

@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn predicate() -> impl Strategy<Value = Predicate> {
-        let number = || (0..4i32).prop_map(|n| Decimal::parse(&n.to_string()).expect("a number"));
+        let number = || (0..4i32).prop_map(|n| n.to_string().parse::<Decimal>().expect("a number"));
         prop_oneof![
             Just(Predicate::Missing),
             Just(Predicate::Exists),

@@ -225,7 +225,7 @@ impl TreeBuilder<'_> {
     }
 
     fn number(&mut self, pair: &Pair<'_, Rule>) -> Option<Decimal> {
-        let number = Decimal::parse(pair.as_str());
+        let number = pair.as_str().parse().ok();
         if number.is_none() {
             let message = format!("invalid number `{}`", pair.as_str());
             self.error(Code::INVALID_LITERAL, span_of(pair), message)

@@ -188,7 +188,7 @@ impl TreeBuilder<'_> {
             "false" => return ValueKind::Bool(false),
             _ => {}
         }
-        if let Some(number) = Decimal::parse(word) {
+        if let Ok(number) = word.parse::<Decimal>() {
             return ValueKind::Number(number);
         }
         let looks_like_a_number =
@@ -233,7 +233,7 @@ impl TreeBuilder<'_> {
             format!("invalid number `{word}`"),
         )
         .with_help("write numbers like `0`, `-1.5` or `3e9`, without `+` and leading zeros");
-        self.push(if Decimal::parse(plain).is_some() {
+        self.push(if plain.parse::<Decimal>().is_ok() {
             error.with_fix(span.clone(), plain)
         } else {
             error

@@ -155,7 +155,7 @@ impl TreeBuilder<'_> {
                 format!("`{name}` expects a number, found {}", value.type_name()),
             );
             self.push(match value.kind {
-                ValueKind::String(text) if crate::Decimal::parse(&text).is_some() => error
+                ValueKind::String(text) if text.parse::<crate::Decimal>().is_ok() => error
                     .with_help("remove the quotes")
                     .with_fix(value.span, text),
                 _ => error,

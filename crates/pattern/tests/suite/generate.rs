@@ -181,7 +181,7 @@ fn text() -> impl Strategy<Value = &'static str> {
 }
 
 fn number() -> impl Strategy<Value = Decimal> {
-    select(&NUMBERS).prop_map(|text| Decimal::parse(text).expect("a number"))
+    select(&NUMBERS).prop_map(|text| text.parse::<Decimal>().expect("a number"))
 }
 
 fn text_op() -> impl Strategy<Value = TextOp> {

@@ -50,7 +50,7 @@ fn agrees(matcher: &Matcher, patterns: &[Node], event: &str) -> Result<(), TestC
 }
 
 fn number(number: i64) -> Decimal {
-    Decimal::parse(&number.to_string()).expect("a number")
+    number.to_string().parse().expect("a number")
 }
 
 fn object_of(members: impl IntoIterator<Item = (&'static str, Json)>) -> String {

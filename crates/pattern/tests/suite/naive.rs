@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reflexarc_event::Json;
-use reflexarc_pattern::{Alternative, Decimal, Field, Node, Path, Predicate, TextOp, naive};
+use reflexarc_pattern::{Alternative, Field, Node, Path, Predicate, TextOp, naive};
 
 use crate::generate;
 
@@ -20,7 +20,7 @@ fn field(path: &str, alternatives: Vec<Predicate>) -> Node {
 fn number(path: &str, text: &str) -> Node {
     field(
         path,
-        vec![Predicate::Number(Decimal::parse(text).expect("a number"))],
+        vec![Predicate::Number(text.parse().expect("a number"))],
     )
 }
 

@@ -69,7 +69,7 @@ fn answer(pattern: &Node, event: &Json) -> Option<bool> {
 }
 
 fn number(text: &str) -> Decimal {
-    Decimal::parse(text).expect("a number")
+    text.parse().expect("a number")
 }
 
 fn field(predicate: Predicate) -> Node {

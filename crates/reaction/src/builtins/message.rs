@@ -39,7 +39,7 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
     }
     // In any case, so that `level: event.level`, which events write as `WARN`, works.
     let level = match string(fields, "level")? {
-        Some(word) => Level::parse(&word).ok_or_else(|| {
+        Some(word) => word.parse::<Level>().map_err(|_| {
             format!("unknown level `{word}` in `notify`; expected info, warn or critical")
         })?,
         None => run.input.rule.level,

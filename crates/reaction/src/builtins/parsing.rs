@@ -8,7 +8,7 @@ pub(super) fn register(engine: &mut Engine) {
     // condition.
     engine
         .register_fn("arn", |text: ImmutableString| {
-            Arn::parse(&text).map_or(Dynamic::UNIT, parts)
+            text.parse().map_or(Dynamic::UNIT, parts)
         })
         .register_fn("arn", |_missing: ()| Dynamic::UNIT)
         .register_fn("parse_time", |text: ImmutableString| {

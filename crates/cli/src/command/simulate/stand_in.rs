@@ -88,7 +88,7 @@ fn ecs_request(payload: &Json) -> Option<Request> {
 
 fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> Option<Request> {
     // Rules also send this target actions that are no API operations, such as `quarantine`.
-    let operation = text(payload, "action").and_then(Operation::parse)?;
+    let operation = text(payload, "action")?.parse::<Operation>().ok()?;
     let interface = text(payload, "eniId")?;
     let mut parameters = vec![("NetworkInterfaceId".to_owned(), interface.to_owned())];
     // A document without an instance is a detachment from the current one.
