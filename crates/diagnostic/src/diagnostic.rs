@@ -21,6 +21,7 @@ pub enum Severity {
 
 /// One finding about a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// The stable code.
     pub code: Code,
@@ -40,6 +41,7 @@ pub struct Diagnostic {
 
 /// An annotation of a span.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Label {
     /// The annotated bytes.
     pub span: Span,
@@ -49,6 +51,7 @@ pub struct Label {
 
 /// An edit: replace `span` by `replacement`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fix {
     /// The bytes to replace; empty for an insertion.
     pub span: Span,

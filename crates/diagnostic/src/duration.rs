@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Why a text is not a duration, with the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DurationError {
     /// It does not have the form of one.
     Malformed(String),

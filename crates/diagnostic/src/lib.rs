@@ -10,6 +10,9 @@
 //! assert!(finding.render("filter", text, false).contains("--> filter:1:8"));
 //! ```
 //!
+//! Types of other crates in the interface: durations and points in time are those of [`jiff`]; the
+//! module [`toml`] exports the values of the crate `toml` that it reads.
+//!
 //! This crate must not know what the texts mean: no event, filter, rule, script or setting.
 
 mod code;

@@ -10,5 +10,5 @@ pub fn event_time(event: &NativeEvent) -> Option<Timestamp> {
     // Each of the two forms of time may be present and unreadable; the next one is tried then.
     ["eventTime", "time"]
         .into_iter()
-        .find_map(|key| parse_time(event.tree().get(key)?.as_str()?))
+        .find_map(|key| parse_time(event.tree().get(key)?.as_str()?).ok())
 }

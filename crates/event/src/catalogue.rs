@@ -4,6 +4,7 @@ use crate::Level;
 
 /// The documentation of one event name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CatalogueEntry {
     /// The name without its status, `<Resource>:<Event>`.
     pub name: &'static str,
@@ -17,6 +18,7 @@ pub struct CatalogueEntry {
 
 /// The classes of system events in Cloud Monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum EventClass {
     /// An operation or a change has completed.
     StatusNotification,

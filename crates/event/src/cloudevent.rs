@@ -120,7 +120,7 @@ pub(crate) fn wrap(event: &Json, bytes: &[u8]) -> Json {
         ),
     ];
     let time = text(&["time", "eventTime"])
-        .and_then(time::parse_time)
+        .and_then(|text| time::parse_time(text).ok())
         .map(time::rfc3339);
     members.extend(time.map(|time| ("time".to_owned(), time.into())));
     members.push(("datacontenttype".to_owned(), CONTENT_TYPE.into()));
@@ -316,11 +316,11 @@ fn source(product: &str) -> Option<String> {
     reason = "has the signature of a conversion"
 )]
 fn event_time(text: &str) -> Option<String> {
-    Some(time::parse_time(text).map_or_else(|| text.to_owned(), time::compact))
+    Some(time::parse_time(text).map_or_else(|_| text.to_owned(), time::compact))
 }
 
 fn cloud_time(text: &str) -> Option<String> {
-    time::parse_time(text).map(time::rfc3339)
+    time::parse_time(text).ok().map(time::rfc3339)
 }
 
 fn name(kind: &str, product: Option<&str>, content: Option<&Json>) -> String {

@@ -70,6 +70,7 @@ pub enum Operation {
 
 /// The status of an ENI in events and in the ECS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum EniStatus {
     /// Being created; only in the API.
     Creating,

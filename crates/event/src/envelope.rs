@@ -5,6 +5,7 @@ use crate::json::{Value, unescape};
 
 /// The form in which an event arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Envelope {
     /// The native form of an ECS notification: `name` and `content`, and at least one of `product`,
     /// `resourceId`, `eventTime` or a colon in the name.

@@ -6,6 +6,7 @@ use crate::json::{JsonError, Position};
 
 /// Why bytes are not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EventError {
     /// More bytes than [`crate::Limits::bytes`].
     #[error("the event has {bytes} bytes, more than the {limit} allowed")]

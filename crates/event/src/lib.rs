@@ -18,6 +18,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Types of other crates in the interface: points in time are those of [`jiff`], address prefixes
+//! those of [`ipnet`], findings those of [`reflexarc_diagnostic`]. [`Json`] implements
+//! [`serde::Serialize`].
+//!
 //! This crate must not know patterns, rules, scripts or delivery. It has no clock and no I/O.
 
 mod arn;

@@ -8,7 +8,7 @@ const MAX_CHARS: usize = 80;
 /// The error for a text that is not a value of the type: of [`Level`](crate::Level),
 /// [`Operation`](crate::Operation), [`EniStatus`](crate::EniStatus),
 /// [`OperationResult`](crate::OperationResult), [`Arn`](crate::Arn) or
-/// [`Decimal`](crate::Decimal).
+/// [`Decimal`](crate::Decimal), or not a time ([`parse_time`](crate::parse_time)).
 ///
 /// ```
 /// use reflexarc_event::Level;

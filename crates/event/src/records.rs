@@ -63,6 +63,7 @@ pub struct Record<'a> {
 
 /// Why a record could not be cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// It is longer than the limit.
     #[error("the event has more than the {limit} bytes allowed")]

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use crate::ParseError;
+
 /// The offset of the two zone names in CloudEvents times; it has been the same since 1991.
 const BEIJING: Offset = Offset::constant(8);
 
@@ -15,8 +17,22 @@ const BEIJING: Offset = Offset::constant(8);
 ///   `2020-08-17T16:04:46.149Asia/Shanghai`; both mean +08:00,
 /// - milliseconds since 1970 as 12 to 15 digits, `1715650212345` (Cloud Monitor webhook).
 ///
-/// A time without an offset is `None`.
-pub fn parse_time(text: &str) -> Option<Timestamp> {
+/// # Errors
+/// If the text is not a time, or a time without an offset.
+///
+/// ```
+/// use reflexarc_event::parse_time;
+///
+/// assert_eq!(parse_time("20190409T121826.922+0800")?, parse_time("2019-04-09T04:18:26.922Z")?);
+/// assert!(parse_time("2019-04-09T04:18:26").is_err());
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
+pub fn parse_time(text: &str) -> Result<Timestamp, ParseError> {
+    const EXPECTED: &str = "date and time with an offset, such as 2019-04-09T12:18:26+08:00";
+    read(text).ok_or_else(|| ParseError::new("time", EXPECTED, text))
+}
+
+fn read(text: &str) -> Option<Timestamp> {
     // The longest spelling above has 36 bytes. Annotations in brackets, which jiff accepts, are in
     // no event.
     if text.len() > 48 || text.contains('[') {
@@ -84,7 +100,7 @@ mod tests {
     use super::*;
 
     fn same(text: &str, utc: &str) {
-        assert_eq!(parse_time(text), Some(utc.parse().unwrap()), "{text}");
+        assert_eq!(parse_time(text), Ok(utc.parse().unwrap()), "{text}");
     }
 
     #[test]
@@ -130,7 +146,7 @@ mod tests {
             "NaN",
             "-715650212345",
         ] {
-            assert_eq!(parse_time(text), None, "{text}");
+            assert!(parse_time(text).is_err(), "{text}");
         }
     }
 
@@ -138,10 +154,10 @@ mod tests {
         #[test]
         fn written_times_are_parsed_again(milliseconds in 100_000_000_000i64..253_402_200_000_000) {
             let time = Timestamp::from_millisecond(milliseconds).unwrap();
-            prop_assert_eq!(parse_time(&compact(time)), Some(time));
-            prop_assert_eq!(parse_time(&rfc3339(time)), Some(time));
-            prop_assert_eq!(parse_time(&time.to_string()), Some(time));
-            prop_assert_eq!(parse_time(&milliseconds.to_string()), Some(time));
+            prop_assert_eq!(parse_time(&compact(time)), Ok(time));
+            prop_assert_eq!(parse_time(&rfc3339(time)), Ok(time));
+            prop_assert_eq!(parse_time(&time.to_string()), Ok(time));
+            prop_assert_eq!(parse_time(&milliseconds.to_string()), Ok(time));
         }
 
         #[test]

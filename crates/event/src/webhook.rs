@@ -155,7 +155,7 @@ fn convert(key: &str, value: &Json, depth: usize) -> Json {
         ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),
         ("eventTime", Json::Number(text)) => {
-            time::parse_time(text).map_or_else(|| value.clone(), |time| time::compact(time).into())
+            time::parse_time(text).map_or_else(|_| value.clone(), |time| time::compact(time).into())
         }
         _ => value.clone(),
     }

@@ -19,6 +19,7 @@ use crate::{Path, normal};
 
 /// A filter language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Dialect {
     /// The full language, in both notations.
     #[default]

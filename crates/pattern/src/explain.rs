@@ -28,6 +28,7 @@ use similar_key::SimilarKeys;
 
 /// The result of every node of a pattern for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The whole pattern.
     pub root: Part,
@@ -38,6 +39,7 @@ pub struct Explanation {
 /// Below a conjunction over the fields of array elements (see [`Test::All`]), results are those for
 /// the element in question: a field may fail there although another element has a matching value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part {
     /// Whether the node matches.
     pub matched: bool,
@@ -72,6 +74,7 @@ pub enum Test {
 
 /// The result of one field of the pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldTest {
     /// The path of the field.
     pub path: Path,
@@ -92,6 +95,7 @@ pub struct FieldTest {
 
 /// A value in the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The location of the value.
     pub location: Location,
@@ -101,6 +105,7 @@ pub struct Found {
 
 /// The value closest to meeting a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NearMiss {
     /// The value.
     pub found: Found,

@@ -3,6 +3,7 @@
 /// Limits on one pattern. They are the same in debug and release builds and are checked before
 /// the memory or time they protect is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PatternLimits {
     /// Longest text in bytes, inclusive.
     pub bytes: usize,

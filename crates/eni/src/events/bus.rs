@@ -97,7 +97,7 @@ fn policy_webhook(native: &Json) -> Json {
     let milliseconds = native
         .get("eventTime")
         .and_then(Json::as_str)
-        .and_then(reflexarc_event::parse_time)
+        .and_then(|text| reflexarc_event::parse_time(text).ok())
         .map_or(Json::Null, |time| time.as_millisecond().into());
     let described = object([
         ("id", id.clone()),

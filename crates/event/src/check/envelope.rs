@@ -272,7 +272,7 @@ impl Checker<'_> {
 
     fn check_time(&mut self, path: &[PathStep<'_>]) {
         let Some(text) = self.text(path) else { return };
-        match Parsed::of(&text, parse_time) {
+        match Parsed::of(&text, |text| parse_time(text).ok()) {
             Parsed::Masked(_) => self.add(self.masked_value(path, &text)),
             Parsed::Invalid(_) => {
                 let message = format!("invalid time `{}`", shown(&text));

@@ -16,6 +16,7 @@ pub(crate) const LISTS: [(&str, &str); 4] = [
 
 /// Why an event is not an ENI notification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It has another name.
     #[error("expected {ENI_OPERATION_COMPLETED}, found {}", .name.as_deref().unwrap_or("no name"))]
@@ -66,7 +67,7 @@ impl EniNotification {
             resource_id,
             level: one(tree.get("level"), exactly),
             user_id: one(tree.get("userId"), any),
-            event_time: one(tree.get("eventTime"), parse_time),
+            event_time: one(tree.get("eventTime"), |text| parse_time(text).ok()),
             region_id: one(tree.get("regionId"), any),
             eni_id,
             operation: one(content.get("operation"), exactly),

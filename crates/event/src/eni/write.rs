@@ -9,6 +9,7 @@ use crate::{ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Parsed, t
 
 /// Why a notification cannot be written: written events are complete, unmasked and consistent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// A required value is missing.
     #[error("missing `{field}`")]

@@ -8,6 +8,7 @@ use super::predicates::Class;
 
 /// Counts and sizes of a matcher, for people and for monitoring.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// The number of patterns.
     pub patterns: usize,
