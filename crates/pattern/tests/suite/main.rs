@@ -1,6 +1,5 @@
 //! Tests of the filter language through its public API.
 
-mod corpus;
 mod diagnostics;
 mod explain;
 mod generate;
@@ -8,5 +7,6 @@ mod matcher;
 mod naive;
 mod notation;
 mod reference;
+#[path = "../support/scalar_answer.rs"]
+mod scalar_answer;
 mod scalar_matcher;
-mod shared_corpus;
