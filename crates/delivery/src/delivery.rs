@@ -157,7 +157,7 @@ impl From<[u8; 16]> for DeliveryId {
 
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -165,12 +165,10 @@ impl FromStr for DeliveryId {
     type Err = InvalidDeliveryId;
 
     fn from_str(text: &str) -> Result<Self, InvalidDeliveryId> {
-        // `from_str_radix` alone would accept a leading `+` and fewer digits.
-        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidDeliveryId);
-        }
-        let number = u128::from_str_radix(text, 16).map_err(|_| InvalidDeliveryId)?;
-        Ok(Self(number.to_be_bytes()))
+        // Fails for any other number of digits too.
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidDeliveryId)?;
+        Ok(Self(bytes))
     }
 }
 

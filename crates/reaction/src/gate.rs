@@ -134,13 +134,7 @@ impl Gate {
         if text.len() <= LONGEST_KEY {
             return format!("{name}:{text}");
         }
-        Sha256::digest(text.as_bytes())
-            .iter()
-            .fold(format!("{name}:sha256:"), |mut key, byte| {
-                key.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
-                key.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
-                key
-            })
+        format!("{name}:sha256:{}", hex::encode(Sha256::digest(text)))
     }
 }
 

@@ -80,7 +80,7 @@ impl SignedCall {
         let (Some(key), Some(signed), Some(signature)) = (
             field("Credential"),
             field("SignedHeaders"),
-            field("Signature").and_then(from_hex),
+            field("Signature").and_then(|text| hex::decode(text).ok()),
         ) else {
             return Err(incomplete_signature());
         };
@@ -155,13 +155,13 @@ pub(super) fn verify(
             signed_headers,
             signature,
         } => {
-            let hash = to_hex(&Sha256::digest(&request.body));
+            let hash = hex::encode(&Sha256::digest(&request.body));
             let claimed = request.header("x-acs-content-sha256");
             if claimed.is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&hash)) {
                 return Err(signature_mismatch("the hash of the body"));
             }
             let canonical = canonical_request(request, signed_headers, &hash);
-            let text = format!("{ACS3}\n{}", to_hex(&Sha256::digest(canonical.as_bytes())));
+            let text = format!("{ACS3}\n{}", hex::encode(&Sha256::digest(canonical.as_bytes())));
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
                 .expect("HMAC takes keys of any length");
             mac.update(text.as_bytes());
@@ -239,22 +239,6 @@ fn canonical_query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> 
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .concat()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.len()
-        .is_multiple_of(2)
-        .then(|| digits.map(byte).collect())?
 }
 
 fn invalid_signature_method() -> ApiError {

@@ -13,10 +13,13 @@
 //! The type is only used where it decides something: many webhooks post JSON as
 //! `text/plain` or without a type.
 
+use std::borrow::Cow;
+
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use reflexarc_diagnostic::Code;
 use reflexarc_event::{Event, EventError, Json, ndjson_lines};
 use serde_json::value::RawValue;
@@ -163,7 +166,7 @@ fn binary(
         let value = value
             .to_str()
             .map_err(|_| BodyError::Invalid(format!("the header {name} is not ASCII")))?;
-        members.push((attribute.to_owned(), percent_decode(value).into()));
+        members.push((attribute.to_owned(), (&*decode_header(value)).into()));
     }
     if !content_type.is_empty() {
         // With its parameters, as received.
@@ -187,22 +190,10 @@ fn binary(
 
 /// Percent-decodes a header value, as the HTTP binding of CloudEvents prescribes. A `%` that is not
 /// followed by two hexadecimal digits stays as it is, and a value that would not be UTF-8 too.
-fn percent_decode(value: &str) -> String {
-    let bytes = value.as_bytes();
-    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%')
-            .then(|| value.get(at + 1..at + 3))
-            .flatten();
-        if let Some(byte) = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            decoded.push(byte);
-            at += 3;
-        } else {
-            decoded.push(bytes[at]);
-            at += 1;
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| value.to_owned())
+fn decode_header(value: &str) -> Cow<'_, str> {
+    percent_decode_str(value)
+        .decode_utf8()
+        .unwrap_or(Cow::Borrowed(value))
 }
 
 fn element(
@@ -336,6 +327,7 @@ mod tests {
             ("ce-source", "/x"),
             ("ce-type", "t%"),
             ("ce-ext", "%e4%bd%a0"),
+            ("ce-latin", "%e9%2"),
         ];
         let read = |content_type, body: &[u8]| {
             let mut pairs = ce.to_vec();
@@ -350,6 +342,7 @@ mod tests {
             ("id", "\"b c\""),
             ("type", "\"t%\""),
             ("ext", "\"你\""),
+            ("latin", "\"%e9%2\""),
             ("data", r#"{"a":1.0}"#),
         ] {
             assert_eq!(json.get(key).unwrap().to_string(), value);

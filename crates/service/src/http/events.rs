@@ -1,5 +1,6 @@
 //! `/events`: admit, read, convert, store; 2xx only after the commit.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use http_body_util::LengthLimitError;
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
@@ -98,10 +100,7 @@ async fn read_body(
     let reading = tokio::time::timeout(state.limits.body, axum::body::to_bytes(body, length));
     match reading.await {
         Ok(Ok(bytes)) => Ok(bytes),
-        // axum has no type for this error.
-        Ok(Err(error)) if error.to_string().contains("length limit") => {
-            Err(too_large(state.limits.body_bytes))
-        }
+        Ok(Err(error)) if is_length_limit(&error) => Err(too_large(state.limits.body_bytes)),
         Ok(Err(_)) => Err(HttpError::new(
             StatusCode::BAD_REQUEST,
             "the body is incomplete",
@@ -111,6 +110,19 @@ async fn read_body(
             "timeout while reading the body",
         )),
     }
+}
+
+/// Whether reading a body failed because it is longer than the limit.
+fn is_length_limit(error: &axum::Error) -> bool {
+    // axum wraps the error of the body, which may itself be wrapped.
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Stores the events of a request: all of them or, if `partial`, those that are valid.

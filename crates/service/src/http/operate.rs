@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use reflexarc::FileDiagnostics;
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
-use reqwest::Url;
 
 use super::{AppState, HttpError, Role, json_response};
 use crate::operate::{delivery_to_json, trace};
@@ -130,13 +129,9 @@ pub(super) async fn trace_event(
     request: Request,
 ) -> HandlerResult {
     let query = request.uri().query().unwrap_or_default();
-    // Decodes the query as browsers do; the host is a placeholder.
-    let url = Url::parse(&format!("http://localhost/?{query}")).ok();
-    let explain = url.and_then(|url| {
-        url.query_pairs()
-            .find(|(key, _)| key == "explain")
-            .map(|(_, rule)| rule.into_owned())
-    });
+    let explain = form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == "explain")
+        .map(|(_, rule)| rule.into_owned());
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
     let traces = query_store(&state, move |store| {

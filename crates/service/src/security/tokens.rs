@@ -3,7 +3,6 @@
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use jiff::Timestamp;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -131,8 +130,7 @@ fn bearer(value: &str) -> &str {
 }
 
 fn token_in_query(query: &str) -> Option<String> {
-    let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
-    url.query_pairs()
+    form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == "token")
         .map(|(_, value)| value.into_owned())
 }

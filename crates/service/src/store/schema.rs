@@ -111,19 +111,16 @@ CREATE INDEX attempt_by_target ON attempt (target, started);
 pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     // An empty file counts as new: SQLite creates one before its first transaction, and so do
     // `touch` and some mounts.
-    let fresh = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
-    if !fresh {
-        examine(path, options.integrity_check)?;
-    }
+    let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    // Version 0 is a file of ours without tables: earlier versions marked the file before they
+    // created the tables, and may have been stopped in between.
+    let fresh = !exists || examine(path, options.integrity_check)? == 0;
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
     // seconds means that something holds the lock that should not.
     connection.busy_timeout(Duration::from_secs(10))?;
     if fresh {
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-        ))?;
+        connection.execute_batch(&creation())?;
     }
     connection
         .pragma_update(None, "journal_mode", "WAL")
@@ -146,6 +143,18 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // fails here and not at the first event.
     migrate(&connection).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
+}
+
+/// Marks a new file as ours and creates its tables, in one transaction: a file that has the mark
+/// has the tables.
+fn creation() -> String {
+    format!(
+        "BEGIN IMMEDIATE;
+         {SCHEMA}
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {VERSION};
+         COMMIT;"
+    )
 }
 
 /// Migrates a file of an older version to this one.
@@ -174,8 +183,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Checks an existing file through a connection that cannot write: that it is a reflexarc store of
-/// a supported version and, if `whole`, that it is undamaged.
-pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
+/// a supported version and, if `whole`, that it is undamaged. Returns its version.
+pub(super) fn examine(path: &Path, whole: bool) -> Result<i32, StoreError> {
     let corrupt = |reason: String| StoreError::Corrupt {
         path: path.to_owned(),
         reason,
@@ -207,7 +216,7 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
         });
     }
     if !whole {
-        return Ok(());
+        return Ok(version);
     }
     // quick_check reads every page but does not compare indexes with their tables, which is what
     // makes integrity_check slow on large files.
@@ -215,7 +224,7 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<(), StoreError> {
         .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
         .map_err(failed)?;
     if verdict == "ok" {
-        Ok(())
+        Ok(version)
     } else {
         Err(corrupt(verdict.replace('\n', " ")))
     }

@@ -151,7 +151,7 @@ impl Span<'_> {
             Some(error) => Json::object([("code", 2.into()), ("message", error.as_str().into())]),
         };
         let mut span = Json::object([
-            ("traceId", hex(&trace).into()),
+            ("traceId", hex::encode(trace).into()),
             ("spanId", id.into()),
             ("name", name.into()),
             ("kind", kind.into()),
@@ -180,13 +180,5 @@ fn span_id(trace: &[u8; 16], name: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(trace);
     hash.update(name);
-    hex(&hash.finalize()[..8])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    hex::encode(&hash.finalize()[..8])
 }

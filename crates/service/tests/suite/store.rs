@@ -578,6 +578,21 @@ fn another_programs_database_is_left_alone() {
 }
 
 #[test]
+fn a_marked_file_without_tables_is_opened_as_new() {
+    let folder = tempfile::tempdir().unwrap();
+    // What earlier versions left behind when they were stopped while creating a store.
+    rusqlite::Connection::open(folder.path().join("store.db"))
+        .unwrap()
+        .execute_batch("PRAGMA application_id = 0x72617263")
+        .unwrap();
+    let store = open(folder.path());
+    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
+    assert!(!accepted.unwrap().duplicate);
+    drop(store);
+    assert_eq!(open(folder.path()).find("1").unwrap().len(), 1);
+}
+
+#[test]
 fn a_store_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
