@@ -33,8 +33,7 @@ impl ConfigArgs {
     /// Reads the configuration and resolves its secrets.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
-        Config::load(&self.config, Secrets::Resolve(&environment))
-            .map_err(|file| Failure::Rules(vec![file]))
+        Ok(Config::load(&self.config, Secrets::Resolve(&environment))?)
     }
 
     /// Reads the configuration without resolving its secrets.
@@ -42,7 +41,7 @@ impl ConfigArgs {
     /// Operators run `trace`, `dlq` and the like from their own shell, where the secrets of the
     /// service are not set.
     pub(crate) fn load_without_secrets(&self) -> Result<Config, Failure> {
-        Config::load(&self.config, Secrets::Skip).map_err(|file| Failure::Rules(vec![file]))
+        Ok(Config::load(&self.config, Secrets::Skip)?)
     }
 
     /// Opens the existing store of the configuration; the service may be running on it.
@@ -74,7 +73,8 @@ impl ConfigArgs {
 
 /// Starts logging and opens the store, for a process that delivers.
 pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<Store>, Failure> {
-    start_logging(&config.log, config.redactor.clone()).map_err(Failure::Invalid)?;
+    start_logging(&config.log, config.redactor.clone())
+        .map_err(|error| Failure::Invalid(error.to_string()))?;
     Ok(Arc::new(
         Store::open(&config.store_path, &config.store_options).map_err(store_failure)?,
     ))

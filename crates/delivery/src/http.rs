@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-pub use self::egress::{EgressDenied, EgressPolicy};
+pub use self::egress::{ClientError, EgressDenied, EgressPolicy};
 
 /// A response whose body was read up to 16 KiB.
 #[derive(Debug, Clone)]

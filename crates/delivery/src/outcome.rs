@@ -14,6 +14,7 @@ pub struct Receipt {
 
 /// Why an attempt failed; the variants differ in what happens next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// A later attempt may succeed.
     #[error("{reason}")]

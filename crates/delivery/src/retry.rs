@@ -21,6 +21,7 @@ pub struct RetryPolicy {
 /// EventBridge:
 /// <https://www.alibabacloud.com/help/en/eventbridge/user-guide/retry-and-dead-letter>.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryDelays {
     /// 3 retries, each after 10 to 20 s.
     Backoff,

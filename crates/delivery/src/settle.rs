@@ -11,6 +11,7 @@ use crate::retry::{Decision, RetryPolicy};
 
 /// What becomes of one delivery after a call that carried it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settlement {
     /// What happens next.
     pub decision: Decision,

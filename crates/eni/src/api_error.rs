@@ -29,6 +29,7 @@ use crate::resources::InstanceStatus;
 /// An error of the API: the request was refused. A refused request never makes an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
+#[non_exhaustive]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,

@@ -65,6 +65,7 @@ pub struct Cloud {
 
 /// A change of an interface's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StatusChange {
     /// When it changed.
     pub at: Timestamp,

@@ -18,6 +18,7 @@ pub struct Fault {
 
 /// How an accepted request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum FaultMode {
     /// It completes with `failed`: a creation in `CreateFailed`, an attachment back in Available, a
     /// detachment still in Detaching, a deletion still in Deleting.
@@ -31,13 +32,41 @@ pub enum FaultMode {
 #[error("{0} faults are active already, the maximum")]
 pub struct TooManyFaults(pub(crate) usize);
 
+/// Not a fault: what is wrong with its JSON form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidFault(String);
+
 impl Fault {
     /// Reads `{"operation": …, "outcome": "fail" or "hang", "interface": an id, "times": a
     /// number}`. `interface` and `times` (1) may be left out.
     ///
     /// # Errors
-    /// A message about what is wrong.
-    pub fn from_json(json: &Json) -> Result<Self, String> {
+    /// When it is not such an object.
+    pub fn from_json(json: &Json) -> Result<Self, InvalidFault> {
+        Self::read(json).map_err(InvalidFault)
+    }
+
+    /// The form that [`Fault::from_json`] reads.
+    pub fn to_json(&self) -> Json {
+        let interface = self
+            .interface
+            .as_ref()
+            .map(|id| ("interface", Json::from(id.as_str())));
+        let times = i64::try_from(self.times).unwrap_or(i64::MAX);
+        let members = [
+            ("operation", Json::from(self.operation.as_str())),
+            ("outcome", Json::from(self.mode.name())),
+            ("times", Json::from(times)),
+        ];
+        members
+            .into_iter()
+            .chain(interface)
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
+    }
+
+    fn read(json: &Json) -> Result<Self, String> {
         let Json::Object(members) = json else {
             return Err("expected a JSON object".to_owned());
         };
@@ -79,25 +108,6 @@ impl Fault {
             mode: mode.ok_or("missing key `outcome`")?,
             times,
         })
-    }
-
-    /// The form that [`Fault::from_json`] reads.
-    pub fn to_json(&self) -> Json {
-        let interface = self
-            .interface
-            .as_ref()
-            .map(|id| ("interface", Json::from(id.as_str())));
-        let times = i64::try_from(self.times).unwrap_or(i64::MAX);
-        let members = [
-            ("operation", Json::from(self.operation.as_str())),
-            ("outcome", Json::from(self.mode.name())),
-            ("times", Json::from(times)),
-        ];
-        members
-            .into_iter()
-            .chain(interface)
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
     }
 }
 

@@ -44,7 +44,7 @@ mod timing;
 
 pub use api_error::ApiError;
 pub use cloud::{Cloud, StatusChange};
-pub use fault::{Fault, FaultMode, TooManyFaults};
+pub use fault::{Fault, FaultMode, InvalidFault, TooManyFaults};
 pub use limits::Limits;
 pub use request::{Answer, CreateInterface, DescribeFilter, Page, Paging, Reply, Request};
 pub use timing::Timing;

@@ -10,6 +10,7 @@ use crate::resources::{AddressSelection, Interface, InterfaceType};
 
 /// One request to the control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request {
     /// Create a secondary interface.
     Create(CreateInterface),
@@ -128,6 +129,7 @@ pub enum Paging {
 
 /// What the caller of a request gets at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reply {
     /// The request's id; the event that may follow carries the same one.
     pub request_id: String,
@@ -137,6 +139,7 @@ pub struct Reply {
 
 /// The answer to an accepted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// The created interface, in its current status.
     Created(Box<Interface>),
@@ -148,6 +151,7 @@ pub enum Answer {
 
 /// One page of interfaces, sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// The interfaces as the caller may see them: the instance is hidden from the owner of an
     /// interface that a service manages.

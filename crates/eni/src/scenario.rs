@@ -1,6 +1,6 @@
 //! Scenarios: a world and a script of steps on a virtual clock, read from TOML.
 //!
-//! [`Scenario::parse`] reads a file, [`Simulation`] runs it and returns one [`TimelineEvent`] after
+//! A [`Scenario`] is parsed from a file, [`Simulation`] runs it and returns one [`TimelineEvent`] after
 //! the other. Time is only a number here: a scenario of a day runs in milliseconds.
 
 mod build;
@@ -16,8 +16,12 @@ pub use simulation::Simulation;
 pub use timeline::{ScheduledRequest, TimelineEvent};
 pub use world::{DEFAULT_WORLD, NamedAccount, World};
 
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_diagnostic::Diagnostic;
+use reflexarc_diagnostic::{Diagnostic, FileDiagnostics};
 use reflexarc_event::{Event, Operation};
 
 use crate::FaultMode;
@@ -51,6 +55,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum StepAction {
     /// An account calls an action of the API.
     Call {
@@ -138,6 +143,13 @@ impl TargetFaultMode {
     }
 }
 
+/// A text that is not a scenario, with everything that is wrong in it. Displaying it draws the
+/// diagnostics without colour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidScenario {
+    file: FileDiagnostics,
+}
+
 impl Scenario {
     /// The maximum size of a scenario file, in bytes.
     pub const MAX_BYTES: usize = 1 << 20;
@@ -149,12 +161,42 @@ impl Scenario {
     pub const MAX_SPAN: SignedDuration = SignedDuration::from_hours(24 * 31);
     /// The minimum interval of clock events.
     pub const MIN_TICK: SignedDuration = SignedDuration::from_secs(1);
+}
 
-    /// Reads a scenario file.
-    ///
-    /// # Errors
-    /// With everything that is wrong in it, each with its location in the text.
-    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        read::scenario(text)
+/// Reads the text of a scenario file.
+impl FromStr for Scenario {
+    type Err = InvalidScenario;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScenario> {
+        read::scenario(text).map_err(|diagnostics| InvalidScenario {
+            file: FileDiagnostics {
+                name: "scenario".to_owned(),
+                text: text.to_owned(),
+                diagnostics,
+            },
+        })
     }
 }
+
+impl InvalidScenario {
+    /// What is wrong, each with its location in the text.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.file.diagnostics
+    }
+
+    /// The diagnostics as those of the file with this name.
+    pub fn into_file(self, name: impl Into<String>) -> FileDiagnostics {
+        FileDiagnostics {
+            name: name.into(),
+            ..self.file
+        }
+    }
+}
+
+impl fmt::Display for InvalidScenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl Error for InvalidScenario {}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc::FileDiagnostics;
+use reflexarc::{FileDiagnostics, InvalidFiles};
 pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
     self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
@@ -65,6 +65,7 @@ pub struct Config {
 
 /// The file that a configuration was read from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ConfigSource {
     /// Its path.
     pub path: PathBuf,
@@ -77,6 +78,7 @@ pub struct ConfigSource {
 
 /// The settings that take effect only at a restart: what is bound or opened once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RestartSettings {
     /// The address of the HTTP server.
     pub listen: SocketAddr,
@@ -97,7 +99,7 @@ impl Config {
     ///
     /// # Errors
     /// With all diagnostics.
-    pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, FileDiagnostics> {
+    pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, InvalidFiles> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot read {name}: {error}");
@@ -130,13 +132,15 @@ impl Config {
     ///
     /// # Errors
     /// With all diagnostics.
-    pub fn read(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Vec<Diagnostic>> {
-        let (mut config, _, warnings) = Self::read_with_files(text, folder, secrets)?;
-        config.warnings = (!warnings.is_empty()).then(|| FileDiagnostics {
+    pub fn read(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, InvalidFiles> {
+        let file = |diagnostics| FileDiagnostics {
             name: "reflexarc.toml".to_owned(),
             text: text.to_owned(),
-            diagnostics: warnings,
-        });
+            diagnostics,
+        };
+        let (mut config, _, warnings) =
+            Self::read_with_files(text, folder, secrets).map_err(file)?;
+        config.warnings = (!warnings.is_empty()).then(|| file(warnings));
         Ok(config)
     }
 

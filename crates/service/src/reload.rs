@@ -35,6 +35,7 @@ pub(crate) struct Reloader {
 
 /// The outcome of a successful reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reloaded {
     /// Number of rules.
     pub rules: u64,

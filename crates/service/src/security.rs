@@ -5,7 +5,8 @@ mod tls;
 mod tokens;
 
 pub use self::eventbridge::{
-    CertificateFuture, CertificateSource, EventBridge, HttpsCertificates, SignatureError,
+    CertificateError, CertificateFuture, CertificateSource, EventBridge, HttpsCertificates,
+    SignatureError,
 };
-pub use self::tls::TlsIdentity;
+pub use self::tls::{InvalidTlsIdentity, TlsIdentity};
 pub use self::tokens::{AccessDenied, Role, Token, Tokens};

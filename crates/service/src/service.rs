@@ -84,7 +84,8 @@ impl ServiceBuilder {
             None => (Telemetry::default(), None),
             Some(collector) => {
                 let started = Telemetry::start(collector, metrics.spans_dropped.clone());
-                let (telemetry, exporter) = started.map_err(StoreError::Failed)?;
+                let (telemetry, exporter) =
+                    started.map_err(|error| StoreError::Failed(error.to_string()))?;
                 (telemetry, Some(exporter))
             }
         };

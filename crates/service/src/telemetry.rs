@@ -7,8 +7,8 @@ mod metrics;
 mod otlp;
 mod traces;
 
-pub use self::collector::Collector;
-pub use self::log::{Redactor, start_logging};
+pub use self::collector::{Collector, InvalidCollectorUrl};
+pub use self::log::{LoggingError, Redactor, start_logging};
 pub use self::metrics::Metrics;
 pub(crate) use self::metrics::{OutcomeLabel, RuleLabel, StatusLabel, TargetLabel};
 pub use self::traces::Telemetry;

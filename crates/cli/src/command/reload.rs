@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         rules,
         targets,
         restart,
+        ..
     } = tokio_runtime()?
         .block_on(remote.reload())
         .map_err(refused)?;

@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let Sent {
         accepted,
         duplicates,
+        ..
     } = sender.total;
     output.line(format_args!(
         "{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable"

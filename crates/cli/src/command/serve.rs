@@ -2,7 +2,7 @@
 
 use reflexarc::RuleSet;
 use reflexarc_service::ServiceBuilder;
-use reflexarc_service::telemetry::Collector;
+use reflexarc_service::telemetry::InvalidCollectorUrl;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -39,7 +39,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut config = args.config.load()?;
     if let Some(url) = &args.otlp {
-        config.collector = Some(Collector::at(url).map_err(Failure::Usage)?);
+        let invalid = |error: InvalidCollectorUrl| Failure::Usage(error.to_string());
+        config.collector = Some(url.parse().map_err(invalid)?);
     }
     let rules = RuleSet::load_all(&config.rule_paths)?;
     output.diagnostics(config.warnings.iter().chain(rules.warnings()));

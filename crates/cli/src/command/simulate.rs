@@ -16,8 +16,7 @@ mod timeline;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use reflexarc_diagnostic::FileDiagnostics;
-use reflexarc_eni::scenario::Scenario;
+use reflexarc_eni::scenario::{InvalidScenario, Scenario};
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
@@ -80,9 +79,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let scenario = match &args.scenario {
         Some(path) => read(path)?,
-        None => {
-            Scenario::parse("").map_err(|findings| invalid("the built-in world", "", findings))?
-        }
+        None => parse("the built-in world", "")?,
     };
     match args.listen {
         Some(address) => listen::run(address, scenario, args, output),
@@ -94,13 +91,10 @@ fn read(path: &PathBuf) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
-    Scenario::parse(&text).map_err(|findings| invalid(&name, &text, findings))
+    parse(&name, &text)
 }
 
-fn invalid(name: &str, text: &str, diagnostics: Vec<reflexarc_diagnostic::Diagnostic>) -> Failure {
-    Failure::Rules(vec![FileDiagnostics {
-        name: name.to_owned(),
-        text: text.to_owned(),
-        diagnostics,
-    }])
+fn parse(name: &str, text: &str) -> Result<Scenario, Failure> {
+    text.parse()
+        .map_err(|error: InvalidScenario| Failure::Rules(vec![error.into_file(name)]))
 }

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 /// How secrets are looked up.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum Secrets<'a> {
     /// In files, and by this function in environment variables.
     Resolve(&'a dyn Fn(&str) -> Option<String>),

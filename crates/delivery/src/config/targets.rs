@@ -196,11 +196,11 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
     };
     let email = Email::new(&server, from?, to?, templates.ok()?);
     email
-        .map_err(|message| {
+        .map_err(|error| {
             keys.fault(
                 "host",
                 Code::CONFIG_VALUE,
-                message,
+                error.to_string(),
                 "check `host` and `authorities`",
             );
         })
@@ -349,11 +349,11 @@ fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
     }
     let authorities = authorities(keys)?;
     let client = policy.client(authorities.as_deref());
-    let client = client.map_err(|message| {
+    let client = client.map_err(|error| {
         keys.fault(
             "authorities",
             Code::CONFIG_VALUE,
-            message,
+            error.to_string(),
             "use certificates in PEM",
         );
     });

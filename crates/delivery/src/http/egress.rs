@@ -25,6 +25,7 @@ pub struct EgressPolicy {
 
 /// An address that the egress policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EgressDenied {
     /// The host as in the URL.
     pub host: String,
@@ -45,6 +46,11 @@ impl fmt::Display for EgressDenied {
 }
 
 impl std::error::Error for EgressDenied {}
+
+/// Why an HTTP client cannot be built: a certificate cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientError(String);
 
 impl EgressPolicy {
     /// A policy that allows every address, for URLs that the operator names and no event or script
@@ -91,7 +97,7 @@ impl EgressPolicy {
     ///
     /// # Errors
     /// When a certificate cannot be read.
-    pub fn client(&self, authorities: Option<&[u8]>) -> Result<Client, String> {
+    pub fn client(&self, authorities: Option<&[u8]>) -> Result<Client, ClientError> {
         // It fails only when a provider was installed before, which does as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = Client::builder()
@@ -107,11 +113,20 @@ impl EgressPolicy {
                 policy: self.clone(),
             }));
         if let Some(pem) = authorities {
-            let certificates =
-                Certificate::from_pem_bundle(pem).map_err(|error| error_chain(&error))?;
+            let certificates = Certificate::from_pem_bundle(pem).map_err(ClientError::new)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        builder.build().map_err(|error| error_chain(&error))
+        builder.build().map_err(ClientError::new)
+    }
+}
+
+impl ClientError {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the signature that map_err needs"
+    )]
+    fn new(error: reqwest::Error) -> Self {
+        Self(error_chain(&error))
     }
 }
 

@@ -50,6 +50,7 @@ pub struct DingTalk {
 /// The layout of a message for people. `Link` and `ActionCard` need a message with a link; any
 /// other is laid out as `Markdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Format {
     /// Plain text.
     Text,

@@ -32,6 +32,7 @@ pub struct Email {
 
 /// How the connection to the mail server is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum TlsMode {
     /// Starts in the clear and requires STARTTLS; port 587.
     #[default]
@@ -56,6 +57,11 @@ pub struct SmtpServer {
     pub authorities: Option<Vec<u8>>,
 }
 
+/// Why the settings of a mail server cannot be used: its name or a certificate is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SmtpServerError(String);
+
 impl Email {
     /// Prepares mails from `from` to `to`; connects to nothing yet.
     ///
@@ -66,7 +72,7 @@ impl Email {
         from: Mailbox,
         to: Vec<Mailbox>,
         templates: Templates,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SmtpServerError> {
         // RFC 6409 (submission), RFC 8314 (implicit TLS), RFC 5321.
         let port = match server.tls {
             TlsMode::StartTls => 587,
@@ -133,11 +139,12 @@ impl Target for Email {
     }
 }
 
-fn tls_parameters(server: &SmtpServer) -> Result<TlsParameters, String> {
+fn tls_parameters(server: &SmtpServer) -> Result<TlsParameters, SmtpServerError> {
+    let invalid = |error| SmtpServerError(error_chain(&error));
     let mut builder = TlsParameters::builder(server.host.clone());
     if let Some(pem) = &server.authorities {
-        let certificate = Certificate::from_pem(pem).map_err(|error| error_chain(&error))?;
+        let certificate = Certificate::from_pem(pem).map_err(invalid)?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build_rustls().map_err(|error| error_chain(&error))
+    builder.build_rustls().map_err(invalid)
 }

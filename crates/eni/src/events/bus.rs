@@ -16,6 +16,7 @@ pub struct Bus {
 
 /// The envelope in which a bus delivers events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
 pub enum BusEnvelope {
     /// The native ECS form.
     #[default]

@@ -9,6 +9,7 @@ use crate::ApiError;
 
 /// The end of one request for one of the four operations: exactly one for each request.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RequestOutcome {
     /// When the request was refused or its operation ended.
     pub at: Timestamp,
@@ -26,6 +27,7 @@ pub struct RequestOutcome {
 
 /// An event and its only recipient.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PublishedEvent {
     /// The id of the account whose bus gets the event: for a managed interface the service that
     /// manages it, else the caller.
@@ -40,6 +42,7 @@ pub struct PublishedEvent {
 
 /// Why a request ended without an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NoEventReason {
     /// The request was refused.
     Refused(ApiError),

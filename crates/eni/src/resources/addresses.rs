@@ -47,6 +47,7 @@ pub struct AddressPool {
 
 /// Why addresses cannot be allocated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AllocationError {
     /// There are too few free addresses.
     #[error("not enough free addresses")]

@@ -20,6 +20,7 @@ pub struct Instance {
 /// The status of an instance. Interfaces are attached and detached only while it is running or
 /// stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum InstanceStatus {
     /// Being created.
     Pending,

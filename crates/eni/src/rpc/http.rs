@@ -17,6 +17,7 @@ pub struct HttpRequest {
 
 /// An HTTP response with a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,

@@ -161,7 +161,10 @@ pub(super) fn verify(
                 return Err(signature_mismatch("the hash of the body"));
             }
             let canonical = canonical_request(request, signed_headers, &hash);
-            let text = format!("{ACS3}\n{}", hex::encode(&Sha256::digest(canonical.as_bytes())));
+            let text = format!(
+                "{ACS3}\n{}",
+                hex::encode(&Sha256::digest(canonical.as_bytes()))
+            );
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
                 .expect("HMAC takes keys of any length");
             mac.update(text.as_bytes());

@@ -123,7 +123,9 @@ fn run(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
                 Operation::Delete => Request::Delete { interface },
             };
             let now = cloud.now();
-            let Reply { request_id, result } = cloud.call(caller, request, now);
+            let Reply {
+                request_id, result, ..
+            } = cloud.call(caller, request, now);
             ledger
                 .requests
                 .insert(request_id, (caller.to_owned(), operation, result.is_ok()));

@@ -169,7 +169,9 @@ fn tls_identity(table: ConfigTable<'_>) -> Option<TlsIdentity> {
         let identity = TlsIdentity::new(&certificate, &key);
         let help = "both files must be PEM, and the key must belong to the certificate";
         identity
-            .map_err(|message| table.fault("certificate", Code::CONFIG_VALUE, message, help))
+            .map_err(|error| {
+                table.fault("certificate", Code::CONFIG_VALUE, error.to_string(), help);
+            })
             .ok()
     });
     table.finish();
@@ -203,11 +205,11 @@ fn eventbridge(table: ConfigTable<'_>) -> Option<EventBridge> {
     table.finish();
     // Public addresses only: the certificate's URL comes from the client, and although its host is
     // checked, DNS could lead anywhere.
-    let client = EgressPolicy::default().client(None).ok()?;
+    let certificates = HttpsCertificates::new(&EgressPolicy::default()).ok()?;
     Some(EventBridge::new(
         origin?,
         token?,
         regions?.into_iter().map(EmbeddedText::into_text).collect(),
-        Box::new(HttpsCertificates { client }),
+        Box::new(certificates),
     ))
 }

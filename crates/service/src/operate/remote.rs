@@ -19,6 +19,7 @@ pub struct Remote {
 
 /// The outcome of sending events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Sent {
     /// Number of new events.
     pub accepted: u64,
@@ -28,6 +29,7 @@ pub struct Sent {
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RemoteError {
     /// The address is not an http or https URL.
     #[error("invalid URL `{0}`; expected http:// or https:// and a host")]
@@ -72,7 +74,7 @@ impl Remote {
         // The operator names the address, so private networks are allowed.
         let client = EgressPolicy::allow_all()
             .client(authorities)
-            .map_err(RemoteError::Unreachable)?;
+            .map_err(|error| RemoteError::Unreachable(error.to_string()))?;
         Ok(Self {
             url: parsed.ok_or_else(address)?,
             token,

@@ -23,6 +23,7 @@ pub struct Replay {
 
 /// One replayed event.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Replayed {
     /// The event as archived.
     pub archived: Archived,

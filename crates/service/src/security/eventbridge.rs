@@ -38,10 +38,16 @@ use sha1::Sha1;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 
-use reflexarc_delivery::http::request_error;
+use reflexarc_delivery::http::{ClientError, EgressPolicy, request_error};
 
 /// A certificate being fetched.
-pub type CertificateFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+pub type CertificateFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<u8>, CertificateError>> + Send + 'a>>;
+
+/// Why a certificate cannot be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CertificateError(pub String);
 
 /// Fetches certificates.
 pub trait CertificateSource: Send + Sync {
@@ -51,8 +57,7 @@ pub trait CertificateSource: Send + Sync {
 
 /// Fetches certificates over HTTPS.
 pub struct HttpsCertificates {
-    /// The HTTP client.
-    pub client: Client,
+    client: Client,
 }
 
 /// Verifies requests signed by EventBridge.
@@ -66,6 +71,7 @@ pub struct EventBridge {
 
 /// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignatureError {
     /// Something is missing or wrong.
     #[error("EventBridge signature: {0}")]
@@ -249,7 +255,7 @@ impl EventBridge {
             .certificates
             .fetch(url)
             .await
-            .map_err(SignatureError::Unavailable)?;
+            .map_err(|CertificateError(reason)| SignatureError::Unavailable(reason))?;
         let key = PublicKey::of_certificate(&pem).ok_or(SignatureError::Invalid(
             "its certificate has no RSA key of 2,048 to 8,192 bits",
         ))?;
@@ -261,6 +267,17 @@ impl EventBridge {
     }
 }
 
+impl HttpsCertificates {
+    /// Fetches with a client that this policy allows.
+    ///
+    /// # Errors
+    /// If the client cannot be built.
+    pub fn new(policy: &EgressPolicy) -> Result<Self, ClientError> {
+        let client = policy.client(None)?;
+        Ok(Self { client })
+    }
+}
+
 impl CertificateSource for HttpsCertificates {
     fn fetch<'a>(&'a self, url: &'a Url) -> CertificateFuture<'a> {
         Box::pin(async move {
@@ -268,16 +285,19 @@ impl CertificateSource for HttpsCertificates {
                 .client
                 .get(url.clone())
                 .timeout(Duration::from_secs(10));
-            let mut response = request.send().await.map_err(request_error)?;
+            let failed = |error| CertificateError(request_error(error));
+            let mut response = request.send().await.map_err(failed)?;
             if !response.status().is_success() {
-                return Err(format!("HTTP {}", response.status().as_u16()));
+                let status = response.status().as_u16();
+                return Err(CertificateError(format!("HTTP {status}")));
             }
             let mut pem = Vec::new();
             // Read in chunks, as a host may send any amount.
-            while let Some(chunk) = response.chunk().await.map_err(request_error)? {
+            while let Some(chunk) = response.chunk().await.map_err(failed)? {
                 pem.extend_from_slice(&chunk);
                 if pem.len() > 64 << 10 {
-                    return Err("the response is larger than a certificate".into());
+                    let reason = "the response is larger than a certificate";
+                    return Err(CertificateError(reason.to_owned()));
                 }
             }
             Ok(pem)

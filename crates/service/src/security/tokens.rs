@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Role {
     /// Post events.
     Ingest,
@@ -35,6 +36,7 @@ pub struct Tokens {
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AccessDenied {
     /// 401: the token is missing, unknown or expired.
     #[error("missing or invalid bearer token")]

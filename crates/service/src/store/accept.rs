@@ -11,6 +11,7 @@ use crate::incoming::{Incoming, rule_actions};
 
 /// The outcome of accepting an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Accepted {
     /// Archive position, counted in the order of acceptance; for a duplicate that of the first
     /// copy.

@@ -10,6 +10,7 @@ use super::{StoreError, instant, micros};
 
 /// One archived event.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Archived {
     /// Archive position, counted in the order of acceptance.
     pub seq: i64,
@@ -41,6 +42,7 @@ pub struct Selection {
 
 /// The result of [`super::Store::verify_archive`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// Number of events that were read.
     pub events: u64,

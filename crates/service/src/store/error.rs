@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Why the store did not do what was requested. Nothing of a failed job is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// No space is left.
     #[error(

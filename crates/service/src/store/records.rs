@@ -10,6 +10,7 @@ use super::{StoreError, instant};
 
 /// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum DeliveryStatus {
     /// In the outbox; attempted when it is due.
     Pending,
@@ -25,6 +26,7 @@ pub enum DeliveryStatus {
 
 /// A delivery with its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeliveryRecord {
     /// The delivery.
     pub delivery: Delivery,
@@ -42,6 +44,7 @@ pub struct DeliveryRecord {
 
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// Its number, from 1, over all series of attempts of this delivery.
     pub number: u32,

@@ -1,5 +1,7 @@
 //! The address of an OpenTelemetry collector.
 
+use std::str::FromStr;
+
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -14,18 +16,20 @@ pub struct Collector {
     pub one_in: u32,
 }
 
-impl Collector {
-    /// The collector at this address, for every event.
-    ///
-    /// # Errors
-    /// If it is not an http or https URL.
-    pub fn at(url: &str) -> Result<Self, String> {
+/// Not the address of a collector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid collector URL `{0}`; expected http:// or https:// and a host")]
+pub struct InvalidCollectorUrl(String);
+
+/// Reads the address; every event is traced, and requests have no headers of their own.
+impl FromStr for Collector {
+    type Err = InvalidCollectorUrl;
+
+    fn from_str(url: &str) -> Result<Self, InvalidCollectorUrl> {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let endpoint = parsed.ok_or_else(|| {
-            format!("invalid collector URL `{url}`; expected http:// or https:// and a host")
-        })?;
+        let endpoint = parsed.ok_or_else(|| InvalidCollectorUrl(url.to_owned()))?;
         Ok(Self {
             endpoint,
             headers: Vec::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
+use reflexarc_delivery::http::{BoundedResponse, ClientError, EgressPolicy, request_error};
 use reflexarc_event::Json;
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
@@ -54,7 +54,7 @@ pub(super) fn start(
     collector: Collector,
     spans: mpsc::Receiver<Json>,
     dropped: Counter,
-) -> Result<ExporterHandle, String> {
+) -> Result<ExporterHandle, ClientError> {
     let exporter = Exporter {
         client: EgressPolicy::allow_all().client(None)?,
         collector,

@@ -88,20 +88,32 @@ impl Redactor {
     }
 }
 
+/// Why logging does not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoggingError {
+    /// The filter is invalid.
+    #[error("invalid log filter: {0}")]
+    InvalidFilter(String),
+    /// This process logs already.
+    #[error("logging has been started before")]
+    AlreadyStarted,
+}
+
 /// Starts logging to standard error, one JSON object a line, redacted. `filter` selects the levels,
 /// such as `info` or `warn,reflexarc_service=debug`.
 ///
 /// # Errors
 /// If the filter is invalid or logging has been started before.
-pub fn start_logging(filter: &str, redactor: Redactor) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("invalid log filter: {error}"))?;
+pub fn start_logging(filter: &str, redactor: Redactor) -> Result<(), LoggingError> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| LoggingError::InvalidFilter(error.to_string()))?;
     let layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_writer(RedactingWriter { redactor });
     let subscriber = tracing_subscriber::registry().with(filter).with(layer);
-    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::AlreadyStarted)
 }
 
 struct RedactingWriter {

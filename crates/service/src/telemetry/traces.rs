@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::metrics::counter::Counter;
+use reflexarc_delivery::http::ClientError;
 use reflexarc_delivery::{DeliveryId, EventRef};
 use reflexarc_event::Json;
 use sha2::{Digest, Sha256};
@@ -75,7 +76,7 @@ impl Telemetry {
     pub(crate) fn start(
         collector: Collector,
         dropped: Counter,
-    ) -> Result<(Self, ExporterHandle), String> {
+    ) -> Result<(Self, ExporterHandle), ClientError> {
         let (spans, receiver) = mpsc::channel(MAX_WAITING);
         let one_in = collector.one_in.max(1);
         let exporter = exporter::start(collector, receiver, dropped.clone())?;

@@ -13,17 +13,12 @@ fn nothing(_: &str) -> Option<String> {
     None
 }
 
-fn read(text: &str) -> Result<Config, Vec<reflexarc_diagnostic::Diagnostic>> {
+fn read(text: &str) -> Result<Config, reflexarc_diagnostic::InvalidFiles> {
     Config::read(text, Path::new("."), Secrets::Resolve(&canary))
 }
 
 fn rendered(text: &str) -> String {
-    let diagnostics = read(text).err().unwrap();
-    diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.render("reflexarc.toml", text, false))
-        .collect::<Vec<_>>()
-        .join("\n")
+    read(text).err().unwrap().to_string()
 }
 
 #[test]
@@ -44,10 +39,10 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         _ => line.to_owned(),
     };
     let all: String = TEMPLATE.lines().map(|line| on(line) + "\n").collect();
-    let diagnostics = read(&all).err().unwrap();
+    let error = read(&all).err().unwrap();
     // Only the files with certificates and passwords are missing.
-    let found: Vec<_> = diagnostics
-        .iter()
+    let found: Vec<_> = error
+        .diagnostics()
         .map(|diagnostic| (diagnostic.code, &all[diagnostic.span.clone()]))
         .collect();
     let smtp = (Code::CONFIG_SECRET, "{ file = \"/run/secrets/smtp\" }");
@@ -200,11 +195,11 @@ type = "dingtalk"
 token = { env = "DINGTALK_TOKEN" }
 secret = { file = "/nonexistent/secret" }
 "#;
-    let diagnostics = Config::read(text, Path::new("."), Secrets::Resolve(&nothing))
+    let error = Config::read(text, Path::new("."), Secrets::Resolve(&nothing))
         .err()
         .unwrap();
-    let found: Vec<_> = diagnostics
-        .iter()
+    let found: Vec<_> = error
+        .diagnostics()
         .map(|diagnostic| (diagnostic.code, diagnostic.message.as_str()))
         .collect();
     assert_eq!(

@@ -5,7 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use reflexarc_service::security::{CertificateFuture, CertificateSource, EventBridge};
+use reflexarc_service::security::{
+    CertificateError, CertificateFuture, CertificateSource, EventBridge,
+};
 use reqwest::Url;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -31,7 +33,7 @@ impl CertificateSource for Host {
         self.fetched.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             if url.path().contains("gone") {
-                Err("HTTP 404".into())
+                Err(CertificateError("HTTP 404".into()))
             } else {
                 Ok(fixture("eventbridge.pem"))
             }

@@ -60,8 +60,7 @@ fn of(span: &Json, key: &str) -> String {
 async fn one_trace_covers_request_evaluation_and_delivery() {
     let collector = Receiver::start([]).await;
     let url = collector.url.clone();
-    let serving =
-        Serving::with(|parts| parts.config.collector = Some(Collector::at(&url).unwrap())).await;
+    let serving = Serving::with(|parts| parts.config.collector = Some(url.parse().unwrap())).await;
     serving
         .post("application/json", event_text("e1", "eni-1"))
         .await;
@@ -123,8 +122,7 @@ async fn a_busy_collector_is_retried_a_refusal_drops_spans() {
     let collector =
         Receiver::start([Reply::status(503), Reply::status(200), Reply::status(400)]).await;
     let url = collector.url.clone();
-    let serving =
-        Serving::with(|parts| parts.config.collector = Some(Collector::at(&url).unwrap())).await;
+    let serving = Serving::with(|parts| parts.config.collector = Some(url.parse().unwrap())).await;
     serving
         .post("application/json", event_text("e1", "eni-1"))
         .await;
@@ -164,7 +162,7 @@ async fn a_sampled_event_is_traced_as_a_whole() {
     let collector = Receiver::start([]).await;
     let chosen = Collector {
         one_in: 4,
-        ..Collector::at(&collector.url).unwrap()
+        ..collector.url.parse().unwrap()
     };
     let serving = Serving::with(|parts| parts.config.collector = Some(chosen)).await;
     let lines: Vec<String> = (0..80)

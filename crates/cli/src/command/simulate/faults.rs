@@ -34,7 +34,7 @@ async fn add(State(cloud): State<Arc<SharedCloud>>, headers: HeaderMap, body: By
         return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     }
     let fault = match Json::parse(&body) {
-        Ok(json) => Fault::from_json(&json),
+        Ok(json) => Fault::from_json(&json).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     let fault = match fault {

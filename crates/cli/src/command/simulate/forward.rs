@@ -61,7 +61,7 @@ impl Forwarder {
             .collect();
         let client = EgressPolicy { allowed }
             .client(None)
-            .map_err(Failure::Runtime)?;
+            .map_err(|error| Failure::Runtime(error.to_string()))?;
         // Senders run as tasks of their own and cannot return errors, so they report them here.
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();

@@ -112,6 +112,7 @@ impl Entry {
                 from,
                 to,
                 instance,
+                ..
             }) => {
                 let (from, to, instance) = (*from, *to, instance.clone());
                 Self {

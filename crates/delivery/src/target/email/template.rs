@@ -19,6 +19,7 @@ pub struct Templates {
 /// A template that cannot be parsed or rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("template {name}: {message}")]
+#[non_exhaustive]
 pub struct TemplateError {
     /// `subject`, `text` or `html`.
     pub name: &'static str,
