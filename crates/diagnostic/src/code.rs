@@ -8,6 +8,15 @@ use std::fmt;
 /// The first two digits are the area: 00 events, 01 syntax of filters, 02 meaning of filters,
 /// 03 dialects, 04 rule files, 05 reactions, 06 configuration and the service, 07 simulation and
 /// import.
+///
+/// ```
+/// use reflexarc_diagnostic::Code;
+///
+/// assert_eq!(Code::SYNTAX.to_string(), "RA0101");
+/// assert_eq!(Code::SYNTAX.name(), "SYNTAX");
+/// let known = Code::ALL.iter().find(|code| code.to_string() == "RA0102");
+/// assert!(known.is_some_and(|code| !code.title().is_empty()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u16);
 

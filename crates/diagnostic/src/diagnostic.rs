@@ -9,6 +9,13 @@ use crate::render::clamped;
 pub type Span = Range<usize>;
 
 /// The severity of a diagnostic, most severe first.
+///
+/// ```
+/// use reflexarc_diagnostic::Severity;
+///
+/// assert!(Severity::Error < Severity::Warning);
+/// assert_eq!(Severity::Hint.as_str(), "hint");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The text is rejected.
@@ -20,6 +27,16 @@ pub enum Severity {
 }
 
 /// One finding about a text.
+///
+/// ```
+/// use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+///
+/// let finding = Diagnostic::warning(Code::RULE_VALUE, 7..11, "unknown level `loud`")
+///     .with_label(0..5, "of this rule")
+///     .with_help("expected one of: info, warn, critical");
+/// assert_eq!(finding.severity, Severity::Warning);
+/// assert_eq!(finding.labels.len(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
@@ -50,6 +67,17 @@ pub struct Label {
 }
 
 /// An edit: replace `span` by `replacement`.
+///
+/// ```
+/// use reflexarc_diagnostic::{Code, Diagnostic};
+///
+/// let mut text = "result = 1".to_owned();
+/// let finding = Diagnostic::error(Code::SYNTAX, 7..8, "unexpected `=`").with_fix(7..8, "==");
+/// if let Some(fix) = finding.fix {
+///     text.replace_range(fix.span, &fix.replacement);
+/// }
+/// assert_eq!(text, "result == 1");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fix {
@@ -132,6 +160,15 @@ impl Diagnostic {
     }
 
     /// Moves every span by `offset` bytes, for a text that is part of a larger file.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::{Code, Diagnostic};
+    ///
+    /// let finding = Diagnostic::error(Code::SYNTAX, 2..3, "unexpected `=`").with_fix(2..3, "==");
+    /// let moved = finding.shifted(100);
+    /// assert_eq!(moved.span, 102..103);
+    /// assert_eq!(moved.fix.map(|fix| fix.span), Some(102..103));
+    /// ```
     #[must_use]
     pub fn shifted(mut self, offset: usize) -> Self {
         let shift = |span: &mut Span| *span = span.start + offset..span.end + offset;

@@ -6,6 +6,14 @@ use std::fmt;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Why a text is not a duration, with the text.
+///
+/// ```
+/// use reflexarc_diagnostic::{DurationError, parse_duration};
+///
+/// assert!(matches!(parse_duration("1mo"), Err(DurationError::VariableLength(_))));
+/// let error = parse_duration("0s").expect_err("no duration");
+/// assert_eq!(error.to_string(), "invalid duration `0s`; it must be longer than zero");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DurationError {
@@ -42,6 +50,14 @@ impl std::error::Error for DurationError {}
 ///
 /// # Errors
 /// If the text is not a duration, is not longer than zero, or counts in months or years.
+///
+/// ```
+/// use reflexarc_diagnostic::parse_duration;
+///
+/// assert_eq!(parse_duration("1h30m")?.as_secs(), 5_400);
+/// assert!(parse_duration("soon").is_err());
+/// # Ok::<(), reflexarc_diagnostic::DurationError>(())
+/// ```
 pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
     let malformed = |_| DurationError::Malformed(text.to_owned());
     let span: Span = text.trim().parse().map_err(malformed)?;

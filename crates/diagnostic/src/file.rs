@@ -6,6 +6,18 @@ use std::fmt;
 use crate::{Diagnostic, Severity};
 
 /// The diagnostics of one file, with its text, so that they can be drawn.
+///
+/// ```
+/// use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics};
+///
+/// let file = FileDiagnostics {
+///     name: "when.txt".to_owned(),
+///     text: "a = 1".to_owned(),
+///     diagnostics: vec![Diagnostic::error(Code::SYNTAX, 2..3, "unexpected `=`")],
+/// };
+/// assert!(file.has_errors());
+/// assert!(file.to_string().contains("--> when.txt:1:3"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDiagnostics {
     /// The file's path as it was given.
@@ -18,6 +30,18 @@ pub struct FileDiagnostics {
 
 /// The error of loading files: the diagnostics of each, at least one of which is an error.
 /// Displaying it draws all of them.
+///
+/// ```
+/// use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, InvalidFiles};
+///
+/// let error = InvalidFiles::from(FileDiagnostics {
+///     name: "rules/a.toml".to_owned(),
+///     text: String::new(),
+///     diagnostics: vec![Diagnostic::error(Code::RULE_FILE, 0..0, "cannot read the file")],
+/// });
+/// assert_eq!(error.files().len(), 1);
+/// assert_eq!(error.diagnostics().next().map(|found| found.code), Some(Code::RULE_FILE));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidFiles {
     files: Vec<FileDiagnostics>,

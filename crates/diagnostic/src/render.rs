@@ -14,11 +14,28 @@ impl Diagnostic {
     /// Renders severity, code, message, the annotated lines, help and fix, with terminal colours if
     /// `color`. Spans that reach beyond the text are cut to it. The result ends without a line
     /// break.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::{Code, Diagnostic};
+    ///
+    /// let finding = Diagnostic::error(Code::SYNTAX, 2..3, "unexpected `=`");
+    /// let rendered = finding.render("leaked-eni.toml", "a = 1", false);
+    /// assert!(rendered.starts_with("error[RA0101]: unexpected `=`"));
+    /// assert!(rendered.contains("--> leaked-eni.toml:1:3"));
+    /// ```
     pub fn render(&self, source_name: &str, text: &str, color: bool) -> String {
         self.render_at_line(source_name, text, 1, color)
     }
 
     /// As [`Diagnostic::render`], for a text that begins on line `first_line` of its source.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::{Code, Diagnostic};
+    ///
+    /// let finding = Diagnostic::error(Code::SYNTAX, 2..3, "unexpected `=`");
+    /// let rendered = finding.render_at_line("filters.jsonl", "a = 1", 40, false);
+    /// assert!(rendered.contains("--> filters.jsonl:40:3"));
+    /// ```
     pub fn render_at_line(
         &self,
         source_name: &str,

@@ -10,6 +10,15 @@ use crate::ParseError;
 /// `acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x`.
 ///
 /// Region and account may be empty, as they are for global resources; the id may contain slashes.
+///
+/// ```
+/// use reflexarc_event::Arn;
+///
+/// let arn: Arn = "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x".parse()?;
+/// assert_eq!((arn.kind.as_str(), arn.id.as_str()), ("eni", "eni-bp1a4k7x"));
+/// assert_eq!(arn.to_string(), "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-bp1a4k7x");
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arn {
     /// The product, `ecs`.

@@ -43,6 +43,14 @@ impl EventClass {
 pub const ENI_OPERATION_COMPLETED: &str = "NetworkInterface:NetworkInterfaceOperateCompleted";
 
 /// Every documented name, sorted.
+///
+/// ```
+/// use reflexarc_event::{EventClass, catalogue};
+///
+/// let maintenance =
+///     catalogue().iter().filter(|entry| entry.class == Some(EventClass::Maintenance));
+/// assert!(maintenance.count() > 5);
+/// ```
 pub fn catalogue() -> &'static [CatalogueEntry] {
     CATALOGUE
 }

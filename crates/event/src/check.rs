@@ -20,6 +20,20 @@ use source_map::{PathStep, SourceMap};
 /// Warnings and hints do not keep an event from being matched. They are for people who write
 /// events, or debug why a rule does not match. Events of AWS and of unknown form are only checked
 /// for duplicate keys.
+///
+/// ```
+/// use reflexarc_event::{Event, check};
+///
+/// let text = r#"{
+///     "product": "ECS", "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
+///     "content": {"operation": "AttachNetworkInterfaces"}
+/// }"#;
+/// let findings = check(&Event::from_json(text)?);
+/// let unknown = findings.iter().find(|finding| finding.code.to_string() == "RA0011");
+/// let fix = unknown.and_then(|finding| finding.fix.as_ref()).map(|fix| fix.replacement.as_str());
+/// assert_eq!(fix, Some("\"AttachNetworkInterface\""));
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 pub fn check(event: &Event) -> Vec<Diagnostic> {
     let outline = Outline::read(event.bytes(), event.limits().depth).unwrap_or_default();
     let mut found = Vec::new();

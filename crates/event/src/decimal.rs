@@ -121,6 +121,16 @@ impl Decimal {
     /// The significant digits (values 0–9, without leading or trailing zeros) and the magnitude:
     /// the absolute value is `0.d1d2d3… × 10^magnitude`. Zero has no digits and magnitude 0. Equal
     /// numbers have equal parts.
+    ///
+    /// ```
+    /// use reflexarc_event::Decimal;
+    ///
+    /// // -25 is -0.25 × 10².
+    /// let number: Decimal = "-25.0".parse()?;
+    /// assert_eq!(number.parts(), (vec![2, 5], 2));
+    /// assert!(number.is_negative());
+    /// # Ok::<(), reflexarc_event::ParseError>(())
+    /// ```
     pub fn parts(&self) -> (Vec<u8>, i64) {
         let Some((magnitude, digits)) = self.sort_key[1..].split_first_chunk() else {
             return (Vec::new(), 0);
@@ -136,6 +146,14 @@ impl Decimal {
 
     /// Whether a double has exactly this value: the shortest decimal of the nearest double is this
     /// number.
+    ///
+    /// ```
+    /// use reflexarc_event::Decimal;
+    ///
+    /// assert!("0.1".parse::<Decimal>()?.fits_double());
+    /// assert!(!"9007199254740993".parse::<Decimal>()?.fits_double());
+    /// # Ok::<(), reflexarc_event::ParseError>(())
+    /// ```
     pub fn fits_double(&self) -> bool {
         let nearest: f64 = self.text.parse().unwrap_or(f64::NAN);
         nearest.is_finite()

@@ -19,6 +19,23 @@ pub use write::WriteError;
 /// The completion of one ENI operation: `NetworkInterface:NetworkInterfaceOperateCompleted`.
 ///
 /// Fields are named after the members of the event.
+///
+/// ```
+/// use reflexarc_event::{EniNotification, EniStatus, NativeEvent, OperationResult, Parsed};
+///
+/// let event = NativeEvent::from_json(
+///     r#"{
+///         "product": "ECS", "name": "NetworkInterface:NetworkInterfaceOperateCompleted",
+///         "content": {"eniId": "eni-8vb1**deg2n", "eniStatus": "inuse", "result": "success"}
+///     }"#,
+/// )?;
+/// let notification = EniNotification::read(&event)?;
+/// assert_eq!(notification.eni_status, EniStatus::InUse.into());
+/// assert_eq!(notification.result, OperationResult::Success.into());
+/// assert!(notification.eni_id.is_masked());
+/// assert_eq!(notification.request_id, Parsed::Missing);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EniNotification {
     /// The id of the event.
@@ -56,6 +73,14 @@ pub struct EniNotification {
 }
 
 /// The operations on an ENI.
+///
+/// ```
+/// use reflexarc_event::Operation;
+///
+/// assert_eq!("DetachNetworkInterface".parse::<Operation>()?, Operation::Detach);
+/// assert_eq!(Operation::Attach.to_string(), "AttachNetworkInterface");
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// `CreateNetworkInterface`
@@ -69,6 +94,15 @@ pub enum Operation {
 }
 
 /// The status of an ENI in events and in the ECS API.
+///
+/// ```
+/// use reflexarc_event::EniStatus;
+///
+/// assert_eq!("inuse".parse::<EniStatus>()?, EniStatus::InUse);
+/// assert_eq!("The resource has been deleted.".parse::<EniStatus>()?, EniStatus::Deleted);
+/// assert_eq!(EniStatus::CreateFailed.as_str(), "CreateFailed");
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EniStatus {
@@ -91,6 +125,14 @@ pub enum EniStatus {
 }
 
 /// The result of an operation.
+///
+/// ```
+/// use reflexarc_event::{Level, OperationResult};
+///
+/// assert_eq!("accomplished".parse::<OperationResult>()?, OperationResult::Success);
+/// assert_eq!(OperationResult::Failed.level(), Level::Warn);
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OperationResult {
     /// `success`; `accomplished` in events about disks and snapshots.
@@ -114,6 +156,13 @@ impl Operation {
     }
 
     /// The possible statuses of an ENI after the operation, the usual one first.
+    ///
+    /// ```
+    /// use reflexarc_event::{EniStatus, Operation, OperationResult};
+    ///
+    /// let statuses = Operation::Detach.resulting_statuses(OperationResult::Failed);
+    /// assert_eq!(statuses, [EniStatus::Detaching, EniStatus::InUse]);
+    /// ```
     pub fn resulting_statuses(self, result: OperationResult) -> &'static [EniStatus] {
         use EniStatus::{Available, CreateFailed, Deleted, Deleting, Detaching, InUse};
         match (self, result) {

@@ -4,6 +4,15 @@ use crate::event_error::EventError;
 use crate::json::{Value, unescape};
 
 /// The form in which an event arrives.
+///
+/// ```
+/// use reflexarc_event::{Envelope, Event};
+///
+/// let event = Event::from_json(r#"{"detail-type": "x", "source": "aws.ec2", "detail": {}}"#)?;
+/// assert_eq!(event.envelope(), Envelope::Aws);
+/// assert_eq!(event.envelope().to_string(), "AWS EventBridge");
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Envelope {
@@ -52,6 +61,18 @@ impl Envelope {
     /// [`NativeEvent::new`] would leave it unchanged.
     ///
     /// [`NativeEvent::new`]: crate::NativeEvent::new
+    ///
+    /// ```
+    /// use reflexarc_event::{Envelope, Member};
+    ///
+    /// let members = [
+    ///     ("name", Member::Text("Disk:Stalled:Executing")),
+    ///     ("content", Member::Object),
+    ///     ("level", Member::Text("critical")),
+    /// ];
+    /// // The level is not in capitals, so the conversion would change the event.
+    /// assert_eq!(Envelope::detect(members), (Envelope::Native, false));
+    /// ```
     pub fn detect<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
         let mut markers = EnvelopeMarkers::default();
         for (key, member) in members {

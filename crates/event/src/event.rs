@@ -9,6 +9,15 @@ use crate::json::{Json, read};
 use crate::limits::Limits;
 
 /// One event: a JSON object within limits, as bytes. Cloning is cheap and shares them.
+///
+/// ```
+/// use reflexarc_event::Event;
+///
+/// let event = Event::from_json(r#"{"count": 1.50}"#)?;
+/// assert_eq!(event.bytes(), br#"{"count": 1.50}"#);
+/// assert_eq!(event.tree().get("count").map(ToString::to_string).as_deref(), Some("1.50"));
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Clone)]
 pub struct Event {
     bytes: Arc<[u8]>,
@@ -30,6 +39,15 @@ impl Event {
     ///
     /// # Errors
     /// As [`Event::from_json`], with the caller's limits.
+    ///
+    /// ```
+    /// use reflexarc_event::{Event, EventError, Limits};
+    ///
+    /// let limits = Limits { depth: 2, ..Limits::DEFAULT };
+    /// assert!(Event::from_json_within(r#"{"a": {"b": 1}}"#, &limits).is_ok());
+    /// let deeper = Event::from_json_within(r#"{"a": {"b": {}}}"#, &limits);
+    /// assert!(matches!(deeper, Err(EventError::Json(_))));
+    /// ```
     pub fn from_json_within(
         bytes: impl Into<Vec<u8>>,
         limits: &Limits,
@@ -57,6 +75,15 @@ impl Event {
     ///
     /// # Errors
     /// If the tree is not an object or exceeds the limits.
+    ///
+    /// ```
+    /// use reflexarc_event::{Event, Json};
+    ///
+    /// let event = Event::from_tree(Json::object([("kind", Json::from("heartbeat"))]))?;
+    /// assert_eq!(event.bytes(), br#"{"kind":"heartbeat"}"#);
+    /// assert!(Event::from_tree(Json::Null).is_err());
+    /// # Ok::<(), reflexarc_event::EventError>(())
+    /// ```
     pub fn from_tree(tree: Json) -> Result<Self, EventError> {
         Self::from_tree_within(tree, &Limits::DEFAULT)
     }

@@ -5,6 +5,17 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use crate::json::{JsonError, Position};
 
 /// Why bytes are not an event.
+///
+/// ```
+/// use reflexarc_event::Event;
+///
+/// let text = "{\"a\": 1,\n \"b\": nan}";
+/// let error = Event::from_json(text).expect_err("not JSON");
+/// assert_eq!(error.to_string(), "expected a JSON value (byte 15)");
+/// let position = error.position(text.as_bytes()).map(|position| position.to_string());
+/// assert_eq!(position.as_deref(), Some("line 2, column 7"));
+/// assert_eq!(error.diagnostic().code.to_string(), "RA0002");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {

@@ -26,6 +26,17 @@ impl Event {
     /// # Errors
     /// As [`Event::from_json`], and if a parameter is not valid JSON or there is no event in the
     /// form.
+    ///
+    /// ```
+    /// use reflexarc_event::{Envelope, Event};
+    ///
+    /// let body = b"alert=%7B%22eventName%22%3A%22Disk%3AStalled%22%7D&time=1715650212345";
+    /// let event = Event::from_form(body)?;
+    /// assert_eq!(event.envelope(), Envelope::CloudMonitor);
+    /// let time = event.tree().get("time").and_then(|time| time.as_i64());
+    /// assert_eq!(time, Some(1_715_650_212_345));
+    /// # Ok::<(), reflexarc_event::EventError>(())
+    /// ```
     pub fn from_form(bytes: &[u8]) -> Result<Self, EventError> {
         Self::from_form_within(bytes, &Limits::DEFAULT)
     }

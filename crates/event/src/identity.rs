@@ -7,6 +7,24 @@ use crate::{Envelope, NativeEvent, parse_time};
 ///
 /// Source and id alone are not enough: senders reuse ids for the phases of one operation, and
 /// documentation and debug messages mask them (`8B***A5`).
+///
+/// ```
+/// use reflexarc_event::{EventIdentity, NativeEvent};
+///
+/// let event = NativeEvent::from_json(
+///     r#"{
+///         "id": "8B2A", "product": "ECS", "name": "Disk:Stalled:Executing", "content": {},
+///         "resourceId": "d-1", "eventTime": "20190409T121826.922+0800"
+///     }"#,
+/// )?;
+/// let identity = event.identity().expect("the event has an id");
+/// assert_eq!(
+///     identity.fields(),
+///     ["acs.ecs", "8B2A", "Disk:Stalled:Executing", "d-1", "2019-04-09T04:18:26.922Z"],
+/// );
+/// assert_eq!(EventIdentity::with_id(&event, "8B2A"), identity);
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventIdentity {
     /// The CloudEvents `source`, or `acs.` and the product in lower case; empty if the event has

@@ -1,6 +1,7 @@
 //! JSON that keeps the order of members, duplicate keys and the digits of numbers.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use crate::decimal::Decimal;
 
@@ -18,6 +19,16 @@ pub(crate) use read::{Value, read, unescape};
 ///
 /// `Display` writes it compactly. `==` compares numbers by their text, so `1` and `1.0` differ;
 /// [`Json::eq_ignoring_order`] compares them by value.
+///
+/// ```
+/// use reflexarc_event::Json;
+///
+/// let json: Json = r#"{"tags": ["a", "b"], "count": 1.50}"#.parse()?;
+/// assert_eq!(json.get("tags").map(|tags| tags.elements().len()), Some(2));
+/// assert_eq!(json.get("count").and_then(Json::as_i64), None);
+/// assert_eq!(json.to_string(), r#"{"tags":["a","b"],"count":1.50}"#);
+/// # Ok::<(), reflexarc_event::JsonError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Json {
     /// `null`
@@ -78,6 +89,15 @@ impl Json {
 
     /// Whether both have the same value: the order of members does not count, of a repeated key the
     /// last one does, and numbers are compared by value.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    ///
+    /// let one = Json::parse(r#"{"a": 1, "b": 2.0}"#)?;
+    /// let other = Json::parse(r#"{"b": 2, "a": 1}"#)?;
+    /// assert!(one != other && one.eq_ignoring_order(&other));
+    /// # Ok::<(), reflexarc_event::JsonError>(())
+    /// ```
     pub fn eq_ignoring_order(&self, other: &Json) -> bool {
         match (self, other) {
             (Json::Object(members), Json::Object(others)) => {
@@ -137,6 +157,15 @@ impl Json {
             Json::Array(_) => "an array",
             Json::Object(_) => "an object",
         }
+    }
+}
+
+/// As [`Json::parse`].
+impl FromStr for Json {
+    type Err = JsonError;
+
+    fn from_str(text: &str) -> Result<Self, JsonError> {
+        Self::parse(text)
     }
 }
 

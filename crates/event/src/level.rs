@@ -6,6 +6,15 @@ use std::str::FromStr;
 use crate::ParseError;
 
 /// The severity level of an ECS event, least severe first.
+///
+/// ```
+/// use reflexarc_event::Level;
+///
+/// assert_eq!("Critical".parse::<Level>()?, Level::Critical);
+/// assert!(Level::Info < Level::Critical);
+/// assert_eq!((Level::Warn.as_str(), Level::Warn.lowercase()), ("WARN", "warn"));
+/// # Ok::<(), reflexarc_event::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Level {
     /// For information.

@@ -1,6 +1,14 @@
 //! Resource limits for untrusted events.
 
 /// Limits on one event, the same in debug and release builds, checked before memory is allocated.
+///
+/// ```
+/// use reflexarc_event::{Event, EventError, Limits};
+///
+/// let limits = Limits { bytes: 64, ..Limits::DEFAULT };
+/// let event = Event::from_json_within(format!(r#"{{"a": "{}"}}"#, "x".repeat(80)), &limits);
+/// assert!(matches!(event, Err(EventError::TooLarge { limit: 64, .. })));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Maximum length of an event in bytes.

@@ -64,6 +64,15 @@ impl NativeEvent {
     }
 
     /// Uses an event as it was received, for filters that are written for its envelope.
+    ///
+    /// ```
+    /// use reflexarc_event::{Event, NativeEvent};
+    ///
+    /// let text = r#"{"specversion": "1.0", "type": "ecs:Disk:Stalled", "source": "acs.ecs"}"#;
+    /// let event = NativeEvent::as_is(Event::from_json(text)?);
+    /// assert_eq!(event.bytes(), text.as_bytes());
+    /// # Ok::<(), reflexarc_event::EventError>(())
+    /// ```
     pub fn as_is(event: Event) -> Self {
         Self {
             event,

@@ -67,6 +67,17 @@ impl Event {
     /// CloudEvents already. An event without an id gets one that is computed from its bytes. What
     /// no other attribute can hold is in the attribute `reflexarcnative`, so that converting the
     /// result to the native form gives every member again.
+    ///
+    /// ```
+    /// use reflexarc_event::{Event, NativeEvent};
+    ///
+    /// let text = r#"{"id":"1","product":"ECS","name":"Disk:Stalled:Executing","content":{}}"#;
+    /// let cloud = Event::from_json(text)?.to_cloudevent();
+    /// let kind = cloud.tree().get("type").and_then(|kind| kind.as_str());
+    /// assert_eq!(kind, Some("ecs:Disk:Stalled"));
+    /// assert!(NativeEvent::new(cloud)?.tree().eq_ignoring_order(Event::from_json(text)?.tree()));
+    /// # Ok::<(), reflexarc_event::EventError>(())
+    /// ```
     #[must_use]
     pub fn to_cloudevent(&self) -> Event {
         let tree = match self.envelope() {

@@ -5,6 +5,17 @@
 /// Documentation and test messages mask parts of values (`eni-8vb1qo********cdeg2n`,
 /// `192.168.XX.XX`). A masked value equals nothing, not even itself, because the hidden part can be
 /// anything; so there is no `Eq` and no `Hash`, and it cannot become the key of a map.
+///
+/// ```
+/// use reflexarc_event::{Level, Parsed};
+///
+/// let level = Parsed::from(Level::Warn);
+/// assert_eq!(level.value(), Some(&Level::Warn));
+///
+/// let masked: Parsed<String> = Parsed::Masked("eni-8vb1**deg2n".to_owned());
+/// assert!(masked.is_masked() && masked.value().is_none());
+/// assert!(masked != masked.clone());
+/// ```
 #[derive(Debug, Clone, Default)]
 pub enum Parsed<T> {
     /// The event does not have the field.

@@ -6,6 +6,15 @@ use std::fmt;
 ///
 /// Keys that contain dots and nested keys give the same path: `{"a.b": 1}` and `{"a": {"b": 1}}`
 /// both have a value at `a.b`. Empty keys are ordinary keys.
+///
+/// ```
+/// use reflexarc_event::Path;
+///
+/// let path = Path::from_keys(["content", "result"]);
+/// assert_eq!(path.as_str(), "content.result");
+/// assert_eq!(path, Path::from_keys(["content.result"]));
+/// assert_eq!(path.segments().collect::<Vec<_>>(), ["content", "result"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Box<str>);
 

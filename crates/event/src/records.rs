@@ -62,6 +62,15 @@ pub struct Record<'a> {
 }
 
 /// Why a record could not be cut.
+///
+/// ```
+/// use reflexarc_event::{RecordCutter, RecordError};
+///
+/// let mut cutter = RecordCutter::lines(8);
+/// let mut input = &b"{\"a\": \"too long\"}\n"[..];
+/// let record = cutter.next(&mut input).expect("a line");
+/// assert_eq!(record.bytes, Err(RecordError::TooLong { limit: 8 }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -84,6 +93,14 @@ pub enum RecordError {
 
 /// The lines of NDJSON that is in memory, without the blank ones, each with its number from 1.
 /// There is no limit: an event made of a line has one.
+///
+/// ```
+/// use reflexarc_event::ndjson_lines;
+///
+/// let lines: Vec<_> = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2}\n").collect();
+/// assert_eq!(lines[0].1.as_ref(), b"{\"a\": 1}");
+/// assert_eq!(lines[1].0, 3);
+/// ```
 pub fn ndjson_lines(mut text: &[u8]) -> impl Iterator<Item = (u64, Cow<'_, [u8]>)> {
     let mut cutter = RecordCutter::lines(usize::MAX);
     std::iter::from_fn(move || {

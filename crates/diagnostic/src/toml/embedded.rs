@@ -8,6 +8,17 @@ use crate::{Diagnostic, Span};
 ///
 /// Filters and scripts are written as strings inside a rule file. Their parsers report spans in the
 /// value of the string; [`EmbeddedText::map_spans`] turns these into spans in the file.
+///
+/// ```
+/// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+///
+/// let file = r#"when = "a == \"b\" or c""#;
+/// let document = Document::parse(file, "the rule", FaultCodes::RULE);
+/// let when = document.root().embedded("when").expect("a string");
+/// assert_eq!(when.text(), r#"a == "b" or c"#);
+/// let at = when.text().find('c').expect("part of the text");
+/// assert_eq!(&file[when.locate(&(at..at + 1))], "c");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddedText {
     text: String,

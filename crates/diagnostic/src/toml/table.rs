@@ -14,6 +14,20 @@ use crate::{Code, Diagnostic, Span, nearest, parse_duration};
 /// A key is known once one of the methods has looked it up; [`TableReader::finish`] reports the
 /// others. A method answers `None` where the key is absent and where its value is not what it
 /// should be; the latter is reported.
+///
+/// ```
+/// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+///
+/// let text = "[http]\nlisten = \"127.0.0.1:8321\"";
+/// let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+/// let root = document.root();
+/// let http = root.table("http").expect("a table");
+/// assert_eq!(http.title(), "`http`");
+/// assert_eq!(http.string("listen").as_deref(), Some("127.0.0.1:8321"));
+/// http.finish();
+/// root.finish();
+/// assert!(document.into_diagnostics().is_empty());
+/// ```
 #[derive(Debug)]
 pub struct TableReader<'a> {
     document: &'a Document<'a>,
@@ -140,6 +154,16 @@ impl<'a> TableReader<'a> {
     }
 
     /// A string that must be present; `help` says what to write.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let document = Document::parse("", "the configuration", FaultCodes::CONFIG);
+    /// assert_eq!(document.root().required_string("store", "name a folder"), None);
+    /// let found = document.into_diagnostics();
+    /// assert_eq!(found[0].message, "missing key `store` in the configuration");
+    /// assert_eq!(found[0].help.as_deref(), Some("name a folder"));
+    /// ```
     pub fn required_string(&self, key: &str, help: &str) -> Option<String> {
         if !self.has(key) {
             self.missing(key, help);
@@ -148,6 +172,15 @@ impl<'a> TableReader<'a> {
     }
 
     /// A string, or an array of strings.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let text = "one = \"team\"\nmany = [\"team\", \"mail\"]";
+    /// let document = Document::parse(text, "the rule", FaultCodes::RULE);
+    /// let count = |key| document.root().strings(key).map(|texts| texts.len());
+    /// assert_eq!((count("one"), count("many"), count("none")), (Some(1), Some(2), None));
+    /// ```
     pub fn strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
         self.one_or_many(key, "a string or an array of strings", |value| {
             self.embedded_value(value)
@@ -178,6 +211,15 @@ impl<'a> TableReader<'a> {
     }
 
     /// An integer within a range.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let document = Document::parse("workers = 900", "the configuration", FaultCodes::CONFIG);
+    /// assert_eq!(document.root().integer::<u32>("workers", 1..=1_000), Some(900));
+    /// assert_eq!(document.root().integer::<u32>("workers", 1..=64), None);
+    /// assert_eq!(document.into_diagnostics()[0].message, "`workers` is out of range");
+    /// ```
     pub fn integer<T: TryFrom<u64>>(&self, key: &str, range: RangeInclusive<u64>) -> Option<T> {
         let value = self.lookup(key)?;
         let DeValue::Integer(digits) = value.get_ref() else {
@@ -202,6 +244,14 @@ impl<'a> TableReader<'a> {
     }
 
     /// A duration longer than zero, such as `"90s"`.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let document = Document::parse("timeout = \"90s\"", "the file", FaultCodes::CONFIG);
+    /// let timeout = document.root().duration("timeout");
+    /// assert_eq!(timeout.map(|timeout| timeout.as_secs()), Some(90));
+    /// ```
     pub fn duration(&self, key: &str) -> Option<SignedDuration> {
         let text = self.embedded(key)?;
         self.parse_duration(&text)
@@ -213,6 +263,15 @@ impl<'a> TableReader<'a> {
     }
 
     /// A point in time: a TOML date with time and offset, or a string that spells one.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let text = "from = 2027-01-01T08:00:00+08:00";
+    /// let document = Document::parse(text, "the scenario", FaultCodes::SCENARIO);
+    /// let from = document.root().timestamp("from");
+    /// assert_eq!(from.map(|from| from.to_string()).as_deref(), Some("2027-01-01T00:00:00Z"));
+    /// ```
     pub fn timestamp(&self, key: &str) -> Option<Timestamp> {
         const EXAMPLE: &str = "write it as 2027-01-01T00:00:00Z";
         let value = self.lookup(key)?;
@@ -230,6 +289,16 @@ impl<'a> TableReader<'a> {
     }
 
     /// One of these words, with what it stands for.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let document = Document::parse("log = \"jsno\"", "the configuration", FaultCodes::CONFIG);
+    /// let choices = [("json", true), ("text", false)];
+    /// assert_eq!(document.root().choice("log", &choices), None);
+    /// let help = document.into_diagnostics()[0].help.clone();
+    /// assert_eq!(help.as_deref(), Some("did you mean \"json\"?"));
+    /// ```
     pub fn choice<T: Copy>(&self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
         let text = self.embedded(key)?;
         self.choose(key, &text, choices)
@@ -289,6 +358,16 @@ impl<'a> TableReader<'a> {
     }
 
     /// The tables of a table whose keys are names, `[key.NAME]`; each is located at its name.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+    ///
+    /// let text = "[targets.team]\nkind = \"dingtalk\"\n[targets.archive]\nkind = \"file\"";
+    /// let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+    /// let names: Vec<_> =
+    ///     document.root().named_tables("targets").into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["archive", "team"]);
+    /// ```
     pub fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
         // Located at their names: `[targets.team]` is marked at `team`, which identifies it.
         let Some(outer) = self.table(key) else {

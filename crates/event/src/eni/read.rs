@@ -15,6 +15,18 @@ pub(crate) const LISTS: [(&str, &str); 4] = [
 ];
 
 /// Why an event is not an ENI notification.
+///
+/// ```
+/// use reflexarc_event::{EniNotification, NativeEvent};
+///
+/// let event = NativeEvent::from_json(r#"{"name": "Disk:Stalled:Executing", "content": {}}"#)?;
+/// let error = EniNotification::read(&event).expect_err("another event");
+/// assert_eq!(
+///     error.to_string(),
+///     "expected NetworkInterface:NetworkInterfaceOperateCompleted, found Disk:Stalled:Executing",
+/// );
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -8,6 +8,14 @@ use crate::parsed::is_masked;
 use crate::{ENI_OPERATION_COMPLETED, Event, EventError, Level, Limits, Parsed, time};
 
 /// Why a notification cannot be written: written events are complete, unmasked and consistent.
+///
+/// ```
+/// use reflexarc_event::{EniNotification, WriteError};
+///
+/// let error = EniNotification::default().write().expect_err("nothing to write");
+/// assert_eq!(error, WriteError::Missing { field: "id" });
+/// assert_eq!(error.to_string(), "missing `id`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -73,6 +81,30 @@ impl EniNotification {
     ///
     /// # Errors
     /// If a value is missing, masked or invalid, or if level, status or ARN contradict the others.
+    ///
+    /// ```
+    /// use reflexarc_event::{Arn, EniNotification, EniStatus, Level, Operation, OperationResult};
+    /// use reflexarc_event::parse_time;
+    ///
+    /// let notification = EniNotification {
+    ///     id: "e-1".to_owned().into(),
+    ///     resource_id: "acs:ecs:cn-hangzhou:1690704567890130:eni/eni-1".parse::<Arn>()?.into(),
+    ///     level: Level::Info.into(),
+    ///     user_id: "1690704567890130".to_owned().into(),
+    ///     event_time: parse_time("2026-11-25T10:00:00Z")?.into(),
+    ///     region_id: "cn-hangzhou".to_owned().into(),
+    ///     eni_id: "eni-1".to_owned().into(),
+    ///     operation: Operation::Attach.into(),
+    ///     eni_status: EniStatus::InUse.into(),
+    ///     result: OperationResult::Success.into(),
+    ///     request_id: "r-1".to_owned().into(),
+    ///     ..EniNotification::default()
+    /// };
+    /// let event = notification.write()?;
+    /// let time = event.tree().get("eventTime").and_then(|time| time.as_str());
+    /// assert_eq!(time, Some("20261125T180000.000+0800"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write(&self) -> Result<Event, WriteError> {
         let id = text(&self.id, "id")?;
         let arn = required(&self.resource_id, "resourceId")?;

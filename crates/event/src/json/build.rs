@@ -4,6 +4,21 @@ use super::Json;
 
 impl Json {
     /// An object with these members, in this order.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    ///
+    /// let json = Json::object([
+    ///     ("rule", Json::from("leaked-eni")),
+    ///     ("targets", Json::strings(["team", "mail"])),
+    ///     ("sent", Json::count(2_u64)),
+    ///     ("reason", Json::optional(None)),
+    /// ]);
+    /// assert_eq!(
+    ///     json.to_string(),
+    ///     r#"{"rule":"leaked-eni","targets":["team","mail"],"sent":2,"reason":null}"#,
+    /// );
+    /// ```
     pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Json)>) -> Self {
         members
             .into_iter()

@@ -5,6 +5,14 @@ use std::fmt;
 use reflexarc_diagnostic::Code;
 
 /// Why a text is not JSON, and where.
+///
+/// ```
+/// use reflexarc_event::{Json, JsonErrorKind};
+///
+/// let error = Json::parse("[1, 02]").expect_err("a leading zero");
+/// assert_eq!((error.kind, error.offset), (JsonErrorKind::InvalidNumber, 4));
+/// assert_eq!(error.position(b"[1, 02]").column, 5);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonError {
     /// What is wrong.
@@ -129,6 +137,13 @@ impl fmt::Display for JsonError {
 impl std::error::Error for JsonError {}
 
 /// Line and column of a byte, both from 1; columns count characters.
+///
+/// ```
+/// use reflexarc_event::Position;
+///
+/// let position = Position::of("{\n \"é\": x".as_bytes(), 8);
+/// assert_eq!(position, Position { line: 2, column: 6 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line; lines end with a line feed.
