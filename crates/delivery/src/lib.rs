@@ -13,7 +13,7 @@
 //!     id: "8B2A".into(),
 //!     ..EventIdentity::default()
 //! };
-//! let action = Action::Send { target: "inventory".into(), payload: Json::from(7) };
+//! let action = Action::send("inventory", Json::from(7));
 //! let now = Timestamp::UNIX_EPOCH;
 //! let deliveries = Delivery::for_actions(&event, [("attach-failed", &action)], now);
 //!

@@ -173,10 +173,7 @@ mod tests {
     use super::*;
 
     fn delivery(attempt: u32) -> Delivery {
-        let action = Action::Send {
-            target: "t".into(),
-            payload: Json::Null,
-        };
+        let action = Action::send("t", Json::Null);
         let event = EventIdentity::default();
         let mut deliveries = Delivery::for_actions(&event, [("r", &action)], Timestamp::UNIX_EPOCH);
         Delivery {

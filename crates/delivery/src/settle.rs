@@ -87,10 +87,7 @@ mod tests {
 
     /// Before its third attempt, with the first of three parts delivered.
     fn delivery() -> Delivery {
-        let action = Action::Send {
-            target: "t".into(),
-            payload: Json::Null,
-        };
+        let action = Action::send("t", Json::Null);
         let event = EventIdentity::default();
         Delivery {
             attempt: 3,

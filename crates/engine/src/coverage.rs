@@ -9,7 +9,25 @@ use reflexarc_pattern::{Field, Node, Pattern, naive};
 use crate::rule::{Response, Rule};
 
 /// How much of a rule its tests exercise.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+///     when = 'id == 1'
+///     notify = ["team"]
+///     [[test]]
+///     name = "another id does not match"
+///     event = '{"id": 2}'
+///     matches = false
+/// "#)])?;
+/// let coverage = &rules.test("")[0].coverage;
+/// assert_eq!((coverage.covered(), coverage.total()), (1, 2));
+/// assert!(!coverage.is_full(), "no event matches");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Coverage {
     /// The leaves of `when`, in order: each alternative of each field on its own.
     pub leaves: Vec<LeafCoverage>,
@@ -19,7 +37,26 @@ pub struct Coverage {
 
 /// One leaf of a filter. It is evaluated by itself: which array element other fields require to
 /// be the same does not count.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+///     when = 'id in [1, 2]'
+///     notify = ["team"]
+///     [[test]]
+///     name = "1 matches"
+///     event = '{"id": 1}'
+///     matches = true
+/// "#)])?;
+/// let leaves = &rules.test("")[0].coverage.leaves;
+/// assert_eq!(leaves[0].expression, "id == 1");
+/// assert!(leaves[0].seen_true && !leaves[0].seen_false);
+/// assert!(!leaves[1].seen_true && leaves[1].seen_false);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeafCoverage {
     /// The leaf as an expression.
     pub expression: String,

@@ -121,21 +121,19 @@ fn run_rule(
             changes,
         } => (suppressed, changes),
         GateDecision::Suppress { reason, changes } => {
-            return Ok(Effects {
-                changes,
-                skipped: Some(reason),
-                ..Effects::default()
-            });
+            let mut effects = Effects::default();
+            effects.changes = changes;
+            effects.skipped = Some(reason);
+            return Ok(effects);
         }
     };
     let mut effects = match &rule.response {
         Response::None => Effects::default(),
         Response::Notification(notification) => {
             let actions = notification.actions(event.event(), &rule.info, context.now, suppressed);
-            Effects {
-                actions: actions.map_err(|failure| rule.describe(failure))?,
-                ..Effects::default()
-            }
+            let mut effects = Effects::default();
+            effects.actions = actions.map_err(|failure| rule.describe(failure))?;
+            effects
         }
         Response::Script { reaction, source } => {
             let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));

@@ -5,9 +5,25 @@ use reflexarc_reaction::{Action, StateChange};
 
 /// The effects and failures of all the rules that matched one event. It is data: nothing has been
 /// delivered or stored yet. An evaluation never fails as a whole.
+///
+/// ```
+/// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+///
+/// let rules = RuleSet::compile([
+///     ("count.toml", "when = 'id exists'\nthen = 'add(\"n\", 1)'"),
+///     ("broken.toml", "when = 'id exists'\nthen = 'throw \"no\"'"),
+///     ("other.toml", "when = 'name exists'\nnotify = ['team']"),
+/// ])?;
+/// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+/// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+/// assert!(evaluation.matched().eq(["count"]));
+/// assert_eq!(evaluation.failures[0].rule, "broken");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 // A list of effects by rule, not one merged set: traces show which rule did what, and a failure
 // must remove the effects of one rule only.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// The effects of each rule that matched: by hop, then in the order in which the events were
     /// emitted, then by rule name.
@@ -17,7 +33,24 @@ pub struct Evaluation {
 }
 
 /// The effects of one rule.
-#[derive(Debug, Clone)]
+///
+/// ```
+/// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+///
+/// let rules = RuleSet::compile([
+///     ("first.toml", "when = 'id exists'\nthen = 'emit(#{name: \"second\"})'"),
+///     ("second.toml", "when = 'name == \"second\"'\nthen = 'log(\"seen\")'"),
+/// ])?;
+/// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+/// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+/// let second = &evaluation.rules[1];
+/// assert_eq!((second.rule.as_str(), second.hop), ("second", 1));
+/// assert_eq!(second.causes, ["first"]);
+/// assert_eq!(second.log, ["seen"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RuleEffects {
     /// The rule's name.
     pub rule: String,
@@ -41,7 +74,19 @@ pub struct RuleEffects {
 }
 
 /// A reaction that failed.
+///
+/// ```
+/// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+///
+/// let text = "when = 'id exists'\nthen = 'throw \"no\"'";
+/// let rules = RuleSet::compile([("rules/broken.toml", text)])?;
+/// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+/// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+/// assert_eq!(evaluation.failures[0].message, "rules/broken.toml:2:9: no");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The rule's name.
     pub rule: String,
@@ -51,6 +96,27 @@ pub struct Failure {
     pub message: String,
 }
 
+impl RuleEffects {
+    /// A rule that matched the original event, without effects.
+    pub fn new(rule: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Failure {
+    /// A failure at the original event.
+    pub fn new(rule: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            hop: 0,
+            message: message.into(),
+        }
+    }
+}
+
 impl Evaluation {
     /// The names of the rules that matched the event itself or one emitted for it, in the order of
     /// [`Evaluation::rules`]. Rules whose reaction failed are in [`Evaluation::failures`] instead.
@@ -58,7 +124,44 @@ impl Evaluation {
         self.rules.iter().map(|effects| effects.rule.as_str())
     }
 
+    /// The state changes of each rule, with its name, in the order in which to apply them.
+    ///
+    /// ```
+    /// use reflexarc::{MemoryState, NativeEvent, RuleSet, State, Timestamp};
+    ///
+    /// let text = "when = 'id exists'\nthen = 'add(\"n\", 1)'";
+    /// let rules = RuleSet::compile([("count.toml", text)])?;
+    /// let (mut state, now) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    /// for json in [r#"{"id": 1}"#, r#"{"id": 2}"#] {
+    ///     let evaluation = rules.evaluate(&NativeEvent::from_json(json)?, &state, now);
+    ///     for (rule, changes) in evaluation.changes() {
+    ///         state.apply(rule, changes);
+    ///     }
+    /// }
+    /// let entry = state.get("count", "n", now).ok_or("no entry")?;
+    /// assert_eq!(entry.value.as_i64(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changes(&self) -> impl Iterator<Item = (&str, &[StateChange])> {
+        let rules = self.rules.iter();
+        rules.map(|effects| (effects.rule.as_str(), effects.changes.as_slice()))
+    }
+
     /// Every action with the effects that it is part of and its index there, in order.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id exists'\nnotify = ['x', 'y']")])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+    /// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+    /// let targets: Vec<_> = evaluation
+    ///     .actions()
+    ///     .map(|(effects, index, action)| (effects.rule.as_str(), index, action.target()))
+    ///     .collect();
+    /// assert_eq!(targets, [("a", 0, "x"), ("a", 1, "y")]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn actions(&self) -> impl Iterator<Item = (&RuleEffects, usize, &Action)> {
         self.rules.iter().flat_map(|effects| {
             effects

@@ -6,6 +6,24 @@ use crate::{Evaluation, Rule, RuleSet};
 
 /// Counts the consecutive failures of each rule over a sequence of evaluations. A failing rule is
 /// still evaluated for every event that it matches; the counter only decides when to report it.
+///
+/// ```
+/// use reflexarc::{FailureCounter, NativeEvent, NoState, RuleSet, Timestamp};
+///
+/// let text = "when = 'id exists'\nthen = 'throw \"no\"'\nreport_after = 2";
+/// let rules = RuleSet::compile([("broken.toml", text)])?;
+/// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+/// let mut counter = FailureCounter::new();
+/// let mut reports = Vec::new();
+/// for _ in 0..4 {
+///     let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+///     reports.extend(counter.record(&rules, &evaluation));
+/// }
+/// let counts: Vec<_> = reports.iter().map(|report| report.consecutive).collect();
+/// assert_eq!(counts, [2, 4]);
+/// assert_eq!(counter.consecutive("broken"), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct FailureCounter {
     consecutive: BTreeMap<String, u32>,
@@ -14,6 +32,7 @@ pub struct FailureCounter {
 /// A rule that has failed `report_after` times in a row (3 unless its file sets it), or 2, 4, 8 …
 /// times as often.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FailureReport {
     /// The rule's name.
     pub rule: String,

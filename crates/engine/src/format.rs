@@ -15,6 +15,17 @@ const INDENT: &str = "    ";
 ///
 /// # Errors
 /// When the file is not a valid rule.
+///
+/// ```
+/// use reflexarc::format_rule;
+///
+/// let text = "when = 'id==1   and name exists'  # both\nnotify = ['team']\n";
+/// assert_eq!(
+///     format_rule("a.toml", text)?,
+///     "when = 'id == 1 and name exists'  # both\nnotify = ['team']\n"
+/// );
+/// # Ok::<(), reflexarc::InvalidFiles>(())
+/// ```
 pub fn format_rule(name: &str, text: &str) -> Result<String, InvalidFiles> {
     let rules = RuleSet::compile([(name, text)])?;
     let formatted = rules.rules().next().and_then(|rule| format(rule, text));

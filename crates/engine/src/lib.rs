@@ -18,7 +18,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What the API mentions is re-exported, so that this one crate is all that a program needs.
+//! What the API mentions is re-exported, so that this one crate is all that a program needs. Times
+//! are [`jiff`]'s, of which [`Timestamp`] is re-exported; nothing else of the public API is of a
+//! crate outside this project.
 //!
 //! This crate must not know targets' addresses, stores or the network; reading a rules folder is
 //! its only I/O.
@@ -52,6 +54,8 @@ pub use reflexarc_diagnostic::{
 pub use reflexarc_event::{Event, EventError, Json, Level, NativeEvent};
 pub use reflexarc_pattern::explain::Explanation;
 pub use reflexarc_pattern::{BuildError, Dialect, Matcher, Pattern};
+#[doc(hidden)]
+pub use reflexarc_reaction::sealed;
 pub use reflexarc_reaction::{
     Action, Entry, MemoryState, Message, NoState, ReactionLimits, State, StateChange, Stopwatch,
 };

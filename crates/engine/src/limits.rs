@@ -1,7 +1,19 @@
 //! Resource limits for untrusted rule files and events.
 
 /// The limits of rule files and evaluations, the same in debug and release builds.
+///
+/// ```
+/// use reflexarc::{ReactionLimits, RuleSet, RuleSetLimits};
+///
+/// let mut limits = RuleSetLimits::DEFAULT;
+/// limits.rules = 1;
+/// let rule = "when = 'id exists'\nnotify = ['team']";
+/// let files = [("a.toml", rule), ("b.toml", rule)];
+/// let error = RuleSet::compile_with_limits(files, &limits, &ReactionLimits::DEFAULT).unwrap_err();
+/// assert!(error.to_string().contains("too many rules: more than the 1 allowed"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleSetLimits {
     /// Size of a rule file in bytes, inclusive.
     pub file_bytes: usize,

@@ -37,7 +37,8 @@ impl Notification {
             match Template::compile(source.text(), limits) {
                 Ok(template) => Some(EmbeddedTemplate { template, source }),
                 Err(error) => {
-                    errors.push(source.map_spans(*error));
+                    let found = error.into_diagnostics().into_iter();
+                    errors.extend(found.map(|found| source.map_spans(found)));
                     None
                 }
             }
@@ -77,10 +78,7 @@ impl Notification {
             message.text = render(text)?;
         }
         // Rendered once for all targets: each of them gets the same text.
-        let action = |target: &String| Action::Notify {
-            target: target.clone(),
-            message: message.clone(),
-        };
+        let action = |target: &String| Action::notify(target, message.clone());
         Ok(self.targets.iter().map(action).collect())
     }
 }

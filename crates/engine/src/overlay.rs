@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use reflexarc_reaction::{Entry, State, StateChange};
+use reflexarc_reaction::{Entry, State, StateChange, sealed};
 
 /// A state with the changes of the evaluation in progress on top, so that later hops see what
 /// earlier ones wrote although nothing is committed yet.
@@ -28,13 +28,11 @@ impl<'a> StateOverlay<'a> {
                     key,
                     value,
                     expires,
-                } => (
-                    key,
-                    Some(Entry {
-                        value: value.clone(),
-                        expires: *expires,
-                    }),
-                ),
+                } => {
+                    let mut entry = Entry::new(value.clone());
+                    entry.expires = *expires;
+                    (key, Some(entry))
+                }
                 StateChange::Remove { key } => (key, None),
             };
             self.changed
@@ -44,6 +42,8 @@ impl<'a> StateOverlay<'a> {
         }
     }
 }
+
+impl sealed::Sealed for StateOverlay<'_> {}
 
 impl State for StateOverlay<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {

@@ -15,6 +15,24 @@ use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
 
 /// A rule: a filter and a reaction.
+///
+/// ```
+/// use reflexarc::{Level, RuleSet};
+///
+/// let rules = RuleSet::compile([("rules/failed.toml", r#"
+///     description = "Notify about failures"
+///     level = "warn"
+///     when = 'content.result == "failed"'
+///     notify = ["network-team"]
+/// "#)])?;
+/// let rule = rules.get("failed").ok_or("no such rule")?;
+/// assert_eq!(rule.description(), "Notify about failures");
+/// assert_eq!(rule.level(), Level::Warn);
+/// assert_eq!(rule.file(), "rules/failed.toml");
+/// assert_eq!(rule.pattern().to_expression(), r#"content.result == "failed""#);
+/// assert_eq!(rule.report_after(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Rule {
     pub(crate) info: RuleInfo,
@@ -96,6 +114,17 @@ impl Rule {
 
     /// What its filter uses that a dialect does not have (errors) and where that service would give
     /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
+    ///
+    /// ```
+    /// use reflexarc::{Dialect, RuleSet};
+    ///
+    /// let text = r#"when = 'not name == "x"'
+    /// notify = ["team"]"#;
+    /// let rules = RuleSet::compile([("other.toml", text)])?;
+    /// let found = rules.get("other").ok_or("no such rule")?.check(Dialect::Alibaba);
+    /// assert!(found.iter().all(|diagnostic| diagnostic.span.start >= text.find("not").unwrap()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         self.pattern
             .check(dialect)
@@ -105,6 +134,16 @@ impl Rule {
     }
 
     /// The location in its file of a span of its filter.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = "when = 'a exists'\nnotify = ['team']";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let rule = rules.get("a").ok_or("no such rule")?;
+    /// assert_eq!(&text[rule.filter_span(&(0..1))], "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn filter_span(&self, span: &Span) -> Span {
         self.when.locate(span)
     }
@@ -112,11 +151,7 @@ impl Rule {
     /// A rule without a file and without a reaction; its text is that of its filter.
     pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
         Self {
-            info: RuleInfo {
-                name,
-                level: Level::default(),
-                description: String::new(),
-            },
+            info: RuleInfo::named(name),
             file: String::new(),
             // So that spans of its filter are spans of its text.
             text: pattern.source().into(),
@@ -164,8 +199,9 @@ impl Rule {
                     reaction: Box::new(reaction),
                     source,
                 }),
-                Err(errors) => {
-                    found.extend(errors.into_iter().map(|error| source.map_spans(error)));
+                Err(error) => {
+                    let errors = error.into_diagnostics().into_iter();
+                    found.extend(errors.map(|error| source.map_spans(error)));
                     None
                 }
             },
@@ -180,11 +216,9 @@ impl Rule {
         };
         // The faults of the file and of the texts in it are one list, in the order of the file.
         found.sort_by_key(|diagnostic| diagnostic.span.start);
-        let info = RuleInfo {
-            name,
-            level: content.level,
-            description: content.description,
-        };
+        let info = RuleInfo::named(name)
+            .with_level(content.level)
+            .with_description(content.description);
         // An invalid filter must never become one that matches everything or nothing, so without a
         // pattern there is no rule.
         let rule = match (content.when, pattern, response) {

@@ -19,6 +19,17 @@ use crate::{Evaluation, RuleSetLimits, folder};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([
+///     ("b.toml", "when = 'id exists'\nnotify = ['team']"),
+///     ("a.toml", "when = 'id == 1'\nnotify = ['team']"),
+/// ])?;
+/// assert!(rules.rules().map(|rule| rule.name()).eq(["a", "b"]));
+/// # Ok::<(), reflexarc::InvalidFiles>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     inner: Arc<Inner>,
@@ -41,6 +52,16 @@ struct Inner {
 
 /// The rules that match one event, as positions in [`RuleSet::rules`], ascending. Matching needs
 /// neither state nor time, so it can be done on any thread before the event is evaluated.
+///
+/// ```
+/// use reflexarc::{NativeEvent, RuleSet};
+///
+/// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+/// let matched = rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?);
+/// assert!(matched.is_match());
+/// assert_eq!(matched.ids(), [0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched(Vec<u32>);
 
@@ -55,6 +76,12 @@ impl RuleSet {
     ///
     /// # Errors
     /// With the diagnostics of all the files, if any of them has an error.
+    ///
+    /// ```no_run
+    /// let rules = reflexarc::RuleSet::load("rules")?;
+    /// println!("{} rules", rules.len());
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InvalidFiles> {
         Self::load_all(&[path])
     }
@@ -63,6 +90,12 @@ impl RuleSet {
     ///
     /// # Errors
     /// With the diagnostics of all the files, if any of them has an error.
+    ///
+    /// ```
+    /// let error = reflexarc::RuleSet::load_all(&["no/such/folder", "no/such/rule.toml"])
+    ///     .expect_err("neither exists");
+    /// assert_eq!(error.files().len(), 2);
+    /// ```
     pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
         // A file that cannot be read does not hide the errors of the others.
@@ -81,6 +114,15 @@ impl RuleSet {
     ///
     /// # Errors
     /// With the diagnostics of all the files, warnings included, if any of them has an error.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let error = RuleSet::compile([("a.toml", "when = 'id = 1'\nnotify = ['team']")])
+    ///     .expect_err("`=` is not an operator");
+    /// assert_eq!(error.diagnostics().count(), 1);
+    /// assert!(error.to_string().contains("a.toml:1:"));
+    /// ```
     pub fn compile<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, InvalidFiles>
     where
         N: Into<String>,
@@ -178,6 +220,15 @@ impl RuleSet {
     ///
     /// # Errors
     /// When the filters together exceed the size that a matcher may have.
+    ///
+    /// ```
+    /// use reflexarc::{Dialect, NativeEvent, Pattern, RuleSet};
+    ///
+    /// let pattern = Pattern::parse(r#"{"id": [1]}"#, Dialect::Aws)?;
+    /// let rules = RuleSet::from_patterns([("one".to_owned(), pattern)])?;
+    /// assert!(rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?).is_match());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_patterns(
         patterns: impl IntoIterator<Item = (String, Pattern)>,
     ) -> Result<Self, BuildError> {
@@ -234,6 +285,13 @@ impl RuleSet {
     }
 
     /// The warnings about the rules, file by file.
+    ///
+    /// ```
+    /// let rules = reflexarc::RuleSet::compile([("a.toml", "when = 'id exists'")])?;
+    /// let warning = &rules.warnings()[0].diagnostics[0];
+    /// assert_eq!(warning.message, "this rule has no reaction");
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
     pub fn warnings(&self) -> &[FileDiagnostics] {
         &self.inner.warnings
     }
@@ -253,6 +311,15 @@ impl RuleSet {
 
     /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
     /// not have are ignored.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+    /// let matched = rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?);
+    /// assert!(rules.matched_rules(&matched).map(|rule| rule.name()).eq(["a"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
         // `get`, because after a reload a caller may still hold the positions of the previous set.
         let rules = matched.ids().iter();
@@ -261,12 +328,40 @@ impl RuleSet {
 
     /// Evaluates an event: runs the reactions of the rules that match it, and of those that match
     /// what they emit. The same event, state and time always give the same evaluation.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+    ///
+    /// let text = "when = 'id exists'\nthen = 'send(\"inventory\", event.id)'";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+    /// let action = &evaluation.rules[0].actions[0];
+    /// assert_eq!(action.to_json().to_string(), r#"{"target":"inventory","send":7}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn evaluate(&self, event: &NativeEvent, state: &dyn State, now: Timestamp) -> Evaluation {
         self.evaluate_matched(event, &self.matching(event), state, now, None)
     }
 
     /// As [`RuleSet::evaluate`], for an event that [`RuleSet::matching`] was called for already.
     /// With a stopwatch, each script is held to its deadline.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id exists'\nthen = 'log(1)'")])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let matched = rules.matching(&event);
+    /// let start = Instant::now();
+    /// let stopwatch = || start.elapsed();
+    /// let now = Timestamp::UNIX_EPOCH;
+    /// let evaluation = rules.evaluate_matched(&event, &matched, &NoState, now, Some(&stopwatch));
+    /// assert_eq!(evaluation.rules.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn evaluate_matched(
         &self,
         event: &NativeEvent,
@@ -291,6 +386,16 @@ impl RuleSet {
     }
 
     /// Why a rule matches an event or not; `None` if no rule has that name.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let explanation = rules.explain(&event, "a").ok_or("no such rule")?;
+    /// assert!(!explanation.matched());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
         let rule = self.get(rule)?;
         Some(explain(rule.pattern().node(), event.tree()))
@@ -313,6 +418,25 @@ impl RuleSet {
     }
 
     /// The same rules, whose tests use these event files instead of those on the disk.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rules = RuleSet::compile([("a.toml", r#"
+    ///     when = 'id exists'
+    ///     notify = ["team"]
+    ///     [[test]]
+    ///     name = "an event with an id matches"
+    ///     event_file = "event.json"
+    ///     matches = true
+    /// "#)])?;
+    /// let file = ("a.toml".to_owned(), "event.json".to_owned());
+    /// let rules = rules.with_event_files(BTreeMap::from([(file, br#"{"id": 1}"#.to_vec())]));
+    /// assert!(rules.test("")[0].tests[0].passed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_event_files(self, event_files: BTreeMap<EventFile, Vec<u8>>) -> Self {
         Self {

@@ -14,7 +14,26 @@ use crate::subset::is_subset;
 use crate::{Evaluation, RuleSet};
 
 /// The results of the tests of one rule.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+///     when = 'id exists'
+///     notify = ["team"]
+///     [[test]]
+///     name = "an event with an id matches"
+///     event = '{"id": 1}'
+///     matches = true
+/// "#)])?;
+/// let report = &rules.test("with an id")[0];
+/// assert_eq!(report.rule, "a");
+/// assert!(report.tests[0].passed());
+/// assert!(rules.test("no test has this name").is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RuleReport {
     /// The rule's name.
     pub rule: String,
@@ -28,6 +47,7 @@ pub struct RuleReport {
 
 /// The result of one test.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TestReport {
     /// The position among the tests of its file, from 0.
     pub index: usize,
@@ -42,7 +62,26 @@ pub struct TestReport {
 }
 
 /// A failed expectation.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+///     when = 'id exists'
+///     notify = ["team"]
+///     [[test]]
+///     name = "an event without id matches"
+///     event = '{}'
+///     matches = true
+/// "#)])?;
+/// let mismatch = &rules.test("")[0].tests[0].mismatches[0];
+/// assert_eq!((mismatch.line, mismatch.key), (4, "matches"));
+/// assert_eq!(mismatch.expected, ["true"]);
+/// assert_eq!(mismatch.actual, ["false"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mismatch {
     /// The step, from 0; `None` for a test without steps.
     pub step: Option<usize>,

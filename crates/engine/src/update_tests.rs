@@ -6,10 +6,30 @@ use toml_edit::{Array, DocumentMut, InlineTable, Value};
 use crate::{Rule, RuleReport};
 
 /// The text of a rule's file with the actual `actions` in the tests that expected others; `None` if
-/// there are none. Only the keys that the expectation had are written; comments and everything else
-/// stay.
+/// there are none, or the report is of another rule. Only the keys that the expectation had are
+/// written; comments and everything else stay.
+///
+/// ```
+/// use reflexarc::{RuleSet, update_tests};
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+/// when = 'id exists'
+/// then = 'notify("team", `id ${event.id}`)'
+/// [[test]]
+/// name = "the id is sent"
+/// event = '{"id": 1}'
+/// actions = [{ text = "?" }]  # the text only
+/// "#)])?;
+/// let rule = rules.get("a").ok_or("no such rule")?;
+/// let updated = update_tests(rule, &rules.test("")[0]).ok_or("nothing to update")?;
+/// assert!(updated.ends_with("actions = [{ text = \"id 1\" }]  # the text only\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
     // `toml_edit` keeps comments and spacing, which the reader of rule files does not.
+    if report.rule != rule.name() {
+        return None;
+    }
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {
@@ -21,11 +41,8 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
         {
             // A test without `[[test.step]]` has one step, whose keys are those of the test itself.
             let number = mismatch.step.unwrap_or(0);
-            let expected = rule.tests[test.index].steps[number]
-                .expected
-                .actions
-                .as_deref()
-                .unwrap_or_default();
+            let step = rule.tests.get(test.index)?.steps.get(number)?;
+            let expected = step.expected.actions.as_deref().unwrap_or_default();
             let actions = test.actual_actions.get(number)?;
             let table = document.get_mut("test")?.get_mut(test.index)?;
             let table = match mismatch.step {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use reflexarc_event::Json;
-use reflexarc_reaction::{Entry, MemoryState, State as _, StateChange};
+use reflexarc_reaction::{Entry, MemoryState, State as _};
 
 use crate::convert::{self, ValuePath};
 use crate::error::{EventError, StateError, catch_panics};
@@ -46,14 +46,7 @@ impl PyState {
                         .extract()
                         .map_err(|_| StateError::new_err("the keys of entries must be strings"))?;
                     let value = json(value)?;
-                    state.apply(
-                        &rule,
-                        &[StateChange::Set {
-                            key,
-                            value,
-                            expires: None,
-                        }],
-                    );
+                    state.insert(rule.as_str(), key, Entry::new(value));
                 }
             }
             Ok(Self {
@@ -88,7 +81,7 @@ impl PyState {
     ) -> PyResult<Bound<'py, PyDict>> {
         catch_panics(|| {
             let rules = PyDict::new(py);
-            for (rule, key, value) in self.state.entries(timestamp_or_now(now)?) {
+            for (rule, key, entry) in self.state.entries(timestamp_or_now(now)?) {
                 let entries = if let Some(entries) = rules.get_item(rule)? {
                     entries.cast_into::<PyDict>()?
                 } else {
@@ -96,7 +89,7 @@ impl PyState {
                     rules.set_item(rule, &entries)?;
                     entries
                 };
-                entries.set_item(key, convert::to_python(py, value)?)?;
+                entries.set_item(key, convert::to_python(py, &entry.value)?)?;
             }
             Ok(rules)
         })
@@ -126,16 +119,9 @@ impl PyState {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let state = &slf.get().state;
-        let rows = state.entries(Timestamp::MIN).map(|(rule, key, value)| {
-            let expires = state
-                .get(rule, key, Timestamp::MIN)
-                .and_then(|entry| entry.expires);
-            (
-                rule,
-                key,
-                value.to_string(),
-                expires.map(|at| at.to_string()),
-            )
+        let rows = state.entries(Timestamp::MIN).map(|(rule, key, entry)| {
+            let expires = entry.expires.map(|at| at.to_string());
+            (rule, key, entry.value.to_string(), expires)
         });
         let rows = PyList::new(py, rows.collect::<Vec<_>>())?;
         Ok((
@@ -154,14 +140,9 @@ impl PyState {
                 let expires = expires.map(|at| at.parse()).transpose();
                 let expires =
                     expires.map_err(|error: jiff::Error| StateError::new_err(error.to_string()))?;
-                state.apply(
-                    &rule,
-                    &[StateChange::Set {
-                        key,
-                        value,
-                        expires,
-                    }],
-                );
+                let mut entry = Entry::new(value);
+                entry.expires = expires;
+                state.insert(rule, key, entry);
             }
             Ok(Self {
                 state: Arc::new(state),

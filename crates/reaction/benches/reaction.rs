@@ -51,10 +51,7 @@ notify("network-team", #{title: title, text: `request ${content.requestId}`, lev
 "#;
 
 fn rule() -> RuleInfo {
-    RuleInfo {
-        level: Level::Warn,
-        ..RuleInfo::named("failed-operation")
-    }
+    RuleInfo::named("failed-operation").with_level(Level::Warn)
 }
 
 fn elapsed() -> Duration {

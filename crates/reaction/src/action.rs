@@ -3,16 +3,29 @@
 use reflexarc_event::{Json, Level};
 
 /// A message or document for one target.
+///
+/// ```
+/// use reflexarc_reaction::{Action, Json, Message};
+///
+/// let notify = Action::notify("network-team", Message::new("eni-1 failed"));
+/// assert_eq!(notify.target(), "network-team");
+/// let send = Action::send("inventory", Json::from(7));
+/// assert_eq!(send.to_json().to_string(), r#"{"target":"inventory","send":7}"#);
+/// ```
+// The kinds are exhaustive on purpose: a program that delivers actions must handle each of them,
+// and a new kind that it drops silently would be a lost message. Their fields may grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// A message for people.
+    /// A message for people; [`Action::notify`] makes one.
+    #[non_exhaustive]
     Notify {
         /// The target's name in the configuration.
         target: String,
         /// The message.
         message: Message,
     },
-    /// A JSON document for machines.
+    /// A JSON document for machines; [`Action::send`] makes one.
+    #[non_exhaustive]
     Send {
         /// The target's name in the configuration.
         target: String,
@@ -22,7 +35,20 @@ pub enum Action {
 }
 
 /// A message for people.
+///
+/// ```
+/// use reflexarc_reaction::{Level, Message};
+///
+/// let message = Message::new("request 8B2A")
+///     .with_title("attach failed")
+///     .with_level(Level::Critical)
+///     .with_at(["all"])
+///     .with_link("https://example.com/8B2A");
+/// assert_eq!(message.text, "request 8B2A");
+/// assert_eq!(message.at, ["all"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// One line; empty when the script gave only a text.
     pub title: String,
@@ -37,6 +63,22 @@ pub struct Message {
 }
 
 impl Action {
+    /// A message for people.
+    pub fn notify(target: impl Into<String>, message: Message) -> Self {
+        Self::Notify {
+            target: target.into(),
+            message,
+        }
+    }
+
+    /// A JSON document for machines.
+    pub fn send(target: impl Into<String>, payload: impl Into<Json>) -> Self {
+        Self::Send {
+            target: target.into(),
+            payload: payload.into(),
+        }
+    }
+
     /// The target's name.
     pub fn target(&self) -> &str {
         match self {
@@ -46,6 +88,13 @@ impl Action {
 
     /// `{"target", "notify": {…}}` or `{"target", "send": …}`, with every field of a message: the
     /// form in which stores keep actions and commands receive them. [`Action::from_json`] reads it.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Action, Message};
+    ///
+    /// let action = Action::notify("network-team", Message::new("eni-1 failed"));
+    /// assert_eq!(Action::from_json(&action.to_json()), Some(action));
+    /// ```
     pub fn to_json(&self) -> Json {
         match self {
             Action::Notify { target, message } => Json::object([
@@ -75,6 +124,16 @@ impl Action {
 
     /// The action as one flat object, as the tests of a rule write it: `target`, and either
     /// `payload` or `title`, `text`, `level`, `at` (unless empty) and `link` (if any).
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Action, Message};
+    ///
+    /// let action = Action::notify("network-team", Message::new("eni-1 failed"));
+    /// assert_eq!(
+    ///     action.to_flat_json().to_string(),
+    ///     r#"{"target":"network-team","title":"","text":"eni-1 failed","level":"info"}"#
+    /// );
+    /// ```
     pub fn to_flat_json(&self) -> Json {
         // Two forms, because they serve different readers. What is stored says by its key what it
         // is and has every field; what an author compares with is as flat as TOML tables are
@@ -99,7 +158,56 @@ impl Action {
 }
 
 impl Message {
+    /// A message of level info with this body, without a title.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            title: String::new(),
+            text: text.into(),
+            level: Level::default(),
+            at: Vec::new(),
+            link: None,
+        }
+    }
+
+    /// The same with a title.
+    #[must_use]
+    pub fn with_title(self, title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..self
+        }
+    }
+
+    /// The same with another severity.
+    #[must_use]
+    pub fn with_level(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    /// The same with these recipients to mention.
+    #[must_use]
+    pub fn with_at(self, at: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            at: at.into_iter().map(Into::into).collect(),
+            ..self
+        }
+    }
+
+    /// The same with a URL.
+    #[must_use]
+    pub fn with_link(self, link: impl Into<String>) -> Self {
+        Self {
+            link: Some(link.into()),
+            ..self
+        }
+    }
+
     /// An object with `title`, `text`, `level`, `at` and `link`; `link` is null when there is none.
+    ///
+    /// ```
+    /// let json = reflexarc_reaction::Message::new("eni-1 failed").to_json();
+    /// assert_eq!(json.get("level").and_then(|level| level.as_str()), Some("info"));
+    /// ```
     pub fn to_json(&self) -> Json {
         Json::object([
             ("title", self.title.as_str().into()),

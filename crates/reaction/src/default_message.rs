@@ -39,6 +39,19 @@ const MAX_VALUE: usize = 200;
 /// For an ENI notification the title is like `AttachNetworkInterface failed for eni-bp1 in
 /// cn-hangzhou`; for other events it is the rule's description, or its name. A field that is
 /// missing or empty has no line.
+///
+/// ```
+/// use reflexarc_reaction::{Event, RuleInfo, default_message};
+///
+/// let event = Event::from_json(r#"{"name": "Disk:Stuck", "regionId": "cn-hangzhou"}"#)?;
+/// let message = default_message(&event, &RuleInfo::named("disks"), 2);
+/// assert_eq!(message.title, "disks");
+/// assert_eq!(
+///     message.text,
+///     "event: Disk:Stuck\nregion: cn-hangzhou\nrule: disks\n2 more like this since the last message"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
     let tree = event.tree();
     let mut lines: Vec<String> = FIELDS

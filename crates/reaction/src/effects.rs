@@ -6,7 +6,24 @@ use reflexarc_event::{Event, Json};
 use crate::Action;
 
 /// The effects of one run, each kind in the order of the calls.
+///
+/// ```
+/// # use reflexarc_event::Event;
+/// # use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent};
+/// use jiff::Timestamp;
+///
+/// let script = r#"add("failures", 1); log("counted"); skip("not the third failure yet")"#;
+/// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+/// # let event = ScriptEvent::new(&Event::from_json("{}")?);
+/// # let rule = RuleInfo::named("failed");
+/// let effects = reaction.run(&Input::new(&event, &rule, Timestamp::UNIX_EPOCH), &NoState)?;
+/// assert_eq!(effects.changes.len(), 1);
+/// assert_eq!(effects.log, ["counted"]);
+/// assert_eq!(effects.skipped.as_deref(), Some("not the third failure yet"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Effects {
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
@@ -21,6 +38,14 @@ pub struct Effects {
 }
 
 /// A change to the state of a rule.
+///
+/// ```
+/// use reflexarc_reaction::{Json, StateChange};
+///
+/// let change = StateChange::Set { key: "failures".into(), value: Json::from(3), expires: None };
+/// assert_eq!(change.key(), "failures");
+/// ```
+// Exhaustive on purpose: a store of state must apply every change with all its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateChange {
     /// Sets the value of a key.
@@ -37,4 +62,13 @@ pub enum StateChange {
         /// The key.
         key: String,
     },
+}
+
+impl StateChange {
+    /// The key that is set or removed.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Set { key, .. } | Self::Remove { key } => key,
+        }
+    }
 }

@@ -1,8 +1,50 @@
-//! Errors of a run.
+//! Errors of compiling and of running.
+
+use std::fmt;
+
+use reflexarc_diagnostic::Diagnostic;
 
 use crate::SourceLocation;
 
+/// Why a script or a template cannot be compiled. Displaying it draws every diagnostic with its
+/// place in the source.
+///
+/// ```
+/// use reflexarc_reaction::{Reaction, ReactionLimits};
+///
+/// let error = Reaction::compile(r#"notify("t", evnt.name)"#, &ReactionLimits::DEFAULT)
+///     .expect_err("`evnt` is unknown");
+/// assert_eq!(error.diagnostics()[0].message, "unknown variable `evnt`");
+/// assert_eq!(error.diagnostics()[0].span, 12..16);
+/// assert!(error.to_string().contains("did you mean `event`?"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileError {
+    /// What the source is called in the drawing.
+    name: &'static str,
+    source: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
 /// Why a reaction failed. A failed reaction has no effects.
+///
+/// ```
+/// # use reflexarc_event::Event;
+/// # use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent};
+/// use jiff::Timestamp;
+/// use reflexarc_reaction::ReactionError;
+///
+/// let reaction = Reaction::compile("let n = 0;\nloop { n += 1 }", &ReactionLimits::DEFAULT)?;
+/// # let event = ScriptEvent::new(&Event::from_json("{}")?);
+/// # let rule = RuleInfo::named("endless");
+/// let error = reaction
+///     .run(&Input::new(&event, &rule, Timestamp::UNIX_EPOCH), &NoState)
+///     .expect_err("the loop has no end");
+/// assert!(matches!(error, ReactionError::Limit { limit: "operations", .. }));
+/// assert_eq!(error.message(), "the script runs more than 50,000 operations");
+/// assert_eq!(error.at().map(|location| location.line), Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReactionError {
@@ -29,6 +71,42 @@ pub enum ReactionError {
         function: Option<String>,
     },
 }
+
+impl CompileError {
+    /// The error of `source`, which is a `name`.
+    pub(crate) fn new(name: &'static str, source: &str, diagnostics: Vec<Diagnostic>) -> Self {
+        Self {
+            name,
+            source: source.to_owned(),
+            diagnostics,
+        }
+    }
+
+    /// What is wrong, by location; never empty. Spans are bytes of the source.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The diagnostics, owned.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+}
+
+/// The diagnostics drawn without colour.
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, diagnostic) in self.diagnostics.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            f.write_str(&diagnostic.render(self.name, &self.source, false))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CompileError {}
 
 impl ReactionError {
     /// The error without its location.

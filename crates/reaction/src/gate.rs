@@ -45,6 +45,22 @@ pub enum ThrottleDecision {
 }
 
 /// A gate in front of a rule's reaction.
+///
+/// ```
+/// use reflexarc_reaction::{Gate, Json, MemoryState, SignedDuration, ThrottleDecision, Timestamp};
+///
+/// let gate = Gate::throttle(SignedDuration::from_mins(10));
+/// let (mut state, key) = (MemoryState::new(), Json::from("eni-1"));
+/// let mut decide = |minute| {
+///     let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+///     let (decision, changes) = gate.decide(&state, "failed", &key, now, 1000);
+///     state.apply("failed", &changes);
+///     decision
+/// };
+/// assert_eq!(decide(0), ThrottleDecision::Allow { suppressed: 0 });
+/// assert!(matches!(decide(9), ThrottleDecision::Suppress { count: 1, .. }));
+/// assert_eq!(decide(10), ThrottleDecision::Allow { suppressed: 1 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gate {
     kind: Kind,
@@ -69,6 +85,16 @@ impl Gate {
     }
 
     /// Allows one event and suppresses those within `within` after it, without counting them.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Gate, Json, NoState, SignedDuration, ThrottleDecision, Timestamp};
+    ///
+    /// let gate = Gate::once(SignedDuration::from_hours(24));
+    /// let now = Timestamp::UNIX_EPOCH;
+    /// let (decision, changes) = gate.decide(&NoState, "failed", &Json::Null, now, 1000);
+    /// assert_eq!(decision, ThrottleDecision::Allow { suppressed: 0 });
+    /// assert_eq!(changes.len(), 1, "opens the window");
+    /// ```
     #[must_use]
     pub fn once(within: SignedDuration) -> Self {
         Self {

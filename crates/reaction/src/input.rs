@@ -7,7 +7,15 @@ use jiff::Timestamp;
 use crate::{Level, ScriptEvent};
 
 /// What a script and its messages know of their rule.
+///
+/// ```
+/// use reflexarc_reaction::{Level, RuleInfo};
+///
+/// let rule = RuleInfo::named("failed").with_level(Level::Warn).with_description("Failures");
+/// assert_eq!((rule.name.as_str(), rule.level), ("failed", Level::Warn));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RuleInfo {
     /// The rule's name, which is also the name of its state.
     pub name: String,
@@ -23,7 +31,22 @@ pub struct RuleInfo {
 pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 
 /// The input of one run.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use reflexarc_reaction::{Event, Input, RuleInfo, ScriptEvent, Timestamp};
+///
+/// let event = ScriptEvent::new(&Event::from_json("{}")?);
+/// let rule = RuleInfo::named("failed");
+/// let start = Instant::now();
+/// let stopwatch = || start.elapsed();
+/// let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH).with_stopwatch(&stopwatch);
+/// assert!(input.stopwatch.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Input<'a> {
     /// The event, as `event` in the script.
     pub event: &'a ScriptEvent,
@@ -44,6 +67,21 @@ impl RuleInfo {
         Self {
             name: name.into(),
             ..Self::default()
+        }
+    }
+
+    /// The same with another severity of its messages.
+    #[must_use]
+    pub fn with_level(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    /// The same with a description.
+    #[must_use]
+    pub fn with_description(self, description: impl Into<String>) -> Self {
+        Self {
+            description: description.into(),
+            ..self
         }
     }
 }

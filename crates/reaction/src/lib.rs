@@ -2,11 +2,10 @@
 //!
 //! ```
 //! use reflexarc_event::Event;
-//! use reflexarc_reaction::{Input, ReactionLimits, NoState, Reaction, RuleInfo, ScriptEvent};
+//! use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent};
 //!
 //! let script = r#"notify("network-team", `look at ${event.content.eniId}`)"#;
-//! let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)
-//!     .map_err(|diagnostics| diagnostics[0].message.clone())?;
+//! let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
 //! let event = ScriptEvent::new(&Event::from_json(r#"{"content": {"eniId": "eni-1"}}"#)?);
 //! let rule = RuleInfo::named("failed-operation");
 //!
@@ -15,6 +14,9 @@
 //! assert_eq!(effects.actions[0].target(), "network-team");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Times are those of [`jiff`]: [`Timestamp`] and [`SignedDuration`] are re-exported. Nothing else
+//! of the public API is of a crate outside this project.
 //!
 //! This crate must not know patterns, rule files or how an action is delivered, and has no clock
 //! and no I/O.
@@ -41,17 +43,20 @@ mod template;
 mod trace;
 mod value;
 
+pub use jiff::{SignedDuration, Timestamp};
+pub use reflexarc_diagnostic::Diagnostic;
+pub use reflexarc_event::{Event, Json, Level};
+
 pub use action::{Action, Message};
 pub use default_message::default_message;
 pub use effects::{Effects, StateChange};
-pub use error::ReactionError;
+pub use error::{CompileError, ReactionError};
 pub use gate::{Gate, ThrottleDecision};
 pub use input::{Input, RuleInfo, Stopwatch};
 pub use limits::ReactionLimits;
 pub use location::SourceLocation;
 pub use reaction::Reaction;
 pub use reference::REFERENCE;
-pub use reflexarc_event::Level;
-pub use state::{Entry, MemoryState, NoState, State};
+pub use state::{Entry, MemoryState, NoState, State, sealed};
 pub use template::Template;
 pub use value::ScriptEvent;

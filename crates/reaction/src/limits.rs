@@ -6,7 +6,17 @@ use std::time::Duration;
 ///
 /// The sizes are small on purpose: rhai measures a whole value each time a script changes a part of
 /// it, so that filling an array element by element costs n² work.
+///
+/// ```
+/// use reflexarc_reaction::{Reaction, ReactionLimits};
+///
+/// let mut limits = ReactionLimits::DEFAULT;
+/// limits.source = 10;
+/// assert!(Reaction::compile("log(event)", &limits).is_ok());
+/// assert!(Reaction::compile("log(event) ", &limits).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ReactionLimits {
     /// Size of the script in bytes.
     pub source: usize,

@@ -6,7 +6,22 @@ use reflexarc_diagnostic::Span;
 use rhai::Position;
 
 /// A location in the source of a script.
+///
+/// ```
+/// # use reflexarc_reaction::{Event, Input, NoState, Reaction, ReactionLimits, RuleInfo};
+/// # use reflexarc_reaction::{ScriptEvent, Timestamp};
+/// let reaction = Reaction::compile("let a = 1;\nthrow `no`;", &ReactionLimits::DEFAULT)?;
+/// # let event = ScriptEvent::new(&Event::from_json("{}")?);
+/// # let rule = RuleInfo::named("r");
+/// # let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH);
+/// let error = reaction.run(&input, &NoState).expect_err("the script throws");
+/// let at = error.at().ok_or("no location")?;
+/// assert_eq!((at.line, at.column, at.offset), (2, 1, 11));
+/// assert_eq!(at.to_string(), "line 2, column 1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct SourceLocation {
     /// The line, from 1.
     pub line: usize,

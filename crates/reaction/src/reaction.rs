@@ -5,16 +5,28 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use reflexarc_diagnostic::Diagnostic;
 use rhai::{AST, Dynamic, Map, Scope};
 
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    Effects, Input, ReactionError, ReactionLimits, State, check, parse_error, run_error, trace,
+    CompileError, Effects, Input, ReactionError, ReactionLimits, State, check, parse_error,
+    run_error, trace,
 };
 
 /// A script, compiled and checked.
+///
+/// ```
+/// use reflexarc_event::Event;
+/// use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent};
+///
+/// let reaction = Reaction::compile("send(rule.name, event.id)", &ReactionLimits::DEFAULT)?;
+/// let event = ScriptEvent::new(&Event::from_json(r#"{"id": 7}"#)?);
+/// let rule = RuleInfo::named("inventory");
+/// let input = Input::new(&event, &rule, jiff::Timestamp::UNIX_EPOCH);
+/// assert_eq!(reaction.run(&input, &NoState)?.actions[0].target(), "inventory");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Reaction {
     sandbox: Arc<Sandbox>,
@@ -29,9 +41,11 @@ impl Reaction {
     ///
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
-    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, Vec<Diagnostic>> {
+    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
+        let invalid = |source, diagnostics| CompileError::new("script", source, diagnostics);
+        // Without its source, which may be of any size.
         if source.len() > limits.source {
-            return Err(vec![parse_error::too_long(source, limits)]);
+            return Err(invalid("", vec![parse_error::too_long(source, limits)]));
         }
         // First rhai's parser, which stops at its first error, then the checks that it lacks, which
         // find all. Neither runs any part of the script.
@@ -41,10 +55,13 @@ impl Reaction {
         let ast = sandbox
             .engine
             .compile_with_scope(&scope, source)
-            .map_err(|error| vec![parse_error::diagnostic(&error, source, limits)])?;
+            .map_err(|error| {
+                let diagnostic = parse_error::diagnostic(&error, source, limits);
+                invalid(source, vec![diagnostic])
+            })?;
         let errors = check::check(&sandbox, &ast, source);
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(invalid(source, errors));
         }
         let assigns_elements = check::assigns_elements(&ast);
         Ok(Self {
@@ -66,6 +83,22 @@ impl Reaction {
 
     /// Runs the script as [`Reaction::run`] does, and also returns which of its
     /// [`lines`](Reaction::lines) ran. This is far slower.
+    ///
+    /// ```
+    /// # use reflexarc_event::Event;
+    /// # use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent};
+    /// use jiff::Timestamp;
+    ///
+    /// let script = "if event.urgent == true {\n  log(1)\n} else {\n  log(2)\n}";
+    /// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+    /// # let event = ScriptEvent::new(&Event::from_json("{}")?);
+    /// # let rule = RuleInfo::named("urgent");
+    /// let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH);
+    /// let (result, ran) = reaction.run_traced(&input, &NoState);
+    /// assert_eq!(result?.log, ["2"]);
+    /// assert!(ran.contains(&4) && !ran.contains(&2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn run_traced(
         &self,
         input: &Input<'_>,
@@ -76,6 +109,14 @@ impl Reaction {
     }
 
     /// The lines of the script, from 1, on which a statement begins.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Reaction, ReactionLimits};
+    ///
+    /// let reaction = Reaction::compile("log(1);\n\nlog(2);", &ReactionLimits::DEFAULT)?;
+    /// assert!(reaction.lines().into_iter().eq([1, 3]));
+    /// # Ok::<(), reflexarc_reaction::CompileError>(())
+    /// ```
     pub fn lines(&self) -> BTreeSet<usize> {
         trace::lines(&self.ast)
     }

@@ -2,6 +2,10 @@
 
 /// The predefined variables, functions and limits of scripts: `REFERENCE.md` of this crate. A test
 /// runs every example in it.
+///
+/// ```
+/// assert!(reflexarc_reaction::REFERENCE.contains("### `notify`"));
+/// ```
 pub const REFERENCE: &str = include_str!("../REFERENCE.md");
 
 #[cfg(test)]

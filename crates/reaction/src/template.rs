@@ -12,7 +12,7 @@ use reflexarc_event::{Event, Json};
 
 use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{ReactionError, ReactionLimits, RuleInfo, SourceLocation};
+use crate::{CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation};
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
 /// the template and the event.
@@ -39,8 +39,7 @@ const NAME: &str = "template";
 /// use reflexarc_reaction::{ReactionLimits, RuleInfo, Template};
 ///
 /// let source = "{{ event.eniId }} failed{% if suppressed %} (+{{ suppressed }}){% endif %}";
-/// let template = Template::compile(source, &ReactionLimits::DEFAULT)
-///     .map_err(|diagnostic| diagnostic.message)?;
+/// let template = Template::compile(source, &ReactionLimits::DEFAULT)?;
 /// let event = Event::from_json(r#"{"eniId": "eni-1"}"#)?;
 /// let rule = RuleInfo::named("failed");
 /// let text = template.render(&event, &rule, jiff::Timestamp::UNIX_EPOCH, 2)?;
@@ -59,24 +58,22 @@ impl Template {
     ///
     /// # Errors
     /// With the first error; its span is in bytes of `source`.
-    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, Box<Diagnostic>> {
-        let wrong =
-            |span, message: String| Box::new(Diagnostic::error(Code::RULE_TEMPLATE, span, message));
+    pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
+        let wrong = |span, message: String| Diagnostic::error(Code::RULE_TEMPLATE, span, message);
+        let invalid = |source, wrong| CompileError::new("template", source, vec![wrong]);
+        // Without its source, which may be of any size.
         if source.len() > limits.source {
-            return Err(wrong(
-                0..0,
-                format!(
-                    "the template has {} bytes, more than the {} allowed",
-                    grouped(source.len()),
-                    grouped(limits.source)
-                ),
-            ));
+            let message = format!(
+                "the template has {} bytes, more than the {} allowed",
+                grouped(source.len()),
+                grouped(limits.source)
+            );
+            return Err(invalid("", wrong(0..0, message)));
         }
         if let Some(span) = unknown_tag(source) {
             let message = format!("unknown tag `{}` in a template", &source[span.clone()]);
-            return Err(Box::new(
-                (*wrong(span, message)).with_help("use `if` or `for`, or write a script in `then`"),
-            ));
+            let help = "use `if` or `for`, or write a script in `then`";
+            return Err(invalid(source, wrong(span, message).with_help(help)));
         }
         // Without the built-in filters, tests and functions: `range(1000000)` and `indent(1000000)`
         // make large values in a small template. The filters below do not.
@@ -101,10 +98,8 @@ impl Template {
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| {
-                wrong(
-                    error.range().unwrap_or(source.len()..source.len()),
-                    message(&error),
-                )
+                let span = error.range().unwrap_or(source.len()..source.len());
+                invalid(source, wrong(span, message(&error)))
             })?;
         Ok(Self {
             environment,
@@ -307,9 +302,10 @@ mod tests {
                 "unexpected end of variable block, expected identifier or integer",
             ),
         ] {
-            let diagnostic = Template::compile(source, &ReactionLimits::DEFAULT).unwrap_err();
+            let error = Template::compile(source, &ReactionLimits::DEFAULT).unwrap_err();
+            let diagnostic = &error.diagnostics()[0];
             assert_eq!(
-                (diagnostic.span, diagnostic.message.as_str()),
+                (diagnostic.span.clone(), diagnostic.message.as_str()),
                 (span, message),
                 "{source}"
             );

@@ -18,6 +18,18 @@ use reflexarc_event::{Decimal, Event, Json};
 use rhai::{Array, Dynamic, Map};
 
 /// An event as a script value: converted once, shared by all reactions to it.
+///
+/// ```
+/// use reflexarc_reaction::{Event, Input, NoState, Reaction, ReactionLimits, RuleInfo};
+/// use reflexarc_reaction::{ScriptEvent, Timestamp};
+///
+/// let event = ScriptEvent::new(&Event::from_json(r#"{"id": 18446744073709551615}"#)?);
+/// let rule = RuleInfo::named("r");
+/// let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH);
+/// let reaction = Reaction::compile("log(event.id)", &ReactionLimits::DEFAULT)?;
+/// assert_eq!(reaction.run(&input, &NoState)?.log, ["18446744073709551615"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ScriptEvent {
     value: Dynamic,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use reflexarc_delivery::Delivery;
 use reflexarc_event::EventIdentity;
-use reflexarc_reaction::{Action, Level, Message};
+use reflexarc_reaction::{Action, Message};
 
 use crate::config_args::{ConfigArgs, tokio_runtime};
 use crate::exit::{Exit, Failure};
@@ -72,16 +72,8 @@ fn test_delivery(target: &str) -> Vec<Delivery> {
         id: format!("test-{}", now.as_microsecond()),
         ..EventIdentity::default()
     };
-    let message = Message {
-        title: "Test message from reflexarc".into(),
-        text: format!("This is a manual test of the target {target}. No action is required."),
-        level: Level::Info,
-        at: Vec::new(),
-        link: None,
-    };
-    let action = Action::Notify {
-        target: target.to_owned(),
-        message,
-    };
+    let text = format!("This is a manual test of the target {target}. No action is required.");
+    let message = Message::new(text).with_title("Test message from reflexarc");
+    let action = Action::notify(target, message);
     Delivery::for_actions(&event, [("test", &action)], now)
 }

@@ -57,7 +57,7 @@ pub(crate) fn json(report: &RuleReport) -> Value {
             "mismatches": test.mismatches.iter().map(mismatch).collect::<Vec<_>>(),
         })
     });
-    let Coverage { leaves, lines } = &report.coverage;
+    let Coverage { leaves, lines, .. } = &report.coverage;
     let leaves = leaves.iter().map(|leaf| {
         json!({
             "expression": leaf.expression,

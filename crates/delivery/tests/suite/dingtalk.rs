@@ -1,6 +1,6 @@
 use reflexarc_delivery::dingtalk::{DingTalk, Format};
 use reflexarc_event::Json;
-use reflexarc_reaction::{Action, Message};
+use reflexarc_reaction::Action;
 
 use crate::queue::{Attempt, deliver, quick};
 use crate::receiver::Receiver;
@@ -13,11 +13,9 @@ async fn robot() -> Receiver {
 }
 
 fn notify(title: &str, text: &str, at: &[&str], link: Option<&str>) -> Action {
-    crate::samples::notify(Message {
-        at: at.iter().map(|person| (*person).to_owned()).collect(),
-        link: link.map(str::to_owned),
-        ..message(title, text)
-    })
+    let mut message = message(title, text).with_at(at.iter().copied());
+    message.link = link.map(str::to_owned);
+    crate::samples::notify(message)
 }
 
 /// What the robot gets for one action.

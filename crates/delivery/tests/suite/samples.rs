@@ -10,27 +10,15 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn send(payload: impl Into<Json>) -> Action {
-    Action::Send {
-        target: "t".into(),
-        payload: payload.into(),
-    }
+    Action::send("t", payload)
 }
 
 pub(crate) fn message(title: &str, text: &str) -> Message {
-    Message {
-        title: title.into(),
-        text: text.into(),
-        level: Level::Warn,
-        at: Vec::new(),
-        link: None,
-    }
+    Message::new(text).with_title(title).with_level(Level::Warn)
 }
 
 pub(crate) fn notify(message: Message) -> Action {
-    Action::Notify {
-        target: "t".into(),
-        message,
-    }
+    Action::notify("t", message)
 }
 
 /// The deliveries of these actions of rule `r`, after the event with this id.

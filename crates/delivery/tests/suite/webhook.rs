@@ -5,7 +5,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
-use reflexarc_reaction::Message;
 
 use crate::queue::{deliver, deliver_within, quick};
 use crate::receiver::{Receiver, Reply};
@@ -38,11 +37,9 @@ fn webhook(url: &str, policy: EgressPolicy) -> Webhook {
 async fn deliveries_arrive_as_signed_cloudevents() {
     let receiver = Receiver::start([]).await;
     let target = webhook(&receiver.url, loopback());
-    let message = Message {
-        at: vec!["all".into()],
-        link: Some("https://example.com/".into()),
-        ..message("attach failed", "a\nb")
-    };
+    let message = message("attach failed", "a\nb")
+        .with_at(["all"])
+        .with_link("https://example.com/");
     let deliveries = deliveries("8B2A", &[notify(message), send(7)]);
     let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
     for delivery in deliveries {

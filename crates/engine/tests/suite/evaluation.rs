@@ -176,7 +176,7 @@ fn a_cycle_of_emits_ends_after_eight_hops() {
         .for_each(|effects| state.apply(&effects.rule, &effects.changes));
     let entries: Vec<_> = state
         .entries(Timestamp::UNIX_EPOCH)
-        .map(|(_, key, value)| format!("{key} = {value}"))
+        .map(|(_, key, entry)| format!("{key} = {}", entry.value))
         .collect();
     assert_eq!(entries, ["n = 8"]);
 }

@@ -10,10 +10,8 @@ fn codes(error: &InvalidFiles) -> Vec<Code> {
 
 #[test]
 fn rule_files_are_limited_in_size() {
-    let limits = RuleSetLimits {
-        file_bytes: RULE.len(),
-        ..RuleSetLimits::DEFAULT
-    };
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.file_bytes = RULE.len();
     let compile = |text: &str| {
         RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT)
     };
@@ -26,10 +24,8 @@ fn rule_files_are_limited_in_size() {
 
 #[test]
 fn rule_sets_are_limited_in_rules() {
-    let limits = RuleSetLimits {
-        rules: 2,
-        ..RuleSetLimits::DEFAULT
-    };
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.rules = 2;
     let compile = |count: usize| {
         let files = (0..count).map(|i| (format!("{i}.toml"), RULE));
         RuleSet::compile_with_limits(files, &limits, &ReactionLimits::DEFAULT)

@@ -15,7 +15,10 @@ fn corpus() -> PathBuf {
 fn outcome(script: &str) -> String {
     let reaction = match Reaction::compile(script, &ReactionLimits::DEFAULT) {
         Ok(reaction) => reaction,
-        Err(found) => return format!("diagnostic {}: {}", found[0].code, found[0].message),
+        Err(error) => {
+            let found = &error.diagnostics()[0];
+            return format!("diagnostic {}: {}", found.code, found.message);
+        }
     };
     match reaction.run(&Input::new(&event(), &rule(), now()), &MemoryState::new()) {
         Ok(effects) => format!("effects: {effects:?}"),

@@ -1,7 +1,7 @@
 //! Errors that are found before a script runs.
 
 use reflexarc_diagnostic::Diagnostic;
-use reflexarc_reaction::{Reaction, ReactionLimits};
+use reflexarc_reaction::{CompileError, Reaction, ReactionLimits};
 
 /// Invalid scripts, by the kind of error.
 const INVALID: &[&str] = &[
@@ -73,6 +73,7 @@ const VALID: &[&str] = &[
 fn errors(script: &str) -> Vec<Diagnostic> {
     Reaction::compile(script, &ReactionLimits::DEFAULT)
         .err()
+        .map(CompileError::into_diagnostics)
         .unwrap_or_default()
 }
 

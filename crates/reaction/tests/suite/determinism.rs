@@ -184,7 +184,8 @@ proptest! {
     fn no_sequence_of_tokens_makes_the_interpreter_panic(
         tokens in prop::collection::vec(prop::sample::select(TOKENS), 1..24),
     ) {
-        let limits = ReactionLimits { operations: 2_000, ..ReactionLimits::DEFAULT };
+        let mut limits = ReactionLimits::DEFAULT;
+        limits.operations = 2_000;
         if let Ok(reaction) = Reaction::compile(&tokens.join(" "), &limits) {
             let event = Event::from_json(r#"{"a": [1, "x", {"b": null}], "b": 2.5}"#).unwrap();
             let (event, rule) = (ScriptEvent::new(&event), RuleInfo::named("tokens"));

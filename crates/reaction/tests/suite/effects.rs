@@ -8,20 +8,8 @@ use crate::{fails, now, rule, run, run_on};
 #[test]
 fn a_string_becomes_a_message_with_the_rules_level() {
     let effects = run(r#"notify("network-team", `${event.content.operation} failed`)"#).unwrap();
-    let message = Message {
-        title: String::new(),
-        text: "AttachNetworkInterface failed".into(),
-        level: Level::Warn,
-        at: vec![],
-        link: None,
-    };
-    assert_eq!(
-        effects.actions,
-        [Action::Notify {
-            target: "network-team".into(),
-            message
-        }]
-    );
+    let message = Message::new("AttachNetworkInterface failed").with_level(Level::Warn);
+    assert_eq!(effects.actions, [Action::notify("network-team", message)]);
 }
 
 #[test]
@@ -30,20 +18,12 @@ fn a_map_sets_every_field_of_a_message() {
         title: "a", text: "b", level: "CRITICAL", at: ["all", 13800000000], link: "https://x.test",
     })"#)
     .unwrap();
-    let message = Message {
-        title: "a".into(),
-        text: "b".into(),
-        level: Level::Critical,
-        at: vec!["all".into(), "13800000000".into()],
-        link: Some("https://x.test".into()),
-    };
-    assert_eq!(
-        effects.actions,
-        [Action::Notify {
-            target: "t".into(),
-            message
-        }]
-    );
+    let message = Message::new("b")
+        .with_title("a")
+        .with_level(Level::Critical)
+        .with_at(["all", "13800000000"])
+        .with_link("https://x.test");
+    assert_eq!(effects.actions, [Action::notify("t", message)]);
 }
 
 #[test]
@@ -147,10 +127,7 @@ fn a_counter_keeps_its_ttl() {
     let expires = now() + jiff::SignedDuration::from_mins(10);
     assert_eq!(
         state.get(&rule().name, "n", now()),
-        Some(Entry {
-            value: Json::from(2),
-            expires: Some(expires)
-        })
+        Some(Entry::new(Json::from(2)).with_expiry(expires))
     );
     assert_eq!(
         state.get(&rule().name, "n", expires),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_reaction::{
-    Effects, Entry, Input, MemoryState, Reaction, ReactionError, ReactionLimits, State,
+    Effects, Entry, Input, MemoryState, Reaction, ReactionError, ReactionLimits, State, sealed,
 };
 
 use crate::{event, now, rule};
@@ -28,9 +28,10 @@ fn reaches(name: &str, sufficient: ReactionLimits, exceeded: ReactionLimits, scr
 /// Asserts that a script is within the limit with the first value and exceeds it with the second.
 macro_rules! reaches {
     ($limit:ident, $sufficient:literal, $exceeded:literal, $script:expr) => {
-        let with = |value| ReactionLimits {
-            $limit: value,
-            ..ReactionLimits::DEFAULT
+        let with = |value| {
+            let mut limits = ReactionLimits::DEFAULT;
+            limits.$limit = value;
+            limits
         };
         reaches(
             stringify!($limit),
@@ -72,10 +73,8 @@ fn each_limit_of_a_run_is_reached() {
 
 #[test]
 fn existing_state_entries_count() {
-    let limits = ReactionLimits {
-        state_entries: 2,
-        ..ReactionLimits::DEFAULT
-    };
+    let mut limits = ReactionLimits::DEFAULT;
+    limits.state_entries = 2;
     let mut state = MemoryState::new();
     state.apply(
         &rule().name,
@@ -138,14 +137,12 @@ fn a_run_is_stopped_at_its_deadline() {
 #[test]
 fn a_nested_run_does_not_affect_the_outer_one() {
     struct Reentrant;
+    impl sealed::Sealed for Reentrant {}
     impl State for Reentrant {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
             let inner = run_with_limits(ReactionLimits::DEFAULT, r#"log("inner"); throw "inner""#)
                 .unwrap_err();
-            Some(Entry {
-                value: inner.message().into(),
-                expires: None,
-            })
+            Some(Entry::new(inner.message().into()))
         }
 
         fn len(&self, _: &str, _: Timestamp) -> usize {
@@ -163,6 +160,7 @@ fn a_nested_run_does_not_affect_the_outer_one() {
 #[test]
 fn a_panic_fails_one_reaction_only() {
     struct Broken;
+    impl sealed::Sealed for Broken {}
     impl State for Broken {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
             panic!("the disk is gone")

@@ -46,16 +46,14 @@ fn event() -> ScriptEvent {
 }
 
 fn rule() -> RuleInfo {
-    RuleInfo {
-        name: "failed-operation".into(),
-        level: Level::Warn,
-        description: "Notify about failures".into(),
-    }
+    RuleInfo::named("failed-operation")
+        .with_level(Level::Warn)
+        .with_description("Notify about failures")
 }
 
 fn compile(script: &str) -> Reaction {
     Reaction::compile(script, &ReactionLimits::DEFAULT)
-        .unwrap_or_else(|diagnostics| panic!("{script}\n{diagnostics:#?}"))
+        .unwrap_or_else(|error| panic!("{script}\n{error}"))
 }
 
 fn run(script: &str) -> Result<Effects, ReactionError> {

@@ -187,14 +187,12 @@ fn run_reactions(
             rules.evaluate_matched(&incoming.native, matched, state, now, Some(&stopwatch))
         })
     });
-    evaluation.unwrap_or_else(|| Evaluation {
-        failures: vec![Failure {
-            // A panic in the engine cannot be attributed to one rule.
-            rule: String::new(),
-            hop: 0,
-            message: "internal error while evaluating; the event was kept".to_owned(),
-        }],
-        ..Evaluation::default()
+    evaluation.unwrap_or_else(|| {
+        let mut failed = Evaluation::default();
+        // A panic in the engine cannot be attributed to one rule.
+        let message = "internal error while evaluating; the event was kept";
+        failed.failures.push(Failure::new("", message));
+        failed
     })
 }
 

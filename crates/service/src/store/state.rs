@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_reaction::{Entry, State, StateChange};
+use reflexarc_reaction::{Entry, State, StateChange, sealed};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::lock;
@@ -65,6 +65,8 @@ impl<'a> StoredState<'a> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl sealed::Sealed for StoredState<'_> {}
 
 impl State for StoredState<'_> {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
@@ -164,10 +166,9 @@ fn read_entry(
     // as absent: a throttle that forgets its last run would send again.
     let value = Json::parse(text)
         .map_err(|error| StoreError::Failed(format!("state of rule {rule}: {error}")))?;
-    Ok(Some(Entry {
-        value,
-        expires: expires.map(instant),
-    }))
+    let mut entry = Entry::new(value);
+    entry.expires = expires.map(instant);
+    Ok(Some(entry))
 }
 
 fn count_entries(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {

@@ -16,16 +16,8 @@ use crate::robot::{check, dingtalk, error, ok};
 const TOO_FAST: &str = "send too fast, exceed 20 times per minute";
 
 fn notify(title: &str, text: &str) -> Action {
-    Action::Notify {
-        target: "t".into(),
-        message: Message {
-            title: title.into(),
-            text: text.into(),
-            level: Level::Warn,
-            at: Vec::new(),
-            link: None,
-        },
-    }
+    let message = Message::new(text).with_title(title).with_level(Level::Warn);
+    Action::notify("t", message)
 }
 
 #[tokio::test]

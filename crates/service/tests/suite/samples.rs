@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
-use reflexarc_event::{Event, Json};
+use reflexarc_event::Event;
 use reflexarc_reaction::{Action, StateChange};
 use reflexarc_service::{Incoming, Store, StoreError, StoreOptions};
 
@@ -40,10 +40,7 @@ pub(crate) fn incoming(id: &str) -> Incoming {
 }
 
 pub(crate) fn send(target: &str, payload: i64) -> Action {
-    Action::Send {
-        target: target.into(),
-        payload: Json::from(payload),
-    }
+    Action::send(target, payload)
 }
 
 /// The evaluation of one rule named `rule`.
@@ -52,21 +49,13 @@ pub(crate) fn evaluation(
     actions: Vec<Action>,
     changes: Vec<StateChange>,
 ) -> Evaluation {
-    let effects = RuleEffects {
-        rule: rule.into(),
-        hop: 0,
-        causes: Vec::new(),
-        event: None,
-        actions,
-        changes,
-        emitted: Vec::new(),
-        log: vec!["a line".into()],
-        skipped: None,
-    };
-    Evaluation {
-        rules: vec![effects],
-        failures: Vec::new(),
-    }
+    let mut effects = RuleEffects::new(rule);
+    effects.actions = actions;
+    effects.changes = changes;
+    effects.log = vec!["a line".into()];
+    let mut evaluation = Evaluation::default();
+    evaluation.rules.push(effects);
+    evaluation
 }
 
 /// How the tests' stores are opened.

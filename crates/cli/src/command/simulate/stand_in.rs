@@ -26,7 +26,10 @@ pub(super) fn perform(
     rule: &str,
     simulation: &mut Simulation,
 ) {
-    let Action::Send { target, payload } = action else {
+    let Action::Send {
+        target, payload, ..
+    } = action
+    else {
         return;
     };
     let request = match target.as_str() {

@@ -184,15 +184,9 @@ mod tests {
     }
 
     fn message(title: &str, text: &str, link: Option<&str>) -> Delivery {
-        let (target, link) = ("t".into(), link.map(str::to_owned));
-        let message = Message {
-            title: title.into(),
-            text: text.into(),
-            level: Level::Warn,
-            at: vec![],
-            link,
-        };
-        delivery(Action::Notify { target, message })
+        let mut message = Message::new(text).with_title(title).with_level(Level::Warn);
+        message.link = link.map(str::to_owned);
+        delivery(Action::notify("t", message))
     }
 
     #[test]
@@ -211,10 +205,7 @@ mod tests {
         ));
         let payload = Json::parse(r#"{"a": "<b>"}"#).unwrap();
         let rendered = templates
-            .render(&delivery(Action::Send {
-                target: "t".into(),
-                payload,
-            }))
+            .render(&delivery(Action::send("t", payload)))
             .unwrap();
         insta::assert_snapshot!(format!(
             "{}\n=====\n{}\n=====\n{}",
