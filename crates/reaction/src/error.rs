@@ -6,8 +6,7 @@ use reflexarc_diagnostic::Diagnostic;
 
 use crate::SourceLocation;
 
-/// Why a script or a template cannot be compiled. Displaying it draws every diagnostic with its
-/// place in the source.
+/// Why a script or a template cannot be compiled. Displayed, it is one line per error.
 ///
 /// ```
 /// use reflexarc_reaction::{Reaction, ReactionLimits};
@@ -16,13 +15,12 @@ use crate::SourceLocation;
 ///     .expect_err("`evnt` is unknown");
 /// assert_eq!(error.diagnostics()[0].message, "unknown variable `evnt`");
 /// assert_eq!(error.diagnostics()[0].span, 12..16);
-/// assert!(error.to_string().contains("did you mean `event`?"));
+/// assert_eq!(error.diagnostics()[0].help.as_deref(), Some("did you mean `event`?"));
+/// assert!(error.to_string().ends_with(" at 1:13: unknown variable `evnt`"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileError {
-    /// What the source is called in the drawing.
-    name: &'static str,
-    source: String,
+    source: Box<str>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -73,11 +71,9 @@ pub enum ReactionError {
 }
 
 impl CompileError {
-    /// The error of `source`, which is a `name`.
-    pub(crate) fn new(name: &'static str, source: &str, diagnostics: Vec<Diagnostic>) -> Self {
+    pub(crate) fn new(source: &str, diagnostics: Vec<Diagnostic>) -> Self {
         Self {
-            name,
-            source: source.to_owned(),
+            source: source.into(),
             diagnostics,
         }
     }
@@ -93,14 +89,13 @@ impl CompileError {
     }
 }
 
-/// The diagnostics drawn without colour.
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, diagnostic) in self.diagnostics.iter().enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
-            f.write_str(&diagnostic.render(self.name, &self.source, false))?;
+            f.write_str(&diagnostic.summary(&self.source))?;
         }
         Ok(())
     }

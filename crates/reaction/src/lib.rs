@@ -60,3 +60,8 @@ pub use reference::REFERENCE;
 pub use state::{Entry, MemoryState, NoState, State, sealed};
 pub use template::Template;
 pub use value::ScriptEvent;
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,10 +42,12 @@ impl Reaction {
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
-        let invalid = |source, diagnostics| CompileError::new("script", source, diagnostics);
         // Without its source, which may be of any size.
         if source.len() > limits.source {
-            return Err(invalid("", vec![parse_error::too_long(source, limits)]));
+            return Err(CompileError::new(
+                "",
+                vec![parse_error::too_long(source, limits)],
+            ));
         }
         // First rhai's parser, which stops at its first error, then the checks that it lacks, which
         // find all. Neither runs any part of the script.
@@ -57,11 +59,11 @@ impl Reaction {
             .compile_with_scope(&scope, source)
             .map_err(|error| {
                 let diagnostic = parse_error::diagnostic(&error, source, limits);
-                invalid(source, vec![diagnostic])
+                CompileError::new(source, vec![diagnostic])
             })?;
         let errors = check::check(&sandbox, &ast, source);
         if !errors.is_empty() {
-            return Err(invalid(source, errors));
+            return Err(CompileError::new(source, errors));
         }
         let assigns_elements = check::assigns_elements(&ast);
         Ok(Self {

@@ -23,7 +23,7 @@ use crate::StateChange;
 /// assert_eq!(state.len("failed", now), 1);
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// use reflexarc_reaction::{Entry, State, Timestamp};
 ///
 /// struct Own;

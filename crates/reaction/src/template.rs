@@ -60,7 +60,7 @@ impl Template {
     /// With the first error; its span is in bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
         let wrong = |span, message: String| Diagnostic::error(Code::RULE_TEMPLATE, span, message);
-        let invalid = |source, wrong| CompileError::new("template", source, vec![wrong]);
+        let invalid = |source, wrong| CompileError::new(source, vec![wrong]);
         // Without its source, which may be of any size.
         if source.len() > limits.source {
             let message = format!(

@@ -6,6 +6,7 @@
 )]
 
 mod evaluation;
+mod examples;
 mod formatting;
 mod limits;
 mod reference;
