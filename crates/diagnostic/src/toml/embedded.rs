@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Diagnostic, Span};
+use crate::{Diagnostic, Fix, Span};
 
 /// The value of a TOML string, with a mapping from its bytes to those of the file.
 ///
@@ -25,6 +25,22 @@ pub struct EmbeddedText {
     segments: Vec<Segment>,
     /// The string in the file, quotes included.
     span: Span,
+    kind: StringKind,
+}
+
+/// How a text is written in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StringKind {
+    /// The text is the file.
+    File,
+    /// `"…"`, and other values that TOML has for a text, such as a bare key.
+    Basic,
+    /// `"""…"""`
+    MultilineBasic,
+    /// `'…'`
+    Literal,
+    /// `'''…'''`
+    MultilineLiteral,
 }
 
 /// A stretch of the text that is written in the file byte for byte; it reaches to the next segment.
@@ -42,6 +58,7 @@ impl EmbeddedText {
         Self {
             text: text.to_owned(),
             segments: segments(file, &span, text),
+            kind: StringKind::of(&file[span.clone()]),
             span,
         }
     }
@@ -52,6 +69,7 @@ impl EmbeddedText {
             text: text.to_owned(),
             segments: vec![Segment { text: 0, file: 0 }],
             span: 0..text.len(),
+            kind: StringKind::File,
         }
     }
 
@@ -76,16 +94,51 @@ impl EmbeddedText {
         start..self.offset(span.end).max(start)
     }
 
-    /// A diagnostic about the text as one about the file: all its spans are mapped.
+    /// A diagnostic about the text as one about the file: all its spans are mapped, and the fix is
+    /// spelled as this kind of string needs it. A fix that the string cannot hold becomes help.
     pub fn map_spans(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         diagnostic.span = self.locate(&diagnostic.span);
         for label in &mut diagnostic.labels {
             label.span = self.locate(&label.span);
         }
-        if let Some(fix) = &mut diagnostic.fix {
-            fix.span = self.locate(&fix.span);
+        if let Some(fix) = diagnostic.fix.take() {
+            match self.escaped(&fix) {
+                Some(replacement) => {
+                    let span = self.locate(&fix.span);
+                    diagnostic.fix = Some(Fix { span, replacement });
+                }
+                None if diagnostic.help.is_none() => {
+                    diagnostic.help = Some(format!("write `{}`", fix.replacement));
+                }
+                None => {}
+            }
         }
         diagnostic
+    }
+
+    /// The replacement as it is written inside the string; `None` if this kind of string has no way
+    /// to write it.
+    fn escaped(&self, fix: &Fix) -> Option<String> {
+        let new = fix.replacement.as_str();
+        // Three quotes in a row end a multi-line string, so a quote may not touch another one.
+        let crowded = |quote: char| {
+            let before = self.text.get(..fix.span.start).unwrap_or_default();
+            let after = self.text.get(fix.span.end..).unwrap_or_default();
+            let touches = |text: Option<char>| text.is_none_or(|c| c == quote);
+            new.contains(&String::from_iter([quote, quote]))
+                || new.starts_with(quote) && touches(before.chars().next_back())
+                || new.ends_with(quote) && touches(after.chars().next())
+        };
+        match self.kind {
+            StringKind::File => Some(new.to_owned()),
+            StringKind::Basic => Some(escape(new, true, true)),
+            StringKind::MultilineBasic => Some(escape(new, crowded('"'), false)),
+            StringKind::Literal | StringKind::MultilineLiteral if has_control(new) => None,
+            StringKind::Literal => (!new.contains(['\'', '\n'])).then(|| new.to_owned()),
+            StringKind::MultilineLiteral => {
+                (!new.contains('\'') || !crowded('\'')).then(|| new.to_owned())
+            }
+        }
     }
 
     fn offset(&self, at: usize) -> usize {
@@ -94,6 +147,44 @@ impl EmbeddedText {
         let Segment { text, file } = self.segments[next.saturating_sub(1)];
         (file + (at - text)).min(self.span.end)
     }
+}
+
+impl StringKind {
+    /// The kind of a string, from how it is written.
+    fn of(raw: &str) -> Self {
+        if raw.starts_with("\'\'\'") {
+            Self::MultilineLiteral
+        } else if raw.starts_with('\'') {
+            Self::Literal
+        } else if raw.starts_with("\"\"\"") {
+            Self::MultilineBasic
+        } else {
+            Self::Basic
+        }
+    }
+}
+
+/// Escapes a text for a basic string; `quotes` and `lines` tell whether quotes and line breaks are
+/// escaped too.
+fn escape(text: &str, quotes: bool, lines: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => escaped.push_str("\\\\"),
+            '"' if quotes => escaped.push_str("\\\""),
+            '\n' if lines => escaped.push_str("\\n"),
+            '\n' | '\t' => escaped.push(character),
+            c if c.is_control() => escaped.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Whether the text has a character that a literal string must not contain.
+fn has_control(text: &str) -> bool {
+    text.chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
 /// The segments of a string, ascending, at least one.
@@ -250,5 +341,53 @@ mod tests {
         assert_eq!(embedded.locate(&(end..end)), 12..12);
         assert_eq!(&file[12..13], "'");
         assert_eq!(embedded.span(), 7..13);
+    }
+
+    /// The file after the fix that replaces `needle` by `replacement`; `None` if the fix is dropped.
+    fn fixed(file: &str, needle: &str, replacement: &str) -> Option<String> {
+        let embedded = embedded(file);
+        let start = embedded.text().find(needle).expect("needle is in the text");
+        let span = start..start + needle.len();
+        let found = Diagnostic::error(crate::Code::SYNTAX, span.clone(), "wrong");
+        let found = embedded.map_spans(found.with_fix(span, replacement));
+        assert_eq!(found.fix.is_none(), found.help.is_some());
+        let fix = found.fix?;
+        let mut text = file.to_owned();
+        text.replace_range(fix.span, &fix.replacement);
+        Some(text)
+    }
+
+    /// Asserts that the fixed file parses and its string is `expected`.
+    #[track_caller]
+    fn check_fix(file: &str, needle: &str, replacement: &str, expected: &str) {
+        let fixed = fixed(file, needle, replacement).expect("the string can hold the fix");
+        assert_eq!(embedded(&fixed).text(), expected, "{fixed}");
+    }
+
+    #[test]
+    fn fixes_are_escaped_for_basic_strings() {
+        let file = r#"when = "{\"a\": [{\"prefxi\": \"x\"}]}""#;
+        let right = r#"{"a": [{"prefix": "x"}]}"#;
+        check_fix(file, r#""prefxi""#, r#""prefix""#, right);
+        check_fix(r#"when = "a == b""#, "b", r#""\d""#, r#"a == "\d""#);
+        check_fix(r#"when = "a == b""#, "b", "\n\u{1}", "a == \n\u{1}");
+    }
+
+    #[test]
+    fn fixes_are_escaped_for_multi_line_strings() {
+        let file = "when = \"\"\"\na == b and \"\"\"";
+        check_fix(file, "b", "\"b\"", "a == \"b\" and ");
+        assert!(fixed(file, "b", "\"b\"").unwrap().contains("a == \"b\""));
+        check_fix("when = \"\"\"a == b\"\"\"", "b", "\"b\"", "a == \"b\"");
+        check_fix("when = \"\"\"a == \"\"x\"\"\"", "x", "\"", "a == \"\"\"");
+    }
+
+    #[test]
+    fn fixes_that_a_literal_string_cannot_hold_become_help() {
+        check_fix("when = 'a == b'", "b", "\"b\"", "a == \"b\"");
+        assert_eq!(fixed("when = 'a == b'", "b", "'b'"), None);
+        assert_eq!(fixed("when = 'a == b'", "b", "\u{1}"), None);
+        check_fix("when = '''a == b or'''", "b", "'b'", "a == 'b' or");
+        assert_eq!(fixed("when = '''a == b'''", "b", "'b'"), None);
     }
 }
