@@ -1,6 +1,10 @@
 //! The registry of diagnostic codes, one line each, by the area that reports them.
 
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
+
+use crate::nearest;
 
 /// A stable diagnostic code such as `RA0101`. A number never changes its meaning and is never
 /// reused.
@@ -36,6 +40,17 @@ impl Code {
         self.entry().2
     }
 
+    /// What the code means and what to do about it, as Markdown without the heading. Fenced blocks
+    /// are examples: their info string is a language, then `wrong` or `right`, then the dialect
+    /// where it is not reflexarc's own.
+    pub fn explanation(self) -> &'static str {
+        let area = usize::from(self.0 / 100);
+        let heading = format!("## {self}\n");
+        let section = AREAS[area].split_once(heading.as_str());
+        let rest = section.map_or("", |(_, rest)| rest);
+        rest.split("\n## ").next().unwrap_or_default().trim()
+    }
+
     fn entry(self) -> &'static (Code, &'static str, &'static str) {
         TABLE
             .iter()
@@ -43,6 +58,57 @@ impl Code {
             .expect("every code is made by the registry")
     }
 }
+
+/// The explanations of codes, by area.
+const AREAS: [&str; 8] = [
+    include_str!("codes/events.md"),
+    include_str!("codes/syntax.md"),
+    include_str!("codes/meaning.md"),
+    include_str!("codes/dialects.md"),
+    include_str!("codes/rule_files.md"),
+    include_str!("codes/reactions.md"),
+    include_str!("codes/configuration.md"),
+    include_str!("codes/simulation.md"),
+];
+
+/// Reads a code as it is displayed, in capitals or not: `RA0101`.
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let known = Self::ALL.iter().copied();
+        let name = |code: &Self| code.to_string();
+        known
+            .clone()
+            .find(|code| name(code).eq_ignore_ascii_case(text))
+            .ok_or_else(|| {
+                let names: Vec<String> = known.map(|code| code.to_string()).collect();
+                UnknownCode {
+                    text: text.to_owned(),
+                    similar: nearest(text, names.iter().map(String::as_str)).map(str::to_owned),
+                }
+            })
+    }
+}
+
+/// The error of reading a code that is not in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownCode {
+    text: String,
+    similar: Option<String>,
+}
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown code `{}`", self.text)?;
+        match &self.similar {
+            Some(similar) => write!(f, "; did you mean `{similar}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for UnknownCode {}
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,5 +274,29 @@ mod tests {
         assert_eq!(Code::UNKNOWN_OPERATION.to_string(), "RA0011");
         assert_eq!(Code::UNKNOWN_OPERATION.name(), "UNKNOWN_OPERATION");
         assert_eq!(Code::UNKNOWN_OPERATION.title(), "Unknown ENI operation");
+    }
+
+    #[test]
+    fn every_code_is_explained_once() {
+        for code in Code::ALL {
+            let text = code.explanation();
+            assert!(text.len() > 30, "{code}: {text}");
+            assert!(!text.contains("\n## "), "{code}: {text}");
+            let examples = |kind: &str| text.matches(kind).count();
+            assert_eq!(examples(" wrong"), examples(" right"), "{code}");
+        }
+        let sections: usize = AREAS.iter().map(|area| area.matches("## RA").count()).sum();
+        assert_eq!(sections, Code::ALL.len());
+    }
+
+    #[test]
+    fn codes_are_parsed_and_misspelt_ones_get_a_suggestion() {
+        assert_eq!("ra0101".parse(), Ok(Code::SYNTAX));
+        let error = |text: &str| text.parse::<Code>().unwrap_err().to_string();
+        assert_eq!(
+            error("ra101"),
+            "unknown code `ra101`; did you mean `RA0101`?"
+        );
+        assert_eq!(error("nonsense"), "unknown code `nonsense`");
     }
 }

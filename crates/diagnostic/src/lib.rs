@@ -24,7 +24,7 @@ mod render;
 pub mod toml;
 mod truncate;
 
-pub use code::Code;
+pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
