@@ -25,7 +25,7 @@ mod trace;
 use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Colour, Output};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -49,6 +49,9 @@ Exit codes: 0 done, or at least one match · 1 negative result · 2 wrong usage
     max_term_width = 100
 )]
 pub(crate) struct Cli {
+    /// When to colour the output
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Colour,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

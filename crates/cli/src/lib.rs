@@ -24,16 +24,19 @@ mod output;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 
 use crate::command::Cli;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Colour, Output};
 
 /// Runs one command line on the standard streams of this process and returns its exit code.
 ///
 /// `arguments` begins with the name of the program, as `std::env::args_os` does.
 pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    // The messages of the parser are coloured too, so it cannot be the one to find `--color`.
+    colour_argument(&arguments).apply();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         // `--help` and `--version` arrive here as errors too; clap prints them to stdout.
@@ -45,10 +48,32 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
             };
         }
     };
+    cli.color.apply();
     let mut output = Output::new();
     let result = cli
         .command
         .run(&mut output)
         .and_then(|exit| output.flush().map(|()| exit));
     output.report(result).into()
+}
+
+/// The value of `--color`; the default where it is missing or invalid.
+fn colour_argument(arguments: &[OsString]) -> Colour {
+    let mut words = arguments
+        .iter()
+        .map(|word| word.to_str().unwrap_or_default());
+    let value = loop {
+        match words.next() {
+            None | Some("--") => return Colour::Auto,
+            Some("--color") => break words.next(),
+            Some(word) => {
+                if let Some(value) = word.strip_prefix("--color=") {
+                    break Some(value);
+                }
+            }
+        }
+    };
+    value
+        .and_then(|value| Colour::from_str(value, false).ok())
+        .unwrap_or_default()
 }

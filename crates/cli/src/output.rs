@@ -1,19 +1,29 @@
 //! Output of the commands: data goes to stdout, messages go to stderr.
 
 pub(crate) mod delivery;
+pub(crate) mod diff;
 pub(crate) mod evaluation;
 pub(crate) mod findings;
 pub(crate) mod junit;
+pub(crate) mod markdown;
+pub(crate) mod pager;
+pub(crate) mod rewrite;
+pub(crate) mod table;
 pub(crate) mod tests;
 pub(crate) mod text;
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
 use reflexarc_diagnostic::FileDiagnostics;
 
 use self::findings::Finding;
 use crate::exit::{Exit, Failure};
+
+/// Longer lines are hard to read.
+const MAX_DOCUMENT_WIDTH: usize = 100;
 
 /// Stdout and stderr, and whether each of them is coloured.
 pub(crate) struct Output {
@@ -22,6 +32,18 @@ pub(crate) struct Output {
     has_elements: bool,
     colour: bool,
     colour_stderr: bool,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// In a terminal; `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` are respected.
+    #[default]
+    Auto,
+    /// Always, also in pipes and files.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Output format of data on stdout.
@@ -36,7 +58,7 @@ pub(crate) enum Format {
     Ndjson,
 }
 
-/// A text style; it has no effect where the stream is not a terminal.
+/// A text style; it has no effect where the stream is not coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Bold,
@@ -47,17 +69,31 @@ pub(crate) enum Paint {
     Blue,
 }
 
+impl Colour {
+    /// Makes this the choice of the whole process, also for the messages of the argument parser.
+    pub(crate) fn apply(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
 impl Output {
-    /// The standard streams of this process. A non-empty `NO_COLOR` turns colours off.
+    /// The standard streams of this process, coloured as [`Colour::apply`] and the environment say.
     pub(crate) fn new() -> Self {
-        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        // Only the decision is left to `AutoStream`: events are written byte for byte, and a stream
+        // that removes escape sequences would change them.
+        let coloured = |choice| choice != anstream::ColorChoice::Never;
         Self {
             // `Stdout` writes at every line break, and a system call costs more than matching an
             // event.
             stdout: BufWriter::with_capacity(1 << 16, io::stdout()),
             has_elements: false,
-            colour: allowed && io::stdout().is_terminal(),
-            colour_stderr: allowed && io::stderr().is_terminal(),
+            colour: coloured(AutoStream::choice(&io::stdout())),
+            colour_stderr: coloured(AutoStream::choice(&io::stderr())),
         }
     }
 
@@ -118,6 +154,30 @@ impl Output {
         } else {
             text.to_string()
         }
+    }
+
+    /// Prints the help text of a command.
+    pub(crate) fn help(&mut self, text: &clap::builder::StyledStr) -> Result<(), Failure> {
+        if self.colour {
+            self.line(text.ansi())
+        } else {
+            self.line(text)
+        }
+    }
+
+    /// Prints a Markdown document: laid out for the terminal and through the pager, or as it is
+    /// where stdout is no terminal.
+    pub(crate) fn document(&mut self, text: &str, use_pager: bool) -> Result<(), Failure> {
+        if !io::stdout().is_terminal() {
+            return self.line(text.trim_end());
+        }
+        self.flush()?;
+        let columns = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
+        let rendered = markdown::render(text, columns.min(MAX_DOCUMENT_WIDTH), self.colour);
+        if use_pager && pager::page(&rendered)? {
+            return Ok(());
+        }
+        self.bytes(rendered.as_bytes())
     }
 
     /// Draws the diagnostics of files to stderr.
@@ -185,13 +245,13 @@ impl Output {
 }
 
 fn painted(paint: Paint, text: &impl fmt::Display) -> String {
-    let code = match paint {
-        Paint::Bold => "1",
-        Paint::Dim => "2",
-        Paint::Red => "31",
-        Paint::Green => "32",
-        Paint::Yellow => "33",
-        Paint::Blue => "34",
+    let style = match paint {
+        Paint::Bold => Style::new().bold(),
+        Paint::Dim => Style::new().dimmed(),
+        Paint::Red => AnsiColor::Red.on_default(),
+        Paint::Green => AnsiColor::Green.on_default(),
+        Paint::Yellow => AnsiColor::Yellow.on_default(),
+        Paint::Blue => AnsiColor::Blue.on_default(),
     };
-    format!("\x1b[{code}m{text}\x1b[0m")
+    format!("{style}{text}{style:#}")
 }

@@ -8,7 +8,8 @@ use reflexarc_service::store::{Archived, Retention, Selection};
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::evaluation::object;
-use crate::output::text::{plural, printable_str};
+use crate::output::table::{self, Table};
+use crate::output::text::plural;
 use crate::output::{Format, Output};
 
 /// Subcommands of `archive`.
@@ -108,16 +109,20 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
 
 fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<Exit, Failure> {
     let format = report.format;
+    let mut table = Table::new(["ACCEPTED", "EVENT", "NAME", "RESOURCE"]);
     output.begin(format)?;
     let exit = for_each_event(&report.config, range, |event| match format {
         Format::Human => {
-            let (id, kind) = (printable_str(&event.name.id), printable_str(&event.kind));
-            let resource = printable_str(&event.resource);
-            output.line(format_args!("{}  {id}  {kind}  {resource}", event.received))
+            let accepted = table::time(event.received);
+            let row = [&accepted, &event.name.id, &event.kind, &event.resource];
+            table.row(row.map(String::as_str), output)
         }
         Format::Json | Format::Ndjson => output.element(format, &summary_json(&event)),
     })?;
     output.end(format)?;
+    if !table.finish(output)? && format == Format::Human {
+        output.status("no archived events");
+    }
     Ok(exit)
 }
 

@@ -1,6 +1,7 @@
 //! `reflexarc check`: check rule files, or events.
 
 mod events;
+mod fix;
 
 use std::path::PathBuf;
 
@@ -20,13 +21,15 @@ With --events, reports what looks wrong in events: unknown names and operations,
 malformed addresses and times, masked values. Events are read as `run` reads them; several of them
 in one file are reported with their lines. Hints never change the exit code.
 
-Exit codes: 0 no errors (warnings are allowed) · 1 with --dialect: some filters are not portable
+Exit codes: 0 no errors (warnings are allowed) · 1 with --dialect: some filters are not portable,
+              with --diff: there are fixes
             3 invalid rules, or warnings with --deny-warnings
             4 with --events: some events could not be read (the others were checked)
 
 Examples:
   reflexarc check rules
   reflexarc check rules --dialect aws            what would AWS EventBridge reject?
+  reflexarc check rules --fix                    apply the fixes
   reflexarc check rules --format sarif > reflexarc.sarif
   reflexarc check --events examples/eni-events.ndjson")]
 pub(crate) struct Args {
@@ -46,10 +49,24 @@ pub(crate) struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
+    /// Apply the fixes of findings to the rule files, then check the files again
+    #[arg(long, conflicts_with = "events")]
+    fix: bool,
+    /// With --fix: change nothing; print the fixes as a diff
+    #[arg(long, requires = "fix")]
+    diff: bool,
 }
 
 /// Checks the rules or the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    if args.fix && args.diff {
+        let fixes = fix::run(&args.rules, fix::Mode::Diff, output)?;
+        if fixes > 0 {
+            return Ok(Exit::Negative);
+        }
+    } else if args.fix {
+        fix::run(&args.rules, fix::Mode::Write, output)?;
+    }
     if args.events.is_empty() {
         check_rules(args, output)
     } else {

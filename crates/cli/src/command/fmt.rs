@@ -1,14 +1,13 @@
 //! `reflexarc fmt`: format the filters in rule files.
 
-use std::fs;
 use std::path::PathBuf;
 
 use reflexarc::{RuleSet, format_rule};
-use similar::TextDiff;
 
 use crate::exit::{Exit, Failure};
+use crate::output::rewrite::rewrite;
 use crate::output::text::plural;
-use crate::output::{Output, Paint};
+use crate::output::{Output, diff};
 
 /// Arguments of `fmt`.
 #[derive(Debug, clap::Args)]
@@ -45,13 +44,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
         changed += 1;
         if args.diff {
-            diff(rule.file(), rule.text(), &formatted, output)?;
+            diff::print(rule.file(), rule.text(), &formatted, output)?;
         } else if args.check {
             output.line(format_args!("{} is not formatted", rule.file()))?;
         } else {
-            fs::write(rule.file(), formatted).map_err(|error| {
-                Failure::Runtime(format!("cannot write {}: {error}", rule.file()))
-            })?;
+            rewrite(rule.file(), &formatted)?;
             output.line(format_args!("formatted {}", rule.file()))?;
         }
     }
@@ -68,22 +65,4 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         plural(rules.len() as u64, "rule")
     ))?;
     Ok(Exit::Done)
-}
-
-fn diff(name: &str, old: &str, new: &str, output: &mut Output) -> Result<(), Failure> {
-    let diff = TextDiff::from_lines(old, new);
-    let text = diff
-        .unified_diff()
-        .context_radius(3)
-        .header(name, name)
-        .to_string();
-    for line in text.lines() {
-        let line = match line.chars().next() {
-            Some('-') => output.paint(Paint::Red, line),
-            Some('+') => output.paint(Paint::Green, line),
-            _ => line.to_owned(),
-        };
-        output.line(line)?;
-    }
-    Ok(())
 }

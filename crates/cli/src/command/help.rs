@@ -1,6 +1,7 @@
-//! `reflexarc help`: help for commands, and the references of rule files, filters and scripts.
+//! `reflexarc help`: help for commands, the references, and explanations of diagnostic codes.
 
 use clap::CommandFactory as _;
+use reflexarc_diagnostic::{Code, nearest};
 
 use super::Cli;
 use crate::exit::{Exit, Failure};
@@ -13,10 +14,15 @@ Examples:
   reflexarc help rule         reference: keys of rule files, and their tests
   reflexarc help pattern      reference: the filter language of `when`
   reflexarc help reaction     reference: the functions that scripts in `then` can call
+  reflexarc help RA0201       what a diagnostic code means, with an example
   reflexarc help run          help for one command")]
 pub(crate) struct Args {
-    /// A command, or one of `rule`, `pattern`, `reaction`
-    topic: Option<String>,
+    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`
+    #[arg(value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Print references without a pager
+    #[arg(long)]
+    no_pager: bool,
 }
 
 /// Topics with a reference.
@@ -28,29 +34,62 @@ const REFERENCES: [(&str, &str); 3] = [
 
 /// Prints the help for a topic, or for the whole program.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let mut cli = Cli::command();
-    let Some(topic) = &args.topic else {
-        output.line(cli.render_long_help())?;
-        return Ok(Exit::Done);
-    };
-    if let Some((_, reference)) = REFERENCES.iter().find(|(name, _)| name == topic) {
-        output.line(reference.trim_end())?;
-        return Ok(Exit::Done);
+    match args.topics.as_slice() {
+        [topic] if is_code(topic) => {
+            let code: Code = topic
+                .parse()
+                .map_err(|error| Failure::Usage(format!("{error}")))?;
+            output.document(&explanation(code), false)?;
+        }
+        [topic] if reference(topic).is_some() => {
+            let text = reference(topic).unwrap_or_default();
+            output.document(text, !args.no_pager)?;
+        }
+        topics => output.help(&command_help(topics)?)?,
     }
+    Ok(Exit::Done)
+}
+
+fn reference(topic: &str) -> Option<&'static str> {
+    let (_, text) = REFERENCES.iter().find(|(name, _)| *name == topic)?;
+    Some(text)
+}
+
+/// Whether the topic is meant as a diagnostic code: `RA` and digits, the right number or not.
+fn is_code(topic: &str) -> bool {
+    let topic = topic.to_ascii_lowercase();
+    let digits = topic.strip_prefix("ra").unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn explanation(code: Code) -> String {
+    format!("# {code}: {}\n\n{}\n", code.title(), code.explanation())
+}
+
+/// The help of a command, given as its name and those of its subcommands.
+fn command_help(topics: &[String]) -> Result<clap::builder::StyledStr, Failure> {
+    let mut cli = Cli::command();
     // Building adds the name of the program to the usage of subcommands.
     cli.build();
-    let Some(command) = cli.find_subcommand_mut(topic) else {
-        let commands = cli.get_subcommands().map(clap::Command::get_name);
-        let topics: Vec<_> = REFERENCES
-            .iter()
-            .map(|(name, _)| *name)
-            .chain(commands)
-            .collect();
-        return Err(Failure::Usage(format!(
-            "no help for `{topic}`; topics are {}",
-            topics.join(", ")
-        )));
-    };
-    output.line(command.render_long_help())?;
-    Ok(Exit::Done)
+    let mut command = &mut cli;
+    for topic in topics {
+        let error = unknown(topic, command);
+        command = command.find_subcommand_mut(topic).ok_or(error)?;
+    }
+    Ok(command.render_long_help())
+}
+
+/// The error for a topic that does not exist below `command`.
+fn unknown(topic: &str, command: &clap::Command) -> Failure {
+    let mut topics: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    if command.get_name() == "reflexarc" {
+        topics.splice(0..0, REFERENCES.iter().map(|(name, _)| *name));
+    }
+    Failure::Usage(match nearest(topic, topics.iter().copied()) {
+        Some(similar) => format!("no help for `{topic}`; did you mean `{similar}`?"),
+        None => format!("no help for `{topic}`; topics are {}", topics.join(", ")),
+    })
 }

@@ -9,7 +9,7 @@ use reflexarc_service::{Store, StoreError};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
-use crate::output::text::printable_str;
+use crate::output::table::{self, Table};
 use crate::output::{self, Format, Output};
 
 /// Subcommands of `outbox`.
@@ -131,16 +131,18 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
     let entries = store
         .deliveries(status, args.target.as_deref(), args.limit)
         .map_err(store_failure)?;
-    output.begin(format)?;
-    for entry in &entries {
-        match format {
-            Format::Human => output.line(summary(entry))?,
-            Format::Json | Format::Ndjson => {
-                output.element(format, &delivery_to_json(entry, None))?;
-            }
+    if format == Format::Human {
+        print_table(&entries, status, output)?;
+        if entries.is_empty() {
+            output.status(&nothing_listed(args, status));
         }
+    } else {
+        output.begin(format)?;
+        for entry in &entries {
+            output.element(format, &delivery_to_json(entry, None))?;
+        }
+        output.end(format)?;
     }
-    output.end(format)?;
     // `while reflexarc outbox list; do sleep 1; done` waits for an empty outbox.
     Ok(if entries.is_empty() {
         Exit::Negative
@@ -149,23 +151,55 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
     })
 }
 
-/// One line: id, target, rule, event, and the reason or the next attempt.
-fn summary(entry: &DeliveryRecord) -> String {
-    let delivery = &entry.delivery;
-    let state = match (&entry.reason, entry.status) {
-        (Some(reason), _) => printable_str(reason),
-        (None, DeliveryStatus::Pending) => {
-            format!("attempt {} due {}", delivery.attempt, entry.due)
-        }
-        (None, status) => status.as_str().to_owned(),
+/// Prints deliveries as a table: pending ones with the next attempt, dead letters with the reason.
+fn print_table(
+    entries: &[DeliveryRecord],
+    status: DeliveryStatus,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let header = if status == DeliveryStatus::Pending {
+        ["DELIVERY", "TARGET", "RULE", "EVENT", "NEXT ATTEMPT", "DUE"]
+    } else {
+        ["DELIVERY", "TARGET", "RULE", "EVENT", "SINCE", "REASON"]
     };
-    format!(
-        "{}  {}  {}  {}  {state}",
-        delivery.id,
-        delivery.target,
-        delivery.rule,
-        printable_str(&delivery.event.id)
-    )
+    let mut table = Table::new(header);
+    for entry in entries {
+        let delivery = &entry.delivery;
+        let (id, attempt) = (delivery.id.to_string(), delivery.attempt.to_string());
+        let (due, since) = (
+            table::time(entry.due),
+            entry.finished.map_or_else(String::new, table::time),
+        );
+        let (fifth, sixth) = if status == DeliveryStatus::Pending {
+            (attempt, due)
+        } else {
+            (since, entry.reason.clone().unwrap_or_default())
+        };
+        let row = [
+            &id,
+            &delivery.target,
+            &delivery.rule,
+            &delivery.event.id,
+            &fifth,
+            &sixth,
+        ];
+        table.row(row.map(String::as_str), output)?;
+    }
+    table.finish(output)?;
+    Ok(())
+}
+
+/// What is printed in place of an empty table.
+fn nothing_listed(args: &ListArgs, status: DeliveryStatus) -> String {
+    let noun = if status == DeliveryStatus::Pending {
+        "pending deliveries"
+    } else {
+        "dead letters"
+    };
+    match &args.target {
+        Some(target) => format!("no {noun} for target `{target}`"),
+        None => format!("no {noun}"),
+    }
 }
 
 fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {

@@ -1,11 +1,11 @@
 //! `reflexarc test`: run the tests in rule files.
 
-use std::fs;
 use std::path::PathBuf;
 
 use reflexarc::{RuleReport, RuleSet, update_tests};
 
 use crate::exit::{Exit, Failure};
+use crate::output::rewrite::rewrite;
 use crate::output::{Format, Output, junit, tests};
 
 /// Arguments of `test`.
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             }
             output.end(format)?;
         }
-        TestFormat::Junit => output.bytes(junit::report(&reports).as_bytes())?,
+        TestFormat::Junit => output.bytes(junit::report(&reports)?.as_bytes())?,
     }
     let passed = reports
         .iter()
@@ -99,9 +99,7 @@ fn update(rules: &RuleSet, reports: &[RuleReport], output: &mut Output) -> Resul
             continue;
         };
         if let Some(text) = update_tests(rule, report) {
-            fs::write(&report.file, text).map_err(|error| {
-                Failure::Runtime(format!("cannot write {}: {error}", report.file))
-            })?;
+            rewrite(&report.file, &text)?;
             output.status(&format!("updated {}", report.file));
             updated += 1;
         }

@@ -1,82 +1,66 @@
 //! Test reports in `JUnit`'s XML format, for continuous integration.
 
-use std::fmt::Write as _;
-
-use reflexarc::RuleReport;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use reflexarc::{RuleReport, TestReport};
 
 use super::tests::differences;
+use crate::exit::Failure;
 
 /// The whole document: a test suite for each rule, a test case for each test.
-pub(crate) fn report(reports: &[RuleReport]) -> String {
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+pub(crate) fn report(reports: &[RuleReport]) -> Result<String, Failure> {
+    let mut document = Report::new("reflexarc test");
     for report in reports {
-        let failures = report.tests.iter().filter(|test| !test.passed()).count();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            xml,
-            "  <testsuite name=\"{}\" file=\"{}\" tests=\"{}\" failures=\"{failures}\">",
-            escape(&report.rule),
-            escape(&report.file),
-            report.tests.len(),
-        );
-        for test in &report.tests {
-            let (rule, name) = (escape(&report.rule), escape(&test.name));
-            let _ = write!(
-                xml,
-                "    <testcase classname=\"{rule}\" name=\"{name}\" line=\"{}\"",
-                test.line
-            );
-            if test.passed() {
-                xml.push_str("/>\n");
-                continue;
-            }
-            let keys: Vec<_> = test
-                .mismatches
+        let mut suite = TestSuite::new(report.rule.as_str());
+        let file = report.file.as_str();
+        suite.extra.insert("file".into(), file.into());
+        suite.add_test_cases(
+            report
+                .tests
                 .iter()
-                .map(|mismatch| mismatch.key)
-                .collect();
-            let text: Vec<_> = test.mismatches.iter().flat_map(differences).collect();
-            let _ = writeln!(
-                xml,
-                ">\n      <failure message=\"unexpected {}\">{}</failure>\n    </testcase>",
-                escape(&keys.join(", ")),
-                escape(&text.join("\n")),
-            );
-        }
-        xml.push_str("  </testsuite>\n");
+                .map(|test| test_case(&report.rule, test)),
+        );
+        document.add_test_suite(suite);
     }
-    xml.push_str("</testsuites>\n");
-    xml
+    document
+        .to_string()
+        .map_err(|error| Failure::Runtime(error.to_string()))
 }
 
-/// Escapes text for XML content and attributes.
-///
-/// XML 1.0 has no way to write most control characters, not even as references; they become U+FFFD.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(character),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+fn test_case(rule: &str, test: &TestReport) -> TestCase {
+    let status = if test.passed() {
+        TestCaseStatus::success()
+    } else {
+        let keys: Vec<_> = test
+            .mismatches
+            .iter()
+            .map(|mismatch| mismatch.key)
+            .collect();
+        let text: Vec<_> = test.mismatches.iter().flat_map(differences).collect();
+        let mut failed = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        failed.set_message(format!("unexpected {}", keys.join(", ")));
+        failed.set_description(text.join("\n"));
+        failed
+    };
+    let mut case = TestCase::new(test.name.as_str(), status);
+    case.set_classname(rule);
+    let line = test.line.to_string();
+    case.extra.insert("line".into(), line.into());
+    case
 }
 
 #[cfg(test)]
 mod tests {
+    use reflexarc::RuleSet;
+
     use super::*;
 
     #[test]
-    fn markup_and_control_characters_are_escaped() {
-        assert_eq!(
-            escape("a<b> & \"c\"\n\u{1}"),
-            "a&lt;b&gt; &amp; &quot;c&quot;\n\u{fffd}"
-        );
+    fn markup_and_control_characters_give_valid_xml() {
+        let text = "when = 'a exists'\nnotify = 't'\n\n[[test]]\nname = \"a<b> & \\\"c\\\"\\u0001\"\n\
+            event = '{\"a\": 1}'\nmatches = false\n";
+        let rules = RuleSet::compile([("r.toml", text)]).expect("the rule is valid");
+        let xml = report(&rules.test("")).expect("the report is printed");
+        assert!(xml.contains("a&lt;b&gt; &amp; &quot;c&quot;"), "{xml}");
+        assert!(!xml.contains('\u{1}'), "{xml}");
     }
 }

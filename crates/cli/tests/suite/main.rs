@@ -11,6 +11,7 @@ mod commands;
 mod crash;
 mod deploy;
 mod earlier_versions;
+mod help;
 mod import;
 mod operating;
 mod readme;

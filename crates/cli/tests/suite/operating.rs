@@ -242,7 +242,9 @@ fn secrets_that_a_receiver_echoes_are_redacted() {
         "{}",
         dead.stdout
     );
-    let id = dead.stdout.split(' ').next().unwrap().to_owned();
+    assert!(dead.stdout.starts_with("DELIVERY "), "{}", dead.stdout);
+    let row = dead.stdout.lines().nth(1).unwrap();
+    let id = row.split(' ').next().unwrap().to_owned();
     let shown = workspace.run(&["dlq", "show", &id, "--format", "json"]);
     let trace = workspace.run(&["trace", "e1", "--format", "json"]);
     let (_, figures) = service.call("GET", "/metrics", "").unwrap();

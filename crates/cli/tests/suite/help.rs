@@ -1,0 +1,127 @@
+//! `reflexarc help`: explanations of diagnostic codes, references and help texts.
+
+use reflexarc::RuleSet;
+use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_event::Event;
+use reflexarc_pattern::{Dialect, Pattern};
+
+use crate::reflexarc;
+
+/// An example of an explanation.
+struct Example {
+    language: &'static str,
+    /// Whether it is an example of the mistake.
+    is_wrong: bool,
+    dialect: Dialect,
+    text: &'static str,
+}
+
+/// The fenced blocks of an explanation.
+fn examples(code: Code) -> Vec<Example> {
+    let blocks = code.explanation().split("```").skip(1).step_by(2);
+    let example = |block: &'static str| {
+        let (info, text) = block.split_once('\n').unwrap();
+        let words: Vec<&str> = info.split(' ').collect();
+        assert!(matches!(words[1], "wrong" | "right"), "{code}: {info}");
+        Example {
+            language: words[0],
+            is_wrong: words[1] == "wrong",
+            dialect: words
+                .get(2)
+                .map_or(Dialect::Reflexarc, |name| name.parse().unwrap()),
+            text: text.trim_end(),
+        }
+    };
+    blocks.map(example).collect()
+}
+
+/// The findings in an example; `None` for excerpts of configurations and scenarios.
+fn findings(code: Code, example: &Example) -> Option<Vec<Diagnostic>> {
+    let text = example.text;
+    match (code.number() / 100, example.language) {
+        (0, _) => Some(match Event::from_json(text.as_bytes()) {
+            Ok(event) => reflexarc_event::check(&event),
+            Err(error) => vec![error.diagnostic()],
+        }),
+        (1..=3, _) => Some(match Pattern::parse(text, example.dialect) {
+            Ok(pattern) => {
+                let mut found = pattern.warnings().to_vec();
+                found.extend(pattern.check(example.dialect));
+                found
+            }
+            Err(errors) => errors,
+        }),
+        (4, _) => Some(rule_findings(text)),
+        (5, _) => Some(rule_findings(&format!(
+            "when = 'a exists'\nthen = '''\n{text}\n'''\n"
+        ))),
+        _ => None,
+    }
+}
+
+fn rule_findings(text: &str) -> Vec<Diagnostic> {
+    match RuleSet::compile([("rule.toml", text)]) {
+        Ok(rules) => {
+            let files = rules.warnings().iter();
+            files.flat_map(|file| file.diagnostics.clone()).collect()
+        }
+        Err(error) => error.diagnostics().cloned().collect(),
+    }
+}
+
+#[test]
+fn examples_of_codes_have_the_finding_or_not() {
+    let mut checked = 0;
+    let mut failures = Vec::new();
+    for code in Code::ALL {
+        for example in examples(*code) {
+            let Some(found) = findings(*code, &example) else {
+                continue;
+            };
+            checked += 1;
+            let has_code = found.iter().any(|found| found.code == *code);
+            let seen: Vec<String> = found
+                .iter()
+                .map(|f| format!("{} {}", f.code, f.message))
+                .collect();
+            if has_code != example.is_wrong {
+                failures.push(format!("{code}, wrong: {}: {seen:?}", example.is_wrong));
+            }
+            // An example of the right spelling is right in every respect.
+            let is_event = code.number() < 100;
+            if !example.is_wrong && !is_event && !found.is_empty() {
+                failures.push(format!("{code}, right: {seen:?}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(checked > 90, "{checked}");
+}
+
+#[test]
+fn help_explains_a_code() {
+    let help = reflexarc(&["help", "RA0201"]);
+    assert_eq!(help.code, 0, "{}", help.stderr);
+    insta::assert_snapshot!(help.stdout);
+    assert_eq!(reflexarc(&["help", "ra0201"]).stdout, help.stdout);
+}
+
+#[test]
+fn unknown_topics_get_a_suggestion() {
+    for (topic, message) in [
+        ("ra101", "unknown code `ra101`; did you mean `RA0101`?"),
+        ("RA9999", "unknown code `RA9999`"),
+        ("patern", "no help for `patern`; did you mean `pattern`?"),
+        ("chekc", "no help for `chekc`; did you mean `check`?"),
+    ] {
+        let help = reflexarc(&["help", topic]);
+        assert_eq!(help.code, 2, "{topic}");
+        assert!(help.stderr.contains(message), "{}", help.stderr);
+    }
+}
+
+#[test]
+fn help_of_a_subcommand_is_found() {
+    let help = reflexarc(&["help", "dlq", "redrive"]).stdout;
+    assert!(help.contains("Usage: reflexarc dlq redrive"), "{help}");
+}
