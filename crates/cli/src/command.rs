@@ -35,8 +35,13 @@ Examples:
   reflexarc match 'content.result == \"failed\"' FILE      print the events that a filter matches
   reflexarc explain --rules rules --event event.json     why does a rule not match?
 
-Exit codes: 0 done, or at least one match · 1 negative result · 2 wrong usage
-            3 invalid rules or configuration · 4 unreadable events · 5 runtime or remote failure";
+Exit codes:
+  0 done, or at least one match
+  1 negative result
+  2 wrong usage
+  3 invalid rules or configuration
+  4 unreadable events
+  5 runtime or remote failure";
 
 /// Turns cloud events into reactions: filters select events, sandboxed scripts return actions.
 #[derive(Debug, Parser)]

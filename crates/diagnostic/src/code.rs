@@ -282,7 +282,8 @@ mod tests {
             let text = code.explanation();
             assert!(text.len() > 30, "{code}: {text}");
             assert!(!text.contains("\n## "), "{code}: {text}");
-            let examples = |kind: &str| text.matches(kind).count();
+            let fences = text.lines().filter(|line| line.starts_with("```"));
+            let examples = |kind: &str| fences.clone().filter(|line| line.contains(kind)).count();
             assert_eq!(examples(" wrong"), examples(" right"), "{code}");
         }
         let sections: usize = AREAS.iter().map(|area| area.matches("## RA").count()).sum();

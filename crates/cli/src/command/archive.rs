@@ -17,8 +17,11 @@ use crate::output::{Format, Output};
 #[command(after_help = "\
 Reads and changes the store directly; the service may be running.
 
-Exit codes: 0 done · 1 no event selected, or damaged events found · 3 invalid configuration
-            5 the store cannot be opened
+Exit codes:
+  0 done
+  1 no event selected, or damaged events found
+  3 invalid configuration
+  5 the store cannot be opened
 
 Examples:
   reflexarc archive list --from 2026-11-20T00:00:00Z

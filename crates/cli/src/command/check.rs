@@ -17,14 +17,15 @@ use crate::output::text::plural;
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --events, reports what looks wrong in events: unknown names and operations, contradictions,
-malformed addresses and times, masked values. Events are read as `run` reads them; several of them
-in one file are reported with their lines. Hints never change the exit code.
+With --events, reports what looks wrong in events: unknown names and operations, contradictions, \
+malformed addresses and times, masked values. Events are read as `run` reads them; several of \
+them in one file are reported with their lines. Hints never change the exit code.
 
-Exit codes: 0 no errors (warnings are allowed) · 1 with --dialect: some filters are not portable,
-              with --diff: there are fixes
-            3 invalid rules, or warnings with --deny-warnings
-            4 with --events: some events could not be read (the others were checked)
+Exit codes:
+  0 no errors (warnings are allowed)
+  1 with --dialect: some filters are not portable, with --diff: there are fixes
+  3 invalid rules, or warnings with --deny-warnings
+  4 with --events: some events could not be read (the others were checked)
 
 Examples:
   reflexarc check rules

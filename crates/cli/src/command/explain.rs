@@ -15,8 +15,11 @@ use crate::output::{Format, Output, Paint};
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 everything explained matches · 1 something does not match · 3 invalid rules or filter
-            4 unreadable event
+Exit codes:
+  0 everything explained matches
+  1 something does not match
+  3 invalid rules or filter
+  4 unreadable event
 
 Examples:
   reflexarc explain --rules rules --event event.json --rule failed-operation

@@ -16,7 +16,10 @@ use crate::output::{Format, Output};
 #[command(after_help = "\
 A filter that the other service would reject is not printed; stderr shows why.
 
-Exit codes: 0 exported · 1 at least one filter cannot be exported · 3 invalid rules
+Exit codes:
+  0 exported
+  1 at least one filter cannot be exported
+  3 invalid rules
 
 Examples:
   reflexarc export --dialect alibaba --rule failed-operation

@@ -12,10 +12,13 @@ use crate::output::{Output, diff};
 /// Arguments of `fmt`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Only `when` is rewritten, in its own notation; everything else stays unchanged. Comments stay beside
-the part of the filter that they follow.
+Only `when` is rewritten, in its own notation; everything else stays unchanged. Comments stay \
+beside the part of the filter that they follow.
 
-Exit codes: 0 done · 1 with --check or --diff: some files are not formatted · 3 invalid rules
+Exit codes:
+  0 done
+  1 with --check or --diff: some files are not formatted
+  3 invalid rules
 
 Examples:
   reflexarc fmt rules

@@ -93,3 +93,88 @@ fn unknown(topic: &str, command: &clap::Command) -> Failure {
         None => format!("no help for `{topic}`; topics are {}", topics.join(", ")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use textwrap::core::display_width;
+
+    use super::*;
+
+    /// The long help of the program and of every command, with its name.
+    fn all_helps(columns: usize) -> Vec<(String, String)> {
+        let mut helps = Vec::new();
+        let mut cli = Cli::command().term_width(columns);
+        cli.build();
+        collect("", &mut cli, columns, &mut helps);
+        helps
+    }
+
+    fn collect(
+        parent: &str,
+        command: &mut clap::Command,
+        columns: usize,
+        helps: &mut Vec<(String, String)>,
+    ) {
+        let name = format!("{parent} {}", command.get_name());
+        *command = command.clone().term_width(columns);
+        helps.push((name.clone(), command.render_long_help().to_string()));
+        for inner in command.get_subcommands_mut() {
+            collect(&name, inner, columns, helps);
+        }
+    }
+
+    /// Whether a line is text of a paragraph: no heading, list entry or example.
+    fn is_prose(line: &str) -> bool {
+        let text = line.trim_start();
+        let starts_entry = text.starts_with(['-', '[', '<'])
+            || text.starts_with(|first: char| first.is_ascii_digit())
+            || text.starts_with("reflexarc ");
+        !text.is_empty() && !text.ends_with(':') && !starts_entry
+    }
+
+    fn indent(line: &str) -> usize {
+        line.len() - line.trim_start().len()
+    }
+
+    #[test]
+    fn help_texts_fit_the_terminal() {
+        for columns in [60, 80, 120] {
+            for (name, help) in all_helps(columns) {
+                for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
+                    let width = display_width(line);
+                    assert!(width <= columns, "{name}, {width} > {columns}: {line}");
+                }
+            }
+        }
+    }
+
+    /// A text that is wrapped twice has short lines in the middle of its paragraphs.
+    #[test]
+    fn help_texts_are_wrapped_once() {
+        for columns in [60, 80, 120] {
+            for (name, help) in all_helps(columns) {
+                // Entries of lists stand on lines of their own.
+                let mut in_list = false;
+                let lines: Vec<&str> = help.lines().collect();
+                for pair in lines.windows(2) {
+                    let (line, next) = (pair[0], pair[1]);
+                    if line.ends_with(':') && indent(line) == 0 {
+                        in_list = ["Commands:", "Examples:"].contains(&line);
+                    } else if line.is_empty() && indent(next) == 0 {
+                        in_list = false;
+                    }
+                    let same = is_prose(line) && is_prose(next) && indent(line) == indent(next);
+                    if in_list || !same {
+                        continue;
+                    }
+                    let word = next.split_whitespace().next().unwrap_or_default();
+                    let joined = display_width(line) + 1 + display_width(word);
+                    assert!(
+                        joined > columns.min(100),
+                        "{name} at {columns}, broken too early:\n{line}\n{next}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -21,13 +21,16 @@ use crate::output::{Output, Paint};
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each rule or subscription becomes a rule file; a target with a message of its own gets a rule file
-of its own. `notify` names the targets, and their tables are printed as a start for reflexarc.toml.
-What is not imported is reported on stderr. A filter that would match other events than in the cloud
-is not imported at all.
+Each rule or subscription becomes a rule file; a target with a message of its own gets a rule \
+file of its own. `notify` names the targets, and their tables are printed as a start for \
+reflexarc.toml. What is not imported is reported on stderr. A filter that would match other \
+events than in the cloud is not imported at all.
 
-Exit codes: 0 all imported · 1 some not imported · 2 wrong usage · 3 the input is not a \
-response of the API
+Exit codes:
+  0 all imported
+  1 some not imported
+  2 wrong usage
+  3 the input is not a response of the API
 
 Examples:
   aliyun eventbridge ListRules --EventBusName default > rules.json

@@ -19,12 +19,16 @@ use crate::{filter_argument, filter_file};
 /// Arguments of `match`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With one filter, prints the matching events as they are in the input. With --patterns or --rules,
-prints the line of each matching event and the filters that match it. Events in known envelopes are
-converted to the native form for matching, but not with --as-is or --dialect aws or alibaba.
+With one filter, prints the matching events as they are in the input. With --patterns or \
+--rules, prints the line of each matching event and the filters that match it. Events in known \
+envelopes are converted to the native form for matching, but not with --as-is or --dialect aws \
+or alibaba.
 
-Exit codes: 0 at least one match · 1 no match · 3 invalid filter
-            4 some events could not be read (the others were matched)
+Exit codes:
+  0 at least one match
+  1 no match
+  3 invalid filter
+  4 some events could not be read (the others were matched)
 
 Examples:
   reflexarc match 'content.result == \"failed\"' examples/eni-events.ndjson

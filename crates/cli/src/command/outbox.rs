@@ -17,8 +17,11 @@ use crate::output::{self, Format, Output};
 #[command(after_help = "\
 Reads and changes the store directly; the service may be running.
 
-Exit codes: 0 done · 1 no such delivery, or it is not pending · 3 invalid configuration
-            5 the store cannot be opened")]
+Exit codes:
+  0 done
+  1 no such delivery, or it is not pending
+  3 invalid configuration
+  5 the store cannot be opened")]
 pub(crate) enum Outbox {
     /// Print pending deliveries, soonest first
     List(ListArgs),
@@ -33,8 +36,11 @@ pub(crate) enum Outbox {
 #[command(after_help = "\
 Reads and changes the store directly; the service may be running.
 
-Exit codes: 0 done · 1 no such delivery, or it is not a dead letter · 3 invalid configuration
-            5 the store cannot be opened
+Exit codes:
+  0 done
+  1 no such delivery, or it is not a dead letter
+  3 invalid configuration
+  5 the store cannot be opened
 
 Examples:
   reflexarc dlq list --target network-team

@@ -11,12 +11,15 @@ use crate::output::text::plural;
 /// Arguments of `reload`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The service reads its rule files and configuration again: rules, targets, tokens, certificates. If
-any of them is invalid, the errors are printed and the running ones stay active. Address, store,
-limits, log, telemetry and shutdown timeout need a restart; if they changed, they are listed.
+The service reads its rule files and configuration again: rules, targets, tokens, certificates. \
+If any of them is invalid, the errors are printed and the running ones stay active. Address, \
+store, limits, log, telemetry and shutdown timeout need a restart; if they changed, they are \
+listed.
 
-Exit codes: 0 reloaded · 3 invalid rules or configuration
-            5 the service refused the request or cannot be reached")]
+Exit codes:
+  0 reloaded
+  3 invalid rules or configuration
+  5 the service refused the request or cannot be reached")]
 pub(crate) struct Args {
     #[command(flatten)]
     service: Service,

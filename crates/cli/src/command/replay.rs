@@ -14,15 +14,18 @@ use crate::output::{Format, Output};
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Dry run by default: prints the actions that the current rules would add (+) and those that they
-would no longer return (-). Each event is evaluated at the time when it was accepted. Rule state
+Dry run by default: prints the actions that the current rules would add (+) and those that they \
+would no longer return (-). Each event is evaluated at the time when it was accepted. Rule state \
 starts empty and lasts for the replay; the state in the store is neither read nor changed.
 
-With --deliver, all actions go to the outbox, from where the running service delivers them. Under
-the same --name, the same action is delivered only once.
+With --deliver, all actions go to the outbox, from where the running service delivers them. \
+Under the same --name, the same action is delivered only once.
 
-Exit codes: 0 done, no differences · 1 differences · 3 invalid rules or configuration
-            5 the store cannot be opened
+Exit codes:
+  0 done, no differences
+  1 differences
+  3 invalid rules or configuration
+  5 the store cannot be opened
 
 Examples:
   reflexarc replay --from 24h

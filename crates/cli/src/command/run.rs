@@ -19,12 +19,16 @@ use crate::output::{Format, Output};
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for the
-run, and rules are evaluated at the time of each event, so the same events give the same actions.
-With --deliver, events are stored and evaluated as the service does it, at the current time.
+Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for \
+the run, and rules are evaluated at the time of each event, so the same events give the same \
+actions. With --deliver, events are stored and evaluated as the service does it, at the current \
+time.
 
-Exit codes: 0 done · 3 invalid rules · 4 some events could not be read (the others were evaluated)
-            5 a reaction failed
+Exit codes:
+  0 done
+  3 invalid rules
+  4 some events could not be read (the others were evaluated)
+  5 a reaction failed
 
 Examples:
   reflexarc run --rules rules --events examples/eni-events.ndjson

@@ -29,12 +29,15 @@ pub(crate) struct Service {
 /// Arguments of `send`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Events are sent in batches; the service responds when a batch is stored. While the service is busy
-or restarting, a batch is sent again: the service recognises duplicates by source, id, name,
-resource and time, so nothing is processed twice. An event without an id is never a duplicate.
+Events are sent in batches; the service responds when a batch is stored. While the service is \
+busy or restarting, a batch is sent again: the service recognises duplicates by source, id, \
+name, resource and time, so nothing is processed twice. An event without an id is never a \
+duplicate.
 
-Exit codes: 0 all stored · 4 some events could not be read (the others were sent)
-            5 the service refused the request or cannot be reached
+Exit codes:
+  0 all stored
+  4 some events could not be read (the others were sent)
+  5 the service refused the request or cannot be reached
 
 Examples:
   reflexarc send examples/eni-events.ndjson

@@ -14,15 +14,16 @@ use crate::output::Output;
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Accepts events over HTTP, stores them before the response, evaluates the rules and delivers their
-actions. Logs are JSON lines on stderr.
-SIGHUP, a change of the files and `reflexarc reload` reload rules, targets, tokens and certificates;
-invalid ones are refused. Address, store, limits, log, telemetry and shutdown timeout need a
-restart.
-SIGTERM and Ctrl-C shut down cleanly: deliveries in progress finish, pending ones stay in the store.
+Accepts events over HTTP, stores them before the response, evaluates the rules and delivers \
+their actions. Logs are JSON lines on stderr. SIGHUP, a change of the files and `reflexarc \
+reload` reload rules, targets, tokens and certificates; invalid ones are refused. Address, \
+store, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
+cleanly: deliveries in progress finish, pending ones stay in the store.
 
-Exit codes: 0 shut down cleanly · 3 invalid rules or configuration
-            5 the store cannot be opened, or the address is not available
+Exit codes:
+  0 shut down cleanly
+  3 invalid rules or configuration
+  5 the store cannot be opened, or the address is not available
 
 Examples:
   reflexarc config init

@@ -24,20 +24,24 @@ use crate::output::{Format, Output};
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A scenario runs on a virtual clock. The output has its requests, replies, status changes, events
-or the reason why there is none, and what the rules of --rules do with each event on the bus of
-its recipient. Documents that rules send to the targets `ecs`, `eni-operator` and `eni-janitor`
-take effect in the simulated cloud, in the name of that account. With --config deliveries are
-simulated too: rendered for the targets of that configuration, rate limited and retried on the
+A scenario runs on a virtual clock. The output has its requests, replies, status changes, events \
+or the reason why there is none, and what the rules of --rules do with each event on the bus of \
+its recipient. Documents that rules send to the targets `ecs`, `eni-operator` and `eni-janitor` \
+take effect in the simulated cloud, in the name of that account. With --config deliveries are \
+simulated too: rendered for the targets of that configuration, rate limited and retried on the \
 same clock, but not sent. Secrets of the configuration are not read.
 
-With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with
-protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps are
-not run). Events of each account are sent to --to and written to --out. On a loopback address,
-POST /faults makes operations fail.
+With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with \
+protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps \
+are not run). Events of each account are sent to --to and written to --out. On a loopback \
+address, POST /faults makes operations fail.
 
-Exit codes: 0 success · 1 an unexpected reply · 2 wrong usage · 3 invalid scenario or rules · \
-5 runtime failure
+Exit codes:
+  0 success
+  1 an unexpected reply
+  2 wrong usage
+  3 invalid scenario or rules
+  5 runtime failure
 
 Examples:
   reflexarc simulate --scenario examples/scenarios/leak.toml --rules rules

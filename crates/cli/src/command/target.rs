@@ -14,7 +14,10 @@ use crate::output::Output;
 pub(crate) enum Target {
     /// Send a message that is marked as a test, and print the response of the receiver
     #[command(after_help = "\
-Exit codes: 0 delivered · 3 invalid configuration, or unknown target · 5 not delivered")]
+Exit codes:
+  0 delivered
+  3 invalid configuration, or unknown target
+  5 not delivered")]
     Test {
         /// Name of the target
         name: String,

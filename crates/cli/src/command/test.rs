@@ -11,10 +11,13 @@ use crate::output::{Format, Output, junit, tests};
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each rule is tested on its own, with a virtual clock that starts at `clock`, or at the time of the
-test's first event.
+Each rule is tested on its own, with a virtual clock that starts at `clock`, or at the time of \
+the test's first event.
 
-Exit codes: 0 all tests passed · 1 a test failed, or --coverage is incomplete · 3 invalid rules
+Exit codes:
+  0 all tests passed
+  1 a test failed, or --coverage is incomplete
+  3 invalid rules
 
 Examples:
   reflexarc test rules

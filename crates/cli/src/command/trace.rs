@@ -12,12 +12,15 @@ use crate::output::{self, Format, Output};
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Prints the event as received and in native form, which of the current rules match it, the recorded
-evaluation (actions, log, failures), and every delivery with its attempts and the receiver's
-responses.
+Prints the event as received and in native form, which of the current rules match it, the \
+recorded evaluation (actions, log, failures), and every delivery with its attempts and the \
+receiver's responses.
 
-Exit codes: 0 found · 1 no such event in the archive · 3 invalid rules or configuration
-            5 the store cannot be opened
+Exit codes:
+  0 found
+  1 no such event in the archive
+  3 invalid rules or configuration
+  5 the store cannot be opened
 
 Examples:
   reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005

@@ -49,7 +49,7 @@ fn findings(code: Code, example: &Example) -> Option<Vec<Diagnostic>> {
                 found.extend(pattern.check(example.dialect));
                 found
             }
-            Err(errors) => errors,
+            Err(error) => error.diagnostics().to_vec(),
         }),
         (4, _) => Some(rule_findings(text)),
         (5, _) => Some(rule_findings(&format!(

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod check_events;
+mod check_fix;
 mod commands;
 mod crash;
 mod deploy;
@@ -50,6 +51,7 @@ fn reflexarc_in(folder: &Path, args: &[&str], stdin: &[u8]) -> Outcome {
         .args(args)
         .current_dir(folder)
         .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
