@@ -18,6 +18,14 @@ use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Path, normal};
 
 /// A filter language.
+///
+/// ```
+/// use reflexarc_pattern::Dialect;
+///
+/// assert_eq!("aws".parse::<Dialect>()?, Dialect::Aws);
+/// assert_eq!(Dialect::default().name(), "reflexarc");
+/// # Ok::<(), reflexarc_pattern::UnknownDialect>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -31,6 +39,12 @@ pub enum Dialect {
 }
 
 /// The error for a name that is not a dialect.
+///
+/// ```
+/// use reflexarc_pattern::{Dialect, UnknownDialect};
+///
+/// assert_eq!("azure".parse::<Dialect>(), Err(UnknownDialect("azure".to_owned())));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dialect `{0}`; expected `reflexarc`, `aws` or `alibaba`")]
 pub struct UnknownDialect(pub String);

@@ -48,6 +48,18 @@ pub struct Part {
 }
 
 /// The kind of a node.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::explain::{Test, explain};
+///
+/// let pattern: Pattern = "a == 1 and b == 2".parse()?;
+/// let explanation = explain(pattern.node(), &Json::parse(r#"{"a": 1}"#)?);
+/// let Test::All { parts, .. } = explanation.root.test else { panic!("a conjunction") };
+/// assert_eq!(parts.iter().map(|part| part.matched).collect::<Vec<_>>(), [true, false]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     /// A conjunction, within one choice of array elements.
@@ -73,6 +85,19 @@ pub enum Test {
 }
 
 /// The result of one field of the pattern.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::explain::{Test, explain};
+///
+/// let pattern: Pattern = "count > 2".parse()?;
+/// let explanation = explain(pattern.node(), &Json::parse(r#"{"count": 1}"#)?);
+/// let Test::Field(test) = &explanation.root.test else { panic!("a field") };
+/// assert_eq!((test.expected.as_str(), test.found[0].value.as_str()), ("count > 2", "1"));
+/// assert!(test.met_by.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldTest {
@@ -104,6 +129,20 @@ pub struct Found {
 }
 
 /// The value closest to meeting a condition.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::explain::{Test, explain};
+///
+/// let pattern: Pattern = r#"result in ["failed", "unknown"]"#.parse()?;
+/// let explanation = explain(pattern.node(), &Json::parse(r#"{"result": "faild"}"#)?);
+/// let Test::Field(test) = explanation.root.test else { panic!("a field") };
+/// let nearest = test.nearest.expect("a value at the path");
+/// assert_eq!(nearest.found.location.to_string(), "result");
+/// assert_eq!(nearest.suggested, Some(Json::from("failed")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearMiss {
@@ -156,6 +195,16 @@ impl Explanation {
     }
 
     /// The explanation as JSON: `matched` and `test` for each node, and the fields of its kind.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    /// use reflexarc_pattern::{Pattern, explain::explain};
+    ///
+    /// let pattern: Pattern = "count > 2".parse()?;
+    /// let explanation = explain(pattern.node(), &Json::parse(r#"{"count": 3}"#)?);
+    /// assert_eq!(explanation.to_json().get("matched"), Some(&Json::Bool(true)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_json(&self) -> Json {
         json::part(&self.root)
     }
@@ -163,6 +212,17 @@ impl Explanation {
     /// The explanation as text: a line for each node, marked ✓ or ✗ and indented by two spaces per
     /// level. By default only nodes that failed, and of a disjunction the first three; with `all`
     /// every node.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    /// use reflexarc_pattern::{Pattern, explain::explain};
+    ///
+    /// let pattern: Pattern = "a == 1 and b == 2".parse()?;
+    /// let explanation = explain(pattern.node(), &Json::parse(r#"{"a": 1, "b": 3}"#)?);
+    /// assert!(!explanation.render(false).contains("a == 1"));
+    /// assert!(explanation.render(true).contains("✓ a == 1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn render(&self, all: bool) -> String {
         render::explanation(self, all)
     }

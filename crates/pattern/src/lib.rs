@@ -13,8 +13,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Types of other crates in the interface: networks are those of [`ipnet`], events, paths and numbers
-//! those of [`reflexarc_event`], findings those of [`reflexarc_diagnostic`].
+//! Types of other crates in the interface: networks are those of [`ipnet`]; events, paths and
+//! numbers those of [`reflexarc_event`]; findings those of [`reflexarc_diagnostic`].
 //!
 //! Must not know: rules, scripts, targets or the events of a particular cloud. No clock, no I/O.
 //!

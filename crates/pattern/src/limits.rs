@@ -2,6 +2,13 @@
 
 /// Limits on one pattern. They are the same in debug and release builds and are checked before
 /// the memory or time they protect is spent.
+///
+/// ```
+/// use reflexarc_pattern::{Pattern, PatternLimits};
+///
+/// let long = format!("a == \"{}\"", "x".repeat(PatternLimits::DEFAULT.bytes));
+/// assert!(long.parse::<Pattern>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PatternLimits {

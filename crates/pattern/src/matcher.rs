@@ -100,6 +100,22 @@ pub struct Matcher {
 
 /// The working memory of matching. It grows to what the largest event needed and is then reused
 /// without allocating; use one per thread, for any number of matchers.
+///
+/// ```
+/// use reflexarc_event::Event;
+/// use reflexarc_pattern::{Matcher, Pattern, Scratch};
+///
+/// let event = Event::from_json(r#"{"b": 1}"#)?;
+/// let mut scratch = Scratch::new();
+/// let mut matched = Vec::new();
+/// for text in ["a exists", "b exists"] {
+///     let pattern: Pattern = text.parse()?;
+///     let matcher = Matcher::build([pattern.node()])?;
+///     matched.push(matcher.has_match(&event, &mut scratch));
+/// }
+/// assert_eq!(matched, [false, true]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Scratch {
     observed: observed::Observed,
@@ -128,6 +144,17 @@ impl Matcher {
     ///
     /// # Errors
     /// If the patterns exceed the limits.
+    ///
+    /// ```
+    /// use reflexarc_pattern::matcher::{BuildError, Matcher, MatcherLimits};
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = r#"a matches "[a-z]{100}""#.parse()?;
+    /// let limits = MatcherLimits { regexp_bytes: 1_000, ..MatcherLimits::DEFAULT };
+    /// let error = Matcher::build_within([pattern.node()], limits).expect_err("too large");
+    /// assert_eq!(error, BuildError::RegexpsTooLarge { pattern: 0, limit: 1_000 });
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn build_within<'n>(
         patterns: impl IntoIterator<Item = &'n Node>,
         limits: MatcherLimits,
@@ -157,6 +184,18 @@ impl Matcher {
     ///
     /// # Panics
     /// If there are 4 GiB or more.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Matcher, Pattern, Scratch};
+    ///
+    /// let pattern: Pattern = r#"level == "WARN""#.parse()?;
+    /// let matcher = Matcher::build([pattern.node()])?;
+    /// let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    /// matcher.matching_bytes(br#"{"level": "WARN"}"#, &mut scratch, &mut ids)?;
+    /// assert_eq!(ids, [0]);
+    /// assert!(matcher.matching_bytes(b"{", &mut scratch, &mut ids).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn matching_bytes(
         &self,
         event: &[u8],
@@ -201,6 +240,16 @@ impl Matcher {
     }
 
     /// Counts and sizes of its parts, and what makes it slow.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Matcher, Pattern};
+    ///
+    /// let pattern: Pattern = r#"level == "WARN" and name starts with "Disk:""#.parse()?;
+    /// let stats = Matcher::build([pattern.node()])?.stats();
+    /// assert_eq!((stats.patterns, stats.paths, stats.predicates), (1, 2, 2));
+    /// assert!(stats.slow.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         stats::of(self)
     }

@@ -1,6 +1,7 @@
 //! A pattern: parsing, formatting, checking, exporting and matching it.
 
 use std::cell::RefCell;
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
@@ -12,6 +13,16 @@ use crate::{
 };
 
 /// An event filter, parsed from text or made from a tree.
+///
+/// ```
+/// use reflexarc_event::Event;
+/// use reflexarc_pattern::Pattern;
+///
+/// let pattern: Pattern = r#"level == "WARN" and count > 2"#.parse()?;
+/// assert!(pattern.matches(&Event::from_json(r#"{"level": "WARN", "count": 2.5}"#)?));
+/// assert!(!pattern.matches(&Event::from_json(r#"{"level": "WARN", "count": 2}"#)?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Pattern {
     node: Node,
@@ -37,6 +48,19 @@ impl Pattern {
     /// # Errors
     /// If the text is not a pattern of the dialect. The error has all diagnostics about the text,
     /// warnings included, in text order; at most the first hundred. Spans are bytes of `text`.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Dialect, Pattern};
+    ///
+    /// let pattern = Pattern::parse(r#"{"source": [{"prefix": "acs."}]}"#, Dialect::Alibaba)?;
+    /// assert_eq!(pattern.to_expression(), r#"source starts with "acs.""#);
+    ///
+    /// // AWS has no regular expressions.
+    /// let text = r#"{"a": [{"regexp": "x+"}]}"#;
+    /// let error = Pattern::parse(text, Dialect::Aws).expect_err("an unknown operator");
+    /// assert!(error.to_string().starts_with("RA03"));
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
         parsed
@@ -63,6 +87,17 @@ impl Pattern {
 
     /// A pattern from a tree, in normal form: nested conjunctions and disjunctions are flattened,
     /// and an empty one becomes a field at the empty path that always or never matches.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Alternative, Field, Node, Path, Pattern, Predicate};
+    ///
+    /// let missing = Node::Field(Field {
+    ///     path: Path::from_keys(["content", "error"]),
+    ///     alternatives: vec![Alternative(vec![Predicate::Missing])],
+    /// });
+    /// let pattern = Pattern::from_node(Node::All(vec![Node::All(vec![missing])]));
+    /// assert_eq!(pattern.to_expression(), "content.error is missing");
+    /// ```
     pub fn from_node(node: Node) -> Self {
         let node = normal::of(node);
         let source = print::expression::print(&node).into();
@@ -78,11 +113,29 @@ impl Pattern {
     }
 
     /// The JSON notation of the tree, in the reflexarc dialect. Parsing it gives the same tree.
+    ///
+    /// ```
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = "count > 2 and host exists".parse()?;
+    /// let json = pattern.to_json();
+    /// assert_eq!(json, r#"{"count": [{"numeric": [">", 2]}], "host": [{"exists": true}]}"#);
+    /// assert_eq!(json.parse::<Pattern>()?.node(), pattern.node());
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn to_json(&self) -> String {
         print::json::print(&self.node)
     }
 
     /// The expression notation of the tree. Parsing it gives the same tree.
+    ///
+    /// ```
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = r#"{"a": ["x", "y"], "b": [{"exists": false}]}"#.parse()?;
+    /// assert_eq!(pattern.to_expression(), r#"a in ["x", "y"] and b is missing"#);
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn to_expression(&self) -> String {
         print::expression::print(&self.node)
     }
@@ -91,6 +144,14 @@ impl Pattern {
     ///
     /// A text in JSON notation that constrains a path twice is returned unchanged, because the
     /// overridden constraint is not in the tree. With comments, order and nesting are kept instead.
+    ///
+    /// ```
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = "count>2   and(host   exists)".parse()?;
+    /// assert_eq!(pattern.format(), "count > 2 and host exists");
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn format(&self) -> String {
         if !self.is_json && !self.has_comments {
             return self.to_expression();
@@ -124,6 +185,16 @@ impl Pattern {
     /// [`Pattern::warnings`], and hints about conditions that are often misread.
     ///
     /// In text order; spans are bytes of [`Pattern::source`]. At most a hundred, errors first.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::Severity;
+    /// use reflexarc_pattern::{Dialect, Pattern};
+    ///
+    /// let pattern: Pattern = r#"name matches "Disk:.*""#.parse()?;
+    /// assert!(pattern.check(Dialect::Reflexarc).is_empty());
+    /// assert_eq!(pattern.check(Dialect::Aws)[0].severity, Severity::Error);
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
         let Some(tree) = parsed.tree else {
@@ -146,6 +217,16 @@ impl Pattern {
     ///
     /// # Errors
     /// If one of the diagnostics of [`Pattern::check`] is an error; the error has all of them.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Dialect, Pattern};
+    ///
+    /// let pattern: Pattern = r#"name starts with "Disk:""#.parse()?;
+    /// assert_eq!(pattern.export(Dialect::Aws)?, r#"{"name": [{"prefix": "Disk:"}]}"#);
+    /// let portable = r#"name matches "Disk:.*""#.parse::<Pattern>()?.export(Dialect::Aws);
+    /// assert!(portable.is_err());
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn export(&self, dialect: Dialect) -> Result<String, PatternError> {
         if dialect == Dialect::Reflexarc {
             return Ok(self.to_json());
@@ -177,6 +258,14 @@ impl Pattern {
     }
 
     /// The warnings from parsing, in text order.
+    ///
+    /// ```
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = "a (> 5 and < 3)".parse()?;
+    /// assert_eq!(pattern.warnings().len(), 1);
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
@@ -199,6 +288,15 @@ impl Pattern {
     /// The dialect the pattern was parsed in.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+}
+
+/// As [`Pattern::parse`], in the reflexarc dialect.
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::parse(text, Dialect::Reflexarc)
     }
 }
 

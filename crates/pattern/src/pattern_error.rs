@@ -7,8 +7,8 @@ use reflexarc_diagnostic::{Diagnostic, Severity};
 
 /// The error for a text that is not a pattern, or that a dialect does not support.
 ///
-/// `Display` writes each error in one line: code, line and column, and message. For annotated lines,
-/// help and fixes, draw the diagnostics with [`Diagnostic::render`].
+/// `Display` writes each error in one line: code, line and column, and message. For annotated
+/// lines, help and fixes, draw the diagnostics with [`Diagnostic::render`].
 ///
 /// ```
 /// use reflexarc_diagnostic::Code;

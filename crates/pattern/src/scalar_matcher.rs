@@ -151,6 +151,17 @@ impl ScalarMatcher {
 
     /// The fields that every string satisfies that is not one of [`Self::exact_strings`]; `None` if
     /// that depends on the string.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{FieldSet, Path, Pattern, ScalarMatcher};
+    ///
+    /// let pattern: Pattern = r#"level in ["WARN", "CRITICAL"]"#.parse()?;
+    /// let matcher = ScalarMatcher::new(pattern.node(), &[Path::from_keys(["level"])]);
+    /// let matcher = matcher.expect("a small pattern");
+    /// assert_eq!(matcher.exact_strings(0), ["CRITICAL", "WARN"]);
+    /// assert_eq!(matcher.other_string(0), Some(FieldSet::default()));
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
     pub fn other_string(&self, slot: usize) -> Option<FieldSet> {
         // Where all predicates compare whole strings, any string that differs from all of them is
         // representative. The longest one with a character more certainly differs.

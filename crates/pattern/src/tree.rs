@@ -19,6 +19,16 @@ use crate::{Decimal, Path};
 /// choice. `Not` and [`Predicate::Missing`] are evaluated last, under the choice that the other
 /// fields made: they hold if no extension of that choice makes their content hold. An event that is
 /// not an object has no fields.
+///
+/// ```
+/// use reflexarc_pattern::{Node, Pattern};
+///
+/// let pattern: Pattern = r#"a == "x" and not (b exists)"#.parse()?;
+/// let Node::All(parts) = pattern.node() else { panic!("a conjunction") };
+/// assert!(matches!(&parts[0], Node::Field(field) if field.path.as_str() == "a"));
+/// assert!(matches!(&parts[1], Node::Not(_)));
+/// # Ok::<(), reflexarc_pattern::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Node {
     /// All of them hold. Empty: always true.
@@ -32,6 +42,16 @@ pub enum Node {
 }
 
 /// A path and alternatives: the field holds if any value at the path satisfies any alternative.
+///
+/// ```
+/// use reflexarc_pattern::{Node, Pattern};
+///
+/// let pattern: Pattern = r#"content.result in ["failed", "unknown"]"#.parse()?;
+/// let Node::Field(field) = pattern.node() else { panic!("a field") };
+/// assert_eq!(field.path.segments().collect::<Vec<_>>(), ["content", "result"]);
+/// assert_eq!(field.alternatives.len(), 2);
+/// # Ok::<(), reflexarc_pattern::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The path of the values.
@@ -41,6 +61,16 @@ pub struct Field {
 }
 
 /// Predicates that one value must satisfy together; never empty in a parsed pattern.
+///
+/// ```
+/// use reflexarc_pattern::{Node, Pattern, Predicate};
+///
+/// let pattern: Pattern = "a (> 5 or is missing)".parse()?;
+/// let Node::Field(field) = pattern.node() else { panic!("a field") };
+/// assert!(matches!(field.alternatives[0].0[..], [Predicate::Range { .. }]));
+/// assert!(field.alternatives[1].is_missing());
+/// # Ok::<(), reflexarc_pattern::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Alternative(pub Vec<Predicate>);
 
@@ -54,6 +84,15 @@ impl Alternative {
 }
 
 /// A condition on one value.
+///
+/// ```
+/// use reflexarc_pattern::{Node, Pattern, Predicate, TextOp};
+///
+/// let pattern: Pattern = r#"a starts with "eni-""#.parse()?;
+/// let Node::Field(field) = pattern.node() else { panic!("a field") };
+/// assert_eq!(field.alternatives[0].0, [Predicate::Text(TextOp::Prefix, "eni-".into())]);
+/// # Ok::<(), reflexarc_pattern::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Predicate {
     /// There is no scalar at the path (`exists: false`, `is missing`).
@@ -128,6 +167,19 @@ pub struct Bound {
 ///
 /// `a*b` has the pieces `a` and `b`; `*` has two empty pieces; a wildcard without a star has one
 /// piece. Inner pieces are never empty, because `**` is invalid.
+///
+/// ```
+/// use reflexarc_pattern::{Node, Pattern, Predicate};
+///
+/// let pattern: Pattern = r#"a like "i-*-b*""#.parse()?;
+/// let Node::Field(field) = pattern.node() else { panic!("a field") };
+/// let Predicate::Wildcard { wildcard, .. } = &field.alternatives[0].0[0] else {
+///     panic!("a wildcard")
+/// };
+/// assert_eq!(wildcard.pieces.len(), 3);
+/// assert_eq!(&*wildcard.pieces[1], "-b");
+/// # Ok::<(), reflexarc_pattern::PatternError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wildcard {
     /// The pieces, with escapes decoded.

@@ -5,6 +5,18 @@ use std::fmt;
 use super::location::Location;
 
 /// A likely reason for an unexpected result. `Display` gives a message.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::explain::{Hint, Test, explain};
+///
+/// let pattern: Pattern = r#"result == "failed""#.parse()?;
+/// let explanation = explain(pattern.node(), &Json::parse(r#"{"result": "failed "}"#)?);
+/// let Test::Field(test) = explanation.root.test else { panic!("a field") };
+/// assert_eq!(test.hints, [Hint::SurroundingWhitespace]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hint {

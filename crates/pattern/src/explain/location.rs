@@ -10,6 +10,14 @@ use crate::print::expression;
 ///
 /// `Display` writes it like a path, with array indices from 0: `content.items[1].id`. If an object
 /// has a key more than once, its second value is at `key#2`.
+///
+/// ```
+/// use reflexarc_pattern::explain::{Location, Step};
+///
+/// let key = |key: &str| Step::Member { key: key.to_owned(), occurrence: 0 };
+/// let location = Location(vec![key("items"), Step::Element(1), key("id")]);
+/// assert_eq!(location.to_string(), "items[1].id");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Location(pub Vec<Step>);
 

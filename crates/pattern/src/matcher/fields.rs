@@ -59,6 +59,28 @@ impl Fields<'_> {
     ///
     /// # Errors
     /// Those of `visit`.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use reflexarc_pattern::{Fields, Matcher, Pattern, Scratch};
+    ///
+    /// // The event {"a": [{"b": 1}, {"b": 2}]}, visited value by value.
+    /// let pattern: Pattern = "a.b == 2".parse()?;
+    /// let matcher = Matcher::build([pattern.node()])?;
+    /// let visit = |fields: &mut Fields<'_>| {
+    ///     let mut array = fields.array();
+    ///     for number in ["1", "2"] {
+    ///         fields.element(&mut array, |fields| {
+    ///             fields.number(0, number);
+    ///             Ok::<(), Infallible>(())
+    ///         })?;
+    ///     }
+    ///     Ok::<(), Infallible>(())
+    /// };
+    /// assert!(matcher.has_match_fields(visit, &mut Scratch::new())?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn element<E>(
         &mut self,
         elements: &mut Elements,
@@ -85,6 +107,22 @@ impl Matcher {
     ///
     /// # Errors
     /// Those of `visit`; `ids` is then empty.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Fields, Matcher, Pattern, Scratch};
+    ///
+    /// let pattern: Pattern = r#"level == "WARN""#.parse()?;
+    /// let matcher = Matcher::build([pattern.node()])?;
+    /// assert_eq!(matcher.paths()[0].as_str(), "level");
+    /// let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    /// let visit = |fields: &mut Fields<'_>| {
+    ///     fields.string(0, "WARN");
+    ///     Ok::<(), std::convert::Infallible>(())
+    /// };
+    /// matcher.matching_fields(visit, &mut scratch, &mut ids)?;
+    /// assert_eq!(ids, [0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn matching_fields<E>(
         &self,
         visit: impl FnOnce(&mut Fields<'_>) -> Result<(), E>,
