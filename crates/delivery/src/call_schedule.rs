@@ -26,6 +26,18 @@ use crate::target::{RateLimit, Target};
 /// A few messages thus arrive at once and separately, and a flood arrives within seconds in few
 /// messages instead of waiting for minutes. The reserve is spread (60 s / 20 = 3 s apart) because a
 /// digest that is sent at once holds little, and the reserve would be used up within one second.
+///
+/// ```
+/// use jiff::SignedDuration;
+/// use reflexarc_delivery::{CallSchedule, RateLimit, Receipt};
+///
+/// let seconds = SignedDuration::from_secs;
+/// let limit = RateLimit { calls: 1, per: seconds(60) };
+/// let mut schedule = CallSchedule::new(Some(limit), []);
+/// assert_eq!(schedule.wait(seconds(0)), SignedDuration::ZERO);
+/// schedule.record_call(&[], &Ok(Receipt::complete("ok")), seconds(0), seconds(1));
+/// assert_eq!(schedule.wait(seconds(20)), seconds(40));
+/// ```
 #[derive(Debug, Clone)]
 pub struct CallSchedule {
     limit: Option<RateLimit>,

@@ -32,6 +32,15 @@ pub struct TargetConfig {
 pub type ConfigDigest = [u8; 32];
 
 /// Why deliveries to `target` are undeliverable, given the names of the targets that exist.
+///
+/// ```
+/// use reflexarc_delivery::config::unknown_target_message;
+///
+/// assert_eq!(
+///     unknown_target_message("mial", &["mail".into(), "log".into()]),
+///     "unknown target `mial`; known targets: mail, log"
+/// );
+/// ```
 pub fn unknown_target_message(target: &str, known: &[String]) -> String {
     let known = if known.is_empty() {
         "no targets are configured".to_owned()

@@ -42,6 +42,18 @@ pub struct Delivery {
 ///
 /// It is derived from the event, the rule, the action's number and the replay: accepting the same
 /// event twice produces the same ids, and all copies that a target receives carry the same id.
+///
+/// ```
+/// use reflexarc_delivery::DeliveryId;
+/// use reflexarc_event::EventIdentity;
+///
+/// let event = EventIdentity { id: "8B2A".into(), ..EventIdentity::default() };
+/// let id = DeliveryId::derive(&event, "failed-attach", 0, None);
+/// assert_eq!(id, DeliveryId::derive(&event, "failed-attach", 0, None));
+/// assert_ne!(id, DeliveryId::derive(&event, "failed-attach", 0, Some("monday")));
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert!("8B2A".parse::<DeliveryId>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId([u8; 16]);
 
@@ -90,6 +102,17 @@ impl Delivery {
 /// A rule can run more than once in an evaluation, when an event that it emitted matches it again.
 /// Its actions are then counted on: `r`, `s`, `r` become `(r, 0)`, `(s, 0)`, `(r, 1)`. They are not
 /// numbered over all rules, so that a new rule does not change the ids of the others' deliveries.
+///
+/// ```
+/// use reflexarc_delivery::number_actions;
+/// use reflexarc_event::Json;
+/// use reflexarc_reaction::Action;
+///
+/// let action = Action::Send { target: "t".into(), payload: Json::Null };
+/// let numbered = number_actions(["r", "s", "r"].map(|rule| (rule, &action)));
+/// let numbers: Vec<_> = numbered.map(|(rule, number, _)| (rule, number)).collect();
+/// assert_eq!(numbers, [("r", 0), ("s", 0), ("r", 1)]);
+/// ```
 pub fn number_actions<'a>(
     actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
 ) -> impl Iterator<Item = (&'a str, usize, &'a Action)> {

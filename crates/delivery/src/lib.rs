@@ -32,6 +32,11 @@
 //! [`CallSchedule`] merges them; the outcome is a [`Receipt`] or a [`SendError`]; and [`settle`]
 //! turns that into "delivered", "next part", "retry" or "dead letter" by the [`RetryPolicy`].
 //!
+//! Types of other crates in the public API: times and durations are those of [`jiff`], networks
+//! those of [`ipnet`], URLs, headers and the HTTP client those of [`reqwest`], mailboxes those of
+//! [`lettre`], secrets those of [`secrecy`]; events, JSON and actions are those of
+//! `reflexarc-event` and `reflexarc-reaction`.
+//!
 //! This crate must not know where deliveries are stored, how rules are evaluated, or any HTTP
 //! server.
 
@@ -58,3 +63,8 @@ pub use retry::{Decision, RetryDelays, RetryPolicy};
 pub use settle::{Settlement, settle};
 pub use target::{CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
 pub use target::{dingtalk, email, webhook};
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,14 @@
 use jiff::SignedDuration;
 
 /// The receiver accepted a delivery, or one part of it.
+///
+/// ```
+/// use reflexarc_delivery::Receipt;
+///
+/// assert_eq!(Receipt::complete("200 OK").outcome(), "delivered");
+/// let first = Receipt { response: "200 OK".into(), part: Some("1/3".into()) };
+/// assert_eq!(first.outcome(), "partly");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The receiver's response, shortened.
@@ -13,6 +21,15 @@ pub struct Receipt {
 }
 
 /// Why an attempt failed; the variants differ in what happens next.
+///
+/// ```
+/// use reflexarc_delivery::SendError;
+///
+/// let error = SendError::transient("503 busy, token=secret");
+/// assert_eq!((error.outcome(), error.reason()), ("failed", "503 busy, token=secret"));
+/// let redacted = error.with_reason("503 busy".into());
+/// assert_eq!(redacted.to_string(), "503 busy");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {

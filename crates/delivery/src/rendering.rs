@@ -49,6 +49,13 @@ pub(crate) fn is_web_link(link: &str) -> bool {
 
 /// Shortens a receiver's response to its first `limit` bytes, cut at a character, followed by `…`
 /// and the full size.
+///
+/// ```
+/// use reflexarc_delivery::shorten;
+///
+/// assert_eq!(shorten("accepted", 100), "accepted");
+/// assert_eq!(shorten("no such user", 7), "no such… (12 bytes)");
+/// ```
 pub fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

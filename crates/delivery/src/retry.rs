@@ -20,6 +20,13 @@ pub struct RetryPolicy {
 /// The delays between attempts. `Backoff` and `Exponential` are the two policies of Alibaba Cloud
 /// EventBridge:
 /// <https://www.alibabacloud.com/help/en/eventbridge/user-guide/retry-and-dead-letter>.
+///
+/// ```
+/// use reflexarc_delivery::RetryDelays;
+///
+/// assert_eq!(RetryDelays::Backoff.retries(), 3);
+/// assert_eq!(RetryDelays::List(vec![]).retries(), 0);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryDelays {
@@ -54,6 +61,32 @@ impl RetryPolicy {
     /// Delays of `Exponential` and `List` are shortened by up to a tenth (jitter), by a number
     /// derived from the delivery's id, so that deliveries that failed together are not retried
     /// together. A receiver's `Retry-After` makes a delay longer, never shorter.
+    ///
+    /// ```
+    /// use jiff::{SignedDuration, Timestamp};
+    /// use reflexarc_delivery::{
+    ///     Decision, Delivery, Receipt, RetryDelays, RetryPolicy, SendError,
+    /// };
+    /// use reflexarc_event::{EventIdentity, Json};
+    /// use reflexarc_reaction::Action;
+    ///
+    /// let action = Action::Send { target: "t".into(), payload: Json::Null };
+    /// let now = Timestamp::UNIX_EPOCH;
+    /// let event = EventIdentity::default();
+    /// let delivery = Delivery::for_actions(&event, [("r", &action)], now).remove(0);
+    /// let policy = RetryPolicy {
+    ///     delays: RetryDelays::List(vec![SignedDuration::from_secs(10)]),
+    ///     max_age: SignedDuration::from_hours(1),
+    /// };
+    /// let busy = Err(SendError::transient("busy"));
+    /// let Decision::RetryAt(due) = policy.decide(&delivery, &busy, now) else { panic!() };
+    /// assert!(due > now && due <= now + SignedDuration::from_secs(10));
+    ///
+    /// let second = Delivery { attempt: 2, ..delivery };
+    /// assert!(matches!(policy.decide(&second, &busy, due), Decision::DeadLetter(_)));
+    /// let sent = Ok(Receipt::complete("ok"));
+    /// assert_eq!(policy.decide(&second, &sent, due), Decision::Delivered);
+    /// ```
     pub fn decide(
         &self,
         delivery: &Delivery,

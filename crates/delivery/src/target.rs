@@ -25,6 +25,35 @@ pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>
 ///
 /// A target only sends and classifies the response. Timeouts, retries, rate limits and dead letters
 /// are the caller's: they are the same for every kind of target.
+///
+/// ```
+/// use reflexarc_delivery::{Delivery, Preview, Receipt, SendError, SendFuture, Target};
+/// use reflexarc_event::Json;
+///
+/// /// Counts deliveries and accepts them.
+/// struct Counter;
+///
+/// impl Target for Counter {
+///     fn kind(&self) -> &'static str {
+///         "counter"
+///     }
+///
+///     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+///         let body = Json::from(batch.len() as i64);
+///         Ok(Preview { summary: "a number".into(), body, part: None })
+///     }
+///
+///     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
+///         let response = format!("{} counted", batch.len());
+///         Box::pin(async move { Ok(Receipt::complete(response)) })
+///     }
+/// }
+///
+/// let target: Box<dyn Target> = Box::new(Counter);
+/// assert!(target.rate_limit().is_none());
+/// assert_eq!(target.preview(&[])?.body, Json::from(0));
+/// # Ok::<(), SendError>(())
+/// ```
 pub trait Target: Send + Sync {
     /// Its type, as in the configuration.
     fn kind(&self) -> &'static str;

@@ -27,6 +27,13 @@ use reflexarc_event::EniStatus;
 use crate::resources::InstanceStatus;
 
 /// An error of the API: the request was refused. A refused request never makes an event.
+///
+/// ```
+/// use reflexarc_eni::ApiError;
+///
+/// let error = ApiError::new(404, "InvalidEniId.NotFound", "It does not exist.");
+/// assert_eq!(error.to_string(), "InvalidEniId.NotFound: It does not exist.");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 #[non_exhaustive]

@@ -3,6 +3,18 @@
 use reflexarc_event::{Json, Operation};
 
 /// Makes the next accepted requests for one operation go wrong.
+///
+/// ```
+/// use reflexarc_eni::{Fault, FaultMode};
+/// use reflexarc_event::Json;
+///
+/// let json = r#"{"operation": "DetachNetworkInterface", "outcome": "hang"}"#;
+/// let fault = Fault::from_json(&Json::parse(json)?)?;
+/// assert_eq!((fault.mode, fault.times), (FaultMode::Hang, 1));
+/// let error = Fault::from_json(&Json::parse("{}")?).unwrap_err();
+/// assert_eq!(error.to_string(), "missing key `operation`");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The operation.

@@ -26,6 +26,10 @@
 //! - [`rpc`] is the ECS API on the wire: signatures, parameters, JSON responses;
 //! - [`scenario`] reads a scenario file and runs it on a virtual clock.
 //!
+//! Types of other crates in the public API: times and durations are those of [`jiff`], networks
+//! those of [`ipnet`], diagnostics, events and JSON those of `reflexarc-diagnostic` and
+//! `reflexarc-event`.
+//!
 //! This crate must not know patterns, rules, reactions or the service; it knows only events. Time,
 //! randomness (a seed) and bytes come in as arguments: the same calls at the same instants give the
 //! same replies, identifiers and events.
@@ -48,3 +52,8 @@ pub use fault::{Fault, FaultMode, InvalidFault, TooManyFaults};
 pub use limits::Limits;
 pub use request::{Answer, CreateInterface, DescribeFilter, Page, Paging, Reply, Request};
 pub use timing::Timing;
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,6 +2,16 @@
 
 /// The limits of requests, with the values that the service documents where it does, and of the
 /// region's own memory.
+///
+/// ```
+/// use reflexarc_eni::{Cloud, Limits};
+///
+/// let small = Limits { interfaces_per_account: 5, ..Limits::DEFAULT };
+/// let start = "2026-01-01T00:00:00Z".parse()?;
+/// let cloud = Cloud::new("cn-hangzhou", 7, start).with_limits(small);
+/// assert_eq!(cloud.limits().interfaces_per_account, 5);
+/// # Ok::<(), jiff::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Security groups of one interface.

@@ -43,6 +43,19 @@ pub enum Request {
 }
 
 /// The secondary interface that a request creates.
+///
+/// ```
+/// use reflexarc_eni::resources::AddressSelection;
+/// use reflexarc_eni::{CreateInterface, Request};
+/// use reflexarc_event::Operation;
+///
+/// let wanted = CreateInterface {
+///     secondary: AddressSelection::Count(4),
+///     client_token: Some("once".into()),
+///     ..CreateInterface::new("vsw-a", ["sg-a"])
+/// };
+/// assert_eq!(Request::Create(wanted).operation(), Some(Operation::Create));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreateInterface {
     /// The vSwitch that allocates the addresses.
@@ -76,6 +89,22 @@ pub struct CreateInterface {
 
 /// Which interfaces to list: those that meet every criterion that is given. A list is met by any of
 /// its entries.
+///
+/// ```
+/// use reflexarc_eni::resources::Account;
+/// use reflexarc_eni::{Answer, Cloud, DescribeFilter, Paging, Request};
+/// use reflexarc_event::EniStatus;
+///
+/// let start = "2026-01-01T00:00:00Z".parse()?;
+/// let mut cloud = Cloud::new("cn-hangzhou", 7, start);
+/// cloud.add_account(Account::user("1001"));
+/// let filter = DescribeFilter { status: Some(EniStatus::Available), ..DescribeFilter::default() };
+/// let paging = Paging::Token { size: 50, token: None };
+/// let reply = cloud.call("1001", Request::Describe { filter, paging }, start);
+/// let Ok(Answer::Described(page)) = reply.result else { panic!("refused") };
+/// assert_eq!((page.total, page.next), (0, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeFilter {
     /// Interface ids.

@@ -23,6 +23,21 @@ use crate::events::RequestOutcome;
 use crate::{Cloud, StatusChange};
 
 /// A region with its API: signed requests in, JSON out.
+///
+/// ```
+/// use reflexarc_eni::Cloud;
+/// use reflexarc_eni::rpc::{AccessKey, Endpoint, HttpRequest, RequestLimits};
+///
+/// let start = "2026-01-01T00:00:00Z".parse()?;
+/// let key = AccessKey { id: "key".into(), secret: "s".into(), account: "1001".into() };
+/// let cloud = Cloud::new("cn-hangzhou", 7, start);
+/// let mut endpoint = Endpoint::new(cloud, [key], RequestLimits::DEFAULT);
+/// let unsigned = HttpRequest { method: "GET".into(), ..HttpRequest::default() };
+/// let response = endpoint.serve(&unsigned, start);
+/// assert_eq!(response.status, 400);
+/// assert!(response.body.contains(&response.request_id));
+/// # Ok::<(), jiff::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     cloud: Cloud,

@@ -29,6 +29,24 @@ use crate::resources::InstanceStatus;
 use crate::rpc::Parameters;
 
 /// A world and what happens in it.
+///
+/// ```
+/// use reflexarc_eni::scenario::Scenario;
+///
+/// let scenario: Scenario = r#"
+///     description = "an attachment hangs"
+///     [[step]]
+///     at = "10s"
+///     fault = { operation = "AttachNetworkInterface", outcome = "hang" }
+/// "#
+/// .parse()?;
+/// assert_eq!(scenario.steps.len(), 1);
+///
+/// let error = "[[step]]\nat = \"soon\"".parse::<Scenario>().unwrap_err();
+/// assert!(error.diagnostics().iter().all(|diagnostic| !diagnostic.message.is_empty()));
+/// assert!(error.to_string().contains("--> scenario:"));
+/// # Ok::<(), reflexarc_eni::scenario::InvalidScenario>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// What it shows, in a sentence; may be empty.

@@ -6,6 +6,17 @@ use reflexarc_event::Operation;
 use crate::FaultMode;
 
 /// How long each operation takes from its reply to its completion.
+///
+/// ```
+/// use jiff::SignedDuration;
+/// use reflexarc_eni::{Cloud, Timing};
+///
+/// let slow = Timing { attach: SignedDuration::from_mins(2), ..Timing::default() };
+/// let start = "2026-01-01T00:00:00Z".parse()?;
+/// let cloud = Cloud::new("cn-hangzhou", 7, start).with_timing(slow);
+/// assert_eq!(cloud.now(), start);
+/// # Ok::<(), jiff::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// A creation. Zero by default: it is documented as synchronous, its reply has the status

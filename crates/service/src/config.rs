@@ -25,6 +25,24 @@ use crate::telemetry::{Collector, Redactor};
 pub const TEMPLATE: &str = include_str!("config/template.toml");
 
 /// A configuration. The default is that of an empty file.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use reflexarc_service::Config;
+/// use reflexarc_service::config::Secrets;
+///
+/// let folder = Path::new("/etc/reflexarc");
+/// let text = "[http]\nlisten = \"127.0.0.1:9000\"\n[store]\npath = \"events.db\"";
+/// let config = Config::read(text, folder, Secrets::Skip)?;
+/// assert_eq!(config.listen.port(), 9000);
+/// assert_eq!(config.store_path, folder.join("events.db"));
+///
+/// let error = Config::read("lisen = 1", folder, Secrets::Skip).err().unwrap();
+/// assert_eq!(error.diagnostics().count(), 1);
+/// assert!(error.to_string().contains("reflexarc.toml:1:1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 // Flat, although the file has sections: users of the library build a `Config` themselves with
 // `..Config::default()`, and one level is enough for twenty settings.
 pub struct Config {
@@ -265,6 +283,14 @@ impl Default for Config {
 
 impl RestartSettings {
     /// The names of the settings in which `self` and `other` differ.
+    ///
+    /// ```
+    /// use reflexarc_service::Config;
+    ///
+    /// let running = Config::default().restart_settings();
+    /// let edited = Config { log: "debug".into(), ..Config::default() };
+    /// assert_eq!(running.differences(&edited.restart_settings()), ["log"]);
+    /// ```
     pub fn differences(&self, other: &Self) -> Vec<String> {
         // The order of the documentation, and of `restart` in the response to a reload.
         let same = [

@@ -8,6 +8,19 @@ use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
 /// An event that is about to be accepted.
+///
+/// ```
+/// use reflexarc_event::Event;
+/// use reflexarc_service::Incoming;
+///
+/// let event = Event::from_json(r#"{"id": "8B2A", "product": "ECS", "name": "Disk:Stalled"}"#)?;
+/// let incoming = Incoming::new(event)?;
+/// assert_eq!(incoming.name.id, "8B2A");
+///
+/// let anonymous = Incoming::new(Event::from_json("{}")?)?;
+/// assert_eq!(anonymous.name.id.len(), 32);
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Incoming {
     /// The event in native form, for the rules, and as it was received, for the archive.

@@ -31,6 +31,11 @@
 //! committed, [`store`] commits it with its deliveries, [`dispatch`] sends those. [`config`] is
 //! read at the start and at each reload; `live_config` holds what is in effect.
 //!
+//! Types of other crates in the public API: times and durations are those of [`jiff`], headers and
+//! URLs those of [`axum`] and [`reqwest`], secrets those of [`secrecy`], listeners and channels
+//! those of [`tokio`]; rules, evaluations and events are those of `reflexarc`, `reflexarc-event`,
+//! `reflexarc-reaction` and `reflexarc-delivery`.
+//!
 //! This crate must not know how filters match, how scripts run, or how a target sends.
 
 #![allow(
@@ -61,3 +66,8 @@ pub use limits::Limits;
 pub use reload::Reloaded;
 pub use service::ServiceBuilder;
 pub use store::{Accepted, Store, StoreError, StoreOptions};
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

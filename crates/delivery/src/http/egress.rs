@@ -17,6 +17,17 @@ use reqwest::{Certificate, Client, Url};
 use super::error_chain;
 
 /// Which addresses may be called: public ones, and those within `allowed`.
+///
+/// ```
+/// use reflexarc_delivery::http::EgressPolicy;
+///
+/// let policy = EgressPolicy { allowed: vec!["10.1.0.0/16".parse()?] };
+/// assert!(policy.allows("10.1.2.3".parse()?) && policy.allows("8.8.8.8".parse()?));
+/// let metadata = "http://169.254.169.254/latest/meta-data".parse()?;
+/// let denied = policy.check_url(&metadata).unwrap_err();
+/// assert!(denied.to_string().starts_with("169.254.169.254 is not a public address"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
     /// Private networks that may be called, such as `10.1.0.0/16`.

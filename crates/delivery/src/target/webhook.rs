@@ -126,6 +126,14 @@ impl Target for Webhook {
 
 /// The key that a secret stands for: the base64 after `whsec_`, the form in which Standard Webhooks
 /// hands out secrets, or else the text itself. `None` when that is not base64.
+///
+/// ```
+/// use reflexarc_delivery::webhook::signing_key;
+///
+/// assert_eq!(signing_key("whsec_a2V5"), Some(b"key".to_vec()));
+/// assert_eq!(signing_key("key"), Some(b"key".to_vec()));
+/// assert_eq!(signing_key("whsec_%"), None);
+/// ```
 pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
     match secret.strip_prefix("whsec_") {
         Some(encoded) => STANDARD.decode(encoded).ok(),

@@ -15,6 +15,17 @@ pub struct Bus {
 }
 
 /// The envelope in which a bus delivers events.
+///
+/// ```
+/// use reflexarc_eni::events::BusEnvelope;
+/// use reflexarc_event::{Envelope, Event};
+///
+/// let event = Event::from_json(r#"{"product": "ECS", "name": "Disk:Stalled", "id": "1"}"#)?;
+/// let wrapped = BusEnvelope::EventBridge.wrap(&event);
+/// assert_eq!(wrapped.envelope(), Envelope::CloudEvent);
+/// assert_eq!(BusEnvelope::Native.wrap(&event).bytes(), event.bytes());
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum BusEnvelope {

@@ -3,6 +3,14 @@
 use crate::Limits;
 
 /// One account.
+///
+/// ```
+/// use reflexarc_eni::resources::Account;
+///
+/// let user = Account::user("1001").with_preview(true).with_quota(10);
+/// assert_eq!((user.preview, user.quota, user.service), (true, 10, None));
+/// assert_eq!(Account::service("9001", 9001).service, Some(9001));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The account's number, as digits.

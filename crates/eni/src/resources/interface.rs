@@ -75,6 +75,14 @@ pub struct Addresses {
 }
 
 /// Whether the status machine of an interface has a transition between two statuses.
+///
+/// ```
+/// use reflexarc_eni::resources::is_valid_transition;
+/// use reflexarc_event::EniStatus;
+///
+/// assert!(is_valid_transition(EniStatus::Available, EniStatus::Attaching));
+/// assert!(!is_valid_transition(EniStatus::InUse, EniStatus::Deleting));
+/// ```
 pub fn is_valid_transition(from: EniStatus, to: EniStatus) -> bool {
     use EniStatus::{
         Attaching, Available, CreateFailed, Creating, Deleted, Deleting, Detaching, InUse,

@@ -9,6 +9,18 @@ use crate::{ApiError, Cloud, CreateInterface, DescribeFilter, Limits, Paging, Re
 
 /// Performs an action of the account at `now`. A request with invalid parameters is refused like
 /// any other.
+///
+/// ```
+/// use reflexarc_eni::Cloud;
+/// use reflexarc_eni::rpc::{Parameters, perform};
+///
+/// let start = "2026-01-01T00:00:00Z".parse()?;
+/// let mut cloud = Cloud::new("cn-hangzhou", 7, start);
+/// let parameters: Parameters = [("RegionId", "cn-hangzhou")].into_iter().collect();
+/// let reply = perform(&mut cloud, "1001", "DeleteNetworkInterface", &parameters, start);
+/// assert_eq!(reply.result.unwrap_err().code, "MissingParameter");
+/// # Ok::<(), jiff::Error>(())
+/// ```
 pub fn perform(
     cloud: &mut Cloud,
     account: &str,

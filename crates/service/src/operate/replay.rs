@@ -10,6 +10,32 @@ use crate::incoming::Incoming;
 use crate::store::{Archived, Selection, Store, StoreError};
 
 /// What to replay, and whether to deliver.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use reflexarc::{Evaluation, RuleSet};
+/// use reflexarc_event::Event;
+/// use reflexarc_service::operate::Replay;
+/// use reflexarc_service::{Config, Incoming, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let options = Config::default().store_options;
+/// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+/// let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
+/// store.accept(incoming, Evaluation::default(), Timestamp::now())?;
+///
+/// // There was no rule when the event was accepted; now there is one.
+/// let rule = "when = 'level == \"WARN\"'\nthen = 'send(\"inventory\", event.id);'";
+/// let rules = RuleSet::compile([("warnings.toml", rule)])?;
+/// let mut new = 0;
+/// Replay::default().run(&store, &rules, |replayed| {
+///     assert!(!replayed.agrees());
+///     new += replayed.new.len();
+///     true
+/// })?;
+/// assert_eq!(new, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Replay {
     /// Which events.

@@ -9,6 +9,26 @@ use crate::store::{Archived, Attempt, DeliveryRecord, Store, StoreError};
 /// the time, and every delivery with every attempt. If `explain` names a rule, its verdict contains
 /// the explanation.
 ///
+/// ```
+/// use jiff::Timestamp;
+/// use reflexarc::{Evaluation, RuleSet};
+/// use reflexarc_event::Event;
+/// use reflexarc_service::operate::trace;
+/// use reflexarc_service::{Config, Incoming, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let options = Config::default().store_options;
+/// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+/// let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "a": 7}"#)?)?;
+/// store.accept(incoming, Evaluation::default(), Timestamp::now())?;
+///
+/// let rules = RuleSet::compile([("sevens.toml", "when = 'a == 7'\nthen = ''")])?;
+/// let traced = trace(&store, &rules, &store.find("1")?[0], None)?;
+/// let verdict = &traced.get("verdicts").unwrap().elements()[0];
+/// assert_eq!(verdict.to_string(), r#"{"rule":"sevens","matched":true}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the store cannot be read, or the event cannot be converted to the native form.
 pub fn trace(

@@ -29,6 +29,24 @@ pub struct Token {
 }
 
 /// Accepted bearer tokens.
+///
+/// ```
+/// use axum::http::HeaderMap;
+/// use jiff::Timestamp;
+/// use reflexarc_service::security::{AccessDenied, Role, Token, Tokens};
+///
+/// let secret = "a long random text".into();
+/// let token = Token::new("dashboard".into(), &secret, vec![Role::Read], None);
+/// let tokens = Tokens::new(vec![token]);
+/// let headers: HeaderMap =
+///     [("authorization".parse()?, "Bearer a long random text".parse()?)].into_iter().collect();
+/// let now = Timestamp::now();
+/// assert_eq!(tokens.check(&headers, "", Role::Read, now), Ok("dashboard"));
+/// assert_eq!(tokens.check(&headers, "", Role::Operate, now), Err(AccessDenied::Forbidden));
+/// let none = HeaderMap::new();
+/// assert_eq!(tokens.check(&none, "", Role::Read, now), Err(AccessDenied::Unauthenticated));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
     tokens: Vec<Token>,

@@ -11,6 +11,23 @@ use reflexarc_reaction::Action;
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
 /// is in the archive already.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use reflexarc::RuleSet;
+/// use reflexarc_event::NativeEvent;
+/// use reflexarc_reaction::NoState;
+/// use reflexarc_service::store::evaluation_to_json;
+///
+/// let rule = "when = 'a == 1'\nthen = 'log(\"seen\");'";
+/// let rules = RuleSet::compile([("ones.toml", rule)])?;
+/// let event = NativeEvent::from_json(r#"{"a": 1}"#)?;
+/// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+/// let json = evaluation_to_json(&evaluation);
+/// let first = &json.get("rules").unwrap().elements()[0];
+/// assert_eq!(first.get("log").unwrap().to_string(), r#"["seen"]"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
     let rules = evaluation.rules.iter().map(|effects| {
         let seen = effects.event.as_ref();

@@ -28,6 +28,26 @@ impl Store {
     /// Removes events that are older than the retention allows, or that make the store larger than
     /// it allows. Returns how many events were removed.
     ///
+    /// ```
+    /// use jiff::{SignedDuration, Timestamp};
+    /// use reflexarc::Evaluation;
+    /// use reflexarc_event::Event;
+    /// use reflexarc_service::store::Retention;
+    /// use reflexarc_service::{Config, Incoming, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let options = Config::default().store_options;
+    /// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+    /// let incoming = Incoming::new(Event::from_json(r#"{"id": "1"}"#)?)?;
+    /// let accepted_at = Timestamp::UNIX_EPOCH;
+    /// store.accept(incoming, Evaluation::default(), accepted_at)?;
+    ///
+    /// let retention = Retention { age: SignedDuration::from_hours(24), bytes: None };
+    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(1))?, 0);
+    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(25))?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the store fails.
     pub fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {

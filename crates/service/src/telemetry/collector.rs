@@ -6,6 +6,15 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
 /// Where spans are sent, and how many.
+///
+/// ```
+/// use reflexarc_service::telemetry::Collector;
+///
+/// let collector: Collector = "http://localhost:4318".parse()?;
+/// assert_eq!((collector.endpoint.port(), collector.one_in), (Some(4318), 1));
+/// assert!("localhost:4318".parse::<Collector>().is_err());
+/// # Ok::<(), reflexarc_service::telemetry::InvalidCollectorUrl>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
     /// The collector's address; spans are posted to `v1/traces` below it.

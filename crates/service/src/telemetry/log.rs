@@ -17,6 +17,13 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Replaces every known secret in a text.
+///
+/// ```
+/// use reflexarc_service::telemetry::Redactor;
+///
+/// let redactor = Redactor::new(["pa/ss word"]);
+/// assert_eq!(redactor.redact("url?token=pa%2Fss%20word"), "url?token=[redacted]");
+/// ```
 //
 // It guards against what receivers' responses and libraries' errors may repeat (a URL with its
 // token, a server's echo of a password); our own code never prints a secret in the first place.

@@ -11,6 +11,17 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// All metrics of the service.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use reflexarc_service::telemetry::Metrics;
+///
+/// let metrics = Metrics::new();
+/// metrics.attempt("mail", "delivered", Duration::from_millis(20));
+/// let line = r#"attempts_total{target="mail",outcome="delivered"} 1"#;
+/// assert!(metrics.render().contains(line));
+/// ```
 // Label values come from the configuration and the rules, never from an event: otherwise a sender
 // could create time series without bound.
 pub struct Metrics {

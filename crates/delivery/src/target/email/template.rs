@@ -12,6 +12,14 @@ use crate::rendering::{is_web_link, truncate};
 /// Their variables are `title`, `text`, `level`, `link`, `payload` (a document as JSON text),
 /// `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The HTML
 /// template escapes them.
+///
+/// ```
+/// use reflexarc_delivery::email::Templates;
+///
+/// assert!(Templates::new(Some("[{{ rule }}] {{ title }}".into()), None, None).is_ok());
+/// let error = Templates::new(Some("{{ title".into()), None, None).err();
+/// assert_eq!(error.map(|error| error.name), Some("subject"));
+/// ```
 pub struct Templates {
     environment: Environment<'static>,
 }
