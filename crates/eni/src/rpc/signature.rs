@@ -155,7 +155,7 @@ pub(super) fn verify(
             signed_headers,
             signature,
         } => {
-            let hash = hex::encode(&Sha256::digest(&request.body));
+            let hash = hex::encode(Sha256::digest(&request.body));
             let claimed = request.header("x-acs-content-sha256");
             if claimed.is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&hash)) {
                 return Err(signature_mismatch("the hash of the body"));
@@ -163,7 +163,7 @@ pub(super) fn verify(
             let canonical = canonical_request(request, signed_headers, &hash);
             let text = format!(
                 "{ACS3}\n{}",
-                hex::encode(&Sha256::digest(canonical.as_bytes()))
+                hex::encode(Sha256::digest(canonical.as_bytes()))
             );
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
                 .expect("HMAC takes keys of any length");
