@@ -1,7 +1,7 @@
 //! `reflexarc help`: help for commands, the references, and explanations of diagnostic codes.
 
 use clap::CommandFactory as _;
-use reflexarc_diagnostic::{Code, nearest};
+use reflexarc_diagnostic::{Code, UnknownCode, nearest};
 
 use super::Cli;
 use crate::exit::{Exit, Failure};
@@ -15,9 +15,10 @@ Examples:
   reflexarc help pattern      reference: the filter language of `when`
   reflexarc help reaction     reference: the functions that scripts in `then` can call
   reflexarc help RA0201       what a diagnostic code means, with an example
+  reflexarc help codes        all diagnostic codes
   reflexarc help run          help for one command")]
 pub(crate) struct Args {
-    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`
+    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`, `codes`
     #[arg(value_name = "TOPIC")]
     topics: Vec<String>,
     /// Print references without a pager
@@ -32,15 +33,21 @@ const REFERENCES: [(&str, &str); 3] = [
     ("reaction", reflexarc_reaction::REFERENCE),
 ];
 
+/// The topic that lists all diagnostic codes.
+const CODES: &str = "codes";
+
 /// Prints the help for a topic, or for the whole program.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     match args.topics.as_slice() {
         [topic] if is_code(topic) => {
-            let code: Code = topic
-                .parse()
-                .map_err(|error| Failure::Usage(format!("{error}")))?;
+            let unknown = |error: UnknownCode| {
+                let hint = "`reflexarc help codes` lists all codes";
+                Failure::Usage(format!("{error}; {hint}"))
+            };
+            let code: Code = topic.parse().map_err(unknown)?;
             output.document(&explanation(code), false)?;
         }
+        [topic] if topic == CODES => output.document(&codes(), !args.no_pager)?,
         [topic] if reference(topic).is_some() => {
             let text = reference(topic).unwrap_or_default();
             output.document(text, !args.no_pager)?;
@@ -66,6 +73,15 @@ fn explanation(code: Code) -> String {
     format!("# {code}: {}\n\n{}\n", code.title(), code.explanation())
 }
 
+/// The registry of codes as a table.
+fn codes() -> String {
+    let mut text = "# Diagnostic codes\n\n| code | meaning |\n|---|---|\n".to_owned();
+    for code in Code::ALL {
+        text.push_str(&format!("| `{code}` | {} |\n", code.title()));
+    }
+    text
+}
+
 /// The help of a command, given as its name and those of its subcommands.
 fn command_help(topics: &[String]) -> Result<clap::builder::StyledStr, Failure> {
     let mut cli = Cli::command();
@@ -86,7 +102,8 @@ fn unknown(topic: &str, command: &clap::Command) -> Failure {
         .map(clap::Command::get_name)
         .collect();
     if command.get_name() == "reflexarc" {
-        topics.splice(0..0, REFERENCES.iter().map(|(name, _)| *name));
+        let references = REFERENCES.iter().map(|(name, _)| *name);
+        topics.splice(0..0, references.chain([CODES]));
     }
     Failure::Usage(match nearest(topic, topics.iter().copied()) {
         Some(similar) => format!("no help for `{topic}`; did you mean `{similar}`?"),

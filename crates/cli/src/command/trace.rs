@@ -6,6 +6,7 @@ use reflexarc_service::operate::trace;
 use crate::config_args::{StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::delivery::{elements, field};
+use crate::output::table::time_of;
 use crate::output::text::printable;
 use crate::output::{self, Format, Output};
 
@@ -73,7 +74,7 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         field(trace, "id"),
         field(trace, "source"),
         field(trace, "envelope"),
-        field(trace, "accepted")
+        time_of(&field(trace, "accepted"))
     ))?;
     output.line(format_args!("  {}", field(trace, "received")))?;
     if trace.get("normal") != trace.get("received") {

@@ -3,6 +3,7 @@
 use reflexarc_event::Json;
 
 use super::Output;
+use super::table::time_of;
 use super::text::printable;
 use crate::exit::Failure;
 
@@ -21,7 +22,10 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
         output.line(format_args!("  {reason}"))?;
     }
     for attempt in elements(delivery, "attempts") {
-        let (number, started) = (field(attempt, "number"), field(attempt, "started"));
+        let (number, started) = (
+            field(attempt, "number"),
+            time_of(&field(attempt, "started")),
+        );
         let (duration, outcome, response) = (
             field(attempt, "milliseconds"),
             field(attempt, "outcome"),

@@ -74,6 +74,11 @@ pub(crate) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
+/// A timestamp in JSON for people, as [`time`] prints it; other texts stay as they are.
+pub(crate) fn time_of(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), time)
+}
+
 /// The cells in columns, without spaces at the end of the line.
 fn padded<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     let mut line = String::new();

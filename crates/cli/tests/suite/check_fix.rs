@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use crate::{Outcome, reflexarc, reflexarc_in};
+use reflexarc::RuleSet;
+use reflexarc_diagnostic::toml::{Document, FaultCodes};
+use reflexarc_diagnostic::{Code, Diagnostic};
+
+use crate::{Outcome, reflexarc, reflexarc_in, root};
 
 const BROKEN: &str = r#"# kept
 when = "{\"a\": [{\"prefxi\": \"x\"}]}"
@@ -24,6 +28,96 @@ fn folder(text: &str) -> tempfile::TempDir {
 fn check(folder: &tempfile::TempDir, options: &[&str]) -> Outcome {
     let arguments: Vec<&str> = ["check", "a.toml"].iter().chain(options).copied().collect();
     reflexarc_in(folder.path(), &arguments, b"")
+}
+
+/// Every filter of the corpus, in either notation.
+fn corpus_filters() -> Vec<String> {
+    let mut filters = Vec::new();
+    for entry in fs::read_dir(root().join("tests/corpus/patterns")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let document = Document::parse(&text, "the corpus", FaultCodes::RULE);
+        for case in document.root().tables("case") {
+            filters.extend(case.string("json"));
+            filters.extend(case.string("expression"));
+        }
+    }
+    filters
+}
+
+/// The filter as each kind of TOML string that can hold it.
+fn spellings(filter: &str) -> Vec<String> {
+    let escaped = filter.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut spellings = vec![
+        format!("\"{}\"", escaped.replace('\n', "\\n")),
+        format!("\"\"\"\n{escaped}\"\"\""),
+    ];
+    if !filter.contains(['\'', '\n']) {
+        spellings.push(format!("'{filter}'"));
+    }
+    if !filter.contains('\'') {
+        spellings.push(format!("'''\n{filter}'''"));
+    }
+    spellings.retain(|spelling| when(&rule(spelling)).as_deref() == Some(filter));
+    spellings
+}
+
+fn rule(spelling: &str) -> String {
+    format!("when = {spelling}\nnotify = \"team\"\n")
+}
+
+/// The filter of a rule file; `None` if the file is not TOML.
+fn when(file: &str) -> Option<String> {
+    let document = Document::parse(file, "the rule", FaultCodes::RULE);
+    let text = document.root().string("when");
+    text.filter(|_| !document.has_syntax_errors())
+}
+
+fn findings(file: &str) -> Vec<Diagnostic> {
+    match RuleSet::compile([("a.toml", file)]) {
+        Ok(rules) => {
+            let files = rules.warnings().iter();
+            files.flat_map(|file| file.diagnostics.clone()).collect()
+        }
+        Err(error) => error.diagnostics().cloned().collect(),
+    }
+}
+
+/// The filter after each fix is applied on its own, by code and message of the finding.
+fn fixed_filters(spelling: &str) -> Vec<(Code, String, String)> {
+    let file = rule(spelling);
+    let mut fixed = Vec::new();
+    for finding in findings(&file) {
+        let Some(fix) = finding.fix else { continue };
+        let mut text = file.clone();
+        text.replace_range(fix.span, &fix.replacement);
+        let when =
+            when(&text).unwrap_or_else(|| panic!("{} breaks the file:\n{text}", finding.code));
+        fixed.push((finding.code, finding.message, when));
+    }
+    fixed
+}
+
+#[test]
+fn fixes_are_the_same_in_every_kind_of_string() {
+    let mut fixes = 0;
+    for filter in corpus_filters() {
+        let spellings = spellings(&filter);
+        // A literal string cannot hold every fix, but a basic one can.
+        let basic = spellings
+            .first()
+            .map_or(Vec::new(), |basic| fixed_filters(basic));
+        for spelling in spellings.iter().skip(1) {
+            for fixed in fixed_filters(spelling) {
+                assert!(basic.contains(&fixed), "{spelling}\n{fixed:?}\n{basic:?}");
+                fixes += 1;
+            }
+        }
+    }
+    assert!(fixes > 50, "{fixes}");
 }
 
 #[test]

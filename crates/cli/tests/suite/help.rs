@@ -110,13 +110,27 @@ fn help_explains_a_code() {
 fn unknown_topics_get_a_suggestion() {
     for (topic, message) in [
         ("ra101", "unknown code `ra101`; did you mean `RA0101`?"),
-        ("RA9999", "unknown code `RA9999`"),
+        (
+            "RA9999",
+            "unknown code `RA9999`; `reflexarc help codes` lists",
+        ),
         ("patern", "no help for `patern`; did you mean `pattern`?"),
         ("chekc", "no help for `chekc`; did you mean `check`?"),
     ] {
         let help = reflexarc(&["help", topic]);
         assert_eq!(help.code, 2, "{topic}");
         assert!(help.stderr.contains(message), "{}", help.stderr);
+    }
+}
+
+#[test]
+fn help_lists_all_codes() {
+    let help = reflexarc(&["help", "codes"]).stdout;
+    for code in Code::ALL {
+        assert!(
+            help.contains(&format!("| `{code}` | {}", code.title())),
+            "{code}"
+        );
     }
 }
 

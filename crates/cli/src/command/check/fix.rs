@@ -10,7 +10,6 @@ use reflexarc_pattern::Dialect;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::output::rewrite::rewrite;
-use crate::output::text::plural;
 
 /// How often a file is fixed again: an applied fix can uncover the next finding, for example when
 /// the parser of a filter stops at the first error.
@@ -35,11 +34,14 @@ pub(super) enum Mode {
     Diff,
 }
 
+/// The findings in a file, given its path and text.
+type FindingsOf = fn(&str, &str) -> Vec<Diagnostic>;
+
 /// Fixes the rule files, and returns the number of fixes. Each of them is reported on stderr.
 pub(super) fn run(paths: &[PathBuf], mode: Mode, output: &mut Output) -> Result<usize, Failure> {
     let mut count = 0;
     for (name, text) in files_with_findings(paths) {
-        let fixed = fix(&name, text.clone());
+        let fixed = fix(&name, text.clone(), findings);
         for line in &fixed.rejected {
             output.status(line);
         }
@@ -62,8 +64,8 @@ pub(super) fn run(paths: &[PathBuf], mode: Mode, output: &mut Output) -> Result<
     } else {
         "available"
     };
-    let count_text = plural(count as u64, "fix").replace("fixs", "fixes");
-    output.status(&format!("{count_text} {verb}"));
+    let noun = if count == 1 { "fix" } else { "fixes" };
+    output.status(&format!("{count} {noun} {verb}"));
     Ok(count)
 }
 
@@ -85,7 +87,7 @@ fn files_with_findings(paths: &[PathBuf]) -> Vec<(String, String)> {
 }
 
 /// Applies the fixes of all findings in the file, then those of the findings that remain.
-fn fix(name: &str, text: String) -> FixedFile {
+fn fix(name: &str, text: String, find: FindingsOf) -> FixedFile {
     let mut fixed = FixedFile {
         text,
         ..FixedFile::default()
@@ -94,7 +96,7 @@ fn fix(name: &str, text: String) -> FixedFile {
         let before = fixed.applied.len();
         // Only the last round knows which fixes stay out: others may have made room for them.
         fixed.rejected.clear();
-        apply_round(name, &mut fixed);
+        apply_round(name, &mut fixed, find);
         if fixed.applied.len() == before {
             break;
         }
@@ -104,8 +106,8 @@ fn fix(name: &str, text: String) -> FixedFile {
 
 /// Applies the fixes that do not overlap, from the end of the file to its beginning, so that the
 /// spans of the remaining ones stay valid.
-fn apply_round(name: &str, fixed: &mut FixedFile) {
-    let found = findings(name, &fixed.text);
+fn apply_round(name: &str, fixed: &mut FixedFile, find: FindingsOf) {
+    let found = find(name, &fixed.text);
     let original = fixed.text.clone();
     let mut errors = count_errors(&found);
     let mut fixes: Vec<(&Diagnostic, &Fix)> = found
@@ -131,7 +133,7 @@ fn apply_round(name: &str, fixed: &mut FixedFile) {
         let place = format!("{name}:{line}: {}: {}", finding.code, finding.message);
         let mut candidate = fixed.text.clone();
         candidate.replace_range(fix.span.clone(), &fix.replacement);
-        let after = findings(name, &candidate);
+        let after = find(name, &candidate);
         if after.iter().any(|found| found.code == Code::RULE_TOML) {
             let reason = "the file would not be valid TOML";
             fixed
@@ -185,7 +187,31 @@ mod tests {
 
     #[track_caller]
     fn fixed(text: &str) -> FixedFile {
-        fix("r.toml", text.to_owned())
+        fix("r.toml", text.to_owned(), findings)
+    }
+
+    #[test]
+    fn fixes_that_break_the_file_are_left_out() {
+        /// Findings of the file, and one more whose fix does harm.
+        fn with_harmful(name: &str, text: &str) -> Vec<Diagnostic> {
+            let mut found = findings(name, text);
+            let end = text.len();
+            for replacement in ["'", "level = 5\n"] {
+                let harmful = Diagnostic::warning(Code::RULE_VALUE, 0..4, replacement);
+                found.push(harmful.with_fix(end..end, replacement));
+            }
+            found
+        }
+        let text = "when = 'a = 1'\nnotify = 't'\n";
+        let result = fix("r.toml", text.to_owned(), with_harmful);
+        assert_eq!(result.text, text.replace("a = 1", "a == 1"));
+        assert_eq!(
+            result.rejected,
+            [
+                "not fixed: r.toml:1: RA0404: ' (the file would not be valid TOML)",
+                "not fixed: r.toml:1: RA0404: level = 5\n (the file would have more errors)",
+            ]
+        );
     }
 
     #[test]
