@@ -1,6 +1,8 @@
 //! Reading tables, with and without faults.
 
 use super::super::FaultCodes;
+use jiff::SignedDuration;
+
 use super::*;
 
 /// The diagnostics of reading `text`, each with the text that it marks.
