@@ -31,6 +31,19 @@ pub struct FailureCounter {
 
 /// A rule that has failed `report_after` times in a row (3 unless its file sets it), or 2, 4, 8 …
 /// times as often.
+///
+/// ```
+/// use reflexarc::{FailureCounter, NativeEvent, NoState, RuleSet, Timestamp};
+///
+/// let text = "when = 'id exists'\nthen = 'throw \"no\"'\nreport_after = 1";
+/// let rules = RuleSet::compile([("broken.toml", text)])?;
+/// let event = NativeEvent::from_json(r#"{"id": 1}"#)?;
+/// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+/// let report = &FailureCounter::new().record(&rules, &evaluation)[0];
+/// assert_eq!((report.rule.as_str(), report.consecutive), ("broken", 1));
+/// assert!(report.message.ends_with("no"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailureReport {

@@ -37,7 +37,8 @@ pub struct RuleSet {
     event_files: Arc<BTreeMap<EventFile, Vec<u8>>>,
 }
 
-/// The path of a rule file, and the name of a file beside it from which a test reads an event.
+/// The path of a rule file, and the name of a file beside it from which a test reads an event: see
+/// [`RuleSet::with_event_files`].
 pub type EventFile = (String, String);
 
 #[derive(Debug)]
@@ -77,10 +78,14 @@ impl RuleSet {
     /// # Errors
     /// With the diagnostics of all the files, if any of them has an error.
     ///
-    /// ```no_run
-    /// let rules = reflexarc::RuleSet::load("rules")?;
-    /// println!("{} rules", rules.len());
-    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// std::fs::write(folder.join("failed.toml"), "when = 'id exists'\nnotify = ['team']")?;
+    ///
+    /// let rules = reflexarc::RuleSet::load(folder)?;
+    /// assert!(rules.get("failed").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InvalidFiles> {
         Self::load_all(&[path])
@@ -274,6 +279,14 @@ impl RuleSet {
     }
 
     /// The rule of that name.
+    ///
+    /// ```
+    /// let files = [("rules/network/failed.toml", "when = 'id exists'\nnotify = ['team']")];
+    /// let rules = reflexarc::RuleSet::compile(files)?;
+    /// assert!(rules.get("failed").is_some(), "the stem of the file is the name");
+    /// assert!(rules.get("network/failed").is_none());
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
     pub fn get(&self, name: &str) -> Option<&Rule> {
         // The rules are sorted by name, so no index of names is needed.
         let at = self
@@ -403,6 +416,23 @@ impl RuleSet {
 
     /// The contents of the event files that tests refer to, as far as they can be read. Together
     /// with the rule files they are all that the tests need.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// std::fs::write(folder.join("event.json"), r#"{"id": 1}"#)?;
+    /// std::fs::write(folder.join("a.toml"), r#"
+    ///     when = 'id exists'
+    ///     notify = ["team"]
+    ///     [[test]]
+    ///     name = "an event with an id matches"
+    ///     event_file = "event.json"
+    ///     matches = true
+    /// "#)?;
+    /// let rules = reflexarc::RuleSet::load(folder)?;
+    /// assert!(rules.event_files().into_values().eq([br#"{"id": 1}"#.to_vec()]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn event_files(&self) -> BTreeMap<EventFile, Vec<u8>> {
         let named = self
             .inner

@@ -46,6 +46,23 @@ pub struct RuleReport {
 }
 
 /// The result of one test.
+///
+/// ```
+/// use reflexarc::RuleSet;
+///
+/// let rules = RuleSet::compile([("a.toml", r#"
+///     when = 'id exists'
+///     then = 'send("inventory", event.id)'
+///     [[test]]
+///     name = "the id is sent"
+///     event = '{"id": 1}'
+///     actions = [{ payload = 2 }]
+/// "#)])?;
+/// let test = &rules.test("")[0].tests[0];
+/// assert!(!test.passed());
+/// assert_eq!(test.actual_actions[0][0].to_string(), r#"{"target":"inventory","payload":1}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TestReport {
@@ -109,6 +126,18 @@ impl TestReport {
 impl RuleSet {
     /// Runs the `[[test]]`s whose name, or whose rule's name, contains `filter`. Rules without such
     /// tests are left out unless the filter is empty. Each rule is tested alone.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rule = "when = 'id exists'\nnotify = ['team']\n";
+    /// let test = "[[test]]\nname = 'no id'\nevent = '{}'\nmatches = false";
+    /// let files = [("a.toml", format!("{rule}{test}")), ("b.toml", rule.to_owned())];
+    /// let rules = RuleSet::compile(files)?;
+    /// assert_eq!(rules.test("").len(), 2);
+    /// assert_eq!(rules.test("no id").len(), 1);
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
     pub fn test(&self, filter: &str) -> Vec<RuleReport> {
         let reports = self.shared_rules().iter().map(|rule| {
             test_rule(self, rule, &|test| {
