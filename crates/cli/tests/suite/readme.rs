@@ -87,20 +87,23 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn every_file_that_the_architecture_names_exists() {
-    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let code = text.split('`').skip(1).step_by(2);
-    let named: Vec<_> = code
-        .filter(|name| [".rs", "/"].iter().any(|end| name.ends_with(end)))
-        .collect();
-    assert!(named.len() >= 50, "{named:?}");
+fn every_file_that_the_documents_name_exists() {
     let mut files = Vec::new();
     list(&root().join("crates"), &mut files);
-    for name in named {
-        let path = root().join(name);
-        let ending = format!("/{}", name.trim_end_matches('/'));
-        let found = path.exists() || files.iter().any(|file| file.ends_with(&ending));
-        assert!(found, "{name}");
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        let code = text.split('`').skip(1).step_by(2);
+        let named: Vec<_> = code
+            .filter(|name| [".rs", ".md", "/"].iter().any(|end| name.ends_with(end)))
+            .filter(|name| !name.contains(' '))
+            .collect();
+        assert!(named.len() >= 15, "{document}: {named:?}");
+        for name in named {
+            let path = root().join(name);
+            let ending = format!("/{}", name.trim_end_matches('/'));
+            let found = path.exists() || files.iter().any(|file| file.ends_with(&ending));
+            assert!(found, "{document}: {name}");
+        }
     }
 }
 
