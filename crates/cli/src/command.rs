@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod convert;
 mod deliver;
+pub(crate) mod deprecated;
 mod explain;
 mod export;
 mod fmt;
@@ -29,11 +30,14 @@ use crate::output::{Colour, Output};
 
 const AFTER_HELP: &str = "\
 Examples:
-  reflexarc run --rules rules --events events.ndjson     dry run: print the actions for each event
+  reflexarc run rules events.ndjson                      dry run: print the actions for each event
   reflexarc check rules                                  check rule files
   reflexarc test rules --coverage                        run the tests in rule files
   reflexarc match 'content.result == \"failed\"' FILE      print the events that a filter matches
-  reflexarc explain --rules rules --event event.json     why does a rule not match?
+  reflexarc explain rules event.json                     why does a rule not match?
+
+Arguments: a folder or a *.toml file is rules (default: rules), another file is events (default:
+stdin), and `-` is stdin.
 
 Exit codes:
   0 done, or at least one match

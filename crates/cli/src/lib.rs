@@ -21,10 +21,11 @@ mod filter_argument;
 mod filter_file;
 mod input;
 mod output;
+mod service_args;
 
 use std::ffi::OsString;
 
-use clap::{Parser as _, ValueEnum as _};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use crate::command::Cli;
 use crate::exit::Exit;
@@ -37,8 +38,13 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     // The messages of the parser are coloured too, so it cannot be the one to find `--color`.
     colour_argument(&arguments).apply();
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let mut definition = Cli::command();
+    let parsed = definition
+        .try_get_matches_from_mut(arguments)
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)))
+        .map_err(|error| error.format(&mut definition));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         // `--help` and `--version` arrive here as errors too; clap prints them to stdout.
         Err(error) => {
             let failed = error.use_stderr();
@@ -50,6 +56,7 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
     };
     cli.color.apply();
     let mut output = Output::new();
+    command::deprecated::print_hints(&matches, &mut output);
     let result = cli
         .command
         .run(&mut output)

@@ -1,11 +1,13 @@
 //! `reflexarc.toml`: read as a whole, with every diagnostic at once.
 
+mod client;
 mod sections;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::client::ClientSettings;
 use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles};
 pub use reflexarc_delivery::config::Secrets;
@@ -118,17 +120,7 @@ impl Config {
     /// # Errors
     /// With all diagnostics.
     pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, InvalidFiles> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("cannot read {name}: {error}");
-            let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, message)
-                .with_help("create one with `reflexarc config init`");
-            FileDiagnostics {
-                name: name.clone(),
-                text: String::new(),
-                diagnostics: vec![fault],
-            }
-        })?;
+        let (name, text) = read_file(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let file = |diagnostics| FileDiagnostics {
             name: name.clone(),
@@ -308,6 +300,24 @@ impl RestartSettings {
             .filter(|(_, same)| !same)
             .map(|(name, _)| name.to_owned())
             .collect()
+    }
+}
+
+/// The name and text of a configuration file.
+fn read_file(path: &Path) -> Result<(String, String), FileDiagnostics> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => {
+            let message = format!("cannot read {name}: {error}");
+            let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, message)
+                .with_help("create one with `reflexarc config init`");
+            Err(FileDiagnostics {
+                name,
+                text: String::new(),
+                diagnostics: vec![fault],
+            })
+        }
     }
 }
 

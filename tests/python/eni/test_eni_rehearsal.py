@@ -207,7 +207,7 @@ def test_an_operation_becomes_a_mail_and_a_chat_message(
 ):
     world = tmp_path / "world.toml"
     world.write_text(WORLD.format(form=form))
-    cloud = start_cloud("--scenario", str(world), "--to", f"{service}/events")
+    cloud = start_cloud(str(world), "--forward", f"{service}/events")
     client = cloud.client("tenant")
 
     creation = models.CreateNetworkInterfaceRequest(

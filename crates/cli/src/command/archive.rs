@@ -25,7 +25,7 @@ Exit codes:
 
 Examples:
   reflexarc archive list --from 2026-11-20T00:00:00Z
-  reflexarc archive export --from 2h | reflexarc run --rules rules --events -
+  reflexarc archive export --from 2h | reflexarc run rules -
   reflexarc archive prune --keep 7d")]
 pub(crate) enum Archive {
     /// Print time, id, kind and resource of archived events

@@ -10,6 +10,7 @@ use reflexarc_diagnostic::{Diagnostic, FileDiagnostics, Severity};
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};
+use crate::input::load_rules;
 use crate::output::Output;
 use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
@@ -32,15 +33,20 @@ Examples:
   reflexarc check rules --dialect aws            what would AWS EventBridge reject?
   reflexarc check rules --fix                    apply the fixes
   reflexarc check rules --format sarif > reflexarc.sarif
-  reflexarc check --events examples/eni-events.ndjson")]
+  reflexarc check --events examples/eni-events.ndjson
+  reflexarc check - < rules/failed-create.toml")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the flags of a command are independent of each other"
+)]
 pub(crate) struct Args {
-    /// Rule files or folders, searched recursively
-    #[arg(default_value = "rules", value_name = "PATH")]
-    rules: Vec<PathBuf>,
-    /// Check these events instead of rules: NDJSON, a JSON array or JSON documents, optionally
-    /// compressed with gzip or zstd; `-` is stdin
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["rules", "dialect"])]
-    events: Vec<PathBuf>,
+    /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// PATH names events instead of rules: NDJSON, a JSON array or JSON documents, optionally
+    /// compressed with gzip or zstd; `-` is stdin [default: stdin]
+    #[arg(long, conflicts_with = "dialect")]
+    events: bool,
     /// Also check whether another service accepts the filters: aws, alibaba
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
@@ -60,28 +66,49 @@ pub(crate) struct Args {
 
 /// Checks the rules or the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    if args.fix && args.diff {
-        let fixes = fix::run(&args.rules, fix::Mode::Diff, output)?;
-        if fixes > 0 {
+    if args.fix {
+        let paths = fixed_paths(&args.paths)?;
+        let mode = if args.diff {
+            fix::Mode::Diff
+        } else {
+            fix::Mode::Write
+        };
+        let fixes = fix::run(&paths, mode, output)?;
+        if args.diff && fixes > 0 {
             return Ok(Exit::Negative);
         }
-    } else if args.fix {
-        fix::run(&args.rules, fix::Mode::Write, output)?;
     }
-    if args.events.is_empty() {
-        check_rules(args, output)
+    if args.events {
+        events::run(&args.paths, args.format, args.deny_warnings, output)
     } else {
-        events::run(&args.events, args.format, args.deny_warnings, output)
+        check_rules(args, output)
     }
+}
+
+/// The rule files and folders to fix.
+fn fixed_paths(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Failure::Usage(
+            "--fix rewrites files; it cannot rewrite stdin".to_owned(),
+        ));
+    }
+    Ok(if paths.is_empty() {
+        vec![PathBuf::from("rules")]
+    } else {
+        paths.to_vec()
+    })
 }
 
 fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     // A rule set loads as a whole or not at all, so dialects are checked only if there are no
     // errors.
-    let loaded = RuleSet::load_all(&args.rules);
+    let loaded = match load_rules(&args.paths) {
+        Err(Failure::Rules(files)) => Err(files),
+        loaded => Ok(loaded?),
+    };
     let (count, mut files) = match &loaded {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
-        Err(error) => (None, error.files().to_vec()),
+        Err(files) => (None, files.clone()),
     };
     let mut portable = true;
     if let Ok(rules) = &loaded {

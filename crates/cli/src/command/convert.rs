@@ -1,11 +1,10 @@
 //! `reflexarc convert`: convert a filter to the other notation.
 
-use std::io::Read as _;
-
 use reflexarc_pattern::Dialect;
 
 use crate::exit::{Exit, Failure};
 use crate::filter_argument;
+use crate::input::read_stdin;
 use crate::output::Output;
 
 /// Arguments of `convert`.
@@ -18,9 +17,12 @@ Examples:
       | reflexarc convert --dialect aws -")]
 pub(crate) struct Args {
     /// Filter, in either notation; `-` is stdin
-    pattern: String,
+    filter: String,
     /// Notation to print [default: the one that the filter is not written in]
     #[arg(long, value_enum)]
+    notation: Option<Notation>,
+    /// Deprecated: --notation
+    #[arg(long, value_enum, hide = true, conflicts_with = "notation")]
     to: Option<Notation>,
     /// Language that the filter is written in: reflexarc, aws, alibaba
     #[arg(long, default_value_t, value_name = "NAME")]
@@ -38,18 +40,18 @@ enum Notation {
 
 /// Converts the filter.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let mut text = args.pattern.clone();
-    if text == "-" {
-        text.clear();
-        std::io::stdin().read_to_string(&mut text)?;
-    }
+    let text = if args.filter == "-" {
+        read_stdin()?
+    } else {
+        args.filter.clone()
+    };
     let pattern = filter_argument::parse(&text, args.dialect, output)?;
     let other = if text.trim_start().starts_with('{') {
         Notation::Expression
     } else {
         Notation::Json
     };
-    match args.to.unwrap_or(other) {
+    match args.notation.or(args.to).unwrap_or(other) {
         Notation::Json => output.line(pattern.to_json())?,
         Notation::Expression => output.line(pattern.to_expression())?,
     }

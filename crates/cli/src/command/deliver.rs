@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_service::{Accepted, Feed, Incoming, ServiceBuilder};
+use reflexarc_service::{Accepted, Config, Feed, Incoming, ServiceBuilder};
 use std::ops::ControlFlow;
 
-use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
+use crate::config_args::{open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -27,12 +27,10 @@ struct Totals {
 /// attempted once.
 pub(crate) fn run(
     rules: RuleSet,
-    source: Source,
-    name: &str,
-    config: &ConfigArgs,
+    sources: Vec<Source>,
+    config: Config,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let config = config.load()?;
     let store = open_for_delivery(&config)?;
     let retention = config.retention.clone();
     let builder = ServiceBuilder::new(config, rules, store.clone());
@@ -45,19 +43,19 @@ pub(crate) fn run(
     let (mut totals, mut batch) = (Totals::default(), Vec::new());
     // One thread reads: parsing is cheap beside the transactions, and the feed evaluates in
     // parallel.
-    let read = input::for_each(source, 1, Incoming::new, |processed| {
-        match processed.result {
-            Ok(incoming) => batch.push(incoming),
-            Err(error) => totals.unreadable(output, &format!("{name}:{error}")),
-        }
-        if batch.len() == BATCH {
-            totals.count(
-                &feed
-                    .accept(std::mem::take(&mut batch))
-                    .map_err(store_failure)?,
-            );
-        }
-        Ok(ControlFlow::Continue(()))
+    let read = sources.into_iter().try_for_each(|source| {
+        let name = source.name.clone();
+        input::for_each(source, 1, Incoming::new, |processed| {
+            match processed.result {
+                Ok(incoming) => batch.push(incoming),
+                Err(error) => totals.unreadable(output, &format!("{name}:{error}")),
+            }
+            if batch.len() == BATCH {
+                let accepted = feed.accept(std::mem::take(&mut batch));
+                totals.count(&accepted.map_err(store_failure)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     });
     // Events stored before a failure are delivered all the same: they are in the store already.
     let rest = if read.is_ok() {

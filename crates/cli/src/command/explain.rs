@@ -1,15 +1,16 @@
 //! `reflexarc explain`: why a rule or filter matches an event or does not match it.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use reflexarc::{Rule, RuleSet};
+use reflexarc::Rule;
 use reflexarc_event::{Limits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 use crate::filter_argument;
-use crate::input::{Records, Source};
+use crate::input::{self, Named, Records, either, filter_and_events, load_rules};
 use crate::output::{Format, Output, Paint};
 
 /// Arguments of `explain`.
@@ -22,31 +23,34 @@ Exit codes:
   4 unreadable event
 
 Examples:
-  reflexarc explain --rules rules --event event.json --rule failed-operation
-  reflexarc explain --rules rules --event examples/eni-events.ndjson --line 6
-  reflexarc explain 'content.result == \"failed\"' --event event.json")]
+  reflexarc explain rules examples/eni-events.ndjson --rule failed-operation
+  reflexarc explain rules examples/eni-events.ndjson --line 6
+  reflexarc explain 'content.result == \"failed\"' examples/eni-events.ndjson")]
 pub(crate) struct Args {
-    /// Filter to explain instead of rules, in either notation
-    pattern: Option<String>,
-    /// Rule files or folders
-    #[arg(
-        long,
-        default_value = "rules",
-        value_name = "PATH",
-        conflicts_with = "pattern"
-    )]
+    /// Filter to explain, in either notation; or rule file (*.toml) or folder of rule files, of
+    /// which several are allowed [default: rules]
+    #[arg(value_name = "FILTER|RULES")]
+    first: Option<OsString>,
+    /// File with the event; `-` is stdin [default: stdin]
+    #[arg(value_name = "EVENT")]
+    rest: Vec<OsString>,
+    /// Deprecated: RULES
+    #[arg(long, value_name = "PATH", hide = true)]
     rules: Vec<PathBuf>,
-    /// File with the event; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    event: PathBuf,
+    /// Deprecated: EVENT
+    #[arg(long, value_name = "FILE", hide = true)]
+    event: Option<PathBuf>,
     /// Line on which the event begins, in a file of several [default: the first event]
     #[arg(long, value_name = "N")]
     line: Option<u64>,
     /// Explain only this rule
-    #[arg(long, value_name = "NAME", conflicts_with = "pattern")]
+    #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     /// Show all parts of the filter, not only those that fail
     #[arg(long)]
+    full: bool,
+    /// Deprecated: --full
+    #[arg(long, hide = true)]
     all: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
@@ -55,14 +59,20 @@ pub(crate) struct Args {
 
 /// Explains each rule, or the filter.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let explanations = match &args.pattern {
+    let named = named(args)?;
+    let explanations = match &named.filter {
         Some(text) => {
+            if args.rule.is_some() {
+                return Err(Failure::Usage(
+                    "--rule selects one of the rules; it is not allowed with a filter".to_owned(),
+                ));
+            }
             let pattern =
                 filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
-            let event = event(args)?;
+            let event = event(&named.events, args.line)?;
             vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
         }
-        None => explain_rules(args)?,
+        None => explain_rules(&named, args)?,
     };
     output.begin(args.format)?;
     for (name, explanation) in &explanations {
@@ -75,9 +85,26 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     Ok(if matched { Exit::Done } else { Exit::Negative })
 }
 
-fn explain_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
-    let rules = RuleSet::load_all(&args.rules)?;
-    let event = event(args)?;
+/// The filter or the rules, and the event.
+fn named(args: &Args) -> Result<Named, Failure> {
+    // A single argument may be either: `explain FILTER < event.json`, `explain event.json`.
+    let is_filter = |first: &Path, rest: usize| {
+        rest > 0 || args.event.is_some() || first.as_os_str() != "-" && !first.exists()
+    };
+    let positional = args.first.iter().chain(&args.rest);
+    let mut named = filter_and_events(positional, &args.rules, is_filter)?;
+    named.events = either(named.events, args.event.as_slice(), "EVENT", "--event")?;
+    if named.events.len() > 1 {
+        return Err(Failure::Usage(
+            "only one file with the event is allowed; --line selects an event in it".to_owned(),
+        ));
+    }
+    Ok(named)
+}
+
+fn explain_rules(named: &Named, args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
+    let rules = load_rules(&named.rules)?;
+    let event = event(&named.events, args.line)?;
     let names: Vec<_> = match &args.rule {
         Some(name) => vec![name.as_str()],
         None => rules.rules().map(Rule::name).collect(),
@@ -98,29 +125,24 @@ fn explain_rules(args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
     explained.collect()
 }
 
-fn event(args: &Args) -> Result<NativeEvent, Failure> {
-    let source = Source::open(&args.event)?;
+/// The event that begins on this line, or the first one.
+fn event(paths: &[PathBuf], line: Option<u64>) -> Result<NativeEvent, Failure> {
+    let source = input::open_all(paths)?.remove(0);
     let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
-    let name = args.event.display();
-    loop {
-        let record = records
-            .next()
-            .map_err(|error| Failure::Input(format!("{name}: {error}")))?;
-        let Some(record) = record else {
-            let on_line = args
-                .line
-                .map_or_else(String::new, |line| format!(" begins on line {line}"));
-            return Err(Failure::Input(format!("{name}: no event{on_line}")));
-        };
+    let name = source.name;
+    let failed = |error: std::io::Error| Failure::Input(format!("{name}: {error}"));
+    while let Some(record) = records.next().map_err(failed)? {
         // Records before the event need not be valid: they are cut but not parsed.
-        if args.line.is_none_or(|line| line == record.line) {
-            let text = record
-                .text
-                .map_err(|reason| Failure::Input(format!("{name}:{}: {reason}", record.line)))?;
-            return NativeEvent::from_json(text)
-                .map_err(|error| Failure::Input(format!("{name}:{}: {error}", record.line)));
+        if line.is_none_or(|line| line == record.line) {
+            let invalid = |reason: &dyn std::fmt::Display| {
+                Failure::Input(format!("{name}:{}: {reason}", record.line))
+            };
+            let text = record.text.map_err(|reason| invalid(&reason))?;
+            return NativeEvent::from_json(text).map_err(|error| invalid(&error));
         }
     }
+    let on_line = line.map_or_else(String::new, |line| format!(" begins on line {line}"));
+    Err(Failure::Input(format!("{name}: no event{on_line}")))
 }
 
 fn print(
@@ -147,7 +169,7 @@ fn print(
     let verdict = output.paint(paint, verdict);
     let title = output.paint(Paint::Bold, name);
     output.line(format_args!("{title} {verdict}"))?;
-    for line in explanation.render(args.all).lines() {
+    for line in explanation.render(args.full || args.all).lines() {
         output.line(format_args!("  {line}"))?;
     }
     Ok(())

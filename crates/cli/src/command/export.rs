@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use reflexarc::{Rule, RuleSet};
+use reflexarc::Rule;
 use reflexarc_diagnostic::{FileDiagnostics, Severity};
 use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
+use crate::input::{either, load_rules};
 use crate::output::{Format, Output};
 
 /// Arguments of `export`.
@@ -23,13 +24,16 @@ Exit codes:
 
 Examples:
   reflexarc export --dialect alibaba --rule failed-operation
-  reflexarc export --dialect aws --rules rules --format ndjson")]
+  reflexarc export rules --dialect aws --format ndjson")]
 pub(crate) struct Args {
+    /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Filter language to export to: aws, alibaba, reflexarc
     #[arg(long, value_name = "NAME")]
     dialect: Dialect,
-    /// Rule files or folders
-    #[arg(long, default_value = "rules", value_name = "PATH")]
+    /// Deprecated: PATH
+    #[arg(long, value_name = "PATH", hide = true)]
     rules: Vec<PathBuf>,
     /// Only this rule
     #[arg(long, value_name = "NAME")]
@@ -41,7 +45,8 @@ pub(crate) struct Args {
 
 /// Exports the filters.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let rules = RuleSet::load_all(&args.rules)?;
+    let paths = either(args.paths.clone(), &args.rules, "PATH", "--rules")?;
+    let rules = load_rules(&paths)?;
     let wanted = |rule: &&Rule| args.rule.as_ref().is_none_or(|name| name == rule.name());
     let chosen: Vec<_> = rules.rules().filter(wanted).collect();
     if let (Some(name), []) = (&args.rule, chosen.as_slice()) {

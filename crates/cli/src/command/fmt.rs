@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use reflexarc::{RuleSet, format_rule};
+use reflexarc::format_rule;
 
 use crate::exit::{Exit, Failure};
+use crate::input::load_rules;
 use crate::output::rewrite::rewrite;
 use crate::output::text::plural;
 use crate::output::{Output, diff};
@@ -13,7 +14,7 @@ use crate::output::{Output, diff};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Only `when` is rewritten, in its own notation; everything else stays unchanged. Comments stay \
-beside the part of the filter that they follow.
+beside the part of the filter that they follow. A rule on stdin is printed formatted on stdout.
 
 Exit codes:
   0 done
@@ -22,11 +23,12 @@ Exit codes:
 
 Examples:
   reflexarc fmt rules
-  reflexarc fmt rules --check")]
+  reflexarc fmt rules --check
+  reflexarc fmt - < rules/failed-create.toml     print the formatted rule")]
 pub(crate) struct Args {
-    /// Rule files or folders
-    #[arg(default_value = "rules", value_name = "PATH")]
-    rules: Vec<PathBuf>,
+    /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Change nothing; list the files that are not formatted
     #[arg(long)]
     check: bool,
@@ -37,11 +39,21 @@ pub(crate) struct Args {
 
 /// Formats the rule files, or reports those that are not formatted.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let stdin = args.paths.iter().any(|path| path.as_os_str() == "-");
+    if stdin && args.paths.len() > 1 {
+        return Err(Failure::Usage(
+            "`-` prints one rule on stdout; remove the other paths".to_owned(),
+        ));
+    }
     // Only valid rules are formatted: rewriting a filter that does not parse could lose its text.
-    let rules = RuleSet::load_all(&args.rules)?;
+    let rules = load_rules(&args.paths)?;
     let mut changed = 0;
     for rule in rules.rules() {
         let formatted = format_rule(rule.file(), rule.text())?;
+        if stdin && !args.check && !args.diff {
+            output.bytes(formatted.as_bytes())?;
+            return Ok(Exit::Done);
+        }
         if formatted == rule.text() {
             continue;
         }

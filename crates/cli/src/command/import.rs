@@ -16,6 +16,7 @@ use reflexarc_event::Json;
 
 use self::rule_draft::RuleDraft;
 use crate::exit::{Exit, Failure};
+use crate::input::read_stdin;
 use crate::output::{Output, Paint};
 
 /// Arguments of `import`.
@@ -35,7 +36,7 @@ Exit codes:
 Examples:
   aliyun eventbridge ListRules --EventBusName default > rules.json
   reflexarc import eventbridge rules.json targets.json --out rules
-  reflexarc import cloudmonitor rule-list.json --targets eni-alerts=targets.json --out rules")]
+  reflexarc import cloudmonitor rule-list.json --targets eni-alerts=alerts.json --out rules")]
 pub(crate) struct Args {
     #[command(subcommand)]
     source: Source,
@@ -46,7 +47,7 @@ pub(crate) struct Args {
 enum Source {
     /// Alibaba Cloud EventBridge: responses of ListRules and ListTargets
     Eventbridge {
-        /// The responses, in any order
+        /// The responses, in any order; `-` is stdin
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         #[command(flatten)]
@@ -54,7 +55,7 @@ enum Source {
     },
     /// Cloud Monitor: responses of DescribeEventRuleList and DescribeEventRuleTargetList
     Cloudmonitor {
-        /// The response of DescribeEventRuleList
+        /// The response of DescribeEventRuleList; `-` is stdin
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The response of DescribeEventRuleTargetList for a rule, which it does not name itself
@@ -180,7 +181,11 @@ fn write(import: &Import, destination: &Destination, output: &mut Output) -> Res
 
 fn read(path: &Path) -> Result<Json, Failure> {
     let name = path.display();
-    let bytes = std::fs::read(path).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let bytes = if path.as_os_str() == "-" {
+        read_stdin()?.into_bytes()
+    } else {
+        std::fs::read(path).map_err(|error| Failure::Usage(format!("{name}: {error}")))?
+    };
     Json::parse(&bytes).map_err(|error| Failure::Invalid(format!("{name}: {error}")))
 }
 

@@ -12,17 +12,16 @@ use serde_json::json;
 
 use super::run::{default_jobs, jobs_range};
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Source};
+use crate::input::{self, FilterAndEvents, Named};
 use crate::output::{Format, Output, Paint};
 use crate::{filter_argument, filter_file};
 
 /// Arguments of `match`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With one filter, prints the matching events as they are in the input. With --patterns or \
---rules, prints the line of each matching event and the filters that match it. Events in known \
-envelopes are converted to the native form for matching, but not with --as-is or --dialect aws \
-or alibaba.
+With one filter, prints the matching events as they are in the input. With RULES or --patterns, \
+prints the line of each matching event and the filters that match it. Events in known envelopes \
+are converted to the native form for matching, but not with --as-is or --dialect aws or alibaba.
 
 Exit codes:
   0 at least one match
@@ -33,24 +32,19 @@ Exit codes:
 Examples:
   reflexarc match 'content.result == \"failed\"' examples/eni-events.ndjson
   reflexarc match --count '{\"level\": [\"WARN\"]}' examples/eni-events.ndjson
-  reflexarc match --patterns filters.ndjson events.ndjson.zst --format ndjson
-  reflexarc match --rules rules examples/eni-events.ndjson")]
+  reflexarc match rules examples/eni-events.ndjson
+  reflexarc match --patterns filters.ndjson events.ndjson.zst --format ndjson")]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "the flags of a command are independent of each other"
 )]
 pub(crate) struct Args {
-    /// Filter, in either notation; omit it with --patterns and --rules
-    pattern: Option<String>,
-    /// Events: NDJSON, a JSON array or JSON documents, optionally compressed with gzip or zstd
-    /// [default: stdin]
-    file: Option<String>,
-    /// File of many filters: lines of {"id": …, "pattern": …} with a string or an object as pattern
+    #[command(flatten)]
+    input: FilterAndEvents,
+    /// File of many filters: lines of {"id": …, "pattern": …} with a string or an object as pattern;
+    /// all arguments are EVENTS then
     #[arg(long, value_name = "FILE")]
     patterns: Option<PathBuf>,
-    /// Match the filters of these rule files or folders
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["patterns", "dialect"])]
-    rules: Vec<PathBuf>,
     /// Language of the filters: reflexarc, aws, alibaba
     #[arg(long, default_value_t, value_name = "NAME")]
     dialect: Dialect,
@@ -89,9 +83,10 @@ thread_local! {
 
 /// Matches the events and prints the matches.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (filters, file) = filters(args, output)?;
+    let (filters, events) = filters(args, output)?;
     let is_single = filters.names.is_empty();
-    let source = Source::open(&file)?;
+    let sources = input::open_all(&events)?;
+    let several = sources.len() > 1;
     let filters = Arc::new(filters);
     let names = Arc::clone(&filters);
     let (mut matched, mut unreadable) = (0_u64, 0_u64);
@@ -102,48 +97,45 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if !args.count {
         output.begin(args.format)?;
     }
-    input::for_each(source, usize::from(args.jobs), matching, |processed| {
-        let (event, ids) = match processed.result {
-            Ok(matched) => matched,
-            Err(error) => {
-                unreadable += 1;
-                output.error(&format!("{}:{error}", file.display()));
-                return Ok(if args.fail_fast {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                });
-            }
-        };
-        if ids.is_empty() != args.invert {
-            return Ok(ControlFlow::Continue(()));
-        }
-        matched += 1;
-        match (args.count, is_single, args.format) {
-            (true, ..) => {}
-            (false, true, Format::Human) => {
-                output.bytes(&one_line(event.bytes()))?;
-                output.bytes(b"\n")?;
-            }
-            (false, true, format) => output.element(format, event.tree())?,
-            (false, false, format) => {
-                let matched: Vec<_> = ids
-                    .iter()
-                    .map(|id| names.names[*id as usize].as_str())
-                    .collect();
-                if format == Format::Human {
-                    let line = output.paint(Paint::Dim, format_args!("line {}", processed.line));
-                    output.line(format_args!("{line}  {}", matched.join(", ")))?;
-                } else {
-                    output.element(
-                        format,
-                        &json!({ "line": processed.line, "matched": matched }),
-                    )?;
+    for source in sources {
+        let name = source.name.clone();
+        let jobs = usize::from(args.jobs);
+        input::for_each(source, jobs, matching.clone(), |processed| {
+            let (event, ids) = match processed.result {
+                Ok(matched) => matched,
+                Err(error) => {
+                    unreadable += 1;
+                    output.error(&format!("{name}:{error}"));
+                    return Ok(if args.fail_fast {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    });
                 }
+            };
+            if ids.is_empty() != args.invert {
+                return Ok(ControlFlow::Continue(()));
             }
+            matched += 1;
+            if args.count {
+            } else if is_single {
+                print_event(&event, args.format, output)?;
+            } else {
+                let file = several.then_some(name.as_str());
+                print_names(
+                    file,
+                    processed.line,
+                    &names.named(&ids),
+                    args.format,
+                    output,
+                )?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if args.fail_fast && unreadable > 0 {
+            break;
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    }
     match (args.count, args.format) {
         (true, Format::Human) => output.line(matched)?,
         (true, _) => output.json(&json!({ "count": matched }))?,
@@ -154,6 +146,38 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         (0, 1..) => Exit::Done,
         (0, 0) => Exit::Negative,
     })
+}
+
+/// Prints an event that the only filter matches.
+fn print_event(event: &Event, format: Format, output: &mut Output) -> Result<(), Failure> {
+    if format == Format::Human {
+        output.bytes(&one_line(event.bytes()))?;
+        output.bytes(b"\n")
+    } else {
+        output.element(format, event.tree())
+    }
+}
+
+/// Prints which filters match the event on a line; `file` is its file, if there are several.
+fn print_names(
+    file: Option<&str>,
+    line: u64,
+    matched: &[&str],
+    format: Format,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match (format, file) {
+        (Format::Human, file) => {
+            let file = file.map_or(String::new(), |file| format!("{file} "));
+            let line = output.paint(Paint::Dim, format_args!("{file}line {line}"));
+            output.line(format_args!("{line}  {}", matched.join(", ")))
+        }
+        (_, None) => output.element(format, &json!({ "line": line, "matched": matched })),
+        (_, Some(file)) => {
+            let found = json!({ "file": file, "line": line, "matched": matched });
+            output.element(format, &found)
+        }
+    }
 }
 
 impl Filters {
@@ -168,65 +192,56 @@ impl Filters {
         SCRATCH.with_borrow_mut(|scratch| self.matcher.matching(event.event(), scratch, &mut ids));
         Ok(ids)
     }
+
+    /// The names of the filters with these ids.
+    fn named(&self, ids: &[u32]) -> Vec<&str> {
+        let names = ids.iter().map(|id| self.names[*id as usize].as_str());
+        names.collect()
+    }
 }
 
-/// The filters of the command line, and the file of events.
-fn filters(args: &Args, output: &mut Output) -> Result<(Filters, PathBuf), Failure> {
-    let from_files = args.patterns.is_some() || !args.rules.is_empty();
-    let (pattern, file) = match (from_files, &args.pattern, &args.file) {
-        (false, None, _) => {
-            return Err(Failure::Usage(
-                "missing filter: pass a filter, --patterns or --rules".to_owned(),
-            ));
-        }
-        (false, pattern, file) => (pattern.as_ref(), file.as_ref()),
-        // Without a filter, the first positional argument is the file of events.
-        (true, file, None) => (None, file.as_ref()),
-        (true, ..) => {
-            return Err(Failure::Usage(
-                "unexpected filter: pass either a filter or --patterns or --rules".to_owned(),
-            ));
-        }
-    };
-    let file = PathBuf::from(file.map_or("-", String::as_str));
+/// The filters of the command line, and the files of events.
+fn filters(args: &Args, output: &mut Output) -> Result<(Filters, Vec<PathBuf>), Failure> {
+    // A file of filters replaces the filter: then all arguments are files of events.
+    let Named {
+        filter,
+        rules,
+        events,
+    } = args.input.named(args.patterns.is_none())?;
+    if !rules.is_empty() && args.patterns.is_some() {
+        return Err(Failure::Usage(
+            "both RULES and --patterns are given; remove one of them".to_owned(),
+        ));
+    }
+    if !rules.is_empty() && args.dialect != Dialect::Reflexarc {
+        return Err(Failure::Usage(
+            "--dialect is about a filter or --patterns; rules have their own language".to_owned(),
+        ));
+    }
     let native = args.dialect == Dialect::Reflexarc && !args.as_is;
     let over_limit = |error| Failure::Invalid(format!("the filters exceed a limit: {error}"));
-    if let Some(text) = pattern {
-        let pattern = filter_argument::parse(text, args.dialect, output)?;
-        let matcher = Matcher::build([pattern.node()]).map_err(over_limit)?;
-        return Ok((
-            Filters {
-                names: Vec::new(),
-                matcher,
-                native,
-            },
-            file,
-        ));
-    }
-    if let Some(path) = &args.patterns {
+    let (names, matcher) = if let Some(text) = filter {
+        let pattern = filter_argument::parse(&text, args.dialect, output)?;
+        (Vec::new(), Matcher::build([pattern.node()]))
+    } else if let Some(path) = &args.patterns {
         let (names, nodes) = filter_file::read(path, args.dialect)?;
-        let matcher = Matcher::build(&nodes).map_err(over_limit)?;
-        return Ok((
-            Filters {
-                names,
-                matcher,
-                native,
-            },
-            file,
+        (names, Matcher::build(&nodes))
+    } else if rules.is_empty() {
+        return Err(Failure::Usage(
+            "missing filter: add a filter, RULES or --patterns".to_owned(),
         ));
-    }
-    let rules = RuleSet::load_all(&args.rules)?;
-    let names = rules.rules().map(|rule| rule.name().to_owned()).collect();
-    let matcher =
-        Matcher::build(rules.rules().map(|rule| rule.pattern().node())).map_err(over_limit)?;
-    Ok((
-        Filters {
-            names,
-            matcher,
-            native,
-        },
-        file,
-    ))
+    } else {
+        let rules = RuleSet::load_all(&rules)?;
+        let names = rules.rules().map(|rule| rule.name().to_owned()).collect();
+        let nodes = rules.rules().map(|rule| rule.pattern().node());
+        (names, Matcher::build(nodes))
+    };
+    let filters = Filters {
+        names,
+        matcher: matcher.map_err(over_limit)?,
+        native,
+    };
+    Ok((filters, events))
 }
 
 /// A JSON document as one line of NDJSON. Only a document of several lines is copied.

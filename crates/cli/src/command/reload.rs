@@ -1,12 +1,13 @@
 //! `reflexarc reload`: reload rules and configuration in a running service.
 
 use reflexarc_service::Reloaded;
+use reflexarc_service::security::Role;
 
-use crate::command::send::{Service, refused};
 use crate::config_args::tokio_runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::output::text::plural;
+use crate::service_args::{ServiceArgs, refused};
 
 /// Arguments of `reload`.
 #[derive(Debug, clap::Args)]
@@ -16,18 +17,25 @@ If any of them is invalid, the errors are printed and the running ones stay acti
 store, limits, log, telemetry and shutdown timeout need a restart; if they changed, they are \
 listed.
 
+The address, the certificate and a token with the role `operate` come from the reflexarc.toml in \
+this folder, if there is one.
+
 Exit codes:
   0 reloaded
   3 invalid rules or configuration
-  5 the service refused the request or cannot be reached")]
+  5 the service refused the request or cannot be reached
+
+Examples:
+  reflexarc reload
+  reflexarc reload --config /etc/reflexarc/reflexarc.toml")]
 pub(crate) struct Args {
     #[command(flatten)]
-    service: Service,
+    service: ServiceArgs,
 }
 
 /// Requests the reload.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let remote = args.service.remote()?;
+    let remote = args.service.remote(Role::Operate)?;
     let Reloaded {
         rules,
         targets,

@@ -30,12 +30,12 @@ Exit codes:
 Examples:
   reflexarc replay --from 24h
   reflexarc replay --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z \\
-      --rule attach-failed --deliver")]
+      --rule failed-operation --deliver")]
 pub(crate) struct Args {
     #[command(flatten)]
     range: Range,
     /// Only the actions of this rule
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     /// Deliver the actions
     #[arg(long)]

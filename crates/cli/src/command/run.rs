@@ -1,7 +1,6 @@
 //! `reflexarc run`: evaluate events and print the actions, or deliver them.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use reflexarc_reaction::MemoryState;
 use crate::command::deliver;
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Source};
+use crate::input::{self, Named, RulesAndEvents, load_rules};
 use crate::output::evaluation::{EventReport, Totals};
 use crate::output::{Format, Output};
 
@@ -22,7 +21,7 @@ use crate::output::{Format, Output};
 Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for \
 the run, and rules are evaluated at the time of each event, so the same events give the same \
 actions. With --deliver, events are stored and evaluated as the service does it, at the current \
-time.
+time; RULES are those of the configuration by default.
 
 Exit codes:
   0 done
@@ -31,18 +30,17 @@ Exit codes:
   5 a reaction failed
 
 Examples:
-  reflexarc run --rules rules --events examples/eni-events.ndjson
-  zcat events.gz | reflexarc run --rules rules --events - --format ndjson | jq .rules")]
+  reflexarc run rules examples/eni-events.ndjson
+  cat examples/eni-events.ndjson | reflexarc run rules --format ndjson")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the flags of a command are independent of each other"
+)]
 pub(crate) struct Args {
-    /// Rule files or folders
-    #[arg(long, default_value = "rules", value_name = "PATH")]
-    rules: Vec<PathBuf>,
-    /// Events: NDJSON, a JSON array or JSON documents, optionally compressed with gzip or zstd;
-    /// `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    events: PathBuf,
+    #[command(flatten)]
+    input: RulesAndEvents,
     /// Store the events and deliver the actions, with the store and targets of the configuration
-    #[arg(long, conflicts_with_all = ["format", "all", "fail_fast", "jobs"])]
+    #[arg(long, conflicts_with_all = ["format", "unmatched", "all", "fail_fast", "jobs"])]
     deliver: bool,
     #[command(flatten)]
     config: ConfigArgs,
@@ -51,6 +49,9 @@ pub(crate) struct Args {
     format: Format,
     /// Also print events that no rule matches
     #[arg(long)]
+    unmatched: bool,
+    /// Deprecated: --unmatched
+    #[arg(long, hide = true)]
     all: bool,
     /// Stop at the first event that cannot be read
     #[arg(long)]
@@ -73,13 +74,22 @@ pub(crate) fn default_jobs() -> u16 {
 
 /// Evaluates the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let rules = RuleSet::load_all(&args.rules)?;
-    output.diagnostics(rules.warnings());
-    let source = Source::open(&args.events)?;
-    let name = args.events.display().to_string();
+    let Named { rules, events, .. } = args.input.named()?;
     if args.deliver {
-        return deliver::run(rules, source, &name, &args.config, output);
+        let config = args.config.load()?;
+        let paths = if rules.is_empty() {
+            config.rule_paths.clone()
+        } else {
+            rules
+        };
+        let rules = RuleSet::load_all(&paths)?;
+        output.diagnostics(rules.warnings());
+        return deliver::run(rules, input::open_all(&events)?, config, output);
     }
+    let rules = load_rules(&rules)?;
+    output.diagnostics(rules.warnings());
+    let sources = input::open_all(&events)?;
+    let several = sources.len() > 1;
     let mut run = Run {
         rules: rules.clone(),
         state: MemoryState::new(),
@@ -100,31 +110,42 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok((time, event, matched))
     };
     output.begin(args.format)?;
-    input::for_each(source, usize::from(args.jobs), matching, |processed| {
-        run.totals.events += 1;
-        match processed.result {
-            Err(error) => {
-                run.totals.unreadable += 1;
-                output.error(&format!("{name}:{error}"));
-                if args.fail_fast {
-                    Ok(ControlFlow::Break(()))
-                } else {
-                    Ok(ControlFlow::Continue(()))
+    let mut stopped = false;
+    for source in sources {
+        let name = source.name.clone();
+        let jobs = usize::from(args.jobs);
+        input::for_each(source, jobs, matching.clone(), |processed| {
+            run.totals.events += 1;
+            match processed.result {
+                Err(error) => {
+                    run.totals.unreadable += 1;
+                    output.error(&format!("{name}:{error}"));
+                    stopped = args.fail_fast;
                 }
-            }
-            Ok((time, event, matched)) => {
-                run.clock = time.unwrap_or(run.clock);
-                let report = run.evaluate(processed.line, &event, &matched, output);
-                if args.all || !report.evaluation.is_empty() {
-                    match args.format {
-                        Format::Human => report.print(output)?,
-                        Format::Json | Format::Ndjson => output.element(args.format, &report)?,
+                Ok((time, event, matched)) => {
+                    run.clock = time.unwrap_or(run.clock);
+                    let file = several.then_some(name.as_str());
+                    let report = run.evaluate(file, processed.line, &event, &matched, output);
+                    if args.unmatched || args.all || !report.evaluation.is_empty() {
+                        match args.format {
+                            Format::Human => report.print(output)?,
+                            Format::Json | Format::Ndjson => {
+                                output.element(args.format, &report)?;
+                            }
+                        }
                     }
                 }
-                Ok(ControlFlow::Continue(()))
             }
+            Ok(if stopped {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        if stopped {
+            break;
         }
-    })?;
+    }
     output.end(args.format)?;
     match args.format {
         Format::Human => run.totals.print(output)?,
@@ -161,6 +182,7 @@ const REMOVE_EXPIRED_EVERY: u64 = 10_000;
 impl Run {
     fn evaluate<'e>(
         &mut self,
+        file: Option<&'e str>,
         line: u64,
         event: &'e NativeEvent,
         matched: &Matched,
@@ -186,6 +208,7 @@ impl Run {
         }
         self.totals.add(&evaluation);
         EventReport {
+            file,
             line,
             event: event.event(),
             evaluation,

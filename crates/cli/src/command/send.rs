@@ -1,30 +1,18 @@
 //! `reflexarc send`: send events to a running service.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reflexarc_event::Event;
-use reflexarc_service::operate::{Remote, RemoteError, Sent};
+use reflexarc_service::operate::{Remote, Sent};
+use reflexarc_service::security::Role;
 use tokio::runtime::Runtime;
 
 use crate::config_args::tokio_runtime;
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Source};
+use crate::input;
 use crate::output::Output;
-
-/// The address and credentials of a running service.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Service {
-    /// Address of the service
-    #[arg(long, default_value = "http://127.0.0.1:8321", value_name = "URL")]
-    url: String,
-    /// Environment variable with the bearer token, if the service requires one
-    #[arg(long, default_value = "REFLEXARC_TOKEN", value_name = "NAME")]
-    token_env: String,
-    /// PEM file of certificate authorities to trust in addition to those of the system
-    #[arg(long, value_name = "FILE")]
-    authorities: Option<PathBuf>,
-}
+use crate::service_args::{ServiceArgs, refused};
 
 /// Arguments of `send`.
 #[derive(Debug, clap::Args)]
@@ -34,8 +22,12 @@ busy or restarting, a batch is sent again: the service recognises duplicates by 
 name, resource and time, so nothing is processed twice. An event without an id is never a \
 duplicate.
 
+The address, the certificate and a token with the role `ingest` come from the reflexarc.toml in \
+this folder, if there is one.
+
 Exit codes:
   0 all stored
+  3 invalid configuration
   4 some events could not be read (the others were sent)
   5 the service refused the request or cannot be reached
 
@@ -44,11 +36,11 @@ Examples:
   REFLEXARC_TOKEN=… reflexarc send --url https://hooks.example.com - < events.ndjson")]
 pub(crate) struct Args {
     /// Events: NDJSON, a JSON array or JSON documents, optionally compressed with gzip or zstd;
-    /// `-` is stdin
-    #[arg(value_name = "FILE")]
-    events: PathBuf,
+    /// `-` is stdin [default: stdin]
+    #[arg(value_name = "EVENTS")]
+    events: Vec<PathBuf>,
     #[command(flatten)]
-    service: Service,
+    service: ServiceArgs,
     /// Maximum number of events in one request
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
@@ -59,26 +51,28 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Sends the events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let source = Source::open(&args.events)?;
-    let name = args.events.display().to_string();
+    let sources = input::open_all(&args.events)?;
     let mut sender = Sender {
-        remote: args.service.remote()?,
+        remote: args.service.remote(Role::Ingest)?,
         runtime: tokio_runtime()?,
         batch: Vec::new(),
         bytes: 0,
         total: Sent::default(),
     };
     let mut unreadable = 0_u64;
-    input::for_each(source, 1, Ok, |processed| {
-        match processed.result {
-            Ok(event) => sender.push(event, usize::from(args.batch))?,
-            Err(error) => {
-                unreadable += 1;
-                output.error(&format!("{name}:{error}"));
+    for source in sources {
+        let name = source.name.clone();
+        input::for_each(source, 1, Ok, |processed| {
+            match processed.result {
+                Ok(event) => sender.push(event, usize::from(args.batch))?,
+                Err(error) => {
+                    unreadable += 1;
+                    output.error(&format!("{name}:{error}"));
+                }
             }
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
     sender.flush()?;
     let Sent {
         accepted,
@@ -133,34 +127,5 @@ impl Sender {
             self.bytes = 0;
         }
         Ok(())
-    }
-}
-
-impl Service {
-    /// A client of the service.
-    pub(crate) fn remote(&self) -> Result<Remote, Failure> {
-        let token = std::env::var(&self.token_env)
-            .ok()
-            .filter(|token| !token.is_empty());
-        let read = |path: &Path| {
-            std::fs::read(path)
-                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
-        };
-        let authorities = self.authorities.as_deref().map(read).transpose()?;
-        Remote::new(&self.url, token.map(Into::into), authorities.as_deref()).map_err(refused)
-    }
-}
-
-/// An error of the client as the failure of a command.
-pub(crate) fn refused(error: RemoteError) -> Failure {
-    match error {
-        RemoteError::Address(_) => Failure::Usage(error.to_string()),
-        // The service responds 422 if the rules or the configuration to load are invalid; the body
-        // has the drawn diagnostics.
-        RemoteError::Refused {
-            status: 422,
-            answer,
-        } => Failure::Invalid(answer),
-        error => Failure::Runtime(error.to_string()),
     }
 }

@@ -14,18 +14,19 @@ mod target_queues;
 mod timeline;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reflexarc_eni::scenario::{InvalidScenario, Scenario};
 
 use crate::exit::{Exit, Failure};
+use crate::input::read_text;
 use crate::output::{Format, Output};
 
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A scenario runs on a virtual clock. The output has its requests, replies, status changes, events \
-or the reason why there is none, and what the rules of --rules do with each event on the bus of \
+or the reason why there is none, and what the rules of RULES do with each event on the bus of \
 its recipient. Documents that rules send to the targets `ecs`, `eni-operator` and `eni-janitor` \
 take effect in the simulated cloud, in the name of that account. With --config deliveries are \
 simulated too: rendered for the targets of that configuration, rate limited and retried on the \
@@ -33,7 +34,7 @@ same clock, but not sent. Secrets of the configuration are not read.
 
 With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with \
 protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps \
-are not run). Events of each account are sent to --to and written to --out. On a loopback \
+are not run). Events of each account are sent to --forward and written to --out. On a loopback \
 address, POST /faults makes operations fail.
 
 Exit codes:
@@ -44,17 +45,33 @@ Exit codes:
   5 runtime failure
 
 Examples:
-  reflexarc simulate --scenario examples/scenarios/leak.toml --rules rules
-  reflexarc simulate --scenario examples/scenarios/leak.toml --plot timeline.svg
-  reflexarc simulate --scenario examples/scenarios/target-down.toml \
---config examples/rehearsal.toml
-  reflexarc simulate --listen 127.0.0.1:8080 --to http://127.0.0.1:7070/events")]
+  reflexarc simulate examples/scenarios/leak.toml rules
+  reflexarc simulate examples/scenarios/leak.toml --plot timeline.svg
+  reflexarc simulate examples/scenarios/target-down.toml --config examples/rehearsal.toml
+  reflexarc simulate --listen 127.0.0.1:8080 --forward http://127.0.0.1:8321/events")]
 pub(crate) struct Args {
-    /// The scenario file
-    #[arg(long, value_name = "FILE", required_unless_present = "listen")]
-    scenario: Option<PathBuf>,
+    /// The scenario file; `-` is stdin
+    #[arg(value_name = "SCENARIO", required_unless_present_any = ["listen", "scenario"])]
+    scenario_path: Option<PathBuf>,
     /// Rule files or folders for every account's bus; by default those of --config
-    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    #[arg(value_name = "RULES", conflicts_with = "listen")]
+    rule_paths: Vec<PathBuf>,
+    /// Deprecated: SCENARIO
+    #[arg(
+        id = "scenario",
+        long = "scenario",
+        value_name = "FILE",
+        hide = true,
+        conflicts_with = "scenario_path"
+    )]
+    scenario_option: Option<PathBuf>,
+    /// Deprecated: RULES
+    #[arg(
+        long,
+        value_name = "PATH",
+        hide = true,
+        conflicts_with_all = ["listen", "rule_paths"]
+    )]
     rules: Vec<PathBuf>,
     /// A configuration, to whose targets deliveries are simulated
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
@@ -67,8 +84,17 @@ pub(crate) struct Args {
     listen: Option<SocketAddr>,
     /// Send events to this URL; an account's own `to` takes precedence
     #[arg(long, value_name = "URL", requires = "listen")]
+    forward: Option<String>,
+    /// Deprecated: --forward
+    #[arg(
+        long,
+        value_name = "URL",
+        hide = true,
+        requires = "listen",
+        conflicts_with = "forward"
+    )]
     to: Option<String>,
-    /// The environment variable with the bearer token for --to
+    /// The environment variable with the bearer token for --forward
     #[arg(long, value_name = "NAME", requires = "listen")]
     token_env: Option<String>,
     /// Append each account's events to FOLDER/<account>.ndjson
@@ -79,9 +105,29 @@ pub(crate) struct Args {
     format: Format,
 }
 
+impl Args {
+    /// Rule files and folders for every account's bus.
+    fn rules(&self) -> &[PathBuf] {
+        if self.rule_paths.is_empty() {
+            &self.rules
+        } else {
+            &self.rule_paths
+        }
+    }
+
+    /// The URL that events are sent to.
+    fn forward(&self) -> Option<&str> {
+        self.forward.as_deref().or(self.to.as_deref())
+    }
+}
+
 /// Runs the scenario, or serves the API of its world.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let scenario = match &args.scenario {
+    let scenario = match args
+        .scenario_path
+        .as_ref()
+        .or(args.scenario_option.as_ref())
+    {
         Some(path) => read(path)?,
         None => parse("the built-in world", "")?,
     };
@@ -91,10 +137,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Scenario, Failure> {
+fn read(path: &Path) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let text = read_text(path)?;
     parse(&name, &text)
 }
 

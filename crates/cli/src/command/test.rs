@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reflexarc::{RuleReport, RuleSet, update_tests};
 
 use crate::exit::{Exit, Failure};
+use crate::input::load_rules;
 use crate::output::rewrite::rewrite;
 use crate::output::{Format, Output, junit, tests};
 
@@ -24,9 +25,9 @@ Examples:
   reflexarc test rules --coverage
   reflexarc test rules --filter \"a failed attach\" --format junit > report.xml")]
 pub(crate) struct Args {
-    /// Rule files or folders
-    #[arg(default_value = "rules", value_name = "PATH")]
-    rules: Vec<PathBuf>,
+    /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Only tests whose name or rule name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
@@ -58,12 +59,17 @@ enum TestFormat {
 
 /// Runs the tests.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let mut rules = RuleSet::load_all(&args.rules)?;
+    if args.update && args.paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Failure::Usage(
+            "--update rewrites files; it cannot rewrite stdin".to_owned(),
+        ));
+    }
+    let mut rules = load_rules(&args.paths)?;
     output.diagnostics(rules.warnings());
     let mut reports = rules.test(&args.filter);
     if args.update && update(&rules, &reports, output)? > 0 {
         // Tests can fail in more than their actions, so the rewritten files are tested again.
-        rules = RuleSet::load_all(&args.rules)?;
+        rules = load_rules(&args.paths)?;
         reports = rules.test(&args.filter);
     }
     match args.format {

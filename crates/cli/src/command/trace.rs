@@ -24,13 +24,13 @@ Exit codes:
   5 the store cannot be opened
 
 Examples:
-  reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005
-  reflexarc trace 2256A988-0B26-4E2B-820A-8B0000000005 --explain attach-failed")]
+  reflexarc trace 7A1126AE-4C1D-4E2B-820A-8B00C0FFEE02
+  reflexarc trace 7A1126AE-4C1D-4E2B-820A-8B00C0FFEE02 --explain failed-operation")]
 pub(crate) struct Args {
     /// Id of the event
     event: String,
     /// Explain why this rule matches or does not match
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "NAME")]
     explain: Option<String>,
     #[command(flatten)]
     report: StoreReportArgs,

@@ -1,8 +1,8 @@
-//! Opening a stream: a file or stdin, decompressed by the format of its first bytes.
+//! Opening an input: a file or stdin; a stream is decompressed by the format of its first bytes.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +14,9 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Bytes read at once.
 const BUFFER: usize = 1 << 17;
+/// The longest text that is read from stdin: larger than every limit of a rule or filter, so that
+/// their own errors are reported.
+const MAX_TEXT: u64 = 16 << 20;
 
 /// An open stream of decompressed bytes.
 pub(crate) struct Source {
@@ -23,6 +26,52 @@ pub(crate) struct Source {
     pub(crate) consumed: Arc<AtomicU64>,
     /// Size of the file in bytes; `None` for stdin and pipes.
     pub(crate) size: Option<u64>,
+    /// The path, for messages.
+    pub(crate) name: String,
+}
+
+/// Opens files of events; without any, stdin, unless that is a terminal.
+///
+/// All are opened before the first is read, so that a wrong name is found at once.
+pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+    if paths.is_empty() {
+        if io::stdin().is_terminal() {
+            return Err(Failure::Usage(
+                "missing events: add a file, or `-` to read the terminal".to_owned(),
+            ));
+        }
+        return Ok(vec![Source::open(Path::new("-"))?]);
+    }
+    let stdin = paths.iter().filter(|path| path.as_os_str() == "-");
+    if stdin.count() > 1 {
+        return Err(Failure::Usage(
+            "`-` is given twice, but stdin can be read only once".to_owned(),
+        ));
+    }
+    paths.iter().map(|path| Source::open(path)).collect()
+}
+
+/// The whole text of stdin.
+pub(crate) fn read_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    io::stdin()
+        .take(MAX_TEXT + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Input(format!("cannot read stdin: {error}")))?;
+    if text.len() as u64 > MAX_TEXT {
+        let message = format!("stdin has more than the {MAX_TEXT} bytes allowed");
+        return Err(Failure::Input(message));
+    }
+    Ok(text)
+}
+
+/// The whole text of a file that the command line names; `-` is stdin.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    if path.as_os_str() == "-" {
+        return read_stdin();
+    }
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 impl Source {
@@ -30,8 +79,9 @@ impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let unreadable =
             |error: io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+        let name = path.display().to_string();
         if path.as_os_str() == "-" {
-            return Self::new(io::stdin(), None).map_err(unreadable);
+            return Self::new(io::stdin(), None, name).map_err(unreadable);
         }
         let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
@@ -41,10 +91,11 @@ impl Source {
                 path.display()
             )));
         }
-        Self::new(file, metadata.is_file().then_some(metadata.len())).map_err(unreadable)
+        let size = metadata.is_file().then_some(metadata.len());
+        Self::new(file, size, name).map_err(unreadable)
     }
 
-    fn new(raw: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
+    fn new(raw: impl Read + Send + 'static, size: Option<u64>, name: String) -> io::Result<Self> {
         let consumed = Arc::new(AtomicU64::new(0));
         let counted = Counted {
             inner: raw,
@@ -70,6 +121,7 @@ impl Source {
             reader,
             consumed,
             size,
+            name,
         })
     }
 }
@@ -133,7 +185,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &'static [u8]) -> Vec<u8> {
-        let mut source = Source::new(bytes, None).unwrap();
+        let mut source = Source::new(bytes, None, "-".to_owned()).unwrap();
         let mut text = Vec::new();
         source.reader.read_to_end(&mut text).unwrap();
         assert_eq!(source.consumed.load(Ordering::Relaxed), bytes.len() as u64);

@@ -14,6 +14,8 @@ use crate::exit::Failure;
 
 /// An event and its evaluation.
 pub(crate) struct EventReport<'a> {
+    /// The file of the event, if there are several.
+    pub(crate) file: Option<&'a str>,
     /// The line of the input on which the event begins, from 1.
     pub(crate) line: u64,
     /// The event in native form.
@@ -44,7 +46,8 @@ pub(crate) struct Totals {
 impl EventReport<'_> {
     /// Prints a line for the event and a few lines for each rule.
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
-        let line = output.paint(Paint::Dim, format_args!("line {}", self.line));
+        let file = self.file.map_or(String::new(), |file| format!("{file} "));
+        let line = output.paint(Paint::Dim, format_args!("{file}line {}", self.line));
         let title = output.paint(Paint::Bold, title(self.event.tree()));
         output.line(format_args!("{line}  {title}"))?;
         if self.evaluation.is_empty() {
@@ -179,11 +182,14 @@ fn title(event: &Json) -> String {
     truncate(&title)
 }
 
-/// An object with `line`, `id`, `name`, `matched` (rule names), `rules` and `failures`.
+/// An object with `file` if there are several, `line`, `id`, `name`, `matched` (rule names), `rules` and `failures`.
 impl Serialize for EventReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tree = self.event.tree();
         let mut map = serializer.serialize_map(None)?;
+        if let Some(file) = self.file {
+            map.serialize_entry("file", file)?;
+        }
         map.serialize_entry("line", &self.line)?;
         map.serialize_entry("id", &tree.get("id"))?;
         map.serialize_entry("name", &tree.get("name"))?;

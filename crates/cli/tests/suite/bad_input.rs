@@ -148,11 +148,9 @@ fn unreadable_rules_and_events_have_exit_codes() {
         "when = 'a == 1'\nnotify = 'team'\n",
     )
     .unwrap();
-    assert_eq!(
-        run(&["run", "--rules", "a.toml", "--events", "nowhere.ndjson"]).code,
-        4
-    );
-    assert_eq!(run(&["run", "--rules", "a.toml", "--events", "."]).code, 4);
+    assert_eq!(run(&["run", "a.toml", "nowhere.ndjson"]).code, 4);
+    // A folder as an argument is rules; as the former --events it is no events.
+    assert_eq!(run(&["run", "a.toml", "--events", "."]).code, 4);
 }
 
 #[test]
@@ -175,7 +173,7 @@ fn each_unreadable_event_is_reported() {
     ];
     let outcome = reflexarc_in(
         folder.path(),
-        &["run", "--rules", "a.toml", "--events", "-"],
+        &["run", "a.toml", "-"],
         events.join("\n").as_bytes(),
     );
     assert_eq!(outcome.code, 4);

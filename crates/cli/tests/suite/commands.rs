@@ -103,7 +103,6 @@ fn match_accepts_a_file_of_filters() {
 fn explain_prints_the_reason() {
     let matched = reflexarc(&[
         "explain",
-        "--event",
         EVENTS,
         "--line",
         "6",
@@ -114,7 +113,6 @@ fn explain_prints_the_reason() {
     let missed = reflexarc(&[
         "explain",
         "content.result == \"success\"",
-        "--event",
         EVENTS,
         "--line",
         "6",
@@ -127,7 +125,6 @@ fn explain_prints_the_reason() {
     );
     let json = reflexarc(&[
         "explain",
-        "--event",
         EVENTS,
         "--rule",
         "spot-drain",
@@ -139,10 +136,10 @@ fn explain_prints_the_reason() {
         (&json[0]["rule"], &json[0]["matched"]),
         (&"spot-drain".into(), &false.into())
     );
-    let unknown = reflexarc(&["explain", "--event", EVENTS, "--rule", "spot"]);
+    let unknown = reflexarc(&["explain", EVENTS, "--rule", "spot"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.stderr.contains("spot-drain"), "{}", unknown.stderr);
-    let nowhere = reflexarc(&["explain", "--event", EVENTS, "--line", "999"]);
+    let nowhere = reflexarc(&["explain", EVENTS, "--line", "999"]);
     assert_eq!(nowhere.code, 4);
 }
 
@@ -291,6 +288,6 @@ fn help_prints_references_and_commands() {
     }
     assert_eq!(reflexarc(&["help", "nonsense"]).code, 2);
     assert_eq!(reflexarc(&["--help"]).code, 0);
-    assert_eq!(reflexarc(&["run"]).code, 2);
+    assert_eq!(reflexarc(&["trace"]).code, 2);
     assert_eq!(reflexarc(&["nonsense"]).code, 2);
 }

@@ -53,9 +53,7 @@ fn imported_rules_match_the_events_of_the_subscription() {
     let rules = folder.path().to_str().unwrap();
     let args = [
         "run",
-        "--rules",
         rules,
-        "--events",
         "examples/eni-events.ndjson",
         "--format",
         "ndjson",

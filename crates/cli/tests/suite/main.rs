@@ -11,15 +11,18 @@ mod check_fix;
 mod commands;
 mod crash;
 mod deploy;
+mod documented;
 mod earlier_versions;
 mod help;
 mod import;
 mod operating;
 mod readme;
+mod remote;
 mod service_process;
 mod shipped_rules;
 mod simulate;
 mod simulate_deliveries;
+mod spellings;
 mod streams;
 
 use std::io::Write as _;

@@ -344,17 +344,14 @@ fn run_deliver_delivers_events_of_a_file() {
         "events.ndjson",
         &format!("{}\n{{\n{}\n", event("e1", "eni-1"), event("e2", "eni-2")),
     );
-    let ran = workspace.run(&["run", "--deliver", "--events", "events.ndjson"]);
+    let ran = workspace.run(&["run", "--deliver", "events.ndjson"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert_eq!(
         ran.stdout,
         "2 accepted, 0 duplicates, 1 unreadable; 2 deliveries, 0 left in the outbox\n"
     );
     assert_eq!(workspace.lines("out.ndjson").len(), 2);
-    let again = workspace.run_with_stdin(
-        &["run", "--deliver", "--events", "-"],
-        &event("e2", "eni-2"),
-    );
+    let again = workspace.run_with_stdin(&["run", "--deliver", "-"], &event("e2", "eni-2"));
     assert_eq!(
         (again.code, again.stdout.split(';').next()),
         (0, Some("0 accepted, 1 duplicates, 0 unreadable"))

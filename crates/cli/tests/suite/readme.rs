@@ -53,13 +53,7 @@ fn every_readme_command_runs_and_prints() {
 fn the_first_command_prints_the_documented_event() {
     let run = reflexarc_in(
         &root(),
-        &[
-            "run",
-            "--rules",
-            "rules",
-            "--events",
-            "examples/eni-events.ndjson",
-        ],
+        &["run", "rules", "examples/eni-events.ndjson"],
         b"",
     );
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -73,7 +67,7 @@ fn the_first_command_prints_the_documented_event() {
     assert!(run.stdout.contains("→ cmdb "), "{}", run.stdout);
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap().path();

@@ -30,9 +30,7 @@ fn shipped_rules_pass_tests_with_full_coverage() {
 fn each_shipped_rule_returns_an_action_on_the_examples() {
     let run = reflexarc(&[
         "run",
-        "--rules",
         "rules",
-        "--events",
         "examples/eni-events.ndjson",
         "--format",
         "ndjson",
@@ -58,16 +56,6 @@ fn each_shipped_rule_returns_an_action_on_the_examples() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let run = |jobs| {
-        reflexarc(&[
-            "run",
-            "--rules",
-            "rules",
-            "--events",
-            "examples/eni-events.ndjson",
-            "--jobs",
-            jobs,
-        ])
-    };
+    let run = |jobs| reflexarc(&["run", "rules", "examples/eni-events.ndjson", "--jobs", jobs]);
     assert_eq!(run("1").stdout, run("3").stdout);
 }

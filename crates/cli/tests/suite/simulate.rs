@@ -59,7 +59,7 @@ fn every_scenario_in_examples_is_tested() {
 #[test]
 fn scenarios_without_rules_match_their_timelines() {
     for name in WITHOUT_RULES {
-        let run = reflexarc(&["simulate", "--scenario", &scenario(name)]);
+        let run = reflexarc(&["simulate", &scenario(name)]);
         assert_eq!(run.code, 0, "{name}: {}", run.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
@@ -68,7 +68,7 @@ fn scenarios_without_rules_match_their_timelines() {
 #[test]
 fn scenarios_with_rules_match_their_timelines() {
     for (name, rules) in WITH_RULES {
-        let run = reflexarc(&["simulate", "--scenario", &scenario(name), "--rules", rules]);
+        let run = reflexarc(&["simulate", &scenario(name), rules]);
         assert_eq!(run.code, 0, "{name}: {}", run.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
@@ -79,7 +79,6 @@ fn scenarios_with_targets_match_their_timelines() {
     for name in WITH_TARGETS {
         let run = reflexarc(&[
             "simulate",
-            "--scenario",
             &scenario(name),
             "--config",
             "examples/rehearsal.toml",
@@ -117,15 +116,7 @@ fn the_documented_commands_run() {
 
 #[test]
 fn a_timeline_is_reproducible_in_every_format() {
-    let args = [
-        "simulate",
-        "--scenario",
-        &scenario("leak"),
-        "--rules",
-        "rules",
-        "--format",
-        "ndjson",
-    ];
+    let args = ["simulate", &scenario("leak"), "rules", "--format", "ndjson"];
     let first = reflexarc(&args);
     assert_eq!(first.stdout, reflexarc(&args).stdout);
     let events: Vec<&str> = first
@@ -140,13 +131,7 @@ fn a_timeline_is_reproducible_in_every_format() {
             .all(|event| event.contains(r#""account":"tenant""#)),
         "{events:#?}"
     );
-    let json = reflexarc(&[
-        "simulate",
-        "--scenario",
-        &scenario("leak"),
-        "--format",
-        "json",
-    ]);
+    let json = reflexarc(&["simulate", &scenario("leak"), "--format", "json"]);
     assert!(
         json.stdout.starts_with('[') && json.stdout.trim_end().ends_with(']'),
         "{}",
@@ -159,7 +144,7 @@ fn a_plot_has_rows_for_interfaces_and_marks_for_events() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("timeline.svg");
     let (scenario, path) = (scenario("failures"), file.to_str().unwrap());
-    let drawn = reflexarc(&["simulate", "--scenario", &scenario, "--plot", path]);
+    let drawn = reflexarc(&["simulate", &scenario, "--plot", path]);
     assert_eq!(drawn.code, 0, "{}", drawn.stderr);
     let svg = std::fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
@@ -328,5 +313,5 @@ fn errors_in_scenarios_are_reported_at_their_location() {
 
 fn run_text(folder: &Path, text: &str) -> crate::Outcome {
     std::fs::write(folder.join("scenario.toml"), text).unwrap();
-    crate::reflexarc_in(folder, &["simulate", "--scenario", "scenario.toml"], b"")
+    crate::reflexarc_in(folder, &["simulate", "scenario.toml"], b"")
 }

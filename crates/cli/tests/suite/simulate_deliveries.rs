@@ -33,7 +33,6 @@ fn simulate(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
     write("scenario.toml", scenario);
     let args = [
         "simulate",
-        "--scenario",
         "scenario.toml",
         "--config",
         "reflexarc.toml",
@@ -247,7 +246,6 @@ fn a_plot_has_a_row_for_each_target() {
     let scenario = "examples/scenarios/target-down.toml";
     let args = [
         "simulate",
-        "--scenario",
         scenario,
         "--config",
         "examples/rehearsal.toml",

@@ -10,19 +10,7 @@ const RULE: &str = "when = 'n exists'\nthen = 'send(\"t\", event.n)'\n";
 fn run(input: &[u8], args: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("every.toml"), RULE).unwrap();
-    let args = [
-        &[
-            "run",
-            "--rules",
-            "every.toml",
-            "--events",
-            "-",
-            "--format",
-            "ndjson",
-        ],
-        args,
-    ]
-    .concat();
+    let args = [&["run", "every.toml", "-", "--format", "ndjson"], args].concat();
     reflexarc_in(folder.path(), &args, input)
 }
 

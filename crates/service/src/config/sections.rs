@@ -15,6 +15,13 @@ use crate::limits::Limits;
 use crate::security::{EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens};
 use crate::telemetry::Collector;
 
+/// The roles by their names.
+pub(super) const ROLES: [(&str, Role); 3] = [
+    ("ingest", Role::Ingest),
+    ("read", Role::Read),
+    ("operate", Role::Operate),
+];
+
 /// What `[http]` configures.
 pub(super) struct HttpSection {
     pub(super) listen: SocketAddr,
@@ -37,17 +44,8 @@ impl HttpSection {
 
 /// `[http]`.
 pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
-    let address = table
-        .string("listen")
-        .map(|text| text.parse::<SocketAddr>());
-    if let Some(Err(_)) = address {
-        let message = "`listen` is not an address and port";
-        let help = "write it as \"127.0.0.1:8321\"";
-        table.fault("listen", Code::CONFIG_VALUE, message, help);
-    }
     // Reading goes on with the default, so that one run reports the errors of the other keys too.
-    let listen = address.and_then(Result::ok);
-    let listen = listen.unwrap_or_else(|| Config::default().listen);
+    let listen = listen(&table).unwrap_or_else(|| Config::default().listen);
     // An invalid token is reported and left out; the configuration is refused then, so it never
     // leads to a service with fewer tokens than intended.
     let tokens: Vec<Token> = table
@@ -76,6 +74,20 @@ pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
         tokens,
         eventbridge,
     }
+}
+
+/// `listen`, or its default; `None` if it is invalid.
+pub(super) fn listen(table: &ConfigTable<'_>) -> Option<SocketAddr> {
+    let Some(text) = table.string("listen") else {
+        return Some(Config::default().listen);
+    };
+    let address = text.parse();
+    if address.is_err() {
+        let message = "`listen` is not an address and port";
+        let help = "write it as \"127.0.0.1:8321\"";
+        table.fault("listen", Code::CONFIG_VALUE, message, help);
+    }
+    address.ok()
 }
 
 /// `[telemetry]`.
@@ -132,15 +144,10 @@ fn token(table: ConfigTable<'_>) -> Option<Token> {
     if !table.has("roles") {
         table.missing("roles", "list some of: ingest, read, operate");
     }
-    let choices = [
-        ("ingest", Role::Ingest),
-        ("read", Role::Read),
-        ("operate", Role::Operate),
-    ];
     let roles = table.nonempty_strings("roles").unwrap_or_default();
     let roles: Vec<Role> = roles
         .iter()
-        .filter_map(|role| table.choose("role", role, &choices))
+        .filter_map(|role| table.choose("role", role, &ROLES))
         .collect();
     if !table.has("token") {
         table.missing("token", "write token = { env = \"NAME\" }");

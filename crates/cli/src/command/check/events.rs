@@ -1,7 +1,7 @@
 //! `reflexarc check --events`: what looks wrong in events.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reflexarc_event::{Event, check};
 
@@ -19,13 +19,20 @@ pub(super) fn run(
     deny_warnings: bool,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    // A folder is rules: `check rules --events FILE` names both, which one run cannot check.
+    if let Some(folder) = files.iter().find(|path| path.is_dir()) {
+        return Err(Failure::Usage(format!(
+            "{} is a folder; with --events every PATH is a file of events",
+            folder.display()
+        )));
+    }
     let mut checked = Checked {
         writer: FindingsWriter::new(format),
         events: 0,
         unreadable: 0,
     };
-    for file in files {
-        checked.check_file(file, output)?;
+    for source in input::open_all(files)? {
+        checked.check_source(source, output)?;
     }
     let Checked {
         writer,
@@ -59,9 +66,8 @@ struct Checked {
 }
 
 impl Checked {
-    fn check_file(&mut self, file: &Path, output: &mut Output) -> Result<(), Failure> {
-        let source = Source::open(file)?;
-        let name = file.display().to_string();
+    fn check_source(&mut self, source: Source, output: &mut Output) -> Result<(), Failure> {
+        let name = source.name.clone();
         let check_event = |event: Event| {
             let diagnostics = check(&event);
             Ok((event, diagnostics))

@@ -66,7 +66,7 @@ impl Forwarder {
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
-            let queue = match account.to.as_ref().or(args.to.as_ref()) {
+            let queue = match account.to.as_deref().or(args.forward()) {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(QUEUE);
                     let sender = EventSender {

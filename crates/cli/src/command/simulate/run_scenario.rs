@@ -20,8 +20,8 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     let config = args.config.as_deref().map(config::load).transpose();
     let config = config.map_err(|file| Failure::Rules(vec![file]))?;
     let rule_paths = match &config {
-        Some(config) if args.rules.is_empty() => &config.rule_paths,
-        _ => &args.rules,
+        Some(config) if args.rules().is_empty() => config.rule_paths.as_slice(),
+        _ => args.rules(),
     };
     // A scenario without rules is fine: it shows only what the cloud does.
     let rules = if rule_paths.is_empty() {
