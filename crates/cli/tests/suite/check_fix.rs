@@ -1,6 +1,7 @@
 //! `reflexarc check --fix`, and `--color`.
 
 use std::fs;
+use std::process::Command;
 
 use reflexarc::RuleSet;
 use reflexarc_diagnostic::toml::{Document, FaultCodes};
@@ -208,4 +209,27 @@ fn colours_follow_the_flag_and_the_environment() {
     assert!(usage.contains("\u{1b}["), "{usage}");
     let help = reflexarc(&["help", "run", "--color=always"]).stdout;
     assert!(help.contains("\u{1b}["), "{help}");
+}
+
+#[test]
+fn colours_follow_environment_variables() {
+    let folder = folder(BROKEN);
+    let colour_with = |variables: &[(&str, &str)], options: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_reflexarc"))
+            .args(["check", "a.toml"])
+            .args(options)
+            .current_dir(folder.path())
+            .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR_FORCE")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap().contains('\u{1b}')
+    };
+    let (forced, off) = (("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1"));
+    assert!(colour_with(&[forced], &[]));
+    assert!(!colour_with(&[off], &[]));
+    // The flag counts for more than the environment.
+    assert!(!colour_with(&[forced], &["--color", "never"]));
+    assert!(colour_with(&[off], &["--color", "always"]));
 }

@@ -77,7 +77,14 @@ fn sent_events_are_traced_listed_and_pruned() {
         ids.iter().map(String::as_str).collect::<Vec<_>>(),
         ["\"e1\"", "\"e2\""]
     );
-    assert_eq!(workspace.run(&["archive", "list", "--to", "1h"]).code, 1);
+    let none = workspace.run(&["archive", "list", "--to", "1h"]);
+    assert_eq!(
+        (none.code, none.stderr.as_str()),
+        (1, "no archived events\n")
+    );
+    let table = workspace.run(&["archive", "list"]).stdout;
+    assert!(table.starts_with("ACCEPTED "), "{table}");
+    assert_eq!(table.lines().count(), 3, "{table}");
     assert_eq!(
         workspace
             .run(&["archive", "export", "--event", "e2"])
@@ -278,7 +285,11 @@ fn secrets_that_a_receiver_echoes_are_redacted() {
             .stdout,
         "1 dropped\n"
     );
-    assert_eq!(workspace.run(&["dlq", "list"]).code, 1);
+    let empty = workspace.run(&["dlq", "list"]);
+    assert_eq!((empty.code, empty.stdout.as_str()), (1, ""));
+    assert_eq!(empty.stderr, "no dead letters\n");
+    let empty = workspace.run(&["outbox", "list", "--target", "out"]);
+    assert_eq!(empty.stderr, "no pending deliveries for target `out`\n");
     assert_eq!(workspace.run(&["dlq", "drop", &id]).code, 1);
     assert_eq!(workspace.run(&["outbox", "cancel", &id]).code, 1);
     assert_eq!(service.terminate(), 0);
