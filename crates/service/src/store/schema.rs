@@ -11,6 +11,8 @@
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
 //! use: a read-only command of the version before may have the file open.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -111,6 +113,7 @@ CREATE INDEX attempt_by_target ON attempt (target, started);
 pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     // An empty file counts as new: SQLite creates one before its first transaction, and so do
     // `touch` and some mounts.
+    roll_back_creation(path)?;
     let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     // Version 0 is a file of ours without tables: earlier versions marked the file before they
     // created the tables, and may have been stopped in between.
@@ -155,6 +158,39 @@ fn creation() -> String {
          PRAGMA user_version = {VERSION};
          COMMIT;"
     )
+}
+
+/// Lets SQLite undo the creation of a store that was interrupted while it was being written: until
+/// that is done, connections that cannot write refuse the file, and so would [`examine`].
+fn roll_back_creation(path: &Path) -> Result<(), StoreError> {
+    // A store is in WAL mode once it was created, so only its creation leaves a rollback journal.
+    // Its header: 8 bytes magic, the number of records, a nonce, the size of the database before
+    // the transaction in pages.
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let journal = format!("{}-journal", path.display());
+    let Some(header) = read_start::<20>(Path::new(&journal)) else {
+        return Ok(());
+    };
+    let was_empty = header[16..] == [0; 4];
+    let is_ours =
+        read_start::<72>(path).is_some_and(|start| start[68..] == APPLICATION_ID.to_be_bytes());
+    // Another program's database is left as it is, unless there was nothing in it.
+    if header[..8] == MAGIC && (was_empty || is_ours) {
+        let connection =
+            Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
+        // The first read rolls back.
+        connection
+            .pragma_query_value(None, "schema_version", |_| Ok(()))
+            .map_err(|error| StoreError::from(error).at(path))?;
+    }
+    Ok(())
+}
+
+/// The first `N` bytes of a file; `None` if it cannot be read or is shorter.
+fn read_start<const N: usize>(path: &Path) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open(path).ok()?.read_exact(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Migrates a file of an older version to this one.

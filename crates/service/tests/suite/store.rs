@@ -593,6 +593,28 @@ fn a_marked_file_without_tables_is_opened_as_new() {
 }
 
 #[test]
+fn an_interrupted_creation_is_rolled_back_and_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let journal = folder.path().join("store.db-journal");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let batch = "BEGIN IMMEDIATE; CREATE TABLE archive (seq); PRAGMA application_id = 0x72617263";
+    connection.execute_batch(batch).unwrap();
+    let mut header = std::fs::read(&journal).unwrap();
+    connection.execute_batch("COMMIT").unwrap();
+    drop(connection);
+    // The state between the write of the pages and the removal of the journal, whose header is
+    // completed before the pages are written.
+    header[..8].copy_from_slice(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
+    std::fs::write(&journal, header).unwrap();
+
+    let store = open(folder.path());
+    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
+    assert!(!accepted.unwrap().duplicate);
+    assert!(!journal.exists());
+}
+
+#[test]
 fn a_store_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
