@@ -39,6 +39,16 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
     let rounds =
         std::env::var("REFLEXARC_CRASH_ROUNDS").map_or(25, |rounds| rounds.parse().unwrap());
     let workspace = Workspace::new(THEN, OUT);
+    let next = kill_while_posting(&workspace, rounds);
+    finish(&workspace, next);
+    let count = next + BATCH;
+    assert_archived_once(&workspace, count);
+    assert_delivered_in_order(&workspace, count);
+}
+
+/// Kills the service at random times while events are posted; the number of the first event
+/// without a response.
+fn kill_while_posting(workspace: &Workspace, rounds: usize) -> usize {
     let mut next = 0;
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     for _ in 0..rounds {
@@ -54,6 +64,11 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
         service.child.wait().unwrap();
         next = posting.join().unwrap();
     }
+    next
+}
+
+/// Sends the events from `next` and waits until all deliveries are done.
+fn finish(workspace: &Workspace, next: usize) {
     // Events without a response are sent again, as any client does.
     let service = workspace.serve();
     let last: Vec<String> = (next..next + BATCH)
@@ -63,16 +78,18 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
         service.call("POST", "/events", &last.join("\n")).unwrap().0,
         200
     );
-    next += BATCH;
     eventually("the outbox is empty", || {
         (workspace.run(&["outbox", "list"]).code == 1).then_some(())
     });
     assert_eq!(service.terminate(), 0);
+}
 
+/// The archive has the events 0 to `count`, each once.
+fn assert_archived_once(workspace: &Workspace, count: usize) {
     let verified = workspace.run(&["archive", "verify"]);
     assert_eq!(
         (verified.code, verified.stdout.split(' ').next()),
-        (0, Some(next.to_string().as_str())),
+        (0, Some(count.to_string().as_str())),
         "{}",
         verified.stdout
     );
@@ -85,8 +102,11 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
         .iter()
         .map(|event| event.get("id").unwrap().as_str().unwrap().parse().unwrap())
         .collect();
-    assert_eq!(ids, (0..next).collect());
+    assert_eq!(ids, (0..count).collect());
+}
 
+/// All copies of a delivery are equal, and the rule's counters have counted each event once.
+fn assert_delivered_in_order(workspace: &Workspace, count: usize) {
     let mut deliveries: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     let mut counts: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     for line in workspace.lines("out.ndjson") {
@@ -111,7 +131,7 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
     // Every event was delivered, and all copies of a delivery have the same id and content.
     assert_eq!(
         deliveries.keys().copied().collect::<BTreeSet<_>>(),
-        (0..next).collect()
+        (0..count).collect()
     );
     assert!(
         deliveries.values().all(|copies| copies.len() == 1),
@@ -119,7 +139,7 @@ fn after_kills_every_event_is_stored_once_and_delivered() {
     );
     // The rule's state is that of a run without crashes: each event counted once, in order.
     for (eni, seen) in counts {
-        let total = (0..next)
+        let total = (0..count)
             .filter(|number| eni == format!("eni-{}", number % INTERFACES))
             .count();
         assert_eq!(seen, (1..=i64::try_from(total).unwrap()).collect(), "{eni}");

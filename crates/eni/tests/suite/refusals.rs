@@ -3,7 +3,7 @@
 use reflexarc_eni::resources::{
     Account, AddressSelection, InstanceStatus, InstanceType, SecurityGroup, VSwitch,
 };
-use reflexarc_eni::{CreateInterface, Limits, Request};
+use reflexarc_eni::{Cloud, CreateInterface, Limits, Request};
 
 use crate::world::{
     OTHER, PLAIN, SERVICE, USER, attach, attached, call, cloud, code, complete_all, created,
@@ -11,20 +11,13 @@ use crate::world::{
 };
 
 #[test]
-fn a_creation_requires_its_resources() {
+fn a_creation_requires_its_vswitch_and_groups() {
     let mut cloud = cloud();
     cloud.add_security_group(SecurityGroup::basic("sg-elsewhere", USER, "vpc-b"));
     cloud.add_security_group(SecurityGroup::basic("sg-full", USER, "vpc-a").with_capacity(1));
     cloud.add_security_group(
         SecurityGroup::enterprise("sg-full-enterprise", USER, "vpc-a").with_capacity(0),
     );
-    cloud.add_vswitch(VSwitch::new(
-        "vsw-tiny",
-        USER,
-        "vpc-a",
-        "cn-hangzhou-b",
-        "10.1.0.0/29".parse().unwrap(),
-    ));
     let own = creation(USER);
     let group = |id: &str| CreateInterface {
         security_groups: vec![id.into()],
@@ -63,6 +56,28 @@ fn a_creation_requires_its_resources() {
             },
             "InvalidParameter",
         ),
+    ];
+    assert_refused(&mut cloud, &cases);
+    // The refused requests have not used the capacity of a group.
+    assert!(
+        call(&mut cloud, USER, Request::Create(group("sg-full")))
+            .result
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_creation_requires_free_addresses_of_its_vswitch() {
+    let mut cloud = cloud();
+    cloud.add_vswitch(VSwitch::new(
+        "vsw-tiny",
+        USER,
+        "vpc-a",
+        "cn-hangzhou-b",
+        "10.1.0.0/29".parse().unwrap(),
+    ));
+    let own = creation(USER);
+    let cases = [
         (
             CreateInterface {
                 vswitch: "vsw-tiny".into(),
@@ -94,20 +109,20 @@ fn a_creation_requires_its_resources() {
             "InvalidIp.IpRepeated",
         ),
     ];
-    for (wanted, expected) in cases {
-        let reply = call(&mut cloud, USER, Request::Create(wanted.clone()));
-        assert_eq!(code(&reply), expected, "{wanted:?}");
-    }
-    // The refused requests have not used an address or the capacity of a group.
+    assert_refused(&mut cloud, &cases);
+    // The refused requests have not used an address.
     assert_eq!(
         created(&mut cloud, USER, USER).addresses.primary,
         Some("10.0.1.2".parse().unwrap())
     );
-    assert!(
-        call(&mut cloud, USER, Request::Create(group("sg-full")))
-            .result
-            .is_ok()
-    );
+}
+
+/// Each creation is refused with its error code.
+fn assert_refused(cloud: &mut Cloud, cases: &[(CreateInterface, &str)]) {
+    for (wanted, expected) in cases {
+        let reply = call(cloud, USER, Request::Create(wanted.clone()));
+        assert_eq!(code(&reply), *expected, "{wanted:?}");
+    }
 }
 
 #[test]

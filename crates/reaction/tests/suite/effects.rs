@@ -211,6 +211,13 @@ fn errors_name_the_function_and_its_arguments() {
             r#"notify(" ", "x")"#,
             "line 1, column 1: the target of `notify` is empty",
         ),
+    ];
+    assert_fail(&cases);
+}
+
+#[test]
+fn errors_of_send_and_state_name_the_value() {
+    assert_fail(&[
         (
             r#"send("t", [#{f: |x| x}])"#,
             "line 1, column 1: the payload of `send` cannot be written as JSON: \
@@ -238,6 +245,12 @@ fn errors_name_the_function_and_its_arguments() {
             "line 1, column 16: `add`: expected an integer in the state entry `k`, \
              found a string",
         ),
+    ]);
+}
+
+#[test]
+fn errors_of_expressions_name_the_operands() {
+    assert_fail(&[
         (
             r#"cidr_contains("10.0.0.0/99", "10.0.0.1")"#,
             "line 1, column 1: invalid network `10.0.0.0/99` in `cidr_contains`; \
@@ -252,9 +265,13 @@ fn errors_name_the_function_and_its_arguments() {
             "line 1, column 3: cannot apply `+` to an integer and a missing value (`()`)",
         ),
         (r#"throw "no such zone""#, "line 1, column 1: no such zone"),
-    ];
+    ]);
+}
+
+/// Each script fails with its message.
+fn assert_fail(cases: &[(&str, &str)]) {
     for (script, message) in cases {
-        assert_eq!(fails(script), message, "{script}");
+        assert_eq!(fails(script), *message, "{script}");
     }
 }
 

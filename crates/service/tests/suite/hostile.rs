@@ -69,10 +69,54 @@ async fn strict() -> Serving {
 #[tokio::test]
 async fn slow_and_malformed_requests_time_out_without_harm() {
     let serving = strict().await;
-    let exchange_soon = |sends: Vec<(&'static [u8], Duration)>| {
+    let exchanges = slow_and_malformed().map(|sends| {
         let url = serving.url.clone();
         tokio::task::spawn_blocking(move || exchange(&url, &sends))
-    };
+    });
+    // Meanwhile other clients are served.
+    assert_eq!(
+        serving
+            .post("application/json", event_text("meanwhile", "eni-1"))
+            .await
+            .0,
+        200
+    );
+    let mut answers = Vec::new();
+    for one in exchanges {
+        let (answer, took) = one.await.unwrap();
+        assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
+        answers.push(answer.lines().next().unwrap_or_default().to_owned());
+    }
+    assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
+    assert!(
+        answers[3].is_empty() || answers[3].contains("400"),
+        "{answers:?}"
+    );
+    assert!(answers[4].contains("400"), "{answers:?}");
+    assert!(
+        answers[5].is_empty() || answers[5].contains("408"),
+        "{answers:?}"
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_wait_until_others_end() {
+    let serving = strict().await;
+    let idle: Vec<_> = (0..20).map(|_| connect(&serving.url)).collect();
+    assert_eq!(
+        serving
+            .post("application/json", event_text("later", "eni-1"))
+            .await
+            .0,
+        200
+    );
+    drop(idle);
+    serving.stop().await;
+}
+
+/// A slow head, a slow body, silence, no HTTP, two lengths, and a body that never ends.
+fn slow_and_malformed() -> [Vec<(&'static [u8], Duration)>; 6] {
     let pause = Duration::from_millis(150);
     let slow_head: Vec<_> = [
         b"POST /events HT".as_slice(),
@@ -103,7 +147,7 @@ async fn slow_and_malformed_requests_time_out_without_harm() {
             .as_slice(),
         Duration::ZERO,
     )];
-    let exchanges = [
+    [
         slow_head,
         slow_body,
         nothing,
@@ -111,42 +155,6 @@ async fn slow_and_malformed_requests_time_out_without_harm() {
         two_lengths,
         trickle,
     ]
-    .map(exchange_soon);
-    // Meanwhile other clients are served.
-    assert_eq!(
-        serving
-            .post("application/json", event_text("meanwhile", "eni-1"))
-            .await
-            .0,
-        200
-    );
-    let mut answers = Vec::new();
-    for one in exchanges {
-        let (answer, took) = one.await.unwrap();
-        assert!(took < Duration::from_secs(15), "{answer} after {took:?}");
-        answers.push(answer.lines().next().unwrap_or_default().to_owned());
-    }
-    assert_eq!(answers[1], "HTTP/1.1 408 Request Timeout");
-    assert!(
-        answers[3].is_empty() || answers[3].contains("400"),
-        "{answers:?}"
-    );
-    assert!(answers[4].contains("400"), "{answers:?}");
-    assert!(
-        answers[5].is_empty() || answers[5].contains("408"),
-        "{answers:?}"
-    );
-    // More connections than the limit: they wait, and are served when the others have timed out.
-    let idle: Vec<_> = (0..20).map(|_| connect(&serving.url)).collect();
-    assert_eq!(
-        serving
-            .post("application/json", event_text("later", "eni-1"))
-            .await
-            .0,
-        200
-    );
-    drop(idle);
-    serving.stop().await;
 }
 
 #[tokio::test]

@@ -118,42 +118,16 @@ async fn a_batch_is_atomic_unless_partial_is_requested() {
     serving.stop().await;
 }
 
+/// The event of the content types below.
+const NAME: &str = "NetworkInterface:NetworkInterfaceOperateCompleted";
+const CONTENT: &str = concat!(
+    r#"{"eniId":"eni-9","operation":"AttachNetworkInterface","eniStatus":"Available","#,
+    r#""result":"failed","requestId":"R"}"#
+);
+
 #[tokio::test]
 async fn every_content_type_leads_to_the_same_reaction() {
     let serving = Serving::start().await;
-    let content = concat!(
-        r#"{"eniId":"eni-9","operation":"AttachNetworkInterface","eniStatus":"Available","#,
-        r#""result":"failed","requestId":"R"}"#
-    );
-    let name = "NetworkInterface:NetworkInterfaceOperateCompleted";
-    let cloudevent = |id| {
-        format!(
-            concat!(
-                r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","#,
-                r#""time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
-            ),
-            id = id,
-            name = name,
-            content = content
-        )
-    };
-    let monitor = |id| {
-        format!(
-            concat!(
-                r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","#,
-                r#""eventContentMap":{content}}}"#
-            ),
-            id = id,
-            name = name,
-            content = content
-        )
-    };
-    let encode = |text: &str| {
-        text.bytes()
-            .map(|byte| format!("%{byte:02X}"))
-            .collect::<Vec<_>>()
-            .concat()
-    };
     let mut expected = 0;
     for (content_type, body) in [
         ("application/json", event_text("native", "eni-9")),
@@ -168,7 +142,7 @@ async fn every_content_type_leads_to_the_same_reaction() {
         ),
         (
             "application/x-www-form-urlencoded",
-            format!("userId=1&alert={}", encode(&monitor("form"))),
+            format!("userId=1&alert={}", percent_encode(&monitor("form"))),
         ),
         (
             "application/x-ndjson",
@@ -183,7 +157,7 @@ async fn every_content_type_leads_to_the_same_reaction() {
         assert_eq!(status, 200, "{content_type}: {answer}");
         expected += usize::try_from(int(&answer, "accepted")).unwrap();
     }
-    let ce_type = format!("ecs:{name}");
+    let ce_type = format!("ecs:{NAME}");
     let binary = [
         ("content-type", "application/json"),
         ("ce-specversion", "1.0"),
@@ -191,11 +165,11 @@ async fn every_content_type_leads_to_the_same_reaction() {
         ("ce-source", "acs.ecs"),
         ("ce-type", &ce_type),
     ];
-    assert_eq!(serving.post_to("/events", &binary, content).await.0, 200);
+    assert_eq!(serving.post_to("/events", &binary, CONTENT).await.0, 200);
     let document = format!(r#"{{"alert":{}}}"#, monitor("get"));
     assert_eq!(
         serving
-            .get(&format!("/events?data={}", encode(&document)), None)
+            .get(&format!("/events?data={}", percent_encode(&document)), None)
             .await
             .0,
         200
@@ -208,6 +182,35 @@ async fn every_content_type_leads_to_the_same_reaction() {
             .all(|line| line.get("send").unwrap().to_string() == r#"{"eni":"eni-9"}"#)
     );
     serving.stop().await;
+}
+
+fn cloudevent(id: &str) -> String {
+    format!(
+        concat!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"acs.ecs","type":"ecs:{name}","#,
+            r#""time":"2020-11-19T21:04:41+08:00","data":{content}}}"#
+        ),
+        id = id,
+        name = NAME,
+        content = CONTENT
+    )
+}
+
+/// A Cloud Monitor alert.
+fn monitor(id: &str) -> String {
+    format!(
+        concat!(
+            r#"{{"traceId":"{id}","product":"ECS","eventName":"{name}","#,
+            r#""eventContentMap":{content}}}"#
+        ),
+        id = id,
+        name = NAME,
+        content = CONTENT
+    )
+}
+
+fn percent_encode(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 fn token(name: &str, roles: &[Role], expires: Option<Timestamp>) -> Token {
@@ -448,29 +451,8 @@ then = 'send("nowhere", 1);'
             .0,
         409
     );
-    let drop_url = format!("{}/dlq/{id}", serving.url);
-    assert_eq!(
-        serving
-            .client
-            .delete(&drop_url)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        200
-    );
-    assert_eq!(
-        serving
-            .client
-            .delete(&drop_url)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        409
-    );
+    assert_eq!(drop_dead_letter(&serving, id).await, 200);
+    assert_eq!(drop_dead_letter(&serving, id).await, 409);
     assert_eq!(serving.get("/outbox/xyz", None).await.0, 400);
     assert_eq!(
         serving
@@ -480,6 +462,13 @@ then = 'send("nowhere", 1);'
         404
     );
     serving.stop().await;
+}
+
+/// The status of the response.
+async fn drop_dead_letter(serving: &Serving, id: impl std::fmt::Display) -> u16 {
+    let url = format!("{}/dlq/{id}", serving.url);
+    let response = serving.client.delete(url).send().await.unwrap();
+    response.status().as_u16()
 }
 
 #[tokio::test]

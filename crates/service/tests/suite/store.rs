@@ -306,6 +306,29 @@ fn a_delivery_ends_delivered_dead_or_cancelled() {
             DeliveryStatus::Cancelled
         ]
     );
+}
+
+#[test]
+fn a_redriven_delivery_starts_again_and_can_be_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1), send("t", 2)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    let (dead, good) = (claimed.remove(0), claimed.remove(0));
+    let delivered = attempt("delivered");
+    store
+        .settle(good.clone(), delivered, Decision::Delivered, at(3))
+        .unwrap();
+    let refused = Decision::DeadLetter("no".into());
+    store
+        .settle(dead.clone(), attempt("refused"), refused, at(4))
+        .unwrap();
 
     assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
     let again = store.claim("t", at(500), LEASE, 10).unwrap().remove(0);
