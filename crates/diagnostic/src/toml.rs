@@ -79,6 +79,15 @@ impl FaultCodes {
 }
 
 /// A TOML file as far as it can be read, and the diagnostics collected while reading it.
+///
+/// ```
+/// use reflexarc_diagnostic::toml::{Document, FaultCodes};
+///
+/// let document = Document::parse("listen = 1\nstore", "the configuration", FaultCodes::CONFIG);
+/// assert!(document.has_syntax_errors());
+/// assert!(document.root().has("listen"));
+/// assert_eq!(document.into_diagnostics()[0].code.to_string(), "RA0601");
+/// ```
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,

@@ -3,6 +3,15 @@
 use crate::Level;
 
 /// The documentation of one event name.
+///
+/// ```
+/// use reflexarc_event::{EventClass, Level, find_name};
+///
+/// let (entry, _) = find_name("Disk:Stalled").expect("a documented name");
+/// assert_eq!(entry.class, Some(EventClass::Exception));
+/// assert_eq!(entry.level, Some(Level::Critical));
+/// assert_eq!(entry.statuses, ["Executing", "Executed"]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CatalogueEntry {

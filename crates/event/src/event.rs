@@ -31,6 +31,14 @@ impl Event {
     ///
     /// # Errors
     /// If there are more than 1 MiB or 128 levels, or the bytes are not one JSON object in UTF-8.
+    ///
+    /// ```
+    /// use reflexarc_event::{Event, EventError};
+    ///
+    /// assert!(Event::from_json(r#"{"a": 1}"#).is_ok());
+    /// let error = Event::from_json("[1]").expect_err("an array");
+    /// assert_eq!(error, EventError::NotAnObject { found: "an array" });
+    /// ```
     pub fn from_json(bytes: impl Into<Vec<u8>>) -> Result<Self, EventError> {
         Self::from_json_within(bytes, &Limits::DEFAULT)
     }

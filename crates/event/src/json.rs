@@ -63,6 +63,15 @@ impl Json {
     }
 
     /// The value of a key in an object, the last one if the key is repeated.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    ///
+    /// let json = Json::parse(r#"{"a": 1, "a": 2}"#)?;
+    /// assert_eq!(json.get("a").and_then(Json::as_i64), Some(2));
+    /// assert_eq!(json.members().len(), 2);
+    /// # Ok::<(), reflexarc_event::JsonError>(())
+    /// ```
     pub fn get(&self, key: &str) -> Option<&Json> {
         self.members()
             .iter()

@@ -27,6 +27,16 @@ use key_index::KeyIndex;
 use similar_key::SimilarKeys;
 
 /// The result of every node of a pattern for one event.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::{Pattern, explain::explain};
+///
+/// let pattern: Pattern = "count > 2".parse()?;
+/// let explanation = explain(pattern.node(), &Json::parse(r#"{"count": 3}"#)?);
+/// assert!(explanation.matched() && explanation.root.matched);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {

@@ -224,6 +224,15 @@ impl Matcher {
     ///
     /// # Panics
     /// As [`Matcher::matching_bytes`].
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Matcher, Pattern, Scratch};
+    ///
+    /// let pattern: Pattern = "count > 2".parse()?;
+    /// let matcher = Matcher::build([pattern.node()])?;
+    /// assert!(matcher.has_match_bytes(br#"{"count": 3}"#, &mut Scratch::new())?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_match_bytes(&self, event: &[u8], scratch: &mut Scratch) -> Result<bool, JsonError> {
         self.observe_bytes(event, scratch)?;
         Ok(self.search_one(event, scratch))

@@ -343,7 +343,8 @@ mod tests {
         assert_eq!(embedded.span(), 7..13);
     }
 
-    /// The file after the fix that replaces `needle` by `replacement`; `None` if the fix is dropped.
+    /// The file after the fix that replaces `needle` by `replacement`; `None` if the fix is
+    /// dropped.
     fn fixed(file: &str, needle: &str, replacement: &str) -> Option<String> {
         let embedded = embedded(file);
         let start = embedded.text().find(needle).expect("needle is in the text");
