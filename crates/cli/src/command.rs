@@ -36,7 +36,7 @@ Examples:
   reflexarc match 'content.result == \"failed\"' FILE      print the events that a filter matches
   reflexarc explain rules event.json                     why does a rule not match?
 
-Arguments: a folder or a *.toml file is rules (default: rules), another file is events (default:
+Arguments: a folder or a *.toml file is rules (default: rules), another file is events (default: \
 stdin), and `-` is stdin.
 
 Exit codes:

@@ -19,8 +19,10 @@ const ONLY_PARSED: [&str; 6] = [
 ];
 
 /// Documents whose command lines are checked.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "ARCHITECTURE.md",
     "deploy/README.md",
     "crates/engine/REFERENCE.md",
