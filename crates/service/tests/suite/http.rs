@@ -210,7 +210,8 @@ fn monitor(id: &str) -> String {
 }
 
 fn percent_encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let bytes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    bytes.concat()
 }
 
 fn token(name: &str, roles: &[Role], expires: Option<Timestamp>) -> Token {
