@@ -51,9 +51,11 @@ pub use jiff::Timestamp;
 pub use reflexarc_diagnostic::{
     Code, Diagnostic, FileDiagnostics, Fix, InvalidFiles, Label, Severity, Span,
 };
-pub use reflexarc_event::{Event, EventError, Json, Level, NativeEvent};
+pub use reflexarc_event::{Event, EventError, Json, JsonError, Level, NativeEvent, ParseError};
 pub use reflexarc_pattern::explain::Explanation;
-pub use reflexarc_pattern::{BuildError, Dialect, Matcher, Pattern};
+pub use reflexarc_pattern::{
+    BuildError, Dialect, Matcher, Pattern, PatternError, Scratch, UnknownDialect,
+};
 #[doc(hidden)]
 pub use reflexarc_reaction::sealed;
 pub use reflexarc_reaction::{
