@@ -1,7 +1,7 @@
 //! Scenarios: a world and a script of steps on a virtual clock, read from TOML.
 //!
-//! A [`Scenario`] is parsed from a file, [`Simulation`] runs it and returns one [`TimelineEvent`] after
-//! the other. Time is only a number here: a scenario of a day runs in milliseconds.
+//! A [`Scenario`] is parsed from a file, [`Simulation`] runs it and returns one [`TimelineEvent`]
+//! after the other. Time is only a number here: a scenario of a day runs in milliseconds.
 
 mod build;
 mod clock;

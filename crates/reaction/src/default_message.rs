@@ -48,7 +48,8 @@ const MAX_VALUE: usize = 200;
 /// assert_eq!(message.title, "disks");
 /// assert_eq!(
 ///     message.text,
-///     "event: Disk:Stuck\nregion: cn-hangzhou\nrule: disks\n2 more like this since the last message"
+///     "event: Disk:Stuck\nregion: cn-hangzhou\nrule: disks\n\
+///      2 more like this since the last message"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

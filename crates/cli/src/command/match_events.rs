@@ -41,8 +41,8 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     input: FilterAndEvents,
-    /// File of many filters: lines of {"id": …, "pattern": …} with a string or an object as pattern;
-    /// all arguments are EVENTS then
+    /// File of many filters: lines of {"id": …, "pattern": …} with a string or an object as
+    /// pattern; all arguments are EVENTS then
     #[arg(long, value_name = "FILE")]
     patterns: Option<PathBuf>,
     /// Language of the filters: reflexarc, aws, alibaba

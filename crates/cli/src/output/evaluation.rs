@@ -182,7 +182,8 @@ fn title(event: &Json) -> String {
     truncate(&title)
 }
 
-/// An object with `file` if there are several, `line`, `id`, `name`, `matched` (rule names), `rules` and `failures`.
+/// An object with `file` if there are several, `line`, `id`, `name`, `matched` (rule names),
+/// `rules` and `failures`.
 impl Serialize for EventReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tree = self.event.tree();

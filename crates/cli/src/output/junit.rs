@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn markup_and_control_characters_give_valid_xml() {
-        let text = "when = 'a exists'\nnotify = 't'\n\n[[test]]\nname = \"a<b> & \\\"c\\\"\\u0001\"\n\
+        let text = "when = 'a exists'\nnotify = 't'\n\n\
+            [[test]]\nname = \"a<b> & \\\"c\\\"\\u0001\"\n\
             event = '{\"a\": 1}'\nmatches = false\n";
         let rules = RuleSet::compile([("r.toml", text)]).expect("the rule is valid");
         let xml = report(&rules.test("")).expect("the report is printed");
