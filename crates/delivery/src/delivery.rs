@@ -108,7 +108,7 @@ impl Delivery {
 /// use reflexarc_event::Json;
 /// use reflexarc_reaction::Action;
 ///
-/// let action = Action::Send { target: "t".into(), payload: Json::Null };
+/// let action = Action::send("t", Json::Null);
 /// let numbered = number_actions(["r", "s", "r"].map(|rule| (rule, &action)));
 /// let numbers: Vec<_> = numbered.map(|(rule, number, _)| (rule, number)).collect();
 /// assert_eq!(numbers, [("r", 0), ("s", 0), ("r", 1)]);

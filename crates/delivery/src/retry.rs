@@ -70,7 +70,7 @@ impl RetryPolicy {
     /// use reflexarc_event::{EventIdentity, Json};
     /// use reflexarc_reaction::Action;
     ///
-    /// let action = Action::Send { target: "t".into(), payload: Json::Null };
+    /// let action = Action::send("t", Json::Null);
     /// let now = Timestamp::UNIX_EPOCH;
     /// let event = EventIdentity::default();
     /// let delivery = Delivery::for_actions(&event, [("r", &action)], now).remove(0);
