@@ -48,11 +48,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             output.document(&explanation(code), false)?;
         }
         [topic] if topic == CODES => output.document(&codes(), !args.no_pager)?,
-        [topic] if reference(topic).is_some() => {
-            let text = reference(topic).unwrap_or_default();
-            output.document(text, !args.no_pager)?;
-        }
-        topics => output.help(&command_help(topics)?)?,
+        topics => match topics.first().and_then(|topic| reference(topic)) {
+            Some(text) if topics.len() == 1 => output.document(text, !args.no_pager)?,
+            _ => output.help(&command_help(topics)?)?,
+        },
     }
     Ok(Exit::Done)
 }
