@@ -143,6 +143,8 @@ impl Evaluation {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn changes(&self) -> impl Iterator<Item = (&str, &[StateChange])> {
+        // In the order of evaluation: a rule that also matches an emitted event is here once for
+        // each, and what its later run wrote has to be applied last.
         let rules = self.rules.iter();
         rules.map(|effects| (effects.rule.as_str(), effects.changes.as_slice()))
     }

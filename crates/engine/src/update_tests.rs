@@ -26,10 +26,11 @@ use crate::{Rule, RuleReport};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
-    // `toml_edit` keeps comments and spacing, which the reader of rule files does not.
+    // A report of another rule has indexes into the tests of that rule's file.
     if report.rule != rule.name() {
         return None;
     }
+    // `toml_edit` keeps comments and spacing, which the reader of rule files does not.
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {

@@ -47,11 +47,15 @@ impl PatternError {
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without warnings: the text says why the pattern was rejected. Those of a valid pattern are
+        // in `Pattern::warnings`.
         let errors = self
             .diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.severity == Severity::Error);
         for (i, error) in errors.enumerate() {
+            // Between the errors and not after each: the text ends without a line break, so that
+            // callers can put it into a sentence of their own.
             if i > 0 {
                 writeln!(f)?;
             }

@@ -46,6 +46,8 @@ pub trait State: sealed::Sealed + Send + Sync {
 }
 
 /// Seals [`State`]: only crates of this project implement it.
+// What a store must offer will grow when several nodes share state. A sealed trait
+// can get methods without a default, and no implementation outside has to follow.
 #[doc(hidden)]
 pub mod sealed {
     /// The implementations that the crates of this project may have.
