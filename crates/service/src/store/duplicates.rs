@@ -10,8 +10,8 @@ use crate::incoming::Incoming;
 /// current event identity.
 ///
 /// They cannot be converted, so each is computed again from the archived event. An event that is no
-/// longer in the archive, or cannot be read, is left out: a copy of it is then accepted as a new
-/// event. At most one duplicate window of events is read, once.
+/// longer in the archive, or cannot be read, is left out, with a warning that counts them: a copy of
+/// it is then accepted as a new event. At most one duplicate window of events is read, once.
 pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Result<()> {
     let mut fingerprints: Vec<([u8; 16], i64, i64)> = Vec::new();
     // The oldest first: if two events have the same fingerprint now, the later one replaces it.
@@ -29,7 +29,17 @@ pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Resul
             fingerprints.push((fingerprint, row.get(0)?, row.get(1)?));
         }
     }
-    connection.execute("DELETE FROM seen", ())?;
+    // Only an upgrade comes here, so operators learn once that a copy of one of these events would
+    // be delivered a second time.
+    let recorded = connection.execute("DELETE FROM seen", ())?;
+    let left_out = recorded.saturating_sub(fingerprints.len());
+    if left_out > 0 {
+        tracing::warn!(
+            events = left_out,
+            "copies of these events are no longer recognised as duplicates: they are not in the \
+             archive any more, or cannot be read"
+        );
+    }
     let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
     let mut insert = connection.prepare(sql)?;
     for row in fingerprints {
