@@ -148,7 +148,9 @@ impl EventSender {
                         "cannot deliver an event to {} in {attempts} attempts: {failure}",
                         self.url
                     );
-                    let _ = self.warnings.try_send(warning);
+                    // Waits while the channel is full: this event is reported nowhere else. It
+                    // fails only once the command has ended and prints no more warnings.
+                    let _ = self.warnings.send(warning).await;
                     break;
                 };
                 tokio::time::sleep(delay).await;
