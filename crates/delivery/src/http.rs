@@ -21,6 +21,24 @@ pub struct BoundedResponse {
     pub body: String,
 }
 
+/// Why the body of a response cannot be read as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is longer than the limit.
+    #[error("it is longer than {limit} bytes")]
+    TooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The connection ended before the body did.
+    #[error("it broke off: {0}")]
+    BrokenOff(String),
+    /// It is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+}
+
 /// Enough for every error message that helps; a receiver that sends gigabytes must not fill the
 /// memory.
 const BODY_BYTES: usize = 16 << 10;
@@ -45,6 +63,32 @@ impl BoundedResponse {
         }
     }
 
+    /// Reads a response whose body is needed as a whole, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// If the body is longer, breaks off or is not UTF-8: a part of it could be taken for all.
+    pub async fn read_whole(mut response: Response, limit: usize) -> Result<Self, BodyError> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| BodyError::BrokenOff(request_error(error)))?
+        {
+            // Checked before it is kept, so that no more than `limit` bytes are in memory.
+            if chunk.len() > limit - bytes.len() {
+                return Err(BodyError::TooLong { limit });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let body = String::from_utf8(bytes).map_err(|_| BodyError::NotUtf8)?;
+        Ok(Self {
+            status,
+            headers,
+            body,
+        })
+    }
+
     /// Status and body, for people.
     pub fn summary(&self) -> String {
         let body = self.body.trim();
@@ -55,19 +99,24 @@ impl BoundedResponse {
         }
     }
 
-    /// The delay that the `Retry-After` header requests, in seconds or as an HTTP date; a date in
-    /// the past is a delay of zero.
+    /// The delay that the `Retry-After` header requests.
     pub fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
-        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        // RFC 9110, section 10.2.3: `Retry-After: 120`, or `Wed, 21 Oct 2026 07:28:00 GMT`.
-        if let Ok(seconds) = value.parse::<u32>() {
-            return Some(SignedDuration::from_secs(i64::from(seconds)));
-        }
-        let date = jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(value)
-            .ok()?;
-        Some(date.duration_since(now).max(SignedDuration::ZERO))
+        retry_after(&self.headers, now)
     }
+}
+
+/// The delay that a `Retry-After` header requests, in seconds or as an HTTP date; a date in the past
+/// is a delay of zero. A value that is neither requests none.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    // RFC 9110, section 10.2.3: `Retry-After: 120`, or `Wed, 21 Oct 2026 07:28:00 GMT`.
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(SignedDuration::from_secs(i64::from(seconds)));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(value)
+        .ok()?;
+    Some(date.duration_since(now).max(SignedDuration::ZERO))
 }
 
 /// An error of a request and its causes in one line, without the URL, which may hold a token.

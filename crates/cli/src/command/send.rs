@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::config_args::tokio_runtime;
 use crate::exit::{Exit, Failure};
-use crate::input;
+use crate::input::{self, Source};
 use crate::output::Output;
 use crate::service_args::{ServiceArgs, refused};
 
@@ -60,28 +60,22 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         total: Sent::default(),
     };
     let mut unreadable = 0_u64;
-    for source in sources {
-        let name = source.name.clone();
-        input::for_each(source, 1, Ok, |processed| {
-            match processed.result {
-                Ok(event) => sender.push(event, usize::from(args.batch))?,
-                Err(error) => {
-                    unreadable += 1;
-                    output.error(&format!("{name}:{error}"));
-                }
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-    }
-    sender.flush()?;
+    let sent = sender.send_all(sources, usize::from(args.batch), |fault| {
+        unreadable += 1;
+        output.error(fault);
+    });
     let Sent {
         accepted,
         duplicates,
         ..
     } = sender.total;
-    output.line(format_args!(
-        "{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable"
-    ))?;
+    let counts = format!("{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable");
+    if let Err(failure) = sent {
+        // Batches before the one that failed are stored, and whoever sends again wants to know.
+        output.status(&format!("stopped after {counts}"));
+        return Err(failure);
+    }
+    output.line(counts)?;
     Ok(if unreadable > 0 {
         Exit::Unreadable
     } else {
@@ -99,6 +93,26 @@ struct Sender {
 }
 
 impl Sender {
+    /// Sends the events of all sources; calls `report` for each record that is not an event.
+    fn send_all(
+        &mut self,
+        sources: Vec<Source>,
+        max_events: usize,
+        mut report: impl FnMut(&str),
+    ) -> Result<(), Failure> {
+        for source in sources {
+            let name = source.name.clone();
+            input::for_each(source, 1, Ok, |processed| {
+                match processed.result {
+                    Ok(event) => self.push(event, max_events)?,
+                    Err(error) => report(&format!("{name}:{error}")),
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        self.flush()
+    }
+
     /// Adds an event; sends the batch when it has `max_events`, or before it exceeds
     /// [`BATCH_BYTES`].
     fn push(&mut self, event: Event, max_events: usize) -> Result<(), Failure> {

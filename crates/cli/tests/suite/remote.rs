@@ -1,6 +1,6 @@
 //! `send` and `reload` beside the configuration of the service that they call.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -177,4 +177,133 @@ fn the_certificate_of_the_configuration_is_trusted() {
     service.kill().unwrap();
     service.wait().unwrap();
     assert_eq!(reloaded.code, 0, "{}", reloaded.stderr);
+}
+
+/// The ids in the answer alone are far longer than a message for people may be.
+#[test]
+fn large_batches_are_counted_exactly() {
+    let workspace = Workspace::new(THEN, OUT);
+    let service = workspace.serve();
+    let long = "x".repeat(100);
+    let events: Vec<String> = (0..1_500)
+        .map(|number| event(&format!("{long}-{number}"), "eni-1"))
+        .collect();
+    let events = events.join("\n");
+    for expected in [
+        "1500 accepted, 0 duplicates, 0 unreadable\n",
+        "0 accepted, 1500 duplicates, 0 unreadable\n",
+    ] {
+        let sent = workspace.run_with_stdin(&["send", "--batch", "1500"], &events);
+        assert_eq!(
+            (sent.code, sent.stdout.as_str()),
+            (0, expected),
+            "{}",
+            sent.stderr
+        );
+    }
+    assert_eq!(service.terminate(), 0);
+}
+
+/// Answers `POST` requests with these heads and bodies, one after another.
+fn answering(responses: Vec<String>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for response in responses {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            reader.get_mut().write_all(response.as_bytes()).unwrap();
+        }
+    });
+    port
+}
+
+fn response(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+}
+
+/// An answer that cannot be read is a failure; nothing is counted in its place.
+#[test]
+fn answers_that_cannot_be_read_are_failures() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{\"accepted\": 1".to_owned();
+    let invalid_utf8 = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nÄ".replace('Ä', "\u{e4}");
+    let cases = [
+        (cut, "its answer cannot be read: it broke off"),
+        (response("200 OK", "<html>"), "it is not JSON"),
+        (response("200 OK", ""), "it is not JSON"),
+        (response("200 OK", "{}"), "missing `accepted`"),
+        (response("200 OK", "[]"), "missing `accepted`"),
+        (
+            response("200 OK", r#"{"accepted": -1, "duplicates": 0}"#),
+            "`accepted` is -1, expected a number",
+        ),
+        (
+            response("200 OK", r#"{"accepted": 1}"#),
+            "missing `duplicates`",
+        ),
+        (invalid_utf8, "it is not JSON"),
+        (response("204 No Content", ""), "answered 204"),
+        (
+            response(
+                "400 Bad Request",
+                r#"{"error": "no", "faults": [{"element": 3, "line": 4, "code": "RA0005", "message": "m", "help": "h"}]}"#,
+            ),
+            "answered 400: no\nelement 3, line 4: RA0005: m; h",
+        ),
+        (
+            response("413 Too Large", "<html>big</html>"),
+            "answered 413: <html>big</html>",
+        ),
+        (
+            response("403 No", r#"{"error": {"code": 7}}"#),
+            r#"answered 403: {"code":7}"#,
+        ),
+    ];
+    let workspace = Workspace::new(THEN, OUT);
+    for (answer, expected) in cases {
+        let port = answering(vec![answer.clone()]);
+        let url = format!("http://127.0.0.1:{port}");
+        let sent = workspace.run_with_stdin(&["send", "--url", &url], &event("e1", "eni-1"));
+        assert_eq!((sent.code, sent.stdout.as_str()), (5, ""), "{answer}");
+        assert!(sent.stderr.contains(expected), "{answer}: {}", sent.stderr);
+        assert!(
+            sent.stderr.contains("stopped after 0 accepted"),
+            "{}",
+            sent.stderr
+        );
+    }
+    let port = answering(vec![response("200 OK", r#"{"rules": 1, "targets": 2}"#)]);
+    let url = format!("http://127.0.0.1:{port}");
+    let reloaded = workspace.run(&["reload", "--url", &url]);
+    assert_eq!(reloaded.code, 5);
+    assert!(
+        reloaded.stderr.contains("missing `restart`"),
+        "{}",
+        reloaded.stderr
+    );
+}
+
+#[test]
+fn a_busy_service_is_called_again() {
+    let busy = "HTTP/1.1 503 Busy\r\ncontent-length: 9\r\n\r\n{".to_owned();
+    let ok = response("200 OK", r#"{"accepted": 1, "duplicates": 0}"#);
+    let port = answering(vec![busy, ok]);
+    let workspace = Workspace::new(THEN, OUT);
+    let url = format!("http://127.0.0.1:{port}");
+    let sent = workspace.run_with_stdin(&["send", "--url", &url], &event("e1", "eni-1"));
+    assert_eq!(
+        sent.stdout, "1 accepted, 0 duplicates, 0 unreadable\n",
+        "{}",
+        sent.stderr
+    );
 }

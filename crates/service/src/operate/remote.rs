@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error};
+use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error, retry_after};
 use reflexarc_event::{Event, Json};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::reload::Reloaded;
@@ -45,6 +45,9 @@ pub enum RemoteError {
         /// The error that it gave.
         answer: String,
     },
+    /// The service did what was requested, but its answer cannot be read.
+    #[error("the request succeeded, but its answer cannot be read: {0}")]
+    Answer(String),
 }
 
 /// Number of attempts while the service is busy, restarting or unreachable. Sending events again is
@@ -55,6 +58,11 @@ const ATTEMPTS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait that the service can request with `Retry-After`.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Largest answer that is read, in bytes. The answer to a batch lists the ids of its events, so it
+/// is at most about as long as the batch.
+const ANSWER_BYTES: usize = 64 << 20;
+/// Largest number of refused elements that an error lists.
+const MAX_LISTED_ELEMENTS: usize = 10;
 
 impl Remote {
     /// A client of the service at `url`. `authorities` are CA certificates in PEM that are trusted
@@ -99,16 +107,9 @@ impl Remote {
             body.push(b'\n');
         }
         let answer = self.call(Method::POST, "events", body).await?;
-        let count = |key| {
-            answer
-                .get(key)
-                .and_then(Json::as_i64)
-                .unwrap_or_default()
-                .unsigned_abs()
-        };
         Ok(Sent {
-            accepted: count("accepted"),
-            duplicates: count("duplicates"),
+            accepted: count(&answer, "accepted")?,
+            duplicates: count(&answer, "duplicates")?,
         })
     }
 
@@ -118,23 +119,44 @@ impl Remote {
     /// If it refuses; the error contains the diagnostics.
     pub async fn reload(&self) -> Result<Reloaded, RemoteError> {
         let answer = self.call(Method::POST, "reload", Vec::new()).await?;
-        let count = |key| {
-            answer
-                .get(key)
-                .and_then(Json::as_i64)
-                .unwrap_or_default()
-                .unsigned_abs()
-        };
-        let restart = answer.get("restart").map_or(&[][..], Json::elements);
-        let restart = restart
-            .iter()
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect();
+        let restart = member(&answer, "restart")?.elements().iter();
         Ok(Reloaded {
-            rules: count("rules"),
-            targets: count("targets"),
-            restart,
+            rules: count(&answer, "rules")?,
+            targets: count(&answer, "targets")?,
+            restart: restart.map(|name| text_of(name)).collect(),
         })
+    }
+
+    /// Reads an answer.
+    async fn read(response: Response) -> Result<Attempt, RemoteError> {
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers(), jiff::Timestamp::now());
+        let body = BoundedResponse::read_whole(response, ANSWER_BYTES).await;
+        if status == 200 {
+            let body = body
+                .map_err(|error| RemoteError::Answer(error.to_string()))?
+                .body;
+            let parsed = Json::parse(&body);
+            let not_json = |error| RemoteError::Answer(format!("it is not JSON: {error}"));
+            return parsed.map(Attempt::Succeeded).map_err(not_json);
+        }
+        let error = RemoteError::Refused {
+            status,
+            // The status alone says what to do next, so a body that cannot be read is not in the
+            // way of a retry.
+            answer: match body {
+                Ok(answer) => error_text(&answer.body),
+                Err(error) => format!("the answer cannot be read: {error}"),
+            },
+        };
+        match status {
+            // The two statuses that mean "later"; any other would be the same next time.
+            429 | 503 => Ok(Attempt::Later {
+                error,
+                requested: retry_after.unwrap_or_default().unsigned_abs(),
+            }),
+            _ => Err(error),
+        }
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {
@@ -154,31 +176,14 @@ impl Remote {
                 request = request.bearer_auth(token.expose_secret());
             }
             let error = match request.send().await {
-                Ok(response) => {
-                    let answer = BoundedResponse::read(response).await;
-                    match answer.status {
-                        200 => return Ok(Json::parse(&answer.body).unwrap_or(Json::Null)),
-                        // The two statuses that mean "later"; any other would be the same next
-                        // time.
-                        status @ (429 | 503) if attempt < ATTEMPTS => {
-                            let requested = answer
-                                .retry_after(jiff::Timestamp::now())
-                                .unwrap_or_default()
-                                .unsigned_abs();
-                            wait = wait.max(requested.min(MAX_WAIT));
-                            RemoteError::Refused {
-                                status,
-                                answer: answer.body,
-                            }
-                        }
-                        status => {
-                            return Err(RemoteError::Refused {
-                                status,
-                                answer: error_text(&answer.body),
-                            });
-                        }
+                Ok(response) => match Self::read(response).await? {
+                    Attempt::Succeeded(answer) => return Ok(answer),
+                    Attempt::Later { error, requested } if attempt < ATTEMPTS => {
+                        wait = wait.max(requested.min(MAX_WAIT));
+                        error
                     }
-                }
+                    Attempt::Later { error, .. } => error,
+                },
                 Err(error) => RemoteError::Unreachable(request_error(error)),
             };
             if attempt >= ATTEMPTS {
@@ -193,20 +198,80 @@ impl Remote {
     }
 }
 
-/// The error of a response: its message, and every rendered diagnostic.
+/// The outcome of one attempt that the service answered.
+enum Attempt {
+    Succeeded(Json),
+    /// The service is busy or stopping.
+    Later {
+        error: RemoteError,
+        requested: Duration,
+    },
+}
+
+fn member<'a>(answer: &'a Json, key: &str) -> Result<&'a Json, RemoteError> {
+    let missing = || RemoteError::Answer(format!("missing `{key}`"));
+    answer.get(key).ok_or_else(missing)
+}
+
+/// A number of an answer. That it is missing is an error and not 0: "0 accepted" would mean that
+/// nothing was stored.
+fn count(answer: &Json, key: &str) -> Result<u64, RemoteError> {
+    let value = member(answer, key)?;
+    let number = value.as_i64().and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| RemoteError::Answer(format!("`{key}` is {value}, expected a number")))
+}
+
+/// A string as it is, anything else as JSON.
+fn text_of(value: &Json) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The error of a response: its message, every rendered diagnostic, and the elements of a batch
+/// that are not events. A body that is not the service's, such as a proxy's page, as it is.
 fn error_text(response: &str) -> String {
-    let Ok(json) = Json::parse(response) else {
+    let json = Json::parse(response).ok();
+    let error = json
+        .as_ref()
+        .and_then(|json| Some((json, json.get("error")?)));
+    let Some((json, error)) = error else {
         return response.trim().to_owned();
     };
-    let mut text = json
-        .get("error")
-        .and_then(Json::as_str)
-        .unwrap_or(response.trim())
-        .to_owned();
-    for file in json.get("files").map_or(&[][..], Json::elements) {
-        for diagnostic in file.get("diagnostics").map_or(&[][..], Json::elements) {
-            text.push('\n');
-            text.push_str(diagnostic.as_str().unwrap_or_default());
+    let mut lines = vec![text_of(error)];
+    let elements = |json: &Json, key: &str| {
+        json.get(key)
+            .map_or(vec![], |list| list.elements().to_vec())
+    };
+    for file in elements(json, "files") {
+        lines.extend(elements(&file, "diagnostics").iter().map(text_of));
+    }
+    let faults = elements(json, "faults");
+    lines.extend(faults.iter().take(MAX_LISTED_ELEMENTS).map(element_error));
+    if faults.len() > MAX_LISTED_ELEMENTS {
+        lines.push(format!("and {} more", faults.len() - MAX_LISTED_ELEMENTS));
+    }
+    lines.join("\n")
+}
+
+/// The error of one element of a batch, such as `element 3, line 3: RA0005: not an object`.
+fn element_error(fault: &Json) -> String {
+    let field = |key: &str| {
+        fault
+            .get(key)
+            .filter(|value| **value != Json::Null)
+            .map(text_of)
+    };
+    let mut text = format!("element {}", field("element").unwrap_or("?".into()));
+    for (key, before) in [
+        ("line", ", line "),
+        ("code", ": "),
+        ("message", ": "),
+        ("help", "; "),
+    ] {
+        if let Some(value) = field(key) {
+            text.push_str(before);
+            text.push_str(&value);
         }
     }
     text
