@@ -46,6 +46,18 @@ pub(crate) struct SpannedPredicate {
     pub(crate) predicate: Predicate,
 }
 
+impl SpannedAlternative {
+    /// The alternative without spans.
+    pub(crate) fn to_alternative(&self) -> Alternative {
+        let predicates = self.predicates.iter();
+        Alternative(
+            predicates
+                .map(|spanned| spanned.predicate.clone())
+                .collect(),
+        )
+    }
+}
+
 impl SpannedField {
     /// The predicates of all alternatives.
     pub(crate) fn predicates(&self) -> impl Iterator<Item = &SpannedPredicate> {
@@ -137,15 +149,7 @@ impl SpannedNode {
                 alternatives: field
                     .alternatives
                     .iter()
-                    .map(|alternative| {
-                        Alternative(
-                            alternative
-                                .predicates
-                                .iter()
-                                .map(|spanned| spanned.predicate.clone())
-                                .collect(),
-                        )
-                    })
+                    .map(SpannedAlternative::to_alternative)
                     .collect(),
             }),
         }

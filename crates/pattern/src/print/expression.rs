@@ -16,9 +16,10 @@ pub(crate) fn print(node: &Node) -> String {
     layout(&document(node), 0)
 }
 
-/// The tree as an operand of a connective: in parentheses if it is a connective itself.
-pub(crate) fn part(node: &Node) -> String {
-    layout(&operand_document(node), 0)
+/// The tree as an operand of a connective, in parentheses if it is a connective itself, laid out
+/// for a line with that indentation.
+pub(crate) fn part_at(node: &Node, indent: usize) -> String {
+    layout(&operand_document(node), indent)
 }
 
 /// The path, with keys in quotes where they need them.
@@ -39,6 +40,12 @@ pub(crate) fn path(path: &Path) -> String {
 /// One predicate, as it is written after a path.
 pub(crate) fn predicate(predicate: &Predicate) -> String {
     operator_with_values(std::slice::from_ref(&predicate))
+}
+
+/// The predicates of one alternative, as they are written in parentheses after a path.
+pub(crate) fn conditions(Alternative(predicates): &Alternative) -> String {
+    let predicates: Vec<String> = predicates.iter().map(predicate).collect();
+    predicates.join(" and ")
 }
 
 /// A document for the layout: what is broken over several lines as a unit.
@@ -145,8 +152,7 @@ fn runs(alternatives: &[Alternative]) -> Vec<String> {
             runs.push(operator_with_values(&predicates));
             rest = &rest[count..];
         } else {
-            let predicates: Vec<String> = first.iter().map(predicate).collect();
-            runs.push(predicates.join(" and "));
+            runs.push(conditions(&rest[0]));
             rest = others;
         }
     }

@@ -35,6 +35,26 @@ pub(crate) fn print(source: &str, comments: &[Span]) -> Option<String> {
     Some(lines.join("\n"))
 }
 
+/// The array that starts at `open`, formatted for a line with that indentation, and the number of
+/// its elements. `comments` are those inside it.
+pub(crate) fn array(
+    source: &str,
+    open: usize,
+    comments: &[Span],
+    indent: usize,
+) -> Option<(String, usize)> {
+    let mut reader = Reader {
+        source,
+        at: open,
+        comments,
+    };
+    let value = reader.value()?;
+    match &value {
+        Value::Group { parts, .. } => Some((value.print(indent), parts.len())),
+        Value::Scalar(_) => None,
+    }
+}
+
 enum Value<'s> {
     /// The JSON text of a scalar.
     Scalar(String),

@@ -89,7 +89,12 @@ impl TreeBuilder<'_> {
     /// `ignoring case`; anything else after an operand is an error.
     pub(super) fn resolve_modifier(&mut self, pair: &Pair<'_, Rule>) -> Option<bool> {
         let span = span_of(pair);
-        let words: Vec<&str> = pair.as_str().split_whitespace().collect();
+        // Not the text of the pair, which has the comments before the next token in it.
+        let words: Vec<&str> = pair
+            .clone()
+            .into_inner()
+            .map(|word| word.as_str())
+            .collect();
         let words = words.join(" ");
         if words == "ignoring case" {
             return Some(true);

@@ -185,8 +185,7 @@ fn formatting_keeps_comments_and_the_notation() {
         r#"{"a": ["x"]}"#
     );
     let commented = "# first\na==1 // one\n# second\nand ( b == 2 # in\n or c==3 ) # three\n# end";
-    let canonical =
-        "# first\na == 1  // one\n# second\n# in\nand (b == 2 or c == 3)  # three\n# end";
+    let canonical = "# first\na == 1  // one\n# second\nand (\n    b == 2  # in\n    or c == 3\n)  # three\n# end";
     assert_eq!(formatted(commented), canonical);
     assert_eq!(formatted(canonical), canonical);
     assert_eq!(
