@@ -7,10 +7,10 @@ mod source_map;
 
 use std::collections::BTreeMap;
 
+use crate::Event;
 use crate::json::{Json, Outline};
-use crate::normalize::native_form;
+use crate::normalize::converted;
 use crate::parsed::is_masked;
-use crate::{Envelope, Event};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
 use source_map::{PathStep, SourceMap};
 
@@ -18,8 +18,8 @@ use source_map::{PathStep, SourceMap};
 /// are in [`Event::bytes`].
 ///
 /// Warnings and hints do not keep an event from being matched. They are for people who write
-/// events, or debug why a rule does not match. Events of AWS and of unknown form are only checked
-/// for duplicate keys.
+/// events, or debug why a rule does not match. Events of AWS and of unknown form, and
+/// CloudEvents of others than Alibaba Cloud, are only checked for duplicate keys.
 ///
 /// ```
 /// use reflexarc_event::{Event, check};
@@ -38,8 +38,8 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
     let outline = Outline::read(event.bytes(), event.limits().depth).unwrap_or_default();
     let mut found = Vec::new();
     duplicates(&outline, event.limits().findings, &mut found);
-    if !matches!(event.envelope(), Envelope::Aws | Envelope::Other) {
-        let native = match native_form(event) {
+    if event.has_native_form() {
+        let native = match converted(event) {
             Ok(native) => native.unwrap_or_else(|| event.clone()),
             Err(error) => {
                 // The checks look at the native form; without it there is nothing more to check.

@@ -1,5 +1,6 @@
 //! Envelopes: the forms in which events arrive, detected by their top-level members.
 
+use crate::canonical::{Scope, has_margin, list_may_vary, may_vary};
 use crate::event_error::EventError;
 use crate::json::{Value, unescape};
 
@@ -19,8 +20,9 @@ pub enum Envelope {
     /// The native form of an ECS notification: `name` and `content`, and at least one of `product`,
     /// `resourceId`, `eventTime` or a colon in the name.
     Native,
-    /// CloudEvents 1.0 in structured JSON, as Alibaba Cloud EventBridge sends it: `specversion`,
-    /// `type` and `source`.
+    /// CloudEvents in structured JSON: `specversion`, `type` and `source`. Only those of Alibaba
+    /// Cloud have a native form: the source begins with `acs.` or `acs:`, or the name of an
+    /// extension attribute with `aliyun`.
     CloudEvent,
     /// The webhook of a Cloud Monitor subscription policy, JSON or form: an `alert` object.
     CloudMonitor,
@@ -38,11 +40,19 @@ pub enum Envelope {
 pub enum Member<'a> {
     /// A string.
     Text(&'a str),
-    /// An object.
-    Object,
+    /// An object, by [`Envelope::object`] with what its members say.
+    Object(ObjectMarkers),
+    /// An array; whether all its elements are strings without white space around them.
+    Array(bool),
+    /// A number.
+    Number,
     /// Anything else.
     Other,
 }
+
+/// What the members of an object say about an event that has it as its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ObjectMarkers(EnvelopeMarkers);
 
 impl Envelope {
     /// The name, for people.
@@ -67,32 +77,48 @@ impl Envelope {
     ///
     /// let members = [
     ///     ("name", Member::Text("Disk:Stalled:Executing")),
-    ///     ("content", Member::Object),
+    ///     ("content", Member::Object(Envelope::object([("diskId", Member::Text("d-1"))]))),
     ///     ("level", Member::Text("critical")),
     /// ];
     /// // The level is not in capitals, so the conversion would change the event.
     /// assert_eq!(Envelope::detect(members), (Envelope::Native, false));
     /// ```
     pub fn detect<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
+        let ObjectMarkers(markers) = Self::object(members);
+        let envelope = markers.envelope();
+        let native = match envelope {
+            Self::Native => markers.is_canonical(),
+            Self::Aws | Self::Other => true,
+            Self::CloudEvent => !markers.is_alibaba(),
+            Self::CloudMonitor | Self::CloudMonitorFlat => false,
+        };
+        (envelope, native)
+    }
+
+    /// What the members of an object say, for [`Member::Object`].
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> ObjectMarkers {
         let mut markers = EnvelopeMarkers::default();
         for (key, member) in members {
             markers.record(
                 key,
                 match member {
                     Member::Text(text) => Shape::String(text),
-                    Member::Object => Shape::Object(EnvelopeMarkers::default()),
+                    Member::Object(ObjectMarkers(markers)) => Shape::Object(markers),
+                    Member::Array(plain) => Shape::Array(Texts { plain }),
+                    Member::Number => Shape::Number,
                     Member::Other => Shape::Null,
                 },
             );
         }
-        let envelope = markers.envelope();
-        let native = match envelope {
-            Self::Native => markers.is_canonical(),
-            Self::Aws | Self::Other => true,
-            Self::CloudEvent | Self::CloudMonitor | Self::CloudMonitorFlat => false,
-        };
-        (envelope, native)
+        ObjectMarkers(markers)
     }
+}
+
+impl ObjectMarkers {
+    /// Markers of an object whose members are not looked at: it may have any.
+    pub const UNKNOWN: Self = Self(EnvelopeMarkers(
+        EnvelopeMarkers::LIST | EnvelopeMarkers::SCALAR,
+    ));
 }
 
 impl std::fmt::Display for Envelope {
@@ -105,21 +131,39 @@ impl std::fmt::Display for Envelope {
 ///
 /// They are collected while an event is validated, so that its envelope is known without a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct EnvelopeMarkers(u16);
+pub(crate) struct EnvelopeMarkers(u32);
 
 impl EnvelopeMarkers {
-    const NAME: u16 = 1;
-    const CONTENT: u16 = 1 << 1;
-    const CONTENT_TEXT: u16 = 1 << 2;
-    const ECS: u16 = 1 << 3;
-    const OTHER_LEVEL: u16 = 1 << 4;
-    const FLAT: u16 = 1 << 5;
-    const SPECVERSION: u16 = 1 << 6;
-    const TYPE: u16 = 1 << 7;
-    const SOURCE: u16 = 1 << 8;
-    const ALERT: u16 = 1 << 9;
-    const DETAIL_TYPE: u16 = 1 << 10;
-    const DETAIL: u16 = 1 << 11;
+    const NAME: u32 = 1;
+    const CONTENT: u32 = 1 << 1;
+    const CONTENT_TEXT: u32 = 1 << 2;
+    const ECS: u32 = 1 << 3;
+    const OTHER_LEVEL: u32 = 1 << 4;
+    const FLAT: u32 = 1 << 5;
+    const SPECVERSION: u32 = 1 << 6;
+    const TYPE: u32 = 1 << 7;
+    const SOURCE: u32 = 1 << 8;
+    const ALERT: u32 = 1 << 9;
+    const DETAIL_TYPE: u32 = 1 << 10;
+    const DETAIL: u32 = 1 << 11;
+    /// A `source` of Alibaba Cloud.
+    const ALIBABA_SOURCE: u32 = 1 << 12;
+    /// An attribute of Alibaba Cloud, or of our own conversion to CloudEvents.
+    const ALIBABA_ATTRIBUTE: u32 = 1 << 13;
+    /// The name is one of those whose lists have a canonical form.
+    const LISTS_EVENT: u32 = 1 << 14;
+    /// The name is that of a completed ENI operation.
+    const ENI_OPERATION: u32 = 1 << 15;
+    /// This object has a list that may have another spelling.
+    const LIST: u32 = 1 << 16;
+    /// This object has a scalar that may have another spelling.
+    const SCALAR: u32 = 1 << 17;
+    /// The content has such a list.
+    const CONTENT_LIST: u32 = 1 << 18;
+    /// The content has such a scalar.
+    const CONTENT_SCALAR: u32 = 1 << 19;
+    /// A member at the top level may have another spelling.
+    const OTHER_TYPE: u32 = 1 << 20;
 
     /// The markers of a converted event, whatever other members its sender gave it.
     pub(crate) const NATIVE_FORM: Self = Self(Self::NAME | Self::CONTENT | Self::ECS);
@@ -157,17 +201,34 @@ impl EnvelopeMarkers {
         }
     }
 
-    /// Whether a native event needs no conversion: its content is not JSON text and its level is in
-    /// capitals.
+    /// Whether a native event needs no conversion: its content is not JSON text, its level is in
+    /// capitals, and no value of an ENI event can have another spelling than the canonical one.
     pub(crate) fn is_canonical(self) -> bool {
+        let mut others = Self::CONTENT_TEXT | Self::OTHER_LEVEL;
+        if self.all(Self::LISTS_EVENT) {
+            others |= Self::CONTENT_LIST;
+        }
+        if self.all(Self::ENI_OPERATION) {
+            others |= Self::CONTENT_SCALAR | Self::OTHER_TYPE;
+        }
+        self.0 & others == 0
+    }
+
+    /// Whether content and level of a native event are as the native form has them.
+    pub(crate) fn has_plain_envelope(self) -> bool {
         self.0 & (Self::CONTENT_TEXT | Self::OTHER_LEVEL) == 0
     }
 
-    fn all(self, bits: u16) -> bool {
+    /// Whether a CloudEvent is one of Alibaba Cloud, or one that was made of a native event.
+    pub(crate) fn is_alibaba(self) -> bool {
+        self.0 & (Self::ALIBABA_SOURCE | Self::ALIBABA_ATTRIBUTE) != 0
+    }
+
+    fn all(self, bits: u32) -> bool {
         self.0 & bits == bits
     }
 
-    fn set(&mut self, bit: u16, on: bool) {
+    fn set(&mut self, bit: u32, on: bool) {
         if on {
             self.0 |= bit;
         } else {
@@ -190,12 +251,30 @@ impl EnvelopeMarkers {
                 if text.is_some_and(|name| name.contains(':')) {
                     self.0 |= Self::ECS;
                 }
+                // With an escape sequence in it, it may be any name: the conversion will decide.
+                let scope = text.map_or(Scope::Nothing, |name| match name.contains('\\') {
+                    true => Scope::EniOperation,
+                    false => Scope::of(name),
+                });
+                self.set(Self::LISTS_EVENT, scope != Scope::Nothing);
+                self.set(Self::ENI_OPERATION, scope == Scope::EniOperation);
             }
             "content" => {
                 self.0 |= Self::CONTENT;
                 self.set(Self::CONTENT_TEXT, text.is_some());
+                // An object that is the content was recorded when it ended, as any other one.
+                if let Shape::Object(content) = value {
+                    self.set(Self::CONTENT_LIST, content.all(Self::LIST));
+                    self.set(Self::CONTENT_SCALAR, content.all(Self::SCALAR));
+                }
             }
             "product" | "resourceId" | "eventTime" if text.is_some() => self.0 |= Self::ECS,
+            "id" | "userId" | "regionId" | "resourceId" | "eventTime" => {
+                self.0 |= match value {
+                    Shape::Array(_) | Shape::Number => Self::OTHER_TYPE,
+                    _ => 0,
+                };
+            }
             "level" => self.set(
                 Self::OTHER_LEVEL,
                 !matches!(text, Some("INFO" | "WARN" | "CRITICAL")),
@@ -204,12 +283,34 @@ impl EnvelopeMarkers {
             | "eventRealnameEn" | "curLevel" | "regionName" => self.0 |= Self::FLAT,
             "specversion" => self.set(Self::SPECVERSION, text.is_some()),
             "type" => self.set(Self::TYPE, text.is_some()),
-            "source" => self.set(Self::SOURCE, text.is_some()),
+            "source" => {
+                self.set(Self::SOURCE, text.is_some());
+                let alibaba = text
+                    .is_some_and(|source| source.starts_with("acs.") || source.starts_with("acs:"));
+                self.set(Self::ALIBABA_SOURCE, alibaba);
+            }
             "alert" => self.set(Self::ALERT, matches!(value, Shape::Object(_))),
             "detail-type" => self.set(Self::DETAIL_TYPE, text.is_some()),
             "detail" => self.0 |= Self::DETAIL,
+            "reflexarcnative" => self.0 |= Self::ALIBABA_ATTRIBUTE,
+            _ if key.starts_with("aliyun") => self.0 |= Self::ALIBABA_ATTRIBUTE,
+            _ if may_vary(key, value) => self.0 |= Self::SCALAR,
+            _ if list_may_vary(key, value) => self.0 |= Self::LIST,
             _ => {}
         }
+    }
+}
+
+/// What validation keeps of the elements of an array.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Texts {
+    /// Whether all are strings without white space around them.
+    pub(crate) plain: bool,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { plain: true }
     }
 }
 
@@ -220,7 +321,7 @@ pub(crate) enum Shape<'a> {
     Bool(bool),
     Number,
     String(&'a str),
-    Array,
+    Array(Texts),
     Object(EnvelopeMarkers),
 }
 
@@ -232,7 +333,7 @@ impl Shape<'_> {
             Self::Bool(false) => "false",
             Self::Number => "a number",
             Self::String(_) => "a string",
-            Self::Array => "an array",
+            Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
     }
@@ -240,7 +341,7 @@ impl Shape<'_> {
 
 impl<'a> Value<'a> for Shape<'a> {
     type Members = EnvelopeMarkers;
-    type Elements = ();
+    type Elements = Texts;
     fn null() -> Self {
         Self::Null
     }
@@ -256,15 +357,23 @@ impl<'a> Value<'a> for Shape<'a> {
     fn member(markers: &mut EnvelopeMarkers, raw_key: &'a str, _: usize, value: Self) {
         if raw_key.contains('\\') {
             markers.record(&unescape(raw_key), value);
-        } else {
-            markers.record(raw_key, value);
+            return;
+        }
+        match value {
+            // Whether a CloudEvent is converted depends on it, however it is escaped.
+            Self::String(raw) if raw_key == "source" && raw.contains('\\') => {
+                markers.record(raw_key, Shape::String(&unescape(raw)));
+            }
+            _ => markers.record(raw_key, value),
         }
     }
-    fn element((): &mut (), _: Self) {}
+    fn element(texts: &mut Texts, value: Self) {
+        texts.plain &= matches!(value, Self::String(raw) if !has_margin(raw));
+    }
     fn object(markers: EnvelopeMarkers) -> Self {
         Self::Object(markers)
     }
-    fn array((): ()) -> Self {
-        Self::Array
+    fn array(texts: Texts) -> Self {
+        Self::Array(texts)
     }
 }

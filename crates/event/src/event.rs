@@ -159,6 +159,15 @@ impl Event {
     pub(crate) fn markers(&self) -> EnvelopeMarkers {
         self.markers
     }
+
+    /// Whether the event has a native form, other than itself or not.
+    pub(crate) fn has_native_form(&self) -> bool {
+        match self.envelope() {
+            Envelope::Aws | Envelope::Other => false,
+            Envelope::CloudEvent => self.markers.is_alibaba(),
+            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => true,
+        }
+    }
 }
 
 /// The envelope and the text.

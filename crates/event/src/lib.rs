@@ -25,6 +25,7 @@
 //! This crate must not know patterns, rules, scripts or delivery. It has no clock and no I/O.
 
 mod arn;
+mod canonical;
 mod catalogue;
 mod check;
 mod cloudevent;
@@ -53,7 +54,7 @@ pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalog
 pub use check::check;
 pub use decimal::Decimal;
 pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError, WriteError};
-pub use envelope::{Envelope, Member};
+pub use envelope::{Envelope, Member, ObjectMarkers};
 pub use event::Event;
 pub use event_error::EventError;
 pub use identity::EventIdentity;

@@ -7,10 +7,15 @@ use crate::{Event, Limits};
 
 /// An event in the native ECS form, for which rules and filters are written. Cloning is cheap.
 ///
-/// Making one converts a known envelope (CloudEvents, Cloud Monitor). Everything that matches,
-/// evaluates or stores an event takes this type, so an event is converted exactly once. Events of
-/// AWS and of unknown form are not changed, nor is a native event unless its content is JSON text
-/// or its level is not in capitals; they share their bytes with the original.
+/// Making one converts a known envelope (CloudEvents of Alibaba Cloud, Cloud Monitor). Everything
+/// that matches, evaluates or stores an event takes this type, so an event is converted exactly
+/// once. Events of AWS and of unknown form and CloudEvents of others are not changed, nor is a
+/// native event unless its content is JSON text, its level is not in capitals, or a value has not
+/// its canonical spelling; they share their bytes with the original.
+///
+/// Values of ENI events are canonical: "The resource has been deleted." is the status `Deleted`,
+/// "accomplished" the result `success`, and each list of addresses an array under its documented
+/// key. Values that the reader of ENI notifications does not know stay as they are.
 ///
 /// Nothing is dropped: what has no counterpart in the native form keeps its name at the top level
 /// (CloudEvents extensions, the rest of a webhook's `alert`, `subscription` …), or is kept in the

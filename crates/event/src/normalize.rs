@@ -30,26 +30,47 @@
 use crate::event_error::EventError;
 use crate::json::Json;
 use crate::native_field::{content, level, with_status};
-use crate::{Envelope, Event, cloudevent, webhook};
+use crate::{Envelope, Event, canonical, cloudevent, webhook};
 
-/// The native form of an event; `None` for an event that is in it already, and for events of AWS
-/// and of unknown form, which have none.
+/// The native form of an event with canonical values; `None` for an event that is in it already,
+/// and for events that have none: those of AWS, of unknown form, and CloudEvents of others than
+/// Alibaba Cloud.
 ///
 /// # Errors
 /// If the native form exceeds the limits under which the event was read.
 pub(crate) fn native_form(event: &Event) -> Result<Option<Event>, EventError> {
+    // `tree` is built on first use, which most events never reach: this decides by what validation
+    // has collected.
+    if !event.has_native_form()
+        || event.envelope() == Envelope::Native && event.markers().is_canonical()
+    {
+        return Ok(None);
+    }
+    let converted = converted(event)?;
+    let tree = converted.as_ref().unwrap_or(event).tree();
+    match canonical::canonicalize(tree) {
+        Some(canonical) => native_event(canonical, event).map(Some),
+        None => Ok(converted),
+    }
+}
+
+/// The native form of an event with its values in the spelling in which they came, for checks of
+/// that spelling. `None` as for [`native_form`].
+///
+/// # Errors
+/// As [`native_form`].
+pub(crate) fn converted(event: &Event) -> Result<Option<Event>, EventError> {
     let limits = event.limits();
-    // `tree` is built on first use, which most events never reach: the first two arms decide by
-    // what validation has collected.
     let native = match event.envelope() {
         Envelope::Aws | Envelope::Other => return Ok(None),
-        Envelope::Native if event.markers().is_canonical() => return Ok(None),
-        Envelope::Native | Envelope::CloudMonitorFlat => canonical(event.tree(), limits.depth),
+        Envelope::CloudEvent if !event.markers().is_alibaba() => return Ok(None),
+        Envelope::Native if event.markers().has_plain_envelope() => return Ok(None),
+        Envelope::Native | Envelope::CloudMonitorFlat => plain(event.tree(), limits.depth),
         Envelope::CloudEvent => {
             if let Some(whole) = cloudevent::wrapped(event.tree()) {
                 let whole = Event::from_tree_within(whole.clone(), limits)
                     .map_err(|error| EventError::NativeForm(Box::new(error)))?;
-                if matches!(whole.envelope(), Envelope::Aws | Envelope::Other) {
+                if !whole.has_native_form() {
                     return Ok(Some(whole));
                 }
             }
@@ -57,9 +78,7 @@ pub(crate) fn native_form(event: &Event) -> Result<Option<Event>, EventError> {
         }
         Envelope::CloudMonitor => webhook::to_native(event.tree(), limits.depth),
     };
-    Event::native_form(native, limits)
-        .map(Some)
-        .map_err(|error| EventError::NativeForm(Box::new(error)))
+    native_event(native, event).map(Some)
 }
 
 impl Event {
@@ -99,9 +118,15 @@ impl Event {
     }
 }
 
-/// A native or flat event in canonical spelling: content as an object, level in capitals, the
-/// status of a flat event as part of the name.
-fn canonical(tree: &Json, depth: usize) -> Json {
+/// The event of a native form, under the limits of the event that it was made of.
+fn native_event(tree: Json, event: &Event) -> Result<Event, EventError> {
+    Event::native_form(tree, event.limits())
+        .map_err(|error| EventError::NativeForm(Box::new(error)))
+}
+
+/// A native or flat event with content as an object, level in capitals, and the status of a flat
+/// event as part of the name.
+fn plain(tree: &Json, depth: usize) -> Json {
     let convert = |key: &str, value: &Json| match (key, value) {
         ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),

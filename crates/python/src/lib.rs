@@ -29,6 +29,7 @@ mod evaluation;
 mod event;
 mod event_source;
 mod explanation;
+mod native_dict;
 mod pattern;
 mod rule;
 mod rule_set_source;

@@ -7,21 +7,21 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyIterator, PyList, PyMapping, PyString, PyTuple};
 use reflexarc::RuleSet;
 use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
-use reflexarc_event::{Envelope, Member};
 use reflexarc_pattern::{Fields, Pattern};
 
 use crate::batch_argument;
 use crate::batch_matching::{self, RuleIds};
-use crate::convert::{self, Scalar, ValuePath};
+use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::dict_walk::{DictWalk, is_mapping};
+use crate::dict_walk::DictWalk;
 use crate::error::{PatternError, ReactionError, RuleError, catch_panics, exception_with};
 use crate::evaluation::PyEvaluation;
 use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
+use crate::native_dict::is_native;
 use crate::pattern::{PyPattern, with_scratch};
 use crate::rule::PyRule;
 use crate::rule_set_source::{EventRow, Row, RuleSetSource};
@@ -382,33 +382,6 @@ impl PyRuleSet {
     fn names<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, ids.iter().map(|id| self.ids[*id as usize].bind(py)))
     }
-}
-
-/// Whether a mapping needs no conversion: it is in native form, or in an unknown envelope.
-fn is_native(mapping: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let Ok(dict) = mapping.cast::<PyDict>() else {
-        return Ok(false);
-    };
-    let mut members = Vec::with_capacity(dict.len());
-    for (key, value) in dict {
-        let key = convert::key_text(&key, &ValuePath::Root)?;
-        let member = if value.is_instance_of::<PyString>() {
-            convert::scalar(&value, &ValuePath::Key(&ValuePath::Root, &key))?
-        } else {
-            None
-        };
-        let is_object = member.is_none() && is_mapping(&value);
-        members.push((key, member, is_object));
-    }
-    let (_, native) = Envelope::detect(members.iter().map(|(key, member, is_object)| {
-        let member = match member {
-            Some(Scalar::Text(text)) => Member::Text(text),
-            _ if *is_object => Member::Object,
-            _ => Member::Other,
-        };
-        (key.as_str(), member)
-    }));
-    Ok(native)
 }
 
 fn rule_error(py: Python<'_>, error: &InvalidFiles) -> PyErr {

@@ -1,0 +1,237 @@
+//! Canonical values of ENI events: one spelling for each value that the tolerant reader knows.
+//!
+//! | field | accepted | canonical |
+//! |---|---|---|
+//! | `content.eniStatus` | `inuse`, `The resource has been deleted.` | `InUse`, `Deleted` |
+//! | `content.result` | `accomplished` | `success` |
+//! | `content.operation`, `content.primaryPrivateIp` | with white space around them | without |
+//! | the four address lists | `"10.0.0.1"`, `null`, a singular key | `["10.0.0.1"]`, `[]`, plural |
+//! | `id`, `userId`, `regionId`, `content.eniId`, `content.requestId` | a number | its text |
+//! | any of these but the lists | an array of one value | the value |
+//!
+//! The lists are canonical in every event about a network interface and in `VSwitchChanged`, the
+//! other fields only in events for completed ENI operations. Values that the reader does not know
+//! stay as they are.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::eni::LISTS;
+use crate::envelope::Shape;
+use crate::json::Json;
+use crate::native_field::level;
+use crate::{ENI_OPERATION_COMPLETED, EniStatus, Operation, OperationResult, time};
+
+type Members = Vec<(String, Json)>;
+
+/// What an event's name says about the fields that have a canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// None of them.
+    Nothing,
+    /// The address lists.
+    Lists,
+    /// All fields of an ENI operation.
+    EniOperation,
+}
+
+impl Scope {
+    /// The scope of an event name.
+    pub(crate) fn of(name: &str) -> Self {
+        if name == ENI_OPERATION_COMPLETED {
+            Self::EniOperation
+        } else if name.starts_with("NetworkInterface:") || name == "Instance:VSwitchChanged" {
+            Self::Lists
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// The native event with canonical values; `None` if all values are canonical already.
+pub(crate) fn canonicalize(native: &Json) -> Option<Json> {
+    let scope = Scope::of(native.get("name").and_then(Json::as_str)?);
+    if scope == Scope::Nothing {
+        return None;
+    }
+    let content = native
+        .get("content")
+        .and_then(|content| canonical_content(content.members(), scope));
+    let top = |key: &str, value: &Json| match key {
+        _ if scope != Scope::EniOperation => None,
+        "id" | "userId" | "regionId" => identifier(value),
+        "resourceId" => unwrapped(value),
+        "level" => unwrapped(value).map(|text| level(&text)),
+        "eventTime" => event_time(value),
+        _ => None,
+    };
+    let mut changed = content.is_some();
+    let members = native.members().iter().map(|(key, value)| {
+        let canonical = match (key.as_str(), &content) {
+            // Only the last one of repeated keys counts, so all of them may become that one.
+            ("content", Some(content)) => Some(Json::Object(content.clone())),
+            (key, _) => top(key, value),
+        };
+        changed |= canonical.is_some();
+        (key.clone(), canonical.unwrap_or_else(|| value.clone()))
+    });
+    let members: Members = members.collect();
+    changed.then_some(Json::Object(members))
+}
+
+/// Whether a scalar field of the content may have another spelling, judged by what validation
+/// keeps of it. May say yes for a canonical value, never no for another one.
+pub(crate) fn may_vary(key: &str, value: Shape<'_>) -> bool {
+    match (key, value) {
+        (
+            "eniStatus" | "operation" | "result" | "eniId" | "requestId" | "primaryPrivateIp",
+            Shape::Array(_),
+        ) => true,
+        ("eniId" | "requestId", Shape::Number) => true,
+        ("eniStatus", Shape::String(text)) => {
+            !EniStatus::ALL.iter().any(|status| status.as_str() == text)
+        }
+        ("result", Shape::String(text)) => !matches!(text, "success" | "failed"),
+        ("operation" | "primaryPrivateIp", Shape::String(text)) => has_margin(text),
+        _ => false,
+    }
+}
+
+/// As [`may_vary`], for the address lists.
+pub(crate) fn list_may_vary(key: &str, value: Shape<'_>) -> bool {
+    LISTS.iter().any(|(plural, singular)| {
+        key == *singular || key == *plural && !matches!(value, Shape::Array(texts) if texts.plain)
+    })
+}
+
+/// Whether a text, as it is between its quotes, begins or ends with what may be white space.
+pub(crate) fn has_margin(raw: &str) -> bool {
+    // An escape sequence may be white space too: "\t10.0.0.1".
+    let bounds = raw.as_bytes();
+    let is_margin = |byte: Option<&u8>| byte.is_none_or(|byte| *byte <= b' ' || *byte >= 0x80);
+    raw.contains('\\') || is_margin(bounds.first()) || is_margin(bounds.last())
+}
+
+/// The content with canonical values; `None` if all are canonical already.
+fn canonical_content(content: &[(String, Json)], scope: Scope) -> Option<Members> {
+    let mut members = content.to_vec();
+    let mut changed = false;
+    if scope == Scope::EniOperation {
+        for (key, value) in &mut members {
+            if let Some(canonical) = scalar(key, value) {
+                *value = canonical;
+                changed = true;
+            }
+        }
+    }
+    for (plural, singular) in LISTS {
+        changed |= join_list(&mut members, plural, singular);
+    }
+    changed.then_some(members)
+}
+
+/// Makes an array of the list under its plural key; whether that changed anything.
+// {"secondaryPrivateIps": ["10.0.0.1"], "secondaryPrivateIp": "10.0.0.2"} has two addresses for the
+// reader, so the canonical list has both.
+fn join_list(members: &mut Members, plural: &str, singular: &str) -> bool {
+    let last = |key: &str| members.iter().rposition(|(name, _)| name == key);
+    let (at_plural, at_singular) = (last(plural), last(singular));
+    let Some(first) = at_plural.or(at_singular) else {
+        return false;
+    };
+    let mut list = Vec::new();
+    for at in [at_plural, at_singular].into_iter().flatten() {
+        match &members[at].1 {
+            Json::Array(elements) => {
+                list.extend(elements.iter().filter_map(|value| element(value, plural)))
+            }
+            // An object or a truth value is no address in any spelling: left to `check`.
+            Json::Object(_) | Json::Bool(_) => return false,
+            single => list.extend(element(single, plural)),
+        }
+    }
+    let list = Json::Array(list);
+    if at_singular.is_none() && members[first].1 == list {
+        return false;
+    }
+    members[first] = (plural.to_owned(), list);
+    let mut at = 0;
+    members.retain(|(name, _)| {
+        at += 1;
+        at - 1 == first || name != plural && name != singular
+    });
+    true
+}
+
+/// An element of a list; `None` for those that the reader skips.
+fn element(value: &Json, list: &str) -> Option<Json> {
+    let value = sole(value)?;
+    match value.as_str() {
+        Some("") => None,
+        Some(text) if belongs(text.trim(), list) => Some(text.trim().into()),
+        _ => Some(value),
+    }
+}
+
+/// Whether a text is what the list contains.
+fn belongs(text: &str, list: &str) -> bool {
+    match list {
+        "secondaryPrivateIps" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv4Prefixes" => text.parse::<Ipv4Net>().is_ok(),
+        "ipv6s" => text.parse::<Ipv6Addr>().is_ok(),
+        _ => text.parse::<Ipv6Net>().is_ok(),
+    }
+}
+
+/// The canonical form of a scalar of the content, if the value has another spelling.
+fn scalar(key: &str, value: &Json) -> Option<Json> {
+    let single = sole(value)?;
+    let text = single.as_str();
+    let canonical = match key {
+        "eniId" | "requestId" => return identifier(value),
+        "eniStatus" => text?.parse::<EniStatus>().ok()?.as_str().into(),
+        "operation" => text?.parse::<Operation>().ok()?.as_str().into(),
+        "result" => text?.parse::<OperationResult>().ok()?.as_str().into(),
+        "primaryPrivateIp" => {
+            let address = text?.trim();
+            address.parse::<Ipv4Addr>().ok()?;
+            address.into()
+        }
+        _ => return None,
+    };
+    (canonical != *value).then_some(canonical)
+}
+
+/// The text that an array of one text stands for.
+fn unwrapped(value: &Json) -> Option<Json> {
+    sole(value).filter(|single| single != value && matches!(single, Json::String(_)))
+}
+
+/// The text of an identifier that is written as a number or in an array.
+fn identifier(value: &Json) -> Option<Json> {
+    match sole(value)? {
+        Json::Number(digits) => Some(Json::from(&*digits)),
+        _ => unwrapped(value),
+    }
+}
+
+/// A time in milliseconds, or in an array, as a native time.
+fn event_time(value: &Json) -> Option<Json> {
+    match sole(value)? {
+        Json::Number(digits) => Some(time::compact(time::parse_time(&digits).ok()?).into()),
+        _ => unwrapped(value),
+    }
+}
+
+/// The value that an array of one element stands for; `None` if there is none.
+fn sole(value: &Json) -> Option<Json> {
+    match value {
+        Json::Null => None,
+        Json::Array(elements) => match elements.as_slice() {
+            [element] => sole(element),
+            _ => Some(value.clone()),
+        },
+        other => Some(other.clone()),
+    }
+}
