@@ -24,6 +24,7 @@
 //!
 //! This crate must not know patterns, rules, scripts or delivery. It has no clock and no I/O.
 
+mod address;
 mod arn;
 mod canonical;
 mod catalogue;
@@ -49,6 +50,7 @@ mod records;
 mod time;
 mod webhook;
 
+pub use address::{parse_address, parse_network, unmapped_network};
 pub use arn::Arn;
 pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalogue, find_name};
 pub use check::check;

@@ -13,9 +13,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use reflexarc_diagnostic::{Diagnostic, Severity, Span};
+use reflexarc_event::parse_address;
 
 use crate::spanned::{SpannedField, SpannedNode};
-use crate::{Path, normal};
+use crate::{Path, Predicate, TextOp, normal};
 
 /// A filter language.
 ///
@@ -119,6 +120,19 @@ pub(crate) fn check(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
         found.extend(aws::check_length(&exported, tree.span.clone()));
     }
     found
+}
+
+/// Whether the predicate compares whole strings with an IPv6 address. Services that compare its
+/// characters miss its other spellings. IPv4 addresses have only one that is in use.
+fn compares_ipv6(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::Text(TextOp::Equals, text)
+        | Predicate::TextIgnoringCase(TextOp::Equals, text) => {
+            parse_address(text).is_some_and(|address| address.is_ipv6())
+        }
+        Predicate::AnythingBut(excluded) => excluded.iter().any(compares_ipv6),
+        _ => false,
+    }
 }
 
 /// The paths that are constrained by more than one of the parts, each with the span of the second.

@@ -136,8 +136,8 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
         (Predicate::Text(TextOp::Equals, left), Predicate::Text(op, right)) => {
             // `== "10.0.0.1"` also matches `10.0.0.01`, so an address is not limited to its
             // characters.
-            let compatible =
-                crate::value::address::read(left).is_some() || crate::value::text(*op, right, left);
+            let compatible = reflexarc_event::parse_address(left).is_some()
+                || crate::value::text(*op, right, left);
             if compatible {
                 None
             } else {
@@ -155,11 +155,7 @@ fn excludes(one: &Predicate, other: &Predicate) -> Option<&'static str> {
             Some("no string ends with both suffixes")
         }
         (Predicate::AnythingBut(excluded), required) if excluded.contains(required) => {
-            // `anything-but` compares addresses by their characters, `==` by their value:
-            // `== "10.0.0.1" and != "10.0.0.1"` matches `10.0.0.01`.
-            let is_address = matches!(required, Predicate::Text(TextOp::Equals, text)
-                if crate::value::address::read(text).is_some());
-            (!is_address).then_some("one condition requires what the other excludes")
+            Some("one condition requires what the other excludes")
         }
         _ => None,
     }

@@ -113,11 +113,11 @@ pub enum Predicate {
         upper: Option<Bound>,
     },
     /// A string compared by exact characters. If the operator is [`TextOp::Equals`] and the text is
-    /// an IP address, every spelling of that address is equal to it; inside `AnythingBut` only the
-    /// characters count.
+    /// an IP address ([`reflexarc_event::parse_address`]), every spelling of that address is equal
+    /// to it.
     Text(TextOp, Box<str>),
     /// A string compared ignoring case: a pattern character accepts itself, its full lower-case
-    /// form and its full upper-case form.
+    /// form and its full upper-case form. An address is compared as without ignoring case.
     TextIgnoringCase(TextOp, Box<str>),
     /// A string that a wildcard matches as a whole.
     Wildcard {
@@ -134,7 +134,8 @@ pub enum Predicate {
         ignoring_case: bool,
     },
     /// A string that is an address of the network, first and last address included; only within
-    /// one address family. An IPv4-mapped IPv6 address (`::ffff:a00:1`) belongs to IPv4.
+    /// one address family. An IPv4-mapped IPv6 address (`::ffff:a00:1`) belongs to IPv4, and a
+    /// network of such addresses is the IPv4 network ([`reflexarc_event::unmapped_network`]).
     Cidr(IpNet),
     /// There is a scalar, and it satisfies none of these (`anything-but`). Never contains
     /// [`Predicate::Missing`] or another `AnythingBut`.

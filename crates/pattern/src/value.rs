@@ -3,13 +3,12 @@
 //! A predicate is compiled once and applied to many values. Applying it is linear in the value, or,
 //! where case is ignored in the middle of a text, at most value × pattern steps.
 
-pub(crate) mod address;
 pub(crate) mod ignoring_case;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use reflexarc_event::Json;
+use reflexarc_event::{Json, parse_address, unmapped_network};
 
 use crate::regexp::CompiledRegexp;
 use crate::{Bound, Decimal, Predicate, TextOp, Wildcard};
@@ -44,7 +43,8 @@ pub(crate) enum CompiledPredicate {
     Bool(bool),
     Number(Decimal),
     Range(Option<Bound>, Option<Bound>),
-    /// An exact string that is an IP address: every spelling of that address is equal to it.
+    /// An exact string that is an IP address, as written and as a value: every spelling of the
+    /// address is equal to it.
     Address(Box<str>, IpAddr),
     Text(TextOp, Box<str>),
     TextIgnoringCase(TextOp, Box<str>),
@@ -60,14 +60,34 @@ pub(crate) enum CompiledPredicate {
 
 impl CompiledPredicate {
     pub(crate) fn new(predicate: &Predicate) -> Self {
-        // Whether a text is an address is decided once here and not for every value: an exact text
-        // that is none must not make each value be parsed.
         match predicate {
-            Predicate::Text(TextOp::Equals, text) => match address::read(text) {
-                Some(address) => Self::Address(text.clone(), address),
-                None => Self::Text(TextOp::Equals, text.clone()),
-            },
-            other => Self::textual(other),
+            Predicate::Missing => Self::Never,
+            Predicate::Exists => Self::Exists,
+            Predicate::Null => Self::Null,
+            Predicate::Bool(value) => Self::Bool(*value),
+            Predicate::Number(value) => Self::Number(value.clone()),
+            Predicate::Range { lower, upper } => Self::Range(lower.clone(), upper.clone()),
+            Predicate::Text(op, text) => {
+                Self::address(*op, text).unwrap_or_else(|| Self::Text(*op, text.clone()))
+            }
+            Predicate::TextIgnoringCase(op, text) => Self::address(*op, text)
+                .unwrap_or_else(|| Self::TextIgnoringCase(*op, text.clone())),
+            Predicate::Wildcard {
+                wildcard,
+                ignoring_case: false,
+            } => Self::Wildcard(wildcard.clone()),
+            Predicate::Wildcard {
+                wildcard,
+                ignoring_case: true,
+            } => Self::WildcardIgnoringCase(wildcard.clone()),
+            Predicate::Regexp {
+                regexp,
+                ignoring_case,
+            } => CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp),
+            Predicate::Cidr(network) => Self::Cidr(unmapped_network(*network).unwrap_or(*network)),
+            Predicate::AnythingBut(predicates) => {
+                Self::NoneOf(predicates.iter().map(Self::new).collect())
+            }
         }
     }
 
@@ -82,7 +102,7 @@ impl CompiledPredicate {
             }
             // Comparing characters first spares parsing where the spelling is the usual one.
             (Self::Address(wanted, address), Scalar::String(value)) => {
-                **wanted == **value || address::read(value).as_ref() == Some(address)
+                **wanted == **value || parse_address(value).as_ref() == Some(address)
             }
             (Self::Text(op, wanted), Scalar::String(value)) => text(*op, wanted, value),
             (Self::TextIgnoringCase(op, wanted), Scalar::String(value)) => {
@@ -94,43 +114,20 @@ impl CompiledPredicate {
             }
             (Self::Regexp(regexp), Scalar::String(value)) => regexp.matches(value),
             (Self::Cidr(network), Scalar::String(value)) => {
-                address::read(value).is_some_and(|address| network.contains(&address))
+                parse_address(value).is_some_and(|address| network.contains(&address))
             }
             (Self::NoneOf(none), value) => !none.iter().any(|one| one.matches(value)),
             _ => false,
         }
     }
 
-    /// As `new`, but an exact string is compared by its characters even if it is an address.
-    // Inside `anything-but` AWS compares characters: `anything-but: ["10.0.0.1"]` accepts
-    // "10.0.0.01", while the exact string "10.0.0.1" equals it.
-    fn textual(predicate: &Predicate) -> Self {
-        match predicate {
-            Predicate::Missing => Self::Never,
-            Predicate::Exists => Self::Exists,
-            Predicate::Null => Self::Null,
-            Predicate::Bool(value) => Self::Bool(*value),
-            Predicate::Number(value) => Self::Number(value.clone()),
-            Predicate::Range { lower, upper } => Self::Range(lower.clone(), upper.clone()),
-            Predicate::Text(op, text) => Self::Text(*op, text.clone()),
-            Predicate::TextIgnoringCase(op, text) => Self::TextIgnoringCase(*op, text.clone()),
-            Predicate::Wildcard {
-                wildcard,
-                ignoring_case: false,
-            } => Self::Wildcard(wildcard.clone()),
-            Predicate::Wildcard {
-                wildcard,
-                ignoring_case: true,
-            } => Self::WildcardIgnoringCase(wildcard.clone()),
-            Predicate::Regexp {
-                regexp,
-                ignoring_case,
-            } => CompiledRegexp::new(&regexp.0, *ignoring_case).map_or(Self::Never, Self::Regexp),
-            Predicate::Cidr(network) => Self::Cidr(*network),
-            Predicate::AnythingBut(predicates) => {
-                Self::NoneOf(predicates.iter().map(Self::textual).collect())
-            }
-        }
+    /// A whole text that is an address.
+    // Decided once here and not for every value: an exact text that is none must not make each
+    // value be parsed. Ignoring case accepts the same values, because case decides nothing about
+    // an address: `2001:DB8::1` is `2001:db8::1`.
+    fn address(op: TextOp, text: &str) -> Option<Self> {
+        let address = parse_address(text).filter(|_| op == TextOp::Equals)?;
+        Some(Self::Address(text.into(), address))
     }
 }
 
@@ -226,19 +223,25 @@ mod tests {
     }
 
     #[test]
-    fn exact_addresses_compare_as_addresses_but_not_inside_anything_but() {
-        let exact = Predicate::Text(TextOp::Equals, "10.0.0.1".into());
-        assert!(meets(&exact, r#""10.0.0.01""#));
-        assert!(meets(&exact, r#""::ffff:a00:1""#));
-        assert!(!meets(&exact, r#""10.0.0.2""#));
-        assert!(meets(
-            &Predicate::AnythingBut(vec![exact.clone()]),
-            r#""10.0.0.01""#
-        ));
-        assert!(!meets(
-            &Predicate::AnythingBut(vec![exact]),
-            r#""10.0.0.1""#
-        ));
+    fn an_address_equals_every_spelling_in_every_operator() {
+        let equals = |text: &str| Predicate::Text(TextOp::Equals, text.into());
+        let ignoring_case = |text: &str| Predicate::TextIgnoringCase(TextOp::Equals, text.into());
+        for exact in [equals("10.0.0.1"), ignoring_case("::FFFF:10.0.0.1")] {
+            let other = Predicate::AnythingBut(vec![Predicate::Null, exact.clone()]);
+            for same in [
+                r#""10.0.0.01""#,
+                r#""::ffff:a00:1""#,
+                r#""::ffff:10.0.0.1""#,
+            ] {
+                assert!(meets(&exact, same) && !meets(&other, same), "{same}");
+            }
+            for different in [r#""10.0.0.2""#, r#""10.0.0.1 ""#, r#""::10.0.0.1""#] {
+                assert!(
+                    !meets(&exact, different) && meets(&other, different),
+                    "{different}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -251,6 +254,9 @@ mod tests {
         let everything = Predicate::Cidr("::/0".parse().expect("a network"));
         assert!(!meets(&everything, r#""10.0.0.1""#));
         assert!(meets(&everything, r#""2001:DB8::1""#));
+        let mapped = Predicate::Cidr("::ffff:10.0.0.0/104".parse().expect("a network"));
+        assert!(meets(&mapped, r#""10.2.3.4""#) && meets(&mapped, r#""::ffff:10.2.3.4""#));
+        assert!(!meets(&mapped, r#""11.2.3.4""#) && !meets(&mapped, r#""::10.2.3.4""#));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use ipnet::IpNet;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::unmapped_network;
 
-use super::shared_paths;
+use super::{compares_ipv6, shared_paths};
 use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
@@ -69,6 +70,9 @@ pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) 
                 Predicate::Bool(_) => "also compares booleans with strings: true equals \"true\"",
                 Predicate::Text(TextOp::Equals, text) if looks_like_another_type(text) => {
                     "also compares this string with numbers and booleans"
+                }
+                predicate if compares_ipv6(predicate) => {
+                    "compares an address outside of `cidr` by its characters"
                 }
                 Predicate::AnythingBut(inner)
                     if inner
@@ -251,7 +255,10 @@ fn check_predicate(spanned: &SpannedPredicate, found: &mut Vec<Diagnostic>) {
                 None
             }
         }
-        Predicate::Cidr(IpNet::V6(network)) if network.prefix_len() < 128 => {
+        Predicate::Cidr(network)
+            if matches!(unmapped_network(*network), Some(IpNet::V6(network))
+                if network.prefix_len() < 128) =>
+        {
             unsupported("IPv6 networks", "use single IPv6 addresses")
         }
         Predicate::AnythingBut(inner) => {

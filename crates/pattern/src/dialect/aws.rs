@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{complexity, shared_paths};
+use super::{compares_ipv6, complexity, shared_paths};
 use crate::spanned::{Kind, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Dialect, Predicate, TextOp};
 
@@ -144,6 +144,12 @@ pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) 
             let message = match &spanned.predicate {
                 Predicate::Cidr(_) => {
                     "compares IPv4 and IPv6 addresses with each other, byte by byte"
+                }
+                // An exact string that is an address it compares like we do.
+                predicate @ (Predicate::AnythingBut(_) | Predicate::TextIgnoringCase(..))
+                    if compares_ipv6(predicate) =>
+                {
+                    "compares an address here by its characters"
                 }
                 Predicate::Number(number) if !number.fits_double() => {
                     "compares this number by its digits, and rounds fractions in events"

@@ -1,8 +1,6 @@
 //! Writes a tree in the JSON notation of a service. The tree must have passed the dialect's check.
 
-use std::net::IpAddr;
-
-use reflexarc_event::Json;
+use reflexarc_event::{Json, unmapped_network};
 
 use super::aws;
 use crate::print::json;
@@ -133,9 +131,15 @@ fn alibaba_alternative(alternative: &Alternative) -> Json {
     match alternative.0.as_slice() {
         // The service excludes the first and last address of a network, so `10.0.0.1/32` would
         // match nothing there; the address alone matches.
-        [Predicate::Cidr(network)] if network.prefix_len() == network.max_prefix_len() => {
-            let address: IpAddr = network.addr();
-            Json::Object(vec![("cidr".into(), Json::from(address.to_string()))])
+        [Predicate::Cidr(network)] => {
+            // It has no IPv6 networks, so an IPv4-mapped one is written as what it is.
+            let network = unmapped_network(*network).unwrap_or(*network);
+            let text = if network.prefix_len() == network.max_prefix_len() {
+                network.addr().to_string()
+            } else {
+                network.to_string()
+            };
+            Json::Object(vec![("cidr".into(), Json::from(text))])
         }
         [_] => json::alternative(alternative),
         several => numeric(several.iter().flat_map(comparisons).collect()),

@@ -11,14 +11,14 @@
 // Distances only rank the pairs; their values mean nothing beyond that.
 
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::Json;
+use reflexarc_event::{Json, parse_address};
 
 use super::hint::Hint;
 use super::location::Location;
 use super::{Found, NearMiss, suggestion};
 use crate::field_values::FieldValue;
 use crate::print::expression;
-use crate::value::{CompiledPredicate, Scalar, address};
+use crate::value::{CompiledPredicate, Scalar};
 use crate::{Alternative, Decimal, Field, Node, Predicate};
 
 /// Most values, and most alternatives, that are compared: 40,000 pairs at worst.
@@ -144,7 +144,7 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Null, Scalar::String("null")) => {
             Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("null"))
         }
-        (Predicate::Cidr(_), Scalar::String(text)) => match address::read(text) {
+        (Predicate::Cidr(_), Scalar::String(text)) => match parse_address(text) {
             Some(_) => Distance::new(Distance::SAME_TYPE, None),
             // ` 10.0.0.1` is not an address, but it is one without the white space.
             None if meets(&Scalar::String(text.trim())) => {

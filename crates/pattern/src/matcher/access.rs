@@ -193,7 +193,12 @@ impl UsageCounts {
 fn lookup_cost(class: Class) -> f32 {
     match class {
         // One hash of the value and one probe of a table, shared by all rules of the path.
-        Class::String | Class::Number | Class::Null | Class::True | Class::False => 1.0,
+        Class::String
+        | Class::Number
+        | Class::Null
+        | Class::True
+        | Class::False
+        | Class::Address => 1.0,
         // The same for each distinct length or mask, most of them ended by a filter bit.
         Class::Network | Class::Prefix | Class::Suffix => 1.5,
         // A probe at every few bytes of the value, and each candidate is searched for in full.

@@ -18,16 +18,18 @@
 // is chosen: IN and OUT compare ids only, FIELD applies literals one by one.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
+use reflexarc_event::{parse_address, unmapped_network};
 
+use super::event_view::as_str;
 use super::limits::{BuildError, MatcherLimits};
-use super::network::network;
+use super::network::{network, octets};
 use super::predicates::{Bounds, Class, Predicates, SEPARATOR};
 use super::program::{Opcode, close, negative, open, positive};
 use super::trie::TrieBuilder;
 use crate::regexp::CompiledRegexp;
-use crate::value::address;
 use crate::{Alternative, Bound, Decimal, Field, Node, Predicate, TextOp, Wildcard};
 
 /// The state that all patterns share while they are compiled.
@@ -221,7 +223,7 @@ impl Compiler {
     fn alternative(&mut self, slot: u32, predicates: &[Predicate]) -> Vec<Vec<u32>> {
         let mut conjunctions = vec![Vec::new()];
         for predicate in predicates {
-            match self.predicate(slot, predicate, false) {
+            match self.predicate(slot, predicate) {
                 Compiled::Always => {}
                 Compiled::Never => return Vec::new(),
                 Compiled::Is(id) => conjunctions
@@ -244,7 +246,7 @@ impl Compiler {
         excluded: &Predicate,
         mut conjunctions: Vec<Vec<u32>>,
     ) -> Vec<Vec<u32>> {
-        match self.predicate(slot, excluded, true) {
+        match self.predicate(slot, excluded) {
             Compiled::Never => conjunctions,
             Compiled::Always => Vec::new(),
             Compiled::Is(id) => {
@@ -258,7 +260,7 @@ impl Compiler {
             Compiled::NoneOf(inner) => {
                 let mut all = Vec::new();
                 for predicate in inner {
-                    let wanted = match self.predicate(slot, predicate, true) {
+                    let wanted = match self.predicate(slot, predicate) {
                         Compiled::Never | Compiled::NoneOf(_) => continue,
                         Compiled::Always => None,
                         Compiled::Is(id) => Some(positive(id)),
@@ -274,14 +276,12 @@ impl Compiler {
         }
     }
 
-    /// Compiles a predicate. With `textual` an exact string is compared by its characters even if
-    /// it is an address, as inside `anything-but`.
-    fn predicate<'p>(
-        &mut self,
-        slot: u32,
-        predicate: &'p Predicate,
-        textual: bool,
-    ) -> Compiled<'p> {
+    /// Compiles a predicate.
+    fn predicate<'p>(&mut self, slot: u32, predicate: &'p Predicate) -> Compiled<'p> {
+        if let Some(address) = single_address(predicate) {
+            let (bytes, length) = octets(address);
+            return self.interned(Class::Address, slot, &bytes[..length]);
+        }
         let (class, bytes) = match predicate {
             Predicate::Missing => return Compiled::Never,
             Predicate::Exists => return Compiled::Always,
@@ -293,15 +293,6 @@ impl Compiler {
             Predicate::Range { lower, upper } => {
                 (Class::Range, range(lower.as_ref(), upper.as_ref()))
             }
-            Predicate::Text(TextOp::Equals, text) => match address::read(text).filter(|_| !textual)
-            {
-                Some(address) => {
-                    let (bytes, length) =
-                        network(address, if address.is_ipv4() { 32 } else { 128 });
-                    (Class::Network, bytes[..length].to_vec())
-                }
-                None => return self.interned(Class::String, slot, text.as_bytes()),
-            },
             Predicate::Text(op, text) => {
                 let class = match op {
                     TextOp::Equals => Class::String,
@@ -332,6 +323,7 @@ impl Compiler {
                 None => return Compiled::Never,
             },
             Predicate::Cidr(net) => {
+                let net = unmapped_network(*net).unwrap_or(*net);
                 let (bytes, length) = network(net.addr(), net.prefix_len());
                 (Class::Network, bytes[..length].to_vec())
             }
@@ -365,6 +357,21 @@ impl Compiler {
     }
 }
 
+/// The address that a predicate compares with: an exact text that is one, with or without case, or
+/// a network of a single address.
+// Case decides nothing about an address: `== "2001:DB8::1"` accepts `2001:db8::1` as well.
+fn single_address(predicate: &Predicate) -> Option<IpAddr> {
+    match predicate {
+        Predicate::Text(TextOp::Equals, text)
+        | Predicate::TextIgnoringCase(TextOp::Equals, text) => parse_address(text),
+        Predicate::Cidr(net) => {
+            let net = unmapped_network(*net).unwrap_or(*net);
+            (net.prefix_len() == net.max_prefix_len()).then_some(net.addr())
+        }
+        _ => None,
+    }
+}
+
 /// Most wildcards have stars at their ends only and are a prefix, suffix or `contains`, which have
 /// faster indexes: `a*` is a prefix, `*a` a suffix, `*a*` contains `a`.
 fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) {
@@ -375,6 +382,9 @@ fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) 
         .collect();
     let (class, bytes) = match &pieces[..] {
         [] => (Class::String, Vec::new()),
+        // A wildcard compares characters, also of an address, while a string in the table that is
+        // an address is found by its value. So `like "10.0.0.1"` is not an exact string.
+        [whole] if !ignoring_case && is_address(whole) => (Class::Wildcard, whole.to_vec()),
         [whole] => (Class::String, whole.to_vec()),
         [prefix, []] => (Class::Prefix, prefix.to_vec()),
         [[], suffix] => (Class::Suffix, suffix.to_vec()),
@@ -390,6 +400,10 @@ fn wildcard_class(wildcard: &Wildcard, ignoring_case: bool) -> (Class, Vec<u8>) 
         _ => Class::WildcardIgnoringCase,
     };
     (class, bytes)
+}
+
+fn is_address(text: &[u8]) -> bool {
+    as_str(text).is_some_and(|text| parse_address(text).is_some())
 }
 
 fn range(lower: Option<&Bound>, upper: Option<&Bound>) -> Vec<u8> {

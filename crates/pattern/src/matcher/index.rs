@@ -2,7 +2,7 @@
 
 // A path has an index for each kind of predicate, because no single structure finds all of them:
 //
-//     exact values    one hash table for all paths (`predicates`)
+//     exact values    one hash table for all paths (`predicates`); an address under its octets
 //     networks        the same table, probed once per mask length in use: 10.1.2.3 with the masks
 //                     /8 and /24 looks up 10.0.0.0/8 and 10.1.2.0/24
 //     prefixes        one hash per length in use (`affix`); suffixes likewise from the end

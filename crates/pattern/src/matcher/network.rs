@@ -9,7 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::value;
+use reflexarc_event::parse_address;
 
 /// The bytes of a network and how many they are: the mask length, then the octets with the bits
 /// after the mask cleared.
@@ -32,13 +32,23 @@ pub(super) fn network(address: IpAddr, bits: u8) -> ([u8; 17], usize) {
     (bytes, length)
 }
 
-/// Parses a string as an address; the same as `value::address::read`, but quicker for plain IPv4.
+/// The octets of an address and how many they are.
+pub(super) fn octets(address: IpAddr) -> ([u8; 16], usize) {
+    match address {
+        IpAddr::V4(address) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&address.octets());
+            (bytes, 4)
+        }
+        IpAddr::V6(address) => (address.octets(), 16),
+    }
+}
+
+/// Parses a string as an address; the same as `parse_address`, but quicker for plain IPv4.
 pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
-    plain_v4(bytes).map(IpAddr::V4).or_else(|| {
-        std::str::from_utf8(bytes)
-            .ok()
-            .and_then(value::address::read)
-    })
+    plain_v4(bytes)
+        .map(IpAddr::V4)
+        .or_else(|| std::str::from_utf8(bytes).ok().and_then(parse_address))
 }
 
 /// Whether the address is in the network with these bytes.
@@ -56,7 +66,7 @@ fn plain_v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     if bytes.len() > 15 {
         return None;
     }
-    // Up to three digits each, so that `00001.2.3.4` is left to `value::address::read`, which
+    // Up to three digits each, so that `00001.2.3.4` is left to `parse_address`, which
     // follows the reference engine.
     let (mut octets, mut octet, mut digits) = ([0; 4], 0u32, 0);
     let mut number = 0;
@@ -89,9 +99,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_fast_path_for_ipv4_changes_no_result(
-            text in "[0-9]{1,4}(\\.[0-9]{0,4}){0,4}|[0-9a-f:.]{0,16}",
+            text in "[0-9]{1,4}(\\.[0-9]{0,4}){0,4}|[0-9a-f:.]{0,16}|::ffff:[0-9.]{7}",
         ) {
-            prop_assert_eq!(address(text.as_bytes()), value::address::read(&text));
+            prop_assert_eq!(address(text.as_bytes()), parse_address(&text));
         }
     }
 }

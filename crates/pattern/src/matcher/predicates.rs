@@ -1,13 +1,13 @@
 //! The predicates of all patterns, each stored once per path, and whether a value satisfies one.
 
-// "Exact" predicates name one value: a string, a number, null, true or false. All of them are in
+// "Exact" predicates name one value: a string, an address, a number, null, true or false. They are in
 // one hash table, by class, slot and text. A value at a used path is looked up at most once (`key`)
 // and is then known as the id of a predicate or as none, so the thousand rules with
 // `content.operation == …` cost one lookup an event, and every comparison that is left is one of
 // two integers.
 
 use super::event_view::{EventView, as_str};
-use super::network::{address, in_network};
+use super::network::{address, in_network, octets};
 use super::observed::{Key, Kind, Value};
 use super::table::{Table, half, hash};
 use crate::regexp::CompiledRegexp;
@@ -25,7 +25,9 @@ pub(super) enum Class {
     Null,
     True,
     False,
-    /// A mask length and the octets of the network; an exact address is a network of one address.
+    /// The octets of one address, the same for all of its spellings.
+    Address,
+    /// A mask length and the octets of the network; of more than one address.
     Network,
     Prefix,
     Suffix,
@@ -61,7 +63,7 @@ impl Class {
 
     /// Whether it names one exact value.
     pub(super) fn is_exact(self) -> bool {
-        self <= Self::False
+        self <= Self::Address
     }
 }
 
@@ -123,6 +125,8 @@ struct Shape {
     lengths: u64,
     /// A bit for each last byte, by its lowest six bits.
     lasts: u64,
+    /// Whether there are addresses beside the strings.
+    has_addresses: bool,
 }
 
 impl Shape {
@@ -193,12 +197,13 @@ impl Predicates {
         // A predicate that is only verified (a prefix in a rule that is indexed under an exact
         // value, say) is addressed by its id and needs no place in the table.
         let mut shapes = vec![Shape::default(); slots];
-        for predicate in self
-            .all
-            .iter()
-            .filter(|predicate| predicate.class == Class::String)
-        {
-            shapes[predicate.slot as usize].add(self.text(predicate));
+        for predicate in &self.all {
+            let shape = &mut shapes[predicate.slot as usize];
+            match predicate.class {
+                Class::String => shape.add(self.text(predicate)),
+                Class::Address => shape.has_addresses = true,
+                _ => {}
+            }
         }
         self.shapes = shapes;
         let looked_up = |predicate: &Predicate| predicate.class <= Class::Network;
@@ -287,15 +292,31 @@ impl Predicates {
             Kind::False => Class::False,
         };
         let bytes = view.bytes(value);
-        let ruled_out = class == Class::String && !self.shapes[value.slot as usize].fits(bytes);
-        let found = if ruled_out {
-            None
+        let found = if class == Class::String {
+            self.find_string(value.slot, bytes)
         } else {
             self.find(class, value.slot, bytes)
         };
         let key = found.map_or(Key::Other, Key::Is);
         value.key.set(key);
         key
+    }
+
+    /// The exact string or address of the patterns that a string equals.
+    // A string equals at most one: an exact text that is an address is compiled as the address, in
+    // whatever spelling, so no text that is one is compared by its characters here.
+    #[inline]
+    fn find_string(&self, slot: u32, bytes: &[u8]) -> Option<u32> {
+        let shape = &self.shapes[slot as usize];
+        if shape.has_addresses
+            && let Some(address) = address(bytes)
+        {
+            let (octets, length) = octets(address);
+            return self.find(Class::Address, slot, &octets[..length]);
+        }
+        shape
+            .fits(bytes)
+            .then(|| self.find(Class::String, slot, bytes))?
     }
 
     /// Whether a value at the predicate's path satisfies it.

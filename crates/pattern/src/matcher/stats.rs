@@ -106,7 +106,7 @@ pub(super) fn of(matcher: &Matcher) -> Stats {
             "null, true, false",
             vec![Class::Null, Class::True, Class::False],
         ),
-        ("network or address", vec![Class::Network]),
+        ("network or address", vec![Class::Address, Class::Network]),
         ("prefix", vec![Class::Prefix]),
         ("suffix", vec![Class::Suffix]),
         ("contains", vec![Class::Contains]),

@@ -2,7 +2,8 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::{TreeBuilder, cidr, string_literal};
+use super::cidr::{self, InvalidNetwork};
+use super::{TreeBuilder, string_literal};
 use crate::dialect::alibaba;
 use crate::regexp::{CompiledRegexp, RegexpFault};
 use crate::wildcard::WildcardFaultKind;
@@ -100,10 +101,10 @@ impl TreeBuilder<'_> {
     pub(super) fn network(&mut self, value: &str, span: &Span) -> Option<Predicate> {
         match cidr::parse(value, self.dialect) {
             Ok(network) => Some(Predicate::Cidr(network)),
-            Err(reason) => {
-                self.error(Code::INVALID_CIDR, span.clone(), reason).help = Some(
-                    "write an address and a prefix length: `10.0.0.0/8`, `2001:db8::/32`".into(),
-                );
+            Err(InvalidNetwork { message, help }) => {
+                let usual = "write an address and a prefix length: `10.0.0.0/8`, `2001:db8::/32`";
+                self.error(Code::INVALID_CIDR, span.clone(), message).help =
+                    Some(help.unwrap_or_else(|| usual.into()));
                 None
             }
         }

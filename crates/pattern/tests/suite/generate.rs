@@ -14,7 +14,7 @@ use reflexarc_pattern::{Alternative, Decimal, Field, Node, Path, Predicate, Text
 const KEYS: [&str; 12] = [
     "a", "a", "a", "b", "b", "c", "c", "a.b", "b.c", "", "odd key", "and",
 ];
-const TEXTS: [&str; 24] = [
+const TEXTS: [&str; 28] = [
     "",
     "a",
     "b",
@@ -38,7 +38,11 @@ const TEXTS: [&str; 24] = [
     "10.0.0.1",
     "10.0.0.01",
     "::ffff:a00:1",
+    "::FFFF:10.0.0.1",
+    "::10.0.0.1",
     "2001:db8::1",
+    "2001:DB8:0:0::0.0.0.1",
+    "fe80::1%eth0",
 ];
 const NUMBERS: [&str; 20] = [
     "0",
@@ -62,13 +66,16 @@ const NUMBERS: [&str; 20] = [
     "1e-400",
     "123456789012345678901234567890",
 ];
-const NETWORKS: [&str; 6] = [
+const NETWORKS: [&str; 9] = [
     "10.0.0.0/24",
     "10.0.0.1/32",
     "0.0.0.0/0",
     "::/0",
     "2001:db8::/32",
     "2001:db8::1/128",
+    "::ffff:10.0.0.0/120",
+    "::ffff:a00:1/128",
+    "::/96",
 ];
 const REGEXPS: [&str; 8] = [
     "",
@@ -265,6 +272,7 @@ fn anything_but() -> impl Strategy<Value = Vec<Predicate>> {
         several(TextOp::Prefix, false),
         several(TextOp::Suffix, false),
         several(TextOp::Equals, true),
+        vec(mixed(), 1..4),
         vec(wildcard(), 1..3).prop_map(|wildcards| {
             let predicate = |wildcard| Predicate::Wildcard {
                 wildcard,
@@ -272,6 +280,17 @@ fn anything_but() -> impl Strategy<Value = Vec<Predicate>> {
             };
             wildcards.into_iter().map(predicate).collect()
         }),
+    ]
+}
+
+/// Predicates of different kinds, which only our own dialect accepts in one `anything-but`.
+fn mixed() -> impl Strategy<Value = Predicate> {
+    prop_oneof![
+        text().prop_map(|text| Predicate::Text(TextOp::Equals, text.into())),
+        text().prop_map(|text| Predicate::TextIgnoringCase(TextOp::Equals, text.into())),
+        number().prop_map(Predicate::Number),
+        select(&NETWORKS).prop_map(|text| Predicate::Cidr(text.parse().expect("a network"))),
+        Just(Predicate::Null),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the filter language through its public API.
 
+mod addresses;
 mod comments;
 mod diagnostics;
 mod explain;

@@ -169,6 +169,26 @@ fn addresses_are_in_networks_of_their_family() {
 }
 
 #[test]
+fn addresses_and_networks_have_several_spellings() {
+    let effects = run(r#"
+        let ips = ["10.2.3.4", "010.002.003.004", "::ffff:10.2.3.4", "0:0:0:0:0:FFFF:A02:304"];
+        for net in ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::FFFF:10.2.3.4", "10.2.3.4"] {
+            let found = [];
+            for ip in ips { found.push(cidr_contains(net, ip)); }
+            log(json([found.contains(false), cidr_contains(net, "::10.2.3.4")]));
+        }
+        log(json([cidr_contains("2001:DB8:0::/32", "2001:db8::0.0.0.1"),
+            cidr_contains("fe80::/10", "fe80::1%eth0"), cidr_contains("::/0", "[::1]")]));
+    "#)
+    .unwrap();
+    let network = "[false,false]";
+    assert_eq!(
+        effects.log,
+        [network, network, network, network, "[true,false,false]"]
+    );
+}
+
+#[test]
 fn errors_name_the_function_and_its_arguments() {
     const NOTIFY: &str = "notify(target, text) or \
         notify(target, #{title, text, level, at, link})";
@@ -254,6 +274,11 @@ fn errors_of_expressions_name_the_operands() {
         (
             r#"cidr_contains("10.0.0.0/99", "10.0.0.1")"#,
             "line 1, column 1: invalid network `10.0.0.0/99` in `cidr_contains`; \
+             write it as 10.0.0.0/8",
+        ),
+        (
+            r#"cidr_contains("::ffff:10.0.0.0/8", "10.0.0.1")"#,
+            "line 1, column 1: invalid network `::ffff:10.0.0.0/8` in `cidr_contains`; \
              write it as 10.0.0.0/8",
         ),
         (
