@@ -60,9 +60,13 @@ pub(crate) fn evaluate<'a>(
         // not at all where no script runs.
         let mut script_event = None;
         for rule in rules {
-            let outcome = run_rule(rule, &event, &mut script_event, &state, context)
-                .and_then(|effects| check_limits(effects, hop, derived, context.limits));
-            let (effects, emitted) = match outcome {
+            let outcome = run_rule(rule, &event, &mut script_event, &state, context).and_then(
+                |(effects, notes)| {
+                    let (effects, emitted) = check_limits(effects, hop, derived, context.limits)?;
+                    Ok((effects, emitted, notes))
+                },
+            );
+            let (effects, emitted, notes) = match outcome {
                 Ok(outcome) => outcome,
                 // A failing rule loses its own effects only; the others go on.
                 Err(message) => {
@@ -97,34 +101,40 @@ pub(crate) fn evaluate<'a>(
                 emitted: effects.emitted,
                 log: effects.log,
                 skipped: effects.skipped,
+                notes,
             });
         }
     }
     evaluation
 }
 
-/// Runs one rule on one event: its gates, then its reaction.
+/// Runs one rule on one event: its gates, then its reaction. Returns the effects and the notes.
 fn run_rule(
     rule: &Rule,
     event: &NativeEvent,
     script_event: &mut Option<ScriptEvent>,
     state: &dyn State,
     context: &Context<'_>,
-) -> Result<Effects, String> {
+) -> Result<(Effects, Vec<String>), String> {
     let max_entries = context.reaction_limits.state_entries;
     let decision = rule
         .gates
         .decide(rule.name(), event.event(), state, context.now, max_entries);
-    let (suppressed, changes) = match decision {
+    let (suppressed, changes, notes) = match decision {
         GateDecision::Allow {
             suppressed,
             changes,
-        } => (suppressed, changes),
-        GateDecision::Suppress { reason, changes } => {
+            notes,
+        } => (suppressed, changes, notes),
+        GateDecision::Suppress {
+            reason,
+            changes,
+            notes,
+        } => {
             let mut effects = Effects::default();
             effects.changes = changes;
             effects.skipped = Some(reason);
-            return Ok(effects);
+            return Ok((effects, notes));
         }
     };
     let mut effects = match &rule.response {
@@ -152,12 +162,14 @@ fn run_rule(
             result.map_err(|error| rule.describe(ReactionFailure::new(&error, source)))?
         }
     };
-    // A skipped reaction does not consume the throttle window: no one was notified, so the next
-    // event must be able to.
-    if effects.skipped.is_none() {
+    // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
+    // script that notifies from the third failure on runs to its end on the first two without an
+    // action. If the first of them opened the window, the third would be suppressed. Ending with
+    // `skip` is the same case with a reason.
+    if !effects.actions.is_empty() || !effects.emitted.is_empty() {
         effects.changes.extend(changes);
     }
-    Ok(effects)
+    Ok((effects, notes))
 }
 
 /// The effects if what they emit is within the limits, and the emitted events in native form:

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_event::{Event, Json};
+use reflexarc_pattern::canonical_scalar;
 use reflexarc_reaction::{Gate, State, StateChange, ThrottleDecision};
 
 /// The gates in front of a rule's reaction, checked in this order.
@@ -26,14 +27,18 @@ pub(crate) enum GateDecision {
     Allow {
         /// The number of events suppressed since the last one that was allowed.
         suppressed: u64,
-        /// Opens the windows; to be committed only if the reaction succeeds without `skip`.
+        /// Opens the windows; to be committed only if the reaction has actions or emits events.
         changes: Vec<StateChange>,
+        /// Why a gate did not apply, or could open no window.
+        notes: Vec<String>,
     },
     /// Do not run the reaction.
     Suppress {
         reason: String,
         /// Counts the event.
         changes: Vec<StateChange>,
+        /// As in `Allow`, of the gates before the one that suppresses.
+        notes: Vec<String>,
     },
 }
 
@@ -48,6 +53,7 @@ impl Gates {
         max_entries: usize,
     ) -> GateDecision {
         let mut opened = Vec::new();
+        let mut notes = Vec::new();
         let mut suppressed = 0;
         // `once` goes first: an event that it suppresses must not count as suppressed by the
         // throttle too, whose next message would report it.
@@ -55,11 +61,24 @@ impl Gates {
             let Some(KeyedGate { paths, gate }) = keyed else {
                 continue;
             };
-            let key = key_values(event, paths);
+            // Events without the key have nothing in common: in one window, the first of them would
+            // suppress the others for as long as the window lasts.
+            let key = match key_values(event, paths) {
+                Ok(key) => key,
+                Err(reason) => {
+                    notes.push(format!("{name}: not gated: {reason}"));
+                    continue;
+                }
+            };
             let (decision, changes) = gate.decide(state, rule, &key, now, max_entries);
             match decision {
                 ThrottleDecision::Allow { suppressed: count } => {
                     suppressed = count;
+                    if changes.is_empty() {
+                        notes.push(format!(
+                            "{name}: no window opened: the rule has {max_entries} state entries"
+                        ));
+                    }
                     opened.extend(changes);
                 }
                 ThrottleDecision::Suppress { count, until } => {
@@ -78,28 +97,41 @@ impl Gates {
                     // Tests in rule files compare parts of this text with `skipped`, so its form is
                     // part of the rule file format.
                     let reason = format!("{name}: {key}until {until}{count}");
-                    return GateDecision::Suppress { reason, changes };
+                    return GateDecision::Suppress {
+                        reason,
+                        changes,
+                        notes,
+                    };
                 }
             }
         }
         GateDecision::Allow {
             suppressed,
             changes: opened,
+            notes,
         }
     }
 }
 
-/// The value of the event at the path, null if it has none; for several paths an array.
-fn key_values(event: &Event, paths: &[String]) -> Json {
-    // Events without the field share the window of null: a missing field must not switch rate
-    // limiting off.
-    let mut values: Vec<_> = paths
-        .iter()
-        .map(|path| value_at(event.tree(), path).cloned().unwrap_or(Json::Null))
-        .collect();
-    match values.len() {
-        1 => values.remove(0),
-        _ => Json::Array(values),
+/// The value of the event at the path; for several paths an array of them. Values that filters take
+/// for equal are one key. Without a value at each path, the reason.
+fn key_values(event: &Event, paths: &[String]) -> Result<Json, String> {
+    let value = |path: &String| {
+        let missing = || format!("the event has no value at `{path}`");
+        let value = value_at(event.tree(), path).ok_or_else(missing)?;
+        // `[]` and `{}` count as missing in filters too. An array of one element is no scalar:
+        // which of its values an event will have first next time is not known.
+        canonical_scalar(value).ok_or_else(|| match value {
+            Json::Array(_) => format!("the value at `{path}` is an array"),
+            Json::Object(_) => format!("the value at `{path}` is an object"),
+            _ => format!("the value at `{path}` is null"),
+        })
+    };
+    match paths {
+        [path] => value(path),
+        _ => Ok(Json::Array(
+            paths.iter().map(value).collect::<Result<_, _>>()?,
+        )),
     }
 }
 

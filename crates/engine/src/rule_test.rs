@@ -55,11 +55,13 @@ pub(crate) struct Expected {
     pub(crate) failures: Option<Vec<String>>,
     /// A part of the reason why the last event ended without actions.
     pub(crate) skipped: Option<String>,
+    /// Parts of the notes, one each, in order.
+    pub(crate) notes: Option<Vec<String>>,
 }
 
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
-const EXPECTED: [&str; 7] = [
-    "matches", "actions", "emits", "state", "log", "failures", "skipped",
+const EXPECTED: [&str; 8] = [
+    "matches", "actions", "emits", "state", "log", "failures", "skipped", "notes",
 ];
 const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "payload"];
 
@@ -100,6 +102,7 @@ impl TestStep {
             log: strings(table, "log"),
             failures: strings(table, "failures"),
             skipped: table.string("skipped"),
+            notes: strings(table, "notes"),
         };
         // `matches = true` holds for any number of events; `[true, false]` needs exactly two.
         if let Some(matches) = &expected.matches

@@ -274,6 +274,7 @@ impl StepCheck<'_> {
             log,
             failures,
             skipped,
+            notes,
         } = &step.expected;
         let effects = || results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
@@ -320,6 +321,10 @@ impl StepCheck<'_> {
                 .flat_map(|effects| effects.log.iter().cloned())
                 .collect();
             self.parts("log", log, lines);
+        }
+        if let Some(notes) = notes {
+            let noted = effects().flat_map(|effects| effects.notes.iter().cloned());
+            self.parts("notes", notes, noted.collect());
         }
         // The one expectation that holds by default: a test with a failure that it does not expect
         // fails.

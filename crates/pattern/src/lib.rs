@@ -38,6 +38,7 @@
 //!
 //! [`naive`] defines what a pattern means; every faster evaluator must agree with it.
 
+mod canonical_scalar;
 mod dialect;
 pub mod explain;
 mod field_values;
@@ -59,6 +60,7 @@ pub mod tree;
 mod value;
 mod wildcard;
 
+pub use canonical_scalar::canonical_scalar;
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::PatternLimits;
 pub use matcher::{BuildError, Elements, Fields, Matcher, Scratch};

@@ -24,6 +24,9 @@ pub(crate) struct PyEvaluation {
     log: Vec<String>,
     /// The reason for each rule that was skipped or suppressed.
     skipped: Py<PyDict>,
+    /// What did not stop a rule but may not be as intended, such as a `once` or `throttle` whose key
+    /// the event lacks; a list for each rule that has any.
+    notes: Py<PyDict>,
     /// The state after the event; pass it to the next evaluation.
     state: Py<PyState>,
 }
@@ -63,7 +66,7 @@ impl PyEvaluation {
         state: &Arc<MemoryState>,
     ) -> PyResult<Self> {
         let mut after = Arc::clone(state);
-        let skipped = PyDict::new(py);
+        let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         for effects in &evaluation.rules {
             if !effects.changes.is_empty() {
                 // Copies the state once, at the first change; the caller's `State` is immutable.
@@ -71,6 +74,9 @@ impl PyEvaluation {
             }
             if let Some(reason) = &effects.skipped {
                 skipped.set_item(&effects.rule, reason)?;
+            }
+            if !effects.notes.is_empty() {
+                notes.set_item(&effects.rule, &effects.notes)?;
             }
         }
         let actions = evaluation
@@ -86,6 +92,7 @@ impl PyEvaluation {
                 .flat_map(|effects| effects.log.iter().cloned())
                 .collect(),
             skipped: skipped.unbind(),
+            notes: notes.unbind(),
             state: Py::new(py, PyState { state: after })?,
         })
     }

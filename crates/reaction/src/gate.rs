@@ -91,7 +91,8 @@ impl Gate {
     ///
     /// let gate = Gate::once(SignedDuration::from_hours(24));
     /// let now = Timestamp::UNIX_EPOCH;
-    /// let (decision, changes) = gate.decide(&NoState, "failed", &Json::Null, now, 1000);
+    /// let key = Json::from("8B2A");
+    /// let (decision, changes) = gate.decide(&NoState, "failed", &key, now, 1000);
     /// assert_eq!(decision, ThrottleDecision::Allow { suppressed: 0 });
     /// assert_eq!(changes.len(), 1, "opens the window");
     /// ```
@@ -105,9 +106,10 @@ impl Gate {
 
     /// Decides about an event at `now`, and returns the changes to the state of `rule`.
     ///
-    /// Events with equal `key` share a window; so do those without the field of the key, as
-    /// `Json::Null`. If the rule has `max_entries` entries already, an event with a new key is
-    /// allowed without opening a window: a notification too many is better than one too few.
+    /// Events with the same `key` share a window; the caller brings values that are equal into one
+    /// spelling. If the rule has `max_entries` entries already, an event with a new key is allowed
+    /// without any change, and so without opening a window: a notification too many is better than
+    /// one too few.
     pub fn decide(
         self,
         state: &dyn State,

@@ -100,6 +100,9 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         if let Some(reason) = effects.get("skipped").and_then(Json::as_str) {
             output.line(format_args!("  skipped: {reason}"))?;
         }
+        for note in elements(effects, "notes") {
+            output.line(format_args!("  note: {}", printable(note)))?;
+        }
     }
     for failure in elements(evaluation, "failures") {
         output.line(format_args!(

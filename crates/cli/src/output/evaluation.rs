@@ -91,6 +91,7 @@ fn has_no_effects(effects: &RuleEffects) -> bool {
         && effects.emitted.is_empty()
         && effects.log.is_empty()
         && effects.skipped.is_none()
+        && effects.notes.is_empty()
 }
 
 /// Prints the effects of one rule on one event.
@@ -143,6 +144,10 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     }
     for line in &effects.log {
         output.line(format_args!("      log: {}", truncate(line)))?;
+    }
+    for note in &effects.notes {
+        let note = output.paint(Paint::Yellow, format_args!("note: {}", truncate(note)));
+        output.line(format_args!("      {note}"))?;
     }
     Ok(())
 }
@@ -248,6 +253,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
                 .into(),
         ),
         ("log", strings(&effects.log)),
+        ("notes", strings(&effects.notes)),
     ];
     if let Some(seen) = &effects.event {
         members.push(("seen", seen.tree().clone()));

@@ -8,6 +8,7 @@
 mod evaluation;
 mod examples;
 mod formatting;
+mod gates;
 mod limits;
 mod reference;
 mod rule_tests;

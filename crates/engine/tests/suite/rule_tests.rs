@@ -53,6 +53,7 @@ fn each_expectation_can_pass_and_fail() {
         ("log = ['is 1']", "log = ['is 2']", "log"),
         ("emits = []", "emits = [{ again = true }]", "emits"),
         ("failures = []", "failures = ['no']", "failures"),
+        ("notes = ['value at `key`']", "notes = []", "notes"),
     ] {
         assert_eq!(
             failing(&format!("event = '{{\"n\": 1}}'\n{met}")),
@@ -97,10 +98,10 @@ fn failures_skips_and_emitted_events_are_checked() {
 
 #[test]
 fn the_clock_advances_from_step_to_step() {
-    let steps = "[[test.step]]\nevent = '{\"n\": 1}'\nactions = [{}]\n\
-        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2}', '{\"n\": 3}']\nmatches = true\n\
-        actions = []\nstate = { last = 1 }\n\
-        [[test.step]]\nat = '10m'\nevent = '{\"n\": 4}'\nactions = [{ text = '4' }]\n";
+    let steps = "[[test.step]]\nevent = '{\"n\": 1, \"key\": 0}'\nactions = [{}]\n\
+        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2, \"key\": 0}', '{\"n\": 3, \"key\": 0}']\nmatches = true\n\
+        actions = []\nstate = { last = 1 }\nnotes = []\n\
+        [[test.step]]\nat = '10m'\nevent = '{\"n\": 4, \"key\": 0}'\nactions = [{ text = '4' }]\n";
     assert_eq!(failing(steps), [""; 0]);
     assert_eq!(failing(&steps.replace("10m", "9m 59s")), ["actions2"]);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Reading and operating the service.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -92,6 +93,11 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
     for (rule, failing) in state.intake.failures().current(&rules) {
         let gauge = metrics.failing.get_or_create(&RuleLabel { rule });
         gauge.set(failing.in_a_row.into());
+    }
+    metrics.noted.clear();
+    for (rule, count) in state.intake.failures().noted(&rules) {
+        let counter = metrics.noted.get_or_create(&RuleLabel { rule });
+        counter.inner().store(count, Ordering::Relaxed);
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, content_type)], metrics.render()).into_response())

@@ -1,4 +1,5 @@
 //! Rules that keep failing: logged, shown in `/status`, `/readyz` and `/metrics`, never skipped.
+//! Notes on rules, such as a gate whose key an event lacks, are logged and counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ pub(crate) struct FailureTracker {
 struct Observed {
     counter: FailureCounter,
     reported: BTreeMap<String, FailingRule>,
+    /// How many evaluations of each rule had notes.
+    noted: BTreeMap<String, u64>,
 }
 
 /// The failures of a rule that was reported and has not succeeded since.
@@ -38,7 +41,28 @@ impl FailureTracker {
         if evaluation.rules.is_empty() && evaluation.failures.is_empty() {
             return;
         }
-        let Observed { counter, reported } = &mut *self.lock();
+        let Observed {
+            counter,
+            reported,
+            noted,
+        } = &mut *self.lock();
+        for effects in evaluation
+            .rules
+            .iter()
+            .filter(|rule| !rule.notes.is_empty())
+        {
+            let count = noted.entry(effects.rule.clone()).or_default();
+            *count += 1;
+            // The 1st, 2nd, 4th, 8th time …: a rule may have the same note on every event.
+            if count.is_power_of_two() {
+                tracing::warn!(
+                    rule = effects.rule,
+                    times = *count,
+                    note = effects.notes.join("; "),
+                    "a rule may not do what is intended"
+                );
+            }
+        }
         for report in counter.record(rules, evaluation) {
             tracing::error!(
                 rule = report.rule,
@@ -71,6 +95,16 @@ impl FailureTracker {
             // An empty name stands for a panic, which belongs to no rule.
             .filter(|(rule, _)| rule.is_empty() || rules.get(rule).is_some())
             .map(|(rule, failing)| (rule.clone(), failing.clone()))
+            .collect()
+    }
+
+    /// How many evaluations had notes, for each rule of this set.
+    pub(crate) fn noted(&self, rules: &RuleSet) -> Vec<(String, u64)> {
+        let observed = self.lock();
+        let noted = observed.noted.iter();
+        noted
+            .filter(|(rule, _)| rules.get(rule).is_some())
+            .map(|(rule, count)| (rule.clone(), *count))
             .collect()
     }
 

@@ -6,8 +6,8 @@ use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
 /// An evaluation as JSON: `{"rules": […], "failures": […]}`. Each element of `rules` has `rule`,
-/// `hop`, `causes`, `seen`, `actions`, `log` and `skipped`; each of `failures` has `rule`, `hop`
-/// and `message`.
+/// `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures` has `rule`,
+/// `hop` and `message`.
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
 /// is in the archive already.
@@ -43,6 +43,7 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
             ("actions", Json::Array(actions)),
             ("log", Json::strings(&effects.log)),
             ("skipped", Json::optional(effects.skipped.as_deref())),
+            ("notes", Json::strings(&effects.notes)),
         ])
     });
     let failures = evaluation.failures.iter().map(|failure| {

@@ -38,6 +38,9 @@ pub struct Metrics {
     pub failures: Counter,
     /// Failures in a row of rules that keep failing; set when metrics are read.
     pub failing: Family<RuleLabel, Gauge>,
+    /// Evaluations of a rule with notes, such as an event without the key of `once`; set when
+    /// metrics are read.
+    pub noted: Family<RuleLabel, Counter>,
     /// From the head of a request to the commit of its events.
     pub accepting: Histogram,
     /// Attempts by target and outcome.
@@ -105,6 +108,7 @@ impl Metrics {
             matched: Counter::default(),
             failures: Counter::default(),
             failing: Family::default(),
+            noted: Family::default(),
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
@@ -142,6 +146,8 @@ impl Metrics {
         );
         let help = "Failures in a row of a rule that keeps failing";
         registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
+        let help = "Evaluations of a rule with notes, such as an event without the key of `once`";
+        registry.register("rule_evaluations_noted", help, metrics.noted.clone());
         let help = "From the head of a request to the commit of its events";
         registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         registry.register(
