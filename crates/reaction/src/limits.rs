@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// The limits of one reaction, the same in debug and release builds. Each run starts from zero.
 ///
+/// What comes from the event does not count as made by the script: a run on a large event has
+/// larger `string`, `array`, `map` and `log_bytes` than these, by enough for the whole event a few
+/// times.
+///
 /// The sizes are small on purpose: rhai measures a whole value each time a script changes a part of
 /// it, so that filling an array element by element costs n² work.
 ///
@@ -63,9 +67,16 @@ pub struct ReactionLimits {
     pub state_entries: usize,
 }
 
+/// The sizes of events in bytes that differ in the limits of their runs.
+// Few, because rhai's limits belong to an engine: each size needs one of its own.
+pub(crate) const EVENT_SIZES: [usize; 3] = [4 << 10, 64 << 10, usize::MAX];
+
+/// The bytes of text that an event of each size adds to the limits.
+const ROOM: [usize; EVENT_SIZES.len()] = [0, 256 << 10, 1 << 20];
+
 impl ReactionLimits {
-    /// Ample for the reactions that rules need. A hostile script is stopped within about 50 ms and
-    /// 64 MiB.
+    /// Ample for the reactions that rules need. A hostile script is stopped within about 50 ms, and
+    /// within 64 MiB on an event of ordinary size.
     pub const DEFAULT: Self = Self {
         source: 64 << 10,
         // The parser is recursive: this also bounds its stack.
@@ -96,6 +107,23 @@ impl ReactionLimits {
         state_value_bytes: 16 << 10,
         state_entries: 10_000,
     };
+
+    /// The limits of a run on an event with this many bytes of text.
+    pub(crate) fn for_event(self, bytes: usize) -> Self {
+        // rhai measures whole values and cannot tell whose text is in them. Example of an event
+        // with 40 KB of text at `t`: `#{a: event.t, b: event}` has 80 KB, all of it the event's. It
+        // is of the second size, so a string may have 32 KiB + 256 KiB.
+        let size = EVENT_SIZES.iter().position(|size| bytes <= *size);
+        let room = ROOM[size.unwrap_or(EVENT_SIZES.len() - 1)];
+        Self {
+            string: self.string.saturating_add(room),
+            // The smallest element and its comma are two bytes of the event: `[1,1,1]`.
+            array: self.array.saturating_add(room / 2),
+            map: self.map.saturating_add(room / 2),
+            log_bytes: self.log_bytes.saturating_add(room),
+            ..self
+        }
+    }
 }
 
 impl Default for ReactionLimits {

@@ -80,7 +80,13 @@ impl Reaction {
     /// # Errors
     /// When the script fails or exceeds a limit; it has no effects then.
     pub fn run(&self, input: &Input<'_>, state: &dyn State) -> Result<Effects, ReactionError> {
-        self.run_in(&self.sandbox, input, state).0
+        let limits = self.limits.for_event(input.event.bytes());
+        // For nearly all events the limits are the usual ones.
+        if limits == self.limits {
+            return self.run_in(&self.sandbox, &limits, input, state).0;
+        }
+        self.run_in(&Sandbox::with_limits(&limits), &limits, input, state)
+            .0
     }
 
     /// Runs the script as [`Reaction::run`] does, and also returns which of its
@@ -106,7 +112,8 @@ impl Reaction {
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
-        let (result, ran) = self.run_in(&Sandbox::traced(&self.limits), input, state);
+        let limits = self.limits.for_event(input.event.bytes());
+        let (result, ran) = self.run_in(&Sandbox::traced(&limits), &limits, input, state);
         (result, &ran & &self.lines())
     }
 
@@ -131,10 +138,11 @@ impl Reaction {
     fn run_in(
         &self,
         sandbox: &Sandbox,
+        limits: &ReactionLimits,
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
-        let run = Run::new(input, &self.limits, state, self.assigns_elements);
+        let run = Run::new(input, limits, state, self.assigns_elements);
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
             ("level".into(), input.rule.level.lowercase().into()),
@@ -172,7 +180,7 @@ impl Reaction {
                 at: None,
                 function: None,
             }),
-            (Err(error), stop) => Err(run_error::of_run(*error, stop, &self.source, &self.limits)),
+            (Err(error), stop) => Err(run_error::of_run(*error, stop, &self.source, limits)),
         };
         (result, lines)
     }

@@ -14,6 +14,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
+use crate::limits::EVENT_SIZES;
 use crate::run::RUN;
 use crate::{ReactionLimits, builtins, trace};
 
@@ -84,13 +85,20 @@ impl Sandbox {
     pub(crate) fn with_limits(limits: &ReactionLimits) -> Arc<Self> {
         // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
         // rules shares one. Limits are settings of the engine, so each set of limits needs
-        // its own. The engine with the default limits is kept for the next reload; others, which
-        // only tests use, are dropped with their last reaction.
-        static DEFAULT: LazyLock<Arc<Sandbox>> =
-            LazyLock::new(|| Arc::new(Sandbox::new(build(&ReactionLimits::DEFAULT))));
+        // its own. The engines with the default limits, for events of each size, are kept: building
+        // one takes longer than most runs. Others, which only tests use, are dropped with their last
+        // reaction.
+        static DEFAULT: [LazyLock<Arc<Sandbox>>; EVENT_SIZES.len()] = [
+            LazyLock::new(|| by_default(0)),
+            LazyLock::new(|| by_default(1)),
+            LazyLock::new(|| by_default(2)),
+        ];
         static OTHERS: Cache = Mutex::new(Vec::new());
-        if *limits == ReactionLimits::DEFAULT {
-            return Arc::clone(&DEFAULT);
+        let kept = EVENT_SIZES
+            .iter()
+            .position(|bytes| ReactionLimits::DEFAULT.for_event(*bytes) == *limits);
+        if let Some(kept) = kept {
+            return Arc::clone(&DEFAULT[kept]);
         }
         cached(&OTHERS, limits, || Self::new(build(limits)))
     }
@@ -180,6 +188,12 @@ pub(crate) fn unavailable(word: &str) -> Option<&'static str> {
         .iter()
         .find(|(name, _)| *name == word)
         .map(|(_, reason)| *reason)
+}
+
+/// The sandbox with the default limits for events of one size.
+fn by_default(size: usize) -> Arc<Sandbox> {
+    let limits = ReactionLimits::DEFAULT.for_event(EVENT_SIZES[size]);
+    Arc::new(Sandbox::new(build(&limits)))
 }
 
 fn build(limits: &ReactionLimits) -> Engine {

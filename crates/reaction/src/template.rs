@@ -129,18 +129,20 @@ impl Template {
             now => now.as_millisecond(),
             suppressed,
         };
+        // Text that the template takes from the event is bounded by the event.
+        let limits = self.limits.for_event(event.bytes().len());
         let mut text = LimitedText {
             text: String::new(),
-            max_bytes: self.limits.string,
+            max_bytes: limits.string,
         };
         self.environment
             .get_template(NAME)
             .and_then(|template| template.render_captured_to(values, &mut text).map(drop))
-            .map_err(|error| self.error(&error))?;
+            .map_err(|error| self.error(&error, &limits))?;
         Ok(text.text)
     }
 
-    fn error(&self, error: &minijinja::Error) -> ReactionError {
+    fn error(&self, error: &minijinja::Error, limits: &ReactionLimits) -> ReactionError {
         let at = error
             .range()
             .and_then(|range| SourceLocation::at_offset(range.start, &self.source));
@@ -154,7 +156,7 @@ impl Template {
                 "string",
                 format!(
                     "the text of the template has more than {} bytes",
-                    grouped(self.limits.string)
+                    grouped(limits.string)
                 ),
             )),
             _ => None,

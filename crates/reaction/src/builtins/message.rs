@@ -66,7 +66,9 @@ fn notify(run: &Run<'_>, target: &str, message: Message) -> BuiltinResult<()> {
 /// The string of a field, if it is present.
 fn string(fields: &Map, name: &str) -> BuiltinResult<Option<String>> {
     match fields.get(name) {
+        // A field of the event that is missing is `()`: `link: event.content.url`.
         None => Ok(None),
+        Some(value) if value.is_unit() => Ok(None),
         Some(value) => match value.as_immutable_string_ref() {
             Ok(text) => Ok(Some(text.to_string())),
             Err(_) => Err(format!(
@@ -93,12 +95,13 @@ fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
         (_, Ok(number)) => Some(number.to_string()),
         _ => None,
     };
-    let Some(value) = fields.get("at") else {
+    let Some(value) = fields.get("at").filter(|value| !value.is_unit()) else {
         return Ok(Vec::new());
     };
     if let Ok(elements) = value.as_array_ref() {
         return elements
             .iter()
+            .filter(|element| !element.is_unit())
             .map(|element| one(element).ok_or_else(|| wrong_type(element).into()))
             .collect();
     }

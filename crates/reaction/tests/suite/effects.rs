@@ -27,6 +27,19 @@ fn a_map_sets_every_field_of_a_message() {
 }
 
 #[test]
+fn optional_fields_that_are_missing_are_left_out() {
+    let expected = run(r#"notify("t", #{text: "b"})"#).unwrap().actions;
+    for field in ["title", "level", "at", "link"] {
+        let script = format!(r#"notify("t", #{{text: "b", {field}: event.nowhere}})"#);
+        assert_eq!(run(&script).unwrap().actions, expected, "{field}");
+    }
+    let all = r#"notify("t", #{title: (), text: "b", level: (), at: [(), ()], link: ()})"#;
+    assert_eq!(run(all).unwrap().actions, expected);
+    let message = fails(r#"notify("t", #{title: event.nowhere, text: event.nowhere})"#);
+    assert!(message.contains("needs a `title` or a `text`"), "{message}");
+}
+
+#[test]
 fn payloads_keep_numbers_and_are_sorted_by_key() {
     let effects = run(r#"send("cmdb", #{
         z: event.content.count, a: event.content.ratio,
@@ -219,8 +232,7 @@ fn errors_name_the_function_and_its_arguments() {
         ),
         (
             r#"notify("t", #{text: event.nowhere})"#,
-            "line 1, column 1: `text` of `notify`: expected a string, \
-             found a missing value (`()`)",
+            "line 1, column 1: the message of `notify` needs a `title` or a `text`",
         ),
         (
             r#"notify("t", #{text: "x", level: "loud"})"#,

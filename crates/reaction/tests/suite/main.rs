@@ -11,6 +11,7 @@ mod compile;
 mod coverage;
 mod determinism;
 mod effects;
+mod large_events;
 mod limits;
 
 use jiff::Timestamp;
