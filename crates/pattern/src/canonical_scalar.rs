@@ -1,8 +1,6 @@
 //! One spelling for all values that filters take for equal.
 
-use reflexarc_event::{Decimal, Json};
-
-use crate::value::address;
+use reflexarc_event::{Decimal, Json, parse_address};
 
 /// Longer numbers are written with an exponent, so that `1e1000000` has not a million digits.
 const MAX_PLAIN_DIGITS: i64 = 40;
@@ -30,7 +28,7 @@ pub fn canonical_scalar(value: &Json) -> Option<Json> {
             Ok(number) => Json::Number(plain(&number).into()),
             Err(_) => value.clone(),
         },
-        Json::String(text) => Json::String(match address::read(text) {
+        Json::String(text) => Json::String(match parse_address(text) {
             Some(address) => address.to_string(),
             None => text.clone(),
         }),
