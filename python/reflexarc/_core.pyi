@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from typing import Any, Literal, Union, final
+from typing import Any, ClassVar, Literal, Protocol, Union, final
 
 __version__: str
 __all__ = [
@@ -29,7 +29,19 @@ __all__ = [
 ]
 
 _Dialect = Literal["reflexarc", "aws", "alibaba"]
-_EventLike = Union[str, bytes, bytearray, memoryview, Mapping[str, Any], "Event"]
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+class _Attrs(Protocol):
+    __attrs_attrs__: ClassVar[Any]
+
+class _Model(Protocol):
+    def model_dump(self) -> dict[str, Any]: ...
+
+_EventLike = Union[
+    str, bytes, bytearray, memoryview, Mapping[str, Any], _Dataclass, _Attrs, _Model, "Event"
+]
 _PatternLike = Union[str, Mapping[str, Any], "Pattern"]
 
 class Error(Exception):
@@ -204,8 +216,14 @@ class Explanation:
 class Event:
     """An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 
+    Values inside a dict that have a JSON form are converted: dataclasses, attrs classes and
+    pydantic models become objects of their fields (of a pydantic model under their aliases), numpy
+    scalars and arrays numbers and arrays, enums their values; dates and times, UUIDs, IP addresses
+    and networks their text. Other values, such as sets, bytes and `NaT`, are errors.
+
     Raises:
-        EventError: if it is not an event; the message has the byte offset, or the key of a dict.
+        EventError: if it is not an event; the message has the byte offset, or the path to a value
+            in a dict.
 
     >>> Event('{"content": {"result": "failed"}}').to_dict()
     {'content': {'result': 'failed'}}

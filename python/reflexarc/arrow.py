@@ -31,7 +31,8 @@ def matching(rules: RuleSet, column: Any) -> pa.ChunkedArray:
     """Return a `list<string>` column of the ids of the rules that match each event of `column`.
 
     `column` holds events as JSON text or bytes, or as structs, which are matched as JSON objects
-    with timestamps, dates, decimals and binary values as text. It has `__arrow_c_stream__` or
+    with timestamps and dates as text; a binary value in a struct is an error where a rule reads it.
+    It has `__arrow_c_stream__` or
     `__arrow_c_array__`: a Polars or pandas Series, a PyArrow array, a one-column DuckDB relation.
     The result for a null row is null.
 

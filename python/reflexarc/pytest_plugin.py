@@ -1,18 +1,24 @@
 """pytest plugin: runs the tests in rule files as pytest items, and provides fixtures.
 
-Each test in a `*.toml` file below a folder named `rules` becomes an item:
+Each test in a rule file becomes an item:
 
     $ pytest rules
     rules/failed-operation.toml::a failed attach is announced PASSED
 
+Rule files are looked for below the folder of the ini option `reflexarc_rules`, relative to the root
+of the project; by default below every folder named `rules`. A `*.toml` file there is a rule file if
+it has a key `when`, `then` or `notify`, or one that is almost `when`, before its first table. Other
+files, such as a `pyproject.toml`, are not collected.
+
 Fixtures:
-    ruleset: the rules in the folder of the ini option `reflexarc_rules` (by default `rules`,
-        relative to the root of the project).
+    ruleset: the rules in the folder of the ini option `reflexarc_rules`, by default `rules`.
     eni_event: a function that creates ENI operation notifications.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -21,17 +27,53 @@ import pytest
 
 from . import Event, RuleError, RuleSet, RuleTest
 
+DEFAULT_FOLDER = "rules"
+
+# A key at the beginning of a line, and the beginning of a table.
+KEY = re.compile(r"""^[ \t]*["']?([\w-]+)["']?[ \t]*=""", re.ASCII)
+TABLE = re.compile(r"^[ \t]*\[")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ini option."""
-    parser.addini("reflexarc_rules", "rules folder of the fixture `ruleset`", default="rules")
+    help = "folder of rule files: their tests become items, and it is that of the fixture `ruleset`"
+    parser.addini("reflexarc_rules", help, default=DEFAULT_FOLDER)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RuleFile | None:
     """Collect rule files."""
-    if file_path.suffix == ".toml" and "rules" in file_path.parent.parts:
-        return RuleFile.from_parent(parent, path=file_path)
-    return None
+    if file_path.suffix != ".toml" or not _is_in_rules_folder(file_path, parent.config):
+        return None
+    return RuleFile.from_parent(parent, path=file_path) if _is_rule_file(file_path) else None
+
+
+def _is_in_rules_folder(file_path: Path, config: pytest.Config) -> bool:
+    folder = str(config.getini("reflexarc_rules"))
+    if (config.rootpath / folder).resolve() in file_path.resolve().parents:
+        return True
+    try:
+        parents = file_path.relative_to(config.rootpath).parent.parts
+    except ValueError:
+        # Outside of the project, as in `pytest ../other/rules`.
+        parents = file_path.parent.parts
+    return folder == DEFAULT_FOLDER and DEFAULT_FOLDER in parents
+
+
+def _is_rule_file(file_path: Path) -> bool:
+    # Not parsed as TOML: a file with a syntax error is a broken rule, not another kind of file.
+    for line in file_path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if TABLE.match(line):
+            return False
+        key = KEY.match(line)
+        if key and _is_rule_key(key[1]):
+            return True
+    return False
+
+
+def _is_rule_key(key: str) -> bool:
+    # A misspelt `when` is an error of a rule, which must be seen.
+    is_almost_when = difflib.SequenceMatcher(None, key.lower(), "when").ratio() >= 0.75
+    return key in ("then", "notify") or is_almost_when
 
 
 class RuleFile(pytest.File):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import reflexarc as ra
+
+
+@dataclass
+class Order:
+    """An event of one's own."""
+
+    amount: int
 
 
 def failed_enis(lines: bytes) -> list[str]:
@@ -30,5 +38,6 @@ def actions(rules: ra.RuleSet, event: ra.Event, state: ra.State) -> ra.State:
 
 
 if __name__ == "__main__":
+    assert ra.Pattern("amount > 5").matches(Order(amount=6))
     assert failed_enis(b'{"content": {"result": "failed"}}') == []
     actions(ra.RuleSet({"any": "a exists"}), ra.Event({"a": 1}), ra.State())

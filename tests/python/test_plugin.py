@@ -33,6 +33,63 @@ def test_rule_tests_become_items(pytester: pytest.Pytester) -> None:
     broken.stdout.fnmatch_lines(["*wehn*"])
 
 
+OTHER_FILES = {
+    "pyproject.toml": '[project]\nname = "x"\n\n[tool.x]\nwhen = "never"\n',
+    "ruff.toml": 'line-length = 100\ntarget-version = "py39"\n\n[lint]\nselect = ["ALL"]\n',
+    "Cargo.toml": '[package]\nname = "x"\n\n[[test]]\nname = "x"\n',
+    "empty.toml": "",
+    "broken-settings.toml": "a = = b",
+    "latin.toml": 'name = "\u00e9"',
+}
+
+
+def test_other_toml_files_are_not_collected(pytester: pytest.Pytester) -> None:
+    rules = pytester.mkdir("rules")
+    (rules / "good.toml").write_text(RULE.replace("TEXT", "look"))
+    (rules / "sub").mkdir()
+    for name, text in OTHER_FILES.items():
+        (rules / name).write_text(text, encoding="latin-1")
+        (rules / "sub" / name).write_text(text, encoding="latin-1")
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wehn = 'a exists'",
+        "When = 'a exists'",
+        "'when' = 'a ==='",
+        "when = 'a exists\n",
+        "# a rule\n\n  notify = 'x'",
+        "then = ''",
+    ],
+)
+def test_broken_rules_are_errors(pytester: pytest.Pytester, text: str) -> None:
+    (pytester.mkdir("rules") / "broken.toml").write_text(text)
+    pytester.runpytest().assert_outcomes(errors=1)
+
+
+@pytest.mark.parametrize("folder", ["alerts", "deploy/alerts"])
+def test_the_ini_option_names_the_folder(pytester: pytest.Pytester, folder: str) -> None:
+    for name in (folder, "rules"):
+        path = pytester.path / name
+        path.mkdir(parents=True)
+        (path / "good.toml").write_text(RULE.replace("TEXT", "look"))
+    pytester.makeini(f"[pytest]\nreflexarc_rules = {folder}\n")
+    result = pytester.runpytest("-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"*{folder}/good.toml::a failure is announced PASSED*"])
+
+
+def test_rules_of_every_package_are_collected(pytester: pytest.Pytester) -> None:
+    for package in ("a", "b"):
+        path = pytester.path / package / "rules"
+        path.mkdir(parents=True)
+        (path / "good.toml").write_text(RULE.replace("TEXT", "look"))
+    pytester.makeini("[pytest]\n")
+    pytester.runpytest().assert_outcomes(passed=2)
+
+
 def test_fixtures_are_available(pytester: pytest.Pytester) -> None:
     rules = pytester.mkdir("alerts")
     (rules / "good.toml").write_text(RULE.replace("TEXT", "look"))
@@ -47,4 +104,4 @@ def test_fixtures_are_available(pytester: pytest.Pytester) -> None:
             assert event.check() == []
         """
     )
-    pytester.runpytest().assert_outcomes(passed=1)
+    pytester.runpytest().assert_outcomes(passed=2)

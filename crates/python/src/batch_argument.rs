@@ -94,8 +94,8 @@ fn match_items(
         let numbered = |error| with_number(py, first + pending.matched.len(), error);
         match EventArgument::new(&event).map_err(numbered)? {
             EventArgument::Bytes(bytes) => pending.push_text(&bytes),
-            EventArgument::Mapping(_) => {
-                let ids = match_mapping(&event).map_err(numbered)?;
+            EventArgument::Mapping(mapping) => {
+                let ids = match_mapping(&mapping).map_err(numbered)?;
                 pending.matched.push(Some(ids));
             }
         }

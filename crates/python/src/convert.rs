@@ -8,8 +8,15 @@
 //! | `decimal.Decimal` | its exact value; not NaN or infinite |
 //! | `datetime`, `date`, `time` | the text of `isoformat()` |
 //! | `enum.Enum` | its value |
-//! | `list`, `tuple` | an array |
+//! | `uuid.UUID`, addresses and networks of `ipaddress` | the text of `str()` |
+//! | a numpy scalar | as the Python value of its kind; `datetime64`: the text of `str()` |
+//! | `list`, `tuple`, a numpy array | an array |
 //! | `dict` and other mappings | an object; keys must be strings |
+//! | an instance of a dataclass, an attrs class or a pydantic model | an object of its fields, of a |
+//! | | pydantic model under their aliases |
+//!
+//! Everything else is an error with the path to the value, also what has no one meaning: sets have
+//! no order, bytes no encoding, `NaT` and `pandas.NA` no value.
 
 use std::fmt::Write as _;
 
@@ -21,6 +28,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use reflexarc_event::{Decimal, Json, Limits};
 
 use crate::error::EventError;
+use crate::structure;
 
 /// A scalar in its JSON form.
 pub(crate) enum Scalar {
@@ -98,6 +106,9 @@ fn to_json_within(value: &Bound<'_, PyAny>, path: &ValuePath<'_>, depth: usize) 
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
         return elements(tuple.iter(), path, left);
+    }
+    if let Some(plain) = structure::plain(value, path)? {
+        return to_json_within(&plain, path, depth);
     }
     if let Ok(mapping) = value.cast::<PyMapping>() {
         let mut members = Vec::new();
@@ -178,10 +189,15 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
     for kind in time_types(py)? {
         if value.is_instance(kind.bind(py))? {
             let text: String = value.call_method0(intern!(py, "isoformat"))?.extract()?;
-            return Ok(Some(Scalar::Text(text)));
+            // `pandas.NaT` is a `datetime`.
+            return if text == "NaT" {
+                Err(path.error("NaT is not a time"))
+            } else {
+                Ok(Some(Scalar::Text(text)))
+            };
         }
     }
-    Ok(None)
+    structure::library_scalar(value, path)
 }
 
 /// JSON as Python values.

@@ -13,6 +13,7 @@ use reflexarc_event::Limits;
 use reflexarc_pattern::{Elements, Fields, Path};
 
 use crate::convert::{self, Scalar, ValuePath, scalar};
+use crate::structure;
 
 /// The paths of patterns as keys to look up.
 ///
@@ -148,20 +149,26 @@ impl DictWalk {
         if let Ok(tuple) = value.cast::<PyTuple>() {
             return self.array(node, tuple.iter(), visitor, path, depth);
         }
-        if let Some(slot) = node.slot {
-            match scalar(value, path)? {
-                Some(scalar) => visitor.scalar(slot, scalar),
-                None if value.cast::<PyMapping>().is_ok() => {
-                    let dict = as_dict(value)?;
-                    return self.object(node, &dict, visitor, path, depth);
-                }
-                None => return Err(convert::unsupported(value, path).into()),
+        let may_be_nan = value.is_exact_instance_of::<PyFloat>();
+        if node.slot.is_none() && is_plain_scalar(value) && !may_be_nan {
+            return Ok(());
+        }
+        // A value of any other type is converted or refused also where a path only leads through
+        // it: skipping a dataclass would be a wrong answer.
+        if let Some(scalar) = scalar(value, path)? {
+            if let Some(slot) = node.slot {
+                visitor.scalar(slot, scalar);
             }
-        } else if is_mapping(value) {
+            return Ok(());
+        }
+        if let Some(plain) = structure::plain(value, path)? {
+            return self.value(node, &plain, visitor, path, depth);
+        }
+        if value.cast::<PyMapping>().is_ok() {
             let dict = as_dict(value)?;
             return self.object(node, &dict, visitor, path, depth);
         }
-        Ok(())
+        Err(convert::unsupported(value, path).into())
     }
 
     fn array<'py>(
@@ -176,6 +183,7 @@ impl DictWalk {
         let mut elements = None;
         for (index, item) in items.enumerate() {
             let path = ValuePath::Index(path, index);
+            let item = structure::plain_if_unusual(&item, &path)?;
             if is_container(&item) {
                 visitor.element(&mut elements, |visitor| {
                     self.value(node, &item, visitor, &path, depth)
@@ -226,7 +234,7 @@ impl From<PyErr> for Interrupt {
 
 /// Whether a value is a mapping. The check for the abstract class is slow, so it is made only
 /// for types other than those of JSON.
-pub(crate) fn is_mapping(value: &Bound<'_, PyAny>) -> bool {
+fn is_mapping(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyDict>()
         || !(is_plain_scalar(value) || value.is_exact_instance_of::<PyList>())
             && value.cast::<PyMapping>().is_ok()
@@ -318,7 +326,7 @@ fn is_container(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() || is_mapping(value)
 }
 
-fn is_plain_scalar(value: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_plain_scalar(value: &Bound<'_, PyAny>) -> bool {
     value.is_exact_instance_of::<PyString>()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyFloat>()

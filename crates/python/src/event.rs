@@ -12,11 +12,18 @@ use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::eni::PyEniNotification;
 use crate::error::{EventError, catch_panics};
+use crate::structure;
 
 /// An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
+/// Values inside a dict that have a JSON form are converted: dataclasses, attrs classes and
+/// pydantic models become objects of their fields (of a pydantic model under their aliases), numpy
+/// scalars and arrays numbers and arrays, enums their values; dates and times, UUIDs, IP addresses
+/// and networks their text. Other values, such as sets, bytes and `NaT`, are errors.
+///
 /// Raises:
-///     EventError: if it is not an event; the message has the byte offset, or the key of a dict.
+///     EventError: if it is not an event; the message has the byte offset, or the path to a value
+///         in a dict.
 ///
 /// >>> Event('{"content": {"result": "failed"}}').to_dict()
 /// {'content': {'result': 'failed'}}
@@ -29,8 +36,8 @@ pub(crate) struct PyEvent {
 pub(crate) enum EventArgument<'a, 'py> {
     /// JSON text, or the text of a [`PyEvent`].
     Bytes(Cow<'a, [u8]>),
-    /// A mapping, to be walked in place.
-    Mapping(&'a Bound<'py, PyAny>),
+    /// A mapping, to be walked in place; of a dataclass and the like, a dict of its fields.
+    Mapping(Bound<'py, PyAny>),
 }
 
 #[pymethods]
@@ -165,7 +172,7 @@ impl<'a, 'py> EventArgument<'a, 'py> {
             return Ok(Self::Bytes(Cow::Borrowed(event.get().event.bytes())));
         }
         if value.cast::<PyMapping>().is_ok() {
-            return Ok(Self::Mapping(value));
+            return Ok(Self::Mapping(value.clone()));
         }
         if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
             // Unlike bytes, these can change while they are read: another thread may write to them.
@@ -173,6 +180,11 @@ impl<'a, 'py> EventArgument<'a, 'py> {
             return Ok(Self::Bytes(Cow::Owned(
                 copy.cast::<PyBytes>()?.as_bytes().to_vec(),
             )));
+        }
+        if let Some(plain) = structure::plain(value, &ValuePath::Root)?
+            && plain.cast::<PyMapping>().is_ok()
+        {
+            return Ok(Self::Mapping(plain));
         }
         let kind = value.get_type().name()?;
         Err(EventError::new_err(format!(
@@ -188,7 +200,7 @@ pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
     }
     let bytes = match EventArgument::new(value)? {
         EventArgument::Bytes(bytes) => bytes.into_owned(),
-        EventArgument::Mapping(mapping) => convert::to_json(mapping, &ValuePath::Root)?
+        EventArgument::Mapping(mapping) => convert::to_json(&mapping, &ValuePath::Root)?
             .to_string()
             .into_bytes(),
     };

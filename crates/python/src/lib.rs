@@ -36,6 +36,7 @@ mod rule_set_source;
 mod rule_test;
 mod rules;
 mod state;
+mod structure;
 mod timestamp;
 
 use pyo3::exceptions::PyImportError;

@@ -100,19 +100,19 @@ impl PyPattern {
             // 3. the values at the paths passed to the matcher, if elements of arrays are objects.
             if !self.walk.is_possible() {
                 return self.matches_text(
-                    convert::to_json(mapping, &ValuePath::Root)?
+                    convert::to_json(&mapping, &ValuePath::Root)?
                         .to_string()
                         .as_bytes(),
                 );
             }
             if let Some(dict_matcher) = &self.dict_matcher
-                && let Some(matched) = dict_matcher.matches(&self.walk, mapping)?
+                && let Some(matched) = dict_matcher.matches(&self.walk, &mapping)?
             {
                 return Ok(matched);
             }
             with_scratch(|scratch| {
                 self.matcher
-                    .has_match_fields(|fields| self.walk.fields(mapping, fields), scratch)
+                    .has_match_fields(|fields| self.walk.fields(&mapping, fields), scratch)
             })
         })
     }

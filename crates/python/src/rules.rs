@@ -365,17 +365,17 @@ impl PyRuleSet {
         };
         // Walking in place is only right for events in native form: the paths of rules do not lead
         // through an envelope. Other dicts are converted to text, which the engine normalises.
-        if self.walk.is_possible() && is_native(mapping)? {
+        if self.walk.is_possible() && is_native(&mapping)? {
             return with_scratch(|scratch| {
                 let mut ids = RuleIds::new();
-                let visit = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
+                let visit = |fields: &mut Fields<'_>| self.walk.fields(&mapping, fields);
                 self.rules
                     .matcher()
                     .matching_fields(visit, scratch, &mut ids)?;
                 Ok(ids)
             });
         }
-        let text = convert::to_json(mapping, &ValuePath::Root)?.to_string();
+        let text = convert::to_json(&mapping, &ValuePath::Root)?.to_string();
         batch_matching::matching_text(&self.rules, text.as_bytes()).map_err(event::event_error)
     }
 

@@ -1,0 +1,188 @@
+//! Values of well-known types outside of JSON: instances of dataclasses, attrs classes and pydantic
+//! models, numpy scalars and arrays, UUIDs, addresses.
+//!
+//! Types of libraries are recognised by their attributes and modules, so that none is imported.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+
+use crate::convert::{Scalar, ValuePath, scalar, unsupported};
+use crate::dict_walk::is_plain_scalar;
+
+/// A structured value as a dict of its fields or a list of its elements, one level deep where
+/// possible; `None` for values of all other types.
+pub(crate) fn plain<'py>(
+    value: &Bound<'py, PyAny>,
+    path: &ValuePath<'_>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = value.py();
+    // Looked up on the type: an instance may answer any name (`unittest.mock.Mock`), and a class
+    // is not an instance of itself.
+    let kind = value.get_type();
+    if kind.hasattr(intern!(py, "__dataclass_fields__"))? {
+        // `fields` leaves out class variables, which that attribute has too.
+        let fields = py
+            .import(intern!(py, "dataclasses"))?
+            .call_method1(intern!(py, "fields"), (value,))?;
+        return named_fields(value, fields.try_iter()?).map(Some);
+    }
+    if let Some(attributes) = kind.getattr_opt(intern!(py, "__attrs_attrs__"))? {
+        return named_fields(value, attributes.try_iter()?).map(Some);
+    }
+    let (current, first) = (intern!(py, "model_dump"), intern!(py, "dict"));
+    let dump = if kind.hasattr(current)? && kind.hasattr(intern!(py, "model_fields"))? {
+        current
+    } else if kind.hasattr(first)? && kind.hasattr(intern!(py, "__fields__"))? {
+        first
+    } else {
+        return numpy_array(value, path);
+    };
+    // The aliases are the names that the model has as JSON: eniId for a field eni_id.
+    let arguments = PyDict::new(py);
+    arguments.set_item(intern!(py, "by_alias"), true)?;
+    value.call_method(dump, (), Some(&arguments)).map(Some)
+}
+
+/// The value itself, or what [`plain`] makes of it.
+pub(crate) fn plain_if_unusual<'py>(
+    value: &Bound<'py, PyAny>,
+    path: &ValuePath<'_>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // The look-ups of `plain` would cost more than testing a value of the usual types.
+    let is_usual = is_plain_scalar(value)
+        || value.is_instance_of::<PyDict>()
+        || value.is_instance_of::<PyList>()
+        || value.is_instance_of::<PyTuple>();
+    if is_usual {
+        return Ok(value.clone());
+    }
+    Ok(plain(value, path)?.unwrap_or_else(|| value.clone()))
+}
+
+/// A scalar of a type outside of the language itself; `None` for values of all other types.
+pub(crate) fn library_scalar(
+    value: &Bound<'_, PyAny>,
+    path: &ValuePath<'_>,
+) -> PyResult<Option<Scalar>> {
+    let py = value.py();
+    for kind in text_types(py)? {
+        if value.is_instance(kind.bind(py))? {
+            return text(value);
+        }
+    }
+    if !is_numpy(value, "generic")? {
+        return Ok(None);
+    }
+    match numpy_kind(value)?.as_str() {
+        // `item` gives a Python value, of a `longdouble` the same again.
+        "b" | "i" | "u" | "f" => {
+            let item = value.call_method0(intern!(py, "item"))?;
+            if item.is(value) || is_numpy(&item, "generic")? {
+                return Err(unsupported(value, path));
+            }
+            scalar(&item, path)
+        }
+        // `item` of nanoseconds would be an integer.
+        "M" => match value.str()?.to_cow()?.as_ref() {
+            "NaT" => Err(path.error("NaT is not a time")),
+            time => Ok(Some(Scalar::Text(time.to_owned()))),
+        },
+        _ => Err(unsupported(value, path)),
+    }
+}
+
+/// A numpy array as a list of Python values, or of numpy scalars where those say more.
+fn numpy_array<'py>(
+    value: &Bound<'py, PyAny>,
+    path: &ValuePath<'_>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if !is_numpy(value, "ndarray")? {
+        return Ok(None);
+    }
+    let py = value.py();
+    match numpy_kind(value)?.as_str() {
+        "b" | "i" | "u" | "f" | "O" | "U" => value.call_method0(intern!(py, "tolist")).map(Some),
+        "M" => {
+            let texts = value.call_method1(intern!(py, "astype"), (intern!(py, "str"),))?;
+            let texts = texts.call_method0(intern!(py, "tolist"))?;
+            if texts.repr()?.to_cow()?.contains("'NaT'") {
+                return Err(path.error("NaT is not a time"));
+            }
+            Ok(Some(texts))
+        }
+        _ => Err(unsupported(value, path)),
+    }
+}
+
+/// A dict of the fields of a value, whose descriptions have the attribute `name`.
+fn named_fields<'py>(
+    value: &Bound<'py, PyAny>,
+    fields: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let members = PyDict::new(py);
+    for field in fields {
+        let name = field?
+            .getattr(intern!(py, "name"))?
+            .cast_into::<PyString>()?;
+        members.set_item(&name, value.getattr(&name)?)?;
+    }
+    Ok(members.into_any())
+}
+
+fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    Ok(Some(Scalar::Text(value.str()?.to_cow()?.into_owned())))
+}
+
+/// The kind of a numpy type: `i`, `u`, `f` …
+fn numpy_kind(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = value.py();
+    value
+        .getattr(intern!(py, "dtype"))?
+        .getattr(intern!(py, "kind"))?
+        .extract()
+}
+
+/// Whether a value is an instance of a class of numpy, without importing it.
+fn is_numpy(value: &Bound<'_, PyAny>, class: &str) -> PyResult<bool> {
+    let py = value.py();
+    if !value.hasattr(intern!(py, "dtype"))? {
+        return Ok(false);
+    }
+    let modules = py
+        .import(intern!(py, "sys"))?
+        .getattr(intern!(py, "modules"))?;
+    match modules
+        .cast_into::<PyDict>()?
+        .get_item(intern!(py, "numpy"))?
+    {
+        Some(numpy) => value.is_instance(&numpy.getattr(class)?),
+        None => Ok(false),
+    }
+}
+
+/// Types whose text is what an event would have.
+fn text_types(py: Python<'_>) -> PyResult<&[Py<PyType>]> {
+    static TYPES: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
+    let types = TYPES.get_or_try_init(py, || {
+        [
+            ("uuid", "UUID"),
+            ("ipaddress", "IPv4Address"),
+            ("ipaddress", "IPv6Address"),
+            ("ipaddress", "IPv4Network"),
+            ("ipaddress", "IPv6Network"),
+        ]
+        .into_iter()
+        .map(|(module, name)| {
+            Ok(py
+                .import(module)?
+                .getattr(name)?
+                .cast_into::<PyType>()?
+                .unbind())
+        })
+        .collect::<PyResult<Vec<_>>>()
+    })?;
+    Ok(types)
+}
