@@ -189,6 +189,8 @@ registry! {
     214 NOT_EQUALS "`!=` may not mean what is intended";
     215 RESERVED_IN_OR "Operator used as a key inside `$or`";
     216 TOO_MANY_COMBINATIONS "Filter with too many combinations";
+    217 ALWAYS_MATCHES "Filter, or part of one, that always matches";
+    218 SUPERFLUOUS "Condition that makes no difference";
 
     // 03: dialects
     301 NOT_PORTABLE "Construct that the dialect does not support";

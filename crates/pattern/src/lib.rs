@@ -25,7 +25,8 @@
 //!      ── grammar.pest ─► pest pairs          (syntax/syntax_error: what the grammar rejects)
 //!      ── syntax/ ──────► spanned tree        (spanned: every node with its span)
 //!              │  dialect/  errors and warnings for AWS and Alibaba Cloud EventBridge
-//!              │  lints     conditions that can never match
+//!              │  analysis/ conditions that never or always match, superfluous alternatives
+//!              │  lints     conditions that are often misread
 //!              ▼
 //!            tree ── normal ─► one form for both notations
 //!              ├── print/      JSON notation and expression notation, with or without comments
@@ -38,6 +39,7 @@
 //!
 //! [`naive`] defines what a pattern means; every faster evaluator must agree with it.
 
+mod analysis;
 mod canonical_scalar;
 mod dialect;
 pub mod explain;

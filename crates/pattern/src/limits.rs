@@ -23,6 +23,9 @@ pub struct PatternLimits {
     pub expanded_tests: usize,
     /// Most instructions of one compiled regular expression, estimated before it is compiled.
     pub regexp: usize,
+    /// Most steps of the search for conditions that never or always match. Nothing is reported
+    /// about what is not decided until then.
+    pub analysis_steps: usize,
     /// Most diagnostics about one text. Errors come first; one more diagnostic gives the number
     /// of those left out.
     pub diagnostics: usize,
@@ -30,7 +33,7 @@ pub struct PatternLimits {
 
 impl PatternLimits {
     /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of
-    /// 20,000 instructions, 100 diagnostics.
+    /// 20,000 instructions, 100,000 steps of analysis, 100 diagnostics.
     // Most functions of this crate recurse once per level of the tree, so `depth` bounds the
     // stack. 1,000 combinations is what AWS EventBridge accepts of `$or`. The text may be longer
     // than there (at most 4 KiB), because rules list resource ids.
@@ -40,6 +43,8 @@ impl PatternLimits {
         combinations: 1_000,
         expanded_tests: 20_000,
         regexp: 20_000,
+        // A few milliseconds; a pattern written by hand takes less than a thousand steps.
+        analysis_steps: 100_000,
         diagnostics: 100,
     };
 }

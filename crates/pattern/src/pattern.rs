@@ -8,8 +8,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Event;
 
 use crate::{
-    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, dialect, lints, naive, normal,
-    print, syntax,
+    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect, lints, naive,
+    normal, print, syntax,
 };
 
 /// An event filter, parsed from text or made from a tree.
@@ -63,9 +63,10 @@ impl Pattern {
     /// ```
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
+        let warnings = |tree| analysis::warnings(tree, &PatternLimits::DEFAULT);
         parsed
             .diagnostics
-            .extend(parsed.tree.iter().flat_map(lints::warnings));
+            .extend(parsed.tree.iter().flat_map(warnings));
         sort_and_truncate(&mut parsed.diagnostics);
         let failed = parsed
             .diagnostics
@@ -203,7 +204,8 @@ impl Pattern {
         let mut found = match dialect {
             Dialect::Reflexarc => [
                 parsed.diagnostics,
-                lints::warnings(&tree),
+                analysis::warnings(&tree, &PatternLimits::DEFAULT),
+                analysis::hints(&tree, &PatternLimits::DEFAULT),
                 lints::hints(&tree),
             ]
             .concat(),
@@ -239,6 +241,24 @@ impl Pattern {
             return Err(PatternError::new(&self.source, found));
         }
         Ok(dialect::export::export(&self.node, dialect))
+    }
+
+    /// Whether it is proven that every event that matches this pattern matches the other one too.
+    ///
+    /// `false` means that it is not so, or not proven within
+    /// [`PatternLimits::analysis_steps`](crate::PatternLimits).
+    ///
+    /// ```
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let failed: Pattern = r#"content.result == "failed" and name exists"#.parse()?;
+    /// let ended: Pattern = r#"content.result in ["failed", "success"]"#.parse()?;
+    /// assert!(failed.implies(&ended));
+    /// assert!(!ended.implies(&failed));
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
+    pub fn implies(&self, other: &Self) -> bool {
+        analysis::implies(&self.node, &other.node, &PatternLimits::DEFAULT)
     }
 
     /// Whether the event matches. For many patterns, build one [`Matcher`] for all of them.

@@ -35,40 +35,15 @@ pub(crate) enum RegexpFault {
 }
 
 impl CompiledRegexp {
-    /// Most levels of groups and repetitions.
-    const DEPTH: u32 = 64;
-    /// Longest expression in bytes.
-    const LENGTH: usize = 8 * 1024;
-
     /// Parses and compiles a regular expression.
     ///
     /// # Errors
     /// If its syntax is invalid, or if its estimated or actual size exceeds the limit.
-    // Three limits, each of which protects the next step: the length bounds parsing, the estimate
-    // bounds translation (`a{1000}{1000}` has 13 bytes and a million instructions), and the size
-    // limit of the NFA is the safety net if the estimate is too low.
     pub(crate) fn new(text: &str, ignoring_case: bool) -> Result<Self, RegexpFault> {
-        if text.len() > Self::LENGTH {
-            return Err(RegexpFault::TooLarge);
-        }
-        let mut reader = ast::parse::ParserBuilder::new()
-            .nest_limit(Self::DEPTH)
-            .build();
-        let read = reader
-            .parse(text)
-            .map_err(|error| syntax_fault(&error.into(), text))?;
-        if instructions(&read) > PatternLimits::DEFAULT.regexp {
-            return Err(RegexpFault::TooLarge);
-        }
+        let expression = syntax(text, ignoring_case)?;
         // Anchored after parsing: `^(?:` and `)$` around the text would turn the error `a)(b` into
         // a valid expression, and with `a|b` without a group only the branches' ends would be
         // anchored.
-        let mut translator = TranslatorBuilder::new()
-            .case_insensitive(ignoring_case)
-            .build();
-        let expression = translator
-            .translate(text, &read)
-            .map_err(|error| syntax_fault(&error.into(), text))?;
         let whole = Hir::concat(vec![
             Hir::look(Look::Start),
             expression,
@@ -96,6 +71,37 @@ impl CompiledRegexp {
             .is_match(Input::new(value).anchored(regex_automata::Anchored::Yes))
     }
 }
+
+/// Parses a regular expression; it is not anchored yet.
+///
+/// # Errors
+/// If its syntax is invalid, or if it is too long or its estimated size exceeds the limit.
+// Three limits, each of which protects the next step: the length bounds parsing, the estimate
+// bounds translation (`a{1000}{1000}` has 13 bytes and a million instructions), and the size limit
+// of the NFA is the safety net if the estimate is too low.
+pub(crate) fn syntax(text: &str, ignoring_case: bool) -> Result<Hir, RegexpFault> {
+    if text.len() > LENGTH {
+        return Err(RegexpFault::TooLarge);
+    }
+    let mut reader = ast::parse::ParserBuilder::new().nest_limit(DEPTH).build();
+    let read = reader
+        .parse(text)
+        .map_err(|error| syntax_fault(&error.into(), text))?;
+    if instructions(&read) > PatternLimits::DEFAULT.regexp {
+        return Err(RegexpFault::TooLarge);
+    }
+    TranslatorBuilder::new()
+        .case_insensitive(ignoring_case)
+        .build()
+        .translate(text, &read)
+        .map_err(|error| syntax_fault(&error.into(), text))
+}
+
+/// Most levels of groups and repetitions.
+const DEPTH: u32 = 64;
+
+/// Longest expression in bytes.
+const LENGTH: usize = 8 * 1024;
 
 /// Size limit of the compiled expression, per estimated instruction. An NFA state of
 /// `regex-automata` is much smaller; the limit only stops expressions that the estimate missed.

@@ -60,6 +60,17 @@ pub(crate) fn first_end(wanted: &str, value: &str) -> Option<usize> {
     first
 }
 
+/// The spellings that a pattern character accepts, without duplicates.
+pub(crate) fn spellings(c: char) -> Vec<String> {
+    let mut spellings: Vec<String> = forms(c)
+        .iter()
+        .map(|Form(characters)| characters.iter().flatten().collect())
+        .collect();
+    spellings.sort();
+    spellings.dedup();
+    spellings
+}
+
 /// One spelling that a pattern character accepts. No form in Unicode is longer than three
 /// characters (the test of that is below), so it needs no allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]

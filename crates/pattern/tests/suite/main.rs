@@ -1,6 +1,7 @@
 //! Tests of the filter language through its public API.
 
 mod addresses;
+mod analysis;
 mod comments;
 mod diagnostics;
 mod explain;
