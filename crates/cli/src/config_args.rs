@@ -1,6 +1,6 @@
 //! Arguments of the commands that need the configuration, and what these commands open with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reflexarc::RuleSet;
@@ -41,7 +41,7 @@ impl ConfigArgs {
     /// Operators run `trace`, `dlq` and the like from their own shell, where the secrets of the
     /// service are not set.
     pub(crate) fn load_without_secrets(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config, Secrets::Skip)?)
+        load_without_secrets(&self.config)
     }
 
     /// Opens the existing store of the configuration; the service may be running on it.
@@ -64,11 +64,16 @@ impl ConfigArgs {
     }
 
     /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
-    pub(crate) fn open_store_and_rules(&self) -> Result<(Arc<Store>, RuleSet), Failure> {
+    pub(crate) fn open_store_and_rules(&self) -> Result<(Config, Arc<Store>, RuleSet), Failure> {
         let (config, store) = self.open_store()?;
         let rules = RuleSet::load_all(&config.rule_paths)?;
-        Ok((store, rules))
+        Ok((config, store, rules))
     }
+}
+
+/// Reads a configuration without resolving its secrets.
+pub(crate) fn load_without_secrets(path: &Path) -> Result<Config, Failure> {
+    Ok(Config::load(path, Secrets::Skip)?)
 }
 
 /// Starts logging and opens the store, for a process that delivers.

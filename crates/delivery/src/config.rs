@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
-pub use self::targets::{headers, targets, url};
+pub use self::targets::{headers, target_names, targets, url};
 use crate::retry::RetryPolicy;
 use crate::target::Target;
 

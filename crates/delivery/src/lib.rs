@@ -59,7 +59,7 @@ pub use call_schedule::CallSchedule;
 pub use delivery::{Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions};
 pub use outcome::{Receipt, SendError};
 pub use rendering::shorten;
-pub use retry::{Decision, RetryDelays, RetryPolicy};
+pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};
 pub use settle::{Settlement, settle};
 pub use target::{CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
 pub use target::{dingtalk, email, webhook};

@@ -47,8 +47,45 @@ pub enum Decision {
     NextPart,
     /// It is attempted again, not before this time.
     RetryAt(Timestamp),
-    /// It becomes a dead letter, for this reason.
-    DeadLetter(String),
+    /// It becomes a dead letter.
+    DeadLetter {
+        /// What kind of reason.
+        cause: DeadLetterCause,
+        /// The reason, for people.
+        reason: String,
+    },
+}
+
+/// Why a delivery became a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterCause {
+    /// Its target is not configured.
+    UnknownTarget,
+    /// The receiver refused it.
+    Refused,
+    /// The configuration of either side is wrong.
+    Misconfigured,
+    /// The last retry failed too.
+    Exhausted,
+    /// It became too old.
+    Expired,
+    /// What is stored of it cannot be read.
+    Unreadable,
+}
+
+impl DeadLetterCause {
+    /// Its name in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownTarget => "unknown_target",
+            Self::Refused => "refused",
+            Self::Misconfigured => "misconfigured",
+            Self::Exhausted => "exhausted",
+            Self::Expired => "expired",
+            Self::Unreadable => "unreadable",
+        }
+    }
 }
 
 impl RetryPolicy {
@@ -83,7 +120,7 @@ impl RetryPolicy {
     /// assert!(due > now && due <= now + SignedDuration::from_secs(10));
     ///
     /// let second = Delivery { attempt: 2, ..delivery };
-    /// assert!(matches!(policy.decide(&second, &busy, due), Decision::DeadLetter(_)));
+    /// assert!(matches!(policy.decide(&second, &busy, due), Decision::DeadLetter { .. }));
     /// let sent = Ok(Receipt::complete("ok"));
     /// assert_eq!(policy.decide(&second, &sent, due), Decision::Delivered);
     /// ```
@@ -107,18 +144,17 @@ impl RetryPolicy {
             } => (reason, retry_after.unwrap_or_default()),
             SendError::RateLimited { reason, pause } => (reason, *pause),
             // A retry cannot succeed, and the dead letter shows the cause while it is fresh.
-            SendError::Misconfigured { .. }
-            | SendError::Refused { .. }
-            | SendError::Partial { .. } => {
-                return Decision::DeadLetter(error.reason().to_owned());
+            SendError::Misconfigured { .. } => {
+                return dead_letter(DeadLetterCause::Misconfigured, error.reason().to_owned());
+            }
+            SendError::Refused { .. } | SendError::Partial { .. } => {
+                return dead_letter(DeadLetterCause::Refused, error.reason().to_owned());
             }
         };
         let seed = delivery.id.seed();
         let Some(delay) = self.delays.after(delivery.attempt, seed) else {
-            return Decision::DeadLetter(format!(
-                "gave up after {} attempts: {reason}",
-                delivery.attempt
-            ));
+            let reason = format!("gave up after {} attempts: {reason}", delivery.attempt);
+            return dead_letter(DeadLetterCause::Exhausted, reason);
         };
         let at = now.saturating_add(delay.max(requested.min(Self::MAX_RETRY_AFTER)));
         // A clock that was set back makes the age negative, which counts as young: nothing is lost.
@@ -127,10 +163,11 @@ impl RetryPolicy {
             Ok(at) if at.duration_since(delivery.queued_at) <= self.max_age => {
                 Decision::RetryAt(at)
             }
-            _ => Decision::DeadLetter(format!(
-                "gave up: older than {:#} at the next attempt: {reason}",
-                self.max_age
-            )),
+            _ => {
+                let age = self.max_age;
+                let reason = format!("gave up: older than {age:#} at the next attempt: {reason}");
+                dead_letter(DeadLetterCause::Expired, reason)
+            }
         }
     }
 }
@@ -181,6 +218,10 @@ impl RetryDelays {
     }
 }
 
+fn dead_letter(cause: DeadLetterCause, reason: String) -> Decision {
+    Decision::DeadLetter { cause, reason }
+}
+
 /// 2^64 divided by the golden ratio, odd: the increment of `SplitMix64`.
 const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -221,7 +262,7 @@ mod tests {
         for attempt in 1.. {
             match policy.decide(&delivery(attempt), outcome, now) {
                 Decision::RetryAt(at) => delays.push(at.duration_since(now).as_secs_f64()),
-                Decision::DeadLetter(reason) => return (delays, reason),
+                Decision::DeadLetter { reason, .. } => return (delays, reason),
                 Decision::Delivered | Decision::NextPart => panic!("no attempt succeeds"),
             }
             now = now
@@ -340,7 +381,10 @@ mod tests {
         ] {
             let decision =
                 RetryPolicy::default().decide(&delivery(1), &Err(error), Timestamp::UNIX_EPOCH);
-            assert_eq!(decision, Decision::DeadLetter("410 Gone".into()));
+            assert!(
+                matches!(&decision, Decision::DeadLetter { reason, .. } if reason == "410 Gone"),
+                "{decision:?}"
+            );
         }
         let delivered = Ok(Receipt::complete("ok"));
         assert_eq!(
@@ -374,7 +418,10 @@ mod tests {
         let refused = partly(SendError::Refused {
             reason: "no b".into(),
         });
-        assert_eq!(decide(refused), Decision::DeadLetter("no b".into()));
+        assert_eq!(
+            decide(refused),
+            dead_letter(DeadLetterCause::Refused, "no b".into())
+        );
     }
 
     #[test]

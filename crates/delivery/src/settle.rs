@@ -63,7 +63,7 @@ impl Settlement {
             // Progress starts a new series of attempts: a message in 30 parts must not use up the
             // retries of a whole delivery.
             Decision::NextPart => (now, 1),
-            Decision::Delivered | Decision::DeadLetter(_) => return None,
+            Decision::Delivered | Decision::DeadLetter { .. } => return None,
         };
         let mut next = Delivery {
             attempt,
@@ -82,6 +82,7 @@ mod tests {
     use reflexarc_reaction::Action;
 
     use super::*;
+    use crate::retry::DeadLetterCause;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -153,7 +154,10 @@ mod tests {
         ));
         assert_eq!(
             settled(&refused(), 1).decision,
-            Decision::DeadLetter("blocked word".into())
+            Decision::DeadLetter {
+                cause: DeadLetterCause::Refused,
+                reason: "blocked word".into()
+            }
         );
     }
 }

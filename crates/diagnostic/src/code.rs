@@ -230,6 +230,7 @@ registry! {
     605 CONFIG_MISSING "Missing key in the configuration";
     606 CONFIG_SECRET "Secret written into the configuration, or not found";
     607 CONFIG_DEPRECATED "Deprecated key in the configuration";
+    608 UNKNOWN_TARGET "Rule that names a target which the configuration does not define";
 
     // 07: simulation and import
     700 SCENARIO_TOML "Scenario file that is not valid TOML, or with an unknown key";

@@ -13,7 +13,7 @@ use crate::rule_file::NotifyKey;
 /// [`default_message`].
 #[derive(Debug)]
 pub(crate) struct Notification {
-    targets: Vec<String>,
+    targets: Vec<EmbeddedText>,
     title: Option<EmbeddedTemplate>,
     text: Option<EmbeddedTemplate>,
 }
@@ -55,6 +55,11 @@ impl Notification {
         }
     }
 
+    /// The targets, as they are written in the rule file.
+    pub(crate) fn targets(&self) -> &[EmbeddedText] {
+        &self.targets
+    }
+
     /// The messages for one event, one for each target.
     pub(crate) fn actions(
         &self,
@@ -78,7 +83,7 @@ impl Notification {
             message.text = render(text)?;
         }
         // Rendered once for all targets: each of them gets the same text.
-        let action = |target: &String| Action::notify(target, message.clone());
+        let action = |target: &EmbeddedText| Action::notify(target.text(), message.clone());
         Ok(self.targets.iter().map(action).collect())
     }
 }

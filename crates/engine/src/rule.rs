@@ -99,6 +99,34 @@ impl Rule {
         self.report_after
     }
 
+    /// The targets that its `notify` or its script names, by location in its file. A name that the
+    /// script computes can only be seen when it runs.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = "when = 'a exists'\nthen = 'send(\"cmdb\", event); send(event.team, 1);'";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let targets = rules.get("a").ok_or("no such rule")?.targets();
+    /// assert_eq!((targets.len(), &text[targets[0].1.clone()]), (1, "\"cmdb\""));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn targets(&self) -> Vec<(String, Span)> {
+        match &self.response {
+            Response::None => Vec::new(),
+            Response::Notification(notification) => notification
+                .targets()
+                .iter()
+                .map(|target| (target.text().to_owned(), target.span()))
+                .collect(),
+            Response::Script { reaction, source } => reaction
+                .targets()
+                .into_iter()
+                .map(|target| (target.name, source.locate(&target.span)))
+                .collect(),
+        }
+    }
+
     /// The names of the files that its tests take events from.
     pub(crate) fn event_files(&self) -> impl Iterator<Item = &str> {
         let events = self

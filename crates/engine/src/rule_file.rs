@@ -25,7 +25,7 @@ pub(crate) struct RuleFile {
 /// `notify = […]` with the templates of `message`.
 #[derive(Debug, Clone)]
 pub(crate) struct NotifyKey {
-    pub(crate) targets: Vec<String>,
+    pub(crate) targets: Vec<EmbeddedText>,
     pub(crate) title: Option<EmbeddedText>,
     pub(crate) text: Option<EmbeddedText>,
 }
@@ -113,7 +113,7 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
         message.finish();
     }
     Some(NotifyKey {
-        targets: targets.into_iter().map(EmbeddedText::into_text).collect(),
+        targets,
         title,
         text,
     })

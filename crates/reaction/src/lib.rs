@@ -39,6 +39,7 @@ mod run_error;
 mod sandbox;
 mod state;
 mod state_view;
+mod targets;
 mod template;
 mod trace;
 mod value;
@@ -58,6 +59,7 @@ pub use location::SourceLocation;
 pub use reaction::Reaction;
 pub use reference::REFERENCE;
 pub use state::{Entry, MemoryState, NoState, State, sealed};
+pub use targets::NamedTarget;
 pub use template::Template;
 pub use value::ScriptEvent;
 

@@ -10,8 +10,8 @@ use rhai::{AST, Dynamic, Map, Scope};
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    CompileError, Effects, Input, ReactionError, ReactionLimits, State, check, parse_error,
-    run_error, trace,
+    CompileError, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State, check,
+    parse_error, run_error, targets, trace,
 };
 
 /// A script, compiled and checked.
@@ -128,6 +128,23 @@ impl Reaction {
     /// ```
     pub fn lines(&self) -> BTreeSet<usize> {
         trace::lines(&self.ast)
+    }
+
+    /// The targets that the script names by literals, by location; those that it computes can only
+    /// be seen when it runs.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Reaction, ReactionLimits};
+    ///
+    /// let script = r#"notify("team", "x"); send(event.target, 1);"#;
+    /// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+    /// let targets = reaction.targets();
+    /// assert_eq!((targets.len(), targets[0].name.as_str()), (1, "team"));
+    /// assert_eq!(&script[targets[0].span.clone()], r#""team""#);
+    /// # Ok::<(), reflexarc_reaction::CompileError>(())
+    /// ```
+    pub fn targets(&self) -> Vec<NamedTarget> {
+        targets::named_targets(&self.ast, &self.source)
     }
 
     /// The text of the script.

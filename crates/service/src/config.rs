@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use self::client::ClientSettings;
 use jiff::SignedDuration;
-use reflexarc::{FileDiagnostics, InvalidFiles};
+use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
 pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
     self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
@@ -19,9 +19,10 @@ use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 
 use self::sections::HttpSection;
 use crate::limits::Limits;
+use crate::rule_targets::check_targets;
 use crate::security::{EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
-use crate::telemetry::{Collector, Redactor};
+use crate::telemetry::{Collector, Redactor, check_filter};
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
@@ -74,6 +75,8 @@ pub struct Config {
     pub collector: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
     pub shutdown_timeout: Duration,
+    /// The names of all targets.
+    pub target_names: Vec<String>,
     /// One for each target. None with [`Secrets::Skip`]; not to be sent with if
     /// [`Secrets::Blank`].
     pub queues: Vec<TargetConfig>,
@@ -152,6 +155,35 @@ impl Config {
             Self::read_with_files(text, folder, secrets).map_err(file)?;
         config.warnings = (!warnings.is_empty()).then(|| file(warnings));
         Ok(config)
+    }
+
+    /// Loads the rules, of which there must be some: a service without rules does nothing, and that
+    /// is never meant. Every target that they name must be configured.
+    ///
+    /// # Errors
+    /// With all diagnostics.
+    pub fn load_rules(&self) -> Result<RuleSet, InvalidFiles> {
+        let rules = RuleSet::load_all(&self.rule_paths)?;
+        if rules.is_empty() {
+            return Err(self.no_rules().into());
+        }
+        check_targets(&rules, &self.target_names)?;
+        Ok(rules)
+    }
+
+    fn no_rules(&self) -> FileDiagnostics {
+        let paths = self
+            .rule_paths
+            .iter()
+            .map(|path| path.display().to_string());
+        let name = paths.collect::<Vec<_>>().join(", ");
+        let help = "rules are *.toml files; `rules = \"folder\"` in the configuration says where";
+        let fault = Diagnostic::error(Code::RULE_FILE, 0..0, format!("no rules in {name}"));
+        FileDiagnostics {
+            name,
+            text: String::new(),
+            diagnostics: vec![fault.with_help(help)],
+        }
     }
 
     /// The settings that take effect only at a restart.
@@ -233,9 +265,10 @@ impl Config {
             tokens: http.tokens,
             eventbridge: http.eventbridge,
             limits: sections::limits(root),
-            log: root.string("log").unwrap_or(default.log),
+            log: log_filter(root).unwrap_or(default.log),
             collector: root.table("telemetry").and_then(sections::telemetry),
             shutdown_timeout: shutdown_timeout(root).unwrap_or(default.shutdown_timeout),
+            target_names: delivery_config::target_names(root),
             queues: delivery_config::targets(root),
             ..Self::default()
         }
@@ -266,6 +299,7 @@ impl Default for Config {
             log: "info".to_owned(),
             collector: None,
             shutdown_timeout: Duration::from_secs(30),
+            target_names: Vec::new(),
             queues: Vec::new(),
             redactor: Redactor::default(),
             warnings: None,
@@ -319,6 +353,16 @@ fn read_file(path: &Path) -> Result<(String, String), FileDiagnostics> {
             })
         }
     }
+}
+
+/// `log`, a valid filter.
+fn log_filter(root: &ConfigTable<'_>) -> Option<String> {
+    let filter = root.string("log")?;
+    if let Err(error) = check_filter(&filter) {
+        let help = "write a level, such as \"info\", or \"info,reflexarc_service=debug\"";
+        root.fault("log", Code::CONFIG_VALUE, error.to_string(), help);
+    }
+    Some(filter)
 }
 
 /// `shutdown_timeout`, or its former name `patience`.

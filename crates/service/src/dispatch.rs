@@ -6,6 +6,7 @@
 //! a time, a `RateLimitedQueue` makes one call after another within a target's rate limit.
 
 mod concurrent;
+pub(crate) mod dead_letters;
 mod queues;
 mod rate_limited;
 mod wake;
@@ -81,6 +82,7 @@ async fn claim(
         .await;
     match reply.unwrap_or(Err(StoreError::Closed)) {
         Ok(claimed) => claimed
+            .deliveries
             .into_iter()
             .filter(|delivery| !in_flight.contains(&delivery.id))
             .collect(),

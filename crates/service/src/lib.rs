@@ -53,6 +53,7 @@ mod limits;
 mod live_config;
 pub mod operate;
 mod reload;
+mod rule_targets;
 pub mod security;
 mod service;
 mod shutdown;
@@ -64,6 +65,7 @@ pub use feed::Feed;
 pub use incoming::Incoming;
 pub use limits::Limits;
 pub use reload::Reloaded;
+pub use rule_targets::check_targets;
 pub use service::ServiceBuilder;
 pub use store::{Accepted, Store, StoreError, StoreOptions};
 

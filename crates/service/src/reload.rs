@@ -4,19 +4,23 @@
 //! leaves the old tokens in effect too, so that there is one state to reason about. It is triggered
 //! by a change of a file, by SIGHUP (`watcher.rs`) or by `POST /reload`.
 
+mod refusal;
 mod watcher;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
+pub(crate) use self::refusal::Refusal;
 pub(crate) use self::watcher::watch;
 use crate::config::{Config, ConfigSource, RestartSettings, Secrets};
 use crate::dispatch::Queues;
 use crate::live_config::{LiveConfig, LiveSettings};
+use crate::rule_targets::check_targets;
 use crate::telemetry::{Metrics, OutcomeLabel, Redactor};
 
 /// Loads configuration and rules again and makes them live.
@@ -29,6 +33,8 @@ pub(crate) struct Reloader {
     redactor: Redactor,
     metrics: Arc<Metrics>,
     restart: ArcSwap<Vec<String>>,
+    /// Why the last reload was refused, if it was.
+    refusal: ArcSwapOption<Refusal>,
     /// Held during a reload.
     reloading: Mutex<()>,
 }
@@ -69,6 +75,7 @@ impl Reloader {
             redactor,
             metrics,
             restart: ArcSwap::default(),
+            refusal: ArcSwapOption::default(),
             reloading: Mutex::default(),
         }
     }
@@ -85,6 +92,11 @@ impl Reloader {
     /// As [`Reloaded::restart`], of the last reload.
     pub(crate) fn restart_needed(&self) -> Vec<String> {
         self.restart.load().to_vec()
+    }
+
+    /// Why the last reload was refused; `None` if it was not, or if there was none.
+    pub(crate) fn refusal(&self) -> Option<Arc<Refusal>> {
+        self.refusal.load_full()
     }
 
     /// Reloads. Evaluations and sends that are running finish with the rules and settings that they
@@ -104,20 +116,14 @@ impl Reloader {
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
         match loaded {
-            Ok((config, rules)) => Ok(self.apply(config, rules)),
+            Ok((config, rules)) => {
+                self.refusal.store(None);
+                Ok(self.apply(config, rules))
+            }
             Err(error) => {
-                // The diagnostics themselves take many lines; `POST /reload` returns them, and
-                // `reflexarc check` shows them.
-                let names: Vec<&str> = error
-                    .files()
-                    .iter()
-                    .filter(|file| file.has_errors())
-                    .map(|file| file.name.as_str())
-                    .collect();
-                tracing::error!(
-                    files = names.join(", "),
-                    "invalid rules or configuration; the previous ones stay in effect"
-                );
+                let refusal = Refusal::new(&error, Timestamp::now());
+                refusal.log();
+                self.refusal.store(Some(Arc::new(refusal)));
                 Err(error)
             }
         }
@@ -126,7 +132,9 @@ impl Reloader {
     fn load(&self) -> Result<(Option<Config>, RuleSet), InvalidFiles> {
         let Some(source) = &self.source else {
             // Without a file (tests, embedded use) there are only rules to reload.
-            return Ok((None, RuleSet::load_all(&self.rule_paths())?));
+            let rules = RuleSet::load_all(&self.rule_paths())?;
+            check_targets(&rules, &self.queues.wake().names())?;
+            return Ok((None, rules));
         };
         // The environment of this process, which nothing outside can change: only secrets in files
         // can be rotated without a restart.
@@ -140,7 +148,7 @@ impl Reloader {
             let help = warning.help.as_deref().unwrap_or_default();
             tracing::warn!(message, help, "the configuration has a warning");
         }
-        let rules = RuleSet::load_all(&config.rule_paths)?;
+        let rules = config.load_rules()?;
         Ok((Some(config), rules))
     }
 

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, ConfigSource};
-use crate::dispatch::{Queues, Wake};
+use crate::dispatch::{Queues, Wake, dead_letters};
 use crate::http::{AppState, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -174,6 +174,8 @@ impl ServiceBuilder {
         } = self;
         let lock = store.lock_exclusive()?;
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
+        // Before the first delivery can become a dead letter.
+        store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         // Only with the lock and before the queues start: it releases every claim there is.
         resume(&store, &wake)?;
         let queues = Queues::start(
@@ -230,13 +232,8 @@ fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
         );
     }
     // A target can be removed while the service is stopped.
-    for (target, count, _) in store.queue_depths()? {
+    for (target, ..) in store.queue_depths()? {
         if wake.get(&target).is_none() {
-            tracing::warn!(
-                name = target,
-                deliveries = count,
-                "unknown target; its deliveries become dead letters"
-            );
             let reason = unknown_target_message(&target, &wake.names());
             store.dead_letter_target(&target, reason, now)?;
         }

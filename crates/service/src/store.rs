@@ -11,6 +11,7 @@
 mod accept;
 mod archive;
 mod compression;
+mod dead_letters;
 mod duplicates;
 mod error;
 mod evaluation_json;
@@ -33,6 +34,7 @@ use tokio::sync::oneshot;
 
 pub use self::accept::Accepted;
 pub use self::archive::{Archived, Selection, VerifyReport};
+pub use self::dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use self::error::StoreError;
 pub use self::evaluation_json::evaluation_to_json;
 pub use self::records::{Attempt, AttemptOutcome, DeliveryRecord, DeliveryStatus};
@@ -72,6 +74,7 @@ pub struct Store {
     /// The duplicate window in microseconds.
     duplicate_window: i64,
     writer: writer::Writer,
+    dead_letters: dead_letters::Observed,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
     // file operations and compiling its statements again, more than most queries.
@@ -93,13 +96,39 @@ impl Store {
             path: path.to_owned(),
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
             writer: writer::Writer::start(connection)?,
+            dead_letters: dead_letters::Observed::default(),
             readers: Mutex::default(),
         })
+    }
+
+    /// Checks whether [`Store::open`] can open or create a store at this path, without changing
+    /// anything and without reading an existing store as a whole.
+    ///
+    /// ```
+    /// use reflexarc_service::Store;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// assert!(Store::check_location(&folder.path().join("reflexarc.db")).is_ok());
+    /// assert!(Store::check_location(&folder.path().join("missing/reflexarc.db")).is_err());
+    /// assert!(Store::check_location(folder.path()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn check_location(path: &Path) -> Result<(), StoreError> {
+        schema::check_location(path)
     }
 
     /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Calls `observer` with every delivery that becomes a dead letter from now on, after the commit
+    /// and in place of an earlier observer.
+    pub fn observe_dead_letters(&self, observer: DeadLetterObserver) {
+        self.dead_letters.set(observer);
     }
 
     /// Makes this process the one that delivers from the store. Other processes may still read it
@@ -161,7 +190,7 @@ impl Store {
         // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
         // 10,000 events to one transaction.
         let weight = events.len();
-        self.writer.submit_to(reply, weight, move |connection| {
+        let job = move |connection: &SharedConnection| {
             // Moved into the job: the queue space is free again only when the events are committed,
             // or when the writer is gone and drops the job. Freeing it earlier would unbound what
             // waits in the writer's channel.
@@ -179,7 +208,8 @@ impl Store {
                 accepted.push(inserted);
             }
             Ok(accepted)
-        });
+        };
+        self.writer.submit_to(reply, weight, job, |_| {});
     }
 
     /// Puts the actions of a replayed event into the outbox, under the replay's name.
@@ -214,7 +244,7 @@ impl Store {
         lease: SignedDuration,
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        wait(self.submit_claim(target, now, lease, limit))
+        wait(self.submit_claim(target, now, lease, limit)).map(|claimed| claimed.deliveries)
     }
 
     /// As [`Store::claim`] for async code.
@@ -224,10 +254,12 @@ impl Store {
         now: Timestamp,
         lease: SignedDuration,
         limit: usize,
-    ) -> oneshot::Receiver<Result<Vec<Delivery>, StoreError>> {
-        let target = target.to_owned();
-        self.writer
-            .submit(move |connection| outbox::claim(connection, &target, now, lease, limit))
+    ) -> oneshot::Receiver<Result<outbox::Claimed, StoreError>> {
+        let (target, observed) = (target.to_owned(), self.dead_letters.clone());
+        self.writer.submit_observed(
+            move |connection| outbox::claim(connection, &target, now, lease, limit),
+            move |claimed| observed.report(&claimed.unreadable),
+        )
     }
 
     /// Records an attempt and applies the decision.
@@ -241,7 +273,7 @@ impl Store {
         decision: Decision,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        wait(self.submit_settle(delivery, attempt, decision, now))
+        wait(self.submit_settle(delivery, attempt, decision, now)).map(drop)
     }
 
     /// As [`Store::settle`] for async code.
@@ -251,10 +283,12 @@ impl Store {
         attempt: AttemptOutcome,
         decision: Decision,
         now: Timestamp,
-    ) -> oneshot::Receiver<Result<(), StoreError>> {
-        self.writer.submit(move |connection| {
-            outbox::settle(connection, &delivery, &attempt, &decision, now)
-        })
+    ) -> oneshot::Receiver<Result<Option<DeadLetterReport>, StoreError>> {
+        let observed = self.dead_letters.clone();
+        self.writer.submit_observed(
+            move |connection| outbox::settle(connection, &delivery, &attempt, &decision, now),
+            move |report| observed.report(report),
+        )
     }
 
     /// Releases the claims of an earlier process. Only for the process that holds the
@@ -298,8 +332,9 @@ impl Store {
         target: &str,
         reason: String,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        wait(self.submit_dead_letter_target(target, reason, now))
+    ) -> Result<u64, StoreError> {
+        let report = wait(self.submit_dead_letter_target(target, reason, now))?;
+        Ok(report.map_or(0, |report| report.count))
     }
 
     /// As [`Store::dead_letter_target`] for async code.
@@ -308,10 +343,12 @@ impl Store {
         target: &str,
         reason: String,
         now: Timestamp,
-    ) -> oneshot::Receiver<Result<usize, StoreError>> {
-        let target = target.to_owned();
-        self.writer
-            .submit(move |connection| outbox::dead_letter_target(connection, &target, &reason, now))
+    ) -> oneshot::Receiver<Result<Option<DeadLetterReport>, StoreError>> {
+        let (target, observed) = (target.to_owned(), self.dead_letters.clone());
+        self.writer.submit_observed(
+            move |connection| outbox::dead_letter_target(connection, &target, &reason, now),
+            move |report| observed.report(report),
+        )
     }
 
     /// Cancels a pending delivery. Returns whether it was pending.

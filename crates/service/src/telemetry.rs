@@ -8,6 +8,7 @@ mod otlp;
 mod traces;
 
 pub use self::collector::{Collector, InvalidCollectorUrl};
+pub(crate) use self::log::check_filter;
 pub use self::log::{LoggingError, Redactor, start_logging};
 pub use self::metrics::Metrics;
 pub(crate) use self::metrics::{OutcomeLabel, RuleLabel, StatusLabel, TargetLabel};

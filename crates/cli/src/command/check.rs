@@ -6,9 +6,11 @@ mod fix;
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_diagnostic::{Diagnostic, FileDiagnostics, Severity};
+use reflexarc_diagnostic::{Diagnostic, FileDiagnostics, InvalidFiles, Severity};
 use reflexarc_pattern::Dialect;
+use reflexarc_service::check_targets;
 
+use crate::config_args::load_without_secrets;
 use crate::exit::{Exit, Failure};
 use crate::input::load_rules;
 use crate::output::Output;
@@ -31,6 +33,7 @@ Exit codes:
 Examples:
   reflexarc check rules
   reflexarc check rules --dialect aws            what would AWS EventBridge reject?
+  reflexarc check rules --config reflexarc.toml   does every target exist?
   reflexarc check rules --fix                    apply the fixes
   reflexarc check rules --format sarif > reflexarc.sarif
   reflexarc check --events examples/eni-events.ndjson
@@ -50,6 +53,10 @@ pub(crate) struct Args {
     /// Also check whether another service accepts the filters: aws, alibaba
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
+    /// Also check that this configuration has every target that the rules name; without PATH, check
+    /// its rules
+    #[arg(long, value_name = "FILE", conflicts_with = "events")]
+    config: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: FindingsFormat,
@@ -102,7 +109,13 @@ fn fixed_paths(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     // A rule set loads as a whole or not at all, so dialects are checked only if there are no
     // errors.
-    let loaded = match load_rules(&args.paths) {
+    let config = args.config.as_deref().map(load_without_secrets);
+    let config = config.transpose()?;
+    let paths = match &config {
+        Some(config) if args.paths.is_empty() => &config.rule_paths,
+        _ => &args.paths,
+    };
+    let loaded = match load_rules(paths) {
         Err(Failure::Rules(files)) => Err(files),
         loaded => Ok(loaded?),
     };
@@ -110,6 +123,16 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
         Err(files) => (None, files.clone()),
     };
+    let unknown_targets = match (&loaded, &config) {
+        (Ok(rules), Some(config)) => check_targets(rules, &config.target_names).err(),
+        _ => None,
+    };
+    let has_unknown_targets = unknown_targets.is_some();
+    files.extend(
+        unknown_targets
+            .into_iter()
+            .flat_map(InvalidFiles::into_files),
+    );
     let mut portable = true;
     if let Ok(rules) = &loaded {
         let is_hint = |found: &Diagnostic| found.severity == Severity::Hint;
@@ -144,7 +167,7 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     // Errors of another dialect are not errors of the rules: they only make the result negative.
     Ok(
-        if loaded.is_err() || args.deny_warnings && counts.warnings > 0 {
+        if loaded.is_err() || has_unknown_targets || args.deny_warnings && counts.warnings > 0 {
             Exit::Invalid
         } else if portable {
             Exit::Done

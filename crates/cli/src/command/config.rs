@@ -2,8 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use reflexarc_diagnostic::InvalidFiles;
+use reflexarc_service::Store;
 use reflexarc_service::config::TEMPLATE;
 
 use crate::config_args::ConfigArgs;
@@ -14,12 +17,17 @@ use crate::output::text::plural;
 /// Subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Config {
-    /// Check the configuration and the secrets that it names, and report every error
-    #[command(after_help = "Exit codes: 0 valid · 3 invalid")]
+    /// Check the configuration, the secrets that it names, and the rules, and report every error
+    #[command(after_help = "\
+Checks what `serve` needs to start: the configuration with its secrets and certificates, the rules \
+and the targets that they name, and that the store and the address can be used. A service that is \
+running is not disturbed.
+
+Exit codes: 0 valid · 3 invalid")]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Do not resolve secrets
+        /// Check only the files themselves: no secrets, no store, no address
         #[arg(long)]
         without_secrets: bool,
     },
@@ -37,21 +45,66 @@ pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
     match args {
         Config::Check {
             config,
-            without_secrets: true,
-        } => {
-            let config = config.load_without_secrets()?;
-            output.diagnostics(&config.warnings);
-            output.line("the configuration is valid (secrets not checked)")?;
+            without_secrets,
+        } => check(config, *without_secrets, output),
+        Config::Init { path } => {
+            init(path, output)?;
+            Ok(Exit::Done)
         }
-        Config::Check { config, .. } => {
-            let config = config.load()?;
-            output.diagnostics(&config.warnings);
-            let targets = plural(config.queues.len() as u64, "target");
-            output.line(format_args!("the configuration is valid: {targets}"))?;
-        }
-        Config::Init { path } => init(path, output)?,
     }
+}
+
+fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Result<Exit, Failure> {
+    let config = if without_secrets {
+        config.load_without_secrets()?
+    } else {
+        config.load()?
+    };
+    output.diagnostics(&config.warnings);
+    let mut valid = true;
+    // All of them are reported, not only the first that would keep the service from starting.
+    let rules = config.load_rules().map_err(InvalidFiles::into_files);
+    match &rules {
+        Ok(rules) => output.diagnostics(rules.warnings()),
+        Err(files) => {
+            output.diagnostics(files);
+            valid = false;
+        }
+    }
+    if !without_secrets {
+        let store = Store::check_location(&config.store_path);
+        let address = check_address(config.listen);
+        let faults = [store.err().map(|error| error.to_string()), address.err()];
+        for fault in faults.iter().flatten() {
+            output.error(fault);
+            valid = false;
+        }
+    }
+    if !valid {
+        return Ok(Exit::Invalid);
+    }
+    let rules = plural(rules.map_or(0, |rules| rules.len()) as u64, "rule");
+    let targets = plural(config.target_names.len() as u64, "target");
+    let unchecked = if without_secrets {
+        " (secrets, store and address not checked)"
+    } else {
+        ""
+    };
+    output.line(format_args!(
+        "the configuration is valid: {rules}, {targets}{unchecked}"
+    ))?;
     Ok(Exit::Done)
+}
+
+/// Whether the service could listen on an address. One that is in use is right: most likely the
+/// service itself uses it.
+fn check_address(address: SocketAddr) -> Result<(), String> {
+    match TcpListener::bind(address) {
+        Err(error) if error.kind() != ErrorKind::AddrInUse => {
+            Err(format!("cannot listen on {address}: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn init(path: &Path, output: &mut Output) -> Result<(), Failure> {

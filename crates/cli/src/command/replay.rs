@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
+use reflexarc_service::check_targets;
 use reflexarc_service::operate::{Replay, Replayed};
 
 use crate::command::archive::Range;
@@ -50,7 +51,11 @@ pub(crate) struct Args {
 /// Replays the selected events.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
-    let (store, rules) = args.report.config.open_store_and_rules()?;
+    let (config, store, rules) = args.report.config.open_store_and_rules()?;
+    if args.deliver {
+        // A dry run is how an author looks at rules whose targets do not exist yet.
+        check_targets(&rules, &config.target_names)?;
+    }
     if let Some(rule) = args.rule.as_ref().filter(|rule| rules.get(rule).is_none()) {
         return Err(Failure::Usage(format!("unknown rule `{rule}`")));
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reflexarc::{FailureCounter, Matched, RuleSet, event_time};
 use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
+use reflexarc_service::check_targets;
 
 use crate::command::deliver;
 use crate::config_args::ConfigArgs;
@@ -83,6 +84,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             rules
         };
         let rules = RuleSet::load_all(&paths)?;
+        check_targets(&rules, &config.target_names)?;
         output.diagnostics(rules.warnings());
         return deliver::run(rules, input::open_all(&events)?, config, output);
     }

@@ -1,6 +1,5 @@
 //! `reflexarc serve`: run the service.
 
-use reflexarc::RuleSet;
 use reflexarc_service::ServiceBuilder;
 use reflexarc_service::telemetry::InvalidCollectorUrl;
 use tokio::net::TcpListener;
@@ -22,7 +21,7 @@ cleanly: deliveries in progress finish, pending ones stay in the store.
 
 Exit codes:
   0 shut down cleanly
-  3 invalid rules or configuration
+  3 invalid rules or configuration: also no rules, or a rule that names an unknown target
   5 the store cannot be opened, or the address is not available
 
 Examples:
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         let invalid = |error: InvalidCollectorUrl| Failure::Usage(error.to_string());
         config.collector = Some(url.parse().map_err(invalid)?);
     }
-    let rules = RuleSet::load_all(&config.rule_paths)?;
+    let rules = config.load_rules()?;
     output.diagnostics(config.warnings.iter().chain(rules.warnings()));
     let store = open_for_delivery(&config)?;
     let listen = config.listen;

@@ -39,7 +39,7 @@ pub(crate) struct Args {
 /// Prints the trace of every archived event with this id.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
-    let (store, rules) = args.report.config.open_store_and_rules()?;
+    let (_, store, rules) = args.report.config.open_store_and_rules()?;
     let found = store.find(&args.event).map_err(store_failure)?;
     output.begin(format)?;
     for archived in &found {

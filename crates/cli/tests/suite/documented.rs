@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use reflexarc_service::config::TEMPLATE;
+
 use crate::service_process::Workspace;
 use crate::{reflexarc, root};
 
@@ -32,7 +34,20 @@ const DOCUMENTS: [&str; 10] = [
     "docs/simulate.md",
 ];
 
-const TARGETS: &str = "[targets.network-team]\ntype = \"file\"\npath = \"out.ndjson\"\n";
+/// The targets of the ready-made rules, which the template has, and of those that the examples of
+/// `import` add to them.
+fn targets() -> String {
+    let (_, targets) = TEMPLATE.split_once("\n[targets]\n").unwrap();
+    let imported = [
+        "eni-alerts-2",
+        "eni-failed-mail",
+        "eni-failed-page",
+        "eni-failed-robot",
+        "instance-trouble-t1",
+    ];
+    let imported = imported.map(|name| format!("{name} = {{ type = \"stdout\" }}\n"));
+    format!("[targets]\n{}{targets}", imported.concat())
+}
 
 /// The names of all commands.
 fn commands() -> Vec<String> {
@@ -166,7 +181,7 @@ fn command_lines(text: &str) -> Vec<&str> {
 
 /// A folder with everything that examples name, and a service that has the example events.
 fn workspace() -> Workspace {
-    let workspace = Workspace::new("log(1);", TARGETS);
+    let workspace = Workspace::new("log(1);", &targets());
     for name in ["rules", "examples"] {
         crate::readme::copy(&root().join(name), &workspace.path(name));
     }

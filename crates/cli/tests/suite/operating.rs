@@ -12,7 +12,8 @@ const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
 #[test]
 fn a_configuration_is_created_and_checked() {
-    let workspace = Workspace::new(THEN, OUT);
+    let log = OUT.replace("targets.out", "targets.log");
+    let workspace = Workspace::new(r#"send("log", 1);"#, &log);
     let init = workspace.run(&["config", "init", "new.toml"]);
     assert_eq!((init.code, init.stdout.as_str()), (0, "created new.toml\n"));
     assert_eq!(workspace.run(&["config", "init", "new.toml"]).code, 2);
@@ -20,7 +21,7 @@ fn a_configuration_is_created_and_checked() {
     assert_eq!(new.code, 0, "{}", new.stderr);
     assert_eq!(
         workspace.run(&["config", "check"]).stdout,
-        "the configuration is valid: 1 target\n"
+        "the configuration is valid: 1 rule, 1 target\n"
     );
     let list = workspace.run(&["archive", "list"]);
     assert_eq!(list.code, 5, "there is no store yet");

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::Code;
-use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -50,6 +50,19 @@ pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
             config.map(|config| TargetConfig { digest, ..config })
         });
     targets.collect()
+}
+
+/// The names of all targets of the configuration, with whatever secrets and errors they have.
+pub fn target_names(root: &ConfigTable<'_>) -> Vec<String> {
+    let mut keys = root.raw().iter();
+    let targets = keys.find(|(key, _)| key.get_ref() == "targets");
+    match targets.map(|(_, value)| value.get_ref()) {
+        Some(DeValue::Table(tables)) => {
+            let names = tables.keys().map(|name| name.get_ref().to_string());
+            names.collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Reads one table. Every key is looked up even where an earlier one is wrong: all errors are

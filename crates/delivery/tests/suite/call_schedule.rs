@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use reflexarc_delivery::dingtalk::{DingTalk, Format};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::{
-    CallSchedule, Decision, Delivery, RateLimit, Receipt, RetryPolicy, SendError, Target, settle,
+    CallSchedule, DeadLetterCause, Decision, Delivery, RateLimit, Receipt, RetryPolicy, SendError,
+    Target, settle,
 };
 
 use crate::samples::{at, deliveries, message, notify};
@@ -123,7 +124,11 @@ fn members_of_a_refused_digest_are_sent_alone() {
             .decision
         };
         assert!(matches!(settled(3), Decision::RetryAt(_)));
-        assert_eq!(settled(1), Decision::DeadLetter("too long".into()));
+        let refused = Decision::DeadLetter {
+            cause: DeadLetterCause::Refused,
+            reason: "too long".into(),
+        };
+        assert_eq!(settled(1), refused);
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) async fn deliver_within(
                 delivery,
                 attempts,
                 dead_letter: match settlement.decision {
-                    Decision::DeadLetter(reason) => Some(reason),
+                    Decision::DeadLetter { reason, .. } => Some(reason),
                     _ => None,
                 },
             };

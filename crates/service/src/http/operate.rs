@@ -22,6 +22,9 @@ use crate::telemetry::{RuleLabel, TargetLabel};
 // themselves, can list more.
 const MAX_LISTED: usize = 1_000;
 
+/// How many of the newest dead letters `/status` lists.
+const NEWEST_DEAD_LETTERS: usize = 10;
+
 type HandlerResult = Result<Response, HttpError>;
 
 /// Liveness: the process runs.
@@ -47,7 +50,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The live rules and targets, failing rules, and settings that need a restart.
+/// The live rules and targets, failing rules, dead letters, why the last reload was refused, and
+/// settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
@@ -59,13 +63,53 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
             ("message", failing.message.into()),
         ])
     });
+    let failing = Json::Array(failing.collect());
+    let dead_letters = query_store(&state, dead_letters_json).await?;
+    let refusal = state.reloader.refusal();
     let body = Json::object([
         ("rules", Json::count(rules.len())),
         ("targets", Json::strings(state.wake.names())),
-        ("failing", Json::Array(failing.collect())),
+        ("failing", failing),
+        ("dead_letters", dead_letters),
+        (
+            "refused_reload",
+            refusal.map_or(Json::Null, |refusal| refusal.to_json()),
+        ),
         ("restart", Json::strings(state.reloader.restart_needed())),
     ]);
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// How many dead letters there are, for each target too, and the newest ones.
+fn dead_letters_json(store: &Store) -> Result<Json, StoreError> {
+    let counts = store.dead_letter_counts()?;
+    let newest = store.newest_dead_letters(NEWEST_DEAD_LETTERS)?;
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let newest = newest.iter().map(|record| {
+        let delivery = &record.delivery;
+        Json::object([
+            ("delivery", delivery.id.to_string().into()),
+            ("target", delivery.target.as_str().into()),
+            ("rule", delivery.rule.as_str().into()),
+            ("event", delivery.event.id.as_str().into()),
+            ("source", delivery.event.source.as_str().into()),
+            ("reason", Json::optional(record.reason.as_deref())),
+            (
+                "at",
+                Json::optional(record.finished.map(|at| at.to_string()).as_deref()),
+            ),
+        ])
+    });
+    let newest = Json::Array(newest.collect());
+    let targets = counts
+        .into_iter()
+        .map(|(target, count)| (target, Json::count(count)))
+        .collect();
+    Ok(Json::object([
+        ("count", Json::count(total)),
+        ("targets", Json::Object(targets)),
+        ("newest", newest),
+    ]))
 }
 
 /// Metrics in the `OpenMetrics` text format.

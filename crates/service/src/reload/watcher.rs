@@ -64,8 +64,10 @@ async fn reload_loop(
             Some(()) = state.changes.recv() => settle(&mut state.changes).await,
         }
         let reloader_now = reloader.clone();
-        // The reload logs which files are invalid; `reflexarc check` and `config check` show why.
-        drop(tokio::task::spawn_blocking(move || reloader_now.reload()).await);
+        // A refusal is logged by the reload itself, and `/status` has it.
+        if let Err(error) = tokio::task::spawn_blocking(move || reloader_now.reload()).await {
+            tracing::error!(%error, "the reload failed; the previous rules stay in effect");
+        }
         // The new configuration may name other files.
         let paths = reloader.paths();
         if paths != state.paths {

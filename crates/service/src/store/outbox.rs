@@ -12,12 +12,23 @@
 //! ```
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+use reflexarc_delivery::{DeadLetterCause, Decision, Delivery, DeliveryId, EventRef};
 use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::records::{COLUMNS, UnreadableRow, read_row};
-use super::{Attempt, AttemptOutcome, DeliveryRecord, DeliveryStatus, StoreError, instant, micros};
+use super::{
+    Attempt, AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus,
+    MAX_LISTED, StoreError, instant, micros,
+};
+
+/// The outcome of a claim.
+pub(crate) struct Claimed {
+    /// What was claimed, in the order of its events.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Deliveries that cannot be read and became dead letters.
+    pub(crate) unreadable: Vec<DeadLetterReport>,
+}
 
 /// Claims up to `limit` deliveries of `target` that are due, the soonest due first; they are not
 /// claimed again before `now + lease`. Returns them in the order of their events.
@@ -27,7 +38,7 @@ pub(super) fn claim(
     now: Timestamp,
     lease: SignedDuration,
     limit: usize,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Claimed, StoreError> {
     // `set_at` is when `due` was written. If it lies in the future, the clock has been set back
     // since, and `due` is meaningless by the new clock: such a delivery is due now. Without this a
     // clock that was an hour ahead for a moment would delay every retry by an hour.
@@ -46,7 +57,7 @@ pub(super) fn claim(
     let mut update = connection.prepare_cached(sql)?;
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
     // same delivery.
-    let mut claimed = Vec::new();
+    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
     for row in rows {
         match row {
             Ok(record) => {
@@ -58,13 +69,37 @@ pub(super) fn claim(
                 let id = DeliveryId::from(id);
                 let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
                 transfer(connection, id, from, to, Some(reason), now)?;
+                let (rule, event) = rule_and_event(connection, id)?;
+                let letter = DeadLetter { id, rule, event };
+                let (target, cause) = (target.to_owned(), DeadLetterCause::Unreadable);
+                let report = DeadLetterReport::of_one(target, letter, cause, reason.to_owned());
+                unreadable.push(report);
             }
         }
     }
     // Selected by `due`, sent by event: after an outage all retries are due, in the order of their
     // waits, and receivers should still see older events first.
     claimed.sort_by_key(|record| record.seq);
-    Ok(claimed.into_iter().map(|record| record.delivery).collect())
+    Ok(Claimed {
+        deliveries: claimed.into_iter().map(|record| record.delivery).collect(),
+        unreadable,
+    })
+}
+
+/// The columns of an unreadable row that logs need; they are text in every version.
+fn rule_and_event(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<(String, EventRef), StoreError> {
+    let sql = "SELECT rule, source, event FROM delivery WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([id.as_bytes()], |row| {
+        let event = EventRef {
+            source: row.get(1)?,
+            id: row.get(2)?,
+        };
+        Ok((row.get(0)?, event))
+    })?)
 }
 
 /// Releases every claim, or those of one target: the deliveries are due at once.
@@ -105,14 +140,15 @@ pub(super) fn next_due(
     Ok(due.map(instant))
 }
 
-/// Records an attempt and applies the decision.
+/// Records an attempt and applies the decision. Returns a report if the delivery became a dead
+/// letter.
 pub(super) fn settle(
     connection: &Connection,
     delivery: &Delivery,
     attempt: &AttemptOutcome,
     decision: &Decision,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Option<DeadLetterReport>, StoreError> {
     let id = delivery.id.as_bytes();
     // The number counts over all series, while `delivery.attempt` starts again at 1 after a
     // redrive: a trace shows attempts 1 to 10, and the retry policy sees the first of a new series.
@@ -160,30 +196,61 @@ pub(super) fn settle(
                 .prepare_cached(sql)?
                 .execute((id, micros(*at), micros(now)))?;
         }
-        Decision::DeadLetter(reason) => {
+        Decision::DeadLetter { cause, reason } => {
             let sql = "UPDATE delivery
                        SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
                        WHERE id = ?1 AND status = 0";
-            connection
+            let changed = connection
                 .prepare_cached(sql)?
                 .execute((id, micros(now), reason))?;
+            let letter = DeadLetter {
+                id: delivery.id,
+                rule: delivery.rule.clone(),
+                event: delivery.event.clone(),
+            };
+            let (target, reason) = (delivery.target.clone(), reason.clone());
+            let report = DeadLetterReport::of_one(target, letter, *cause, reason);
+            // 0: it was cancelled meanwhile.
+            return Ok((changed > 0).then_some(report));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Moves the pending deliveries of a target that does not exist to the dead letters.
+/// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
+/// report if there were any.
 pub(super) fn dead_letter_target(
     connection: &Connection,
     target: &str,
     reason: &str,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<Option<DeadLetterReport>, StoreError> {
     let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3
-               WHERE status = 0 AND target = ?1";
-    Ok(connection
-        .prepare_cached(sql)?
-        .execute((target, micros(now), reason))?)
+               WHERE status = 0 AND target = ?1
+               RETURNING id, rule, source, event";
+    let mut report = DeadLetterReport {
+        target: target.to_owned(),
+        cause: DeadLetterCause::UnknownTarget,
+        reason: reason.to_owned(),
+        count: 0,
+        letters: Vec::new(),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query((target, micros(now), reason))?;
+    while let Some(row) = rows.next()? {
+        report.count += 1;
+        if report.letters.len() < MAX_LISTED {
+            report.letters.push(DeadLetter {
+                id: DeliveryId::from(row.get::<_, [u8; 16]>(0)?),
+                rule: row.get(1)?,
+                event: EventRef {
+                    source: row.get(2)?,
+                    id: row.get(3)?,
+                },
+            });
+        }
+    }
+    Ok((report.count > 0).then_some(report))
 }
 
 /// Moves one delivery from status `from` to status `to`. Returns whether it was in `from`.
@@ -238,6 +305,36 @@ pub(super) fn list(
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .collect::<Result<_, _>>()?)
+}
+
+/// The newest dead letters, the newest first.
+pub(super) fn newest_dead_letters(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM delivery WHERE status = 2 ORDER BY finished DESC LIMIT ?1");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([limit], read_row)?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it must
+    // not hide the others.
+    Ok(rows.into_iter().filter_map(Result::ok).collect())
+}
+
+/// For each target with dead letters: how many.
+pub(super) fn dead_letter_counts(
+    connection: &Connection,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT target, count(*) FROM delivery
+               WHERE status = 2 GROUP BY target ORDER BY target";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        let count: i64 = row.get(1)?;
+        Ok((row.get(0)?, count.unsigned_abs()))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// One delivery.

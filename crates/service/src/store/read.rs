@@ -38,6 +38,22 @@ impl Store {
         self.read(|connection| outbox::list(connection, status, target, limit))
     }
 
+    /// The newest dead letters, the newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn newest_dead_letters(&self, limit: usize) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(|connection| outbox::newest_dead_letters(connection, limit))
+    }
+
+    /// For each target with dead letters: how many.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(outbox::dead_letter_counts)
+    }
+
     /// One delivery with its attempts.
     ///
     /// # Errors

@@ -12,11 +12,12 @@
 //! use: a read-only command of the version before may have the file open.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::duplicates::recompute_fingerprints;
 use super::{StoreError, StoreOptions};
@@ -146,6 +147,40 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // fails here and not at the first event.
     migrate(&connection).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
+}
+
+/// Whether a store can be opened or created at this path; changes nothing.
+pub(super) fn check_location(path: &Path) -> Result<(), StoreError> {
+    let not_writable = |reason: String| StoreError::NotWritable {
+        path: Some(path.to_owned()),
+        reason,
+    };
+    // SQLite creates files beside the store, so the folder must be writable even if the store
+    // exists.
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| not_writable(format!("{}: {error}", folder.display())))?;
+    if !folder.is_dir() {
+        return Err(not_writable(format!(
+            "{} is not a folder",
+            folder.display()
+        )));
+    }
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(not_writable(error.to_string())),
+        Ok(facts) if !facts.is_file() => return Err(not_writable("it is not a file".to_owned())),
+        // As in `open_writer`: an empty file counts as new.
+        Ok(facts) if facts.len() == 0 => {}
+        Ok(_) => {
+            examine(path, false)?;
+        }
+    }
+    access(path, Access::READ_OK | Access::WRITE_OK)
+        .map_err(|error| not_writable(error.to_string()))
 }
 
 /// Marks a new file as ours and creates its tables, in one transaction: a file that has the mark

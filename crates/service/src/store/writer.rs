@@ -75,17 +75,29 @@ impl Writer {
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> oneshot::Receiver<Result<T, StoreError>> {
         let (reply, receiver) = oneshot::channel();
-        self.submit_to(reply, 1, move |connection| job(&lock(connection)));
+        self.submit_to(reply, 1, move |connection| job(&lock(connection)), |_| {});
         receiver
     }
 
-    /// As [`Writer::submit`] for a job that locks the connection itself and weighs as much as
-    /// `weight` others.
+    /// As [`Writer::submit`]; after the commit, and before the reply, `observe` gets the result.
+    pub(super) fn submit_observed<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        observe: impl FnOnce(&T) + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, StoreError>> {
+        let (reply, receiver) = oneshot::channel();
+        self.submit_to(reply, 1, move |connection| job(&lock(connection)), observe);
+        receiver
+    }
+
+    /// As [`Writer::submit_observed`] for a job that locks the connection itself and weighs as much
+    /// as `weight` others.
     pub(super) fn submit_to<T: Send + 'static>(
         &self,
         reply: oneshot::Sender<Result<T, StoreError>>,
         weight: usize,
         job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
+        observe: impl FnOnce(&T) + Send + 'static,
     ) {
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
@@ -93,9 +105,13 @@ impl Writer {
             // caller.
             let error = result.as_ref().err().cloned();
             let send: Reply = Box::new(move |commit| {
+                let outcome = result.and_then(|value| commit.map(|()| value));
+                if let Ok(value) = &outcome {
+                    observe(value);
+                }
                 // The caller may be gone, for example when its HTTP connection broke off: the
                 // events are stored all the same.
-                drop(reply.send(result.and_then(|value| commit.map(|()| value))));
+                drop(reply.send(outcome));
             });
             (error, send)
         });

@@ -113,14 +113,22 @@ pub enum LoggingError {
 /// # Errors
 /// If the filter is invalid or logging has been started before.
 pub fn start_logging(filter: &str, redactor: Redactor) -> Result<(), LoggingError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| LoggingError::InvalidFilter(error.to_string()))?;
+    let filter = parse_filter(filter)?;
     let layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_writer(RedactingWriter { redactor });
     let subscriber = tracing_subscriber::registry().with(filter).with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::AlreadyStarted)
+}
+
+/// Checks a log filter.
+pub(crate) fn check_filter(filter: &str) -> Result<(), LoggingError> {
+    parse_filter(filter).map(drop)
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
+    EnvFilter::try_new(filter).map_err(|error| LoggingError::InvalidFilter(error.to_string()))
 }
 
 struct RedactingWriter {

@@ -1,5 +1,7 @@
 //! Prometheus metrics.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use reflexarc_delivery::DeadLetterCause;
 
 /// All metrics of the service.
 ///
@@ -47,6 +50,10 @@ pub struct Metrics {
     pub attempts: Family<AttemptLabel, Counter>,
     /// Duration of attempts, by target.
     pub sending: Family<TargetLabel, Histogram>,
+    /// Deliveries that became dead letters, by target and reason.
+    pub dead_letters: Family<DeadLetterLabel, Counter>,
+    /// The unknown targets that have a time series of their own.
+    unknown_targets: Mutex<BTreeSet<String>>,
     /// Pending deliveries, by target; set when metrics are read.
     pub waiting: Family<TargetLabel, Gauge>,
     /// Age in seconds of the oldest pending delivery, by target; set when metrics are read.
@@ -87,6 +94,21 @@ pub struct AttemptLabel {
     pub outcome: &'static str,
 }
 
+/// A target and why deliveries to it became dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeadLetterLabel {
+    /// The target's name; `(other)` for further targets that are not configured.
+    pub target: String,
+    /// As [`DeadLetterCause::as_str`].
+    pub reason: &'static str,
+}
+
+/// The label of targets that are not configured, beyond the first [`MAX_UNKNOWN_TARGETS`].
+const OTHER_TARGETS: &str = "(other)";
+/// The largest number of targets that are not configured and have time series of their own.
+// A script may take the name of a target from an event, so the names are without bound.
+const MAX_UNKNOWN_TARGETS: usize = 32;
+
 /// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
@@ -112,6 +134,8 @@ impl Metrics {
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
+            dead_letters: Family::default(),
+            unknown_targets: Mutex::default(),
             sending: Family::new_with_constructor(sending),
             waiting: Family::default(),
             oldest: Family::default(),
@@ -155,6 +179,11 @@ impl Metrics {
             "Attempts by target and outcome",
             metrics.attempts.clone(),
         );
+        registry.register(
+            "dead_letters",
+            "Deliveries that became dead letters, by target and reason",
+            metrics.dead_letters.clone(),
+        );
         registry.register_with_unit(
             "sending",
             "Duration of attempts",
@@ -197,6 +226,30 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
+    /// Counts dead letters.
+    pub fn dead_letters(&self, target: &str, cause: DeadLetterCause, count: u64) {
+        let target = match cause {
+            DeadLetterCause::UnknownTarget => self.bounded_name(target),
+            _ => target.to_owned(),
+        };
+        let reason = cause.as_str();
+        self.dead_letters
+            .get_or_create(&DeadLetterLabel { target, reason })
+            .inc_by(count);
+    }
+
+    /// The name, or [`OTHER_TARGETS`] once there are too many.
+    fn bounded_name(&self, target: &str) -> String {
+        let known = self.unknown_targets.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.contains(target) || known.len() < MAX_UNKNOWN_TARGETS {
+            known.insert(target.to_owned());
+            target.to_owned()
+        } else {
+            OTHER_TARGETS.to_owned()
+        }
+    }
+
     /// All metrics in the `OpenMetrics` text format.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -210,5 +263,32 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A script may take the name of a target from an event.
+    #[test]
+    fn unknown_targets_have_a_bounded_number_of_series() {
+        let metrics = Metrics::new();
+        for number in 0..MAX_UNKNOWN_TARGETS + 10 {
+            let cause = DeadLetterCause::UnknownTarget;
+            metrics.dead_letters(&format!("unknown-{number}"), cause, 2);
+            metrics.dead_letters("unknown-0", cause, 1);
+            metrics.dead_letters(&format!("known-{number}"), DeadLetterCause::Refused, 1);
+        }
+        let text = metrics.render();
+        let series = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+        assert_eq!(series("unknown_target"), MAX_UNKNOWN_TARGETS + 1);
+        assert_eq!(series("known-"), 2 * MAX_UNKNOWN_TARGETS + 10);
+        for line in [
+            r#"dead_letters_total{target="(other)",reason="unknown_target"} 20"#,
+            r#"dead_letters_total{target="unknown-0",reason="unknown_target"} 44"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

@@ -30,7 +30,19 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
             .iter()
             .map(|queue| queue.name.as_str())
             .collect::<Vec<_>>(),
-        ["log"]
+        [
+            "capacity",
+            "cmdb",
+            "eni-janitor",
+            "eni-operator",
+            "ipam",
+            "log",
+            "network-team",
+            "node-operator",
+            "on-call",
+            "platform-team",
+            "security-audit"
+        ]
     );
     let on = |line: &str| match line.strip_prefix("# ") {
         Some(rest) if rest.starts_with('[') || rest.split(' ').nth(1) == Some("=") => {
@@ -60,16 +72,17 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         .join("\n")
         .replace("{ file = \"/run/secrets/smtp\" }", "{ env = \"SMTP\" }");
     let config = read(&without).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let mut names: Vec<_> = config
-        .queues
-        .iter()
-        .map(|queue| queue.name.as_str())
-        .collect();
-    names.sort_unstable();
-    assert_eq!(
-        names,
-        ["inventory", "log", "network-team", "operators", "page"]
-    );
+    for (name, kind) in [
+        ("chat", "dingtalk"),
+        ("inventory", "webhook"),
+        ("log", "file"),
+        ("operators", "email"),
+        ("page", "command"),
+    ] {
+        let mut queues = config.queues.iter();
+        let queue = queues.find(|queue| queue.name == name).unwrap();
+        assert_eq!(queue.target.kind(), kind);
+    }
     assert!(
         config.eventbridge.is_some()
             && config
@@ -109,9 +122,9 @@ fn targets_with_blank_secrets_can_render() {
         .collect();
     found.sort_unstable();
     let all = [
+        ("chat", "dingtalk"),
         ("inventory", "webhook"),
         ("log", "file"),
-        ("network-team", "dingtalk"),
         ("operators", "email"),
     ];
     assert_eq!(found, [&all[..], &[("page", "command")]].concat());

@@ -183,6 +183,9 @@ async fn an_invalid_configuration_is_refused_with_its_location() {
 #[tokio::test]
 async fn deliveries_of_a_removed_target_become_dead_letters() {
     let serving = start(OUT, &[]).await;
+    // A computed name is not known before the script runs.
+    let computed = RULE.replace("send(\"out\"", "send(\"o\" + \"ut\"");
+    serving.write("rules/failed.toml", &computed);
     serving.write(
         "reflexarc.toml",
         OUT.replace("targets.out", "targets.other"),
@@ -203,12 +206,67 @@ async fn deliveries_of_a_removed_target_become_dead_letters() {
         dead.reason.as_deref(),
         Some("unknown target `out`; known targets: other")
     );
+    let (_, status) = serving.get("/status", None).await;
+    let letters = status.get("dead_letters").unwrap();
+    assert_eq!(letters.get("count").unwrap().to_string(), "1");
+    assert_eq!(letters.get("targets").unwrap().to_string(), r#"{"out":1}"#);
+    let newest = &letters.get("newest").unwrap().elements()[0];
+    let id = dead.delivery.id.to_string();
+    for (key, value) in [
+        ("delivery", id.as_str()),
+        ("target", "out"),
+        ("rule", "failed"),
+        ("event", "1"),
+        ("reason", "unknown target `out`; known targets: other"),
+    ] {
+        assert_eq!(newest.get(key).unwrap().as_str(), Some(value), "{newest}");
+    }
+    let (_, metrics) = serving.get("/metrics", None).await;
+    let metrics = metrics.as_str().unwrap();
+    let counted = r#"reflexarc_dead_letters_total{target="out",reason="unknown_target"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
     serving.write("reflexarc.toml", OUT);
     assert_eq!(serving.reload().await.0, 200);
     serving
         .post_to(&format!("/dlq/{}/redrive", dead.delivery.id), &[], "")
         .await;
     eventually(|| (serving.lines().len() == 1).then_some(())).await;
+    serving.stop().await;
+}
+
+/// What a reload refuses, with the place and the reason; the old rules and targets go on.
+#[tokio::test]
+async fn refused_reloads_are_in_the_status() {
+    let serving = start(OUT, &[]).await;
+    let refused = async |file: &str, line: usize, message: &str| {
+        assert_eq!(serving.reload().await.0, 422);
+        let (_, status) = serving.get("/status", None).await;
+        let refusal = status.get("refused_reload").unwrap();
+        let error = &refusal.get("errors").unwrap().elements()[0];
+        let text = |key: &str| error.get(key).unwrap().as_str().unwrap().to_owned();
+        assert!(text("file").ends_with(file), "{error}");
+        assert_eq!(error.get("line").unwrap().to_string(), line.to_string());
+        assert!(text("message").contains(message), "{error}");
+        assert!(refusal.get("at").is_some(), "{refusal}");
+        assert_eq!(status.get("rules").unwrap().to_string(), "1");
+        assert_eq!(status.get("targets").unwrap().to_string(), r#"["out"]"#);
+    };
+    serving.write("rules/failed.toml", RULE.replace("\"out\"", "\"uot\""));
+    refused("failed.toml", 3, "unknown target `uot`").await;
+    serving.write("rules/failed.toml", RULE);
+    // The target of a rule is renamed, but the rule is not.
+    serving.write("reflexarc.toml", OUT.replace("targets.out", "targets.new"));
+    refused("failed.toml", 3, "unknown target `out`").await;
+    serving.write("reflexarc.toml", OUT);
+    serving.write("rules/broken.toml", "when = 'a =='\nnotify = ['out']\n");
+    refused("broken.toml", 1, "expected").await;
+    std::fs::remove_file(serving.path("rules/broken.toml")).unwrap();
+    std::fs::remove_file(serving.path("rules/failed.toml")).unwrap();
+    assert_eq!(serving.reload().await.0, 422, "there are no rules");
+    serving.write("rules/failed.toml", RULE);
+    assert_eq!(serving.reload().await.0, 200);
+    let (_, status) = serving.get("/status", None).await;
+    assert_eq!(status.get("refused_reload"), Some(&Json::Null));
     serving.stop().await;
 }
 

@@ -1,10 +1,12 @@
+use std::sync::{Arc, Mutex};
+
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
-use reflexarc_delivery::Decision;
+use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
 use reflexarc_service::StoreError;
-use reflexarc_service::store::{AttemptOutcome, DeliveryStatus, Retention, Selection};
+use reflexarc_service::store::{AttemptOutcome, DeliveryStatus, MAX_LISTED, Retention, Selection};
 
 use crate::samples::{at, evaluation, incoming, open, send, try_open};
 
@@ -278,12 +280,7 @@ fn a_delivery_ends_delivered_dead_or_cancelled() {
         )
         .unwrap();
     store
-        .settle(
-            dead.clone(),
-            attempt("refused"),
-            Decision::DeadLetter("no".into()),
-            at(4),
-        )
+        .settle(dead.clone(), attempt("refused"), dead_letter("no"), at(4))
         .unwrap();
     assert!(
         store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap()
@@ -308,6 +305,13 @@ fn a_delivery_ends_delivered_dead_or_cancelled() {
     );
 }
 
+fn dead_letter(reason: &str) -> Decision {
+    Decision::DeadLetter {
+        cause: DeadLetterCause::Refused,
+        reason: reason.into(),
+    }
+}
+
 #[test]
 fn a_redriven_delivery_starts_again_and_can_be_dropped() {
     let folder = tempfile::tempdir().unwrap();
@@ -325,7 +329,7 @@ fn a_redriven_delivery_starts_again_and_can_be_dropped() {
     store
         .settle(good.clone(), delivered, Decision::Delivered, at(3))
         .unwrap();
-    let refused = Decision::DeadLetter("no".into());
+    let refused = dead_letter("no");
     store
         .settle(dead.clone(), attempt("refused"), refused, at(4))
         .unwrap();
@@ -337,12 +341,7 @@ fn a_redriven_delivery_starts_again_and_can_be_dropped() {
         (dead.id, 1, at(500), at(0))
     );
     store
-        .settle(
-            again,
-            attempt("refused"),
-            Decision::DeadLetter("still no".into()),
-            at(501),
-        )
+        .settle(again, attempt("refused"), dead_letter("still no"), at(501))
         .unwrap();
     let (entry, attempts) = store.delivery(dead.id).unwrap().unwrap();
     assert_eq!(entry.reason.as_deref(), Some("still no"));
@@ -693,4 +692,96 @@ fn an_unreadable_delivery_does_not_block_others() {
         )
         .unwrap();
     assert_eq!(dead, 1);
+}
+
+/// Whatever the cause, each dead letter is reported once, after its commit.
+#[test]
+fn every_dead_letter_is_reported_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let observed = reports.clone();
+    store.observe_dead_letters(Arc::new(move |report| {
+        observed.lock().unwrap().push(report.clone());
+    }));
+    let to = |target: &str, count: usize| (0..count).map(|n| send(target, n as i64)).collect();
+    let accept = |id: &str, actions| {
+        let evaluation = evaluation("r", actions, vec![]);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+    };
+    let causes = [
+        DeadLetterCause::Refused,
+        DeadLetterCause::Misconfigured,
+        DeadLetterCause::Exhausted,
+        DeadLetterCause::Expired,
+    ];
+    accept("1", to("t", causes.len() + 2));
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    for cause in causes {
+        let decision = Decision::DeadLetter {
+            cause,
+            reason: "no".into(),
+        };
+        let delivery = claimed.pop().unwrap();
+        store
+            .settle(delivery, attempt("failed"), decision, at(1))
+            .unwrap();
+        let report = reports.lock().unwrap().pop().unwrap();
+        assert_eq!((report.target.as_str(), report.cause), ("t", cause));
+        assert_eq!((report.reason.as_str(), report.count), ("no", 1));
+        let letter = &report.letters[0];
+        assert_eq!((letter.rule.as_str(), letter.event.id.as_str()), ("r", "1"));
+    }
+    // Neither a cancelled delivery nor a delivered one is a dead letter.
+    let (cancelled, delivered) = (claimed.pop().unwrap(), claimed.pop().unwrap());
+    store.cancel(cancelled.id, at(2)).unwrap();
+    store
+        .settle(cancelled, attempt("failed"), dead_letter("no"), at(3))
+        .unwrap();
+    store
+        .settle(delivered, attempt("delivered"), Decision::Delivered, at(3))
+        .unwrap();
+    assert_eq!(reports.lock().unwrap().len(), 0);
+
+    accept("2", to("gone", MAX_LISTED + 5));
+    let count = store
+        .dead_letter_target("gone", "unknown".into(), at(4))
+        .unwrap();
+    assert_eq!(count, MAX_LISTED as u64 + 5);
+    let report = reports.lock().unwrap().pop().unwrap();
+    assert_eq!(report.cause, DeadLetterCause::UnknownTarget);
+    assert_eq!((report.count, report.letters.len()), (count, MAX_LISTED));
+    store
+        .dead_letter_target("gone", "unknown".into(), at(5))
+        .unwrap();
+    assert_eq!(reports.lock().unwrap().len(), 0, "there are none left");
+    assert_eq!(
+        store.dead_letter_counts().unwrap(),
+        [("gone".to_owned(), count), ("t".to_owned(), 4)]
+    );
+    let newest = store.newest_dead_letters(2).unwrap();
+    assert_eq!(newest.len(), 2);
+    assert!(newest.iter().all(|record| record.delivery.target == "gone"));
+}
+
+#[test]
+fn unreadable_deliveries_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+    store.accept(incoming("1"), evaluation, at(0)).unwrap();
+    rusqlite::Connection::open(store.path())
+        .unwrap()
+        .execute("UPDATE delivery SET action = '{}'", [])
+        .unwrap();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let observed = reports.clone();
+    store.observe_dead_letters(Arc::new(move |report| {
+        observed.lock().unwrap().push(report.clone());
+    }));
+    assert!(store.claim("t", at(0), LEASE, 10).unwrap().is_empty());
+    let reports = reports.lock().unwrap();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].cause, DeadLetterCause::Unreadable);
+    assert_eq!(reports[0].letters[0].rule, "r");
 }

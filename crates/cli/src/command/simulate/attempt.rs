@@ -62,7 +62,7 @@ fn delivery_json(AttemptedDelivery { delivery, next, .. }: &AttemptedDelivery) -
     let next = match next {
         Decision::Delivered | Decision::NextPart => None,
         Decision::RetryAt(at) => Some(("retryAt", Json::from(at.to_string()))),
-        Decision::DeadLetter(reason) => Some(("deadLetter", Json::from(reason.as_str()))),
+        Decision::DeadLetter { reason, .. } => Some(("deadLetter", Json::from(reason.as_str()))),
     };
     let members = [
         ("id", Json::from(delivery.id.to_string())),
@@ -81,9 +81,9 @@ fn delivery_json(AttemptedDelivery { delivery, next, .. }: &AttemptedDelivery) -
 fn next(deliveries: &[AttemptedDelivery], start: Timestamp) -> String {
     let retries = deliveries.iter().filter_map(|one| match one.next {
         Decision::RetryAt(at) => Some(at),
-        Decision::Delivered | Decision::NextPart | Decision::DeadLetter(_) => None,
+        Decision::Delivered | Decision::NextPart | Decision::DeadLetter { .. } => None,
     });
-    let is_dead = |one: &&AttemptedDelivery| matches!(one.next, Decision::DeadLetter(_));
+    let is_dead = |one: &&AttemptedDelivery| matches!(one.next, Decision::DeadLetter { .. });
     let dead = deliveries.iter().filter(is_dead).count();
     match (retries.min(), dead) {
         (Some(at), 0) => format!("retry at {}", elapsed::inline(start, at)),

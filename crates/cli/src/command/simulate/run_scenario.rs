@@ -4,16 +4,28 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, RuleEffects, RuleSet};
+use reflexarc::{Evaluation, RuleEffects, RuleSet, Severity};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
+use reflexarc_service::check_targets;
 
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
+
+/// The service would not start with such rules. A rehearsal goes on, and shows which deliveries fail.
+fn warn_of_unknown_targets(rules: &RuleSet, queues: &TargetQueues, output: &mut Output) {
+    if let Err(unknown) = check_targets(rules, queues.known()) {
+        let mut files = unknown.into_files();
+        for found in files.iter_mut().flat_map(|file| &mut file.diagnostics) {
+            found.severity = Severity::Warning;
+        }
+        output.diagnostics(&files);
+    }
+}
 
 /// Runs the scenario and prints its timeline.
 pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
@@ -34,6 +46,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     let (start, description) = (scenario.world.start, scenario.description.clone());
     let queues = config.map(|config| TargetQueues::new(config.targets, start));
     if let Some(queues) = &queues {
+        warn_of_unknown_targets(&rules, queues, output);
         check_target_faults(&scenario, queues)?;
     }
     if args.format == Format::Human && !description.is_empty() {

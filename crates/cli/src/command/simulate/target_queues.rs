@@ -13,7 +13,8 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::config::{TargetConfig, unknown_target_message};
 use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
-    CallSchedule, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError, Target, settle,
+    CallSchedule, DeadLetterCause, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError,
+    Target, settle,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, NativeEvent};
@@ -97,6 +98,11 @@ impl TargetQueues {
             known,
             sequence: 0,
         }
+    }
+
+    /// The names of all targets, stand-ins included.
+    pub(super) fn known(&self) -> &[String] {
+        &self.known
     }
 
     /// A message if there is no such target.
@@ -296,7 +302,10 @@ fn undeliverable(at: Timestamp, account: String, delivery: Delivery, reason: Str
     let outcome = Err(SendError::Misconfigured {
         reason: reason.clone(),
     });
-    let next = Decision::DeadLetter(reason);
+    let next = Decision::DeadLetter {
+        cause: DeadLetterCause::UnknownTarget,
+        reason,
+    };
     let deliveries = vec![AttemptedDelivery {
         account,
         delivery,
