@@ -211,6 +211,7 @@ registry! {
     409 RULE_TEMPLATE "Invalid message template";
     410 TEST_EVENT "Event of a test that cannot be read";
     411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
+    412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
 
     // 05: reactions
     500 SCRIPT_SYNTAX "Syntax error in a script";

@@ -1,9 +1,9 @@
 //! The content of a `[[test]]` of a rule file.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_diagnostic::toml::{EmbeddedText, TableReader};
+use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
-use reflexarc_event::{Event, EventError, Json};
+use reflexarc_event::{Event, EventError, Json, Level};
 
 use crate::toml_json::{json_table, json_tables};
 
@@ -47,21 +47,32 @@ pub(crate) struct Expected {
     pub(crate) actions: Option<Vec<Json>>,
     /// Subsets of the emitted events, one each, in order.
     pub(crate) emits: Option<Vec<Json>>,
-    /// Entries of the rule's state after the step; it may have others.
+    /// Entries of the rule's state after the step; it may have others, unless there are none here.
     pub(crate) state: Option<Vec<(String, Json)>>,
+    /// Keys without an entry after the step.
+    pub(crate) absent: Option<Vec<String>>,
     /// Parts of the log lines, one each, in order.
     pub(crate) log: Option<Vec<String>>,
     /// Parts of the failures, one each, in order; when absent, none may happen.
     pub(crate) failures: Option<Vec<String>>,
-    /// A part of the reason why the last event ended without actions.
-    pub(crate) skipped: Option<String>,
+    /// Why an event ended without actions.
+    pub(crate) skipped: Option<ExpectedSkip>,
     /// Parts of the notes, one each, in order.
     pub(crate) notes: Option<Vec<String>>,
 }
 
+/// What is expected of the reasons why events of a step ended without actions.
+#[derive(Debug, Clone)]
+pub(crate) enum ExpectedSkip {
+    /// There is one, or there is none.
+    Any(bool),
+    /// This is a part of one.
+    Part(String),
+}
+
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
-const EXPECTED: [&str; 8] = [
-    "matches", "actions", "emits", "state", "log", "failures", "skipped", "notes",
+const EXPECTED: [&str; 9] = [
+    "matches", "actions", "emits", "state", "absent", "log", "failures", "skipped", "notes",
 ];
 const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "payload"];
 
@@ -80,6 +91,14 @@ impl RuleTest {
             vec![TestStep::read(&table, SignedDuration::ZERO)]
         };
         let span = table.span();
+        if steps.iter().all(|step| step.expected.is_empty()) {
+            let warning = Diagnostic::warning(
+                Code::TEST_WITHOUT_ASSERTION,
+                span.clone(),
+                "this test asserts nothing",
+            );
+            table.report(warning.with_help("add matches = true, or actions = […]"));
+        }
         table.finish();
         Self {
             name,
@@ -91,18 +110,45 @@ impl RuleTest {
     }
 }
 
+impl Expected {
+    /// Whether nothing is expected, but that there is no failure.
+    fn is_empty(&self) -> bool {
+        let Self {
+            matches,
+            actions,
+            emits,
+            state,
+            absent,
+            log,
+            failures,
+            skipped,
+            notes,
+        } = self;
+        matches.is_none()
+            && actions.is_none()
+            && emits.is_none()
+            && state.is_none()
+            && absent.as_ref().is_none_or(Vec::is_empty)
+            && log.is_none()
+            && failures.is_none()
+            && skipped.is_none()
+            && notes.is_none()
+    }
+}
+
 impl TestStep {
     fn read(table: &TableReader<'_>, at: SignedDuration) -> Self {
         let events = read_events(table);
         let expected = Expected {
             matches: table.booleans("matches"),
-            actions: json_tables(table, "actions", Some(&ACTION)),
-            emits: json_tables(table, "emits", None),
+            actions: json_tables(table, "actions", check_action),
+            emits: json_tables(table, "emits", |_| ()),
             state: json_table(table, "state"),
-            log: strings(table, "log"),
-            failures: strings(table, "failures"),
-            skipped: table.string("skipped"),
-            notes: strings(table, "notes"),
+            absent: strings(table, "absent"),
+            log: parts(table, "log"),
+            failures: parts(table, "failures"),
+            skipped: read_skip(table),
+            notes: parts(table, "notes"),
         };
         // `matches = true` holds for any number of events; `[true, false]` needs exactly two.
         if let Some(matches) = &expected.matches
@@ -142,6 +188,8 @@ fn read_steps(test: &TableReader<'_>) -> Vec<TestStep> {
         }
     }
     let mut steps: Vec<TestStep> = Vec::new();
+    let help = "add a [[test.step]] with an event";
+    report_empty(test, "step", help);
     for table in test.tables("step") {
         // After a fault the step takes the time of the previous one, so that it is reported once.
         let previous = steps.last().map_or(SignedDuration::ZERO, |last| last.at);
@@ -189,6 +237,10 @@ fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
     // have no order.
     let files = strings(table, "event_file").unwrap_or_default();
     events.extend(files.into_iter().map(TestEvent::File));
+    // Without an event every expectation but `actions = [{}]` would hold.
+    for key in EVENTS {
+        report_empty(table, key, "write at least one event, or remove the key");
+    }
     if !EVENTS.iter().any(|key| table.has(key)) {
         let fault = Diagnostic::error(Code::TEST_EVENT, table.span(), "missing event to test with");
         table.report(fault.with_help("add event = '''{ … }''', or event_file = \"name.json\""));
@@ -213,7 +265,57 @@ fn invalid_event(text: &EmbeddedText, error: &EventError) -> Diagnostic {
     Diagnostic::error(Code::TEST_EVENT, span, format!("invalid event: {error}"))
 }
 
+/// Reports an empty array of events or steps.
+fn report_empty(table: &TableReader<'_>, key: &str, help: &str) {
+    if let Some(value) = table.lookup(key)
+        && matches!(value.get_ref(), DeValue::Array(elements) if elements.is_empty())
+    {
+        table.fault(key, Code::TEST_EVENT, format!("`{key}` is empty"), help);
+    }
+}
+
 fn strings(table: &TableReader<'_>, key: &str) -> Option<Vec<String>> {
     let texts = table.strings(key)?;
     Some(texts.into_iter().map(EmbeddedText::into_text).collect())
+}
+
+/// Texts of which each is expected to be a part of another.
+fn parts(table: &TableReader<'_>, key: &str) -> Option<Vec<String>> {
+    let texts = table.strings(key)?;
+    for text in texts.iter().filter(|text| text.text().is_empty()) {
+        report_empty_part(table, text, key);
+    }
+    Some(texts.into_iter().map(EmbeddedText::into_text).collect())
+}
+
+fn read_skip(table: &TableReader<'_>) -> Option<ExpectedSkip> {
+    let value = table.lookup("skipped")?;
+    if let DeValue::Boolean(skipped) = value.get_ref() {
+        return Some(ExpectedSkip::Any(*skipped));
+    }
+    let text = table.embedded("skipped")?;
+    if text.text().is_empty() {
+        report_empty_part(table, &text, "skipped");
+    }
+    Some(ExpectedSkip::Part(text.into_text()))
+}
+
+fn report_empty_part(table: &TableReader<'_>, text: &EmbeddedText, key: &str) {
+    let warning = Diagnostic::warning(
+        Code::TEST_WITHOUT_ASSERTION,
+        text.span(),
+        "an empty text is a part of every text",
+    );
+    table.report(warning.with_help(match key {
+        "skipped" => "write a part of the reason, or true or false".to_owned(),
+        _ => format!("write a part of the text; to assert that there is none, {key} = []"),
+    }));
+}
+
+/// Reports keys and levels of an expected action that no action can have.
+fn check_action(action: TableReader<'_>) {
+    let levels = Level::ALL.map(|level| (level.lowercase(), level));
+    action.choice("level", &levels);
+    action.allow(&ACTION);
+    action.finish();
 }

@@ -2,10 +2,13 @@
 
 use reflexarc_event::{Decimal, Json};
 
-/// Whether every member of `part` is in `whole`, at any depth. Arrays must have the same length and
-/// are compared element by element; numbers are equal by value.
+/// Whether every member of `part` is in `whole`, at any depth. An empty object is only in an empty
+/// one. Arrays must have the same length and are compared element by element; numbers are equal by
+/// value.
 pub(crate) fn is_subset(part: &Json, whole: &Json) -> bool {
     match (part, whole) {
+        // As a subset of every object it would assert nothing: `payload = {}`.
+        (Json::Object(members), Json::Object(others)) if members.is_empty() => others.is_empty(),
         (Json::Object(members), Json::Object(_)) => members
             .iter()
             .all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other))),
@@ -33,7 +36,9 @@ mod tests {
             r#"{"a": {"b": 1}}"#,
             r#"{"x": 0, "a": {"b": 1.0, "c": 2}}"#
         ));
-        assert!(check("[1, {}]", r#"[1e0, {"a": null}]"#));
+        assert!(check(r#"[1, {"b": 1}]"#, r#"[1e0, {"a": null, "b": 1}]"#));
+        assert!(check(r#"{"a": {}}"#, r#"{"a": {}, "b": 1}"#));
+        assert!(!check("[1, {}]", r#"[1e0, {"a": null}]"#));
         assert!(!check("[1]", "[1, 2]"));
         assert!(!check(r#"{"a": null}"#, "{}"));
         assert!(!check("9007199254740993", "9007199254740992"));

@@ -8,11 +8,11 @@ pub(crate) fn json_table(reader: &TableReader<'_>, key: &str) -> Option<Vec<(Str
     Some(members(reader.table(key)?.raw()))
 }
 
-/// An array of tables as JSON objects. Where `keys` are given, others are reported as unknown.
+/// An array of tables as JSON objects, each of which `check` may report faults of.
 pub(crate) fn json_tables(
     reader: &TableReader<'_>,
     key: &str,
-    keys: Option<&[&str]>,
+    check: impl Fn(TableReader<'_>),
 ) -> Option<Vec<Json>> {
     // An absent key is not checked, an empty array expects that there are none.
     if !reader.has(key) {
@@ -20,10 +20,7 @@ pub(crate) fn json_tables(
     }
     let objects = reader.tables(key).into_iter().map(|table| {
         let object = Json::Object(members(table.raw()));
-        if let Some(keys) = keys {
-            table.allow(keys);
-            table.finish();
-        }
+        check(table);
         object
     });
     Some(objects.collect())

@@ -1,14 +1,19 @@
 //! `reflexarc run`: evaluate events and print the actions, or deliver them.
 
+mod clock;
+
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
-use reflexarc::{FailureCounter, Matched, RuleSet, event_time};
+use reflexarc::{Evaluation, FailureCounter, Matched, RuleSet, event_time};
 use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 use reflexarc_service::check_targets;
 
+use self::clock::{Clock, ClockArg};
 use crate::command::deliver;
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
@@ -21,7 +26,8 @@ use crate::output::{Format, Output};
 #[command(after_help = "\
 Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for \
 the run, and rules are evaluated at the time of each event, so the same events give the same \
-actions. With --deliver, events are stored and evaluated as the service does it, at the current \
+actions. An event without a time is evaluated at that of the first event that has one, or at \
+1970-01-01T00:00:00Z before it; that is reported once. --clock sets another time. With --deliver, events are stored and evaluated as the service does it, at the current \
 time; RULES are those of the configuration by default.
 
 Exit codes:
@@ -48,6 +54,15 @@ pub(crate) struct Args {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// The time at which rules are evaluated: `event`, the time of each event; `now`, the current
+    /// time; or one time for all events, such as 2026-11-25T08:00:00Z
+    #[arg(
+        long,
+        value_name = "event|now|TIME",
+        default_value = "event",
+        conflicts_with = "deliver"
+    )]
+    clock: ClockArg,
     /// Also print events that no rule matches
     #[arg(long)]
     unmatched: bool,
@@ -96,15 +111,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         rules: rules.clone(),
         state: MemoryState::new(),
         failures: FailureCounter::new(),
-        clock: Timestamp::now(),
+        clock: Clock::new(args.clock),
+        evaluations: 0,
         totals: Totals::default(),
     };
     // Matching needs no state, so it runs on all threads. Reactions depend on the state that
     // earlier events left, so they run here, in order.
+    let needs_first = Arc::new(AtomicBool::new(run.clock.needs_first()));
+    let wants_time = Arc::clone(&needs_first);
     let matching = move |event: Event| {
         let event = NativeEvent::new(event)?;
         let matched = rules.matching(&event);
-        let time = if matched.is_match() {
+        // Reading the time of every event would slow down runs in which few match. An event that
+        // is matched before the flag falls has its time read needlessly, never too seldom.
+        let time = if matched.is_match() || wants_time.load(Ordering::Relaxed) {
             event_time(&event)
         } else {
             None
@@ -125,9 +145,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     stopped = args.fail_fast;
                 }
                 Ok((time, event, matched)) => {
-                    run.clock = time.unwrap_or(run.clock);
                     let file = several.then_some(name.as_str());
-                    let report = run.evaluate(file, processed.line, &event, &matched, output);
+                    run.clock.see(time);
+                    needs_first.store(run.clock.needs_first(), Ordering::Relaxed);
+                    let report = run.evaluate(
+                        Place {
+                            source: &name,
+                            file,
+                            line: processed.line,
+                        },
+                        &event,
+                        &matched,
+                        time,
+                        output,
+                    );
                     if args.unmatched || args.all || !report.evaluation.is_empty() {
                         match args.format {
                             Format::Human => report.print(output)?,
@@ -167,40 +198,67 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
+/// Where an event comes from.
+struct Place<'e> {
+    source: &'e str,
+    /// The source again, if there are several.
+    file: Option<&'e str>,
+    line: u64,
+}
+
 /// The state of a run.
 struct Run {
     rules: RuleSet,
     state: MemoryState,
     failures: FailureCounter,
-    /// The time of the last matched event with a time; before that, the time when the run began.
-    clock: Timestamp,
+    clock: Clock,
+    evaluations: u64,
     totals: Totals,
 }
 
-/// Events between two removals of expired state. Expired entries are never read; removing them only
+/// Evaluations between two removals of expired state. Expired entries are never read; removing them only
 /// bounds the memory of long runs.
 const REMOVE_EXPIRED_EVERY: u64 = 10_000;
 
 impl Run {
     fn evaluate<'e>(
         &mut self,
-        file: Option<&'e str>,
-        line: u64,
+        Place { source, file, line }: Place<'e>,
         event: &'e NativeEvent,
         matched: &Matched,
+        time: Option<Timestamp>,
         output: &mut Output,
     ) -> EventReport<'e> {
+        // Without a rule nothing is evaluated, and the time does not matter.
+        if !matched.is_match() {
+            return EventReport {
+                file,
+                line,
+                event: event.event(),
+                evaluation: Evaluation::default(),
+            };
+        }
+        let now = self.clock.read(time);
+        if now.is_new {
+            output.status(&format!(
+                "{source}:{line}: the event has no time; events without one are evaluated at {} \
+                 (choose with --clock)",
+                now.now
+            ));
+        }
+        let now = now.now;
         // No deadline: a script is bounded by its number of operations, so that a busy machine
         // gives the same results as an idle one.
         let evaluation = self
             .rules
-            .evaluate_matched(event, matched, &self.state, self.clock, None);
+            .evaluate_matched(event, matched, &self.state, now, None);
         // Evaluation returns changes of state as data; the next event must find them in place.
         for effects in &evaluation.rules {
             self.state.apply(&effects.rule, &effects.changes);
         }
-        if self.totals.events.is_multiple_of(REMOVE_EXPIRED_EVERY) {
-            self.state.remove_expired(self.clock);
+        self.evaluations += 1;
+        if self.evaluations.is_multiple_of(REMOVE_EXPIRED_EVERY) {
+            self.state.remove_expired(now);
         }
         for report in self.failures.record(&self.rules, &evaluation) {
             output.error(&format!(

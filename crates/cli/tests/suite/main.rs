@@ -19,6 +19,7 @@ mod import;
 mod operating;
 mod readme;
 mod remote;
+mod run_clock;
 mod service_process;
 mod shipped_rules;
 mod simulate;

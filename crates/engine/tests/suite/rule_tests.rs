@@ -1,6 +1,6 @@
 //! The expectations of `[[test]]`: met and not met.
 
-use reflexarc::TestReport;
+use reflexarc::{RuleSet, TestReport};
 
 use crate::rules;
 
@@ -50,6 +50,10 @@ fn each_expectation_can_pass_and_fail() {
         ("actions = [{}]", "actions = []", "actions"),
         ("actions = [{}]", "actions = [{}, {}]", "actions"),
         ("state = { last = 1 }", "state = { last = '1' }", "state"),
+        ("state = { last = 1 }", "state = {}", "state"),
+        ("absent = ['first']", "absent = ['first', 'last']", "absent"),
+        ("skipped = false", "skipped = true", "skipped"),
+        ("skipped = false", "skipped = 'n'", "skipped"),
         ("log = ['is 1']", "log = ['is 2']", "log"),
         ("emits = []", "emits = [{ again = true }]", "emits"),
         ("failures = []", "failures = ['no']", "failures"),
@@ -191,4 +195,103 @@ fn tests_are_selected_by_test_or_rule_name() {
     assert_eq!(names("two"), ["b/two"]);
     assert_eq!(names("a"), ["a/one"]);
     assert_eq!(names("nothing"), [""; 0]);
+}
+
+/// What `check` finds in a rule with these lines in its test.
+fn findings(test: &str) -> Vec<String> {
+    let file = format!("when = 'n >= 0'\nnotify = 'team'\n[[test]]\nname = 'x'\n{test}\n");
+    let all = match RuleSet::compile([("a.toml", file)]) {
+        Ok(rules) => rules.warnings().to_vec(),
+        Err(error) => error.into_files(),
+    };
+    let all = all.into_iter().flat_map(|file| file.diagnostics);
+    all.map(|found| format!("{} {}", found.code, found.message))
+        .collect()
+}
+
+#[test]
+fn a_test_that_cannot_fail_is_reported() {
+    let event = "event = '{\"n\": 1}'";
+    for (test, found) in [
+        (event.to_owned(), "RA0412 this test asserts nothing"),
+        (
+            format!("{event}\nabsent = []"),
+            "RA0412 this test asserts nothing",
+        ),
+        (
+            format!("[[test.step]]\n{event}"),
+            "RA0412 this test asserts nothing",
+        ),
+        (
+            "events = []\nmatches = true".to_owned(),
+            "RA0410 `events` is empty",
+        ),
+        (
+            "event = []\nmatches = true".to_owned(),
+            "RA0410 `event` is empty",
+        ),
+        (
+            "event_file = []\nmatches = true".to_owned(),
+            "RA0410 `event_file` is empty",
+        ),
+        (
+            format!("{event}\nskipped = ''"),
+            "RA0412 an empty text is a part of every text",
+        ),
+        (
+            format!("{event}\nlog = ['a', '']"),
+            "RA0412 an empty text is a part of every text",
+        ),
+        (
+            format!("{event}\nactions = [{{ level = 'wran' }}]"),
+            "RA0404 unknown level \"wran\"",
+        ),
+    ] {
+        assert!(
+            findings(&test).iter().any(|all| all == found),
+            "{test}: {:?}",
+            findings(&test)
+        );
+    }
+    assert!(findings("step = []").contains(&"RA0410 `step` is empty".to_owned()));
+    for test in [
+        "matches = false",
+        "actions = []",
+        "state = {}",
+        "failures = []",
+        "log = []",
+    ] {
+        assert_eq!(findings(&format!("{event}\n{test}")), [""; 0], "{test}");
+    }
+    // One step with expectations is enough: others bring the rule into a state.
+    let steps = format!("[[test.step]]\n{event}\n[[test.step]]\n{event}\nmatches = true");
+    assert_eq!(findings(&steps), [""; 0]);
+}
+
+#[test]
+fn an_empty_state_leaves_out_windows_and_expired_entries() {
+    let rule = "when = 'n >= 0'\nthrottle = { every = '10m' }\n\
+        then = 'if event.n == 1 { set(\"a\", 1, \"1m\"); } send(\"t\", #{});'\n\
+        [[test]]\nname = 'x'\n[[test.step]]\nevent = '{\"n\": 1}'\nstate = { a = 1 }\n\
+        actions = [{ payload = {} }]\n\
+        [[test.step]]\nat = '1m'\nevent = '{\"n\": 2}'\nstate = {}\nabsent = 'a'\nskipped = true\n";
+    let report = &rules(&[("a.toml", rule)]).test("")[0].tests[0];
+    assert!(report.passed(), "{:?}", report.mismatches);
+    let other = rule.replace("#{})", "#{b: 1})");
+    let report = &rules(&[("a.toml", &other)]).test("")[0].tests[0];
+    let keys: Vec<_> = report.mismatches.iter().map(|found| found.key).collect();
+    assert_eq!(keys, ["actions"]);
+}
+
+#[test]
+fn updating_and_formatting_keep_other_expectations() {
+    let text = "when = 'n==1'\nthen = 'send(\"t\", event.n)'\n[[test]]\nname = 'x'\n\
+        event = '{\"n\": 1}'\nactions = [{ payload = 2 }]  # sent\nstate = {}\nabsent = ['a']\n\
+        skipped = false\nlog = []\n";
+    let rules = rules(&[("a.toml", text)]);
+    let rule = rules.get("a").unwrap();
+    let updated = reflexarc::update_tests(rule, &rules.test("")[0]).unwrap();
+    assert_eq!(updated, text.replace("payload = 2", "payload = 1"));
+    let formatted = reflexarc::format_rule("a.toml", text).unwrap();
+    assert_eq!(formatted, text.replace("n==1", "n == 1"));
 }
