@@ -28,7 +28,7 @@ pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
-pub use nearest::nearest;
+pub use nearest::{nearest, similar};
 pub use truncate::truncate;
 
 /// The example of the README runs as a test.

@@ -6,37 +6,137 @@ const MAX_DISTANCE: usize = 3;
 /// Characters that are compared; longer names differ from every known one anyway.
 const MAX_COMPARED: usize = 64;
 
-/// The candidate closest to `word`, if it is close enough to be meant: fewer than half of its
-/// characters differ, and at most three. Upper and lower case are the same, and so are the
-/// spellings with a space, `-`, `_` or nothing between words. Of two equally close candidates the
-/// first one wins.
+/// The candidate that `word` evidently misspells, or `None`: if another reading is as likely, there
+/// is no suggestion. Upper and lower case are the same, and so are the spellings with a space, `-`,
+/// `_` or nothing between words.
+///
+/// A misspelling has no other letters before the name, and few of its characters differ: one (but no letter
+/// replaced in a short name), or two in a long one. It may also be cut short (`fail` for
+/// `failed`). Letters added before or after a name make another name: `nin` is not `in`, `icontains`
+/// is not `contains`, `contains all` is not `contains`. Names of several words are compared word by
+/// word: `parse_date` is not `parse_int`.
 ///
 /// ```
 /// use reflexarc_diagnostic::nearest;
 ///
-/// let operators = ["prefix", "suffix", "anything-but"];
+/// let operators = ["prefix", "suffix", "contains", "anything-but"];
 /// assert_eq!(nearest("sufifx", operators), Some("suffix"));
 /// assert_eq!(nearest("anythingBut", operators), Some("anything-but"));
 /// assert_eq!(nearest("between", operators), None);
+/// assert_eq!(nearest("icontains", operators), None);
 /// ```
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let word = comparable(word);
+    let typed = comparable(word);
+    let mut best: Option<(usize, &'c str)> = None;
+    let mut is_tie = false;
+    for candidate in candidates {
+        let Some(distance) = misspelling(word, &typed, candidate) else {
+            continue;
+        };
+        match best {
+            Some((least, _)) if least < distance => {}
+            Some((least, other)) if least == distance => is_tie |= other != candidate,
+            _ => (best, is_tie) = (Some((distance, candidate)), false),
+        }
+    }
+    best.filter(|_| !is_tie).map(|(_, candidate)| candidate)
+}
+
+/// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer than
+/// half of its characters differ, and at most three. Of two equally similar candidates the first one
+/// wins.
+///
+/// ```
+/// use reflexarc_diagnostic::{nearest, similar};
+///
+/// assert_eq!(similar("diskId2", ["diskId", "diskType"]), Some("diskId"));
+/// assert_eq!(nearest("diskId2", ["diskId", "diskType"]), None);
+/// ```
+pub fn similar<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let typed = comparable(word);
     candidates
         .into_iter()
         .map(|candidate| (comparable(candidate), candidate))
-        .filter(|(name, _)| name.len().abs_diff(word.len()) <= MAX_DISTANCE)
-        .map(|(name, candidate)| (strsim::osa_distance(&word, &name), candidate))
-        .filter(|(distance, candidate)| {
+        .filter(|(name, _)| name.len().abs_diff(typed.len()) <= MAX_DISTANCE)
+        .map(|(name, candidate)| (name.len(), distance_of(&typed, &name), candidate))
+        .filter(|(length, distance, _)| {
             // A name of one or two characters has room for one slip: `on` for `om`.
-            let half = candidate.chars().count().max(3);
-            *distance <= MAX_DISTANCE && distance * 2 < half
+            *distance <= MAX_DISTANCE && distance * 2 < (*length).max(3)
         })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .min_by_key(|(_, distance, _)| *distance)
+        .map(|(.., candidate)| candidate)
+}
+
+/// How many characters differ, if `word` (compared as `typed`) is a misspelling of the candidate.
+fn misspelling(word: &str, typed: &[char], candidate: &str) -> Option<usize> {
+    let name = comparable(candidate);
+    if name.len().abs_diff(typed.len()) > MAX_DISTANCE {
+        return None;
+    }
+    let distance = distance_of(typed, &name);
+    let accepted = distance == 0
+        || starts_alike(typed, &name)
+            && is_slip(typed, &name, distance)
+            && words_agree(word, candidate);
+    accepted.then_some(distance)
+}
+
+/// How many characters are added, left out, replaced or swapped with their neighbour.
+fn distance_of(one: &[char], other: &[char]) -> usize {
+    strsim::generic_damerau_levenshtein(one, other)
+}
+
+/// Whether the two begin alike: with the same letter, with the first two swapped, or the first
+/// letter of the name is missing or replaced.
+fn starts_alike(typed: &[char], name: &[char]) -> bool {
+    match (typed, name) {
+        ([a, ..], [b, ..]) if a == b => true,
+        ([a, b, ..], [c, d, ..]) if (a, b) == (d, c) => true,
+        ([_, typed_rest @ ..], [_, rest @ ..]) if typed_rest == rest => true,
+        (typed, [_, rest @ ..]) => typed == rest && typed.len() > 1,
+        _ => false,
+    }
+}
+
+/// Whether a difference of `distance` characters is a slip of the keyboard.
+fn is_slip(typed: &[char], name: &[char], distance: usize) -> bool {
+    // `contain` for `contains`, `fail` for `failed`: the beginning of the name.
+    if typed.len() >= 4 && name.starts_with(typed) {
+        return distance <= MAX_DISTANCE;
+    }
+    // Letters added at the end can change the meaning, unless the last one is typed twice or a
+    // plural: `containsi` is not `contains`.
+    if let Some(added) = typed.strip_prefix(name) {
+        return matches!(added, [one] if name.last() == Some(one) || *one == 's');
+    }
+    let is_replacement = typed.len() == name.len() && {
+        let mut differing = typed.iter().zip(name).filter(|(a, b)| a != b);
+        differing.next().is_some() && differing.next().is_none()
+    };
+    match distance {
+        // A letter replaced in a short name gives another word: `role` and `rule`, `get` and `set`.
+        1 => name.len() >= if is_replacement { 5 } else { 3 },
+        2 => name.len() >= 7,
+        3 => name.len() >= 16,
+        _ => false,
+    }
+}
+
+/// Whether each word of two names with as many words is a misspelling of the other's.
+fn words_agree(word: &str, candidate: &str) -> bool {
+    let is_separator = |c: char| matches!(c, '-' | '_' | ' ' | ':');
+    let words =
+        |name: &str| -> Vec<Vec<char>> { name.split(is_separator).map(comparable).collect() };
+    let (typed, name) = (words(word), words(candidate));
+    typed.len() != name.len()
+        || typed.iter().zip(&name).all(|(typed, name)| {
+            // Words of two letters may differ in one: `in`, `is`.
+            distance_of(typed, name) * 2 <= name.len().max(2)
+        })
 }
 
 /// The name as it is compared: lower case, without separators, cut to [`MAX_COMPARED`].
-fn comparable(name: &str) -> String {
+fn comparable(name: &str) -> Vec<char> {
     name.chars()
         .filter(|c| !matches!(c, '-' | '_' | ' '))
         .flat_map(char::to_lowercase)
@@ -57,6 +157,8 @@ mod tests {
             ("Prefix", "prefix"),
             ("anything_but", "anything-but"),
             ("cdr", "cidr"),
+            ("refix", "prefix"),
+            ("prefixs", "prefix"),
         ] {
             assert_eq!(nearest(wrong, operators), Some(right), "{wrong}");
         }
@@ -69,6 +171,33 @@ mod tests {
         for word in ["between", "x", "", "quarantine"] {
             assert_eq!(nearest(word, operators), None, "{word}");
         }
+    }
+
+    #[test]
+    fn another_meaning_is_not_suggested() {
+        for (word, candidates) in [
+            ("nin", &["in", "not in"][..]),
+            ("icontains", &["contains"]),
+            ("containsi", &["contains"]),
+            ("contains_all", &["contains"]),
+            ("mismatches", &["matches"]),
+            ("unlike", &["like"]),
+            ("nor", &["and", "or"]),
+            ("xor", &["and", "or"]),
+            ("parse_date", &["parse_int", "parse_float", "parse_time"]),
+            ("starts_wth", &["ends_with"]),
+            ("role", &["rule"]),
+            ("row", &["now"]),
+            ("unassign", &["assign"]),
+            ("get", &["set"]),
+        ] {
+            assert_eq!(nearest(word, candidates.iter().copied()), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn two_equally_likely_names_are_not_suggested() {
+        assert_eq!(nearest("colum", ["colump", "column"]), None);
     }
 
     #[test]

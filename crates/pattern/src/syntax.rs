@@ -4,6 +4,8 @@ mod anything_but;
 pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
+mod foreign_operator;
+mod function_call;
 mod json;
 mod leaf;
 mod numeric;
@@ -13,6 +15,7 @@ mod operator_names;
 mod overrides;
 mod scan;
 mod string_literal;
+mod swapped;
 mod syntax_error;
 mod value_tests;
 
@@ -60,6 +63,7 @@ pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> P
         limits,
         diagnostics: scan.errors,
         overridden: HashSet::new(),
+        condition: None,
     };
     let tree = match (scan.is_json, dialect) {
         (true, _) => builder.json(&source[..scan.end]),
@@ -99,6 +103,19 @@ struct TreeBuilder<'s> {
     /// The start of each key for which "constrained twice" has been reported. Expanding `$or`
     /// visits the same key once per combination.
     overridden: HashSet<usize>,
+    /// The condition that is being parsed, if it is a path and one operator: a fix may have to
+    /// repeat the path.
+    condition: Option<Condition>,
+}
+
+/// A path and one operator with its operand.
+struct Condition {
+    /// The path.
+    path: Span,
+    /// The whole condition, without `not`s before it.
+    span: Span,
+    /// Whether `not` stands before the path.
+    is_negated: bool,
 }
 
 impl TreeBuilder<'_> {

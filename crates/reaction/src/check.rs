@@ -205,24 +205,19 @@ impl Checker<'_> {
         // `event.name.starts_with("x")` and `starts_with(event.name, "x")` are the same call; the
         // receiver is a parameter of the signature, but not an argument here.
         let receiver = usize::from(is_method);
-        let fits = |overload: &Overload| {
-            overload.parameters == given + receiver
-                && call
-                    .args
-                    .iter()
-                    .zip(overload.types.iter().skip(receiver))
-                    .all(|(argument, expected)| accepts(*expected, argument))
-        };
         // Types are only compared for literals: `notify("t", 5)` is an error here, while
         // `notify("t", x)` depends on `x` and is checked when it runs.
-        if overloads.iter().any(fits) {
+        if overloads
+            .iter()
+            .any(|overload| fits(overload, call, receiver))
+        {
             if name == "notify" {
                 self.check_message_fields(call);
             }
             return;
         }
         if overloads.is_empty() && !self.defined.iter().any(|(defined, _)| *defined == name) {
-            return self.unknown_function(name, position);
+            return self.unknown_function(call, receiver, position);
         }
         let usage = USAGES
             .iter()
@@ -252,7 +247,8 @@ impl Checker<'_> {
         self.error(Code::WRONG_ARGUMENTS, position, message, usage);
     }
 
-    fn unknown_function(&mut self, name: &str, position: Position) {
+    fn unknown_function(&mut self, call: &FnCallExpr, receiver: usize, position: Position) {
+        let name = call.name.as_str();
         let message = format!("unknown function `{name}`");
         // A function that authors know from elsewhere gets an explanation; for other names a
         // misspelling is the likely cause.
@@ -265,10 +261,25 @@ impl Checker<'_> {
                 Some(reason.to_owned()),
             );
         }
-        let known = self
+        // Only functions that take these arguments: another one would be the next error.
+        let takes = |known: &str| {
+            let overloads = self.sandbox.overloads(known);
+            overloads
+                .iter()
+                .any(|overload| fits(overload, call, receiver))
+        };
+        let given = call.args.len() + receiver;
+        let defined = self.defined.iter();
+        let known: Vec<&str> = self
             .sandbox
             .function_names()
-            .chain(self.defined.iter().map(|(defined, _)| *defined));
+            .filter(|known| takes(known))
+            .chain(
+                defined
+                    .filter(|(_, count)| *count == given)
+                    .map(|(name, _)| *name),
+            )
+            .collect();
         let span = SourceLocation::token(position, self.source);
         let diagnostic = Diagnostic::error(Code::UNKNOWN_FUNCTION, span.clone(), message);
         self.errors.push(match nearest(name, known) {
@@ -391,6 +402,17 @@ fn is_element(expression: &Expr) -> bool {
 fn accepts(expected: TypeId, argument: &Expr) -> bool {
     expected == TypeId::of::<Dynamic>()
         || literal_type(argument).is_none_or(|found| found == expected)
+}
+
+/// Whether the function takes the arguments of the call; `receiver` is 1 for a method, whose
+/// receiver is a parameter.
+fn fits(overload: &Overload, call: &FnCallExpr, receiver: usize) -> bool {
+    overload.parameters == call.args.len() + receiver
+        && call
+            .args
+            .iter()
+            .zip(overload.types.iter().skip(receiver))
+            .all(|(argument, expected)| accepts(*expected, argument))
 }
 
 /// The type of a literal argument.

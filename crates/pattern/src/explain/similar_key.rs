@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use reflexarc_diagnostic::nearest;
+use reflexarc_diagnostic::similar;
 use reflexarc_event::Json;
 
 use super::key_index::Member;
@@ -74,7 +74,7 @@ impl<'e> SimilarKeys<'e> {
             }
             // The same rule as for misspelled operators. Only keys with a scalar are candidates:
             // suggesting an object would replace one missing field by another.
-            let similar = nearest(last, candidates)?;
+            let similar = similar(last, candidates)?;
             return members
                 .iter()
                 .position(|(key, value)| key == similar && has_scalar(value))

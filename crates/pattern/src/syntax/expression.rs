@@ -5,8 +5,10 @@ use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::argument::Comparison;
-use super::json::{ValueKind, span_of};
-use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
+use super::json::{ValueKind, is_literal, span_of};
+use super::{
+    Condition, Grammar, Rule, TreeBuilder, function_call, string_literal, swapped, syntax_error,
+};
 use crate::keywords::is_keyword;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Path};
@@ -21,43 +23,78 @@ pub(super) enum Connective {
 impl TreeBuilder<'_> {
     /// Parses a text in expression notation.
     pub(super) fn expression(&mut self, text: &str) -> Option<SpannedNode> {
-        match Grammar::parse(Rule::expression, text) {
+        let before = self.diagnostics.len();
+        let tree = match Grammar::parse(Rule::expression, text) {
             Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),
             Err(error) => {
                 let diagnostic = syntax_error::diagnostic(text, &error);
                 self.push(diagnostic);
                 None
             }
+        };
+        if tree.is_none() && self.diagnostics.len() > before {
+            self.replace_calls(text, before);
         }
+        tree
+    }
+
+    /// Replaces the diagnostics about parts of a function, `has(a)`, by one about the whole.
+    fn replace_calls(&mut self, text: &str, before: usize) {
+        let calls = function_call::diagnostics(text);
+        let is_inside = |found: &Diagnostic| {
+            let span = &found.span;
+            let mut spans = calls.iter().map(|call| &call.span);
+            spans.any(|call| call.start <= span.start && span.start <= call.end)
+        };
+        let mut at = 0;
+        self.diagnostics.retain(|found| {
+            at += 1;
+            at <= before || !is_inside(found)
+        });
+        self.diagnostics.extend(calls);
     }
 
     /// The connective. Anything other than `and` and `or` is reported, and parsing continues as if
-    /// it were the closest of the two, by default `and`.
-    pub(super) fn connective(&mut self, pair: &Pair<'_, Rule>) -> Connective {
+    /// it were the closest of the two, by default `and`. `is_only` tells that it joins just two
+    /// conditions.
+    pub(super) fn connective(&mut self, pair: &Pair<'_, Rule>, is_only: bool) -> Connective {
         let (word, span) = (pair.as_str(), span_of(pair));
-        let meant = match word {
-            "and" => return Connective::And,
-            "or" => return Connective::Or,
-            "&&" | "&" => Some("and"),
-            "||" | "|" => Some("or"),
-            other => nearest(other, ["and", "or"]),
+        let lower = word.to_lowercase();
+        let (meant, help) = match lower.as_str() {
+            "and" if word == "and" => return Connective::And,
+            "or" if word == "or" => return Connective::Or,
+            "&&" | "&" => (Some("and"), None),
+            "||" | "|" => (Some("or"), None),
+            "andnot" | "and_not" | "&&!" | "&!" | "butnot" => (Some("and not"), None),
+            "ornot" | "or_not" | "||!" | "|!" => (Some("or not"), None),
+            // `a == 1 unless b == 2 or c == 3` excepts both.
+            "unless" | "except" if is_only => (Some("and not"), None),
+            "unless" | "except" => (None, Some("write the exceptions as `and not (…)`")),
+            "nor" => (None, Some("write `not (… or …)`")),
+            "nand" => (None, Some("write `not (… and …)`")),
+            "xor" | "^" => (None, Some("write `(a and not b) or (b and not a)`")),
+            other => (nearest(other, ["and", "or"]), None),
         };
         let error = Diagnostic::error(
             Code::UNKNOWN_CONNECTIVE,
             span.clone(),
             format!("expected `and` or `or`, found `{word}`"),
         );
-        self.push(match meant {
-            Some(meant) if meant.eq_ignore_ascii_case(word) => error
+        let fix = meant.map(|meant| self.spaced(&span, meant));
+        self.push(match (meant, fix) {
+            (Some(meant), Some(fix)) if meant.eq_ignore_ascii_case(word) => error
                 .with_help("keywords are lower case")
-                .with_fix(span, meant),
-            Some(meant) => error
+                .with_fix(span, fix),
+            (Some(meant), Some(fix)) => error
                 .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(span, meant),
-            None => error
-                .with_help("join conditions with `and` or `or`, and put strings in double quotes"),
+                .with_fix(span, fix),
+            _ => {
+                error.with_help(help.unwrap_or(
+                    "join conditions with `and` or `or`, and put strings in double quotes",
+                ))
+            }
         });
-        if meant == Some("or") {
+        if meant.is_some_and(|meant| meant.starts_with("or")) {
             Connective::Or
         } else {
             Connective::And
@@ -68,13 +105,15 @@ impl TreeBuilder<'_> {
     pub(super) fn check_negation(&mut self, pair: &Pair<'_, Rule>) {
         if pair.as_str() != "not" {
             let span = span_of(pair);
+            let fix = if pair.as_str() == "!" { "not " } else { "not" };
+            let fix = self.spaced(&span, fix);
             self.push(
                 Diagnostic::error(
                     Code::SYNTAX,
                     span.clone(),
                     format!("expected `not`, found `{}`", pair.as_str()),
                 )
-                .with_fix(span, if pair.as_str() == "!" { "not " } else { "not" }),
+                .with_fix(span, fix),
             );
         }
     }
@@ -85,9 +124,11 @@ impl TreeBuilder<'_> {
         let span = span_of(&pair);
         let mut alternatives: Vec<Vec<SpannedNode>> = vec![Vec::new()];
         let mut complete = true;
-        for part in pair.into_inner() {
+        let parts = pair.into_inner();
+        let is_only = parts.len() == 3;
+        for part in parts {
             if part.as_rule() == Rule::connective {
-                if self.connective(&part) == Connective::Or {
+                if self.connective(&part, is_only) == Connective::Or {
                     alternatives.push(Vec::new());
                 }
                 continue;
@@ -124,7 +165,7 @@ impl TreeBuilder<'_> {
                 }
                 Rule::group => inner = self.tests(part.into_inner().next()?),
                 Rule::range => inner = self.comparison_chain(part),
-                _ => inner = self.test(part),
+                _ => inner = self.test(part, !negations.is_empty()),
             }
         }
         if negations.len() > self.limits.depth {
@@ -142,11 +183,34 @@ impl TreeBuilder<'_> {
     }
 
     /// A path and the conditions on its value.
-    fn test(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
+    fn test(&mut self, pair: Pair<'_, Rule>, is_negated: bool) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
-        let (key, path) = self.path(parts.next()?);
-        let alternatives = self.value_unary(parts.next()?)?;
+        let (path, conditions) = (parts.next()?, parts.next()?);
+        if let Some(error) = swapped::diagnostic(self.source, &path, &conditions) {
+            self.push(error);
+            return None;
+        }
+        let is_symbol = swapped::operator(&conditions)
+            .is_some_and(|operator| operator.as_rule() == Rule::symbol);
+        let (key, path) = self.path(path, is_symbol);
+        // `is missing` alone: what follows a keyword is no condition on it.
+        if !is_symbol && is_keyword(&self.source[key.clone()]) {
+            return None;
+        }
+        let is_single = conditions
+            .clone()
+            .into_inner()
+            .next()
+            .is_some_and(|part| part.as_rule() == Rule::predicate);
+        self.condition = is_single.then(|| Condition {
+            path: key.clone(),
+            span: span.clone(),
+            is_negated,
+        });
+        let alternatives = self.value_unary(conditions);
+        self.condition = None;
+        let alternatives = alternatives?;
         Some(SpannedNode::field(
             span,
             SpannedField {
@@ -163,7 +227,7 @@ impl TreeBuilder<'_> {
         let mut parts = pair.into_inner();
         let low = self.number(&parts.next()?);
         let symbol = parts.next()?;
-        let (key, path) = self.path(parts.next()?);
+        let (key, path) = self.path(parts.next()?, true);
         let Some(first) = Comparison::parse(symbol.as_str()) else {
             let help = format!("write the path first: `{} == 5`", &self.source[key]);
             let message = format!("expected `<` or `<=`, found `{}`", symbol.as_str());
@@ -234,9 +298,11 @@ impl TreeBuilder<'_> {
         number
     }
 
-    /// The span of a path, and the path unless one of its keys is invalid.
-    fn path(&mut self, pair: Pair<'_, Rule>) -> (Span, Option<Path>) {
+    /// The span of a path, and the path unless one of its keys is invalid. `is_compared` tells that
+    /// an operator such as `==` follows.
+    fn path(&mut self, pair: Pair<'_, Rule>, is_compared: bool) -> (Span, Option<Path>) {
         let span = span_of(&pair);
+        let is_alone = pair.clone().into_inner().len() == 1;
         let mut keys = Vec::new();
         let mut complete = true;
         for part in pair.into_inner() {
@@ -256,11 +322,15 @@ impl TreeBuilder<'_> {
             // is kept, so that parsing continues with the conditions on it.
             if is_keyword(key) {
                 let message = format!("expected a path, found keyword `{key}`");
-                self.push(
-                    Diagnostic::error(Code::RESERVED_KEY, key_span.clone(), message)
-                        .with_help("put a keyword in double quotes to use it as a path key")
-                        .with_fix(key_span, format!("\"{key}\"")),
-                );
+                let error = Diagnostic::error(Code::RESERVED_KEY, key_span.clone(), message)
+                    .with_help("put a keyword in double quotes to use it as a path key");
+                // `exists a`, `starts with "x"`: the word is meant as an operator.
+                let is_key = !is_alone || is_compared && !is_literal(key);
+                self.push(if is_key {
+                    error.with_fix(key_span, format!("\"{key}\""))
+                } else {
+                    error
+                });
             }
             keys.push(key.to_owned());
         }

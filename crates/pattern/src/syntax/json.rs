@@ -3,6 +3,7 @@
 use pest::Parser as _;
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
+use reflexarc_event::Json;
 
 use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
 use crate::spanned::SpannedNode;
@@ -101,12 +102,13 @@ impl TreeBuilder<'_> {
     pub(super) fn string(&mut self, pair: &Pair<'_, Rule>) -> Option<String> {
         let span = span_of(pair);
         if pair.as_rule() == Rule::single {
-            // The fix changes the quotes and what is escaped: `'it\'s "x"'` → `"it's \"x\""`.
             let inner = &self.source[span.start + 1..span.end - 1];
-            let replacement = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
             let message = "expected a string in double quotes, found single quotes";
             let error = Diagnostic::error(Code::INVALID_STRING, span.clone(), message);
-            self.push(error.with_fix(span, replacement));
+            self.push(match in_double_quotes(inner) {
+                Some(replacement) => error.with_fix(span, replacement),
+                None => error,
+            });
             return None;
         }
         match string_literal::decode(self.source, &span) {
@@ -135,7 +137,7 @@ impl TreeBuilder<'_> {
                 );
                 self.push(
                     Diagnostic::error(Code::NOT_STRICT, key_span.clone(), message)
-                        .with_fix(key_span.clone(), format!("\"{}\"", key.as_str())),
+                        .with_fix(key_span.clone(), Json::from(key.as_str()).to_string()),
                 );
             }
             key.as_str().to_owned()
@@ -202,25 +204,20 @@ impl TreeBuilder<'_> {
             span.clone(),
             format!("expected a value, found `{word}`"),
         );
-        // Names for null in Python, Ruby and Go, too far from `null` for the edit distance.
-        let meant = if word == "None" || word == "nil" {
-            Some("null")
-        } else {
-            None
-        };
-        let error = match meant.or_else(|| nearest(word, ["null", "true", "false"])) {
+        let error = match literal_meant(word) {
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span.clone(), meant),
             None => error
                 .with_help("put strings in double quotes")
-                .with_fix(span.clone(), format!("\"{}\"", word.replace('\\', "\\\\"))),
+                .with_fix(span.clone(), Json::from(word).to_string()),
         };
         self.push(error);
         ValueKind::Invalid
     }
 
-    /// Reports a malformed number. The fix removes a leading `+` and leading zeros: `+05` → `5`.
+    /// Reports a malformed number. The fix removes a leading `+` and leading zeros, `+05` → `5`, and
+    /// puts an address into quotes.
     fn invalid_number(&mut self, word: &str, span: &Span) {
         let unsigned = word.trim_start_matches('+');
         let plain = match unsigned.trim_start_matches('0') {
@@ -235,10 +232,52 @@ impl TreeBuilder<'_> {
         .with_help("write numbers like `0`, `-1.5` or `3e9`, without `+` and leading zeros");
         self.push(if plain.parse::<Decimal>().is_ok() {
             error.with_fix(span.clone(), plain)
+        } else if word.parse::<std::net::Ipv4Addr>().is_ok() {
+            let mut error = error.with_fix(span.clone(), format!("\"{word}\""));
+            error.help = Some("put addresses in double quotes".into());
+            error
         } else {
             error
         });
     }
+}
+
+/// Whether the word is a literal, or in all likelihood means one: `None`, `TRUE`.
+pub(super) fn is_literal(word: &str) -> bool {
+    matches!(word, "null" | "true" | "false") || literal_meant(word).is_some()
+}
+
+/// The literal that a word evidently means.
+fn literal_meant(word: &str) -> Option<&'static str> {
+    match word {
+        // Names for null in Python, Ruby and Go, too far from `null` for the edit distance.
+        "None" | "nil" => Some("null"),
+        _ => nearest(word, ["null", "true", "false"]),
+    }
+}
+
+/// The content of a single-quoted string as a string in double quotes: `it\'s "x"` → `"it's \"x\""`.
+/// `None` if it has an escape that JSON does not know.
+fn in_double_quotes(inner: &str) -> Option<String> {
+    let mut text = String::from("\"");
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => match characters.next()? {
+                '\'' => text.push('\''),
+                escape @ ('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') => {
+                    text.push('\\');
+                    text.push(escape);
+                }
+                _ => return None,
+            },
+            character => text.push(character),
+        }
+    }
+    text.push('"');
+    // `\u12` is an escape that JSON does not know, either.
+    Json::parse(&text).is_ok().then_some(text)
 }
 
 /// The span of a pair, without trailing white space and comments.

@@ -4,8 +4,8 @@ use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::argument::Comparison;
-use super::json::{Value, ValueKind, span_of};
-use super::operator_names::Operator;
+use super::json::{Value, ValueKind, is_literal, span_of};
+use super::operator_names::{Operator, unquoted_value};
 use super::value_tests::Alternatives;
 use super::{Rule, TreeBuilder};
 use crate::spanned::{SpannedAlternative, SpannedPredicate};
@@ -20,7 +20,9 @@ impl TreeBuilder<'_> {
         let operator = parts.next()?;
         let operand = parts.next_if(|part| part.as_rule() == Rule::operand);
         let modifier = parts.next();
-        let (operator, name) = self.resolve_operator(operator, operand.is_some())?;
+        let operand_span = operand.as_ref().map(span_of);
+        let (operator, name) =
+            self.resolve_operator(operator, operand_span.as_ref(), modifier.is_some())?;
         let ignoring_case = match modifier {
             Some(modifier) => self.resolve_modifier(&modifier)?,
             None => false,
@@ -28,7 +30,7 @@ impl TreeBuilder<'_> {
         // Operands use the values of JSON notation, so both notations have the same literals,
         // escapes and error messages.
         let value = match operand {
-            Some(operand) => Some(self.value(operand.into_inner().next()?)),
+            Some(operand) => Some(self.operand(operand.into_inner().next()?)),
             None => None,
         };
         if matches!(
@@ -60,6 +62,22 @@ impl TreeBuilder<'_> {
         Some(alternatives.collect())
     }
 
+    /// The value of an operand. A word without quotes may be meant as a path.
+    fn operand(&mut self, pair: Pair<'_, Rule>) -> Value {
+        let (word, span) = (pair.as_str(), span_of(&pair));
+        let is_word = pair.as_rule() == Rule::bare && word.starts_with(char::is_alphabetic);
+        if !is_word || is_literal(word) {
+            return self.value(pair);
+        }
+        let message = format!("expected a value, found `{word}`");
+        let error = Diagnostic::error(Code::INVALID_LITERAL, span.clone(), message);
+        self.push(unquoted_value(error, word));
+        Value {
+            span,
+            kind: ValueKind::Invalid,
+        }
+    }
+
     /// The predicates of an operator with its operand, each with its span.
     fn apply(
         &mut self,
@@ -88,11 +106,8 @@ impl TreeBuilder<'_> {
         match operator {
             Operator::Exists | Operator::IsMissing => {
                 let message = format!("unexpected value after `{name}`");
-                self.push(
-                    Diagnostic::error(Code::WRONG_ARGUMENT, value.span.clone(), message)
-                        .with_help("remove the value")
-                        .with_fix(value.span, ""),
-                );
+                self.error(Code::WRONG_ARGUMENT, value.span, message).help =
+                    Some("remove the value".into());
                 None
             }
             Operator::Compare(comparison) => {
@@ -107,10 +122,11 @@ impl TreeBuilder<'_> {
                 };
                 let message = format!("`{name}` expects one value, found an array");
                 let symbol = span.start..span.start + name.len();
+                let fix = self.spaced(&symbol, meant);
                 self.push(
                     Diagnostic::error(Code::WRONG_ARGUMENT, value.span, message)
                         .with_help(format!("use `{meant}` to compare with several values"))
-                        .with_fix(symbol, meant),
+                        .with_fix(symbol, fix),
                 );
                 None
             }
@@ -211,14 +227,20 @@ impl TreeBuilder<'_> {
             );
             let is_network = matches!(&value.kind, ValueKind::String(text) if text.contains('/')
                 && super::cidr::parse(text, self.dialect).is_ok());
+            // `in "x,y"` may be meant as two values.
+            let is_one = !matches!(&value.kind, ValueKind::String(text)
+                if text.contains([',', ';', '|']) || text.contains(char::is_whitespace));
             self.push(if is_network {
+                let fix = self.spaced(&value.span, &format!("cidr {source}"));
                 error
                     .with_help("use `in cidr` to match a network")
-                    .with_fix(value.span, format!("cidr {source}"))
-            } else {
+                    .with_fix(value.span, fix)
+            } else if is_one {
                 error
                     .with_help("wrap it in `[ ]`")
-                    .with_fix(value.span, format!("[{source}]"))
+                    .with_fix(value.span.clone(), format!("[{source}]"))
+            } else {
+                error.with_help("write an array of values: `[\"x\", \"y\"]`")
             });
             return None;
         };
@@ -261,9 +283,12 @@ impl TreeBuilder<'_> {
                 format!("`{name}` expects a string, found {}", value.type_name()),
             );
             self.push(match value.kind {
-                ValueKind::Number(_) | ValueKind::Bool(_) | ValueKind::Null => error
+                ValueKind::Number(_) => error
                     .with_help("put it in double quotes; string operators match strings only")
                     .with_fix(value.span.clone(), format!("\"{source}\"")),
+                ValueKind::Bool(_) | ValueKind::Null => error.with_help(format!(
+                    "string operators match strings only; use `== {source}`"
+                )),
                 _ => error,
             });
         }

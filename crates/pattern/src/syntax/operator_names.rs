@@ -2,8 +2,10 @@
 
 use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
+use reflexarc_event::Json;
 
 use super::argument::{Comparison, StringTest};
+use super::foreign_operator::{ForeignOperator, Meaning, Quantifier};
 use super::json::span_of;
 use super::{Rule, TreeBuilder};
 use crate::TextOp;
@@ -52,38 +54,8 @@ const OPERATORS: [(&str, Operator); 15] = [
 /// Most words of one operator.
 const LONGEST: usize = 2;
 
-/// Operators of other languages and their equivalents here, for suggestions. Needed where the edit
-/// distance is too large to suggest the right one (`~=`, `begins with`) or suggests a wrong one.
-const SYNONYMS: [(&str, &str); 28] = [
-    ("=", "=="),
-    ("===", "=="),
-    ("=~", "matches"),
-    ("~=", "matches"),
-    ("~", "matches"),
-    ("<>", "!="),
-    ("!==", "!="),
-    ("=!", "!="),
-    ("=<", "<="),
-    ("=>", ">="),
-    ("is", "=="),
-    ("equals", "=="),
-    ("is not", "!="),
-    ("is null", "== null"),
-    ("is not null", "!= null"),
-    ("is true", "== true"),
-    ("is false", "== false"),
-    ("is not missing", "exists"),
-    ("is present", "exists"),
-    ("has", "contains"),
-    ("begins with", "starts with"),
-    ("prefix", "starts with"),
-    ("suffix", "ends with"),
-    ("wildcard", "like"),
-    ("regexp", "matches"),
-    ("regex", "matches"),
-    ("cidr", "in cidr"),
-    ("missing", "is missing"),
-];
+/// Most words of an operator of another language: `is not greater than or equal to`.
+const LONGEST_FOREIGN: usize = 7;
 
 impl TreeBuilder<'_> {
     /// `ignoring case`; anything else after an operand is an error.
@@ -102,8 +74,11 @@ impl TreeBuilder<'_> {
         let message =
             format!("expected `ignoring case`, `and`, `or` or end of input, found `{words}`");
         let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), message);
-        let meant = match words.as_str() {
-            "ignore case" | "case insensitive" | "ignorecase" | "nocase" => Some("ignoring case"),
+        let meant = match words.to_lowercase().as_str() {
+            "ignore case" | "ignores case" | "case insensitive" | "case insensitively"
+            | "insensitive" | "ignorecase" | "ignoringcase" | "nocase" | "any case" => {
+                Some("ignoring case")
+            }
             other => nearest(other, ["ignoring case"]),
         };
         self.push(match meant {
@@ -119,14 +94,15 @@ impl TreeBuilder<'_> {
     // The grammar takes all words up to an operand as the operator, whatever they are. That makes
     // these errors, which are tried in this order:
     //
-    //     p is not null      a synonym: `!= null`
     //     p exists q == 1    an operator without operand, then another word
     //     p starts with eni  an operator, then a string without quotes
+    //     p is not null      an operator of another language: `!= null`
     //     p strats with "x"  a misspelling
     pub(super) fn resolve_operator(
         &mut self,
         pair: Pair<'_, Rule>,
-        has_operand: bool,
+        operand: Option<&Span>,
+        has_modifier: bool,
     ) -> Option<(Operator, &'static str)> {
         let span = span_of(&pair);
         let is_words = pair.as_rule() == Rule::words;
@@ -138,19 +114,15 @@ impl TreeBuilder<'_> {
             vec![(pair.as_str(), span.clone())]
         };
         let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
-        // The longest synonym has three words; one word more shows where the mistake starts in a
-        // sequence of thousands (`a a a a …`), whose message and edit distances would cost more.
-        let words = &words[..words.len().min(LONGEST + 2)];
+        // One word more than the longest name shows where the mistake starts in a sequence of
+        // thousands (`a a a a …`), whose message would cost more.
+        let words = &words[..words.len().min(LONGEST_FOREIGN + 1)];
         let span = span.start..parts[words.len() - 1].1.end;
         let spelling = words.join(" ");
         if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == spelling) {
             return Some((*operator, name));
         }
-        let error = Diagnostic::error(
-            Code::UNKNOWN_OPERATOR,
-            span.clone(),
-            format!("unknown operator `{spelling}`"),
-        );
+        let foreign = ForeignOperator::read(&spelling);
         // The longest prefix of the words that is an operator: `in` of `in foo`, `is missing` of
         // `is missing b`.
         let operator_of_first = |count: usize| {
@@ -160,15 +132,19 @@ impl TreeBuilder<'_> {
                 .find(|(name, _)| *name == first)
                 .map(|(name, operator)| (count, *name, *operator))
         };
-        let synonym = SYNONYMS
-            .iter()
-            .find(|(synonym, _)| *synonym == spelling)
-            .map(|(_, operator)| *operator);
         let prefix = (1..words.len().min(LONGEST + 1))
             .rev()
             .find_map(operator_of_first);
         match prefix {
-            _ if synonym.is_some() => {}
+            _ if foreign.is_some() => {}
+            Some((1 | 2, name, Operator::Exists | Operator::IsMissing))
+                if operand.is_none() && matches!(words.last(), Some(&("true" | "false"))) =>
+            {
+                let is_true = words.last() == Some(&"true");
+                let error = unexpected_value(name, is_true, &span);
+                self.push(error);
+                return None;
+            }
             Some((count, name, Operator::Exists | Operator::IsMissing)) => {
                 let (word, word_span) = &parts[count];
                 let message =
@@ -180,30 +156,279 @@ impl TreeBuilder<'_> {
                 ));
                 return None;
             }
-            Some((count, name, _)) if count + 1 == words.len() && !has_operand => {
+            Some((count, name, _)) if count + 1 == words.len() && operand.is_none() => {
                 let (word, word_span) = &parts[count];
                 let message = format!("expected a value after `{name}`, found `{word}`");
-                self.push(
-                    Diagnostic::error(Code::INVALID_LITERAL, word_span.clone(), message)
-                        .with_help("put strings in double quotes")
-                        .with_fix(word_span.clone(), format!("\"{word}\"")),
-                );
+                let error = Diagnostic::error(Code::INVALID_LITERAL, word_span.clone(), message);
+                self.push(unquoted_value(error, word));
                 return None;
             }
             _ => {}
         }
-        let meant = synonym.or_else(|| nearest(&spelling, OPERATORS.map(|(name, _)| name)));
-        if let Some(meant) = meant {
-            let help = if meant.eq_ignore_ascii_case(&spelling) {
-                format!("keywords are lower case: `{meant}`")
-            } else {
-                format!("did you mean `{meant}`?")
-            };
-            self.push(error.with_help(help).with_fix(span, meant));
+        let error = |span: Span, spelling: &str| {
+            let message = format!("unknown operator `{spelling}`");
+            Diagnostic::error(Code::UNKNOWN_OPERATOR, span, message)
+        };
+        if let Some(foreign) = foreign {
+            let error = error(span.clone(), &spelling);
+            let error = self.foreign_operator(error, &span, foreign, operand, has_modifier);
+            self.push(error);
             return None;
         }
-        let names = OPERATORS.map(|(name, _)| format!("`{name}`"));
-        self.push(error.with_help(format!("the operators are {}", names.join(", "))));
+        // `p startsWith eni`: the operator of another language, then a string without quotes.
+        let first = (1..words.len()).rev().find_map(|count| {
+            let name = words[..count].join(" ");
+            ForeignOperator::read(&name).map(|foreign| (count, name, foreign))
+        });
+        if let Some((count, name, foreign)) = first {
+            let span = span.start..parts[count - 1].1.end;
+            let value =
+                (count + 1 == words.len() && operand.is_none()).then(|| parts[count].1.clone());
+            let error = error(span.clone(), &name);
+            let error = self.foreign_operator(error, &span, foreign, value.as_ref(), false);
+            self.push(error);
+            return None;
+        }
+        let error = error(span.clone(), &spelling);
+        // Symbols have no misspellings: `^=` is not `==`.
+        let names = OPERATORS.map(|(name, _)| name);
+        let words = names
+            .into_iter()
+            .filter(|name| is_words && name.len() > 2 && name.starts_with(char::is_alphabetic));
+        self.push(match nearest(&spelling, words) {
+            Some(meant) => error
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span, meant),
+            None => {
+                let names = names.map(|name| format!("`{name}`"));
+                error.with_help(format!("the operators are {}", names.join(", ")))
+            }
+        });
         None
+    }
+
+    /// The error with the operator of this language that has the same meaning, and a fix if the
+    /// operand has that meaning, too.
+    fn foreign_operator(
+        &self,
+        error: Diagnostic,
+        span: &Span,
+        foreign: ForeignOperator,
+        operand: Option<&Span>,
+        has_modifier: bool,
+    ) -> Diagnostic {
+        let name = name_of(foreign.meaning, foreign.negated);
+        let value = operand.map(|span| &self.source[span.clone()]);
+        let value_text = value.unwrap_or_default();
+        let is_list = value_text.starts_with('[');
+        let adds_case = foreign.ignoring_case && !has_modifier;
+        let suffix = if adds_case { " … ignoring case" } else { "" };
+        let spelling = &self.source[span.clone()];
+        if name.eq_ignore_ascii_case(spelling) && !value_text.contains('%') {
+            return error
+                .with_help(format!("keywords are lower case: `{name}`"))
+                .with_fix(span.clone(), name);
+        }
+        let takes_operand = !matches!(
+            foreign.meaning,
+            Meaning::Exists | Meaning::Null | Meaning::True | Meaning::False
+        );
+        if foreign.quantifier == Some(Quantifier::All) && (is_list || value.is_none()) {
+            return self.every_value(error, foreign, value_text);
+        }
+        if foreign.meaning == Meaning::Contains && is_list && foreign.quantifier.is_none() {
+            return error.with_help(
+                "`contains [\"x\", \"y\"]` requires one of the values; to require both, write \
+                 `p contains \"x\" and p contains \"y\"`",
+            );
+        }
+        if foreign.meaning == Meaning::Wildcard && !has_our_meaning(foreign, value_text) {
+            return error.with_help(format!(
+                "write `{name}` with `*` for any characters instead of `%`"
+            ));
+        }
+        if !has_our_meaning(foreign, value_text) {
+            return error.with_help(format!(
+                "write `{name}`, which compares the whole text: `.*x.*` finds `x` in it"
+            ));
+        }
+        let error = error.with_help(format!("did you mean `{name}{suffix}`?"));
+        if takes_operand != value.is_some() {
+            return error;
+        }
+        match operand {
+            Some(operand) if adds_case => {
+                // `icontains "x"` → `contains "x" ignoring case`. Numbers have no case.
+                if !value_text.starts_with(['"', '[']) {
+                    return error;
+                }
+                let between = &self.source[span.end..operand.start];
+                let between = if between.is_empty() { " " } else { between };
+                let fix = format!("{name}{between}{value_text} ignoring case");
+                let span = span.start..operand.end;
+                let fix = self.spaced(&span, &fix);
+                error.with_fix(span, fix)
+            }
+            _ => error.with_fix(span.clone(), self.spaced(span, name)),
+        }
+    }
+
+    /// `contains all ["x", "y"]`: one condition for each value.
+    fn every_value(&self, error: Diagnostic, foreign: ForeignOperator, value: &str) -> Diagnostic {
+        let name = name_of(foreign.meaning, foreign.negated);
+        let case = if foreign.ignoring_case {
+            " ignoring case"
+        } else {
+            ""
+        };
+        let error = error.with_help(format!(
+            "write one condition for each value: `p {name} \"x\"{case} and p {name} \"y\"{case}`"
+        ));
+        let Some(condition) = &self.condition else {
+            return error;
+        };
+        // "Not all of them" is not "none of them", and other operators cannot be met by one value
+        // together, so they are never meant like this.
+        if foreign.meaning != Meaning::Contains || foreign.negated {
+            return error;
+        }
+        let Some(values) = strings_of(value) else {
+            return error;
+        };
+        let path = &self.source[condition.path.clone()];
+        let conditions: Vec<String> = values
+            .iter()
+            .map(|value| format!("{path} {name} {value}{case}"))
+            .collect();
+        let joined = conditions.join(" and ");
+        let is_group = condition.is_negated && conditions.len() > 1;
+        let fix = if is_group {
+            format!("({joined})")
+        } else {
+            joined
+        };
+        error.with_fix(condition.span.clone(), fix)
+    }
+
+    /// The replacement of `span` with the spaces that separate it from its neighbours: `a==1&&b==2`
+    /// becomes `a==1 and b==2`, not `1andb`.
+    pub(super) fn spaced(&self, span: &Span, text: &str) -> String {
+        let needs_space =
+            |c: Option<char>, bracket: char| c.is_some_and(|c| !c.is_whitespace() && c != bracket);
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '"');
+        let before = needs_space(self.source[..span.start].chars().next_back(), '(');
+        let after = needs_space(self.source[span.end..].chars().next(), ')');
+        format!(
+            "{}{text}{}",
+            if before && is_word(text.chars().next()) {
+                " "
+            } else {
+                ""
+            },
+            if after && is_word(text.chars().next_back()) {
+                " "
+            } else {
+                ""
+            },
+        )
+    }
+}
+
+/// The error about `exists true`, `is missing false` and so on, at `span`. `exists false` is the
+/// opposite of `exists`.
+fn unexpected_value(name: &str, is_true: bool, span: &Span) -> Diagnostic {
+    let meant = if (name == "exists") == is_true {
+        "exists"
+    } else {
+        "is missing"
+    };
+    let message = format!("unexpected value after `{name}`");
+    Diagnostic::error(Code::WRONG_ARGUMENT, span.clone(), message)
+        .with_help(format!("write `{meant}`"))
+        .with_fix(span.clone(), meant)
+}
+
+/// The error about a word where a value is expected. A fix puts it in quotes only if it cannot be
+/// meant as a path: `a == b` may be meant to compare two fields.
+pub(super) fn unquoted_value(error: Diagnostic, word: &str) -> Diagnostic {
+    let span = error.span.clone();
+    let is_capital = word.len() > 1 && !word.contains(|c: char| c.is_lowercase());
+    let has_digit = word.contains(|c: char| c.is_ascii_digit());
+    let is_id = word.contains([':', '*']) || word.contains('-') && has_digit;
+    let quoted = Json::from(word).to_string();
+    if is_capital || is_id && !word.contains('.') {
+        error
+            .with_help("put strings in double quotes")
+            .with_fix(span, quoted)
+    } else {
+        error.with_help(format!(
+            "put strings in double quotes: `{quoted}`; two fields cannot be compared"
+        ))
+    }
+}
+
+/// Whether the operand, as written, means the same in this language: SQL's `LIKE` knows `%`, and
+/// `=~` finds a part of the text.
+pub(super) fn has_our_meaning(foreign: ForeignOperator, operand: &str) -> bool {
+    match foreign.meaning {
+        Meaning::Wildcard => !operand.contains('%'),
+        Meaning::Regexp => !foreign.finds_parts || is_whole(operand),
+        _ => true,
+    }
+}
+
+/// The operator in this language.
+pub(super) fn name_of(meaning: Meaning, negated: bool) -> &'static str {
+    match (meaning, negated) {
+        (Meaning::Equals, false) => "==",
+        (Meaning::Equals, true) => "!=",
+        (Meaning::In, false) => "in",
+        (Meaning::In, true) => "not in",
+        (Meaning::InNetwork, false) => "in cidr",
+        (Meaning::InNetwork, true) => "not in cidr",
+        (Meaning::Prefix, false) => "starts with",
+        (Meaning::Prefix, true) => "not starts with",
+        (Meaning::Suffix, false) => "ends with",
+        (Meaning::Suffix, true) => "not ends with",
+        (Meaning::Contains, false) => "contains",
+        (Meaning::Contains, true) => "not contains",
+        (Meaning::Wildcard, false) => "like",
+        (Meaning::Wildcard, true) => "not like",
+        (Meaning::Regexp, false) => "matches",
+        (Meaning::Regexp, true) => "not matches",
+        (Meaning::Compare(Comparison::Less), false) => "<",
+        (Meaning::Compare(Comparison::Less), true) => "not <",
+        (Meaning::Compare(Comparison::LessOrEqual), false) => "<=",
+        (Meaning::Compare(Comparison::LessOrEqual), true) => "not <=",
+        (Meaning::Compare(Comparison::Greater), false) => ">",
+        (Meaning::Compare(Comparison::Greater), true) => "not >",
+        (Meaning::Compare(Comparison::GreaterOrEqual), false) => ">=",
+        (Meaning::Compare(Comparison::GreaterOrEqual), true) => "not >=",
+        (Meaning::Exists, false) => "exists",
+        (Meaning::Exists, true) => "is missing",
+        (Meaning::Null, false) => "== null",
+        (Meaning::Null, true) => "!= null",
+        (Meaning::True, false) => "== true",
+        (Meaning::True, true) => "!= true",
+        (Meaning::False, false) => "== false",
+        (Meaning::False, true) => "!= false",
+    }
+}
+
+/// Whether a regular expression, as written, says how the text begins and ends.
+fn is_whole(literal: &str) -> bool {
+    let text = literal.trim_matches('"');
+    let begins = text.starts_with('^') || text.starts_with(".*");
+    begins && (text.ends_with('$') || text.ends_with(".*"))
+}
+
+/// The string literals of an array, as written; `None` if it has other elements.
+fn strings_of(array: &str) -> Option<Vec<String>> {
+    match Json::parse(array.as_bytes()).ok()? {
+        Json::Array(elements) if !elements.is_empty() => elements
+            .iter()
+            .map(|element| matches!(element, Json::String(_)).then(|| element.to_string()))
+            .collect(),
+        _ => None,
     }
 }

@@ -48,9 +48,11 @@ impl TreeBuilder<'_> {
         // The alternatives of the `and`s since the last `or`.
         let mut conjunction: Option<Alternatives> = None;
         let mut complete = true;
-        for part in pair.into_inner() {
+        let parts = pair.into_inner();
+        let is_only = parts.len() == 3;
+        for part in parts {
             if part.as_rule() == Rule::connective {
-                if self.connective(&part) == Connective::Or {
+                if self.connective(&part, is_only) == Connective::Or {
                     finished.extend(conjunction.take().unwrap_or_default());
                 }
                 continue;

@@ -5,6 +5,7 @@ mod analysis;
 mod comments;
 mod diagnostics;
 mod explain;
+mod fixes;
 mod generate;
 mod matcher;
 mod naive;
