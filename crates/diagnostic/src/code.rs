@@ -191,6 +191,8 @@ registry! {
     216 TOO_MANY_COMBINATIONS "Filter with too many combinations";
     217 ALWAYS_MATCHES "Filter, or part of one, that always matches";
     218 SUPERFLUOUS "Condition that makes no difference";
+    230 LITERAL_WILDCARD "Literal that looks like a wildcard, compared by its characters";
+    231 IMPOSSIBLE_PATH "Path that no event has, written as in another language";
 
     // 03: dialects
     301 NOT_PORTABLE "Construct that the dialect does not support";

@@ -27,6 +27,7 @@
 //!              │  dialect/  errors and warnings for AWS and Alibaba Cloud EventBridge
 //!              │  analysis/ conditions that never or always match, superfluous alternatives
 //!              │  lints     conditions that are often misread
+//!              │            impossible_paths, literal_wildcards: what other languages write so
 //!              ▼
 //!            tree ── normal ─► one form for both notations
 //!              ├── print/      JSON notation and expression notation, with or without comments
@@ -44,9 +45,11 @@ mod canonical_scalar;
 mod dialect;
 pub mod explain;
 mod field_values;
+mod impossible_paths;
 mod keywords;
 mod limits;
 mod lints;
+mod literal_wildcards;
 pub mod matcher;
 pub mod naive;
 mod normal;

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Event;
 
+use crate::spanned::SpannedNode;
 use crate::{
-    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect, lints, naive,
-    normal, print, syntax,
+    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect,
+    impossible_paths, lints, literal_wildcards, naive, normal, print, syntax,
 };
 
 /// An event filter, parsed from text or made from a tree.
@@ -63,10 +64,9 @@ impl Pattern {
     /// ```
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
-        let warnings = |tree| analysis::warnings(tree, &PatternLimits::DEFAULT);
         parsed
             .diagnostics
-            .extend(parsed.tree.iter().flat_map(warnings));
+            .extend(parsed.tree.iter().flat_map(|tree| warnings(tree, text)));
         sort_and_truncate(&mut parsed.diagnostics);
         let failed = parsed
             .diagnostics
@@ -204,9 +204,10 @@ impl Pattern {
         let mut found = match dialect {
             Dialect::Reflexarc => [
                 parsed.diagnostics,
-                analysis::warnings(&tree, &PatternLimits::DEFAULT),
+                warnings(&tree, &self.source),
                 analysis::hints(&tree, &PatternLimits::DEFAULT),
                 lints::hints(&tree),
+                literal_wildcards::hints(&tree, &self.source, self.is_json),
             ]
             .concat(),
             other => dialect::check(&tree, other),
@@ -318,6 +319,13 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Self, PatternError> {
         Self::parse(text, Dialect::Reflexarc)
     }
+}
+
+/// Warnings about a tree that was parsed from this text.
+fn warnings(tree: &SpannedNode, text: &str) -> Vec<Diagnostic> {
+    let mut found = analysis::warnings(tree, &PatternLimits::DEFAULT);
+    found.extend(impossible_paths::warnings(tree, text));
+    found
 }
 
 /// Sorts diagnostics by span, removes duplicates, and keeps at most [`PatternLimits::diagnostics`]
