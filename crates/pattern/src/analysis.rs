@@ -52,6 +52,8 @@ mod reason;
 mod report;
 mod samples;
 mod shadowed;
+#[cfg(test)]
+mod soundness;
 mod values;
 
 use reflexarc_diagnostic::Diagnostic;

@@ -34,10 +34,7 @@ pub(super) fn check(part: &FieldPart, prover: &Prover) -> FieldFindings {
     let is_dead: Vec<bool> = part
         .alternatives
         .iter()
-        .map(|one| {
-            can_be_empty(one)
-                && matches!(&one.goal, Goal::Field(field) if prover.is_empty(&field.values))
-        })
+        .map(|one| never_holds(one, prover))
         .collect();
     let all = || part.alternatives.iter().zip(&is_dead);
     let live: Vec<&AlternativePart> = all()
@@ -45,7 +42,11 @@ pub(super) fn check(part: &FieldPart, prover: &Prover) -> FieldFindings {
         .map(|(one, _)| one)
         .collect();
     let mut diagnostics: Vec<Diagnostic> = all()
-        .filter(|(one, dead)| **dead && one.has_own_text(live.iter().map(|one| one.alternative)))
+        .filter(|(_, dead)| **dead)
+        .filter(|(one, _)| {
+            let others = live.iter().map(|one| one.alternative);
+            one.own_text(others).is_some()
+        })
         .map(|(one, _)| contradiction(one, prover))
         .collect();
     let values: Vec<&Formula> = live
@@ -74,6 +75,14 @@ pub(super) fn check(part: &FieldPart, prover: &Prover) -> FieldFindings {
         diagnostics,
         is_never: live.is_empty(),
         is_always,
+    }
+}
+
+/// Whether no value satisfies the alternative.
+pub(super) fn never_holds(part: &AlternativePart, prover: &Prover) -> bool {
+    match &part.goal {
+        Goal::Field(field) => can_be_empty(part) && prover.is_empty(&field.values),
+        _ => false,
     }
 }
 

@@ -111,21 +111,23 @@ impl AlternativePart<'_> {
         }
     }
 
-    /// Whether it has a part in the text that none of the others has.
+    /// What it has in the text that none of the others has: all of it, or one of its predicates.
     // `a (== "x" and (ends with "x" or == "y"))` has the alternatives [x, …x] and [x, y]. The
     // second never holds, and that is said of `== "y"`, because `== "x"` is used by the first.
-    pub(super) fn has_own_text<'o>(
+    pub(super) fn own_text<'o>(
         &self,
-        mut others: impl Iterator<Item = &'o SpannedAlternative>,
-    ) -> bool {
-        let spans: Vec<&Span> = others
-            .by_ref()
+        others: impl Iterator<Item = &'o SpannedAlternative>,
+    ) -> Option<Span> {
+        let spans: BTreeSet<(usize, usize)> = others
             .flat_map(|other| &other.predicates)
-            .map(|spanned| &spanned.span)
+            .map(|spanned| (spanned.span.start, spanned.span.end))
             .collect();
-        self.alternative
-            .predicates
-            .iter()
-            .any(|spanned| !spans.contains(&&spanned.span))
+        let predicates = &self.alternative.predicates;
+        let is_own = |span: &Span| !spans.contains(&(span.start, span.end));
+        if predicates.iter().all(|spanned| is_own(&spanned.span)) {
+            return Some(self.alternative.span.clone());
+        }
+        let own = predicates.iter().find(|spanned| is_own(&spanned.span));
+        own.map(|spanned| spanned.span.clone())
     }
 }

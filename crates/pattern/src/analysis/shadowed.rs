@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::alternatives::never_holds;
 use super::goal::Goal;
 use super::part::{AlternativePart, Part, PartKind};
 use super::prover::Prover;
@@ -84,6 +85,12 @@ impl Search<'_> {
         if alternatives.len() < 2 || alternatives.iter().any(|one| exists(&one)) {
             return;
         }
+        // Those that never hold have a warning.
+        let alternatives: Vec<&AlternativePart> = alternatives
+            .iter()
+            .copied()
+            .filter(|one| !never_holds(one, &self.prover))
+            .collect();
         let mut first: HashMap<&Predicate, usize> = HashMap::new();
         let mut including: Vec<Option<usize>> = vec![None; alternatives.len()];
         for (at, one) in alternatives.iter().enumerate() {
@@ -118,9 +125,9 @@ impl Search<'_> {
             };
             let kept = alternatives.iter().zip(&including);
             let kept = kept.filter(|(_, other)| other.is_none());
-            if alternatives[at].has_own_text(kept.map(|(one, _)| one.alternative)) {
-                let [span, including] =
-                    [at, other].map(|at| alternatives[at].alternative.span.clone());
+            let own = alternatives[at].own_text(kept.map(|(one, _)| one.alternative));
+            if let Some(span) = own {
+                let including = alternatives[other].alternative.span.clone();
                 self.found.push(superfluous_branch(span, including));
             }
         }
