@@ -11,4 +11,4 @@ pub(crate) use arguments::{
 };
 pub(crate) use open::{Source, open_all, read_stdin, read_text};
 pub(crate) use records::{Record, Records};
-pub(crate) use stream::for_each;
+pub(crate) use stream::{Reading, for_each, for_each_reading};

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::json::{Json, by_key};
 use crate::native_field::{content, derived_level, level, with_status};
 use crate::{Level, catalogue, time};
@@ -146,7 +149,8 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         }
         texts.push((key, value));
     }
-    let data = take(&mut rest, "data").map(|data| content(data, depth));
+    let data = take(&mut rest, "data").or_else(|| binary_data(&mut rest, depth));
+    let data = data.map(|data| content(data, depth));
     let product = texts
         .iter()
         .find(|(key, _)| *key == "product")
@@ -185,6 +189,18 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         native.push((CLOUD_EVENT.to_owned(), Json::Object(aside)));
     }
     native
+}
+
+/// The JSON object that `data_base64` encodes; other binary data stays there.
+fn binary_data(rest: &mut Members, depth: usize) -> Option<Json> {
+    let text = last(rest, "data_base64").and_then(Json::as_str)?;
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let data = Json::parse_within(bytes, depth.saturating_sub(1)).ok()?;
+    if !matches!(data, Json::Object(_)) {
+        return None;
+    }
+    take(rest, "data_base64");
+    Some(data)
 }
 
 /// Applies the patch of `reflexarcnative`: members in `keep` replace those that were converted,

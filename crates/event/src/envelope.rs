@@ -1,6 +1,7 @@
 //! Envelopes: the forms in which events arrive, detected by their top-level members.
 
 use crate::canonical::{Scope, has_margin, list_may_vary, may_vary};
+use crate::document::is_container_key;
 use crate::event_error::EventError;
 use crate::json::{Value, unescape};
 
@@ -24,11 +25,15 @@ pub enum Envelope {
     /// Cloud have a native form: the source begins with `acs.` or `acs:`, or the name of an
     /// extension attribute with `aliyun`.
     CloudEvent,
-    /// The webhook of a Cloud Monitor subscription policy, JSON or form: an `alert` object.
+    /// The webhook of a Cloud Monitor subscription policy, JSON or form: an `alert` object, or the
+    /// JSON text of one in the captured parameters of a form.
     CloudMonitor,
     /// The form that legacy Cloud Monitor event rules deliver: the native form with additional
     /// members such as `ruleName`.
     CloudMonitorFlat,
+    /// A record of `DescribeSystemEventAttribute`, the history of Cloud Monitor: `Name`, `Content`
+    /// and `Product`.
+    CloudMonitorRecord,
     /// AWS EventBridge: `detail-type`, `source` and `detail`.
     Aws,
     /// Any other JSON object.
@@ -62,6 +67,7 @@ impl Envelope {
             Self::CloudEvent => "CloudEvents",
             Self::CloudMonitor => "Cloud Monitor webhook",
             Self::CloudMonitorFlat => "Cloud Monitor rule",
+            Self::CloudMonitorRecord => "Cloud Monitor history",
             Self::Aws => "AWS EventBridge",
             Self::Other => "other JSON",
         }
@@ -88,9 +94,10 @@ impl Envelope {
         let envelope = markers.envelope();
         let native = match envelope {
             Self::Native => markers.is_canonical(),
-            Self::Aws | Self::Other => true,
+            Self::Aws => true,
+            Self::Other => !markers.may_contain_events(),
             Self::CloudEvent => !markers.is_alibaba(),
-            Self::CloudMonitor | Self::CloudMonitorFlat => false,
+            Self::CloudMonitor | Self::CloudMonitorFlat | Self::CloudMonitorRecord => false,
         };
         (envelope, native)
     }
@@ -104,7 +111,10 @@ impl Envelope {
                 match member {
                     Member::Text(text) => Shape::String(text),
                     Member::Object(ObjectMarkers(markers)) => Shape::Object(markers),
-                    Member::Array(plain) => Shape::Array(Texts { plain }),
+                    Member::Array(plain) => Shape::Array(Texts {
+                        plain,
+                        ..Texts::default()
+                    }),
                     Member::Number => Shape::Number,
                     Member::Other => Shape::Null,
                 },
@@ -164,6 +174,11 @@ impl EnvelopeMarkers {
     const CONTENT_SCALAR: u32 = 1 << 19;
     /// A member at the top level may have another spelling.
     const OTHER_TYPE: u32 = 1 << 20;
+    const RECORD_NAME: u32 = 1 << 21;
+    const RECORD_CONTENT: u32 = 1 << 22;
+    const RECORD_PRODUCT: u32 = 1 << 23;
+    /// A member that documents have which contain events.
+    const CONTAINER: u32 = 1 << 24;
 
     /// The markers of a converted event, whatever other members its sender gave it.
     pub(crate) const NATIVE_FORM: Self = Self(Self::NAME | Self::CONTENT | Self::ECS);
@@ -196,6 +211,8 @@ impl EnvelopeMarkers {
             Envelope::CloudMonitor
         } else if self.all(Self::DETAIL_TYPE | Self::SOURCE | Self::DETAIL) {
             Envelope::Aws
+        } else if self.all(Self::RECORD_NAME | Self::RECORD_CONTENT | Self::RECORD_PRODUCT) {
+            Envelope::CloudMonitorRecord
         } else {
             Envelope::Other
         }
@@ -212,6 +229,11 @@ impl EnvelopeMarkers {
             others |= Self::CONTENT_SCALAR | Self::OTHER_TYPE;
         }
         self.0 & others == 0
+    }
+
+    /// Whether the event may contain others, if it is in no known envelope.
+    pub(crate) fn may_contain_events(self) -> bool {
+        self.all(Self::CONTAINER)
     }
 
     /// Whether content and level of a native event are as the native form has them.
@@ -289,9 +311,21 @@ impl EnvelopeMarkers {
                     .is_some_and(|source| source.starts_with("acs.") || source.starts_with("acs:"));
                 self.set(Self::ALIBABA_SOURCE, alibaba);
             }
-            "alert" => self.set(Self::ALERT, matches!(value, Shape::Object(_))),
+            "alert" => {
+                let alert = match value {
+                    Shape::Object(_) => true,
+                    Shape::String(raw) => is_object_text(raw),
+                    Shape::Array(texts) => texts.is_object_text,
+                    _ => false,
+                };
+                self.set(Self::ALERT, alert);
+            }
             "detail-type" => self.set(Self::DETAIL_TYPE, text.is_some()),
             "detail" => self.0 |= Self::DETAIL,
+            "Name" => self.set(Self::RECORD_NAME, text.is_some()),
+            "Content" => self.0 |= Self::RECORD_CONTENT,
+            "Product" => self.set(Self::RECORD_PRODUCT, text.is_some()),
+            _ if is_container_key(key) => self.0 |= Self::CONTAINER,
             "reflexarcnative" => self.0 |= Self::ALIBABA_ATTRIBUTE,
             _ if key.starts_with("aliyun") => self.0 |= Self::ALIBABA_ATTRIBUTE,
             _ if may_vary(key, value) => self.0 |= Self::SCALAR,
@@ -306,12 +340,24 @@ impl EnvelopeMarkers {
 pub(crate) struct Texts {
     /// Whether all are strings without white space around them.
     pub(crate) plain: bool,
+    is_empty: bool,
+    /// Whether there is one element, which is the text of a JSON object.
+    is_object_text: bool,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { plain: true }
+        Self {
+            plain: true,
+            is_empty: true,
+            is_object_text: false,
+        }
     }
+}
+
+/// Whether a text, as it is between its quotes, begins as a JSON object.
+fn is_object_text(raw: &str) -> bool {
+    raw.trim_start().starts_with('{')
 }
 
 /// What validation keeps of a value: its type, the raw text of a string, the markers of an object.
@@ -369,6 +415,9 @@ impl<'a> Value<'a> for Shape<'a> {
     }
     fn element(texts: &mut Texts, value: Self) {
         texts.plain &= matches!(value, Self::String(raw) if !has_margin(raw));
+        texts.is_object_text =
+            texts.is_empty && matches!(value, Self::String(raw) if is_object_text(raw));
+        texts.is_empty = false;
     }
     fn object(markers: EnvelopeMarkers) -> Self {
         Self::Object(markers)

@@ -165,7 +165,10 @@ impl Event {
         match self.envelope() {
             Envelope::Aws | Envelope::Other => false,
             Envelope::CloudEvent => self.markers.is_alibaba(),
-            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => true,
+            Envelope::Native
+            | Envelope::CloudMonitor
+            | Envelope::CloudMonitorFlat
+            | Envelope::CloudMonitorRecord => true,
         }
     }
 }

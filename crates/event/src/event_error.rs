@@ -48,6 +48,26 @@ pub enum EventError {
         /// The error in its text.
         error: JsonError,
     },
+    /// One of the events in a document is invalid; offsets of the inner error count in that event.
+    #[error("event {number} of the document: {error}")]
+    Contained {
+        /// Its number, from 1.
+        number: usize,
+        /// Why it is invalid.
+        error: Box<EventError>,
+    },
+    /// A document contains more events than [`crate::Limits::contained`].
+    #[error("the document contains more than the {limit} events allowed")]
+    TooManyEvents {
+        /// The maximum number.
+        limit: usize,
+    },
+    /// A document of several events, or of none, in place of one event.
+    #[error("expected one event, found a document that contains {count}")]
+    SeveralEvents {
+        /// How many it contains.
+        count: usize,
+    },
     /// The event is valid, but its native form exceeds the limits; offsets of the inner error count
     /// in that form.
     #[error("the event cannot be converted to the native form: {0}")]
@@ -61,7 +81,12 @@ impl EventError {
             Self::TooLarge { limit, .. } => Some(*limit),
             Self::Json(error) => Some(error.offset),
             Self::NotAnObject { .. } => Some(0),
-            Self::EmptyForm | Self::Form { .. } | Self::NativeForm(_) => None,
+            Self::EmptyForm
+            | Self::Form { .. }
+            | Self::Contained { .. }
+            | Self::TooManyEvents { .. }
+            | Self::SeveralEvents { .. }
+            | Self::NativeForm(_) => None,
         }
     }
 
@@ -89,6 +114,16 @@ impl EventError {
             Self::Form { .. } => (
                 Code::INVALID_FORM,
                 "write `userInfo`, `subscription` and `alert` as JSON text",
+            ),
+            Self::Contained { error, .. } => {
+                let inner = error.diagnostic();
+                return Diagnostic::error(inner.code, at..at + 1, self.to_string())
+                    .with_help(inner.help.unwrap_or_default());
+            }
+            Self::TooManyEvents { .. } => (Code::EVENT_TOO_LARGE, "send fewer events at once"),
+            Self::SeveralEvents { .. } => (
+                Code::EVENT_NOT_AN_OBJECT,
+                "take the events out of the document, as `Document::read` does",
             ),
             Self::NativeForm(error) => {
                 let code = error.diagnostic().code;

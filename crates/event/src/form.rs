@@ -53,6 +53,13 @@ impl Event {
             });
         }
         let parameters = || form_urlencoded::parse(bytes);
+        // `curl --data-urlencode '{…}'` makes a form whose only parameter is the name of nothing.
+        if let Some((text, value)) = parameters().next()
+            && value.is_empty()
+            && text.trim_start().starts_with('{')
+        {
+            return Self::from_json_within(text.into_owned(), limits);
+        }
         if !parameters().any(|(name, _)| name == "alert") {
             let data = parameters()
                 .find(|(name, _)| name == "data")
@@ -61,17 +68,55 @@ impl Event {
             return Self::from_json_within(data.into_owned(), limits);
         }
         let members = parameters().map(|(name, text)| {
-            let value = match DOCUMENTS.into_iter().find(|document| *document == name) {
-                Some(parameter) => Json::parse_within(&*text, limits.depth.saturating_sub(1))
-                    .map_err(|error| EventError::Form { parameter, error })?,
-                None if NUMBERS.contains(&&*name) => text
-                    .parse::<i64>()
-                    .map_or_else(|_| Json::from(&*text), Json::from),
-                None => Json::from(&*text),
-            };
+            let value = parameter(&name, &text, limits.depth)?;
             Ok((name.into_owned(), value))
         });
         let tree = members.collect::<Result<Json, EventError>>()?;
         Self::from_tree_within(tree, limits)
     }
+}
+
+/// Whether bytes are a form of Cloud Monitor: parameters, among them that of the event.
+pub(crate) fn is_form(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    // The escape sequence of `{`: the whole event in the place of a name.
+    if start.starts_with(b"%7B") || start.starts_with(b"%7b") {
+        return true;
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let name = start.iter().take_while(|byte| is_name(**byte)).count();
+    name > 0
+        && start.get(name) == Some(&b'=')
+        && form_urlencoded::parse(start).any(|(name, _)| name == "alert" || name == "data")
+}
+
+/// A webhook whose members are the parameters of a form, as frameworks give them: texts, or lists
+/// of one text. `None` if its alert is not an object in JSON text.
+pub(crate) fn captured(event: &Json, depth: usize) -> Option<Json> {
+    let members = event.members().iter().map(|(name, value)| {
+        let value = match value.elements() {
+            [single] => single,
+            _ => value,
+        };
+        let parsed = value
+            .as_str()
+            .and_then(|text| parameter(name, text, depth).ok());
+        (name.clone(), parsed.unwrap_or_else(|| value.clone()))
+    });
+    let webhook: Json = members.collect();
+    matches!(webhook.get("alert"), Some(Json::Object(_))).then_some(webhook)
+}
+
+/// The value of a parameter.
+fn parameter(name: &str, text: &str, depth: usize) -> Result<Json, EventError> {
+    Ok(
+        match DOCUMENTS.into_iter().find(|document| *document == name) {
+            Some(parameter) => Json::parse_within(text, depth.saturating_sub(1))
+                .map_err(|error| EventError::Form { parameter, error })?,
+            None if NUMBERS.contains(&name) => text
+                .parse::<i64>()
+                .map_or_else(|_| Json::from(text), Json::from),
+            None => Json::from(text),
+        },
+    )
 }

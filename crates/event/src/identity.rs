@@ -27,12 +27,12 @@ use crate::{Envelope, NativeEvent, parse_time};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventIdentity {
-    /// The CloudEvents `source`, or `acs.` and the product in lower case; empty if the event has
-    /// neither.
+    /// The CloudEvents `source`, `eventSource` of CloudTrail and ActionTrail, or `acs.` and the
+    /// product in lower case; empty if the event has none.
     pub source: String,
-    /// The id that the source assigned.
+    /// The id that the source assigned: `id`, or of CloudTrail `eventID`, of ActionTrail `eventId`.
     pub id: String,
-    /// `name`, else `type` or `detail-type`; empty if the event has none.
+    /// `name`, else `type`, `detail-type` or `eventName`; empty if the event has none.
     pub name: String,
     /// `resourceId`, else `subject`; empty if the event has none.
     pub resource: String,
@@ -48,7 +48,9 @@ impl EventIdentity {
         let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().to_owned();
         // The native form drops a CloudEvents source that follows from the product, so both
         // spellings must give the same identity: product "ECS" is source "acs.ecs".
-        let source = match (first_text(naming(event), &["source"]), text(&["product"])) {
+        let source = first_text(naming(event), &["source"]);
+        let source = source.or_else(|| audit_source(tree));
+        let source = match (source, text(&["product"])) {
             (Some(source), _) => source.to_owned(),
             (None, product) if product.is_empty() => String::new(),
             (None, product) => format!("acs.{}", product.to_lowercase()),
@@ -57,7 +59,7 @@ impl EventIdentity {
         Self {
             source,
             id: id.into(),
-            name: text(&["name", "type", "detail-type"]),
+            name: text(&["name", "type", "detail-type", "eventName"]),
             resource: text(&["resourceId", "subject"]),
             time: parse_time(&time).map_or(time, |time| time.to_string()),
         }
@@ -79,7 +81,11 @@ impl NativeEvent {
     /// The identity of the event, the same in every envelope and each time its sender repeats it;
     /// `None` for an event without an id, whose copies cannot be recognised.
     pub fn identity(&self) -> Option<EventIdentity> {
-        first_text(naming(self), &["id"]).map(|id| EventIdentity::with_id(self, id))
+        let tree = self.tree();
+        let audit = || audit_source(tree).and_then(|_| first_text(tree, &["eventID", "eventId"]));
+        first_text(naming(self), &["id"])
+            .or_else(audit)
+            .map(|id| EventIdentity::with_id(self, id))
     }
 }
 
@@ -92,6 +98,11 @@ fn naming(event: &NativeEvent) -> &Json {
     } else {
         event.tree()
     }
+}
+
+/// The source of a record of CloudTrail or ActionTrail, whose members have names of their own.
+fn audit_source(event: &Json) -> Option<&str> {
+    first_text(event, &["eventName"]).and_then(|_| first_text(event, &["eventSource"]))
 }
 
 /// The first of the members that is a text and not empty.

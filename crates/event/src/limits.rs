@@ -15,15 +15,21 @@ pub struct Limits {
     pub bytes: usize,
     /// Maximum nesting of arrays and objects; a scalar has depth 0, `{}` has depth 1.
     pub depth: usize,
+    /// Maximum length in bytes of a document that contains events.
+    pub document_bytes: usize,
+    /// Maximum number of events that one document contains.
+    pub contained: usize,
     /// Maximum number of findings of [`crate::check`] for one event.
     pub findings: usize,
 }
 
 impl Limits {
-    /// 1 MiB, 128 levels, 100 findings.
+    /// 1 MiB, 128 levels, documents of 16 MiB and 10,000 events, 100 findings.
     pub const DEFAULT: Self = Self {
         bytes: 1 << 20,
         depth: 128,
+        document_bytes: 16 << 20,
+        contained: 10_000,
         findings: 100,
     };
 }

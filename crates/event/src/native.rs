@@ -1,5 +1,6 @@
 //! Events in the form that rules are written for.
 
+use crate::document::contained;
 use crate::event_error::EventError;
 use crate::json::Json;
 use crate::normalize::native_form;
@@ -49,8 +50,17 @@ impl NativeEvent {
     ///
     /// # Errors
     /// [`EventError::NativeForm`] if the native form exceeds the limits under which the event was
-    /// read.
+    /// read, [`EventError::SeveralEvents`] for a document that contains several events or none; of
+    /// one that contains a single event, such as a notification, that event is converted.
     pub fn new(event: Event) -> Result<Self, EventError> {
+        if let Some(mut events) = contained(&event) {
+            return match events.pop() {
+                Some(event) if events.is_empty() => event.and_then(Self::new),
+                last => Err(EventError::SeveralEvents {
+                    count: events.len() + usize::from(last.is_some()),
+                }),
+            };
+        }
         Ok(match native_form(&event)? {
             Some(native) => Self {
                 event: native,

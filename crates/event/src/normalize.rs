@@ -30,7 +30,7 @@
 use crate::event_error::EventError;
 use crate::json::Json;
 use crate::native_field::{content, level, with_status};
-use crate::{Envelope, Event, canonical, cloudevent, webhook};
+use crate::{Envelope, Event, canonical, cloudevent, form, history, webhook};
 
 /// The native form of an event with canonical values; `None` for an event that is in it already,
 /// and for events that have none: those of AWS, of unknown form, and CloudEvents of others than
@@ -76,7 +76,14 @@ pub(crate) fn converted(event: &Event) -> Result<Option<Event>, EventError> {
             }
             cloudevent::to_native(event.tree(), limits.depth)
         }
-        Envelope::CloudMonitor => webhook::to_native(event.tree(), limits.depth),
+        Envelope::CloudMonitor => match event.tree().get("alert") {
+            Some(Json::Object(_)) => webhook::to_native(event.tree(), limits.depth),
+            _ => match form::captured(event.tree(), limits.depth) {
+                Some(event) => webhook::to_native(&event, limits.depth),
+                None => return Ok(None),
+            },
+        },
+        Envelope::CloudMonitorRecord => plain(&history::to_flat(event.tree()), limits.depth),
     };
     native_event(native, event).map(Some)
 }
@@ -102,7 +109,10 @@ impl Event {
         let tree = match self.envelope() {
             Envelope::CloudEvent => return self.clone(),
             Envelope::Aws | Envelope::Other => cloudevent::wrap(self.tree(), self.bytes()),
-            Envelope::Native | Envelope::CloudMonitor | Envelope::CloudMonitorFlat => {
+            Envelope::Native
+            | Envelope::CloudMonitor
+            | Envelope::CloudMonitorFlat
+            | Envelope::CloudMonitorRecord => {
                 let depth = self.limits().depth;
                 match native_form(self) {
                     Ok(native) => {

@@ -1,6 +1,7 @@
 //! The HTTP API: intake of events, and reading and operating the service.
 
 mod body;
+mod compression;
 mod events;
 mod operate;
 mod server;

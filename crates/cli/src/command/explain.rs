@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use reflexarc::Rule;
-use reflexarc_event::{Limits, NativeEvent};
+use reflexarc_event::{Document, EventError, Limits, NativeEvent};
 use reflexarc_pattern::explain::{Explanation, explain};
 use serde_json::json;
 
@@ -128,7 +128,7 @@ fn explain_rules(named: &Named, args: &Args) -> Result<Vec<(String, Explanation)
 /// The event that begins on this line, or the first one.
 fn event(paths: &[PathBuf], line: Option<u64>) -> Result<NativeEvent, Failure> {
     let source = input::open_all(paths)?.remove(0);
-    let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
+    let mut records = Records::new(source.reader, Limits::DEFAULT.document_bytes);
     let name = source.name;
     let failed = |error: std::io::Error| Failure::Input(format!("{name}: {error}"));
     while let Some(record) = records.next().map_err(failed)? {
@@ -138,7 +138,15 @@ fn event(paths: &[PathBuf], line: Option<u64>) -> Result<NativeEvent, Failure> {
                 Failure::Input(format!("{name}:{}: {reason}", record.line))
             };
             let text = record.text.map_err(|reason| invalid(&reason))?;
-            return NativeEvent::from_json(text).map_err(|error| invalid(&error));
+            let events = Document::read(text).map_err(|error| invalid(&error))?;
+            let events = events.into_events();
+            let count = events.len();
+            // Of a list, the first event, as of a file of several.
+            let Some(event) = events.into_iter().next() else {
+                return Err(invalid(&EventError::SeveralEvents { count }));
+            };
+            let native = event.and_then(NativeEvent::new);
+            return native.map_err(|error| invalid(&error));
         }
     }
     let on_line = line.map_or_else(String::new, |line| format!(" begins on line {line}"));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::run::{default_jobs, jobs_range};
 use crate::exit::{Exit, Failure};
-use crate::input::{self, FilterAndEvents, Named};
+use crate::input::{self, FilterAndEvents, Named, Reading};
 use crate::output::{Format, Output, Paint};
 use crate::{filter_argument, filter_file};
 
@@ -20,8 +20,9 @@ use crate::{filter_argument, filter_file};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With one filter, prints the matching events as they are in the input. With RULES or --patterns, \
-prints the line of each matching event and the filters that match it. Events in known envelopes \
-are converted to the native form for matching, but not with --as-is or --dialect aws or alibaba.
+prints the line of each matching event and the filters that match it. Events of Alibaba Cloud are \
+converted to the native form for matching, and events are taken out of notifications (MNS, SNS, SQS) \
+and lists (CloudTrail, ActionTrail, event history), but not with --as-is or --dialect aws or alibaba.
 
 Exit codes:
   0 at least one match
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     /// Language of the filters: reflexarc, aws, alibaba
     #[arg(long, default_value_t, value_name = "NAME")]
     dialect: Dialect,
-    /// Do not convert events to the native form
+    /// Do not convert events to the native form, nor take them out of notifications and lists
     #[arg(long)]
     as_is: bool,
     /// Print the events that do not match instead
@@ -90,6 +91,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let filters = Arc::new(filters);
     let names = Arc::clone(&filters);
     let (mut matched, mut unreadable) = (0_u64, 0_u64);
+    let reading = if filters.native {
+        Reading::Documents
+    } else {
+        Reading::AsIs
+    };
     let matching = move |event: Event| {
         let ids = filters.ids(event.clone())?;
         Ok((event, ids))
@@ -100,7 +106,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for source in sources {
         let name = source.name.clone();
         let jobs = usize::from(args.jobs);
-        input::for_each(source, jobs, matching.clone(), |processed| {
+        input::for_each_reading(source, reading, jobs, matching.clone(), |processed| {
             let (event, ids) = match processed.result {
                 Ok(matched) => matched,
                 Err(error) => {

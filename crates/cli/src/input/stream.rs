@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use reflexarc_event::{Event, EventError, Limits};
+use reflexarc_event::{Document, Event, EventError, Limits};
 
 use super::{Record, Records, Source};
 use crate::exit::Failure;
@@ -49,20 +49,45 @@ const BATCH_RECORDS: usize = 128;
 /// Bytes at which a batch ends earlier, so that large events do not fill the memory.
 const BATCH_BYTES: usize = 1 << 18;
 
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A document: an event, or a notification or list that contains events.
+    Documents,
+    /// An event, whatever it contains.
+    AsIs,
+}
+
 /// Reads the events of `source`, calls `work` for each on `jobs` threads, and calls `collect` with
 /// the results in the order of the stream until it breaks.
 ///
-/// A record for which `work` fails counts as unreadable, as one that is not JSON does. Fails when
-/// the stream cannot be read further or `collect` fails.
+/// An event for which `work` fails counts as unreadable, as a record that is not JSON does. Fails
+/// when the stream cannot be read further or `collect` fails.
 pub(crate) fn for_each<T: Send + 'static>(
     source: Source,
+    jobs: usize,
+    work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
+    collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    for_each_reading(source, Reading::Documents, jobs, work, collect)
+}
+
+/// As [`for_each`], for records of either kind.
+pub(crate) fn for_each_reading<T: Send + 'static>(
+    source: Source,
+    reading: Reading,
     jobs: usize,
     work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
     mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let bar = progress_bar(source.size);
     let consumed = source.consumed.clone();
-    let mut records = Records::new(source.reader, Limits::DEFAULT.bytes);
+    let limit = match reading {
+        Reading::Documents => Limits::DEFAULT.document_bytes,
+        Reading::AsIs => Limits::DEFAULT.bytes,
+    };
+    let mut records = Records::new(source.reader, limit);
+    let work = move |record| process(record, reading, &work);
     let mut collect = |processed| {
         bar.set_position(consumed.load(Ordering::Relaxed));
         collect(processed)
@@ -78,12 +103,14 @@ pub(crate) fn for_each<T: Send + 'static>(
 
 fn process_here<T>(
     records: &mut Records<impl BufRead>,
-    work: &impl Fn(Event) -> Result<T, EventError>,
+    work: &impl Fn(Record) -> Vec<Processed<T>>,
     collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     while let Some(record) = next_record(records)? {
-        if collect(process(record, work))?.is_break() {
-            break;
+        for processed in work(record) {
+            if collect(processed)?.is_break() {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -105,7 +132,7 @@ fn process_here<T>(
 fn process_on_threads<T: Send + 'static>(
     mut records: Records<impl BufRead + Send + 'static>,
     jobs: usize,
-    work: &(impl Fn(Event) -> Result<T, EventError> + Send + Clone + 'static),
+    work: &(impl Fn(Record) -> Vec<Processed<T>> + Send + Clone + 'static),
     collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let (mut batch_senders, mut workers) = (Vec::new(), Vec::new());
@@ -159,16 +186,13 @@ struct Worker<T> {
 impl<T: Send + 'static> Worker<T> {
     /// Starts a worker; it ends when the sender of batches is dropped.
     fn spawn(
-        work: impl Fn(Event) -> Result<T, EventError> + Send + 'static,
+        work: impl Fn(Record) -> Vec<Processed<T>> + Send + 'static,
     ) -> (SyncSender<Vec<Record>>, Self) {
         let (batch_sender, batches) = sync_channel::<Vec<Record>>(1);
         let (result_sender, results) = sync_channel(1);
         let thread = thread::spawn(move || {
             for batch in batches {
-                let processed = batch
-                    .into_iter()
-                    .map(|record| process(record, &work))
-                    .collect();
+                let processed = batch.into_iter().flat_map(&work).collect();
                 if result_sender.send(processed).is_err() {
                     return;
                 }
@@ -217,27 +241,53 @@ fn next_record(records: &mut Records<impl BufRead>) -> Result<Option<Record>, Fa
     })
 }
 
-fn process<T>(record: Record, work: &impl Fn(Event) -> Result<T, EventError>) -> Processed<T> {
+/// The results for the events of a record.
+fn process<T>(
+    record: Record,
+    reading: Reading,
+    work: &impl Fn(Event) -> Result<T, EventError>,
+) -> Vec<Processed<T>> {
     let line = record.line;
-    let result = match record.text {
-        Err(error) => Err(UnreadableEvent {
-            line,
-            column: None,
-            message: error.to_string(),
-        }),
-        Ok(text) => Event::from_json(text.as_slice())
-            .and_then(work)
-            .map_err(|error| {
-                let position = error.position(&text);
-                let line_in_record = position.as_ref().map_or(1, |position| position.line);
-                UnreadableEvent {
-                    line: line + line_in_record as u64 - 1,
-                    column: position.map(|position| position.column),
-                    message: error.to_string(),
-                }
-            }),
+    let text = match record.text {
+        Ok(text) => text,
+        Err(error) => {
+            let message = error.to_string();
+            return vec![Processed {
+                line,
+                result: Err(UnreadableEvent {
+                    line,
+                    column: None,
+                    message,
+                }),
+            }];
+        }
     };
-    Processed { line, result }
+    let unreadable = |error: EventError| {
+        // The limit is at no place that could be corrected.
+        let position = match error {
+            EventError::TooLarge { .. } => None,
+            _ => error.position(&text),
+        };
+        let line_in_record = position.as_ref().map_or(1, |position| position.line);
+        UnreadableEvent {
+            line: line + line_in_record as u64 - 1,
+            column: position.map(|position| position.column),
+            message: error.to_string(),
+        }
+    };
+    let read = match reading {
+        Reading::Documents => Document::read(text.as_slice()),
+        Reading::AsIs => Event::from_json(text.as_slice()).map(Document::Event),
+    };
+    let events = match read {
+        Ok(document) => document.into_events(),
+        Err(error) => vec![Err(error)],
+    };
+    let processed = events.into_iter().map(|event| Processed {
+        line,
+        result: event.and_then(work).map_err(&unreadable),
+    });
+    processed.collect()
 }
 
 /// A progress bar on stderr, if that is a terminal.

@@ -129,3 +129,66 @@ fn empty_streams_have_no_events() {
         );
     }
 }
+
+/// Documents that contain `{"n": 1}` and `{"n": 2}`.
+const DOCUMENTS: [&str; 5] = [
+    r#"{"Records":[{"n":1},{"n":2}]}"#,
+    "{\n  \"RequestId\": \"R\",\n  \"Events\": [{\"n\": 1},\n    {\"n\": 2}]\n}\n",
+    r#"{"SystemEvents":{"SystemEvent":[{"n":1},{"n":2}]}}"#,
+    r#"{"TopicName":"t","Message":"[{\"n\":1},{\"n\":2}]"}"#,
+    r#"{"MessageId":"1","MessageBody":"W3sibiI6MX0seyJuIjoyfV0="}"#,
+];
+
+#[test]
+fn events_are_taken_out_of_documents() {
+    for document in DOCUMENTS {
+        let outcome = run(document.as_bytes(), &[]);
+        assert_eq!(
+            sent(&outcome),
+            [(1, 1), (1, 2)],
+            "{document}: {}",
+            outcome.stderr
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let matched = |args: &[&str]| {
+            let args = [&["match", "--count", "n exists"], args].concat();
+            reflexarc_in(folder.path(), &args, document.as_bytes()).stdout
+        };
+        assert_eq!(matched(&[]), "2\n", "{document}");
+        assert_eq!(matched(&["--as-is"]), "0\n", "{document}");
+        let explain = &["explain", "n == 1", "-"];
+        let explained = reflexarc_in(folder.path(), explain, document.as_bytes());
+        assert_eq!(explained.code, 0, "{document}: {}", explained.stdout);
+    }
+}
+
+#[test]
+fn lists_may_be_longer_than_an_event() {
+    let padding = "x".repeat(2000);
+    let records: Vec<String> = (1..=1000)
+        .map(|n| format!(r#"{{"n":{n},"padding":"{padding}"}}"#))
+        .collect();
+    let list = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+    assert_eq!(sent(&run(list.as_bytes(), &[])).len(), 1000);
+    let event = format!(r#"{{"n":1,"padding":"{}"}}"#, padding.repeat(600));
+    let outcome = run(event.as_bytes(), &[]);
+    assert_eq!(outcome.code, 4);
+    assert!(
+        outcome.stderr.contains("more than the 1048576 allowed"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn forms_of_cloud_monitor_are_read_from_files() {
+    let form = "alert=%7B%22eventName%22%3A%22Disk%3AStalled%22%7D&n=7&time=1715650212345\n";
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "match",
+        "--count",
+        "name == \"Disk:Stalled\" and n == \"7\"",
+    ];
+    let outcome = reflexarc_in(folder.path(), &args, form.as_bytes());
+    assert_eq!(outcome.stdout, "1\n", "{}", outcome.stderr);
+}

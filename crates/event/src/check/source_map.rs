@@ -1,7 +1,7 @@
 //! From a value of the native form back to the bytes that it was converted from.
 
 use crate::json::{Member, Outline};
-use crate::{Envelope, cloudevent, webhook};
+use crate::{Envelope, cloudevent, history, webhook};
 use reflexarc_diagnostic::Span;
 
 /// One step of a path into a value.
@@ -53,7 +53,7 @@ impl SourceMap {
     pub(super) fn is_replaceable(&self, path: &[PathStep<'_>]) -> bool {
         let translated = match self.envelope {
             Envelope::CloudEvent => path.first() != Some(&PathStep::Key("content")),
-            Envelope::CloudMonitor => true,
+            Envelope::CloudMonitor | Envelope::CloudMonitorRecord => true,
             _ => false,
         };
         !translated && matches!(self.find(path), Some(Found::Value(_)))
@@ -98,6 +98,11 @@ impl SourceMap {
             Envelope::CloudMonitor => webhook::origins(key)
                 .iter()
                 .map(|path| path.to_vec())
+                .chain([own.to_vec()])
+                .collect(),
+            Envelope::CloudMonitorRecord => history::origin(key)
+                .into_iter()
+                .map(|key| vec![key])
                 .chain([own.to_vec()])
                 .collect(),
             _ => vec![own.to_vec()],

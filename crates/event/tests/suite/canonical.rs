@@ -179,6 +179,21 @@ fn canonical_events_share_their_bytes() {
 }
 
 #[test]
+fn data_in_base64_is_the_content() {
+    let cloud = |data: &str| {
+        let text = format!(
+            r#"{{"specversion":"1.0","source":"acs.ecs","type":"ecs:{ENI}","data_base64":"{data}"}}"#
+        );
+        let native = NativeEvent::from_json(text).unwrap();
+        let member = |key| native.tree().get(key).map(ToString::to_string);
+        (member("content"), member("data_base64"))
+    };
+    let content = r#"{"eniStatus":"InUse"}"#.to_owned();
+    assert_eq!(cloud("eyJlbmlTdGF0dXMiOiJpbnVzZSJ9"), (Some(content), None));
+    assert_eq!(cloud("AAEC"), (None, Some("\"AAEC\"".to_owned())));
+}
+
+#[test]
 fn only_cloudevents_of_alibaba_cloud_are_converted() {
     let cloud = |attributes: &str| {
         let text = format!(

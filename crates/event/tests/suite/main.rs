@@ -8,6 +8,7 @@
 mod canonical;
 mod corpus;
 mod documented;
+mod documents;
 mod envelopes;
 mod json;
 mod notification;

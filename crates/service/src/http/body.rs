@@ -2,16 +2,17 @@
 //!
 //! | `Content-Type` | body |
 //! |---|---|
-//! | `application/json`, `text/json`, `text/plain`, none | one event, or an array of events |
-//! | `application/*+json` | one event |
-//! | `application/cloudevents+json` | one CloudEvent, structured mode |
+//! | `application/json`, `text/json`, `application/*+json` | one document, or an array of documents |
 //! | `application/cloudevents-batch+json` | an array of CloudEvents |
 //! | any, with `ce-specversion` | one CloudEvent, binary mode |
-//! | `application/x-ndjson` and its other names | one event a line |
-//! | `application/x-www-form-urlencoded` | one event in a form, as Cloud Monitor posts |
+//! | `application/x-ndjson` and its other names | one document a line |
+//! | any other, or none | JSON or NDJSON, if it begins with `{` or `[` |
+//! | `application/x-www-form-urlencoded`, `text/plain`, none | a form, as Cloud Monitor posts it |
 //!
-//! The type is only used where it decides something: many webhooks post JSON as
-//! `text/plain` or without a type.
+//! A document is an event, or a notification or list that contains events.
+//!
+//! The type is only used where it decides something: many senders post JSON with another type, such
+//! as `curl -d`, whose type is that of a form, or without one.
 
 use std::borrow::Cow;
 
@@ -21,7 +22,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reflexarc_diagnostic::Code;
-use reflexarc_event::{Event, EventError, Json, ndjson_lines};
+use reflexarc_event::{
+    Document, Event, EventError, Json, Limits, RecordCutter, RecordError, ndjson_lines,
+};
 use serde_json::value::RawValue;
 
 use crate::incoming::Incoming;
@@ -44,13 +47,18 @@ pub(crate) struct ElementError {
 /// Why a body as a whole is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The content type is unknown.
+    /// The content type is unknown, and the body does not begin as JSON.
     #[error(
-        "unknown content type {0}; send application/json, application/cloudevents+json, \
-         application/cloudevents-batch+json, application/x-ndjson or \
-         application/x-www-form-urlencoded"
+        "unknown content type {0}; expected JSON, which begins with {{ or [, NDJSON, CloudEvents, \
+         or a form of Cloud Monitor with the type application/x-www-form-urlencoded"
     )]
     ContentType(String),
+    /// The content encoding is unknown.
+    #[error("unknown content encoding {0}; expected gzip, zstd or none")]
+    ContentEncoding(String),
+    /// The body is too long after it was decompressed.
+    #[error("the decompressed body is larger than {0} bytes")]
+    TooLong(usize),
     /// There are more events than the limit allows.
     #[error("more than {0} events in one request")]
     TooManyEvents(usize),
@@ -88,29 +96,33 @@ pub(crate) fn read_body(
         return batch(body, max_events);
     }
     if headers.contains_key("ce-specversion") && !kind.starts_with("application/cloudevents") {
-        return Ok(vec![element(
-            0,
-            None,
-            binary(headers, content_type, &kind, body)?,
-        )]);
+        let event = binary(headers, content_type, &kind, body)?;
+        return Ok(vec![element(0, None, event)]);
     }
-    match kind.as_str() {
-        "application/x-www-form-urlencoded" => Ok(vec![element(0, None, Event::from_form(body))]),
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines" => lines(body, max_events),
-        "" | "application/json" | "text/json" | "text/plain" => {
-            // The first byte tells an array from an event without parsing the body twice.
-            match body.trim_ascii_start().first() {
-                Some(b'[') => batch(body, max_events),
-                _ => Ok(vec![element(0, None, Event::from_json(body))]),
-            }
+    let mut elements = Documents::new(max_events);
+    // The first byte tells an array from an event without parsing the body twice.
+    let first = body.trim_ascii_start().first();
+    let is_json =
+        matches!(kind.as_str(), "application/json" | "text/json") || kind.ends_with("+json");
+    match (kind.as_str(), first) {
+        (
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines",
+            _,
+        ) => return lines(body, max_events),
+        (_, Some(b'[')) => return batch(body, max_events),
+        _ if is_json => elements.add(0, None, body)?,
+        // Whatever the type says, this is JSON. It may be several lines: `curl --data-binary`.
+        (_, Some(b'{')) => elements.add_records(body)?,
+        ("application/x-www-form-urlencoded", _) => {
+            elements.add_document(0, None, Event::from_form(body).map(Document::Event))?;
         }
-        // Structured CloudEvents and vendors' own types; the envelope is detected from the content.
-        kind if kind.ends_with("+json") => Ok(vec![element(0, None, Event::from_json(body))]),
-        _ => Err(BodyError::ContentType(content_type.to_owned())),
+        ("" | "text/plain", _) => elements.add(0, None, body)?,
+        _ => return Err(BodyError::ContentType(content_type.to_owned())),
     }
+    Ok(elements.found)
 }
 
 /// Reads the query of Cloud Monitor's GET, whose event is in the parameter `data`.
@@ -122,31 +134,81 @@ pub(crate) fn read_query(query: &str) -> Elements {
 /// does not affect the others, and events keep their bytes for the archive.
 fn batch(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
     let invalid = |error| BodyError::Invalid(format!("the batch is not a JSON array: {error}"));
-    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(invalid)?;
-    if elements.len() > max_events {
+    let texts: Vec<&RawValue> = serde_json::from_slice(body).map_err(invalid)?;
+    if texts.len() > max_events {
         return Err(BodyError::TooManyEvents(max_events));
     }
-    Ok(elements
-        .into_iter()
-        .enumerate()
-        .map(|(i, text)| element(i, None, Event::from_json(text.get())))
-        .collect())
+    let mut elements = Documents::new(max_events);
+    for (index, text) in texts.into_iter().enumerate() {
+        elements.add(index, None, text.get().as_bytes())?;
+    }
+    Ok(elements.found)
 }
 
-/// One event a line. Empty lines are skipped.
+/// One document a line. Empty lines are skipped.
 fn lines(body: &[u8], max_events: usize) -> Result<Elements, BodyError> {
-    let mut elements = Vec::new();
-    for (line, text) in ndjson_lines(body) {
-        if elements.len() == max_events {
-            return Err(BodyError::TooManyEvents(max_events));
-        }
-        elements.push(element(
-            elements.len(),
-            usize::try_from(line).ok(),
-            Event::from_json(text.trim_ascii()),
-        ));
+    let mut elements = Documents::new(max_events);
+    for (index, (line, text)) in ndjson_lines(body).enumerate() {
+        elements.add(index, usize::try_from(line).ok(), text.trim_ascii())?;
     }
-    Ok(elements)
+    Ok(elements.found)
+}
+
+/// The elements of a request so far.
+struct Documents {
+    max_events: usize,
+    found: Elements,
+}
+
+impl Documents {
+    fn new(max_events: usize) -> Self {
+        Self {
+            max_events,
+            found: Vec::new(),
+        }
+    }
+
+    /// Adds the records of a body of which only the beginning is known: one document of several
+    /// lines, or lines.
+    fn add_records(&mut self, mut body: &[u8]) -> Result<(), BodyError> {
+        let mut cutter = RecordCutter::new(Limits::DEFAULT.document_bytes);
+        let mut index = 0;
+        while let Some(record) = cutter.next(&mut body).or_else(|| cutter.finish()) {
+            let line = usize::try_from(record.line).ok();
+            let too_long = |error: RecordError| BodyError::Invalid(error.to_string());
+            self.add(index, line, &record.bytes.map_err(too_long)?)?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the events of a document, which is the element with this index.
+    fn add(&mut self, index: usize, line: Option<usize>, text: &[u8]) -> Result<(), BodyError> {
+        let limits = Limits {
+            contained: self.max_events,
+            ..Limits::DEFAULT
+        };
+        self.add_document(index, line, Document::read_within(text, &limits))
+    }
+
+    fn add_document(
+        &mut self,
+        index: usize,
+        line: Option<usize>,
+        document: Result<Document, EventError>,
+    ) -> Result<(), BodyError> {
+        let events = match document {
+            Ok(document) => document.into_events(),
+            Err(error) => vec![Err(error)],
+        };
+        // What a document contains counts as if it had been sent alone.
+        if self.found.len() + events.len() > self.max_events {
+            return Err(BodyError::TooManyEvents(self.max_events));
+        }
+        let events = events.into_iter().map(|event| element(index, line, event));
+        self.found.extend(events);
+        Ok(())
+    }
 }
 
 /// CloudEvents' binary mode: attributes in `ce-` headers, data in the body. Converted to the
@@ -286,6 +348,79 @@ mod tests {
     }
 
     #[test]
+    fn json_is_read_whatever_the_content_type_says() {
+        let forms = ["", "text/plain", "application/x-www-form-urlencoded"];
+        let others = [
+            "application/octet-stream",
+            "image/png",
+            "text/xml; charset=utf-8",
+        ];
+        for content_type in forms.into_iter().chain(others).chain(["application/json"]) {
+            assert_eq!(
+                read(content_type, r#" {"id":"1"}"#),
+                [Ok("1".into())],
+                "{content_type}"
+            );
+            assert_eq!(
+                read(content_type, r#"[{"id":"1"},{"id":"2"}]"#),
+                [Ok("1".into()), Ok("2".into())],
+                "{content_type}"
+            );
+            assert_eq!(
+                read(content_type, "{\n  \"id\": \"1\"\n}\n"),
+                [Ok("1".into())],
+                "{content_type}"
+            );
+        }
+        for content_type in forms.into_iter().chain(others) {
+            assert_eq!(
+                read(content_type, "{\"id\":\"1\"}\n{\"id\":\"2\"}"),
+                [Ok("1".into()), Ok("2".into())],
+                "{content_type}"
+            );
+            assert_eq!(
+                read(content_type, r#"{"id":}"#),
+                [Err((0, Some(1), "RA0002".into()))],
+                "{content_type}"
+            );
+        }
+        // A form where it is expected, and the event as the only name of a form.
+        for content_type in forms {
+            let form = "data=%7B%22id%22%3A%229%22%7D";
+            assert_eq!(read(content_type, form), [Ok("9".into())], "{content_type}");
+            let encoded = "%7B%22id%22%3A%229%22%7D";
+            assert_eq!(
+                read(content_type, encoded),
+                [Ok("9".into())],
+                "{content_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn events_are_taken_out_of_documents() {
+        let records = r#"{"Records":[{"id":"1"},{"id":"2"}]}"#;
+        let both = [Ok("1".into()), Ok("2".into())];
+        assert_eq!(read("application/json", records), both);
+        assert_eq!(read("application/x-ndjson", records), both);
+        assert_eq!(read("application/json", &format!("[{records}]")), both);
+        let message = Json::from(r#"{"id":"3"}"#).to_string();
+        let notification = format!(r#"{{"TopicName":"t","Message":{message}}}"#);
+        assert_eq!(read("text/plain", &notification), [Ok("3".into())]);
+        // Errors name the element of the request, also after elements that contain several.
+        let lines = format!("{records}\n{{\"id\":7\n");
+        assert_eq!(
+            read("application/x-ndjson", &lines)[2],
+            Err((1, Some(2), "RA0002".into()))
+        );
+        // The limit of four holds for the events, not for the elements.
+        let many = format!("{records}\n{records}\n{records}\n");
+        let headers = headers(&[("content-type", "application/x-ndjson")]);
+        let refused = read_body(&headers, many.as_bytes(), 4).unwrap_err();
+        assert_eq!(refused, BodyError::TooManyEvents(4));
+    }
+
+    #[test]
     fn an_invalid_element_is_reported_with_its_position() {
         let found = read("application/json", r#"[{"id":"1"}, 7, {"id":"3"}]"#);
         assert_eq!(found[1], Err((1, None, "RA0005".into())));
@@ -305,7 +440,11 @@ mod tests {
             .unwrap_err()
             .to_string()
         };
-        assert!(refused("image/png", "x").starts_with("unknown content type image/png"));
+        for content_type in ["image/png", "application/octet-stream", "text/xml"] {
+            let message = refused(content_type, "<x>");
+            let expected = format!("unknown content type {content_type}; expected JSON");
+            assert!(message.starts_with(&expected), "{message}");
+        }
         assert!(
             refused("application/json", "[1,").starts_with("the batch is not a JSON array: EOF")
         );

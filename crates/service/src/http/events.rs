@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use reflexarc_event::Json;
 
 use super::body::{self, BodyError, ElementError};
+use super::compression::{Compression, decompress};
 use super::{AppState, HttpError, Role, json_response};
 use crate::incoming::Incoming;
 use crate::intake::{AdmissionPermit, Overloaded};
@@ -56,7 +57,15 @@ pub(super) async fn post(
         // The signature is over the body, so it is verified only now; nothing has been parsed yet.
         eventbridge.verify(&parts.headers, target, &bytes).await?;
     }
-    let elements = body::read_body(&parts.headers, &bytes, state.limits.batch_events)?;
+    let elements = match Compression::of(&parts.headers, &bytes)? {
+        Some(compression) => {
+            // It may become as long as any body, and is reserved as one of unknown length.
+            let _decompressed = state.intake.admit(limit)?;
+            let bytes = decompress(compression, &bytes, limit)?;
+            body::read_body(&parts.headers, &bytes, state.limits.batch_events)?
+        }
+        None => body::read_body(&parts.headers, &bytes, state.limits.batch_events)?,
+    };
     let response = accept(&state, elements, is_partial(&parts), permit, start).await?;
     state
         .metrics
@@ -235,8 +244,10 @@ impl AppState {
 impl From<BodyError> for HttpError {
     fn from(error: BodyError) -> Self {
         let status = match error {
-            BodyError::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            BodyError::TooManyEvents(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::ContentType(_) | BodyError::ContentEncoding(_) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            BodyError::TooManyEvents(_) | BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())

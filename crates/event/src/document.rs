@@ -1,0 +1,267 @@
+//! Documents that contain events: notifications of queues and topics, and lists from APIs.
+//!
+//! | document | events |
+//! |---|---|
+//! | MNS topic notification, MNS queue message | the JSON in `Message`, `MessageBody`, or Base64 of it |
+//! | Amazon SNS notification, SQS message, also in `Records` | the JSON in `Message`, `Body`, `body` |
+//! | `DescribeSystemEventAttribute` | `SystemEvents.SystemEvent` |
+//! | `DescribeInstanceHistoryEvents` | `InstanceSystemEventSet.InstanceSystemEventType` |
+//! | `LookupEvents` of ActionTrail and CloudTrail | `Events` |
+//! | CloudTrail log file and other AWS records | `Records` |
+//! | the response of an SDK | what its `body` contains |
+//!
+//! Documents are cut into their parts without building trees, so that a list of many megabytes
+//! costs no more memory than its events.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use crate::event_error::EventError;
+use crate::{Envelope, Event, Limits, form};
+
+/// What was read from a document: one event, or the events that it contains.
+///
+/// ```
+/// use reflexarc_event::Document;
+///
+/// let notification = r#"{"TopicName": "ecs", "Message": "{\"name\": \"Disk:Stalled\"}"}"#;
+/// let events = Document::read(notification)?.into_events();
+/// assert_eq!(events[0].as_ref().map(|event| event.bytes()), Ok(&br#"{"name": "Disk:Stalled"}"#[..]));
+/// # Ok::<(), reflexarc_event::EventError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub enum Document {
+    /// The document is an event itself.
+    Event(Event),
+    /// The events that it contains, in order, each valid or with its error.
+    Events(Vec<Result<Event, EventError>>),
+}
+
+/// How deep documents can contain documents. Records of SQS with notifications of SNS that contain
+/// CloudTrail records are 7 levels: each list, element and message is one.
+const MAX_NESTING: usize = 8;
+
+impl Document {
+    /// Reads a document under [`Limits::DEFAULT`]: JSON, or a form of Cloud Monitor.
+    ///
+    /// # Errors
+    /// As [`Event::from_json`] and [`Event::from_form`], for a document that contains no others.
+    pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, EventError> {
+        Self::read_within(bytes, &Limits::DEFAULT)
+    }
+
+    /// Reads a document under the given limits.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    pub fn read_within(bytes: impl Into<Vec<u8>>, limits: &Limits) -> Result<Self, EventError> {
+        let bytes = bytes.into();
+        if bytes.len() <= limits.bytes {
+            let event = if form::is_form(&bytes) {
+                Event::from_form_within(bytes.trim_ascii(), limits)?
+            } else {
+                Event::from_json_within(bytes, limits)?
+            };
+            return Ok(match contained(&event) {
+                Some(events) => Self::Events(events),
+                None => Self::Event(event),
+            });
+        }
+        // Only a list may be longer than an event.
+        let text = std::str::from_utf8(&bytes).ok();
+        let text = text.filter(|text| text.len() <= limits.document_bytes);
+        let events = text.and_then(|text| Contents::of(text, limits));
+        events.map(Self::Events).ok_or(EventError::TooLarge {
+            bytes: bytes.len(),
+            limit: limits.bytes,
+        })
+    }
+
+    /// The events, in order.
+    pub fn into_events(self) -> Vec<Result<Event, EventError>> {
+        match self {
+            Self::Event(event) => vec![Ok(event)],
+            Self::Events(events) => events,
+        }
+    }
+}
+
+/// The events that an event contains; `None` for an event that stands for itself.
+pub(crate) fn contained(event: &Event) -> Option<Vec<Result<Event, EventError>>> {
+    // Almost every event ends here, without another look at its bytes.
+    if event.envelope() != Envelope::Other || !event.markers().may_contain_events() {
+        return None;
+    }
+    let text = std::str::from_utf8(event.bytes()).ok()?;
+    Contents::of(text, event.limits())
+}
+
+/// Whether an event with this member at the top level may contain others.
+pub(crate) fn is_container_key(key: &str) -> bool {
+    matches!(
+        key,
+        "Message"
+            | "MessageBody"
+            | "Messages"
+            | "Body"
+            | "body"
+            | "Sns"
+            | "Records"
+            | "Events"
+            | "CloudTrailEvent"
+            | "SystemEvents"
+            | "InstanceSystemEventSet"
+    )
+}
+
+/// The members of an object with the text of each value, the last one of each key.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Collects the events of a document.
+struct Contents<'a> {
+    limits: &'a Limits,
+    events: Vec<Result<Event, EventError>>,
+    /// Whether an event did not fit.
+    is_full: bool,
+}
+
+impl<'a> Contents<'a> {
+    /// The events that a document contains; `None` if it contains none in a known way.
+    fn of(text: &str, limits: &'a Limits) -> Option<Vec<Result<Event, EventError>>> {
+        let mut contents = Self {
+            limits,
+            events: Vec::new(),
+            is_full: false,
+        };
+        contents.add_contained(text, 0).then_some(contents.events)
+    }
+
+    /// Adds the events that a document contains; whether it is one that contains events.
+    fn add_contained(&mut self, text: &str, nesting: usize) -> bool {
+        let Ok(members) = serde_json::from_str::<Members<'_>>(text) else {
+            return false;
+        };
+        if nesting == MAX_NESTING {
+            return false;
+        }
+        if let Some(message) = message(&members) {
+            self.add_text(&message, nesting + 1);
+            return true;
+        }
+        if let Some(notification) = members.get("Sns").filter(|raw| is_object(raw)) {
+            return self.add_contained(notification.get(), nesting + 1);
+        }
+        if let Some(body) = members.get("body").filter(|raw| is_object(raw))
+            && members.contains_key("statusCode")
+        {
+            return self.add_contained(body.get(), nesting + 1);
+        }
+        let Some(elements) = list(&members) else {
+            return false;
+        };
+        for element in elements {
+            self.add_text(element.get(), nesting + 1);
+        }
+        true
+    }
+
+    /// Adds an event, the events of an array, or those that a document contains.
+    fn add_text(&mut self, text: &str, nesting: usize) {
+        if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text)
+            && nesting < MAX_NESTING
+        {
+            for element in elements {
+                self.add_text(element.get(), nesting + 1);
+            }
+            return;
+        }
+        if self.is_full || self.add_contained(text, nesting) {
+            return;
+        }
+        let limit = self.limits.contained;
+        if self.events.len() == limit {
+            self.is_full = true;
+            self.events.push(Err(EventError::TooManyEvents { limit }));
+            return;
+        }
+        let number = self.events.len() + 1;
+        let event = Event::from_json_within(text, self.limits);
+        self.events
+            .push(event.map_err(|error| EventError::Contained {
+                number,
+                error: Box::new(error),
+            }));
+    }
+}
+
+/// The JSON that is the message of a notification, or of a message of a queue.
+fn message(members: &Members<'_>) -> Option<String> {
+    let has = |keys: &[&str]| keys.iter().any(|key| members.contains_key(*key));
+    let key = if members.contains_key("Message")
+        && has(&["TopicName", "TopicArn", "SubscriptionName", "MessageMD5"])
+    {
+        "Message"
+    } else if members.contains_key("MessageBody") && has(&["MessageId"]) {
+        "MessageBody"
+    } else if members.contains_key("Body") && has(&["MessageId"]) {
+        "Body"
+    } else if members.contains_key("body") && has(&["messageId"]) {
+        "body"
+    } else if has(&["EventId"]) {
+        "CloudTrailEvent"
+    } else {
+        return None;
+    };
+    let text: String = serde_json::from_str(members.get(key)?.get()).ok()?;
+    if is_json(&text) {
+        return Some(text);
+    }
+    // MNS encodes messages in Base64 unless it is configured not to.
+    let decoded = STANDARD.decode(text.trim()).ok()?;
+    String::from_utf8(decoded).ok().filter(|text| is_json(text))
+}
+
+/// The elements of a list that an API returned, or of a file of records: all of them objects.
+fn list<'a>(members: &Members<'a>) -> Option<Vec<&'a RawValue>> {
+    let alone = members.len() == 1;
+    let inner = |key: &str, inner: &str| {
+        let raw = *members.get(key)?;
+        match serde_json::from_str::<Members<'a>>(raw.get()) {
+            Ok(members) => members.get(inner).copied(),
+            Err(_) => Some(raw),
+        }
+    };
+    let of_response = ["RequestId", "NextToken", "StartTime"]
+        .iter()
+        .any(|key| members.contains_key(*key));
+    let array = if members.contains_key("SystemEvents") {
+        inner("SystemEvents", "SystemEvent")
+    } else if members.contains_key("InstanceSystemEventSet") {
+        inner("InstanceSystemEventSet", "InstanceSystemEventType")
+    } else if members.contains_key("Messages") && (alone || of_response) {
+        inner("Messages", "Message")
+    } else if members.contains_key("Events") && (alone || of_response) {
+        members.get("Events").copied()
+    } else if alone {
+        members.get("Records").copied()
+    } else {
+        None
+    };
+    let elements = serde_json::from_str::<Vec<&RawValue>>(array?.get()).ok()?;
+    elements
+        .iter()
+        .all(|raw| is_object(raw))
+        .then_some(elements)
+}
+
+fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
+}
+
+/// Whether a text is meant as a JSON object or array.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
