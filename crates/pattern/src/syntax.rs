@@ -4,6 +4,7 @@ mod anything_but;
 pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
+mod foreign;
 mod foreign_operator;
 mod function_call;
 mod json;
@@ -13,6 +14,7 @@ mod objects;
 mod operator;
 mod operator_names;
 mod overrides;
+mod recovery;
 mod scan;
 mod string_literal;
 mod swapped;
@@ -57,17 +59,18 @@ pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> P
             };
         }
     };
-    let mut builder = TreeBuilder {
-        source,
-        dialect,
-        limits,
-        diagnostics: scan.errors,
-        overridden: HashSet::new(),
-        condition: None,
-    };
+    let mut builder = TreeBuilder::new(source, dialect, limits);
+    builder.diagnostics = scan.errors;
     let tree = match (scan.is_json, dialect) {
         (true, _) => builder.json(&source[..scan.end]),
-        (false, Dialect::Reflexarc) => builder.expression(source),
+        (false, Dialect::Reflexarc) => {
+            let before = builder.diagnostics.len();
+            let tree = builder.expression(source);
+            if builder.diagnostics.len() > before {
+                builder.report_by_condition(&scan.comments, before);
+            }
+            tree
+        }
         (false, _) => {
             builder.reject_expression();
             None
@@ -118,7 +121,18 @@ struct Condition {
     is_negated: bool,
 }
 
-impl TreeBuilder<'_> {
+impl<'s> TreeBuilder<'s> {
+    fn new(source: &'s str, dialect: Dialect, limits: &'s PatternLimits) -> Self {
+        Self {
+            source,
+            dialect,
+            limits,
+            diagnostics: Vec::new(),
+            overridden: HashSet::new(),
+            condition: None,
+        }
+    }
+
     /// Reports an error; the caller may add help to the returned diagnostic.
     fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(code, span, message))

@@ -57,6 +57,11 @@ const LONGEST: usize = 2;
 /// Most words of an operator of another language: `is not greater than or equal to`.
 const LONGEST_FOREIGN: usize = 7;
 
+/// Whether a text is an operator, its words separated by single spaces.
+pub(super) fn is_operator(text: &str) -> bool {
+    OPERATORS.iter().any(|(name, _)| *name == text)
+}
+
 impl TreeBuilder<'_> {
     /// `ignoring case`; anything else after an operand is an error.
     pub(super) fn resolve_modifier(&mut self, pair: &Pair<'_, Rule>) -> Option<bool> {

@@ -73,6 +73,10 @@ fn with_expression_help(diagnostic: Diagnostic, head: &str, token: &str) -> Diag
         "" if starts_with_symbol => {
             diagnostic.with_help("start the condition with a path: `name == \"x\"`")
         }
+        _ if token == ")" && head.ends_with('(') => {
+            diagnostic.with_help("write a condition or a value in the parentheses")
+        }
+        _ if token == "(" => diagnostic.with_help("write a list of values in `[ ]`"),
         _ if is_keyword(token) => diagnostic.with_help(keyword_help(token)),
         _ => diagnostic,
     }
@@ -117,6 +121,10 @@ fn expected(rules: &[Rule]) -> String {
         }
     }
     names.sort_by_key(|name| name.starts_with('`'));
+    // Where more may follow, its end is no news.
+    if names.len() > 1 {
+        names.retain(|name| *name != "end of input");
+    }
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => (*only).to_owned(),

@@ -8,6 +8,7 @@ mod explain;
 mod fixes;
 mod generate;
 mod matcher;
+mod misuse;
 mod naive;
 mod notation;
 mod reference;

@@ -1,0 +1,398 @@
+//! Conditions in the spelling of other languages: what to write instead.
+
+// Reached only for expressions with errors. A condition is recognised by its tokens, whatever the
+// grammar made of it, and spelled as it is written here: `len(a) > 2` gives `a matches ".{3,}"`.
+// `recovery` shows a suggestion only if it parses.
+
+mod call;
+mod clause;
+mod condition;
+mod operators;
+mod reader;
+mod token;
+
+use reflexarc_diagnostic::{Code, Span};
+
+pub(super) use clause::{Clause, clauses};
+use token::Kind;
+pub(super) use token::Token;
+pub(super) use token::tokens;
+
+use condition::{Condition, Test, Value, ValueKind};
+use reader::Recognised;
+
+/// What to write instead of a clause.
+pub(super) struct Suggestion {
+    /// Where the mistake is.
+    pub(super) span: Span,
+    pub(super) code: Code,
+    pub(super) message: String,
+    /// Has `right` in it.
+    pub(super) help: String,
+    /// The right spelling; `None` if there is none.
+    pub(super) right: Option<String>,
+    /// Whether `right` has the meaning of the original for every event.
+    pub(super) is_exact: bool,
+    /// Whether it is about a function, which the grammar takes for a path and a group.
+    pub(super) is_call: bool,
+    /// How many clauses it is about, this one included.
+    pub(super) clauses: usize,
+}
+
+const FIELDS: &str = "fields cannot be compared with each other; compare them in the script";
+
+/// What to write instead of the first clause; `before` is the clause before it.
+pub(super) fn suggestion(
+    clauses: &[Clause<'_, '_>],
+    before: Option<&Clause<'_, '_>>,
+) -> Option<Suggestion> {
+    let clause = clauses.first()?;
+    let (negations, skipped) = reader::negations(clause.tokens);
+    let inner = &clause.tokens[skipped..];
+    if let Some(before) = before
+        && let Some(found) = continuation(clauses, before)
+    {
+        return Some(found);
+    }
+    if let Some(recognised) = reader::condition(clause.tokens) {
+        return recognised_suggestion(clause, &recognised);
+    }
+    if let [only] = inner
+        && (only.kind == Kind::Word || only.text == "*")
+    {
+        return (!only.is_word("not")).then(|| lone_path(only, negations % 2 == 1));
+    }
+    if let [_, symbol, path, other, word] = inner
+        && symbol.kind == Kind::Symbol
+        && path.kind == Kind::Word
+        && other.kind == Kind::Symbol
+        && word.kind == Kind::Word
+    {
+        let message = format!("expected a number, found `{}`", word.text);
+        return Some(without_spelling(word.span.clone(), message, FIELDS));
+    }
+    if let Some((name, at)) = call::function(clause.tokens) {
+        let help =
+            "a filter has no functions; use an operator after a path, or calculate in the script";
+        return Some(without_spelling(
+            clause.tokens[at].span.clone(),
+            format!("unknown function `{name}`"),
+            help,
+        ));
+    }
+    if let Some(symbol) = inner.iter().skip(1).find(|token| is_arithmetic(token)) {
+        let help =
+            "a filter cannot calculate; compare the field itself, or calculate in the script";
+        return Some(without_spelling(
+            symbol.span.clone(),
+            format!("unexpected `{}`", symbol.text),
+            help,
+        ));
+    }
+    if let Some((one, other)) = two_conditions(inner) {
+        let right = format!("{one} and {other}");
+        let word = &inner[inner.len().min(3)];
+        return Some(Suggestion {
+            span: word.span.clone(),
+            code: Code::UNKNOWN_CONNECTIVE,
+            message: format!("expected `and` or `or`, found `{}`", word.text),
+            help: format!("join conditions with `and` or `or`: `{right}`"),
+            right: Some(right),
+            is_exact: false,
+            is_call: false,
+            clauses: 1,
+        });
+    }
+    None
+}
+
+fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Option<Suggestion> {
+    let condition = &recognised.condition;
+    let at = &clause.tokens[recognised.at];
+    let last = recognised.at + recognised.operator.max(1) - 1;
+    let last = last.min(clause.tokens.len() - 1);
+    let mut span = at.span.start..clause.tokens[last].span.end;
+    let text = spelling(&clause.tokens[recognised.at..=last]);
+    let is_path = recognised.at == 0 || at.text.starts_with('.');
+    let (code, message) = match (recognised.is_call, at.kind) {
+        (true, _) => {
+            let name = at.text.rsplit('.').next().unwrap_or(at.text);
+            let message = format!("unknown function `{name}`");
+            let found = with_condition(condition, false, span, Code::UNKNOWN_OPERATOR, message)?;
+            return Some(Suggestion {
+                is_call: true,
+                ..found
+            });
+        }
+        (false, Kind::Quoted | Kind::Bare | Kind::Regexp) => {
+            (Code::SYNTAX, format!("expected a path, found `{text}`"))
+        }
+        _ if at.is("[") => (Code::SYNTAX, "expected a path, found an array".to_owned()),
+        (false, Kind::Word) if is_path && text.contains(['[', '.']) => {
+            (Code::SYNTAX, format!("invalid path `{text}`"))
+        }
+        (false, Kind::Word) if is_path && reader::operator(&clause.tokens[1..]).is_none() => {
+            (Code::SYNTAX, format!("unexpected `{text}`"))
+        }
+        _ if operator_is_known(&text) => {
+            span = clause.tokens[(last + 1).min(clause.tokens.len() - 1)]
+                .span
+                .clone();
+            (Code::SYNTAX, format!("invalid value after `{text}`"))
+        }
+        _ => (Code::UNKNOWN_OPERATOR, format!("unknown operator `{text}`")),
+    };
+    with_condition(condition, reader::has_index(at.text), span, code, message)
+}
+
+/// `a == "x" or "y"`, `a > 5 and < 10`: clauses that go on with the path of the one before them.
+fn continuation(clauses: &[Clause<'_, '_>], before: &Clause<'_, '_>) -> Option<Suggestion> {
+    let first = clauses.first()?;
+    let subject = reader::condition(before.tokens)?.condition;
+    let mut values = subject.values.clone();
+    let mut parts = vec![subject.clone()];
+    let mut words = Vec::new();
+    for clause in clauses {
+        let Some(connective) = clause.connective else {
+            break;
+        };
+        let Some(next) = continued(clause.tokens, &subject) else {
+            break;
+        };
+        let is_and = connective.is_word("and") || connective.text.starts_with('&');
+        words.push(if is_and { "and" } else { "or" });
+        values.extend(next.values.iter().cloned());
+        parts.push(next);
+    }
+    if parts.len() < 2 {
+        return None;
+    }
+    let starts_with_operator = reader::operator(first.tokens).is_some();
+    let is_or = words.iter().all(|word| *word == "or");
+    let lists = match subject.test {
+        Test::Equals | Test::In => is_or || subject.is_negated,
+        Test::Part(_) | Test::InNetwork | Test::Like => is_or && !subject.is_negated,
+        _ => false,
+    };
+    let right = if starts_with_operator {
+        let tests: Option<Vec<String>> = parts.iter().map(Condition::after_path).collect();
+        let mut joined = String::new();
+        for (i, test) in tests?.iter().enumerate() {
+            if i > 0 {
+                joined.push_str(&format!(" {} ", words[i - 1]));
+            }
+            joined.push_str(test);
+        }
+        format!("{} ({joined})", subject.path)
+    } else if lists {
+        Condition { values, ..subject }.spell()?
+    } else {
+        let mut joined = String::new();
+        for (i, part) in parts.iter().enumerate() {
+            if i > 0 {
+                joined.push_str(&format!(" {} ", words[i - 1]));
+            }
+            joined.push_str(&part.spell()?);
+        }
+        joined
+    };
+    let token = first.tokens.first()?;
+    Some(Suggestion {
+        span: token.span.clone(),
+        code: Code::SYNTAX,
+        message: format!("expected a condition, found `{}`", token.text),
+        help: format!("each condition starts with a path; write `{right}`"),
+        right: Some(right),
+        is_exact: false,
+        is_call: false,
+        clauses: parts.len() - 1,
+    })
+}
+
+/// A clause without a path, with the path and perhaps the operator of another one.
+fn continued(tokens: &[Token], subject: &Condition) -> Option<Condition> {
+    if let Some((meaning, count)) = reader::operator(tokens) {
+        let starts_with_path = tokens.first().is_some_and(|token| token.kind == Kind::Word)
+            && reader::operator(&tokens[1..]).is_some();
+        return (!starts_with_path)
+            .then(|| reader::with_values(subject.path.clone(), meaning, &tokens[count..]))
+            .flatten();
+    }
+    let is_value = match tokens {
+        [only] => {
+            matches!(only.kind, Kind::Quoted | Kind::Bare)
+                || only.kind == Kind::Word && !only.text.contains('.')
+        }
+        _ => false,
+    };
+    if !is_value || subject.values.is_empty() {
+        return None;
+    }
+    let values = reader::values(tokens)?;
+    // `a == 1 and true` has a condition that is always true, and no other value.
+    let is_literal = |value: &Value| value.kind == ValueKind::Literal;
+    if values.iter().any(is_literal) && !subject.values.iter().all(is_literal) {
+        return None;
+    }
+    Some(Condition {
+        values,
+        ..subject.clone()
+    })
+}
+
+fn with_condition(
+    condition: &Condition,
+    has_index: bool,
+    span: Span,
+    code: Code,
+    message: String,
+) -> Option<Suggestion> {
+    let path = &condition.path;
+    let is_any = |kind| condition.values.iter().any(|value| value.kind == kind);
+    let is_ordered = matches!(condition.test, Test::Compare(_) | Test::Between);
+    let (help, right) = if is_ordered && is_any(ValueKind::Time) {
+        let value = condition
+            .values
+            .iter()
+            .find(|value| value.kind == ValueKind::Time)?;
+        let text = value.text()?;
+        let length = if text.as_bytes().get(8) == Some(&b'T') {
+            8
+        } else {
+            10
+        };
+        let day: String = text.chars().take(length).collect();
+        let right = format!("{path} starts with {}", condition::json(&day));
+        let help = format!(
+            "times cannot be compared in a filter; match a day with `{right}`, or compare in the script"
+        );
+        (help, Some(right))
+    } else if is_any(ValueKind::Word) && is_ordered {
+        (FIELDS.to_owned(), None)
+    } else if is_ordered && is_any(ValueKind::Text) && condition.spell().is_none() {
+        let help = "only numbers have an order; use `==`, `starts with` or `matches` for a text";
+        (help.to_owned(), None)
+    } else {
+        let right = condition.spell()?;
+        // `a.b == c.d` compares fields; `a == failed` is more likely a text without quotes.
+        let is_path = condition.values.iter().any(|value| {
+            value.kind == ValueKind::Word && value.text().is_some_and(|text| text.contains('.'))
+        });
+        let is_null = condition.values.iter().any(|value| value.json == "null");
+        let help = if has_index {
+            format!("a condition is met if any element of an array meets it; write `{right}`")
+        } else if is_path {
+            format!(
+                "fields cannot be compared with each other, except in the script; a text is \
+                 written in double quotes: `{right}`"
+            )
+        } else if is_null
+            && !is_any(ValueKind::Undefined)
+            && condition.test == Test::Equals
+            && code == Code::UNKNOWN_OPERATOR
+        {
+            let presence = if condition.is_negated {
+                "exists"
+            } else {
+                "is missing"
+            };
+            format!("write `{right}`; whether there is a value at all is `{path} {presence}`")
+        } else if is_any(ValueKind::Word) && condition.test == Test::Equals {
+            format!(
+                "put a text in double quotes: `{right}`; fields cannot be compared with each other, \
+                 except in the script"
+            )
+        } else if condition.test == Test::Element {
+            let value = &condition.values.first()?.json;
+            format!(
+                "write `{right}` for an element, or `{path} contains {value}` for a part of a text"
+            )
+        } else {
+            format!("write `{right}`")
+        };
+        (help, Some(right))
+    };
+    Some(Suggestion {
+        span,
+        code,
+        message,
+        help,
+        right,
+        is_exact: condition.is_exact(),
+        is_call: false,
+        clauses: 1,
+    })
+}
+
+fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
+    let path = reader::path(token.text).unwrap_or_else(|| token.text.to_owned());
+    let is_literal = ["true", "false", "null", "any", "all", "*"]
+        .iter()
+        .any(|literal| token.text.eq_ignore_ascii_case(literal));
+    let (right, help) = if is_literal {
+        let right = "name exists".to_owned();
+        let help = format!("to match every event, write `{right}`");
+        (right, help)
+    } else if is_negated {
+        let right = format!("{path} is missing");
+        let help = format!("a path needs an operator: write `{right}`, or `{path} == false`");
+        (right, help)
+    } else {
+        let right = format!("{path} exists");
+        let help = format!("a path needs an operator: write `{right}`, or `{path} == true`");
+        (right, help)
+    };
+    Suggestion {
+        span: token.span.clone(),
+        code: Code::SYNTAX,
+        message: if is_literal {
+            format!("expected a condition, found `{}`", token.text)
+        } else {
+            format!("expected an operator after `{}`", token.text)
+        },
+        help,
+        right: Some(right),
+        is_exact: false,
+        is_call: false,
+        clauses: 1,
+    }
+}
+
+fn without_spelling(span: Span, message: String, help: &str) -> Suggestion {
+    Suggestion {
+        span,
+        code: Code::SYNTAX,
+        message,
+        help: help.to_owned(),
+        right: None,
+        is_exact: false,
+        is_call: true,
+        clauses: 1,
+    }
+}
+
+/// `a == "x" b == "y"`: both conditions, spelled.
+fn two_conditions(tokens: &[Token]) -> Option<(String, String)> {
+    // Near the start only: the rest of a long text is not looked through.
+    (2..tokens.len().min(16)).find_map(|at| {
+        let one = reader::condition(&tokens[..at])?.condition.spell()?;
+        let other = reader::condition(&tokens[at..])?.condition.spell()?;
+        Some((one, other))
+    })
+}
+
+fn is_arithmetic(token: &Token) -> bool {
+    token.kind == Kind::Symbol && matches!(token.text, "+" | "*" | "%" | "**")
+        || token.is("-")
+        || token.is("/")
+}
+
+/// Whether a text is an operator of this language, so that the mistake comes after it.
+fn operator_is_known(text: &str) -> bool {
+    super::operator_names::is_operator(text.strip_prefix("not ").unwrap_or(text))
+}
+
+fn spelling(tokens: &[Token]) -> String {
+    let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
+    words.join(" ")
+}

@@ -1,0 +1,409 @@
+//! Functions and methods of other languages: `startsWith(a, "x")`, `a.startsWith("x")`, `len(a) > 2`.
+
+use super::condition::{Condition, Precision, Test, Value, ValueKind, json};
+use super::operators::{self, Meaning};
+use super::reader::{self, Recognised, closing};
+use super::token::{Kind, Token};
+
+/// The condition of a call with what follows it.
+pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
+    if let Some(found) = method_of_text(tokens) {
+        return Some(found);
+    }
+    let call = call(tokens)?;
+    // `any(a == "x")`, `select(.a == "x")`: a condition in a function that adds nothing to it.
+    let is_wrapper = matches!(
+        call.name.as_str(),
+        "any" | "some" | "select" | "filter" | "where" | "exists" | "if" | "count"
+    );
+    let inner = (is_wrapper && call.path.is_none() && call.rest.is_empty())
+        .then(|| reader::condition(call.arguments))
+        .flatten()
+        .map(|inner| inner.condition);
+    let mut condition = inner.or_else(|| meaning(&call))?;
+    if is_wrapper && call.arguments.len() > 1 {
+        condition.precision = Precision::Approximate;
+    }
+    Some(Recognised {
+        condition,
+        at: call.at,
+        operator: 1,
+        is_call: true,
+    })
+}
+
+/// The name of the function that tokens call first, with its index.
+pub(super) fn function<'s>(tokens: &[Token<'s>]) -> Option<(&'s str, usize)> {
+    let at = tokens
+        .windows(2)
+        .position(|pair| is_call(pair) && !is_operator_word(pair[0].text))?;
+    let name = tokens[at].text;
+    Some((name.rsplit('.').next().unwrap_or(name), at))
+}
+
+/// `"x".equals(a)`, whose first token is read as the path `"x".equals`.
+fn method_of_text(tokens: &[Token]) -> Option<Recognised> {
+    let [name, open, argument, close] = tokens else {
+        return None;
+    };
+    let (text, method) = name.text.rsplit_once('.')?;
+    let is_equality = ["equals", "equalsignorecase", "eq"].contains(&&*method.to_lowercase());
+    if !(is_equality && text.starts_with('"') && open.is("(") && close.is(")")) {
+        return None;
+    }
+    let path = path_of(std::slice::from_ref(argument))?;
+    let meaning = operators::meaning(&method.to_lowercase())?;
+    let mut condition = reader::with_values(path, meaning, std::slice::from_ref(argument))?;
+    condition.values = vec![Value::of_text(text)];
+    Some(Recognised {
+        condition,
+        at: 0,
+        operator: 1,
+        is_call: true,
+    })
+}
+
+struct Call<'t, 's> {
+    /// The index of the function's token.
+    at: usize,
+    /// The name in lower case, without `_` and `-`.
+    name: String,
+    /// The text before the dot: `a` in `a.startsWith("x")`, or a value.
+    receiver: Option<&'t [Token<'s>]>,
+    /// The path of a receiver.
+    path: Option<String>,
+    arguments: &'t [Token<'s>],
+    rest: &'t [Token<'s>],
+    is_ignoring_case: bool,
+}
+
+/// Modules of other languages, which are not paths.
+const MODULES: [&str; 8] = [
+    "re", "regex", "strings", "str", "net", "string", "arrays", "_",
+];
+
+fn call<'t, 's>(tokens: &'t [Token<'s>]) -> Option<Call<'t, 's>> {
+    // The receiver is in the token of the name, `a.startsWith`, or before it, `"x".equals`.
+    let at = match tokens {
+        [first, ..] if first.kind == Kind::Word => 0,
+        [first, ..] if first.is("[") => closing(tokens, 0)? + 1,
+        [first, ..] if matches!(first.kind, Kind::Quoted | Kind::Regexp) => 1,
+        _ => return None,
+    };
+    if !is_call(tokens.get(at..at + 2)?) {
+        return None;
+    }
+    let end = closing(tokens, at + 1)?;
+    let (path, name) = match tokens[at].text.rsplit_once('.') {
+        Some(("", name)) => (None, name),
+        Some((module, name)) if MODULES.contains(&module) => (None, name),
+        Some((path, name)) => (Some(reader::path(path)?), name),
+        None => (None, tokens[at].text),
+    };
+    let mut call = Call {
+        at,
+        name: name.to_lowercase().replace(['_', '-'], ""),
+        receiver: (at > 0).then(|| &tokens[..at]),
+        path,
+        arguments: &tokens[at + 2..end],
+        rest: &tokens[end + 1..],
+        is_ignoring_case: false,
+    };
+    // `a.toLowerCase().includes("x")`: the rest is a method of the result.
+    while is_case(&call.name)
+        && let [method, open, ..] = call.rest
+        && method.text.starts_with('.')
+        && open.is("(")
+        && call.path.is_some()
+    {
+        let end = closing(call.rest, 1)?;
+        call.name = method.text[1..].to_lowercase();
+        call.arguments = &call.rest[2..end];
+        call.rest = &call.rest[end + 1..];
+        call.is_ignoring_case = true;
+    }
+    Some(call)
+}
+
+fn is_call(pair: &[Token]) -> bool {
+    let [name, open] = pair else {
+        return false;
+    };
+    let is_keyword = ["and", "or", "not"]
+        .iter()
+        .any(|word| name.text.eq_ignore_ascii_case(word));
+    name.kind == Kind::Word && open.is("(") && !is_keyword && name.span.end == open.span.start
+}
+
+/// Whether a word may stand before a list in parentheses: `a in ("x", "y")`.
+fn is_operator_word(word: &str) -> bool {
+    [
+        "in", "is", "where", "if", "when", "between", "like", "cidr", "contains", "with", "matches",
+    ]
+    .iter()
+    .any(|operator| word.eq_ignore_ascii_case(operator))
+}
+
+fn is_case(name: &str) -> bool {
+    matches!(
+        name,
+        "lower"
+            | "upper"
+            | "tolower"
+            | "toupper"
+            | "lowercase"
+            | "uppercase"
+            | "lcase"
+            | "ucase"
+            | "tolowercase"
+            | "touppercase"
+            | "casefold"
+            | "downcase"
+            | "upcase"
+            | "asciidowncase"
+    )
+}
+
+fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
+    let mut condition = match call.name.as_str() {
+        "len" | "length" | "size" | "count" | "strlen" | "cardinality" | "arraylength"
+        | "charlength" => return length(call),
+        "indexof" | "find" | "strpos" | "instr" | "position" | "charindex" | "locate" => {
+            return position(call);
+        }
+        name if is_case(name) || is_conversion(name) => {
+            let path = call.path.clone().or_else(|| path_of(call.arguments))?;
+            let (mut meaning, count) = reader::operator(call.rest)?;
+            meaning.is_ignoring_case |= is_case(name);
+            let condition = reader::with_values(path, meaning, &call.rest[count..])?;
+            return Some(Condition {
+                precision: Precision::Approximate,
+                ..condition
+            });
+        }
+        "get" | "getattr" => {
+            let key = match call.arguments {
+                [key] if key.kind == Kind::Quoted => Value::of_text(key.text).text()?,
+                _ => return None,
+            };
+            let path = reader::path(&format!("{}.{}", call.path.as_ref()?, json(&key)))?;
+            let (meaning, count) = reader::operator(call.rest)?;
+            return reader::with_values(path, meaning, &call.rest[count..]);
+        }
+        _ => test(call)?,
+    };
+    condition.is_ignoring_case |= call.is_ignoring_case;
+    // `startsWith(a, "x") == false`
+    match call.rest {
+        [] => Some(condition),
+        [_, last] if last.is_word("true") => Some(condition),
+        [_, last] if last.is_word("false") => {
+            condition.is_negated = !condition.is_negated;
+            Some(condition)
+        }
+        _ => None,
+    }
+}
+
+/// Functions that convert a value: a comparison keeps the type, so they are left out.
+fn is_conversion(name: &str) -> bool {
+    matches!(
+        name,
+        "string"
+            | "str"
+            | "tostring"
+            | "text"
+            | "int"
+            | "integer"
+            | "tonumber"
+            | "number"
+            | "float"
+            | "double"
+            | "parseint"
+            | "toint"
+            | "trim"
+            | "strip"
+            | "date"
+            | "timestamp"
+            | "datetime"
+            | "todatetime"
+            | "cast"
+            | "unwrap"
+            | "first"
+    )
+}
+
+/// A function with a result of true or false.
+fn test(call: &Call<'_, '_>) -> Option<Condition> {
+    let spelling = match call.name.as_str() {
+        "startswith" | "beginswith" | "hasprefix" | "prefix" | "startwith" | "strstartswith" => {
+            "starts with"
+        }
+        "endswith" | "hassuffix" | "suffix" | "strendswith" => "ends with",
+        "includes" | "strcontains" | "contains" | "include" | "containstext" | "has"
+            if has_two(call) =>
+        {
+            "contains"
+        }
+        "exists" | "has" | "defined" | "isset" | "ispresent" | "isdefined" | "present"
+        | "exist" | "isnotnull" | "isnotempty" | "fieldexists" => "exists",
+        "missing" | "notexists" | "isundefined" | "ismissing" | "absent" | "isabsent" => {
+            "is missing"
+        }
+        "isnull" => return path_only(call, Test::Equals, &[Value::of_word("null")]),
+        "isempty" | "empty" => "is empty",
+        "match" | "matches" | "regexmatch" | "regexpmatch" | "regexplike" | "test" | "search"
+        | "rematch" | "regexp" | "regex" | "regexextract" | "regexpcontains" | "fullmatch" => "=~",
+        "like" => "like",
+        "equals" | "eq" | "equal" | "is" | "exactly" => "==",
+        "ne" | "neq" | "notequals" | "noteq" => "!=",
+        "gt" | "greaterthan" => ">",
+        "gte" | "ge" => ">=",
+        "lt" | "lessthan" => "<",
+        "lte" | "le" => "<=",
+        "in" | "isin" | "anyof" | "oneof" | "containsany" | "isoneof" => "in",
+        "cidrmatch" | "incidr" | "ipincidr" | "cidrcontains" | "isinsubnet" | "isipv4insubnet"
+        | "ipmatch" | "insubnet" | "ipinsubnet" | "cidr" | "containsip" | "innetwork" => "in cidr",
+        "equalsignorecase" | "iequals" | "strcasecmp" => "iequals",
+        "between" => "between",
+        "wildcard" | "glob" | "fnmatch" => "wildcard",
+        _ => return None,
+    };
+    let meaning = operators::meaning(spelling)?;
+    if matches!(meaning.test, Test::Exists | Test::Missing | Test::IsEmpty) {
+        return path_only(call, meaning.test, &[]);
+    }
+    // The path may come first, `startsWith(a, "x")`, or last, `re.match("x", a)`.
+    let (path, rest) = match (&call.path, call.receiver) {
+        (Some(path), _) => (path.clone(), call.arguments),
+        (None, Some(receiver)) => {
+            // `["x", "y"].includes(a)`, `"x".equals(a)`: the argument is the path.
+            let path = path_of(call.arguments)?;
+            let is_list = receiver.first()?.is("[");
+            let test = if is_list { Test::In } else { meaning.test };
+            let is_pattern = receiver.first()?.kind == Kind::Regexp;
+            let meaning = Meaning { test, ..meaning };
+            return (is_list || is_pattern || spelling == "==" || spelling == "iequals")
+                .then(|| reader::with_values(path, meaning, receiver))
+                .flatten();
+        }
+        (None, None) => path_and_value(call)?,
+    };
+    reader::with_values(path, meaning, rest)
+}
+
+/// A function of a path alone: `exists(a)`, `a.exists()`.
+fn path_only(call: &Call<'_, '_>, test: Test, values: &[Value]) -> Option<Condition> {
+    let path = match &call.path {
+        Some(path) if call.arguments.is_empty() => path.clone(),
+        None => path_of(call.arguments)?,
+        Some(_) => return None,
+    };
+    Some(Condition {
+        path,
+        test,
+        is_negated: false,
+        is_excluded: false,
+        values: values.to_vec(),
+        is_ignoring_case: false,
+        precision: Precision::Exact,
+    })
+}
+
+fn has_two(call: &Call<'_, '_>) -> bool {
+    call.path.is_some() && !call.arguments.is_empty()
+        || call.receiver.is_some()
+        || call.arguments.iter().any(|token| token.is(","))
+}
+
+/// The path of an argument, also of one in a function that changes nothing here.
+fn path_of(tokens: &[Token]) -> Option<String> {
+    match tokens {
+        [word] if word.kind == Kind::Word => {
+            reader::path(word.text).filter(|_| Value::of_word(word.text).kind == ValueKind::Word)
+        }
+        [name, open, inner @ .., close]
+            if name.kind == Kind::Word && open.is("(") && close.is(")") =>
+        {
+            path_of(inner)
+        }
+        [word, comma, ..] if comma.is(",") && tokens.len() == 3 => {
+            path_of(std::slice::from_ref(word))
+        }
+        _ => None,
+    }
+}
+
+/// The path and the value of a function: in either order, or the path before the dot.
+fn path_and_value<'t, 's>(call: &Call<'t, 's>) -> Option<(String, &'t [Token<'s>])> {
+    if let Some(path) = &call.path {
+        return Some((path.clone(), call.arguments));
+    }
+    let comma = call.arguments.iter().position(|token| token.is(","))?;
+    let (first, last) = (&call.arguments[..comma], &call.arguments[comma + 1..]);
+    match path_of(first) {
+        Some(path) => Some((path, last)),
+        None => Some((path_of(last)?, first)),
+    }
+}
+
+/// `len(a) > 2`: a presence where that is what is asked for, else the length of a text as a regular
+/// expression.
+fn length(call: &Call<'_, '_>) -> Option<Condition> {
+    let path = call.path.clone().or_else(|| path_of(call.arguments))?;
+    let (meaning, count) = reader::operator(call.rest)?;
+    let [number] = &call.rest[count..] else {
+        return None;
+    };
+    let n: u16 = number.text.parse().ok()?;
+    let negated = meaning.is_negated;
+    let (low, high) = match meaning.test {
+        Test::Compare(">") => (n.checked_add(1)?, None),
+        Test::Compare(">=") => (n, None),
+        Test::Compare("<") => (0, Some(n.checked_sub(1)?)),
+        Test::Compare(_) => (0, Some(n)),
+        Test::Equals => (n, Some(n)),
+        _ => return None,
+    };
+    let (test, values, is_negated) = match (low, high, negated) {
+        (1, None, false) | (0, Some(0), true) => (Test::Exists, None, false),
+        (0, Some(0), false) => (Test::Missing, None, false),
+        _ => {
+            let repeated = match high {
+                Some(high) if high == low => format!("{{{low}}}"),
+                Some(high) => format!("{{{low},{high}}}"),
+                None => format!("{{{low},}}"),
+            };
+            let value = Value {
+                json: json(&format!(".{repeated}")),
+                kind: ValueKind::Text,
+            };
+            (Test::Matches(true), Some(value), negated)
+        }
+    };
+    Some(Condition {
+        path,
+        test,
+        is_negated,
+        is_excluded: false,
+        values: values.into_iter().collect(),
+        is_ignoring_case: false,
+        precision: Precision::Approximate,
+    })
+}
+
+/// `a.indexOf("x") >= 0`, `strpos(a, "x") > 0`.
+fn position(call: &Call<'_, '_>) -> Option<Condition> {
+    let (path, value) = path_and_value(call)?;
+    let texts: Vec<&str> = call.rest.iter().map(|token| token.text).collect();
+    let is_negated = match texts.as_slice() {
+        [">=" | ">", "0"] | ["!=" | "!==" | ">", "-1"] => false,
+        ["==" | "===", "-1"] | ["<", "0"] => true,
+        _ => return None,
+    };
+    let meaning = Meaning {
+        is_negated,
+        ..operators::meaning("contains")?
+    };
+    reader::with_values(path, meaning, value)
+}

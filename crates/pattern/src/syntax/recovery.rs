@@ -1,0 +1,245 @@
+//! Errors of an expression condition by condition.
+
+// The grammar stops at the first token that it does not know. After an error the text is split into
+// its conditions, and each is parsed on its own: one condition that cannot be parsed hides no error
+// of another one, and causes none there.
+
+use pest::Parser as _;
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+
+use super::foreign::{self, Clause, Suggestion, Token};
+use super::{Grammar, Rule, TreeBuilder};
+use crate::Node;
+
+impl TreeBuilder<'_> {
+    /// Replaces the diagnostics from `before` on, those about an expression with errors, by the
+    /// ones of each condition, with help for the spellings of other languages.
+    pub(super) fn report_by_condition(&mut self, comments: &[Span], before: usize) {
+        let mut whole = self.diagnostics.split_off(before);
+        let stopped = Grammar::parse(Rule::expression, self.source).is_err();
+        let tokens = foreign::tokens(self.source, comments);
+        let clauses = foreign::clauses(&tokens);
+        let mut found = Vec::new();
+        let mut handled = 0;
+        for (i, clause) in clauses.iter().enumerate() {
+            if found.len() > self.limits.diagnostics {
+                break;
+            }
+            if let Some(connective) = clause.connective.filter(|_| stopped) {
+                found.extend(unknown_connective(connective));
+            }
+            // Clauses that the suggestion for an earlier one is about.
+            if i < handled {
+                continue;
+            }
+            let Some(span) = span_of(clause) else {
+                let next = clauses.get(i + 1).and_then(|next| next.connective);
+                found.extend(missing_condition(clause.connective, next));
+                continue;
+            };
+            let inside =
+                |error: &Diagnostic| span.start <= error.span.start && error.span.end <= span.end;
+            let (mut own, others): (Vec<_>, Vec<_>) = if stopped {
+                (self.errors_of(&span), whole)
+            } else {
+                whole.into_iter().partition(inside)
+            };
+            whole = others;
+            if own.is_empty() {
+                continue;
+            }
+            let previous = i.checked_sub(1).map(|i| &clauses[i]);
+            if let Some(suggestion) = foreign::suggestion(&clauses[i..], previous) {
+                let has_comments = comments
+                    .iter()
+                    .any(|one| span.start < one.start && one.start < span.end);
+                let count = suggestion.clauses;
+                if self.apply_suggestion(suggestion, &span, has_comments, &mut own) {
+                    handled = i + count;
+                }
+            }
+            for error in &mut own {
+                move_to_word(error, clause);
+            }
+            found.extend(own);
+        }
+        // What is in no condition, such as an unknown connective, stays as it is; after a syntax
+        // error it is only where the grammar stopped.
+        if !stopped || found.is_empty() {
+            self.diagnostics.extend(whole);
+        }
+        self.diagnostics.extend(found);
+    }
+
+    /// Puts the suggestion for a condition into its first error, and returns whether it is right:
+    /// what is suggested must parse. Fixes of the errors stay.
+    fn apply_suggestion(
+        &self,
+        suggestion: Suggestion,
+        span: &Span,
+        has_comments: bool,
+        errors: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let right = suggestion.right.as_ref().map(|right| self.node_of(right));
+        let right = match right {
+            Some(None) => return false,
+            Some(Some(node)) => Some(node),
+            None => None,
+        };
+        let is_fixable = errors.iter().any(|error| error.fix.is_some());
+        let fixed = is_fixable
+            .then(|| self.node_of(&self.fixed(span, errors)))
+            .flatten();
+        let Some(first) = errors.first_mut() else {
+            return false;
+        };
+        if is_fixable {
+            // Fixes that make a condition of their own have help of their own, and the help on a
+            // keyword says why it needs quotes.
+            let is_other = fixed.is_some() && fixed != right;
+            if !is_other && first.code != Code::RESERVED_KEY {
+                first.help = Some(suggestion.help);
+            }
+            return true;
+        }
+        // An error of the grammar only says where it stopped.
+        if first.code == Code::SYNTAX || suggestion.is_call && !first.message.contains("function") {
+            *first = Diagnostic::error(suggestion.code, suggestion.span, suggestion.message);
+            errors.truncate(1);
+        }
+        let first = &mut errors[0];
+        first.help = Some(suggestion.help);
+        if let Some(right) = suggestion
+            .right
+            .filter(|_| suggestion.is_exact && !has_comments)
+        {
+            *first = first.clone().with_fix(span.clone(), right);
+            errors.truncate(1);
+        }
+        true
+    }
+
+    /// The text of a condition with all fixes of its errors.
+    fn fixed(&self, span: &Span, errors: &[Diagnostic]) -> String {
+        let mut fixes: Vec<_> = errors
+            .iter()
+            .filter_map(|error| error.fix.as_ref())
+            .collect();
+        fixes.sort_by_key(|fix| fix.span.start);
+        let mut text = String::new();
+        let mut at = span.start;
+        for fix in fixes {
+            // Of overlapping fixes only the first can be applied.
+            if fix.span.start >= at && fix.span.end <= span.end {
+                text.push_str(&self.source[at..fix.span.start]);
+                text.push_str(&fix.replacement);
+                at = fix.span.end;
+            }
+        }
+        text.push_str(&self.source[at..span.end]);
+        text
+    }
+
+    /// The tree of an expression without errors.
+    fn node_of(&self, text: &str) -> Option<Node> {
+        let mut builder = TreeBuilder::new(text, self.dialect, self.limits);
+        let tree = builder.expression(text)?;
+        builder.diagnostics.is_empty().then(|| tree.to_node())
+    }
+
+    /// The errors of a part of the source, parsed alone.
+    fn errors_of(&self, span: &Span) -> Vec<Diagnostic> {
+        let text = &self.source[span.clone()];
+        let mut builder = TreeBuilder::new(text, self.dialect, self.limits);
+        builder.expression(text);
+        let mut errors = builder.diagnostics;
+        for error in &mut errors {
+            shift(&mut error.span, span.start);
+            for label in &mut error.labels {
+                shift(&mut label.span, span.start);
+            }
+            if let Some(fix) = &mut error.fix {
+                shift(&mut fix.span, span.start);
+            }
+        }
+        errors
+    }
+}
+
+fn span_of(clause: &Clause<'_, '_>) -> Option<Span> {
+    let (first, last) = (clause.tokens.first()?, clause.tokens.last()?);
+    Some(first.span.start..last.span.end)
+}
+
+/// The error about nothing between two connectives, or between one and a parenthesis.
+fn missing_condition(before: Option<&Token>, after: Option<&Token>) -> Option<Diagnostic> {
+    let (connective, place) = before
+        .map(|connective| (connective, "after"))
+        .or(after.map(|connective| (connective, "before")))?;
+    let word = connective.text;
+    let message = format!("missing condition {place} `{word}`");
+    let error = Diagnostic::error(Code::SYNTAX, connective.span.clone(), message);
+    Some(error.with_help(format!(
+        "add a condition {place} `{word}`, or remove `{word}`"
+    )))
+}
+
+/// Moves an error at the end of a condition to its last word: the end may be on a line of its own.
+fn move_to_word(error: &mut Diagnostic, clause: &Clause<'_, '_>) {
+    if error.code == Code::UNKNOWN_CONNECTIVE && error.help.is_none() {
+        error.help = Some("join conditions with `and` or `or`".to_owned());
+    }
+    if error.help.is_none()
+        && let Some(operator) = error.message.strip_prefix("expected a value after `")
+        && let Some(path) = clause.tokens.first()
+    {
+        let value = match operator.trim_end_matches('`') {
+            "in" => "[\"x\", \"y\"]",
+            "in cidr" => "\"10.0.0.0/8\"",
+            "<" | "<=" | ">" | ">=" => "5",
+            _ => "\"x\"",
+        };
+        let operator = operator.trim_end_matches('`');
+        error.help = Some(format!("for example `{} {operator} {value}`", path.text));
+    }
+    if error.help.is_none() && error.code == Code::SYNTAX && error.fix.is_none() {
+        let help = "a condition is a path, an operator and a value, such as `name == \"x\"`";
+        error.help = Some(help.to_owned());
+    }
+    if !error.span.is_empty() {
+        return;
+    }
+    let before = |token: &&Token| token.span.end <= error.span.start;
+    let Some(last) = clause.tokens.iter().rev().find(before) else {
+        return;
+    };
+    error.span = last.span.clone();
+    if let Some(expected) = error.message.strip_suffix(", found end of input") {
+        error.message = format!("{expected} after `{}`", last.text);
+    }
+}
+
+/// The error about a connective that is neither `and` nor `or`.
+fn unknown_connective(token: &Token) -> Option<Diagnostic> {
+    let word = token.text;
+    let meant = match word {
+        "and" | "or" => return None,
+        _ if word.starts_with('|') || token.is_word("or") => "or",
+        _ => "and",
+    };
+    let message = format!("expected `and` or `or`, found `{word}`");
+    let error = Diagnostic::error(Code::UNKNOWN_CONNECTIVE, token.span.clone(), message);
+    Some(match word {
+        "," | ";" => error
+            .with_help(format!("join conditions with `{meant}`"))
+            .with_fix(token.span.clone(), format!(" {meant}")),
+        _ => error
+            .with_help(format!("did you mean `{meant}`?"))
+            .with_fix(token.span.clone(), meant),
+    })
+}
+
+fn shift(span: &mut Span, offset: usize) {
+    span.start += offset;
+    span.end += offset;
+}
