@@ -223,6 +223,7 @@ registry! {
     504 WRONG_ARGUMENTS "Invalid arguments of a function";
     505 SCRIPT_LIMIT "Script too large or nested too deeply";
     506 DUPLICATE_FUNCTION "Function that is already defined";
+    507 PLACEHOLDER "Placeholder that is sent as it stands";
 
     // 06: configuration and the service
     600 CONFIG_FILE "Configuration, or a file that it names, cannot be read";

@@ -60,6 +60,15 @@ impl Notification {
         &self.targets
     }
 
+    /// What the templates probably do not mean as they are written, located in the rule file.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = Diagnostic> {
+        let parts = [&self.title, &self.text].into_iter().flatten();
+        parts.flat_map(|part| {
+            let warnings = part.template.warnings().iter().cloned();
+            warnings.map(|warning| part.source.map_spans(warning))
+        })
+    }
+
     /// The messages for one event, one for each target.
     pub(crate) fn actions(
         &self,

@@ -223,10 +223,14 @@ impl Rule {
         // Both is a conflict, which was reported; compiling `then` may find more.
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
-                Ok(reaction) => Some(Response::Script {
-                    reaction: Box::new(reaction),
-                    source,
-                }),
+                Ok(reaction) => {
+                    let warnings = reaction.warnings().iter().cloned();
+                    found.extend(warnings.map(|warning| source.map_spans(warning)));
+                    Some(Response::Script {
+                        reaction: Box::new(reaction),
+                        source,
+                    })
+                }
                 Err(error) => {
                     let errors = error.into_diagnostics().into_iter();
                     found.extend(errors.map(|error| source.map_spans(error)));
@@ -234,7 +238,10 @@ impl Rule {
                 }
             },
             (None, Some(notify)) => match Notification::compile(notify, limits) {
-                Ok(notification) => Some(Response::Notification(Box::new(notification))),
+                Ok(notification) => {
+                    found.extend(notification.warnings());
+                    Some(Response::Notification(Box::new(notification)))
+                }
                 Err(errors) => {
                     found.extend(errors);
                     None

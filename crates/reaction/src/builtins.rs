@@ -10,6 +10,7 @@ use reflexarc_event::Event;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
 
 pub(crate) use message::MESSAGE_FIELDS;
+pub(crate) use state::check_key;
 
 use crate::Action;
 use crate::run::{BuiltinResult, RUN, Run};

@@ -5,14 +5,19 @@
 //! rhai reports such errors only when a statement runs. `notfiy("team", "x")` in a branch that is
 //! taken once a month would be found a month later.
 
+mod arguments;
+mod literal_texts;
+
 use std::any::TypeId;
 use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::{Code, Diagnostic, nearest};
-use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Stmt};
+use rhai::{
+    AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Scope, Stmt,
+};
 
 use crate::SourceLocation;
-use crate::builtins::{MESSAGE_FIELDS, USAGES};
+use crate::builtins::USAGES;
 use crate::parse_error::{PREDEFINED, unknown_variable};
 use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
@@ -55,6 +60,19 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     // Where rhai visits a node twice, the author sees one error.
     checker.errors.dedup();
     checker.errors
+}
+
+/// What a script without errors probably does not mean as it is written, by location.
+pub(crate) fn warnings(
+    sandbox: &Sandbox,
+    ast: &AST,
+    scope: &Scope<'_>,
+    source: &str,
+) -> Vec<Diagnostic> {
+    let mut warnings = literal_texts::check(sandbox, ast, scope, source);
+    warnings.extend(arguments::check_message_variables(ast, source));
+    warnings.sort_by_key(|diagnostic| diagnostic.span.start);
+    warnings
 }
 
 /// Whether the script assigns to elements of arrays or members of maps, which rhai does not
@@ -211,8 +229,9 @@ impl Checker<'_> {
             .iter()
             .any(|overload| fits(overload, call, receiver))
         {
-            if name == "notify" {
-                self.check_message_fields(call);
+            // A method has its first argument before the dot.
+            if !is_method {
+                self.errors.extend(arguments::check_call(call, self.source));
             }
             return;
         }
@@ -288,24 +307,6 @@ impl Checker<'_> {
                 .with_fix(span, meant),
             None => diagnostic,
         });
-    }
-
-    /// Checks the map of `notify`, where it is a literal.
-    fn check_message_fields(&mut self, call: &FnCallExpr) {
-        // A map in a variable is checked when it runs, by `notify` itself.
-        let Some(Expr::Map(members, _)) = call.args.get(1) else {
-            return;
-        };
-        for (key, _) in &members.0 {
-            if !MESSAGE_FIELDS.contains(&key.name.as_str()) {
-                let help = match nearest(&key.name, MESSAGE_FIELDS) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
-                };
-                let message = format!("unknown field `{}` in the message of `notify`", key.name);
-                self.error(Code::WRONG_ARGUMENTS, key.pos, message, Some(help));
-            }
-        }
     }
 
     /// Checks that an assignment does not change an element of `this`.

@@ -32,6 +32,7 @@ mod input;
 mod limits;
 mod location;
 mod parse_error;
+mod placeholder;
 mod reaction;
 mod reference;
 mod run;
@@ -60,7 +61,7 @@ pub use reaction::Reaction;
 pub use reference::REFERENCE;
 pub use state::{Entry, MemoryState, NoState, State, sealed};
 pub use targets::NamedTarget;
-pub use template::Template;
+pub use template::{Template, TemplateNames};
 pub use value::ScriptEvent;
 
 /// The example of the README runs as a test.

@@ -10,8 +10,8 @@ use rhai::{AST, Dynamic, Map, Scope};
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    CompileError, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State, check,
-    parse_error, run_error, targets, trace,
+    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
+    check, parse_error, run_error, targets, trace,
 };
 
 /// A script, compiled and checked.
@@ -32,6 +32,7 @@ pub struct Reaction {
     sandbox: Arc<Sandbox>,
     ast: Arc<AST>,
     source: Arc<str>,
+    warnings: Arc<[Diagnostic]>,
     assigns_elements: bool,
     limits: ReactionLimits,
 }
@@ -65,11 +66,13 @@ impl Reaction {
         if !errors.is_empty() {
             return Err(CompileError::new(source, errors));
         }
+        let warnings = check::warnings(&sandbox, &ast, &scope, source);
         let assigns_elements = check::assigns_elements(&ast);
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
             source: source.into(),
+            warnings: warnings.into(),
             assigns_elements,
             limits: *limits,
         })
@@ -145,6 +148,21 @@ impl Reaction {
     /// ```
     pub fn targets(&self) -> Vec<NamedTarget> {
         targets::named_targets(&self.ast, &self.source)
+    }
+
+    /// What the script probably does not mean as it is written; the spans are bytes of its text.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Reaction, ReactionLimits};
+    ///
+    /// let script = r#"notify("team", "look at ${event.id}")"#;
+    /// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+    /// let fix = reaction.warnings()[0].fix.as_ref().ok_or("no fix")?;
+    /// assert_eq!(fix.replacement, "`look at ${event.id}`");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
     }
 
     /// The text of the script.

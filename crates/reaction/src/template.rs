@@ -1,5 +1,8 @@
 //! Message templates: text with `{{ … }}`, for rules without a script.
 
+mod check;
+mod tokens;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
@@ -7,9 +10,10 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filters};
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
 use reflexarc_event::{Event, Json};
 
+pub use self::check::TemplateNames;
 use crate::run::grouped;
 use crate::value::{Number, number};
 use crate::{CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation};
@@ -27,8 +31,24 @@ const FUEL: usize = 20_000;
 
 const NAME: &str = "template";
 
-/// A compiled message template: minijinja's expressions, `if` and `for`, and the filters `default`,
-/// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`.
+/// The names that a template may use. Fields of the event may have any name.
+const NAMES: TemplateNames<'static> = TemplateNames {
+    variables: &[
+        ("event", None),
+        ("rule", Some(&["name", "level", "description"])),
+        ("now", Some(&[])),
+        ("suppressed", Some(&[])),
+    ],
+    filters: &[
+        "default", "first", "join", "last", "length", "lower", "trim", "upper",
+    ],
+    tests: &["defined", "undefined"],
+    functions: &[],
+};
+
+/// A compiled message template: minijinja's expressions, `if` and `for`, the filters `default`,
+/// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`, and the tests `defined` and
+/// `undefined`.
 ///
 /// The variables are `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since
 /// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing
@@ -50,6 +70,7 @@ const NAME: &str = "template";
 pub struct Template {
     environment: Environment<'static>,
     source: String,
+    warnings: Vec<Diagnostic>,
     limits: ReactionLimits,
 }
 
@@ -57,7 +78,7 @@ impl Template {
     /// Compiles a template.
     ///
     /// # Errors
-    /// With the first error; its span is in bytes of `source`.
+    /// With the first syntax error, or all unknown names; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
         let wrong = |span, message: String| Diagnostic::error(Code::RULE_TEMPLATE, span, message);
         let invalid = |source, wrong| CompileError::new(source, vec![wrong]);
@@ -87,6 +108,8 @@ impl Template {
             ValueKind::Bool => Ok(out.write_str(if value.is_true() { "true" } else { "false" })?),
             _ => escape_formatter(out, state, value),
         });
+        environment.add_test("defined", minijinja::tests::is_defined);
+        environment.add_test("undefined", minijinja::tests::is_undefined);
         environment.add_filter("default", filters::default);
         environment.add_filter("first", filters::first);
         environment.add_filter("join", filters::join);
@@ -101,11 +124,21 @@ impl Template {
                 let span = error.range().unwrap_or(source.len()..source.len());
                 invalid(source, wrong(span, message(&error)))
             })?;
+        let found = NAMES.check(source);
+        if found.iter().any(|found| found.severity == Severity::Error) {
+            return Err(CompileError::new(source, found));
+        }
         Ok(Self {
             environment,
             source: source.to_owned(),
+            warnings: found,
             limits: *limits,
         })
+    }
+
+    /// What the template probably does not mean as it is written; the spans are bytes of its text.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
     }
 
     /// Renders the template for one event.
@@ -252,90 +285,4 @@ fn message(error: &minijinja::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn render(source: &str) -> Result<String, ReactionError> {
-        let event = Event::from_json(
-            r#"{"n": 12345678901234567890, "f": 0.5, "i": 3, "ips": ["a", "b"], "none": null,
-                "t": true, "long": "0123456789"}"#,
-        )
-        .unwrap();
-        let template = Template::compile(source, &ReactionLimits::DEFAULT).unwrap();
-        template.render(&event, &RuleInfo::named("r"), Timestamp::UNIX_EPOCH, 0)
-    }
-
-    #[test]
-    fn values_are_rendered_as_written() {
-        assert_eq!(
-            render("{{ event.n }} {{ event.f }} {{ event.i + 1 }}").unwrap(),
-            "12345678901234567890 0.5 4"
-        );
-        assert_eq!(
-            render("{{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
-            "a, b true"
-        );
-    }
-
-    #[test]
-    fn missing_fields_are_empty() {
-        assert_eq!(
-            render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(),
-            "[-]"
-        );
-        assert_eq!(
-            render("{% for ip in event.ips %}<{{ ip | upper }}>{% endfor %}").unwrap(),
-            "<A><B>"
-        );
-    }
-
-    #[test]
-    fn errors_are_found_when_compiling() {
-        for (source, span, message) in [
-            ("a {% set x = 1 %}", 5..8, "unknown tag `set` in a template"),
-            (
-                "{%- include 'x' %}",
-                4..11,
-                "unknown tag `include` in a template",
-            ),
-            (
-                "a {{ event. }}",
-                12..14,
-                "unexpected end of variable block, expected identifier or integer",
-            ),
-        ] {
-            let error = Template::compile(source, &ReactionLimits::DEFAULT).unwrap_err();
-            let diagnostic = &error.diagnostics()[0];
-            assert_eq!(
-                (diagnostic.span.clone(), diagnostic.message.as_str()),
-                (span, message),
-                "{source}"
-            );
-        }
-    }
-
-    #[test]
-    fn size_and_steps_are_limited() {
-        let nested = "{% for a in event.long %}".repeat(4);
-        let long = format!("{nested}{{{{ event.long }}}}{}", "{% endfor %}".repeat(4));
-        assert_eq!(
-            render(&long).unwrap_err().to_string(),
-            "line 1, column 104: the template takes more than 20,000 steps (limit `operations`)"
-        );
-        let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);
-        assert_eq!(
-            render(&wide).unwrap_err().to_string(),
-            "the text of the template has more than 32,768 bytes (limit `string`)"
-        );
-    }
-
-    #[test]
-    fn unknown_filters_are_errors() {
-        assert_eq!(
-            render("{{ event.long | indent(1000000000) }}")
-                .unwrap_err()
-                .to_string(),
-            "line 1, column 17: filter indent is unknown"
-        );
-    }
-}
+mod tests;

@@ -114,15 +114,14 @@ fn add(run: &Run<'_>, key: &str, n: i64) -> BuiltinResult<i64> {
 }
 
 /// Rejects empty and reserved keys.
-fn check_key(function: &str, key: &str) -> BuiltinResult<()> {
+pub(crate) fn check_key(function: &str, key: &str) -> Result<(), String> {
     // Keys that start with `$` belong to `throttle` and `once`: a script that could set them could
     // open or close their windows.
     match key {
-        "" => Err(format!("the key of `{function}` is empty").into()),
+        "" => Err(format!("the key of `{function}` is empty")),
         _ if key.starts_with('$') => Err(format!(
             "`{function}`: the key `{key}` is reserved, as all keys that start with `$`"
-        )
-        .into()),
+        )),
         _ => Ok(()),
     }
 }

@@ -49,6 +49,18 @@ const INVALID: &[&str] = &[
     r#"notify("t", 5)"#,
     r#"notify("t", #{title: "a", txt: "b", colour: "c"})"#,
     "event.name.starts_with()",
+    r#"set("b", 2, "10x")"#,
+    r#"set("b", 2, "1mo"); set("b", 2, 0); set("b", 2, -5)"#,
+    r#"get(""); set("$once", 1); add("$x", 1); remove("")"#,
+    r#"notify(" ", "x"); send("", 1)"#,
+    r#"if cidr_contains("10.0.0.0/33", event.ip) {}"#,
+    r#"notify("t", #{titel: "a"})"#,
+    r#"notify("t", #{text: "a", body: "b", severity: "warn"})"#,
+    r#"notify("t", #{text: "a", level: "wran"})"#,
+    r#"notify("t", #{text: "a", level: "loud"})"#,
+    r#"notify("t", #{title: 5, at: true})"#,
+    r#"notify("t", #{level: "warn", text: ()})"#,
+    r#"fn tell(t) { notify(t, #{titel: "a"}) } tell("t")"#,
     r#"set("k", 1, 2.5)"#,
     "skip()",
 ];
@@ -67,6 +79,9 @@ const VALID: &[&str] = &[
     r#"log(event.a?.b ?? "none")"#,
     "fn twice() { this * 2 } let x = 1; x.twice()",
     "notify(event.target, event.text)",
+    r#"notify("t", #{"title": "a", level: "CRITICAL", at: [1, "all"], link: ()})"#,
+    r#"set("a", 1, "1h 30m"); set("b", 1, 60); set("c", 1, event.ttl); get(event.key)"#,
+    r#"cidr_contains("::ffff:10.0.0.0/104", event.ip); cidr_contains(event.net, "10.0.0.1")"#,
     "fn one(x) { x } fn two(y, z) { y + z } fn none() { 1 } log(one(1) + two(1, 2) + none())",
 ];
 

@@ -227,7 +227,7 @@ fn errors_name_the_function_and_its_arguments() {
              expected one of: title, text, level, at, link",
         ),
         (
-            r#"notify("t", #{at: "x"})"#,
+            r#"notify("t", #{at: "x", title: ()} + #{})"#,
             "line 1, column 1: the message of `notify` needs a `title` or a `text`",
         ),
         (
@@ -235,12 +235,12 @@ fn errors_name_the_function_and_its_arguments() {
             "line 1, column 1: the message of `notify` needs a `title` or a `text`",
         ),
         (
-            r#"notify("t", #{text: "x", level: "loud"})"#,
+            r#"notify("t", #{text: "x", level: "" + "loud"})"#,
             "line 1, column 1: unknown level `loud` in `notify`; \
              expected info, warn or critical",
         ),
         (
-            r#"notify(" ", "x")"#,
+            r#"notify("" + " ", "x")"#,
             "line 1, column 1: the target of `notify` is empty",
         ),
     ];
@@ -260,16 +260,16 @@ fn errors_of_send_and_state_name_the_value() {
             "line 1, column 1: the payload of `send` cannot be written as JSON: the number inf",
         ),
         (
-            r#"set("k", 1, "soon")"#,
+            r#"set("k", 1, "" + "soon")"#,
             "line 1, column 1: the ttl of `set`: invalid duration `soon`; \
              write it as 90s, 10m, 1h30m, 24h or 7d",
         ),
         (
-            r#"set("k", 1, 0)"#,
+            r#"set("k", 1, 0 + 0)"#,
             "line 1, column 1: the ttl of `set`: expected at least 1 second, found 0",
         ),
         (
-            r#"set("$k", 1)"#,
+            r#"set("$" + "k", 1)"#,
             "line 1, column 1: `set`: the key `$k` is reserved, as all keys that start with `$`",
         ),
         (
@@ -284,12 +284,12 @@ fn errors_of_send_and_state_name_the_value() {
 fn errors_of_expressions_name_the_operands() {
     assert_fail(&[
         (
-            r#"cidr_contains("10.0.0.0/99", "10.0.0.1")"#,
+            r#"cidr_contains("" + "10.0.0.0/99", "10.0.0.1")"#,
             "line 1, column 1: invalid network `10.0.0.0/99` in `cidr_contains`; \
              write it as 10.0.0.0/8",
         ),
         (
-            r#"cidr_contains("::ffff:10.0.0.0/8", "10.0.0.1")"#,
+            r#"cidr_contains("" + "::ffff:10.0.0.0/8", "10.0.0.1")"#,
             "line 1, column 1: invalid network `::ffff:10.0.0.0/8` in `cidr_contains`; \
              write it as 10.0.0.0/8",
         ),

@@ -13,6 +13,7 @@ mod determinism;
 mod effects;
 mod large_events;
 mod limits;
+mod placeholders;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;

@@ -1,0 +1,247 @@
+//! Literal arguments of built-in functions: durations, state keys, targets, networks, and the map of
+//! `notify`. With these values a call fails each time it runs, so they are found before it does.
+
+use reflexarc_diagnostic::{Code, Diagnostic, nearest, parse_duration};
+use reflexarc_event::{Level, parse_network};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
+
+use super::kind_of;
+use crate::SourceLocation;
+use crate::builtins::{MESSAGE_FIELDS, check_key};
+
+/// Names of other tools for the fields of a message.
+const ALIASES: [(&str, &str); 15] = [
+    ("body", "text"),
+    ("content", "text"),
+    ("description", "text"),
+    ("message", "text"),
+    ("msg", "text"),
+    ("header", "title"),
+    ("subject", "title"),
+    ("summary", "title"),
+    ("priority", "level"),
+    ("severity", "level"),
+    ("mention", "at"),
+    ("mentions", "at"),
+    ("recipients", "at"),
+    ("href", "link"),
+    ("url", "link"),
+];
+
+/// The errors in the literal arguments of a call of a built-in function.
+pub(super) fn check_call(call: &FnCallExpr, source: &str) -> Vec<Diagnostic> {
+    let error = |position: Position, message: String| {
+        let span = SourceLocation::token(position, source);
+        Diagnostic::error(Code::WRONG_ARGUMENTS, span, message)
+    };
+    let mut found = Vec::new();
+    let text = |index: usize| match call.args.get(index) {
+        Some(Expr::StringConstant(text, position)) => Some((text.as_str(), *position)),
+        _ => None,
+    };
+    match (call.name.as_str(), call.args.get(2)) {
+        ("set", Some(Expr::StringConstant(ttl, position))) => {
+            if let Err(invalid) = parse_duration(ttl) {
+                found.push(error(*position, format!("the ttl of `set`: {invalid}")));
+            }
+        }
+        ("set", Some(Expr::IntegerConstant(seconds, position))) if *seconds < 1 => {
+            let message = format!("the ttl of `set`: expected at least 1 second, found {seconds}");
+            found.push(error(*position, message));
+        }
+        _ => {}
+    }
+    match (call.name.as_str(), text(0)) {
+        (name @ ("get" | "set" | "remove" | "add"), Some((key, position))) => {
+            if let Err(message) = check_key(name, key) {
+                found.push(error(position, message));
+            }
+        }
+        (name @ ("notify" | "send"), Some((target, position))) if target.trim().is_empty() => {
+            found.push(error(position, format!("the target of `{name}` is empty")));
+        }
+        ("cidr_contains", Some((network, position))) if parse_network(network).is_none() => {
+            let message =
+                format!("invalid network `{network}` in `cidr_contains`; write it as 10.0.0.0/8");
+            found.push(error(position, message));
+        }
+        _ => {}
+    }
+    if call.name == "notify"
+        && let Some(map @ Expr::Map(..)) = call.args.get(1)
+    {
+        found.extend(check_message(map, source));
+    }
+    found
+}
+
+/// Warnings about the maps that the script passes to `notify` in a variable: the fields that it
+/// gives them where it makes them, and those that it sets afterwards.
+pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic> {
+    // By name, wherever it is defined: another variable of the same name in another block may be
+    // meant, so these are warnings.
+    let mut messages = Vec::new();
+    ast.walk(&mut |nodes| {
+        let Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) =
+            nodes.last()
+        else {
+            return true;
+        };
+        if call.name == "notify"
+            && let Some(Expr::Variable(variable, ..)) = call.args.get(1)
+        {
+            messages.push(variable.1.to_string());
+        }
+        true
+    });
+    let mut found = Vec::new();
+    if messages.is_empty() {
+        return found;
+    }
+    let is_message = |name: &str| messages.iter().any(|message| message == name);
+    ast.walk(&mut |nodes| {
+        match nodes.last() {
+            Some(ASTNode::Stmt(Stmt::Var(variable, ..))) if is_message(&variable.0.name) => {
+                if let Expr::Map(members, _) = &variable.1 {
+                    let keys = members.0.iter();
+                    found.extend(
+                        keys.filter_map(|(key, _)| unknown_field(&key.name, key.pos, &[], source)),
+                    );
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => {
+                if let Expr::Dot(chain, ..) = &assignment.1.lhs
+                    && let Expr::Variable(variable, ..) = &chain.lhs
+                    && let Expr::Property(property, position) = &chain.rhs
+                    && is_message(&variable.1)
+                {
+                    found.extend(unknown_field(&property.2, *position, &[], source));
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+    for diagnostic in &mut found {
+        diagnostic.severity = reflexarc_diagnostic::Severity::Warning;
+    }
+    found
+}
+
+/// The errors in a literal map of `notify`.
+fn check_message(map: &Expr, source: &str) -> Vec<Diagnostic> {
+    let Expr::Map(members, position) = map else {
+        return Vec::new();
+    };
+    let error = |position: Position, message: String| {
+        let span = SourceLocation::token(position, source);
+        Diagnostic::error(Code::WRONG_ARGUMENTS, span, message)
+    };
+    let names: Vec<&str> = members.0.iter().map(|(key, _)| key.name.as_str()).collect();
+    let mut found = Vec::new();
+    for (key, value) in &members.0 {
+        let name = key.name.as_str();
+        if let Some(unknown) = unknown_field(name, key.pos, &names, source) {
+            found.push(unknown);
+            continue;
+        }
+        // Of other expressions the value is only known when they run.
+        match (name, value) {
+            ("level", Expr::StringConstant(word, position)) => {
+                found.extend(unknown_level(word, *position, source));
+            }
+            (
+                "title" | "text" | "link" | "level",
+                Expr::IntegerConstant(..)
+                | Expr::FloatConstant(..)
+                | Expr::BoolConstant(..)
+                | Expr::CharConstant(..)
+                | Expr::Array(..)
+                | Expr::Map(..),
+            ) => {
+                let message = format!(
+                    "`{name}` of `notify`: expected a string, found {}",
+                    kind_of(value)
+                );
+                found.push(error(value.start_position(), message));
+            }
+            (
+                "at",
+                Expr::FloatConstant(..)
+                | Expr::BoolConstant(..)
+                | Expr::CharConstant(..)
+                | Expr::Map(..),
+            ) => {
+                let message = format!(
+                    "`at` of `notify`: expected a string or an array of strings, found {}",
+                    kind_of(value)
+                );
+                found.push(error(value.start_position(), message));
+            }
+            _ => {}
+        }
+    }
+    let has_text = members.0.iter().any(|(key, value)| {
+        matches!(key.name.as_str(), "title" | "text") && !matches!(value, Expr::Unit(_))
+    });
+    // An unknown key may be the misspelt one.
+    if found.is_empty() && !has_text {
+        let message = "the message of `notify` needs a `title` or a `text`".to_owned();
+        found.push(error(*position, message));
+    }
+    found
+}
+
+/// The error about a field that messages do not have; `others` are the fields beside it.
+fn unknown_field(
+    name: &str,
+    position: Position,
+    others: &[&str],
+    source: &str,
+) -> Option<Diagnostic> {
+    if MESSAGE_FIELDS.contains(&name) {
+        return None;
+    }
+    let span = SourceLocation::token(position, source);
+    let message = format!("unknown field `{name}` in the message of `notify`");
+    let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message);
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let meant = alias.map(|(_, field)| *field);
+    let meant = meant.or_else(|| nearest(name, MESSAGE_FIELDS));
+    Some(match meant {
+        Some(meant) => {
+            let error = error.with_help(format!("did you mean `{meant}`?"));
+            // Not where the map has that field already, nor for a key in quotes.
+            if others.contains(&meant) || &source[span.clone()] != name {
+                error
+            } else {
+                error.with_fix(span, meant)
+            }
+        }
+        None => error.with_help(format!("expected one of: {}", MESSAGE_FIELDS.join(", "))),
+    })
+}
+
+/// The error about a level that does not exist.
+fn unknown_level(word: &str, position: Position, source: &str) -> Option<Diagnostic> {
+    if word.parse::<Level>().is_ok() {
+        return None;
+    }
+    let start = SourceLocation::of(position, source)?.offset;
+    let message = format!("unknown level `{word}` in `notify`");
+    let levels = Level::ALL.map(Level::lowercase);
+    let quoted = format!("\"{word}\"");
+    let span = start..start + quoted.len();
+    // A text with escapes differs from its source, and is no misspelt level.
+    let is_plain = source.get(span.clone()) == Some(quoted.as_str());
+    Some(match nearest(word, levels).filter(|_| is_plain) {
+        Some(meant) => Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message)
+            .with_help(format!("did you mean \"{meant}\"?"))
+            .with_fix(span, format!("\"{meant}\"")),
+        None => {
+            let span = SourceLocation::token(position, source);
+            Diagnostic::error(Code::WRONG_ARGUMENTS, span, message)
+                .with_help("expected one of: info, warn, critical")
+        }
+    })
+}

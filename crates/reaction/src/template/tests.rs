@@ -1,0 +1,231 @@
+//! Rendering and checking templates.
+
+use super::*;
+
+fn render(source: &str) -> Result<String, ReactionError> {
+    let event = Event::from_json(
+        r#"{"n": 12345678901234567890, "f": 0.5, "i": 3, "ips": ["a", "b"], "none": null,
+            "t": true, "long": "0123456789"}"#,
+    )
+    .unwrap();
+    let template = Template::compile(source, &ReactionLimits::DEFAULT).unwrap();
+    template.render(&event, &RuleInfo::named("r"), Timestamp::UNIX_EPOCH, 0)
+}
+
+#[test]
+fn values_are_rendered_as_written() {
+    assert_eq!(
+        render("{{ event.n }} {{ event.f }} {{ event.i + 1 }}").unwrap(),
+        "12345678901234567890 0.5 4"
+    );
+    assert_eq!(
+        render("{{ event.ips | join(', ') }} {{ event.t }}").unwrap(),
+        "a, b true"
+    );
+}
+
+#[test]
+fn missing_fields_are_empty() {
+    assert_eq!(
+        render("[{{ event.a.b.c }}{{ event.none }}{{ event.x | default('-') }}]").unwrap(),
+        "[-]"
+    );
+    assert_eq!(
+        render("{% for ip in event.ips %}<{{ ip | upper }}>{% endfor %}").unwrap(),
+        "<A><B>"
+    );
+}
+
+#[test]
+fn errors_are_found_when_compiling() {
+    for (source, span, message) in [
+        ("a {% set x = 1 %}", 5..8, "unknown tag `set` in a template"),
+        (
+            "{%- include 'x' %}",
+            4..11,
+            "unknown tag `include` in a template",
+        ),
+        (
+            "a {{ event. }}",
+            12..14,
+            "unexpected end of variable block, expected identifier or integer",
+        ),
+    ] {
+        let error = Template::compile(source, &ReactionLimits::DEFAULT).unwrap_err();
+        let diagnostic = &error.diagnostics()[0];
+        assert_eq!(
+            (diagnostic.span.clone(), diagnostic.message.as_str()),
+            (span, message),
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn size_and_steps_are_limited() {
+    let nested = "{% for a in event.long %}".repeat(4);
+    let long = format!("{nested}{{{{ event.long }}}}{}", "{% endfor %}".repeat(4));
+    assert_eq!(
+        render(&long).unwrap_err().to_string(),
+        "line 1, column 104: the template takes more than 20,000 steps (limit `operations`)"
+    );
+    let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);
+    assert_eq!(
+        render(&wide).unwrap_err().to_string(),
+        "the text of the template has more than 32,768 bytes (limit `string`)"
+    );
+}
+
+/// The diagnostics of a template, whether it compiles or not.
+fn found(source: &str) -> Vec<Diagnostic> {
+    match Template::compile(source, &ReactionLimits::DEFAULT) {
+        Ok(template) => template.warnings().to_vec(),
+        Err(error) => error.into_diagnostics(),
+    }
+}
+
+/// The template with every fix applied.
+fn fixed(source: &str) -> String {
+    let mut fixed = source.to_owned();
+    for fix in found(source)
+        .into_iter()
+        .rev()
+        .filter_map(|found| found.fix)
+    {
+        fixed.replace_range(fix.span, &fix.replacement);
+    }
+    fixed
+}
+
+#[test]
+fn unknown_names_are_errors_with_a_fix() {
+    for (source, message, right) in [
+        ("{{ evnt.x }}", "unknown variable `evnt`", "{{ event.x }}"),
+        (
+            "{{ event.x | upcase }}",
+            "unknown filter `upcase`",
+            "{{ event.x | upper }}",
+        ),
+        (
+            "{{ event.x|defualt('a') }}",
+            "unknown filter `defualt`",
+            "{{ event.x|default('a') }}",
+        ),
+        (
+            "{{ rule.nme }}",
+            "unknown field `nme` of `rule`",
+            "{{ rule.name }}",
+        ),
+        (
+            "{% if event.x is defind %}a{% endif %}",
+            "unknown test `defind`",
+            "{% if event.x is defined %}a{% endif %}",
+        ),
+        (
+            "{% if event.x is not defind %}a{% endif %}",
+            "unknown test `defind`",
+            "{% if event.x is not defined %}a{% endif %}",
+        ),
+        (
+            "{% for ip in evnt.ips %}{{ ip }}{% endfor %}",
+            "unknown variable `evnt`",
+            "{% for ip in event.ips %}{{ ip }}{% endfor %}",
+        ),
+        (
+            "{% for ip in event.ips %}{{ loop.indx }}{% endfor %}",
+            "unknown field `indx` of `loop`",
+            "{% for ip in event.ips %}{{ loop.index }}{% endfor %}",
+        ),
+        (
+            "{% if supressed %}a{% endif %}",
+            "unknown variable `supressed`",
+            "{% if suppressed %}a{% endif %}",
+        ),
+        (
+            "{{ a ~ event.x }}",
+            "unknown variable `a`",
+            "{{ a ~ event.x }}",
+        ),
+        (
+            "{% for a in event.b %}{% endfor %}{{ a }}",
+            "unknown variable `a`",
+            "{% for a in event.b %}{% endfor %}{{ a }}",
+        ),
+        (
+            "{{ event.long | indent(1000000000) }}",
+            "unknown filter `indent`",
+            "{{ event.long | indent(1000000000) }}",
+        ),
+        (
+            "{{ range(3) }}",
+            "unknown function `range`",
+            "{{ range(3) }}",
+        ),
+        (
+            "{{ event.x.upper() }}",
+            "unknown method `upper`",
+            "{{ event.x.upper() }}",
+        ),
+        (
+            "{{ now.year }}",
+            "unknown field `year` of `now`",
+            "{{ now.year }}",
+        ),
+    ] {
+        let all = found(source);
+        assert_eq!(all.len(), 1, "{source}: {all:?}");
+        assert_eq!(
+            all[0].message,
+            format!("{message} in a template"),
+            "{source}"
+        );
+        assert_eq!(all[0].severity, Severity::Error);
+        assert_eq!(fixed(source), right);
+    }
+}
+
+#[test]
+fn names_that_exist_are_not_reported() {
+    for source in [
+        "",
+        "a { b } $ 100% {",
+        "{{ event['a'].b.c[0].d }} {{ event.0 }} {{ now }} {{ suppressed }} {{ rule.level }}",
+        "{% for k in event.a %}{% for v in k.b %}{{ k.c }}{{ v }}{{ loop.index }}{% endfor %}\
+         {{ loop.first }}{% endfor %}",
+        "{{ event.a | default(value='x') | upper }} {{ 'a' if event.b else 'c' }}",
+        "{{ event.a is defined and not event.b or event.c in ['x', true, none] }}",
+        "{# ${a} {{ nothing }} #}{% raw %}{{ nothing }} ${event.x}{% endraw %}",
+        "{{ event.price ~ '$' }} {{ '${x}' }}",
+    ] {
+        assert_eq!(found(source), [], "{source}");
+    }
+}
+
+#[test]
+fn placeholders_of_other_languages_are_warnings_with_a_fix() {
+    for (source, right) in [
+        ("look at ${event.eniId}!", "look at {{ event.eniId }}!"),
+        (
+            "{event.a} #{rule.name} $event.b",
+            "{{ event.a }} {{ rule.name }} {{ event.b }}",
+        ),
+        ("${ event.a } {{ event.b }}", "{{ event.a }} {{ event.b }}"),
+        ("${x} ${event.a ?? 1}", "${x} ${event.a ?? 1}"),
+    ] {
+        let all = found(source);
+        assert!(!all.is_empty(), "{source}");
+        for found in all {
+            assert_eq!(
+                (found.code, found.severity),
+                (Code::PLACEHOLDER, Severity::Warning)
+            );
+        }
+        assert_eq!(fixed(source), right);
+    }
+}
+
+#[test]
+fn fields_can_be_tested() {
+    let source = "{{ event.a is defined }} {{ event.none is undefined }} {{ event.i is defined }}";
+    assert_eq!(render(source).unwrap(), "false true true");
+}
