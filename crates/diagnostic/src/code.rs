@@ -214,6 +214,8 @@ registry! {
     410 TEST_EVENT "Event of a test that cannot be read";
     411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
     412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
+    430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
+    431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 
     // 05: reactions
     500 SCRIPT_SYNTAX "Syntax error in a script";

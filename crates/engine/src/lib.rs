@@ -25,16 +25,19 @@
 //! This crate must not know targets' addresses, stores or the network; reading a rules folder is
 //! its only I/O.
 
+mod allow;
 mod coverage;
 mod evaluate;
 mod evaluation;
 mod event_time;
 mod failure_counter;
+mod field_evidence;
 mod folder;
 mod format;
 mod gates;
 mod limits;
 mod notification;
+mod overlap;
 mod overlay;
 mod reaction_failure;
 pub mod reference;

@@ -21,6 +21,11 @@ pub struct RuleSetLimits {
     pub rules: usize,
     /// Nesting of folders below the rules folder.
     pub folders: usize,
+    /// Number of pairs of rules that are compared for rules that match only what another one
+    /// matches. No hints about the pairs beyond it.
+    pub compared_rules: usize,
+    /// Steps of one of these comparisons.
+    pub comparison_steps: usize,
     /// Number of `emit`s between the original event and an emitted one.
     pub hops: usize,
     /// Number of emitted events in one evaluation.
@@ -28,12 +33,16 @@ pub struct RuleSetLimits {
 }
 
 impl RuleSetLimits {
-    /// 1 MiB per file, 200,000 rules, 16 folders deep, 8 hops, 64 emitted events.
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 8 hops,
+    /// 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
         rules: 200_000,
         folders: 16,
+        // All pairs of 140 rules; most comparisons end after ten steps.
+        compared_rules: 20_000,
+        comparison_steps: 5_000,
         // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,

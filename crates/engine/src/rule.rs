@@ -1,13 +1,16 @@
 //! One compiled rule.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
-use reflexarc_event::{Level, Position};
-use reflexarc_pattern::{Dialect, Pattern};
+use reflexarc_event::{FieldShape, Level, Position, field_shape};
+use reflexarc_pattern::{Dialect, Path as FieldPath, Pattern};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
+use crate::allow::Allowed;
+use crate::field_evidence::shows_one_value;
 use crate::gates::Gates;
 use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
@@ -43,6 +46,9 @@ pub struct Rule {
     pub(crate) response: Response,
     pub(crate) gates: Gates,
     pub(crate) report_after: u32,
+    pub(crate) allowed: Allowed,
+    /// The codes of the warnings that `allow` has removed.
+    removed: BTreeSet<Code>,
     pub(crate) tests: Vec<RuleTest>,
 }
 
@@ -142,6 +148,8 @@ impl Rule {
 
     /// What its filter uses that a dialect does not have (errors) and where that service would give
     /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
+    /// For reflexarc: warnings and hints about the filter, without those that the rule allows, and
+    /// hints about codes in `allow` that are not needed.
     ///
     /// ```
     /// use reflexarc::{Dialect, RuleSet};
@@ -154,11 +162,16 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        self.pattern
-            .check(dialect)
-            .into_iter()
-            .map(|found| self.when.map_spans(found))
-            .collect()
+        let holds_one_value = |path: &FieldPath| self.holds_one_value(path);
+        let found = self.pattern.check_with(dialect, &holds_one_value);
+        let found = found.into_iter().map(|found| self.when.map_spans(found));
+        let mut found: Vec<Diagnostic> = found.collect();
+        let mut removed = self.allowed.remove_from(&mut found);
+        if dialect == Dialect::Reflexarc {
+            removed.extend(&self.removed);
+            found.extend(self.allowed.unused(&removed));
+        }
+        found
     }
 
     /// The location in its file of a span of its filter.
@@ -176,6 +189,21 @@ impl Rule {
         self.when.locate(span)
     }
 
+    /// Whether the field is known to hold one value: by the documentation of the events, else by
+    /// the events in the rule's tests.
+    fn holds_one_value(&self, path: &FieldPath) -> bool {
+        let steps = self.tests.iter().flat_map(|test| &test.steps);
+        let events = steps.flat_map(|step| &step.events);
+        let events = events.filter_map(|event| match event {
+            TestEvent::Inline(event) => Some(event),
+            TestEvent::File(_) => None,
+        });
+        match field_shape(path.as_str()) {
+            Some(shape) => shape == FieldShape::One,
+            None => shows_one_value(events, path.as_str()),
+        }
+    }
+
     /// A rule without a file and without a reaction; its text is that of its filter.
     pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
         Self {
@@ -188,6 +216,8 @@ impl Rule {
             response: Response::None,
             gates: Gates::default(),
             report_after: REPORT_AFTER,
+            allowed: Allowed::default(),
+            removed: BTreeSet::new(),
             tests: Vec::new(),
         }
     }
@@ -249,6 +279,7 @@ impl Rule {
             },
             (None, None) => Some(Response::None),
         };
+        let removed = content.allowed.remove_from(&mut found);
         // The faults of the file and of the texts in it are one list, in the order of the file.
         found.sort_by_key(|diagnostic| diagnostic.span.start);
         let info = RuleInfo::named(name)
@@ -266,6 +297,8 @@ impl Rule {
                 response,
                 gates: content.gates,
                 report_after: content.report_after.unwrap_or(REPORT_AFTER),
+                allowed: content.allowed,
+                removed,
                 tests: content.tests,
             }),
             _ => None,

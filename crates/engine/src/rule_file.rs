@@ -5,6 +5,7 @@ use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, TableReader
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_reaction::{Gate, Level};
 
+use crate::allow::Allowed;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
 
@@ -19,6 +20,7 @@ pub(crate) struct RuleFile {
     pub(crate) gates: Gates,
     /// How many consecutive failures are reported.
     pub(crate) report_after: Option<u32>,
+    pub(crate) allowed: Allowed,
     pub(crate) tests: Vec<RuleTest>,
 }
 
@@ -70,6 +72,7 @@ impl RuleFile {
         let throttle = gate(&root, "throttle", "every", Gate::throttle);
         let once = gate(&root, "once", "within", Gate::once);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
+        let allowed = Allowed::read(&root);
         let tests = root.tables("test").into_iter().map(RuleTest::read);
         let tests = tests.collect();
         root.finish();
@@ -81,6 +84,7 @@ impl RuleFile {
             notify,
             gates: Gates { once, throttle },
             report_after,
+            allowed,
             tests,
         };
         (file, document.into_diagnostics())

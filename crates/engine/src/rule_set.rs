@@ -15,7 +15,7 @@ use reflexarc_reaction::{ReactionLimits, State, Stopwatch};
 
 use crate::evaluate::{self, Context};
 use crate::rule::{Rule, whole_file};
-use crate::{Evaluation, RuleSetLimits, folder};
+use crate::{Evaluation, RuleSetLimits, folder, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -307,6 +307,25 @@ impl RuleSet {
     /// ```
     pub fn warnings(&self) -> &[FileDiagnostics] {
         &self.inner.warnings
+    }
+
+    /// Hints about rules that can match only what another rule with the same target matches, file by
+    /// file. Rules with more than `compared_rules` pairs of [`RuleSetLimits`] are not all compared.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rules = RuleSet::compile([
+    ///     ("all.toml", "when = 'level exists'\nnotify = 'team'"),
+    ///     ("warn.toml", "when = 'level == \"WARN\"'\nnotify = 'team'"),
+    /// ])?;
+    /// let hints = rules.overlaps();
+    /// assert_eq!((hints.len(), hints[0].name.as_str()), (1, "warn.toml"));
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
+    pub fn overlaps(&self) -> Vec<FileDiagnostics> {
+        let rules: Vec<&Rule> = self.rules().collect();
+        overlap::hints(&rules, &self.inner.limits)
     }
 
     /// Finds the rules that match an event.

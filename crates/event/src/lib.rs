@@ -36,6 +36,7 @@ mod eni;
 mod envelope;
 mod event;
 mod event_error;
+mod field_shape;
 mod form;
 mod history;
 mod identity;
@@ -62,6 +63,7 @@ pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError,
 pub use envelope::{Envelope, Member, ObjectMarkers};
 pub use event::Event;
 pub use event_error::EventError;
+pub use field_shape::{FieldShape, field_shape, is_payload};
 pub use identity::EventIdentity;
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;

@@ -2,11 +2,15 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-use crate::Predicate;
 use crate::spanned::{SpannedField, SpannedNode, SpannedPredicate};
+use crate::{Path, Predicate};
 
-/// Hints: conditions that are often misread.
-pub(crate) fn hints(tree: &SpannedNode) -> Vec<Diagnostic> {
+/// Hints: conditions that are often misread. `holds_one_value` says of which fields it is known that
+/// they are no arrays.
+pub(crate) fn hints(
+    tree: &SpannedNode,
+    holds_one_value: &dyn Fn(&Path) -> bool,
+) -> Vec<Diagnostic> {
     let not_equals = |field: &SpannedField| {
         let [alternative] = field.alternatives.as_slice() else {
             return None;
@@ -17,7 +21,7 @@ pub(crate) fn hints(tree: &SpannedNode) -> Vec<Diagnostic> {
                     predicate: Predicate::AnythingBut(_),
                     span,
                 },
-            ] => Some((span.clone(), field.path.clone())),
+            ] if !holds_one_value(&field.path) => Some((span.clone(), field.path.clone())),
             _ => None,
         }
     };

@@ -9,7 +9,7 @@ use reflexarc_event::Event;
 
 use crate::spanned::SpannedNode;
 use crate::{
-    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect,
+    Dialect, Matcher, Node, Path, PatternError, PatternLimits, Scratch, analysis, dialect,
     impossible_paths, lints, literal_wildcards, naive, normal, print, syntax,
 };
 
@@ -197,6 +197,26 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
+        self.check_with(dialect, &|_| false)
+    }
+
+    /// As [`Pattern::check`], with knowledge about the events: `holds_one_value` says of which
+    /// fields it is known that they are never arrays. Nothing is said about arrays there.
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Dialect, Pattern};
+    ///
+    /// let pattern: Pattern = r#"state != "ok""#.parse()?;
+    /// let found = pattern.check_with(Dialect::Reflexarc, &|path| path.as_str() == "state");
+    /// assert!(found.is_empty());
+    /// assert_eq!(pattern.check(Dialect::Reflexarc).len(), 1);
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
+    pub fn check_with(
+        &self,
+        dialect: Dialect,
+        holds_one_value: &dyn Fn(&Path) -> bool,
+    ) -> Vec<Diagnostic> {
         let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
         let Some(tree) = parsed.tree else {
             return Vec::new();
@@ -206,7 +226,7 @@ impl Pattern {
                 parsed.diagnostics,
                 warnings(&tree, &self.source),
                 analysis::hints(&tree, &PatternLimits::DEFAULT),
-                lints::hints(&tree),
+                lints::hints(&tree, holds_one_value),
                 literal_wildcards::hints(&tree, &self.source, self.is_json),
             ]
             .concat(),
@@ -259,7 +279,16 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn implies(&self, other: &Self) -> bool {
-        analysis::implies(&self.node, &other.node, &PatternLimits::DEFAULT)
+        self.implies_within(other, PatternLimits::DEFAULT.analysis_steps)
+    }
+
+    /// As [`Pattern::implies`], with another limit of steps.
+    pub fn implies_within(&self, other: &Self, steps: usize) -> bool {
+        let limits = PatternLimits {
+            analysis_steps: steps,
+            ..PatternLimits::DEFAULT
+        };
+        analysis::implies(&self.node, &other.node, &limits)
     }
 
     /// Whether the event matches. For many patterns, build one [`Matcher`] for all of them.

@@ -7,7 +7,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
 use reflexarc_diagnostic::Diagnostic;
-use reflexarc_pattern::{Dialect, Matcher, Pattern, Scratch, explain};
+use reflexarc_event::{FieldShape, field_shape};
+use reflexarc_pattern::{Dialect, Matcher, Path, Pattern, Scratch, explain};
 
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
@@ -150,7 +151,11 @@ impl PyPattern {
     /// differently, and what is probably not intended.
     #[pyo3(signature = (dialect = "reflexarc"))]
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
-        catch_panics(|| Ok(self.found(&self.pattern.check(read_dialect(dialect)?))))
+        catch_panics(|| {
+            let documented = |path: &Path| field_shape(path.as_str()) == Some(FieldShape::One);
+            let found = self.pattern.check_with(read_dialect(dialect)?, &documented);
+            Ok(self.found(&found))
+        })
     }
 
     /// The pattern in JSON notation, in the dialect of another service.

@@ -6,7 +6,7 @@ mod fix;
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_diagnostic::{Diagnostic, FileDiagnostics, InvalidFiles, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, InvalidFiles, Severity};
 use reflexarc_pattern::Dialect;
 use reflexarc_service::check_targets;
 
@@ -35,6 +35,7 @@ Examples:
   reflexarc check rules --dialect aws            what would AWS EventBridge reject?
   reflexarc check rules --config reflexarc.toml   does every target exist?
   reflexarc check rules --fix                    apply the fixes
+  reflexarc check rules --allow RA0214           without this hint
   reflexarc check rules --format sarif > reflexarc.sarif
   reflexarc check --events examples/eni-events.ndjson
   reflexarc check - < rules/failed-create.toml")]
@@ -63,6 +64,9 @@ pub(crate) struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
+    /// Do not report warnings and hints with these codes; a rule file has the key `allow` for it
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    allow: Vec<Code>,
     /// Apply the fixes of findings to the rule files, then check the files again
     #[arg(long, conflicts_with = "events")]
     fix: bool,
@@ -80,13 +84,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         } else {
             fix::Mode::Write
         };
-        let fixes = fix::run(&paths, mode, output)?;
+        let fixes = fix::run(&paths, mode, &args.allow, output)?;
         if args.diff && fixes > 0 {
             return Ok(Exit::Negative);
         }
     }
     if args.events {
-        events::run(&args.paths, args.format, args.deny_warnings, output)
+        events::run(args, output)
     } else {
         check_rules(args, output)
     }
@@ -146,6 +150,12 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             files.extend(found);
         }
     }
+    if let Ok(rules) = &loaded {
+        files.extend(rules.overlaps());
+    }
+    for file in &mut files {
+        remove_allowed(&mut file.diagnostics, &args.allow);
+    }
     let mut writer = FindingsWriter::new(args.format);
     for file in &files {
         for diagnostic in &file.diagnostics {
@@ -175,6 +185,13 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Exit::Negative
         },
     )
+}
+
+/// Removes warnings and hints with these codes.
+fn remove_allowed(found: &mut Vec<Diagnostic>, allowed: &[Code]) {
+    found.retain(|diagnostic| {
+        diagnostic.severity == Severity::Error || !allowed.contains(&diagnostic.code)
+    });
 }
 
 /// The diagnostics of a dialect about the filters of the rules, as far as `wanted` keeps them.

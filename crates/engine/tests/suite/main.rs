@@ -5,6 +5,7 @@
     reason = "tests make files, and fail by panicking"
 )]
 
+mod checking;
 mod evaluation;
 mod examples;
 mod formatting;

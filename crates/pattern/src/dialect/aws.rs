@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::is_payload;
 
 use super::{compares_ipv6, complexity, shared_paths};
 use crate::spanned::{Kind, SpannedField, SpannedNode, SpannedPredicate};
@@ -167,11 +168,12 @@ pub(crate) fn warn_differences(tree: &SpannedNode, found: &mut Vec<Diagnostic>) 
     absence_in_arrays(tree, found);
 }
 
-/// Warns where the service decides absence earlier than we do.
+/// Hints where the service decides absence earlier than we do.
 // The service visits the paths in alphabetical order and chooses array elements on the way. With
 // `{"nics": {"a": [{"exists": false}], "b": [1]}}` it decides whether `nics.a` is missing before
 // `nics.b` has chosen an element, so an `a` in any element counts. Here absence is decided last,
-// within the chosen element. There is no difference if the missing path is the last one.
+// within the chosen element. There is no difference if the missing path is the last one, or if the
+// parent is no array, as the payload of every envelope.
 fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
     let fields = tree.fields();
     let parent = |field: &SpannedField| {
@@ -192,11 +194,17 @@ fn absence_in_arrays(tree: &SpannedNode, found: &mut Vec<Diagnostic>) {
         let has_later_sibling = fields
             .iter()
             .any(|other| other.path > field.path && parent(other).is_some_and(|p| p == object));
-        if has_later_sibling {
+        if has_later_sibling && !is_payload(&object) {
             let message = format!(
-                "requires the field to be missing from every element if `{object}` is an array"
+                "{} requires the field to be missing from every element if `{object}` is an array",
+                name()
             );
-            found.push(differs(spanned.span.clone(), &message));
+            // A hint: in most events the parent is an object, and then there is no difference.
+            found.push(Diagnostic::hint(
+                Code::DIALECT_DIFFERENCE,
+                spanned.span.clone(),
+                message,
+            ));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use reflexarc_diagnostic::{Code, Severity};
 use reflexarc_pattern::{Dialect, Pattern};
 
 /// The diagnostics from parsing each text.
@@ -131,6 +132,24 @@ fn errors_in_the_dialects_of_services() {
             r#"{"data": {"a": [{"numeric": ["<", 1e10]}]}}"#,
         ]
     ));
+}
+
+/// The service decides absence before other fields have chosen an array element.
+#[test]
+fn absence_beside_a_sibling_differs_on_aws_only_in_arrays() {
+    let found = |text: &str| {
+        let pattern = Pattern::parse(text, Dialect::Reflexarc).expect(text);
+        let found = pattern.check(Dialect::Aws).into_iter();
+        found
+            .map(|found| (found.code, found.severity))
+            .collect::<Vec<_>>()
+    };
+    for payload in ["detail", "content", "data"] {
+        let text = format!(r#"{{"{payload}": {{"errorCode": [{{"exists": false}}], "x": [1]}}}}"#);
+        assert_eq!(found(&text), [], "{text}");
+    }
+    let text = r#"{"detail": {"items": {"a": [{"exists": false}], "b": [1]}}}"#;
+    assert_eq!(found(text), [(Code::DIALECT_DIFFERENCE, Severity::Hint)]);
 }
 
 #[test]

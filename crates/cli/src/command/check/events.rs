@@ -1,11 +1,11 @@
 //! `reflexarc check --events`: what looks wrong in events.
 
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-
+use reflexarc_diagnostic::Code;
 use reflexarc_event::{Event, check};
+use std::ops::ControlFlow;
 
 use super::super::run::default_jobs;
+use super::Args;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -13,12 +13,8 @@ use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
 
 /// Checks every event of the files, in order.
-pub(super) fn run(
-    files: &[PathBuf],
-    format: FindingsFormat,
-    deny_warnings: bool,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+    let (files, format) = (&args.paths, args.format);
     // A folder is rules: `check rules --events FILE` names both, which one run cannot check.
     if let Some(folder) = files.iter().find(|path| path.is_dir()) {
         return Err(Failure::Usage(format!(
@@ -27,6 +23,7 @@ pub(super) fn run(
         )));
     }
     let mut checked = Checked {
+        allowed: &args.allow,
         writer: FindingsWriter::new(format),
         events: 0,
         unreadable: 0,
@@ -38,6 +35,7 @@ pub(super) fn run(
         writer,
         events,
         unreadable,
+        ..
     } = checked;
     let counts = writer.finish(output)?;
     if format == FindingsFormat::Human {
@@ -51,21 +49,22 @@ pub(super) fn run(
     // Unreadable events outweigh findings: what is wrong in them is not known.
     Ok(if unreadable > 0 {
         Exit::Unreadable
-    } else if counts.errors > 0 || deny_warnings && counts.warnings > 0 {
+    } else if counts.errors > 0 || args.deny_warnings && counts.warnings > 0 {
         Exit::Invalid
     } else {
         Exit::Done
     })
 }
 
-struct Checked {
+struct Checked<'a> {
+    allowed: &'a [Code],
     writer: FindingsWriter,
     /// Records, unreadable ones included.
     events: u64,
     unreadable: u64,
 }
 
-impl Checked {
+impl Checked<'_> {
     fn check_source(&mut self, source: Source, output: &mut Output) -> Result<(), Failure> {
         let name = source.name.clone();
         let check_event = |event: Event| {
@@ -83,7 +82,8 @@ impl Checked {
                         self.unreadable += 1;
                         output.error(&format!("{name}:{error}"));
                     }
-                    Ok((event, diagnostics)) => {
+                    Ok((event, mut diagnostics)) => {
+                        super::remove_allowed(&mut diagnostics, self.allowed);
                         let text = String::from_utf8_lossy(event.bytes());
                         for diagnostic in &diagnostics {
                             let finding = Finding {

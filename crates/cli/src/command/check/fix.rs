@@ -35,13 +35,24 @@ pub(super) enum Mode {
 }
 
 /// The findings in a file, given its path and text.
-type FindingsOf = fn(&str, &str) -> Vec<Diagnostic>;
+type FindingsOf<'a> = &'a dyn Fn(&str, &str) -> Vec<Diagnostic>;
 
 /// Fixes the rule files, and returns the number of fixes. Each of them is reported on stderr.
-pub(super) fn run(paths: &[PathBuf], mode: Mode, output: &mut Output) -> Result<usize, Failure> {
+/// Findings with the codes in `allowed` are not fixed.
+pub(super) fn run(
+    paths: &[PathBuf],
+    mode: Mode,
+    allowed: &[Code],
+    output: &mut Output,
+) -> Result<usize, Failure> {
+    let find = |name: &str, text: &str| {
+        let mut found = findings(name, text);
+        super::remove_allowed(&mut found, allowed);
+        found
+    };
     let mut count = 0;
     for (name, text) in files_with_findings(paths) {
-        let fixed = fix(&name, text.clone(), findings);
+        let fixed = fix(&name, text.clone(), &find);
         for line in &fixed.rejected {
             output.status(line);
         }
@@ -187,7 +198,7 @@ mod tests {
 
     #[track_caller]
     fn fixed(text: &str) -> FixedFile {
-        fix("r.toml", text.to_owned(), findings)
+        fix("r.toml", text.to_owned(), &findings)
     }
 
     #[test]
@@ -203,7 +214,7 @@ mod tests {
             found
         }
         let text = "when = 'a = 1'\nnotify = 't'\n";
-        let result = fix("r.toml", text.to_owned(), with_harmful);
+        let result = fix("r.toml", text.to_owned(), &with_harmful);
         assert_eq!(result.text, text.replace("a = 1", "a == 1"));
         assert_eq!(
             result.rejected,
