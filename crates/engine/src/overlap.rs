@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, Span};
+use reflexarc_pattern::{Node, Pattern};
 
 use crate::RuleSetLimits;
 use crate::rule::Rule;
@@ -77,7 +78,9 @@ impl Search<'_> {
         let steps = self.limits.comparison_steps;
         let implies =
             |one: &Rule, other: &Rule| one.pattern().implies_within(other.pattern(), steps);
-        if !implies(rule, broader) {
+        // A rule that matches nothing implies every other; it has a warning of its own.
+        let nothing = Pattern::from_node(Node::Any(Vec::new()));
+        if !implies(rule, broader) || rule.pattern().implies_within(&nothing, steps) {
             return None;
         }
         let name = broader.name();

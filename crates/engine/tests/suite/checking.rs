@@ -148,6 +148,7 @@ fn rules_that_some_event_separates_are_not_found() {
         ("x.a == 1 and x.b is missing", "x.b is missing"),
         ("a == 1", "a == 2"),
         ("a > 1 and c exists", "a > 2 and b exists"),
+        ("a == 1 and not (a == 1)", "a == 2"),
     ] {
         let found = overlaps(&[("a.toml", rule(one, "")), ("b.toml", rule(other, ""))]);
         assert_eq!(found, [], "{one} and {other}");
