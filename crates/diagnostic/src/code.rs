@@ -191,6 +191,8 @@ registry! {
     216 TOO_MANY_COMBINATIONS "Filter with too many combinations";
     217 ALWAYS_MATCHES "Filter, or part of one, that always matches";
     218 SUPERFLUOUS "Condition that makes no difference";
+    225 OPERATOR_AS_KEY "Operator used as a key";
+    226 WRAPPED_PATTERN "Pattern inside a request, or key in another API's spelling";
     230 LITERAL_WILDCARD "Literal that looks like a wildcard, compared by its characters";
     231 IMPOSSIBLE_PATH "Path that no event has, written as in another language";
 

@@ -5,6 +5,7 @@ pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
 mod foreign;
+mod foreign_json;
 mod foreign_operator;
 mod function_call;
 mod json;
@@ -12,6 +13,7 @@ mod leaf;
 mod numeric;
 mod objects;
 mod operator;
+mod operator_key;
 mod operator_names;
 mod overrides;
 mod recovery;
@@ -20,12 +22,14 @@ mod string_literal;
 mod swapped;
 mod syntax_error;
 mod value_tests;
+mod wrapper;
 
 use std::collections::HashSet;
 
 use pest_derive::Parser;
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Fix, Span};
 
+use self::foreign_json::Place;
 use crate::spanned::SpannedNode;
 use crate::{Dialect, PatternLimits};
 
@@ -50,7 +54,16 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> Parsed {
     let scan = match scan::scan(source, dialect, limits) {
         Ok(scan) => scan,
-        Err(diagnostics) => {
+        Err(mut diagnostics) => {
+            for found in &mut diagnostics {
+                if found
+                    .fix
+                    .as_ref()
+                    .is_some_and(|fix| !closes(source, fix, dialect, limits))
+                {
+                    found.fix = None;
+                }
+            }
             return Parsed {
                 tree: None,
                 diagnostics,
@@ -94,6 +107,33 @@ pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> P
     }
 }
 
+/// Whether a fix that adds or removes brackets gives a text that can be parsed, and no bracket
+/// would fit elsewhere as well.
+// `(a == 1 or b == 2 and c == 3` can be closed before or after the `and`.
+fn closes(source: &str, fix: &Fix, dialect: Dialect, limits: &PatternLimits) -> bool {
+    let is_expression = !source.trim_start().starts_with('{');
+    if is_expression && function_call::has_both_connectives(source) {
+        return false;
+    }
+    // A bracket that is too much is removed only at the end, where it closes nothing.
+    let is_removal = fix.replacement.is_empty();
+    if is_removal && !source[fix.span.end..].trim().is_empty() {
+        return false;
+    }
+    let mut closed = source.to_owned();
+    closed.replace_range(fix.span.clone(), &fix.replacement);
+    // At most once more: all brackets are added together.
+    let is_stopped =
+        |found: &Diagnostic| matches!(found.code, Code::SYNTAX | Code::UNCLOSED | Code::TOO_DEEP);
+    match scan::scan(&closed, dialect, limits) {
+        Ok(_) => {
+            let parsed = parse(&closed, dialect, limits);
+            !parsed.diagnostics.iter().any(is_stopped)
+        }
+        Err(_) => false,
+    }
+}
+
 /// Builds the spanned tree of one text from the grammar's pairs and collects diagnostics.
 ///
 /// Its methods return `None` for a part with an error and continue with the next part, so that one
@@ -109,6 +149,8 @@ struct TreeBuilder<'s> {
     /// The condition that is being parsed, if it is a path and one operator: a fix may have to
     /// repeat the path.
     condition: Option<Condition>,
+    /// Where the operators stand that are being parsed, in JSON notation.
+    place: Place,
 }
 
 /// A path and one operator with its operand.
@@ -130,6 +172,7 @@ impl<'s> TreeBuilder<'s> {
             diagnostics: Vec::new(),
             overridden: HashSet::new(),
             condition: None,
+            place: Place::Alternative,
         }
     }
 

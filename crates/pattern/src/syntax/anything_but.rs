@@ -3,6 +3,7 @@
 use reflexarc_diagnostic::{Code, Span};
 
 use super::TreeBuilder;
+use super::foreign_json::Place;
 use super::json::{Member, Value, ValueKind};
 use super::leaf::{OPERATORS, literal, string_operator};
 use crate::{Dialect, Predicate};
@@ -11,6 +12,13 @@ impl TreeBuilder<'_> {
     /// The excluded predicates of an `anything-but`: from a literal, an array, or an object with
     /// one operator.
     pub(super) fn anything_but(&mut self, value: Value) -> Option<Vec<Predicate>> {
+        let place = std::mem::replace(&mut self.place, Place::Exclusion);
+        let excluded = self.excluded(value);
+        self.place = place;
+        excluded
+    }
+
+    fn excluded(&mut self, value: Value) -> Option<Vec<Predicate>> {
         match value.kind {
             ValueKind::Invalid => None,
             ValueKind::Object(members) => self.anything_but_operator(value.span, members),
@@ -114,7 +122,7 @@ impl TreeBuilder<'_> {
         if !takes_array || !is_array || self.dialect == Dialect::Alibaba {
             let operator = key.to_owned();
             let key_span = member.key_span.clone();
-            let predicates = self.operator(member)?;
+            let predicates = self.operator(member, None)?;
             // `$and` gives several predicates, which `anything-but` would exclude one by one; but
             // not (a and b) differs from (not a) and (not b).
             if predicates.len() != 1 {
@@ -153,7 +161,7 @@ impl TreeBuilder<'_> {
                 value: element,
             };
             predicates.extend(
-                self.operator(one)
+                self.operator(one, None)
                     .into_iter()
                     .flatten()
                     .map(|spanned| spanned.predicate),

@@ -23,6 +23,9 @@ pub(super) enum Connective {
 impl TreeBuilder<'_> {
     /// Parses a text in expression notation.
     pub(super) fn expression(&mut self, text: &str) -> Option<SpannedNode> {
+        if self.is_quoted(text) {
+            return None;
+        }
         let before = self.diagnostics.len();
         let tree = match Grammar::parse(Rule::expression, text) {
             Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),

@@ -71,6 +71,20 @@ pub(super) fn diagnostics(text: &str) -> Vec<Diagnostic> {
     found
 }
 
+/// Whether an expression has `and` as well as `or`, in any spelling.
+pub(super) fn has_both_connectives(text: &str) -> bool {
+    let words: Vec<&str> = tokens(text)
+        .into_iter()
+        .map(|token| &text[token.span])
+        .collect();
+    let has = |word: &str, symbol: &str| {
+        words
+            .iter()
+            .any(|other| other.eq_ignore_ascii_case(word) || other.starts_with(symbol))
+    };
+    has("and", "&&") && has("or", "||")
+}
+
 struct Reader<'t> {
     text: &'t str,
     tokens: &'t [Token],

@@ -4,6 +4,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::TreeBuilder;
 use super::argument::StringTest;
+use super::foreign_json::Place;
+use super::foreign_operator::ForeignOperator;
 use super::json::{Member, Value, ValueKind};
 use crate::dialect;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};
@@ -43,27 +45,15 @@ impl TreeBuilder<'_> {
             .help = Some("to require a value, write `[{\"exists\": true}]`".into());
             return Vec::new();
         }
+        if let Some(error) = self.connective_as_key(key, key_span, &span, &elements) {
+            self.push(error);
+            return Vec::new();
+        }
         let before = self.diagnostics.len();
-        let objects = elements
-            .iter()
-            .all(|element| matches!(element.kind, ValueKind::Object(_)));
         let alternatives: Vec<_> = elements
             .into_iter()
             .filter_map(|element| self.alternative(element))
             .collect();
-        // `"$Or": [{"a": [1]}]` reads as a field named `$Or` whose alternatives have the unknown
-        // operator `a`. One diagnostic about the key replaces those about its operators.
-        let all_failed = objects && alternatives.is_empty() && self.diagnostics.len() > before;
-        if let Some(meant) = self.similar_connective(key).filter(|_| all_failed) {
-            self.diagnostics.truncate(before);
-            let message = format!("unknown key `{key}`");
-            self.push(
-                Diagnostic::error(Code::UNKNOWN_OPERATOR, key_span.clone(), message)
-                    .with_help(format!("did you mean `{meant}`?"))
-                    .with_fix(key_span.clone(), format!("\"{meant}\"")),
-            );
-            return Vec::new();
-        }
         // Checked here and not in the finished tree, because a field that a later key overrides is
         // missing from the tree, but a service still rejects it.
         if self.dialect != Dialect::Reflexarc && self.diagnostics.len() == before {
@@ -110,7 +100,17 @@ impl TreeBuilder<'_> {
         }
         // Checked here for the services, so that the error points at the second operator; in our
         // dialect one value must meet all of them.
+        if let Some(range) = self.meant_range(&members) {
+            let message = format!("unknown operator `{}`", members[0].key);
+            self.push(
+                Diagnostic::error(Code::UNKNOWN_OPERATOR, members[0].key_span.clone(), message)
+                    .with_help(format!("write `{range}`"))
+                    .with_fix(span, range),
+            );
+            return None;
+        }
         let several = members.len() > 1;
+        let object = (!several).then(|| span.clone());
         if several && self.dialect != Dialect::Reflexarc {
             self.reject_second_operator(&members);
         }
@@ -133,7 +133,7 @@ impl TreeBuilder<'_> {
         self.diagnostics.extend(duplicates);
         let mut predicates = Vec::new();
         for member in members {
-            match self.operator(member) {
+            match self.operator(member, object.as_ref()) {
                 Some(more) => predicates.extend(more),
                 None => complete = false,
             }
@@ -161,8 +161,23 @@ impl TreeBuilder<'_> {
         .help = Some("write one object for each alternative".into());
     }
 
-    /// One operator and its argument.
-    pub(super) fn operator(&mut self, member: Member) -> Option<Vec<SpannedPredicate>> {
+    /// One operator and its argument; `object` is the object that it is in, if alone there.
+    pub(super) fn operator(
+        &mut self,
+        member: Member,
+        object: Option<&Span>,
+    ) -> Option<Vec<SpannedPredicate>> {
+        let is_known = OPERATORS.contains(&member.key.as_str());
+        let is_list = matches!(member.value.kind, ValueKind::Array(_));
+        let is_and = member.key == "$and" && self.dialect == Dialect::Reflexarc;
+        if !is_known && !is_and {
+            self.unknown_operator(&member, object);
+            return None;
+        }
+        if is_list && takes_one(&member.key) {
+            self.array_of_arguments(&member, object);
+            return None;
+        }
         let Member {
             key,
             key_span,
@@ -208,7 +223,12 @@ impl TreeBuilder<'_> {
             "$and" if self.dialect == Dialect::Reflexarc => return self.and_of_one_value(value),
             other => match string_operator(other) {
                 Some(test) => self.string_predicate(other, value, test),
-                None => self.unknown_operator(&key, &key_span),
+                // `exactly` in Alibaba Cloud's dialect.
+                None => {
+                    let message = format!("unknown operator `{other}`");
+                    self.error(Code::UNKNOWN_OPERATOR, key_span, message);
+                    None
+                }
             },
         };
         Some(vec![SpannedPredicate {
@@ -217,23 +237,43 @@ impl TreeBuilder<'_> {
         }])
     }
 
-    fn unknown_operator(&mut self, key: &str, span: &Span) -> Option<Predicate> {
-        let error = Diagnostic::error(
-            Code::UNKNOWN_OPERATOR,
-            span.clone(),
-            format!("unknown operator `{key}`"),
-        );
-        let error = match nearest(key, OPERATORS) {
-            Some(meant) if meant.eq_ignore_ascii_case(key) => error
+    fn unknown_operator(&mut self, member: &Member, object: Option<&Span>) {
+        let (key, span) = (member.key.as_str(), &member.key_span);
+        let message = format!("unknown operator `{key}`");
+        let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, span.clone(), message);
+        let plain = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
+        let same = OPERATORS.into_iter().find(|name| plain(name) == plain(key));
+        let error = if let Some(meant) = same {
+            error
                 .with_help(format!("operators are lower case: `{meant}`"))
-                .with_fix(span.clone(), format!("\"{meant}\"")),
-            Some(meant) => error
+                .with_fix(span.clone(), format!("\"{meant}\""))
+        } else if let Some((span, fix)) = self.meant_operator(member, object) {
+            error
+                .with_help(format!("write `{fix}`"))
+                .with_fix(span, fix)
+        } else if let Some(meant) = nearest(key, OPERATORS).filter(|meant| agrees(key, meant)) {
+            error
                 .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(span.clone(), format!("\"{meant}\"")),
-            None => error.with_help(format!("the operators are {}", OPERATORS[..10].join(", "))),
+                .with_fix(span.clone(), format!("\"{meant}\""))
+        } else {
+            error.with_help(format!("the operators are {}", OPERATORS[..10].join(", ")))
         };
         self.push(error);
-        None
+    }
+
+    /// An operator that takes one string with an array of them.
+    fn array_of_arguments(&mut self, member: &Member, object: Option<&Span>) {
+        let key = &member.key;
+        let message = format!("`{key}` expects one string, found an array");
+        let example = format!("[{{\"{key}\": \"x\"}}, {{\"{key}\": \"y\"}}]");
+        let error = Diagnostic::error(Code::WRONG_ARGUMENT, member.value.span.clone(), message)
+            .with_help(format!("write one object per string: `{example}`"));
+        // Not in `anything-but`, where an array is allowed.
+        let meant = self.meant_operator(member, object);
+        self.push(match meant {
+            Some((span, fix)) => error.with_fix(span, fix),
+            None => error,
+        });
     }
 
     /// `$and` among alternatives: several conditions on one value that one object of operators
@@ -248,10 +288,12 @@ impl TreeBuilder<'_> {
             return None;
         }
         let count = elements.len();
+        let place = std::mem::replace(&mut self.place, Place::Conjunction);
         let alternatives: Vec<_> = elements
             .into_iter()
             .filter_map(|element| self.alternative(element))
             .collect();
+        self.place = place;
         if alternatives.len() < count {
             return None;
         }
@@ -315,13 +357,6 @@ impl TreeBuilder<'_> {
     }
 
     fn wrong_string_argument(&mut self, operator: &str, value: &Value) -> Option<Predicate> {
-        if let ValueKind::Array(_) = value.kind {
-            let message = format!("`{operator}` expects one string, found an array");
-            let example = format!("[{{\"{operator}\": \"x\"}}, {{\"{operator}\": \"y\"}}]");
-            self.error(Code::WRONG_ARGUMENT, value.span.clone(), message)
-                .help = Some(format!("write one object per string: `{example}`"));
-            return None;
-        }
         let expected = if operator == "equals-ignore-case" || operator == "exactly" {
             "a string"
         } else {
@@ -348,15 +383,33 @@ impl TreeBuilder<'_> {
                 ("exists", ValueKind::String(text)) if text == "true" || text == "false" => error
                     .with_help("remove the quotes")
                     .with_fix(value.span.clone(), text.as_str()),
-                (_, ValueKind::Number(_)) if expected.starts_with("a string") => error
-                    .with_help("put it in double quotes; string operators match strings only")
-                    .with_fix(value.span.clone(), format!("\"{written}\"")),
+                // `exactly` 5 may mean the number.
+                (operator, ValueKind::Number(_))
+                    if expected.starts_with("a string") && operator != "exactly" =>
+                {
+                    error
+                        .with_help("put it in double quotes; string operators match strings only")
+                        .with_fix(value.span.clone(), format!("\"{written}\""))
+                }
                 _ => error,
             };
             self.push(error);
         }
         None
     }
+}
+
+/// Whether the name has no meaning in another language, or that of the similar operator.
+fn agrees(key: &str, similar: &str) -> bool {
+    ForeignOperator::read(key).is_none_or(|foreign| {
+        !foreign.finds_parts && ForeignOperator::read(similar) == Some(foreign)
+    })
+}
+
+/// Whether the operator takes one string and nothing else.
+fn takes_one(operator: &str) -> bool {
+    string_operator(operator).is_some()
+        || matches!(operator, "equals-ignore-case" | "exactly" | "cidr")
 }
 
 /// The test of an operator that takes a string and may ignore case.

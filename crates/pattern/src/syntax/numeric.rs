@@ -131,17 +131,22 @@ impl TreeBuilder<'_> {
                     }
                     (Some(upper), Some(lower)) if lower.is_lower() && !upper.is_lower() => {
                         let fix = format!("[\"{second}\", {high}, \"{first}\", {low}]");
-                        self.push(
-                            Diagnostic::error(
-                                Code::INVALID_RANGE,
-                                span.clone(),
-                                "expected the lower bound first",
-                            )
-                            .with_label(first_span, "upper bound")
-                            .with_label(second_span, "lower bound")
-                            .with_help("swap the two comparisons")
-                            .with_fix(span.clone(), fix),
-                        );
+                        // `["<", 1, ">", 5]` is no range in any order.
+                        let is_range = high < low;
+                        let error = Diagnostic::error(
+                            Code::INVALID_RANGE,
+                            span.clone(),
+                            "expected the lower bound first",
+                        )
+                        .with_label(first_span, "upper bound")
+                        .with_label(second_span, "lower bound");
+                        self.push(if is_range {
+                            error
+                                .with_help("swap the two comparisons")
+                                .with_fix(span.clone(), fix)
+                        } else {
+                            error.with_help("write two alternatives for numbers outside of a range")
+                        });
                         None
                     }
                     _ => {

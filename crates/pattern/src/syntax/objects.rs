@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
+use super::operator_key;
 use super::overrides::{Constraint, combinations};
 use crate::dialect::{self, aws};
 use crate::spanned::{SpannedField, SpannedNode};
@@ -26,6 +27,10 @@ impl TreeBuilder<'_> {
         if members.is_empty() {
             return self.empty_pattern(span);
         }
+        if self.is_wrapped(&members, &span) {
+            return None;
+        }
+        self.check_top_level_keys(&members);
         let constraints = self.constraints(members, &mut Keys::new());
         // Before the tree, because overridden constraints count for AWS, too.
         if self.dialect == Dialect::Aws {
@@ -90,7 +95,11 @@ impl TreeBuilder<'_> {
                 );
                 self.error(Code::EMPTY_VALUE, value.span, EMPTY_OBJECT).help = Some(help);
             }
-            ValueKind::Object(members) => constraints.extend(self.constraints(members, keys)),
+            ValueKind::Object(members) => {
+                if self.is_key_accepted(&key, &key_span, &value.span, &members) {
+                    constraints.extend(self.constraints(members, keys));
+                }
+            }
             ValueKind::Array(alternatives) => {
                 let alternatives = self.leaf(&key, &key_span, value.span, alternatives);
                 let path = Path::from_keys(keys.iter());
@@ -118,10 +127,17 @@ impl TreeBuilder<'_> {
                 "expected an array of alternatives at `{key}`, found {}",
                 value.type_name()
             ),
-        )
-        .with_help("wrap it in `[ ]`")
-        .with_fix(value.span.clone(), format!("[{written}]"));
-        self.push(diagnostic);
+        );
+        // An operator belongs into the array of a path, and is no path itself.
+        self.push(if operator_key::is_operator(key) {
+            diagnostic.with_help(
+                "put an operator into the array of a path: `{\"path\": [{\"prefix\": \"x\"}]}`",
+            )
+        } else {
+            diagnostic
+                .with_help("wrap it in `[ ]`")
+                .with_fix(value.span.clone(), format!("[{written}]"))
+        });
     }
 
     /// The key as part of a path. In the reflexarc dialect `$$or` is a field named `$or`.
@@ -198,8 +214,21 @@ impl TreeBuilder<'_> {
                     "`$not` expects an object with at least one key, found {}",
                     value.type_name()
                 );
-                self.error(Code::INVALID_CONNECTIVE, span, message).help =
-                    Some("for example `\"$not\": {\"name\": [\"x\"]}`".into());
+                let error = Diagnostic::error(Code::INVALID_CONNECTIVE, span.clone(), message)
+                    .with_help("for example `\"$not\": {\"name\": [\"x\"]}`");
+                // Of several objects, either all or any may be meant.
+                let only = match &value.kind {
+                    ValueKind::Array(elements) => match elements.as_slice() {
+                        [only] if matches!(only.kind, ValueKind::Object(_)) => Some(only),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let fix = only.map(|only| self.source_of(only).to_owned());
+                self.push(match fix {
+                    Some(fix) => error.with_fix(span, fix),
+                    None => error,
+                });
                 None
             }
         }
@@ -285,21 +314,5 @@ impl TreeBuilder<'_> {
             self.error(Code::TOO_MANY_COMBINATIONS, span.clone(), message)
                 .help = Some("split the pattern into several rules".into());
         }
-    }
-
-    /// `$or`, `$and` or `$not`, if the key is a misspelling of one of them.
-    pub(super) fn similar_connective(&self, key: &str) -> Option<&'static str> {
-        let connectives: &[&'static str] = match self.dialect {
-            Dialect::Reflexarc => &["$or", "$and", "$not"],
-            Dialect::Aws => &["$or"],
-            Dialect::Alibaba => &[],
-        };
-        // Compared without the `$`, so that `$Or` is near `$or`, but the key `x` is not.
-        let name = key.strip_prefix('$')?;
-        let meant = nearest(name, connectives.iter().map(|connective| &connective[1..]))?;
-        connectives
-            .iter()
-            .copied()
-            .find(|connective| &connective[1..] == meant)
     }
 }

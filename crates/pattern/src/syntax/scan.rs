@@ -124,6 +124,9 @@ impl Scanner<'_> {
         match self.open.pop() {
             None => Ok(self.source.len()),
             Some((bracket, at)) => {
+                // All of them in one fix: one alone would leave the text unclosed.
+                let others = self.open.iter().rev().map(|(bracket, _)| *bracket);
+                let missing: String = [bracket].into_iter().chain(others).map(closing).collect();
                 let closing = closing(bracket);
                 let end = self.source.trim_end().len();
                 let message = format!("unclosed `{}`", bracket as char);
@@ -134,7 +137,7 @@ impl Scanner<'_> {
                             end_of(self.source),
                             format!("the pattern ends without `{closing}`"),
                         )
-                        .with_fix(end..end, closing.to_string()),
+                        .with_fix(end..end, missing),
                 ])
             }
         }

@@ -126,18 +126,22 @@ proptest! {
         let errors = Pattern::parse(&text, Dialect::Reflexarc).unwrap_err().into_diagnostics();
         prop_assert_eq!(errors[0].code.to_string(), "RA0201");
         let help = errors[0].help.as_ref();
-        let fix = errors[0].fix.as_ref().map(|fix| fix.replacement.clone());
+        let fix = errors[0].fix.as_ref().map(|fix| {
+            let mut fixed = text.clone();
+            fixed.replace_range(fix.span.clone(), &fix.replacement);
+            fixed
+        });
         // A letter added at either end can make another name, as `nin` and `icontains` are, and so
         // can one replaced in a short name.
         let is_longer = misspelled.len() > operator.len()
             && (misspelled.starts_with(operator) || misspelled.ends_with(operator));
         let is_replaced = misspelled.len() == operator.len() && operator.len() < 5;
-        if (is_longer || is_replaced) && fix.is_none() {
+        // `regex` finds a part of the text elsewhere.
+        if (is_longer || is_replaced || misspelled == "regex") && fix.is_none() {
             return Ok(());
         }
-        let suggestion = format!("`{operator}`");
-        prop_assert!(help.is_some_and(|help| help.contains(&suggestion)), "{:?}", errors);
-        prop_assert_eq!(fix, Some(format!("\"{operator}\"")));
+        prop_assert!(help.is_some_and(|help| help.contains(operator)), "{:?}", errors);
+        prop_assert_eq!(fix, Some(format!(r#"{{"a": [{{"{operator}": "x"}}]}}"#)));
     }
 
     #[test]

@@ -1,0 +1,324 @@
+//! JSON notation: operators of other languages among the alternatives, `{"startsWith": "x"}`, and
+//! operators with an array where one string is expected, `{"prefix": ["x", "y"]}`.
+
+use reflexarc_diagnostic::Span;
+
+use super::TreeBuilder;
+use super::argument::Comparison;
+use super::foreign_operator::{ForeignOperator, Meaning, Quantifier};
+use super::json::{Member, Value, ValueKind};
+use super::leaf::OPERATORS;
+use super::operator_names::has_our_meaning;
+use crate::Dialect;
+
+/// Where an operator stands, which decides what it can be replaced by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Among the alternatives of a path: it may become several alternatives.
+    Alternative,
+    /// In `$and`, where several alternatives would become several requirements.
+    Conjunction,
+    /// In `anything-but`, where a negation would become its opposite.
+    Exclusion,
+}
+
+impl TreeBuilder<'_> {
+    /// What to write for an operator of another language: the span to replace, and the text.
+    /// `object` is the object of the operator, if it is the only one in it.
+    pub(super) fn meant_operator(
+        &self,
+        member: &Member,
+        object: Option<&Span>,
+    ) -> Option<(Span, String)> {
+        let foreign = ForeignOperator::read(&member.key)?;
+        if let Some(name) = self.plain_name(foreign, &member.value) {
+            return Some((member.key_span.clone(), format!("\"{name}\"")));
+        }
+        if self.place == Place::Exclusion {
+            return None;
+        }
+        let alternatives = self.alternatives_of(foreign, &member.value)?;
+        match (object, alternatives.as_slice()) {
+            (Some(object), [_]) => Some((object.clone(), alternatives.join(", "))),
+            (Some(object), _) if self.place == Place::Alternative => {
+                Some((object.clone(), alternatives.join(", ")))
+            }
+            (None, [one]) => {
+                let inner = one.strip_prefix('{')?.strip_suffix('}')?;
+                let span = member.key_span.start..member.value.span.end;
+                Some((span, inner.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What to write for two comparisons in one object: `{"$gte": 1, "$lt": 5}`.
+    pub(super) fn meant_range(&self, members: &[Member]) -> Option<String> {
+        let [one, other] = members else { return None };
+        let bound = |member: &Member| {
+            let foreign = ForeignOperator::read(&member.key)?;
+            let is_number = matches!(member.value.kind, ValueKind::Number(_));
+            match foreign.meaning {
+                Meaning::Compare(comparison) if !foreign.negated && is_number => {
+                    Some((comparison, self.source_of(&member.value)))
+                }
+                _ => None,
+            }
+        };
+        let (one, other) = (bound(one)?, bound(other)?);
+        let (lower, upper) = match (one.0.is_lower(), other.0.is_lower()) {
+            (true, false) => (one, other),
+            (false, true) => (other, one),
+            _ => return None,
+        };
+        let text = |(comparison, number)| format!("\"{}\", {number}", symbol(comparison));
+        Some(format!(
+            "{{\"numeric\": [{}, {}]}}",
+            text(lower),
+            text(upper)
+        ))
+    }
+
+    /// The alternatives, in JSON notation, that an operator with this argument means; `None` if its
+    /// meaning is not evident or the dialect cannot express it.
+    pub(super) fn alternatives_of(
+        &self,
+        foreign: ForeignOperator,
+        value: &Value,
+    ) -> Option<Vec<String>> {
+        let elements = match &value.kind {
+            ValueKind::Array(elements) if !elements.is_empty() => elements.as_slice(),
+            ValueKind::Array(_) | ValueKind::Invalid => return None,
+            _ => std::slice::from_ref(value),
+        };
+        if foreign.quantifier == Some(Quantifier::All) && elements.len() > 1 {
+            return None;
+        }
+        if !self.supports(foreign) {
+            return None;
+        }
+        let negated = foreign.negated;
+        match foreign.meaning {
+            Meaning::Equals | Meaning::In => self.equal_to(foreign, value, elements),
+            Meaning::Prefix
+            | Meaning::Suffix
+            | Meaning::Contains
+            | Meaning::Wildcard
+            | Meaning::Regexp
+            | Meaning::InNetwork => self.text_operator(foreign, elements),
+            Meaning::Compare(comparison) => {
+                let [number] = elements else { return None };
+                if !matches!(number.kind, ValueKind::Number(_)) {
+                    return None;
+                }
+                let number = self.source_of(number);
+                let test = format!("{{\"numeric\": [\"{}\", {number}]}}", symbol(comparison));
+                Some(vec![if negated { but(&test) } else { test }])
+            }
+            Meaning::Exists => match elements {
+                [
+                    Value {
+                        kind: ValueKind::Bool(exists),
+                        ..
+                    },
+                ] => Some(vec![format!("{{\"exists\": {}}}", *exists != negated)]),
+                _ => None,
+            },
+            Meaning::Null => match elements {
+                [
+                    Value {
+                        kind: ValueKind::Bool(null),
+                        ..
+                    },
+                ] => Some(vec![if *null == negated {
+                    but("null")
+                } else {
+                    "null".to_owned()
+                }]),
+                _ => None,
+            },
+            Meaning::True | Meaning::False => None,
+        }
+    }
+
+    /// The name of an operator that takes this argument as it is.
+    fn plain_name(&self, foreign: ForeignOperator, value: &Value) -> Option<&'static str> {
+        let takes_none = foreign.negated || foreign.ignoring_case || foreign.quantifier.is_some();
+        if takes_none || !self.supports(foreign) {
+            return None;
+        }
+        let name = json_name(foreign.meaning)?;
+        let fits = match (foreign.meaning, &value.kind) {
+            (Meaning::Exists, ValueKind::Bool(_)) => true,
+            (Meaning::Exists, _) => false,
+            (_, ValueKind::String(_)) => has_our_meaning(foreign, self.source_of(value)),
+            _ => false,
+        };
+        fits.then_some(name)
+    }
+
+    /// `equals`, `in`, `not` and their like.
+    fn equal_to(
+        &self,
+        foreign: ForeignOperator,
+        value: &Value,
+        elements: &[Value],
+    ) -> Option<Vec<String>> {
+        // `{"not": {"prefix": "x"}}`
+        if let (
+            [
+                Value {
+                    kind: ValueKind::Object(members),
+                    ..
+                },
+            ],
+            true,
+        ) = (elements, foreign.negated)
+        {
+            let [only] = members.as_slice() else {
+                return None;
+            };
+            let excluded = OPERATORS[..8].contains(&only.key.as_str());
+            let fits = excluded && !foreign.ignoring_case && self.dialect == Dialect::Reflexarc;
+            return fits.then(|| vec![but(self.source_of(value))]);
+        }
+        let is_scalar = |value: &Value| {
+            matches!(
+                value.kind,
+                ValueKind::String(_) | ValueKind::Number(_) | ValueKind::Bool(_) | ValueKind::Null
+            )
+        };
+        if !elements.iter().all(is_scalar) {
+            return None;
+        }
+        if foreign.ignoring_case {
+            let is_text = |value: &Value| matches!(value.kind, ValueKind::String(_));
+            if !elements.iter().all(is_text) {
+                return None;
+            }
+            let test = |text: &str| format!("{{\"equals-ignore-case\": {text}}}");
+            return Some(if foreign.negated {
+                vec![but(&test(self.source_of(value)))]
+            } else {
+                let texts = elements.iter().map(|element| self.source_of(element));
+                texts.map(test).collect()
+            });
+        }
+        Some(if foreign.negated {
+            vec![but(self.source_of(value))]
+        } else {
+            let texts = elements.iter().map(|element| self.source_of(element));
+            texts.map(str::to_owned).collect()
+        })
+    }
+
+    /// `startsWith`, `cidr` and other operators that take a string.
+    fn text_operator(&self, foreign: ForeignOperator, elements: &[Value]) -> Option<Vec<String>> {
+        let name = json_name(foreign.meaning)?;
+        let mut foreign = foreign;
+        let mut texts = Vec::new();
+        for element in elements {
+            let text = match &element.kind {
+                ValueKind::String(_) => element,
+                // `{"prefix": {"equals-ignore-case": "x"}}`
+                ValueKind::Object(members) => match members.as_slice() {
+                    [only] if only.key == "equals-ignore-case" && elements.len() == 1 => {
+                        foreign.ignoring_case = true;
+                        &only.value
+                    }
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            // `{"prefix": {"equals-ignore-case": ["x"]}}`
+            let text = match &text.kind {
+                ValueKind::Array(inner) => match inner.as_slice() {
+                    [only] => only,
+                    _ => return None,
+                },
+                _ => text,
+            };
+            if !matches!(text.kind, ValueKind::String(_)) {
+                return None;
+            }
+            texts.push(self.source_of(text));
+        }
+        // Whether `contains` [x, y] requires one or both is unknown; no string starts with both.
+        let is_any = foreign.quantifier == Some(Quantifier::Any)
+            || matches!(
+                foreign.meaning,
+                Meaning::Prefix | Meaning::Suffix | Meaning::InNetwork
+            );
+        let is_clear = texts.len() == 1 || is_any;
+        let is_ours = texts.iter().all(|text| has_our_meaning(foreign, text));
+        if !is_clear || !is_ours || foreign.ignoring_case && name == "cidr" {
+            return None;
+        }
+        let test = |text: &&str| {
+            if foreign.ignoring_case {
+                format!("{{\"{name}\": {{\"equals-ignore-case\": {text}}}}}")
+            } else {
+                format!("{{\"{name}\": {text}}}")
+            }
+        };
+        let tests: Vec<String> = texts.iter().map(test).collect();
+        Some(match tests.as_slice() {
+            [only] if foreign.negated => vec![but(only)],
+            _ if foreign.negated => vec![but(&format!("[{}]", tests.join(", ")))],
+            _ => tests,
+        })
+    }
+
+    /// Whether the dialect has the operator at all.
+    fn supports(&self, foreign: ForeignOperator) -> bool {
+        let is_simple = matches!(
+            foreign.meaning,
+            Meaning::Equals | Meaning::In | Meaning::Prefix | Meaning::Suffix
+        );
+        match self.dialect {
+            Dialect::Reflexarc => true,
+            Dialect::Aws => match foreign.meaning {
+                Meaning::Contains | Meaning::Regexp => false,
+                Meaning::InNetwork | Meaning::Compare(_) | Meaning::Null => !foreign.negated,
+                _ => true,
+            },
+            Dialect::Alibaba => {
+                !foreign.ignoring_case
+                    && (is_simple || !foreign.negated)
+                    && !matches!(foreign.meaning, Meaning::Wildcard | Meaning::Regexp)
+            }
+        }
+    }
+
+    /// The text of a value.
+    pub(super) fn source_of(&self, value: &Value) -> &str {
+        &self.source[value.span.clone()]
+    }
+}
+
+fn but(excluded: &str) -> String {
+    format!("{{\"anything-but\": {excluded}}}")
+}
+
+fn symbol(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+    }
+}
+
+/// The name in JSON notation of an operator that takes one value.
+fn json_name(meaning: Meaning) -> Option<&'static str> {
+    Some(match meaning {
+        Meaning::Prefix => "prefix",
+        Meaning::Suffix => "suffix",
+        Meaning::Contains => "contains",
+        Meaning::Wildcard => "wildcard",
+        Meaning::Regexp => "regexp",
+        Meaning::InNetwork => "cidr",
+        Meaning::Exists => "exists",
+        _ => return None,
+    })
+}

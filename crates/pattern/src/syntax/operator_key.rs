@@ -1,0 +1,428 @@
+//! JSON notation: operators and connectives that are written as keys.
+//!
+//! `{"severity": {"numeric": [">=", 7]}}` is a valid pattern about a field `severity.numeric` with
+//! the value `">="` or 7, and never what its author means.
+
+use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
+
+use super::TreeBuilder;
+use super::foreign_operator::{ForeignOperator, Meaning};
+use super::json::{Member, Value, ValueKind};
+use super::leaf::OPERATORS;
+use crate::Dialect;
+
+/// Names of operators in other languages that are hardly names of fields.
+const FOREIGN: [&str; 26] = [
+    "not",
+    "nin",
+    "not-in",
+    "notin",
+    "startswith",
+    "starts-with",
+    "beginswith",
+    "begins-with",
+    "endswith",
+    "ends-with",
+    "anythingbut",
+    "equalsignorecase",
+    "ignore-case",
+    "ignorecase",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "ne",
+    "neq",
+    "eq",
+    "equals",
+    "notequals",
+    "not-equals",
+    "regex",
+    "shellstyle",
+];
+
+/// What joins conditions, in whatever language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joining {
+    Or,
+    And,
+    Not,
+    Nor,
+}
+
+impl TreeBuilder<'_> {
+    /// Reports a key whose object has operators instead of paths, or that is a connective. False if
+    /// its content is not worth parsing.
+    pub(super) fn is_key_accepted(
+        &mut self,
+        key: &str,
+        key_span: &Span,
+        span: &Span,
+        members: &[Member],
+    ) -> bool {
+        if let Some(found) = self.operators_as_keys(key, span, members) {
+            let is_error = found.severity == Severity::Error;
+            self.push(found);
+            return !is_error;
+        }
+        if let Some(found) = self.object_of_connective(key, key_span, span, members) {
+            self.push(found);
+        }
+        true
+    }
+
+    /// Warns of operators at the top level, which no path precedes. `{"prefix": ["x"]}` is a field;
+    /// `{"anything-but": ["x"]}` is not.
+    pub(super) fn check_top_level_keys(&mut self, members: &[Member]) {
+        let found = members.iter().find(|member| {
+            let is_compound = member.key.contains('-') || member.key == "numeric";
+            let is_symbol = !member.key.contains(char::is_alphanumeric);
+            is_operator(&member.key)
+                && (is_compound || is_symbol)
+                && self.operator_alternatives(member).is_some()
+        });
+        if let Some(member) = found {
+            let (key, span) = (&member.key, member.key_span.clone());
+            let message = format!("operator `{key}` is used as a key");
+            self.push(
+                Diagnostic::warning(Code::OPERATOR_AS_KEY, span.clone(), message)
+                    .with_label(span, "parsed as a path")
+                    .with_help(
+                        "put an operator into the array of a path: \
+                         `{\"path\": [{\"prefix\": \"x\"}]}`",
+                    ),
+            );
+        }
+    }
+
+    /// An array below a key that is a connective without `$`, or a misspelt one: `{"or": [{…}]}`,
+    /// `{"$nor": [{…}]}`.
+    pub(super) fn connective_as_key(
+        &self,
+        key: &str,
+        key_span: &Span,
+        span: &Span,
+        elements: &[Value],
+    ) -> Option<Diagnostic> {
+        let joining = Joining::read(key)?;
+        // The elements are objects of paths, and not of operators.
+        let is_condition = |element: &Value| match &element.kind {
+            ValueKind::Object(members) => {
+                !members.is_empty()
+                    && members.iter().all(|member| {
+                        let is_path = matches!(
+                            member.value.kind,
+                            ValueKind::Array(_) | ValueKind::Object(_)
+                        );
+                        // Among alternatives `$and` joins conditions on one value.
+                        is_path && !is_operator(&member.key) && member.key != "$and"
+                    })
+            }
+            _ => false,
+        };
+        if elements.is_empty() || !elements.iter().all(is_condition) {
+            return None;
+        }
+        let message = format!("unknown key `{key}`");
+        let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, key_span.clone(), message);
+        if !joining.is_supported(self.dialect) {
+            return Some(error.with_help("write one rule for each alternative"));
+        }
+        let member = key_span.start..span.end;
+        let array = &self.source[span.clone()];
+        let only = match elements {
+            [only] => Some(self.source_of(only)),
+            _ => None,
+        };
+        Some(match (joining, only) {
+            (Joining::Or | Joining::And, _) => {
+                let meant = if joining == Joining::Or {
+                    "$or"
+                } else {
+                    "$and"
+                };
+                error
+                    .with_help(format!("did you mean `{meant}`?"))
+                    .with_fix(key_span.clone(), format!("\"{meant}\""))
+            }
+            (Joining::Not | Joining::Nor, Some(only)) => error
+                .with_help("did you mean `$not`?")
+                .with_fix(member, format!("\"$not\": {only}")),
+            (Joining::Nor, None) => error
+                .with_help("write `\"$not\": {\"$or\": […]}`")
+                .with_fix(member, format!("\"$not\": {{\"$or\": {array}}}")),
+            (Joining::Not, None) => {
+                error.with_help("`$not` takes one object: `\"$not\": {\"$or\": […]}`")
+            }
+        })
+    }
+
+    /// An object below a connective without `$`: `{"not": {"a": ["x"]}}`.
+    fn object_of_connective(
+        &self,
+        key: &str,
+        key_span: &Span,
+        span: &Span,
+        members: &[Member],
+    ) -> Option<Diagnostic> {
+        let joining = Joining::read(key)?;
+        let message = format!("`{key}` is used as a key");
+        let warning = Diagnostic::warning(Code::OPERATOR_AS_KEY, key_span.clone(), message)
+            .with_label(key_span.clone(), "parsed as a path");
+        if !joining.is_supported(self.dialect) {
+            return Some(warning.with_help("the dialect has no such connective"));
+        }
+        let member = key_span.start..span.end;
+        let parts: Vec<String> = members
+            .iter()
+            .map(|member| {
+                let source = &self.source[member.key_span.start..member.value.span.end];
+                format!("{{{source}}}")
+            })
+            .collect();
+        Some(match joining {
+            Joining::Not => warning
+                .with_help("did you mean `$not`?")
+                .with_fix(key_span.clone(), "\"$not\""),
+            Joining::Or if parts.len() > 1 => warning
+                .with_help("did you mean `$or`, with an array of objects?")
+                .with_fix(member, format!("\"$or\": [{}]", parts.join(", "))),
+            Joining::And => warning
+                .with_help("did you mean `$and`, with an array of objects?")
+                .with_fix(member, format!("\"$and\": [{}]", parts.join(", "))),
+            Joining::Or => warning.with_help("write `\"$or\": [{…}, {…}]`"),
+            Joining::Nor => warning.with_help("write `\"$not\": {\"$or\": [{…}, {…}]}`"),
+        })
+    }
+
+    /// An object that has only operators as keys, such as `{"numeric": [">=", 7]}`.
+    fn operators_as_keys(&self, key: &str, span: &Span, members: &[Member]) -> Option<Diagnostic> {
+        // One key that is no operator shows that the others are fields, too.
+        let alternatives: Vec<Vec<String>> = members
+            .iter()
+            .map(|member| self.operator_alternatives(member))
+            .collect::<Option<_>>()?;
+        let first = &members[0];
+        let message = format!("operator `{}` is used as a key", first.key);
+        let code = Code::OPERATOR_AS_KEY;
+        // A single value where an array is required is an error anyway.
+        let found = if members.iter().any(has_scalar) {
+            Diagnostic::error(code, first.key_span.clone(), message)
+        } else {
+            Diagnostic::warning(code, first.key_span.clone(), message)
+        };
+        let found = found.with_label(first.key_span.clone(), "parsed as a path");
+        let merged = match alternatives.as_slice() {
+            [only] if !only.is_empty() => Some(only.join(", ")),
+            several if self.dialect == Dialect::Reflexarc => merged(several),
+            _ => None,
+        };
+        // A comment in the object would be lost.
+        let source = &self.source[span.clone()];
+        let has_comment = source.contains('\n') && (source.contains('#') || source.contains("//"));
+        Some(match merged {
+            Some(alternatives) if !has_comment => found
+                .with_help(format!("write `\"{key}\": [{alternatives}]`"))
+                .with_fix(span.clone(), format!("[{alternatives}]")),
+            _ => found.with_help(format!(
+                "put operators into an array: `\"{key}\": [{{\"{}\": …}}]`",
+                first.key
+            )),
+        })
+    }
+
+    /// The alternatives that a member means if its key is an operator and its value is an argument
+    /// of this operator: empty if there is no evident spelling, `None` if it is a field.
+    fn operator_alternatives(&self, member: &Member) -> Option<Vec<String>> {
+        let Member { key, value, .. } = member;
+        if let Some(alternatives) = self.alternatives_below_or(key, value) {
+            return Some(alternatives);
+        }
+        if !is_operator(key) {
+            return None;
+        }
+        if key == "numeric" {
+            let ValueKind::Array(items) = &value.kind else {
+                return None;
+            };
+            let is_comparison = matches!(items.as_slice(), [
+                Value { kind: ValueKind::String(symbol), .. },
+                Value { kind: ValueKind::Number(_), .. },
+                ..
+            ] if matches!(symbol.as_str(), "<" | "<=" | ">" | ">=" | "=" | "!=" | "=="));
+            return is_comparison
+                .then(|| vec![format!("{{\"numeric\": {}}}", self.source_of(value))]);
+        }
+        let Some(foreign) = ForeignOperator::read(key) else {
+            return Some(Vec::new());
+        };
+        // `{"anything-but": {"prefix": ["x"]}}`
+        if let ValueKind::Object(inner) = &value.kind {
+            let takes_object = foreign.negated && foreign.meaning == Meaning::Equals;
+            if takes_object && !inner.is_empty() {
+                return self.excluded_alternatives(inner);
+            }
+        }
+        if !is_argument(foreign, value) {
+            return None;
+        }
+        Some(self.alternatives_of(foreign, value).unwrap_or_default())
+    }
+
+    /// `{"anything-but": {"prefix": ["x"]}}`, where `anything-but` was found as a key.
+    fn excluded_alternatives(&self, inner: &[Member]) -> Option<Vec<String>> {
+        let alternatives: Vec<Vec<String>> = inner
+            .iter()
+            .map(|member| self.operator_alternatives(member))
+            .collect::<Option<_>>()?;
+        // Not (a or b) is one `anything-but` of both; several operators may mean either.
+        Some(match alternatives.as_slice() {
+            [only] if !only.is_empty() && only.iter().all(|one| one.starts_with('{')) => {
+                let excluded = match only.as_slice() {
+                    [one] => one.clone(),
+                    several if self.dialect == Dialect::Reflexarc => {
+                        format!("[{}]", several.join(", "))
+                    }
+                    _ => return Some(Vec::new()),
+                };
+                if excluded.contains("anything-but") || excluded.contains("exists") {
+                    return Some(Vec::new());
+                }
+                vec![format!("{{\"anything-but\": {excluded}}}")]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// `{"a": {"or": [{"prefix": "x"}, "y"]}}`: the elements are the alternatives of `a`.
+    fn alternatives_below_or(&self, key: &str, value: &Value) -> Option<Vec<String>> {
+        let ValueKind::Array(elements) = &value.kind else {
+            return None;
+        };
+        if Joining::read(key) != Some(Joining::Or) || elements.is_empty() {
+            return None;
+        }
+        let is_alternative = |element: &Value| match &element.kind {
+            ValueKind::Object(members) => {
+                !members.is_empty()
+                    && members.iter().all(|member| {
+                        OPERATORS.contains(&member.key.as_str())
+                            && !matches!(member.value.kind, ValueKind::Invalid)
+                    })
+            }
+            ValueKind::Array(_) | ValueKind::Invalid => false,
+            _ => true,
+        };
+        let has_operator = elements
+            .iter()
+            .any(|element| matches!(element.kind, ValueKind::Object(_)));
+        if !has_operator || !elements.iter().all(is_alternative) {
+            return None;
+        }
+        let sources = elements.iter().map(|element| self.source_of(element));
+        Some(sources.map(str::to_owned).collect())
+    }
+}
+
+impl Joining {
+    fn read(key: &str) -> Option<Self> {
+        let plain = key.strip_prefix('$').unwrap_or(key);
+        let lower = plain.to_lowercase().replace(['-', '_'], "");
+        Some(match lower.as_str() {
+            "or" | "any" | "anyof" | "should" => Self::Or,
+            "and" | "all" | "allof" | "must" => Self::And,
+            "not" | "mustnot" => Self::Not,
+            "nor" | "none" | "noneof" => Self::Nor,
+            // `$ro`, `$annd`; a key without `$` is more likely a field.
+            _ if key.starts_with('$') => {
+                match reflexarc_diagnostic::nearest(&lower, ["or", "and", "not"])? {
+                    "or" => Self::Or,
+                    "and" => Self::And,
+                    _ => Self::Not,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn is_supported(self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Reflexarc => true,
+            Dialect::Aws => self == Self::Or,
+            Dialect::Alibaba => false,
+        }
+    }
+}
+
+/// Whether a key is the name of an operator, here or in another language.
+pub(super) fn is_operator(key: &str) -> bool {
+    let lower = key.to_lowercase().replace('_', "-");
+    let is_foreign_name = || {
+        let is_marked = key.starts_with('$') || !key.contains(char::is_alphanumeric);
+        let is_negated = lower.starts_with("anything-but-") || lower.starts_with("not-");
+        let ignores_case = lower.ends_with("-ignore-case");
+        let is_listed = FOREIGN.contains(&lower.as_str());
+        (is_marked || is_negated || ignores_case || is_listed)
+            && ForeignOperator::read(key).is_some()
+    };
+    OPERATORS.contains(&lower.as_str())
+        || crate::dialect::aws::is_reserved_in_or(key)
+        || is_foreign_name()
+}
+
+/// Whether the value may be an argument of the operator, in an array or not.
+fn is_argument(foreign: ForeignOperator, value: &Value) -> bool {
+    let elements = match &value.kind {
+        ValueKind::Array(elements) => elements.as_slice(),
+        _ => std::slice::from_ref(value),
+    };
+    let all = |fits: fn(&ValueKind) -> bool| {
+        !elements.is_empty() && elements.iter().all(|element| fits(&element.kind))
+    };
+    match foreign.meaning {
+        Meaning::Equals | Meaning::In if !foreign.ignoring_case => all(|kind| {
+            !matches!(
+                kind,
+                ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Invalid
+            )
+        }),
+        Meaning::Compare(_) => {
+            elements.len() == 1 && all(|kind| matches!(kind, ValueKind::Number(_)))
+        }
+        Meaning::Exists | Meaning::Null | Meaning::True | Meaning::False => {
+            elements.len() == 1 && all(|kind| matches!(kind, ValueKind::Bool(_)))
+        }
+        // `{"prefix": {"equals-ignore-case": ["x"]}}`
+        _ => match &value.kind {
+            ValueKind::Object(members) => {
+                matches!(members.as_slice(), [only] if only.key == "equals-ignore-case")
+            }
+            _ => all(|kind| matches!(kind, ValueKind::String(_))),
+        },
+    }
+}
+
+/// Whether there is a value where a pattern has an array.
+fn has_scalar(member: &Member) -> bool {
+    match &member.value.kind {
+        ValueKind::Array(_) => false,
+        ValueKind::Object(members) => members.iter().any(has_scalar),
+        _ => true,
+    }
+}
+
+/// One object of several operators, each with one argument; `None` if one of them has several.
+fn merged(alternatives: &[Vec<String>]) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for alternatives in alternatives {
+        let [only] = alternatives.as_slice() else {
+            return None;
+        };
+        parts.push(only.strip_prefix('{')?.strip_suffix('}')?);
+    }
+    let name = |part: &&str| part.split(':').next().map(str::to_owned);
+    let mut names: Vec<_> = parts.iter().map(name).collect();
+    names.sort();
+    names.dedup();
+    (names.len() == parts.len()).then(|| format!("{{{}}}", parts.join(", ")))
+}
