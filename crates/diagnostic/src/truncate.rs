@@ -18,9 +18,28 @@ pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
     }
 }
 
+/// The text as [`truncate`] leaves it, on one line: every control character becomes a space, so that
+/// neither a line break nor an escape sequence of untrusted text reaches the terminal.
+///
+/// ```
+/// use reflexarc_diagnostic::truncate_to_line;
+///
+/// assert_eq!(truncate_to_line("two\nlines", 80), "two lines");
+/// assert_eq!(truncate_to_line("\u{1b}[31mred", 5), " [31m…");
+/// ```
+pub fn truncate_to_line(text: &str, max_chars: usize) -> Cow<'_, str> {
+    // Truncated first: a payload may have a megabyte, of which a report shows one line.
+    let text = truncate(text, max_chars);
+    if text.contains(char::is_control) {
+        Cow::Owned(text.replace(char::is_control, " "))
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::truncate;
+    use super::{truncate, truncate_to_line};
 
     #[test]
     fn characters_are_counted_not_bytes() {
@@ -28,5 +47,12 @@ mod tests {
         assert_eq!(truncate("网络接口", 3), "网络接…");
         assert_eq!(truncate("", 0), "");
         assert_eq!(truncate("a", 0), "…");
+    }
+
+    #[test]
+    fn control_characters_count_and_become_spaces() {
+        assert_eq!(truncate_to_line("a\tb\u{7f}c\u{85}d", 7), "a b c d");
+        assert_eq!(truncate_to_line("a\nb\nc", 3), "a b…");
+        assert_eq!(truncate_to_line("", 3), "");
     }
 }

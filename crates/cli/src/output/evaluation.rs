@@ -184,7 +184,7 @@ fn title(event: &Json) -> String {
         // Writing to a string cannot fail.
         let _ = write!(title, "  {field}");
     }
-    truncate(&title)
+    truncate(&title).into_owned()
 }
 
 /// An object with `file` if there are several, `line`, `id`, `name`, `matched` (rule names),

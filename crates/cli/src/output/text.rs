@@ -1,5 +1,7 @@
 //! Text in reports: counts, truncation and control characters.
 
+use std::borrow::Cow;
+
 use reflexarc_event::Json;
 
 /// Longest text shown in a report for people, in characters; longer texts are truncated.
@@ -11,12 +13,8 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 }
 
 /// A text on one line of at most [`MAX_WIDTH`] characters; control characters become spaces.
-pub(crate) fn truncate(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    reflexarc_diagnostic::truncate(&text, MAX_WIDTH).into_owned()
+pub(crate) fn truncate(text: &str) -> Cow<'_, str> {
+    reflexarc_diagnostic::truncate_to_line(text, MAX_WIDTH)
 }
 
 /// A string without quotes and with control characters escaped; other JSON values as JSON.

@@ -31,12 +31,17 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use num_bigint::BigUint;
+use pkcs1::RsaPublicKeyRef;
 use reqwest::{Client, Url};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode;
 
 use reflexarc_delivery::http::{ClientError, EgressPolicy, request_error};
 
@@ -307,21 +312,18 @@ impl CertificateSource for HttpsCertificates {
 
 impl PublicKey {
     fn of_certificate(pem: &[u8]) -> Option<Self> {
-        let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
-        let certificate = pem.parse_x509().ok()?;
-        let Ok(x509_parser::public_key::PublicKey::RSA(key)) = certificate.public_key().parsed()
-        else {
+        let der = CertificateDer::from_pem_slice(pem).ok()?;
+        let certificate = CertificateInner::<Raw>::from_der(&der).ok()?;
+        let info = certificate.tbs_certificate().subject_public_key_info();
+        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
             return None;
-        };
-        // DER integers have a leading zero byte where the first bit is set; ring wants none.
-        let trimmed = |bytes: &[u8]| {
-            bytes[bytes
-                .iter()
-                .position(|byte| *byte != 0)
-                .unwrap_or(bytes.len())..]
-                .to_vec()
-        };
-        let (modulus, exponent) = (trimmed(key.modulus), trimmed(key.exponent));
+        }
+        let key = RsaPublicKeyRef::from_der(info.subject_public_key.as_bytes()?).ok()?;
+        // Without the leading zero byte that DER has where the first bit is set; ring wants none.
+        let (modulus, exponent) = (
+            key.modulus.as_bytes().to_vec(),
+            key.public_exponent.as_bytes().to_vec(),
+        );
         // Bounds the work of `decrypt_secret`: 2,048 to 8,192 bits, and an exponent of at most 4
         // bytes (certificates use 65,537).
         ((256..=1_024).contains(&modulus.len()) && exponent.len() <= 4)
