@@ -30,6 +30,7 @@ mod coverage;
 mod evaluate;
 mod evaluation;
 mod event_time;
+mod explain;
 mod failure_counter;
 mod field_evidence;
 mod folder;
@@ -68,6 +69,7 @@ pub use reflexarc_reaction::{
 pub use coverage::{Coverage, LeafCoverage};
 pub use evaluation::{Evaluation, Failure, RuleEffects};
 pub use event_time::event_time;
+pub use explain::explain_native;
 pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
 pub use limits::RuleSetLimits;

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
 use reflexarc_event::{Limits as EventLimits, NativeEvent};
-use reflexarc_pattern::explain::{Explanation, explain};
+use reflexarc_pattern::explain::Explanation;
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
 use reflexarc_reaction::{ReactionLimits, State, Stopwatch};
 
 use crate::evaluate::{self, Context};
+use crate::explain::explain_native;
 use crate::rule::{Rule, whole_file};
 use crate::{Evaluation, RuleSetLimits, folder, overlap};
 
@@ -430,7 +431,7 @@ impl RuleSet {
     /// ```
     pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
         let rule = self.get(rule)?;
-        Some(explain(rule.pattern().node(), event.tree()))
+        Some(explain_native(rule.pattern().node(), event))
     }
 
     /// The contents of the event files that tests refer to, as far as they can be read. Together

@@ -44,6 +44,18 @@ pub(crate) fn origin(key: &str) -> Option<&'static str> {
     }
 }
 
+/// The native member that comes from an attribute.
+pub(crate) fn native_key(attribute: &str) -> Option<&'static str> {
+    match attribute {
+        "type" => Some("name"),
+        "data" => Some("content"),
+        _ => TEXTS
+            .iter()
+            .find(|(_, other, ..)| *other == attribute)
+            .map(|(native, ..)| *native),
+    }
+}
+
 /// The event that a CloudEvent wraps whole.
 pub(crate) fn wrapped(event: &Json) -> Option<&Json> {
     let marked = event.get(NATIVE).and_then(Json::as_str) == Some("data");

@@ -26,6 +26,14 @@ pub(crate) fn origin(key: &str) -> Option<&'static str> {
         .map(|(_, member)| *member)
 }
 
+/// The native member that comes from a member of a record.
+pub(crate) fn native_key(member: &str) -> Option<&'static str> {
+    MEMBERS
+        .iter()
+        .find(|(_, other)| *other == member)
+        .map(|(native, _)| *native)
+}
+
 /// The flat form of a record. Members without a counterpart keep their names.
 pub(crate) fn to_flat(record: &Json) -> Json {
     let renamed = MEMBERS

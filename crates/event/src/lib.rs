@@ -49,6 +49,7 @@ mod normalize;
 mod parse_error;
 mod parsed;
 mod path;
+mod provenance;
 mod records;
 mod time;
 mod webhook;
@@ -72,6 +73,7 @@ pub use native::NativeEvent;
 pub use parse_error::ParseError;
 pub use parsed::Parsed;
 pub use path::Path;
+pub use provenance::MovedField;
 pub use records::{Record, RecordCutter, RecordError, ndjson_lines};
 pub use time::parse_time;
 

@@ -105,6 +105,11 @@ impl NativeEvent {
         self.original.as_ref().unwrap_or(&self.event)
     }
 
+    /// The event as it was received, if the conversion changed it.
+    pub(crate) fn received(&self) -> Option<&Event> {
+        self.original.as_ref()
+    }
+
     /// The bytes of the native form.
     pub fn bytes(&self) -> &[u8] {
         self.event.bytes()

@@ -3,7 +3,7 @@
 
 use crate::json::Json;
 use crate::native_field::{content, level, with_status};
-use crate::time;
+use crate::{Path, time};
 
 /// The native member for members whose names the native form uses already.
 const WEBHOOK: &str = "webhook";
@@ -92,6 +92,18 @@ pub(crate) fn origins(key: &str) -> &'static [&'static [&'static str]] {
         .iter()
         .find(|(native, _)| *native == key)
         .map_or(&[], |(_, paths)| paths)
+}
+
+/// The paths in the native form to which a path in a webhook can lead.
+pub(crate) fn native_paths(segments: &[&str]) -> Vec<Path> {
+    let of = |key: &'static str, origin: &&[&'static str]| {
+        let rest = segments.strip_prefix(*origin)?;
+        Some(Path::from_keys([&[key], rest].concat()))
+    };
+    ORIGINS
+        .iter()
+        .flat_map(|(key, origins)| origins.iter().filter_map(move |origin| of(key, origin)))
+        .collect()
 }
 
 /// The native form of a webhook.

@@ -204,6 +204,27 @@ impl Explanation {
         self.root.matched
     }
 
+    /// Adds what the caller knows about fields that fail, such as that the event was converted; of
+    /// hints about other paths only the caller's remain.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    /// use reflexarc_pattern::explain::{Hint, explain};
+    /// use reflexarc_pattern::{Path, Pattern};
+    ///
+    /// let pattern: Pattern = "data.a == 1".parse()?;
+    /// let moved = Hint::MovedTo(Path::from_keys(["content.a"]));
+    /// let explanation = explain(pattern.node(), &Json::parse(r#"{"content": {"a": 1}}"#)?)
+    ///     .with_hints(|field| (field.count == 0).then(|| moved.clone()));
+    /// assert!(explanation.render(false).contains("in which this field is content.a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_hints(mut self, hint: impl Fn(&FieldTest) -> Option<Hint>) -> Self {
+        add_hints(&mut self.root, &hint);
+        self
+    }
+
     /// The explanation as JSON: `matched` and `test` for each node, and the fields of its kind.
     ///
     /// ```
@@ -235,5 +256,31 @@ impl Explanation {
     /// ```
     pub fn render(&self, all: bool) -> String {
         render::explanation(self, all)
+    }
+}
+
+fn add_hints(part: &mut Part, hint: &impl Fn(&FieldTest) -> Option<Hint>) {
+    match &mut part.test {
+        Test::All { parts, .. } | Test::Any { parts } => {
+            parts.iter_mut().for_each(|part| add_hints(part, hint));
+        }
+        Test::Not { part } => add_hints(part, hint),
+        Test::Field(field) => {
+            if part.matched {
+                return;
+            }
+            let Some(hint) = hint(field) else { return };
+            // The caller knows where the field is; a similar key elsewhere is only a guess.
+            if matches!(hint, Hint::MovedTo(_) | Hint::Removed) {
+                let is_guess = |hint: &Hint| {
+                    matches!(
+                        hint,
+                        Hint::OtherPath(_) | Hint::KeyCase(_) | Hint::SimilarKey(_)
+                    )
+                };
+                field.hints.retain(|hint| !is_guess(hint));
+            }
+            field.hints.insert(0, hint);
+        }
     }
 }

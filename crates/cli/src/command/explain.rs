@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use reflexarc::Rule;
+use reflexarc::{Rule, explain_native};
 use reflexarc_event::{Document, EventError, Limits, NativeEvent};
-use reflexarc_pattern::explain::{Explanation, explain};
+use reflexarc_pattern::explain::Explanation;
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             let pattern =
                 filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
             let event = event(&named.events, args.line)?;
-            vec![("filter".to_owned(), explain(pattern.node(), event.tree()))]
+            vec![("filter".to_owned(), explain_native(pattern.node(), &event))]
         }
         None => explain_rules(&named, args)?,
     };

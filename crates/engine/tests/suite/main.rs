@@ -6,6 +6,7 @@
 )]
 
 mod checking;
+mod converted_events;
 mod evaluation;
 mod examples;
 mod formatting;

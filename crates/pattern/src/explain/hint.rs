@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::location::Location;
+use crate::Path;
+use crate::print::expression;
 
 /// A likely reason for an unexpected result. `Display` gives a message.
 ///
@@ -26,6 +28,12 @@ pub enum Hint {
     KeyCase(Location),
     /// The field is missing, but its object has a key with a similar name.
     SimilarKey(Location),
+    /// The event was converted before it was matched, and the field is at this path now.
+    MovedTo(Path),
+    /// The event was converted before it was matched, and the field was removed.
+    Removed,
+    /// The event was converted before it was matched, and had this value, as JSON.
+    ConvertedFrom(String),
     /// The value is an object, and conditions compare scalars; these are its first keys.
     IsObject(Vec<String>),
     /// The value is an empty array or object, which counts as missing.
@@ -65,6 +73,18 @@ impl fmt::Display for Hint {
                 )
             }
             Self::SimilarKey(location) => write!(f, "unknown key; did you mean {location}?"),
+            Self::MovedTo(path) => write!(
+                f,
+                "the event is converted to the native form, in which this field is {}",
+                expression::path(path)
+            ),
+            Self::Removed => {
+                f.write_str("the event is converted to the native form, which lacks this field")
+            }
+            Self::ConvertedFrom(value) => write!(
+                f,
+                "the event has {value} here, but rules see the canonical value"
+            ),
             Self::IsObject(keys) if keys.is_empty() => f.write_str(OBJECT),
             Self::IsObject(keys) => write!(f, "{OBJECT}; its keys are {}", keys.join(", ")),
             Self::EmptyContainer => f.write_str("an empty array or object counts as missing"),
