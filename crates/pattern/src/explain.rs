@@ -5,13 +5,16 @@
 //! It comes from the reference evaluator, not from the matcher, whose index keeps no trace of the
 //! conditions that did not match.
 
+mod characters;
 mod explainer;
 mod hint;
 mod json;
 mod key_index;
 mod location;
+mod missing;
 mod nearest;
 mod render;
+mod rewrite;
 mod similar_key;
 mod suggestion;
 
@@ -113,7 +116,8 @@ pub enum Test {
 pub struct FieldTest {
     /// The path of the field.
     pub path: Path,
-    /// The condition, as an expression.
+    /// The condition, as an expression; of a long list the first eight values and the number of the
+    /// others.
     pub expected: String,
     /// The values at the path in text order, at most the first eight.
     pub found: Vec<Found>,
@@ -189,6 +193,7 @@ pub fn explain(node: &Node, event: &Json) -> Explanation {
     let values = FieldValues::of(node, event);
     let goal = Goal::of(node, &values);
     let explainer = explainer::Explainer {
+        event,
         values: &values,
         key_index: &KeyIndex::new(event),
         similar_keys: &SimilarKeys::new(event),

@@ -14,19 +14,19 @@ use std::collections::BTreeMap;
 use reflexarc_event::Json;
 
 use super::hint::Hint;
-use super::key_index::{KeyIndex, segments};
+use super::key_index::KeyIndex;
 use super::location::Location;
-use super::nearest::{found, nearest};
-use super::similar_key::{SimilarKeys, has_scalar};
+use super::nearest::{found, nearest, shown_condition};
+use super::similar_key::SimilarKeys;
 use super::{FieldTest, Part, Test};
 use crate::field_values::{ElementChoice, FieldValue, FieldValues, Pointer, PointerStep};
 use crate::naive::{Goal, both};
-use crate::print::expression;
 use crate::value::{self, Scalar};
-use crate::{Alternative, Field, Node, Path, Predicate};
+use crate::{Alternative, Field, Node, Predicate};
 
 /// Explains the nodes of one pattern for one event.
 pub(crate) struct Explainer<'p, 'e> {
+    pub(crate) event: &'e Json,
     pub(crate) values: &'p FieldValues<'p, 'e>,
     pub(crate) key_index: &'p KeyIndex<'e>,
     pub(crate) similar_keys: &'p SimilarKeys<'e>,
@@ -35,8 +35,6 @@ pub(crate) struct Explainer<'p, 'e> {
 impl<'e> Explainer<'_, 'e> {
     /// Most values of a field in an explanation.
     const LISTED_VALUES: usize = 8;
-    /// Most keys of an object in a hint.
-    const LISTED_KEYS: usize = 8;
     /// Most choices of elements that are compared to find the closest.
     const COMPARED_CHOICES: usize = 256;
 
@@ -161,11 +159,11 @@ impl<'e> Explainer<'_, 'e> {
         } else if values.is_empty() {
             hints.extend(self.missing_hints(field));
         }
-        let (nearest, hint) = closest.map_or((None, None), |(miss, hint)| (Some(miss), hint));
-        hints.extend(hint);
+        let (nearest, of_value) = closest.unzip();
+        hints.extend(of_value.into_iter().flatten());
         FieldTest {
             path: field.path.clone(),
-            expected: expression::print(&Node::Field(field.clone())),
+            expected: shown_condition(field),
             found: values
                 .iter()
                 .take(Self::LISTED_VALUES)
@@ -176,70 +174,6 @@ impl<'e> Explainer<'_, 'e> {
             nearest,
             hints,
         }
-    }
-
-    /// Likely reasons why a field has no value.
-    fn missing_hints(&self, field: &Field) -> Vec<Hint> {
-        let has_predicate = |wanted: fn(&Predicate) -> bool| {
-            field
-                .alternatives
-                .iter()
-                .flat_map(|alternative| &alternative.0)
-                .any(wanted)
-        };
-        let mut hints = Vec::new();
-        hints.extend(
-            has_predicate(|predicate| *predicate == Predicate::Null)
-                .then_some(Hint::MissingIsNotNull),
-        );
-        hints.extend(
-            has_predicate(|predicate| matches!(predicate, Predicate::AnythingBut(_)))
-                .then_some(Hint::AnythingButNeedsValue),
-        );
-        let members = self.key_index.similar_to(&field.path);
-        let path: Vec<&str> = field.path.segments().collect();
-        let at_path = members
-            .iter()
-            .find(|member| segments(&member.pointer) == path);
-        match at_path.map(|member| member.value) {
-            Some(Json::Object(members)) if !members.is_empty() => {
-                let keys = members
-                    .iter()
-                    .take(Self::LISTED_KEYS)
-                    .map(|(key, _)| expression::path(&Path::from_keys([key])))
-                    .collect();
-                hints.push(Hint::IsObject(keys));
-            }
-            Some(Json::Object(_) | Json::Array(_)) => hints.push(Hint::EmptyContainer),
-            // A value in another element than the enclosing conjunction has chosen.
-            Some(_) => {}
-            None => {
-                let same_key =
-                    members
-                        .iter()
-                        .find(|member| has_scalar(member.value))
-                        .map(|member| {
-                            let location = Location::of(&member.pointer);
-                            let segments = segments(&member.pointer);
-                            let equal_ignoring_case = segments.len() == path.len()
-                                && segments
-                                    .iter()
-                                    .zip(&path)
-                                    .all(|(one, other)| one.to_lowercase() == other.to_lowercase());
-                            if equal_ignoring_case {
-                                Hint::KeyCase(location)
-                            } else {
-                                Hint::OtherPath(location)
-                            }
-                        });
-                let similar_key = || {
-                    let member = self.similar_keys.find(&field.path)?;
-                    Some(Hint::SimilarKey(Location::of(&member.pointer)))
-                };
-                hints.extend(same_key.or_else(similar_key));
-            }
-        }
-        hints
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hints: likely reasons for an unexpected result.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::location::Location;
 use crate::Path;
@@ -36,8 +37,23 @@ pub enum Hint {
     ConvertedFrom(String),
     /// The value is an object, and conditions compare scalars; these are its first keys.
     IsObject(Vec<String>),
+    /// The value is an array of objects; these are the paths of their first keys.
+    ElementsAreObjects(Vec<String>),
     /// The value is an empty array or object, which counts as missing.
     EmptyContainer,
+    /// A value on the way to the path has no keys.
+    NoKeys {
+        /// Where it is.
+        location: Location,
+        /// What it is, with its article: "a string".
+        actual: &'static str,
+    },
+    /// A text on the way to the path is JSON that has a value there.
+    JsonInText(Location),
+    /// The path has an index of an array; without it, there are values at this path.
+    NoIndex(String),
+    /// The path asks for the length of the value at this path.
+    NoLength(String),
     /// The value has a different type than the condition.
     TypeMismatch {
         /// The type that the condition requires, with its article: "a number".
@@ -53,8 +69,34 @@ pub enum Hint {
     ValueCase,
     /// The value differs only in leading or trailing white space.
     SurroundingWhitespace,
+    /// A condition close to this one matches the event.
+    WouldMatch {
+        /// Why this one does not.
+        reason: &'static str,
+        /// The other condition, as an expression.
+        condition: String,
+    },
+    /// The texts are equal in the same Unicode normalization.
+    Normalization,
+    /// One text has a character that is invisible, or looks like one in the other text.
+    SpecialCharacter {
+        /// The character.
+        character: char,
+        /// What it looks like; `None` if it is invisible.
+        looks_like: Option<char>,
+        /// Whether it is in the value, and not in the condition.
+        in_value: bool,
+    },
+    /// The value is the same time in another spelling.
+    SameTime,
     /// The value is a string, but not an IP address.
     NotAnAddress,
+    /// The value is an address of the network with something after it: a port, a prefix length.
+    AddressWith(&'static str),
+    /// The value is an address outside the network, whose first and last address these are.
+    OutsideNetwork(IpAddr, IpAddr),
+    /// The value is an address of the other family than the network.
+    OtherAddressFamily,
     /// `anything-but` requires a value, and the field is missing.
     AnythingButNeedsValue,
     /// `anything-but` is met by one element of an array, although it excludes another.
@@ -87,7 +129,61 @@ impl fmt::Display for Hint {
             ),
             Self::IsObject(keys) if keys.is_empty() => f.write_str(OBJECT),
             Self::IsObject(keys) => write!(f, "{OBJECT}; its keys are {}", keys.join(", ")),
+            Self::ElementsAreObjects(paths) => write!(
+                f,
+                "the elements of the array are objects; their values are at {}",
+                paths.join(", ")
+            ),
             Self::EmptyContainer => f.write_str("an empty array or object counts as missing"),
+            Self::NoKeys { location, actual } => {
+                write!(f, "{location} is {actual} and has no keys")
+            }
+            Self::JsonInText(location) => write!(
+                f,
+                "{location} is a text that contains JSON; a filter does not look into texts"
+            ),
+            Self::NoIndex(path) => write!(
+                f,
+                "a path has no index; the values of all elements are at {path}"
+            ),
+            Self::NoLength(path) => write!(
+                f,
+                "{path} has no length in a filter; use `{path} exists`, or count in the script"
+            ),
+            Self::WouldMatch { reason, condition } => {
+                write!(f, "{reason}; `{condition}` would match")
+            }
+            Self::Normalization => f.write_str(
+                "the texts look the same and differ in Unicode normalization, \
+                 such as `é` as one or as two characters",
+            ),
+            Self::SpecialCharacter {
+                character,
+                looks_like,
+                in_value,
+            } => {
+                let place = if *in_value { "value" } else { "condition" };
+                let code = u32::from(*character);
+                match looks_like {
+                    Some(other) => {
+                        write!(
+                            f,
+                            "the {place} has U+{code:04X}, which looks like `{other}`"
+                        )
+                    }
+                    None => write!(f, "the {place} has the invisible character U+{code:04X}"),
+                }
+            }
+            Self::SameTime => f.write_str(
+                "the value is the same time in another format; filters compare the text",
+            ),
+            Self::AddressWith(other) => write!(f, "the value is an address with {other}"),
+            Self::OutsideNetwork(first, last) => {
+                write!(f, "the address is outside {first} to {last}")
+            }
+            Self::OtherAddressFamily => f.write_str(
+                "the address is of the other IP version than the network; they never match",
+            ),
             Self::TypeMismatch { expected, actual } => {
                 write!(f, "expected {expected}, found {actual}")
             }

@@ -10,12 +10,15 @@
 //
 // Distances only rank the pairs; their values mean nothing beyond that.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Json, parse_address};
 
 use super::hint::Hint;
 use super::location::Location;
-use super::{Found, NearMiss, suggestion};
+use super::{Found, NearMiss, characters, rewrite, suggestion};
 use crate::field_values::FieldValue;
 use crate::print::expression;
 use crate::value::{CompiledPredicate, Scalar};
@@ -23,11 +26,15 @@ use crate::{Alternative, Decimal, Field, Node, Predicate};
 
 /// Most values, and most alternatives, that are compared: 40,000 pairs at worst.
 const COMPARED: usize = 200;
+/// Most values of a list in a condition that are shown.
+const LISTED: usize = 8;
+/// Most characters of a condition that are shown.
+const LONGEST_CONDITION: usize = 1_000;
 /// Most characters of a value's JSON text in an explanation.
 const SHOWN: usize = 200;
 
-/// The value closest to meeting the field, with a hint if the difference is a common mistake.
-pub(crate) fn nearest(field: &Field, values: &[&FieldValue]) -> Option<(NearMiss, Option<Hint>)> {
+/// The value closest to meeting the field, with hints if the difference is a common mistake.
+pub(crate) fn nearest(field: &Field, values: &[&FieldValue]) -> Option<(NearMiss, Vec<Hint>)> {
     let alternatives: Vec<(&Alternative, Vec<CompiledPredicate>)> = field.alternatives
         [..field.alternatives.len().min(COMPARED)]
         .iter()
@@ -48,18 +55,42 @@ pub(crate) fn nearest(field: &Field, values: &[&FieldValue]) -> Option<(NearMiss
             })
         })
         .min_by_key(|(distance, ..)| distance.steps)?;
-    let expected = expression::print(&Node::Field(Field {
+    let expected = shown_condition(&Field {
         path: field.path.clone(),
         alternatives: vec![(*alternative).clone()],
-    }));
+    });
+    let is_type = matches!(distance.hint, Some(Hint::TypeMismatch { .. }));
+    let instead = (distance.hint.is_none() || is_type)
+        .then(|| rewrite::instead(&field.path, alternative, &closest.value))
+        .flatten();
     Some((
         NearMiss {
             found: found(closest),
             expected,
             suggested: suggestion::matching_value(alternative, &closest.value),
         },
-        distance.hint,
+        distance.hint.into_iter().chain(instead).collect(),
     ))
+}
+
+/// A condition as an expression, with the first values of a long list.
+pub(crate) fn shown_condition(field: &Field) -> String {
+    let mut shown = field.clone();
+    let mut others = shown.alternatives.len().saturating_sub(LISTED);
+    shown.alternatives.truncate(LISTED);
+    for predicate in shown.alternatives.iter_mut().flat_map(|one| &mut one.0) {
+        if let Predicate::AnythingBut(excluded) = predicate {
+            others += excluded.len().saturating_sub(LISTED);
+            excluded.truncate(LISTED);
+        }
+    }
+    let mut text = expression::print(&Node::Field(shown));
+    if others > 0 {
+        // `a in ["x1", "x2", … 198 more]`
+        let end = text.rfind([']', ')']).unwrap_or(text.len());
+        text.insert_str(end, &format!(", … {others} more"));
+    }
+    truncate(&text, LONGEST_CONDITION).into_owned()
 }
 
 /// A value with its location, as it is shown.
@@ -144,13 +175,18 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Null, Scalar::String("null")) => {
             Distance::new(Distance::OTHER_TYPE_SAME_TEXT, of_type("null"))
         }
-        (Predicate::Cidr(_), Scalar::String(text)) => match parse_address(text) {
-            Some(_) => Distance::new(Distance::SAME_TYPE, None),
+        (Predicate::Cidr(network), Scalar::String(text)) => match parse_address(text) {
+            Some(address) => Distance::new(Distance::SAME_TYPE, outside(network, address)),
             // ` 10.0.0.1` is not an address, but it is one without the white space.
             None if meets(&Scalar::String(text.trim())) => {
                 Distance::new(Distance::MISTAKE, Hint::SurroundingWhitespace)
             }
-            None => Distance::new(Distance::FAR, Hint::NotAnAddress),
+            None => match address_with(text) {
+                Some((address, other)) if meets(&Scalar::String(address)) => {
+                    Distance::new(Distance::MISTAKE, Hint::AddressWith(other))
+                }
+                _ => Distance::new(Distance::FAR, Hint::NotAnAddress),
+            },
         },
         (predicate, Scalar::String(text)) if is_string_predicate(predicate) => {
             if meets(&Scalar::String(text.trim())) {
@@ -160,10 +196,13 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
             {
                 Distance::new(Distance::MISTAKE, Hint::ValueCase)
             } else {
-                Distance::new(
-                    Distance::SAME_TYPE + difference(literal(predicate), text),
-                    None,
-                )
+                match characters::difference(predicate, text) {
+                    Some(hint) => Distance::new(Distance::MISTAKE, hint),
+                    None => Distance::new(
+                        Distance::SAME_TYPE + difference(literal(predicate), text),
+                        None,
+                    ),
+                }
             }
         }
         // A string predicate and a value of another type: `== "5"` and 5, compared as text.
@@ -187,6 +226,29 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Cidr(_), _) => Distance::new(Distance::OTHER_TYPE, of_type("an IP address")),
         _ => Distance::new(Distance::FAR, None),
     }
+}
+
+/// The hint at an address outside a network.
+fn outside(network: &IpNet, address: IpAddr) -> Hint {
+    if network.addr().is_ipv4() == address.is_ipv4() {
+        Hint::OutsideNetwork(network.network(), network.broadcast())
+    } else {
+        Hint::OtherAddressFamily
+    }
+}
+
+/// The address at the start of a text, and what comes after it.
+fn address_with(text: &str) -> Option<(&str, &'static str)> {
+    let text = text.trim();
+    if let Some((address, length)) = text.split_once('/') {
+        return length
+            .parse::<u8>()
+            .is_ok()
+            .then_some((address, "a prefix length"));
+    }
+    let (address, port) = text.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    Some((address.trim_matches(['[', ']']), "a port"))
 }
 
 fn is_string_predicate(predicate: &Predicate) -> bool {

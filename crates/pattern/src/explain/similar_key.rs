@@ -92,7 +92,32 @@ impl<'e> SimilarKeys<'e> {
                 }
             }
         }
-        None
+        self.find_below_similar(members, segments, member)
+    }
+
+    /// The member below a key that is similar to the first one of several: `contnet.result`.
+    fn find_below_similar(
+        &self,
+        members: &'e [(String, Json)],
+        segments: &[&str],
+        member: impl Fn(usize) -> Member<'e>,
+    ) -> Option<Member<'e>> {
+        let (first, rest) = segments.split_first()?;
+        if first.chars().count() < Self::SHORTEST_KEY || members.iter().any(|(key, _)| key == first)
+        {
+            return None;
+        }
+        let has_members =
+            |value: &Json| !value.members().is_empty() || !value.elements().is_empty();
+        let mut candidates = Vec::new();
+        for (key, value) in members {
+            self.visit()?;
+            candidates.extend(has_members(value).then_some(key.as_str()));
+        }
+        let similar = similar(first, candidates)?;
+        let at = members.iter().position(|(key, _)| key == similar)?;
+        let below = member(at);
+        self.find_below(below.value, rest, &below.pointer)
     }
 
     /// Takes one from the budget; `None` when it is used up.

@@ -5,6 +5,7 @@ mod analysis;
 mod comments;
 mod diagnostics;
 mod explain;
+mod explain_hints;
 mod fixes;
 mod generate;
 mod matcher;
