@@ -1,6 +1,7 @@
 //! A filter given on the command line.
 
-use reflexarc_diagnostic::FileDiagnostics;
+use reflexarc::check_vocabulary;
+use reflexarc_diagnostic::{FileDiagnostics, Severity};
 use reflexarc_pattern::{Dialect, Pattern};
 
 use crate::exit::Failure;
@@ -15,8 +16,11 @@ pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result
     };
     let pattern = Pattern::parse(text, dialect)
         .map_err(|error| Failure::Rules(vec![named(error.into_diagnostics())]))?;
-    if !pattern.warnings().is_empty() {
-        output.diagnostics([&named(pattern.warnings().to_vec())]);
+    let misspelt = check_vocabulary(&pattern).into_iter();
+    let misspelt = misspelt.filter(|one| one.severity == Severity::Warning);
+    let warnings: Vec<_> = pattern.warnings().iter().cloned().chain(misspelt).collect();
+    if !warnings.is_empty() {
+        output.diagnostics([&named(warnings)]);
     }
     Ok(pattern)
 }

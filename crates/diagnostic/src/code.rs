@@ -195,6 +195,8 @@ registry! {
     226 WRAPPED_PATTERN "Pattern inside a request, or key in another API's spelling";
     230 LITERAL_WILDCARD "Literal that looks like a wildcard, compared by its characters";
     231 IMPOSSIBLE_PATH "Path that no event has, written as in another language";
+    232 MISSPELT_FIELD "Path that is nearly that of a field of ECS events";
+    233 MISSPELT_VALUE "Value that is nearly one of a field of ECS events";
 
     // 03: dialects
     301 NOT_PORTABLE "Construct that the dialect does not support";

@@ -50,6 +50,7 @@ mod subset;
 mod test_run;
 mod toml_json;
 mod update_tests;
+mod vocabulary;
 
 pub use jiff::Timestamp;
 pub use reflexarc_diagnostic::{
@@ -78,6 +79,7 @@ pub use rule::Rule;
 pub use rule_set::{EventFile, Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
+pub use vocabulary::check_vocabulary;
 
 /// The Rust example of the README runs as a test.
 #[cfg(doctest)]

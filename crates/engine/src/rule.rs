@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reflexarc_diagnostic::toml::EmbeddedText;
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
 use reflexarc_event::{FieldShape, Level, Position, field_shape};
 use reflexarc_pattern::{Dialect, Path as FieldPath, Pattern};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
@@ -16,6 +16,7 @@ use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
+use crate::vocabulary::check_vocabulary;
 
 /// A rule: a filter and a reaction.
 ///
@@ -163,7 +164,10 @@ impl Rule {
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         let holds_one_value = |path: &FieldPath| self.holds_one_value(path);
-        let found = self.pattern.check_with(dialect, &holds_one_value);
+        let mut found = self.pattern.check_with(dialect, &holds_one_value);
+        if dialect == Dialect::Reflexarc {
+            found.extend(check_vocabulary(&self.pattern));
+        }
         let found = found.into_iter().map(|found| self.when.map_spans(found));
         let mut found: Vec<Diagnostic> = found.collect();
         let mut removed = self.allowed.remove_from(&mut found);
@@ -235,12 +239,10 @@ impl Rule {
         let pattern = content.when.as_ref().and_then(|when| {
             match Pattern::parse(when.text(), Dialect::Reflexarc) {
                 Ok(pattern) => {
-                    found.extend(
-                        pattern
-                            .warnings()
-                            .iter()
-                            .map(|warning| when.map_spans(warning.clone())),
-                    );
+                    let misspelt = check_vocabulary(&pattern).into_iter();
+                    let warnings = misspelt.filter(|one| one.severity == Severity::Warning);
+                    let warnings = pattern.warnings().iter().cloned().chain(warnings);
+                    found.extend(warnings.map(|warning| when.map_spans(warning)));
                     Some(pattern)
                 }
                 Err(errors) => {

@@ -1,5 +1,9 @@
 //! The ECS event names in the documentation of Cloud Monitor and EventBridge.
 
+mod fields;
+
+pub use fields::{CatalogueField, catalogue_fields};
+
 use crate::Level;
 
 /// The documentation of one event name.

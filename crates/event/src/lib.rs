@@ -56,7 +56,10 @@ mod webhook;
 
 pub use address::{parse_address, parse_network, unmapped_network};
 pub use arn::Arn;
-pub use catalogue::{CatalogueEntry, ENI_OPERATION_COMPLETED, EventClass, catalogue, find_name};
+pub use catalogue::{
+    CatalogueEntry, CatalogueField, ENI_OPERATION_COMPLETED, EventClass, catalogue,
+    catalogue_fields, find_name,
+};
 pub use check::check;
 pub use decimal::Decimal;
 pub use document::Document;

@@ -59,7 +59,7 @@ mod print;
 mod reference;
 mod regexp;
 mod scalar_matcher;
-mod spanned;
+pub mod spanned;
 mod syntax;
 pub mod tree;
 mod value;

@@ -307,6 +307,13 @@ impl Pattern {
         &self.node
     }
 
+    /// The tree with the spans of its parts in [`Pattern::source`]. It is parsed again, because few
+    /// callers need it. `None` if the source of a pattern from a tree exceeds the limits
+    /// of a text.
+    pub fn spanned(&self) -> Option<SpannedNode> {
+        syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT).tree
+    }
+
     /// The warnings from parsing, in text order.
     ///
     /// ```

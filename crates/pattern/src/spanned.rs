@@ -8,42 +8,67 @@ use reflexarc_diagnostic::Span;
 
 use crate::{Alternative, Field, Node, Path, Predicate};
 
-/// A [`Node`] with its span.
+/// A [`Node`] with its span in the source of its pattern.
+///
+/// ```
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::spanned::Kind;
+///
+/// let pattern: Pattern = r#"level in ["WARN", "CRITICAL"]"#.parse()?;
+/// let tree = pattern.spanned().ok_or("a valid source")?;
+/// let Kind::Field(field) = &tree.kind else { panic!("a field") };
+/// let texts = field.predicates().map(|one| &pattern.source()[one.span.clone()]);
+/// assert_eq!(texts.collect::<Vec<_>>(), [r#""WARN""#, r#""CRITICAL""#]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct SpannedNode {
-    pub(crate) span: Span,
-    pub(crate) kind: Kind,
+pub struct SpannedNode {
+    /// The bytes it was parsed from.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// The variants of [`Node`].
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// All of them hold.
     All(Vec<SpannedNode>),
+    /// At least one holds.
     Any(Vec<SpannedNode>),
+    /// It does not hold.
     Not(Box<SpannedNode>),
+    /// A value of one field satisfies one of its alternatives.
     Field(SpannedField),
 }
 
-/// A [`Field`]; `key` is the span of its path, or in JSON notation of its innermost key.
+/// A [`Field`] with its spans.
 #[derive(Debug, Clone)]
-pub(crate) struct SpannedField {
-    pub(crate) path: Path,
-    pub(crate) key: Span,
-    pub(crate) alternatives: Vec<SpannedAlternative>,
+pub struct SpannedField {
+    /// The path of the values.
+    pub path: Path,
+    /// The span of the path, or in JSON notation of its innermost key.
+    pub key: Span,
+    /// The accepted values.
+    pub alternatives: Vec<SpannedAlternative>,
 }
 
 /// An [`Alternative`] with its span.
 #[derive(Debug, Clone)]
-pub(crate) struct SpannedAlternative {
-    pub(crate) span: Span,
-    pub(crate) predicates: Vec<SpannedPredicate>,
+pub struct SpannedAlternative {
+    /// The bytes it was parsed from.
+    pub span: Span,
+    /// The predicates that one value must satisfy together.
+    pub predicates: Vec<SpannedPredicate>,
 }
 
 /// A [`Predicate`] with its span.
 #[derive(Debug, Clone)]
-pub(crate) struct SpannedPredicate {
-    pub(crate) span: Span,
-    pub(crate) predicate: Predicate,
+pub struct SpannedPredicate {
+    /// The bytes it was parsed from: the operator with its operands, or one literal of a list.
+    pub span: Span,
+    /// The predicate.
+    pub predicate: Predicate,
 }
 
 impl SpannedAlternative {
@@ -60,7 +85,7 @@ impl SpannedAlternative {
 
 impl SpannedField {
     /// The predicates of all alternatives.
-    pub(crate) fn predicates(&self) -> impl Iterator<Item = &SpannedPredicate> {
+    pub fn predicates(&self) -> impl Iterator<Item = &SpannedPredicate> {
         self.alternatives
             .iter()
             .flat_map(|alternative| &alternative.predicates)

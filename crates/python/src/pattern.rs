@@ -6,7 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
-use reflexarc_diagnostic::Diagnostic;
+use reflexarc::check_vocabulary;
+use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_event::{FieldShape, field_shape};
 use reflexarc_pattern::{Dialect, Matcher, Path, Pattern, Scratch, explain};
 
@@ -73,7 +74,16 @@ impl PyPattern {
     /// Diagnostics about a valid pattern that is probably not intended.
     #[getter]
     fn warnings(&self) -> Vec<PyDiagnostic> {
-        self.found(self.pattern.warnings())
+        let misspelt = check_vocabulary(&self.pattern).into_iter();
+        let misspelt = misspelt.filter(|one| one.severity == Severity::Warning);
+        let warnings: Vec<_> = self
+            .pattern
+            .warnings()
+            .iter()
+            .cloned()
+            .chain(misspelt)
+            .collect();
+        self.found(&warnings)
     }
 
     /// Whether the event matches the pattern. Envelopes are not converted.
@@ -152,8 +162,12 @@ impl PyPattern {
     #[pyo3(signature = (dialect = "reflexarc"))]
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
         catch_panics(|| {
+            let dialect = read_dialect(dialect)?;
             let documented = |path: &Path| field_shape(path.as_str()) == Some(FieldShape::One);
-            let found = self.pattern.check_with(read_dialect(dialect)?, &documented);
+            let mut found = self.pattern.check_with(dialect, &documented);
+            if dialect == Dialect::Reflexarc {
+                found.extend(check_vocabulary(&self.pattern));
+            }
             Ok(self.found(&found))
         })
     }

@@ -47,6 +47,7 @@ fn findings(code: Code, example: &Example) -> Option<Vec<Diagnostic>> {
             Ok(pattern) => {
                 let mut found = pattern.warnings().to_vec();
                 found.extend(pattern.check(example.dialect));
+                found.extend(reflexarc::check_vocabulary(&pattern));
                 found
             }
             Err(error) => error.diagnostics().to_vec(),
