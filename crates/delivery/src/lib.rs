@@ -50,6 +50,7 @@ pub mod config;
 mod delivery;
 pub mod http;
 mod outcome;
+mod readable_time;
 mod rendering;
 mod retry;
 mod settle;

@@ -63,6 +63,16 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}… ({} bytes)", truncate(text, limit), text.len())
 }
 
+/// The text if it has at most `limit` bytes, else its beginning, cut at a character, and `…`.
+pub(crate) fn ellipsize(text: &str, limit: usize) -> String {
+    const ELLIPSIS: &str = "…";
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let kept = truncate(text, limit.saturating_sub(ELLIPSIS.len()));
+    format!("{}{ELLIPSIS}", kept.trim_end())
+}
+
 /// At most the first `limit` bytes, cut at a character.
 pub(crate) fn truncate(text: &str, limit: usize) -> &str {
     // A limit within a character moves back to its start: `好` has 3 bytes, so 5 bytes of `好好`
@@ -71,4 +81,20 @@ pub(crate) fn truncate(text: &str, limit: usize) -> &str {
         .rev()
         .find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_end_with_an_ellipsis() {
+        assert_eq!(ellipsize("network", 7), "network");
+        assert_eq!(ellipsize("networks", 7), "netw…");
+        assert_eq!(ellipsize("net works", 7), "net…");
+        // A character of 3 bytes is kept whole or not at all.
+        assert_eq!(ellipsize("网卡网卡", 9), "网卡…");
+        assert_eq!(ellipsize("网卡网卡", 8), "网…");
+        assert_eq!(ellipsize("网卡", 2), "…");
+    }
 }

@@ -49,10 +49,21 @@ def test_mail_is_sent_with_starttls_and_login(serve, mail_server):
     assert "for eni-1\nregion cn-hangzhou" in first.get_body(("plain",)).get_content().replace(
         "\r\n", "\n"
     )
-    assert "<h3>AttachNetworkInterface failed</h3>" in first.get_body(("html",)).get_content()
+    html = first.get_body(("html",)).get_content()
+    assert "AttachNetworkInterface failed</h3>" in html
+    # The colour of the level, and a table of facts.
+    assert "#b3261e" in html and ">eni-1" in html and ">rule</th>" in html
+    text = first.get_body(("plain",)).get_content()
+    assert "\n-- \n" in text and "12:18:26 +08:00" not in text
+    assert first["List-Id"] == "mail <mail.reflexarc.example.com>"
+    assert first["X-Reflexarc-Rule"] == "failed"
+    assert first["X-Reflexarc-Level"] == "critical"
     # Mails about one interface are in one thread, others are not.
-    assert mails[0]["References"] == mails[1]["References"] == mails[1]["In-Reply-To"]
-    assert mails[0]["References"] != mails[2]["References"]
+    assert mails[0]["X-Reflexarc-Thread"] == mails[1]["X-Reflexarc-Thread"]
+    assert mails[0]["X-Reflexarc-Thread"] != mails[2]["X-Reflexarc-Thread"]
+    for mail in mails:
+        # Neither may name a mail that was never sent.
+        assert mail["In-Reply-To"] is None and mail["References"] is None
     assert "canary" not in (service.folder / "serve.log").read_text()
 
 

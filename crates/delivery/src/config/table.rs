@@ -71,7 +71,7 @@ impl<'a> ConfigContext<'a> {
         std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
-    fn record_content(&self, content: &[u8]) {
+    pub(super) fn record_content(&self, content: &[u8]) {
         // Its length precedes it, so that `ab` and `c` differ from `a` and `bc`.
         let mut all = self.contents.borrow_mut();
         all.extend_from_slice(&(content.len() as u64).to_be_bytes());

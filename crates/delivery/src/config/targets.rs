@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
@@ -14,6 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
 use crate::http::EgressPolicy;
+use crate::readable_time;
 use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::dingtalk::{DingTalk, Format};
 use crate::target::email::{Email, SmtpServer, Templates, TlsMode};
@@ -42,11 +44,12 @@ const TARGET_TYPES: [(&str, TargetType); 6] = [
 /// Reads every target of the configuration, and reports the errors of those that cannot be made.
 /// With [`Secrets::Skip`] the tables are checked and no target is returned: it could not send.
 pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
+    let default_zone = time_zone(root);
     let targets = root
         .named_tables("targets")
         .into_iter()
         .filter_map(|(name, keys)| {
-            let (digest, config) = keys.digest(|keys| target(name, keys));
+            let (digest, config) = keys.digest(|keys| target(name, keys, default_zone.as_ref()));
             config.map(|config| TargetConfig { digest, ..config })
         });
     targets.collect()
@@ -67,7 +70,11 @@ pub fn target_names(root: &ConfigTable<'_>) -> Vec<String> {
 
 /// Reads one table. Every key is looked up even where an earlier one is wrong: all errors are
 /// reported at once, and no key is reported as unknown that was only not reached.
-fn target(name: String, keys: ConfigTable<'_>) -> Option<TargetConfig> {
+fn target(
+    name: String,
+    keys: ConfigTable<'_>,
+    default_zone: Option<&TimeZone>,
+) -> Option<TargetConfig> {
     if !keys.has("type") {
         keys.missing(
             "type",
@@ -89,8 +96,14 @@ fn target(name: String, keys: ConfigTable<'_>) -> Option<TargetConfig> {
     let policy = policy(&keys);
     // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
-        TargetType::Email => email(&keys).map(|target| Arc::new(target) as _),
-        TargetType::DingTalk => dingtalk(&keys).map(|target| Arc::new(target) as _),
+        TargetType::Email => {
+            let email = email(&keys, own_zone(&keys, default_zone));
+            email.map(|target| Arc::new(target.with_list(&name)) as _)
+        }
+        TargetType::DingTalk => {
+            let robot = dingtalk(&keys, own_zone(&keys, default_zone));
+            robot.map(|target| Arc::new(target) as _)
+        }
         TargetType::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
         TargetType::Command => command(&keys).map(|target| Arc::new(target) as _),
         TargetType::File => {
@@ -132,7 +145,28 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     policy
 }
 
-fn email(keys: &ConfigTable<'_>) -> Option<Email> {
+/// `time_zone`.
+fn time_zone(keys: &ConfigTable<'_>) -> Option<TimeZone> {
+    let text = keys.string("time_zone")?;
+    let zone = readable_time::time_zone(&text);
+    if zone.is_none() {
+        let message = format!("unknown time zone `{text}`");
+        let help = "write a name such as \"Asia/Shanghai\", or an offset such as \"+08:00\"";
+        keys.fault("time_zone", Code::CONFIG_VALUE, message, help);
+    }
+    zone
+}
+
+/// The time zone of a target for people: its own, or that of the whole configuration.
+fn own_zone(keys: &ConfigTable<'_>, default: Option<&TimeZone>) -> Option<TimeZone> {
+    let zone = time_zone(keys).or_else(|| default.cloned());
+    // A reload must replace the target when only the default has changed.
+    keys.context()
+        .record_content(format!("{zone:?}").as_bytes());
+    zone
+}
+
+fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
     let host = keys.required_string("host", "the mail server: host = \"smtp.example.com\"");
     let tls_modes = [
         ("starttls", TlsMode::StartTls),
@@ -209,6 +243,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
     };
     let email = Email::new(&server, from?, to?, templates.ok()?);
     email
+        .map(|email| email.with_time_zone(zone))
         .map_err(|error| {
             keys.fault(
                 "host",
@@ -220,7 +255,7 @@ fn email(keys: &ConfigTable<'_>) -> Option<Email> {
         .ok()
 }
 
-fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
+fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingTalk> {
     if !keys.has("token") {
         keys.missing(
             "token",
@@ -257,6 +292,7 @@ fn dingtalk(keys: &ConfigTable<'_>) -> Option<DingTalk> {
         keywords,
         format,
         links,
+        time_zone,
         client,
         rate_limit,
     })

@@ -13,6 +13,7 @@ mod split;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reqwest::header::CONTENT_TYPE;
@@ -41,14 +42,17 @@ pub struct DingTalk {
     /// Whether links and images in a message's text stay links and images. Otherwise they are
     /// shown as text: an event's sender may have written them.
     pub links: bool,
+    /// The time zone of times in messages; without one, each is shown in the offset that it has in
+    /// the event.
+    pub time_zone: Option<TimeZone>,
     /// The HTTP client.
     pub client: Client,
     /// How many calls the robot accepts.
     pub rate_limit: RateLimit,
 }
 
-/// The layout of a message for people. `Link` and `ActionCard` need a message with a link; any
-/// other is laid out as `Markdown`.
+/// The layout of a message for people. `Link` and `ActionCard` need a message with a link, and
+/// `Link` one that mentions nobody, as links cannot; any other is laid out as `Markdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Format {

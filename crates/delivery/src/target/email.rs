@@ -4,6 +4,7 @@ mod mime;
 mod smtp;
 mod template;
 
+use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -16,6 +17,7 @@ use super::{Preview, SendFuture, Target};
 use crate::delivery::Delivery;
 use crate::http::error_chain;
 use crate::outcome::SendError;
+use crate::readable_time::with_readable_times;
 
 pub use self::template::{TemplateError, Templates};
 
@@ -28,6 +30,9 @@ pub struct Email {
     from: Mailbox,
     to: Vec<Mailbox>,
     templates: Templates,
+    /// The list that its mails belong to.
+    list: Option<String>,
+    time_zone: Option<TimeZone>,
 }
 
 /// How the connection to the mail server is encrypted.
@@ -96,11 +101,31 @@ impl Email {
             from,
             to,
             templates,
+            list: None,
+            time_zone: None,
         })
     }
 
+    /// The same with a `List-Id` of this name, by which recipients can sort the mails.
+    #[must_use]
+    pub fn with_list(mut self, name: &str) -> Self {
+        self.list = Some(name.to_owned());
+        self
+    }
+
+    /// The same with times in this time zone. Without one, the times in messages stay in the offset
+    /// that they have in the event, and all others are in UTC.
+    #[must_use]
+    pub fn with_time_zone(mut self, zone: Option<TimeZone>) -> Self {
+        self.time_zone = zone;
+        self
+    }
+
     fn render(&self, delivery: &Delivery) -> Result<Rendered, SendError> {
-        let rendered = self.templates.render(delivery);
+        let zone = self.time_zone.as_ref();
+        let rendered = self
+            .templates
+            .render(&with_readable_times(delivery, zone), zone);
         rendered.map_err(|error| SendError::Misconfigured {
             reason: error.to_string(),
         })

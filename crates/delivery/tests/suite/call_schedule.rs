@@ -18,6 +18,7 @@ fn robot() -> DingTalk {
         keywords: Vec::new(),
         format: Format::Markdown,
         links: false,
+        time_zone: None,
         client: EgressPolicy::default().client(None).unwrap(),
         rate_limit: DingTalk::RATE_LIMIT,
     }
@@ -137,12 +138,15 @@ fn previews_show_what_a_robot_gets() {
     let robot = robot();
     let batch = waiting(2);
     let single = robot.preview(&batch[..1]).unwrap();
-    assert_eq!((robot.kind(), single.summary.as_str()), ("dingtalk", "0"));
+    assert_eq!(
+        (robot.kind(), single.summary.as_str()),
+        ("dingtalk", "WARN 0")
+    );
     assert!(
         single
             .body
             .to_string()
-            .contains(r####""text":"### 0\n\n""####),
+            .contains(r####""text":"### WARN 0\n\n""####),
         "{}",
         single.body
     );

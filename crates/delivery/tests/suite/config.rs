@@ -83,3 +83,33 @@ fn unknown_targets_are_reported_with_the_known_ones() {
         "unknown target `team`; known targets: log, page"
     );
 }
+
+#[test]
+fn time_zones_are_set_for_all_targets_or_for_one() {
+    let mail = "type = \"email\"\nhost = \"localhost\"\nfrom = \"a@example.com\"\n\
+                to = [\"b@example.com\"]\n";
+    let digests = |text: &str| {
+        let context = ConfigContext::new(Path::new(""), Secrets::Blank);
+        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+        let root = ConfigTable::new(&context, document.root());
+        let found: Vec<_> = targets(&root).iter().map(|target| target.digest).collect();
+        (found, document.into_diagnostics())
+    };
+    let (utc, faults) = digests(&format!("[targets.mail]\n{mail}"));
+    assert!(faults.is_empty(), "{faults:?}");
+    let (all, _) = digests(&format!(
+        "time_zone = \"Asia/Shanghai\"\n[targets.mail]\n{mail}"
+    ));
+    // A reload replaces the target when only the default has changed.
+    assert_ne!(utc, all);
+    let (own, faults) = digests(&format!("[targets.mail]\ntime_zone = \"+08:00\"\n{mail}"));
+    assert!(faults.is_empty() && own != utc, "{faults:?}");
+    for text in [
+        format!("time_zone = \"Asia/Shangai\"\n[targets.mail]\n{mail}"),
+        format!("[targets.mail]\ntime_zone = \"Asia/Shangai\"\n{mail}"),
+    ] {
+        let (_, faults) = digests(&text);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].message, "unknown time zone `Asia/Shangai`");
+    }
+}

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::queue::{deliver, deliver_within, quick};
 use crate::samples::{message, notify};
+use reflexarc_reaction::Action;
 
 #[derive(Default)]
 struct MailServer {
@@ -186,4 +187,61 @@ async fn all_recipients_share_one_mail() {
     assert_eq!(settled.delivery.delivered_parts, Vec::<String>::new());
     let mails = server.mails.lock().unwrap();
     assert_eq!((mails.len(), mails[0].0.len()), (1, 3));
+}
+
+/// The head and the body of the only mail for an action.
+async fn only_mail(change: impl FnOnce(Email) -> Email, action: Action) -> (String, String) {
+    let (server, email) = start(&[]).await;
+    let settled = deliver(&change(email), &quick(0), action).await;
+    assert_eq!(settled.dead_letter, None);
+    let mails = server.mails.lock().unwrap();
+    let (head, body) = mails[0].1.split_once("\r\n\r\n").unwrap();
+    // Long headers are folded.
+    (head.replace("\r\n ", " "), body.to_owned())
+}
+
+#[tokio::test]
+async fn headers_name_the_rule_and_only_mails_that_exist() {
+    let action = notify(message("attach failed", "for eni-1"));
+    let (head, body) = only_mail(|email| email.with_list("on call 网络"), action).await;
+    for line in [
+        "List-Id: on-call--- <on-call---.reflexarc.example.com>",
+        "X-Reflexarc-Rule: r",
+        "X-Reflexarc-Level: warn",
+        "Auto-Submitted: auto-generated",
+    ] {
+        assert!(head.lines().any(|found| found == line), "{line}: {head}");
+    }
+    assert!(head.contains("X-Reflexarc-Thread: "), "{head}");
+    assert!(
+        !head.contains("In-Reply-To") && !head.contains("References"),
+        "{head}"
+    );
+    // The delimiter of a signature: two hyphens, a space, and nothing else. Where the body is
+    // quoted-printable, a space at the end of a line is `=20`.
+    let is_delimiter = |line: &str| line == "-- " || line == "--=20";
+    assert!(body.split("\r\n").any(is_delimiter), "{body}");
+}
+
+#[tokio::test]
+async fn times_are_in_the_zone_of_the_target() {
+    let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap();
+    let action = notify(message("down", "since 2019-04-09T04:18:26Z"));
+    let (_, body) = only_mail(|email| email.with_time_zone(Some(zone)), action).await;
+    // `samples::at(0)` is when the delivery was created.
+    for time in [
+        "since 2019-04-09 12:18:26 +08:00",
+        "2027-01-15 16:00:00 +08:00",
+    ] {
+        assert!(body.contains(time), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_without_a_title_is_shown_once() {
+    let action = notify(message("", "eni-1 is lost"));
+    let (head, body) = only_mail(|email| email, action).await;
+    assert!(head.contains("Subject: [WARN] eni-1 is lost"), "{head}");
+    // Once in the plain text and once in the HTML.
+    assert_eq!(body.matches("eni-1 is lost").count(), 2, "{body}");
 }

@@ -77,6 +77,7 @@ pub(crate) fn dingtalk(receiver: &Receiver) -> DingTalk {
         keywords: Vec::new(),
         format: Format::Markdown,
         links: false,
+        time_zone: None,
         client: EgressPolicy {
             allowed: vec!["127.0.0.0/8".parse().unwrap()],
         }

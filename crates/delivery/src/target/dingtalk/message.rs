@@ -1,30 +1,61 @@
 //! Renders what a robot posts: one message for one delivery, or a Markdown digest for several.
 
+use std::borrow::Cow;
+
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 
 use super::markdown::{escape_all, escape_links, fence, fenced, one_line, with_line_breaks};
-use super::split::split;
+use super::split::{json_bytes, split};
 use super::{DingTalk, Format};
 use crate::delivery::Delivery;
-use crate::rendering::{is_web_link, truncate};
+use crate::readable_time::with_readable_times;
+use crate::rendering::{ellipsize, is_web_link};
 
 /// A robot accepts 20,000 bytes (`460101 message too long, exceed 20000 bytes`); 1,000 are kept for
 /// what the estimate of a digest's size leaves out.
 const MAX_BYTES: usize = 19_000;
-/// The part of `MAX_BYTES` that is not the text of a single message: title, mentions, link, keyword
-/// and JSON.
-const FRAME_BYTES: usize = 4_000;
 /// The longest title, which the list of conversations shows.
 const TITLE_BYTES: usize = 200;
+/// The longest link; browsers and chat clients accept no longer ones reliably.
+const LINK_BYTES: usize = 2_048;
+/// The bytes of `at` that one message can mention.
+const MENTIONS_BYTES: usize = 4_000;
+/// The name of the last of very many parts is longer than that of a single one.
+const PART_NAME_BYTES: usize = 32;
 
 /// The body of a call that carries `batch`, which is never empty, and the name of the part that it
 /// is when more parts follow.
 pub(super) fn render(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String>) {
     match batch {
-        [delivery] => single(robot, delivery),
+        [delivery] => single(robot, &prepared(robot, delivery)),
         _ => (digest(robot, batch), None),
     }
+}
+
+/// The delivery as it is shown: with readable times, without a title that only repeats the text, and
+/// with a remark in place of a link that is too long.
+fn prepared<'a>(robot: &DingTalk, delivery: &'a Delivery) -> Cow<'a, Delivery> {
+    let mut shown = with_readable_times(delivery, robot.time_zone.as_ref());
+    let Action::Notify { message, .. } = &shown.action else {
+        return shown;
+    };
+    let repeats = !message.title.is_empty() && message.title.trim() == message.text.trim();
+    let long_link = message.link.as_ref().map(String::len);
+    let long_link = long_link.filter(|bytes| *bytes > LINK_BYTES);
+    if (repeats || long_link.is_some())
+        && let Action::Notify { message, .. } = &mut shown.to_mut().action
+    {
+        if repeats {
+            message.title.clear();
+        }
+        if let Some(bytes) = long_link {
+            message
+                .text
+                .push_str(&format!("\n(a link of {bytes} bytes was left out)"));
+        }
+    }
+    shown
 }
 
 /// The line of a body that the list of conversations shows.
@@ -49,12 +80,17 @@ pub(super) fn conversation_title(body: &Json) -> String {
 pub(super) fn digest_size(robot: &DingTalk, waiting: &[Delivery]) -> usize {
     // What `digest` adds around the sections: heading, keyword, JSON.
     let mut bytes = 1_000 + robot.keywords.first().map_or(0, String::len);
-    let mut count = 0;
+    let (mut count, mut mentions) = (0, 0);
     for delivery in waiting {
+        let delivery = &*prepared(robot, delivery);
         // Sizes as in JSON, whose escapes count towards the robot's limit.
         bytes += Json::from(section(robot, delivery)).to_string().len() + mentions_bytes(delivery);
+        mentions += mentions_bytes(delivery);
         // A payload in the robot's own format cannot be a section of another message.
-        if native_payload(&delivery.action).is_some() || bytes > MAX_BYTES {
+        if native_payload(&delivery.action).is_some()
+            || bytes > MAX_BYTES
+            || mentions > MENTIONS_BYTES
+        {
             break;
         }
         count += 1;
@@ -72,19 +108,25 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
     if let Some(payload) = native_payload(&delivery.action) {
         return (payload.clone(), None);
     }
-    let (whole, fence) = match &delivery.action {
-        Action::Send { payload, .. } => (payload.to_string(), fence(payload)),
+    let (whole, fence, cost): (_, _, fn(char) -> usize) = match &delivery.action {
+        Action::Send { payload, .. } => (payload.to_string(), fence(payload), json_bytes),
         Action::Notify { message, .. } if is_plain(robot, message) => {
-            (message.text.clone(), String::new())
+            let cost = match robot.format {
+                Format::Text => json_bytes,
+                _ => escaped_bytes,
+            };
+            (message.text.clone(), String::new(), cost)
         }
         Action::Notify { message, .. } => (
             with_line_breaks(&markdown_text(robot, message)),
             String::new(),
+            json_bytes,
         ),
     };
     // Every part of a document gets its own fence, before and after.
     // Split before it is laid out: a part is then a message of its own, with title and number.
-    let pieces = split(&whole, MAX_BYTES - FRAME_BYTES - 2 * fence.len());
+    let frame = frame_bytes(robot, delivery) + 2 * fence.len();
+    let pieces = split(&whole, MAX_BYTES.saturating_sub(frame), cost);
     let name = |number: usize| format!("{}/{}", number + 1, pieces.len());
     let is_delivered = |number: &usize| delivery.delivered_parts.contains(&name(*number));
     let next = (0..pieces.len()).find(|number| !is_delivered(number));
@@ -103,6 +145,39 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
         Action::Notify { message, .. } => notification(robot, delivery, message, &part),
     };
     (body, (number + 1 < pieces.len()).then(|| name(number)))
+}
+
+/// The size of what a message has besides its text: title, mentions, link, keyword and JSON. Taken
+/// from messages with all of these and an empty text, so that no kind of them can be forgotten.
+fn frame_bytes(robot: &DingTalk, delivery: &Delivery) -> usize {
+    let part = |number, count| Part {
+        text: "",
+        number,
+        count,
+    };
+    let Action::Notify { message, .. } = &delivery.action else {
+        let title = part(0, 1).titled(&one_line(&delivery.rule));
+        let body = markdown(robot, &title, fenced("", ""), mentions(&[]));
+        return body.to_string().len() + PART_NAME_BYTES;
+    };
+    // The first part has the mentions, the last one the link, and a single one both; and only the
+    // last part of a `Link` message is a link.
+    let bodies = [part(0, 1), part(0, 2), part(1, 2)].map(|part| {
+        notification(robot, delivery, message, &part)
+            .to_string()
+            .len()
+    });
+    bodies.into_iter().max().unwrap_or(0) + PART_NAME_BYTES
+}
+
+/// The size of a character of the text of a link message in JSON. An earlier part is Markdown, where
+/// brackets are escaped and lines end with two spaces.
+fn escaped_bytes(letter: char) -> usize {
+    match letter {
+        '[' | ']' | '<' => 3,
+        '\n' => 4,
+        letter => json_bytes(letter),
+    }
 }
 
 /// A payload that is a message in the robot's own format, which is posted as it is.
@@ -140,6 +215,7 @@ fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
     let title = format!("{} messages", batch.len());
     let (mut text, mut at) = (format!("#### {title}\n"), Vec::<String>::new());
     for delivery in batch {
+        let delivery = &*prepared(robot, delivery);
         text.push_str(&section(robot, delivery));
         if let Action::Notify { message, .. } = &delivery.action {
             // Each person once, however many of the messages mention them.
@@ -160,23 +236,16 @@ fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
 /// that they are called once; the link comes with the last, where reading ends.
 fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: &Part<'_>) -> Json {
     let title = part.titled(&title(message, delivery));
+    let heading = heading(message, delivery, part);
     let link = web_link(message).filter(|_| part.is_last());
     let at: &[String] = if part.number == 0 { &message.at } else { &[] };
     match (robot.format, link) {
-        (Format::Text, _) => text_message(robot, message, part, link, at),
-        // Links and cards have no `at` member: they cannot mention anyone.
-        (Format::Link, Some(link)) => {
-            let text = with_keyword(robot, part.text.to_owned(), &[&title]);
-            let link = Json::object([
-                ("title", title.into()),
-                ("text", text.into()),
-                ("messageUrl", link.into()),
-                ("picUrl", "".into()),
-            ]);
-            Json::object([("msgtype", "link".into()), ("link", link)])
+        (Format::Text, _) => text_message(robot, &heading, part, link, at),
+        (Format::Link, Some(link)) if is_link(robot, message) => {
+            link_message(robot, delivery, message, part, link)
         }
         (Format::ActionCard, Some(link)) => {
-            let text = format!("### {}\n\n{}", escape_all(&title), part.text);
+            let text = with_mentions(with_heading(&heading, part.text), at);
             let text = with_keyword(robot, text, &[&title]);
             let card = Json::object([
                 ("title", title.into()),
@@ -185,7 +254,13 @@ fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: 
                 ("singleTitle", "Open".into()),
                 ("singleURL", link.into()),
             ]);
-            Json::object([("msgtype", "actionCard".into()), ("actionCard", card)])
+            // The documentation lists `at` for text and Markdown only, but robots act on it in
+            // cards too, as long as the text has the mention.
+            Json::object([
+                ("msgtype", "actionCard".into()),
+                ("actionCard", card),
+                ("at", mentions(at)),
+            ])
         }
         _ => {
             // The link's own brackets would end the Markdown link early.
@@ -199,30 +274,56 @@ fn notification(robot: &DingTalk, delivery: &Delivery, message: &Message, part: 
             } else {
                 part.text.to_owned()
             };
-            let text = format!("### {}\n\n{body}{link}", escape_all(&title));
+            let text = format!("{}{link}", with_heading(&heading, &body));
             markdown(robot, &title, with_mentions(text, at), mentions(at))
         }
     }
 }
 
-/// A message of type `text`: title, text and link on lines of their own.
+/// A message of type `link`, which shows its title and its text.
+fn link_message(
+    robot: &DingTalk,
+    delivery: &Delivery,
+    message: &Message,
+    part: &Part<'_>,
+    link: &str,
+) -> Json {
+    // A title is required. The first line of the text, which stands in for it elsewhere, would be
+    // shown twice.
+    let name = if message.title.is_empty() {
+        &delivery.rule
+    } else {
+        &message.title
+    };
+    let title = format!("{}{}", level_prefix(message.level), one_line(name));
+    let title = part.titled(&ellipsize(&title, TITLE_BYTES));
+    // So is a text.
+    let text = if part.text.trim().is_empty() {
+        link
+    } else {
+        part.text
+    };
+    let text = with_keyword(robot, text.to_owned(), &[&title]);
+    let content = Json::object([
+        ("title", title.into()),
+        ("text", text.into()),
+        ("messageUrl", link.into()),
+        ("picUrl", "".into()),
+    ]);
+    Json::object([("msgtype", "link".into()), ("link", content)])
+}
+
+/// A message of type `text`: heading, text and link on lines of their own.
 fn text_message(
     robot: &DingTalk,
-    message: &Message,
+    heading: &str,
     part: &Part<'_>,
     link: Option<&str>,
     at: &[String],
 ) -> Json {
-    // This type has no title member, and the text needs none: without a title there is no heading.
-    let heading = part.titled(&one_line(&message.title));
-    let heading = if heading.is_empty() {
-        heading
-    } else {
-        // Without a title the part's number is all of the heading.
-        format!("{}\n", heading.trim_start())
-    };
-    let link = link.map(|link| format!("\n{link}")).unwrap_or_default();
-    let content = with_mentions(format!("{heading}{}{link}", part.text), at);
+    let lines = [heading, part.text, link.unwrap_or_default()];
+    let lines = lines.into_iter().filter(|line| !line.is_empty());
+    let content = with_mentions(lines.collect::<Vec<_>>().join("\n"), at);
     let content = with_keyword(robot, content, &[]);
     Json::object([
         ("msgtype", "text".into()),
@@ -248,41 +349,70 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
             let link = web_link(message)
                 .map(|link| format!("\n{link}"))
                 .unwrap_or_default();
+            // Without a title the rule's name: the first line of the text follows anyway.
+            let name = if message.title.is_empty() {
+                &delivery.rule
+            } else {
+                &message.title
+            };
+            let heading = format!("{}{}", level_prefix(message.level), one_line(name));
             (
-                format!(
-                    "{}**{}**",
-                    level_prefix(message.level),
-                    escape_all(&title(message, delivery))
-                ),
+                escape_all(&ellipsize(&heading, TITLE_BYTES)),
                 format!("{}{link}", markdown_text(robot, message)),
             )
         }
         Action::Send { payload, .. } => (
-            format!("**{}**", escape_all(&delivery.rule)),
+            escape_all(&delivery.rule),
             fenced(&payload.to_string(), &fence(payload)),
         ),
     };
-    format!("\n{heading}  \n{}\n", with_line_breaks(&text))
+    format!("\n**{heading}**  \n{}\n", with_line_breaks(&text))
 }
 
-/// A title is required: without one it is the first line of the text, or else the rule's name.
+/// The title that the list of conversations shows, which is required: the level, and the message's
+/// title, the first line of its text, or else the rule's name.
 fn title(message: &Message, delivery: &Delivery) -> String {
-    let text = if message.title.is_empty() {
-        message.text.lines().next().unwrap_or_default()
+    let first = message.text.lines().find(|line| !line.trim().is_empty());
+    let text = match (message.title.as_str(), first) {
+        ("", Some(first)) => first,
+        ("", None) => &delivery.rule,
+        (title, _) => title,
+    };
+    let text = format!("{}{}", level_prefix(message.level), one_line(text));
+    ellipsize(&text, TITLE_BYTES)
+}
+
+/// What is above the text: the level, the title, and the part's number, as far as there are any.
+/// The title that stands in for a missing one is not among them, as it is in the text already.
+fn heading(message: &Message, delivery: &Delivery, part: &Part<'_>) -> String {
+    let has_nothing = message.title.is_empty() && message.text.trim().is_empty();
+    let title = if has_nothing {
+        &delivery.rule
     } else {
         &message.title
     };
-    let text = one_line(if text.is_empty() {
-        &delivery.rule
+    let heading = format!("{}{}", level_prefix(message.level), one_line(title));
+    let heading = part.titled(&ellipsize(&heading, TITLE_BYTES));
+    heading.trim().to_owned()
+}
+
+fn with_heading(heading: &str, text: &str) -> String {
+    if heading.is_empty() {
+        text.to_owned()
     } else {
-        text
-    });
-    truncate(&text, TITLE_BYTES).to_owned()
+        format!("### {}\n\n{text}", escape_all(heading))
+    }
+}
+
+/// Whether a message is laid out as a link. Links cannot mention anyone, so a message that does is
+/// Markdown with the link in it: that people are called is worth more than the layout.
+fn is_link(robot: &DingTalk, message: &Message) -> bool {
+    robot.format == Format::Link && web_link(message).is_some() && message.at.is_empty()
 }
 
 /// Whether the text is sent as it is, not as Markdown.
 fn is_plain(robot: &DingTalk, message: &Message) -> bool {
-    robot.format == Format::Text || (robot.format == Format::Link && web_link(message).is_some())
+    robot.format == Format::Text || is_link(robot, message)
 }
 
 /// The text as Markdown, with links only where the configuration permits them.
@@ -294,15 +424,16 @@ fn markdown_text(robot: &DingTalk, message: &Message) -> String {
     }
 }
 
-/// The message's link, if it is one of the web and cannot break out of its line.
+/// The message's link, if it is one of the web, cannot break out of its line and is not too long.
 fn web_link(message: &Message) -> Option<&str> {
-    message
-        .link
-        .as_deref()
-        .filter(|link| is_web_link(link) && !link.contains(|c: char| c.is_control() || c == ' '))
+    message.link.as_deref().filter(|link| {
+        is_web_link(link)
+            && link.len() <= LINK_BYTES
+            && !link.contains(|c: char| c.is_control() || c == ' ')
+    })
 }
 
-/// The level in front of a title within a digest; `info` is not shown.
+/// The level in front of a title; `info` is not shown.
 fn level_prefix(level: Level) -> String {
     if level == Level::Info {
         String::new()
@@ -334,7 +465,7 @@ fn mentions(at: &[String]) -> Json {
             .all(|byte| byte.is_ascii_digit() || byte == b'+' || byte == b'-')
     };
     // The API has a member for each of the two kinds.
-    let (mobiles, ids): (Vec<&String>, Vec<&String>) = at
+    let (mobiles, ids): (Vec<&String>, Vec<&String>) = mentioned(at)
         .iter()
         .filter(|person| *person != "all")
         .partition(|person| is_mobile(person));
@@ -345,10 +476,21 @@ fn mentions(at: &[String]) -> Json {
     ])
 }
 
+/// The people that one message can mention: as many of the first as fit.
+fn mentioned(at: &[String]) -> &[String] {
+    let mut bytes = 0;
+    let fits = |person: &String| {
+        bytes += mention_bytes(person);
+        bytes <= MENTIONS_BYTES
+    };
+    &at[..at.iter().map(fits).take_while(|fits| *fits).count()]
+}
+
 /// Appends the mentions that the text does not contain: a robot shows and announces a mention of
 /// `at` only where the text has it too.
 fn with_mentions(text: String, at: &[String]) -> String {
-    let mentions: Vec<String> = at
+    let shown = mentioned(at);
+    let mentions: Vec<String> = shown
         .iter()
         .filter(|person| *person != "all")
         .map(|person| format!("@{}", one_line(person)))
@@ -358,21 +500,27 @@ fn with_mentions(text: String, at: &[String]) -> String {
         .map(String::as_str)
         .filter(|mention| !text.contains(mention))
         .collect();
-    if missing.is_empty() {
-        text
-    } else {
-        format!("{text}\n\n{}", missing.join(" "))
+    let mut text = text;
+    if !missing.is_empty() {
+        text = format!("{text}\n\n{}", missing.join(" "));
+    }
+    if shown.len() < at.len() {
+        let more = at.len() - shown.len();
+        text = format!("{text}\n\n{more} more people could not be mentioned");
+    }
+    text
+}
+
+/// The size of a delivery's mentions in a digest.
+fn mentions_bytes(delivery: &Delivery) -> usize {
+    match &delivery.action {
+        Action::Notify { message, .. } => message.at.iter().map(mention_bytes).sum(),
+        Action::Send { .. } => 0,
     }
 }
 
-/// The size of a delivery's mentions in a digest: each is in the text and in `at`, with quotes, a
-/// comma and `@`.
-fn mentions_bytes(delivery: &Delivery) -> usize {
-    match &delivery.action {
-        Action::Notify { message, .. } => {
-            let bytes = message.at.iter().map(|person| 2 * person.len() + 8);
-            bytes.sum()
-        }
-        Action::Send { .. } => 0,
-    }
+/// The size of one mention: it is in the text and in `at`, escaped as in JSON, with quotes, a comma
+/// and `@`.
+fn mention_bytes(person: &String) -> usize {
+    2 * Json::from(person.as_str()).to_string().len() + 4
 }

@@ -1,14 +1,14 @@
 //! Splits a text that is longer than a robot accepts into pieces that it does accept.
 
-/// Splits `text` into pieces of at most `limit` bytes each, counted as in a JSON string; at ends of
-/// lines where possible. The newline between two pieces is all that is left out. An empty text is
+/// Splits `text` into pieces that cost at most `limit` each, where `cost` is that of a character;
+/// at ends of lines where possible. The newline between two pieces is all that is left out. An empty text is
 /// one piece.
 ///
-/// With a limit of 9 `"ab\ncd\nef"` becomes `"ab\ncd"` and `"ef"`: each newline is two bytes in
+/// With [`json_bytes`] and a limit of 9 `"ab\ncd\nef"` becomes `"ab\ncd"` and `"ef"`: each newline is two bytes in
 /// JSON, so the whole text is 10 bytes long.
-pub(super) fn split(text: &str, limit: usize) -> Vec<&str> {
+pub(super) fn split(text: &str, limit: usize, cost: fn(char) -> usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
-    while let Some(end) = first_beyond(rest, limit) {
+    while let Some(end) = first_beyond(rest, limit, cost) {
         let newline = if rest[end..].starts_with('\n') {
             Some(end)
         } else {
@@ -30,10 +30,10 @@ pub(super) fn split(text: &str, limit: usize) -> Vec<&str> {
 
 /// Where the first character begins that exceeds `limit`, but never 0: a piece has at least one
 /// character, or splitting would not end.
-fn first_beyond(text: &str, limit: usize) -> Option<usize> {
+fn first_beyond(text: &str, limit: usize, cost: fn(char) -> usize) -> Option<usize> {
     let mut bytes = 0;
     let mut ends = text.char_indices().map(|(at, letter)| {
-        bytes += json_bytes(letter);
+        bytes += cost(letter);
         (at, bytes)
     });
     ends.find(|(at, bytes)| *bytes > limit && *at > 0)
@@ -59,7 +59,7 @@ fn before_escape(text: &str, end: usize) -> usize {
 }
 
 /// The size of a character in a JSON string, in bytes.
-fn json_bytes(letter: char) -> usize {
+pub(super) fn json_bytes(letter: char) -> usize {
     match letter {
         '"' | '\\' | '\n' | '\r' | '\t' => 2,
         // `\u0001`
@@ -77,15 +77,15 @@ mod tests {
 
     #[test]
     fn lines_stay_whole_where_possible() {
-        assert_eq!(split("", 8), [""]);
-        assert_eq!(split("ab\ncd\nef", 9), ["ab\ncd", "ef"]);
-        assert_eq!(split("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(split("", 8, json_bytes), [""]);
+        assert_eq!(split("ab\ncd\nef", 9, json_bytes), ["ab\ncd", "ef"]);
+        assert_eq!(split("abcdefghij", 4, json_bytes), ["abcd", "efgh", "ij"]);
         assert_eq!(
-            split("abc\\[d", 5),
+            split("abc\\[d", 5, json_bytes),
             ["abc", "\\[d"],
             "a backslash stays with the character that it escapes"
         );
-        assert_eq!(split("好好好", 4), ["好", "好", "好"]);
+        assert_eq!(split("好好好", 4, json_bytes), ["好", "好", "好"]);
     }
 
     proptest! {
@@ -94,7 +94,7 @@ mod tests {
             text in "[a-c\\\\\"\n好\u{1}]{0,200}",
             limit in 14_usize..60,
         ) {
-            let pieces = split(&text, limit);
+            let pieces = split(&text, limit, json_bytes);
             for piece in &pieces {
                 prop_assert!(Json::from(*piece).to_string().len() - 2 <= limit, "{piece:?}");
             }

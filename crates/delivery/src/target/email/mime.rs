@@ -7,6 +7,7 @@ use reflexarc_reaction::{Action, Level};
 use sha2::{Digest, Sha256};
 
 use super::Email;
+use super::template::one_line;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::outcome::SendError;
 
@@ -16,21 +17,28 @@ impl Email {
     pub(super) fn compose(&self, delivery: &Delivery) -> Result<Message, SendError> {
         let rendered = self.render(delivery)?;
         let domain = self.from.email.domain();
-        let message_id = |id: DeliveryId| format!("<{id}@{domain}>");
-        // Mails of one rule about one resource form a thread. Its root is a mail that does not
-        // exist: readers group by `References`, and no mail has to be remembered as the first.
-        let root = message_id(thread_id(delivery));
+        // No `In-Reply-To` and no `References`: they would have to name a mail that was sent, and
+        // which one that was is not known here. A reference to a mail that never existed makes
+        // readers show a missing mail, and spam filters suspicious. The thread has a header of its
+        // own, by which mails of one rule about one resource can be grouped.
         let mut builder = Message::builder()
             .from(self.from.clone())
             .subject(rendered.subject)
             // The delivery's id: servers and readers drop a copy that a retry sends again.
-            .message_id(Some(message_id(delivery.id)))
-            .in_reply_to(root.clone())
-            .references(root)
+            .message_id(Some(format!("<{}@{domain}>", delivery.id)))
             // RFC 3834: automatic responders such as vacation notices do not answer.
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
             // For `reflexarc outbox`, where the delivery is found by this id.
-            .raw_header(header("X-Reflexarc-Delivery", delivery.id.to_string()));
+            .raw_header(header("X-Reflexarc-Delivery", delivery.id.to_string()))
+            .raw_header(header("X-Reflexarc-Rule", one_line(&delivery.rule)))
+            .raw_header(header("X-Reflexarc-Level", level(&delivery.action).into()))
+            .raw_header(header(
+                "X-Reflexarc-Thread",
+                thread_id(delivery).to_string(),
+            ));
+        if let Some(list) = &self.list {
+            builder = builder.raw_header(header("List-Id", list_id(list, domain)));
+        }
         if is_critical(&delivery.action) {
             builder = builder.raw_header(header("Importance", "high".to_owned()));
         }
@@ -47,7 +55,18 @@ impl Email {
     }
 }
 
-/// The id of the thread's root: a digest of rule and resource, or of rule and event where the event
+/// The `List-Id` of a target (RFC 2919): `operators <operators.reflexarc.example.com>`. A character
+/// that its label may not have becomes `-`.
+fn list_id(target: &str, domain: &str) -> String {
+    let label = |letter: char| match letter {
+        letter if letter.is_ascii_alphanumeric() || letter == '-' || letter == '_' => letter,
+        _ => '-',
+    };
+    let label: String = target.chars().map(label).collect();
+    format!("{label} <{label}.reflexarc.{domain}>")
+}
+
+/// The id of the thread: a digest of rule and resource, or of rule and event where the event
 /// has no resource. The byte between them keeps rule `a` with resource `bc` and rule `ab` with
 /// resource `c` apart.
 fn thread_id(delivery: &Delivery) -> DeliveryId {
@@ -64,6 +83,13 @@ fn thread_id(delivery: &Delivery) -> DeliveryId {
 
 fn is_critical(action: &Action) -> bool {
     matches!(action, Action::Notify { message, .. } if message.level == Level::Critical)
+}
+
+fn level(action: &Action) -> &'static str {
+    match action {
+        Action::Notify { message, .. } => message.level.lowercase(),
+        Action::Send { .. } => Level::Info.lowercase(),
+    }
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {

@@ -1,17 +1,19 @@
 //! Templates of a mail: subject, text and HTML.
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use minijinja::{AutoEscape, Environment, Value, context};
 use reflexarc_reaction::Action;
 
 use crate::delivery::Delivery;
-use crate::rendering::{is_web_link, truncate};
+use crate::readable_time;
+use crate::rendering::{ellipsize, is_web_link};
 
 /// The three templates of a mail, in the syntax of minijinja.
 ///
-/// Their variables are `title`, `text`, `level`, `link`, `payload` (a document as JSON text),
-/// `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The HTML
-/// template escapes them.
+/// Their variables are `title`, `heading` (the title unless it only repeats the text), `text`, `level`, `color` (that of the level, such as `#b3261e`),
+/// `details` (rule, resource, event and so on as pairs), `blocks` (the text, with lines such as `ENI: eni-1` as `facts`), `link`, `payload` (a document as
+/// JSON text), `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The
+/// HTML template escapes them.
 ///
 /// ```
 /// use reflexarc_delivery::email::Templates;
@@ -87,7 +89,17 @@ impl Templates {
         Ok(Self { environment })
     }
 
-    pub(super) fn render(&self, delivery: &Delivery) -> Result<Rendered, TemplateError> {
+    pub(super) fn render(
+        &self,
+        delivery: &Delivery,
+        zone: Option<&TimeZone>,
+    ) -> Result<Rendered, TemplateError> {
+        // The title that stands in for a missing one is a subject, but no heading: the text follows.
+        let heading = match &delivery.action {
+            Action::Notify { message, .. } if message.title.trim() == message.text.trim() => "",
+            Action::Notify { message, .. } => &message.title,
+            Action::Send { .. } => &delivery.rule,
+        };
         let (title, text, level, link, payload) = match &delivery.action {
             Action::Notify { message, .. } => {
                 let first = message.text.lines().next().unwrap_or_default();
@@ -115,11 +127,14 @@ impl Templates {
             ),
         };
         let variables = context! {
-            title, text, level, link, payload,
+            title, heading, text, level, link, payload,
+            blocks => blocks(text),
+            details => details(delivery, zone),
+            color => color(level),
             rule => &delivery.rule,
             resource => &delivery.resource,
             event => context! { id => &delivery.event.id, source => &delivery.event.source },
-            created => utc(delivery.created),
+            created => readable_time::show(delivery.created, zone),
             replay => &delivery.replay,
             delivery => delivery.id.to_string(),
         };
@@ -146,12 +161,76 @@ fn template_error(name: &'static str, error: &minijinja::Error) -> TemplateError
     }
 }
 
-fn utc(instant: Timestamp) -> String {
-    instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+/// Where a mail comes from, as pairs of a label and a value.
+fn details(delivery: &Delivery, zone: Option<&TimeZone>) -> Value {
+    let details = [
+        ("rule", delivery.rule.clone()),
+        ("resource", delivery.resource.clone()),
+        ("event", delivery.event.id.clone()),
+        ("source", delivery.event.source.clone()),
+        ("time", readable_time::show(delivery.created, zone)),
+        ("replay", delivery.replay.clone().unwrap_or_default()),
+        ("delivery", delivery.id.to_string()),
+    ];
+    let details = details.iter().filter(|(_, value)| !value.is_empty());
+    Value::from_iter(details.map(|(label, value)| pair(label, value)))
+}
+
+/// The colour of a level: dark enough for white text on it.
+fn color(level: &str) -> &'static str {
+    match level {
+        "critical" => "#b3261e",
+        "warn" => "#b06000",
+        _ => "#1f5fa8",
+    }
+}
+
+fn pair(label: &str, value: &str) -> Value {
+    Value::from_iter([label, value])
+}
+
+/// The text as blocks: `{"facts": [[label, value], …]}` for two or more lines of the form `label:
+/// value` that follow each other, as in default messages, and `{"text": …}` for all others.
+fn blocks(text: &str) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut rest = lines.as_slice();
+    while !rest.is_empty() {
+        let facts = facts(rest);
+        if facts.len() >= 2 {
+            rest = &rest[facts.len()..];
+            let facts = facts.iter().map(|(label, value)| pair(label, value));
+            blocks.push(context! { facts => Value::from_iter(facts) });
+            continue;
+        }
+        // One line at least, and up to the next two facts.
+        let is_text = |at: &usize| *at > 0 && self::facts(&rest[*at..]).len() >= 2;
+        let end = (0..rest.len()).find(is_text).unwrap_or(rest.len());
+        blocks.push(context! { text => rest[..end].join("\n") });
+        rest = &rest[end..];
+    }
+    blocks
+}
+
+/// The facts at the beginning of some lines.
+fn facts<'t>(lines: &[&'t str]) -> Vec<(&'t str, &'t str)> {
+    lines.iter().map_while(|line| fact(line)).collect()
+}
+
+/// Label and value of a line such as `ENI: eni-1`. A sentence with a colon in it has no short label,
+/// and a URL no space after the colon.
+fn fact(line: &str) -> Option<(&str, &str)> {
+    const LABEL_CHARS: usize = 40;
+    let (label, value) = line.split_once(": ")?;
+    let is_label = !label.is_empty()
+        && label.chars().count() <= LABEL_CHARS
+        && !label.starts_with([' ', '-', '*', '#', '>'])
+        && !value.trim().is_empty();
+    is_label.then_some((label, value.trim()))
 }
 
 /// The text in one line. A newline in a subject would begin another header, such as `Bcc:`.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let parts: Vec<&str> = text
         .split(|letter: char| letter.is_control() || letter.is_whitespace())
         .collect();
@@ -160,11 +239,12 @@ fn one_line(text: &str) -> String {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
-    truncate(&line, SUBJECT_BYTES).to_owned()
+    ellipsize(&line, SUBJECT_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use reflexarc_event::Json;
     use reflexarc_reaction::{Level, Message};
 
@@ -201,11 +281,14 @@ mod tests {
     fn mails_have_the_same_content_in_text_and_html() {
         let templates = Templates::new(None, None, None).unwrap();
         let rendered = templates
-            .render(&message(
-                "attach failed",
-                "line 1\nline 2",
-                Some("https://example.com/a"),
-            ))
+            .render(
+                &message(
+                    "attach failed",
+                    "line 1\nline 2\nENI: eni-1\nregion: cn-<b>\nmore",
+                    Some("https://example.com/a"),
+                ),
+                None,
+            )
             .unwrap();
         insta::assert_snapshot!(format!(
             "{}\n=====\n{}\n=====\n{}",
@@ -213,7 +296,7 @@ mod tests {
         ));
         let payload = Json::parse(r#"{"a": "<b>"}"#).unwrap();
         let rendered = templates
-            .render(&delivery(Action::send("t", payload)))
+            .render(&delivery(Action::send("t", payload)), None)
             .unwrap();
         insta::assert_snapshot!(format!(
             "{}\n=====\n{}\n=====\n{}",
@@ -229,7 +312,7 @@ mod tests {
             "<script>alert(1)</script>{{ 7 * 7 }}",
             Some("javascript:alert(1)"),
         );
-        let rendered = templates.render(&evil).unwrap();
+        let rendered = templates.render(&evil, None).unwrap();
         assert_eq!(rendered.subject, "[WARN] hi Bcc: all@example.com x");
         assert!(
             rendered
@@ -256,8 +339,41 @@ mod tests {
         assert!(error.to_string().starts_with("template text: "), "{error}");
         let own = Templates::new(Some("{{ event.id }}".into()), None, None).unwrap();
         assert_eq!(
-            own.render(&message("a", "b", None)).unwrap().subject,
+            own.render(&message("a", "b", None), None).unwrap().subject,
             "8B2A"
+        );
+    }
+
+    #[test]
+    fn times_are_in_the_configured_zone() {
+        let templates = Templates::new(None, None, None).unwrap();
+        let zone = readable_time::time_zone("Asia/Shanghai");
+        let rendered = templates.render(&message("a", "b", None), zone.as_ref());
+        let rendered = rendered.unwrap();
+        for text in [rendered.text, rendered.html] {
+            assert!(text.contains("1970-01-01 08:00:00 +08:00"), "{text}");
+        }
+    }
+
+    #[test]
+    fn facts_are_short_labels_with_values() {
+        assert_eq!(fact("ENI: eni-1"), Some(("ENI", "eni-1")));
+        assert_eq!(fact("时间: 12:18"), Some(("时间", "12:18")));
+        for line in ["", "ENI", "ENI:", "ENI: ", "- a: b", "https://a", ": x"] {
+            assert_eq!(fact(line), None, "{line}");
+        }
+        let long = format!("{}: x", "w".repeat(41));
+        assert_eq!(fact(&long), None);
+    }
+
+    #[test]
+    fn long_subjects_end_with_an_ellipsis() {
+        let templates = Templates::new(None, None, None).unwrap();
+        let long = message(&"网".repeat(200), "text", None);
+        let subject = templates.render(&long, None).unwrap().subject;
+        assert!(
+            subject.len() <= SUBJECT_BYTES && subject.ends_with("网…"),
+            "{subject}"
         );
     }
 }
