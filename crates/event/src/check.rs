@@ -8,6 +8,7 @@ mod source_map;
 use std::collections::BTreeMap;
 
 use crate::Event;
+use crate::canonical::canonicalize;
 use crate::json::{Json, Outline};
 use crate::normalize::converted;
 use crate::parsed::is_masked;
@@ -50,6 +51,7 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
         let mut checker = Checker {
             event,
             native: native.tree(),
+            canonical: canonicalize(native.tree()),
             source_map: SourceMap::new(event.envelope(), outline),
             found,
         };
@@ -70,6 +72,8 @@ struct Checker<'a> {
     event: &'a Event,
     /// The native form, which is what is checked.
     native: &'a Json,
+    /// The native form with canonical values, if it has other ones.
+    canonical: Option<Json>,
     /// From the native form back to the bytes of the event.
     source_map: SourceMap,
     found: Vec<Diagnostic>,
@@ -171,15 +175,38 @@ impl Checker<'_> {
             Json::String(text) if is_masked(text) => None,
             Json::String(text) => Some(text.clone()),
             other => {
+                let Some(text) = self.canonical_text(path) else {
+                    return self.wrong_type(other, path);
+                };
                 let message = format!(
-                    "expected a string for `{}`, found {}",
-                    named(path),
-                    other.kind()
+                    "{} is accepted as `{}` for `{}`",
+                    other.kind(),
+                    shown(&text),
+                    named(path)
                 );
-                self.add(self.warning(Code::WRONG_TYPE, path, message, "write a string"));
-                None
+                let help = "rules see the string";
+                self.add(self.hint(Code::TOLERATED_SPELLING, path, message, help));
+                Some(text)
             }
         }
+    }
+
+    fn wrong_type(&mut self, value: &Json, path: &[PathStep<'_>]) -> Option<String> {
+        let message = format!(
+            "expected a string for `{}`, found {}",
+            named(path),
+            value.kind()
+        );
+        self.add(self.warning(Code::WRONG_TYPE, path, message, "write a string"));
+        None
+    }
+}
+
+impl Checker<'_> {
+    /// The text that rules see at a path.
+    fn canonical_text(&self, path: &[PathStep<'_>]) -> Option<String> {
+        let canonical = at(self.canonical.as_ref()?, path)?;
+        canonical.as_str().map(str::to_owned)
     }
 }
 

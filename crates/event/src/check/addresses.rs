@@ -70,7 +70,7 @@ impl<'a> Checker<'a> {
                 let message = format!("`{singular}` is accepted as `{plural}`");
                 let span = self.source_map.key(&base);
                 let hint = Diagnostic::hint(Code::TOLERATED_SPELLING, span.clone(), message)
-                    .with_help("write the plural key, as documented");
+                    .with_help(format!("rules see a list at `content.{plural}`"));
                 let plain = self.source_map.is_replaceable(&base);
                 self.add(if plain {
                     hint.with_fix(span, format!("\"{plural}\""))
@@ -79,7 +79,8 @@ impl<'a> Checker<'a> {
                 });
             } else if is_bare {
                 let message = format!("expected an array for `{plural}`, found a string");
-                self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, "wrap it in [ ]"));
+                let help = "rules see a list of it; wrap it in [ ]";
+                self.add(self.hint(Code::TOLERATED_SPELLING, &base, message, help));
             }
         }
         found

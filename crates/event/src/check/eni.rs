@@ -81,9 +81,12 @@ impl Checker<'_> {
         let path = [Key("content"), Key("operation")];
         let text = self.text(&path)?;
         let operation = text.parse::<Operation>().ok();
-        if operation.is_none() {
-            let names = Operation::ALL.map(Operation::as_str);
-            self.unknown(Code::UNKNOWN_OPERATION, &path, &text, "operation", &names);
+        match operation {
+            None => {
+                let names = Operation::ALL.map(Operation::as_str);
+                self.unknown(Code::UNKNOWN_OPERATION, &path, &text, "operation", &names);
+            }
+            Some(operation) => self.check_spelling(&path, &text, operation.as_str()),
         }
         operation
     }
@@ -97,12 +100,7 @@ impl Checker<'_> {
                 let names = OperationResult::ALL.map(OperationResult::as_str);
                 self.unknown(Code::UNKNOWN_RESULT, &path, &text, "result", &names);
             }
-            Some(result) => self.check_spelling(
-                &path,
-                &text,
-                result.as_str(),
-                "write `success` or `failed` in ENI events",
-            ),
+            Some(result) => self.check_spelling(&path, &text, result.as_str()),
         }
         result
     }
@@ -116,10 +114,7 @@ impl Checker<'_> {
                 let names = EniStatus::ALL.map(EniStatus::as_str);
                 self.unknown(Code::UNKNOWN_STATUS, &path, &text, "status", &names);
             }
-            Some(status) => {
-                let help = "rules compare with the documented spelling";
-                self.check_spelling(&path, &text, status.as_str(), help);
-            }
+            Some(status) => self.check_spelling(&path, &text, status.as_str()),
         }
         status
     }
@@ -149,18 +144,13 @@ impl Checker<'_> {
         });
     }
 
-    fn check_spelling(
-        &mut self,
-        path: &[super::PathStep<'_>],
-        text: &str,
-        documented: &str,
-        help: &str,
-    ) {
+    fn check_spelling(&mut self, path: &[super::PathStep<'_>], text: &str, documented: &str) {
         if text == documented {
             return;
         }
         let message = format!("`{}` is accepted as {documented}", shown(text));
-        let hint = self.hint(Code::TOLERATED_SPELLING, path, message, help);
+        let help = format!("rules see `{documented}`; the archive keeps the event as it came");
+        let hint = self.hint(Code::TOLERATED_SPELLING, path, message, &help);
         self.add(self.with_fix(hint, path, documented));
     }
 }
