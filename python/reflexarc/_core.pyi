@@ -230,10 +230,25 @@ class Event:
     """
 
     def __new__(cls, event: _EventLike) -> Event: ...
+    @staticmethod
+    def read_all(document: _EventLike) -> list[Event]:
+        """The events that a document contains, in order: a notification (MNS, SNS, SQS), a list
+        (event history, ActionTrail, CloudTrail), or else the event itself. Bytes may be a form of
+        Cloud Monitor.
+
+        Rules take a document that contains one event as that event; of several, `read_all` makes
+        a list.
+
+        Raises:
+            EventError: if the document or an event in it is invalid.
+
+        >>> Event.read_all('{"Records": [{"a": 1}, {"a": 2}]}')
+        [Event("{\\"a\\": 1}"), Event("{\\"a\\": 2}")]
+        """
     @property
     def envelope(self) -> str:
         """The envelope: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule",
-        "AWS EventBridge" or "other JSON".
+        "Cloud Monitor history", "AWS EventBridge" or "other JSON".
         """
     @property
     def eni(self) -> EniNotification | None:
@@ -370,7 +385,8 @@ class RuleTest:
 class RuleSet:
     """Rules compiled together; immutable, can be shared between threads.
 
-    Events in known envelopes are converted to the native ECS form before they are matched.
+    Events of Alibaba Cloud in known envelopes are converted to the native ECS form, with canonical
+    values, before they are matched; a notification that contains one event is that event.
 
     Args:
         patterns: a mapping of ids to patterns, for rules without reactions. `RuleSet.load` and

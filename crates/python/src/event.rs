@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString, PyTuple};
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{EniNotification, Event, JsonError, Limits, NativeEvent, check};
+use reflexarc_event::{Document, EniNotification, Event, JsonError, Limits, NativeEvent, check};
 
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
@@ -51,8 +51,35 @@ impl PyEvent {
         })
     }
 
+    /// The events that a document contains, in order: a notification (MNS, SNS, SQS), a list
+    /// (event history, ActionTrail, CloudTrail), or else the event itself. Bytes may be a form of
+    /// Cloud Monitor.
+    ///
+    /// Rules take a document that contains one event as that event; of several, `read_all` makes
+    /// a list.
+    ///
+    /// Raises:
+    ///     EventError: if the document or an event in it is invalid.
+    ///
+    /// >>> Event.read_all('{"Records": [{"a": 1}, {"a": 2}]}')
+    /// [Event("{\"a\": 1}"), Event("{\"a\": 2}")]
+    #[staticmethod]
+    fn read_all(document: &Bound<'_, PyAny>) -> PyResult<Vec<Self>> {
+        catch_panics(|| {
+            let events = Document::read(to_bytes(document)?).map_err(event_error)?;
+            let events = events.into_events().into_iter();
+            events
+                .map(|event| {
+                    Ok(Self {
+                        event: event.map_err(event_error)?,
+                    })
+                })
+                .collect()
+        })
+    }
+
     /// The envelope: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule",
-    /// "AWS EventBridge" or "other JSON".
+    /// "Cloud Monitor history", "AWS EventBridge" or "other JSON".
     #[getter]
     fn envelope(&self) -> &'static str {
         self.event.envelope().as_str()
@@ -198,13 +225,17 @@ pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
     if let Ok(event) = value.cast::<PyEvent>() {
         return Ok(event.get().event.clone());
     }
-    let bytes = match EventArgument::new(value)? {
+    Event::from_json(to_bytes(value)?).map_err(event_error)
+}
+
+/// The JSON text of an event argument.
+fn to_bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    Ok(match EventArgument::new(value)? {
         EventArgument::Bytes(bytes) => bytes.into_owned(),
         EventArgument::Mapping(mapping) => convert::to_json(&mapping, &ValuePath::Root)?
             .to_string()
             .into_bytes(),
-    };
-    Event::from_json(bytes).map_err(event_error)
+    })
 }
 
 /// Parses an event argument and converts the event to the native form.

@@ -31,7 +31,8 @@ use crate::timestamp::timestamp_or_now;
 
 /// Rules compiled together; immutable, can be shared between threads.
 ///
-/// Events in known envelopes are converted to the native ECS form before they are matched.
+/// Events of Alibaba Cloud in known envelopes are converted to the native ECS form, with canonical
+/// values, before they are matched; a notification that contains one event is that event.
 ///
 /// Args:
 ///     patterns: a mapping of ids to patterns, for rules without reactions. `RuleSet.load` and
