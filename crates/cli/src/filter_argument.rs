@@ -2,7 +2,8 @@
 
 use reflexarc::check_vocabulary;
 use reflexarc_diagnostic::{FileDiagnostics, Severity};
-use reflexarc_pattern::{Dialect, Pattern};
+use reflexarc_event::{FieldShape, field_shape};
+use reflexarc_pattern::{Dialect, Path, Pattern};
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -14,7 +15,8 @@ pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result
         text: text.to_owned(),
         diagnostics,
     };
-    let pattern = Pattern::parse(text, dialect)
+    let is_documented = |path: &Path| field_shape(path.as_str()) == Some(FieldShape::One);
+    let pattern = Pattern::parse_with(text, dialect, &is_documented)
         .map_err(|error| Failure::Rules(vec![named(error.into_diagnostics())]))?;
     let misspelt = check_vocabulary(&pattern).into_iter();
     let misspelt = misspelt.filter(|one| one.severity == Severity::Warning);

@@ -163,7 +163,7 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        let holds_one_value = |path: &FieldPath| self.holds_one_value(path);
+        let holds_one_value = |path: &FieldPath| holds_one_value(path, &self.tests);
         let mut found = self.pattern.check_with(dialect, &holds_one_value);
         if dialect == Dialect::Reflexarc {
             found.extend(check_vocabulary(&self.pattern));
@@ -191,21 +191,6 @@ impl Rule {
     /// ```
     pub fn filter_span(&self, span: &Span) -> Span {
         self.when.locate(span)
-    }
-
-    /// Whether the field is known to hold one value: by the documentation of the events, else by
-    /// the events in the rule's tests.
-    fn holds_one_value(&self, path: &FieldPath) -> bool {
-        let steps = self.tests.iter().flat_map(|test| &test.steps);
-        let events = steps.flat_map(|step| &step.events);
-        let events = events.filter_map(|event| match event {
-            TestEvent::Inline(event) => Some(event),
-            TestEvent::File(_) => None,
-        });
-        match field_shape(path.as_str()) {
-            Some(shape) => shape == FieldShape::One,
-            None => shows_one_value(events, path.as_str()),
-        }
     }
 
     /// A rule without a file and without a reaction; its text is that of its filter.
@@ -237,7 +222,9 @@ impl Rule {
         // errors are independent, and an author sees all of them.
         let (content, mut found) = RuleFile::read(text);
         let pattern = content.when.as_ref().and_then(|when| {
-            match Pattern::parse(when.text(), Dialect::Reflexarc) {
+            let tests = &content.tests;
+            let holds_one_value = |path: &FieldPath| holds_one_value(path, tests);
+            match Pattern::parse_with(when.text(), Dialect::Reflexarc, &holds_one_value) {
                 Ok(pattern) => {
                     let misspelt = check_vocabulary(&pattern).into_iter();
                     let warnings = misspelt.filter(|one| one.severity == Severity::Warning);
@@ -331,4 +318,19 @@ pub(crate) fn whole_file(code: Code, text: &str, message: String) -> Diagnostic 
     // The whole text as a span would draw the whole file.
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(code, 0..line, message)
+}
+
+/// Whether the field is known to hold one value: by the documentation of the events, else by the
+/// events in the tests of the rule.
+fn holds_one_value(path: &FieldPath, tests: &[RuleTest]) -> bool {
+    let steps = tests.iter().flat_map(|test| &test.steps);
+    let events = steps.flat_map(|step| &step.events);
+    let events = events.filter_map(|event| match event {
+        TestEvent::Inline(event) => Some(event),
+        TestEvent::File(_) => None,
+    });
+    match field_shape(path.as_str()) {
+        Some(shape) => shape == FieldShape::One,
+        None => shows_one_value(events, path.as_str()),
+    }
 }

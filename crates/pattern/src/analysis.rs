@@ -29,6 +29,9 @@
 //!                                          the fields that hold imply the goal that does not
 //! ```
 //!
+//! Of some fields it is known that they have one value (`level`, `content.result`): on those,
+//! `== "x" and == "y"` is a contradiction as it is on one value.
+//!
 //! That a goal does not hold is judged under the array elements that the fields have chosen (see
 //! [`Node`](crate::Node)), which makes `not` weaker than in logic: `not (a.b == 1 and a.c == 2)` is
 //! not the same as `not (a.b == 1) or not (a.c == 2)`, because `b` and `c` may lie in different
@@ -59,21 +62,32 @@ mod values;
 use reflexarc_diagnostic::Diagnostic;
 
 use crate::spanned::SpannedNode;
-use crate::{Node, PatternLimits};
+use crate::{Node, Path, PatternLimits};
+
+/// Of which fields it is known that they have at most one value, in no event in an array.
+pub(crate) type HoldsOneValue<'k> = &'k dyn Fn(&Path) -> bool;
 
 /// Warnings: parts of the pattern that never match, and parts that always match.
-pub(crate) fn warnings(tree: &SpannedNode, limits: &PatternLimits) -> Vec<Diagnostic> {
-    report::warnings(tree, limits)
+pub(crate) fn warnings(
+    tree: &SpannedNode,
+    holds_one_value: HoldsOneValue,
+    limits: &PatternLimits,
+) -> Vec<Diagnostic> {
+    report::warnings(tree, holds_one_value, limits)
 }
 
 /// Hints: alternatives that make no difference.
-pub(crate) fn hints(tree: &SpannedNode, limits: &PatternLimits) -> Vec<Diagnostic> {
-    shadowed::hints(tree, limits)
+pub(crate) fn hints(
+    tree: &SpannedNode,
+    holds_one_value: HoldsOneValue,
+    limits: &PatternLimits,
+) -> Vec<Diagnostic> {
+    shadowed::hints(tree, holds_one_value, limits)
 }
 
 /// Whether it is proven that every event that matches `one` also matches `other`.
 pub(crate) fn implies(one: &Node, other: &Node, limits: &PatternLimits) -> bool {
-    let mut builder = goal::GoalBuilder::default();
+    let mut builder = goal::GoalBuilder::new(&|_| false);
     let goals = [builder.goal_of_node(one), builder.goal_of_node(other)];
     let atoms = builder.into_atoms();
     let [one, other] = goals;

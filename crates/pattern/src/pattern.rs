@@ -63,10 +63,37 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
+        Self::parse_with(text, dialect, &|_| false)
+    }
+
+    /// As [`Pattern::parse`], with knowledge about the events: `holds_one_value` says of which
+    /// fields it is known that they have at most one value, never in an array. With it, more
+    /// conditions are known never to match.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    ///
+    /// ```
+    /// use reflexarc_pattern::{Dialect, Pattern};
+    ///
+    /// let text = r#"level == "WARN" and level == "CRITICAL""#;
+    /// let is_level = |path: &reflexarc_pattern::Path| path.as_str() == "level";
+    /// let pattern = Pattern::parse_with(text, Dialect::Reflexarc, &is_level)?;
+    /// assert_eq!(pattern.warnings().len(), 1);
+    /// // An array has both values.
+    /// assert_eq!(text.parse::<Pattern>()?.warnings().len(), 0);
+    /// # Ok::<(), reflexarc_pattern::PatternError>(())
+    /// ```
+    pub fn parse_with(
+        text: &str,
+        dialect: Dialect,
+        holds_one_value: &dyn Fn(&Path) -> bool,
+    ) -> Result<Self, PatternError> {
         let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
+        let warnings = |tree| warnings(tree, text, holds_one_value);
         parsed
             .diagnostics
-            .extend(parsed.tree.iter().flat_map(|tree| warnings(tree, text)));
+            .extend(parsed.tree.iter().flat_map(warnings));
         sort_and_truncate(&mut parsed.diagnostics);
         let failed = parsed
             .diagnostics
@@ -200,8 +227,8 @@ impl Pattern {
         self.check_with(dialect, &|_| false)
     }
 
-    /// As [`Pattern::check`], with knowledge about the events: `holds_one_value` says of which
-    /// fields it is known that they are never arrays. Nothing is said about arrays there.
+    /// As [`Pattern::check`], with knowledge about the events, as [`Pattern::parse_with`]. Nothing is
+    /// said about arrays of these fields.
     ///
     /// ```
     /// use reflexarc_pattern::{Dialect, Pattern};
@@ -224,8 +251,8 @@ impl Pattern {
         let mut found = match dialect {
             Dialect::Reflexarc => [
                 parsed.diagnostics,
-                warnings(&tree, &self.source),
-                analysis::hints(&tree, &PatternLimits::DEFAULT),
+                warnings(&tree, &self.source, holds_one_value),
+                analysis::hints(&tree, holds_one_value, &PatternLimits::DEFAULT),
                 lints::hints(&tree, holds_one_value),
                 literal_wildcards::hints(&tree, &self.source, self.is_json),
             ]
@@ -358,8 +385,12 @@ impl FromStr for Pattern {
 }
 
 /// Warnings about a tree that was parsed from this text.
-fn warnings(tree: &SpannedNode, text: &str) -> Vec<Diagnostic> {
-    let mut found = analysis::warnings(tree, &PatternLimits::DEFAULT);
+fn warnings(
+    tree: &SpannedNode,
+    text: &str,
+    holds_one_value: &dyn Fn(&Path) -> bool,
+) -> Vec<Diagnostic> {
+    let mut found = analysis::warnings(tree, holds_one_value, &PatternLimits::DEFAULT);
     found.extend(impossible_paths::warnings(tree, text));
     found
 }

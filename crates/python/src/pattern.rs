@@ -163,8 +163,7 @@ impl PyPattern {
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
         catch_panics(|| {
             let dialect = read_dialect(dialect)?;
-            let documented = |path: &Path| field_shape(path.as_str()) == Some(FieldShape::One);
-            let mut found = self.pattern.check_with(dialect, &documented);
+            let mut found = self.pattern.check_with(dialect, &holds_one_value);
             if dialect == Dialect::Reflexarc {
                 found.extend(check_vocabulary(&self.pattern));
             }
@@ -285,7 +284,7 @@ impl PyPattern {
         dialect: Dialect,
         name: &str,
     ) -> PyResult<Pattern> {
-        Pattern::parse(text, dialect).map_err(|error| {
+        Pattern::parse_with(text, dialect, &holds_one_value).map_err(|error| {
             exception_from_diagnostics::<PatternError>(py, name, text, error.diagnostics())
         })
     }
@@ -334,4 +333,9 @@ pub(crate) fn read_dialect(name: &str) -> PyResult<Dialect> {
         .map_err(|error: reflexarc_pattern::UnknownDialect| {
             PyValueError::new_err(error.to_string())
         })
+}
+
+/// Whether the field is documented to hold one value.
+fn holds_one_value(path: &Path) -> bool {
+    field_shape(path.as_str()) == Some(FieldShape::One)
 }

@@ -64,7 +64,11 @@ fn rule_findings(text: &str) -> Vec<Diagnostic> {
     match RuleSet::compile([("rule.toml", text)]) {
         Ok(rules) => {
             let files = rules.warnings().iter();
-            files.flat_map(|file| file.diagnostics.clone()).collect()
+            let warnings = files.flat_map(|file| file.diagnostics.clone());
+            let hints = rules
+                .rules()
+                .flat_map(|rule| rule.check(Dialect::Reflexarc));
+            warnings.chain(hints).collect()
         }
         Err(error) => error.diagnostics().cloned().collect(),
     }

@@ -71,6 +71,19 @@ fn tests_of_the_rule_show_that_a_field_has_one_value() {
 }
 
 #[test]
+fn a_documented_field_of_one_value_cannot_have_two() {
+    let when = r#"content.operation == "AttachNetworkInterface" and content.operation == "x""#;
+    assert_eq!(codes(&rule(when, "")), [Code::NEVER_MATCHES]);
+    assert_eq!(
+        codes(&rule(
+            r#"content.ipv6s == "::1" and content.ipv6s == "::2""#,
+            ""
+        )),
+        []
+    );
+}
+
+#[test]
 fn allow_removes_warnings_and_hints() {
     let when = r#"a != "x" and a == 1 and not (a == 1)"#;
     let found = [Code::NEVER_MATCHES, Code::NOT_EQUALS];

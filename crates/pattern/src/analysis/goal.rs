@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::HoldsOneValue;
 use super::atoms::Atoms;
 use super::formula::Formula;
 use crate::spanned::{Kind, SpannedAlternative, SpannedField, SpannedNode};
@@ -25,14 +26,17 @@ pub(super) struct FieldGoal {
     /// The number of the first segment of its path. Values of paths with different ones lie in
     /// different arrays.
     pub(super) head: usize,
+    /// Whether it is known to have at most one value, outside of arrays.
+    pub(super) is_single: bool,
     pub(super) values: Formula,
 }
 
 /// Makes goals, and collects their predicates and paths.
-#[derive(Debug, Default)]
-pub(super) struct GoalBuilder {
+pub(super) struct GoalBuilder<'k> {
+    holds_one_value: HoldsOneValue<'k>,
     atoms: Atoms,
-    paths: HashMap<Path, usize>,
+    /// The number of each path, and whether it is known to have one value.
+    paths: HashMap<Path, (usize, bool)>,
     heads: HashMap<Box<str>, usize>,
 }
 
@@ -58,6 +62,11 @@ impl Goal {
         }
     }
 
+    /// Whether it is a field of which it is known that it has one value.
+    pub(super) fn is_single_field(&self) -> bool {
+        matches!(self, Self::Field(field) if field.is_single)
+    }
+
     /// The fields in it.
     pub(super) fn fields(&self) -> Vec<&FieldGoal> {
         let mut fields = Vec::new();
@@ -81,7 +90,16 @@ impl Goal {
     }
 }
 
-impl GoalBuilder {
+impl<'k> GoalBuilder<'k> {
+    pub(super) fn new(holds_one_value: HoldsOneValue<'k>) -> Self {
+        Self {
+            holds_one_value,
+            atoms: Atoms::default(),
+            paths: HashMap::new(),
+            heads: HashMap::new(),
+        }
+    }
+
     pub(super) fn goal(&mut self, node: &SpannedNode) -> Goal {
         match &node.kind {
             Kind::All(parts) => Goal::all(self.goals(parts)),
@@ -162,13 +180,15 @@ impl GoalBuilder {
 
     fn field_goal(&mut self, path: &Path, values: Formula) -> FieldGoal {
         let next = self.paths.len();
-        let number = *self.paths.entry(path.clone()).or_insert(next);
+        let new = || (next, (self.holds_one_value)(path));
+        let (number, is_single) = *self.paths.entry(path.clone()).or_insert_with(new);
         let head = path.segments().next().unwrap_or_default();
         let next = self.heads.len();
         let head = *self.heads.entry(head.into()).or_insert(next);
         FieldGoal {
             path: number,
             head,
+            is_single,
             values,
         }
     }

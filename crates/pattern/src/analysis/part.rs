@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::Span;
 
+use super::HoldsOneValue;
 use super::atoms::Atoms;
 use super::goal::{Goal, GoalBuilder};
 use crate::Predicate;
@@ -40,8 +41,8 @@ pub(super) struct AlternativePart<'t> {
 
 impl<'t> Part<'t> {
     /// The parts of a tree, and their predicates.
-    pub(super) fn of_tree(tree: &'t SpannedNode) -> (Self, Atoms) {
-        let mut builder = GoalBuilder::default();
+    pub(super) fn of_tree(tree: &'t SpannedNode, holds_one_value: HoldsOneValue) -> (Self, Atoms) {
+        let mut builder = GoalBuilder::new(holds_one_value);
         let part = Self::new(tree, &mut builder);
         (part, builder.into_atoms())
     }
@@ -54,7 +55,7 @@ impl<'t> Part<'t> {
         }
     }
 
-    fn new(node: &'t SpannedNode, builder: &mut GoalBuilder) -> Self {
+    fn new(node: &'t SpannedNode, builder: &mut GoalBuilder<'_>) -> Self {
         let mut parts = |nodes: &'t [SpannedNode]| -> Vec<Self> {
             nodes.iter().map(|node| Self::new(node, builder)).collect()
         };

@@ -22,6 +22,10 @@
 // 4. A possible field has a value that agrees with c', but two possible fields may need different
 //    elements, unless the first segments of their paths differ: then they share no array.
 //
+// 5. A field of which it is known that it has one value, outside of arrays, has the same value in
+//    all conditions. Fields of its path that hold are one field with all their conditions, and so
+//    are its possible fields: no choice separates them.
+//
 // Not valid, and not used: that `not (a and b)` is `not a or not b`.
 
 use std::collections::BTreeMap;
@@ -165,12 +169,12 @@ impl<'a> Prover<'a> {
     fn is_contradictory(&self, term: &Term) -> bool {
         let negations = Negations::of(&term.never);
         // 1. A field that no value satisfies by itself is found where its alternatives are checked.
-        let mut restricted = term.fields.iter().filter(|field| {
-            negations
-                .fields
-                .iter()
-                .any(|other| other.path == field.path)
-        });
+        let fields = joined(&term.fields);
+        let is_restricted = |field: &&FieldGoal| {
+            count(&negations.fields, field.path) > 0
+                || field.is_single && count(&term.fields, field.path) > 1
+        };
+        let mut restricted = fields.iter().filter(is_restricted);
         if restricted.any(|field| self.is_empty(&negations.applied_to(field))) {
             return true;
         }
@@ -183,7 +187,19 @@ impl<'a> Prover<'a> {
         if negations.possible.iter().any(is_impossible) {
             return true;
         }
+        let single = negations.possible.iter();
+        let single: Vec<Goal> = single
+            .filter(|goal| goal.is_single_field())
+            .cloned()
+            .collect();
+        if single.len() > 1 && self.is_refuted(single, lasting.clone()) {
+            return true;
+        }
         // 2.
+        let term = &Term {
+            fields,
+            never: term.never.clone(),
+        };
         negations.conjunctions.iter().any(|goals| {
             let mut witnesses = Vec::new();
             goals
@@ -263,6 +279,10 @@ impl<'a> Prover<'a> {
             return false;
         }
         let negations = Negations::of(&term.never);
+        let term = &Term {
+            fields: joined(&term.fields),
+            never: term.never.clone(),
+        };
         match goal {
             Goal::All(parts) => parts.iter().all(|part| self.concludes(term, part)),
             Goal::Any(parts) => {
@@ -294,7 +314,10 @@ impl Negations {
                 // None of them holds.
                 Goal::Any(parts) => goals.extend(parts.iter()),
                 Goal::All(parts) if parts.len() == 1 => goals.extend(parts.iter()),
-                Goal::All(parts) => negations.conjunctions.push(Rc::clone(parts)),
+                Goal::All(parts) => match one_field(parts) {
+                    Some(field) => negations.fields.push(field),
+                    None => negations.conjunctions.push(Rc::clone(parts)),
+                },
                 Goal::Not(inner) => negations.possible.push((**inner).clone()),
                 Goal::Field(field) => negations.fields.push(field.clone()),
             }
@@ -308,6 +331,40 @@ impl Negations {
         field
             .values
             .but_none_of(excluded.map(|other| &other.values))
+    }
+}
+
+fn count(fields: &[FieldGoal], path: usize) -> usize {
+    fields.iter().filter(|field| field.path == path).count()
+}
+
+/// The fields, with all conditions on a path that has one value in one of them.
+fn joined(fields: &[FieldGoal]) -> Vec<FieldGoal> {
+    let mut joined: Vec<FieldGoal> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let mut others = joined.iter_mut();
+        match others.find(|other| field.is_single && other.path == field.path) {
+            Some(other) => {
+                other.values = Formula::all([other.values.clone(), field.values.clone()]);
+            }
+            None => joined.push(field.clone()),
+        }
+    }
+    joined
+}
+
+/// The conjunction of these goals as one field, if they are fields of a path that has one value.
+fn one_field(goals: &[Goal]) -> Option<FieldGoal> {
+    let fields = goals.iter().map(|goal| match goal {
+        Goal::Field(field) if field.is_single => Some(field.clone()),
+        _ => None,
+    });
+    let fields: Option<Vec<FieldGoal>> = fields.collect();
+    let mut joined = joined(&fields?);
+    if joined.len() == 1 {
+        joined.pop()
+    } else {
+        None
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::HoldsOneValue;
 use super::alternatives;
 use super::formula::Formula;
 use super::goal::Goal;
@@ -24,8 +25,12 @@ enum Verdict {
 }
 
 /// See [`super::warnings`].
-pub(super) fn warnings(tree: &SpannedNode, limits: &PatternLimits) -> Vec<Diagnostic> {
-    let (part, atoms) = Part::of_tree(tree);
+pub(super) fn warnings(
+    tree: &SpannedNode,
+    holds_one_value: HoldsOneValue,
+    limits: &PatternLimits,
+) -> Vec<Diagnostic> {
+    let (part, atoms) = Part::of_tree(tree, holds_one_value);
     let mut reporter = Reporter {
         prover: Prover::new(&atoms, limits),
         found: Vec::new(),
@@ -275,10 +280,14 @@ fn contradiction(one: &Part, other: &Part) -> Diagnostic {
         .with_label(one.span.clone(), "conflicts with this");
     };
     let path = crate::print::expression::path(&first.field.path);
-    let (missing, present) = if one.requires_missing() {
-        (first, second)
-    } else {
-        (second, first)
+    let (missing, present) = match (one.requires_missing(), other.requires_missing()) {
+        (true, _) => (first, second),
+        (_, true) => (second, first),
+        _ => {
+            let reason = format!("`{path}` has one value, which cannot meet both conditions");
+            return never(other.span.clone(), &reason)
+                .with_label(one.span.clone(), "conflicts with this");
+        }
     };
     never(
         present.field.key.clone(),

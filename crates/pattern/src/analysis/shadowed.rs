@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::HoldsOneValue;
 use super::alternatives::never_holds;
 use super::goal::Goal;
 use super::part::{AlternativePart, Part, PartKind};
@@ -16,8 +17,12 @@ use crate::{PatternLimits, Predicate};
 const MAX_COMPARED: usize = 64;
 
 /// See [`super::hints`].
-pub(super) fn hints(tree: &SpannedNode, limits: &PatternLimits) -> Vec<Diagnostic> {
-    let (part, atoms) = Part::of_tree(tree);
+pub(super) fn hints(
+    tree: &SpannedNode,
+    holds_one_value: HoldsOneValue,
+    limits: &PatternLimits,
+) -> Vec<Diagnostic> {
+    let (part, atoms) = Part::of_tree(tree, holds_one_value);
     let mut search = Search {
         prover: Prover::new(&atoms, limits),
         found: Vec::new(),

@@ -2,7 +2,7 @@
 //! patterns get them, and that they are true.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
-use reflexarc_pattern::{Dialect, Pattern, PatternLimits};
+use reflexarc_pattern::{Dialect, Path, Pattern, PatternLimits};
 
 /// The codes of the warnings about a pattern.
 fn warnings(text: &str) -> Vec<Code> {
@@ -265,6 +265,39 @@ fn conditions_that_some_event_decides_have_no_warning() {
         ],
         &[],
     );
+}
+
+#[test]
+fn fields_of_one_value_cannot_meet_excluding_conditions() {
+    let found = |text: &str| {
+        let is_single = |path: &Path| matches!(path.as_str(), "level" | "content.result");
+        let pattern = Pattern::parse_with(text, Dialect::Reflexarc, &is_single).expect(text);
+        codes(pattern.warnings())
+    };
+    for text in [
+        r#"level == "WARN" and level == "CRITICAL""#,
+        r#"level == "WARN" and level != "WARN""#,
+        r#"content.result == "failed" and a == 1 and content.result in ["success", "x"]"#,
+        r#"level == "WARN" and (level == "INFO" or level == "CRITICAL")"#,
+        r#"level == "WARN" and not (level != "WARN") and level starts with "C""#,
+        r#"not (not (level == "WARN")) and not (not (level == "INFO"))"#,
+    ] {
+        assert_eq!(found(text), [Code::NEVER_MATCHES], "{text}");
+    }
+    for text in [
+        r#"not (level == "WARN") or not (level == "INFO")"#,
+        r#"not (level == "WARN" and level == "INFO")"#,
+    ] {
+        assert!(!found(text).is_empty(), "{text}");
+    }
+    for text in [
+        r#"a == "WARN" and a == "INFO""#,
+        r#"level == "WARN" and content.result == "failed""#,
+        r#"level starts with "W" and level != "WARN""#,
+        r#"not (level == "WARN") and not (level == "INFO")"#,
+    ] {
+        assert_eq!(found(text), [], "{text}");
+    }
 }
 
 #[test]
