@@ -352,6 +352,12 @@ class Rule:
     def level(self) -> Literal["info", "warn", "critical"]:
         """The severity level of its actions."""
     @property
+    def enabled(self) -> bool:
+        """Whether it is evaluated; a disabled rule matches no event."""
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels, such as `{"team": "network"}`."""
+    @property
     def file(self) -> str:
         """The path of its file; empty for a rule made from a pattern."""
     @property
@@ -548,6 +554,9 @@ class Action:
     def causes(self) -> list[str]:
         """The rules whose `emit` calls led to it, first to last."""
     @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the rule."""
+    @property
     def target(self) -> str:
         """The name of the target."""
     @property
@@ -569,7 +578,9 @@ class Action:
     def payload(self) -> Any:
         """The document as Python values; `None` for a message."""
     def to_dict(self) -> dict[str, Any]:
-        """The action as a dict: `rule`, `target`, and the fields of its kind."""
+        """The action as a dict: `rule`, `labels` unless there are none, `target`, and the fields of
+        its kind.
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 

@@ -268,3 +268,46 @@ def test_ctrl_c_stops_a_batch() -> None:
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0] == "interrupted\n"
+
+
+def test_rules_have_labels_and_can_be_disabled() -> None:
+    text = 'when = "id exists"\nnotify = "team"\nlabels = { team = "network" }\n'
+    rules = ra.RuleSet.from_rules({"on": text, "off": f"enabled = false\n{text}"})
+    assert (rules["on"].enabled, rules["off"].enabled) == (True, False)
+    assert rules["off"].labels == {"team": "network"}
+    assert rules.matching({"id": 1}) == ["on"]
+    assert rules.matching_many([{"id": 1}, '{"id": 2}']) == [["on"], ["on"]]
+    evaluation = rules.evaluate({"id": 1}, now=NOW)
+    assert evaluation.matched == ["on"]
+    assert evaluation.actions[0].labels == {"team": "network"}
+    assert evaluation.actions[0].to_dict()["labels"] == {"team": "network"}
+    assert pickle.loads(pickle.dumps(rules))["off"].enabled is False
+    assert RULES["failed"].enabled and RULES["failed"].labels == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({}, "the event has no value at `content.key`"),
+        ({"key": None}, "the value at `content.key` is null"),
+        ({"key": []}, "the value at `content.key` is an array"),
+        ({"key": {}}, "the value at `content.key` is an object"),
+    ],
+)
+def test_events_without_the_key_of_a_gate_are_noted(content: Any, reason: str) -> None:
+    text = """
+    when = "content exists or id exists"
+    once = { key = "content.key", within = "24h" }
+    notify = "team"
+    """
+    rules = ra.RuleSet.from_rules({"a": text})
+    state = ra.State()
+    for _ in range(2):
+        evaluation = rules.evaluate({"id": 1, "content": content}, state=state, now=NOW)
+        assert len(evaluation.actions) == 1
+        assert evaluation.notes == {"a": [f"once: not gated: {reason}"]}
+        state = evaluation.state
+    for suppressed in (False, True):
+        evaluation = rules.evaluate({"id": 1, "content": {"key": 1}}, state=state, now=NOW)
+        assert (evaluation.actions == [], evaluation.notes) == (suppressed, {})
+        state = evaluation.state

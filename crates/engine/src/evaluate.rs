@@ -93,6 +93,7 @@ pub(crate) fn evaluate<'a>(
             }
             evaluation.rules.push(RuleEffects {
                 rule: rule.name().to_owned(),
+                labels: rule.labels().clone(),
                 hop,
                 causes: causes.clone(),
                 event: (hop > 0).then(|| event.event().clone()),

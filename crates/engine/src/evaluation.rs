@@ -1,5 +1,7 @@
 //! The result of evaluating one event.
 
+use std::collections::BTreeMap;
+
 use reflexarc_event::Event;
 use reflexarc_reaction::{Action, StateChange};
 
@@ -54,6 +56,8 @@ pub struct Evaluation {
 pub struct RuleEffects {
     /// The rule's name.
     pub rule: String,
+    /// The rule's labels.
+    pub labels: BTreeMap<String, String>,
     /// The number of `emit`s between the original event and the one that this rule matched; 0 for
     /// the original event.
     pub hop: usize,

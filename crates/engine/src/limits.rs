@@ -26,6 +26,10 @@ pub struct RuleSetLimits {
     pub compared_rules: usize,
     /// Steps of one of these comparisons.
     pub comparison_steps: usize,
+    /// Number of labels of a rule.
+    pub labels: usize,
+    /// Bytes of the name or value of a label.
+    pub label_bytes: usize,
     /// Number of `emit`s between the original event and an emitted one.
     pub hops: usize,
     /// Number of emitted events in one evaluation.
@@ -33,8 +37,8 @@ pub struct RuleSetLimits {
 }
 
 impl RuleSetLimits {
-    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 8 hops,
-    /// 64 emitted events.
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 16 labels
+    /// of 128 bytes, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -43,6 +47,9 @@ impl RuleSetLimits {
         // All pairs of 140 rules; most comparisons end after ten steps.
         compared_rules: 20_000,
         comparison_steps: 5_000,
+        // Labels are carried with each evaluation and action.
+        labels: 16,
+        label_bytes: 128,
         // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,

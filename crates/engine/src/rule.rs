@@ -1,14 +1,15 @@
 //! One compiled rule.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
 use reflexarc_event::{FieldShape, Level, Position, field_shape};
-use reflexarc_pattern::{Dialect, Path as FieldPath, Pattern};
+use reflexarc_pattern::{Dialect, Node, Path as FieldPath, Pattern};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
+use crate::RuleSetLimits;
 use crate::allow::Allowed;
 use crate::field_evidence::shows_one_value;
 use crate::gates::Gates;
@@ -40,6 +41,7 @@ use crate::vocabulary::check_vocabulary;
 #[derive(Debug)]
 pub struct Rule {
     pub(crate) info: RuleInfo,
+    pub(crate) enabled: bool,
     pub(crate) file: String,
     pub(crate) text: Arc<str>,
     pub(crate) when: EmbeddedText,
@@ -84,6 +86,48 @@ impl Rule {
     /// The severity of its messages.
     pub fn level(&self) -> Level {
         self.info.level
+    }
+
+    /// Whether it is evaluated. A disabled rule matches no event; it is checked and tested.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let text = "enabled = false\nwhen = 'id exists'\nnotify = ['team']";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// assert!(!rules.get("a").ok_or("no such rule")?.enabled());
+    /// assert!(!rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?).is_match());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Its labels, by name.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = "labels = { team = 'network' }\nwhen = 'id exists'\nnotify = ['team']";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let labels = rules.get("a").ok_or("no such rule")?.labels();
+    /// assert_eq!(labels["team"], "network");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.info.labels
+    }
+
+    /// The node that a matcher compiles: the filter, or nothing for a disabled rule.
+    pub(crate) fn matched_node(&self) -> &Node {
+        // An alternative of none matches nothing. The rule keeps its place in the matcher, whose
+        // ids are the positions of rules.
+        const NOTHING: &Node = &Node::Any(Vec::new());
+        if self.enabled {
+            self.pattern.node()
+        } else {
+            NOTHING
+        }
     }
 
     /// The path of its file, as it was given.
@@ -197,6 +241,7 @@ impl Rule {
     pub(crate) fn bare(name: String, pattern: Pattern) -> Self {
         Self {
             info: RuleInfo::named(name),
+            enabled: true,
             file: String::new(),
             // So that spans of its filter are spans of its text.
             text: pattern.source().into(),
@@ -216,11 +261,12 @@ impl Rule {
         name: String,
         file: String,
         text: &str,
+        set_limits: &RuleSetLimits,
         limits: &ReactionLimits,
     ) -> (Option<Self>, Vec<Diagnostic>) {
         // Filter, script and templates are compiled even if the file has faults elsewhere: their
         // errors are independent, and an author sees all of them.
-        let (content, mut found) = RuleFile::read(text);
+        let (content, mut found) = RuleFile::read(text, set_limits);
         let pattern = content.when.as_ref().and_then(|when| {
             let tests = &content.tests;
             let holds_one_value = |path: &FieldPath| holds_one_value(path, tests);
@@ -273,12 +319,14 @@ impl Rule {
         found.sort_by_key(|diagnostic| diagnostic.span.start);
         let info = RuleInfo::named(name)
             .with_level(content.level)
-            .with_description(content.description);
+            .with_description(content.description)
+            .with_labels(content.labels);
         // An invalid filter must never become one that matches everything or nothing, so without a
         // pattern there is no rule.
         let rule = match (content.when, pattern, response) {
             (Some(when), Some(pattern), Some(response)) => Some(Self {
                 info,
+                enabled: content.enabled,
                 file,
                 text: text.into(),
                 when,

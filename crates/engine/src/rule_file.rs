@@ -1,10 +1,15 @@
 //! The content of a rule file, before its filter and its script are compiled.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
-use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, TableReader};
+use reflexarc_diagnostic::toml::{
+    DeValue, Document, EmbeddedText, FaultCodes, Spanned, TableReader,
+};
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_reaction::{Gate, Level};
 
+use crate::RuleSetLimits;
 use crate::allow::Allowed;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
@@ -14,6 +19,8 @@ use crate::rule_test::RuleTest;
 pub(crate) struct RuleFile {
     pub(crate) description: String,
     pub(crate) level: Level,
+    pub(crate) enabled: bool,
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) when: Option<EmbeddedText>,
     pub(crate) then: Option<EmbeddedText>,
     pub(crate) notify: Option<NotifyKey>,
@@ -34,7 +41,7 @@ pub(crate) struct NotifyKey {
 
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
-    pub(crate) fn read(text: &str) -> (Self, Vec<Diagnostic>) {
+    pub(crate) fn read(text: &str, limits: &RuleSetLimits) -> (Self, Vec<Diagnostic>) {
         // Every key is read even after a fault, so that an author sees all faults at once. Filter
         // and script are only taken from the file here; `Rule::compile` parses them.
         let document = Document::parse(text, "the rule", FaultCodes::RULE);
@@ -42,6 +49,8 @@ impl RuleFile {
         let levels = Level::ALL.map(|level| (level.lowercase(), level));
         let description = root.string("description").unwrap_or_default();
         let level = root.choice("level", &levels).unwrap_or_default();
+        let enabled = root.boolean("enabled").unwrap_or(true);
+        let labels = labels(&root, limits);
         let when = root.embedded("when");
         let then = root.embedded("then");
         // After a syntax error the key may be present, only unreadable.
@@ -79,6 +88,8 @@ impl RuleFile {
         let file = Self {
             description,
             level,
+            enabled,
+            labels,
             when,
             then,
             notify,
@@ -89,6 +100,61 @@ impl RuleFile {
         };
         (file, document.into_diagnostics())
     }
+}
+
+/// The labels, within the limits.
+fn labels(root: &TableReader<'_>, limits: &RuleSetLimits) -> BTreeMap<String, String> {
+    let Some(table) = root.table("labels") else {
+        return BTreeMap::new();
+    };
+    let found = table.raw().iter();
+    if found.len() > limits.labels {
+        root.fault(
+            "labels",
+            Code::RULE_LIMIT,
+            format!(
+                "{} labels, more than the {} allowed",
+                found.len(),
+                limits.labels
+            ),
+            "remove some of them",
+        );
+    }
+    let label = |name: &str, value: &Spanned<DeValue<'_>>| {
+        let Some(text) = value.get_ref().as_str() else {
+            // Reports that it is none.
+            return table.string(name).map(|text| (name.to_owned(), text));
+        };
+        // A name that templates and scripts can write: `rule.labels.team`.
+        let is_name = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let fault = |message: String, help: &str| {
+            let fault = Diagnostic::error(Code::RULE_VALUE, value.span(), message);
+            root.report(fault.with_help(help));
+        };
+        if !is_name {
+            fault(
+                format!("invalid label name `{name}`"),
+                "write it with letters, digits, `_`, `-` and `.`",
+            );
+        } else if name.len().max(text.len()) > limits.label_bytes {
+            let bytes = limits.label_bytes;
+            fault(
+                format!("the label `{name}` has more than {bytes} bytes"),
+                "shorten its name or value",
+            );
+        } else if text.chars().any(char::is_control) {
+            fault(
+                format!("the label `{name}` has a control character"),
+                "write it on one line",
+            );
+        }
+        Some((name.to_owned(), text.to_owned()))
+    };
+    let labels = found.filter_map(|(name, value)| label(name.get_ref(), value));
+    labels.collect()
 }
 
 fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {

@@ -167,7 +167,7 @@ impl RuleSet {
                 );
                 (None, vec![whole_file(Code::RULE_LIMIT, &text, message)])
             } else {
-                Rule::compile(name.clone(), file.clone(), &text, reaction_limits)
+                Rule::compile(name.clone(), file.clone(), &text, limits, reaction_limits)
             };
             if let Some(first) = names.insert(name.clone(), file.clone()) {
                 let message = format!("duplicate rule name `{name}`: {first} and {file}");
@@ -200,7 +200,7 @@ impl RuleSet {
         // react in this order, so the same rules must always come in the same one.
         rules.sort_by(|a, b| a.name().cmp(b.name()));
         let matcher =
-            Matcher::build(rules.iter().map(|rule| rule.pattern().node())).map_err(|error| {
+            Matcher::build(rules.iter().map(|rule| rule.matched_node())).map_err(|error| {
                 let message = format!("the rules are too large together: {error}");
                 InvalidFiles::from(FileDiagnostics {
                     name: "the rule set".to_owned(),
@@ -325,7 +325,8 @@ impl RuleSet {
     /// # Ok::<(), reflexarc::InvalidFiles>(())
     /// ```
     pub fn overlaps(&self) -> Vec<FileDiagnostics> {
-        let rules: Vec<&Rule> = self.rules().collect();
+        // A disabled rule sends nothing twice.
+        let rules: Vec<&Rule> = self.rules().filter(|rule| rule.enabled()).collect();
         overlap::hints(&rules, &self.inner.limits)
     }
 

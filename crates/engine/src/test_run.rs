@@ -39,6 +39,8 @@ pub struct RuleReport {
     pub rule: String,
     /// The path of its file.
     pub file: String,
+    /// Whether it is evaluated outside of tests: see [`Rule::enabled`].
+    pub enabled: bool,
     /// Its tests, in the order of the file.
     pub tests: Vec<TestReport>,
     /// What the tests have exercised; meaningful only when all tests of the rule have run.
@@ -166,6 +168,7 @@ fn test_rule(rules: &RuleSet, rule: &Arc<Rule>, is_selected: &dyn Fn(&str) -> bo
     RuleReport {
         rule: rule.name().to_owned(),
         file: rule.file().to_owned(),
+        enabled: rule.enabled(),
         tests,
         coverage: coverage.finish(rule),
     }

@@ -1,5 +1,6 @@
 //! The Python classes `Evaluation`, `Action` and `Failure`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -42,6 +43,8 @@ pub(crate) struct PyAction {
     hop: usize,
     /// The rules whose `emit` calls led to it, first to last.
     causes: Vec<String>,
+    /// The labels of the rule.
+    labels: BTreeMap<String, String>,
     action: Action,
 }
 
@@ -118,6 +121,7 @@ impl PyAction {
             rule,
             hop: effects.hop,
             causes,
+            labels: effects.labels.clone(),
             action: action.clone(),
         }
     }
@@ -159,6 +163,12 @@ impl PyAction {
     #[getter]
     fn causes(&self) -> Vec<String> {
         self.causes.clone()
+    }
+
+    /// The labels of the rule.
+    #[getter]
+    fn labels(&self) -> BTreeMap<String, String> {
+        self.labels.clone()
     }
 
     /// The name of the target.
@@ -207,10 +217,14 @@ impl PyAction {
         }
     }
 
-    /// The action as a dict: `rule`, `target`, and the fields of its kind.
+    /// The action as a dict: `rule`, `labels` unless there are none, `target`, and the fields of
+    /// its kind.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let mut json = self.action.to_flat_json();
         if let Json::Object(members) = &mut json {
+            if !self.labels.is_empty() {
+                members.insert(0, ("labels".to_owned(), Json::texts(&self.labels)));
+            }
             members.insert(0, ("rule".to_owned(), Json::from(self.rule.as_str())));
         }
         convert::to_python(py, &json)

@@ -1,5 +1,7 @@
 //! The Python class `Rule`.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 use reflexarc::Rule;
 
@@ -14,6 +16,10 @@ pub(crate) struct PyRule {
     description: String,
     /// The severity level of its actions.
     level: String,
+    /// Whether it is evaluated; a disabled rule matches no event.
+    enabled: bool,
+    /// The labels, such as `{"team": "network"}`.
+    labels: BTreeMap<String, String>,
     /// The path of its file; empty for a rule made from a pattern.
     file: String,
     /// The pattern that selects its events.
@@ -26,6 +32,8 @@ impl PyRule {
             id: rule.name().to_owned(),
             description: rule.description().to_owned(),
             level: rule.level().lowercase().to_owned(),
+            enabled: rule.enabled(),
+            labels: rule.labels().clone(),
             file: rule.file().to_owned(),
             pattern: Py::new(py, PyPattern::compile(py, rule.pattern().clone())?)?,
         })

@@ -130,11 +130,9 @@ mod tests {
     use crate::Level;
 
     fn message(event: &str, suppressed: u64) -> Message {
-        let rule = RuleInfo {
-            name: "failed".into(),
-            level: Level::Warn,
-            description: "An operation failed".into(),
-        };
+        let rule = RuleInfo::named("failed")
+            .with_level(Level::Warn)
+            .with_description("An operation failed");
         default_message(&Event::from_json(event).unwrap(), &rule, suppressed)
     }
 

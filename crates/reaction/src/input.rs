@@ -1,5 +1,6 @@
 //! What a run of a script reads, besides the state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ pub struct RuleInfo {
     pub level: Level,
     /// Its purpose; empty when the rule has none.
     pub description: String,
+    /// Its labels: what it belongs to, such as a team.
+    pub labels: BTreeMap<String, String>,
 }
 
 // A function and not a time, because this crate has no clock: the service passes one in, `run` and
@@ -50,7 +53,7 @@ pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 pub struct Input<'a> {
     /// The event, as `event` in the script.
     pub event: &'a ScriptEvent,
-    /// The rule, as `rule` in the script: a map of `name`, `level` and `description`.
+    /// The rule, as `rule` in the script: a map of `name`, `level`, `description` and `labels`.
     pub rule: &'a RuleInfo,
     /// The time, as `now` in the script: milliseconds since 1970-01-01T00:00:00Z.
     pub now: Timestamp,
@@ -74,6 +77,28 @@ impl RuleInfo {
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
         Self { level, ..self }
+    }
+
+    /// The same with labels.
+    ///
+    /// ```
+    /// use reflexarc_reaction::RuleInfo;
+    ///
+    /// let rule = RuleInfo::named("failed").with_labels([("team", "network")]);
+    /// assert_eq!(rule.labels["team"], "network");
+    /// ```
+    #[must_use]
+    pub fn with_labels<K: Into<String>, V: Into<String>>(
+        self,
+        labels: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let labels = labels.into_iter();
+        Self {
+            labels: labels
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+            ..self
+        }
     }
 
     /// The same with a description.

@@ -178,10 +178,13 @@ impl Reaction {
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let run = Run::new(input, limits, state, self.assigns_elements);
+        let labels = input.rule.labels.iter();
+        let labels = labels.map(|(key, value)| (key.into(), value.as_str().into()));
         let rule = Dynamic::from_map(Map::from([
             ("name".into(), input.rule.name.as_str().into()),
             ("level".into(), input.rule.level.lowercase().into()),
             ("description".into(), input.rule.description.as_str().into()),
+            ("labels".into(), Dynamic::from_map(labels.collect())),
         ]));
         let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost

@@ -35,7 +35,7 @@ const NAME: &str = "template";
 const NAMES: TemplateNames<'static> = TemplateNames {
     variables: &[
         ("event", None),
-        ("rule", Some(&["name", "level", "description"])),
+        ("rule", Some(&["name", "level", "description", "labels"])),
         ("now", Some(&[])),
         ("suppressed", Some(&[])),
     ],
@@ -50,7 +50,7 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 /// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`, and the tests `defined` and
 /// `undefined`.
 ///
-/// The variables are `event`, `rule` (`name`, `level`, `description`), `now` (milliseconds since
+/// The variables are `event`, `rule` (`name`, `level`, `description`, `labels`), `now` (milliseconds since
 /// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing
 /// or null is empty.
 ///
@@ -158,6 +158,7 @@ impl Template {
                 name => rule.name.as_str(),
                 level => rule.level.lowercase(),
                 description => rule.description.as_str(),
+                labels => &rule.labels,
             },
             now => now.as_millisecond(),
             suppressed,

@@ -169,6 +169,13 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     let counts = writer.finish(output)?;
+    if let (FindingsFormat::Human, Ok(rules)) = (args.format, &loaded) {
+        let disabled = rules.rules().filter(|rule| !rule.enabled());
+        let disabled: Vec<_> = disabled.map(Rule::name).collect();
+        if !disabled.is_empty() {
+            output.line(format_args!("disabled: {}", disabled.join(", ")))?;
+        }
+    }
     if args.format == FindingsFormat::Human {
         let rules = count.map_or_else(String::new, |count| {
             format!("{}: ", plural(count as u64, "rule"))

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             let event = event(&named.events, args.line)?;
             vec![("filter".to_owned(), explain_native(pattern.node(), &event))]
         }
-        None => explain_rules(&named, args)?,
+        None => explain_rules(&named, args, output)?,
     };
     output.begin(args.format)?;
     for (name, explanation) in &explanations {
@@ -102,7 +102,11 @@ fn named(args: &Args) -> Result<Named, Failure> {
     Ok(named)
 }
 
-fn explain_rules(named: &Named, args: &Args) -> Result<Vec<(String, Explanation)>, Failure> {
+fn explain_rules(
+    named: &Named,
+    args: &Args,
+    output: &mut Output,
+) -> Result<Vec<(String, Explanation)>, Failure> {
     let rules = load_rules(&named.rules)?;
     let event = event(&named.events, args.line)?;
     let names: Vec<_> = match &args.rule {
@@ -117,10 +121,13 @@ fn explain_rules(named: &Named, args: &Args) -> Result<Vec<(String, Explanation)
                 known.join(", ")
             ))
         };
-        Ok((
-            name.to_owned(),
-            rules.explain(&event, name).ok_or_else(unknown)?,
-        ))
+        let explanation = rules.explain(&event, name).ok_or_else(unknown)?;
+        if rules.get(name).is_some_and(|rule| !rule.enabled()) {
+            output.status(&format!(
+                "rule `{name}` is disabled: no event is evaluated by it, also if its filter matches"
+            ));
+        }
+        Ok((name.to_owned(), explanation))
     });
     explained.collect()
 }

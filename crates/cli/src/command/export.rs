@@ -39,6 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     /// Output format; `human` prints only the filters, under rule names if there are several
+    /// or one is disabled
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -80,15 +81,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         };
         match args.format {
             Format::Human => {
-                if chosen.len() > 1 {
-                    output.line(format_args!("# {}", rule.name()))?;
+                let disabled = if rule.enabled() { "" } else { " (disabled)" };
+                if chosen.len() > 1 || !rule.enabled() {
+                    output.line(format_args!("# {}{disabled}", rule.name()))?;
                 }
                 output.line(pattern)?;
             }
             format => {
                 let pattern =
                     Json::parse(&pattern).map_err(|error| Failure::Runtime(error.to_string()))?;
-                output.element(format, &json!({ "rule": rule.name(), "pattern": pattern }))?;
+                let mut element = json!({ "rule": rule.name(), "pattern": pattern });
+                if !rule.enabled() {
+                    element["enabled"] = false.into();
+                }
+                output.element(format, &element)?;
             }
         }
     }

@@ -24,12 +24,13 @@ use crate::output::{Output, Paint};
 #[command(after_help = "\
 Each rule or subscription becomes a rule file; a target with a message of its own gets a rule \
 file of its own. `notify` names the targets, and their tables are printed as a start for \
-reflexarc.toml. What is not imported is reported on stderr. A filter that would match other \
+reflexarc.toml. A disabled one has `enabled = false`. What is not imported is reported on stderr; a rule without a \
+target that can be imported keeps its filter, for you to add a reaction. A filter that would match other \
 events than in the cloud is not imported at all.
 
 Exit codes:
   0 all imported
-  1 some not imported
+  1 some not imported, or without any target
   2 wrong usage
   3 the input is not a response of the API
 
@@ -120,7 +121,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for (name, reason) in &import.skipped {
         output.error(&format!("`{name}` is not imported: {reason}"));
     }
-    let is_complete = import.skipped.is_empty() && import.invalid_filters.is_empty();
+    // A rule without targets is only a filter: no message would come of it.
+    let is_complete = import.skipped.is_empty()
+        && import.invalid_filters.is_empty()
+        && import.drafts.iter().all(|draft| !draft.notify.is_empty());
     Ok(if is_complete {
         Exit::Done
     } else {

@@ -238,9 +238,12 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, Vec<PathBuf>), 
         ));
     } else {
         let rules = RuleSet::load_all(&rules)?;
-        let names = rules.rules().map(|rule| rule.name().to_owned()).collect();
-        let nodes = rules.rules().map(|rule| rule.pattern().node());
-        (names, Matcher::build(nodes))
+        let enabled = || rules.rules().filter(|rule| rule.enabled());
+        let names = enabled().map(|rule| rule.name().to_owned()).collect();
+        (
+            names,
+            Matcher::build(enabled().map(|rule| rule.pattern().node())),
+        )
     };
     let filters = Filters {
         names,

@@ -86,7 +86,9 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         } else {
             "✗"
         };
-        output.line(format_args!("{mark} {}", field(verdict, "rule")))?;
+        let is_disabled = verdict.get("enabled").and_then(Json::as_bool) == Some(false);
+        let disabled = if is_disabled { " (disabled)" } else { "" };
+        output.line(format_args!("{mark} {}{disabled}", field(verdict, "rule")))?;
     }
     let evaluation = trace.get("evaluation").unwrap_or(&Json::Null);
     for effects in elements(evaluation, "rules") {

@@ -232,6 +232,7 @@ pub(crate) fn rule_json(effects: &RuleEffects) -> Json {
     };
     let mut members = vec![
         ("rule", Json::from(effects.rule.as_str())),
+        ("labels", Json::texts(&effects.labels)),
         ("hop", integer(effects.hop)),
         ("causes", strings(&effects.causes)),
         (

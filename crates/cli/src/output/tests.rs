@@ -15,7 +15,8 @@ pub(crate) fn print(
 ) -> Result<(), Failure> {
     for report in reports {
         let file = output.paint(Paint::Bold, &report.file);
-        output.line(&file)?;
+        let disabled = if report.enabled { "" } else { " (disabled)" };
+        output.line(format_args!("{file}{disabled}"))?;
         if report.tests.is_empty() {
             output.line(format_args!(
                 "  {} no tests",
@@ -43,7 +44,7 @@ pub(crate) fn print(
     ))
 }
 
-/// A report as an object with `rule`, `file`, `tests` and `coverage`.
+/// A report as an object with `rule`, `file`, `enabled`, `tests` and `coverage`.
 pub(crate) fn json(report: &RuleReport) -> Value {
     let mismatch = |mismatch: &Mismatch| {
         json!({
@@ -71,6 +72,7 @@ pub(crate) fn json(report: &RuleReport) -> Value {
     json!({
         "rule": report.rule,
         "file": report.file,
+        "enabled": report.enabled,
         "tests": tests.collect::<Vec<_>>(),
         "coverage": {
             "covered": report.coverage.covered(),

@@ -75,6 +75,39 @@ fn imported_rules_match_the_events_of_the_subscription() {
 }
 
 #[test]
+fn the_filter_of_a_rule_without_targets_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for (status, targets, comment) in [
+        ("ENABLE", "", "# it has no targets"),
+        (
+            "DISABLE",
+            r#"{"Id": "f", "Type": "acs.fc.function"}"#,
+            "# target f of type acs.fc.function is not supported and omitted",
+        ),
+    ] {
+        let rules = format!(
+            r#"{{"Data": {{"Rules": [{{"RuleName": "a", "Status": "{status}",
+            "FilterPattern": "{{\"source\":[\"acs.ecs\"]}}", "Targets": [{targets}]}}]}}}}"#
+        );
+        let file = folder.path().join("rules.json");
+        std::fs::write(&file, rules).unwrap();
+        let out = folder.path().join("out");
+        let args = ["import", "eventbridge", file.to_str().unwrap(), "--force"];
+        let outcome = import(&args, &out);
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+        let text = std::fs::read_to_string(out.join("a.toml")).unwrap();
+        assert!(
+            text.contains("product == \"ECS\"") && text.contains(comment),
+            "{text}"
+        );
+        assert_eq!(text.contains("enabled = false"), status == "DISABLE");
+        let checked = reflexarc(&["check", out.to_str().unwrap()]);
+        let found = format!("{}{}", checked.stdout, checked.stderr);
+        assert!(found.contains("this rule has no reaction"), "{found}");
+    }
+}
+
+#[test]
 fn rules_with_the_same_file_name_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let rule = |name: &str| {

@@ -12,6 +12,7 @@ mod commands;
 mod config_check;
 mod crash;
 mod deploy;
+mod disabled;
 mod documented;
 mod earlier_versions;
 mod help;

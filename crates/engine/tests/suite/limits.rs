@@ -59,3 +59,25 @@ fn folders_are_limited_in_depth() {
         RuleSetLimits::DEFAULT.folders + 1
     );
 }
+
+#[test]
+fn labels_are_limited_in_number_and_size() {
+    let mut limits = RuleSetLimits::DEFAULT;
+    (limits.labels, limits.label_bytes) = (2, 4);
+    let compile = |labels: &str| {
+        let text = format!("{RULE}labels = {{ {labels} }}\n");
+        RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT)
+    };
+    assert_eq!(compile("a = '1', abcd = '1234'").unwrap().len(), 1);
+    for (labels, code) in [
+        ("a = '1', b = '2', c = '3'", Code::RULE_LIMIT),
+        ("a = '12345'", Code::RULE_VALUE),
+        ("abcde = '1'", Code::RULE_VALUE),
+        ("'a b' = '1'", Code::RULE_VALUE),
+        ("'' = '1'", Code::RULE_VALUE),
+        ("a = \"1\\n\"", Code::RULE_VALUE),
+        ("a = 1", Code::RULE_TYPE),
+    ] {
+        assert_eq!(codes(&compile(labels).unwrap_err()), [code], "{labels}");
+    }
+}

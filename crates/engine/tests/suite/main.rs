@@ -7,6 +7,7 @@
 
 mod checking;
 mod converted_events;
+mod disabled;
 mod evaluation;
 mod examples;
 mod formatting;

@@ -36,6 +36,19 @@ impl Json {
         )
     }
 
+    /// An object whose members are strings.
+    ///
+    /// ```
+    /// use reflexarc_event::Json;
+    ///
+    /// let labels = Json::texts([("team", "network")]);
+    /// assert_eq!(labels.to_string(), r#"{"team":"network"}"#);
+    /// ```
+    pub fn texts<K: AsRef<str>, V: AsRef<str>>(members: impl IntoIterator<Item = (K, V)>) -> Self {
+        let members = members.into_iter();
+        Self::object(members.map(|(key, text)| (key.as_ref().to_owned(), text.as_ref().into())))
+    }
+
     /// A string, or null for `None`.
     pub fn optional(text: Option<&str>) -> Self {
         text.map_or(Self::Null, Self::from)

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc::FileDiagnostics;
+use reflexarc::{FileDiagnostics, Rule};
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
@@ -50,7 +50,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The live rules and targets, failing rules, dead letters, why the last reload was refused, and
+/// The number of live rules, the disabled ones among them, the targets, failing rules, dead letters, why the last reload was refused, and
 /// settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
@@ -64,10 +64,13 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ])
     });
     let failing = Json::Array(failing.collect());
+    let disabled = rules.rules().filter(|rule| !rule.enabled());
+    let disabled = Json::strings(disabled.map(Rule::name));
     let dead_letters = query_store(&state, dead_letters_json).await?;
     let refusal = state.reloader.refusal();
     let body = Json::object([
         ("rules", Json::count(rules.len())),
+        ("disabled", disabled),
         ("targets", Json::strings(state.wake.names())),
         ("failing", failing),
         ("dead_letters", dead_letters),

@@ -49,6 +49,10 @@ pub fn trace(
             ("rule", rule.name().into()),
             ("matched", matching.contains(&rule.name()).into()),
         ]);
+        // A disabled rule matches nothing, whatever its filter says.
+        if let (Json::Object(members), false) = (&mut verdict, rule.enabled()) {
+            members.push(("enabled".into(), false.into()));
+        }
         let explanation = explain
             .filter(|name| *name == rule.name())
             .and_then(|name| rules.explain(&native, name));

@@ -6,7 +6,7 @@ use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
 /// An evaluation as JSON: `{"rules": […], "failures": […]}`. Each element of `rules` has `rule`,
-/// `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures` has `rule`,
+/// `labels`, `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures` has `rule`,
 /// `hop` and `message`.
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
@@ -34,6 +34,7 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
         let actions = effects.actions.iter().map(Action::to_json).collect();
         Json::object([
             ("rule", effects.rule.as_str().into()),
+            ("labels", Json::texts(&effects.labels)),
             ("hop", Json::count(effects.hop)),
             ("causes", Json::strings(&effects.causes)),
             (

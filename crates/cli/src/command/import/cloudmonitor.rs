@@ -40,9 +40,6 @@ pub(super) fn import(response: &Json, targets: &[(String, Json)]) -> Result<Impo
 }
 
 fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String> {
-    if string(rule, "State") == "DISABLED" {
-        return Err("it is disabled".to_owned());
-    }
     if string(rule, "EventType") == "CUSTOM" {
         return Err("custom events are not supported".to_owned());
     }
@@ -74,6 +71,7 @@ fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String>
             "" => format!("Cloud Monitor rule {}", string(rule, "Name")),
             description => description.to_owned(),
         },
+        disabled: string(rule, "State").starts_with("DISABLE"),
         keywords,
         throttle: rule
             .get("SilenceTime")
@@ -93,8 +91,9 @@ fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String>
     for target in targets.into_iter().flat_map(Json::members) {
         import_target(target, &mut draft);
     }
-    if draft.notify.is_empty() {
-        return Err("it has no supported targets; give its targets with --targets".to_owned());
+    if targets.is_none() {
+        let omission = "its targets are not imported; give them with --targets";
+        draft.omissions.push(omission.to_owned());
     }
     Ok(draft)
 }

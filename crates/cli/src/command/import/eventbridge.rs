@@ -48,9 +48,6 @@ pub(super) fn import(responses: &[Json]) -> Result<Import, Failure> {
 fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     let name = string(rule, "RuleName");
     let mut skip = |reason: &str| import.skipped.push((name.to_owned(), reason.to_owned()));
-    if string(rule, "Status") == "DISABLE" {
-        return skip("it is disabled");
-    }
     let source = string(rule, "FilterPattern");
     let pattern = match Pattern::parse(source, Dialect::Alibaba) {
         Ok(pattern) => pattern,
@@ -73,6 +70,7 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     let draft = |name| RuleDraft {
         name,
         description: description_of(rule),
+        disabled: string(rule, "Status").starts_with("DISABLE"),
         when: when.clone(),
         ..RuleDraft::default()
     };
@@ -93,7 +91,12 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     // rule of its own. If there is only one such target and no other, it keeps the name of the
     // rule.
     match (common.notify.is_empty(), with_message.as_mut_slice()) {
-        (true, []) => return skip("it has no supported targets"),
+        (true, []) => {
+            if targets.is_empty() {
+                common.omissions.push("it has no targets".to_owned());
+            }
+            import.drafts.push(common);
+        }
         (true, [first, others @ ..]) => {
             first.omissions.splice(0..0, common.omissions);
             if others.is_empty() {

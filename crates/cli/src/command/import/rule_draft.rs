@@ -8,6 +8,8 @@ pub(super) struct RuleDraft {
     /// The name of the rule: the file name without its extension.
     pub(super) name: String,
     pub(super) description: String,
+    /// Whether the subscription is disabled.
+    pub(super) disabled: bool,
     /// The filter, as an expression.
     pub(super) when: String,
     /// The names of the targets.
@@ -54,9 +56,20 @@ impl RuleDraft {
         let mut text = String::new();
         // Writing to a string cannot fail, here and below.
         let _ = writeln!(text, "description = {}", quoted(&self.description));
+        if self.disabled {
+            let _ = writeln!(text, "enabled = false");
+        }
         let _ = writeln!(text, "\nwhen = {}", block(&self.when));
         let targets: Vec<String> = self.notify.iter().map(|target| quoted(target)).collect();
+        if targets.is_empty() {
+            text.push_str("\n# No target of the subscription is imported; add a reaction.\n");
+            for omission in &self.omissions {
+                let _ = writeln!(text, "# {}", omission.replace(char::is_control, " "));
+            }
+        }
         match (&self.message, &self.keywords) {
+            // The filter is kept nevertheless; `check` reports that the rule has no reaction.
+            (_, None) if targets.is_empty() => {}
             (MessageForm::Document(document), _) => {
                 let sends: Vec<String> = targets
                     .iter()
@@ -114,6 +127,9 @@ fn script(relation: Relation, keywords: &[String], targets: &[String]) -> String
             script,
             "notify({target}, #{{ title: `${{event.name}} in ${{event.regionId}}`, text: text }});"
         );
+    }
+    if targets.is_empty() {
+        script += "log(\"keywords found, but there is no target yet\");";
     }
     script.trim_end().to_owned()
 }
