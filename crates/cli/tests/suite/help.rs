@@ -1,15 +1,19 @@
 //! `reflexarc help`: explanations of diagnostic codes, references and help texts.
 
+use std::path::Path;
+
 use reflexarc::RuleSet;
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, InvalidFiles};
+use reflexarc_eni::scenario::Scenario;
 use reflexarc_event::Event;
 use reflexarc_pattern::{Dialect, Pattern};
+use reflexarc_service::config::Secrets;
+use reflexarc_service::{Config, check_targets};
 
 use crate::reflexarc;
 
 /// An example of an explanation.
 struct Example {
-    language: &'static str,
     /// Whether it is an example of the mistake.
     is_wrong: bool,
     dialect: Dialect,
@@ -24,7 +28,6 @@ fn examples(code: Code) -> Vec<Example> {
         let words: Vec<&str> = info.split(' ').collect();
         assert!(matches!(words[1], "wrong" | "right"), "{code}: {info}");
         Example {
-            language: words[0],
             is_wrong: words[1] == "wrong",
             dialect: words
                 .get(2)
@@ -35,15 +38,15 @@ fn examples(code: Code) -> Vec<Example> {
     blocks.map(example).collect()
 }
 
-/// The findings in an example; `None` for excerpts of configurations and scenarios.
-fn findings(code: Code, example: &Example) -> Option<Vec<Diagnostic>> {
+/// The findings in an example.
+fn findings(code: Code, example: &Example) -> Vec<Diagnostic> {
     let text = example.text;
-    match (code.number() / 100, example.language) {
-        (0, _) => Some(match Event::from_json(text.as_bytes()) {
+    match code.number() / 100 {
+        0 => match Event::from_json(text.as_bytes()) {
             Ok(event) => reflexarc_event::check(&event),
             Err(error) => vec![error.diagnostic()],
-        }),
-        (1..=3, _) => Some(match Pattern::parse(text, example.dialect) {
+        },
+        1..=3 => match Pattern::parse(text, example.dialect) {
             Ok(pattern) => {
                 let mut found = pattern.warnings().to_vec();
                 found.extend(pattern.check(example.dialect));
@@ -51,12 +54,31 @@ fn findings(code: Code, example: &Example) -> Option<Vec<Diagnostic>> {
                 found
             }
             Err(error) => error.diagnostics().to_vec(),
-        }),
-        (4, _) => Some(rule_findings(text)),
-        (5, _) => Some(rule_findings(&format!(
-            "when = 'a exists'\nthen = '''\n{text}\n'''\n"
-        ))),
-        _ => None,
+        },
+        4 => rule_findings(text),
+        5 => rule_findings(&format!("when = 'a exists'\nthen = '''\n{text}\n'''\n")),
+        6 => configuration_findings(text),
+        _ => match text.parse::<Scenario>() {
+            Ok(_) => Vec::new(),
+            Err(error) => error.diagnostics().to_vec(),
+        },
+    }
+}
+
+/// The findings in a configuration, and in a rule that notifies `network-team`.
+fn configuration_findings(text: &str) -> Vec<Diagnostic> {
+    let environment = |name: &str| (name == "TEAM_SECRET").then(|| "s3cret".to_owned());
+    let secrets = Secrets::Resolve(&environment);
+    match Config::read(text, Path::new("."), secrets) {
+        Ok(config) => {
+            let rule = "when = 'a exists'\nnotify = [\"network-team\"]\n";
+            let rules = RuleSet::compile([("rule.toml", rule)]).unwrap();
+            let unknown = check_targets(&rules, &config.target_names).err();
+            let warnings = config.warnings.iter().flat_map(|file| &file.diagnostics);
+            let unknown = unknown.iter().flat_map(InvalidFiles::diagnostics);
+            warnings.chain(unknown).cloned().collect()
+        }
+        Err(error) => error.diagnostics().cloned().collect(),
     }
 }
 
@@ -80,9 +102,7 @@ fn examples_of_codes_have_the_finding_or_not() {
     let mut failures = Vec::new();
     for code in Code::ALL {
         for example in examples(*code) {
-            let Some(found) = findings(*code, &example) else {
-                continue;
-            };
+            let found = findings(*code, &example);
             checked += 1;
             let has_code = found.iter().any(|found| found.code == *code);
             let seen: Vec<String> = found
@@ -100,7 +120,7 @@ fn examples_of_codes_have_the_finding_or_not() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(checked > 90, "{checked}");
+    assert!(checked > 100, "{checked}");
 }
 
 #[test]
