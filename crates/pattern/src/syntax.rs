@@ -9,6 +9,7 @@ mod foreign_json;
 mod foreign_operator;
 mod function_call;
 mod json;
+mod json_help;
 mod leaf;
 mod numeric;
 mod objects;

@@ -12,9 +12,8 @@ const LONGEST: usize = 4_096;
 /// The hint at a difference that a reader does not see: a character that is invisible or looks like
 /// another one, another Unicode normalization, or another spelling of a time.
 pub(crate) fn difference(predicate: &Predicate, value: &str) -> Option<Hint> {
-    let text = match predicate {
-        Predicate::Text(_, text) | Predicate::TextIgnoringCase(_, text) => text,
-        _ => return None,
+    let (Predicate::Text(_, text) | Predicate::TextIgnoringCase(_, text)) = predicate else {
+        return None;
     };
     if text.len() > LONGEST || value.len() > LONGEST {
         return None;
@@ -34,14 +33,17 @@ pub(crate) fn difference(predicate: &Predicate, value: &str) -> Option<Hint> {
         return Some(Hint::Normalization);
     }
     if meets(&plain) {
-        let special = |text: &str| text.chars().find(|&c| look(c).is_some());
+        let special = |text: &str| text.chars().find(|&c| look(c) != Look::Itself);
         // The plain character is in the other text, so one of them has a special one.
         let (character, in_value) = special(value)
             .map(|c| (c, true))
             .or_else(|| special(text).map(|c| (c, false)))?;
         return Some(Hint::SpecialCharacter {
             character,
-            looks_like: look(character)?,
+            looks_like: match look(character) {
+                Look::Like(other) => Some(other),
+                Look::Itself | Look::Nothing => None,
+            },
             in_value,
         });
     }
@@ -59,15 +61,26 @@ pub(crate) fn difference(predicate: &Predicate, value: &str) -> Option<Hint> {
     None
 }
 
+/// What a character looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Itself,
+    Nothing,
+    Like(char),
+}
+
 /// The text with plain characters in place of those that look like them.
 fn plain(text: &str) -> String {
     text.chars()
-        .filter_map(|c| look(c).unwrap_or(Some(c)))
+        .filter_map(|c| match look(c) {
+            Look::Itself => Some(c),
+            Look::Nothing => None,
+            Look::Like(other) => Some(other),
+        })
         .collect()
 }
 
-/// What a character looks like: `Some(None)` is nothing, `None` is itself.
-fn look(c: char) -> Option<Option<char>> {
+fn look(c: char) -> Look {
     // The letters of other scripts that have the shape of a Latin one, in the order of the string
     // after them.
     const OTHERS: &str = "АВЕКМНОРСТУХаеорсухіјѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοʼ′‘’“”‐‑‒–—―−";
@@ -79,16 +92,19 @@ fn look(c: char) -> Option<Option<char>> {
         | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ad}'
-        | '\u{180e}' => Some(None),
+        | '\u{180e}' => Look::Nothing,
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
-            Some(Some(' '))
+            Look::Like(' ')
         }
         // The full-width forms of ASCII.
-        '\u{ff01}'..='\u{ff5e}' => Some(char::from_u32(u32::from(c) - 0xfee0)),
-        _ if c.is_ascii() => None,
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(c) - 0xfee0).map_or(Look::Itself, Look::Like)
+        }
+        _ if c.is_ascii() => Look::Itself,
         _ => {
-            let at = OTHERS.chars().position(|other| other == c)?;
-            Some(LATIN.chars().nth(at))
+            let mut pairs = OTHERS.chars().zip(LATIN.chars());
+            let latin = pairs.find(|(other, _)| *other == c);
+            latin.map_or(Look::Itself, |(_, latin)| Look::Like(latin))
         }
     }
 }
@@ -102,8 +118,8 @@ mod tests {
         assert_eq!(plain("АВС―о"), "ABC-o");
         assert_eq!(plain("Ｆａｉｌed\u{200b}\u{a0}x"), "Failed x");
         assert_eq!(plain("plain é 日本"), "plain é 日本");
-        assert_eq!(look('ѕ'), Some(Some('s')));
-        assert_eq!(look('Χ'), Some(Some('X')));
-        assert_eq!(look('−'), Some(Some('-')));
+        assert_eq!(look('ѕ'), Look::Like('s'));
+        assert_eq!(look('Χ'), Look::Like('X'));
+        assert_eq!(look('−'), Look::Like('-'));
     }
 }

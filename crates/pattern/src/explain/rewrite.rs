@@ -64,116 +64,124 @@ fn of_type(predicate: &Predicate, value: &Scalar) -> Option<(&'static str, Predi
     })
 }
 
+const STAR: &str = "`*` is a wildcard in `like` only";
+const PERCENT: &str = "the wildcard is `*`, not `%`";
+const SPACE: &str = "the condition has leading or trailing white space";
+
 /// What the author of a predicate may have meant, with the reason why it does not match.
-fn candidates(predicate: &Predicate, value: &str) -> Vec<(&'static str, Predicate)> {
-    const STAR: &str = "`*` is a wildcard in `like` only";
-    const PERCENT: &str = "the wildcard is `*`, not `%`";
-    const SPACE: &str = "the condition has leading or trailing white space";
-    let mut found = Vec::new();
+type Candidates = Vec<(&'static str, Predicate)>;
+
+/// The candidates for a predicate that a text does not meet.
+fn candidates(predicate: &Predicate, value: &str) -> Candidates {
+    let is_same_text = match predicate {
+        Predicate::Number(number) => value.trim().parse().as_ref() == Ok(number),
+        Predicate::Bool(wanted) => value == wanted.to_string(),
+        Predicate::Null => value == "null",
+        _ => false,
+    };
     match predicate {
-        Predicate::Text(op, text) => {
-            let trimmed = text.trim();
-            if trimmed != &**text && !trimmed.is_empty() {
-                found.push((SPACE, Predicate::Text(*op, trimmed.into())));
-            }
-            let (before, after) = match op {
-                TextOp::Equals => ("", ""),
-                TextOp::Prefix => ("", "*"),
-                TextOp::Suffix => ("*", ""),
-                TextOp::Contains => ("*", "*"),
-            };
-            if text.contains('*') {
-                found.extend(like(&format!("{before}{text}{after}"), STAR, false));
-            }
-            if text.contains('%') {
-                let text = text.replace('%', "*");
-                found.extend(like(&format!("{before}{text}{after}"), PERCENT, false));
-            }
-            if *op == TextOp::Equals {
-                found.extend(regexp(text, "a regular expression needs `matches`", false));
-                found.extend(part(text, value).map(|op| {
-                    (
-                        "`==` compares the whole text",
-                        Predicate::Text(op, text.clone()),
-                    )
-                }));
-            }
-        }
+        Predicate::Text(op, text) => for_text(*op, text, value),
         Predicate::TextIgnoringCase(op, text) => {
             let trimmed = text.trim();
-            if trimmed != &**text && !trimmed.is_empty() {
-                found.push((SPACE, Predicate::TextIgnoringCase(*op, trimmed.into())));
-            }
-            if text.contains('*') {
-                found.extend(like(text, STAR, true));
-            }
+            let is_trimmed = trimmed != &**text && !trimmed.is_empty();
+            let without_space =
+                is_trimmed.then(|| (SPACE, Predicate::TextIgnoringCase(*op, trimmed.into())));
+            let with_star = text.contains('*').then(|| like(text, STAR, true)).flatten();
+            without_space.into_iter().chain(with_star).collect()
         }
         Predicate::Wildcard {
             wildcard,
             ignoring_case,
-        } => {
-            let text = wildcard.to_string();
-            if text.contains('%') {
-                found.extend(like(&text.replace('%', "*"), PERCENT, *ignoring_case));
-            }
-            if text.contains('?') {
-                let reason = "`?` is an ordinary character; the wildcard is `*`";
-                found.extend(like(&text.replace('?', "*"), reason, *ignoring_case));
-            }
-            let trimmed = text.trim();
-            if trimmed != text {
-                found.extend(like(trimmed, SPACE, *ignoring_case));
-            }
-            let whole = "`like` compares the whole text";
-            for around in [format!("{text}*"), format!("*{text}"), format!("*{text}*")] {
-                found.extend(like(&around, whole, *ignoring_case));
-            }
-        }
-        Predicate::Number(number) if value.trim().parse().as_ref() == Ok(number) => {
-            found.push((
-                "the value is a text",
-                Predicate::Text(TextOp::Equals, value.into()),
-            ));
-        }
-        Predicate::Bool(wanted) if value == wanted.to_string() => {
-            found.push((
-                "the value is a text",
-                Predicate::Text(TextOp::Equals, value.into()),
-            ));
-        }
-        Predicate::Null if value == "null" => {
-            found.push((
-                "the value is a text",
-                Predicate::Text(TextOp::Equals, value.into()),
-            ));
-        }
+        } => for_wildcard(&wildcard.to_string(), *ignoring_case),
         Predicate::Regexp {
             regexp: Regexp(text),
             ignoring_case,
-        } => {
-            // `eni-*` is a wildcard rather than a regular expression.
-            if text.contains('*') && !text.contains(['.', '\\', ']', ')']) {
-                found.extend(like(text, STAR, *ignoring_case));
-            }
-            let reason = "`matches` compares the whole text";
-            let inner = if text.contains('|') {
-                format!("({text})")
-            } else {
-                text.to_string()
-            };
-            for around in [
-                format!("{inner}.*"),
-                format!(".*{inner}"),
-                format!(".*{inner}.*"),
-                format!("(?s).*{inner}.*"),
-            ] {
-                found.extend(regexp(&around, reason, *ignoring_case));
-            }
-            if text.trim() != &**text {
-                found.extend(regexp(text.trim(), SPACE, *ignoring_case));
-            }
+        } => for_regexp(text, *ignoring_case),
+        _ if is_same_text => {
+            vec![(
+                "the value is a text",
+                Predicate::Text(TextOp::Equals, value.into()),
+            )]
         }
-        _ => {}
+        _ => Vec::new(),
+    }
+}
+
+fn for_text(op: TextOp, text: &str, value: &str) -> Candidates {
+    let mut found = Vec::new();
+    let trimmed = text.trim();
+    if trimmed != text && !trimmed.is_empty() {
+        found.push((SPACE, Predicate::Text(op, trimmed.into())));
+    }
+    let (before, after) = match op {
+        TextOp::Equals => ("", ""),
+        TextOp::Prefix => ("", "*"),
+        TextOp::Suffix => ("*", ""),
+        TextOp::Contains => ("*", "*"),
+    };
+    if text.contains('*') {
+        found.extend(like(&format!("{before}{text}{after}"), STAR, false));
+    }
+    if text.contains('%') {
+        let text = text.replace('%', "*");
+        found.extend(like(&format!("{before}{text}{after}"), PERCENT, false));
+    }
+    if op == TextOp::Equals {
+        found.extend(regexp(text, "a regular expression needs `matches`", false));
+        found.extend(part(text, value).map(|op| {
+            (
+                "`==` compares the whole text",
+                Predicate::Text(op, text.into()),
+            )
+        }));
+    }
+    found
+}
+
+fn for_wildcard(text: &str, ignoring_case: bool) -> Candidates {
+    let mut found = Vec::new();
+    if text.contains('%') {
+        found.extend(like(&text.replace('%', "*"), PERCENT, ignoring_case));
+    }
+    if text.contains('?') {
+        let reason = "`?` is an ordinary character; the wildcard is `*`";
+        found.extend(like(&text.replace('?', "*"), reason, ignoring_case));
+    }
+    if text.trim() != text {
+        found.extend(like(text.trim(), SPACE, ignoring_case));
+    }
+    let whole = "`like` compares the whole text";
+    for around in [format!("{text}*"), format!("*{text}"), format!("*{text}*")] {
+        found.extend(like(&around, whole, ignoring_case));
+    }
+    found
+}
+
+fn for_regexp(text: &str, ignoring_case: bool) -> Candidates {
+    let mut found = Vec::new();
+    // `eni-*` is a wildcard rather than a regular expression.
+    if text.contains('*') && !text.contains(['.', '\\', ']', ')']) {
+        found.extend(like(text, STAR, ignoring_case));
+    }
+    let inner = if text.contains('|') {
+        format!("({text})")
+    } else {
+        text.to_owned()
+    };
+    for around in [
+        format!("{inner}.*"),
+        format!(".*{inner}"),
+        format!(".*{inner}.*"),
+        format!("(?s).*{inner}.*"),
+    ] {
+        found.extend(regexp(
+            &around,
+            "`matches` compares the whole text",
+            ignoring_case,
+        ));
+    }
+    if text.trim() != text {
+        found.extend(regexp(text.trim(), SPACE, ignoring_case));
     }
     found
 }

@@ -1,6 +1,6 @@
 //! Parses networks in CIDR notation.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use reflexarc_event::{parse_address, unmapped_network};
@@ -21,8 +21,11 @@ pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<IpNet, InvalidNetwor
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
-    let address = address(address_text, dialect)
-        .ok_or_else(|| InvalidNetwork::new(format!("invalid IP address `{address_text}`")))?;
+    let meant = || with_prefix_length(text).map(|network| format!("write `{network}`"));
+    let address = address(address_text, dialect).ok_or_else(|| InvalidNetwork {
+        message: format!("invalid IP address `{address_text}`"),
+        help: meant(),
+    })?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let length = match length_text {
         None if dialect == Dialect::Aws => {
@@ -37,9 +40,9 @@ pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<IpNet, InvalidNetwor
         }
         Some(length) => prefix_length(length)
             .filter(|length| *length <= longest)
-            .ok_or_else(|| {
-                let message = format!("invalid prefix length `{length}`: expected 0 to {longest}");
-                InvalidNetwork::new(message)
+            .ok_or_else(|| InvalidNetwork {
+                message: format!("invalid prefix length `{length}`: expected 0 to {longest}"),
+                help: meant(),
             })?,
     };
     let network = IpNet::new(address, length)
@@ -84,6 +87,22 @@ fn mapped_help(network: IpNet) -> Option<String> {
     } else {
         format!("write an IPv4 network, such as `{address}/24`")
     })
+}
+
+/// The network of a text with a netmask, `10.0.0.0/255.0.0.0`, or with stars, `10.0.*.*`.
+fn with_prefix_length(text: &str) -> Option<String> {
+    if let Some((address, mask)) = text.split_once('/') {
+        let address: Ipv4Addr = address.parse().ok()?;
+        let mask: Ipv4Addr = mask.parse().ok()?;
+        return IpNet::with_netmask(address.into(), mask.into())
+            .ok()
+            .map(|net| net.to_string());
+    }
+    let stars = text.split('.').filter(|part| *part == "*").count();
+    let address = text.replace('*', "0");
+    let is_network = stars > 0 && text.split('.').rev().take(stars).all(|part| part == "*");
+    let address: Ipv4Addr = address.parse().ok().filter(|_| is_network)?;
+    Some(format!("{address}/{}", 32 - 8 * stars))
 }
 
 fn prefix_length(text: &str) -> Option<u8> {

@@ -18,6 +18,8 @@ use token::Kind;
 pub(super) use token::Token;
 pub(super) use token::tokens;
 
+pub(super) use condition::{is_time, json, whole_regexp};
+
 use condition::{Condition, Test, Value, ValueKind};
 use reader::Recognised;
 
@@ -33,6 +35,8 @@ pub(super) struct Suggestion {
     pub(super) right: Option<String>,
     /// Whether `right` has the meaning of the original for every event.
     pub(super) is_exact: bool,
+    /// Whether it is about the order of values that have none here.
+    pub(super) is_order: bool,
     /// Whether it is about a function, which the grammar takes for a path and a group.
     pub(super) is_call: bool,
     /// How many clauses it is about, this one included.
@@ -40,6 +44,26 @@ pub(super) struct Suggestion {
 }
 
 const FIELDS: &str = "fields cannot be compared with each other; compare them in the script";
+
+/// The whole expression, if every condition of it is recognised and all are joined alike.
+pub(super) fn whole(source: &str) -> Option<String> {
+    let tokens = tokens(source, &[]);
+    let clauses = clauses(&tokens);
+    let is_or = |token: &Token| token.is_word("or") || token.text.starts_with('|');
+    let mut connectives = tokens.iter().filter(|token| clause::is_connective(token));
+    let joined_by_or = connectives.clone().next().is_some_and(is_or);
+    if connectives.any(|token| is_or(token) != joined_by_or) {
+        return None;
+    }
+    let conditions: Option<Vec<String>> = clauses
+        .iter()
+        .map(|clause| reader::condition(clause.tokens)?.condition.spell())
+        .collect();
+    let connective = if joined_by_or { " or " } else { " and " };
+    conditions
+        .filter(|all| !all.is_empty())
+        .map(|all| all.join(connective))
+}
 
 /// What to write instead of the first clause; `before` is the clause before it.
 pub(super) fn suggestion(
@@ -100,6 +124,7 @@ pub(super) fn suggestion(
             right: Some(right),
             is_exact: false,
             is_call: false,
+            is_order: false,
             clauses: 1,
         });
     }
@@ -205,6 +230,7 @@ fn continuation(clauses: &[Clause<'_, '_>], before: &Clause<'_, '_>) -> Option<S
         right: Some(right),
         is_exact: false,
         is_call: false,
+        is_order: false,
         clauses: parts.len() - 1,
     })
 }
@@ -320,6 +346,7 @@ fn with_condition(
         right,
         is_exact: condition.is_exact(),
         is_call: false,
+        is_order: is_ordered && condition.spell().is_none(),
         clauses: 1,
     })
 }
@@ -354,6 +381,7 @@ fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
         right: Some(right),
         is_exact: false,
         is_call: false,
+        is_order: false,
         clauses: 1,
     }
 }
@@ -367,6 +395,7 @@ fn without_spelling(span: Span, message: String, help: &str) -> Suggestion {
         right: None,
         is_exact: false,
         is_call: true,
+        is_order: false,
         clauses: 1,
     }
 }

@@ -5,7 +5,7 @@ use pest::iterators::Pair;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_event::Json;
 
-use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
+use super::{Grammar, Rule, TreeBuilder, foreign, string_literal, syntax_error};
 use crate::spanned::SpannedNode;
 use crate::{Decimal, Dialect};
 
@@ -204,13 +204,24 @@ impl TreeBuilder<'_> {
             span.clone(),
             format!("expected a value, found `{word}`"),
         );
+        // Without a fix: what is undefined has no value that could be compared.
+        if matches!(word, "undefined" | "missing") {
+            let help = "to require that a field is missing, write `{\"exists\": false}`, \
+                        or `is missing` in an expression";
+            self.push(error.with_help(help));
+            return ValueKind::Invalid;
+        }
+        // Word processors put these around a text.
+        let unquoted = word.trim_matches(['“', '”', '„', '«', '»', '‘', '’']);
         let error = match literal_meant(word) {
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span.clone(), meant),
+            // JMESPath writes any JSON value between back quotes.
+            None if word.starts_with('`') => error.with_help("put strings in double quotes"),
             None => error
                 .with_help("put strings in double quotes")
-                .with_fix(span.clone(), Json::from(word).to_string()),
+                .with_fix(span.clone(), Json::from(unquoted).to_string()),
         };
         self.push(error);
         ValueKind::Invalid
@@ -235,6 +246,10 @@ impl TreeBuilder<'_> {
         } else if word.parse::<std::net::Ipv4Addr>().is_ok() {
             let mut error = error.with_fix(span.clone(), format!("\"{word}\""));
             error.help = Some("put addresses in double quotes".into());
+            error
+        } else if foreign::is_time(word) {
+            let mut error = error.with_fix(span.clone(), format!("\"{word}\""));
+            error.help = Some("put dates in double quotes".into());
             error
         } else {
             error

@@ -49,6 +49,10 @@ impl TreeBuilder<'_> {
             self.push(error);
             return Vec::new();
         }
+        if let Some(error) = self.object_elements(key, &elements) {
+            self.push(error);
+            return Vec::new();
+        }
         let before = self.diagnostics.len();
         let alternatives: Vec<_> = elements
             .into_iter()
@@ -73,9 +77,9 @@ impl TreeBuilder<'_> {
         let predicates = match value.kind {
             ValueKind::Array(_) => {
                 let message = "unexpected array among the alternatives";
-                self.error(Code::WRONG_ARGUMENT, span, message).help = Some(
-                    "use strings, numbers, true, false, null or objects with an operator".into(),
-                );
+                let written = &self.source[span.start + 1..span.end - 1];
+                let help = format!("write its values without the inner brackets: `{written}`");
+                self.error(Code::WRONG_ARGUMENT, span, message).help = Some(help);
                 return None;
             }
             ValueKind::Object(members) => return self.operators(span, members),
@@ -195,7 +199,12 @@ impl TreeBuilder<'_> {
                 self.string_argument(&key, &value, StringTest::Compare(TextOp::Equals), true)
             }
             "numeric" => {
-                let predicates = self.numeric(&value)?;
+                let before = self.diagnostics.len();
+                let predicates = self.numeric(&value);
+                if predicates.is_none() && self.dialect == Dialect::Reflexarc {
+                    self.help_with_numeric(&value, before);
+                }
+                let predicates = predicates?;
                 return Some(
                     predicates
                         .into_iter()
@@ -255,6 +264,8 @@ impl TreeBuilder<'_> {
             error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span.clone(), format!("\"{meant}\""))
+        } else if let Some(meant) = self.meant_alternative(member) {
+            error.with_help(format!("write `{meant}`"))
         } else {
             error.with_help(format!("the operators are {}", OPERATORS[..10].join(", ")))
         };
@@ -391,7 +402,12 @@ impl TreeBuilder<'_> {
                         .with_help("put it in double quotes; string operators match strings only")
                         .with_fix(value.span.clone(), format!("\"{written}\""))
                 }
-                _ => error,
+                ("exists", ValueKind::Array(_) | ValueKind::Number(_) | ValueKind::Null) => {
+                    error.with_help("write `{\"exists\": true}` or `{\"exists\": false}`")
+                }
+                ("numeric", _) => error.with_help("for example `{\"numeric\": [\">\", 0]}`"),
+                ("cidr", _) => error.with_help("for example `{\"cidr\": \"10.0.0.0/8\"}`"),
+                _ => error.with_help(format!("for example `{{\"{operator}\": \"x\"}}`")),
             };
             self.push(error);
         }

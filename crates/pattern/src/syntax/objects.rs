@@ -15,6 +15,9 @@ use crate::{Dialect, Path, normal};
 /// The keys of the enclosing objects, outermost first.
 type Keys = Vec<String>;
 
+/// Longest value that is repeated in a help text, in bytes.
+const LONGEST_IN_HELP: usize = 60;
+
 const EMPTY_OBJECT: &str = "empty object";
 
 impl TreeBuilder<'_> {
@@ -46,8 +49,10 @@ impl TreeBuilder<'_> {
             return Some(SpannedNode::with_span(&normal::always(), &span));
         }
         self.push(
-            Diagnostic::error(Code::EMPTY_VALUE, span, EMPTY_OBJECT)
-                .with_help("add at least one path: `{\"name\": [\"x\"]}`"),
+            Diagnostic::error(Code::EMPTY_VALUE, span, EMPTY_OBJECT).with_help(
+                "add at least one path, `{\"name\": [\"x\"]}`; \
+                     to match every event, write `{\"name\": [{\"exists\": true}]}`",
+            ),
         );
         None
     }
@@ -135,7 +140,11 @@ impl TreeBuilder<'_> {
             )
         } else {
             diagnostic
-                .with_help("wrap it in `[ ]`")
+                .with_help(if written.len() <= LONGEST_IN_HELP {
+                    format!("wrap it in `[ ]`: `[{written}]`")
+                } else {
+                    "wrap it in `[ ]`".to_owned()
+                })
                 .with_fix(value.span.clone(), format!("[{written}]"))
         });
     }
@@ -171,6 +180,18 @@ impl TreeBuilder<'_> {
 
     fn or(&mut self, value: Value, keys: &mut Keys) -> Option<Constraint> {
         let span = value.span.clone();
+        // `"a": {"$or": ["x", "y"]}`: the array of a path is its alternatives already.
+        if let (ValueKind::Array(elements), Some(key)) = (&value.kind, keys.last())
+            && elements
+                .iter()
+                .all(|element| !matches!(element.kind, ValueKind::Object(_) | ValueKind::Invalid))
+            && !elements.is_empty()
+        {
+            let help = format!("write `\"{key}\": {}`", self.source_of(&value));
+            let message = "`$or` expects an array of objects, found values";
+            self.error(Code::INVALID_CONNECTIVE, span, message).help = Some(help);
+            return None;
+        }
         let branches = self.branches("$or", value)?;
         if branches.len() == 1 && self.dialect == Dialect::Aws {
             self.error(
@@ -250,7 +271,13 @@ impl TreeBuilder<'_> {
                 .help = Some(help);
                 return None;
             }
-            _ => {
+            other => {
+                let help = match &other {
+                    ValueKind::Object(members) if !members.is_empty() => {
+                        format!("write `\"{name}\": {}`", self.each_in_an_object(members))
+                    }
+                    _ => help,
+                };
                 self.error(
                     Code::INVALID_CONNECTIVE,
                     value.span,

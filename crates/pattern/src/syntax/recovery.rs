@@ -93,7 +93,10 @@ impl TreeBuilder<'_> {
         let Some(first) = errors.first_mut() else {
             return false;
         };
-        if is_fixable {
+        // `time > 2024-01-01`: in quotes it would still be no number.
+        if suggestion.is_order && fixed.is_none() {
+            first.fix = None;
+        } else if is_fixable {
             // Fixes that make a condition of their own have help of their own, and the help on a
             // keyword says why it needs quotes.
             let is_other = fixed.is_some() && fixed != right;

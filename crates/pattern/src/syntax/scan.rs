@@ -6,6 +6,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
+use super::foreign;
 use crate::{Dialect, PatternLimits};
 
 /// The result of a scan.
@@ -36,11 +37,7 @@ pub(super) fn scan(
             source.len(),
             limits.bytes
         );
-        return Err(vec![Diagnostic::error(
-            Code::TOO_LONG,
-            end_of(source),
-            message,
-        )]);
+        return Err(vec![Diagnostic::error(Code::TOO_LONG, 0..0, message)]);
     }
     let mut scanner = Scanner {
         source,
@@ -54,7 +51,7 @@ pub(super) fn scan(
         let help = "write a condition such as `name == \"x\"`, \
                     or a JSON object such as `{\"name\": [\"x\"]}`";
         return Err(vec![
-            Diagnostic::error(Code::EMPTY_TEXT, end_of(source), "empty pattern").with_help(help),
+            Diagnostic::error(Code::EMPTY_TEXT, 0..0, "empty pattern").with_help(help),
         ]);
     };
     let mut errors = Vec::new();
@@ -133,10 +130,7 @@ impl Scanner<'_> {
                 Err(vec![
                     Diagnostic::error(Code::UNCLOSED, at..at + 1, message)
                         .with_help(format!("add the missing `{closing}`"))
-                        .with_label(
-                            end_of(self.source),
-                            format!("the pattern ends without `{closing}`"),
-                        )
+                        .with_label(end..end, format!("the pattern ends without `{closing}`"))
                         .with_fix(end..end, missing),
                 ])
             }
@@ -176,6 +170,21 @@ impl Scanner<'_> {
             .find('\n')
             .map_or(self.source.len(), |length| start + length);
         let quote = quote as char;
+        // `a isn't "x"`: an apostrophe and no quote.
+        let word = self.source[..start].rfind(|c: char| !c.is_alphabetic());
+        let word = word.map_or(0, |at| at + 1)..start;
+        if quote == '\'' && !word.is_empty() && self.source[start..].starts_with("'t") {
+            let plain = self.source.replace("n't", " not");
+            let help = foreign::whole(&plain).map_or_else(
+                || "write `not` in place of `n't`".to_owned(),
+                |right| format!("write `{right}`"),
+            );
+            let span = word.start..start + 2;
+            let message = format!("unknown operator `{}`", &self.source[span.clone()]);
+            return Err(vec![
+                Diagnostic::error(Code::UNKNOWN_OPERATOR, span, message).with_help(help),
+            ]);
+        }
         Err(vec![
             Diagnostic::error(Code::UNCLOSED, start..line_end, "unterminated string")
                 .with_help(format!("add the closing `{quote}`")),
@@ -219,8 +228,4 @@ fn opening(bracket: u8) -> char {
         b']' => '[',
         _ => '(',
     }
-}
-
-fn end_of(source: &str) -> Span {
-    source.len()..source.len()
 }

@@ -3,7 +3,7 @@
 use pest::error::{Error, ErrorVariant, InputLocation};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-use super::Rule;
+use super::{Rule, json_help};
 use crate::keywords::is_keyword;
 
 /// The diagnostic for the position at which the grammar stopped: what it expected there, what it
@@ -32,7 +32,7 @@ pub(super) fn diagnostic(text: &str, error: &Error<Rule>) -> Diagnostic {
     };
     let diagnostic = Diagnostic::error(Code::SYNTAX, at..at + token.len(), message);
     if text.trim_start().starts_with('{') {
-        return diagnostic;
+        return json_help::with_structure_help(diagnostic, text, text[..at].trim_end(), token);
     }
     with_expression_help(diagnostic, text[..at].trim_end(), token)
 }
@@ -50,8 +50,12 @@ fn with_expression_help(diagnostic: Diagnostic, head: &str, token: &str) -> Diag
         )
     };
     match previous {
-        _ if token == "[" && head.is_empty() => {
-            diagnostic.with_help("write a JSON object instead: `{\"name\": [\"x\"]}`")
+        _ if token == "[" && head.is_empty() => diagnostic.with_help(
+            "a pattern is one object, `{\"name\": [\"x\"]}`; join several with \
+             `{\"$or\": [{…}, {…}]}`",
+        ),
+        _ if token == "/" && head.is_empty() => {
+            diagnostic.with_help("comments start with `#` or `//`")
         }
         "not" if starts_with_symbol => diagnostic.with_help(keyword_help(previous)),
         "and" | "or" if starts_with_symbol => diagnostic.with_help(

@@ -12,7 +12,9 @@ use crate::generate;
 fn fields(part: &Part, found: &mut Vec<FieldTest>) {
     match &part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter().for_each(|part| fields(part, found));
+            for part in parts {
+                fields(part, found);
+            }
         }
         Test::Not { part } => fields(part, found),
         Test::Field(field) => found.push(field.clone()),
@@ -235,7 +237,7 @@ fn is_true(hint: &Hint, field: &FieldTest, event: &Json) -> bool {
         .as_ref()
         .and_then(|near| at(event, &near.found.location))
     {
-        Some(Json::String(text)) => text.to_string(),
+        Some(Json::String(text)) => text.clone(),
         other => panic!("{hint:?}: {other:?}"),
     };
     match hint {

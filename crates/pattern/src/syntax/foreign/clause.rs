@@ -92,7 +92,7 @@ fn starts_condition(tokens: &[Token]) -> bool {
             .is_some_and(|rest| reader::operator(rest).is_some())
 }
 
-fn is_connective(token: &Token) -> bool {
+pub(in crate::syntax) fn is_connective(token: &Token) -> bool {
     token.is_word("and")
         || token.is_word("or")
         || token.kind == Kind::Symbol && matches!(token.text, "&&" | "||" | "&" | "|")

@@ -353,20 +353,7 @@ impl Condition {
         let whole = if is_whole {
             expression
         } else {
-            let start = expression.strip_prefix('^');
-            let open = if start.is_some() { "" } else { ".*" };
-            let inner = start.unwrap_or(&expression);
-            let end = inner
-                .strip_suffix('$')
-                .filter(|inner| !inner.ends_with('\\'));
-            let close = if end.is_some() { "" } else { ".*" };
-            let inner = end.unwrap_or(inner);
-            let inner = if inner.contains('|') {
-                format!("({inner})")
-            } else {
-                inner.to_owned()
-            };
-            format!("{open}{inner}{close}").replace(".*.*", ".*")
+            whole_regexp(&expression)
         };
         let not = if self.is_negated { "not " } else { "" };
         let case = if case { " ignoring case" } else { "" };
@@ -374,13 +361,31 @@ impl Condition {
     }
 }
 
+/// A regular expression for the whole text in place of one for a part of it: `x` gives `.*x.*`.
+pub(in crate::syntax) fn whole_regexp(expression: &str) -> String {
+    let start = expression.strip_prefix('^');
+    let open = if start.is_some() { "" } else { ".*" };
+    let inner = start.unwrap_or(expression);
+    let end = inner
+        .strip_suffix('$')
+        .filter(|inner| !inner.ends_with('\\'));
+    let close = if end.is_some() { "" } else { ".*" };
+    let inner = end.unwrap_or(inner);
+    let inner = if inner.contains('|') {
+        format!("({inner})")
+    } else {
+        inner.to_owned()
+    };
+    format!("{open}{inner}{close}").replace(".*.*", ".*")
+}
+
 /// A JSON string.
-pub(super) fn json(text: &str) -> String {
+pub(in crate::syntax) fn json(text: &str) -> String {
     reflexarc_event::Json::from(text).to_string()
 }
 
 /// Whether a text is a date, alone or with a time.
-pub(super) fn is_time(text: &str) -> bool {
+pub(in crate::syntax) fn is_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
         bytes

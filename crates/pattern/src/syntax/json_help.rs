@@ -1,0 +1,327 @@
+//! JSON notation: what to write instead, with the author's own keys and values.
+
+use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
+
+use super::json::{Member, Value, ValueKind};
+use super::leaf::OPERATORS;
+use super::{TreeBuilder, cidr, foreign, operator_key};
+use crate::{Decimal, Dialect};
+
+impl TreeBuilder<'_> {
+    /// The error for alternatives that are objects of the event and not of operators:
+    /// `"a": [{"b": ["x"]}]`.
+    pub(super) fn object_elements(&self, key: &str, elements: &[Value]) -> Option<Diagnostic> {
+        let is_field = |member: &Member, object: Option<&Span>| {
+            !member.key.starts_with('$')
+                && !OPERATORS.contains(&member.key.as_str())
+                && nearest(&member.key, OPERATORS).is_none()
+                && !operator_key::is_operator(&member.key)
+                && self.meant_operator(member, object).is_none()
+                && self.meant_alternative(member).is_none()
+        };
+        let mut first = None;
+        for element in elements {
+            let ValueKind::Object(members) = &element.kind else {
+                return None;
+            };
+            let object = (members.len() == 1).then_some(&element.span);
+            if members.is_empty() || !members.iter().all(|member| is_field(member, object)) {
+                return None;
+            }
+            first = first.or(Some(members));
+        }
+        let members = first.filter(|_| self.dialect != Dialect::Alibaba)?;
+        let below = self.below(members)?;
+        let member = &members[0];
+        let message = format!("unknown operator `{}`", member.key);
+        let error = Diagnostic::error(Code::UNKNOWN_OPERATOR, member.key_span.clone(), message);
+        Some(error.with_help(format!(
+            "fields of the objects in an array are written below its path: `\"{key}\": {below}`"
+        )))
+    }
+
+    /// An object of the event as a pattern: scalars are put into arrays.
+    fn below(&self, members: &[Member]) -> Option<String> {
+        let mut parts = Vec::new();
+        for member in members {
+            let key = &self.source[member.key_span.clone()];
+            let source = self.source_of(&member.value);
+            let value = match &member.value.kind {
+                ValueKind::Object(inner) => self.below(inner)?,
+                ValueKind::Array(_) => source.to_owned(),
+                ValueKind::Invalid => return None,
+                _ => format!("[{source}]"),
+            };
+            parts.push(format!("{key}: {value}"));
+        }
+        Some(format!("{{{}}}", parts.join(", ")))
+    }
+
+    /// The alternatives that an unknown operator with this argument means, for help: unlike those
+    /// of a fix they need not be the only reading.
+    pub(super) fn meant_alternative(&self, member: &Member) -> Option<String> {
+        let name = member.key.trim_start_matches('$').to_lowercase();
+        let name = name.replace(['-', '_'], "");
+        let json = |text: &str| foreign::json(text);
+        match (name.as_str(), &member.value.kind) {
+            ("between" | "range", ValueKind::Array(ends)) => match ends.as_slice() {
+                [low, high] => Some(format!(
+                    "{{\"numeric\": [\">=\", {}, \"<=\", {}]}}",
+                    self.number_of(low)?,
+                    self.number_of(high)?
+                )),
+                _ => None,
+            },
+            ("like" | "ilike" | "glob", ValueKind::String(text)) => {
+                let wildcard = json(&text.replace('%', "*").replace("**", "*"));
+                Some(format!("{{\"wildcard\": {wildcard}}}"))
+            }
+            ("regex" | "match" | "pattern" | "rlike", ValueKind::String(text)) => {
+                let whole = json(&foreign::whole_regexp(text));
+                Some(format!("{{\"regexp\": {whole}}}"))
+            }
+            (
+                "ip" | "ipaddress" | "ipaddressinrange" | "subnet" | "network" | "incidr"
+                | "address",
+                ValueKind::String(text),
+            ) if cidr::parse(text, self.dialect).is_ok() => {
+                Some(format!("{{\"cidr\": {}}}", json(text)))
+            }
+            ("or" | "any" | "anyof" | "oneof", ValueKind::Array(elements)) => {
+                let sources: Vec<&str> = elements
+                    .iter()
+                    .map(|element| self.source_of(element))
+                    .collect();
+                Some(sources.join(", "))
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts the right spelling into the only error about the argument of `numeric`.
+    pub(super) fn help_with_numeric(&mut self, value: &Value, before: usize) {
+        let meant = self.meant_comparisons(value);
+        let [error] = &mut self.diagnostics[before..] else {
+            return;
+        };
+        // A reversed range has help of its own.
+        let is_spelling = matches!(error.code, Code::WRONG_ARGUMENT | Code::UNKNOWN_OPERATOR);
+        let Some((meant, is_exact)) = meant.filter(|_| is_spelling && error.fix.is_none()) else {
+            return;
+        };
+        error.help = Some(format!("write `\"numeric\": {meant}`"));
+        if is_exact {
+            *error = error.clone().with_fix(value.span.clone(), meant);
+        }
+    }
+
+    /// The comparisons that an invalid argument of `numeric` means, and whether that is evident.
+    fn meant_comparisons(&self, value: &Value) -> Option<(String, bool)> {
+        let list = |parts: Vec<String>| format!("[{}]", parts.join(", "));
+        let items = match &value.kind {
+            ValueKind::Number(_) => {
+                return Some((
+                    list(vec!["\"=\"".into(), self.source_of(value).into()]),
+                    true,
+                ));
+            }
+            ValueKind::String(text) => return Some((list(comparison_in(text)?), true)),
+            ValueKind::Array(items) => items,
+            ValueKind::Object(members) => {
+                let mut parts = Vec::new();
+                for member in members {
+                    parts.push(format!("\"{}\"", symbol_of(&member.key)?));
+                    parts.push(self.number_of(&member.value)?);
+                }
+                return (parts.len() == 2).then(|| (list(parts), true));
+            }
+            _ => return None,
+        };
+        match items.as_slice() {
+            [
+                Value {
+                    kind: ValueKind::String(text),
+                    ..
+                },
+            ] => {
+                return Some((list(comparison_in(text)?), true));
+            }
+            [number] => return Some((list(vec!["\"=\"".into(), self.number_of(number)?]), true)),
+            _ => {}
+        }
+        let is_word = |item: &&Value| {
+            matches!(&item.kind, ValueKind::String(text)
+                if ["and", "between", "&&"].contains(&text.to_lowercase().as_str()))
+        };
+        let rest: Vec<&Value> = items.iter().filter(|item| !is_word(item)).collect();
+        if let [low, high] = rest.as_slice()
+            && let (Some(low), Some(high)) = (self.number_of(low), self.number_of(high))
+        {
+            return Some((format!("[\">=\", {low}, \"<=\", {high}]"), false));
+        }
+        // `[">", "25"]`: numbers in quotes, in pairs.
+        let mut parts = Vec::new();
+        for pair in rest.chunks(2) {
+            let [symbol, number] = pair else { return None };
+            let ValueKind::String(text) = &symbol.kind else {
+                return None;
+            };
+            parts.push(format!("\"{}\"", symbol_of(text)?));
+            parts.push(self.number_of(number)?);
+        }
+        (parts.len() <= 4).then(|| (list(parts), true))
+    }
+
+    /// The JSON text of a number, also of one in quotes.
+    fn number_of(&self, value: &Value) -> Option<String> {
+        match &value.kind {
+            ValueKind::Number(_) => Some(self.source_of(value).to_owned()),
+            ValueKind::String(text) => {
+                let text = text.trim();
+                text.parse::<Decimal>().ok().map(|_| text.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The members of an object as an array of objects, for `$or` and `$and`.
+    pub(super) fn each_in_an_object(&self, members: &[Member]) -> String {
+        let parts = members.iter().map(|member| {
+            let span = member.key_span.start..member.value.span.end;
+            format!("{{{}}}", &self.source[span])
+        });
+        format!("[{}]", parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The parts of one comparison in a text: `>5`.
+fn comparison_in(text: &str) -> Option<Vec<String>> {
+    let text = text.trim();
+    let length = text.find(|c| !"<>=".contains(c))?;
+    let symbol = if length == 0 {
+        "="
+    } else {
+        symbol_of(&text[..length])?
+    };
+    let number = text[length..].trim();
+    number.parse::<Decimal>().ok()?;
+    Some(vec![format!("\"{symbol}\""), number.to_owned()])
+}
+
+fn symbol_of(text: &str) -> Option<&'static str> {
+    Some(match text.trim_start_matches('$').to_lowercase().as_str() {
+        "=" | "==" | "===" | "eq" => "=",
+        "<" | "lt" => "<",
+        "<=" | "=<" | "lte" | "le" => "<=",
+        ">" | "gt" => ">",
+        ">=" | "=>" | "gte" | "ge" => ">=",
+        _ => return None,
+    })
+}
+
+/// Adds help to an error of the grammar: `head` is the text before the token at which it stopped.
+pub(super) fn with_structure_help(
+    error: Diagnostic,
+    text: &str,
+    head: &str,
+    token: &str,
+) -> Diagnostic {
+    let span = error.span.clone();
+    let end = head.len()..head.len();
+    let last_word = head
+        .rsplit(|c: char| c.is_whitespace() || "[:,{".contains(c))
+        .next();
+    let operator = last_word.filter(|word| !word.is_empty() && word.chars().all(is_symbol));
+    if text[span.start..].starts_with("/*") {
+        return error.with_help("comments start with `#` or `//`");
+    }
+    if error.message.starts_with("expected end of input") {
+        return after_pattern(error, head, token);
+    }
+    // `{ $.a = "x" }`, `{a == "x"}`: an expression in braces.
+    let is_expression = token == "(" || token.starts_with(is_symbol) || head.ends_with('=');
+    let has_json_key = text
+        .trim_start_matches(['{', ' ', '\n', '\t'])
+        .starts_with('"');
+    if is_expression
+        && !has_json_key
+        && let Some(inner) = text
+            .trim()
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'))
+        && let Some(right) = foreign::whole(inner)
+    {
+        return error.with_help(format!(
+            "an expression is written without braces: `{right}`"
+        ));
+    }
+    if let Some(operator) = operator {
+        let help = match operator {
+            "!=" | "<>" => format!("write `[{{\"anything-but\": {token}}}]`"),
+            _ => match symbol_of(operator) {
+                Some(symbol) => format!("write `[{{\"numeric\": [\"{symbol}\", {token}]}}]`"),
+                None => "put operators into an object, such as `{\"prefix\": \"x\"}`".to_owned(),
+            },
+        };
+        return error.with_help(help);
+    }
+    let is_value =
+        token.starts_with(|c: char| c == '"' || c == '{' || c == '[' || c.is_alphanumeric());
+    let after_value = head.ends_with(|c: char| "\"]}'".contains(c) || c.is_alphanumeric());
+    match token {
+        "or" | "and" | "OR" | "AND" | "|" | "||" => error
+            .with_help("separate values with `,`")
+            .with_fix(span, ","),
+        "," if head.ends_with(',') => error.with_help("remove the second `,`").with_fix(span, ""),
+        ";" => error
+            .with_help("separate members with `,`")
+            .with_fix(span, ","),
+        "(" => error.with_help("write a list of values in `[ ]`"),
+        "/" => error.with_help(
+            "write a regular expression as `{\"regexp\": \"…\"}`; it must match the whole text",
+        ),
+        _ if error.message.contains("expected `:`") => match token {
+            _ if token.starts_with(['=', ':']) => {
+                error.with_help("write `:` after a key").with_fix(span, ":")
+            }
+            "[" | "{" => error.with_help("write `:` after a key").with_fix(end, ":"),
+            _ => error.with_help(format!(
+                "write an array of alternatives after each key: `{}: [\"x\"]`",
+                last_word.unwrap_or("\"name\"")
+            )),
+        },
+        _ if is_value && after_value => error
+            .with_help("separate members and values with `,`")
+            .with_fix(end, ","),
+        _ => error.with_help(
+            "a pattern is an object with an array of alternatives for each path: \
+             `{\"name\": [\"x\"]}`",
+        ),
+    }
+}
+
+/// An error about what comes after the object.
+fn after_pattern(error: Diagnostic, head: &str, token: &str) -> Diagnostic {
+    /// A longer pattern is not repeated.
+    const LONGEST: usize = 80;
+    let pattern = if head.len() <= LONGEST {
+        head.trim()
+    } else {
+        "{…}"
+    };
+    let span = error.span.clone();
+    match token.to_lowercase().as_str() {
+        "," | ";" => error.with_help("remove it").with_fix(span, ""),
+        "or" | "||" => error.with_help(format!(
+            "join patterns in one object: `{{\"$or\": [{pattern}, {{…}}]}}`"
+        )),
+        "and" | "&&" | "{" => error.with_help(format!(
+            "put all keys into one object, or join patterns: `{{\"$and\": [{pattern}, {{…}}]}}`"
+        )),
+        _ => error.with_help("remove what comes after the object"),
+    }
+}
+
+fn is_symbol(c: char) -> bool {
+    matches!(c, '=' | '<' | '>' | '!' | '~')
+}
