@@ -197,6 +197,7 @@ registry! {
     231 IMPOSSIBLE_PATH "Path that no event has, written as in another language";
     232 MISSPELT_FIELD "Path that is nearly that of a field of ECS events";
     233 MISSPELT_VALUE "Value that is nearly one of a field of ECS events";
+    234 ENVELOPE_FIELD "Field that events have only before they are converted";
 
     // 03: dialects
     301 NOT_PORTABLE "Construct that the dialect does not support";

@@ -17,7 +17,7 @@ use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_test::{RuleTest, TestEvent};
-use crate::vocabulary::check_vocabulary;
+use crate::vocabulary::check_rule_vocabulary;
 
 /// A rule: a filter and a reaction.
 ///
@@ -210,7 +210,7 @@ impl Rule {
         let holds_one_value = |path: &FieldPath| holds_one_value(path, &self.tests);
         let mut found = self.pattern.check_with(dialect, &holds_one_value);
         if dialect == Dialect::Reflexarc {
-            found.extend(check_vocabulary(&self.pattern));
+            found.extend(check_rule_vocabulary(&self.pattern));
         }
         let found = found.into_iter().map(|found| self.when.map_spans(found));
         let mut found: Vec<Diagnostic> = found.collect();
@@ -272,7 +272,7 @@ impl Rule {
             let holds_one_value = |path: &FieldPath| holds_one_value(path, tests);
             match Pattern::parse_with(when.text(), Dialect::Reflexarc, &holds_one_value) {
                 Ok(pattern) => {
-                    let misspelt = check_vocabulary(&pattern).into_iter();
+                    let misspelt = check_rule_vocabulary(&pattern).into_iter();
                     let warnings = misspelt.filter(|one| one.severity == Severity::Warning);
                     let warnings = pattern.warnings().iter().cloned().chain(warnings);
                     found.extend(warnings.map(|warning| when.map_spans(warning)));

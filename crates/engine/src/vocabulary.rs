@@ -6,6 +6,7 @@
 // where nothing in the same conjunction shows that the filter is about something else
 // (`subject.rs`).
 
+mod envelope;
 mod names;
 mod paths;
 mod subject;
@@ -51,6 +52,10 @@ pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
     };
     if let Some(tree) = tree {
         check.node(&tree, &Subject::default());
+        let beside_native = envelope::Evidence::NativeFields;
+        check
+            .found
+            .extend(envelope::warnings(&tree, pattern.source(), beside_native));
     }
     let span = |found: &Diagnostic| (found.span.start, found.span.end);
     check.found.sort_by_key(span);
@@ -59,6 +64,18 @@ pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
         .found
         .dedup_by(|one, other| one.code == other.code && span(one) == span(other));
     check.found
+}
+
+/// As [`check_vocabulary`], for the filter of a rule, which sees events in the native form: also
+/// warnings about values that only events have before they are converted.
+pub(crate) fn check_rule_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
+    let mut found = check_vocabulary(pattern);
+    if let Some(tree) = pattern.spanned() {
+        let values = envelope::Evidence::Values;
+        found.extend(envelope::warnings(&tree, pattern.source(), values));
+    }
+    found.sort_by_key(|found| (found.span.start, found.span.end));
+    found
 }
 
 /// How many comparisons with the whole catalogue are left.
