@@ -119,6 +119,11 @@ impl Check<'_> {
         let known = match &lookup {
             paths::Lookup::Known => path,
             paths::Lookup::Misspelt(meant) => meant.path,
+            paths::Lookup::Below(parent) => {
+                self.found
+                    .extend(paths::finding_below(parent, field, subject));
+                return;
+            }
             paths::Lookup::Unknown => return,
         };
         let literals = values::literals(field, self.source);

@@ -12,6 +12,8 @@ use super::{Budget, Check};
 pub(super) enum Lookup {
     Known,
     Misspelt(Meant),
+    /// Below a field that has no fields: `content.eniId.value`.
+    Below(&'static str),
     Unknown,
 }
 
@@ -81,6 +83,9 @@ pub(super) fn lookup(path: &str, budget: &Budget) -> Lookup {
             Lookup::Unknown
         };
     }
+    if let Some(field) = below(path) {
+        return Lookup::Below(field);
+    }
     let meant = other_spelling(path)
         .or_else(|| other_name(path))
         .or_else(|| other_level(path))
@@ -124,6 +129,42 @@ pub(super) fn finding(
         Some((span, replacement)) => finding.with_fix(span, replacement),
         None => finding,
     })
+}
+
+/// The finding about a path below a field that has no fields.
+pub(super) fn finding_below(
+    parent: &str,
+    field: &SpannedField,
+    subject: &Subject,
+) -> Option<Diagnostic> {
+    if !(is_specific(parent) || subject.is_ecs()) {
+        return None;
+    }
+    let message = format!("`{parent}` of ECS events has no fields");
+    let counts = ["length", "len", "size", "count"];
+    let help = if field
+        .path
+        .segments()
+        .last()
+        .is_some_and(|key| counts.contains(&key))
+    {
+        format!("compare the number of values in the script: `event.{parent}.len() > 2`")
+    } else {
+        format!("write `{parent}`; a condition holds if any value of a list satisfies it")
+    };
+    Some(Diagnostic::warning(Code::MISSPELT_FIELD, field.key.clone(), message).with_help(help))
+}
+
+/// The field that has no fields and that the path leads below.
+fn below(path: &str) -> Option<&'static str> {
+    let parent = |known: &'static str| {
+        let has_fields = matches!(known, "content" | "resource");
+        !has_fields
+            && path
+                .strip_prefix(known)
+                .is_some_and(|rest| rest.starts_with('.'))
+    };
+    find(parent).map(|field| field.path)
 }
 
 /// Another spelling of the same words: `regionID`, `content.eni_id`.

@@ -87,6 +87,10 @@ impl Subject {
         let path = match paths::lookup(field.path.as_str(), budget) {
             Lookup::Known => field.path.as_str(),
             Lookup::Misspelt(meant) => meant.path,
+            Lookup::Below(parent) => {
+                subject.has_foreign_path = !paths::is_specific(parent);
+                return subject;
+            }
             Lookup::Unknown => {
                 subject.has_foreign_path = !paths::is_root_of_others(field.path.as_str());
                 return subject;

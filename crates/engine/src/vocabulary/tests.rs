@@ -234,6 +234,30 @@ fn a_path_and_its_value_are_corrected_together() {
 }
 
 #[test]
+fn a_field_without_fields_is_compared_itself() {
+    assert_fixed(&[
+        (
+            "content.secondaryPrivateIps.size > 2",
+            "compare the number of values in the script: \
+             `event.content.secondaryPrivateIps.len() > 2`",
+        ),
+        (
+            r#"content.eniId.value == "x""#,
+            "write `content.eniId`; a condition holds if any value of a list satisfies it",
+        ),
+        (
+            r#"product == "ECS" and content.result.code == 1"#,
+            "write `content.result`; a condition holds if any value of a list satisfies it",
+        ),
+    ]);
+    assert_silent(&[
+        "content.result.code == 1",
+        "name.first == 1",
+        "resource.id == 1",
+    ]);
+}
+
+#[test]
 fn common_words_are_reported_in_ecs_events_only() {
     let severity = |text: &str| {
         let pattern: Pattern = text.parse().expect("a filter");

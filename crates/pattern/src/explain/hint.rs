@@ -95,6 +95,8 @@ pub enum Hint {
     AddressWith(&'static str),
     /// The value is an address outside the network, whose first and last address these are.
     OutsideNetwork(IpAddr, IpAddr),
+    /// The value is the address that is excluded, in another spelling.
+    SameAddress,
     /// The value is an address of the other family than the network.
     OtherAddressFamily,
     /// `anything-but` requires a value, and the field is missing.
@@ -196,6 +198,7 @@ impl fmt::Display for Hint {
                 f.write_str("the value differs only in leading or trailing white space")
             }
             Self::NotAnAddress => f.write_str("the value is not an IP address"),
+            Self::SameAddress => f.write_str("the value is the same address in another spelling"),
             Self::AnythingButNeedsValue => f.write_str(
                 "`!=` and `not in` require a value; `not (…)` also matches a missing field",
             ),

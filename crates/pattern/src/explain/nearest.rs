@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{Json, parse_address};
+use reflexarc_event::{Json, parse_address, unmapped_network};
 
 use super::hint::Hint;
 use super::location::Location;
@@ -22,7 +22,7 @@ use super::{Found, NearMiss, characters, rewrite, suggestion};
 use crate::field_values::FieldValue;
 use crate::print::expression;
 use crate::value::{CompiledPredicate, Scalar};
-use crate::{Alternative, Decimal, Field, Node, Predicate};
+use crate::{Alternative, Decimal, Field, Node, Predicate, TextOp};
 
 /// Most values, and most alternatives, that are compared: 40,000 pairs at worst.
 const COMPARED: usize = 200;
@@ -224,12 +224,19 @@ fn predicate_distance(predicate: &Predicate, value: &Scalar) -> Distance {
         (Predicate::Bool(_), Scalar::Bool(_)) => Distance::new(Distance::SAME_TYPE, None),
         (Predicate::Bool(_), _) => Distance::new(Distance::OTHER_TYPE, of_type("true or false")),
         (Predicate::Cidr(_), _) => Distance::new(Distance::OTHER_TYPE, of_type("an IP address")),
+        // `!= "2001:db8::1"` and the value `2001:DB8:0::1`: the reason is not to be seen.
+        (Predicate::AnythingBut(excluded), Scalar::String(text)) => {
+            let is_same = |one: &Predicate| is_other_spelling(one, text);
+            let hint = excluded.iter().any(is_same).then_some(Hint::SameAddress);
+            Distance::new(Distance::FAR, hint)
+        }
         _ => Distance::new(Distance::FAR, None),
     }
 }
 
 /// The hint at an address outside a network.
 fn outside(network: &IpNet, address: IpAddr) -> Hint {
+    let network = unmapped_network(*network).unwrap_or(*network);
     if network.addr().is_ipv4() == address.is_ipv4() {
         Hint::OutsideNetwork(network.network(), network.broadcast())
     } else {
@@ -249,6 +256,16 @@ fn address_with(text: &str) -> Option<(&str, &'static str)> {
     let (address, port) = text.rsplit_once(':')?;
     port.parse::<u16>().ok()?;
     Some((address.trim_matches(['[', ']']), "a port"))
+}
+
+/// Whether the predicate compares with the address that the text is, in another spelling.
+fn is_other_spelling(predicate: &Predicate, text: &str) -> bool {
+    let (Predicate::Text(TextOp::Equals, wanted)
+    | Predicate::TextIgnoringCase(TextOp::Equals, wanted)) = predicate
+    else {
+        return false;
+    };
+    **wanted != *text && parse_address(text).is_some_and(|one| parse_address(wanted) == Some(one))
 }
 
 fn is_string_predicate(predicate: &Predicate) -> bool {
