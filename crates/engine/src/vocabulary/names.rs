@@ -41,6 +41,14 @@ pub(super) fn required(alternatives: &[&Predicate]) -> Option<Vec<&'static str>>
     Some(names?.concat())
 }
 
+/// Whether the text is the first part of names, the resource.
+pub(super) fn is_resource(text: &str) -> bool {
+    let mut resources = catalogue()
+        .iter()
+        .filter_map(|entry| entry.name.split_once(':'));
+    resources.any(|(resource, _)| resource == text)
+}
+
 /// The name that a text means that is not one.
 pub(super) fn meant(text: &str) -> Option<String> {
     let is_name = |text: &str| find_name(text).is_some();

@@ -166,6 +166,14 @@ fn misspelt_values_are_corrected() {
         ),
         (r#"level == "WARNING""#, r#"level == "WARN""#),
         (
+            r#"name == "NetworkInterface""#,
+            "compare the beginning: \"NetworkInterface:\"",
+        ),
+        (
+            r#"name starts with "NetworkInterface:" and content.operation == "Attach""#,
+            r#"name starts with "NetworkInterface:" and content.operation == "AttachNetworkInterface""#,
+        ),
+        (
             r#"level in ["warn", "critical"]"#,
             r#"level in ["WARN", "CRITICAL"]"#,
         ),
@@ -309,6 +317,7 @@ fn what_is_only_unknown_is_no_mistake() {
         r#"name == "Instance:SystemFailure.Start""#,
         r#"content.operation == "AssignPrivateIpAddresses""#,
         r#"content.result == "partial""#,
+        r#"content.operation == "Attach""#,
         r#"level == "ERROR""#,
         r#"product == "EC2""#,
         r#"product == "ECI""#,

@@ -107,6 +107,7 @@ pub(super) fn may_match(predicate: &Predicate, path: &str, budget: &Budget) -> b
         Some((op, text, ignoring_case)) => {
             let values = values(path, &[]);
             is_value(op, &text, ignoring_case, path, &values)
+                || path == "name" && names::is_resource(&text)
                 || budget.take() && meant(op, &text, ignoring_case, path, &values).is_some()
         }
     }
@@ -143,7 +144,14 @@ pub(super) fn finding(
     if values.is_empty() || is_value(*op, text, *ignoring_case, path, &values) || !budget.take() {
         return None;
     }
-    let meant = meant(*op, text, *ignoring_case, path, &values)?;
+    if *op == TextOp::Equals && path == "name" && names::is_resource(text) {
+        let message = format!("no `{path}` of ECS events is `{text}`, but many begin with it");
+        let warning = Diagnostic::warning(Code::MISSPELT_VALUE, literal.span.clone(), message);
+        return Some(warning.with_help(format!("compare the beginning: \"{text}:\"")));
+    }
+    let meant = meant(*op, text, *ignoring_case, path, &values).or_else(|| {
+        abbreviated(text, &values).filter(|_| *op == TextOp::Equals && subject.is_ecs())
+    })?;
     let what = match op {
         TextOp::Equals => "is",
         TextOp::Prefix => "begins with",
@@ -241,6 +249,16 @@ fn meant(
         return success.map(str::to_owned);
     }
     nearest(text, values.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The only value that begins with a text: `Attach` for `AttachNetworkInterface`.
+fn abbreviated(text: &str, values: &BTreeSet<String>) -> Option<String> {
+    let text = text.to_lowercase();
+    let mut found = values
+        .iter()
+        .filter(|value| value.to_lowercase().starts_with(&text));
+    let only = found.next().filter(|_| text.len() > 3)?;
+    found.next().is_none().then(|| only.clone())
 }
 
 /// The part of a value that a misspelt part means.
