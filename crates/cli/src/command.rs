@@ -105,7 +105,7 @@ pub(crate) enum Command {
     /// List, show, redrive or drop dead letters
     #[command(subcommand)]
     Dlq(outbox::Dlq),
-    /// Send a test message to a target
+    /// List targets, or send a test message to one
     #[command(subcommand)]
     Target(target::Target),
     /// Check the configuration, or create one

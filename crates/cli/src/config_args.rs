@@ -44,6 +44,11 @@ impl ConfigArgs {
         load_without_secrets(&self.config)
     }
 
+    /// Reads the configuration with every secret empty: its targets can be described, but not used.
+    pub(crate) fn load_with_blank_secrets(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.config, Secrets::Blank)?)
+    }
+
     /// Opens the existing store of the configuration; the service may be running on it.
     pub(crate) fn open_store(&self) -> Result<(Config, Arc<Store>), Failure> {
         let config = self.load_without_secrets()?;

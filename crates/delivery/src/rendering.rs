@@ -2,6 +2,7 @@
 
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
+use reqwest::Url;
 
 use crate::delivery::Delivery;
 
@@ -45,6 +46,15 @@ pub(crate) fn summary(delivery: &Delivery) -> String {
 /// run `javascript:` or open `file:` links.
 pub(crate) fn is_web_link(link: &str) -> bool {
     link.starts_with("https://") || link.starts_with("http://")
+}
+
+/// The host of a URL, with the port if it is not the usual one.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
 }
 
 /// Shortens a receiver's response to its first `limit` bytes, cut at a character, followed by `…`

@@ -38,6 +38,10 @@ pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>
 ///         "counter"
 ///     }
 ///
+///     fn endpoint(&self) -> String {
+///         "this process".to_owned()
+///     }
+///
 ///     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
 ///         let body = Json::from(batch.len() as i64);
 ///         Ok(Preview { summary: "a number".into(), body, part: None })
@@ -57,6 +61,10 @@ pub type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>
 pub trait Target: Send + Sync {
     /// Its type, as in the configuration.
     fn kind(&self) -> &'static str;
+
+    /// Where it sends, for people: a host with its port, a program or a file. No path or query of a
+    /// URL, which may hold a token.
+    fn endpoint(&self) -> String;
 
     /// Renders what [`Target::send`] would send, with the same code; sends nothing.
     ///

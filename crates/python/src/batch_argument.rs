@@ -164,6 +164,7 @@ impl PendingEvents {
         )?;
         let mut matched_texts = matched_texts.into_iter();
         for matched in &self.matched {
+            // `None` stands for a text, and each text was matched, or the batch has failed above.
             let matched = matched.clone().or_else(|| matched_texts.next());
             add(matched.unwrap_or_default())?;
         }

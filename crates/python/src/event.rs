@@ -89,6 +89,8 @@ impl PyEvent {
     #[getter]
     fn eni(&self) -> PyResult<Option<PyEniNotification>> {
         catch_panics(|| {
+            // Its errors mean that the event is no such notification, or has no content of which
+            // anything could be read.
             Ok(EniNotification::read(&to_native(self.event.clone())?)
                 .ok()
                 .as_ref()

@@ -12,7 +12,9 @@ mod rate_limited;
 mod wake;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -108,8 +110,16 @@ async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery
     let (started, clock) = (Timestamp::now(), Instant::now());
     // Targets have timeouts of their own for parts of a call (connecting, reading). This one is
     // around all of it, so that no target can hold up its queue.
-    let outcome = match tokio::time::timeout(queue.timeout, queue.target.send(batch)).await {
-        Ok(outcome) => outcome,
+    // In a block of its own, so that a panic while the future is made is caught too.
+    let sending = catch_panic(async { queue.target.send(batch).await });
+    let outcome = match tokio::time::timeout(queue.timeout, sending).await {
+        Ok(outcome) => outcome.unwrap_or_else(|| {
+            tracing::error!(
+                to = queue.name,
+                "panic while sending; the attempt counts as failed"
+            );
+            Err(SendError::transient("internal error while sending"))
+        }),
         Err(_) => Err(SendError::transient(format!(
             "no response within {:#}",
             signed(queue.timeout)
@@ -124,6 +134,22 @@ async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery
         .metrics
         .attempt(&queue.name, call.outcome_name(), call.duration);
     call
+}
+
+/// `None` if the future panics. A panic in a target must not end its queue, which nothing would start
+/// again, and must not leave its delivery claimed: it is a failed attempt like any other.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    // Unwind safe: after a panic the future is not polled again.
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 /// Decides for each delivery of a call and records it; returns after the commit.

@@ -31,7 +31,7 @@ use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
-/// How often the archive is pruned.
+/// How often the store is maintained.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -118,7 +118,12 @@ impl ServiceBuilder {
         // SIGHUP at once, and without a handler that ends the process.
         let watching = watch(reloader.clone(), stop.clone())
             .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
-        let pruning = tokio::spawn(prune_regularly(store.clone(), live.clone(), stop.clone()));
+        let pruning = tokio::spawn(maintain_regularly(
+            store.clone(),
+            live.clone(),
+            wake.clone(),
+            stop.clone(),
+        ));
         // At the same time as the HTTP server stops: an event that is accepted while it does is in
         // the outbox and needs no queue.
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
@@ -232,21 +237,33 @@ fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
         );
     }
     // A target can be removed while the service is stopped.
+    dead_letter_unknown_targets(store, wake)
+}
+
+/// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at
+/// them.
+fn dead_letter_unknown_targets(store: &Store, wake: &Wake) -> Result<(), StoreError> {
     for (target, ..) in store.queue_depths()? {
         if wake.get(&target).is_none() {
             let reason = unknown_target_message(&target, &wake.names());
-            store.dead_letter_target(&target, reason, now)?;
+            store.dead_letter_target(&target, reason, Timestamp::now())?;
         }
     }
     Ok(())
 }
 
-async fn prune_regularly(
+/// Prunes the archive, and repeats what moving deliveries to the dead letters may have failed to do.
+async fn maintain_regularly(
     store: Arc<Store>,
     live: Arc<LiveConfig>,
+    wake: Wake,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
+        let (moving, wake) = (store.clone(), wake.clone());
+        if let Err(error) = blocking(move || dead_letter_unknown_targets(&moving, &wake)).await {
+            tracing::error!(%error, "cannot move deliveries to the dead letters");
+        }
         // Loaded each time: a reload may have changed it.
         let (store, retention) = (store.clone(), live.retention.load_full());
         match blocking(move || store.prune(&retention, Timestamp::now())).await {

@@ -297,6 +297,48 @@ fn secrets_that_a_receiver_echoes_are_redacted() {
 }
 
 #[test]
+fn target_list_prints_names_types_and_endpoints() {
+    let targets = format!(
+        "{OUT}[targets.chat]\ntype = \"dingtalk\"\ntoken = {{ env = \"UNSET_HERE\" }}\n\
+         [targets.hook]\ntype = \"webhook\"\nurl = \"https://hooks.example.com:8443/secret?token=canary\"\n\
+         secret = {{ env = \"UNSET_HERE\" }}\n\
+         [targets.mail]\ntype = \"email\"\nhost = \"smtp.example.com\"\nfrom = \"a@example.com\"\n\
+         to = \"b@example.com\"\n\
+         [targets.page]\ntype = \"command\"\nargv = [\"/bin/page\", \"--team\"]\n"
+    );
+    let workspace = Workspace::new(THEN, &targets);
+    let list = workspace.run(&["target", "list"]);
+    assert_eq!(list.code, 0, "{}", list.stderr);
+    let rows: Vec<Vec<&str>> = list
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ["TARGET", "TYPE", "ENDPOINT"],
+            ["chat", "dingtalk", "oapi.dingtalk.com"],
+            ["hook", "webhook", "hooks.example.com:8443"],
+            ["mail", "email", "smtp.example.com:587"],
+            ["out", "file", "out.ndjson"],
+            ["page", "command", "/bin/page"],
+        ]
+    );
+    assert!(!list.stdout.contains("canary"), "{}", list.stdout);
+    let json = workspace.run(&["target", "list", "--json"]);
+    assert_eq!(
+        Json::parse(&json.stdout).unwrap().elements()[0].to_string(),
+        r#"{"target":"chat","type":"dingtalk","endpoint":"oapi.dingtalk.com"}"#
+    );
+    let empty = Workspace::new(THEN, "");
+    let list = empty.run(&["target", "list"]);
+    assert_eq!((list.code, list.stdout.as_str()), (1, ""));
+    assert_eq!(list.stderr, "no targets are configured\n");
+    assert_eq!(empty.run(&["target", "list", "--json"]).stdout.trim(), "[]");
+}
+
+#[test]
 fn target_test_sends_a_message() {
     let workspace = Workspace::new(
         THEN,

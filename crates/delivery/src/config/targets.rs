@@ -212,8 +212,10 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
     let to = keys.nonempty_strings("to");
     let to = to.map(|list| list.iter().filter_map(mailbox).collect());
     let template = |key| {
-        keys.file(key)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8(keys.file(key)?);
+        let help = "save the template as UTF-8";
+        text.map_err(|_| keys.fault(key, Code::CONFIG_FILE, "the file is not UTF-8", help))
+            .ok()
     };
     // The subject is one line and stands in the configuration; the others are files.
     let templates = Templates::new(

@@ -42,6 +42,10 @@ impl Target for CommandTarget {
         "command"
     }
 
+    fn endpoint(&self) -> String {
+        self.argv[0].clone()
+    }
+
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         Ok(Preview {
             summary: summary(&batch[0]),
@@ -160,6 +164,7 @@ fn classify(status: ExitStatus, out: &[u8], err: &[u8]) -> Result<Receipt, SendE
 async fn read_pipe(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut pipe) = pipe else { return };
     let mut chunk = [0; 4_096];
+    // An error ends the reading as the end of the output does: the exit code is the outcome.
     while let Ok(count) = pipe.read(&mut chunk).await
         && count > 0
     {

@@ -25,6 +25,7 @@ use super::{Preview, RateLimit, SendFuture, Target};
 use crate::delivery::Delivery;
 use crate::http::{BoundedResponse, request_error};
 use crate::outcome::{Receipt, SendError};
+use crate::rendering::host_of;
 
 /// A custom robot of one group chat.
 pub struct DingTalk {
@@ -105,6 +106,10 @@ impl DingTalk {
 impl Target for DingTalk {
     fn kind(&self) -> &'static str {
         "dingtalk"
+    }
+
+    fn endpoint(&self) -> String {
+        host_of(&self.endpoint)
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {

@@ -137,6 +137,10 @@ impl Target for Email {
         "email"
     }
 
+    fn endpoint(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         let rendered = self.render(&batch[0])?;
         let body = Json::object([

@@ -37,6 +37,13 @@ impl Target for FileTarget {
         }
     }
 
+    fn endpoint(&self) -> String {
+        match &self.path {
+            Some(path) => path.display().to_string(),
+            None => "standard output".to_owned(),
+        }
+    }
+
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
         Ok(Preview {
             summary: summary(&batch[0]),

@@ -19,7 +19,7 @@ use super::{Preview, SendFuture, Target};
 use crate::delivery::Delivery;
 use crate::http::{BoundedResponse, EgressDenied, EgressPolicy, request_error};
 use crate::outcome::{Receipt, SendError};
-use crate::rendering::summary;
+use crate::rendering::{host_of, summary};
 
 /// An HTTP receiver of CloudEvents.
 pub struct Webhook {
@@ -109,6 +109,10 @@ impl Webhook {
 impl Target for Webhook {
     fn kind(&self) -> &'static str {
         "webhook"
+    }
+
+    fn endpoint(&self) -> String {
+        host_of(&self.url)
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {

@@ -209,14 +209,18 @@ fn eventbridge(table: ConfigTable<'_>) -> Option<EventBridge> {
         table.missing("regions", help);
     }
     let (token, regions) = (table.secret("token"), table.nonempty_strings("regions"));
-    table.finish();
     // Public addresses only: the certificate's URL comes from the client, and although its host is
     // checked, DNS could lead anywhere.
-    let certificates = HttpsCertificates::new(&EgressPolicy::default()).ok()?;
+    let certificates = HttpsCertificates::new(&EgressPolicy::default());
+    let certificates = certificates.map_err(|error| {
+        let help = "check the certificate authorities of this system";
+        table.fault("", Code::CONFIG_VALUE, error.to_string(), help);
+    });
+    table.finish();
     Some(EventBridge::new(
         origin?,
         token?,
         regions?.into_iter().map(EmbeddedText::into_text).collect(),
-        Box::new(certificates),
+        Box::new(certificates.ok()?),
     ))
 }

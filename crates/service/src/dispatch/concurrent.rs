@@ -110,7 +110,9 @@ impl ConcurrentQueue {
             // At least a millisecond ahead, so that rounding in the timer cannot make this spin.
             let wake_at = wake_at.max(Instant::now() + Duration::from_millis(1));
             tokio::select! {
-                // An empty JoinSet returns None at once; the pattern disables its branch then.
+                // An empty JoinSet returns None at once; the pattern disables its branch then. Its
+                // errors are panics, which `send` catches; claims and settlements only wait for the
+                // store.
                 Some(claimed) = self.claiming.join_next() => {
                     self.finish_claim(claimed.unwrap_or_default());
                 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{DispatchContext, Wake, serve};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
 /// Runs one queue for each target.
@@ -156,6 +156,7 @@ async fn drain_removed(
     context: DispatchContext,
     wake: Wake,
 ) {
+    // An error would mean that the queue panicked; what it left is in the store.
     drop(previous.await);
     if wake.get(&name).is_none() {
         release(&context, &name).await;
@@ -163,7 +164,9 @@ async fn drain_removed(
         let moved = context
             .store
             .submit_dead_letter_target(&name, reason, Timestamp::now());
-        drop(moved);
+        if let Err(error) = moved.await.unwrap_or(Err(StoreError::Closed)) {
+            tracing::error!(to = name, %error, "cannot move deliveries to the dead letters");
+        }
     }
 }
 

@@ -43,10 +43,13 @@ impl RateLimitedQueue {
         // The receiver counts the calls of an earlier process too, so they are read back from the
         // recorded attempts: a restart must not send 20 calls on top of 20 made a second ago.
         let since = now.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
-        let earlier = context
-            .store
-            .call_times(&queue.name, since)
-            .unwrap_or_default()
+        let earlier = context.store.call_times(&queue.name, since);
+        let earlier = earlier.unwrap_or_else(|error| {
+            // As if all calls had just been made: too many would cost ten minutes without any.
+            tracing::error!(to = queue.name, %error, "cannot read earlier calls; waiting");
+            vec![now; limit.calls]
+        });
+        let earlier = earlier
             .into_iter()
             .map(|at| at.duration_since(now).min(SignedDuration::ZERO));
         Self {

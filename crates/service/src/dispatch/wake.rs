@@ -55,7 +55,8 @@ impl Wake {
                 queue.notify_one();
             } else {
                 // The reply is not awaited: the event is committed, and its sender need not wait
-                // for this.
+                // for this. Should it fail, regular maintenance repeats it
+                // (`service::dead_letter_unknown_targets`).
                 let reason = unknown_target_message(target, &self.names());
                 drop(store.submit_dead_letter_target(target, reason, now));
             }

@@ -278,6 +278,7 @@ fn too_large(limit: usize) -> HttpError {
     HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
+/// The announced length; without one, or with one that cannot be read, the largest is reserved.
 fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers
         .get(axum::http::header::CONTENT_LENGTH)?

@@ -87,12 +87,20 @@ fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<Recomme
     let watched: Vec<WatchedPath> = paths.iter().map(|path| WatchedPath::new(path)).collect();
     let concerned = watched.clone();
     let report = move |event: notify::Result<notify::Event>| {
-        // Errors are about single paths that vanished; the next event of the folder triggers the
-        // reload.
-        let Ok(event) = event else { return };
         let is_watched = |path: &PathBuf| concerned.iter().any(|watched| watched.covers(path));
-        // Reads do not count: the reload itself reads all files and would trigger the next one.
-        if !event.kind.is_access() && event.paths.iter().any(is_watched) {
+        let is_change = match event {
+            // Reads do not count: the reload itself reads all files and would trigger the next one.
+            // A rescan means that the kernel dropped events, which may have been about any path.
+            Ok(event) => {
+                event.need_rescan() || !event.kind.is_access() && event.paths.iter().any(is_watched)
+            }
+            // Most are about a path that vanished; but the change that comes with it may be lost.
+            Err(error) => {
+                tracing::warn!(%error, "watching the files failed; reloading to be sure");
+                true
+            }
+        };
+        if is_change {
             // Full: a reload is pending anyway.
             _ = changes.try_send(());
         }

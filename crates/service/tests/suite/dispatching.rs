@@ -1,10 +1,13 @@
 //! Dispatch with HTTP receivers: retries, timeouts, isolation between targets, stopping.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
+use reflexarc_delivery::{Delivery, Preview, RateLimit, Receipt, SendError, SendFuture, Target};
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick};
@@ -17,6 +20,57 @@ fn webhook(url: &str) -> Webhook {
     };
     let client = policy.client(None).unwrap();
     Webhook::new(url.parse().unwrap(), policy, client, None, Vec::new())
+}
+
+/// Panics at its first send, as a bug in a target might.
+struct Panicking {
+    rate_limit: Option<RateLimit>,
+    has_panicked: AtomicBool,
+}
+
+impl Target for Panicking {
+    fn kind(&self) -> &'static str {
+        "panicking"
+    }
+
+    fn endpoint(&self) -> String {
+        "this process".to_owned()
+    }
+
+    fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
+        Err(SendError::transient("nothing to preview"))
+    }
+
+    fn send<'a>(&'a self, _: &'a [Delivery]) -> SendFuture<'a> {
+        assert!(self.has_panicked.swap(true, Ordering::Relaxed), "a bug");
+        Box::pin(async { Ok(Receipt::complete("ok")) })
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.rate_limit
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failed_attempt_and_the_queue_goes_on() {
+    let limit = RateLimit {
+        calls: 100,
+        per: SignedDuration::from_secs(60),
+    };
+    for rate_limit in [None, Some(limit)] {
+        let mut delivering = Delivering::new();
+        let target = Panicking {
+            rate_limit,
+            has_panicked: AtomicBool::new(false),
+        };
+        delivering.serve(queue("t", target, quick(5)));
+        let id = delivering.accept("1", vec![send("t", 1)]).await[0];
+        let (_, attempts) = delivering.until(id, DeliveryStatus::Delivered).await;
+        let outcomes: Vec<_> = attempts.iter().map(|attempt| &attempt.outcome).collect();
+        assert_eq!(outcomes, ["failed", "delivered"]);
+        assert_eq!(attempts[0].answer, "internal error while sending");
+        delivering.stop().await;
+    }
 }
 
 #[tokio::test]

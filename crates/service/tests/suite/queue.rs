@@ -31,6 +31,10 @@ impl Target for Shared {
         "counting"
     }
 
+    fn endpoint(&self) -> String {
+        "this process".to_owned()
+    }
+
     fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
         Err(SendError::transient("nothing to see"))
     }
