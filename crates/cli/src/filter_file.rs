@@ -61,7 +61,15 @@ fn parse_line(text: &[u8], dialect: Dialect) -> Result<(String, Node), String> {
             let errors: Vec<_> = errors
                 .diagnostics()
                 .iter()
-                .map(|error| format!("{}: {}", error.code, error.message))
+                .map(|error| {
+                    let help = error.help.as_ref().map(|help| format!(" ({help})"));
+                    format!(
+                        "{}: {}{}",
+                        error.code,
+                        error.message,
+                        help.unwrap_or_default()
+                    )
+                })
                 .collect();
             Err(format!("filter `{id}`: {}", errors.join("; ")))
         }

@@ -122,17 +122,19 @@ fn is_slip(typed: &[char], name: &[char], distance: usize) -> bool {
     }
 }
 
-/// Whether each word of two names with as many words is a misspelling of the other's.
+/// Whether each word of two names with as many words is a misspelling of the other's. One more word
+/// than the name has is something else: `c contains` is not `contains`.
 fn words_agree(word: &str, candidate: &str) -> bool {
     let is_separator = |c: char| matches!(c, '-' | '_' | ' ' | ':');
     let words =
         |name: &str| -> Vec<Vec<char>> { name.split(is_separator).map(comparable).collect() };
     let (typed, name) = (words(word), words(candidate));
-    typed.len() != name.len()
-        || typed.iter().zip(&name).all(|(typed, name)| {
-            // Words of two letters may differ in one: `in`, `is`.
-            distance_of(typed, name) * 2 <= name.len().max(2)
-        })
+    typed.len() < name.len()
+        || typed.len() == name.len()
+            && typed.iter().zip(&name).all(|(typed, name)| {
+                // Words of two letters may differ in one: `in`, `is`.
+                distance_of(typed, name) * 2 <= name.len().max(2)
+            })
 }
 
 /// The name as it is compared: lower case, without separators, cut to [`MAX_COMPARED`].

@@ -116,6 +116,13 @@ impl RuleSet {
         }
     }
 
+    /// The paths and texts of the rule files that [`RuleSet::load_all`] reads, without compiling
+    /// them; files that cannot be read are left out.
+    pub fn read_texts<P: AsRef<Path>>(paths: &[P]) -> Vec<(String, String)> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        folder::read(&paths, &RuleSetLimits::DEFAULT).0
+    }
+
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
     ///
     /// # Errors

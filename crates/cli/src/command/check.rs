@@ -26,7 +26,8 @@ them in one file are reported with their lines. Hints never change the exit code
 
 Exit codes:
   0 no errors (warnings are allowed)
-  1 with --dialect: some filters are not portable, with --diff: there are fixes
+  1 with --dialect: some filters are not portable; with --diff: there are fixes; with --fix: fixes
+    are left after many rounds
   3 invalid rules, or warnings with --deny-warnings
   4 with --events: some events could not be read (the others were checked)
 
@@ -67,7 +68,8 @@ pub(crate) struct Args {
     /// Do not report warnings and hints with these codes; a rule file has the key `allow` for it
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     allow: Vec<Code>,
-    /// Apply the fixes of findings to the rule files, then check the files again
+    /// Apply the fixes of findings to the rule files, with --dialect also those for the service, then
+    /// check the files again
     #[arg(long, conflicts_with = "events")]
     fix: bool,
     /// With --fix: change nothing; print the fixes as a diff
@@ -84,9 +86,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         } else {
             fix::Mode::Write
         };
-        let fixes = fix::run(&paths, mode, &args.allow, output)?;
-        if args.diff && fixes > 0 {
+        let dialect = args
+            .dialect
+            .filter(|dialect| *dialect != Dialect::Reflexarc);
+        let outcome = fix::run(&paths, mode, (dialect, &args.allow), output)?;
+        if args.diff && outcome.fixes > 0 {
             return Ok(Exit::Negative);
+        }
+        if outcome.is_unfinished {
+            let exit = check_rules(args, output)?;
+            return Ok(if exit == Exit::Done {
+                Exit::Negative
+            } else {
+                exit
+            });
         }
     }
     if args.events {

@@ -13,7 +13,8 @@ pub(crate) fn print(name: &str, old: &str, new: &str, output: &mut Output) -> Re
         .context_radius(3)
         .header(name, name)
         .to_string();
-    for line in text.lines() {
+    // Not `lines`, which would drop the `\r` of a file with such line ends.
+    for line in text.split_terminator('\n') {
         let line = match line.chars().next() {
             Some('-') => output.paint(Paint::Red, line),
             Some('+') => output.paint(Paint::Green, line),

@@ -26,6 +26,8 @@ pub struct EmbeddedText {
     /// The string in the file, quotes included.
     span: Span,
     kind: StringKind,
+    /// Whether the lines of the string end in `\r\n`.
+    has_crlf: bool,
 }
 
 /// How a text is written in its file.
@@ -59,6 +61,7 @@ impl EmbeddedText {
             text: text.to_owned(),
             segments: segments(file, &span, text),
             kind: StringKind::of(&file[span.clone()]),
+            has_crlf: file[span.clone()].contains("\r\n"),
             span,
         }
     }
@@ -70,6 +73,7 @@ impl EmbeddedText {
             segments: vec![Segment { text: 0, file: 0 }],
             span: 0..text.len(),
             kind: StringKind::File,
+            has_crlf: false,
         }
     }
 
@@ -119,7 +123,11 @@ impl EmbeddedText {
     /// The replacement as it is written inside the string; `None` if this kind of string has no way
     /// to write it.
     fn escaped(&self, fix: &Fix) -> Option<String> {
-        let new = fix.replacement.as_str();
+        let normal = fix.replacement.replace("\r\n", "\n");
+        let new = match self.kind {
+            StringKind::MultilineBasic | StringKind::MultilineLiteral => normal.as_str(),
+            _ => fix.replacement.as_str(),
+        };
         // Three quotes in a row end a multi-line string, so a quote may not touch another one.
         let crowded = |quote: char| {
             let before = self.text.get(..fix.span.start).unwrap_or_default();
@@ -129,14 +137,22 @@ impl EmbeddedText {
                 || new.starts_with(quote) && touches(before.chars().next_back())
                 || new.ends_with(quote) && touches(after.chars().next())
         };
+        // Fixes are written with `\n`; the file keeps its line ends.
+        let with_line_ends = |text: String| {
+            if self.has_crlf {
+                text.replace('\n', "\r\n")
+            } else {
+                text
+            }
+        };
         match self.kind {
             StringKind::File => Some(new.to_owned()),
             StringKind::Basic => Some(escape(new, true, true)),
-            StringKind::MultilineBasic => Some(escape(new, crowded('"'), false)),
+            StringKind::MultilineBasic => Some(with_line_ends(escape(new, crowded('"'), false))),
             StringKind::Literal | StringKind::MultilineLiteral if has_control(new) => None,
             StringKind::Literal => (!new.contains(['\'', '\n'])).then(|| new.to_owned()),
             StringKind::MultilineLiteral => {
-                (!new.contains('\'') || !crowded('\'')).then(|| new.to_owned())
+                (!new.contains('\'') || !crowded('\'')).then(|| with_line_ends(new.to_owned()))
             }
         }
     }
@@ -381,6 +397,17 @@ mod tests {
         assert!(fixed(file, "b", "\"b\"").unwrap().contains("a == \"b\""));
         check_fix("when = \"\"\"a == b\"\"\"", "b", "\"b\"", "a == \"b\"");
         check_fix("when = \"\"\"a == \"\"x\"\"\"", "x", "\"", "a == \"\"\"");
+    }
+
+    #[test]
+    fn fixes_keep_the_line_ends_of_the_file() {
+        for quotes in ["\"\"\"", "'''"] {
+            let file = format!("when = {quotes}\r\na == b\r\n{quotes}\r\n");
+            let fixed = fixed(&file, "b", "1\nor a == 2").expect("the string can hold the fix");
+            let text = embedded(&fixed).into_text().replace('\r', "");
+            assert_eq!(text, "a == 1\nor a == 2\n");
+            assert_eq!(fixed.matches('\n').count(), fixed.matches("\r\n").count());
+        }
     }
 
     #[test]

@@ -351,7 +351,12 @@ impl ForeignOperator {
     pub(super) fn read(name: &str) -> Option<Self> {
         // No name of these is longer; an argument of a thousand words is not worth reading.
         const LONGEST: usize = 48;
-        if name.len() > LONGEST {
+        // A single letter negates or ignores case only as the beginning of a word: `n cidr` is a
+        // misspelt `in cidr`.
+        let is_letter_alone = name
+            .strip_prefix(['n', 'i', 'N', 'I'])
+            .is_some_and(|rest| rest.starts_with(['-', '_', ' ']));
+        if name.len() > LONGEST || is_letter_alone {
             return None;
         }
         let mut joined: String = name
@@ -399,8 +404,10 @@ fn negatable(name: &str) -> Option<(bool, bool, Meaning, Option<Quantifier>)> {
             .map(|(meaning, quantifier)| (false, meaning, quantifier))
             .or_else(|| {
                 // `icontains`, `ilike`: but `in` and `includes` are names of their own.
-                let (meaning, quantifier) = quantified(name.strip_prefix('i')?)?;
-                Some((true, meaning, quantifier))
+                let rest = name.strip_prefix('i')?;
+                let (meaning, quantifier) = quantified(rest)?;
+                let is_short = rest.len() < 3 && rest != "eq" || meaning == In;
+                (!is_short).then_some((true, meaning, quantifier))
             })
     };
     if let Some((ignored, meaning, quantifier)) = positive(name) {

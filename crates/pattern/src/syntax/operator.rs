@@ -65,7 +65,8 @@ impl TreeBuilder<'_> {
     /// The value of an operand. A word without quotes may be meant as a path.
     fn operand(&mut self, pair: Pair<'_, Rule>) -> Value {
         let (word, span) = (pair.as_str(), span_of(&pair));
-        let is_word = pair.as_rule() == Rule::bare && word.starts_with(char::is_alphabetic);
+        let is_number = word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        let is_word = pair.as_rule() == Rule::bare && !is_number;
         if !is_word || is_literal(word) {
             return self.value(pair);
         }

@@ -3,7 +3,7 @@
 //! `{"severity": {"numeric": [">=", 7]}}` is a valid pattern about a field `severity.numeric` with
 //! the value `">="` or 7, and never what its author means.
 
-use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span, nearest, similar};
 
 use super::TreeBuilder;
 use super::foreign_operator::{ForeignOperator, Meaning};
@@ -65,7 +65,7 @@ impl TreeBuilder<'_> {
             self.push(found);
             return !is_error;
         }
-        if let Some(found) = self.object_of_connective(key, key_span, span, members) {
+        if let Some(found) = self.object_of_connective(key, key_span) {
             self.push(found);
         }
         true
@@ -115,7 +115,10 @@ impl TreeBuilder<'_> {
                             ValueKind::Array(_) | ValueKind::Object(_)
                         );
                         // Among alternatives `$and` joins conditions on one value.
-                        is_path && !is_operator(&member.key) && member.key != "$and"
+                        is_path
+                            && !is_operator(&member.key)
+                            && member.key != "$and"
+                            && similar(&member.key, OPERATORS).is_none()
                     })
             }
             _ => false,
@@ -158,39 +161,25 @@ impl TreeBuilder<'_> {
     }
 
     /// An object below a connective without `$`: `{"not": {"a": ["x"]}}`.
-    fn object_of_connective(
-        &self,
-        key: &str,
-        key_span: &Span,
-        span: &Span,
-        members: &[Member],
-    ) -> Option<Diagnostic> {
+    fn object_of_connective(&self, key: &str, key_span: &Span) -> Option<Diagnostic> {
         let joining = Joining::read(key)?;
+        // `any` and `all` may be fields that have fields.
+        let plain = key.trim_start_matches('$').to_lowercase();
+        if !matches!(plain.as_str(), "or" | "and" | "not" | "nor") {
+            return None;
+        }
         let message = format!("`{key}` is used as a key");
         let warning = Diagnostic::warning(Code::OPERATOR_AS_KEY, key_span.clone(), message)
             .with_label(key_span.clone(), "parsed as a path");
         if !joining.is_supported(self.dialect) {
             return Some(warning.with_help("the dialect has no such connective"));
         }
-        let member = key_span.start..span.end;
-        let parts: Vec<String> = members
-            .iter()
-            .map(|member| {
-                let source = &self.source[member.key_span.start..member.value.span.end];
-                format!("{{{source}}}")
-            })
-            .collect();
         Some(match joining {
             Joining::Not => warning
                 .with_help("did you mean `$not`?")
                 .with_fix(key_span.clone(), "\"$not\""),
-            Joining::Or if parts.len() > 1 => warning
-                .with_help("did you mean `$or`, with an array of objects?")
-                .with_fix(member, format!("\"$or\": [{}]", parts.join(", "))),
-            Joining::And => warning
-                .with_help("did you mean `$and`, with an array of objects?")
-                .with_fix(member, format!("\"$and\": [{}]", parts.join(", "))),
-            Joining::Or => warning.with_help("write `\"$or\": [{…}, {…}]`"),
+            Joining::Or => warning.with_help("write `\"$or\": [{…}, {…}]` to join conditions"),
+            Joining::And => warning.with_help("write `\"$and\": [{…}, {…}]` to join conditions"),
             Joining::Nor => warning.with_help("write `\"$not\": {\"$or\": [{…}, {…}]}`"),
         })
     }
@@ -334,13 +323,11 @@ impl Joining {
             "not" | "mustnot" => Self::Not,
             "nor" | "none" | "noneof" => Self::Nor,
             // `$ro`, `$annd`; a key without `$` is more likely a field.
-            _ if key.starts_with('$') => {
-                match reflexarc_diagnostic::nearest(&lower, ["or", "and", "not"])? {
-                    "or" => Self::Or,
-                    "and" => Self::And,
-                    _ => Self::Not,
-                }
-            }
+            _ if key.starts_with('$') => match nearest(&lower, ["or", "and", "not"])? {
+                "or" => Self::Or,
+                "and" => Self::And,
+                _ => Self::Not,
+            },
             _ => return None,
         })
     }

@@ -180,6 +180,19 @@ impl TreeBuilder<'_> {
             self.push(error);
             return None;
         }
+        // Symbols have no misspellings: `^=` is not `==`.
+        let names = OPERATORS.map(|(name, _)| name);
+        let words_only = names
+            .into_iter()
+            .filter(|name| is_words && name.len() > 2 && name.starts_with(char::is_alphabetic));
+        if let Some(meant) = nearest(&spelling, words_only) {
+            self.push(
+                error(span.clone(), &spelling)
+                    .with_help(format!("did you mean `{meant}`?"))
+                    .with_fix(span, meant),
+            );
+            return None;
+        }
         // `p startsWith eni`: the operator of another language, then a string without quotes.
         let first = (1..words.len()).rev().find_map(|count| {
             let name = words[..count].join(" ");
@@ -194,21 +207,10 @@ impl TreeBuilder<'_> {
             self.push(error);
             return None;
         }
-        let error = error(span.clone(), &spelling);
-        // Symbols have no misspellings: `^=` is not `==`.
-        let names = OPERATORS.map(|(name, _)| name);
-        let words = names
-            .into_iter()
-            .filter(|name| is_words && name.len() > 2 && name.starts_with(char::is_alphabetic));
-        self.push(match nearest(&spelling, words) {
-            Some(meant) => error
-                .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(span, meant),
-            None => {
-                let names = names.map(|name| format!("`{name}`"));
-                error.with_help(format!("the operators are {}", names.join(", ")))
-            }
-        });
+        let names = names.map(|name| format!("`{name}`"));
+        self.push(
+            error(span, &spelling).with_help(format!("the operators are {}", names.join(", "))),
+        );
         None
     }
 

@@ -58,6 +58,9 @@ impl TreeBuilder<'_> {
                     handled = i + count;
                 }
             }
+            if !self.leads_to_condition(&span, &own) {
+                own.iter_mut().for_each(|error| error.fix = None);
+            }
             for error in &mut own {
                 move_to_word(error, clause);
             }
@@ -120,6 +123,32 @@ impl TreeBuilder<'_> {
             errors.truncate(1);
         }
         true
+    }
+
+    /// Whether the fixes of a condition's errors make a condition of it, perhaps with the fixes of
+    /// what then remains. Errors of one condition depend on each other: in `ot (a in cidr "…")` the
+    /// word `cidr` is no misspelling, although it is unknown where it stands.
+    fn leads_to_condition(&self, span: &Span, errors: &[Diagnostic]) -> bool {
+        const ROUNDS: usize = 4;
+        let mut text = self.fixed(span, errors);
+        // A pattern in quotes, which has been parsed without them.
+        if text.starts_with('{') {
+            return true;
+        }
+        for _ in 0..ROUNDS {
+            let mut builder = TreeBuilder::new(&text, self.dialect, self.limits);
+            builder.expression(&text);
+            let errors = builder.diagnostics;
+            if errors.is_empty() {
+                return true;
+            }
+            if errors.iter().any(|error| error.fix.is_none()) {
+                return false;
+            }
+            let builder = TreeBuilder::new(&text, self.dialect, self.limits);
+            text = builder.fixed(&(0..text.len()), &errors);
+        }
+        false
     }
 
     /// The text of a condition with all fixes of its errors.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, Fix, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, Fix, Severity};
 use reflexarc_event::Position;
 use reflexarc_pattern::Dialect;
 
@@ -23,6 +23,8 @@ struct FixedFile {
     applied: Vec<String>,
     /// A line for each fix that was left out because it would do harm.
     rejected: Vec<String>,
+    /// Whether more fixes could be applied.
+    is_unfinished: bool,
 }
 
 /// What is done with fixed files.
@@ -34,24 +36,45 @@ pub(super) enum Mode {
     Diff,
 }
 
-/// The findings in a file, given its path and text.
-type FindingsOf<'a> = &'a dyn Fn(&str, &str) -> Vec<Diagnostic>;
+/// The findings in a file.
+#[derive(Debug, Default)]
+struct Findings {
+    found: Vec<Diagnostic>,
+    /// Errors of the rule, without those that only a service would report.
+    errors: usize,
+    /// Errors at which reading the filter or the script stops.
+    stops: usize,
+}
 
-/// Fixes the rule files, and returns the number of fixes. Each of them is reported on stderr.
-/// Findings with the codes in `allowed` are not fixed.
+/// Finds what is wrong in a file, given its path and text.
+type Find<'a> = &'a dyn Fn(&str, &str) -> Findings;
+
+/// What [`run`] did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    /// Fixes applied, or available with [`Mode::Diff`].
+    pub(super) fixes: usize,
+    /// Whether fixes are left after the last round.
+    pub(super) is_unfinished: bool,
+}
+
+/// Fixes the rule files, also what the service of a dialect would report. Each fix is reported on
+/// stderr. Findings with the codes in `allowed` are not fixed.
 pub(super) fn run(
     paths: &[PathBuf],
     mode: Mode,
-    allowed: &[Code],
+    (dialect, allowed): (Option<Dialect>, &[Code]),
     output: &mut Output,
-) -> Result<usize, Failure> {
+) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::default();
     let find = |name: &str, text: &str| {
-        let mut found = findings(name, text);
-        super::remove_allowed(&mut found, allowed);
-        found
+        let mut findings = findings(name, text, dialect);
+        super::remove_allowed(&mut findings.found, allowed);
+        findings
     };
-    let mut count = 0;
-    for (name, text) in files_with_findings(paths) {
+    // Every file, not only those with findings of their own: an error in one file hides the hints
+    // of the others.
+    for (name, text) in RuleSet::read_texts(paths) {
         let fixed = fix(&name, text.clone(), &find);
         for line in &fixed.rejected {
             output.status(line);
@@ -59,7 +82,7 @@ pub(super) fn run(
         if fixed.applied.is_empty() {
             continue;
         }
-        count += fixed.applied.len();
+        outcome.fixes += fixed.applied.len();
         match mode {
             Mode::Write => {
                 rewrite(&name, &fixed.text)?;
@@ -69,36 +92,26 @@ pub(super) fn run(
             }
             Mode::Diff => crate::output::diff::print(&name, &text, &fixed.text, output)?,
         }
+        if fixed.is_unfinished {
+            outcome.is_unfinished = true;
+            output.status(&format!(
+                "{name}: fixes are left after {MAX_ROUNDS} rounds; run the command again"
+            ));
+        }
     }
     let verb = if mode == Mode::Write {
         "applied"
     } else {
         "available"
     };
+    let count = outcome.fixes;
     let noun = if count == 1 { "fix" } else { "fixes" };
     output.status(&format!("{count} {noun} {verb}"));
-    Ok(count)
-}
-
-/// Path and text of the files that may have fixes.
-fn files_with_findings(paths: &[PathBuf]) -> Vec<(String, String)> {
-    let text_of = |file: &FileDiagnostics| (file.name.clone(), file.text.clone());
-    let mut files: Vec<_> = match RuleSet::load_all(paths) {
-        Ok(rules) => rules
-            .rules()
-            .map(|rule| (rule.file().to_owned(), rule.text().to_owned()))
-            .collect(),
-        // A file that cannot be read has no text.
-        Err(error) => error.files().iter().map(text_of).collect(),
-    };
-    files.retain(|(_, text)| !text.is_empty());
-    files.sort();
-    files.dedup_by(|a, b| a.0 == b.0);
-    files
+    Ok(outcome)
 }
 
 /// Applies the fixes of all findings in the file, then those of the findings that remain.
-fn fix(name: &str, text: String, find: FindingsOf) -> FixedFile {
+fn fix(name: &str, text: String, find: Find<'_>) -> FixedFile {
     let mut fixed = FixedFile {
         text,
         ..FixedFile::default()
@@ -109,18 +122,27 @@ fn fix(name: &str, text: String, find: FindingsOf) -> FixedFile {
         fixed.rejected.clear();
         apply_round(name, &mut fixed, find);
         if fixed.applied.len() == before {
-            break;
+            return fixed;
         }
     }
+    let mut more = FixedFile {
+        text: fixed.text.clone(),
+        ..FixedFile::default()
+    };
+    apply_round(name, &mut more, find);
+    fixed.is_unfinished = !more.applied.is_empty();
     fixed
 }
 
 /// Applies the fixes that do not overlap, from the end of the file to its beginning, so that the
 /// spans of the remaining ones stay valid.
-fn apply_round(name: &str, fixed: &mut FixedFile, find: FindingsOf) {
-    let found = find(name, &fixed.text);
+fn apply_round(name: &str, fixed: &mut FixedFile, find: Find<'_>) {
+    let Findings {
+        found,
+        mut errors,
+        mut stops,
+    } = find(name, &fixed.text);
     let original = fixed.text.clone();
-    let mut errors = count_errors(&found);
     let mut fixes: Vec<(&Diagnostic, &Fix)> = found
         .iter()
         .filter_map(|finding| Some((finding, finding.fix.as_ref()?)))
@@ -145,22 +167,25 @@ fn apply_round(name: &str, fixed: &mut FixedFile, find: FindingsOf) {
         let mut candidate = fixed.text.clone();
         candidate.replace_range(fix.span.clone(), &fix.replacement);
         let after = find(name, &candidate);
-        if after.iter().any(|found| found.code == Code::RULE_TOML) {
-            let reason = "the file would not be valid TOML";
-            fixed
-                .rejected
-                .push(format!("not fixed: {place} ({reason})"));
+        let is_toml = after
+            .found
+            .iter()
+            .all(|found| found.code != Code::RULE_TOML);
+        let harm = if !is_toml && found.iter().all(|found| found.code != Code::RULE_TOML) {
+            Some("the file would not be valid TOML")
+        } else if after.errors > errors {
+            Some("the file would have more errors")
+        } else if after.stops > stops {
+            Some("the filter or the script could not be read")
+        } else {
+            None
+        };
+        if let Some(reason) = harm {
+            let line = format!("not fixed: {place} ({reason})");
+            fixed.rejected.push(line);
             continue;
         }
-        let remaining = count_errors(&after);
-        if remaining > errors {
-            let reason = "the file would have more errors";
-            fixed
-                .rejected
-                .push(format!("not fixed: {place} ({reason})"));
-            continue;
-        }
-        errors = remaining;
+        (errors, stops) = (after.errors, after.stops);
         limit = fix.span.start;
         fixed.text = candidate;
         applied.push(format!("fixed: {place}"));
@@ -169,27 +194,42 @@ fn apply_round(name: &str, fixed: &mut FixedFile, find: FindingsOf) {
     fixed.applied.append(&mut applied);
 }
 
-/// The findings in one file on its own: errors, warnings and hints.
-fn findings(name: &str, text: &str) -> Vec<Diagnostic> {
+/// The findings in one file on its own: errors, warnings and hints, and what the service of a
+/// dialect would report.
+fn findings(name: &str, text: &str, dialect: Option<Dialect>) -> Findings {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut of_dialect = Vec::new();
     match RuleSet::compile([(name, text)]) {
         Ok(rules) => {
             let files = rules.warnings().iter();
-            let mut found: Vec<_> = files.flat_map(|file| file.diagnostics.clone()).collect();
+            found.extend(files.flat_map(|file| file.diagnostics.clone()));
             let hints = rules
                 .rules()
                 .flat_map(|rule: &Rule| rule.check(Dialect::Reflexarc));
             found.extend(hints.filter(|found| found.severity == Severity::Hint));
-            found
+            if let Some(dialect) = dialect {
+                of_dialect.extend(rules.rules().flat_map(|rule| rule.check(dialect)));
+            }
         }
-        Err(error) => error.diagnostics().cloned().collect(),
+        Err(error) => found.extend(error.diagnostics().cloned()),
     }
-}
-
-fn count_errors(found: &[Diagnostic]) -> usize {
-    found
+    let errors = found
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
-        .count()
+        .count();
+    let is_stop = |found: &&Diagnostic| {
+        matches!(
+            found.code,
+            Code::SYNTAX | Code::UNCLOSED | Code::INVALID_STRING | Code::SCRIPT_SYNTAX
+        )
+    };
+    let stops = found.iter().filter(is_stop).count();
+    found.extend(of_dialect);
+    Findings {
+        found,
+        errors,
+        stops,
+    }
 }
 
 #[cfg(test)]
@@ -198,20 +238,22 @@ mod tests {
 
     #[track_caller]
     fn fixed(text: &str) -> FixedFile {
-        fix("r.toml", text.to_owned(), &findings)
+        fix("r.toml", text.to_owned(), &|name, text| {
+            findings(name, text, None)
+        })
     }
 
     #[test]
     fn fixes_that_break_the_file_are_left_out() {
         /// Findings of the file, and one more whose fix does harm.
-        fn with_harmful(name: &str, text: &str) -> Vec<Diagnostic> {
-            let mut found = findings(name, text);
+        fn with_harmful(name: &str, text: &str) -> Findings {
+            let mut findings = findings(name, text, None);
             let end = text.len();
             for replacement in ["'", "level = 5\n"] {
                 let harmful = Diagnostic::warning(Code::RULE_VALUE, 0..4, replacement);
-                found.push(harmful.with_fix(end..end, replacement));
+                findings.found.push(harmful.with_fix(end..end, replacement));
             }
-            found
+            findings
         }
         let text = "when = 'a = 1'\nnotify = 't'\n";
         let result = fix("r.toml", text.to_owned(), &with_harmful);
@@ -247,6 +289,22 @@ notify = "t"
             (3, 0),
             "{result:?}"
         );
+    }
+
+    #[test]
+    fn fixes_without_end_are_reported() {
+        /// A finding that every fix makes anew.
+        fn endless(_: &str, text: &str) -> Findings {
+            let warning = Diagnostic::warning(Code::RULE_VALUE, 0..1, "too short");
+            Findings {
+                found: vec![warning.with_fix(text.len()..text.len(), "#")],
+                ..Findings::default()
+            }
+        }
+        let result = fix("r.toml", "#".to_owned(), &endless);
+        assert!(result.is_unfinished);
+        assert_eq!(result.applied.len(), MAX_ROUNDS);
+        assert!(!fixed("when = 'a = 1'\nnotify = 't'\n").is_unfinished);
     }
 
     #[test]

@@ -349,8 +349,14 @@ fn value(tokens: &[Token]) -> Option<Value> {
             return None;
         }
         let texts: Vec<&str> = tokens.iter().map(|token| token.text).collect();
-        let text = texts.join(if adjacent { "" } else { " " });
-        return Some(Value::of_bare(&text));
+        if adjacent {
+            return Some(Value::of_bare(&texts.concat()));
+        }
+        // `a == not found`, or a connective that is misspelt: `a == 1 r b is missing`.
+        return Some(Value {
+            json: super::condition::json(&texts.join(" ")),
+            kind: ValueKind::Word,
+        });
     };
     Some(match token.kind {
         Kind::Quoted => Value::of_text(token.text),
