@@ -249,14 +249,20 @@ impl Pattern {
             return Vec::new();
         };
         let mut found = match dialect {
-            Dialect::Reflexarc => [
-                parsed.diagnostics,
-                warnings(&tree, &self.source, holds_one_value),
-                analysis::hints(&tree, holds_one_value, &PatternLimits::DEFAULT),
-                lints::hints(&tree, holds_one_value),
-                literal_wildcards::hints(&tree, &self.source, self.is_json),
-            ]
-            .concat(),
+            Dialect::Reflexarc => {
+                let warnings = warnings(&tree, &self.source, holds_one_value);
+                // What never or always matches is to be changed first.
+                let mut misread = lints::hints(&tree, holds_one_value);
+                misread.retain(|hint| !warnings.iter().any(|found| covers(found, hint)));
+                [
+                    parsed.diagnostics,
+                    warnings,
+                    analysis::hints(&tree, holds_one_value, &PatternLimits::DEFAULT),
+                    misread,
+                    literal_wildcards::hints(&tree, &self.source, self.is_json),
+                ]
+                .concat()
+            }
             other => dialect::check(&tree, other),
         };
         sort_and_truncate(&mut found);
@@ -393,6 +399,13 @@ fn warnings(
     let mut found = analysis::warnings(tree, holds_one_value, &PatternLimits::DEFAULT);
     found.extend(impossible_paths::warnings(tree, text));
     found
+}
+
+/// Whether the other finding is about a part of what this one is about.
+fn covers(found: &Diagnostic, other: &Diagnostic) -> bool {
+    let labels = found.labels.iter().map(|label| &label.span);
+    let mut spans = labels.chain([&found.span]);
+    spans.any(|span| span.start <= other.span.start && other.span.end <= span.end)
 }
 
 /// Sorts diagnostics by span, removes duplicates, and keeps at most [`PatternLimits::diagnostics`]
