@@ -219,6 +219,7 @@ registry! {
     410 TEST_EVENT "Event of a test that cannot be read";
     411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
     412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
+    413 UNKNOWN_KEY "Key of `once` or `throttle` that no event may have";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 

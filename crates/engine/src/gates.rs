@@ -1,6 +1,7 @@
 //! `once` and `throttle` of a rule: whether an event is suppressed.
 
 use jiff::Timestamp;
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::{Event, Json};
 use reflexarc_pattern::canonical_scalar;
 use reflexarc_reaction::{Gate, State, StateChange, ThrottleDecision};
@@ -16,7 +17,7 @@ pub(crate) struct Gates {
 #[derive(Debug, Clone)]
 pub(crate) struct KeyedGate {
     /// The paths of the key's values in the event; none where all events share one window.
-    pub(crate) paths: Vec<String>,
+    pub(crate) paths: Vec<EmbeddedText>,
     pub(crate) gate: Gate,
 }
 
@@ -115,8 +116,9 @@ impl Gates {
 
 /// The value of the event at the path; for several paths an array of them. Values that filters take
 /// for equal are one key. Without a value at each path, the reason.
-fn key_values(event: &Event, paths: &[String]) -> Result<Json, String> {
-    let value = |path: &String| {
+fn key_values(event: &Event, paths: &[EmbeddedText]) -> Result<Json, String> {
+    let value = |path: &EmbeddedText| {
+        let path = path.text();
         let missing = || format!("the event has no value at `{path}`");
         let value = value_at(event.tree(), path).ok_or_else(missing)?;
         // `[]` and `{}` count as missing in filters too. An array of one element is no scalar:

@@ -35,6 +35,7 @@ mod failure_counter;
 mod field_evidence;
 mod folder;
 mod format;
+mod gate_keys;
 mod gates;
 mod limits;
 mod notification;

@@ -12,6 +12,7 @@ use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
 use crate::field_evidence::shows_one_value;
+use crate::gate_keys;
 use crate::gates::Gates;
 use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
@@ -285,6 +286,9 @@ impl Rule {
                 }
             }
         });
+        if let Some(pattern) = &pattern {
+            found.extend(gate_keys::check(&content.gates, pattern, &content.tests));
+        }
         // Both is a conflict, which was reported; compiling `then` may find more.
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {

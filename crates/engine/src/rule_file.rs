@@ -198,7 +198,7 @@ fn gate(
 ) -> Option<KeyedGate> {
     let table = root.table(key)?;
     // Without a key, all events of the rule share one window.
-    let paths = table.strings("key").unwrap_or_default();
+    let paths = table.nonempty_strings("key").unwrap_or_default();
     if !table.has(duration_key) {
         table.missing(
             duration_key,
@@ -208,7 +208,7 @@ fn gate(
     let duration = table.duration(duration_key);
     table.finish();
     Some(KeyedGate {
-        paths: paths.into_iter().map(EmbeddedText::into_text).collect(),
+        paths,
         gate: gate(duration?),
     })
 }

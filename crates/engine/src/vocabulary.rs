@@ -78,6 +78,33 @@ pub(crate) fn check_rule_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
     found
 }
 
+/// What the catalogue says about a path outside of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldName {
+    /// ECS events have it.
+    Known,
+    /// It is nearly this one.
+    Misspelt(&'static str),
+    /// It may be a field of other events.
+    Unknown,
+}
+
+/// Looks up a path of the events that a filter selects.
+pub(crate) fn field_name(pattern: &Pattern, path: &str) -> FieldName {
+    let budget = Budget(Cell::new(MOST_COMPARED));
+    let subject = pattern
+        .spanned()
+        .map_or_else(Subject::default, |tree| Subject::of(&tree, &budget));
+    // What the path itself says about the events counts too, as if the filter named it.
+    match paths::lookup(path, &budget) {
+        paths::Lookup::Known => FieldName::Known,
+        paths::Lookup::Misspelt(meant) if !subject.is_other() && meant.is_likely(&subject) => {
+            FieldName::Misspelt(meant.path)
+        }
+        _ => FieldName::Unknown,
+    }
+}
+
 /// How many comparisons with the whole catalogue are left.
 struct Budget(Cell<usize>);
 

@@ -38,6 +38,13 @@ enum Certainty {
     InEcsEvents,
 }
 
+impl Meant {
+    /// Whether the path is a mistake where no value is compared with it.
+    pub(super) fn is_likely(&self, subject: &Subject) -> bool {
+        subject.is_ecs() || self.certainty == Certainty::Certain
+    }
+}
+
 /// The path of the member in which events have their details.
 const CONTENT: &str = "content.";
 

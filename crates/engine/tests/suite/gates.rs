@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use reflexarc::{MemoryState, NativeEvent, RuleSet, Timestamp};
+use reflexarc::{Code, Diagnostic, MemoryState, NativeEvent, RuleSet, Timestamp};
 
 use crate::{event, rules};
 
@@ -185,4 +185,72 @@ proptest! {
         prop_assert_eq!(outcomes[1].0, !is_scalar, "{}", value);
         prop_assert_eq!(outcomes[1].1.is_empty(), is_scalar, "{}", value);
     }
+}
+
+/// The findings about a rule with this key and these lines of tests.
+fn findings(when: &str, key: &str, tests: &str) -> Vec<Diagnostic> {
+    let text = format!(
+        "when = '{when}'\nonce = {{ key = {key}, within = '24h' }}\nnotify = 'team'\n{tests}"
+    );
+    let rules = rules(&[("a.toml", &text)]);
+    let found = rules.warnings().iter().flat_map(|file| &file.diagnostics);
+    found
+        .filter(|found| found.code == Code::UNKNOWN_KEY)
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn a_key_that_no_event_has_is_reported() {
+    let failed = "content.result == \"failed\"";
+    for (key, fix) in [
+        ("'content.requestID'", Some("content.requestId")),
+        ("'content.eniID'", Some("content.eniId")),
+        (
+            "['regionId', 'content.opration']",
+            Some("content.operation"),
+        ),
+        ("'event.content.eniId'", Some("content.eniId")),
+        ("'$.content.eniId'", Some("content.eniId")),
+        ("'content.secondaryPrivateIps'", None),
+        ("'content.somethingElse'", None),
+        ("''", None),
+    ] {
+        let found = findings(failed, key, "");
+        assert_eq!(found.len(), 1, "{key}: {found:?}");
+        let replacement = found[0].fix.as_ref().map(|fix| fix.replacement.as_str());
+        assert_eq!(replacement, fix, "{key}");
+    }
+}
+
+#[test]
+fn keys_that_events_may_have_are_not_reported() {
+    let test = "[[test]]\nname = 'x'\nmatches = true\nevent = '{\"kind\": \"a\", \"order\": 7}'\n";
+    for (when, key, tests) in [
+        ("content.result == \"failed\"", "'content.requestId'", ""),
+        (
+            "content.result == \"failed\"",
+            "['regionId', 'content.operation']",
+            "",
+        ),
+        ("kind == \"a\"", "'order'", test),
+        ("kind == \"a\" and order exists", "'order'", ""),
+        (
+            "kind == \"a\"",
+            "'order'",
+            "[[test]]\nname = 'x'\nmatches = true\nevent_file = 'a.json'\n",
+        ),
+    ] {
+        assert_eq!(findings(when, key, tests), [], "{key}");
+    }
+    let other =
+        "[[test]]\nname = 'x'\nmatches = true\nevent = '{\"kind\": \"a\", \"order\": []}'\n";
+    assert_eq!(findings("kind == \"a\"", "'order'", other).len(), 1);
+}
+
+#[test]
+fn an_empty_key_is_an_error() {
+    let text = "when = 'a exists'\nonce = { key = [], within = '24h' }\nnotify = 'team'";
+    let error = RuleSet::compile([("a.toml", text)]).unwrap_err();
+    assert!(error.to_string().contains("`key` is empty"), "{error}");
 }

@@ -1,0 +1,94 @@
+//! Warnings about keys of `once` and `throttle` that no event may have: such a gate holds nothing
+//! back.
+
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_event::{Event, FieldShape, field_shape};
+use reflexarc_pattern::{Node, Pattern};
+
+use crate::field_evidence::shows_one_value;
+use crate::gates::Gates;
+use crate::rule_test::{RuleTest, TestEvent};
+use crate::vocabulary::{FieldName, field_name};
+
+/// How other languages begin a path.
+const FOREIGN_ROOTS: [&str; 4] = ["event.", "$event.", "$.", "@."];
+
+/// The warnings about the keys of a rule's gates, located in its file.
+pub(crate) fn check(gates: &Gates, pattern: &Pattern, tests: &[RuleTest]) -> Vec<Diagnostic> {
+    let gates = [&gates.once, &gates.throttle].into_iter().flatten();
+    let keys = gates.flat_map(|gate| &gate.paths);
+    keys.filter_map(|key| check_key(key, pattern, tests))
+        .collect()
+}
+
+fn check_key(key: &EmbeddedText, pattern: &Pattern, tests: &[RuleTest]) -> Option<Diagnostic> {
+    let path = key.text();
+    let is_evident = |path: &str| shows_one_value(events(tests), path);
+    if is_evident(path) {
+        return None;
+    }
+    let warning = |message: String| Diagnostic::warning(Code::UNKNOWN_KEY, key.span(), message);
+    // A fix is an edit of the path, as it would be written without quotes and escapes.
+    let write = |meant: &str| {
+        let found = Diagnostic::warning(
+            Code::UNKNOWN_KEY,
+            0..path.len(),
+            format!("no event has a value at the key `{path}`"),
+        );
+        let found = found.with_help(format!("write `{meant}`"));
+        key.map_spans(found.with_fix(0..path.len(), meant))
+    };
+    let stripped = FOREIGN_ROOTS
+        .iter()
+        .find_map(|root| path.strip_prefix(root));
+    if let Some(stripped) = stripped
+        && (is_evident(stripped) || field_shape(stripped) == Some(FieldShape::One))
+    {
+        return Some(write(stripped));
+    }
+    match (field_name(pattern, path), field_shape(path)) {
+        (FieldName::Misspelt(meant), _) => Some(write(meant)),
+        (_, Some(FieldShape::Many)) => {
+            let message = format!("the key `{path}` is a list in ECS events, which is no key");
+            Some(warning(message).with_help("use a field with one value"))
+        }
+        (FieldName::Known, _) | (_, Some(FieldShape::One)) => None,
+        // Spelt in the same way twice, or of events that are not part of the file: no mistake is
+        // evident.
+        _ if names(pattern.node(), path) || has_event_files(tests) => None,
+        _ => {
+            let message =
+                format!("neither ECS events nor events of the rule's tests have the key `{path}`");
+            Some(warning(message).with_help(
+                "an event without it is not gated; add a test with an event that has it",
+            ))
+        }
+    }
+}
+
+/// The events in the tests of the rule file itself.
+fn events(tests: &[RuleTest]) -> impl Iterator<Item = &Event> {
+    test_events(tests).filter_map(|event| match event {
+        TestEvent::Inline(event) => Some(event),
+        TestEvent::File(_) => None,
+    })
+}
+
+fn has_event_files(tests: &[RuleTest]) -> bool {
+    test_events(tests).any(|event| matches!(event, TestEvent::File(_)))
+}
+
+fn test_events(tests: &[RuleTest]) -> impl Iterator<Item = &TestEvent> {
+    let steps = tests.iter().flat_map(|test| &test.steps);
+    steps.flat_map(|step| &step.events)
+}
+
+/// Whether the filter names the path.
+fn names(node: &Node, path: &str) -> bool {
+    match node {
+        Node::All(parts) | Node::Any(parts) => parts.iter().any(|part| names(part, path)),
+        Node::Not(part) => names(part, path),
+        Node::Field(field) => field.path.as_str() == path,
+    }
+}
