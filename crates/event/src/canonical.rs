@@ -18,8 +18,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::eni::LISTS;
-use crate::envelope::Shape;
 use crate::json::Json;
+use crate::markers::Shape;
 use crate::native_field::level;
 use crate::{ENI_OPERATION_COMPLETED, EniStatus, Operation, OperationResult, time};
 
@@ -84,11 +84,8 @@ pub(crate) fn canonicalize(native: &Json) -> Option<Json> {
 /// keeps of it. May say yes for a canonical value, never no for another one.
 pub(crate) fn may_vary(key: &str, value: Shape<'_>) -> bool {
     match (key, value) {
-        (
-            "eniStatus" | "operation" | "result" | "eniId" | "requestId" | "primaryPrivateIp",
-            Shape::Array(_),
-        ) => true,
-        ("eniId" | "requestId", Shape::Number) => true,
+        ("eniId" | "requestId", Shape::Number | Shape::Array(_))
+        | ("eniStatus" | "operation" | "result" | "primaryPrivateIp", Shape::Array(_)) => true,
         ("eniStatus", Shape::String(text)) => {
             !EniStatus::ALL.iter().any(|status| status.as_str() == text)
         }
@@ -144,7 +141,7 @@ fn join_list(members: &mut Members, plural: &str, singular: &str) -> bool {
     for at in [at_plural, at_singular].into_iter().flatten() {
         match &members[at].1 {
             Json::Array(elements) => {
-                list.extend(elements.iter().filter_map(|value| element(value, plural)))
+                list.extend(elements.iter().filter_map(|value| element(value, plural)));
             }
             // An object or a truth value is no address in any spelling: left to `check`.
             Json::Object(_) | Json::Bool(_) => return false,

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::envelope::{Envelope, EnvelopeMarkers};
+use crate::envelope::Envelope;
 use crate::event_error::EventError;
 use crate::json::{Json, read};
 use crate::limits::Limits;
+use crate::markers::EnvelopeMarkers;
 
 /// One event: a JSON object within limits, as bytes. Cloning is cheap and shares them.
 ///

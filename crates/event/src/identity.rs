@@ -27,10 +27,10 @@ use crate::{Envelope, NativeEvent, parse_time};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventIdentity {
-    /// The CloudEvents `source`, `eventSource` of CloudTrail and ActionTrail, or `acs.` and the
-    /// product in lower case; empty if the event has none.
+    /// The CloudEvents `source`, the `eventSource` of an audit record, or `acs.` and the product in
+    /// lower case; empty if the event has none.
     pub source: String,
-    /// The id that the source assigned: `id`, or of CloudTrail `eventID`, of ActionTrail `eventId`.
+    /// The id that the source assigned: `id`, or of an audit record `eventID` or `eventId`.
     pub id: String,
     /// `name`, else `type`, `detail-type` or `eventName`; empty if the event has none.
     pub name: String,
@@ -100,7 +100,7 @@ fn naming(event: &NativeEvent) -> &Json {
     }
 }
 
-/// The source of a record of CloudTrail or ActionTrail, whose members have names of their own.
+/// The source of an audit record (`CloudTrail`, `ActionTrail`), whose members have other names.
 fn audit_source(event: &Json) -> Option<&str> {
     first_text(event, &["eventName"]).and_then(|_| first_text(event, &["eventSource"]))
 }

@@ -43,6 +43,7 @@ mod identity;
 mod json;
 mod level;
 mod limits;
+mod markers;
 mod native;
 mod native_field;
 mod normalize;

@@ -12,8 +12,8 @@
 //! | a numpy scalar | as the Python value of its kind; `datetime64`: the text of `str()` |
 //! | `list`, `tuple`, a numpy array | an array |
 //! | `dict` and other mappings | an object; keys must be strings |
-//! | an instance of a dataclass, an attrs class or a pydantic model | an object of its fields, of a |
-//! | | pydantic model under their aliases |
+//! | an instance of a dataclass or an attrs class | an object of its fields |
+//! | an instance of a pydantic model | an object of its fields, under their aliases |
 //!
 //! Everything else is an error with the path to the value, also what has no one meaning: sets have
 //! no order, bytes no encoding, `NaT` and `pandas.NA` no value.

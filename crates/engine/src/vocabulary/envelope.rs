@@ -59,9 +59,15 @@ fn visit(node: &SpannedNode, is_native: bool, check: &mut impl FnMut(&SpannedFie
     match &node.kind {
         Kind::All(parts) => {
             let is_native = is_native || parts.iter().any(is_about_native);
-            parts.iter().for_each(|part| visit(part, is_native, check));
+            for part in parts {
+                visit(part, is_native, check);
+            }
         }
-        Kind::Any(parts) => parts.iter().for_each(|part| visit(part, is_native, check)),
+        Kind::Any(parts) => {
+            for part in parts {
+                visit(part, is_native, check);
+            }
+        }
         Kind::Not(inner) => visit(inner, is_native, check),
         Kind::Field(field) => check(field, is_native),
     }
