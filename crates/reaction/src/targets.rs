@@ -77,7 +77,12 @@ pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
         let variables = Variables::of(body, parameters, &own);
         body.walk(&mut |nodes| {
             for argument in target_arguments(nodes, &sinks) {
-                variables.literals(argument, &mut literals);
+                let mut found = Vec::new();
+                variables.literals(argument, &mut found);
+                // `let team = if a { "x" } else { "" }; if team != "" { … }` names no target there.
+                let is_direct = literal(argument).is_some();
+                found.retain(|(name, _)| is_direct || !name.trim().is_empty());
+                literals.extend(found);
             }
             true
         });
@@ -119,7 +124,7 @@ struct Variables<'a> {
     parameters: &'a [String],
     /// The names of the script's own functions.
     own: &'a [&'a str],
-    /// The literals that a variable can have; `None` if it can have other values too.
+    /// The literals that a variable can have; `None` if it is changed or defined again.
     values: BTreeMap<String, Option<Vec<Literal>>>,
 }
 
@@ -149,12 +154,18 @@ impl<'a> Variables<'a> {
         match statement {
             Stmt::Var(variable, ..) => {
                 let mut literals = Vec::new();
-                let complete = self.literals(&variable.1, &mut literals);
-                self.define(&variable.0.name, complete.then_some(literals));
+                self.literals(&variable.1, &mut literals);
+                self.define(&variable.0.name, Some(literals));
             }
             Stmt::For(each, _) => {
                 let literals = match &each.2.expr {
-                    Expr::Array(elements, _) => elements.iter().map(literal).collect(),
+                    Expr::Array(elements, _) => {
+                        let mut found = Vec::new();
+                        for element in elements {
+                            self.literals(element, &mut found);
+                        }
+                        Some(found)
+                    }
                     _ => None,
                 };
                 self.define(&each.0.name, literals);
@@ -204,50 +215,40 @@ impl<'a> Variables<'a> {
         (!self.values.contains_key(name)).then_some(index)
     }
 
-    /// Appends the literals that an expression can be; returns whether these are all its values.
-    fn literals(&self, expression: &Expr, found: &mut Vec<Literal>) -> bool {
+    /// Appends the literals that an expression can be, whatever else it can be too: with `event.team
+    /// ?? "network-team"` some events lead to the team, and the literal must exist.
+    fn literals(&self, expression: &Expr, found: &mut Vec<Literal>) {
         match expression {
-            Expr::StringConstant(..) => {
-                found.extend(literal(expression));
-                true
+            Expr::StringConstant(..) => found.extend(literal(expression)),
+            Expr::Variable(variable, ..) => {
+                let literals = self.values.get(variable.1.as_str());
+                found.extend(literals.into_iter().flatten().flatten().cloned());
             }
-            Expr::Variable(variable, ..) => match self.values.get(variable.1.as_str()) {
-                Some(Some(literals)) => {
-                    found.extend(literals.iter().cloned());
-                    true
-                }
-                _ => false,
-            },
-            // `event.team ?? "network-team"`
             Expr::Coalesce(operands, _) => {
-                let mut complete = true;
                 for operand in operands.iter() {
-                    complete &= self.literals(operand, found);
+                    self.literals(operand, found);
                 }
-                complete
             }
             Expr::Stmt(block) => self.block_literals(block.statements(), found),
-            _ => false,
+            _ => {}
         }
     }
 
     /// As [`Variables::literals`] for the value of a block, which is that of its last statement.
-    fn block_literals(&self, block: &[Stmt], found: &mut Vec<Literal>) -> bool {
+    fn block_literals(&self, block: &[Stmt], found: &mut Vec<Literal>) {
         match block.last() {
             Some(Stmt::Expr(value)) => self.literals(value, found),
             Some(Stmt::Block(inner)) => self.block_literals(inner.statements(), found),
             Some(Stmt::If(flow, _)) => {
-                let then = self.block_literals(flow.body.statements(), found);
-                self.block_literals(flow.branch.statements(), found) && then
+                self.block_literals(flow.body.statements(), found);
+                self.block_literals(flow.branch.statements(), found);
             }
             Some(Stmt::Switch(switch, _)) => {
-                let mut complete = switch.1.def_case.is_some();
                 for case in &switch.1.expressions {
-                    complete &= self.literals(&case.rhs, found);
+                    self.literals(&case.rhs, found);
                 }
-                complete
             }
-            _ => false,
+            _ => {}
         }
     }
 }
@@ -361,6 +362,12 @@ mod tests {
                 vec!["a", "b", "c"],
             ),
             (r#"send(event.team ?? "a", 1)"#, vec!["a"]),
+            (r#"let t = event.team ?? "a"; send(t, 1)"#, vec!["a"]),
+            (r#"for t in [event.a, "b"] { send(t, 1) }"#, vec!["b"]),
+            (
+                r#"let t = switch event.x { 1 => "a", 2 => "" }; send(t, 1)"#,
+                vec!["a"],
+            ),
             (r#"fn f(x) { send("a", x) } f(1);"#, vec!["a"]),
             (
                 r#"fn f(t, x) { send(t, x) } f("a", 1); f("b", 2);"#,
@@ -391,7 +398,7 @@ mod tests {
             r#"let t = "a"; t.replace("a", "b"); send(t, 1);"#,
             r#"fn f(t) { let t = "x-" + t; send(t, 1) } f("a");"#,
             r#"log("a"); set("a", "b"); emit(#{ name: "a" });"#,
-            r#"for t in [event.a, "b"] { send(t, 1) }"#,
+            r#"let t = if event.x == 1 { event.a } else { "" }; send(t, 1);"#,
         ] {
             assert_eq!(named(script), Vec::<String>::new(), "{script}");
         }

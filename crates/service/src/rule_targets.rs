@@ -3,8 +3,8 @@
 use reflexarc::{FileDiagnostics, InvalidFiles, Rule, RuleSet, Span};
 use reflexarc_diagnostic::{Code, Diagnostic, nearest};
 
-/// Checks that the targets that rules name by literals are among `known`. A name that a script
-/// computes can only be seen when it runs.
+/// Checks that the targets that enabled rules name by literals are among `known`. A name that a
+/// script computes can only be seen when it runs.
 ///
 /// ```
 /// use reflexarc::RuleSet;
@@ -22,6 +22,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, nearest};
 pub fn check_targets(rules: &RuleSet, known: &[String]) -> Result<(), InvalidFiles> {
     let files: Vec<FileDiagnostics> = rules
         .rules()
+        // A disabled rule sends nothing; its targets may not exist yet.
+        .filter(|rule| rule.enabled())
         .filter_map(|rule| unknown_targets(rule, known))
         .collect();
     if files.is_empty() {

@@ -122,7 +122,7 @@ const FAULTS: [Fault; 23] = [
             append(
                 w,
                 &format!("{TOKEN}token = {{ env = \"REFLEXARC_UNSET\" }}\n"),
-            )
+            );
         },
         "REFLEXARC_UNSET is not set",
     ),

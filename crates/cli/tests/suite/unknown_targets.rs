@@ -66,6 +66,17 @@ fn unknown_targets_are_found_before_the_first_event() {
 }
 
 #[test]
+fn disabled_rules_need_no_targets() {
+    let workspace = Workspace::new(THEN, OUT);
+    let rule = "when = 'a exists'\nnotify = \"uot\"\n";
+    workspace.write("rules/other.toml", rule);
+    assert_eq!(workspace.run(&["config", "check"]).code, 3);
+    workspace.write("rules/other.toml", &format!("enabled = false\n{rule}"));
+    let checked = workspace.run(&["config", "check"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+}
+
+#[test]
 fn replays_need_their_targets_only_to_deliver() {
     let workspace = Workspace::new(THEN, OUT);
     workspace.write("events.ndjson", &event("e1", "eni-1"));

@@ -381,9 +381,8 @@ proptest! {
         keyword in "[k网\"]{0,300}",
         links in any::<bool>(),
     ) {
-        let text: String = (0..words)
-            .map(|n| format!("{word}{}", if n % lines == 0 { '\n' } else { ' ' }))
-            .collect();
+        let words = (0..words).map(|n| [word.as_str(), if n % lines == 0 { "\n" } else { " " }].concat());
+        let text: String = words.collect();
         let at: Vec<String> = (0..people).map(|n| format!("138{n:08}")).collect();
         let at: Vec<&str> = at.iter().map(String::as_str).collect();
         let link = format!("https://example.com/{}", "\"".repeat(link_bytes));

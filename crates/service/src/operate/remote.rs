@@ -123,7 +123,7 @@ impl Remote {
         Ok(Reloaded {
             rules: count(&answer, "rules")?,
             targets: count(&answer, "targets")?,
-            restart: restart.map(|name| text_of(name)).collect(),
+            restart: restart.map(text_of).collect(),
         })
     }
 

@@ -704,7 +704,7 @@ fn every_dead_letter_is_reported_once() {
     store.observe_dead_letters(Arc::new(move |report| {
         observed.lock().unwrap().push(report.clone());
     }));
-    let to = |target: &str, count: usize| (0..count).map(|n| send(target, n as i64)).collect();
+    let to = |target: &str, count: usize| (0..count).map(|_| send(target, 7)).collect();
     let accept = |id: &str, actions| {
         let evaluation = evaluation("r", actions, vec![]);
         store.accept(incoming(id), evaluation, at(0)).unwrap();

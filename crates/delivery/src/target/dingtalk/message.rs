@@ -514,13 +514,15 @@ fn with_mentions(text: String, at: &[String]) -> String {
 /// The size of a delivery's mentions in a digest.
 fn mentions_bytes(delivery: &Delivery) -> usize {
     match &delivery.action {
-        Action::Notify { message, .. } => message.at.iter().map(mention_bytes).sum(),
+        Action::Notify { message, .. } => {
+            message.at.iter().map(|person| mention_bytes(person)).sum()
+        }
         Action::Send { .. } => 0,
     }
 }
 
 /// The size of one mention: it is in the text and in `at`, escaped as in JSON, with quotes, a comma
 /// and `@`.
-fn mention_bytes(person: &String) -> usize {
-    2 * Json::from(person.as_str()).to_string().len() + 4
+fn mention_bytes(person: &str) -> usize {
+    2 * Json::from(person).to_string().len() + 4
 }

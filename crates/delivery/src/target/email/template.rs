@@ -173,7 +173,7 @@ fn details(delivery: &Delivery, zone: Option<&TimeZone>) -> Value {
         ("delivery", delivery.id.to_string()),
     ];
     let details = details.iter().filter(|(_, value)| !value.is_empty());
-    Value::from_iter(details.map(|(label, value)| pair(label, value)))
+    details.map(|(label, value)| pair(label, value)).collect()
 }
 
 /// The colour of a level: dark enough for white text on it.
@@ -200,7 +200,7 @@ fn blocks(text: &str) -> Vec<Value> {
         if facts.len() >= 2 {
             rest = &rest[facts.len()..];
             let facts = facts.iter().map(|(label, value)| pair(label, value));
-            blocks.push(context! { facts => Value::from_iter(facts) });
+            blocks.push(context! { facts => facts.collect::<Value>() });
             continue;
         }
         // One line at least, and up to the next two facts.
