@@ -39,6 +39,11 @@ impl TreeBuilder<'_> {
             };
             let inside =
                 |error: &Diagnostic| span.start <= error.span.start && error.span.end <= span.end;
+            // Looked for first: thousands of conditions without errors move none of thousands of
+            // errors in other ones.
+            if !stopped && !whole.iter().any(inside) {
+                continue;
+            }
             let (mut own, others): (Vec<_>, Vec<_>) = if stopped {
                 (self.errors_of(&span), whole)
             } else {

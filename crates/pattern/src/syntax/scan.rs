@@ -171,8 +171,8 @@ impl Scanner<'_> {
             .map_or(self.source.len(), |length| start + length);
         let quote = quote as char;
         // `a isn't "x"`: an apostrophe and no quote.
-        let word = self.source[..start].rfind(|c: char| !c.is_alphabetic());
-        let word = word.map_or(0, |at| at + 1)..start;
+        let before = self.source[..start].trim_end_matches(char::is_alphabetic);
+        let word = before.len()..start;
         if quote == '\'' && !word.is_empty() && self.source[start..].starts_with("'t") {
             let plain = self.source.replace("n't", " not");
             let help = foreign::whole(&plain).map_or_else(

@@ -95,9 +95,8 @@ fn token_length(text: &str) -> usize {
     };
     let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
     if in_word(first) {
-        text.find(|c| !in_word(c))
-            .unwrap_or(text.len())
-            .min(LONGEST_WORD + first.len_utf8())
+        let length = text.find(|c| !in_word(c)).unwrap_or(text.len());
+        text.floor_char_boundary(length.min(LONGEST_WORD + first.len_utf8()))
     } else if first == '"' {
         text[1..]
             .find(['"', '\n'])

@@ -132,7 +132,9 @@ impl TreeBuilder<'_> {
         let trimmed = text.trim();
         let span = start..start + trimmed.len();
         let pattern = match trimmed.chars().next() {
-            Some('"') => super::string_literal::decode(self.source, &span).ok(),
+            Some('"') if trimmed.len() > 1 && trimmed.ends_with('"') => {
+                super::string_literal::decode(self.source, &span).ok()
+            }
             Some('\'') => trimmed
                 .strip_prefix('\'')
                 .and_then(|text| text.strip_suffix('\''))

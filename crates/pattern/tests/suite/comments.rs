@@ -169,6 +169,53 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn comments_of_json_stay_beside_their_members(
+        members in vec((any::<bool>(), 0..3u8, any::<bool>()), 1..6),
+    ) {
+        let (mut text, mut comments, mut trailing) = (String::from("{"), 0, Vec::new());
+        let mut comment = |text: &mut String| {
+            writeln!(text, "# c{comments}; ] }}").expect("text");
+            comments += 1;
+            comments - 1
+        };
+        for (n, (own_line, at_end, nested)) in members.iter().enumerate() {
+            if *own_line {
+                text.push('\n');
+                comment(&mut text);
+            }
+            let key = if *nested { format!("\"t{n}\":{{a: [{n}]}}") } else { format!("t{n} :[{n},1]") };
+            text.push_str(&key);
+            // Before the comma, after it, or none.
+            text.push_str(if *at_end == 1 { " , " } else { " " });
+            if *at_end > 0 {
+                trailing.push((comment(&mut text), n));
+            }
+            text.push_str(if *at_end == 1 { "" } else { "," });
+        }
+        text.push('}');
+        let pattern = parse(&text);
+        let formatted = pattern.format();
+        let again = parse(&formatted);
+        prop_assert_eq!(again.node(), pattern.node(), "{}\n\n{}", text, formatted);
+        let label = |word: &str| word.trim_matches(['"', ':', '{']).to_owned();
+        let sequence = |text: &str| -> Vec<String> {
+            let words = text.split([' ', '\n', ',']).map(|word| word.split(":[").next().unwrap_or(word));
+            let words = words.map(|word| label(word.split(":{").next().unwrap_or(word)));
+            words.filter(|word| is_label(word, 't', "") || is_label(word, 'c', ";")).collect()
+        };
+        prop_assert_eq!(sequence(&formatted), sequence(&text), "{}\n\n{}", text, formatted);
+        for (comment, term) in trailing {
+            let label = format!(" c{comment};");
+            let line = formatted.lines().find(|line| line.contains(&label)).unwrap_or_default();
+            let is_beside = line.contains(&format!("\"t{term}\""));
+            prop_assert!(is_beside, "{text}\n\n{formatted}");
+        }
+        prop_assert_eq!(again.format(), formatted);
+    }
+}
+
 /// The expression with numbered comments in place of some of its spaces.
 fn with_comments(expression: &str, positions: u64, own_lines: u64) -> (String, usize) {
     let (mut text, mut count, mut position) = (String::new(), 0, 0);

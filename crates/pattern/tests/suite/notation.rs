@@ -183,6 +183,8 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c{}\\[\\]()\"':,!=<>.$ *#0-9é\\\\-]{0,60}",
         "(and|or|not|in|exists|is|\"x\"|a|\\(|\\)|==|\\[|\\]| ){0,20}",
+        "(a|b\\.c|a\\[0\\]|len\\(|not |isn't|between|is |null|and |or |&&|in |like |'x'|“é”|`y`|/x/|\
+          10\\.0\\.0\\.0/8|==|=~|:|\\(|\\)|\\[|\\]|,|;|\\.|#c\n| |\\{|\\}|!|\"x\"|5|é|%|\\*){0,25}",
     ]
 }
 
@@ -225,6 +227,20 @@ fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
         _ => {}
     }
     letters.into_iter().collect()
+}
+
+#[test]
+fn long_words_of_other_scripts_are_cut_between_characters() {
+    for start in ["", "a", "ab", "abc"] {
+        let word = format!("{start}{}", "\u{20ac}".repeat(60));
+        for text in [
+            format!("b == 1 c {word}"),
+            format!("{{\"a\" {word}"),
+            format!("({word}) {word}"),
+        ] {
+            assert!(!codes(&text).is_empty(), "{text}");
+        }
+    }
 }
 
 #[test]
