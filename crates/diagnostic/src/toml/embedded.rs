@@ -28,6 +28,9 @@ pub struct EmbeddedText {
     kind: StringKind,
     /// Whether the lines of the string end in `\r\n`.
     has_crlf: bool,
+    /// Whether every byte of the text was found in the file. Not so after a syntax error inside the
+    /// string, such as an invalid escape; then locations are approximate, and there are no fixes.
+    is_located: bool,
 }
 
 /// How a text is written in its file.
@@ -57,9 +60,11 @@ struct Segment {
 impl EmbeddedText {
     /// The string at `span` in `file` (quotes included), whose value is `text`.
     pub fn new(file: &str, span: Span, text: &str) -> Self {
+        let (segments, is_located) = segments(file, &span, text);
         Self {
             text: text.to_owned(),
-            segments: segments(file, &span, text),
+            segments,
+            is_located,
             kind: StringKind::of(&file[span.clone()]),
             has_crlf: file[span.clone()].contains("\r\n"),
             span,
@@ -74,6 +79,7 @@ impl EmbeddedText {
             span: 0..text.len(),
             kind: StringKind::File,
             has_crlf: false,
+            is_located: true,
         }
     }
 
@@ -123,6 +129,9 @@ impl EmbeddedText {
     /// The replacement as it is written inside the string; `None` if this kind of string has no way
     /// to write it.
     fn escaped(&self, fix: &Fix) -> Option<String> {
+        if !self.is_located {
+            return None;
+        }
         let normal = fix.replacement.replace("\r\n", "\n");
         let new = match self.kind {
             StringKind::MultilineBasic | StringKind::MultilineLiteral => normal.as_str(),
@@ -203,7 +212,7 @@ fn has_control(text: &str) -> bool {
         .any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// The segments of a string, ascending, at least one.
+/// The segments of a string, ascending, at least one, and whether they are exact.
 ///
 /// The parser gives the value of a string and where the string is, but not where each escape is, so
 /// the raw string is read again beside its value. Example: the file holds `when = "a\tb\
@@ -217,7 +226,7 @@ fn has_control(text: &str) -> bool {
 /// ```
 ///
 /// A literal string (`'…'`, `'''…'''`) has one segment, unless its lines end in `\r\n`.
-fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
+fn segments(file: &str, span: &Span, text: &str) -> (Vec<Segment>, bool) {
     let raw = &file[span.clone()];
     let quote = if raw.starts_with("'''") || raw.starts_with("\"\"\"") {
         3
@@ -235,9 +244,11 @@ fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
         file: span.start + at,
     };
     let mut segments = vec![last];
+    let mut is_exact = true;
     for (offset, character) in text.char_indices() {
         let mut written = character.len_utf8();
-        if has_escapes && raw[at..].starts_with('\\') {
+        let is_escape = has_escapes && raw[at..].starts_with('\\');
+        if is_escape {
             at += continuations(&raw[at..]);
             if raw[at..].starts_with('\\') {
                 written = escape_len(&raw[at..]);
@@ -246,6 +257,7 @@ fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
             // TOML reads a line break of two bytes as one.
             written = line_break(&raw[at..]).max(written);
         }
+        is_exact &= is_escape || raw[at..].starts_with([character, '\r']);
         if last.file + (offset - last.text) != span.start + at {
             last = Segment {
                 text: offset,
@@ -254,6 +266,11 @@ fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
             segments.push(last);
         }
         at = (at + written).min(raw.len());
+        // `\ä` is no escape; the parser reports it, and goes on.
+        while !raw.is_char_boundary(at) {
+            at += 1;
+            is_exact = false;
+        }
     }
     // The end of the text is the closing quote, also where the last character was an escape or a
     // line continuation follows it.
@@ -264,7 +281,7 @@ fn segments(file: &str, span: &Span, text: &str) -> Vec<Segment> {
     if last.text < end.text && last.file + (end.text - last.text) != end.file {
         segments.push(end);
     }
-    segments
+    (segments, is_exact)
 }
 
 /// The length of the line break at the beginning of `rest`; 0 if there is none.
@@ -408,6 +425,18 @@ mod tests {
             assert_eq!(text, "a == 1\nor a == 2\n");
             assert_eq!(fixed.matches('\n').count(), fixed.matches("\r\n").count());
         }
+    }
+
+    #[test]
+    fn strings_with_syntax_errors_have_no_fixes() {
+        let file = "when = \"a == \\އ b\"";
+        let (document, errors) = ::toml::de::DeTable::parse_recoverable(file);
+        assert!(!errors.is_empty());
+        let value = document.get_ref().get("when").expect("key is present");
+        let text = value.get_ref().as_str().expect("value is a string");
+        let embedded = EmbeddedText::new(file, value.span(), text);
+        let found = Diagnostic::error(crate::Code::SYNTAX, 0..1, "wrong").with_fix(0..1, "b");
+        assert_eq!(embedded.map_spans(found).fix, None);
     }
 
     #[test]

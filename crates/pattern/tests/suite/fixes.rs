@@ -675,6 +675,13 @@ fn brackets_are_added_where_only_one_place_fits() {
     ]);
 }
 
+#[test]
+fn strings_that_are_no_patterns_are_errors() {
+    for text in ["\"", "\"x\" a\u{7ff}", "\"{a: [1]} ", "'{", "'", "\"{\\\""] {
+        assert!(text.parse::<Pattern>().is_err(), "{text}");
+    }
+}
+
 /// Names of operators elsewhere, and ours.
 const NAMES: [(&[&str], &str); 6] = [
     (&["contain", "contains", "include", "includes"], "contains"),
