@@ -1,8 +1,8 @@
 //! Warnings: paths that no event has, written as in other languages.
 
 // A path is keys joined by dots, and arrays need no step of their own. So what is a step in
-// JSONPath (`$.a`, `a[*].b`, `a.0`), in scripts (`event.a`) or a property in JavaScript (`a.length`)
-// is the name of a key here, and a filter with it never matches.
+// JSONPath (`$.a`, `a[*].b`, `a.0`), in scripts (`event.a`) or a property in JavaScript
+// (`a.length`) is the name of a key here, and a filter with it never matches.
 //
 // A key may have any name, so each of these may be meant. In an expression a key in quotes is:
 // `"event".a` and `a."0"` get no warning.

@@ -251,18 +251,21 @@ mod tests {
     #[test]
     fn fields_have_the_values_of_their_types() {
         let has = |path: &str, value: &str| assert!(values(path).contains(&value), "{value}");
-        Operation::ALL
-            .iter()
-            .for_each(|one| has("content.operation", one.as_str()));
-        EniStatus::ALL
-            .iter()
-            .for_each(|one| has("content.eniStatus", one.as_str()));
-        OperationResult::ALL
-            .iter()
-            .for_each(|one| has("content.result", one.as_str()));
-        Level::ALL.iter().for_each(|one| has("level", one.as_str()));
-        let statuses = catalogue().iter().flat_map(|entry| entry.statuses);
-        statuses.for_each(|status| has("content.eventStatus", status));
+        for one in Operation::ALL {
+            has("content.operation", one.as_str());
+        }
+        for one in EniStatus::ALL {
+            has("content.eniStatus", one.as_str());
+        }
+        for one in OperationResult::ALL {
+            has("content.result", one.as_str());
+        }
+        for one in Level::ALL {
+            has("level", one.as_str());
+        }
+        for status in catalogue().iter().flat_map(|entry| entry.statuses) {
+            has("content.eventStatus", status);
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn dotted(address: Ipv4Addr, choice: u32) -> String {
 #[test]
 fn explanations_name_the_reason_for_addresses() {
     let hints = |filter: &str, value: &str| {
-        let event = Json::parse(&format!(r#"{{"a": "{value}"}}"#)).expect("valid JSON");
+        let event = Json::parse(format!(r#"{{"a": "{value}"}}"#)).expect("valid JSON");
         explain(pattern(filter).node(), &event).render(false)
     };
     let spelling = "the value is the same address in another spelling";
@@ -203,7 +203,10 @@ proptest! {
         let matcher = Matcher::build(patterns.iter().map(Pattern::node)).expect("few patterns");
         let values: Vec<String> = found
             .iter()
-            .map(|(index, choice)| format!("{:?}", spell(wanted[index.index(wanted.len())].0, *choice)))
+            .map(|(index, choice)| {
+                let (address, ..) = wanted[index.index(wanted.len())];
+                format!("{:?}", spell(address, *choice))
+            })
             .collect();
         let event = format!(r#"{{"a": [{}]}}"#, values.join(","));
         let mut ids = Vec::new();
@@ -220,7 +223,8 @@ proptest! {
 
     #[test]
     fn a_mapped_network_holds_the_addresses_of_the_ipv4_network(
-        network in any::<u32>(), length in 0u8..=32, address in any::<u32>(), choice in any::<u32>(),
+        network in any::<u32>(), length in 0u8..=32,
+        address in any::<u32>(), choice in any::<u32>(),
     ) {
         let network = Ipv4Addr::from_bits(network);
         // Half of the addresses share the prefix.
