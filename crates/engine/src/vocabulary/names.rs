@@ -1,6 +1,7 @@
 //! Misspelt event names.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use reflexarc_diagnostic::nearest;
 use reflexarc_event::{catalogue, find_name};
@@ -12,15 +13,20 @@ const TYPE_PREFIX: &str = "ecs:";
 const NORMAL: &str = ":Normal";
 
 /// Every name, without and with each of its statuses.
-pub(super) fn all() -> BTreeSet<String> {
-    let spellings = catalogue().iter().flat_map(|entry| {
+pub(super) fn all() -> &'static BTreeSet<String> {
+    // Made once: most filters compare a name, and rule sets have thousands of filters.
+    static ALL: OnceLock<BTreeSet<String>> = OnceLock::new();
+    ALL.get_or_init(|| with_statuses().collect())
+}
+
+fn with_statuses() -> impl Iterator<Item = String> {
+    catalogue().iter().flat_map(|entry| {
         let with_status = entry
             .statuses
             .iter()
             .map(|status| format!("{}:{status}", entry.name));
         std::iter::once(entry.name.to_owned()).chain(with_status)
-    });
-    spellings.collect()
+    })
 }
 
 /// The names without status that the alternatives allow; `None` if they allow others, too.
@@ -63,7 +69,7 @@ pub(super) fn meant(text: &str) -> Option<String> {
     if let Some(same) = names.iter().find(|name| simple(name) == simple(bare)) {
         return Some(same.clone());
     }
-    without_resource(bare).or_else(|| slip(bare, &names))
+    without_resource(bare).or_else(|| slip(bare, names))
 }
 
 /// The name of an event whose resource is missing: `NetworkInterfaceOperateCompleted`.

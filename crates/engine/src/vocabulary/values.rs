@@ -1,9 +1,10 @@
 //! Misspelt values.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
-use reflexarc_event::{Json, catalogue_fields, find_name};
+use reflexarc_event::{CatalogueField, Json, catalogue_fields, find_name};
 use reflexarc_pattern::spanned::SpannedField;
 use reflexarc_pattern::{Predicate, TextOp};
 
@@ -168,23 +169,16 @@ pub(super) fn finding(
 }
 
 /// The values of a field, in the events of these names if there are any; empty if there are many.
-fn values(path: &str, names: &[&str]) -> BTreeSet<String> {
+fn values(path: &str, names: &[&str]) -> Cow<'static, BTreeSet<String>> {
     if path == "name" {
-        return names::all();
+        return Cow::Borrowed(names::all());
     }
     let of_path = || catalogue_fields().iter().filter(|field| field.path == path);
-    let of_names = || of_path().filter(|field| names.iter().any(|name| field.is_of(name)));
-    let values = |fields: &mut dyn Iterator<Item = &'static reflexarc_event::CatalogueField>| {
-        let values = fields.flat_map(|field| field.values);
-        values
-            .map(|value| (*value).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
-    if of_names().next().is_some() {
-        values(&mut of_names())
-    } else {
-        values(&mut of_path())
-    }
+    let is_of_names = |field: &&CatalogueField| names.iter().any(|name| field.is_of(name));
+    let has_names = of_path().any(|field| is_of_names(&field));
+    let fields = of_path().filter(|field| !has_names || is_of_names(field));
+    let values = fields.flat_map(|field| field.values);
+    Cow::Owned(values.map(|value| (*value).to_owned()).collect())
 }
 
 /// Whether a predicate with this text accepts one of the values.
