@@ -361,11 +361,8 @@ fn one_field(goals: &[Goal]) -> Option<FieldGoal> {
     });
     let fields: Option<Vec<FieldGoal>> = fields.collect();
     let mut joined = joined(&fields?);
-    if joined.len() == 1 {
-        joined.pop()
-    } else {
-        None
-    }
+    let only = joined.pop();
+    only.filter(|_| joined.is_empty())
 }
 
 /// The goals that do not hold under any extension either.
