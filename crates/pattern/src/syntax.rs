@@ -124,8 +124,12 @@ fn closes(source: &str, fix: &Fix, dialect: Dialect, limits: &PatternLimits) -> 
     let mut closed = source.to_owned();
     closed.replace_range(fix.span.clone(), &fix.replacement);
     // At most once more: all brackets are added together.
-    let is_stopped =
-        |found: &Diagnostic| matches!(found.code, Code::SYNTAX | Code::UNCLOSED | Code::TOO_DEEP);
+    let is_stopped = |found: &Diagnostic| {
+        matches!(
+            found.code,
+            Code::SYNTAX | Code::UNCLOSED | Code::INVALID_STRING | Code::TOO_DEEP
+        )
+    };
     match scan::scan(&closed, dialect, limits) {
         Ok(_) => {
             let parsed = parse(&closed, dialect, limits);
