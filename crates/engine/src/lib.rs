@@ -29,6 +29,7 @@ mod allow;
 mod coverage;
 mod evaluate;
 mod evaluation;
+mod event_fields;
 mod event_time;
 mod explain;
 mod failure_counter;

@@ -11,6 +11,7 @@ use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
+use crate::event_fields;
 use crate::field_evidence::shows_one_value;
 use crate::gate_keys;
 use crate::gates::Gates;
@@ -293,7 +294,12 @@ impl Rule {
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
                 Ok(reaction) => {
+                    let fields = reaction.event_fields();
+                    let misspelt = pattern
+                        .as_ref()
+                        .map(|pattern| event_fields::check(&fields, pattern));
                     let warnings = reaction.warnings().iter().cloned();
+                    let warnings = warnings.chain(misspelt.unwrap_or_default());
                     found.extend(warnings.map(|warning| source.map_spans(warning)));
                     Some(Response::Script {
                         reaction: Box::new(reaction),
@@ -308,7 +314,7 @@ impl Rule {
             },
             (None, Some(notify)) => match Notification::compile(notify, limits) {
                 Ok(notification) => {
-                    found.extend(notification.warnings());
+                    found.extend(notification.warnings(pattern.as_ref()));
                     Some(Response::Notification(Box::new(notification)))
                 }
                 Err(errors) => {

@@ -10,8 +10,8 @@ use rhai::{AST, Dynamic, Map, Scope};
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
-    check, parse_error, run_error, targets, trace,
+    CompileError, Diagnostic, Effects, EventField, Input, NamedTarget, ReactionError,
+    ReactionLimits, State, check, event_field, parse_error, run_error, targets, trace,
 };
 
 /// A script, compiled and checked.
@@ -163,6 +163,22 @@ impl Reaction {
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// The fields of the event that the script reads with dots.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Reaction, ReactionLimits};
+    ///
+    /// let script = "log(event.content?.eniId)";
+    /// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+    /// let fields = reaction.event_fields();
+    /// assert_eq!(fields[0].path, "content.eniId");
+    /// assert_eq!(&script[fields[0].keys[1].clone()], "eniId");
+    /// # Ok::<(), reflexarc_reaction::CompileError>(())
+    /// ```
+    pub fn event_fields(&self) -> Vec<EventField> {
+        event_field::of_script(&self.ast, &self.source)
     }
 
     /// The text of the script.

@@ -16,7 +16,7 @@ use reflexarc_event::{Event, Json};
 pub use self::check::TemplateNames;
 use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation};
+use crate::{CompileError, EventField, ReactionError, ReactionLimits, RuleInfo, SourceLocation};
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
 /// the template and the event.
@@ -139,6 +139,11 @@ impl Template {
     /// What the template probably does not mean as it is written; the spans are bytes of its text.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// The fields of the event that the template reads with dots.
+    pub fn event_fields(&self) -> Vec<EventField> {
+        check::event_fields(&self.source)
     }
 
     /// Renders the template for one event.

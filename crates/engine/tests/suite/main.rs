@@ -9,6 +9,7 @@ mod checking;
 mod converted_events;
 mod disabled;
 mod evaluation;
+mod event_fields;
 mod examples;
 mod formatting;
 mod gates;

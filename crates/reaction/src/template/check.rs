@@ -7,6 +7,7 @@
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::tokens::{Kind, Token, tokens};
+use crate::EventField;
 use crate::placeholder::{Forms, is_path, placeholders};
 
 /// The names that a template may use.
@@ -106,6 +107,29 @@ impl TemplateNames<'_> {
         checker.check();
         checker.found
     }
+}
+
+/// The fields of the variable `event` that a template reads: `event.a.b`.
+pub(super) fn event_fields(source: &str) -> Vec<EventField> {
+    let tokens = tokens(source);
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let is_field = at > 0 && tokens[at - 1].is(Kind::Symbol, ".");
+        if !token.is(Kind::Name, "event") || is_field {
+            continue;
+        }
+        let mut keys = Vec::new();
+        let mut rest = &tokens[at + 1..];
+        while let [dot, key, after @ ..] = rest
+            && dot.is(Kind::Symbol, ".")
+            && key.kind == Kind::Name
+        {
+            keys.push((key.text, key.span()));
+            rest = after;
+        }
+        found.extend(EventField::new(keys));
+    }
+    found
 }
 
 struct Checker<'s, 'n> {

@@ -1,0 +1,40 @@
+//! Warnings about misspelt fields of ECS events in scripts and templates.
+
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_pattern::Pattern;
+use reflexarc_reaction::EventField;
+
+use crate::vocabulary::{FieldName, field_name};
+
+/// Most fields that are looked up; others are not checked.
+const MOST_FIELDS: usize = 100;
+
+/// The warnings about the fields that a script or template reads, whose keys are located in it.
+/// `pattern` is the filter of the rule: it may be about events that have other fields.
+pub(crate) fn check(fields: &[EventField], pattern: &Pattern) -> Vec<Diagnostic> {
+    let checked = fields.iter().take(MOST_FIELDS);
+    checked
+        .filter_map(|field| match field_name(pattern, &field.path) {
+            FieldName::Misspelt(meant) => misspelt(field, meant),
+            FieldName::Known | FieldName::Unknown => None,
+        })
+        .collect()
+}
+
+fn misspelt(field: &EventField, meant: &str) -> Option<Diagnostic> {
+    let whole: Span = field.keys.first()?.start..field.keys.last()?.end;
+    let message = format!("ECS events have no `{}`", field.path);
+    let warning = Diagnostic::warning(Code::MISSPELT_FIELD, whole, message)
+        .with_help(format!("write `event.{meant}`"));
+    // One key is edited, so that `?.` and spaces between the others stay.
+    let (written, right) = (field.path.split('.'), meant.split('.'));
+    if written.clone().count() != right.clone().count() {
+        return Some(warning);
+    }
+    let keys = field.keys.iter().zip(written.zip(right));
+    let mut different = keys.filter(|(_, (written, right))| written != right);
+    Some(match (different.next(), different.next()) {
+        (Some((span, (_, right))), None) => warning.with_fix(span.clone(), right),
+        _ => warning,
+    })
+}
