@@ -85,7 +85,7 @@ fn test_events(tests: &[RuleTest]) -> impl Iterator<Item = &TestEvent> {
 }
 
 /// Whether the filter names the path.
-fn names(node: &Node, path: &str) -> bool {
+pub(crate) fn names(node: &Node, path: &str) -> bool {
     match node {
         Node::All(parts) | Node::Any(parts) => parts.iter().any(|part| names(part, path)),
         Node::Not(part) => names(part, path),

@@ -60,6 +60,10 @@ fn misspelt_fields_are_corrected() {
 fn other_fields_are_not_reported() {
     for (when, lines) in [
         (FAILED, "then = 'log(event.content.operation)'"),
+        (
+            "name == \"Automation:RequestSent\" and requestId exists or content.eniId exists",
+            "then = 'log(event.requestId)'",
+        ),
         (FAILED, "then = 'log(event.content.zone.name)'"),
         (FAILED, "then = 'let x = #{opration: 1}; log(x.opration)'"),
         (
