@@ -230,15 +230,16 @@ impl TreeBuilder<'_> {
             }
             "anything-but" => self.anything_but(value).map(Predicate::AnythingBut),
             "$and" if self.dialect == Dialect::Reflexarc => return self.and_of_one_value(value),
-            other => match string_operator(other) {
-                Some(test) => self.string_predicate(other, value, test),
-                // `exactly` in Alibaba Cloud's dialect.
-                None => {
+            other => {
+                if let Some(test) = string_operator(other) {
+                    self.string_predicate(other, value, test)
+                } else {
+                    // `exactly` in Alibaba Cloud's dialect.
                     let message = format!("unknown operator `{other}`");
                     self.error(Code::UNKNOWN_OPERATOR, key_span, message);
                     None
                 }
-            },
+            }
         };
         Some(vec![SpannedPredicate {
             span,

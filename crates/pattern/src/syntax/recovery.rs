@@ -64,7 +64,9 @@ impl TreeBuilder<'_> {
                 }
             }
             if !self.leads_to_condition(&span, &own) {
-                own.iter_mut().for_each(|error| error.fix = None);
+                for error in &mut own {
+                    error.fix = None;
+                }
             }
             for error in &mut own {
                 move_to_word(error, clause);

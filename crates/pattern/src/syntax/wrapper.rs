@@ -162,8 +162,7 @@ impl TreeBuilder<'_> {
 
     /// Warns of keys in the spelling of a request or an SDK: `detailType`, and beside it `Source`.
     fn check_entry_keys(&mut self, members: &[Member]) {
-        if self.dialect == Dialect::Alibaba || !members.iter().any(|member| is_detail_type(member))
-        {
+        if self.dialect == Dialect::Alibaba || !members.iter().any(is_detail_type) {
             return;
         }
         for member in members {
