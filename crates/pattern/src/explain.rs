@@ -267,7 +267,9 @@ impl Explanation {
 fn add_hints(part: &mut Part, hint: &impl Fn(&FieldTest) -> Option<Hint>) {
     match &mut part.test {
         Test::All { parts, .. } | Test::Any { parts } => {
-            parts.iter_mut().for_each(|part| add_hints(part, hint));
+            for part in parts {
+                add_hints(part, hint);
+            }
         }
         Test::Not { part } => add_hints(part, hint),
         Test::Field(field) => {

@@ -17,7 +17,7 @@ pub struct EventField {
 
 impl EventField {
     /// The field with these keys; `None` without any.
-    pub(crate) fn new(keys: Vec<(&str, Span)>) -> Option<Self> {
+    pub(crate) fn new(keys: &[(&str, Span)]) -> Option<Self> {
         let names: Vec<&str> = keys.iter().map(|(name, _)| *name).collect();
         (!keys.is_empty()).then(|| Self {
             path: names.join("."),
@@ -39,7 +39,7 @@ pub(crate) fn of_script(ast: &AST, source: &str) -> Vec<EventField> {
             {
                 let mut keys = Vec::new();
                 add_keys(&chain.rhs, source, &mut keys);
-                found.extend(EventField::new(keys));
+                found.extend(EventField::new(&keys));
             }
             true
         });

@@ -89,14 +89,14 @@ fn with_expression_help(diagnostic: Diagnostic, head: &str, token: &str) -> Diag
 /// The length in bytes of the word, number, string or symbol at the start of the text.
 fn token_length(text: &str) -> usize {
     /// Long words are cut: the message only has to identify the token.
-    const LONGEST_WORD: usize = 40;
+    const LONGEST_WORD: usize = 41;
     let Some(first) = text.chars().next() else {
         return 0;
     };
     let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
     if in_word(first) {
-        let length = text.find(|c| !in_word(c)).unwrap_or(text.len());
-        text.floor_char_boundary(length.min(LONGEST_WORD + first.len_utf8()))
+        let word = text.chars().take_while(|c| in_word(*c));
+        word.take(LONGEST_WORD).map(char::len_utf8).sum()
     } else if first == '"' {
         text[1..]
             .find(['"', '\n'])

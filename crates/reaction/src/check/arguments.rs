@@ -234,14 +234,16 @@ fn unknown_level(word: &str, position: Position, source: &str) -> Option<Diagnos
     let span = start..start + quoted.len();
     // A text with escapes differs from its source, and is no misspelt level.
     let is_plain = source.get(span.clone()) == Some(quoted.as_str());
-    Some(match nearest(word, levels).filter(|_| is_plain) {
-        Some(meant) => Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message)
+    if let Some(meant) = nearest(word, levels).filter(|_| is_plain) {
+        let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message)
             .with_help(format!("did you mean \"{meant}\"?"))
-            .with_fix(span, format!("\"{meant}\"")),
-        None => {
-            let span = SourceLocation::token(position, source);
-            Diagnostic::error(Code::WRONG_ARGUMENTS, span, message)
-                .with_help("expected one of: info, warn, critical")
-        }
-    })
+            .with_fix(span, format!("\"{meant}\""));
+        return Some(error);
+    }
+    let error = Diagnostic::error(
+        Code::WRONG_ARGUMENTS,
+        SourceLocation::token(position, source),
+        message,
+    );
+    Some(error.with_help("expected one of: info, warn, critical"))
 }

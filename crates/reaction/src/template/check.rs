@@ -127,7 +127,7 @@ pub(super) fn event_fields(source: &str) -> Vec<EventField> {
             keys.push((key.text, key.span()));
             rest = after;
         }
-        found.extend(EventField::new(keys));
+        found.extend(EventField::new(&keys));
     }
     found
 }
