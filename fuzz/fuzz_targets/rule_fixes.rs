@@ -1,6 +1,6 @@
-//! Checks rule files and applies every fix. A text that is no rule file becomes the filter of one, in
-//! each kind of TOML string. A fix leaves TOML as TOML, its own finding is gone, and the parser of
-//! the filter stops nowhere where it did not stop before.
+//! Checks rule files and applies every fix. A text that is no rule file becomes the filter of one,
+//! in each kind of TOML string. A fix leaves TOML as TOML, its own finding is gone, and the parser
+//! of the filter stops nowhere where it did not stop before.
 
 #![no_main]
 

@@ -528,8 +528,8 @@ class Evaluation:
         """The reason for each rule that was skipped or suppressed."""
     @property
     def notes(self) -> dict[str, list[str]]:
-        """What did not stop a rule but may not be as intended, such as a `once` or `throttle` whose key
-        the event lacks; a list for each rule that has any.
+        """What did not stop a rule but may not be as intended, such as a `once` whose key the event
+        lacks; a list for each rule that has any.
         """
     @property
     def state(self) -> State:

@@ -105,8 +105,8 @@ impl BoundedResponse {
     }
 }
 
-/// The delay that a `Retry-After` header requests, in seconds or as an HTTP date; a date in the past
-/// is a delay of zero. A value that is neither requests none.
+/// The delay that a `Retry-After` header requests, in seconds or as an HTTP date; a date in the
+/// past is a delay of zero. A value that is neither requests none.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     // RFC 9110, section 10.2.3: `Retry-After: 120`, or `Wed, 21 Oct 2026 07:28:00 GMT`.

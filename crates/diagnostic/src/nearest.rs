@@ -10,11 +10,11 @@ const MAX_COMPARED: usize = 64;
 /// is no suggestion. Upper and lower case are the same, and so are the spellings with a space, `-`,
 /// `_` or nothing between words.
 ///
-/// A misspelling has no other letters before the name, and few of its characters differ: one (but no letter
-/// replaced in a short name), or two in a long one. It may also be cut short (`fail` for
-/// `failed`). Letters added before or after a name make another name: `nin` is not `in`, `icontains`
-/// is not `contains`, `contains all` is not `contains`. Names of several words are compared word by
-/// word: `parse_date` is not `parse_int`.
+/// A misspelling has no other letters before the name, and few of its characters differ: one (but
+/// no letter replaced in a short name), or two in a long one. It may also be cut short (`fail` for
+/// `failed`). Letters added before or after a name make another name: `nin` is not `in`,
+/// `icontains` is not `contains`, `contains all` is not `contains`. Names of several words are
+/// compared word by word: `parse_date` is not `parse_int`.
 ///
 /// ```
 /// use reflexarc_diagnostic::nearest;
@@ -42,9 +42,9 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     best.filter(|_| !is_tie).map(|(_, candidate)| candidate)
 }
 
-/// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer than
-/// half of its characters differ, and at most three. Of two equally similar candidates the first one
-/// wins.
+/// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer
+/// than half of its characters differ, and at most three. Of two equally similar candidates the
+/// first one wins.
 ///
 /// ```
 /// use reflexarc_diagnostic::{nearest, similar};

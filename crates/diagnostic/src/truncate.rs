@@ -18,8 +18,8 @@ pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
     }
 }
 
-/// The text as [`truncate`] leaves it, on one line: every control character becomes a space, so that
-/// neither a line break nor an escape sequence of untrusted text reaches the terminal.
+/// The text as [`truncate`] leaves it, on one line: every control character becomes a space, so
+/// that neither a line break nor an escape sequence of untrusted text reaches the terminal.
 ///
 /// ```
 /// use reflexarc_diagnostic::truncate_to_line;

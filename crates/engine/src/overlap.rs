@@ -92,7 +92,8 @@ impl Search<'_> {
             format!("matches the same events as `{name}`, which has the same target `{target}`")
         } else {
             format!(
-                "every event that matches also matches `{name}`, which has the same target `{target}`"
+                "every event that matches also matches `{name}`, which has the same target \
+                 `{target}`"
             )
         };
         let span = rule.filter_span(&(0..rule.pattern().source().len()));

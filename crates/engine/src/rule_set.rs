@@ -317,8 +317,9 @@ impl RuleSet {
         &self.inner.warnings
     }
 
-    /// Hints about rules that can match only what another rule with the same target matches, file by
-    /// file. Rules with more than `compared_rules` pairs of [`RuleSetLimits`] are not all compared.
+    /// Hints about rules that can match only what another rule with the same target matches, file
+    /// by file. Rules with more than `compared_rules` pairs of [`RuleSetLimits`] are not all
+    /// compared.
     ///
     /// ```
     /// use reflexarc::RuleSet;

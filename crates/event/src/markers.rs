@@ -1,5 +1,5 @@
-//! What validation keeps of an event: which members it has that identify its envelope, or may need a
-//! conversion.
+//! What validation keeps of an event: which members it has that identify its envelope, or may need
+//! a conversion.
 
 use crate::canonical::{Scope, has_margin, list_may_vary, may_vary};
 use crate::document::is_container_key;

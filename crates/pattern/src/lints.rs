@@ -5,8 +5,8 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use crate::spanned::{SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Path, Predicate};
 
-/// Hints: conditions that are often misread. `holds_one_value` says of which fields it is known that
-/// they are no arrays.
+/// Hints: conditions that are often misread. `holds_one_value` says of which fields it is known
+/// that they are no arrays.
 pub(crate) fn hints(
     tree: &SpannedNode,
     holds_one_value: &dyn Fn(&Path) -> bool,

@@ -227,8 +227,8 @@ impl Pattern {
         self.check_with(dialect, &|_| false)
     }
 
-    /// As [`Pattern::check`], with knowledge about the events, as [`Pattern::parse_with`]. Nothing is
-    /// said about arrays of these fields.
+    /// As [`Pattern::check`], with knowledge about the events, as [`Pattern::parse_with`]. Nothing
+    /// is said about arrays of these fields.
     ///
     /// ```
     /// use reflexarc_pattern::{Dialect, Pattern};

@@ -47,8 +47,8 @@ impl PatternError {
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without warnings: the text says why the pattern was rejected. Those of a valid pattern are
-        // in `Pattern::warnings`.
+        // Without warnings: the text says why the pattern was rejected. Those of a valid pattern
+        // are in `Pattern::warnings`.
         let errors = self
             .diagnostics
             .iter()

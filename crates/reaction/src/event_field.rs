@@ -47,8 +47,8 @@ pub(crate) fn of_script(ast: &AST, source: &str) -> Vec<EventField> {
     found
 }
 
-/// Adds the keys at the start of what follows a dot. rhai nests to the right: the chain `a.b.c()` is
-/// `a` and the rest, which is `b` and the call.
+/// Adds the keys at the start of what follows a dot. rhai nests to the right: the chain `a.b.c()`
+/// is `a` and the rest, which is `b` and the call.
 fn add_keys<'a>(rest: &'a Expr, source: &str, keys: &mut Vec<(&'a str, Span)>) {
     match rest {
         Expr::Property(property, position) => {

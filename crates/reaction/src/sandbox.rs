@@ -86,8 +86,8 @@ impl Sandbox {
         // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
         // rules shares one. Limits are settings of the engine, so each set of limits needs
         // its own. The engines with the default limits, for events of each size, are kept: building
-        // one takes longer than most runs. Others, which only tests use, are dropped with their last
-        // reaction.
+        // one takes longer than most runs. Others, which only tests use, are dropped with their
+        // last reaction.
         static DEFAULT: [LazyLock<Arc<Sandbox>>; EVENT_SIZES.len()] = [
             LazyLock::new(|| by_default(0)),
             LazyLock::new(|| by_default(1)),

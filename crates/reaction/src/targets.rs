@@ -215,8 +215,8 @@ impl<'a> Variables<'a> {
         (!self.values.contains_key(name)).then_some(index)
     }
 
-    /// Appends the literals that an expression can be, whatever else it can be too: with `event.team
-    /// ?? "network-team"` some events lead to the team, and the literal must exist.
+    /// Appends the literals that an expression can be, whatever else it can be too: with
+    /// `event.team ?? "network-team"` some events lead to the team, and the literal must exist.
     fn literals(&self, expression: &Expr, found: &mut Vec<Literal>) {
         match expression {
             Expr::StringConstant(..) => found.extend(literal(expression)),

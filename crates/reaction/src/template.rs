@@ -50,9 +50,9 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 /// `first`, `join`, `last`, `length`, `lower`, `trim` and `upper`, and the tests `defined` and
 /// `undefined`.
 ///
-/// The variables are `event`, `rule` (`name`, `level`, `description`, `labels`), `now` (milliseconds since
-/// 1970) and `suppressed` (the events suppressed since the last message). A field that is missing
-/// or null is empty.
+/// The variables are `event`, `rule` (`name`, `level`, `description`, `labels`), `now`
+/// (milliseconds since 1970) and `suppressed` (the events suppressed since the last message). A
+/// field that is missing or null is empty.
 ///
 /// ```
 /// use reflexarc_event::Event;

@@ -136,8 +136,8 @@ async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery
     call
 }
 
-/// `None` if the future panics. A panic in a target must not end its queue, which nothing would start
-/// again, and must not leave its delivery claimed: it is a failed attempt like any other.
+/// `None` if the future panics. A panic in a target must not end its queue, which nothing would
+/// start again, and must not leave its delivery claimed: it is a failed attempt like any other.
 async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     // Unwind safe: after a panic the future is not polled again.

@@ -252,7 +252,8 @@ fn dead_letter_unknown_targets(store: &Store, wake: &Wake) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Prunes the archive, and repeats what moving deliveries to the dead letters may have failed to do.
+/// Prunes the archive, and repeats what moving deliveries to the dead letters may have failed to
+/// do.
 async fn maintain_regularly(
     store: Arc<Store>,
     live: Arc<LiveConfig>,

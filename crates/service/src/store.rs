@@ -125,8 +125,8 @@ impl Store {
         &self.path
     }
 
-    /// Calls `observer` with every delivery that becomes a dead letter from now on, after the commit
-    /// and in place of an earlier observer.
+    /// Calls `observer` with every delivery that becomes a dead letter from now on, after the
+    /// commit and in place of an earlier observer.
     pub fn observe_dead_letters(&self, observer: DeadLetterObserver) {
         self.dead_letters.set(observer);
     }

@@ -68,8 +68,8 @@ pub(crate) struct Args {
     /// Do not report warnings and hints with these codes; a rule file has the key `allow` for it
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     allow: Vec<Code>,
-    /// Apply the fixes of findings to the rule files, with --dialect also those for the service, then
-    /// check the files again
+    /// Apply the fixes of findings to the rule files, with --dialect also those for the service,
+    /// then check the files again
     #[arg(long, conflicts_with = "events")]
     fix: bool,
     /// With --fix: change nothing; print the fixes as a diff

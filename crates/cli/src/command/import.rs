@@ -24,8 +24,9 @@ use crate::output::{Output, Paint};
 #[command(after_help = "\
 Each rule or subscription becomes a rule file; a target with a message of its own gets a rule \
 file of its own. `notify` names the targets, and their tables are printed as a start for \
-reflexarc.toml. A disabled one has `enabled = false`. What is not imported is reported on stderr; a rule without a \
-target that can be imported keeps its filter, for you to add a reaction. A filter that would match other \
+reflexarc.toml. A disabled one has `enabled = false`. What is not imported is reported on \
+stderr; a rule without a target that can be imported keeps its filter, for you to add a reaction. \
+A filter that would match other \
 events than in the cloud is not imported at all.
 
 Exit codes:

@@ -21,8 +21,9 @@ use crate::{filter_argument, filter_file};
 #[command(after_help = "\
 With one filter, prints the matching events as they are in the input. With RULES or --patterns, \
 prints the line of each matching event and the filters that match it. Events of Alibaba Cloud are \
-converted to the native form for matching, and events are taken out of notifications (MNS, SNS, SQS) \
-and lists (CloudTrail, ActionTrail, event history), but not with --as-is or --dialect aws or alibaba.
+converted to the native form for matching, and events are taken out of notifications (MNS, SNS, \
+SQS) and lists (CloudTrail, ActionTrail, event history), but not with --as-is or --dialect aws \
+or alibaba.
 
 Exit codes:
   0 at least one match

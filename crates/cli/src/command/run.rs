@@ -27,7 +27,8 @@ use crate::output::{Format, Output};
 Dry run by default: actions are printed, not delivered. Rule state starts empty and lasts for \
 the run, and rules are evaluated at the time of each event, so the same events give the same \
 actions. An event without a time is evaluated at that of the first event that has one, or at \
-1970-01-01T00:00:00Z before it; that is reported once. --clock sets another time. With --deliver, events are stored and evaluated as the service does it, at the current \
+1970-01-01T00:00:00Z before it; that is reported once. --clock sets another time. With --deliver, \
+events are stored and evaluated as the service does it, at the current \
 time; RULES are those of the configuration by default.
 
 Exit codes:
@@ -216,8 +217,8 @@ struct Run {
     totals: Totals,
 }
 
-/// Evaluations between two removals of expired state. Expired entries are never read; removing them only
-/// bounds the memory of long runs.
+/// Evaluations between two removals of expired state. Expired entries are never read; removing them
+/// only bounds the memory of long runs.
 const REMOVE_EXPIRED_EVERY: u64 = 10_000;
 
 impl Run {

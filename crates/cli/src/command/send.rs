@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     } = sender.total;
     let counts = format!("{accepted} accepted, {duplicates} duplicates, {unreadable} unreadable");
     if let Err(failure) = sent {
-        // Batches before the one that failed are stored, and whoever sends again wants to know.
+        // The batches before the one that failed are stored; the caller may send the rest again.
         output.status(&format!("stopped after {counts}"));
         return Err(failure);
     }

@@ -300,7 +300,8 @@ fn secrets_that_a_receiver_echoes_are_redacted() {
 fn target_list_prints_names_types_and_endpoints() {
     let targets = format!(
         "{OUT}[targets.chat]\ntype = \"dingtalk\"\ntoken = {{ env = \"UNSET_HERE\" }}\n\
-         [targets.hook]\ntype = \"webhook\"\nurl = \"https://hooks.example.com:8443/secret?token=canary\"\n\
+         [targets.hook]\ntype = \"webhook\"\n\
+         url = \"https://hooks.example.com:8443/secret?token=canary\"\n\
          secret = {{ env = \"UNSET_HERE\" }}\n\
          [targets.mail]\ntype = \"email\"\nhost = \"smtp.example.com\"\nfrom = \"a@example.com\"\n\
          to = \"b@example.com\"\n\

@@ -256,7 +256,8 @@ fn answers_that_cannot_be_read_are_failures() {
         (
             response(
                 "400 Bad Request",
-                r#"{"error": "no", "faults": [{"element": 3, "line": 4, "code": "RA0005", "message": "m", "help": "h"}]}"#,
+                "{\"error\": \"no\", \"faults\": [{\"element\": 3, \"line\": 4, \
+                 \"code\": \"RA0005\", \"message\": \"m\", \"help\": \"h\"}]}",
             ),
             "answered 400: no\nelement 3, line 4: RA0005: m; h",
         ),

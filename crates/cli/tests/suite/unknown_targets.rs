@@ -1,4 +1,4 @@
-//! Rules that name targets which do not exist, and deliveries that nobody receives.
+//! Rules that name targets which do not exist, and deliveries without a receiver.
 
 use reflexarc_event::Json;
 
@@ -17,7 +17,8 @@ const RULES: [(&str, &str, &str); 5] = [
     ),
     ("when = 'a exists'\nnotify = \"uot\"\n", "2:10", "uot"),
     (
-        "when = 'a exists'\nthen = '''\nsend(\"out\", 1);\nif event.a == 1 {\n  notify(\"uot\", \"x\");\n}\n'''\n",
+        "when = 'a exists'\nthen = '''\nsend(\"out\", 1);\n\
+         if event.a == 1 {\n  notify(\"uot\", \"x\");\n}\n'''\n",
         "5:10",
         "uot",
     ),

@@ -53,7 +53,7 @@ pub struct DingTalk {
 }
 
 /// The layout of a message for people. `Link` and `ActionCard` need a message with a link, and
-/// `Link` one that mentions nobody, as links cannot; any other is laid out as `Markdown`.
+/// `Link` one without mentions, as links cannot; any other is laid out as `Markdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Format {

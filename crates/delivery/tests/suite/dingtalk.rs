@@ -381,7 +381,8 @@ proptest! {
         keyword in "[k网\"]{0,300}",
         links in any::<bool>(),
     ) {
-        let words = (0..words).map(|n| [word.as_str(), if n % lines == 0 { "\n" } else { " " }].concat());
+        let space = |n| if n % lines == 0 { "\n" } else { " " };
+        let words = (0..words).map(|n| [word.as_str(), space(n)].concat());
         let text: String = words.collect();
         let at: Vec<String> = (0..people).map(|n| format!("138{n:08}")).collect();
         let at: Vec<&str> = at.iter().map(String::as_str).collect();
@@ -390,13 +391,15 @@ proptest! {
         let mut robot = offline();
         (robot.format, robot.links) = (format, links);
         robot.keywords = vec![keyword];
-        let mut delivery = crate::samples::deliveries("1", &[notify(&title, &text, &at, link)]).remove(0);
+        let message = notify(&title, &text, &at, link);
+        let mut delivery = crate::samples::deliveries("1", &[message]).remove(0);
         let mut letters = 0;
         for _ in 0..1_000 {
             let preview = robot.preview(std::slice::from_ref(&delivery)).unwrap();
             let body = preview.body.to_string();
             prop_assert!(body.len() <= 20_000, "{} bytes of {format:?}", body.len());
-            letters += visible(&preview.body).matches(|c: char| c == '网' || c.is_ascii_lowercase()).count();
+            let is_letter = |c: char| c == '网' || c.is_ascii_lowercase();
+            letters += visible(&preview.body).matches(is_letter).count();
             match preview.part {
                 Some(part) => delivery.delivered_parts.push(part),
                 None => break,

@@ -54,7 +54,8 @@ pub(super) fn warnings(tree: &SpannedNode, source: &str, evidence: Evidence) -> 
     found
 }
 
-/// Calls `check` with each field, and whether a field of the native form is in the same conjunction.
+/// Calls `check` with each field, and whether a field of the native form is in the same
+/// conjunction.
 fn visit(node: &SpannedNode, is_native: bool, check: &mut impl FnMut(&SpannedField, bool)) {
     match &node.kind {
         Kind::All(parts) => {

@@ -66,7 +66,8 @@ fn a_disabled_rule_is_checked() {
 #[test]
 fn labels_are_in_evaluations_scripts_and_templates() {
     let labels = "labels = { team = 'network', env-name = 'prod' }\nwhen = 'id exists'\n";
-    let script = r#"then = 'notify("t", `${rule.labels.team} ${rule.labels["env-name"]} ${rule.labels.no}`)'"#;
+    let labels_of_rule = r#"${rule.labels.team} ${rule.labels["env-name"]} ${rule.labels.no}"#;
+    let script = format!("then = 'notify(\"t\", `{labels_of_rule}`)'");
     let template =
         "notify = 't'\nmessage = { text = '{{ rule.labels.team }} {{ rule.labels.no }}' }";
     let files = [

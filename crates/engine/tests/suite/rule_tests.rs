@@ -103,7 +103,8 @@ fn failures_skips_and_emitted_events_are_checked() {
 #[test]
 fn the_clock_advances_from_step_to_step() {
     let steps = "[[test.step]]\nevent = '{\"n\": 1, \"key\": 0}'\nactions = [{}]\n\
-        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2, \"key\": 0}', '{\"n\": 3, \"key\": 0}']\nmatches = true\n\
+        [[test.step]]\nat = '9m'\nevents = ['{\"n\": 2, \"key\": 0}', '{\"n\": 3, \"key\": 0}']\n\
+         matches = true\n\
         actions = []\nstate = { last = 1 }\nnotes = []\n\
         [[test.step]]\nat = '10m'\nevent = '{\"n\": 4, \"key\": 0}'\nactions = [{ text = '4' }]\n";
     assert_eq!(failing(steps), [""; 0]);

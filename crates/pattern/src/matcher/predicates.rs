@@ -1,8 +1,8 @@
 //! The predicates of all patterns, each stored once per path, and whether a value satisfies one.
 
-// "Exact" predicates name one value: a string, an address, a number, null, true or false. They are in
-// one hash table, by class, slot and text. A value at a used path is looked up at most once (`key`)
-// and is then known as the id of a predicate or as none, so the thousand rules with
+// "Exact" predicates name one value: a string, an address, a number, null, true or false. They are
+// in one hash table, by class, slot and text. A value at a used path is looked up at most once
+// (`key`) and is then known as the id of a predicate or as none, so the thousand rules with
 // `content.operation == …` cost one lookup an event, and every comparison that is left is one of
 // two integers.
 

@@ -290,7 +290,8 @@ fn with_condition(
         let day: String = text.chars().take(length).collect();
         let right = format!("{path} starts with {}", condition::json(&day));
         let help = format!(
-            "times cannot be compared in a filter; match a day with `{right}`, or compare in the script"
+            "times cannot be compared in a filter; match a day with `{right}`, or compare in the \
+             script"
         );
         (help, Some(right))
     } else if is_any(ValueKind::Word) && is_ordered {
@@ -325,7 +326,8 @@ fn with_condition(
             format!("write `{right}`; whether there is a value at all is `{path} {presence}`")
         } else if is_any(ValueKind::Word) && condition.test == Test::Equals {
             format!(
-                "put a text in double quotes: `{right}`; fields cannot be compared with each other, \
+                "put a text in double quotes: `{right}`; fields cannot be compared with each \
+                 other, \
                  except in the script"
             )
         } else if condition.test == Test::Element {

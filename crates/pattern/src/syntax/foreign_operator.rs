@@ -15,8 +15,8 @@ pub(super) struct ForeignOperator {
     pub(super) ignoring_case: bool,
     /// Which elements of an array operand must meet the condition, if the name says so.
     pub(super) quantifier: Option<Quantifier>,
-    /// Whether the operator finds a part of the text where it comes from, as `=~` does; ours compares
-    /// the whole text.
+    /// Whether the operator finds a part of the text where it comes from, as `=~` does; ours
+    /// compares the whole text.
     pub(super) finds_parts: bool,
 }
 

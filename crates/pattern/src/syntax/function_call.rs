@@ -187,8 +187,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Whether a condition starts at this token: at the beginning, or after a connective, a negation
-    /// or a parenthesis.
+    /// Whether a condition starts at this token: at the beginning, or after a connective, a
+    /// negation or a parenthesis.
     fn starts_condition(&self, at: usize) -> bool {
         let Some(before) = at.checked_sub(1) else {
             return true;

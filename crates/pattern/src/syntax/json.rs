@@ -227,8 +227,8 @@ impl TreeBuilder<'_> {
         ValueKind::Invalid
     }
 
-    /// Reports a malformed number. The fix removes a leading `+` and leading zeros, `+05` → `5`, and
-    /// puts an address into quotes.
+    /// Reports a malformed number. The fix removes a leading `+` and leading zeros, `+05` → `5`,
+    /// and puts an address into quotes.
     fn invalid_number(&mut self, word: &str, span: &Span) {
         let unsigned = word.trim_start_matches('+');
         let plain = match unsigned.trim_start_matches('0') {
@@ -271,8 +271,8 @@ fn literal_meant(word: &str) -> Option<&'static str> {
     }
 }
 
-/// The content of a single-quoted string as a string in double quotes: `it\'s "x"` → `"it's \"x\""`.
-/// `None` if it has an escape that JSON does not know.
+/// The content of a single-quoted string as a string in double quotes: `it\'s "x"` → `"it's
+/// \"x\""`. `None` if it has an escape that JSON does not know.
 fn in_double_quotes(inner: &str) -> Option<String> {
     let mut text = String::from("\"");
     let mut characters = inner.chars();

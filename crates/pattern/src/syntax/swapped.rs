@@ -86,8 +86,8 @@ fn field_path(text: &str) -> Option<&str> {
     text.split('.').all(is_key).then_some(text)
 }
 
-/// Whether the value would need no quotes if it were meant as a path: then it is none. A key such as
-/// `"odd key"` has to be quoted.
+/// Whether the value would need no quotes if it were meant as a path: then it is none. A key such
+/// as `"odd key"` has to be quoted.
 fn needs_no_quotes(value: &str) -> bool {
     is_literal(value) || field_path(value.trim_matches('"')).is_some()
 }

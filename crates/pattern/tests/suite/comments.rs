@@ -22,12 +22,15 @@ enum Text {
 }
 
 fn texts() -> impl Strategy<Value = Text> {
-    any::<u8>().prop_map(Text::Term).prop_recursive(3, 12, 4, |inner| {
-        prop_oneof![
-            1 => inner.clone().prop_map(|text| Text::Not(Box::new(text))),
-            3 => (any::<bool>(), vec(inner, 2..4)).prop_map(|(and, parts)| Text::Joined(and, parts)),
-        ]
-    })
+    any::<u8>()
+        .prop_map(Text::Term)
+        .prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                1 => inner.clone().prop_map(|text| Text::Not(Box::new(text))),
+                3 => (any::<bool>(), vec(inner, 2..4))
+                    .prop_map(|(and, parts)| Text::Joined(and, parts)),
+            ]
+        })
 }
 
 /// Writes a text with comments, and counts its terms and comments.
@@ -185,7 +188,11 @@ proptest! {
                 text.push('\n');
                 comment(&mut text);
             }
-            let key = if *nested { format!("\"t{n}\":{{a: [{n}]}}") } else { format!("t{n} :[{n},1]") };
+            let key = if *nested {
+                format!("\"t{n}\":{{a: [{n}]}}")
+            } else {
+                format!("t{n} :[{n},1]")
+            };
             text.push_str(&key);
             // Before the comma, after it, or none.
             text.push_str(if *at_end == 1 { " , " } else { " " });
@@ -201,7 +208,9 @@ proptest! {
         prop_assert_eq!(again.node(), pattern.node(), "{}\n\n{}", text, formatted);
         let label = |word: &str| word.trim_matches(['"', ':', '{']).to_owned();
         let sequence = |text: &str| -> Vec<String> {
-            let words = text.split([' ', '\n', ',']).map(|word| word.split(":[").next().unwrap_or(word));
+            let words = text
+                .split([' ', '\n', ','])
+                .map(|word| word.split(":[").next().unwrap_or(word));
             let words = words.map(|word| label(word.split(":{").next().unwrap_or(word)));
             words.filter(|word| is_label(word, 't', "") || is_label(word, 'c', ";")).collect()
         };

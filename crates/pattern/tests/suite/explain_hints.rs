@@ -404,7 +404,8 @@ proptest! {
         fields(&explanation.root, &mut found);
         for field in &found {
             for hint in &field.hints {
-                prop_assert!(is_true(hint, field, &event), "{hint:?}\n{}", explanation.render(true));
+                let shown = explanation.render(true);
+                prop_assert!(is_true(hint, field, &event), "{hint:?}\n{shown}");
             }
         }
     }

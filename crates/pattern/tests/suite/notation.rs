@@ -183,7 +183,8 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c{}\\[\\]()\"':,!=<>.$ *#0-9é\\\\-]{0,60}",
         "(and|or|not|in|exists|is|\"x\"|a|\\(|\\)|==|\\[|\\]| ){0,20}",
-        "(a|b\\.c|a\\[0\\]|len\\(|not |isn't|between|is |null|and |or |&&|in |like |'x'|“é”|`y`|/x/|\
+        "(a|b\\.c|a\\[0\\]|len\\(|not |isn't|between|is |null|and |or |&&|in |like |'x'|“é”|\
+         `y`|/x/|\
           10\\.0\\.0\\.0/8|==|=~|:|\\(|\\)|\\[|\\]|,|;|\\.|#c\n| |\\{|\\}|!|\"x\"|5|é|%|\\*){0,25}",
     ]
 }
@@ -200,7 +201,8 @@ fn formatting_keeps_comments_and_the_notation() {
         r#"{"a": ["x"]}"#
     );
     let commented = "# first\na==1 // one\n# second\nand ( b == 2 # in\n or c==3 ) # three\n# end";
-    let canonical = "# first\na == 1  // one\n# second\nand (\n    b == 2  # in\n    or c == 3\n)  # three\n# end";
+    let canonical = "# first\na == 1  // one\n# second\nand (\n    b == 2  # in\n    or \
+                     c == 3\n)  # three\n# end";
     assert_eq!(formatted(commented), canonical);
     assert_eq!(formatted(canonical), canonical);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Literal arguments of built-in functions: durations, state keys, targets, networks, and the map of
-//! `notify`. With these values a call fails each time it runs, so they are found before it does.
+//! Literal arguments of built-in functions: durations, state keys, targets, networks, and the map
+//! of `notify`. With these values a call fails each time it runs, so they are found before it does.
 
 use reflexarc_diagnostic::{Code, Diagnostic, nearest, parse_duration};
 use reflexarc_event::{Level, parse_network};

@@ -39,7 +39,8 @@ impl Token<'_> {
     }
 }
 
-/// The tokens in order, without comments and without what is between `{% raw %}` and `{% endraw %}`.
+/// The tokens in order, without comments and without what is between `{% raw %}` and `{% endraw
+/// %}`.
 pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut at = 0;

@@ -141,7 +141,10 @@ proptest! {
     /// For every text around a placeholder: the fixed script logs the text with the value in it.
     #[test]
     fn a_fix_keeps_the_text_around(before in "[ -~网\n\t]{0,12}", after in "[ -~网\n\t]{0,12}") {
-        let literal = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let literal = |text: &str| {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+            text.replace('\n', "\\n")
+        };
         let script = format!("log(\"{}${{event.id}}{}\")", literal(&before), literal(&after));
         let fixed = fixed(&script);
         // The text may itself have what looks like a placeholder.

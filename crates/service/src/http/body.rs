@@ -2,7 +2,8 @@
 //!
 //! | `Content-Type` | body |
 //! |---|---|
-//! | `application/json`, `text/json`, `application/*+json` | one document, or an array of documents |
+//! | `application/json`, `text/json`, `application/*+json` | one document, or an array of documents
+//! |
 //! | `application/cloudevents-batch+json` | an array of CloudEvents |
 //! | any, with `ce-specversion` | one CloudEvent, binary mode |
 //! | `application/x-ndjson` and its other names | one document a line |

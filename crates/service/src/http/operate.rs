@@ -50,8 +50,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The number of live rules, the disabled ones among them, the targets, failing rules, dead letters, why the last reload was refused, and
-/// settings that need a restart.
+/// The number of live rules, the disabled ones among them, the targets, failing rules, dead
+/// letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();

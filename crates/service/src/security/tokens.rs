@@ -113,7 +113,8 @@ impl Tokens {
         }
         let header = headers
             .get(AUTHORIZATION)
-            // No token has a character beyond ASCII, so such a header is refused like a wrong token.
+            // No token has a character beyond ASCII, so such a header is refused like a wrong
+            // token.
             .map(|value| bearer(value.to_str().unwrap_or_default()).to_owned());
         // A header that is present decides, even if it is wrong: two tokens in one request are a
         // mistake that must not be hidden.

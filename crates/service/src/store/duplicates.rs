@@ -10,8 +10,8 @@ use crate::incoming::Incoming;
 /// current event identity.
 ///
 /// They cannot be converted, so each is computed again from the archived event. An event that is no
-/// longer in the archive, or cannot be read, is left out, with a warning that counts them: a copy of
-/// it is then accepted as a new event. At most one duplicate window of events is read, once.
+/// longer in the archive, or cannot be read, is left out, with a warning that counts them: a copy
+/// of it is then accepted as a new event. At most one duplicate window of events is read, once.
 pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Result<()> {
     let mut fingerprints: Vec<([u8; 16], i64, i64)> = Vec::new();
     // The oldest first: if two events have the same fingerprint now, the later one replaces it.

@@ -6,8 +6,8 @@ use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
 /// An evaluation as JSON: `{"rules": […], "failures": […]}`. Each element of `rules` has `rule`,
-/// `labels`, `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures` has `rule`,
-/// `hop` and `message`.
+/// `labels`, `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures`
+/// has `rule`, `hop` and `message`.
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
 /// is in the archive already.

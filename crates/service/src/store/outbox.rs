@@ -318,8 +318,8 @@ pub(super) fn newest_dead_letters(
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([limit], read_row)?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it must
-    // not hide the others.
+    // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it
+    // must not hide the others.
     Ok(rows.into_iter().filter_map(Result::ok).collect())
 }
 

@@ -16,7 +16,8 @@ use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
-/// The service would not start with such rules. A rehearsal goes on, and shows which deliveries fail.
+/// The service would not start with such rules. A rehearsal goes on, and shows which deliveries
+/// fail.
 fn warn_of_unknown_targets(rules: &RuleSet, queues: &TargetQueues, output: &mut Output) {
     if let Err(unknown) = check_targets(rules, queues.known()) {
         let mut files = unknown.into_files();

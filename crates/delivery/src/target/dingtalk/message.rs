@@ -33,8 +33,8 @@ pub(super) fn render(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<Stri
     }
 }
 
-/// The delivery as it is shown: with readable times, without a title that only repeats the text, and
-/// with a remark in place of a link that is too long.
+/// The delivery as it is shown: with readable times, without a title that only repeats the text,
+/// and with a remark in place of a link that is too long.
 fn prepared<'a>(robot: &DingTalk, delivery: &'a Delivery) -> Cow<'a, Delivery> {
     let mut shown = with_readable_times(delivery, robot.time_zone.as_ref());
     let Action::Notify { message, .. } = &shown.action else {
@@ -170,8 +170,8 @@ fn frame_bytes(robot: &DingTalk, delivery: &Delivery) -> usize {
     bodies.into_iter().max().unwrap_or(0) + PART_NAME_BYTES
 }
 
-/// The size of a character of the text of a link message in JSON. An earlier part is Markdown, where
-/// brackets are escaped and lines end with two spaces.
+/// The size of a character of the text of a link message in JSON. An earlier part is Markdown,
+/// where brackets are escaped and lines end with two spaces.
 fn escaped_bytes(letter: char) -> usize {
     match letter {
         '[' | ']' | '<' => 3,

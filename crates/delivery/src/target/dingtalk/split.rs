@@ -1,11 +1,11 @@
 //! Splits a text that is longer than a robot accepts into pieces that it does accept.
 
 /// Splits `text` into pieces that cost at most `limit` each, where `cost` is that of a character;
-/// at ends of lines where possible. The newline between two pieces is all that is left out. An empty text is
-/// one piece.
+/// at ends of lines where possible. The newline between two pieces is all that is left out. An
+/// empty text is one piece.
 ///
-/// With [`json_bytes`] and a limit of 9 `"ab\ncd\nef"` becomes `"ab\ncd"` and `"ef"`: each newline is two bytes in
-/// JSON, so the whole text is 10 bytes long.
+/// With [`json_bytes`] and a limit of 9 `"ab\ncd\nef"` becomes `"ab\ncd"` and `"ef"`: each newline
+/// is two bytes in JSON, so the whole text is 10 bytes long.
 pub(super) fn split(text: &str, limit: usize, cost: fn(char) -> usize) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), text);
     while let Some(end) = first_beyond(rest, limit, cost) {

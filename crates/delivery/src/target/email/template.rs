@@ -10,10 +10,11 @@ use crate::rendering::{ellipsize, is_web_link};
 
 /// The three templates of a mail, in the syntax of minijinja.
 ///
-/// Their variables are `title`, `heading` (the title unless it only repeats the text), `text`, `level`, `color` (that of the level, such as `#b3261e`),
-/// `details` (rule, resource, event and so on as pairs), `blocks` (the text, with lines such as `ENI: eni-1` as `facts`), `link`, `payload` (a document as
-/// JSON text), `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and `delivery`. The
-/// HTML template escapes them.
+/// Their variables are `title`, `heading` (the title unless it only repeats the text), `text`,
+/// `level`, `color` (that of the level, such as `#b3261e`), `details` (rule, resource, event and so
+/// on as pairs), `blocks` (the text, with lines such as `ENI: eni-1` as `facts`), `link`, `payload`
+/// (a document as JSON text), `rule`, `resource`, `event` (`id`, `source`), `created`, `replay` and
+/// `delivery`. The HTML template escapes them.
 ///
 /// ```
 /// use reflexarc_delivery::email::Templates;
@@ -94,7 +95,8 @@ impl Templates {
         delivery: &Delivery,
         zone: Option<&TimeZone>,
     ) -> Result<Rendered, TemplateError> {
-        // The title that stands in for a missing one is a subject, but no heading: the text follows.
+        // The title that stands in for a missing one is a subject, but no heading: the text
+        // follows.
         let heading = match &delivery.action {
             Action::Notify { message, .. } if message.title.trim() == message.text.trim() => "",
             Action::Notify { message, .. } => &message.title,
@@ -217,8 +219,8 @@ fn facts<'t>(lines: &[&'t str]) -> Vec<(&'t str, &'t str)> {
     lines.iter().map_while(|line| fact(line)).collect()
 }
 
-/// Label and value of a line such as `ENI: eni-1`. A sentence with a colon in it has no short label,
-/// and a URL no space after the colon.
+/// Label and value of a line such as `ENI: eni-1`. A sentence with a colon in it has no short
+/// label, and a URL no space after the colon.
 fn fact(line: &str) -> Option<(&str, &str)> {
     const LABEL_CHARS: usize = 40;
     let (label, value) = line.split_once(": ")?;

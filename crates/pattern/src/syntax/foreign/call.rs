@@ -1,4 +1,5 @@
-//! Functions and methods of other languages: `startsWith(a, "x")`, `a.startsWith("x")`, `len(a) > 2`.
+//! Functions and methods of other languages: `startsWith(a, "x")`, `a.startsWith("x")`, `len(a) >
+//! 2`.
 
 use super::condition::{Condition, Precision, Test, Value, ValueKind, json};
 use super::operators::{self, Meaning};

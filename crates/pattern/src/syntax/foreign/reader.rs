@@ -234,7 +234,7 @@ pub(super) fn with_values(path: String, meaning: Meaning, rest: &[Token]) -> Opt
     Some(condition)
 }
 
-/// `"x" == a`: the path is on the other side. `"x" in a` asks for an element.
+/// `"x" == a`: the path is on the other side. `"x" in a` means an element.
 fn value_first(tokens: &[Token]) -> Option<Recognised> {
     let first = tokens.first()?;
     let end = match first.kind {
