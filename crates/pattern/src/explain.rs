@@ -17,6 +17,7 @@ mod render;
 mod rewrite;
 mod similar_key;
 mod suggestion;
+mod syntax_as_key;
 
 use reflexarc_event::Json;
 

@@ -50,6 +50,15 @@ pub enum Hint {
     },
     /// A text on the way to the path is JSON that has a value there.
     JsonInText(Location),
+    /// A key of the path is an operator, a connective or part of a request, and was taken as a key.
+    SyntaxAsKey {
+        /// Which key it is.
+        message: String,
+        /// What to write in JSON notation.
+        help: String,
+        /// The condition that is meant, as an expression, if it is evident.
+        condition: Option<String>,
+    },
     /// The path has an index of an array; without it, there are values at this path.
     NoIndex(String),
     /// The path asks for the length of the value at this path.
@@ -144,6 +153,17 @@ impl fmt::Display for Hint {
                 f,
                 "{location} is a text that contains JSON; a filter does not look into texts"
             ),
+            Self::SyntaxAsKey {
+                message,
+                help,
+                condition,
+            } => {
+                write!(f, "{message}; {help}")?;
+                match condition {
+                    Some(condition) => write!(f, " (as an expression: `{condition}`)"),
+                    None => Ok(()),
+                }
+            }
             Self::NoIndex(path) => write!(
                 f,
                 "a path has no index; the values of all elements are at {path}"

@@ -4,10 +4,11 @@ use reflexarc_event::Json;
 
 use super::explainer::Explainer;
 use super::hint::Hint;
-use super::key_index::segments;
+use super::key_index::{Member, segments};
 use super::location::{Location, Step};
 use super::rewrite::would_match;
 use super::similar_key::has_scalar;
+use super::syntax_as_key;
 use crate::print::expression;
 use crate::value::Scalar;
 use crate::{Alternative, Field, Node, Path, Predicate, naive};
@@ -43,6 +44,15 @@ impl Explainer<'_, '_> {
             return hints;
         }
         if let Some(hint) = self.index(field, &path) {
+            hints.push(hint);
+            return hints;
+        }
+        // Before the value on the way: that `severity` is a number is no reason to rename a key.
+        // `content.prefix` in an event with `data.content.prefix` is a field at another place.
+        let is_below = |member: &Member| segments(&member.pointer).ends_with(&path);
+        if !members.iter().any(is_below)
+            && let Some(hint) = syntax_as_key::hint(field)
+        {
             hints.push(hint);
             return hints;
         }

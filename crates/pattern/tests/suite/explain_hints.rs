@@ -129,6 +129,85 @@ fn missing_values_have_a_hint() {
 }
 
 #[test]
+fn operators_as_keys_have_a_hint_where_the_path_is_missing() {
+    let cases = [
+        (
+            r#"{"severity": {"numeric": [">=", 7]}}"#,
+            r#"{"severity": 8}"#,
+        ),
+        (r#"{"severity": {"numeric": [">", 1, "<=", 5]}}"#, "{}"),
+        (r#"{"severity": {"gte": [7]}}"#, r#"{"severity": 8}"#),
+        (r#"{"a": {"exists": [true]}}"#, r#"{"a": 1}"#),
+        (r#"{"a": {"exists": [false]}}"#, "{}"),
+        (r#"{"a": {"prefix": ["x", "y"]}}"#, r#"{"a": {"b": "x"}}"#),
+        (r#"{"a": {"startsWith": ["x"]}}"#, r#"{"a": "xy"}"#),
+        (r#"{"a": {"anything-but": ["x"]}}"#, r#"{"a": "y"}"#),
+        (
+            r#"{"a": {"anything-but": {"prefix": ["x"]}}}"#,
+            r#"{"a": "y"}"#,
+        ),
+        (
+            r#"{"a": {"prefix": ["x"], "suffix": ["y"]}}"#,
+            r#"{"a": "xy"}"#,
+        ),
+        (r#"{"anything-but": ["x"]}"#, "{}"),
+        (r#"{"not": {"a": ["x"]}}"#, r#"{"a": "y"}"#),
+        (r#"{"a": {"not": {"b": ["x"]}}}"#, r#"{"a": {"b": "y"}}"#),
+        (r#"{"or": {"a": ["x"]}}"#, r#"{"a": "x"}"#),
+        (
+            r#"{"EventPattern": {"source": ["x"]}}"#,
+            r#"{"source": "x"}"#,
+        ),
+        (
+            r#"{"EventPattern": {"detail": {"severity": {"numeric": [">=", 7]}}}}"#,
+            r#"{"detail": {"severity": 8}}"#,
+        ),
+        (r#"{"detailType": ["x"]}"#, r#"{"detail-type": "x"}"#),
+        (r#"a."exists" == true"#, r#"{"a": 1}"#),
+    ];
+    let table = cases.map(|(pattern, event)| {
+        format!(
+            "{pattern}  on  {event}\n    {}\n",
+            hints(pattern, event).replace('\n', "\n    ")
+        )
+    });
+    insta::assert_snapshot!(table.concat());
+}
+
+#[test]
+fn fields_named_like_operators_have_no_hint_of_it() {
+    for (pattern, event) in [
+        // The event has the path, in one element or another.
+        (
+            r#"{"a": {"exists": [true]}}"#,
+            r#"{"a": {"exists": false}}"#,
+        ),
+        (
+            r#"{"a": {"prefix": ["x"]}}"#,
+            r#"{"a": [{"prefix": "y"}, 1]}"#,
+        ),
+        (r#"{"not": {"a": ["x"]}}"#, r#"{"not": {"a": "y"}}"#),
+        (r#"{"detailType": ["x"]}"#, r#"{"detailType": "y"}"#),
+        (r#"{"anything-but": ["x"]}"#, r#"{"anything-but": []}"#),
+        // The event has it at another place.
+        (
+            r#"{"content": {"prefix": ["x"]}}"#,
+            r#"{"data": {"content": {"prefix": "x"}}}"#,
+        ),
+        // Its value is no argument of the operator.
+        (r#"a.numeric > 5"#, "{}"),
+        (r#"a."exists" == "x""#, "{}"),
+        (r#"a.b == "prefix""#, "{}"),
+    ] {
+        let found = hints(pattern, event);
+        assert!(
+            !found.contains("used as a key") && !found.contains("events have"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
 fn values_that_nearly_match_have_a_hint() {
     let cases = [
         (r#"a == "failed""#, r#"{"a": "Failed"}"#),
@@ -252,6 +331,17 @@ fn is_true(hint: &Hint, field: &FieldTest, event: &Json) -> bool {
             _ => false,
         },
         Hint::WouldMatch { condition, .. } => matches(condition),
+        // The path is missing, and what is written instead is another condition.
+        Hint::SyntaxAsKey {
+            help, condition, ..
+        } => {
+            let exists = format!("{} exists", expression_of(&field.path));
+            let is_other = condition.as_ref().is_none_or(|condition| {
+                matches(condition);
+                *condition != field.expected
+            });
+            !matches(&exists) && !help.is_empty() && is_other
+        }
         Hint::NoIndex(path) | Hint::NoLength(path) => matches(&format!("{path} exists")),
         Hint::ValueCase => {
             let near = field.nearest.as_ref().expect("a value");
@@ -286,6 +376,16 @@ fn is_true(hint: &Hint, field: &FieldTest, event: &Json) -> bool {
             .is_some_and(|near| near.found.value == "null"),
         _ => true,
     }
+}
+
+/// The path as it is written in an expression.
+fn expression_of(path: &Path) -> String {
+    let field = Field {
+        path: path.clone(),
+        alternatives: vec![Alternative(vec![Predicate::Exists])],
+    };
+    let text = Pattern::from_node(Node::Field(field)).to_expression();
+    text.trim_end_matches(" exists").to_owned()
 }
 
 fn at<'j>(event: &'j Json, Location(steps): &Location) -> Option<&'j Json> {
@@ -353,7 +453,20 @@ fn near_predicates() -> impl Strategy<Value = Predicate> {
 
 fn near_fields() -> impl Strategy<Value = Node> {
     let paths = [
-        "a", "a.b", "a.0", "a.length", "aaa.bbb", "aaa.bbc", "A.b", "a.b.c", "event.a",
+        "a",
+        "a.b",
+        "a.0",
+        "a.length",
+        "aaa.bbb",
+        "aaa.bbc",
+        "A.b",
+        "a.b.c",
+        "event.a",
+        "a.prefix",
+        "a.exists",
+        "not.a",
+        "EventPattern.a",
+        "detailType",
     ];
     let alternative = vec(near_predicates(), 1..3).prop_map(Alternative);
     (select(paths.to_vec()), vec(alternative, 1..3)).prop_map(|(path, alternatives)| {
@@ -370,7 +483,7 @@ fn near_events() -> impl Strategy<Value = Json> {
         1 => Just(Json::Number("5".into())),
     ];
     let value = scalar.prop_recursive(3, 12, 3, |inner| {
-        let keys = ["a", "b", "c", "aab", "bbb", "bbc", "length"];
+        let keys = ["a", "b", "c", "aab", "bbb", "bbc", "length", "prefix"];
         let object = vec((select(keys.to_vec()), inner.clone()), 0..3).prop_map(|members| {
             members
                 .into_iter()
@@ -379,7 +492,7 @@ fn near_events() -> impl Strategy<Value = Json> {
         });
         prop_oneof![1 => vec(inner, 0..3).prop_map(Json::Array), 2 => object]
     });
-    let keys = ["a", "aab", "A", "aaa.bbb"];
+    let keys = ["a", "aab", "A", "aaa.bbb", "not"];
     vec((select(keys.to_vec()), value), 1..3).prop_map(|members| {
         members
             .into_iter()
