@@ -23,6 +23,11 @@ pub(crate) fn warnings(tree: &SpannedNode, source: &str) -> Vec<Diagnostic> {
     found.take(WARNINGS).collect()
 }
 
+/// Whether a first key, not in quotes, stands for the event in other languages.
+pub(crate) fn is_root(key: &str) -> bool {
+    matches!(key, "$" | "@" | "event" | "$event")
+}
+
 /// What is wrong with a path.
 struct Impossible {
     message: String,
@@ -60,10 +65,10 @@ fn impossible(field: &SpannedField, key: &str) -> Option<Impossible> {
 
 /// A first key that stands for the event in other languages.
 fn root(segments: &[&str], is_quoted: impl Fn(&str) -> bool) -> Option<Impossible> {
-    let [first @ ("$" | "@" | "event" | "$event"), rest @ ..] = segments else {
+    let [first, rest @ ..] = segments else {
         return None;
     };
-    if rest.is_empty() || is_quoted(first) {
+    if !is_root(first) || rest.is_empty() || is_quoted(first) {
         return None;
     }
     let rest = expression::path(&Path::from_keys(rest));

@@ -138,7 +138,9 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
     let last = last.min(clause.tokens.len() - 1);
     let mut span = at.span.start..clause.tokens[last].span.end;
     let text = spelling(&clause.tokens[recognised.at..=last]);
-    let is_path = recognised.at == 0 || at.text.starts_with('.');
+    // `not a[0] == 1`: the path comes after the negations.
+    let (_, skipped) = reader::negations(clause.tokens);
+    let is_path = recognised.at == skipped || at.text.starts_with('.');
     let (code, message) = match (recognised.is_call, at.kind) {
         (true, _) => {
             let name = at.text.rsplit('.').next().unwrap_or(at.text);
@@ -156,7 +158,9 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         (false, Kind::Word) if is_path && text.contains(['[', '.']) => {
             (Code::SYNTAX, format!("invalid path `{text}`"))
         }
-        (false, Kind::Word) if is_path && reader::operator(&clause.tokens[1..]).is_none() => {
+        (false, Kind::Word)
+            if is_path && reader::operator(&clause.tokens[skipped + 1..]).is_none() =>
+        {
             (Code::SYNTAX, format!("unexpected `{text}`"))
         }
         _ if operator_is_known(&text) => {
@@ -307,7 +311,7 @@ fn with_condition(
         });
         let is_null = condition.values.iter().any(|value| value.json == "null");
         let help = if has_index {
-            format!("a condition is met if any element of an array meets it; write `{right}`")
+            format!("write `{right}`: a condition holds if any element of an array satisfies it")
         } else if is_path {
             format!(
                 "fields cannot be compared with each other, except in the script; a text is \

@@ -5,6 +5,7 @@ use super::condition::{Condition, Precision, Test, Value, ValueKind};
 use super::operators::{self, Meaning};
 use super::token::{Kind, Token};
 use crate::Path;
+use crate::impossible_paths::is_root;
 use crate::keywords::is_keyword;
 use crate::print::expression;
 
@@ -39,6 +40,14 @@ pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
         .or_else(|| path_first(rest))?;
     recognised.at += skipped + opened;
     recognised.condition.is_excluded ^= negations % 2 == 1;
+    let is_path = |token: &&Token| token.kind == Kind::Word;
+    if rest
+        .iter()
+        .filter(is_path)
+        .any(|token| is_approximate(token.text))
+    {
+        recognised.condition.precision = Precision::Approximate;
+    }
     Some(recognised)
 }
 
@@ -95,9 +104,15 @@ pub(super) fn path(word: &str) -> Option<String> {
             rest = &rest[length..];
         } else {
             let length = rest.find(['.', '[', '?']).unwrap_or(rest.len());
-            keys.push(rest[..length].to_owned());
+            // So is the `*` of `a.*.b`.
+            let is_all = rest[..length].bytes().all(|byte| byte == b'*');
+            keys.extend((!is_all).then(|| rest[..length].to_owned()));
             rest = &rest[length..];
         }
+    }
+    // `event["a"]`, `$["a"]`: what stands for the event is no part of a path; a key in quotes is.
+    if keys.len() > 1 && !word.starts_with('"') && is_root(&keys[0]) {
+        keys.remove(0);
     }
     (!keys.is_empty()).then(|| expression::path(&Path::from_keys(keys)))
 }
@@ -159,12 +174,8 @@ fn path_first(tokens: &[Token]) -> Option<Recognised> {
     };
     let (meaning, count) = operator(rest)?;
     // `a[0] == 1`: the path is wrong, and not the operator.
-    let is_wrong = first.text.contains(['[', '?']) || first.text.starts_with('.');
-    let mut condition = with_values(path, meaning, &rest[count..])?;
-    // An index means one element, a condition any element.
-    if has_index(first.text) {
-        condition.precision = Precision::Approximate;
-    }
+    let is_wrong = first.text.contains(['[', '?', '*']) || first.text.starts_with('.');
+    let condition = with_values(path, meaning, &rest[count..])?;
     Some(Recognised {
         condition,
         at: usize::from(!is_wrong),
@@ -173,10 +184,18 @@ fn path_first(tokens: &[Token]) -> Option<Recognised> {
     })
 }
 
-/// Whether a path has an index in brackets: `a[0]`.
+/// Whether a path has an index in brackets, `a[0]`, or a sign for all elements, `a[*]`, `a.*`.
 pub(super) fn has_index(path: &str) -> bool {
     let mut inside = path.split('[').skip(1);
-    inside.any(|inside| inside.starts_with(|c: char| c.is_ascii_digit() || "-:".contains(c)))
+    inside.any(|inside| inside.starts_with(|c: char| c.is_ascii_digit() || "-:*]".contains(c)))
+        || path.contains(".*")
+}
+
+/// Whether a path means other values than without its indices.
+// An index means one element, a condition any element. `a.*.b` may mean every key of an object,
+// which a path cannot; `a[*].b` means every element.
+fn is_approximate(path: &str) -> bool {
+    has_index(&path.replace("[*]", "").replace("[]", ""))
 }
 
 /// The condition of a path, an operator and the tokens after it.
@@ -247,7 +266,9 @@ fn value_first(tokens: &[Token]) -> Option<Recognised> {
     let [path_token] = &tokens[end + count..] else {
         return None;
     };
-    if path_token.kind != Kind::Word || Value::of_word(path_token.text).kind != ValueKind::Word {
+    let is_path =
+        has_index(path_token.text) || Value::of_word(path_token.text).kind == ValueKind::Word;
+    if path_token.kind != Kind::Word || !is_path {
         return None;
     }
     meaning.test = match meaning.test {

@@ -166,8 +166,23 @@ fn word_length(rest: &str) -> usize {
             Some(next) if next.starts_with(|c| c == '"' || is_in_word(c)) => {
                 at = rest.len() - next.len();
             }
+            // `a.*.b`, `a.**.b`, `a.[0].b`
+            Some(next) if all_length(next) > 0 => {
+                at = rest.len() - next.len() + all_length(next);
+            }
+            Some(next) if next.starts_with('[') => at = rest.len() - next.len(),
             _ => return at,
         }
+    }
+}
+
+/// The length of the stars that stand for a whole key at the start of a text.
+fn all_length(next: &str) -> usize {
+    let after = next.trim_start_matches('*');
+    if after.starts_with(is_in_word) {
+        0
+    } else {
+        next.len() - after.len()
     }
 }
 
