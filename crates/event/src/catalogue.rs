@@ -2,7 +2,7 @@
 
 mod fields;
 
-pub use fields::{CatalogueField, catalogue_fields};
+pub use fields::{CatalogueField, FieldShape, catalogue_fields};
 
 use crate::Level;
 

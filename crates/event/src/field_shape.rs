@@ -1,13 +1,6 @@
 //! Which documented fields hold one value, and which a list.
 
-/// How many values a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FieldShape {
-    /// One value, in every event that has the field.
-    One,
-    /// An array of values.
-    Many,
-}
+use crate::catalogue::{FieldShape, catalogue_fields};
 
 /// The shape of a field by its path in the native form, or in a CloudEvent or an event of AWS;
 /// `None` if it is not documented.
@@ -20,19 +13,20 @@ pub enum FieldShape {
 /// assert_eq!(field_shape("content.myField"), None);
 /// ```
 pub fn field_shape(path: &str) -> Option<FieldShape> {
-    let content = path.strip_prefix("content.").or(path.strip_prefix("data."));
-    let (many, one) = match content {
-        Some(_) => (CONTENT_LISTS, CONTENT),
-        None => (LISTS, ATTRIBUTES),
+    let documented = |known: &str| {
+        let field = catalogue_fields().iter().find(|field| field.path == known);
+        field.and_then(|field| field.shape)
     };
-    let key = content.unwrap_or(path);
-    if many.contains(&key) {
-        Some(FieldShape::Many)
-    } else if one.contains(&key) {
-        Some(FieldShape::One)
-    } else {
-        None
-    }
+    // `data` of a CloudEvent is the content of the native form.
+    let content = path
+        .strip_prefix("data.")
+        .map(|key| format!("content.{key}"));
+    documented(content.as_deref().unwrap_or(path)).or_else(|| {
+        let mut others = ATTRIBUTES.iter();
+        others
+            .find(|(key, _)| *key == path)
+            .map(|(_, shape)| *shape)
+    })
 }
 
 /// The object of an envelope that carries what happened; never an array.
@@ -47,88 +41,61 @@ pub fn is_payload(path: &str) -> bool {
     matches!(path, "content" | "data" | "detail")
 }
 
-/// Fields beside the content: of the native form and the flat form of Cloud Monitor, attributes of
-/// CloudEvents, and fields of the envelope of AWS.
-const ATTRIBUTES: &[&str] = &[
-    "account",
-    "aliyunaccountid",
-    "aliyunregionid",
-    "datacontenttype",
-    "dataschema",
-    "detail-type",
-    "eventTime",
-    "id",
-    "instanceName",
-    "level",
-    "name",
-    "product",
-    "region",
-    "regionId",
-    "resourceId",
-    "source",
-    "specversion",
-    "status",
-    "subject",
-    "time",
-    "type",
-    "userId",
-    "ver",
-    "version",
-];
-
-const LISTS: &[&str] = &["resources"];
-
-/// Fields of the content of documented ECS events.
-const CONTENT: &[&str] = &[
-    "action",
-    "diskId",
-    "eniId",
-    "eniStatus",
-    "eventId",
-    "eventType",
-    "executeFinishTime",
-    "executeStartTime",
-    "instanceId",
-    "instanceType",
-    "networkInterfaceId",
-    "notBefore",
-    "operation",
-    "primaryPrivateIp",
-    "publishTime",
-    "reasonCode",
-    "regionId",
-    "requestId",
-    "resourceId",
-    "resourceType",
-    "result",
-    "snapshotId",
-    "state",
-    "status",
-];
-
-const CONTENT_LISTS: &[&str] = &[
-    "ipv4Prefixes",
-    "ipv6Prefixes",
-    "ipv6s",
-    "secondaryPrivateIps",
+/// Attributes of CloudEvents and fields of the envelope of AWS, which the native form lacks.
+const ATTRIBUTES: &[(&str, FieldShape)] = &[
+    ("account", FieldShape::One),
+    ("aliyunaccountid", FieldShape::One),
+    ("aliyunregionid", FieldShape::One),
+    ("datacontenttype", FieldShape::One),
+    ("dataschema", FieldShape::One),
+    ("detail-type", FieldShape::One),
+    ("region", FieldShape::One),
+    ("resources", FieldShape::Many),
+    ("source", FieldShape::One),
+    ("specversion", FieldShape::One),
+    ("subject", FieldShape::One),
+    ("time", FieldShape::One),
+    ("type", FieldShape::One),
+    ("version", FieldShape::One),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eni;
 
     #[test]
-    fn the_lists_of_the_eni_notification_are_lists() {
-        for (plural, _) in eni::LISTS {
-            let path = format!("content.{plural}");
-            assert_eq!(field_shape(&path), Some(FieldShape::Many), "{path}");
+    fn every_documented_field_has_its_shape() {
+        for field in catalogue_fields() {
+            assert_eq!(field_shape(field.path), field.shape, "{}", field.path);
+            if let Some(key) = field.path.strip_prefix("content.") {
+                let data = format!("data.{key}");
+                assert_eq!(field_shape(&data), field.shape, "{data}");
+            }
         }
     }
 
     #[test]
-    fn no_field_has_two_shapes() {
-        assert!(LISTS.iter().all(|key| !ATTRIBUTES.contains(key)));
-        assert!(CONTENT_LISTS.iter().all(|key| !CONTENT.contains(key)));
+    fn attributes_are_no_fields_of_the_native_form() {
+        for (key, shape) in ATTRIBUTES {
+            assert!(
+                catalogue_fields().iter().all(|field| field.path != *key),
+                "{key}"
+            );
+            assert_eq!(field_shape(key), Some(*shape));
+        }
+    }
+
+    #[test]
+    fn undocumented_fields_have_no_shape() {
+        // The API has `NetworkInterfaceId`; the notification has `eniId`.
+        for path in [
+            "content.networkInterfaceId",
+            "content.regionId",
+            "data",
+            "content",
+            "x",
+        ] {
+            assert_eq!(field_shape(path), None, "{path}");
+        }
     }
 }

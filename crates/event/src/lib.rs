@@ -58,7 +58,7 @@ mod webhook;
 pub use address::{parse_address, parse_network, unmapped_network};
 pub use arn::Arn;
 pub use catalogue::{
-    CatalogueEntry, CatalogueField, ENI_OPERATION_COMPLETED, EventClass, catalogue,
+    CatalogueEntry, CatalogueField, ENI_OPERATION_COMPLETED, EventClass, FieldShape, catalogue,
     catalogue_fields, find_name,
 };
 pub use check::check;
@@ -68,7 +68,7 @@ pub use eni::{EniNotification, EniStatus, Operation, OperationResult, ReadError,
 pub use envelope::{Envelope, Member, ObjectMarkers};
 pub use event::Event;
 pub use event_error::EventError;
-pub use field_shape::{FieldShape, field_shape, is_payload};
+pub use field_shape::{field_shape, is_payload};
 pub use identity::EventIdentity;
 pub use json::{Json, JsonError, JsonErrorKind, Position};
 pub use level::Level;

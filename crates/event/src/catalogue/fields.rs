@@ -1,6 +1,16 @@
-//! The documented fields of ECS events in the native form, and the values of those that have few.
+//! The documented fields of ECS events in the native form: how many values each has, and which
+//! values those that have few.
 
 use super::ENI_OPERATION_COMPLETED;
+
+/// How many values a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldShape {
+    /// One value, in every event that has the field.
+    One,
+    /// An array of values.
+    Many,
+}
 
 /// The documentation of one field, in some events.
 ///
@@ -20,6 +30,8 @@ pub struct CatalogueField {
     pub path: &'static str,
     /// The values that are documented, if there are few; else empty. Other values may occur.
     pub values: &'static [&'static str],
+    /// How many values it has; `None` for an object.
+    pub shape: Option<FieldShape>,
     /// The names of the events that have the field; empty if all may have it.
     events: &'static [&'static str],
 }
@@ -44,7 +56,7 @@ pub fn catalogue_fields() -> &'static [CatalogueField] {
     FIELDS
 }
 
-/// A field that every event may have.
+/// A field with one value that every event may have.
 const fn every(path: &'static str) -> CatalogueField {
     valued(path, &[], &[])
 }
@@ -61,7 +73,24 @@ const fn valued(
     CatalogueField {
         path,
         values,
+        shape: Some(FieldShape::One),
         events,
+    }
+}
+
+/// An array of values.
+const fn list(events: &'static [&'static str], path: &'static str) -> CatalogueField {
+    CatalogueField {
+        shape: Some(FieldShape::Many),
+        ..of(events, path)
+    }
+}
+
+/// An object that every event may have.
+const fn object(path: &'static str) -> CatalogueField {
+    CatalogueField {
+        shape: None,
+        ..every(path)
     }
 }
 
@@ -107,7 +136,7 @@ const FIELDS: &[CatalogueField] = &[
     every("userId"),
     every("eventTime"),
     every("regionId"),
-    every("content"),
+    object("content"),
     every("instanceName"),
     // What Cloud Monitor adds.
     every("traceId"),
@@ -154,10 +183,10 @@ const FIELDS: &[CatalogueField] = &[
     valued("content.result", ENI_OPERATION, &["success", "failed"]),
     of(ENI_OPERATION, "content.requestId"),
     of(ENI, "content.primaryPrivateIp"),
-    of(ENI_AND_VSWITCH, "content.secondaryPrivateIps"),
-    of(ENI, "content.ipv4Prefixes"),
-    of(ENI, "content.ipv6s"),
-    of(ENI, "content.ipv6Prefixes"),
+    list(ENI_AND_VSWITCH, "content.secondaryPrivateIps"),
+    list(ENI, "content.ipv4Prefixes"),
+    list(ENI, "content.ipv6s"),
+    list(ENI, "content.ipv6Prefixes"),
     // System events of instances and disks.
     of(SYSTEM_EVENT, "content.eventId"),
     of(SYSTEM_EVENT, "content.eventType"),
@@ -238,7 +267,7 @@ const FIELDS: &[CatalogueField] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EniStatus, Level, Operation, OperationResult, catalogue};
+    use crate::{EniStatus, Level, Operation, OperationResult, catalogue, eni};
 
     fn values(path: &str) -> Vec<&'static str> {
         let fields = FIELDS.iter().filter(|field| field.path == path);
@@ -265,6 +294,27 @@ mod tests {
         }
         for status in catalogue().iter().flat_map(|entry| entry.statuses) {
             has("content.eventStatus", status);
+        }
+    }
+
+    #[test]
+    fn fields_have_one_shape_in_all_events() {
+        for field in FIELDS {
+            let same = FIELDS.iter().filter(|other| other.path == field.path);
+            assert!(
+                same.clone().all(|other| other.shape == field.shape),
+                "{}",
+                field.path
+            );
+        }
+        for (plural, _) in eni::LISTS {
+            let path = format!("content.{plural}");
+            let field = FIELDS.iter().find(|field| field.path == path);
+            assert_eq!(
+                field.and_then(|field| field.shape),
+                Some(FieldShape::Many),
+                "{path}"
+            );
         }
     }
 
