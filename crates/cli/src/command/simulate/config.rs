@@ -95,7 +95,8 @@ mod tests {
         };
         let text: String = TEMPLATE.lines().map(|line| enabled(line) + "\n").collect();
         let config = read(&text, Path::new("")).unwrap_or_else(|faults| panic!("{faults:?}"));
-        assert_eq!(config.targets.len(), 5);
+        // Ten of the ready-made rules, and one of each type.
+        assert_eq!(config.targets.len(), 15);
         assert_eq!(config.rule_paths, [Path::new("rules")]);
     }
 
