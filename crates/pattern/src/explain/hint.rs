@@ -183,19 +183,7 @@ impl fmt::Display for Hint {
                 character,
                 looks_like,
                 in_value,
-            } => {
-                let place = if *in_value { "value" } else { "condition" };
-                let code = u32::from(*character);
-                match looks_like {
-                    Some(other) => {
-                        write!(
-                            f,
-                            "the {place} has U+{code:04X}, which looks like `{other}`"
-                        )
-                    }
-                    None => write!(f, "the {place} has the invisible character U+{code:04X}"),
-                }
-            }
+            } => special_character(f, *character, *looks_like, *in_value),
             Self::SameTime => f.write_str(
                 "the value is the same time in another format; filters compare the text",
             ),
@@ -227,5 +215,22 @@ impl fmt::Display for Hint {
                  `not (…)` excludes every element",
             ),
         }
+    }
+}
+
+fn special_character(
+    f: &mut fmt::Formatter<'_>,
+    character: char,
+    looks_like: Option<char>,
+    in_value: bool,
+) -> fmt::Result {
+    let place = if in_value { "value" } else { "condition" };
+    let code = u32::from(character);
+    match looks_like {
+        Some(other) => write!(
+            f,
+            "the {place} has U+{code:04X}, which looks like `{other}`"
+        ),
+        None => write!(f, "the {place} has the invisible character U+{code:04X}"),
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn hint(field: &Field) -> Option<Hint> {
     let Diagnostic { message, help, .. } = first?;
     Some(Hint::SyntaxAsKey {
         message,
-        help: help.map(String::from).unwrap_or_default(),
+        help: help.unwrap_or_default(),
         condition: condition.filter(|text| text.len() <= LONGEST && !text.contains('\n')),
     })
 }
