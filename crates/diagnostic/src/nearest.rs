@@ -29,7 +29,8 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     let typed = comparable(word);
     let mut best: Option<(usize, &'c str)> = None;
     let mut is_tie = false;
-    for candidate in candidates {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    for candidate in candidates.iter().copied() {
         let Some(distance) = misspelling(word, &typed, candidate) else {
             continue;
         };
@@ -39,7 +40,15 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
             _ => (best, is_tie) = (Some((distance, candidate)), false),
         }
     }
-    best.filter(|_| !is_tie).map(|(_, candidate)| candidate)
+    let (distance, meant) = best.filter(|_| !is_tie)?;
+    // `ndefined` is as close to `defined` as to its opposite, `undefined`.
+    let is_opposite = |other: &&str| {
+        let differs = other.len() != meant.len();
+        differs && (other.ends_with(meant) || meant.ends_with(*other))
+    };
+    let mut opposites = candidates.iter().copied().filter(is_opposite);
+    let is_ambiguous = opposites.any(|other| distance_of(&typed, &comparable(other)) <= distance);
+    (!is_ambiguous).then_some(meant)
 }
 
 /// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer
@@ -91,7 +100,8 @@ fn distance_of(one: &[char], other: &[char]) -> usize {
 fn starts_alike(typed: &[char], name: &[char]) -> bool {
     match (typed, name) {
         ([a, ..], [b, ..]) if a == b => true,
-        ([a, b, ..], [c, d, ..]) if (a, b) == (d, c) => true,
+        // Not `rtrim` for `trim`: the rest is the same too.
+        ([a, b, typed_rest @ ..], [c, d, rest @ ..]) if (a, b, typed_rest) == (d, c, rest) => true,
         ([_, typed_rest @ ..], [_, rest @ ..]) if typed_rest == rest => true,
         (typed, [_, rest @ ..]) => typed == rest && typed.len() > 1,
         _ => false,
@@ -136,8 +146,12 @@ fn words_agree(word: &str, candidate: &str) -> bool {
         || typed.len() > name.len() && !word.contains(' ')
         || typed.len() == name.len()
             && typed.iter().zip(&name).all(|(typed, name)| {
-                // Words of two letters may differ in one: `in`, `is`.
-                distance_of(typed, name) * 2 <= name.len().max(2)
+                // A letter before a word makes another one: `uint` is not `int`. Words of two
+                // letters may differ in one: `in`, `is`.
+                let is_prefixed = typed.len() > name.len()
+                    && typed.ends_with(name)
+                    && typed.first() != name.first();
+                !is_prefixed && distance_of(typed, name) * 2 <= name.len().max(2)
             })
 }
 
@@ -191,11 +205,14 @@ mod tests {
             ("nor", &["and", "or"]),
             ("xor", &["and", "or"]),
             ("parse_date", &["parse_int", "parse_float", "parse_time"]),
+            ("parse_uint", &["parse_int"]),
             ("starts_wth", &["ends_with"]),
             ("role", &["rule"]),
             ("row", &["now"]),
             ("unassign", &["assign"]),
             ("get", &["set"]),
+            ("rtrim", &["trim"]),
+            ("ndefined", &["defined", "undefined"]),
         ] {
             assert_eq!(nearest(word, candidates.iter().copied()), None, "{word}");
         }

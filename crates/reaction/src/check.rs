@@ -7,6 +7,7 @@
 
 mod arguments;
 mod literal_texts;
+mod quoted_literals;
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use rhai::{
 
 use crate::SourceLocation;
 use crate::builtins::USAGES;
-use crate::parse_error::{PREDEFINED, unknown_variable};
+use crate::parse_error::{PREDEFINED, undefined_variable};
 use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
 
@@ -177,12 +178,11 @@ impl Checker<'_> {
             }
             true
         });
-        for (name, position) in used.into_iter().filter(|(name, _)| !known.contains(name)) {
-            self.errors.push(unknown_variable(
-                &name,
-                self.source,
-                SourceLocation::token(position, self.source),
-            ));
+        let in_scope: Vec<&str> = known.iter().map(String::as_str).collect();
+        for (name, position) in used.iter().filter(|(name, _)| !known.contains(name)) {
+            let span = SourceLocation::token(*position, self.source);
+            self.errors
+                .push(undefined_variable(name, self.source, span, &in_scope));
         }
     }
 

@@ -86,22 +86,26 @@ pub(crate) fn too_long(source: &str, limits: &ReactionLimits) -> Diagnostic {
     Diagnostic::error(Code::SCRIPT_LIMIT, 0..0, message)
 }
 
-/// The diagnostic for a variable that is not in scope.
-pub(crate) fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnostic {
-    // A name that exists somewhere in the script is not misspelt but out of scope.
-    let defined: Vec<&str> = defined_names(source).collect();
+/// The diagnostic for a variable that is not in scope, where those of `in_scope` are.
+pub(crate) fn undefined_variable(
+    name: &str,
+    source: &str,
+    span: Span,
+    in_scope: &[&str],
+) -> Diagnostic {
     let diagnostic = Diagnostic::error(
         Code::UNKNOWN_VARIABLE,
         span.clone(),
         format!("unknown variable `{name}`"),
     );
-    if PREDEFINED.contains(&name) || defined.contains(&name) {
+    // A name that exists somewhere in the script is not misspelt but out of scope.
+    if PREDEFINED.contains(&name) || defined_names(source).any(|defined| defined == name) {
         return diagnostic.with_help(
             "functions and closures see only their own parameters and variables; pass the value \
              as an argument, or replace the closure by a `for` loop",
         );
     }
-    match nearest(name, PREDEFINED.into_iter().chain(defined)) {
+    match nearest(name, in_scope.iter().copied()) {
         Some(meant) => diagnostic
             .with_help(format!("did you mean `{meant}`?"))
             .with_fix(span, meant),
@@ -109,6 +113,31 @@ pub(crate) fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnost
             "predefined are `event`, `rule` and `now`; define others with `let name = …`",
         ),
     }
+}
+
+/// The diagnostic for a variable that rhai does not know.
+fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnostic {
+    let mut known: Vec<&str> = defined_names(source).collect();
+    if !is_in_function(&source[..span.start]) {
+        known.extend(PREDEFINED);
+    }
+    undefined_variable(name, source, span, &known)
+}
+
+/// Whether the script before some place ends inside of a function, by its braces, also those in
+/// comments and texts: it is only for suggestions.
+fn is_in_function(before: &str) -> bool {
+    let mut functions = before.rmatch_indices("fn ").map(|(at, _)| at);
+    let is_word = |at: &usize| !before[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    functions.find(is_word).is_some_and(|at| {
+        let braces = before[at..].chars();
+        let depth = braces.fold(0_i32, |depth, c| match c {
+            '{' => depth + 1,
+            '}' => depth - 1,
+            _ => depth,
+        });
+        depth > 0
+    })
 }
 
 /// Every name after `let` or `const`, also in comments and strings: it is only for suggestions.

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
-use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use crate::http::EgressPolicy;
 use crate::readable_time;
 use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::dingtalk::{DingTalk, Format};
-use crate::target::email::{Email, SmtpServer, Templates, TlsMode};
+use crate::target::email::{Email, SmtpServer, TemplateError, Templates, TlsMode};
 use crate::target::webhook::{Webhook, signing_key};
 use crate::target::{CommandTarget, FileTarget, Target};
 
@@ -218,24 +218,13 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
             .ok()
     };
     // The subject is one line and stands in the configuration; the others are files.
+    let subject = keys.embedded("subject");
     let templates = Templates::new(
-        keys.string("subject"),
+        subject.as_ref().map(|subject| subject.text().to_owned()),
         template("text_template"),
         template("html_template"),
     );
-    let templates = templates.map_err(|error| {
-        let key = match error.name {
-            "subject" => "subject",
-            "text" => "text_template",
-            _ => "html_template",
-        };
-        keys.fault(
-            key,
-            Code::CONFIG_VALUE,
-            error.to_string(),
-            "templates have the syntax of minijinja, like Jinja's",
-        );
-    });
+    let templates = checked_templates(keys, subject.as_ref(), templates);
     let server = SmtpServer {
         host: host?,
         port,
@@ -243,7 +232,7 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
         credentials: user.zip(password),
         authorities: authorities?,
     };
-    let email = Email::new(&server, from?, to?, templates.ok()?);
+    let email = Email::new(&server, from?, to?, templates?);
     email
         .map(|email| email.with_time_zone(zone))
         .map_err(|error| {
@@ -255,6 +244,70 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
             );
         })
         .ok()
+}
+
+/// The templates, whose faults are reported: those of the subject where they are, those of a file
+/// at its path, with line and column in the message.
+fn checked_templates(
+    keys: &ConfigTable<'_>,
+    subject: Option<&EmbeddedText>,
+    templates: Result<Templates, TemplateError>,
+) -> Option<Templates> {
+    let key = |template| match template {
+        "subject" => "subject",
+        "text" => "text_template",
+        _ => "html_template",
+    };
+    let in_subject = |mut found: Diagnostic, subject: &EmbeddedText| {
+        if found.severity == Severity::Error {
+            found.code = Code::CONFIG_VALUE;
+        }
+        keys.report(subject.map_spans(found));
+    };
+    match templates {
+        Ok(templates) => {
+            for (name, warning) in templates.warnings() {
+                match subject {
+                    Some(subject) if *name == "subject" => in_subject(warning.clone(), subject),
+                    _ => {
+                        let span = keys.span_of(key(name));
+                        let mut found = Diagnostic::warning(warning.code, span, &*warning.message);
+                        found.help.clone_from(&warning.help);
+                        keys.report(found);
+                    }
+                }
+            }
+            Some(templates)
+        }
+        Err(TemplateError {
+            name: "subject",
+            unknown_names,
+            ..
+        }) if let Some(subject) = subject
+            && !unknown_names.is_empty() =>
+        {
+            for found in unknown_names {
+                in_subject(found, subject);
+            }
+            None
+        }
+        Err(error) => {
+            let help = error
+                .unknown_names
+                .first()
+                .and_then(|found| found.help.clone());
+            let help = help.unwrap_or_else(|| {
+                "templates have the syntax of minijinja, like Jinja's".to_owned()
+            });
+            keys.fault(
+                key(error.name),
+                Code::CONFIG_VALUE,
+                error.to_string(),
+                &help,
+            );
+            None
+        }
+    }
 }
 
 fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingTalk> {

@@ -3,6 +3,7 @@ use std::path::Path;
 use reflexarc_delivery::config::{
     ConfigContext, ConfigTable, Secrets, TargetConfig, targets, unknown_target_message,
 };
+use reflexarc_diagnostic::Severity;
 use reflexarc_diagnostic::toml::{Document, FaultCodes};
 
 /// The targets of a configuration, and the messages about it.
@@ -111,5 +112,77 @@ fn time_zones_are_set_for_all_targets_or_for_one() {
         let (_, faults) = digests(&text);
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(faults[0].message, "unknown time zone `Asia/Shangai`");
+    }
+}
+
+#[test]
+fn unknown_names_in_mail_templates_are_errors_at_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |more: &str| {
+        let text = format!(
+            "[targets.mail]\ntype = \"email\"\nhost = \"localhost\"\n\
+             from = \"a@example.com\"\nto = [\"b@example.com\"]\n{more}"
+        );
+        let context = ConfigContext::new(folder.path(), Secrets::Blank);
+        let document = Document::parse(&text, "the configuration", FaultCodes::CONFIG);
+        let root = ConfigTable::new(&context, document.root());
+        let made = targets(&root).len();
+        let found = document.into_diagnostics();
+        // Warnings do not refuse a target.
+        let errors = found
+            .iter()
+            .filter(|found| found.severity == Severity::Error);
+        assert_eq!(made == 0, errors.count() > 0, "{found:?}");
+        found
+            .into_iter()
+            .map(|found| {
+                let fix = found.fix.map(|fix| fix.replacement);
+                (text[found.span].to_owned(), found.message, fix)
+            })
+            .collect::<Vec<_>>()
+    };
+    let one = |at: &str, message: &str, fix: Option<&str>| {
+        vec![(at.to_owned(), message.to_owned(), fix.map(str::to_owned))]
+    };
+    assert_eq!(
+        check(r#"subject = "网 \"{{ titel }}\"""#),
+        one(
+            "titel",
+            "unknown variable `titel` in a template",
+            Some("title")
+        )
+    );
+    assert_eq!(
+        check("subject = '{{ title | upcase }}'"),
+        one(
+            "upcase",
+            "unknown filter `upcase` in a template",
+            Some("upper")
+        )
+    );
+    assert_eq!(
+        check("subject = '{{ x }}'"),
+        one("x", "unknown variable `x` in a template", None)
+    );
+    assert_eq!(
+        check("subject = '${title}'"),
+        one(
+            "${title}",
+            "`${title}` is not replaced in a template, but sent as it stands",
+            Some("{{ title }}")
+        )
+    );
+    for key in ["text_template", "html_template"] {
+        std::fs::write(folder.path().join("t.j2"), "a\n {{ titel }}").unwrap();
+        let message = format!(
+            "template {}: line 2, column 5: unknown variable `titel` in a template",
+            key.trim_end_matches("_template")
+        );
+        assert_eq!(
+            check(&format!("{key} = 't.j2'")),
+            one("'t.j2'", &message, None)
+        );
+        std::fs::write(folder.path().join("t.j2"), "{{ title | e }} {{ event.id }}").unwrap();
+        assert_eq!(check(&format!("{key} = 't.j2'")), []);
     }
 }

@@ -99,23 +99,24 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
         return found;
     }
     let is_message = |name: &str| messages.iter().any(|message| message == name);
+    let fields = message_fields(ast, &is_message);
     ast.walk(&mut |nodes| {
         match nodes.last() {
             Some(ASTNode::Stmt(Stmt::Var(variable, ..))) if is_message(&variable.0.name) => {
                 if let Expr::Map(members, _) = &variable.1 {
                     let keys = members.0.iter();
                     found.extend(
-                        keys.filter_map(|(key, _)| unknown_field(&key.name, key.pos, &[], source)),
+                        keys.filter_map(|(key, _)| {
+                            unknown_field(&key.name, key.pos, &fields, source)
+                        }),
                     );
                 }
             }
             Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => {
-                if let Expr::Dot(chain, ..) = &assignment.1.lhs
-                    && let Expr::Variable(variable, ..) = &chain.lhs
-                    && let Expr::Property(property, position) = &chain.rhs
-                    && is_message(&variable.1)
+                if let Some((name, field, position)) = assigned_field(&assignment.1.lhs)
+                    && is_message(name)
                 {
-                    found.extend(unknown_field(&property.2, *position, &[], source));
+                    found.extend(unknown_field(field, position, &fields, source));
                 }
             }
             _ => {}
@@ -126,6 +127,46 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
         diagnostic.severity = reflexarc_diagnostic::Severity::Warning;
     }
     found
+}
+
+/// The fields that the script gives to its messages in variables, of whatever name.
+fn message_fields(ast: &AST, is_message: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut fields = Vec::new();
+    ast.walk(&mut |nodes| {
+        match nodes.last() {
+            Some(ASTNode::Stmt(Stmt::Var(variable, ..))) if is_message(&variable.0.name) => {
+                if let Expr::Map(members, _) = &variable.1 {
+                    fields.extend(members.0.iter().map(|(key, _)| key.name.to_string()));
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => {
+                if let Some((name, field, _)) = assigned_field(&assignment.1.lhs)
+                    && is_message(name)
+                {
+                    fields.push(field.to_owned());
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+    // The same field may be set in several branches.
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
+/// The variable and the field of `m.field`.
+fn assigned_field(target: &Expr) -> Option<(&str, &str, Position)> {
+    match target {
+        Expr::Dot(chain, ..) => match (&chain.lhs, &chain.rhs) {
+            (Expr::Variable(variable, ..), Expr::Property(property, position)) => {
+                Some((&variable.1, &property.2, *position))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The errors in a literal map of `notify`.
@@ -196,7 +237,7 @@ fn check_message(map: &Expr, source: &str) -> Vec<Diagnostic> {
 fn unknown_field(
     name: &str,
     position: Position,
-    others: &[&str],
+    others: &[impl AsRef<str>],
     source: &str,
 ) -> Option<Diagnostic> {
     if MESSAGE_FIELDS.contains(&name) {
@@ -205,14 +246,15 @@ fn unknown_field(
     let span = SourceLocation::token(position, source);
     let message = format!("unknown field `{name}` in the message of `notify`");
     let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message);
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-    let meant = alias.map(|(_, field)| *field);
-    let meant = meant.or_else(|| nearest(name, MESSAGE_FIELDS));
-    Some(match meant {
+    Some(match meant_field(name) {
         Some(meant) => {
             let error = error.with_help(format!("did you mean `{meant}`?"));
-            // Not where the map has that field already, nor for a key in quotes.
-            if others.contains(&meant) || &source[span.clone()] != name {
+            // Not where the message has that field already or might get it twice, as `body` and
+            // `content` would both be its `text`; nor for a key in quotes.
+            let mut others = others.iter().map(AsRef::as_ref);
+            let is_taken = others
+                .any(|other| other == meant || other != name && meant_field(other) == Some(meant));
+            if is_taken || &source[span.clone()] != name {
                 error
             } else {
                 error.with_fix(span, meant)
@@ -220,6 +262,14 @@ fn unknown_field(
         }
         None => error.with_help(format!("expected one of: {}", MESSAGE_FIELDS.join(", "))),
     })
+}
+
+/// The field of a message that an unknown name stands for.
+fn meant_field(name: &str) -> Option<&'static str> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    alias
+        .map(|(_, field)| *field)
+        .or_else(|| nearest(name, MESSAGE_FIELDS))
 }
 
 /// The error about a level that does not exist.

@@ -1,9 +1,12 @@
 //! Texts of a script with placeholders that nothing replaces: `"${event.id}"` in double quotes,
 //! `{{ event.id }}` of templates.
 
+use std::collections::BTreeSet;
+
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use rhai::{AST, ASTNode, Expr, Position, Scope};
 
+use super::quoted_literals;
 use crate::SourceLocation;
 use crate::placeholder::{Forms, Placeholder, is_path, placeholders};
 use crate::sandbox::Sandbox;
@@ -23,9 +26,11 @@ pub(crate) fn check(
         return Vec::new();
     }
     let mut found = Vec::new();
+    let mut visited = BTreeSet::new();
     let mut add = |text: &str, position: Position| {
-        if let Some(literal) = Literal::at(text, position, source) {
-            found.extend(literal.check());
+        if let Some(location) = SourceLocation::of(position, source) {
+            visited.insert(location.offset);
+            found.extend(Literal::at(text, location.offset, source).check());
         }
     };
     ast.walk(&mut |nodes| {
@@ -42,6 +47,12 @@ pub(crate) fn check(
         }
         true
     });
+    // rhai does not visit the cases of `switch`, nor keep their texts.
+    for start in quoted_literals::starts(source) {
+        if visited.insert(start) {
+            found.extend(Literal::in_source(start, source).check());
+        }
+    }
     found.sort_by_key(|(diagnostic, _)| diagnostic.span.start);
     found.dedup();
     let fixed = |(number, (diagnostic, fix)): (usize, (Diagnostic, Option<Fix>))| {
@@ -73,25 +84,23 @@ struct Fix {
 }
 
 impl<'a> Literal<'a> {
-    fn at(text: &'a str, position: Position, source: &'a str) -> Option<Self> {
-        let start = SourceLocation::of(position, source)?.offset;
-        let quoted = source[start..].starts_with('"').then(|| {
-            let mut escaped = false;
-            let inside = &source[start + 1..];
-            // The next quote that no backslash escapes.
-            let end = inside.find(|c| {
-                let is_end = c == '"' && !escaped;
-                escaped = c == '\\' && !escaped;
-                is_end
-            });
-            start..end.map_or(source.len(), |end| start + 1 + end + 1)
-        });
-        Some(Self {
+    /// The literal at this byte, whose value is `text`.
+    fn at(text: &'a str, start: usize, source: &'a str) -> Self {
+        let is_quoted = source[start..].starts_with('"');
+        Self {
             source,
             text,
             start,
-            quoted,
-        })
+            quoted: is_quoted.then(|| quoted_literals::span(start, source)),
+        }
+    }
+
+    /// The literal in double quotes at this byte, whose value is not known: it is read as it is
+    /// written.
+    fn in_source(start: usize, source: &'a str) -> Self {
+        let span = quoted_literals::span(start, source);
+        let text = source[span].trim_matches('"');
+        Self::at(text, start, source)
     }
 
     /// The warning about the first placeholder, with a fix for all of them.

@@ -102,6 +102,7 @@ impl TemplateNames<'_> {
             names: *self,
             tokens: &tokens,
             scopes: Vec::new(),
+            set: Vec::new(),
             found: Vec::new(),
         };
         checker.check();
@@ -137,6 +138,8 @@ struct Checker<'s, 'n> {
     tokens: &'s [Token<'s>],
     /// The variables of the `for`s around the token.
     scopes: Vec<Vec<&'s str>>,
+    /// The variables of every `set` and `with` before the token.
+    set: Vec<&'s str>,
     found: Vec<Diagnostic>,
 }
 
@@ -180,6 +183,16 @@ impl<'s> Checker<'s, '_> {
             "endfor" => {
                 self.scopes.pop();
             }
+            // `set a = 1`, `with a = 1, b = 2`. What a block or a `with` defines counts as known
+            // after it too, so that no valid template is refused.
+            "set" | "with" => self.set.extend(defined(&self.tokens[at..])),
+            // `filter upper | trim` applies to the block that follows.
+            "filter" => {
+                if let Some(filter) = self.tokens.get(at) {
+                    self.check_filter(filter);
+                    at += 1;
+                }
+            }
             _ => {}
         }
         at
@@ -201,9 +214,7 @@ impl<'s> Checker<'s, '_> {
                 }
             }
             Some(pipe) if pipe.is(Kind::Symbol, "|") => {
-                if !self.names.filters.contains(&token.text) {
-                    self.unknown("filter", token, self.names.filters);
-                }
+                self.check_filter(token);
             }
             Some(is) if is.is(Kind::Name, "is") && token.text != "not" => self.check_test(token),
             Some(not)
@@ -223,6 +234,12 @@ impl<'s> Checker<'s, '_> {
         }
     }
 
+    fn check_filter(&mut self, token: &Token<'s>) {
+        if !self.names.filters.contains(&token.text) {
+            self.unknown("filter", token, self.names.filters);
+        }
+    }
+
     fn check_test(&mut self, token: &Token<'s>) {
         if !self.names.tests.contains(&token.text) {
             self.unknown("test", token, self.names.tests);
@@ -230,7 +247,8 @@ impl<'s> Checker<'s, '_> {
     }
 
     fn check_variable(&mut self, at: usize, token: &Token<'s>) {
-        if self.scopes.iter().flatten().any(|name| *name == token.text) {
+        let mut defined = self.scopes.iter().flatten().chain(&self.set);
+        if defined.any(|name| *name == token.text) {
             return;
         }
         let is_loop = token.text == "loop" && !self.scopes.is_empty();
@@ -244,9 +262,13 @@ impl<'s> Checker<'s, '_> {
                 return self.unknown("variable", token, &names);
             }
         };
-        let (Some(fields), [dot, field, ..]) = (fields, &self.tokens[at + 1..]) else {
+        let (Some(fields), [dot, field, after @ ..]) = (fields, &self.tokens[at + 1..]) else {
             return;
         };
+        // A method, which is reported as such.
+        if after.first().is_some_and(|next| next.is(Kind::Symbol, "(")) {
+            return;
+        }
         if dot.is(Kind::Symbol, ".") && field.kind == Kind::Name && !fields.contains(&field.text) {
             let message = format!(
                 "unknown field `{}` of `{}` in a template",
@@ -312,4 +334,27 @@ impl<'s> Checker<'s, '_> {
             });
         }
     }
+}
+
+/// The variables that the rest of a `set` or `with` defines: `a` and `b` in `a = 1, b = c`, `(a, b)
+/// = c` and, of a block, `a`.
+fn defined<'s>(rest: &[Token<'s>]) -> Vec<&'s str> {
+    let end = rest.iter().position(|token| token.kind == Kind::Close);
+    let tag = &rest[..end.unwrap_or(rest.len())];
+    let is_symbol = |at: usize, text: &str| {
+        let token = tag.get(at);
+        token.is_some_and(|token| token.is(Kind::Symbol, text))
+    };
+    // The names in brackets at the beginning, or the first one.
+    let first = if is_symbol(0, "(") {
+        tag.iter().position(|token| token.is(Kind::Symbol, ")"))
+    } else {
+        Some(1)
+    };
+    let first = first.unwrap_or_default();
+    let names = tag.iter().enumerate();
+    names
+        .filter(|(at, token)| token.kind == Kind::Name && (*at < first || is_symbol(at + 1, "=")))
+        .map(|(_, token)| token.text)
+        .collect()
 }

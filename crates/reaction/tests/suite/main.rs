@@ -11,6 +11,7 @@ mod compile;
 mod coverage;
 mod determinism;
 mod effects;
+mod fixes;
 mod large_events;
 mod limits;
 mod placeholders;

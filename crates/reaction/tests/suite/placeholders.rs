@@ -80,17 +80,16 @@ fn what_has_no_counterpart_is_only_reported() {
         r#"log("\n${event.id}")"#,
         r##"log(#{"${event.id}": 1})"##,
         r#"switch event.a { "${event.id}" => log(1) }"#,
+        r#"switch event.a { "x" | "a {{ event.id }}" if now > 1 => log(1), _ => log(2) }"#,
+        r#"switch event.a { "\"${event.id}" => log(1) }"#,
         r#"fn f() { "${event.id}" } log(f())"#,
     ] {
         let all = warnings(script);
-        // rhai does not visit the conditions of `switch`.
-        if !script.starts_with("switch") {
-            assert_eq!(all.len(), 1, "{script}");
-            assert_eq!(
-                (all[0].code, all[0].severity),
-                (Code::PLACEHOLDER, Severity::Warning)
-            );
-        }
+        assert_eq!(all.len(), 1, "{script}");
+        assert_eq!(
+            (all[0].code, all[0].severity),
+            (Code::PLACEHOLDER, Severity::Warning)
+        );
         assert_eq!(fixed(script), script);
     }
 }
@@ -102,6 +101,7 @@ fn other_texts_are_not_reported() {
         r#"log("costs $5 {} {a} 100%")"#,
         r#"log(json(#{a: 1}))"#,
         "// \"${event.id}\"\nlog(1)",
+        "/* \"${event.id}\" */ switch event.a { \"x\" => log(`\"${event.id}\"`) }",
         r#"if event.a == "{" { log("}") }"#,
     ] {
         assert_eq!(warnings(script), [], "{script}");

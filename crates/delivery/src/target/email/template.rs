@@ -1,9 +1,13 @@
 //! Templates of a mail: subject, text and HTML.
 
+mod names;
+
 use jiff::tz::TimeZone;
 use minijinja::{AutoEscape, Environment, Value, context};
+use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_reaction::Action;
 
+use self::names::{KNOWN, located};
 use crate::delivery::Delivery;
 use crate::readable_time;
 use crate::rendering::{ellipsize, is_web_link};
@@ -22,9 +26,12 @@ use crate::rendering::{ellipsize, is_web_link};
 /// assert!(Templates::new(Some("[{{ rule }}] {{ title }}".into()), None, None).is_ok());
 /// let error = Templates::new(Some("{{ title".into()), None, None).err();
 /// assert_eq!(error.map(|error| error.name), Some("subject"));
+/// let error = Templates::new(Some("{{ titel }}".into()), None, None).err().unwrap();
+/// assert_eq!(error.message, "line 1, column 4: unknown variable `titel` in a template");
 /// ```
 pub struct Templates {
     environment: Environment<'static>,
+    warnings: Vec<(&'static str, Diagnostic)>,
 }
 
 /// A template that cannot be parsed or rendered.
@@ -34,8 +41,10 @@ pub struct Templates {
 pub struct TemplateError {
     /// `subject`, `text` or `html`.
     pub name: &'static str,
-    /// The error, with its line.
+    /// The first error, with its line.
     pub message: String,
+    /// The unknown names in the template, located in it; none if it cannot be parsed.
+    pub unknown_names: Vec<Diagnostic>,
 }
 
 /// The rendered parts of a mail.
@@ -61,7 +70,8 @@ impl Templates {
     /// These templates, and the built-in one for each that is `None`.
     ///
     /// # Errors
-    /// When a template cannot be parsed.
+    /// When a template cannot be parsed, or uses a variable, filter, test or function that does not
+    /// exist: it would be empty in every mail, or no mail would be sent.
     pub fn new(
         subject: Option<String>,
         text: Option<String>,
@@ -82,12 +92,34 @@ impl Templates {
             text.unwrap_or(TEXT.into()),
             html.unwrap_or(HTML.into()),
         ];
+        let mut warnings = Vec::new();
         for (name, source) in NAMES.into_iter().zip(sources) {
             environment
-                .add_template_owned(name, source)
+                .add_template_owned(name, source.clone())
                 .map_err(|error| template_error(name, &error))?;
+            let found = KNOWN.check(&source);
+            let (errors, others): (Vec<_>, Vec<_>) = found
+                .into_iter()
+                .partition(|found| found.severity == Severity::Error);
+            if let Some(first) = errors.first() {
+                return Err(TemplateError {
+                    name,
+                    message: located(first, &source),
+                    unknown_names: errors,
+                });
+            }
+            warnings.extend(others.into_iter().map(|found| (name, found)));
         }
-        Ok(Self { environment })
+        Ok(Self {
+            environment,
+            warnings,
+        })
+    }
+
+    /// What the templates probably do not mean as they are written, such as `${title}`: the name of
+    /// the template, and the warning located in it.
+    pub fn warnings(&self) -> &[(&'static str, Diagnostic)] {
+        &self.warnings
     }
 
     pub(super) fn render(
@@ -160,6 +192,7 @@ fn template_error(name: &'static str, error: &minijinja::Error) -> TemplateError
     TemplateError {
         name,
         message: error.to_string(),
+        unknown_names: Vec::new(),
     }
 }
 
@@ -344,6 +377,61 @@ mod tests {
             own.render(&message("a", "b", None), None).unwrap().subject,
             "8B2A"
         );
+    }
+
+    #[test]
+    fn unknown_names_in_templates_are_errors() {
+        for (source, message) in [
+            (
+                "{{ titel }}",
+                "line 1, column 4: unknown variable `titel` in a template",
+            ),
+            (
+                "网\n {{ text | upcase }}",
+                "line 2, column 12: unknown filter `upcase` in a template",
+            ),
+            (
+                "{{ event.name }}",
+                "line 1, column 10: unknown field `name` of `event` in a template",
+            ),
+            (
+                "{% if link is definde %}a{% endif %}",
+                "line 1, column 15: unknown test `definde` in a template",
+            ),
+            (
+                "{{ now() }}",
+                "line 1, column 4: unknown function `now` in a template",
+            ),
+            (
+                "{% filter uper %}a{% endfilter %}",
+                "line 1, column 11: unknown filter `uper` in a template",
+            ),
+            (
+                "{{ text.upper() }}",
+                "line 1, column 9: unknown method `upper` in a template",
+            ),
+        ] {
+            let errors = [
+                Templates::new(Some(source.into()), None, None).err(),
+                Templates::new(None, Some(source.into()), None).err(),
+                Templates::new(None, None, Some(source.into())).err(),
+            ];
+            for (name, error) in NAMES.into_iter().zip(errors) {
+                let error = error.expect(source);
+                assert_eq!((error.name, &*error.message), (name, message), "{source}");
+            }
+        }
+    }
+
+    #[test]
+    fn placeholders_of_other_languages_are_warnings() {
+        let templates = Templates::new(Some("${title}".into()), None, None).unwrap();
+        let [(name, warning)] = templates.warnings() else {
+            panic!("{:?}", templates.warnings());
+        };
+        let fix = warning.fix.as_ref().unwrap();
+        assert_eq!((*name, &*fix.replacement), ("subject", "{{ title }}"));
+        assert_eq!(Templates::new(None, None, None).unwrap().warnings(), []);
     }
 
     #[test]
