@@ -5,6 +5,7 @@ mod buses;
 mod conditions;
 mod error_codes;
 mod faults;
+mod fixes;
 mod invariants;
 mod refusals;
 mod rpc;

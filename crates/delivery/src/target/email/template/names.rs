@@ -3,8 +3,8 @@
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_reaction::TemplateNames;
 
-/// The names that a template may use: the variables of [`Templates`](super::Templates), and what minijinja
-/// has built in.
+/// The names that a template may use: the variables of [`Templates`](super::Templates), and what
+/// minijinja has built in.
 pub(super) const KNOWN: TemplateNames<'static> = TemplateNames {
     variables: &[
         ("title", Some(&[])),
