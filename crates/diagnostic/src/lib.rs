@@ -29,7 +29,7 @@ pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
 pub use nearest::{nearest, similar};
-pub use truncate::{truncate, truncate_to_line};
+pub use truncate::{Truncated, truncate, truncate_to_bytes, truncate_to_line};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -18,6 +18,42 @@ pub fn truncate(text: &str, max_chars: usize) -> Cow<'_, str> {
     }
 }
 
+/// A text that may have been cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truncated<'a> {
+    /// The text, with an ellipsis where it was cut.
+    pub text: Cow<'a, str>,
+    /// Whether it was cut.
+    pub is_cut: bool,
+}
+
+/// The text, or as many of its first characters as have at most `max_bytes` bytes and an ellipsis
+/// where it has more; the ellipsis does not count.
+///
+/// ```
+/// use reflexarc_diagnostic::truncate_to_bytes;
+///
+/// assert_eq!(truncate_to_bytes("网络", 6).text, "网络");
+/// assert_eq!(truncate_to_bytes("网络", 5).text, "网…");
+/// assert!(truncate_to_bytes("网络", 5).is_cut);
+/// ```
+pub fn truncate_to_bytes(text: &str, max_bytes: usize) -> Truncated<'_> {
+    if text.len() <= max_bytes {
+        let text = Cow::Borrowed(text);
+        return Truncated {
+            text,
+            is_cut: false,
+        };
+    }
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    // A character has at most four bytes, and 0 is a boundary, so there always is one.
+    let end = (0..=max_bytes).rev().find(is_boundary).unwrap_or(0);
+    Truncated {
+        text: Cow::Owned(format!("{}…", &text[..end])),
+        is_cut: true,
+    }
+}
+
 /// The text as [`truncate`] leaves it, on one line: every control character becomes a space, so
 /// that neither a line break nor an escape sequence of untrusted text reaches the terminal.
 ///
@@ -39,7 +75,7 @@ pub fn truncate_to_line(text: &str, max_chars: usize) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{truncate, truncate_to_line};
+    use super::{truncate, truncate_to_bytes, truncate_to_line};
 
     #[test]
     fn characters_are_counted_not_bytes() {
@@ -47,6 +83,25 @@ mod tests {
         assert_eq!(truncate("网络接口", 3), "网络接…");
         assert_eq!(truncate("", 0), "");
         assert_eq!(truncate("a", 0), "…");
+    }
+
+    #[test]
+    fn a_cut_text_has_whole_characters_and_at_most_the_bytes() {
+        for (max_bytes, text) in [
+            (0, "…"),
+            (1, "a…"),
+            (2, "a…"),
+            (3, "a…"),
+            (4, "a网…"),
+            (7, "a网络"),
+        ] {
+            let cut = truncate_to_bytes("a网络", max_bytes);
+            assert_eq!(
+                (cut.text.as_ref(), cut.is_cut),
+                (text, max_bytes < 7),
+                "{max_bytes}"
+            );
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn run_rule(
     let decision = rule
         .gates
         .decide(rule.name(), event.event(), state, context.now, max_entries);
-    let (suppressed, changes, notes) = match decision {
+    let (suppressed, changes, mut notes) = match decision {
         GateDecision::Allow {
             suppressed,
             changes,
@@ -163,6 +163,7 @@ fn run_rule(
             result.map_err(|error| rule.describe(ReactionFailure::new(&error, source)))?
         }
     };
+    notes.append(&mut effects.notes);
     // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
     // script that notifies from the third failure on runs to its end on the first two without an
     // action. If the first of them opened the window, the third would be suppressed. Ending with

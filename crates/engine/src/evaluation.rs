@@ -75,7 +75,8 @@ pub struct RuleEffects {
     pub log: Vec<String>,
     /// Why the rule has no actions, if that was deliberate: `skip`, `throttle` or `once`.
     pub skipped: Option<String>,
-    /// What did not stop the rule but may not be as intended: a gate whose key the event lacks.
+    /// What did not stop the rule but may not be as intended: a gate whose key the event lacks,
+    /// a log line that was cut.
     pub notes: Vec<String>,
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn register(engine: &mut Engine) {
             RUN.with(|run| json(run, &value))
         })
         .register_fn("log", |value: Dynamic| -> BuiltinResult<()> {
-            RUN.with(|run| log(run, &value))
+            RUN.with(|run| run.log(&value))
         })
         .register_fn("skip", |reason: ImmutableString| -> BuiltinResult<()> {
             RUN.with(|run| run.skip(&reason))
@@ -158,22 +158,4 @@ fn json(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<String> {
         .json("the value of `json`", value, "string", run.limits.string)?
         .0
         .to_string())
-}
-
-/// Logs a string as it is, any other value as its JSON.
-fn log(run: &Run<'_>, value: &Dynamic) -> BuiltinResult<()> {
-    // Quotes around every line would be noise; in an array they tell where a string ends.
-    match value.as_immutable_string_ref() {
-        Ok(line) => run.add_log_line(&line),
-        Err(_) => run.add_log_line(
-            &run.json(
-                "the value of `log`",
-                value,
-                "log_bytes",
-                run.limits.log_bytes,
-            )?
-            .0
-            .to_string(),
-        ),
-    }
 }

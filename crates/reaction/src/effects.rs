@@ -35,6 +35,8 @@ pub struct Effects {
     pub log: Vec<String>,
     /// The reason given to `skip`; there are no actions and emitted events then.
     pub skipped: Option<String>,
+    /// What did not stop the script but may not be as intended: a log line that was cut.
+    pub notes: Vec<String>,
 }
 
 /// A change to the state of a rule.

@@ -38,6 +38,7 @@ mod reaction;
 mod reference;
 mod run;
 mod run_error;
+mod run_log;
 mod sandbox;
 mod state;
 mod state_view;

@@ -51,11 +51,11 @@ pub struct ReactionLimits {
     pub emitted: usize,
     /// Bytes of JSON of one action or emitted event.
     pub action_bytes: usize,
-    /// Bytes of JSON of all effects of one run.
+    /// Bytes of JSON of all effects of one run, and separately of all its lines of `log`.
     pub effect_bytes: usize,
-    /// Lines of `log` in one run.
+    /// Lines of `log` in one run; further ones are left out, with a note.
     pub log_lines: usize,
-    /// Bytes of a line of `log`.
+    /// Bytes of a line of `log` and of the reason of `skip`; longer ones are cut, with a note.
     pub log_bytes: usize,
     /// Different state keys that one run reads or changes.
     pub state_keys: usize,

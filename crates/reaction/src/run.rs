@@ -4,13 +4,15 @@
 //! they cannot borrow from one run. [`RUN`] lends them the run for exactly as long as the script
 //! runs, on its own thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::{Event, Json};
 use rhai::{Dynamic, EvalAltResult, Position};
 
+use crate::run_log::RunLog;
 use crate::state_view::{StateView, StoredState};
 use crate::value::{NotJson, Size, to_json};
 use crate::{Action, Effects, Entry, Input, ReactionLimits, State};
@@ -57,8 +59,9 @@ pub(crate) enum Stop {
 /// What the run has produced so far.
 #[derive(Default)]
 struct Collected {
-    /// The effects, without the state changes.
+    /// The effects, without the state changes and the log.
     effects: Effects,
+    log: RunLog,
     /// The size of the effects as JSON.
     bytes: usize,
     stop: Option<Stop>,
@@ -175,9 +178,15 @@ impl<'a> Run<'a> {
     /// The effects, and why the run was stopped, if it was.
     pub(crate) fn finish(self) -> (Effects, Option<Stop>) {
         let Collected {
-            mut effects, stop, ..
+            mut effects,
+            log,
+            stop,
+            ..
         } = self.collected.into_inner();
         effects.changes = self.state.into_inner().into_changes();
+        let (lines, notes) = log.finish(self.limits);
+        effects.log = lines;
+        effects.notes.extend(notes);
         (effects, stop)
     }
 
@@ -209,43 +218,43 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    pub(crate) fn add_log_line(&self, line: &str) -> BuiltinResult<()> {
-        let count = self.collected.borrow().effects.log.len() + 1;
-        self.check_limit(
-            "log_lines",
-            count,
-            self.limits.log_lines,
-            "the script logs",
-            "lines",
-        )?;
-        self.check_limit(
-            "log_bytes",
-            line.len(),
-            self.limits.log_bytes,
-            "a log line has",
-            "bytes",
-        )?;
-        self.count_bytes(line.len())?;
-        self.collected
-            .borrow_mut()
-            .effects
-            .log
-            .push(line.to_owned());
+    /// Logs a string as it is, any other value as its JSON. Fails only for a value without JSON
+    /// form.
+    pub(crate) fn log(&self, value: &Dynamic) -> BuiltinResult<()> {
+        let log = || RefMut::map(self.collected.borrow_mut(), |collected| &mut collected.log);
+        // Before the JSON is made: a loop may call `log` thousands of times.
+        if log().is_full(self.limits) {
+            log().leave_out();
+            return Ok(());
+        }
+        // Quotes around every line would be noise; in an array they tell where a string ends.
+        if let Ok(line) = value.as_immutable_string_ref() {
+            log().add(&line, self.limits);
+            return Ok(());
+        }
+        match to_json(value, self.limits.action_bytes, self.limits.depth) {
+            Ok((json, _)) => log().add(&json.to_string(), self.limits),
+            // Not even its beginning can be made, because only whole values are converted. What
+            // the script does is not wrong without the line, and the note says that it is missing.
+            Err(NotJson::TooDeep | NotJson::TooLarge) => log().leave_out(),
+            Err(NotJson::Kind { path, found }) => {
+                return Err(no_json("the value of `log`", &path, &found));
+            }
+        }
         Ok(())
     }
 
     /// Ends the run without actions.
     pub(crate) fn skip(&self, reason: &str) -> BuiltinResult<()> {
-        self.check_limit(
-            "log_bytes",
-            reason.len(),
-            self.limits.log_bytes,
-            "the reason of `skip` has",
-            "bytes",
-        )?;
+        let reason = truncate_to_bytes(reason, self.limits.log_bytes);
+        if reason.is_cut {
+            let max = grouped(self.limits.log_bytes);
+            let note = format!("skip: the reason cut to {max} bytes");
+            self.collected.borrow_mut().effects.notes.push(note);
+        }
         // An error is the only way out of nested calls. This one cannot be caught, so
         // `try { skip("x") } catch {}` skips too.
-        self.stop(Stop::Skip(reason.to_owned()));
+        self.stop(Stop::Skip(reason.text.into_owned()));
         terminated()
     }
 
@@ -283,12 +292,7 @@ impl<'a> Run<'a> {
         // too large exceeds a limit, which it cannot.
         match to_json(value, max_bytes, self.limits.depth) {
             Ok(json) => Ok(json),
-            Err(NotJson::Kind { path, found }) if path.is_empty() => {
-                Err(format!("{what} cannot be written as JSON: {found}").into())
-            }
-            Err(NotJson::Kind { path, found }) => {
-                Err(format!("{what} cannot be written as JSON: {found} at `{path}`").into())
-            }
+            Err(NotJson::Kind { path, found }) => Err(no_json(what, &path, &found)),
             Err(NotJson::TooDeep) => self.exceeded(
                 "depth",
                 format!(
@@ -392,6 +396,16 @@ pub(crate) fn grouped(count: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// The error for a value that has a part without JSON form, such as a function, at a path.
+fn no_json(what: &str, path: &str, found: &str) -> Box<EvalAltResult> {
+    let at = if path.is_empty() {
+        String::new()
+    } else {
+        format!(" at `{path}`")
+    };
+    format!("{what} cannot be written as JSON: {found}{at}").into()
 }
 
 /// The only error of rhai that a script cannot catch.

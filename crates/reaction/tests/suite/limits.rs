@@ -61,14 +61,81 @@ fn each_limit_of_a_run_is_reached() {
     let message = r#"notify("t", #{title: "ab", text: "cd", link: "ef", at: ["gh"]})"#;
     reaches!(action_bytes, 9, 8, message);
     let together = r#"send("t", 1); notify("t", "x"); log("12"); set("k", 1); emit(#{});"#;
-    reaches!(effect_bytes, 10, 9, together);
-    reaches!(log_lines, 2, 1, "log(1); log(2);");
-    reaches!(log_bytes, 3, 2, r#"log("abc")"#);
-    reaches!(log_bytes, 3, 2, r#"skip("abc")"#);
+    reaches!(effect_bytes, 8, 7, together);
     reaches!(state_keys, 2, 1, r#"get("a"); set("b", 1); get("a");"#);
     reaches!(state_key_bytes, 3, 2, r#"get("abc")"#);
     reaches!(state_value_bytes, 5, 4, r#"set("k", "abc")"#);
     reaches!(state_entries, 2, 1, r#"set("a", 1); set("b", 1);"#);
+}
+
+#[test]
+fn a_log_over_its_limits_is_cut_and_the_actions_stay() {
+    // The limits, a script, and the log and the notes of its run.
+    type Case = (
+        fn(&mut ReactionLimits),
+        &'static str,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let cases: [Case; 7] = [
+        (|l| l.log_bytes = 3, r#"log("abc")"#, &["abc"], &[]),
+        (
+            |l| l.log_bytes = 2,
+            r#"log("abc")"#,
+            &["ab…"],
+            &["log: 1 line cut to 2 bytes"],
+        ),
+        (
+            |l| l.log_bytes = 4,
+            r#"log("网络"); log([1, 2, 3])"#,
+            &["网…", "[1,2…"],
+            &["log: 2 lines cut to 4 bytes"],
+        ),
+        (|l| l.log_lines = 2, "log(1); log(2)", &["1", "2"], &[]),
+        (
+            |l| l.log_lines = 1,
+            "log(1); log(2); log(3)",
+            &["1"],
+            &["log: 2 lines left out; a run may log 1 lines and 4,194,304 bytes"],
+        ),
+        (
+            |l| l.effect_bytes = 6,
+            r#"log("abcde"); log("fg"); log("h")"#,
+            &["abcde", "h"],
+            &["log: 1 line left out; a run may log 100 lines and 6 bytes"],
+        ),
+        (
+            |l| l.depth = 1,
+            "log([[1]]); log([1])",
+            &["[1]"],
+            &["log: 1 line left out; a run may log 100 lines and 4,194,304 bytes"],
+        ),
+    ];
+    for (set, script, log, notes) in cases {
+        let mut limits = ReactionLimits::DEFAULT;
+        set(&mut limits);
+        let script = format!(r#"notify("t", "x"); {script}; set("k", 1);"#);
+        let effects = run_with_limits(limits, &script).unwrap();
+        assert_eq!(effects.log, log, "{script}");
+        assert_eq!(effects.notes, notes, "{script}");
+        assert_eq!(
+            (effects.actions.len(), effects.changes.len()),
+            (1, 1),
+            "{script}"
+        );
+    }
+}
+
+#[test]
+fn a_long_reason_of_skip_is_cut_with_a_note() {
+    let mut limits = ReactionLimits::DEFAULT;
+    limits.log_bytes = 3;
+    let run = |script| run_with_limits(limits, script).unwrap();
+    assert_eq!(run(r#"skip("abc")"#).notes, [""; 0]);
+    let effects = run(r#"set("k", 1); skip("abcd"); set("k", 2);"#);
+    assert_eq!(effects.skipped.as_deref(), Some("abc…"));
+    assert_eq!(effects.notes, ["skip: the reason cut to 3 bytes"]);
+    assert_eq!(effects.changes.len(), 1);
 }
 
 #[test]
