@@ -306,7 +306,15 @@ impl Simulation {
             FaultMode::Fail => "will fail",
             FaultMode::Hang => "will never complete",
         };
-        let id = name.and_then(|name| self.names.get(name).cloned());
+        let id = name.map(|name| self.names.get(name).cloned());
+        // Without an id, the fault would be one of all interfaces. A name has none if the creation
+        // of its interface was refused.
+        if id == Some(None) {
+            let text = format!("no fault{interface}: it was not created");
+            self.note(at, text);
+            return;
+        }
+        let id = id.flatten();
         let fault = Fault {
             operation,
             interface: id,

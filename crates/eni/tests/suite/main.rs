@@ -10,5 +10,6 @@ mod invariants;
 mod refusals;
 mod rpc;
 mod rpc_parameters;
+mod scenario_faults;
 mod seed_table;
 mod world;
