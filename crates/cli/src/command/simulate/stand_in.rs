@@ -18,7 +18,8 @@ use reflexarc_reaction::Action;
 pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
 
 /// Performs the action of a rule on the account's bus, in the name of the account. Actions for
-/// other targets, and documents without the required members, have no effect.
+/// other targets, and documents without the required members or with a `wait_seconds` or
+/// `not_before` that is no time, have no effect.
 pub(super) fn perform(
     action: &Action,
     at: Timestamp,
@@ -99,11 +100,7 @@ fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> O
     let current = current.and_then(|found| found.instance.clone());
     let instance = text(payload, "instanceId").map(str::to_owned).or(current);
     parameters.extend(instance.map(|instance| ("InstanceId".to_owned(), instance)));
-    let wait = payload
-        .get("wait_seconds")
-        .and_then(Json::as_i64)
-        .unwrap_or(0)
-        .max(0);
+    let wait = integer(payload, "wait_seconds")?.unwrap_or(0).max(0);
     let then = at
         .checked_add(SignedDuration::from_secs(wait))
         .unwrap_or(Timestamp::MAX);
@@ -117,13 +114,26 @@ fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> O
 
 fn janitor_request(payload: &Json) -> Option<Request> {
     let interface = text(payload, "check")?;
-    let not_before = payload.get("not_before").and_then(Json::as_i64);
+    let not_before = match integer(payload, "not_before")? {
+        Some(at) => Some(Timestamp::from_millisecond(at).ok()?),
+        None => None,
+    };
     Some(Request {
         action: Operation::Delete.as_str().to_owned(),
         parameters: vec![("NetworkInterfaceId".to_owned(), interface.to_owned())],
-        not_before: not_before.and_then(|at| Timestamp::from_millisecond(at).ok()),
+        not_before,
         only_if_unused: true,
     })
+}
+
+/// An optional integer; `None` if the member is anything else.
+fn integer(payload: &Json, key: &str) -> Option<Option<i64>> {
+    // `wait_seconds: "60"` must not mean 0: the request would come too early, and a rule would
+    // seem to work that the real program refuses.
+    match payload.get(key) {
+        None | Some(Json::Null) => Some(None),
+        Some(value) => value.as_i64().map(Some),
+    }
 }
 
 fn text<'a>(payload: &'a Json, key: &str) -> Option<&'a str> {
@@ -148,5 +158,37 @@ fn flatten(name: String, value: &Json, parameters: &mut Vec<(String, String)>) {
                 flatten(format!("{name}.{key}"), member, parameters);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_at_an_unreadable_time_has_no_effect() {
+        let at = |not_before: &str| {
+            let payload = format!(r#"{{"check": "eni-1"{not_before}}}"#);
+            let payload = Json::parse(payload).unwrap();
+            janitor_request(&payload).map(|request| request.not_before)
+        };
+        let second = Timestamp::from_second(1).unwrap();
+        assert_eq!(at(""), Some(None));
+        assert_eq!(at(r#", "not_before": null"#), Some(None));
+        assert_eq!(at(r#", "not_before": 1000"#), Some(Some(second)));
+        for unreadable in ["\"1000\"", "1.5", "9223372036854775807", "[]"] {
+            assert_eq!(at(&format!(r#", "not_before": {unreadable}"#)), None);
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_no_integer_is_not_taken_as_none() {
+        let wait = |value: &str| {
+            let payload = Json::parse(format!(r#"{{"wait_seconds": {value}}}"#)).unwrap();
+            integer(&payload, "wait_seconds")
+        };
+        assert_eq!(wait("60"), Some(Some(60)));
+        assert_eq!(wait("null"), Some(None));
+        assert_eq!((wait("\"60\""), wait("1.5")), (None, None));
     }
 }
