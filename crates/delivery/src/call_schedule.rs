@@ -141,7 +141,8 @@ impl CallSchedule {
             // Only the reserve is left: it is spread, so that each digest gathers what comes until
             // then.
             Some(last) if self.single_calls(limit) == 0 => {
-                *last + limit.per / i32::try_from(limit.calls).unwrap_or(1)
+                // More calls than an `i32` are as good as no spread.
+                *last + limit.per / i32::try_from(limit.calls).unwrap_or(i32::MAX)
             }
             _ => now,
         };

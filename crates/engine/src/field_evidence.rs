@@ -7,7 +7,8 @@ use reflexarc_event::{Event, Json, NativeEvent};
 pub(crate) fn shows_one_value<'e>(events: impl Iterator<Item = &'e Event>, path: &str) -> bool {
     let mut evidence = Evidence::default();
     for event in events {
-        // Rules see the native form, so the path is one of it.
+        // Rules see the native form, so the path is one of it. An event that has none is no
+        // evidence; the test that names it fails with the reason.
         if let Ok(native) = NativeEvent::new(event.clone()) {
             evidence.add(native.tree(), Some(path), false);
         }

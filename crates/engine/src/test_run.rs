@@ -209,6 +209,7 @@ fn run_test(
         // `clock`; it is the start for all later steps too.
         let start = *start
             .get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(DEFAULT_CLOCK));
+        // Beyond the year 9999 the clock stands still: no window lasts that long.
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
         let mut results = Vec::new();
         for event in &events {

@@ -30,7 +30,9 @@ pub fn update_tests(rule: &Rule, report: &RuleReport) -> Option<String> {
     if report.rule != rule.name() {
         return None;
     }
-    // `toml_edit` keeps comments and spacing, which the reader of rule files does not.
+    // `toml_edit` keeps comments and spacing, which the reader of rule files does not. The text is
+    // that of a compiled rule, so it parses and has the tests of the report; a report of other
+    // rules of the same name finds no test, and then nothing is written.
     let mut document: DocumentMut = rule.text().parse().ok()?;
     let mut changed = false;
     for test in &report.tests {

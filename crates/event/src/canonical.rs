@@ -185,6 +185,7 @@ fn belongs(text: &str, list: &str) -> bool {
 fn scalar(key: &str, value: &Json) -> Option<Json> {
     let single = sole(value)?;
     let text = single.as_str();
+    // An unknown value has no canonical form and stays as it came; `check --events` reports it.
     let canonical = match key {
         "eniId" | "requestId" => return identifier(value),
         "eniStatus" => text?.parse::<EniStatus>().ok()?.as_str().into(),

@@ -36,6 +36,7 @@ use source_map::{PathStep, SourceMap};
 /// # Ok::<(), reflexarc_event::EventError>(())
 /// ```
 pub fn check(event: &Event) -> Vec<Diagnostic> {
+    // The event has been read with the same limits, so its outline can be read too.
     let outline = Outline::read(event.bytes(), event.limits().depth).unwrap_or_default();
     let mut found = Vec::new();
     duplicates(&outline, event.limits().findings, &mut found);

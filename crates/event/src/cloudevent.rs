@@ -67,6 +67,8 @@ pub(crate) fn wrapped(event: &Json) -> Option<&Json> {
 /// The native form of a CloudEvent.
 pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     let patch = event.get(NATIVE).and_then(Json::as_str);
+    // A patch that cannot be read is one of another sender: the event is then converted like any
+    // CloudEvent, with the attribute as one of its members.
     // Members in `keep` are nested two levels deeper than in the event.
     match patch.and_then(|text| Json::parse_within(text, depth.saturating_add(1)).ok()) {
         Some(patch) if matches!(patch, Json::Object(_)) => {
@@ -134,6 +136,7 @@ pub(crate) fn wrap(event: &Json, bytes: &[u8]) -> Json {
                 .into(),
         ),
     ];
+    // CloudEvents allows no other form of time. One that cannot be read is still in `data`.
     let time = text(&["time", "eventTime"])
         .and_then(|text| time::parse_time(text).ok())
         .map(time::rfc3339);
@@ -206,6 +209,7 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
 /// The JSON object that `data_base64` encodes; other binary data stays there.
 fn binary_data(rest: &mut Members, depth: usize) -> Option<Json> {
     let text = last(rest, "data_base64").and_then(Json::as_str)?;
+    // What is no JSON object stays in `data_base64`, where rules can compare its text.
     let bytes = STANDARD.decode(text.trim()).ok()?;
     let data = Json::parse_within(bytes, depth.saturating_sub(1)).ok()?;
     if !matches!(data, Json::Object(_)) {
@@ -344,6 +348,7 @@ fn source(product: &str) -> Option<String> {
     reason = "has the signature of a conversion"
 )]
 fn event_time(text: &str) -> Option<String> {
+    // A time that cannot be read stays as it came; `check --events` reports it.
     Some(time::parse_time(text).map_or_else(|_| text.to_owned(), time::compact))
 }
 

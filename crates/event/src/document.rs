@@ -98,6 +98,7 @@ pub(crate) fn contained(event: &Event) -> Option<Vec<Result<Event, EventError>>>
     if event.envelope() != Envelope::Other || !event.markers().may_contain_events() {
         return None;
     }
+    // Always text: the event was read from it.
     let text = std::str::from_utf8(event.bytes()).ok()?;
     Contents::of(text, event.limits())
 }
@@ -144,6 +145,7 @@ impl<'a> Contents<'a> {
 
     /// Adds the events that a document contains; whether it is one that contains events.
     fn add_contained(&mut self, text: &str, nesting: usize) -> bool {
+        // No object: read as an event, which reports what is wrong with it.
         let Ok(members) = serde_json::from_str::<Members<'_>>(text) else {
             return false;
         };
@@ -218,6 +220,8 @@ fn message(members: &Members<'_>) -> Option<String> {
     } else {
         return None;
     };
+    // A message whose content is no JSON contains no event: the document is taken as one itself, so
+    // it is archived and reported like any event that no rule matches.
     let text: String = serde_json::from_str(members.get(key)?.get()).ok()?;
     if is_json(&text) {
         return Some(text);
@@ -253,6 +257,7 @@ fn list<'a>(members: &Members<'a>) -> Option<Vec<&'a RawValue>> {
     } else {
         None
     };
+    // A member of that name with another value: no list of events, so one event.
     let elements = serde_json::from_str::<Vec<&RawValue>>(array?.get()).ok()?;
     elements
         .iter()

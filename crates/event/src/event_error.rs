@@ -117,8 +117,9 @@ impl EventError {
             ),
             Self::Contained { error, .. } => {
                 let inner = error.diagnostic();
-                return Diagnostic::error(inner.code, at..at + 1, self.to_string())
-                    .with_help(inner.help.unwrap_or_default());
+                let mut diagnostic = Diagnostic::error(inner.code, at..at + 1, self.to_string());
+                diagnostic.help = inner.help;
+                return diagnostic;
             }
             Self::TooManyEvents { .. } => (Code::EVENT_TOO_LARGE, "send fewer events at once"),
             Self::SeveralEvents { .. } => (

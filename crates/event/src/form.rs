@@ -98,6 +98,8 @@ pub(crate) fn captured(event: &Json, depth: usize) -> Option<Json> {
             [single] => single,
             _ => value,
         };
+        // A captured parameter that cannot be read stays text; without an alert among them, the
+        // object is no webhook.
         let parsed = value
             .as_str()
             .and_then(|text| parameter(name, text, depth).ok());

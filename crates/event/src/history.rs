@@ -45,6 +45,7 @@ pub(crate) fn to_flat(record: &Json) -> Json {
     let kept = record.members().iter().filter(|(key, _)| !is_renamed(key));
     let converted = renamed.iter().map(|(key, _, value)| {
         let value = match value {
+            // A number that is no time stays as it came; `check --events` reports it.
             Json::Number(text) if *key == "eventTime" => time::parse_time(text)
                 .map_or_else(|_| (*value).clone(), |time| time::compact(time).into()),
             other => (*other).clone(),

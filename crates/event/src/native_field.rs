@@ -5,6 +5,8 @@ use crate::{Level, catalogue};
 
 /// Content as an object if it is the JSON text of one, else unchanged.
 pub(crate) fn content(value: Json, depth: usize) -> Json {
+    // Other text is the content itself. It may also be JSON that is nested too deep: a
+    // rule can still compare it as a string, and the event is not lost.
     let parsed = value
         .as_str()
         .and_then(|text| Json::parse_within(text, depth.saturating_sub(1)).ok());
@@ -15,6 +17,7 @@ pub(crate) fn content(value: Json, depth: usize) -> Json {
 
 /// A level in capitals; unchanged if it is not a level.
 pub(crate) fn level(value: &Json) -> Json {
+    // An unknown level stays visible to rules, and `check --events` reports it.
     value
         .as_str()
         .and_then(|text| text.parse::<Level>().ok())

@@ -68,7 +68,8 @@ impl NativeEvent {
         let received = self.received()?;
         let segments: Vec<&str> = path.segments().collect();
         let canonical = at(self.tree(), &segments)?;
-        // The received values in the layout of the native form.
+        // The received values in the layout of the native form. `self` was made of it, so the
+        // conversion has succeeded before.
         let received = converted(received)
             .ok()?
             .unwrap_or_else(|| received.clone());

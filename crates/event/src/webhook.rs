@@ -166,6 +166,7 @@ fn convert(key: &str, value: &Json, depth: usize) -> Json {
     match (key, value) {
         ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),
+        // A number that is no time stays as it came; `check --events` reports it.
         ("eventTime", Json::Number(text)) => {
             time::parse_time(text).map_or_else(|_| value.clone(), |time| time::compact(time).into())
         }

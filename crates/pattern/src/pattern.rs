@@ -328,6 +328,8 @@ impl Pattern {
     pub fn matches(&self, event: &Event) -> bool {
         let matcher = self
             .matcher
+            // A pattern that is too large for a matcher gives the same answers more slowly: `naive`
+            // has no limits.
             .get_or_init(|| Matcher::build([&self.node]).ok());
         match matcher {
             Some(matcher) => SCRATCH.with_borrow_mut(|scratch| matcher.has_match(event, scratch)),

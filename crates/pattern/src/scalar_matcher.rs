@@ -132,6 +132,7 @@ impl ScalarMatcher {
 
     /// The fields that a number at a path satisfies; `text` is its JSON text.
     pub fn number(&self, slot: usize, text: &str) -> FieldSet {
+        // A JSON number always parses; other text is no number, which no condition accepts.
         let Ok(value) = text.parse().map(Scalar::Number) else {
             return FieldSet::default();
         };

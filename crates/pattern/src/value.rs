@@ -28,6 +28,7 @@ impl<'e> Scalar<'e> {
         Some(match value {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(*value),
+            // The number of an event is valid. Any other JSON number equals nothing.
             Json::Number(text) => Self::Number(text.parse().ok()?),
             Json::String(text) => Self::String(text),
             Json::Array(_) | Json::Object(_) => return None,
@@ -80,6 +81,8 @@ impl CompiledPredicate {
                 wildcard,
                 ignoring_case: true,
             } => Self::WildcardIgnoringCase(wildcard.clone()),
+            // Parsing a pattern compiles its regular expressions and reports those that are invalid,
+            // so `Never` is only for trees that were made otherwise.
             Predicate::Regexp {
                 regexp,
                 ignoring_case,

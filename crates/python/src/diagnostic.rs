@@ -86,6 +86,7 @@ impl PyDiagnostic {
 
 /// Line and column in characters, both from 1, of a byte offset.
 fn position(text: &str, byte: usize) -> (usize, usize) {
+    // Spans begin and end between characters; any other offset counts as the end.
     let before = text.get(..byte.min(text.len())).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (

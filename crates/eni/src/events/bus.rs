@@ -105,7 +105,8 @@ fn policy_webhook(native: &Json) -> Json {
         text(native, "level"),
     );
     let (user, name) = (text(native, "userId"), text(native, "name"));
-    // The webhook has times as milliseconds since 1970, unlike the event inside.
+    // The webhook has times as milliseconds since 1970, unlike the event inside. The simulated
+    // cloud always writes a time; an event of a file may lack it.
     let milliseconds = native
         .get("eventTime")
         .and_then(Json::as_str)

@@ -41,6 +41,7 @@ fn search(
     let input = Input::new("").anchored(Anchored::Yes);
     let mut start = Vec::with_capacity(languages.len());
     for (language, cache) in languages.iter().zip(&mut caches) {
+        // Errors here and below mean a full cache: the answer is then not known, `None`.
         start.push(language.automaton.start_state_forward(cache, &input).ok()?);
     }
     let bytes = representative_bytes(languages);

@@ -29,6 +29,7 @@ impl Language {
 
     /// The strings that a regular expression matches as a whole.
     pub(super) fn of_regexp(text: &str) -> Option<Self> {
+        // `None` in this file is a language that is not known: nothing is proved about it.
         Self::new(regex_syntax::parse(text).ok()?)
     }
 

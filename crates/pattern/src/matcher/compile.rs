@@ -344,6 +344,8 @@ impl Compiler {
         if let Some(&known) = self.regexps.get(&key) {
             return known;
         }
+        // Parsing a pattern has compiled it before; as in `CompiledPredicate`, it never matches in
+        // a tree that was made otherwise.
         let number = CompiledRegexp::new(text, ignoring_case).ok().map(|regexp| {
             self.regexp_texts.push(if ignoring_case {
                 "".into()

@@ -283,6 +283,7 @@ fn best_shape(length: usize) -> Option<Shape> {
 /// The bytes of a gram as a number.
 #[inline]
 fn gram(window: &[u8]) -> u64 {
+    // The patterns fix the lengths, so the conversions to arrays of 8 and 4 bytes cannot fail.
     match *window {
         [_, _, _, _, _, _, _, _] => u64::from_le_bytes(window.try_into().unwrap_or_default()),
         [_, _, _, _] => u64::from(u32::from_le_bytes(window.try_into().unwrap_or_default())),

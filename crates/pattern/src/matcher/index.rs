@@ -240,6 +240,7 @@ impl Textual {
             grams.visit(bytes, &mut buffers.visited, &mut candidate)?;
         }
         if let Some(grams) = &self.folded_grams {
+            // Always text: the event was checked to be UTF-8, see `as_str`.
             fold(as_str(bytes).unwrap_or_default(), &mut buffers.folded);
             grams.visit(
                 buffers.folded.as_bytes(),

@@ -24,6 +24,7 @@ pub(super) fn required(class: Class, text: &[u8], regexps: &[Box<str>]) -> Optio
         | Class::ContainsIgnoringCase => vec![folded(text)],
         Class::WildcardIgnoringCase => pieces(text).map(folded).collect(),
         Class::Regexp => {
+            // The text of this class always has four bytes.
             let number = text.try_into().map_or(0, u32::from_le_bytes);
             regexps
                 .get(number as usize)
@@ -59,12 +60,14 @@ pub(super) fn ignores_case(class: Class) -> bool {
 
 fn folded(text: &[u8]) -> Vec<u8> {
     let mut out = String::new();
+    // The text of a predicate comes from a string, cut only between pieces.
     fold(as_str(text).unwrap_or_default(), &mut out);
     out.into_bytes()
 }
 
 fn of_regexp(regexp: &str) -> Vec<Vec<u8>> {
     let mut texts = Vec::new();
+    // Without certain texts, the predicate is tried on every value of its field.
     if let Ok(expression) = regex_syntax::parse(regexp) {
         collect(&expression, &mut texts);
     }

@@ -344,6 +344,7 @@ impl Predicates {
             Class::Contains => memchr::memmem::find(bytes, wanted).is_some(),
             Class::Wildcard => wildcard::matches(pieces(wanted), bytes),
             Class::Regexp => {
+                // The text of this class always has four bytes.
                 let number = wanted.try_into().map_or(0, u32::from_le_bytes);
                 as_str(bytes).is_some_and(|value| self.regexps[number as usize].matches(value))
             }
@@ -403,6 +404,7 @@ impl<'a> Bounds<'a> {
 /// this is the only authority.
 fn ignoring_case_matches(class: Class, wanted: &[u8], value: &str) -> bool {
     if class == Class::WildcardIgnoringCase {
+        // A piece is a string of the pattern, so it is text.
         let pieces = pieces(wanted).map(|piece| as_str(piece).unwrap_or_default());
         return wildcard::matches_ignoring_case(pieces, value);
     }

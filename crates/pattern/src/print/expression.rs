@@ -261,6 +261,7 @@ fn value(predicate: &Predicate) -> String {
         Predicate::Wildcard { wildcard, .. } => quoted(&wildcard.to_string()),
         Predicate::Regexp { regexp, .. } => quoted(&regexp.0),
         Predicate::Cidr(network) => quoted(&network.to_string()),
+        // Equalities; predicates without a value are not printed with one.
         other => literal(other).unwrap_or_default(),
     }
 }

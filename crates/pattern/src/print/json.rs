@@ -215,6 +215,7 @@ fn test(predicate: &Predicate) -> Json {
         Predicate::Number(number) => Json::Number(number.as_str().into()),
         Predicate::Bool(value) => Json::Bool(*value),
         Predicate::Null => Json::Null,
+        // `operator` knows all predicates but those above.
         other => operator(other).map_or(Json::Null, |(key, argument)| one(&key, argument)),
     }
 }

@@ -204,6 +204,7 @@ impl Value<'_> {
         // Without comments inside, the value is laid out like any other JSON.
         if !self.has_comments() {
             let flat = self.flat();
+            // What is no JSON here is printed as it is written: a comma too many, single quotes.
             return Json::parse(flat.as_bytes()).map_or(flat, |json| json::layout(&json, indent));
         }
         let (open, close) = if *is_object { ('{', '}') } else { ('[', ']') };
