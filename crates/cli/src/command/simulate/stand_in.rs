@@ -100,7 +100,7 @@ fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> O
     let current = current.and_then(|found| found.instance.clone());
     let instance = text(payload, "instanceId").map(str::to_owned).or(current);
     parameters.extend(instance.map(|instance| ("InstanceId".to_owned(), instance)));
-    let wait = integer(payload, "wait_seconds")?.unwrap_or(0).max(0);
+    let wait = integer(payload, "wait_seconds").ok()?.unwrap_or(0).max(0);
     let then = at
         .checked_add(SignedDuration::from_secs(wait))
         .unwrap_or(Timestamp::MAX);
@@ -114,7 +114,7 @@ fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> O
 
 fn janitor_request(payload: &Json) -> Option<Request> {
     let interface = text(payload, "check")?;
-    let not_before = match integer(payload, "not_before")? {
+    let not_before = match integer(payload, "not_before").ok()? {
         Some(at) => Some(Timestamp::from_millisecond(at).ok()?),
         None => None,
     };
@@ -126,13 +126,17 @@ fn janitor_request(payload: &Json) -> Option<Request> {
     })
 }
 
-/// An optional integer; `None` if the member is anything else.
-fn integer(payload: &Json, key: &str) -> Option<Option<i64>> {
+/// A member that must be an integer is something else.
+#[derive(Debug, PartialEq, Eq)]
+struct NotAnInteger;
+
+/// The integer of a member, if it is present.
+fn integer(payload: &Json, key: &str) -> Result<Option<i64>, NotAnInteger> {
     // `wait_seconds: "60"` must not mean 0: the request would come too early, and a rule would
     // seem to work that the real program refuses.
     match payload.get(key) {
-        None | Some(Json::Null) => Some(None),
-        Some(value) => value.as_i64().map(Some),
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => value.as_i64().map(Some).ok_or(NotAnInteger),
     }
 }
 
@@ -187,8 +191,11 @@ mod tests {
             let payload = Json::parse(format!(r#"{{"wait_seconds": {value}}}"#)).unwrap();
             integer(&payload, "wait_seconds")
         };
-        assert_eq!(wait("60"), Some(Some(60)));
-        assert_eq!(wait("null"), Some(None));
-        assert_eq!((wait("\"60\""), wait("1.5")), (None, None));
+        assert_eq!(wait("60"), Ok(Some(60)));
+        assert_eq!(wait("null"), Ok(None));
+        assert_eq!(
+            (wait("\"60\""), wait("1.5")),
+            (Err(NotAnInteger), Err(NotAnInteger))
+        );
     }
 }
