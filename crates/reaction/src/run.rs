@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
             // the script does is not wrong without the line, and the note says that it is missing.
             Err(NotJson::TooDeep | NotJson::TooLarge) => log().leave_out(),
             Err(NotJson::Kind { path, found }) => {
-                return Err(no_json("the value of `log`", &path, &found));
+                return Err(no_json("the value of `log`", &path, &found).into());
             }
         }
         Ok(())
@@ -292,7 +292,7 @@ impl<'a> Run<'a> {
         // too large exceeds a limit, which it cannot.
         match to_json(value, max_bytes, self.limits.depth) {
             Ok(json) => Ok(json),
-            Err(NotJson::Kind { path, found }) => Err(no_json(what, &path, &found)),
+            Err(NotJson::Kind { path, found }) => Err(no_json(what, &path, &found).into()),
             Err(NotJson::TooDeep) => self.exceeded(
                 "depth",
                 format!(
@@ -399,13 +399,13 @@ pub(crate) fn grouped(count: usize) -> String {
 }
 
 /// The error for a value that has a part without JSON form, such as a function, at a path.
-fn no_json(what: &str, path: &str, found: &str) -> Box<EvalAltResult> {
+fn no_json(what: &str, path: &str, found: &str) -> String {
     let at = if path.is_empty() {
         String::new()
     } else {
         format!(" at `{path}`")
     };
-    format!("{what} cannot be written as JSON: {found}{at}").into()
+    format!("{what} cannot be written as JSON: {found}{at}")
 }
 
 /// The only error of rhai that a script cannot catch.
