@@ -11,6 +11,7 @@ mod disabled;
 mod evaluation;
 mod event_fields;
 mod examples;
+mod fixes;
 mod formatting;
 mod gates;
 mod limits;

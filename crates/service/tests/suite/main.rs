@@ -12,6 +12,7 @@
 )]
 
 mod config;
+mod config_fixes;
 mod delivering;
 mod dispatching;
 mod evaluating;

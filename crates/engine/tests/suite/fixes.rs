@@ -1,0 +1,127 @@
+//! Fixes of rule files: what a file becomes when they are applied.
+
+use reflexarc::{Diagnostic, RuleSet};
+
+/// As often as `check --fix` repeats.
+const ROUNDS: usize = 16;
+
+fn findings(text: &str) -> Vec<Diagnostic> {
+    match RuleSet::compile([("a.toml", text)]) {
+        Ok(rules) => {
+            let files = rules.warnings().iter();
+            files.flat_map(|file| file.diagnostics.clone()).collect()
+        }
+        Err(error) => error.diagnostics().cloned().collect(),
+    }
+}
+
+/// Asserts what each file becomes: one without errors and warnings, or unchanged (`None`) and then
+/// with a finding that has no fix.
+#[track_caller]
+fn check(cases: &[(&str, Option<&str>)]) {
+    let mut wrong = Vec::new();
+    for (text, expected) in cases {
+        let mut fixed = (*text).to_owned();
+        for _ in 0..ROUNDS {
+            let fix = findings(&fixed).into_iter().find_map(|found| found.fix);
+            let Some(fix) = fix else { break };
+            fixed.replace_range(fix.span, &fix.replacement);
+        }
+        let found = (fixed != *text).then_some(fixed.as_str());
+        let left = findings(&fixed);
+        if found != *expected || left.is_empty() != expected.is_some() {
+            wrong.push(format!(
+                "{text}\n  became   {found:?}\n  expected {expected:?}\n  left {left:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn keys_and_words_of_rule_files_are_fixed_in_their_meaning() {
+    let rule = "when = 'a == 1'\nnotify = 't'\n";
+    let with = |line: &str| format!("{rule}{line}\n");
+    let owned = [
+        ("level = 'wran'", Some("level = \"warn\"")),
+        ("level = 'Critical'", Some("level = \"critical\"")),
+        ("level = 'warning'", None),
+        ("level = 'error'", None),
+        ("level = 'inf'", Some("level = \"info\"")),
+        ("level = 'low'", None),
+        ("levle = 'warn'", Some("level = 'warn'")),
+        ("enabeld = false", Some("enabled = false")),
+        ("disabled = true", None),
+        ("enable = false", Some("enabled = false")),
+        ("descripton = 'a'", Some("description = 'a'")),
+        ("label = { a = 'b' }", Some("labels = { a = 'b' }")),
+        (
+            "one = { key = 'content.eniId', within = '1h' }",
+            Some("once = { key = 'content.eniId', within = '1h' }"),
+        ),
+        ("twice = { key = 'content.eniId', within = '1h' }", None),
+        ("x = 1", None),
+    ];
+    let cases: Vec<(String, Option<String>)> = owned
+        .iter()
+        .map(|(line, right)| (with(line), right.map(with)))
+        .collect();
+    let cases: Vec<(&str, Option<&str>)> = cases
+        .iter()
+        .map(|(text, right)| (text.as_str(), right.as_deref()))
+        .collect();
+    check(&cases);
+    check(&[
+        (
+            "wehn = 'a == 1'\nnotify = 't'\n",
+            Some("when = 'a == 1'\nnotify = 't'\n"),
+        ),
+        (
+            "when = 'a == 1'\nnotfy = 't'\n",
+            Some("when = 'a == 1'\nnotify = 't'\n"),
+        ),
+        (
+            "when = 'a == 1'\nthne = 'log(1)'\n",
+            Some("when = 'a == 1'\nthen = 'log(1)'\n"),
+        ),
+        ("when = 'a == 1'\nelse = 'log(1)'\n", None),
+    ]);
+}
+
+#[test]
+fn fields_of_events_in_rule_files_are_fixed() {
+    check(&[
+        (
+            "when = 'content.opration == \"AttachNetworkInterface\"'\nnotify = 't'\n",
+            Some("when = 'content.operation == \"AttachNetworkInterface\"'\nnotify = 't'\n"),
+        ),
+        (
+            "when = 'content.result == \"fail\"'\nnotify = 't'\n",
+            Some("when = 'content.result == \"failed\"'\nnotify = 't'\n"),
+        ),
+        (
+            "when = \"content.result == \\\"faild\\\"\"\nnotify = 't'\n",
+            Some("when = \"content.result == \\\"failed\\\"\"\nnotify = 't'\n"),
+        ),
+        (
+            "when = 'content.result == \"failed\"'\nthen = 'log(event.content.opration)'\n",
+            Some("when = 'content.result == \"failed\"'\nthen = 'log(event.content.operation)'\n"),
+        ),
+        (
+            "when = 'content.result == \"failed\"'\nnotify = 't'\n\
+             once = { key = 'event.content.eniId', within = '1h' }\n",
+            Some(
+                "when = 'content.result == \"failed\"'\nnotify = 't'\n\
+                 once = { key = 'content.eniId', within = '1h' }\n",
+            ),
+        ),
+        (
+            "when = 'content.result == \"failed\"'\nnotify = 't'\n\
+             message = { text = '{{ evnt.id }}' }\n",
+            Some(
+                "when = 'content.result == \"failed\"'\nnotify = 't'\n\
+                 message = { text = '{{ event.id }}' }\n",
+            ),
+        ),
+    ]);
+}
