@@ -23,6 +23,8 @@ DIFFERENCES = {
     "probe/0081": "half of a surrogate pair is no text",
     "probe/0026": "text after an event is an error",
     "probe/0283": "a title-case letter accepts itself",
+    "probe/0648": "every spelling of an address is one value, also in `anything-but`",
+    "probe/0838": "every spelling of an address is one value, also in `anything-but`",
 }
 
 

@@ -25,8 +25,8 @@ pub(crate) struct PyEvaluation {
     log: Vec<String>,
     /// The reason for each rule that was skipped or suppressed.
     skipped: Py<PyDict>,
-    /// What did not stop a rule but may not be as intended, such as a `once` or `throttle` whose
-    /// key the event lacks; a list for each rule that has any.
+    /// What did not stop a rule but may not be as intended, such as a `once` whose key the event
+    /// lacks; a list for each rule that has any.
     notes: Py<PyDict>,
     /// The state after the event; pass it to the next evaluation.
     state: Py<PyState>,
