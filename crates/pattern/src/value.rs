@@ -81,7 +81,7 @@ impl CompiledPredicate {
                 wildcard,
                 ignoring_case: true,
             } => Self::WildcardIgnoringCase(wildcard.clone()),
-            // Parsing a pattern compiles its regular expressions and reports those that are invalid,
+            // Parsing a pattern compiles its regular expressions and reports the invalid ones,
             // so `Never` is only for trees that were made otherwise.
             Predicate::Regexp {
                 regexp,
