@@ -134,7 +134,7 @@ fn misspelt_names_of_the_world_are_fixed() {
             Some(request("as = \"tenant\"\ndo = 'CreateNetworkInterface'")),
         ),
         (
-            request("as = 'nobody'\ndo = 'CreateNetworkInterface'"),
+            request("as = 'absent'\ndo = 'CreateNetworkInterface'"),
             None,
         ),
         (

@@ -61,7 +61,7 @@ pub enum Hint {
     },
     /// The path has an index of an array; without it, there are values at this path.
     NoIndex(String),
-    /// The path asks for the length of the value at this path.
+    /// The path means the length of the value at this path.
     NoLength(String),
     /// The value has a different type than the condition.
     TypeMismatch {
