@@ -279,15 +279,14 @@ fn checked_templates(
             }
             Some(templates)
         }
-        Err(TemplateError {
-            name: "subject",
-            unknown_names,
-            ..
-        }) if let Some(subject) = subject
-            && !unknown_names.is_empty() =>
+        // The names are located in the subject's text, so they are only shown there.
+        Err(error)
+            if error.name == "subject" && subject.is_some() && !error.unknown_names.is_empty() =>
         {
-            for found in unknown_names {
-                in_subject(found, subject);
+            for found in error.unknown_names {
+                if let Some(subject) = subject {
+                    in_subject(found, subject);
+                }
             }
             None
         }
