@@ -16,11 +16,13 @@ pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result
         diagnostics,
     };
     let is_documented = |path: &Path| field_shape(path.as_str()) == Some(FieldShape::One);
-    let pattern = Pattern::parse_with(text, dialect, &is_documented)
+    let pattern = Pattern::parse(text, dialect)
         .map_err(|error| Failure::Rules(vec![named(error.into_diagnostics())]))?;
     let misspelt = check_vocabulary(&pattern).into_iter();
     let misspelt = misspelt.filter(|one| one.severity == Severity::Warning);
-    let warnings: Vec<_> = pattern.warnings().iter().cloned().chain(misspelt).collect();
+    let spanned = pattern.spanned();
+    let warnings = spanned.map(|spanned| spanned.warnings(&is_documented));
+    let warnings: Vec<_> = warnings.into_iter().flatten().chain(misspelt).collect();
     if !warnings.is_empty() {
         output.diagnostics([&named(warnings)]);
     }

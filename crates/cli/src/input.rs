@@ -8,6 +8,7 @@ mod stream;
 
 pub(crate) use arguments::{
     FilterAndEvents, Named, RulesAndEvents, either, filter_and_events, load_rules,
+    with_warnings_of_valid,
 };
 pub(crate) use open::{Source, open_all, read_stdin, read_text};
 pub(crate) use records::{Record, Records};

@@ -1,25 +1,18 @@
 //! Warnings about misspelt fields of ECS events in scripts and templates.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
-use reflexarc_pattern::Pattern;
 use reflexarc_reaction::EventField;
 
-use crate::gate_keys::names;
-use crate::vocabulary::{FieldName, field_name};
-
-/// Most fields that are looked up; others are not checked.
-const MOST_FIELDS: usize = 100;
+use crate::vocabulary::{FieldName, FilterVocabulary};
 
 /// The warnings about the fields that a script or template reads, whose keys are located in it.
-/// `pattern` is the filter of the rule: it may be about events that have other fields.
-pub(crate) fn check(fields: &[EventField], pattern: &Pattern) -> Vec<Diagnostic> {
+/// `filter` is that of the rule: it may be about events that have other fields.
+pub(crate) fn check(fields: &[EventField], filter: &FilterVocabulary<'_>) -> Vec<Diagnostic> {
     // A path that the filter names is spelt in the same way twice, often for one kind of the events
     // that it selects: `name == "Automation:RequestSent" and requestId exists or name == …`.
-    let is_named = |field: &&EventField| names(pattern.node(), &field.path);
-    let checked = fields.iter().take(MOST_FIELDS);
-    checked
-        .filter(|field| !is_named(field))
-        .filter_map(|field| match field_name(pattern, &field.path) {
+    let unnamed = fields.iter().filter(|field| !filter.names(&field.path));
+    unnamed
+        .filter_map(|field| match filter.field_name(&field.path) {
             FieldName::Misspelt(meant) => misspelt(field, meant),
             FieldName::Known | FieldName::Unknown => None,
         })

@@ -4,25 +4,32 @@
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_event::{Event, FieldShape, field_shape};
-use reflexarc_pattern::{Node, Pattern};
 
 use crate::field_evidence::shows_one_value;
 use crate::gates::Gates;
 use crate::rule_test::{RuleTest, TestEvent};
-use crate::vocabulary::{FieldName, field_name};
+use crate::vocabulary::{FieldName, FilterVocabulary};
 
 /// How other languages begin a path.
 const FOREIGN_ROOTS: [&str; 4] = ["event.", "$event.", "$.", "@."];
 
 /// The warnings about the keys of a rule's gates, located in its file.
-pub(crate) fn check(gates: &Gates, pattern: &Pattern, tests: &[RuleTest]) -> Vec<Diagnostic> {
+pub(crate) fn check(
+    gates: &Gates,
+    filter: &FilterVocabulary<'_>,
+    tests: &[RuleTest],
+) -> Vec<Diagnostic> {
     let gates = [&gates.once, &gates.throttle].into_iter().flatten();
     let keys = gates.flat_map(|gate| &gate.paths);
-    keys.filter_map(|key| check_key(key, pattern, tests))
+    keys.filter_map(|key| check_key(key, filter, tests))
         .collect()
 }
 
-fn check_key(key: &EmbeddedText, pattern: &Pattern, tests: &[RuleTest]) -> Option<Diagnostic> {
+fn check_key(
+    key: &EmbeddedText,
+    filter: &FilterVocabulary<'_>,
+    tests: &[RuleTest],
+) -> Option<Diagnostic> {
     let path = key.text();
     let is_evident = |path: &str| shows_one_value(events(tests), path);
     if is_evident(path) {
@@ -47,7 +54,7 @@ fn check_key(key: &EmbeddedText, pattern: &Pattern, tests: &[RuleTest]) -> Optio
     {
         return Some(write(stripped));
     }
-    match (field_name(pattern, path), field_shape(path)) {
+    match (filter.field_name(path), field_shape(path)) {
         (FieldName::Misspelt(meant), _) => Some(write(meant)),
         (_, Some(FieldShape::Many)) => {
             let message = format!("the key `{path}` is a list in ECS events, which is no key");
@@ -56,7 +63,7 @@ fn check_key(key: &EmbeddedText, pattern: &Pattern, tests: &[RuleTest]) -> Optio
         (FieldName::Known, _) | (_, Some(FieldShape::One)) => None,
         // Spelt in the same way twice, or of events that are not part of the file: no mistake is
         // evident.
-        _ if names(pattern.node(), path) || has_event_files(tests) => None,
+        _ if filter.names(path) || has_event_files(tests) => None,
         _ => {
             let message =
                 format!("neither ECS events nor events of the rule's tests have the key `{path}`");
@@ -82,13 +89,4 @@ fn has_event_files(tests: &[RuleTest]) -> bool {
 fn test_events(tests: &[RuleTest]) -> impl Iterator<Item = &TestEvent> {
     let steps = tests.iter().flat_map(|test| &test.steps);
     steps.flat_map(|step| &step.events)
-}
-
-/// Whether the filter names the path.
-pub(crate) fn names(node: &Node, path: &str) -> bool {
-    match node {
-        Node::All(parts) | Node::Any(parts) => parts.iter().any(|part| names(part, path)),
-        Node::Not(part) => names(part, path),
-        Node::Field(field) => field.path.as_str() == path,
-    }
 }

@@ -46,6 +46,7 @@ mod reaction_failure;
 pub mod reference;
 mod rule;
 mod rule_file;
+mod rule_findings;
 mod rule_set;
 mod rule_test;
 mod subset;

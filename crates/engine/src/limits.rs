@@ -26,6 +26,10 @@ pub struct RuleSetLimits {
     pub compared_rules: usize,
     /// Steps of one of these comparisons.
     pub comparison_steps: usize,
+    /// Number of names in the filter, script, templates and gates of one rule that are compared
+    /// with the whole catalogue of events. Those that it has do not count, so that only a long list
+    /// of other values reaches this. Nothing is reported about the names beyond it.
+    pub catalogue_comparisons: usize,
     /// Number of labels of a rule.
     pub labels: usize,
     /// Bytes of the name or value of a label.
@@ -37,8 +41,9 @@ pub struct RuleSetLimits {
 }
 
 impl RuleSetLimits {
-    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 16 labels
-    /// of 128 bytes, 8 hops, 64 emitted events.
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps,
+    /// 400 names of a rule compared with the catalogue, 16 labels of 128 bytes, 8 hops, 64 emitted
+    /// events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -47,6 +52,8 @@ impl RuleSetLimits {
         // All pairs of 140 rules; most comparisons end after ten steps.
         compared_rules: 20_000,
         comparison_steps: 5_000,
+        // About ten milliseconds.
+        catalogue_comparisons: 400,
         // Labels are carried with each evaluation and action.
         labels: 16,
         label_bytes: 128,

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
-use reflexarc_pattern::Pattern;
 use reflexarc_reaction::{Action, ReactionLimits, RuleInfo, Template, default_message};
 
 use crate::event_fields;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::NotifyKey;
+use crate::vocabulary::FilterVocabulary;
 
 /// The targets of a rule and the templates of its message. A part without a template is that of
 /// [`default_message`].
@@ -63,12 +63,12 @@ impl Notification {
     }
 
     /// What the templates probably do not mean as they are written, located in the rule file.
-    /// `pattern` is the filter of the rule, if it is valid.
-    pub(crate) fn warnings(&self, pattern: Option<&Pattern>) -> Vec<Diagnostic> {
+    /// `filter` is that of the rule, if it is valid.
+    pub(crate) fn warnings(&self, filter: Option<&FilterVocabulary<'_>>) -> Vec<Diagnostic> {
         let parts = [&self.title, &self.text].into_iter().flatten();
         let warnings = parts.flat_map(|part| {
             let fields = part.template.event_fields();
-            let misspelt = pattern.map(|pattern| event_fields::check(&fields, pattern));
+            let misspelt = filter.map(|filter| event_fields::check(&fields, filter));
             let warnings = part.template.warnings().iter().cloned();
             let warnings = warnings.chain(misspelt.unwrap_or_default());
             warnings.map(|warning| part.source.map_spans(warning))

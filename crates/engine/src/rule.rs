@@ -1,25 +1,22 @@
 //! One compiled rule.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
-use reflexarc_event::{FieldShape, Level, Position, field_shape};
-use reflexarc_pattern::{Dialect, Node, Path as FieldPath, Pattern};
+use reflexarc_event::{Level, Position};
+use reflexarc_pattern::{Dialect, Node, Pattern, PatternError};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
-use crate::event_fields;
-use crate::field_evidence::shows_one_value;
-use crate::gate_keys;
 use crate::gates::Gates;
 use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
+use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
-use crate::vocabulary::check_rule_vocabulary;
 
 /// A rule: a filter and a reaction.
 ///
@@ -52,9 +49,12 @@ pub struct Rule {
     pub(crate) gates: Gates,
     pub(crate) report_after: u32,
     pub(crate) allowed: Allowed,
-    /// The codes of the warnings that `allow` has removed.
-    removed: BTreeSet<Code>,
     pub(crate) tests: Vec<RuleTest>,
+    /// Warnings about the file.
+    file_warnings: Box<[Diagnostic]>,
+    /// What else is found, when it is first read.
+    findings: OnceLock<RuleFindings>,
+    catalogue_comparisons: usize,
 }
 
 /// What a rule does when it matches.
@@ -209,19 +209,24 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        let holds_one_value = |path: &FieldPath| holds_one_value(path, &self.tests);
-        let mut found = self.pattern.check_with(dialect, &holds_one_value);
-        if dialect == Dialect::Reflexarc {
-            found.extend(check_rule_vocabulary(&self.pattern));
+        if dialect != Dialect::Reflexarc {
+            let found = self.pattern.check(dialect).into_iter();
+            let mut found: Vec<Diagnostic> =
+                found.map(|found| self.when.map_spans(found)).collect();
+            self.allowed.remove_from(&mut found);
+            return found;
         }
-        let found = found.into_iter().map(|found| self.when.map_spans(found));
-        let mut found: Vec<Diagnostic> = found.collect();
-        let mut removed = self.allowed.remove_from(&mut found);
-        if dialect == Dialect::Reflexarc {
-            removed.extend(&self.removed);
-            found.extend(self.allowed.unused(&removed));
-        }
+        let (_, mut removed) = self.warnings_and_removed();
+        let mut found = self.findings().filter.to_vec();
+        removed.extend(self.allowed.remove_from(&mut found));
+        found.extend(self.allowed.unused(&removed));
         found
+    }
+
+    /// The warnings about its file and everything in it, without those that it allows, in the order
+    /// of the file. They are computed when they are first read.
+    pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
+        self.warnings_and_removed().0
     }
 
     /// The location in its file of a span of its filter.
@@ -253,59 +258,41 @@ impl Rule {
             gates: Gates::default(),
             report_after: REPORT_AFTER,
             allowed: Allowed::default(),
-            removed: BTreeSet::new(),
             tests: Vec::new(),
+            file_warnings: Box::default(),
+            findings: OnceLock::new(),
+            catalogue_comparisons: RuleSetLimits::DEFAULT.catalogue_comparisons,
         }
     }
 
-    /// Compiles a rule file. There is a rule if none of the diagnostics is an error.
+    /// Compiles a rule file.
+    ///
+    /// # Errors
+    /// With all that is found in the file, warnings included, in its order.
     pub(crate) fn compile(
         name: String,
         file: String,
         text: &str,
         set_limits: &RuleSetLimits,
         limits: &ReactionLimits,
-    ) -> (Option<Self>, Vec<Diagnostic>) {
+    ) -> Result<Self, Vec<Diagnostic>> {
         // Filter, script and templates are compiled even if the file has faults elsewhere: their
         // errors are independent, and an author sees all of them.
         let (content, mut found) = RuleFile::read(text, set_limits);
         let pattern = content.when.as_ref().and_then(|when| {
-            let tests = &content.tests;
-            let holds_one_value = |path: &FieldPath| holds_one_value(path, tests);
-            match Pattern::parse_with(when.text(), Dialect::Reflexarc, &holds_one_value) {
-                Ok(pattern) => {
-                    let misspelt = check_rule_vocabulary(&pattern).into_iter();
-                    let warnings = misspelt.filter(|one| one.severity == Severity::Warning);
-                    let warnings = pattern.warnings().iter().cloned().chain(warnings);
-                    found.extend(warnings.map(|warning| when.map_spans(warning)));
-                    Some(pattern)
-                }
-                Err(errors) => {
-                    let errors = errors.into_diagnostics();
-                    found.extend(errors.into_iter().map(|error| when.map_spans(error)));
-                    None
-                }
-            }
+            let parsed = Pattern::parse(when.text(), Dialect::Reflexarc);
+            let errors = parsed.as_ref().err().map(PatternError::diagnostics);
+            let errors = errors.into_iter().flatten().cloned();
+            found.extend(errors.map(|error| when.map_spans(error)));
+            parsed.ok()
         });
-        if let Some(pattern) = &pattern {
-            found.extend(gate_keys::check(&content.gates, pattern, &content.tests));
-        }
         // Both is a conflict, which was reported; compiling `then` may find more.
         let response = match (content.then, content.notify) {
             (Some(source), _) => match Reaction::compile(source.text(), limits) {
-                Ok(reaction) => {
-                    let fields = reaction.event_fields();
-                    let misspelt = pattern
-                        .as_ref()
-                        .map(|pattern| event_fields::check(&fields, pattern));
-                    let warnings = reaction.warnings().iter().cloned();
-                    let warnings = warnings.chain(misspelt.unwrap_or_default());
-                    found.extend(warnings.map(|warning| source.map_spans(warning)));
-                    Some(Response::Script {
-                        reaction: Box::new(reaction),
-                        source,
-                    })
-                }
+                Ok(reaction) => Some(Response::Script {
+                    reaction: Box::new(reaction),
+                    source,
+                }),
                 Err(error) => {
                     let errors = error.into_diagnostics().into_iter();
                     found.extend(errors.map(|error| source.map_spans(error)));
@@ -313,10 +300,7 @@ impl Rule {
                 }
             },
             (None, Some(notify)) => match Notification::compile(notify, limits) {
-                Ok(notification) => {
-                    found.extend(notification.warnings(pattern.as_ref()));
-                    Some(Response::Notification(Box::new(notification)))
-                }
+                Ok(notification) => Some(Response::Notification(Box::new(notification))),
                 Err(errors) => {
                     found.extend(errors);
                     None
@@ -324,33 +308,46 @@ impl Rule {
             },
             (None, None) => Some(Response::None),
         };
-        let removed = content.allowed.remove_from(&mut found);
-        // The faults of the file and of the texts in it are one list, in the order of the file.
-        found.sort_by_key(|diagnostic| diagnostic.span.start);
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
         let info = RuleInfo::named(name)
             .with_level(content.level)
             .with_description(content.description)
             .with_labels(content.labels);
         // An invalid filter must never become one that matches everything or nothing, so without a
         // pattern there is no rule.
-        let rule = match (content.when, pattern, response) {
-            (Some(when), Some(pattern), Some(response)) => Some(Self {
-                info,
-                enabled: content.enabled,
-                file,
-                text: text.into(),
-                when,
-                pattern,
-                response,
-                gates: content.gates,
-                report_after: content.report_after.unwrap_or(REPORT_AFTER),
-                allowed: content.allowed,
-                removed,
-                tests: content.tests,
-            }),
-            _ => None,
-        };
-        (rule, found)
+        match (content.when, pattern, response) {
+            (Some(when), Some(pattern), Some(response)) if !found.iter().any(is_error) => {
+                Ok(Self {
+                    info,
+                    enabled: content.enabled,
+                    file,
+                    text: text.into(),
+                    when,
+                    pattern,
+                    response,
+                    gates: content.gates,
+                    report_after: content.report_after.unwrap_or(REPORT_AFTER),
+                    allowed: content.allowed,
+                    tests: content.tests,
+                    file_warnings: found.into(),
+                    findings: OnceLock::new(),
+                    catalogue_comparisons: set_limits.catalogue_comparisons,
+                })
+            }
+            (when, pattern, response) => {
+                let parts = RuleParts {
+                    filter: when.as_ref().zip(pattern.as_ref()),
+                    gates: &content.gates,
+                    response: response.as_ref(),
+                    tests: &content.tests,
+                    catalogue_comparisons: set_limits.catalogue_comparisons,
+                };
+                found.extend(parts.findings().warnings().cloned());
+                content.allowed.remove_from(&mut found);
+                found.sort_by_key(|diagnostic| diagnostic.span.start);
+                Err(found)
+            }
+        }
     }
 
     /// An error of the rule's script or templates in one line, with file, line and column.
@@ -369,6 +366,29 @@ impl Rule {
         let Position { line, column } = Position::of(self.text.as_bytes(), offset);
         (line, column)
     }
+
+    fn findings(&self) -> &RuleFindings {
+        self.findings.get_or_init(|| {
+            let parts = RuleParts {
+                filter: Some((&self.when, &self.pattern)),
+                gates: &self.gates,
+                response: Some(&self.response),
+                tests: &self.tests,
+                catalogue_comparisons: self.catalogue_comparisons,
+            };
+            parts.findings()
+        })
+    }
+
+    /// The warnings, and the codes of those that `allow` has removed.
+    fn warnings_and_removed(&self) -> (Vec<Diagnostic>, BTreeSet<Code>) {
+        let found = self.file_warnings.iter().chain(self.findings().warnings());
+        let mut found: Vec<Diagnostic> = found.cloned().collect();
+        let removed = self.allowed.remove_from(&mut found);
+        // What is found in the file and in the texts in it is one list, in the order of the file.
+        found.sort_by_key(|diagnostic| diagnostic.span.start);
+        (found, removed)
+    }
 }
 
 /// An error about the whole file, located at its first line.
@@ -376,19 +396,4 @@ pub(crate) fn whole_file(code: Code, text: &str, message: String) -> Diagnostic 
     // The whole text as a span would draw the whole file.
     let line = text.lines().next().map_or(0, str::len);
     Diagnostic::error(code, 0..line, message)
-}
-
-/// Whether the field is known to hold one value: by the documentation of the events, else by the
-/// events in the tests of the rule.
-fn holds_one_value(path: &FieldPath, tests: &[RuleTest]) -> bool {
-    let steps = tests.iter().flat_map(|test| &test.steps);
-    let events = steps.flat_map(|step| &step.events);
-    let events = events.filter_map(|event| match event {
-        TestEvent::Inline(event) => Some(event),
-        TestEvent::File(_) => None,
-    });
-    match field_shape(path.as_str()) {
-        Some(shape) => shape == FieldShape::One,
-        None => shows_one_value(events, path.as_str()),
-    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
@@ -47,7 +47,8 @@ struct Inner {
     /// By name; the matcher's ids are positions here.
     rules: Vec<Arc<Rule>>,
     matcher: Matcher,
-    warnings: Vec<FileDiagnostics>,
+    /// Computed when they are first read.
+    warnings: OnceLock<Vec<FileDiagnostics>>,
     limits: RuleSetLimits,
     reaction_limits: ReactionLimits,
 }
@@ -77,7 +78,7 @@ impl RuleSet {
     /// Reads and compiles one rule file, or a folder of them: every `*.toml` in it, recursively.
     ///
     /// # Errors
-    /// With the diagnostics of all the files, if any of them has an error.
+    /// With the diagnostics of each file that has an error, its warnings included.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -95,7 +96,7 @@ impl RuleSet {
     /// Reads and compiles several files and folders as one set, as [`RuleSet::load`] does.
     ///
     /// # Errors
-    /// With the diagnostics of all the files, if any of them has an error.
+    /// With the diagnostics of each file that has an error, its warnings included.
     ///
     /// ```
     /// let error = reflexarc::RuleSet::load_all(&["no/such/folder", "no/such/rule.toml"])
@@ -126,7 +127,7 @@ impl RuleSet {
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
     ///
     /// # Errors
-    /// With the diagnostics of all the files, warnings included, if any of them has an error.
+    /// With the diagnostics of each file that has an error, its warnings included.
     ///
     /// ```
     /// use reflexarc::RuleSet;
@@ -158,7 +159,7 @@ impl RuleSet {
         T: Into<String>,
     {
         let mut rules = Vec::new();
-        // All files are compiled before the first error is returned. Warnings are kept in the set.
+        // All files are compiled before the first error is returned.
         let mut found = Vec::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files {
@@ -174,7 +175,10 @@ impl RuleSet {
                 );
                 (None, vec![whole_file(Code::RULE_LIMIT, &text, message)])
             } else {
-                Rule::compile(name.clone(), file.clone(), &text, limits, reaction_limits)
+                match Rule::compile(name.clone(), file.clone(), &text, limits, reaction_limits) {
+                    Ok(rule) => (Some(rule), Vec::new()),
+                    Err(found) => (None, found),
+                }
             };
             if let Some(first) = names.insert(name.clone(), file.clone()) {
                 let message = format!("duplicate rule name `{name}`: {first} and {file}");
@@ -192,6 +196,7 @@ impl RuleSet {
                 diagnostics.push(whole_file(Code::RULE_LIMIT, &text, message));
             }
             if !diagnostics.is_empty() {
+                diagnostics.extend(rule.iter().flat_map(Rule::warnings));
                 found.push(FileDiagnostics {
                     name: file,
                     text,
@@ -200,7 +205,7 @@ impl RuleSet {
             }
             rules.extend(rule.map(Arc::new));
         }
-        if found.iter().any(FileDiagnostics::has_errors) {
+        if !found.is_empty() {
             return Err(InvalidFiles::new(found));
         }
         // By name, not by path or in the order given: positions are the matcher's ids, and rules
@@ -218,7 +223,7 @@ impl RuleSet {
         let inner = Inner {
             rules,
             matcher,
-            warnings: found,
+            warnings: OnceLock::new(),
             limits: *limits,
             reaction_limits: *reaction_limits,
         };
@@ -255,7 +260,7 @@ impl RuleSet {
         let inner = Inner {
             rules,
             matcher,
-            warnings: Vec::new(),
+            warnings: OnceLock::from(Vec::new()),
             limits,
             reaction_limits,
         };
@@ -305,7 +310,8 @@ impl RuleSet {
         Some(&self.inner.rules[at])
     }
 
-    /// The warnings about the rules, file by file.
+    /// The warnings about the rules, file by file, in the order of the rules. They are computed when
+    /// they are first read, which takes longer than compiling.
     ///
     /// ```
     /// let rules = reflexarc::RuleSet::compile([("a.toml", "when = 'id exists'")])?;
@@ -314,7 +320,15 @@ impl RuleSet {
     /// # Ok::<(), reflexarc::InvalidFiles>(())
     /// ```
     pub fn warnings(&self) -> &[FileDiagnostics] {
-        &self.inner.warnings
+        self.inner.warnings.get_or_init(|| {
+            let file = |rule: &Rule| FileDiagnostics {
+                name: rule.file().to_owned(),
+                text: rule.text().to_owned(),
+                diagnostics: rule.warnings(),
+            };
+            let files = self.rules().map(file);
+            files.filter(|file| !file.diagnostics.is_empty()).collect()
+        })
     }
 
     /// Hints about rules that can match only what another rule with the same target matches, file
@@ -516,7 +530,7 @@ impl RuleSet {
                 rules: vec![Arc::clone(rule)],
                 matcher: Matcher::build([rule.pattern().node()])
                     .expect("a rule of a larger set is within the limits"),
-                warnings: Vec::new(),
+                warnings: OnceLock::from(Vec::new()),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
             }),

@@ -16,13 +16,10 @@ use std::cell::Cell;
 
 use reflexarc_diagnostic::{Diagnostic, Span};
 use reflexarc_pattern::spanned::{Kind, SpannedField, SpannedNode};
-use reflexarc_pattern::{Dialect, Pattern};
+use reflexarc_pattern::{Dialect, Node, Pattern, SpannedPattern};
 
+use crate::RuleSetLimits;
 use subject::Subject;
-
-/// Most paths and values of a pattern that are compared with the catalogue. Those that the
-/// catalogue has do not count, so that only a long list of unknown values reaches this.
-const MOST_COMPARED: usize = 300;
 
 /// Warnings about misspelt names of fields, events and values of ECS events in a filter, hints
 /// where another meaning is likely, too. Spans are bytes of [`Pattern::source`].
@@ -40,42 +37,21 @@ const MOST_COMPARED: usize = 300;
 /// # Ok::<(), reflexarc::PatternError>(())
 /// ```
 pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
-    // The other dialects are about events as their services deliver them.
-    let tree = pattern
-        .spanned()
-        .filter(|_| pattern.dialect() == Dialect::Reflexarc);
-    let mut check = Check {
-        source: pattern.source(),
-        is_json: pattern.is_json(),
-        budget: Budget(Cell::new(MOST_COMPARED)),
-        found: Vec::new(),
+    let Some(spanned) = pattern.spanned() else {
+        return Vec::new();
     };
-    if let Some(tree) = tree {
-        check.node(&tree, &Subject::default());
-        let beside_native = envelope::Evidence::NativeFields;
-        check
-            .found
-            .extend(envelope::warnings(&tree, pattern.source(), beside_native));
-    }
-    let span = |found: &Diagnostic| (found.span.start, found.span.end);
-    check.found.sort_by_key(span);
-    // An alternative that stands before `or` in parentheses is visited once for each of them.
-    check
-        .found
-        .dedup_by(|one, other| one.code == other.code && span(one) == span(other));
-    check.found
+    let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
+    FilterVocabulary::new(&spanned, comparisons).findings()
 }
 
-/// As [`check_vocabulary`], for the filter of a rule, which sees events in the native form: also
-/// warnings about values that only events have before they are converted.
-pub(crate) fn check_rule_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
-    let mut found = check_vocabulary(pattern);
-    if let Some(tree) = pattern.spanned() {
-        let values = envelope::Evidence::Values;
-        found.extend(envelope::warnings(&tree, pattern.source(), values));
-    }
-    found.sort_by_key(|found| (found.span.start, found.span.end));
-    found
+/// What the catalogue says about the names that a filter uses, and about names that are used beside
+/// it.
+pub(crate) struct FilterVocabulary<'p> {
+    pattern: &'p Pattern,
+    tree: &'p SpannedNode,
+    budget: Budget,
+    /// What the whole filter says about the events that it selects.
+    subject: Subject,
 }
 
 /// What the catalogue says about a path outside of a filter.
@@ -89,19 +65,72 @@ pub(crate) enum FieldName {
     Unknown,
 }
 
-/// Looks up a path of the events that a filter selects.
-pub(crate) fn field_name(pattern: &Pattern, path: &str) -> FieldName {
-    let budget = Budget(Cell::new(MOST_COMPARED));
-    let subject = pattern
-        .spanned()
-        .map_or_else(Subject::default, |tree| Subject::of(&tree, &budget));
-    // What the path itself says about the events counts too, as if the filter named it.
-    match paths::lookup(path, &budget) {
-        paths::Lookup::Known => FieldName::Known,
-        paths::Lookup::Misspelt(meant) if !subject.is_other() && meant.is_likely(&subject) => {
-            FieldName::Misspelt(meant.path)
+impl<'p> FilterVocabulary<'p> {
+    /// Compares at most so many names with the whole catalogue.
+    pub(crate) fn new(spanned: &'p SpannedPattern<'_>, comparisons: usize) -> Self {
+        let budget = Budget(Cell::new(comparisons));
+        Self {
+            pattern: spanned.pattern(),
+            tree: spanned.tree(),
+            subject: Subject::of(spanned.tree(), &budget),
+            budget,
         }
-        _ => FieldName::Unknown,
+    }
+
+    /// See [`check_vocabulary`].
+    pub(crate) fn findings(&self) -> Vec<Diagnostic> {
+        self.findings_with(&[envelope::Evidence::NativeFields])
+    }
+
+    /// As [`FilterVocabulary::findings`], for the filter of a rule, which sees events in the native
+    /// form: also warnings about values that only events have before they are converted.
+    pub(crate) fn findings_in_rule(&self) -> Vec<Diagnostic> {
+        self.findings_with(&[envelope::Evidence::NativeFields, envelope::Evidence::Values])
+    }
+
+    /// Looks up a path of the events that the filter selects.
+    pub(crate) fn field_name(&self, path: &str) -> FieldName {
+        let subject = &self.subject;
+        // What the path itself says about the events counts too, as if the filter named it.
+        match paths::lookup(path, &self.budget) {
+            paths::Lookup::Known => FieldName::Known,
+            paths::Lookup::Misspelt(meant) if !subject.is_other() && meant.is_likely(subject) => {
+                FieldName::Misspelt(meant.path)
+            }
+            _ => FieldName::Unknown,
+        }
+    }
+
+    /// Whether the filter names the path.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        names_path(self.pattern.node(), path)
+    }
+
+    fn findings_with(&self, evidence: &[envelope::Evidence]) -> Vec<Diagnostic> {
+        // The other dialects are about events as their services deliver them.
+        if self.pattern.dialect() != Dialect::Reflexarc {
+            return Vec::new();
+        }
+        let mut check = Check {
+            source: self.pattern.source(),
+            is_json: self.pattern.is_json(),
+            budget: &self.budget,
+            found: Vec::new(),
+        };
+        check.node(self.tree, &Subject::default());
+        for &evidence in evidence {
+            let source = self.pattern.source();
+            check
+                .found
+                .extend(envelope::warnings(self.tree, source, evidence));
+        }
+        let span = |found: &Diagnostic| (found.span.start, found.span.end);
+        check.found.sort_by_key(span);
+        // An alternative that stands before `or` in parentheses is visited once for each of them.
+        check
+            .found
+            .dedup_by(|one, other| one.code == other.code && span(one) == span(other));
+        check.found
     }
 }
 
@@ -111,7 +140,7 @@ struct Budget(Cell<usize>);
 struct Check<'s> {
     source: &'s str,
     is_json: bool,
-    budget: Budget,
+    budget: &'s Budget,
     found: Vec<Diagnostic>,
 }
 
@@ -127,7 +156,7 @@ impl Budget {
 impl Check<'_> {
     /// Checks a node in a conjunction with others that are about `subject`.
     fn node(&mut self, node: &SpannedNode, subject: &Subject) {
-        let subject = subject.clone().and(Subject::of(node, &self.budget));
+        let subject = subject.clone().and(Subject::of(node, self.budget));
         match &node.kind {
             Kind::All(parts) | Kind::Any(parts) => {
                 for part in parts {
@@ -142,7 +171,7 @@ impl Check<'_> {
 
     fn field(&mut self, field: &SpannedField, subject: &Subject) {
         let path = field.path.as_str();
-        let lookup = paths::lookup(path, &self.budget);
+        let lookup = paths::lookup(path, self.budget);
         let known = match &lookup {
             paths::Lookup::Known => path,
             paths::Lookup::Misspelt(meant) => meant.path,
@@ -155,7 +184,7 @@ impl Check<'_> {
         };
         let literals = values::literals(field, self.source);
         if let paths::Lookup::Misspelt(meant) = &lookup {
-            let is_value = |one: &values::Literal| values::is_known(one, known, &self.budget);
+            let is_value = |one: &values::Literal| values::is_known(one, known, self.budget);
             let confirmed = literals.iter().any(is_value);
             let Some(finding) = paths::finding(meant, field, self, subject, confirmed) else {
                 return;
@@ -164,7 +193,7 @@ impl Check<'_> {
         }
         for literal in &literals {
             self.found
-                .extend(values::finding(literal, known, subject, &self.budget));
+                .extend(values::finding(literal, known, subject, self.budget));
         }
     }
 
@@ -180,6 +209,15 @@ impl Check<'_> {
         let (at, _) = places.next()?;
         let start = within.start + at;
         places.next().is_none().then(|| start..start + word.len())
+    }
+}
+
+/// Whether a filter names the path.
+fn names_path(node: &Node, path: &str) -> bool {
+    match node {
+        Node::All(parts) | Node::Any(parts) => parts.iter().any(|part| names_path(part, path)),
+        Node::Not(part) => names_path(part, path),
+        Node::Field(field) => field.path.as_str() == path,
     }
 }
 

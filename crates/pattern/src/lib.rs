@@ -60,6 +60,7 @@ mod reference;
 mod regexp;
 mod scalar_matcher;
 pub mod spanned;
+mod spanned_pattern;
 mod syntax;
 pub mod tree;
 mod value;
@@ -74,6 +75,7 @@ pub use pattern_error::PatternError;
 pub use reference::REFERENCE;
 pub use reflexarc_event::{Decimal, Path};
 pub use scalar_matcher::{FieldSet, ScalarMatcher};
+pub use spanned_pattern::SpannedPattern;
 pub use tree::{Alternative, Field, Node, Predicate, TextOp};
 
 pub(crate) use tree::{Bound, Regexp, Wildcard};

@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Event;
 
-use crate::spanned::SpannedNode;
+use crate::spanned_pattern::{self, SpannedPattern};
 use crate::{
-    Dialect, Matcher, Node, Path, PatternError, PatternLimits, Scratch, analysis, dialect,
-    impossible_paths, lints, literal_wildcards, naive, normal, print, syntax,
+    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect, naive, normal,
+    print, syntax,
 };
 
 /// An event filter, parsed from text or made from a tree.
@@ -31,10 +31,18 @@ pub struct Pattern {
     dialect: Dialect,
     is_json: bool,
     has_comments: bool,
-    warnings: Box<[Diagnostic]>,
-    /// Built for the first event and shared by clones; `None` if it would exceed the limits of a
-    /// matcher.
-    matcher: Arc<OnceLock<Option<Matcher>>>,
+    derived: Arc<Derived>,
+}
+
+/// What is made of a pattern when it is first needed, and shared by its clones.
+#[derive(Debug, Default)]
+struct Derived {
+    /// `None` if it would exceed the limits of a matcher.
+    matcher: OnceLock<Option<Matcher>>,
+    // The proofs that warnings need take several times as long as parsing, and most patterns are
+    // loaded only to be matched. Nor is the spanned tree kept for them, which is larger than the
+    // tree: it is parsed again from the source.
+    warnings: OnceLock<Box<[Diagnostic]>>,
 }
 
 // One scratch per thread for all patterns: its buffers grow to the size of the largest event and
@@ -63,53 +71,24 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn parse(text: &str, dialect: Dialect) -> Result<Self, PatternError> {
-        Self::parse_with(text, dialect, &|_| false)
-    }
-
-    /// As [`Pattern::parse`], with knowledge about the events: `holds_one_value` says of which
-    /// fields it is known that they have at most one value, never in an array. With it, more
-    /// conditions are known never to match.
-    ///
-    /// # Errors
-    /// As [`Pattern::parse`].
-    ///
-    /// ```
-    /// use reflexarc_pattern::{Dialect, Pattern};
-    ///
-    /// let text = r#"level == "WARN" and level == "CRITICAL""#;
-    /// let is_level = |path: &reflexarc_pattern::Path| path.as_str() == "level";
-    /// let pattern = Pattern::parse_with(text, Dialect::Reflexarc, &is_level)?;
-    /// assert_eq!(pattern.warnings().len(), 1);
-    /// // An array has both values.
-    /// assert_eq!(text.parse::<Pattern>()?.warnings().len(), 0);
-    /// # Ok::<(), reflexarc_pattern::PatternError>(())
-    /// ```
-    pub fn parse_with(
-        text: &str,
-        dialect: Dialect,
-        holds_one_value: &dyn Fn(&Path) -> bool,
-    ) -> Result<Self, PatternError> {
-        let mut parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
-        let warnings = |tree| warnings(tree, text, holds_one_value);
-        parsed
-            .diagnostics
-            .extend(parsed.tree.iter().flat_map(warnings));
-        sort_and_truncate(&mut parsed.diagnostics);
-        let failed = parsed
-            .diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error);
+        let parsed = syntax::parse(text, dialect, &PatternLimits::DEFAULT);
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
         match parsed.tree {
-            Some(tree) if !failed => Ok(Self {
+            Some(tree) if !parsed.diagnostics.iter().any(is_error) => Ok(Self {
                 node: tree.to_node(),
                 source: text.into(),
                 dialect,
                 is_json: parsed.is_json,
                 has_comments: !parsed.comments.is_empty(),
-                warnings: parsed.diagnostics.into(),
-                matcher: Arc::default(),
+                derived: Arc::default(),
             }),
-            _ => Err(PatternError::new(text, parsed.diagnostics)),
+            tree => {
+                let mut found = parsed.diagnostics;
+                let warnings = |tree| spanned_pattern::of_tree(&tree, text, &|_| false);
+                found.extend(tree.into_iter().flat_map(warnings));
+                spanned_pattern::sort_and_truncate(&mut found);
+                Err(PatternError::new(text, found))
+            }
         }
     }
 
@@ -135,8 +114,11 @@ impl Pattern {
             dialect: Dialect::Reflexarc,
             is_json: false,
             has_comments: false,
-            warnings: Box::default(),
-            matcher: Arc::default(),
+            // A tree was not written by a person who could mean something else.
+            derived: Arc::new(Derived {
+                warnings: OnceLock::from(Box::default()),
+                ..Derived::default()
+            }),
         }
     }
 
@@ -224,49 +206,9 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
-        self.check_with(dialect, &|_| false)
-    }
-
-    /// As [`Pattern::check`], with knowledge about the events, as [`Pattern::parse_with`]. Nothing
-    /// is said about arrays of these fields.
-    ///
-    /// ```
-    /// use reflexarc_pattern::{Dialect, Pattern};
-    ///
-    /// let pattern: Pattern = r#"state != "ok""#.parse()?;
-    /// let found = pattern.check_with(Dialect::Reflexarc, &|path| path.as_str() == "state");
-    /// assert!(found.is_empty());
-    /// assert_eq!(pattern.check(Dialect::Reflexarc).len(), 1);
-    /// # Ok::<(), reflexarc_pattern::PatternError>(())
-    /// ```
-    pub fn check_with(
-        &self,
-        dialect: Dialect,
-        holds_one_value: &dyn Fn(&Path) -> bool,
-    ) -> Vec<Diagnostic> {
-        let parsed = syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT);
-        let Some(tree) = parsed.tree else {
-            return Vec::new();
-        };
-        let mut found = match dialect {
-            Dialect::Reflexarc => {
-                let warnings = warnings(&tree, &self.source, holds_one_value);
-                // What never or always matches is to be changed first.
-                let mut misread = lints::hints(&tree, holds_one_value);
-                misread.retain(|hint| !warnings.iter().any(|found| covers(found, hint)));
-                [
-                    parsed.diagnostics,
-                    warnings,
-                    analysis::hints(&tree, holds_one_value, &PatternLimits::DEFAULT),
-                    misread,
-                    literal_wildcards::hints(&tree, &self.source, self.is_json),
-                ]
-                .concat()
-            }
-            other => dialect::check(&tree, other),
-        };
-        sort_and_truncate(&mut found);
-        found
+        self.spanned()
+            .map(|spanned| spanned.check(dialect, &|_| false))
+            .unwrap_or_default()
     }
 
     /// The JSON notation for the service of a dialect.
@@ -327,6 +269,7 @@ impl Pattern {
     /// Whether the event matches. For many patterns, build one [`Matcher`] for all of them.
     pub fn matches(&self, event: &Event) -> bool {
         let matcher = self
+            .derived
             .matcher
             // A pattern that is too large for a matcher gives the same answers more slowly: `naive`
             // has no limits.
@@ -342,14 +285,14 @@ impl Pattern {
         &self.node
     }
 
-    /// The tree with the spans of its parts in [`Pattern::source`]. It is parsed again, because few
-    /// callers need it. `None` if the source of a pattern from a tree exceeds the limits
-    /// of a text.
-    pub fn spanned(&self) -> Option<SpannedNode> {
-        syntax::parse(&self.source, self.dialect, &PatternLimits::DEFAULT).tree
+    /// The pattern with the spans of its parts in [`Pattern::source`], which is parsed again.
+    /// `None` if the source of a pattern from a tree exceeds the limits of a text.
+    pub fn spanned(&self) -> Option<SpannedPattern<'_>> {
+        SpannedPattern::new(self)
     }
 
-    /// The warnings from parsing, in text order.
+    /// The warnings about the text the pattern was parsed from, in text order; none for a pattern
+    /// from a tree. They are computed when they are first read.
     ///
     /// ```
     /// use reflexarc_pattern::Pattern;
@@ -359,7 +302,11 @@ impl Pattern {
     /// # Ok::<(), reflexarc_pattern::PatternError>(())
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
+        self.derived.warnings.get_or_init(|| {
+            let spanned = self.spanned();
+            let warnings = spanned.map(|spanned| spanned.warnings(&|_| false));
+            warnings.unwrap_or_default().into()
+        })
     }
 
     /// The text the pattern was parsed from; for a pattern from a tree, its expression.
@@ -390,46 +337,4 @@ impl FromStr for Pattern {
     fn from_str(text: &str) -> Result<Self, PatternError> {
         Self::parse(text, Dialect::Reflexarc)
     }
-}
-
-/// Warnings about a tree that was parsed from this text.
-fn warnings(
-    tree: &SpannedNode,
-    text: &str,
-    holds_one_value: &dyn Fn(&Path) -> bool,
-) -> Vec<Diagnostic> {
-    let mut found = analysis::warnings(tree, holds_one_value, &PatternLimits::DEFAULT);
-    found.extend(impossible_paths::warnings(tree, text));
-    found
-}
-
-/// Whether the other finding is about a part of what this one is about.
-fn covers(found: &Diagnostic, other: &Diagnostic) -> bool {
-    let labels = found.labels.iter().map(|label| &label.span);
-    let mut spans = labels.chain([&found.span]);
-    spans.any(|span| span.start <= other.span.start && other.span.end <= span.end)
-}
-
-/// Sorts diagnostics by span, removes duplicates, and keeps at most [`PatternLimits::diagnostics`]
-/// of them, errors first, with one more for the number of those left out.
-// Duplicates arise where the expansion of `$or` visits one condition several times.
-fn sort_and_truncate(diagnostics: &mut Vec<Diagnostic>) {
-    let span = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
-    diagnostics.sort_by_key(|diagnostic| (span(diagnostic), diagnostic.severity, diagnostic.code));
-    diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
-    let most = PatternLimits::DEFAULT.diagnostics;
-    let Some(others) = diagnostics
-        .len()
-        .checked_sub(most)
-        .filter(|&others| others > 0)
-    else {
-        return;
-    };
-    diagnostics
-        .sort_by_key(|diagnostic| (diagnostic.severity != Severity::Error, span(diagnostic)));
-    diagnostics.truncate(most);
-    diagnostics.sort_by_key(span);
-    let end = diagnostics.last().map_or(0, |last| last.span.end);
-    let message = format!("{others} more diagnostics are not shown");
-    diagnostics.push(Diagnostic::hint(Code::TOO_MANY_FINDINGS, end..end, message));
 }

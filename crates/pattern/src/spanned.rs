@@ -15,8 +15,8 @@ use crate::{Alternative, Field, Node, Path, Predicate};
 /// use reflexarc_pattern::spanned::Kind;
 ///
 /// let pattern: Pattern = r#"level in ["WARN", "CRITICAL"]"#.parse()?;
-/// let tree = pattern.spanned().ok_or("a valid source")?;
-/// let Kind::Field(field) = &tree.kind else { panic!("a field") };
+/// let spanned = pattern.spanned().ok_or("a valid source")?;
+/// let Kind::Field(field) = &spanned.tree().kind else { panic!("a field") };
 /// let texts = field.predicates().map(|one| &pattern.source()[one.span.clone()]);
 /// assert_eq!(texts.collect::<Vec<_>>(), [r#""WARN""#, r#""CRITICAL""#]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

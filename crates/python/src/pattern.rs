@@ -76,13 +76,9 @@ impl PyPattern {
     fn warnings(&self) -> Vec<PyDiagnostic> {
         let misspelt = check_vocabulary(&self.pattern).into_iter();
         let misspelt = misspelt.filter(|one| one.severity == Severity::Warning);
-        let warnings: Vec<_> = self
-            .pattern
-            .warnings()
-            .iter()
-            .cloned()
-            .chain(misspelt)
-            .collect();
+        let spanned = self.pattern.spanned();
+        let warnings = spanned.map(|spanned| spanned.warnings(&holds_one_value));
+        let warnings: Vec<_> = warnings.into_iter().flatten().chain(misspelt).collect();
         self.found(&warnings)
     }
 
@@ -163,7 +159,9 @@ impl PyPattern {
     fn check(&self, dialect: &str) -> PyResult<Vec<PyDiagnostic>> {
         catch_panics(|| {
             let dialect = read_dialect(dialect)?;
-            let mut found = self.pattern.check_with(dialect, &holds_one_value);
+            let spanned = self.pattern.spanned();
+            let found = spanned.map(|spanned| spanned.check(dialect, &holds_one_value));
+            let mut found = found.unwrap_or_default();
             if dialect == Dialect::Reflexarc {
                 found.extend(check_vocabulary(&self.pattern));
             }
@@ -284,7 +282,7 @@ impl PyPattern {
         dialect: Dialect,
         name: &str,
     ) -> PyResult<Pattern> {
-        Pattern::parse_with(text, dialect, &holds_one_value).map_err(|error| {
+        Pattern::parse(text, dialect).map_err(|error| {
             exception_from_diagnostics::<PatternError>(py, name, text, error.diagnostics())
         })
     }

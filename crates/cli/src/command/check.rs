@@ -12,7 +12,7 @@ use reflexarc_service::check_targets;
 
 use crate::config_args::load_without_secrets;
 use crate::exit::{Exit, Failure};
-use crate::input::load_rules;
+use crate::input::{load_rules, with_warnings_of_valid};
 use crate::output::Output;
 use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
@@ -138,7 +138,7 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     };
     let (count, mut files) = match &loaded {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
-        Err(files) => (None, files.clone()),
+        Err(files) => (None, with_warnings_of_valid(files.clone(), paths)),
     };
     let unknown_targets = match (&loaded, &config) {
         (Ok(rules), Some(config)) => check_targets(rules, &config.target_names).err(),

@@ -11,6 +11,7 @@ use reflexarc_service::config::TEMPLATE;
 
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
+use crate::input::with_warnings_of_valid;
 use crate::output::Output;
 use crate::output::text::plural;
 
@@ -67,7 +68,7 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     match &rules {
         Ok(rules) => output.diagnostics(rules.warnings()),
         Err(files) => {
-            output.diagnostics(files);
+            output.diagnostics(&with_warnings_of_valid(files.clone(), &config.rule_paths));
             valid = false;
         }
     }

@@ -3,10 +3,12 @@
 //! One scheme for all commands: a folder and a `*.toml` file are rules, everything else is a file
 //! of events, `-` is stdin. A filter comes first.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use reflexarc::RuleSet;
+use reflexarc_diagnostic::FileDiagnostics;
 
 use crate::exit::Failure;
 
@@ -141,6 +143,23 @@ pub(crate) fn load_rules(paths: &[PathBuf]) -> Result<RuleSet, Failure> {
         .rules()
         .map(|rule| (rule.file().to_owned(), rule.text().to_owned()));
     Ok(RuleSet::compile(files.chain([("-".to_owned(), text)]))?)
+}
+
+/// What is found in rule files that do not load together: the diagnostics of the invalid ones, then
+/// the warnings about the others.
+pub(crate) fn with_warnings_of_valid(
+    invalid: Vec<FileDiagnostics>,
+    paths: &[PathBuf],
+) -> Vec<FileDiagnostics> {
+    let default = [PathBuf::from("rules")];
+    let paths: &[PathBuf] = if paths.is_empty() { &default } else { paths };
+    let names: BTreeSet<String> = invalid.iter().map(|file| file.name.clone()).collect();
+    let files = RuleSet::read_texts(paths).into_iter();
+    let valid = files.filter(|(name, _)| !names.contains(name));
+    // Each on its own: two files of one name are an error of the set, but both may have warnings.
+    let sets = valid.filter_map(|file| RuleSet::compile([file]).ok());
+    let warnings = sets.flat_map(|rules| rules.warnings().to_vec());
+    invalid.into_iter().chain(warnings).collect()
 }
 
 /// Whether an argument names rules.

@@ -82,6 +82,24 @@ fn duplicate_rule_names_are_reported() {
 }
 
 #[test]
+fn an_error_does_not_hide_warnings_about_other_files() {
+    let files = [
+        ("broken.toml", "when = 'a =='\nnotify = 'team'\n"),
+        ("never.toml", "when = 'a (> 5 and < 3)'\nnotify = 'team'\n"),
+        (
+            "sub/never.toml",
+            "when = 'b (> 5 and < 3)'\nnotify = 'team'\n",
+        ),
+    ];
+    let outcome = check(&files, &[]);
+    assert_eq!(outcome.code, 3);
+    for part in ["broken.toml:1:", "RA0406", "rules/never.toml:1:20"] {
+        assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+    }
+    assert_eq!(outcome.stderr.matches("warning[RA0213]").count(), 2);
+}
+
+#[test]
 fn a_rule_that_does_nothing_is_a_warning() {
     let outcome = check(&[("a.toml", "when = 'a == 1'\n")], &[]);
     assert_eq!(

@@ -27,9 +27,6 @@ const ENVELOPE: [(&str, Option<&str>); 13] = [
     ("eventContentMap", Some("content")),
 ];
 
-/// Most warnings for one pattern.
-const WARNINGS: usize = 100;
-
 /// Which warnings are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
@@ -47,7 +44,7 @@ pub(super) fn warnings(tree: &SpannedNode, source: &str, evidence: Evidence) -> 
             Evidence::NativeFields => is_native,
             Evidence::Values => !is_native && has_alibaba_value(field),
         };
-        if is_wanted && found.len() < WARNINGS {
+        if is_wanted {
             found.extend(warning(field, source));
         }
     });
@@ -150,9 +147,17 @@ fn texts(field: &SpannedField) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check_rule_vocabulary, check_vocabulary};
+    use super::super::{FilterVocabulary, check_vocabulary};
     use super::*;
+    use crate::RuleSetLimits;
     use reflexarc_pattern::Pattern;
+
+    /// The findings about the filter of a rule.
+    fn found_in_rule(pattern: &Pattern) -> Vec<Diagnostic> {
+        let spanned = pattern.spanned().expect("a valid source");
+        let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
+        FilterVocabulary::new(&spanned, comparisons).findings_in_rule()
+    }
 
     /// The parts of the filter that are reported: in rules, and beside native fields only.
     fn reported(text: &str) -> (Vec<&str>, usize) {
@@ -160,7 +165,7 @@ mod tests {
             .parse()
             .unwrap_or_else(|error| panic!("{text}: {error}"));
         let of_envelopes = |found: &Diagnostic| found.code == Code::ENVELOPE_FIELD;
-        let in_rules = check_rule_vocabulary(&pattern);
+        let in_rules = found_in_rule(&pattern);
         let in_rules = in_rules.iter().filter(|found| of_envelopes(found));
         let in_rules = in_rules.map(|found| &text[found.span.clone()]).collect();
         let anywhere = check_vocabulary(&pattern);
@@ -235,7 +240,7 @@ mod tests {
         let fixed = |text: &str| {
             let pattern: Pattern = text.parse().unwrap();
             let mut changed = text.to_owned();
-            for found in check_rule_vocabulary(&pattern).iter().rev() {
+            for found in found_in_rule(&pattern).iter().rev() {
                 let fix = found.fix.as_ref().expect("a fix");
                 changed.replace_range(fix.span.clone(), &fix.replacement);
             }

@@ -8,12 +8,12 @@
 //     {"severity": {"numeric": [">=", 7]}}     RA0225, with a fix
 //     {"severity": [{"numeric": [">=", 7]}]}   no warning: severity >= 7
 
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Json;
 
 use super::hint::Hint;
 use crate::print::{expression, json};
-use crate::{Dialect, Field, Pattern};
+use crate::{Dialect, Field, PatternLimits, syntax};
 
 /// Most mistakes in one path: `{"EventPattern": {"not": {"a": {"prefix": ["x"]}}}}` has three.
 const MISTAKES: usize = 4;
@@ -26,15 +26,20 @@ pub(super) fn hint(field: &Field) -> Option<Hint> {
     let mut first: Option<Diagnostic> = None;
     let mut condition = None;
     for _ in 0..=MISTAKES {
-        let Ok(pattern) = Pattern::parse(&text, Dialect::Reflexarc) else {
+        let parsed = syntax::parse(&text, Dialect::Reflexarc, &PatternLimits::DEFAULT);
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        let tree = parsed
+            .tree
+            .filter(|_| !parsed.diagnostics.iter().any(is_error));
+        let Some(tree) = tree else {
             break;
         };
         let is_mistake = |found: &&Diagnostic| {
             [Code::OPERATOR_AS_KEY, Code::WRAPPED_PATTERN].contains(&found.code)
         };
-        let Some(found) = pattern.warnings().iter().find(is_mistake).cloned() else {
+        let Some(found) = parsed.diagnostics.iter().find(is_mistake).cloned() else {
             // The text without mistakes; the first one has none if the path is a usual one.
-            condition = first.is_some().then(|| expression::print(pattern.node()));
+            condition = first.is_some().then(|| expression::print(&tree.to_node()));
             break;
         };
         let fix = found.fix.clone();

@@ -271,8 +271,9 @@ fn conditions_that_some_event_decides_have_no_warning() {
 fn fields_of_one_value_cannot_meet_excluding_conditions() {
     let found = |text: &str| {
         let is_single = |path: &Path| matches!(path.as_str(), "level" | "content.result");
-        let pattern = Pattern::parse_with(text, Dialect::Reflexarc, &is_single).expect(text);
-        codes(pattern.warnings())
+        let pattern: Pattern = text.parse().expect(text);
+        let spanned = pattern.spanned().expect("a valid source");
+        codes(&spanned.warnings(&is_single))
     };
     for text in [
         r#"level == "WARN" and level == "CRITICAL""#,

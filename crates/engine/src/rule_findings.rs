@@ -1,0 +1,107 @@
+//! The warnings and hints about a rule.
+
+// They are computed when they are first read, not when the rule is compiled: with the proofs about
+// the filter and the comparisons with the catalogue they take several times as long as compiling,
+// and a service reloads its rules far more often than a person reads what might be wrong with them.
+
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_event::{FieldShape, field_shape};
+use reflexarc_pattern::{Dialect, Path, Pattern};
+
+use crate::event_fields;
+use crate::field_evidence::shows_one_value;
+use crate::gate_keys;
+use crate::gates::Gates;
+use crate::rule::Response;
+use crate::rule_test::{RuleTest, TestEvent};
+use crate::vocabulary::FilterVocabulary;
+
+/// What findings are made of: the parts of a rule that were compiled. In an invalid rule, some are
+/// missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RuleParts<'r> {
+    pub(crate) filter: Option<(&'r EmbeddedText, &'r Pattern)>,
+    pub(crate) gates: &'r Gates,
+    pub(crate) response: Option<&'r Response>,
+    pub(crate) tests: &'r [RuleTest],
+    /// See [`RuleSetLimits`](crate::RuleSetLimits).
+    pub(crate) catalogue_comparisons: usize,
+}
+
+/// Warnings and hints, located in the rule's file.
+#[derive(Debug, Default)]
+pub(crate) struct RuleFindings {
+    /// About the filter.
+    pub(crate) filter: Box<[Diagnostic]>,
+    /// Warnings about the gates and the reaction.
+    pub(crate) others: Box<[Diagnostic]>,
+}
+
+impl RuleParts<'_> {
+    /// Everything that is found.
+    pub(crate) fn findings(&self) -> RuleFindings {
+        // One parse for all that is found with the spans of the filter.
+        let spanned = self.filter.and_then(|(_, pattern)| pattern.spanned());
+        let vocabulary = spanned
+            .as_ref()
+            .map(|spanned| FilterVocabulary::new(spanned, self.catalogue_comparisons));
+        let mut filter = Vec::new();
+        if let Some(spanned) = &spanned {
+            let holds_one_value = |path: &Path| holds_one_value(path, self.tests);
+            filter.extend(spanned.check(Dialect::Reflexarc, &holds_one_value));
+        }
+        let mut others = Vec::new();
+        if let Some(vocabulary) = &vocabulary {
+            filter.extend(vocabulary.findings_in_rule());
+            others.extend(gate_keys::check(self.gates, vocabulary, self.tests));
+        }
+        match self.response {
+            Some(Response::Script { reaction, source }) => {
+                let misspelt = vocabulary
+                    .as_ref()
+                    .map(|filter| event_fields::check(&reaction.event_fields(), filter));
+                let found = reaction.warnings().iter().cloned();
+                let found = found.chain(misspelt.unwrap_or_default());
+                others.extend(found.map(|warning| source.map_spans(warning)));
+            }
+            Some(Response::Notification(notification)) => {
+                others.extend(notification.warnings(vocabulary.as_ref()));
+            }
+            Some(Response::None) | None => {}
+        }
+        let filter = filter.into_iter().map(|found| match self.filter {
+            Some((when, _)) => when.map_spans(found),
+            None => found,
+        });
+        RuleFindings {
+            filter: filter.collect(),
+            others: others.into(),
+        }
+    }
+}
+
+impl RuleFindings {
+    /// The warnings, and that some are not shown.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        let is_warning = |found: &&Diagnostic| {
+            found.severity == Severity::Warning || found.code == Code::TOO_MANY_FINDINGS
+        };
+        self.filter.iter().chain(&self.others).filter(is_warning)
+    }
+}
+
+/// Whether the field is known to hold one value: by the documentation of the events, else by the
+/// events in the tests of the rule.
+fn holds_one_value(path: &Path, tests: &[RuleTest]) -> bool {
+    let steps = tests.iter().flat_map(|test| &test.steps);
+    let events = steps.flat_map(|step| &step.events);
+    let events = events.filter_map(|event| match event {
+        TestEvent::Inline(event) => Some(event),
+        TestEvent::File(_) => None,
+    });
+    match field_shape(path.as_str()) {
+        Some(shape) => shape == FieldShape::One,
+        None => shows_one_value(events, path.as_str()),
+    }
+}
