@@ -8,7 +8,9 @@
 // `"event".a` and `a."0"` get no warning.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_event::Json;
 
+use crate::foreign_path::{ForeignPath, Step, is_root};
 use crate::print::expression;
 use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Path, Predicate};
@@ -23,30 +25,19 @@ pub(crate) fn warnings(tree: &SpannedNode, source: &str) -> Vec<Diagnostic> {
     found.take(WARNINGS).collect()
 }
 
-/// Whether a first key, not in quotes, stands for the event in other languages.
-pub(crate) fn is_root(key: &str) -> bool {
-    matches!(key, "$" | "@" | "event" | "$event")
-}
-
 /// What is wrong with a path.
 struct Impossible {
     message: String,
     help: String,
-    /// The part of the path as it is written, and what to write instead; the edit is offered if
-    /// the key has the part once.
-    edit: Option<(String, &'static str)>,
+    /// The span of the source to replace, and what to write there.
+    fix: Option<(Span, String)>,
 }
 
 fn warning(field: &SpannedField, source: &str) -> Option<Diagnostic> {
-    let key = &source[field.key.clone()];
-    let Impossible {
-        message,
-        help,
-        edit,
-    } = impossible(field, key)?;
+    let Impossible { message, help, fix } = impossible(field, &source[field.key.clone()])?;
     let warning =
         Diagnostic::warning(Code::IMPOSSIBLE_PATH, field.key.clone(), message).with_help(help);
-    Some(match edit.and_then(|edit| locate(edit, key, &field.key)) {
+    Some(match fix {
         Some((span, replacement)) => warning.with_fix(span, replacement),
         None => warning,
     })
@@ -57,14 +48,57 @@ fn impossible(field: &SpannedField, key: &str) -> Option<Impossible> {
     // In an expression `"0"` is a key that is meant; in JSON notation every key is in quotes.
     let is_expression = !key.starts_with('"') || key.contains("\".") || key.contains(".\"");
     let is_quoted = |segment: &str| is_expression && key.contains(&format!("\"{segment}\""));
-    root(&segments, is_quoted)
-        .or_else(|| element(&segments, is_quoted))
+    let found = if is_expression {
+        root(field, key, &segments, is_quoted)
+    } else {
+        other_notation(field, key)
+    };
+    found
+        .or_else(|| index(&segments, is_quoted))
         .or_else(|| length(field, &segments, is_quoted))
         .or_else(|| white_space(&segments))
 }
 
+/// A key of JSON notation with a step of another language.
+// The expression notation has no such keys without quotes: there it is an error.
+fn other_notation(field: &SpannedField, key: &str) -> Option<Impossible> {
+    let text = field.path.to_string();
+    // `cpu%` and `ok?` are names, although other languages have placeholders like them.
+    let is_name = |text: &str| text.contains(['%', '?']);
+    if is_name(&text.replace("?.", ".").replace("[?", "[")) {
+        return None;
+    }
+    let found = ForeignPath::read(&text).filter(|found| found.path() != field.path)?;
+    let first = text.split('.').next().unwrap_or_default();
+    let (message, explanation) = if found.step == Step::Root {
+        let message = format!("`{first}` is not a part of paths, which begin in the event");
+        (message, "")
+    } else {
+        let message = format!("`{text}` is a path in the notation of another language");
+        (message, found.step.explanation())
+    };
+    // The key may be only a part of the path: `{"a": {"b[*]": ["x"]}}`.
+    let own = key.trim_matches('"');
+    let fix = text.strip_suffix(own).and_then(|before| {
+        let right = ForeignPath::read(own)?.path();
+        let is_whole = format!("{before}{right}") == found.path().to_string();
+        (is_whole && found.step <= Step::Elements)
+            .then(|| (field.key.clone(), Json::from(right.to_string()).to_string()))
+    });
+    Some(Impossible {
+        message,
+        help: format!("write `{}`{explanation}", found.spell()),
+        fix,
+    })
+}
+
 /// A first key that stands for the event in other languages.
-fn root(segments: &[&str], is_quoted: impl Fn(&str) -> bool) -> Option<Impossible> {
+fn root(
+    field: &SpannedField,
+    key: &str,
+    segments: &[&str],
+    is_quoted: impl Fn(&str) -> bool,
+) -> Option<Impossible> {
     let [first, rest @ ..] = segments else {
         return None;
     };
@@ -72,58 +106,34 @@ fn root(segments: &[&str], is_quoted: impl Fn(&str) -> bool) -> Option<Impossibl
         return None;
     }
     let rest = expression::path(&Path::from_keys(rest));
+    let length = first.len() + ".".len();
+    let start = field.key.start;
     Some(Impossible {
         message: format!("`{first}` is not a part of paths, which begin in the event"),
         help: format!("write `{rest}`"),
-        edit: Some((format!("{first}."), "")),
+        fix: key
+            .get(length..)
+            .map(|_| (start..start + length, String::new())),
     })
 }
 
-/// An index of an array, or a sign for all of its elements.
-fn element(segments: &[&str], is_quoted: impl Fn(&str) -> bool) -> Option<Impossible> {
-    let without = |at: usize, key: Option<&str>| {
-        let keys = segments[..at].iter().copied();
-        let rest = segments[at + 1..].iter().copied();
-        expression::path(&Path::from_keys(
-            keys.chain(key).chain(rest).collect::<Vec<_>>(),
-        ))
-    };
-    for (at, segment) in segments.iter().enumerate() {
-        let is_index = |text: &str| text.len() == 1 && text.bytes().all(|b| b.is_ascii_digit());
-        if at > 0 && is_index(segment) && !is_quoted(segment) {
-            return Some(Impossible {
-                message: format!("`{segment}` is a key here, not an index"),
-                help: format!(
-                    "write `{}`: a condition holds if any element of an array satisfies it",
-                    without(at, None)
-                ),
-                edit: None,
-            });
-        }
-        let all = "a condition holds if any element of an array satisfies it";
-        if *segment == "*" && segments.len() > 1 {
-            return Some(Impossible {
-                message: "`*` is a key here, not every key or element".to_owned(),
-                help: format!("write `{}`: {all}", without(at, None)),
-                edit: (at > 0).then(|| (".*".to_owned(), "")),
-            });
-        }
-        if let Some((name, index)) = segment
-            .strip_suffix(']')
-            .and_then(|text| text.rsplit_once('['))
-            && !name.is_empty()
-            && (index.is_empty() || index == "*" || index.bytes().all(|b| b.is_ascii_digit()))
-        {
-            // `a[*].b` is any element in JSONPath, too; `a[0].b` is the first one.
-            let edit = (index == "*" || index.is_empty()).then(|| (format!("[{index}]"), ""));
-            return Some(Impossible {
-                message: format!("`[{index}]` is a part of the key here, not an index"),
-                help: format!("write `{}`: {all}", without(at, Some(name))),
-                edit,
-            });
-        }
-    }
-    None
+/// A number as a key, which is an index in other languages.
+fn index(segments: &[&str], is_quoted: impl Fn(&str) -> bool) -> Option<Impossible> {
+    let is_index = |text: &str| text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (at, segment) = segments
+        .iter()
+        .enumerate()
+        .find(|(at, segment)| *at > 0 && is_index(segment) && !is_quoted(segment))?;
+    let keys: Vec<&str> = [&segments[..at], &segments[at + 1..]].concat();
+    Some(Impossible {
+        message: format!("`{segment}` is a key here, not an index"),
+        help: format!(
+            "write `{}`{}",
+            expression::path(&Path::from_keys(keys)),
+            Step::Some.explanation()
+        ),
+        fix: None,
+    })
 }
 
 /// The length of an array or text, compared with a number.
@@ -157,7 +167,7 @@ fn length(
             "compare the length in the script: `if event.{parent}.len() > 2 {{ … }}`; \
              `{parent} exists` is true of an array that is not empty"
         ),
-        edit: None,
+        fix: None,
     })
 }
 
@@ -170,23 +180,8 @@ fn white_space(segments: &[&str]) -> Option<Impossible> {
     Some(Impossible {
         message: format!("the key `{segment}` has white space around it"),
         help: format!("write `{}`", expression::path(&Path::from_keys(right))),
-        edit: None,
+        fix: None,
     })
-}
-
-/// The span of the part in the key, if it has it once.
-fn locate(
-    (part, replacement): (String, &'static str),
-    key: &str,
-    span: &Span,
-) -> Option<(Span, String)> {
-    let mut places = key.match_indices(&part);
-    let (at, _) = places.next()?;
-    let start = span.start + at;
-    places
-        .next()
-        .is_none()
-        .then(|| (start..start + part.len(), replacement.to_owned()))
 }
 
 #[cfg(test)]
@@ -232,6 +227,11 @@ mod tests {
                 r#"{"event": {"content": {"result": ["x"]}}}"#,
                 "write `content.result`",
             ),
+            (r#"{"$.a[*].b": [1]}"#, r#"{"a.b": [1]}"#),
+            (r#"{"event['a']['b']": [1]}"#, r#"{"a.b": [1]}"#),
+            (r#"{"/a/b": [1]}"#, r#"{"a.b": [1]}"#),
+            (r#"{"a->b": [1]}"#, r#"{"a.b": [1]}"#),
+            (r#"{"a?.b": [1]}"#, r#"{"a.b": [1]}"#),
             (r#"not (event.a == "x")"#, r#"not (a == "x")"#),
         ];
         for (text, expected) in cases {
@@ -250,7 +250,12 @@ mod tests {
         );
         assert_eq!(fixed(r#"{"a[0].b": [1]}"#), format!("write `a.b`: {any}"));
         assert_eq!(fixed(r#"{"a[*].b": [1]}"#), r#"{"a.b": [1]}"#);
-        assert_eq!(fixed(r#"{"a.*.b": [1]}"#), r#"{"a.b": [1]}"#);
+        assert_eq!(
+            fixed(r#"{"a.*.b": [1]}"#),
+            format!("write `a.b`: {any}"),
+            "`*` may mean every key of an object"
+        );
+        assert_eq!(fixed(r#"{"a": {"b[*]": [1]}}"#), r#"{"a": {"b": [1]}}"#);
         assert_eq!(
             fixed(r#"{"a": {"*": {"b": [1]}}}"#),
             format!("write `a.b`: {any}")
@@ -277,6 +282,9 @@ mod tests {
             "event == 1",
             "$ == 1",
             "a.80 == 1",
+            r#"{"cpu%": [1]}"#,
+            r#"{"a": {"": [1]}}"#,
+            r#"{"aws:tag/name": ["x"]}"#,
             "a.event.b == 1",
             r#"{"a-0": [1]}"#,
             "length > 2",

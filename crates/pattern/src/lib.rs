@@ -28,6 +28,7 @@
 //!              │  analysis/ conditions that never or always match, superfluous alternatives
 //!              │  lints     conditions that are often misread
 //!              │            impossible_paths, literal_wildcards: what other languages write so
+//!              │            (foreign_path: their paths; syntax/foreign: their operators)
 //!              ▼
 //!            tree ── normal ─► one form for both notations
 //!              ├── print/      JSON notation and expression notation, with or without comments
@@ -45,6 +46,7 @@ mod canonical_scalar;
 mod dialect;
 pub mod explain;
 mod field_values;
+mod foreign_path;
 mod impossible_paths;
 mod keywords;
 mod limits;

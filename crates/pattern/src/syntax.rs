@@ -5,9 +5,6 @@ pub(crate) mod argument;
 pub(crate) mod cidr;
 mod expression;
 mod foreign;
-mod foreign_json;
-mod foreign_operator;
-mod function_call;
 mod json;
 mod json_help;
 mod leaf;
@@ -20,7 +17,6 @@ mod overrides;
 mod recovery;
 mod scan;
 mod string_literal;
-mod swapped;
 mod syntax_error;
 mod value_tests;
 mod wrapper;
@@ -30,7 +26,7 @@ use std::collections::HashSet;
 use pest_derive::Parser;
 use reflexarc_diagnostic::{Code, Diagnostic, Fix, Span};
 
-use self::foreign_json::Place;
+use self::foreign::Place;
 use crate::spanned::SpannedNode;
 use crate::{Dialect, PatternLimits};
 
@@ -113,7 +109,7 @@ pub(crate) fn parse(source: &str, dialect: Dialect, limits: &PatternLimits) -> P
 // `(a == 1 or b == 2 and c == 3` can be closed before or after the `and`.
 fn closes(source: &str, fix: &Fix, dialect: Dialect, limits: &PatternLimits) -> bool {
     let is_expression = !source.trim_start().starts_with('{');
-    if is_expression && function_call::has_both_connectives(source) {
+    if is_expression && has_both_connectives(source) {
         return false;
     }
     // A bracket that is too much is removed only at the end, where it closes nothing.
@@ -139,6 +135,14 @@ fn closes(source: &str, fix: &Fix, dialect: Dialect, limits: &PatternLimits) -> 
     }
 }
 
+/// Whether an expression has `and` as well as `or`, in any spelling.
+fn has_both_connectives(text: &str) -> bool {
+    let tokens = foreign::tokens(text, &[]);
+    let connectives = || tokens.iter().filter(|token| foreign::is_connective(token));
+    let is_or = |token: &foreign::Token| token.is_word("or") || token.text.starts_with('|');
+    connectives().any(is_or) && !connectives().all(is_or)
+}
+
 /// Builds the spanned tree of one text from the grammar's pairs and collects diagnostics.
 ///
 /// Its methods return `None` for a part with an error and continue with the next part, so that one
@@ -151,21 +155,8 @@ struct TreeBuilder<'s> {
     /// The start of each key for which "constrained twice" has been reported. Expanding `$or`
     /// visits the same key once per combination.
     overridden: HashSet<usize>,
-    /// The condition that is being parsed, if it is a path and one operator: a fix may have to
-    /// repeat the path.
-    condition: Option<Condition>,
     /// Where the operators stand that are being parsed, in JSON notation.
     place: Place,
-}
-
-/// A path and one operator with its operand.
-struct Condition {
-    /// The path.
-    path: Span,
-    /// The whole condition, without `not`s before it.
-    span: Span,
-    /// Whether `not` stands before the path.
-    is_negated: bool,
 }
 
 impl<'s> TreeBuilder<'s> {
@@ -176,7 +167,6 @@ impl<'s> TreeBuilder<'s> {
             limits,
             diagnostics: Vec::new(),
             overridden: HashSet::new(),
-            condition: None,
             place: Place::Alternative,
         }
     }

@@ -3,7 +3,7 @@
 use reflexarc_diagnostic::{Code, Span};
 
 use super::TreeBuilder;
-use super::foreign_json::Place;
+use super::foreign::Place;
 use super::json::{Member, Value, ValueKind};
 use super::leaf::{OPERATORS, literal, string_operator};
 use crate::{Dialect, Predicate};

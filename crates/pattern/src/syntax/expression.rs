@@ -6,9 +6,7 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::argument::Comparison;
 use super::json::{ValueKind, is_literal, span_of};
-use super::{
-    Condition, Grammar, Rule, TreeBuilder, function_call, string_literal, swapped, syntax_error,
-};
+use super::{Grammar, Rule, TreeBuilder, string_literal, syntax_error};
 use crate::keywords::is_keyword;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Decimal, Path};
@@ -26,35 +24,14 @@ impl TreeBuilder<'_> {
         if self.is_quoted(text) {
             return None;
         }
-        let before = self.diagnostics.len();
-        let tree = match Grammar::parse(Rule::expression, text) {
+        match Grammar::parse(Rule::expression, text) {
             Ok(mut pairs) => self.tests(pairs.next()?.into_inner().next()?),
             Err(error) => {
                 let diagnostic = syntax_error::diagnostic(text, &error);
                 self.push(diagnostic);
                 None
             }
-        };
-        if tree.is_none() && self.diagnostics.len() > before {
-            self.replace_calls(text, before);
         }
-        tree
-    }
-
-    /// Replaces the diagnostics about parts of a function, `has(a)`, by one about the whole.
-    fn replace_calls(&mut self, text: &str, before: usize) {
-        let calls = function_call::diagnostics(text);
-        let is_inside = |found: &Diagnostic| {
-            let span = &found.span;
-            let mut spans = calls.iter().map(|call| &call.span);
-            spans.any(|call| call.start <= span.start && span.start <= call.end)
-        };
-        let mut at = 0;
-        self.diagnostics.retain(|found| {
-            at += 1;
-            at <= before || !is_inside(found)
-        });
-        self.diagnostics.extend(calls);
     }
 
     /// The connective. Anything other than `and` and `or` is reported, and parsing continues as if
@@ -168,7 +145,7 @@ impl TreeBuilder<'_> {
                 }
                 Rule::group => inner = self.tests(part.into_inner().next()?),
                 Rule::range => inner = self.comparison_chain(part),
-                _ => inner = self.test(part, !negations.is_empty()),
+                _ => inner = self.test(part),
             }
         }
         if negations.len() > self.limits.depth {
@@ -186,33 +163,21 @@ impl TreeBuilder<'_> {
     }
 
     /// A path and the conditions on its value.
-    fn test(&mut self, pair: Pair<'_, Rule>, is_negated: bool) -> Option<SpannedNode> {
+    fn test(&mut self, pair: Pair<'_, Rule>) -> Option<SpannedNode> {
         let span = span_of(&pair);
         let mut parts = pair.into_inner();
         let (path, conditions) = (parts.next()?, parts.next()?);
-        if let Some(error) = swapped::diagnostic(self.source, &path, &conditions) {
-            self.push(error);
-            return None;
-        }
-        let is_symbol = swapped::operator(&conditions)
+        let mut predicates = conditions.clone().into_inner();
+        let is_symbol = predicates
+            .find(|part| part.as_rule() == Rule::predicate)
+            .and_then(|predicate| predicate.into_inner().next())
             .is_some_and(|operator| operator.as_rule() == Rule::symbol);
         let (key, path) = self.path(path, is_symbol);
         // `is missing` alone: what follows a keyword is no condition on it.
         if !is_symbol && is_keyword(&self.source[key.clone()]) {
             return None;
         }
-        let is_single = conditions
-            .clone()
-            .into_inner()
-            .next()
-            .is_some_and(|part| part.as_rule() == Rule::predicate);
-        self.condition = is_single.then(|| Condition {
-            path: key.clone(),
-            span: span.clone(),
-            is_negated,
-        });
         let alternatives = self.value_unary(conditions);
-        self.condition = None;
         let alternatives = alternatives?;
         Some(SpannedNode::field(
             span,

@@ -7,21 +7,29 @@
 mod call;
 mod clause;
 mod condition;
-mod operators;
+mod continuation;
+mod json;
+mod operator;
 mod reader;
 mod token;
+mod value;
+mod values;
 
 use reflexarc_diagnostic::{Code, Span};
 
-pub(super) use clause::{Clause, clauses};
-use token::Kind;
-pub(super) use token::Token;
-pub(super) use token::tokens;
+pub(super) use clause::{Clause, clauses, is_connective};
+pub(super) use condition::whole_regexp;
+pub(super) use json::Place;
+pub(super) use operator::{ForeignOperator, Meaning, Quantifier};
+pub(super) use token::{Token, tokens};
+pub(super) use value::{is_time, json};
 
-pub(super) use condition::{is_time, json, whole_regexp};
-
-use condition::{Condition, Test, Value, ValueKind};
+use condition::Condition;
 use reader::Recognised;
+use token::Kind;
+use value::ValueKind;
+
+use crate::foreign_path::Step;
 
 /// What to write instead of a clause.
 pub(super) struct Suggestion {
@@ -37,8 +45,10 @@ pub(super) struct Suggestion {
     pub(super) is_exact: bool,
     /// Whether it is about the order of values that have none here.
     pub(super) is_order: bool,
-    /// Whether it is about a function, which the grammar takes for a path and a group.
-    pub(super) is_call: bool,
+    /// Whether it is about placeholders of SQL, which are plain characters here.
+    pub(super) is_sql: bool,
+    /// Whether the grammar takes the words for something else, such as a function for a path.
+    pub(super) is_misread: bool,
     /// How many clauses it is about, this one included.
     pub(super) clauses: usize,
 }
@@ -50,7 +60,7 @@ pub(super) fn whole(source: &str) -> Option<String> {
     let tokens = tokens(source, &[]);
     let clauses = clauses(&tokens);
     let is_or = |token: &Token| token.is_word("or") || token.text.starts_with('|');
-    let mut connectives = tokens.iter().filter(|token| clause::is_connective(token));
+    let mut connectives = tokens.iter().filter(|token| is_connective(token));
     let joined_by_or = connectives.clone().next().is_some_and(is_or);
     if connectives.any(|token| is_or(token) != joined_by_or) {
         return None;
@@ -73,8 +83,9 @@ pub(super) fn suggestion(
     let clause = clauses.first()?;
     let (negations, skipped) = reader::negations(clause.tokens);
     let inner = &clause.tokens[skipped..];
-    if let Some(before) = before
-        && let Some(found) = continuation(clauses, before)
+    // `a == 1 or has b`: an operator and a path, not the operator and value of another condition.
+    if let Some(before) = before.filter(|_| reader::operator_first(inner).is_none())
+        && let Some(found) = continuation::suggestion(clauses, before)
     {
         return Some(found);
     }
@@ -123,8 +134,9 @@ pub(super) fn suggestion(
             help: format!("join conditions with `and` or `or`: `{right}`"),
             right: Some(right),
             is_exact: false,
-            is_call: false,
+            is_misread: false,
             is_order: false,
+            is_sql: false,
             clauses: 1,
         });
     }
@@ -141,26 +153,26 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
     // `not a[0] == 1`: the path comes after the negations.
     let (_, skipped) = reader::negations(clause.tokens);
     let is_path = recognised.at == skipped || at.text.starts_with('.');
-    let (code, message) = match (recognised.is_call, at.kind) {
-        (true, _) => {
+    let is_call = at.kind == Kind::Word
+        && clause
+            .tokens
+            .get(recognised.at + 1)
+            .is_some_and(|next| next.is("("));
+    let (code, message) = match at.kind {
+        _ if recognised.is_misread && is_call => {
             let name = at.text.rsplit('.').next().unwrap_or(at.text);
-            let message = format!("unknown function `{name}`");
-            let found = with_condition(condition, false, span, Code::UNKNOWN_OPERATOR, message)?;
-            return Some(Suggestion {
-                is_call: true,
-                ..found
-            });
-        }
-        (false, Kind::Quoted | Kind::Bare | Kind::Regexp) => {
-            (Code::SYNTAX, format!("expected a path, found `{text}`"))
+            (Code::UNKNOWN_OPERATOR, format!("unknown function `{name}`"))
         }
         _ if at.is("[") => (Code::SYNTAX, "expected a path, found an array".to_owned()),
-        (false, Kind::Word) if is_path && text.contains(['[', '.']) => {
+        _ if recognised.is_misread
+            || matches!(at.kind, Kind::Quoted | Kind::Bare | Kind::Regexp) =>
+        {
+            (Code::SYNTAX, format!("expected a path, found `{text}`"))
+        }
+        Kind::Word if is_path && reader::is_foreign_path(at.text) => {
             (Code::SYNTAX, format!("invalid path `{text}`"))
         }
-        (false, Kind::Word)
-            if is_path && reader::operator(&clause.tokens[skipped + 1..]).is_none() =>
-        {
+        Kind::Word if is_path && reader::operator(&clause.tokens[skipped + 1..]).is_none() => {
             (Code::SYNTAX, format!("unexpected `{text}`"))
         }
         _ if operator_is_known(&text) => {
@@ -171,115 +183,24 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         }
         _ => (Code::UNKNOWN_OPERATOR, format!("unknown operator `{text}`")),
     };
-    with_condition(condition, reader::has_index(at.text), span, code, message)
-}
-
-/// `a == "x" or "y"`, `a > 5 and < 10`: clauses that go on with the path of the one before them.
-fn continuation(clauses: &[Clause<'_, '_>], before: &Clause<'_, '_>) -> Option<Suggestion> {
-    let first = clauses.first()?;
-    let subject = reader::condition(before.tokens)?.condition;
-    let mut values = subject.values.clone();
-    let mut parts = vec![subject.clone()];
-    let mut words = Vec::new();
-    for clause in clauses {
-        let Some(connective) = clause.connective else {
-            break;
-        };
-        let Some(next) = continued(clause.tokens, &subject) else {
-            break;
-        };
-        let is_and = connective.is_word("and") || connective.text.starts_with('&');
-        words.push(if is_and { "and" } else { "or" });
-        values.extend(next.values.iter().cloned());
-        parts.push(next);
-    }
-    if parts.len() < 2 {
-        return None;
-    }
-    let starts_with_operator = reader::operator(first.tokens).is_some();
-    let is_or = words.iter().all(|word| *word == "or");
-    let lists = match subject.test {
-        Test::Equals | Test::In => is_or || subject.is_negated,
-        Test::Part(_) | Test::InNetwork | Test::Like => is_or && !subject.is_negated,
-        _ => false,
-    };
-    let right = if starts_with_operator {
-        let tests: Option<Vec<String>> = parts.iter().map(Condition::after_path).collect();
-        let mut joined = String::new();
-        for (i, test) in tests?.iter().enumerate() {
-            if i > 0 {
-                joined.push_str(&format!(" {} ", words[i - 1]));
-            }
-            joined.push_str(test);
-        }
-        format!("{} ({joined})", subject.path)
-    } else if lists {
-        Condition { values, ..subject }.spell()?
-    } else {
-        let mut joined = String::new();
-        for (i, part) in parts.iter().enumerate() {
-            if i > 0 {
-                joined.push_str(&format!(" {} ", words[i - 1]));
-            }
-            joined.push_str(&part.spell()?);
-        }
-        joined
-    };
-    let token = first.tokens.first()?;
+    let found = with_condition(condition, recognised.step, span, code, message)?;
     Some(Suggestion {
-        span: token.span.clone(),
-        code: Code::SYNTAX,
-        message: format!("expected a condition, found `{}`", token.text),
-        help: format!("each condition starts with a path; write `{right}`"),
-        right: Some(right),
-        is_exact: false,
-        is_call: false,
-        is_order: false,
-        clauses: parts.len() - 1,
-    })
-}
-
-/// A clause without a path, with the path and perhaps the operator of another one.
-fn continued(tokens: &[Token], subject: &Condition) -> Option<Condition> {
-    if let Some((meaning, count)) = reader::operator(tokens) {
-        let starts_with_path = tokens.first().is_some_and(|token| token.kind == Kind::Word)
-            && reader::operator(&tokens[1..]).is_some();
-        return (!starts_with_path)
-            .then(|| reader::with_values(subject.path.clone(), meaning, &tokens[count..]))
-            .flatten();
-    }
-    let is_value = match tokens {
-        [only] => {
-            matches!(only.kind, Kind::Quoted | Kind::Bare)
-                || only.kind == Kind::Word && !only.text.contains('.')
-        }
-        _ => false,
-    };
-    if !is_value || subject.values.is_empty() {
-        return None;
-    }
-    let values = reader::values(tokens)?;
-    // `a == 1 and true` has a condition that is always true, and no other value.
-    let is_literal = |value: &Value| value.kind == ValueKind::Literal;
-    if values.iter().any(is_literal) && !subject.values.iter().all(is_literal) {
-        return None;
-    }
-    Some(Condition {
-        values,
-        ..subject.clone()
+        is_misread: recognised.is_misread,
+        ..found
     })
 }
 
 fn with_condition(
     condition: &Condition,
-    has_index: bool,
+    step: Step,
     span: Span,
     code: Code,
     message: String,
 ) -> Option<Suggestion> {
     let path = &condition.path;
     let is_any = |kind| condition.values.iter().any(|value| value.kind == kind);
-    let is_ordered = matches!(condition.test, Test::Compare(_) | Test::Between);
+    let meaning = condition.operator.meaning;
+    let is_ordered = matches!(meaning, Meaning::Compare(_) | Meaning::Between);
     let (help, right) = if is_ordered && is_any(ValueKind::Time) {
         let value = condition
             .values
@@ -292,7 +213,7 @@ fn with_condition(
             10
         };
         let day: String = text.chars().take(length).collect();
-        let right = format!("{path} starts with {}", condition::json(&day));
+        let right = format!("{path} starts with {}", json(&day));
         let help = format!(
             "times cannot be compared in a filter; match a day with `{right}`, or compare in the \
              script"
@@ -310,8 +231,8 @@ fn with_condition(
             value.kind == ValueKind::Word && value.text().is_some_and(|text| text.contains('.'))
         });
         let is_null = condition.values.iter().any(|value| value.json == "null");
-        let help = if has_index {
-            format!("write `{right}`: a condition holds if any element of an array satisfies it")
+        let help = if !step.explanation().is_empty() {
+            format!("write `{right}`{}", step.explanation())
         } else if is_path {
             format!(
                 "fields cannot be compared with each other, except in the script; a text is \
@@ -319,22 +240,21 @@ fn with_condition(
             )
         } else if is_null
             && !is_any(ValueKind::Undefined)
-            && condition.test == Test::Equals
+            && meaning == Meaning::Equals
             && code == Code::UNKNOWN_OPERATOR
         {
-            let presence = if condition.is_negated {
+            let presence = if condition.operator.negated {
                 "exists"
             } else {
                 "is missing"
             };
             format!("write `{right}`; whether there is a value at all is `{path} {presence}`")
-        } else if is_any(ValueKind::Word) && condition.test == Test::Equals {
+        } else if is_any(ValueKind::Word) && meaning == Meaning::Equals {
             format!(
                 "put a text in double quotes: `{right}`; fields cannot be compared with each \
-                 other, \
-                 except in the script"
+                 other, except in the script"
             )
-        } else if condition.test == Test::Element {
+        } else if meaning == Meaning::Element {
             let value = &condition.values.first()?.json;
             format!(
                 "write `{right}` for an element, or `{path} contains {value}` for a part of a text"
@@ -351,8 +271,9 @@ fn with_condition(
         help,
         right,
         is_exact: condition.is_exact(),
-        is_call: false,
+        is_misread: false,
         is_order: is_ordered && condition.spell().is_none(),
+        is_sql: meaning == Meaning::Wildcard && condition.is_sql(),
         clauses: 1,
     })
 }
@@ -386,8 +307,9 @@ fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
         help,
         right: Some(right),
         is_exact: false,
-        is_call: false,
+        is_misread: false,
         is_order: false,
+        is_sql: false,
         clauses: 1,
     }
 }
@@ -400,8 +322,9 @@ fn without_spelling(span: Span, message: String, help: &str) -> Suggestion {
         help: help.to_owned(),
         right: None,
         is_exact: false,
-        is_call: true,
+        is_misread: true,
         is_order: false,
+        is_sql: false,
         clauses: 1,
     }
 }

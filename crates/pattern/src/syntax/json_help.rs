@@ -2,9 +2,10 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
+use super::foreign::{self, ForeignOperator, Meaning};
 use super::json::{Member, Value, ValueKind};
 use super::leaf::OPERATORS;
-use super::{TreeBuilder, cidr, foreign, operator_key};
+use super::{TreeBuilder, cidr, operator_key};
 use crate::{Decimal, Dialect};
 
 impl TreeBuilder<'_> {
@@ -62,40 +63,38 @@ impl TreeBuilder<'_> {
     pub(super) fn meant_alternative(&self, member: &Member) -> Option<String> {
         let name = member.key.trim_start_matches('$').to_lowercase();
         let name = name.replace(['-', '_'], "");
-        let json = |text: &str| foreign::json(text);
         match (name.as_str(), &member.value.kind) {
-            ("between" | "range", ValueKind::Array(ends)) => match ends.as_slice() {
-                [low, high] => Some(format!(
-                    "{{\"numeric\": [\">=\", {}, \"<=\", {}]}}",
-                    self.number_of(low)?,
-                    self.number_of(high)?
-                )),
-                _ => None,
-            },
-            ("like" | "ilike" | "glob", ValueKind::String(text)) => {
-                let wildcard = json(&text.replace('%', "*").replace("**", "*"));
-                Some(format!("{{\"wildcard\": {wildcard}}}"))
-            }
-            ("regex" | "match" | "pattern" | "rlike", ValueKind::String(text)) => {
-                let whole = json(&foreign::whole_regexp(text));
-                Some(format!("{{\"regexp\": {whole}}}"))
-            }
-            (
-                "ip" | "ipaddress" | "ipaddressinrange" | "subnet" | "network" | "incidr"
-                | "address",
-                ValueKind::String(text),
-            ) if cidr::parse(text, self.dialect).is_ok() => {
-                Some(format!("{{\"cidr\": {}}}", json(text)))
+            ("ip" | "ipaddress" | "address", ValueKind::String(text))
+                if cidr::parse(text, self.dialect).is_ok() =>
+            {
+                return Some(format!("{{\"cidr\": {}}}", foreign::json(text)));
             }
             ("or" | "any" | "anyof" | "oneof", ValueKind::Array(elements)) => {
-                let sources: Vec<&str> = elements
-                    .iter()
-                    .map(|element| self.source_of(element))
-                    .collect();
-                Some(sources.join(", "))
+                let sources = elements.iter().map(|element| self.source_of(element));
+                return Some(sources.collect::<Vec<_>>().join(", "));
             }
-            _ => None,
+            _ => {}
         }
+        let (ValueKind::String(text), Some(operator)) =
+            (&member.value.kind, ForeignOperator::read(&member.key))
+        else {
+            return None;
+        };
+        let (name, argument) = match operator.meaning {
+            Meaning::Wildcard => ("wildcard", text.replace('%', "*").replace("**", "*")),
+            Meaning::Regexp => ("regexp", foreign::whole_regexp(text)),
+            _ => return None,
+        };
+        let mut argument = foreign::json(&argument);
+        if operator.ignoring_case {
+            argument = format!("{{\"equals-ignore-case\": {argument}}}");
+        }
+        let test = format!("{{\"{name}\": {argument}}}");
+        Some(if operator.negated {
+            format!("{{\"anything-but\": {test}}}")
+        } else {
+            test
+        })
     }
 
     /// Puts the right spelling into the only error about the argument of `numeric`.
@@ -173,7 +172,7 @@ impl TreeBuilder<'_> {
     }
 
     /// The JSON text of a number, also of one in quotes.
-    fn number_of(&self, value: &Value) -> Option<String> {
+    pub(super) fn number_of(&self, value: &Value) -> Option<String> {
         match &value.kind {
             ValueKind::Number(_) => Some(self.source_of(value).to_owned()),
             ValueKind::String(text) => {

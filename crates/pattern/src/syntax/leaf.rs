@@ -4,8 +4,7 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::TreeBuilder;
 use super::argument::StringTest;
-use super::foreign_json::Place;
-use super::foreign_operator::ForeignOperator;
+use super::foreign::{ForeignOperator, Place};
 use super::json::{Member, Value, ValueKind};
 use crate::dialect;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};

@@ -6,7 +6,7 @@
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span, nearest, similar};
 
 use super::TreeBuilder;
-use super::foreign_operator::{ForeignOperator, Meaning};
+use super::foreign::{ForeignOperator, Meaning};
 use super::json::{Member, Value, ValueKind};
 use super::leaf::OPERATORS;
 use crate::Dialect;
@@ -373,6 +373,8 @@ fn is_argument(foreign: ForeignOperator, value: &Value) -> bool {
                 ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Invalid
             )
         }),
+        Meaning::Between => elements.len() == 2 && all(|kind| matches!(kind, ValueKind::Number(_))),
+        Meaning::Empty => false,
         Meaning::Compare(_) => {
             elements.len() == 1 && all(|kind| matches!(kind, ValueKind::Number(_)))
         }

@@ -5,7 +5,7 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_event::Json;
 
 use super::argument::{Comparison, StringTest};
-use super::foreign_operator::{ForeignOperator, Meaning, Quantifier};
+use super::foreign::{ForeignOperator, Meaning, Quantifier};
 use super::json::span_of;
 use super::{Rule, TreeBuilder};
 use crate::TextOp;
@@ -53,9 +53,6 @@ const OPERATORS: [(&str, Operator); 15] = [
 
 /// Most words of one operator.
 const LONGEST: usize = 2;
-
-/// Most words of an operator of another language: `is not greater than or equal to`.
-const LONGEST_FOREIGN: usize = 7;
 
 /// Whether a text is an operator, its words separated by single spaces.
 pub(super) fn is_operator(text: &str) -> bool {
@@ -121,7 +118,7 @@ impl TreeBuilder<'_> {
         let words: Vec<&str> = parts.iter().map(|(word, _)| *word).collect();
         // One word more than the longest name shows where the mistake starts in a sequence of
         // thousands (`a a a a …`), whose message would cost more.
-        let words = &words[..words.len().min(LONGEST_FOREIGN + 1)];
+        let words = &words[..words.len().min(ForeignOperator::LONGEST + 1)];
         let span = span.start..parts[words.len() - 1].1.end;
         let spelling = words.join(" ");
         if let Some((name, operator)) = OPERATORS.iter().find(|(name, _)| *name == spelling) {
@@ -224,7 +221,11 @@ impl TreeBuilder<'_> {
         operand: Option<&Span>,
         has_modifier: bool,
     ) -> Diagnostic {
-        let name = name_of(foreign.meaning, foreign.negated);
+        // A range or an empty text has no operator of its own; the suggestion for the whole
+        // condition says what to write.
+        let Some(name) = foreign.name() else {
+            return error;
+        };
         let value = operand.map(|span| &self.source[span.clone()]);
         let value_text = value.unwrap_or_default();
         let is_list = value_text.starts_with('[');
@@ -236,12 +237,12 @@ impl TreeBuilder<'_> {
                 .with_help(format!("keywords are lower case: `{name}`"))
                 .with_fix(span.clone(), name);
         }
-        let takes_operand = !matches!(
-            foreign.meaning,
-            Meaning::Exists | Meaning::Null | Meaning::True | Meaning::False
-        );
         if foreign.quantifier == Some(Quantifier::All) && (is_list || value.is_none()) {
-            return self.every_value(error, foreign, value_text);
+            let suffix = suffix.replace(" …", "");
+            return error.with_help(format!(
+                "write one condition for each value: \
+                 `p {name} \"x\"{suffix} and p {name} \"y\"{suffix}`"
+            ));
         }
         if foreign.meaning == Meaning::Contains && is_list && foreign.quantifier.is_none() {
             return error.with_help(
@@ -249,18 +250,18 @@ impl TreeBuilder<'_> {
                  `p contains \"x\" and p contains \"y\"`",
             );
         }
-        if foreign.meaning == Meaning::Wildcard && !has_our_meaning(foreign, value_text) {
+        if foreign.meaning == Meaning::Wildcard && !foreign.has_our_meaning(value_text) {
             return error.with_help(format!(
                 "write `{name}` with `*` for any characters instead of `%`"
             ));
         }
-        if !has_our_meaning(foreign, value_text) {
+        if !foreign.has_our_meaning(value_text) {
             return error.with_help(format!(
                 "write `{name}`, which compares the whole text: `.*x.*` finds `x` in it"
             ));
         }
         let error = error.with_help(format!("did you mean `{name}{suffix}`?"));
-        if takes_operand != value.is_some() {
+        if foreign.stands_alone() == value.is_some() {
             return error;
         }
         match operand {
@@ -278,43 +279,6 @@ impl TreeBuilder<'_> {
             }
             _ => error.with_fix(span.clone(), self.spaced(span, name)),
         }
-    }
-
-    /// `contains all ["x", "y"]`: one condition for each value.
-    fn every_value(&self, error: Diagnostic, foreign: ForeignOperator, value: &str) -> Diagnostic {
-        let name = name_of(foreign.meaning, foreign.negated);
-        let case = if foreign.ignoring_case {
-            " ignoring case"
-        } else {
-            ""
-        };
-        let error = error.with_help(format!(
-            "write one condition for each value: `p {name} \"x\"{case} and p {name} \"y\"{case}`"
-        ));
-        let Some(condition) = &self.condition else {
-            return error;
-        };
-        // "Not all of them" is not "none of them", and other operators cannot be met by one value
-        // together, so they are never meant like this.
-        if foreign.meaning != Meaning::Contains || foreign.negated {
-            return error;
-        }
-        let Some(values) = strings_of(value) else {
-            return error;
-        };
-        let path = &self.source[condition.path.clone()];
-        let conditions: Vec<String> = values
-            .iter()
-            .map(|value| format!("{path} {name} {value}{case}"))
-            .collect();
-        let joined = conditions.join(" and ");
-        let is_group = condition.is_negated && conditions.len() > 1;
-        let fix = if is_group {
-            format!("({joined})")
-        } else {
-            joined
-        };
-        error.with_fix(condition.span.clone(), fix)
     }
 
     /// The replacement of `span` with the spaces that separate it from its neighbours: `a==1&&b==2`
@@ -371,71 +335,5 @@ pub(super) fn unquoted_value(error: Diagnostic, word: &str) -> Diagnostic {
         error.with_help(format!(
             "put strings in double quotes: `{quoted}`; two fields cannot be compared"
         ))
-    }
-}
-
-/// Whether the operand, as written, means the same in this language: SQL's `LIKE` knows `%`, and
-/// `=~` finds a part of the text.
-pub(super) fn has_our_meaning(foreign: ForeignOperator, operand: &str) -> bool {
-    match foreign.meaning {
-        Meaning::Wildcard => !operand.contains('%'),
-        Meaning::Regexp => !foreign.finds_parts || is_whole(operand),
-        _ => true,
-    }
-}
-
-/// The operator in this language.
-pub(super) fn name_of(meaning: Meaning, negated: bool) -> &'static str {
-    match (meaning, negated) {
-        (Meaning::Equals, false) => "==",
-        (Meaning::Equals, true) => "!=",
-        (Meaning::In, false) => "in",
-        (Meaning::In, true) => "not in",
-        (Meaning::InNetwork, false) => "in cidr",
-        (Meaning::InNetwork, true) => "not in cidr",
-        (Meaning::Prefix, false) => "starts with",
-        (Meaning::Prefix, true) => "not starts with",
-        (Meaning::Suffix, false) => "ends with",
-        (Meaning::Suffix, true) => "not ends with",
-        (Meaning::Contains, false) => "contains",
-        (Meaning::Contains, true) => "not contains",
-        (Meaning::Wildcard, false) => "like",
-        (Meaning::Wildcard, true) => "not like",
-        (Meaning::Regexp, false) => "matches",
-        (Meaning::Regexp, true) => "not matches",
-        (Meaning::Compare(Comparison::Less), false) => "<",
-        (Meaning::Compare(Comparison::Less), true) => "not <",
-        (Meaning::Compare(Comparison::LessOrEqual), false) => "<=",
-        (Meaning::Compare(Comparison::LessOrEqual), true) => "not <=",
-        (Meaning::Compare(Comparison::Greater), false) => ">",
-        (Meaning::Compare(Comparison::Greater), true) => "not >",
-        (Meaning::Compare(Comparison::GreaterOrEqual), false) => ">=",
-        (Meaning::Compare(Comparison::GreaterOrEqual), true) => "not >=",
-        (Meaning::Exists, false) => "exists",
-        (Meaning::Exists, true) => "is missing",
-        (Meaning::Null, false) => "== null",
-        (Meaning::Null, true) => "!= null",
-        (Meaning::True, false) => "== true",
-        (Meaning::True, true) => "!= true",
-        (Meaning::False, false) => "== false",
-        (Meaning::False, true) => "!= false",
-    }
-}
-
-/// Whether a regular expression, as written, says how the text begins and ends.
-fn is_whole(literal: &str) -> bool {
-    let text = literal.trim_matches('"');
-    let begins = text.starts_with('^') || text.starts_with(".*");
-    begins && (text.ends_with('$') || text.ends_with(".*"))
-}
-
-/// The string literals of an array, as written; `None` if it has other elements.
-fn strings_of(array: &str) -> Option<Vec<String>> {
-    match Json::parse(array.as_bytes()).ok()? {
-        Json::Array(elements) if !elements.is_empty() => elements
-            .iter()
-            .map(|element| matches!(element, Json::String(_)).then(|| element.to_string()))
-            .collect(),
-        _ => None,
     }
 }

@@ -100,32 +100,32 @@ impl TreeBuilder<'_> {
         let fixed = is_fixable
             .then(|| self.node_of(&self.fixed(span, errors)))
             .flatten();
+        let is_exact = right.is_some() && suggestion.is_exact && !has_comments;
         let Some(first) = errors.first_mut() else {
             return false;
         };
-        // `time > 2024-01-01`: in quotes it would still be no number.
-        if suggestion.is_order && fixed.is_none() {
+        // `time > 2024-01-01`: in quotes it would still be no number. `like '%x%'`: in double quotes
+        // it would compare with percent signs.
+        if suggestion.is_sql || suggestion.is_order && fixed.is_none() {
             first.fix = None;
-        } else if is_fixable {
+        } else if fixed.is_some() && (fixed == right || !is_exact) {
             // Fixes that make a condition of their own have help of their own, and the help on a
             // keyword says why it needs quotes.
-            let is_other = fixed.is_some() && fixed != right;
-            if !is_other && first.code != Code::RESERVED_KEY {
+            if fixed == right && first.code != Code::RESERVED_KEY {
                 first.help = Some(suggestion.help);
             }
             return true;
         }
         // An error of the grammar only says where it stopped.
-        if first.code == Code::SYNTAX || suggestion.is_call && !first.message.contains("function") {
+        if first.code == Code::SYNTAX || suggestion.is_misread {
             *first = Diagnostic::error(suggestion.code, suggestion.span, suggestion.message);
             errors.truncate(1);
         }
         let first = &mut errors[0];
         first.help = Some(suggestion.help);
-        if let Some(right) = suggestion
-            .right
-            .filter(|_| suggestion.is_exact && !has_comments)
-        {
+        // One edit of the whole, where the fixes of the errors would need several rounds:
+        // `event.a = 'x'` becomes `a == "x"` at once.
+        if let Some(right) = suggestion.right.filter(|_| is_exact) {
             *first = first.clone().with_fix(span.clone(), right);
             errors.truncate(1);
         }

@@ -420,7 +420,10 @@ fn json_operators_with_other_arguments() {
             r#"{"a": [{"like": "x*"}]}"#,
             Some(r#"{"a": [{"wildcard": "x*"}]}"#),
         ),
-        (r#"{"a": [{"between": [1, 5]}]}"#, None),
+        (
+            r#"{"a": [{"between": [1, 5]}]}"#,
+            Some(r#"{"a": [{"numeric": [">=", 1, "<=", 5]}]}"#),
+        ),
         (r#"{"a": [{"exactly": 5}]}"#, None),
         (
             r#"{"a": [{"Prefix": "x"}]}"#,

@@ -1,10 +1,13 @@
 //! Functions and methods of other languages: `startsWith(a, "x")`, `a.startsWith("x")`, `len(a) >
 //! 2`.
 
-use super::condition::{Condition, Precision, Test, Value, ValueKind, json};
-use super::operators::{self, Meaning};
+use super::condition::{Condition, Precision};
+use super::operator::{ForeignOperator, Meaning};
 use super::reader::{self, Recognised, closing};
 use super::token::{Kind, Token};
+use super::value::{Value, ValueKind, json};
+use crate::foreign_path::Step;
+use crate::syntax::argument::Comparison;
 
 /// The condition of a call with what follows it.
 pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
@@ -29,7 +32,8 @@ pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
         condition,
         at: call.at,
         operator: 1,
-        is_call: true,
+        is_misread: true,
+        step: Step::Key,
     })
 }
 
@@ -53,14 +57,15 @@ fn method_of_text(tokens: &[Token]) -> Option<Recognised> {
         return None;
     }
     let path = path_of(std::slice::from_ref(argument))?;
-    let meaning = operators::meaning(&method.to_lowercase())?;
-    let mut condition = reader::with_values(path, meaning, std::slice::from_ref(argument))?;
+    let operator = ForeignOperator::read(method)?;
+    let mut condition = reader::with_values(path, operator, std::slice::from_ref(argument))?;
     condition.values = vec![Value::of_text(text)];
     Some(Recognised {
         condition,
         at: 0,
         operator: 1,
-        is_call: true,
+        is_misread: true,
+        step: Step::Key,
     })
 }
 
@@ -75,7 +80,8 @@ struct Call<'t, 's> {
     path: Option<String>,
     arguments: &'t [Token<'s>],
     rest: &'t [Token<'s>],
-    is_ignoring_case: bool,
+    /// The method before it that changes the case, `a.toLowerCase().includes("x")`.
+    fold: Option<String>,
 }
 
 /// Modules of other languages, which are not paths.
@@ -108,7 +114,7 @@ fn call<'t, 's>(tokens: &'t [Token<'s>]) -> Option<Call<'t, 's>> {
         path,
         arguments: &tokens[at + 2..end],
         rest: &tokens[end + 1..],
-        is_ignoring_case: false,
+        fold: None,
     };
     // `a.toLowerCase().includes("x")`: the rest is a method of the result.
     while is_case(&call.name)
@@ -118,10 +124,10 @@ fn call<'t, 's>(tokens: &'t [Token<'s>]) -> Option<Call<'t, 's>> {
         && call.path.is_some()
     {
         let end = closing(call.rest, 1)?;
-        call.name = method.text[1..].to_lowercase();
+        let name = method.text[1..].to_lowercase();
+        call.fold = Some(std::mem::replace(&mut call.name, name));
         call.arguments = &call.rest[2..end];
         call.rest = &call.rest[end + 1..];
-        call.is_ignoring_case = true;
     }
     Some(call)
 }
@@ -146,23 +152,21 @@ fn is_operator_word(word: &str) -> bool {
 }
 
 fn is_case(name: &str) -> bool {
-    matches!(
-        name,
-        "lower"
-            | "upper"
-            | "tolower"
-            | "toupper"
-            | "lowercase"
-            | "uppercase"
-            | "lcase"
-            | "ucase"
-            | "tolowercase"
-            | "touppercase"
-            | "casefold"
-            | "downcase"
-            | "upcase"
-            | "asciidowncase"
-    )
+    const NAMES: &str = "lower upper tolower toupper lowercase uppercase lcase ucase tolowercase \
+                         touppercase casefold downcase upcase asciidowncase";
+    NAMES.split(' ').any(|other| other == name)
+}
+
+/// Whether a text is what the function gives: `lower(a) == "X"` is never true.
+fn is_folded(name: &str, values: &[Value]) -> bool {
+    let is_upper = name.contains("up") || name == "ucase";
+    let fold: fn(&str) -> String = if is_upper {
+        str::to_uppercase
+    } else {
+        str::to_lowercase
+    };
+    let is_folded = |value: &Value| value.text().is_some_and(|text| fold(&text) == text);
+    values.iter().all(is_folded)
 }
 
 fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
@@ -174,32 +178,52 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
         }
         name if is_case(name) || is_conversion(name) => {
             let path = call.path.clone().or_else(|| path_of(call.arguments))?;
-            let (mut meaning, count) = reader::operator(call.rest)?;
-            meaning.is_ignoring_case |= is_case(name);
-            let condition = reader::with_values(path, meaning, &call.rest[count..])?;
-            return Some(Condition {
-                precision: Precision::Approximate,
-                ..condition
-            });
+            let (mut operator, count) = reader::operator(call.rest)?;
+            operator.ignoring_case |= is_case(name);
+            let mut condition = reader::with_values(path, operator, &call.rest[count..])?;
+            if !is_case(name) || !is_folded(name, &condition.values) {
+                condition.precision = Precision::Approximate;
+            }
+            return Some(condition);
         }
-        "get" | "getattr" => {
-            let key = match call.arguments {
-                [key] if key.kind == Kind::Quoted => Value::of_text(key.text).text()?,
+        "get"
+        | "getattr"
+        | "jsonextract"
+        | "jsonextractscalar"
+        | "jsonvalue"
+        | "jsonquery"
+        | "getjsonobject"
+        | "jsonextractpathtext" => {
+            let (path, key) = match (&call.path, call.arguments) {
+                (Some(path), [key]) => (path.clone(), key),
+                (None, [path, _, key]) => (path_of(std::slice::from_ref(path))?, key),
                 _ => return None,
             };
-            let path = reader::path(&format!("{}.{}", call.path.as_ref()?, json(&key)))?;
-            let (meaning, count) = reader::operator(call.rest)?;
-            return reader::with_values(path, meaning, &call.rest[count..]);
+            let key = Value::of_text(key.text)
+                .text()
+                .filter(|_| key.kind == Kind::Quoted)?;
+            // `JSON_EXTRACT(a, '$.b')`
+            let path = match key.strip_prefix('$') {
+                Some(steps) => reader::path(&format!("{path}{steps}"))?,
+                None => reader::path(&format!("{path}.{}", json(&key)))?,
+            };
+            let (operator, count) = reader::operator(call.rest)?;
+            return reader::with_values(path, operator, &call.rest[count..]);
         }
         _ => test(call)?,
     };
-    condition.is_ignoring_case |= call.is_ignoring_case;
+    if let Some(name) = &call.fold {
+        condition.operator.ignoring_case = true;
+        if !is_folded(name, &condition.values) {
+            condition.precision = Precision::Approximate;
+        }
+    }
     // `startsWith(a, "x") == false`
     match call.rest {
         [] => Some(condition),
         [_, last] if last.is_word("true") => Some(condition),
         [_, last] if last.is_word("false") => {
-            condition.is_negated = !condition.is_negated;
+            condition.operator.negated ^= true;
             Some(condition)
         }
         _ => None,
@@ -208,71 +232,36 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
 
 /// Functions that convert a value: a comparison keeps the type, so they are left out.
 fn is_conversion(name: &str) -> bool {
-    matches!(
-        name,
-        "string"
-            | "str"
-            | "tostring"
-            | "text"
-            | "int"
-            | "integer"
-            | "tonumber"
-            | "number"
-            | "float"
-            | "double"
-            | "parseint"
-            | "toint"
-            | "trim"
-            | "strip"
-            | "date"
-            | "timestamp"
-            | "datetime"
-            | "todatetime"
-            | "cast"
-            | "unwrap"
-            | "first"
-    )
+    const NAMES: &str = "string str tostring text int integer tonumber number float double \
+                         parseint toint trim strip date timestamp datetime todatetime cast unwrap \
+                         first jsonunquote";
+    NAMES.split(' ').any(|other| other == name)
 }
 
 /// A function with a result of true or false.
 fn test(call: &Call<'_, '_>) -> Option<Condition> {
-    let spelling = match call.name.as_str() {
-        "startswith" | "beginswith" | "hasprefix" | "prefix" | "startwith" | "strstartswith" => {
-            "starts with"
+    let name = call.name.as_str();
+    let mut operator = match name {
+        "has" | "hasfield" | "haskey" | "hasproperty" | "fieldexists" if !has_two(call) => {
+            ForeignOperator::read("exists")?
         }
-        "endswith" | "hassuffix" | "suffix" | "strendswith" => "ends with",
-        "includes" | "strcontains" | "contains" | "include" | "containstext" | "has"
-            if has_two(call) =>
-        {
-            "contains"
+        // "Not null" of a function says that there is a value.
+        "isnotnull" | "isnotempty" => ForeignOperator::read("exists")?,
+        "test" | "search" | "rematch" | "regexextract" | "fullmatch" => {
+            ForeignOperator::read("regexp")?
         }
-        "exists" | "has" | "defined" | "isset" | "ispresent" | "isdefined" | "present"
-        | "exist" | "isnotnull" | "isnotempty" | "fieldexists" => "exists",
-        "missing" | "notexists" | "isundefined" | "ismissing" | "absent" | "isabsent" => {
-            "is missing"
-        }
-        "isnull" => return path_only(call, Test::Equals, &[Value::of_word("null")]),
-        "isempty" | "empty" => "is empty",
-        "match" | "matches" | "regexmatch" | "regexpmatch" | "regexplike" | "test" | "search"
-        | "rematch" | "regexp" | "regex" | "regexextract" | "regexpcontains" | "fullmatch" => "=~",
-        "like" => "like",
-        "equals" | "eq" | "equal" | "is" | "exactly" => "==",
-        "ne" | "neq" | "notequals" | "noteq" => "!=",
-        "gt" | "greaterthan" => ">",
-        "gte" | "ge" => ">=",
-        "lt" | "lessthan" => "<",
-        "lte" | "le" => "<=",
-        "in" | "isin" | "anyof" | "oneof" | "containsany" | "isoneof" => "in",
-        "cidrmatch" | "incidr" | "ipincidr" | "cidrcontains" | "isinsubnet" | "isipv4insubnet"
-        | "ipmatch" | "insubnet" | "ipinsubnet" | "cidr" | "containsip" | "innetwork" => "in cidr",
-        "equalsignorecase" | "iequals" | "strcasecmp" => "iequals",
-        "between" => "between",
-        "wildcard" | "glob" | "fnmatch" => "wildcard",
-        _ => return None,
+        // `a.some(…)` takes a function.
+        "some" | "any" | "either" | "every" | "all" | "both" => return None,
+        "strcasecmp" => ForeignOperator::read("iequals")?,
+        _ => ForeignOperator::read(name).or_else(|| {
+            let name = name.strip_prefix("str").or(name.strip_prefix("ip"))?;
+            ForeignOperator::read(name)
+        })?,
     };
-    let meaning = operators::meaning(spelling)?;
-    if matches!(meaning.test, Test::Exists | Test::Missing | Test::IsEmpty) {
-        return path_only(call, meaning.test, &[]);
+    // `matches(a, "x")` needs a part of the text in CEL, and the whole text in Java.
+    operator.finds_parts |= operator.meaning == Meaning::Regexp;
+    if operator.stands_alone() {
+        return path_only(call, operator);
     }
     // The path may come first, `startsWith(a, "x")`, or last, `re.match("x", a)`.
     let (path, rest) = match (&call.path, call.receiver) {
@@ -281,34 +270,28 @@ fn test(call: &Call<'_, '_>) -> Option<Condition> {
             // `["x", "y"].includes(a)`, `"x".equals(a)`: the argument is the path.
             let path = path_of(call.arguments)?;
             let is_list = receiver.first()?.is("[");
-            let test = if is_list { Test::In } else { meaning.test };
             let is_pattern = receiver.first()?.kind == Kind::Regexp;
-            let meaning = Meaning { test, ..meaning };
-            return (is_list || is_pattern || spelling == "==" || spelling == "iequals")
-                .then(|| reader::with_values(path, meaning, receiver))
+            let is_equality = operator.meaning == Meaning::Equals;
+            if is_list {
+                operator.meaning = Meaning::In;
+            }
+            return (is_list || is_pattern || is_equality)
+                .then(|| reader::with_values(path, operator, receiver))
                 .flatten();
         }
         (None, None) => path_and_value(call)?,
     };
-    reader::with_values(path, meaning, rest)
+    reader::with_values(path, operator, rest)
 }
 
 /// A function of a path alone: `exists(a)`, `a.exists()`.
-fn path_only(call: &Call<'_, '_>, test: Test, values: &[Value]) -> Option<Condition> {
+fn path_only(call: &Call<'_, '_>, operator: ForeignOperator) -> Option<Condition> {
     let path = match &call.path {
         Some(path) if call.arguments.is_empty() => path.clone(),
         None => path_of(call.arguments)?,
         Some(_) => return None,
     };
-    Some(Condition {
-        path,
-        test,
-        is_negated: false,
-        is_excluded: false,
-        values: values.to_vec(),
-        is_ignoring_case: false,
-        precision: Precision::Exact,
-    })
+    reader::with_values(path, operator, &[])
 }
 
 fn has_two(call: &Call<'_, '_>) -> bool {
@@ -321,7 +304,8 @@ fn has_two(call: &Call<'_, '_>) -> bool {
 fn path_of(tokens: &[Token]) -> Option<String> {
     match tokens {
         [word] if word.kind == Kind::Word => {
-            reader::path(word.text).filter(|_| Value::of_word(word.text).kind == ValueKind::Word)
+            let is_path = reader::is_value_of_word(word.text, ValueKind::Word);
+            reader::path(word.text).filter(|_| is_path || reader::is_foreign_path(word.text))
         }
         [name, open, inner @ .., close]
             if name.kind == Kind::Word && open.is("(") && close.is(")") =>
@@ -352,43 +336,39 @@ fn path_and_value<'t, 's>(call: &Call<'t, 's>) -> Option<(String, &'t [Token<'s>
 /// expression.
 fn length(call: &Call<'_, '_>) -> Option<Condition> {
     let path = call.path.clone().or_else(|| path_of(call.arguments))?;
-    let (meaning, count) = reader::operator(call.rest)?;
+    let (operator, count) = reader::operator(call.rest)?;
     let [number] = &call.rest[count..] else {
         return None;
     };
     let n: u16 = number.text.parse().ok()?;
-    let negated = meaning.is_negated;
-    let (low, high) = match meaning.test {
-        Test::Compare(">") => (n.checked_add(1)?, None),
-        Test::Compare(">=") => (n, None),
-        Test::Compare("<") => (0, Some(n.checked_sub(1)?)),
-        Test::Compare(_) => (0, Some(n)),
-        Test::Equals => (n, Some(n)),
+    let (low, high) = match operator.meaning {
+        Meaning::Compare(Comparison::Greater) => (n.checked_add(1)?, None),
+        Meaning::Compare(Comparison::GreaterOrEqual) => (n, None),
+        Meaning::Compare(Comparison::Less) => (0, Some(n.checked_sub(1)?)),
+        Meaning::Compare(Comparison::LessOrEqual) => (0, Some(n)),
+        Meaning::Equals => (n, Some(n)),
         _ => return None,
     };
-    let (test, values, is_negated) = match (low, high, negated) {
-        (1, None, false) | (0, Some(0), true) => (Test::Exists, None, false),
-        (0, Some(0), false) => (Test::Missing, None, false),
-        _ => {
+    let (name, is_negated, values) = match (low, high, operator.negated) {
+        (1, None, negated) => ("exists", negated, Vec::new()),
+        (0, Some(0), negated) => ("exists", !negated, Vec::new()),
+        (low, high, negated) => {
             let repeated = match high {
                 Some(high) if high == low => format!("{{{low}}}"),
                 Some(high) => format!("{{{low},{high}}}"),
                 None => format!("{{{low},}}"),
             };
-            let value = Value {
-                json: json(&format!(".{repeated}")),
-                kind: ValueKind::Text,
-            };
-            (Test::Matches(true), Some(value), negated)
+            let value = Value::of_text(&json(&format!(".{repeated}")));
+            ("matches", negated, vec![value])
         }
     };
+    let mut operator = ForeignOperator::read(name)?;
+    operator.negated = is_negated;
     Some(Condition {
         path,
-        test,
-        is_negated,
+        operator,
         is_excluded: false,
-        values: values.into_iter().collect(),
-        is_ignoring_case: false,
+        values,
         precision: Precision::Approximate,
     })
 }
@@ -402,9 +382,7 @@ fn position(call: &Call<'_, '_>) -> Option<Condition> {
         ["==" | "===", "-1"] | ["<", "0"] => true,
         _ => return None,
     };
-    let meaning = Meaning {
-        is_negated,
-        ..operators::meaning("contains")?
-    };
-    reader::with_values(path, meaning, value)
+    let mut operator = ForeignOperator::read("contains")?;
+    operator.negated = is_negated;
+    reader::with_values(path, operator, value)
 }

@@ -1,22 +1,19 @@
 //! A condition with the meaning that its author most likely intended, and its spelling here.
 
-use std::net::IpAddr;
-
+use super::operator::{ForeignOperator, Meaning, Quantifier};
+use super::value::{Value, ValueKind, json};
 use crate::Decimal;
-use crate::syntax::string_literal;
 
 /// A path, an operator and its values.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     /// The path as it is written here.
     pub(super) path: String,
-    pub(super) test: Test,
-    /// `not` after the path: a value is required that differs.
-    pub(super) is_negated: bool,
+    /// Its negation stands after the path: a value is required that differs.
+    pub(super) operator: ForeignOperator,
     /// `not` before the path: no value may be like that.
     pub(super) is_excluded: bool,
     pub(super) values: Vec<Value>,
-    pub(super) is_ignoring_case: bool,
     pub(super) precision: Precision,
 }
 
@@ -27,160 +24,17 @@ pub(super) enum Precision {
     Approximate,
 }
 
-/// An operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Test {
-    Equals,
-    /// A member of a list.
-    In,
-    /// An element of an array: the value comes first, `"x" in path`.
-    Element,
-    /// Less, less or equal, greater, greater or equal: the symbol.
-    Compare(&'static str),
-    /// `starts with`, `ends with`, `contains`.
-    Part(&'static str),
-    Like,
-    /// `like` with the placeholders of SQL.
-    SqlLike,
-    /// `matches`; true if the whole text must match, as here.
-    Matches(bool),
-    InNetwork,
-    Exists,
-    Missing,
-    IsEmpty,
-    Between,
-}
-
-/// A value with its spelling here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Value {
-    /// The JSON text.
-    pub(super) json: String,
-    pub(super) kind: ValueKind,
-}
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ValueKind {
-    Text,
-    Number,
-    /// `true`, `false`, `null`.
-    Literal,
-    /// A word of another language for a missing value.
-    Undefined,
-    /// A network without quotes.
-    Network,
-    /// A date or a time, with or without quotes.
-    Time,
-    /// A text with `*` that is not in quotes.
-    Glob,
-    /// A word without quotes that may be a path.
-    Word,
-    /// `/…/`, with its flags before it in the JSON text, after a space.
-    Regexp,
-}
-
-impl Value {
-    /// The value of a text in any quotes.
-    pub(super) fn of_text(quoted: &str) -> Self {
-        let inner = inner(quoted);
-        // JMESPath writes JSON between back quotes.
-        let is_json =
-            inner.parse::<Decimal>().is_ok() || matches!(&*inner, "true" | "false" | "null");
-        if quoted.starts_with('`') && is_json {
-            return Self {
-                json: inner,
-                kind: ValueKind::Literal,
-            };
-        }
-        let kind = if is_time(&inner) {
-            ValueKind::Time
-        } else {
-            ValueKind::Text
-        };
-        Self {
-            json: json(&inner),
-            kind,
-        }
-    }
-
-    /// The value of a text without quotes.
-    pub(super) fn of_bare(text: &str) -> Self {
-        let kind = if text.parse::<Decimal>().is_ok() {
-            return Self {
-                json: text.to_owned(),
-                kind: ValueKind::Number,
-            };
-        } else if is_network(text) {
-            ValueKind::Network
-        } else if is_time(text) {
-            ValueKind::Time
-        } else if text.contains('*') {
-            ValueKind::Glob
-        } else {
-            ValueKind::Text
-        };
-        let trimmed = text.trim_start_matches(['+', '0']);
-        if text.starts_with(['+', '0']) && trimmed.parse::<Decimal>().is_ok() {
-            return Self::of_bare(trimmed);
-        }
-        Self {
-            json: json(text),
-            kind,
-        }
-    }
-
-    /// The value of a word.
-    pub(super) fn of_word(word: &str) -> Self {
-        let literal = match word.to_ascii_lowercase().as_str() {
-            "true" | "yes" => Some("true"),
-            "false" | "no" => Some("false"),
-            "null" | "none" | "nil" => Some("null"),
-            "undefined" | "missing" | "absent" => {
-                return Self {
-                    json: "null".to_owned(),
-                    kind: ValueKind::Undefined,
-                };
-            }
-            _ => None,
-        };
-        let (json, kind) = match literal {
-            Some(literal) => (literal.to_owned(), ValueKind::Literal),
-            None if word.contains('*') => (json(word), ValueKind::Glob),
-            None => (json(word), ValueKind::Word),
-        };
-        Self { json, kind }
-    }
-
-    fn is_network(&self) -> bool {
-        self.text().is_some_and(|text| is_network(&text))
-    }
-
-    /// The text of a value in quotes.
-    pub(super) fn text(&self) -> Option<String> {
-        decoded(&self.json)
-    }
-}
-
 impl Condition {
     /// The spelling here; `None` if there is none, as for an order of texts.
     pub(super) fn spell(&self) -> Option<String> {
-        if !self.is_excluded {
-            return self.spell_included();
-        }
-        let mut included = Self {
-            is_excluded: false,
-            ..self.clone()
-        };
-        // `not exists(a)` has an operator of its own.
-        if matches!(self.test, Test::Exists | Test::Missing) {
-            included.is_negated = !included.is_negated;
-            return included.spell_included();
-        }
-        let inner = included.spell_included()?;
-        Some(match inner.strip_suffix(" is missing") {
-            Some(path) => format!("{path} exists"),
-            None => format!("not ({inner})"),
+        let inner = self.spell_included()?;
+        let is_presence = inner.ends_with(" exists") || inner.ends_with(" is missing");
+        // Not `a is missing` for `not a exists`: beside a condition on the same array they differ,
+        // because the `not` is about all of its elements.
+        Some(match (self.is_excluded, is_presence) {
+            (false, _) => inner,
+            (true, true) => format!("not {inner}"),
+            (true, false) => format!("not ({inner})"),
         })
     }
 
@@ -194,86 +48,72 @@ impl Condition {
                     ValueKind::Text | ValueKind::Number | ValueKind::Literal | ValueKind::Network
                 )
         };
-        let is_plain_test = !matches!(
-            self.test,
-            Test::Matches(_) | Test::IsEmpty | Test::Element | Test::SqlLike
-        );
-        // `a includes ["x", "y"]` may mean both; `a contains null` no text at all.
         let is_one_text =
             self.values.iter().all(|value| value.json.starts_with('"')) && self.values.len() == 1;
-        let is_plain_test =
-            is_plain_test && (is_one_text || !matches!(self.test, Test::Part(_) | Test::Like));
-        self.precision == Precision::Exact && is_plain_test && self.values.iter().all(is_plain)
+        let is_plain_operator = match self.operator.meaning {
+            // Whether it must match the whole text is unknown.
+            Meaning::Regexp => false,
+            Meaning::Wildcard => is_one_text && !self.is_sql(),
+            // `a includes ["x", "y"]` may mean both; `a contains null` no text at all.
+            Meaning::Prefix | Meaning::Suffix | Meaning::Contains => {
+                is_one_text || self.operator.quantifier.is_some()
+            }
+            _ => true,
+        };
+        let is_plain = self.values.iter().all(is_plain);
+        self.precision == Precision::Exact && is_plain_operator && is_plain
     }
 
     fn spell_included(&self) -> Option<String> {
-        let Self { path, .. } = self;
-        let is_kind = |kind: ValueKind| {
-            !self.values.is_empty() && self.values.iter().all(|value| value.kind == kind)
-        };
-        let not = if self.is_negated { "not " } else { "" };
-        let case = if self.is_ignoring_case {
+        let Self { path, operator, .. } = self;
+        let negated = operator.negated;
+        let not = if negated { "not " } else { "" };
+        let case = if operator.ignoring_case {
             " ignoring case"
         } else {
             ""
         };
-        Some(match self.test {
-            Test::In if self.values.iter().all(Value::is_network) => {
+        let is_kind = |kind: ValueKind| {
+            !self.values.is_empty() && self.values.iter().all(|value| value.kind == kind)
+        };
+        if operator.quantifier == Some(Quantifier::All) && self.values.len() > 1 {
+            return self.each_value();
+        }
+        Some(match operator.meaning {
+            Meaning::In if self.values.iter().all(Value::is_network) => {
                 format!("{path} {not}in cidr {}", self.operand()?)
             }
-            Test::Equals if is_kind(ValueKind::Undefined) => self.presence(self.is_negated),
-            Test::Equals if is_kind(ValueKind::Network) => {
+            Meaning::Equals if is_kind(ValueKind::Undefined) => {
+                let operator = if negated { "exists" } else { "is missing" };
+                format!("{path} {operator}")
+            }
+            Meaning::Equals if is_kind(ValueKind::Network) => {
                 format!("{path} {not}in cidr {}", self.operand()?)
             }
-            Test::Equals if is_kind(ValueKind::Glob) => {
+            Meaning::Equals if is_kind(ValueKind::Glob) => {
                 format!("{path} {not}like {}{case}", self.operand()?)
             }
-            Test::Equals | Test::Matches(_) if is_kind(ValueKind::Regexp) => self.regexp(false)?,
-            Test::Element => format!("{path} == {}{case}", self.only()?.json),
-            Test::In if self.values.len() == 1 => {
+            Meaning::Equals if is_kind(ValueKind::Regexp) => self.regexp()?,
+            Meaning::In if self.values.len() == 1 => {
                 format!("{path} {not}in [{}]{case}", self.operand()?)
             }
-            Test::Equals | Test::In => match (self.values.as_slice(), self.is_negated) {
-                ([_], false) => format!("{path} == {}{case}", self.operand()?),
-                ([_], true) => format!("{path} != {}{case}", self.operand()?),
+            Meaning::Equals | Meaning::In => match (self.values.len(), negated) {
+                (1, false) => format!("{path} == {}{case}", self.operand()?),
+                (1, true) => format!("{path} != {}{case}", self.operand()?),
                 _ => format!("{path} {not}in {}{case}", self.operand()?),
             },
-            Test::InNetwork => format!("{path} {not}in cidr {}", self.strings()?),
-            Test::Part(operator) => format!("{path} {not}{operator} {}{case}", self.strings()?),
-            Test::Like => format!("{path} {not}like {}{case}", self.strings()?),
-            Test::SqlLike => {
+            Meaning::Element => format!("{path} == {}{case}", self.only()?.json),
+            Meaning::Wildcard if self.is_sql() => {
                 let text = self.only()?.text()?;
                 let wildcard = json(&text.replace('%', "*").replace("**", "*"));
                 format!("{path} {not}like {wildcard}{case}")
             }
-            Test::Matches(is_whole) => self.regexp(is_whole)?,
-            Test::Exists => self.presence(!self.is_negated),
-            Test::Missing => self.presence(self.is_negated),
-            Test::IsEmpty if self.is_negated => format!("{path} != \"\""),
-            Test::IsEmpty => format!("{path} == \"\""),
-            Test::Compare(symbol) => {
-                let number = self.number()?;
-                if self.is_negated {
-                    format!("not ({path} {symbol} {number})")
-                } else {
-                    format!("{path} {symbol} {number}")
-                }
-            }
-            Test::Between => {
-                let [low, high] = self.values.as_slice() else {
-                    return None;
-                };
-                let is_number = |value: &Value| value.kind == ValueKind::Number;
-                if !is_number(low) || !is_number(high) {
-                    return None;
-                }
-                let range = format!("{} <= {path} <= {}", low.json, high.json);
-                if self.is_negated {
-                    format!("not ({range})")
-                } else {
-                    range
-                }
-            }
+            Meaning::Regexp => self.regexp()?,
+            Meaning::Compare(_) => format!("{path} {} {}", operator.name()?, self.number()?),
+            Meaning::Between => self.range()?,
+            Meaning::Empty => return None,
+            _ if operator.stands_alone() => format!("{path} {}", operator.name()?),
+            _ => format!("{path} {} {}{case}", operator.name()?, self.strings()?),
         })
     }
 
@@ -284,9 +124,46 @@ impl Condition {
         Some(rest.trim_start().to_owned())
     }
 
-    fn presence(&self, is_present: bool) -> String {
-        let operator = if is_present { "exists" } else { "is missing" };
-        format!("{} {operator}", self.path)
+    /// `contains all ["x", "y"]`: one condition for each value. "Not all of them" is not "none of
+    /// them", and other operators cannot be met by one value together, so they are never meant.
+    fn each_value(&self) -> Option<String> {
+        if self.operator.meaning != Meaning::Contains || self.operator.negated {
+            return None;
+        }
+        let one = |value: &Value| {
+            let values = vec![value.clone()];
+            Self {
+                values,
+                ..self.clone()
+            }
+            .spell_included()
+        };
+        let all: Option<Vec<String>> = self.values.iter().map(one).collect();
+        Some(all?.join(" and "))
+    }
+
+    /// At least the first and at most the second value.
+    fn range(&self) -> Option<String> {
+        let [low, high] = self.values.as_slice() else {
+            return None;
+        };
+        let is_number = |value: &Value| value.kind == ValueKind::Number;
+        if !is_number(low) || !is_number(high) {
+            return None;
+        }
+        let (path, low, high) = (&self.path, &low.json, &high.json);
+        Some(if self.operator.negated {
+            // `not (1 <= a <= 5)` would be true without a value, too.
+            format!("{path} not (>= {low} and <= {high})")
+        } else {
+            format!("{low} <= {path} <= {high}")
+        })
+    }
+
+    /// Whether it is `like` with the placeholders of SQL.
+    pub(super) fn is_sql(&self) -> bool {
+        let has_placeholder = |value: &Value| value.text().is_some_and(|text| text.contains('%'));
+        self.only().is_some_and(has_placeholder)
     }
 
     fn only(&self) -> Option<&Value> {
@@ -298,36 +175,19 @@ impl Condition {
 
     /// One value, or an array.
     fn operand(&self) -> Option<String> {
-        let values: Vec<&str> = self
-            .values
-            .iter()
-            .map(|value| value.json.as_str())
-            .collect();
-        match values.as_slice() {
-            [] => None,
-            [only] => Some((*only).to_owned()),
-            _ => Some(format!("[{}]", values.join(", "))),
-        }
+        list(self.values.iter().map(|value| value.json.clone()).collect())
     }
 
     /// The values in quotes: string operators take strings only.
     fn strings(&self) -> Option<String> {
-        let values: Vec<String> = self
-            .values
-            .iter()
-            .map(|value| {
-                if value.json.starts_with('"') {
-                    value.json.clone()
-                } else {
-                    json(&value.json)
-                }
-            })
-            .collect();
-        match values.as_slice() {
-            [] => None,
-            [only] => Some(only.clone()),
-            _ => Some(format!("[{}]", values.join(", "))),
-        }
+        let string = |value: &Value| {
+            if value.json.starts_with('"') {
+                value.json.clone()
+            } else {
+                json(&value.json)
+            }
+        };
+        list(self.values.iter().map(string).collect())
     }
 
     fn number(&self) -> Option<String> {
@@ -340,22 +200,23 @@ impl Condition {
     }
 
     /// `matches`. Elsewhere an expression may match a part of the text: `/x/` is `.*x.*` here.
-    fn regexp(&self, is_whole: bool) -> Option<String> {
+    fn regexp(&self) -> Option<String> {
         let value = self.only()?;
-        let (mut expression, mut case) = (value.json.clone(), self.is_ignoring_case);
-        if value.kind == ValueKind::Regexp {
+        let (mut expression, mut case) = (value.json.clone(), self.operator.ignoring_case);
+        let is_literal = value.kind == ValueKind::Regexp;
+        if is_literal {
             let (flags, inner) = expression.split_once(' ')?;
             case |= flags.contains('i');
             expression = inner.replace("\\/", "/");
         } else {
             expression = value.text().unwrap_or(expression);
         }
-        let whole = if is_whole {
-            expression
-        } else {
+        let whole = if is_literal || self.operator.finds_parts {
             whole_regexp(&expression)
+        } else {
+            expression
         };
-        let not = if self.is_negated { "not " } else { "" };
+        let not = if self.operator.negated { "not " } else { "" };
         let case = if case { " ignoring case" } else { "" };
         Some(format!("{} {not}matches {}{case}", self.path, json(&whole)))
     }
@@ -379,49 +240,10 @@ pub(in crate::syntax) fn whole_regexp(expression: &str) -> String {
     format!("{open}{inner}{close}").replace(".*.*", ".*")
 }
 
-/// A JSON string.
-pub(in crate::syntax) fn json(text: &str) -> String {
-    reflexarc_event::Json::from(text).to_string()
-}
-
-/// Whether a text is a date, alone or with a time.
-pub(in crate::syntax) fn is_time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = |range: std::ops::Range<usize>| {
-        bytes
-            .get(range)
-            .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
-    };
-    digits(0..4)
-        && digits(5..7)
-        && digits(8..10)
-        && bytes[4] == bytes[7]
-        && b"-/".contains(&bytes[4])
-        || digits(0..8) && bytes.get(8) == Some(&b'T')
-}
-
-/// Whether a text is a network with a prefix length.
-pub(super) fn is_network(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(address, length)| {
-        address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok()
-    })
-}
-
-/// The text between quotes of any sort, with its escapes decoded.
-fn inner(quoted: &str) -> String {
-    let mut characters = quoted.chars();
-    let (first, last) = (characters.next(), characters.next_back());
-    let inner = characters.as_str();
-    if first == Some('"') && last == Some('"') {
-        return decoded(quoted).unwrap_or_else(|| inner.to_owned());
+fn list(values: Vec<String>) -> Option<String> {
+    match values.as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        _ => Some(format!("[{}]", values.join(", "))),
     }
-    inner.replace("\\'", "'").replace("''", "'")
-}
-
-fn decoded(literal: &str) -> Option<String> {
-    let is_string = literal.len() > 1 && literal.starts_with('"') && literal.ends_with('"');
-    if !is_string {
-        return None;
-    }
-    string_literal::decode(literal, &(0..literal.len())).ok()
 }

@@ -8,6 +8,10 @@ use std::net::IpAddr;
 
 use reflexarc_diagnostic::Span;
 
+use super::operator::ForeignOperator;
+use crate::foreign_path;
+use crate::keywords::is_keyword;
+
 /// One token.
 #[derive(Debug, Clone)]
 pub(in crate::syntax) struct Token<'s> {
@@ -66,7 +70,13 @@ pub(in crate::syntax) fn tokens<'s>(source: &'s str, comments: &[Span]) -> Vec<T
         let after_value = tokens.last().is_some_and(|last| {
             matches!(last.kind, Kind::Bare | Kind::Quoted) || last.is(")") || last.is("]")
         });
-        let (kind, length) = first_token(rest, after_value);
+        let is_first = tokens.last().is_none_or(|last| {
+            last.is("(") || ["and", "or", "not"].iter().any(|word| last.is_word(word))
+        });
+        let (kind, length) = match path_of_another_form(rest).filter(|_| is_first) {
+            Some(length) => (Kind::Word, length),
+            None => first_token(rest, after_value),
+        };
         let span = at..at + length;
         tokens.push(Token {
             kind,
@@ -110,6 +120,27 @@ fn first_token(rest: &str, after_value: bool) -> (Kind, usize) {
     }
 }
 
+/// The length of a path that does not start with a letter: `/a/b`, `*.a`, `..a`, `${a.b}`.
+fn path_of_another_form(rest: &str) -> Option<usize> {
+    if rest.starts_with("${") {
+        return rest.find('}').map(|end| end + 1);
+    }
+    if rest.starts_with('/') {
+        let ends = |c: char| !(is_in_word(c) || c == '/');
+        let length = rest.find(ends)?;
+        let is_path = rest[length..].starts_with(char::is_whitespace);
+        return (is_path && !rest[..length].ends_with('/')).then_some(length);
+    }
+    let stars = rest.trim_start_matches(foreign_path::is_wildcard);
+    let after = stars.strip_prefix("..").or_else(|| {
+        let after = stars.strip_prefix('.')?;
+        (stars.len() < rest.len()).then_some(after)
+    })?;
+    after
+        .starts_with(|c: char| is_word_start(c) || matches!(c, '*' | '"'))
+        .then(|| rest.len() - after.len() + word_length(after))
+}
+
 fn quoted(rest: &str, first: char) -> (Kind, usize) {
     let closing: &[char] = match first {
         '“' | '”' | '„' => &['”', '“', '"'],
@@ -125,9 +156,9 @@ fn quoted(rest: &str, first: char) -> (Kind, usize) {
         } else if !escaped && (c == first && closing.is_empty() || closing.contains(&c)) {
             // `"odd key".b` is a path.
             let length = at + c.len_utf8();
-            let is_path = first == '"'
+            let is_path = matches!(first, '"' | '`')
                 && rest[length..].starts_with('.')
-                && rest[length + 1..].starts_with(|c: char| c == '"' || is_in_word(c));
+                && rest[length + 1..].starts_with(|c: char| c == first || is_in_word(c));
             return if is_path {
                 (Kind::Word, length + 1 + word_length(&rest[length + 1..]))
             } else {
@@ -140,66 +171,107 @@ fn quoted(rest: &str, first: char) -> (Kind, usize) {
     (Kind::Quoted, rest.len())
 }
 
-/// The length of a path with quoted keys, and with indices in brackets: `a."b c"[0].d`.
+/// The length of a text in quotes.
+fn text_length(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        if c == quote && !escaped {
+            return at + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    rest.len()
+}
+
+/// The length of a path with the steps of any language: `a."b c"[0].d`, `a->'b'`, `a.*.b`, `a..b`.
 fn word_length(rest: &str) -> usize {
-    let bytes = rest.as_bytes();
     let mut at = 0;
     loop {
-        if bytes.get(at) == Some(&b'"') {
-            let (_, length) = quoted(&rest[at..], '"');
-            at += length;
-        } else {
-            at += rest[at..]
-                .find(|c| !is_in_word(c))
-                .unwrap_or(rest.len() - at);
+        let first = rest[at..].chars().next();
+        at += match first {
+            Some(quote @ ('"' | '\'' | '`')) => text_length(&rest[at..], quote),
+            _ => {
+                let text = &rest[at..];
+                let length = text.find(|c| !is_in_word(c)).unwrap_or(text.len());
+                // `a->b` has an arrow after the `a`.
+                let arrow = text[..length].ends_with('-') && text[length..].starts_with('>');
+                let length = length - usize::from(arrow);
+                length + wildcards(&text[length..], length == 0)
+            }
+        };
+        // `in["x"]` is an operator and a list.
+        let head = &rest[..at];
+        if rest[at..].starts_with('[')
+            && (is_keyword(head) || ForeignOperator::read(head).is_some())
+        {
+            return at;
         }
-        while bytes.get(at) == Some(&b'[') {
-            match rest[at..].find(']') {
-                Some(length) if is_index(&rest[at + 1..at + length]) => at += length + 1,
+        while rest[at..].starts_with('[') {
+            match foreign_path::closing(&rest[at + 1..]) {
+                Some(length) if is_index(&rest[at + 1..at + 1 + length]) => at += length + 2,
                 _ => return at,
             }
         }
-        let next = rest[at..]
-            .strip_prefix("?.")
-            .or_else(|| rest[at..].strip_prefix('.'));
-        match next {
-            Some(next) if next.starts_with(|c| c == '"' || is_in_word(c)) => {
-                at = rest.len() - next.len();
-            }
-            // `a.*.b`, `a.**.b`, `a.[0].b`
-            Some(next) if all_length(next) > 0 => {
-                at = rest.len() - next.len() + all_length(next);
-            }
-            Some(next) if next.starts_with('[') => at = rest.len() - next.len(),
-            _ => return at,
+        let mut steps = ["?.", "..", ".", "->>", "->"].into_iter();
+        let Some(step) = steps.find(|step| rest[at..].starts_with(*step)) else {
+            return at;
+        };
+        let step = step.len();
+        let next = &rest[at + step..];
+        let is_arrow = rest[at..].starts_with("->");
+        let is_key = next.starts_with(|c| {
+            is_in_word(c) || matches!(c, '"' | '`' | '[') || is_arrow && c == '\''
+        });
+        if !is_key && wildcards(next, true) == 0 {
+            return at;
         }
+        at += step;
     }
 }
 
-/// The length of the stars that stand for a whole key at the start of a text.
-fn all_length(next: &str) -> usize {
-    let after = next.trim_start_matches('*');
-    if after.starts_with(is_in_word) {
-        0
+/// The length of wildcards in a path, at the start of a key or after one. `a* 2` multiplies, and
+/// `a *= "x"` is an operator.
+fn wildcards(text: &str, at_start: bool) -> usize {
+    let after = text.trim_start_matches(foreign_path::is_wildcard);
+    let length = text.len() - after.len();
+    let next = after.trim_start();
+    let is_step = after.starts_with(['.', '[']) && !after.starts_with("..");
+    let is_end = next.len() < after.len() || after.is_empty();
+    let starts_operator = |c: char| c.is_alphabetic() || "=<>!~".contains(c);
+    if at_start {
+        let key = after.find(|c| !is_in_word(c)).unwrap_or(after.len());
+        return if length > 0 { length + key } else { 0 };
+    }
+    // `a?.b` has a separator and no wildcard.
+    let is_optional = &text[..length] == "?" && is_step;
+    if is_step && !is_optional || is_end && (next.is_empty() || next.starts_with(starts_operator)) {
+        length
     } else {
-        next.len() - after.len()
+        0
     }
 }
 
-/// Whether the text in brackets after a path is an index or a key, not a list of values.
+/// Whether the text in brackets after a path is an index, a key or a condition, not a list.
 fn is_index(inner: &str) -> bool {
     let inner = inner.trim();
     let is_number = inner
         .trim_start_matches('-')
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b':');
-    let is_key = |quote: char| {
+    let is_quoted = |quote: char| {
         inner.len() > 2
             && inner.starts_with(quote)
             && inner.ends_with(quote)
             && !inner.contains(',')
     };
-    is_number || inner == "*" || is_key('"') || is_key('\'')
+    let is_name =
+        inner.starts_with(is_word_start) && inner.chars().all(|c| c == '.' || is_in_word(c));
+    is_number
+        || is_name
+        || inner == "*"
+        || inner.starts_with(['?', '('])
+        || is_quoted('"')
+        || is_quoted('\'')
 }
 
 /// The length of a number, a date or an address. `1..5` is two numbers.

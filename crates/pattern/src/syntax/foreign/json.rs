@@ -3,17 +3,16 @@
 
 use reflexarc_diagnostic::Span;
 
-use super::TreeBuilder;
-use super::argument::Comparison;
-use super::foreign_operator::{ForeignOperator, Meaning, Quantifier};
-use super::json::{Member, Value, ValueKind};
-use super::leaf::OPERATORS;
-use super::operator_names::has_our_meaning;
+use super::operator::{ForeignOperator, Meaning, Quantifier};
 use crate::Dialect;
+use crate::syntax::TreeBuilder;
+use crate::syntax::argument::Comparison;
+use crate::syntax::json::{Member, Value, ValueKind};
+use crate::syntax::leaf::OPERATORS;
 
 /// Where an operator stands, which decides what it can be replaced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::syntax) enum Place {
     /// Among the alternatives of a path: it may become several alternatives.
     Alternative,
     /// In `$and`, where several alternatives would become several requirements.
@@ -25,7 +24,7 @@ pub(super) enum Place {
 impl TreeBuilder<'_> {
     /// What to write for an operator of another language: the span to replace, and the text.
     /// `object` is the object of the operator, if it is the only one in it.
-    pub(super) fn meant_operator(
+    pub(in crate::syntax) fn meant_operator(
         &self,
         member: &Member,
         object: Option<&Span>,
@@ -53,7 +52,7 @@ impl TreeBuilder<'_> {
     }
 
     /// What to write for two comparisons in one object: `{"$gte": 1, "$lt": 5}`.
-    pub(super) fn meant_range(&self, members: &[Member]) -> Option<String> {
+    pub(in crate::syntax) fn meant_range(&self, members: &[Member]) -> Option<String> {
         let [one, other] = members else { return None };
         let bound = |member: &Member| {
             let foreign = ForeignOperator::read(&member.key)?;
@@ -81,7 +80,7 @@ impl TreeBuilder<'_> {
 
     /// The alternatives, in JSON notation, that an operator with this argument means; `None` if its
     /// meaning is not evident or the dialect cannot express it.
-    pub(super) fn alternatives_of(
+    pub(in crate::syntax) fn alternatives_of(
         &self,
         foreign: ForeignOperator,
         value: &Value,
@@ -137,7 +136,18 @@ impl TreeBuilder<'_> {
                 }]),
                 _ => None,
             },
-            Meaning::True | Meaning::False => None,
+            Meaning::Between => match elements {
+                [low, high] => {
+                    let test = format!(
+                        "{{\"numeric\": [\">=\", {}, \"<=\", {}]}}",
+                        self.number_of(low)?,
+                        self.number_of(high)?
+                    );
+                    Some(vec![if negated { but(&test) } else { test }])
+                }
+                _ => None,
+            },
+            Meaning::True | Meaning::False | Meaning::Empty | Meaning::Element => None,
         }
     }
 
@@ -151,7 +161,7 @@ impl TreeBuilder<'_> {
         let fits = match (foreign.meaning, &value.kind) {
             (Meaning::Exists, ValueKind::Bool(_)) => true,
             (Meaning::Exists, _) => false,
-            (_, ValueKind::String(_)) => has_our_meaning(foreign, self.source_of(value)),
+            (_, ValueKind::String(_)) => foreign.has_our_meaning(self.source_of(value)),
             _ => false,
         };
         fits.then_some(name)
@@ -250,7 +260,7 @@ impl TreeBuilder<'_> {
                 Meaning::Prefix | Meaning::Suffix | Meaning::InNetwork
             );
         let is_clear = texts.len() == 1 || is_any;
-        let is_ours = texts.iter().all(|text| has_our_meaning(foreign, text));
+        let is_ours = texts.iter().all(|text| foreign.has_our_meaning(text));
         if !is_clear || !is_ours || foreign.ignoring_case && name == "cidr" {
             return None;
         }
@@ -291,7 +301,7 @@ impl TreeBuilder<'_> {
     }
 
     /// The text of a value.
-    pub(super) fn source_of(&self, value: &Value) -> &str {
+    pub(in crate::syntax) fn source_of(&self, value: &Value) -> &str {
         &self.source[value.span.clone()]
     }
 }
