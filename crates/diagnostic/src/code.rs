@@ -159,6 +159,7 @@ registry! {
     26 TOLERATED_SPELLING "Value accepted, but not in its documented spelling";
     27 INCONSISTENT_NAME_STATUS "Status in the event name and in the content differ";
     28 ATTRIBUTE_TOO_LONG "CloudEvents attribute longer than EventBridge allows";
+    29 NO_EVENT "Document that contains no event";
     // 01: syntax of filters
     101 SYNTAX "Syntax error in a filter";
     102 UNCLOSED "Unclosed bracket or quote";
@@ -220,6 +221,7 @@ registry! {
     411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
     412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
     413 UNKNOWN_KEY "Key of `once` or `throttle` that no event may have";
+    414 UNKNOWN_RULE_FIELD "Field or label that the rule does not have";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 

@@ -1,13 +1,13 @@
 //! Warnings about misspelt fields of ECS events in scripts and templates.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
-use reflexarc_reaction::EventField;
+use reflexarc_reaction::VariableField;
 
 use crate::vocabulary::{FieldName, FilterVocabulary};
 
 /// The warnings about the fields that a script or template reads, whose keys are located in it.
 /// `filter` is that of the rule: it may be about events that have other fields.
-pub(crate) fn check(fields: &[EventField], filter: &FilterVocabulary<'_>) -> Vec<Diagnostic> {
+pub(crate) fn check(fields: &[VariableField], filter: &FilterVocabulary<'_>) -> Vec<Diagnostic> {
     // A path that the filter names is spelt in the same way twice, often for one kind of the events
     // that it selects: `name == "Automation:RequestSent" and requestId exists or name == …`.
     let unnamed = fields.iter().filter(|field| !filter.names(&field.path));
@@ -19,7 +19,7 @@ pub(crate) fn check(fields: &[EventField], filter: &FilterVocabulary<'_>) -> Vec
         .collect()
 }
 
-fn misspelt(field: &EventField, meant: &str) -> Option<Diagnostic> {
+fn misspelt(field: &VariableField, meant: &str) -> Option<Diagnostic> {
     let whole: Span = field.keys.first()?.start..field.keys.last()?.end;
     let message = format!("ECS events have no `{}`", field.path);
     let warning = Diagnostic::warning(Code::MISSPELT_FIELD, whole, message)

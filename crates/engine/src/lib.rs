@@ -45,6 +45,7 @@ mod overlay;
 mod reaction_failure;
 pub mod reference;
 mod rule;
+mod rule_fields;
 mod rule_file;
 mod rule_findings;
 mod rule_set;

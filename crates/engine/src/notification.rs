@@ -1,5 +1,7 @@
 //! `notify = […]`: messages without a script.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
@@ -8,6 +10,7 @@ use reflexarc_reaction::{Action, ReactionLimits, RuleInfo, Template, default_mes
 
 use crate::event_fields;
 use crate::reaction_failure::ReactionFailure;
+use crate::rule_fields;
 use crate::rule_file::NotifyKey;
 use crate::vocabulary::FilterVocabulary;
 
@@ -63,14 +66,19 @@ impl Notification {
     }
 
     /// What the templates probably do not mean as they are written, located in the rule file.
-    /// `filter` is that of the rule, if it is valid.
-    pub(crate) fn warnings(&self, filter: Option<&FilterVocabulary<'_>>) -> Vec<Diagnostic> {
+    /// `filter` is that of the rule, if it is valid, and `labels` are its labels.
+    pub(crate) fn warnings(
+        &self,
+        filter: Option<&FilterVocabulary<'_>>,
+        labels: &BTreeMap<String, String>,
+    ) -> Vec<Diagnostic> {
         let parts = [&self.title, &self.text].into_iter().flatten();
         let warnings = parts.flat_map(|part| {
             let fields = part.template.event_fields();
             let misspelt = filter.map(|filter| event_fields::check(&fields, filter));
             let warnings = part.template.warnings().iter().cloned();
-            let warnings = warnings.chain(misspelt.unwrap_or_default());
+            let of_rule = rule_fields::check(&part.template.rule_fields(), labels);
+            let warnings = warnings.chain(misspelt.unwrap_or_default()).chain(of_rule);
             warnings.map(|warning| part.source.map_spans(warning))
         });
         warnings.collect()

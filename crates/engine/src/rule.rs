@@ -340,6 +340,7 @@ impl Rule {
                     gates: &content.gates,
                     response: response.as_ref(),
                     tests: &content.tests,
+                    labels: &info.labels,
                     catalogue_comparisons: set_limits.catalogue_comparisons,
                 };
                 found.extend(parts.findings().warnings().cloned());
@@ -374,6 +375,7 @@ impl Rule {
                 gates: &self.gates,
                 response: Some(&self.response),
                 tests: &self.tests,
+                labels: &self.info.labels,
                 catalogue_comparisons: self.catalogue_comparisons,
             };
             parts.findings()

@@ -4,6 +4,8 @@
 // the filter and the comparisons with the catalogue they take several times as long as compiling,
 // and a service reloads its rules far more often than a person reads what might be wrong with them.
 
+use std::collections::BTreeMap;
+
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::{FieldShape, field_shape};
@@ -14,6 +16,7 @@ use crate::field_evidence::shows_one_value;
 use crate::gate_keys;
 use crate::gates::Gates;
 use crate::rule::Response;
+use crate::rule_fields;
 use crate::rule_test::{RuleTest, TestEvent};
 use crate::vocabulary::FilterVocabulary;
 
@@ -25,6 +28,7 @@ pub(crate) struct RuleParts<'r> {
     pub(crate) gates: &'r Gates,
     pub(crate) response: Option<&'r Response>,
     pub(crate) tests: &'r [RuleTest],
+    pub(crate) labels: &'r BTreeMap<String, String>,
     /// See [`RuleSetLimits`](crate::RuleSetLimits).
     pub(crate) catalogue_comparisons: usize,
 }
@@ -62,11 +66,12 @@ impl RuleParts<'_> {
                     .as_ref()
                     .map(|filter| event_fields::check(&reaction.event_fields(), filter));
                 let found = reaction.warnings().iter().cloned();
-                let found = found.chain(misspelt.unwrap_or_default());
+                let of_rule = rule_fields::check(&reaction.rule_fields(), self.labels);
+                let found = found.chain(misspelt.unwrap_or_default()).chain(of_rule);
                 others.extend(found.map(|warning| source.map_spans(warning)));
             }
             Some(Response::Notification(notification)) => {
-                others.extend(notification.warnings(vocabulary.as_ref()));
+                others.extend(notification.warnings(vocabulary.as_ref(), self.labels));
             }
             Some(Response::None) | None => {}
         }

@@ -5,12 +5,13 @@
 //! | MNS topic notification, MNS queue message | the JSON in `Message`, `MessageBody` |
 //! | Amazon SNS notification, SQS message, also in `Records` | that in `Message`, `Body`, `body` |
 //! | `DescribeSystemEventAttribute` | `SystemEvents.SystemEvent` |
-//! | `DescribeInstanceHistoryEvents` | `InstanceSystemEventSet.InstanceSystemEventType` |
 //! | `LookupEvents` of `ActionTrail` and `CloudTrail` | `Events` |
 //! | log file of `CloudTrail` and other AWS records | `Records` |
 //! | the response of an SDK | what its `body` contains |
 //!
-//! A message may be encoded in Base64.
+//! A message may be encoded in Base64. A request of SNS to confirm a subscription, and the records of
+//! `DescribeInstanceHistoryEvents`, are errors that say what to do: taken as events they would match
+//! no rule.
 //!
 //! Documents are cut into their parts without building trees, so that a list of many megabytes
 //! costs no more memory than its events.
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reflexarc_diagnostic::truncate_to_line;
 use serde_json::value::RawValue;
 
 use crate::event_error::EventError;
@@ -42,6 +44,10 @@ pub enum Document {
     /// The events that it contains, in order, each valid or with its error.
     Events(Vec<Result<Event, EventError>>),
 }
+
+/// The characters that are kept of the address in a request to confirm a subscription: a token of
+/// some 300 characters is part of it.
+const MAX_URL_CHARS: usize = 1000;
 
 /// How deep documents can contain documents. Records of SQS with notifications of SNS that contain
 /// records of `CloudTrail` are 7 levels: each list, element and message is one.
@@ -118,6 +124,7 @@ pub(crate) fn is_container_key(key: &str) -> bool {
             | "CloudTrailEvent"
             | "SystemEvents"
             | "InstanceSystemEventSet"
+            | "EventCycleStatus"
     )
 }
 
@@ -151,6 +158,10 @@ impl<'a> Contents<'a> {
         };
         if nesting == MAX_NESTING {
             return false;
+        }
+        if let Some(error) = no_event(&members) {
+            self.add_event(Err(error));
+            return true;
         }
         if let Some(message) = message(&members) {
             self.add_text(&message, nesting + 1);
@@ -186,6 +197,13 @@ impl<'a> Contents<'a> {
         if self.is_full || self.add_contained(text, nesting) {
             return;
         }
+        self.add_event(Event::from_json_within(text, self.limits));
+    }
+
+    fn add_event(&mut self, event: Result<Event, EventError>) {
+        if self.is_full {
+            return;
+        }
         let limit = self.limits.contained;
         if self.events.len() == limit {
             self.is_full = true;
@@ -193,13 +211,31 @@ impl<'a> Contents<'a> {
             return;
         }
         let number = self.events.len() + 1;
-        let event = Event::from_json_within(text, self.limits);
         self.events
             .push(event.map_err(|error| EventError::Contained {
                 number,
                 error: Box::new(error),
             }));
     }
+}
+
+/// The error of a document that is known to be no event, and to contain none.
+fn no_event(members: &Members<'_>) -> Option<EventError> {
+    let text = |key: &str| serde_json::from_str::<String>(members.get(key)?.get()).ok();
+    if let Some(url) = text("SubscribeURL")
+        && matches!(
+            text("Type")?.as_str(),
+            "SubscriptionConfirmation" | "UnsubscribeConfirmation"
+        )
+    {
+        // The sender wrote it, and it goes to logs and terminals.
+        let url = truncate_to_line(&url, MAX_URL_CHARS).into_owned();
+        return Some(EventError::SubscriptionConfirmation { url });
+    }
+    let is_history = ["EventId", "EventCycleStatus", "EventType"]
+        .iter()
+        .all(|key| members.contains_key(*key));
+    is_history.then_some(EventError::InstanceHistory)
 }
 
 /// The JSON that is the message of a notification, or of a message of a queue.

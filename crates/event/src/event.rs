@@ -70,7 +70,9 @@ impl Event {
         }
         // One pass validates the bytes and collects what identifies the envelope; most events are
         // matched on their bytes and never need a tree.
-        let markers = EnvelopeMarkers::of(read(&bytes, limits.depth)?)?;
+        let markers =
+            read(&bytes, limits.depth).map_err(|error| EventError::of_json(error, &bytes))?;
+        let markers = EnvelopeMarkers::of(markers)?;
         Ok(Self {
             bytes: bytes.into(),
             limits: *limits,

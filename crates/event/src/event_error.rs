@@ -2,6 +2,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic};
 
+use crate::OtherFormat;
 use crate::json::{JsonError, Position};
 
 /// Why bytes are not an event.
@@ -36,9 +37,20 @@ pub enum EventError {
         /// Its type: "an array", "a string" …
         found: &'static str,
     },
+    /// Not JSON, but in another format that is known by its first bytes.
+    #[error("expected JSON, found {0}")]
+    OtherFormat(OtherFormat),
     /// A form without the parameter that holds the event.
-    #[error("missing form parameter `alert` or `data`")]
-    EmptyForm,
+    #[error(
+        "missing form parameter `alert` or `data`; found {found}{}",
+        alarm_note(*.is_metric_alarm)
+    )]
+    EmptyForm {
+        /// The names of the first parameters.
+        found: String,
+        /// Whether they are those of a metric alarm of Cloud Monitor.
+        is_metric_alarm: bool,
+    },
     /// A parameter of a form is not JSON text. The offset of the error counts in the decoded
     /// parameter.
     #[error("form parameter `{parameter}` is not JSON text: {error}")]
@@ -68,6 +80,19 @@ pub enum EventError {
         /// How many it contains.
         count: usize,
     },
+    /// A request of Amazon SNS to confirm a subscription: no event, but without an answer there will
+    /// be none.
+    #[error("SNS waits for the confirmation of a subscription: open {url}")]
+    SubscriptionConfirmation {
+        /// The value of `SubscribeURL`. It comes from the sender.
+        url: String,
+    },
+    /// A record of `DescribeInstanceHistoryEvents`, which has no event form.
+    #[error(
+        "a record of DescribeInstanceHistoryEvents is not an event: it has neither the name nor \
+         the resource of one; take the events from DescribeSystemEventAttribute of Cloud Monitor"
+    )]
+    InstanceHistory,
     /// The event is valid, but its native form exceeds the limits; offsets of the inner error count
     /// in that form.
     #[error("the event cannot be converted to the native form: {0}")]
@@ -80,8 +105,10 @@ impl EventError {
         match self {
             Self::TooLarge { limit, .. } => Some(*limit),
             Self::Json(error) => Some(error.offset),
-            Self::NotAnObject { .. } => Some(0),
-            Self::EmptyForm
+            Self::NotAnObject { .. } | Self::OtherFormat(_) => Some(0),
+            Self::EmptyForm { .. }
+            | Self::SubscriptionConfirmation { .. }
+            | Self::InstanceHistory
             | Self::Form { .. }
             | Self::Contained { .. }
             | Self::TooManyEvents { .. }
@@ -93,6 +120,15 @@ impl EventError {
     /// Line and column of the error in the bytes that were read.
     pub fn position(&self, bytes: &[u8]) -> Option<Position> {
         self.offset().map(|offset| Position::of(bytes, offset))
+    }
+
+    /// The error of bytes that are not JSON: the format that they have instead, if it is known.
+    pub(crate) fn of_json(error: JsonError, bytes: &[u8]) -> Self {
+        // Bytes of one of these formats fail within their first few, so an event that breaks off
+        // later costs nothing more, and keeps the place of its error.
+        const START: usize = 64;
+        let other = (error.offset < START).then(|| OtherFormat::of(bytes));
+        other.flatten().map_or(Self::Json(error), Self::OtherFormat)
     }
 
     /// The error as a diagnostic. Bytes that are not UTF-8 may be replaced in the text that it is
@@ -107,9 +143,18 @@ impl EventError {
                 "send each element as a document of its own",
             ),
             Self::NotAnObject { .. } => (Code::EVENT_NOT_AN_OBJECT, "wrap the value in an object"),
-            Self::EmptyForm => (
+            Self::OtherFormat(_) => (Code::EVENT_NOT_JSON, "send the event as JSON in UTF-8"),
+            Self::EmptyForm { .. } => (
                 Code::INVALID_FORM,
-                "post the form as Cloud Monitor sends it, or JSON",
+                "post the form of a system event as Cloud Monitor sends it, or JSON",
+            ),
+            Self::SubscriptionConfirmation { .. } => (
+                Code::NO_EVENT,
+                "check that the address is that of SNS in your region, then open it in a browser",
+            ),
+            Self::InstanceHistory => (
+                Code::NO_EVENT,
+                "export the history with DescribeSystemEventAttribute",
             ),
             Self::Form { .. } => (
                 Code::INVALID_FORM,
@@ -136,5 +181,14 @@ impl EventError {
             other => other.to_string(),
         };
         Diagnostic::error(code, at..at + 1, message).with_help(help)
+    }
+}
+
+/// What a form is that is no system event.
+fn alarm_note(is_metric_alarm: bool) -> &'static str {
+    if is_metric_alarm {
+        "; an alarm of a metric is not a system event: subscribe to events"
+    } else {
+        ""
     }
 }

@@ -1,5 +1,9 @@
 //! The form variant of the Cloud Monitor webhook.
 
+use std::borrow::Cow;
+
+use reflexarc_diagnostic::truncate_to_line;
+
 use crate::json::Json;
 use crate::{Event, EventError, Limits};
 
@@ -63,7 +67,7 @@ impl Event {
         if !parameters().any(|(name, _)| name == "alert") {
             let data = parameters()
                 .find(|(name, _)| name == "data")
-                .ok_or(EventError::EmptyForm)?
+                .ok_or_else(|| empty_form(parameters().map(|(name, _)| name)))?
                 .1;
             return Self::from_json_within(data.into_owned(), limits);
         }
@@ -83,11 +87,39 @@ pub(crate) fn is_form(bytes: &[u8]) -> bool {
     if start.starts_with(b"%7B") || start.starts_with(b"%7b") {
         return true;
     }
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let name = start.iter().take_while(|byte| is_name(**byte)).count();
-    name > 0
-        && start.get(name) == Some(&b'=')
+    is_any_form(start)
         && form_urlencoded::parse(start).any(|(name, _)| name == "alert" || name == "data")
+}
+
+/// Whether bytes begin as a form: a name and `=`, but not the `==` of a filter, and no space.
+pub(crate) fn is_any_form(bytes: &[u8]) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let name = bytes.iter().take_while(|byte| is_name(**byte)).count();
+    let value = bytes.get(name + 1);
+    name > 0 && bytes.get(name) == Some(&b'=') && !matches!(value, Some(b'=' | b' '))
+}
+
+/// The error of a form without an event, with the first names of its parameters.
+fn empty_form<'a>(names: impl Iterator<Item = Cow<'a, str>>) -> EventError {
+    const SHOWN: usize = 6;
+    let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+    // Cloud Monitor calls back with these for the alarms of metrics, which are no events.
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let is_metric_alarm = has("alertName") || has("metricName");
+    let shown = names.iter().take(SHOWN);
+    let mut found: Vec<String> = shown
+        .map(|name| format!("`{}`", truncate_to_line(name, 40)))
+        .collect();
+    if names.len() > SHOWN {
+        found.push("…".to_owned());
+    }
+    if found.is_empty() {
+        found.push("no parameters".to_owned());
+    }
+    EventError::EmptyForm {
+        found: found.join(", "),
+        is_metric_alarm,
+    }
 }
 
 /// A webhook whose members are the parameters of a form, as frameworks give them: texts, or lists

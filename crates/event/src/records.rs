@@ -7,6 +7,7 @@
 //! [{"id": 1}, {"id": 2}]     array: an element is a record
 //! {"id": 1}                  lines: a line is a record
 //! {                          documents: a record ends with the bracket that it began with
+//! <                          markup: one record up to the next line that begins with { or [
 //! ```
 
 mod line;
@@ -134,6 +135,8 @@ enum State {
         document: Line<'static>,
         nesting: Nesting,
     },
+    /// In XML or HTML, which is not read: one record, so that it is one error.
+    InMarkup { markup: Line<'static> },
     /// After a broken document: looking for the next line that begins with `{`.
     SkippingToObject,
     /// Before an element of the array.
@@ -174,6 +177,7 @@ impl RecordCutter {
                 | State::SecondLine { .. }
                 | State::Documents
                 | State::InDocument { .. }
+                | State::InMarkup { .. }
                 | State::SkippingToObject => {
                     let line = self.next_line(input)?.into_owned();
                     if let Some(record) = self.add_line(line) {
@@ -252,6 +256,7 @@ impl RecordCutter {
                 }
                 State::SecondLine { first, .. } => Some(first.into_record(limit)),
                 State::InDocument { document, .. } => Some(document.into_record(limit)),
+                State::InMarkup { markup } => Some(markup.into_record(limit)),
                 State::BeforeElement => Some(Record {
                     line: self.line,
                     bytes: Err(RecordError::UnclosedArray),
@@ -317,9 +322,23 @@ impl RecordCutter {
                 document.append(&line, limit);
                 self.document(document, nesting)
             }
+            State::InMarkup { mut markup } => {
+                if line.bytes.starts_with(b"{") || line.bytes.starts_with(b"[") {
+                    self.lookahead.push_front(line);
+                    self.state = State::FirstLine;
+                    return Some(markup.into_record(limit));
+                }
+                markup.append(&line, limit);
+                self.state = State::InMarkup { markup };
+                None
+            }
             // All others skip blank lines.
             state if blank => {
                 self.state = state;
+                None
+            }
+            State::FirstLine if line.bytes.trim_ascii_start().starts_with(b"<") => {
+                self.state = State::InMarkup { markup: line };
                 None
             }
             State::FirstLine => {

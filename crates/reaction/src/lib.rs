@@ -27,7 +27,6 @@ mod check;
 mod default_message;
 mod effects;
 mod error;
-mod event_field;
 mod gate;
 mod input;
 mod limits;
@@ -46,6 +45,7 @@ mod targets;
 mod template;
 mod trace;
 mod value;
+mod variable_field;
 
 pub use jiff::{SignedDuration, Timestamp};
 pub use reflexarc_diagnostic::Diagnostic;
@@ -55,7 +55,6 @@ pub use action::{Action, Message};
 pub use default_message::default_message;
 pub use effects::{Effects, StateChange};
 pub use error::{CompileError, ReactionError};
-pub use event_field::EventField;
 pub use gate::{Gate, ThrottleDecision};
 pub use input::{Input, RuleInfo, Stopwatch};
 pub use limits::ReactionLimits;
@@ -66,6 +65,7 @@ pub use state::{Entry, MemoryState, NoState, State, sealed};
 pub use targets::NamedTarget;
 pub use template::{Template, TemplateNames};
 pub use value::ScriptEvent;
+pub use variable_field::VariableField;
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

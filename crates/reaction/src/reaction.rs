@@ -10,8 +10,8 @@ use rhai::{AST, Dynamic, Map, Scope};
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    CompileError, Diagnostic, Effects, EventField, Input, NamedTarget, ReactionError,
-    ReactionLimits, State, check, event_field, parse_error, run_error, targets, trace,
+    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
+    VariableField, check, parse_error, run_error, targets, trace, variable_field,
 };
 
 /// A script, compiled and checked.
@@ -177,8 +177,13 @@ impl Reaction {
     /// assert_eq!(&script[fields[0].keys[1].clone()], "eniId");
     /// # Ok::<(), reflexarc_reaction::CompileError>(())
     /// ```
-    pub fn event_fields(&self) -> Vec<EventField> {
-        event_field::of_script(&self.ast, &self.source)
+    pub fn event_fields(&self) -> Vec<VariableField> {
+        variable_field::of_script(&self.ast, &self.source, "event")
+    }
+
+    /// The fields of `rule` that the script reads with dots.
+    pub fn rule_fields(&self) -> Vec<VariableField> {
+        variable_field::of_script(&self.ast, &self.source, "rule")
     }
 
     /// The text of the script.

@@ -16,7 +16,7 @@ use reflexarc_event::{Event, Json};
 pub use self::check::TemplateNames;
 use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{CompileError, EventField, ReactionError, ReactionLimits, RuleInfo, SourceLocation};
+use crate::{CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation, VariableField};
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
 /// the template and the event.
@@ -142,8 +142,13 @@ impl Template {
     }
 
     /// The fields of the event that the template reads with dots.
-    pub fn event_fields(&self) -> Vec<EventField> {
-        check::event_fields(&self.source)
+    pub fn event_fields(&self) -> Vec<VariableField> {
+        check::fields(&self.source, "event")
+    }
+
+    /// The fields of `rule` that the template reads with dots.
+    pub fn rule_fields(&self) -> Vec<VariableField> {
+        check::fields(&self.source, "rule")
     }
 
     /// Renders the template for one event.

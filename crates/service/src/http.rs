@@ -4,6 +4,7 @@ mod body;
 mod compression;
 mod events;
 mod operate;
+mod refusals;
 mod server;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -19,6 +20,8 @@ use jiff::Timestamp;
 use reflexarc_event::Json;
 use tokio::sync::watch;
 
+pub(crate) use self::refusals::RefusalLog;
+use self::refusals::RefusalReason;
 pub(crate) use self::server::listen;
 use crate::dispatch::Wake;
 use crate::intake::Intake;
@@ -37,6 +40,7 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
+    pub(crate) refusals: RefusalLog,
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,
@@ -70,7 +74,11 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/dlq/{id}", delete(operate::drop_dead_letter))
         .route("/dlq/{id}/redrive", post(operate::redrive))
         // JSON like all other errors, where axum would answer with an empty body.
-        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "unknown path") })
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(|request: Request| async move {
+            let message = format!("{} is not allowed for this path", request.method());
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, message)
+        })
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
             count_refused,
@@ -78,7 +86,16 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .with_state(state)
 }
 
-/// Counts refused requests to `/events`, whichever handler or extractor refused them.
+async fn unknown_path(request: Request) -> HttpError {
+    // Senders are often configured with the address of the service alone.
+    let message = match *request.method() {
+        Method::POST => "unknown path; post events to /events",
+        _ => "unknown path",
+    };
+    HttpError::new(StatusCode::NOT_FOUND, message)
+}
+
+/// Counts and logs refused requests to `/events`, whichever handler or extractor refused them.
 async fn count_refused(
     State(state): State<Arc<AppState>>,
     request: Request,
@@ -89,6 +106,7 @@ async fn count_refused(
     let response = next.run(request).await;
     if events && !response.status().is_success() {
         let status = response.status().as_u16();
+        state.refusals.log(status, response.extensions().get());
         state
             .metrics
             .refused
@@ -156,6 +174,9 @@ impl From<StoreError> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut response = json_response(self.status, &self.body);
+        response
+            .extensions_mut()
+            .insert(RefusalReason::of(&self.body));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, ConfigSource};
 use crate::dispatch::{Queues, Wake, dead_letters};
-use crate::http::{AppState, listen, router};
+use crate::http::{AppState, RefusalLog, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
@@ -135,6 +135,7 @@ impl ServiceBuilder {
             metrics,
             limits: limits.clone(),
             telemetry,
+            refusals: RefusalLog::default(),
             wake,
             reloader,
             stop: stop.clone(),

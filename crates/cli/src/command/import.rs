@@ -93,8 +93,10 @@ struct Import {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let (import, destination) = match &args.source {
         Source::Eventbridge { files, destination } => {
-            let responses: Result<Vec<Json>, Failure> =
-                files.iter().map(|file| read(file)).collect();
+            let responses = files
+                .iter()
+                .map(|file| Ok((file.display().to_string(), read(file)?)));
+            let responses: Result<Vec<(String, Json)>, Failure> = responses.collect();
             (eventbridge::import(&responses?)?, destination)
         }
         Source::Cloudmonitor {
@@ -106,7 +108,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 .iter()
                 .map(|(rule, file)| Ok((rule.clone(), read(file)?)))
                 .collect();
-            (cloudmonitor::import(&read(file)?, &targets?)?, destination)
+            let name = file.display().to_string();
+            let import = cloudmonitor::import(&name, &read(file)?, &targets?)?;
+            (import, destination)
         }
     };
     let import = skip_duplicate_names(import);
@@ -131,6 +135,19 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     } else {
         Exit::Negative
     })
+}
+
+/// A name for a rule without one: the name of its file and its number there, such as `rules-2`.
+fn name_by_place(file: &str, number: usize) -> String {
+    let stem = Path::new(file)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy());
+    let stem = rule_draft::rule_name(stem.as_deref().unwrap_or_default());
+    if stem.trim_matches('-').is_empty() {
+        format!("rule-{number}")
+    } else {
+        format!("{stem}-{number}")
+    }
 }
 
 /// Skips rules whose file name another rule has already: `a b` and `a-b` are both `a-b.toml`.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use reflexarc_event::OtherFormat;
+
 use crate::exit::Failure;
 
 /// Magic number of gzip (RFC 1952).
@@ -103,6 +105,14 @@ impl Source {
         };
         let mut plain = BufReader::with_capacity(BUFFER, counted);
         let magic = first_bytes(&mut plain)?;
+        // Of compressed streams gzip and zstd are read. UTF-16 would be cut at the wrong bytes, so
+        // that each line would be an error of its own.
+        let format = OtherFormat::of(&magic.bytes[..magic.len]);
+        if let Some(OtherFormat::Utf16 | OtherFormat::Compressed("zip" | "xz" | "bzip2")) = format {
+            let found = format.map(|format| format.to_string()).unwrap_or_default();
+            let message = format!("expected JSON, found {found}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         let reader: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP) {
             // A gzip file may have several members: `cat a.gz b.gz` is one.
             Box::new(BufReader::with_capacity(
@@ -205,6 +215,13 @@ mod tests {
             packed.extend(gzip.finish().unwrap());
         }
         assert_eq!(read(packed.leak()), b"{}\n{\"b\":2}\n");
+        let error = |bytes: &'static [u8]| {
+            let source = Source::new(bytes, None, "-".to_owned());
+            source.err().map(|error| error.to_string())
+        };
+        for (bytes, found) in [(&b"{\0\"\0a\0"[..], "UTF-16"), (b"PK\x03\x04", "zip")] {
+            assert!(error(bytes).is_some_and(|error| error.contains(found)));
+        }
         let packed = zstd::encode_all(&b"{\"c\":3}\n"[..], 1).unwrap();
         assert_eq!(read(packed.leak()), b"{\"c\":3}\n");
     }

@@ -208,3 +208,74 @@ fn responses_of_another_api_are_refused() {
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn rules_without_a_name_are_named_by_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let rule = |name: &str| {
+        format!(
+            r#"{{{name} "FilterPattern": "{{\"source\":[\"acs.ecs\"]}}", "Targets": [
+                {{"Id": "t", "Type": "https", "Endpoint": "https://example.com/"}}]}}"#
+        )
+    };
+    let rules = [
+        rule(""),
+        rule(r#""RuleName": "named","#),
+        rule(r#""RuleName": " ","#),
+    ];
+    let response = format!(r#"{{"Data": {{"Rules": [{}]}}}}"#, rules.join(","));
+    let response = file("my rules.json", &response);
+    // A target without a rule's name is not that of a rule without a name.
+    let targets = file(
+        "targets.json",
+        r#"{"Data": {"Targets": [{"Id": "u", "Type": "https", "Endpoint": "https://other/"}]}}"#,
+    );
+    let out = folder.path().join("out");
+    let outcome = import(&["import", "eventbridge", &response, &targets], &out);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for number in [1, 3] {
+        let note = format!("my-rules-{number}: the rule has no name; this is rule {number} of");
+        assert!(outcome.stderr.contains(&note), "{}", outcome.stderr);
+        let text = std::fs::read_to_string(out.join(format!("my-rules-{number}.toml"))).unwrap();
+        assert!(
+            text.contains(&format!("EventBridge rule my-rules-{number}")),
+            "{text}"
+        );
+    }
+    assert!(out.join("named.toml").exists());
+    assert!(
+        !outcome.stdout.contains("https://other/"),
+        "{}",
+        outcome.stdout
+    );
+    // They replace nothing, neither another rule of the import nor a file.
+    let rules = [rule(""), rule(r#""RuleName": "rules-1","#)].join(",");
+    let response = file(
+        "rules.json",
+        &format!(r#"{{"Data": {{"Rules": [{rules}]}}}}"#),
+    );
+    let outcome = import(&["import", "eventbridge", &response], &out);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome
+            .stderr
+            .contains("another rule has the file name rules-1.toml")
+    );
+    assert_eq!(import(&["import", "eventbridge", &response], &out).code, 2);
+    // Cloud Monitor, from stdin.
+    let response = file(
+        "monitor.json",
+        r#"{"EventRules": {"EventRule": [{"Name": "", "EventPattern": {"EventPattern": []}}]}}"#,
+    );
+    let outcome = import(&["import", "cloudmonitor", &response], &out);
+    assert!(
+        outcome.stderr.contains("monitor-1: the rule has no name"),
+        "{}",
+        outcome.stderr
+    );
+}

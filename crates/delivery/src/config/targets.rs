@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
-use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_diagnostic::{Code, Severity};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use crate::http::EgressPolicy;
 use crate::readable_time;
 use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::dingtalk::{DingTalk, Format};
-use crate::target::email::{Email, SmtpServer, TemplateError, Templates, TlsMode};
+use crate::target::email::{Email, InvalidTemplates, SmtpServer, Templates, TlsMode};
 use crate::target::webhook::{Webhook, signing_key};
 use crate::target::{CommandTarget, FileTarget, Target};
 
@@ -246,67 +246,37 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
         .ok()
 }
 
-/// The templates, whose faults are reported: those of the subject where they are, those of a file
+/// The templates, whose findings are reported: those of the subject where they are, those of a file
 /// at its path, with line and column in the message.
 fn checked_templates(
     keys: &ConfigTable<'_>,
     subject: Option<&EmbeddedText>,
-    templates: Result<Templates, TemplateError>,
+    templates: Result<Templates, InvalidTemplates>,
 ) -> Option<Templates> {
-    let key = |template| match template {
-        "subject" => "subject",
-        "text" => "text_template",
-        _ => "html_template",
+    let (templates, findings) = match templates {
+        Ok(templates) => {
+            let warnings = templates.warnings().to_vec();
+            (Some(templates), warnings)
+        }
+        Err(invalid) => (None, invalid.findings),
     };
-    let in_subject = |mut found: Diagnostic, subject: &EmbeddedText| {
+    for finding in findings {
+        let mut found = finding.diagnostic.clone();
         if found.severity == Severity::Error {
             found.code = Code::CONFIG_VALUE;
         }
-        keys.report(subject.map_spans(found));
-    };
-    match templates {
-        Ok(templates) => {
-            for (name, warning) in templates.warnings() {
-                match subject {
-                    Some(subject) if *name == "subject" => in_subject(warning.clone(), subject),
-                    _ => {
-                        let span = keys.span_of(key(name));
-                        let mut found = Diagnostic::warning(warning.code, span, &*warning.message);
-                        found.help.clone_from(&warning.help);
-                        keys.report(found);
-                    }
-                }
-            }
-            Some(templates)
+        // The built-in templates have no findings, so one of the subject is of the configured one.
+        if let Some(subject) = subject.filter(|_| finding.template == "subject") {
+            keys.report(subject.map_spans(found));
+            continue;
         }
-        // The names are located in the subject's text, so they are only shown there.
-        Err(error)
-            if error.name == "subject" && subject.is_some() && !error.unknown_names.is_empty() =>
-        {
-            for found in error.unknown_names {
-                if let Some(subject) = subject {
-                    in_subject(found, subject);
-                }
-            }
-            None
-        }
-        Err(error) => {
-            let help = error
-                .unknown_names
-                .first()
-                .and_then(|found| found.help.clone());
-            let help = help.unwrap_or_else(|| {
-                "templates have the syntax of minijinja, like Jinja's".to_owned()
-            });
-            keys.fault(
-                key(error.name),
-                Code::CONFIG_VALUE,
-                error.to_string(),
-                &help,
-            );
-            None
-        }
+        found.span = keys.span_of(&format!("{}_template", finding.template));
+        found.message = finding.to_string();
+        // Its place is in another file.
+        found.fix = None;
+        keys.report(found);
     }
+    templates
 }
 
 fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingTalk> {

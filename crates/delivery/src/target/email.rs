@@ -19,7 +19,7 @@ use crate::http::error_chain;
 use crate::outcome::SendError;
 use crate::readable_time::with_readable_times;
 
-pub use self::template::{TemplateError, Templates};
+pub use self::template::{InvalidTemplates, TemplateFinding, Templates};
 
 /// A mail server, sender, recipients and templates.
 pub struct Email {

@@ -172,6 +172,29 @@ fn unknown_names_in_mail_templates_are_errors_at_their_place() {
             Some("{{ title }}")
         )
     );
+    std::fs::write(folder.path().join("broken.j2"), "a\n{{ titel").unwrap();
+    std::fs::write(
+        folder.path().join("unknown.j2"),
+        "{{ x }}\n{{ y }} ${title}",
+    )
+    .unwrap();
+    let all = check(
+        "subject = '{{ a }}{{ b }}'\ntext_template = 'broken.j2'\nhtml_template = 'unknown.j2'",
+    );
+    let messages: Vec<_> = all.iter().map(|(_, message, _)| message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "unknown variable `a` in a template",
+            "unknown variable `b` in a template",
+            "template text: line 2, column 4: syntax error: unexpected end of input, expected end \
+             of variable block",
+            "template html: line 1, column 4: unknown variable `x` in a template",
+            "template html: line 2, column 4: unknown variable `y` in a template",
+            "template html: line 2, column 9: `${title}` is not replaced in a template, but sent \
+             as it stands",
+        ]
+    );
     for key in ["text_template", "html_template"] {
         std::fs::write(folder.path().join("t.j2"), "a\n {{ titel }}").unwrap();
         let message = format!(

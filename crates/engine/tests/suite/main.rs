@@ -16,6 +16,7 @@ mod formatting;
 mod gates;
 mod limits;
 mod reference;
+mod rule_fields;
 mod rule_tests;
 
 use reflexarc::{NativeEvent, RuleSet};

@@ -139,6 +139,20 @@ fn records_above_the_limit_are_reported_and_skipped() {
 }
 
 #[test]
+fn markup_is_one_record_up_to_the_next_event() {
+    let xml = "<a>\n\n  <b>{}</b>\n</a>";
+    assert_eq!(cut(xml), records(&[(1, xml)]));
+    assert_eq!(
+        cut("\n<a>\n</a>\n{}\n<b>\n{}"),
+        records(&[(2, "<a>\n</a>"), (4, "{}"), (5, "<b>"), (6, "{}")])
+    );
+    assert_eq!(
+        cut("<a>\n{\n}\n{}"),
+        records(&[(1, "<a>"), (2, "{\n}"), (4, "{}")])
+    );
+}
+
+#[test]
 fn half_a_byte_order_mark_is_text() {
     let mut cutter = RecordCutter::new(40);
     let mut input = &b"\xef\xbb{}\n\xef"[..];
@@ -181,7 +195,7 @@ proptest! {
         parts in vec(
             select(&[
                 "{", "}", "[", "]", "\n", "\r\n", " ", "\"", ",", ":", "1", "\\", "{\"a\":1}",
-                "\n{", "xxxxxxxxxxxxxxxxxxxxxxxx", "\u{feff}",
+                "\n{", "<", "xxxxxxxxxxxxxxxxxxxxxxxx", "\u{feff}",
             ]),
             0..20,
         ),

@@ -1,11 +1,12 @@
 //! The cases in `tests/corpus/events`: `valid` ones have no findings, `tolerant` ones have some,
-//! `broken` ones are rejected. A `.form` is a form, anything else JSON.
+//! `broken` ones are rejected. A `.form` is a form, a `.document` a document that may contain
+//! events, anything else JSON.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reflexarc_diagnostic::Code;
-use reflexarc_event::{Event, EventError, check};
+use reflexarc_event::{Document, Event, EventError, check};
 
 use crate::envelopes::round_trip;
 
@@ -29,13 +30,10 @@ fn cases(folder: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn event(name: &str, bytes: &[u8]) -> Result<Event, EventError> {
-    if Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "form")
-    {
-        Event::from_form(bytes)
-    } else {
-        Event::from_json(bytes)
+    match Path::new(name).extension().and_then(|it| it.to_str()) {
+        Some("form") => Event::from_form(bytes),
+        Some("document") => Document::read(bytes)?.into_events().remove(0),
+        _ => Event::from_json(bytes),
     }
 }
 

@@ -127,6 +127,32 @@ fn lists_of_apis_give_their_elements() {
 }
 
 #[test]
+fn documents_without_events_say_what_to_do() {
+    let confirmation = r#"{"Type":"SubscriptionConfirmation","TopicArn":"arn:aws:sns:x:1:t",
+        "Message":"You have chosen to subscribe","SubscribeURL":"https://sns.x.amazonaws.com/?a"}"#;
+    let record = r#"{"InstanceId":"i-1","EventId":"e-1","EventType":{"Code":34,
+        "Name":"SystemMaintenance.Reboot"},"EventCycleStatus":{"Code":24,"Name":"Executed"}}"#;
+    let history = format!(
+        r#"{{"RequestId":"R","InstanceSystemEventSet":{{"InstanceSystemEventType":[{record}]}}}}"#
+    );
+    for (document, part) in [
+        (confirmation, "open https://sns.x.amazonaws.com/?a"),
+        (record, "DescribeSystemEventAttribute"),
+        (&history, "DescribeSystemEventAttribute"),
+    ] {
+        let events = Document::read(document).unwrap().into_events();
+        assert_eq!(events.len(), 1, "{document}");
+        let error = events[0].as_ref().unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(error.diagnostic().code.to_string(), "RA0029");
+    }
+    // The others of a list are read.
+    let mixed = format!(r#"{{"InstanceSystemEventSet":[{record},{{"name":"a"}}]}}"#);
+    let events = Document::read(mixed).unwrap().into_events();
+    assert_eq!(events.iter().filter(|event| event.is_ok()).count(), 1);
+}
+
+#[test]
 fn other_events_stay_as_they_are() {
     for text in [
         r#"{"Message":"{\"a\":1}"}"#,

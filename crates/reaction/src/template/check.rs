@@ -7,7 +7,7 @@
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::tokens::{Kind, Token, tokens};
-use crate::EventField;
+use crate::VariableField;
 use crate::placeholder::{Forms, is_path, placeholders};
 
 /// The names that a template may use.
@@ -110,13 +110,14 @@ impl TemplateNames<'_> {
     }
 }
 
-/// The fields of the variable `event` that a template reads: `event.a.b`.
-pub(super) fn event_fields(source: &str) -> Vec<EventField> {
+/// The fields of a variable that a template reads: `event.a.b`.
+pub(super) fn fields(source: &str, variable: &str) -> Vec<VariableField> {
     let tokens = tokens(source);
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
-        let is_field = at > 0 && tokens[at - 1].is(Kind::Symbol, ".");
-        if !token.is(Kind::Name, "event") || is_field {
+        let before = at.checked_sub(1).map(|at| tokens[at]);
+        let is_field = before.is_some_and(|before| before.is(Kind::Symbol, "."));
+        if !token.is(Kind::Name, variable) || is_field {
             continue;
         }
         let mut keys = Vec::new();
@@ -128,7 +129,18 @@ pub(super) fn event_fields(source: &str) -> Vec<EventField> {
             keys.push((key.text, key.span()));
             rest = after;
         }
-        found.extend(EventField::new(&keys));
+        // `{% if a %}`, `a | default("x")`, `a is defined`
+        let is_condition = before.is_some_and(|before| {
+            ["if", "elif", "not"]
+                .iter()
+                .any(|word| before.is(Kind::Name, word))
+        });
+        let has_default = match rest {
+            [pipe, filter, ..] if pipe.is(Kind::Symbol, "|") => filter.text == "default",
+            [is, ..] => is.is(Kind::Name, "is"),
+            [] => false,
+        };
+        found.extend(VariableField::new(&keys, is_condition || has_default));
     }
     found
 }

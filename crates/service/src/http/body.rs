@@ -24,7 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reflexarc_diagnostic::Code;
 use reflexarc_event::{
-    Document, Event, EventError, Json, Limits, RecordCutter, RecordError, ndjson_lines,
+    Document, Event, EventError, Json, Limits, OtherFormat, RecordCutter, RecordError, ndjson_lines,
 };
 use serde_json::value::RawValue;
 
@@ -54,6 +54,9 @@ pub(crate) enum BodyError {
          or a form of Cloud Monitor with the type application/x-www-form-urlencoded"
     )]
     ContentType(String),
+    /// The body is in another format, whatever its type says.
+    #[error("expected JSON, found {0}")]
+    Format(OtherFormat),
     /// The content encoding is unknown.
     #[error("unknown content encoding {0}; expected gzip, zstd or none")]
     ContentEncoding(String),
@@ -99,6 +102,10 @@ pub(crate) fn read_body(
     if headers.contains_key("ce-specversion") && !kind.starts_with("application/cloudevents") {
         let event = binary(headers, content_type, &kind, body)?;
         return Ok(vec![element(0, None, event)]);
+    }
+    // Named before its type is refused: a sender of XML can choose JSON, but seldom another type.
+    if let Some(format) = OtherFormat::of(body).filter(|format| *format != OtherFormat::Form) {
+        return Err(BodyError::Format(format));
     }
     let mut elements = Documents::new(max_events);
     // The first byte tells an array from an event without parsing the body twice.

@@ -209,6 +209,9 @@ async fn accept(
         ("duplicates", Json::count(duplicates)),
         ("ids", ids),
     ]);
+    if let Some(first) = errors.first() {
+        state.refusals.log_partial(errors.len(), &first.message);
+    }
     if let (Json::Object(members), false) = (&mut body, errors.is_empty()) {
         members.push(("refused".into(), Json::count(errors.len())));
         members.push(("faults".into(), errors_json(&errors)));
@@ -244,7 +247,7 @@ impl AppState {
 impl From<BodyError> for HttpError {
     fn from(error: BodyError) -> Self {
         let status = match error {
-            BodyError::ContentType(_) | BodyError::ContentEncoding(_) => {
+            BodyError::ContentType(_) | BodyError::Format(_) | BodyError::ContentEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             BodyError::TooManyEvents(_) | BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,

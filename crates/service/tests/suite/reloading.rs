@@ -394,3 +394,31 @@ async fn a_reload_cannot_remove_tokens_from_a_public_address() {
     assert_eq!(serving.reload().await.0, 401);
     serving.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_mail_templates_do_not_replace_targets() {
+    let config = format!(
+        "{OUT}\n[targets.mail]\ntype = \"email\"\nhost = \"localhost\"\nfrom = \"a@example.com\"\n\
+         to = [\"b@example.com\"]\ntext_template = \"mail.j2\"\n"
+    );
+    let serving = start(&config, &[("mail.j2", b"{{ text }}")]).await;
+    for broken in ["{{ txt }}", "{{ text", "{{ text | upcase }}"] {
+        serving.write("mail.j2", broken);
+        let (status, answer) = serving.reload().await;
+        assert_eq!(status, 422, "{answer}");
+        assert!(answer.contains("template text: line 1"), "{answer}");
+        let (_, status) = serving.get("/status", None).await;
+        assert!(
+            status.to_string().contains("template text: line 1"),
+            "{status}"
+        );
+        let (accepted, _) = serving
+            .post("application/json", event_text(broken, "eni-1"))
+            .await;
+        assert_eq!(accepted, 200);
+    }
+    serving.write("mail.j2", "{{ text }}!");
+    assert_eq!(serving.reload().await.0, 200);
+    let (_, status) = serving.get("/status", None).await;
+    assert!(!status.to_string().contains("template text"), "{status}");
+}

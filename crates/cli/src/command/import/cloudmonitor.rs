@@ -5,12 +5,16 @@ use reflexarc_event::{Json, catalogue};
 use reflexarc_pattern::{Alternative, Field, Node, Path, Pattern, Predicate, TextOp};
 
 use super::rule_draft::{Relation, RuleDraft, quoted, rule_name};
-use super::{Import, member, string, strings};
+use super::{Import, member, name_by_place, string, strings};
 use crate::exit::Failure;
 
 /// Imports the response of `DescribeEventRuleList`, with those of `DescribeEventRuleTargetList` for
-/// some of its rules.
-pub(super) fn import(response: &Json, targets: &[(String, Json)]) -> Result<Import, Failure> {
+/// some of its rules. `file` is the name of the file of the response.
+pub(super) fn import(
+    file: &str,
+    response: &Json,
+    targets: &[(String, Json)],
+) -> Result<Import, Failure> {
     let rules = member(response, &["EventRules", "EventRule"]).elements();
     if rules.is_empty() {
         let message = "no rules found: expected EventRules.EventRule of DescribeEventRuleList";
@@ -25,21 +29,33 @@ pub(super) fn import(response: &Json, targets: &[(String, Json)]) -> Result<Impo
         )));
     }
     let mut import = Import::default();
-    for rule in rules {
+    for (rule, number) in rules.iter().zip(1..) {
         let name = string(rule, "Name");
         let rule_targets = targets
             .iter()
             .find(|(named, _)| named == name)
             .map(|(_, targets)| targets);
-        match import_rule(rule, rule_targets) {
-            Ok(draft) => import.drafts.push(draft),
-            Err(reason) => import.skipped.push((name.to_owned(), reason)),
+        let is_unnamed = name.trim().is_empty();
+        let name = if is_unnamed {
+            name_by_place(file, number)
+        } else {
+            name.to_owned()
+        };
+        match import_rule(&name, rule, rule_targets) {
+            Ok(mut draft) => {
+                if is_unnamed {
+                    let note = format!("the rule has no name; this is rule {number} of {file}");
+                    draft.omissions.insert(0, note);
+                }
+                import.drafts.push(draft);
+            }
+            Err(reason) => import.skipped.push((name, reason)),
         }
     }
     Ok(import)
 }
 
-fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String> {
+fn import_rule(name: &str, rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String> {
     if string(rule, "EventType") == "CUSTOM" {
         return Err("custom events are not supported".to_owned());
     }
@@ -66,9 +82,9 @@ fn import_rule(rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String>
     // The API has 0 for rules without an application group.
     let group = group.filter(|group| !matches!(group.as_str(), "" | "0" | "null"));
     let mut draft = RuleDraft {
-        name: rule_name(string(rule, "Name")),
+        name: rule_name(name),
         description: match string(rule, "Description") {
-            "" => format!("Cloud Monitor rule {}", string(rule, "Name")),
+            "" => format!("Cloud Monitor rule {name}"),
             description => description.to_owned(),
         },
         disabled: string(rule, "State").starts_with("DISABLE"),

@@ -10,18 +10,23 @@ use reflexarc_event::{Json, find_name};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
 
 use super::rule_draft::{MessageForm, RuleDraft, rule_name};
-use super::{Import, member, string};
+use super::{Import, member, name_by_place, string};
 use crate::exit::Failure;
 
-/// Imports the responses of `ListRules` and `ListTargets`.
-pub(super) fn import(responses: &[Json]) -> Result<Import, Failure> {
-    let rules: Vec<&Json> = responses
+/// Imports the responses of `ListRules` and `ListTargets`, each with the name of its file.
+pub(super) fn import(responses: &[(String, Json)]) -> Result<Import, Failure> {
+    let rules: Vec<(&str, usize, &Json)> = responses
         .iter()
-        .flat_map(|response| member(response, &["Data", "Rules"]).elements())
+        .flat_map(|(file, response)| {
+            let rules = member(response, &["Data", "Rules"]).elements().iter();
+            rules
+                .zip(1..)
+                .map(|(rule, number)| (file.as_str(), number, rule))
+        })
         .collect();
     let targets = responses
         .iter()
-        .flat_map(|response| member(response, &["Data", "Targets"]).elements());
+        .flat_map(|(_, response)| member(response, &["Data", "Targets"]).elements());
     let mut by_rule: BTreeMap<&str, Vec<&Json>> = BTreeMap::new();
     for target in targets {
         by_rule
@@ -35,18 +40,29 @@ pub(super) fn import(responses: &[Json]) -> Result<Import, Failure> {
         ));
     }
     let mut import = Import::default();
-    for rule in rules {
-        let name = string(rule, "RuleName");
+    for (file, number, rule) in rules {
+        let name = string(rule, "RuleName").trim();
         // ListTargets has more members of a target than ListRules.
         let listed = member(rule, &["Targets"]).elements().iter().collect();
-        let targets = by_rule.get(name).cloned().unwrap_or(listed);
-        import_rule(rule, &targets, &mut import);
+        // Targets without the name of a rule belong to none, not to every rule without a name.
+        let named = by_rule.get(name).filter(|_| !name.is_empty());
+        let targets = named.cloned().unwrap_or(listed);
+        let first = import.drafts.len();
+        if name.is_empty() {
+            let name = name_by_place(file, number);
+            import_rule(&name, rule, &targets, &mut import);
+            for draft in &mut import.drafts[first..] {
+                let note = format!("the rule has no name; this is rule {number} of {file}");
+                draft.omissions.insert(0, note);
+            }
+        } else {
+            import_rule(name, rule, &targets, &mut import);
+        }
     }
     Ok(import)
 }
 
-fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
-    let name = string(rule, "RuleName");
+fn import_rule(name: &str, rule: &Json, targets: &[&Json], import: &mut Import) {
     let mut skip = |reason: &str| import.skipped.push((name.to_owned(), reason.to_owned()));
     let source = string(rule, "FilterPattern");
     let pattern = match Pattern::parse(source, Dialect::Alibaba) {
@@ -67,9 +83,10 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     };
     // As an expression, the notation of the ready-made rules, which is easier to edit.
     let when = Pattern::from_node(node).to_expression();
+    let description = description_of(name, rule);
     let draft = |name| RuleDraft {
         name,
-        description: description_of(rule),
+        description: description.clone(),
         disabled: string(rule, "Status").starts_with("DISABLE"),
         when: when.clone(),
         ..RuleDraft::default()
@@ -108,9 +125,9 @@ fn import_rule(rule: &Json, targets: &[&Json], import: &mut Import) {
     import.drafts.append(&mut with_message);
 }
 
-fn description_of(rule: &Json) -> String {
+fn description_of(name: &str, rule: &Json) -> String {
     match string(rule, "Description") {
-        "" => format!("EventBridge rule {}", string(rule, "RuleName")),
+        "" => format!("EventBridge rule {name}"),
         description => description.to_owned(),
     }
 }

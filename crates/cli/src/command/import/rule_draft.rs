@@ -134,7 +134,8 @@ fn script(relation: Relation, keywords: &[String], targets: &[String]) -> String
     script.trim_end().to_owned()
 }
 
-/// A rule name from any text: other characters than letters, digits, `-` and `_` become `-`.
+/// A rule name from any text: other characters than letters, digits, `-` and `_` become `-`. Empty
+/// for a text of white space.
 pub(super) fn rule_name(text: &str) -> String {
     // Letters of every script stay: file names may have them, and subscriptions often do.
     let safe = |c: char| {
@@ -144,12 +145,7 @@ pub(super) fn rule_name(text: &str) -> String {
             '-'
         }
     };
-    let name: String = text.trim().chars().map(safe).take(100).collect();
-    if name.is_empty() {
-        "unnamed".to_owned()
-    } else {
-        name
-    }
+    text.trim().chars().map(safe).take(100).collect()
 }
 
 /// A string in double quotes, with escapes that TOML and rhai read alike.
@@ -193,7 +189,7 @@ mod tests {
     fn rule_names_are_file_names() {
         assert_eq!(rule_name("eni/../alerts 1"), "eni----alerts-1");
         assert_eq!(rule_name("网卡告警"), "网卡告警");
-        assert_eq!(rule_name("  "), "unnamed");
+        assert_eq!(rule_name("  "), "");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Templates of a mail: subject, text and HTML.
 
+mod finding;
 mod names;
 
 use jiff::tz::TimeZone;
 use minijinja::{AutoEscape, Environment, Value, context};
-use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_diagnostic::Severity;
 use reflexarc_reaction::Action;
 
-use self::names::{KNOWN, located};
+pub use self::finding::{InvalidTemplates, TemplateFinding};
+use self::names::KNOWN;
 use crate::delivery::Delivery;
 use crate::readable_time;
 use crate::rendering::{ellipsize, is_web_link};
@@ -24,27 +26,24 @@ use crate::rendering::{ellipsize, is_web_link};
 /// use reflexarc_delivery::email::Templates;
 ///
 /// assert!(Templates::new(Some("[{{ rule }}] {{ title }}".into()), None, None).is_ok());
-/// let error = Templates::new(Some("{{ title".into()), None, None).err();
-/// assert_eq!(error.map(|error| error.name), Some("subject"));
-/// let error = Templates::new(Some("{{ titel }}".into()), None, None).err().unwrap();
-/// assert_eq!(error.message, "line 1, column 4: unknown variable `titel` in a template");
+/// let error = Templates::new(Some("{{ titel }}".into()), None, Some("{{ x }}".into()));
+/// assert_eq!(
+///     error.err().map(|error| error.to_string()).unwrap(),
+///     "template subject: line 1, column 4: unknown variable `titel` in a template; \
+///      template html: line 1, column 4: unknown variable `x` in a template",
+/// );
 /// ```
 pub struct Templates {
     environment: Environment<'static>,
-    warnings: Vec<(&'static str, Diagnostic)>,
+    warnings: Vec<TemplateFinding>,
 }
 
-/// A template that cannot be parsed or rendered.
+/// A template that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("template {name}: {message}")]
-#[non_exhaustive]
-pub struct TemplateError {
-    /// `subject`, `text` or `html`.
-    pub name: &'static str,
-    /// The first error, with its line.
-    pub message: String,
-    /// The unknown names in the template, located in it; none if it cannot be parsed.
-    pub unknown_names: Vec<Diagnostic>,
+pub(super) struct RenderError {
+    name: &'static str,
+    message: String,
 }
 
 /// The rendered parts of a mail.
@@ -70,14 +69,16 @@ impl Templates {
     /// These templates, and the built-in one for each that is `None`.
     ///
     /// # Errors
-    /// When a template cannot be parsed, or uses a variable, filter, test or function that does not
-    /// exist: it would be empty in every mail, or no mail would be sent.
+    /// With the errors of all templates: one that cannot be parsed, and every variable, filter, test
+    /// and function that does not exist. It would be empty in every mail, or no mail would be sent.
     pub fn new(
         subject: Option<String>,
         text: Option<String>,
         html: Option<String>,
-    ) -> Result<Self, TemplateError> {
+    ) -> Result<Self, InvalidTemplates> {
         let mut environment = Environment::new();
+        // For the places of errors, also in release builds.
+        environment.set_debug(true);
         // Chosen by the template's name: titles and texts hold what an event's sender wrote, and in
         // HTML that must stay text.
         environment.set_auto_escape_callback(|name| {
@@ -92,33 +93,28 @@ impl Templates {
             text.unwrap_or(TEXT.into()),
             html.unwrap_or(HTML.into()),
         ];
-        let mut warnings = Vec::new();
+        let mut findings = Vec::new();
         for (name, source) in NAMES.into_iter().zip(sources) {
-            environment
-                .add_template_owned(name, source.clone())
-                .map_err(|error| template_error(name, &error))?;
-            let found = KNOWN.check(&source);
-            let (errors, others): (Vec<_>, Vec<_>) = found
-                .into_iter()
-                .partition(|found| found.severity == Severity::Error);
-            if let Some(first) = errors.first() {
-                return Err(TemplateError {
-                    name,
-                    message: located(first, &source),
-                    unknown_names: errors,
-                });
+            match environment.add_template_owned(name, source.clone()) {
+                Ok(()) => {
+                    let found = KNOWN.check(&source).into_iter();
+                    findings.extend(found.map(|one| TemplateFinding::new(name, &source, one)));
+                }
+                Err(error) => findings.push(TemplateFinding::syntax(name, &source, &error)),
             }
-            warnings.extend(others.into_iter().map(|found| (name, found)));
+        }
+        let is_error = |found: &TemplateFinding| found.diagnostic.severity == Severity::Error;
+        if findings.iter().any(is_error) {
+            return Err(InvalidTemplates { findings });
         }
         Ok(Self {
             environment,
-            warnings,
+            warnings: findings,
         })
     }
 
-    /// What the templates probably do not mean as they are written, such as `${title}`: the name of
-    /// the template, and the warning located in it.
-    pub fn warnings(&self) -> &[(&'static str, Diagnostic)] {
+    /// What the templates probably do not mean as they are written, such as `${title}`.
+    pub fn warnings(&self) -> &[TemplateFinding] {
         &self.warnings
     }
 
@@ -126,7 +122,7 @@ impl Templates {
         &self,
         delivery: &Delivery,
         zone: Option<&TimeZone>,
-    ) -> Result<Rendered, TemplateError> {
+    ) -> Result<Rendered, RenderError> {
         // The title that stands in for a missing one is a subject, but no heading: the text
         // follows.
         let heading = match &delivery.action {
@@ -180,19 +176,14 @@ impl Templates {
         })
     }
 
-    fn render_part(&self, name: &'static str, variables: &Value) -> Result<String, TemplateError> {
+    fn render_part(&self, name: &'static str, variables: &Value) -> Result<String, RenderError> {
         self.environment
             .get_template(name)
             .and_then(|template| template.render(variables))
-            .map_err(|error| template_error(name, &error))
-    }
-}
-
-fn template_error(name: &'static str, error: &minijinja::Error) -> TemplateError {
-    TemplateError {
-        name,
-        message: error.to_string(),
-        unknown_names: Vec::new(),
+            .map_err(|error| RenderError {
+                name,
+                message: error.to_string(),
+            })
     }
 }
 
@@ -411,26 +402,48 @@ mod tests {
                 "line 1, column 9: unknown method `upper` in a template",
             ),
         ] {
-            let errors = [
-                Templates::new(Some(source.into()), None, None).err(),
-                Templates::new(None, Some(source.into()), None).err(),
-                Templates::new(None, None, Some(source.into())).err(),
-            ];
-            for (name, error) in NAMES.into_iter().zip(errors) {
-                let error = error.expect(source);
-                assert_eq!((error.name, &*error.message), (name, message), "{source}");
-            }
+            let source = || Some(source.to_owned());
+            let error = Templates::new(source(), source(), source()).err();
+            let shown = NAMES
+                .map(|name| format!("template {name}: {message}"))
+                .join("; ");
+            assert_eq!(error.map(|error| error.to_string()), Some(shown));
         }
+    }
+
+    #[test]
+    fn every_error_of_every_template_is_reported() {
+        let error = Templates::new(
+            Some("{{ titel }} {{ rull }}".into()),
+            Some("a\n{% if %}".into()),
+            Some("é {{ text | upcase }}\n${title}".into()),
+        );
+        let found = error.err().map(|error| error.findings).unwrap_or_default();
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "template subject: line 1, column 4: unknown variable `titel` in a template",
+                "template subject: line 1, column 16: unknown variable `rull` in a template",
+                "template text: line 2, column 7: syntax error: unexpected end of block",
+                "template html: line 1, column 13: unknown filter `upcase` in a template",
+                "template html: line 2, column 1: `${title}` is not replaced in a template, but \
+                 sent as it stands",
+            ]
+        );
     }
 
     #[test]
     fn placeholders_of_other_languages_are_warnings() {
         let templates = Templates::new(Some("${title}".into()), None, None).unwrap();
-        let [(name, warning)] = templates.warnings() else {
+        let [warning] = templates.warnings() else {
             panic!("{:?}", templates.warnings());
         };
-        let fix = warning.fix.as_ref().unwrap();
-        assert_eq!((*name, &*fix.replacement), ("subject", "{{ title }}"));
+        let fix = warning.diagnostic.fix.as_ref().unwrap();
+        assert_eq!(
+            (warning.template, &*fix.replacement),
+            ("subject", "{{ title }}")
+        );
         assert_eq!(Templates::new(None, None, None).unwrap().warnings(), []);
     }
 

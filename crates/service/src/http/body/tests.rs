@@ -161,8 +161,8 @@ fn unknown_types_and_invalid_batches_are_refused() {
         .unwrap_err()
         .to_string()
     };
-    for content_type in ["image/png", "application/octet-stream", "text/xml"] {
-        let message = refused(content_type, "<x>");
+    for content_type in ["image/png", "application/octet-stream", "text/csv"] {
+        let message = refused(content_type, "x,y");
         let expected = format!("unknown content type {content_type}; expected JSON");
         assert!(message.starts_with(&expected), "{message}");
     }
@@ -174,6 +174,36 @@ fn unknown_types_and_invalid_batches_are_refused() {
     assert_eq!(
         refused("application/x-ndjson", "{}\n{}\n{}"),
         "more than 2 events in one request"
+    );
+}
+
+#[test]
+fn other_formats_are_named_whatever_the_type_says() {
+    let xml = r#"<?xml version="1.0"?><Notification xmlns="http://mns.aliyuncs.com/doc/v1/">"#;
+    let utf16: Vec<u8> = "{}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for kind in [
+        "text/xml",
+        "application/json",
+        "",
+        "text/plain; charset=utf-8",
+    ] {
+        let refused = |body: &[u8]| {
+            let body = read_body(&headers(&[("content-type", kind)]), body, 2);
+            body.unwrap_err().to_string()
+        };
+        assert!(
+            refused(xml.as_bytes()).contains("`NotifyContentFormat`"),
+            "{kind}"
+        );
+        assert!(refused(&utf16).contains("UTF-16"), "{kind}");
+        assert!(refused(b"BZh91").contains("bzip2"), "{kind}");
+    }
+    // A form of something else names what it has.
+    let alarm = "userId=1&alertName=cpu&metricName=CPUUtilization";
+    let form = Event::from_form(alarm.as_bytes()).unwrap_err().to_string();
+    assert!(
+        form.contains("`alertName`") && form.contains("metric"),
+        "{form}"
     );
 }
 

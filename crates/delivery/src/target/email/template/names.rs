@@ -1,6 +1,5 @@
 //! The names that the templates of a mail may use.
 
-use reflexarc_diagnostic::Diagnostic;
 use reflexarc_reaction::TemplateNames;
 
 /// The names that a template may use: the variables of [`Templates`](super::Templates), and what
@@ -113,16 +112,6 @@ pub(super) const KNOWN: TemplateNames<'static> = TemplateNames {
     // `loop(…)` is a call of a recursive `for`.
     functions: &["debug", "dict", "loop", "namespace", "range"],
 };
-
-/// The message of an error with its place in the template.
-pub(super) fn located(found: &Diagnostic, source: &str) -> String {
-    let before = &source[..found.span.start];
-    let line = before.matches('\n').count() + 1;
-    let column = before.lines().last().filter(|_| !before.ends_with('\n'));
-    let column = column.map_or(0, |line| line.chars().count()) + 1;
-    let message = &found.message;
-    format!("line {line}, column {column}: {message}")
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,50 +1,71 @@
-//! The fields of the event that a script or template reads.
+//! The fields of the event and of the rule that a script or template reads.
 
 use reflexarc_diagnostic::Span;
 use rhai::{AST, ASTNode, Expr};
 
 use crate::SourceLocation;
 
-/// A field of the event as a script or template names it: `event.content.eniId`.
+/// A field of the variable `event` or `rule` as a script or template names it:
+/// `event.content.eniId`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct EventField {
-    /// The path from the root of the event: `content.eniId`.
+pub struct VariableField {
+    /// The path from the variable: `content.eniId`.
     pub path: String,
     /// The location of each of its keys in the source.
     pub keys: Vec<Span>,
+    /// Whether the author expects that it may be missing: it is compared with `()`, or has a
+    /// default.
+    pub may_be_missing: bool,
 }
 
-impl EventField {
+impl VariableField {
     /// The field with these keys; `None` without any.
-    pub(crate) fn new(keys: &[(&str, Span)]) -> Option<Self> {
+    pub(crate) fn new(keys: &[(&str, Span)], may_be_missing: bool) -> Option<Self> {
         let names: Vec<&str> = keys.iter().map(|(name, _)| *name).collect();
         (!keys.is_empty()).then(|| Self {
             path: names.join("."),
             keys: keys.iter().map(|(_, span)| span.clone()).collect(),
+            may_be_missing,
         })
     }
 }
 
-/// The fields that a script reads with dots: `event.a.b`, `event.a?.b`.
-pub(crate) fn of_script(ast: &AST, source: &str) -> Vec<EventField> {
+/// The fields of a variable that a script reads with dots: `event.a.b`, `event.a?.b`.
+pub(crate) fn of_script(ast: &AST, source: &str, variable: &str) -> Vec<VariableField> {
     let mut found = Vec::new();
     // Only outside of functions: a parameter of this name is another variable.
     let mut path = Vec::new();
     for statement in ast.statements() {
         statement.walk(&mut path, &mut |nodes| {
             if let Some(ASTNode::Expr(Expr::Dot(chain, ..))) = nodes.last()
-                && let Expr::Variable(variable, ..) = &chain.lhs
-                && variable.1 == "event"
+                && let Expr::Variable(name, ..) = &chain.lhs
+                && name.1 == variable
             {
                 let mut keys = Vec::new();
                 add_keys(&chain.rhs, source, &mut keys);
-                found.extend(EventField::new(&keys));
+                let around = nodes.len().checked_sub(2).and_then(|at| nodes.get(at));
+                found.extend(VariableField::new(
+                    &keys,
+                    around.is_some_and(may_be_missing),
+                ));
             }
             true
         });
     }
     found
+}
+
+/// Whether an operand of this expression may be missing: `a ?? "x"`, `a == ()`, `a != ()`.
+fn may_be_missing(around: &ASTNode<'_>) -> bool {
+    match around {
+        ASTNode::Expr(Expr::Coalesce(..)) => true,
+        ASTNode::Expr(Expr::FnCall(call, _)) => {
+            let is_unit = |operand: &Expr| matches!(operand, Expr::Unit(_));
+            matches!(call.name.as_str(), "==" | "!=") && call.args.iter().any(is_unit)
+        }
+        _ => false,
+    }
 }
 
 /// Adds the keys at the start of what follows a dot. rhai nests to the right: the chain `a.b.c()`
