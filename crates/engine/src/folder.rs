@@ -122,7 +122,8 @@ fn text(path: &Path, limits: &RuleSetLimits) -> Result<String, FileDiagnostics> 
             "the file is not UTF-8 (byte {})",
             error.utf8_error().valid_up_to()
         );
-        with_diagnostic(path, Diagnostic::error(Code::RULE_FILE, 0..0, message))
+        let error = Diagnostic::error(Code::RULE_FILE, 0..0, message);
+        with_diagnostic(path, error.with_help("save it as UTF-8"))
     })
 }
 

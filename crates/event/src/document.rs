@@ -211,11 +211,14 @@ impl<'a> Contents<'a> {
             return;
         }
         let number = self.events.len() + 1;
-        self.events
-            .push(event.map_err(|error| EventError::Contained {
+        self.events.push(event.map_err(|error| match error {
+            // The whole document.
+            EventError::SubscriptionConfirmation { .. } => error,
+            _ => EventError::Contained {
                 number,
                 error: Box::new(error),
-            }));
+            },
+        }));
     }
 }
 

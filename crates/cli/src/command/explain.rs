@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             }
             let pattern =
                 filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
-            let event = event(&named.events, args.line)?;
+            let event = event(&named.events, args.line, output)?;
             vec![("filter".to_owned(), explain_native(pattern.node(), &event))]
         }
         None => explain_rules(&named, args, output)?,
@@ -108,7 +108,7 @@ fn explain_rules(
     output: &mut Output,
 ) -> Result<Vec<(String, Explanation)>, Failure> {
     let rules = load_rules(&named.rules)?;
-    let event = event(&named.events, args.line)?;
+    let event = event(&named.events, args.line, output)?;
     let names: Vec<_> = match &args.rule {
         Some(name) => vec![name.as_str()],
         None => rules.rules().map(Rule::name).collect(),
@@ -132,8 +132,12 @@ fn explain_rules(
     explained.collect()
 }
 
-/// The event that begins on this line, or the first one.
-fn event(paths: &[PathBuf], line: Option<u64>) -> Result<NativeEvent, Failure> {
+/// The event that begins on this line, or the first one; notes on stderr that there are others.
+fn event(
+    paths: &[PathBuf],
+    line: Option<u64>,
+    output: &mut Output,
+) -> Result<NativeEvent, Failure> {
     let source = input::open_all(paths)?.remove(0);
     let mut records = Records::new(source.reader, Limits::DEFAULT.document_bytes);
     let name = source.name;
@@ -153,7 +157,19 @@ fn event(paths: &[PathBuf], line: Option<u64>) -> Result<NativeEvent, Failure> {
                 return Err(invalid(&EventError::SeveralEvents { count }));
             };
             let native = event.and_then(NativeEvent::new);
-            return native.map_err(|error| invalid(&error));
+            let native = native.map_err(|error| invalid(&error))?;
+            // The answer would else look like one about all events of the file. What follows need
+            // not be valid, and a file that breaks off there is not asked about.
+            if count > 1 {
+                output.status(&format!(
+                    "this is about the first of {count} events in {name}"
+                ));
+            } else if line.is_none() && records.next().is_ok_and(|next| next.is_some()) {
+                output.status(&format!(
+                    "this is about the first event in {name}; --line N selects another"
+                ));
+            }
+            return Ok(native);
         }
     }
     let on_line = line.map_or_else(String::new, |line| format!(" begins on line {line}"));

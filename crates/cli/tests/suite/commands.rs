@@ -100,6 +100,16 @@ fn match_accepts_a_file_of_filters() {
 }
 
 #[test]
+fn explain_says_that_it_is_about_the_first_event() {
+    let first = reflexarc(&["explain", "name exists", EVENTS]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let note = "this is about the first event in examples/eni-events.ndjson; --line N selects";
+    assert!(first.stderr.contains(note), "{}", first.stderr);
+    let selected = reflexarc(&["explain", "name exists", EVENTS, "--line", "6"]);
+    assert_eq!(selected.stderr, "");
+}
+
+#[test]
 fn explain_prints_the_reason() {
     let matched = reflexarc(&[
         "explain",

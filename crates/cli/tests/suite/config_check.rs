@@ -188,6 +188,28 @@ fn config_check_finds_every_fault_that_serve_ends_with() {
 }
 
 #[test]
+fn files_that_targets_lack_are_warnings() {
+    let workspace = Workspace::new(THEN, OUT);
+    append(
+        &workspace,
+        "[targets.a]\ntype = \"file\"\npath = \"missing/a.ndjson\"\n\
+         [targets.b]\ntype = \"command\"\nargv = [\"/missing/page\", \"x\"]\n\
+         [targets.c]\ntype = \"command\"\nargv = [\"cat\"]\nfolder = \"nowhere\"\n",
+    );
+    let checked = workspace.run(&["config", "check"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    for part in [
+        "missing does not exist",
+        "/missing/page does",
+        "nowhere does not exist",
+    ] {
+        assert!(checked.stderr.contains(part), "{part}: {}", checked.stderr);
+    }
+    let warnings = checked.stderr.matches("warning[RA0600]").count();
+    assert_eq!(warnings, 3, "{}", checked.stderr);
+}
+
+#[test]
 fn all_faults_are_reported_at_once() {
     let workspace = Workspace::new(THEN, OUT);
     remove_rules(&workspace);

@@ -183,19 +183,26 @@ impl<'a> ConfigTable<'a> {
         reference.finish();
         let found = match (variable, path) {
             (Some(variable), None) => match self.context.mode {
-                Secrets::Resolve(environment) => environment(&variable)
-                    .ok_or(format!("the environment variable {variable} is not set")),
+                Secrets::Resolve(environment) => environment(&variable).ok_or((
+                    format!("the environment variable {variable} is not set"),
+                    "set it in the environment of the service, or write { file = \"path\" }",
+                )),
                 Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
             },
             (None, Some(path)) => match self.context.mode {
-                Secrets::Resolve(_) => self.secret_file(&path),
+                Secrets::Resolve(_) => self
+                    .secret_file(&path)
+                    .map_err(|message| (message, "paths start from the configuration's folder")),
                 Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
             },
-            _ => Err(format!("the secret `{key}` needs either `env` or `file`")),
+            _ => Err((
+                format!("the secret `{key}` needs either `env` or `file`"),
+                HELP,
+            )),
         };
         // An empty secret is one that a deployment forgot, such as `TOKEN=` in an environment file.
         let found = match found {
-            Ok(secret) if secret.is_empty() => Err(format!("the secret `{key}` is empty")),
+            Ok(secret) if secret.is_empty() => Err((format!("the secret `{key}` is empty"), HELP)),
             found => found,
         };
         match found {
@@ -204,8 +211,8 @@ impl<'a> ConfigTable<'a> {
                 self.context.secrets.borrow_mut().push(secret.clone());
                 Some(secret.into())
             }
-            Err(message) => {
-                self.fault(key, Code::CONFIG_SECRET, message, HELP);
+            Err((message, help)) => {
+                self.fault(key, Code::CONFIG_SECRET, message, help);
                 None
             }
         }

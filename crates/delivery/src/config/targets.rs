@@ -1,5 +1,6 @@
 //! The tables `[targets.NAME]`, one for each target.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
-use reflexarc_diagnostic::{Code, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
@@ -110,8 +111,11 @@ fn target(
             if !keys.has("path") {
                 keys.missing("path", "the file to append to");
             }
-            keys.path("path")
-                .map(|path| Arc::new(FileTarget::file(path)) as _)
+            let path = keys.path("path");
+            if let Some(folder) = path.as_deref().and_then(Path::parent) {
+                warn_if_missing(&keys, "path", folder, "the folder");
+            }
+            path.map(|path| Arc::new(FileTarget::file(path)) as _)
         }
         TargetType::Stdout => Some(Arc::new(FileTarget::stdout())),
     };
@@ -368,6 +372,18 @@ fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
         );
     }
     let (argv, folder) = (keys.nonempty_strings("argv"), keys.path("folder"));
+    // A program without a folder is looked for in PATH when it is started.
+    let program = argv
+        .iter()
+        .flatten()
+        .next()
+        .map(|program| Path::new(program.text()));
+    if let Some(program) = program.filter(|program| program.is_absolute()) {
+        warn_if_missing(keys, "argv", program, "the program");
+    }
+    if let Some(folder) = &folder {
+        warn_if_missing(keys, "folder", folder, "the folder");
+    }
     // Values may be secrets by reference; the program gets them in the clear.
     let environment = keys
         .map("environment")
@@ -379,6 +395,18 @@ fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
         folder,
         environment,
     })
+}
+
+/// Warns of a path that does not exist: every delivery would fail. No error, because it may be
+/// mounted or installed later. Not where secrets are left out: there the configuration may be
+/// checked on another machine than that of the service.
+fn warn_if_missing(keys: &ConfigTable<'_>, key: &str, path: &Path, what: &str) {
+    let is_here = matches!(keys.context().mode(), Secrets::Resolve(_));
+    if is_here && !path.as_os_str().is_empty() && !path.exists() {
+        let message = format!("{what} {} does not exist", path.display());
+        let warning = Diagnostic::warning(Code::CONFIG_FILE, keys.span_of(key), message);
+        keys.report(warning.with_help("every delivery fails until it does"));
+    }
 }
 
 /// The table `headers`: names with values or secrets.

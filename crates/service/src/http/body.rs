@@ -57,6 +57,9 @@ pub(crate) enum BodyError {
     /// The body is in another format, whatever its type says.
     #[error("expected JSON, found {0}")]
     Format(OtherFormat),
+    /// The body is empty, or only white space.
+    #[error("the body is empty; post an event as JSON, or several as a JSON array or NDJSON")]
+    Empty,
     /// The content encoding is unknown.
     #[error("unknown content encoding {0}; expected gzip, zstd or none")]
     ContentEncoding(String),
@@ -103,6 +106,8 @@ pub(crate) fn read_body(
         let event = binary(headers, content_type, &kind, body)?;
         return Ok(vec![element(0, None, event)]);
     }
+    // As Windows tools write it before UTF-8. It is no part of the events, whose bytes are kept.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Named before its type is refused: a sender of XML can choose JSON, but seldom another type.
     if let Some(format) = OtherFormat::of(body).filter(|format| *format != OtherFormat::Form) {
         return Err(BodyError::Format(format));
@@ -124,10 +129,14 @@ pub(crate) fn read_body(
         _ if is_json => elements.add(0, None, body)?,
         // Whatever the type says, this is JSON. It may be several lines: `curl --data-binary`.
         (_, Some(b'{')) => elements.add_records(body)?,
-        ("application/x-www-form-urlencoded", _) => {
+        (_, None) => return Err(BodyError::Empty),
+        // `curl -d` has this type whatever it sends; without a name and `=` it is no form.
+        ("application/x-www-form-urlencoded", _) if body.contains(&b'=') || body[0] == b'%' => {
             elements.add_document(0, None, Event::from_form(body).map(Document::Event))?;
         }
-        ("" | "text/plain", _) => elements.add(0, None, body)?,
+        ("" | "text/plain" | "application/x-www-form-urlencoded", _) => {
+            elements.add(0, None, body)?;
+        }
         _ => return Err(BodyError::ContentType(content_type.to_owned())),
     }
     Ok(elements.found)

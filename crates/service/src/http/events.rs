@@ -82,6 +82,10 @@ pub(super) async fn get(
     let (parts, _) = request.into_parts();
     state.authorize(&parts, Role::Ingest)?;
     let query = parts.uri.query().unwrap_or_default();
+    if query.is_empty() {
+        let message = "a GET has the event in the query parameter `data`; post events otherwise";
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+    }
     let permit = state.intake.admit(query.len())?;
     let elements = body::read_query(query);
     accept(&state, elements, false, permit, RequestStart::now()).await
@@ -251,7 +255,7 @@ impl From<BodyError> for HttpError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             BodyError::TooManyEvents(_) | BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::Invalid(_) => StatusCode::BAD_REQUEST,
+            BodyError::Invalid(_) | BodyError::Empty => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
     }

@@ -1,6 +1,6 @@
 //! The log lines of refused requests to `/events`.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::truncate_to_line;
@@ -14,9 +14,13 @@ pub(super) struct RefusalReason(String);
 /// events would be lost without a sign.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalLog {
-    /// The second of the last line.
-    last: AtomicI64,
+    /// The second of the last line, and the lines of that second.
+    last: Mutex<(i64, u32)>,
 }
+
+/// Lines in the log in a second. Requests without a token are refused too, and must not fill the
+/// disk; the metric `requests_refused` counts all of them.
+const MAX_LINES: u32 = 10;
 
 /// Characters of a reason in the log; it quotes what the sender wrote.
 const MAX_REASON_CHARS: usize = 2000;
@@ -38,11 +42,9 @@ impl RefusalReason {
 }
 
 impl RefusalLog {
-    /// Logs a refused request. At most one line a second: requests without a token are refused too,
-    /// and must not fill the disk. The metric `requests_refused` counts all of them.
+    /// Logs a refused request.
     pub(super) fn log(&self, status: u16, reason: Option<&RefusalReason>) {
-        let now = Timestamp::now().as_second();
-        if self.last.swap(now, Ordering::Relaxed) == now {
+        if !self.may_log(Timestamp::now().as_second()) {
             return;
         }
         let reason = reason.map_or("", |reason| reason.0.as_str());
@@ -55,8 +57,7 @@ impl RefusalLog {
 
     /// Logs the refused elements of a request of which others were accepted.
     pub(super) fn log_partial(&self, refused: usize, first: &str) {
-        let now = Timestamp::now().as_second();
-        if self.last.swap(now, Ordering::Relaxed) == now {
+        if !self.may_log(Timestamp::now().as_second()) {
             return;
         }
         tracing::warn!(
@@ -65,11 +66,30 @@ impl RefusalLog {
             "refused elements of a request to /events"
         );
     }
+
+    /// Whether there may be another line in this second, which it counts.
+    fn may_log(&self, second: i64) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != second {
+            *last = (second, 0);
+        }
+        last.1 += 1;
+        last.1 <= MAX_LINES
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_limited_in_each_second() {
+        let log = RefusalLog::default();
+        for second in [5, 6] {
+            let lines = (0..100).filter(|_| log.may_log(second)).count();
+            assert_eq!(lines, MAX_LINES as usize);
+        }
+    }
 
     #[test]
     fn reasons_name_the_first_invalid_element() {

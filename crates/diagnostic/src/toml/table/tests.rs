@@ -56,12 +56,14 @@ fn a_misspelt_key_is_not_also_missing() {
 
 #[test]
 fn wrong_types_and_values_are_marked() {
-    let text = "a = 1\nb = [\"x\", 2]\nc = 70000\nd = \"soon\"\ne = \"tomorrow\"\nf = \"blu\"";
+    let text =
+        "a = 1\nb = [\"x\", 2]\nc = 70000\nd = \"soon\"\nd2 = 10\ne = \"tomorrow\"\nf = \"blu\"";
     let found = faults(text, |root| {
         assert_eq!(root.string("a"), None);
         assert_eq!(root.strings("b"), None);
         assert_eq!(root.integer::<u16>("c", 1..=65_535), None);
         assert_eq!(root.duration("d"), None);
+        assert_eq!(root.duration("d2"), None);
         assert_eq!(root.timestamp("e"), None);
         assert_eq!(root.choice("f", &[("blue", 1), ("red", 2)]), None);
         root.finish();
@@ -77,6 +79,7 @@ fn wrong_types_and_values_are_marked() {
             "invalid duration `soon`; write it as 90s, 10m, 1h30m, 24h or 7d",
             "\"soon\"",
         ),
+        fault("`d2`: expected a duration, found a number", "10"),
         fault(
             "`e`: expected a date with time and offset, found `tomorrow`",
             "\"tomorrow\"",

@@ -8,6 +8,9 @@ use super::TableReader;
 use crate::toml::{DeValue, EmbeddedText, Spanned};
 use crate::{Diagnostic, nearest, parse_duration};
 
+/// How a duration is written.
+const DURATION_HELP: &str = "write a string with a unit: \"90s\", \"10m\", \"24h\" or \"7d\"";
+
 impl<'a> TableReader<'a> {
     /// A string.
     pub fn string(&self, key: &str) -> Option<String> {
@@ -121,6 +124,14 @@ impl<'a> TableReader<'a> {
     /// assert_eq!(timeout.map(|timeout| timeout.as_secs()), Some(90));
     /// ```
     pub fn duration(&self, key: &str) -> Option<SignedDuration> {
+        // A number could be seconds or milliseconds: there is no fix, only how to write it.
+        if let Some(value) = self.lookup(key)
+            && let DeValue::Integer(_) | DeValue::Float(_) = value.get_ref()
+        {
+            let message = format!("`{key}`: expected a duration, found a number");
+            self.fault(key, self.document.codes.kind, message, DURATION_HELP);
+            return None;
+        }
         let text = self.embedded(key)?;
         self.parse_duration(&text)
     }

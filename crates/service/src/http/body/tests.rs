@@ -198,6 +198,26 @@ fn other_formats_are_named_whatever_the_type_says() {
         assert!(refused(&utf16).contains("UTF-16"), "{kind}");
         assert!(refused(b"BZh91").contains("bzip2"), "{kind}");
     }
+    for kind in ["", "application/json", "application/x-www-form-urlencoded"] {
+        let headers = headers(&[("content-type", kind)]);
+        let marked = "\u{feff}{\"id\":\"1\"}\n";
+        let found = read_body(&headers, marked.as_bytes(), 2).unwrap();
+        assert_eq!(found[0].as_ref().unwrap().name.id, "1", "{kind}");
+        let found = read_body(&headers, b"null", 2)
+            .unwrap()
+            .remove(0)
+            .unwrap_err();
+        assert_eq!(
+            found.message, "expected a JSON object, found null",
+            "{kind}"
+        );
+        if kind != "application/json" {
+            assert_eq!(
+                read_body(&headers, b" \n", 2).unwrap_err(),
+                BodyError::Empty
+            );
+        }
+    }
     // A form of something else names what it has.
     let alarm = "userId=1&alertName=cpu&metricName=CPUUtilization";
     let form = Event::from_form(alarm.as_bytes()).unwrap_err().to_string();
