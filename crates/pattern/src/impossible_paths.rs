@@ -34,7 +34,9 @@ struct Impossible {
 }
 
 fn warning(field: &SpannedField, source: &str) -> Option<Diagnostic> {
-    let Impossible { message, help, fix } = impossible(field, &source[field.key.clone()])?;
+    let after = source.get(field.key.end..)?.trim_start();
+    let key = &source[field.key.clone()];
+    let Impossible { message, help, fix } = impossible(field, key, after.starts_with(':'))?;
     let warning =
         Diagnostic::warning(Code::IMPOSSIBLE_PATH, field.key.clone(), message).with_help(help);
     Some(match fix {
@@ -43,15 +45,14 @@ fn warning(field: &SpannedField, source: &str) -> Option<Diagnostic> {
     })
 }
 
-fn impossible(field: &SpannedField, key: &str) -> Option<Impossible> {
+fn impossible(field: &SpannedField, key: &str, is_json: bool) -> Option<Impossible> {
     let segments: Vec<&str> = field.path.segments().collect();
     // In an expression `"0"` is a key that is meant; in JSON notation every key is in quotes.
-    let is_expression = !key.starts_with('"') || key.contains("\".") || key.contains(".\"");
-    let is_quoted = |segment: &str| is_expression && key.contains(&format!("\"{segment}\""));
-    let found = if is_expression {
-        root(field, key, &segments, is_quoted)
-    } else {
+    let is_quoted = |segment: &str| !is_json && key.contains(&format!("\"{segment}\""));
+    let found = if is_json {
         other_notation(field, key)
+    } else {
+        root(field, key, &segments, is_quoted)
     };
     found
         .or_else(|| index(&segments, is_quoted))
@@ -278,6 +279,8 @@ mod tests {
         let texts = [
             r#""event".a == 1"#,
             r#"a."0" == 1"#,
+            r#""a[0]" == 1"#,
+            r#"".a" == 1"#,
             r#"a.length == "long""#,
             "event == 1",
             "$ == 1",

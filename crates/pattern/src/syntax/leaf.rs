@@ -48,6 +48,20 @@ impl TreeBuilder<'_> {
             self.push(error);
             return Vec::new();
         }
+        if let Some(right) = self.each_of_all(key_span, &elements) {
+            let error = Diagnostic::error(
+                Code::UNKNOWN_OPERATOR,
+                elements[0].span.clone(),
+                "an alternative cannot require several strings",
+            );
+            let member = key_span.start..span.end;
+            self.push(
+                error
+                    .with_help(format!("write `{right}`"))
+                    .with_fix(member, right),
+            );
+            return Vec::new();
+        }
         if let Some(error) = self.object_elements(key, &elements) {
             self.push(error);
             return Vec::new();

@@ -51,6 +51,36 @@ impl TreeBuilder<'_> {
         }
     }
 
+    /// What to write for an alternative that requires several texts, `{"containsAll": ["x", "y"]}`:
+    /// one condition for each, because different elements of an array may have them.
+    pub(in crate::syntax) fn each_of_all(&self, key: &Span, elements: &[Value]) -> Option<String> {
+        let [alternative] = elements else { return None };
+        let ValueKind::Object(members) = &alternative.kind else {
+            return None;
+        };
+        let [member] = members.as_slice() else {
+            return None;
+        };
+        let foreign = ForeignOperator::read(&member.key)?;
+        let ValueKind::Array(texts) = &member.value.kind else {
+            return None;
+        };
+        let is_all = foreign.quantifier == Some(Quantifier::All) && texts.len() > 1;
+        let is_met_together = foreign.meaning == Meaning::Contains && !foreign.negated;
+        if !is_all || !is_met_together || self.dialect != Dialect::Reflexarc {
+            return None;
+        }
+        let key = &self.source[key.clone()];
+        let conditions: Option<Vec<String>> = texts
+            .iter()
+            .map(|text| {
+                let test = self.text_operator(foreign, std::slice::from_ref(text))?;
+                Some(format!("{{{key}: [{}]}}", test.first()?))
+            })
+            .collect();
+        Some(format!("\"$and\": [{}]", conditions?.join(", ")))
+    }
+
     /// What to write for two comparisons in one object: `{"$gte": 1, "$lt": 5}`.
     pub(in crate::syntax) fn meant_range(&self, members: &[Member]) -> Option<String> {
         let [one, other] = members else { return None };
@@ -123,19 +153,9 @@ impl TreeBuilder<'_> {
                 ] => Some(vec![format!("{{\"exists\": {}}}", *exists != negated)]),
                 _ => None,
             },
-            Meaning::Null => match elements {
-                [
-                    Value {
-                        kind: ValueKind::Bool(null),
-                        ..
-                    },
-                ] => Some(vec![if *null == negated {
-                    but("null")
-                } else {
-                    "null".to_owned()
-                }]),
-                _ => None,
-            },
+            Meaning::Null => truth(elements, negated, "null"),
+            Meaning::True => truth(elements, negated, "true"),
+            Meaning::False => truth(elements, negated, "false"),
             Meaning::Between => match elements {
                 [low, high] => {
                     let test = format!(
@@ -147,7 +167,7 @@ impl TreeBuilder<'_> {
                 }
                 _ => None,
             },
-            Meaning::True | Meaning::False | Meaning::Empty | Meaning::Element => None,
+            Meaning::Empty | Meaning::Element => None,
         }
     }
 
@@ -304,6 +324,24 @@ impl TreeBuilder<'_> {
     pub(in crate::syntax) fn source_of(&self, value: &Value) -> &str {
         &self.source[value.span.clone()]
     }
+}
+
+/// `{"isNull": true}`: the literal, or anything but it.
+fn truth(elements: &[Value], negated: bool, literal: &str) -> Option<Vec<String>> {
+    let [
+        Value {
+            kind: ValueKind::Bool(is_so),
+            ..
+        },
+    ] = elements
+    else {
+        return None;
+    };
+    Some(vec![if *is_so == negated {
+        but(literal)
+    } else {
+        literal.to_owned()
+    }])
 }
 
 fn but(excluded: &str) -> String {

@@ -1,0 +1,185 @@
+//! Properties of fixes: for every name of an operator elsewhere and every slip in one of ours, a fix
+//! keeps the meaning, or there is none.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use reflexarc_pattern::{Dialect, Pattern};
+
+use crate::fixes::fixed;
+use crate::generate::nodes;
+
+/// Names of operators elsewhere, and ours.
+const NAMES: [(&[&str], &str); 6] = [
+    (&["contain", "contains", "include", "includes"], "contains"),
+    (
+        &["start with", "starts with", "begin with", "begins with"],
+        "starts with",
+    ),
+    (&["end with", "ends with"], "ends with"),
+    (&["equal", "equals", "equal to"], "=="),
+    (&["match", "matches"], "matches"),
+    (&["like", "glob"], "like"),
+];
+
+/// The words of an operator in the style of a language.
+fn styled(words: &str, style: u8) -> String {
+    match style {
+        0 => words.to_owned(),
+        1 => words.replace(' ', "_"),
+        2 => words.replace(' ', ""),
+        3 => words.to_uppercase(),
+        _ => {
+            let mut parts = words.split(' ');
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |camel, part| {
+                let (head, tail) = part.split_at(1);
+                format!("{camel}{}{tail}", head.to_uppercase())
+            })
+        }
+    }
+}
+
+/// A part of a printed pattern that is an operator or a keyword, outside of strings and paths.
+fn operator_words(text: &str, is_json: bool) -> Vec<std::ops::Range<usize>> {
+    let operators = [
+        "prefix",
+        "suffix",
+        "wildcard",
+        "regexp",
+        "equals-ignore-case",
+        "numeric",
+        "cidr",
+        "anything-but",
+        "starts with",
+        "ends with",
+        "contains",
+        "like",
+        "matches",
+        "in cidr",
+        "exists",
+        "is missing",
+        "ignoring case",
+        "not",
+        "and",
+        "or",
+    ];
+    let mut found = Vec::new();
+    let mut in_string = false;
+    for (at, character) in text.char_indices() {
+        // The patterns that are looked at have no escapes, so a quote starts or ends a string.
+        in_string ^= character == '"';
+        let wants = |operator: &str| {
+            if is_json {
+                let key = format!("\"{operator}\": ");
+                character == '"' && text[at..].starts_with(&key) && text[..at].ends_with('{')
+            } else {
+                let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '.');
+                !in_string
+                    && text[at..].starts_with(operator)
+                    && !is_word(text[..at].chars().next_back())
+                    && !is_word(text[at + operator.len()..].chars().next())
+            }
+        };
+        if let Some(operator) = operators.into_iter().find(|operator| wants(operator)) {
+            let start = at + usize::from(is_json);
+            found.push(start..start + operator.len());
+        }
+    }
+    found
+}
+
+/// The word with one character left out, added, replaced or swapped with the next one.
+fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    let at = at % letters.len();
+    match edit {
+        0 => {
+            letters.remove(at);
+        }
+        1 => letters[at] = letter,
+        2 => letters.insert(at, letter),
+        _ if at + 1 < letters.len() => letters.swap(at, at + 1),
+        _ => letters.push(letter),
+    }
+    letters.into_iter().collect()
+}
+
+proptest! {
+    /// Whatever another language calls an operator: the fix means the same, or there is none.
+    #[test]
+    fn operators_of_other_languages_keep_their_meaning(
+        negation in select(&["", "not ", "does not ", "doesnt ", "is not ", "never ", "!"]),
+        (names, ours) in select(&NAMES[..]),
+        name in any::<proptest::sample::Index>(),
+        case in select(&["", " ignore case", " case insensitive", "i"]),
+        style in 0..5u8,
+    ) {
+        let name = names[name.index(names.len())];
+        let name = match case {
+            "i" => format!("i{}", styled(name, 2)),
+            case => styled(&format!("{name}{case}"), style),
+        };
+        let is_negated = !negation.is_empty();
+        let is_joined = style == 1 || style == 2;
+        let operator = match (negation, is_joined) {
+            ("!", _) | (_, false) => format!("{negation}{name}"),
+            (negation, true) => format!("{}{name}", negation.trim_end().replace(' ', "")),
+        };
+        let text = format!("a {operator} \"Xy\"");
+        let original = match (ours, is_negated) {
+            ("==", true) => "a != \"Xy\"".to_owned(),
+            (ours, true) => format!("a not {ours} \"Xy\""),
+            (ours, false) => format!("a {ours} \"Xy\""),
+        };
+        let ignoring = if case.is_empty() { "" } else { " ignoring case" };
+        let original: Pattern = format!("{original}{ignoring}").parse().unwrap();
+        if let Some(fixed) = fixed(&text, Dialect::Reflexarc) {
+            let parsed = fixed.parse::<Pattern>();
+            prop_assert!(parsed.is_ok(), "{} became {}", text, fixed);
+            let node = parsed.unwrap();
+            prop_assert_eq!(node.node(), original.node(), "{} became {}", text, fixed);
+        }
+    }
+
+    /// A slip in an operator or keyword: the fixes give the original back, or there are none.
+    #[test]
+    fn misspelt_operators_become_the_original_or_stay(
+        node in nodes(),
+        is_json: bool,
+        word in any::<proptest::sample::Index>(),
+        edit in 0..4u8,
+        at in 0..100usize,
+        letter in select(&['a', 'e', 'i', 'n', 'o', 's', 't', 'u', 'x', ' ', '-', '_']),
+    ) {
+        let original = Pattern::from_node(node);
+        let text = if is_json { original.to_json() } else { original.to_expression() };
+        let words = operator_words(&text, is_json);
+        if words.is_empty() || text.contains('\\') {
+            return Ok(());
+        }
+        let word = words[word.index(words.len())].clone();
+        let mut misspelt = text.clone();
+        let other = edited(&text[word.clone()], edit, at, letter);
+        // `icontains` and `nlike` are names of their own.
+        let start = other.strip_suffix(&text[word.clone()]);
+        let is_name = ["i", "n"].contains(&start.unwrap_or_default());
+        if is_name {
+            return Ok(());
+        }
+        misspelt.replace_range(word, &other);
+        // Another valid filter, such as one with `or` for `nor`, is not known to be misspelt.
+        if Pattern::parse(&misspelt, Dialect::Reflexarc).is_ok() {
+            return Ok(());
+        }
+        if let Some(fixed) = fixed(&misspelt, Dialect::Reflexarc) {
+            match fixed.parse::<Pattern>() {
+                Ok(parsed) => prop_assert_eq!(
+                    parsed.node(), original.node(), "{} became {}", misspelt, fixed
+                ),
+                Err(error) => prop_assert!(
+                    false, "{} became {}, which is rejected: {}", misspelt, fixed, error
+                ),
+            }
+        }
+    }
+}
