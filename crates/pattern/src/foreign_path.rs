@@ -11,6 +11,7 @@ use crate::Path;
 use crate::print::expression;
 
 /// A path of another language.
+#[derive(Debug, Clone)]
 pub(crate) struct ForeignPath {
     /// The keys that it names, as they are written here.
     pub(crate) keys: Vec<String>,
@@ -55,8 +56,7 @@ impl Step {
                  requires is a condition of its own"
             }
             Self::Wildcard => {
-                " for one field: a path has no wildcards, each field has a condition of its own, and \
-                 a key with such a character is put in double quotes"
+                " for one field: a path has no wildcards, so each field has a condition of its own"
             }
         }
     }
@@ -92,6 +92,13 @@ impl ForeignPath {
             found.add(Step::Root);
         }
         (!found.keys.is_empty()).then_some(found)
+    }
+
+    /// The path with more steps after it, which are written as in JSONPath: `.b`, `[0]`.
+    pub(crate) fn then(&self, steps: &str) -> Option<Self> {
+        let mut longer = Self::read(&format!("{}{steps}", self.spell()))?;
+        longer.add(self.step);
+        Some(longer)
     }
 
     /// As it is written in an expression.

@@ -19,7 +19,7 @@ use reflexarc_diagnostic::{Code, Span};
 
 pub(super) use clause::{Clause, clauses, is_connective};
 pub(super) use condition::whole_regexp;
-pub(super) use json::Place;
+pub(super) use json::{Place, but};
 pub(super) use operator::{ForeignOperator, Meaning, Quantifier};
 pub(super) use token::{Token, tokens};
 pub(super) use value::{is_time, json};
@@ -29,7 +29,7 @@ use reader::Recognised;
 use token::Kind;
 use value::ValueKind;
 
-use crate::foreign_path::Step;
+use crate::foreign_path::{ForeignPath, Step};
 
 /// What to write instead of a clause.
 pub(super) struct Suggestion {
@@ -83,13 +83,15 @@ pub(super) fn suggestion(
     let clause = clauses.first()?;
     let (negations, skipped) = reader::negations(clause.tokens);
     let inner = &clause.tokens[skipped..];
+    let recognised = reader::condition(clause.tokens);
     // `a == 1 or has b`: an operator and a path, not the operator and value of another condition.
-    if let Some(before) = before.filter(|_| reader::operator_first(inner).is_none())
+    let is_whole = recognised.as_ref().is_some_and(|found| found.is_misread);
+    if let Some(before) = before.filter(|_| !is_whole)
         && let Some(found) = continuation::suggestion(clauses, before)
     {
         return Some(found);
     }
-    if let Some(recognised) = reader::condition(clause.tokens) {
+    if let Some(recognised) = recognised {
         return recognised_suggestion(clause, &recognised);
     }
     if let [only] = inner
@@ -169,7 +171,7 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         {
             (Code::SYNTAX, format!("expected a path, found `{text}`"))
         }
-        Kind::Word if is_path && reader::is_foreign_path(at.text) => {
+        Kind::Word if is_path && recognised.is_path => {
             (Code::SYNTAX, format!("invalid path `{text}`"))
         }
         Kind::Word if is_path && reader::operator(&clause.tokens[skipped + 1..]).is_none() => {
@@ -183,7 +185,7 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         }
         _ => (Code::UNKNOWN_OPERATOR, format!("unknown operator `{text}`")),
     };
-    let found = with_condition(condition, recognised.step, span, code, message)?;
+    let found = with_condition(condition, span, code, message)?;
     Some(Suggestion {
         is_misread: recognised.is_misread,
         ..found
@@ -192,7 +194,6 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
 
 fn with_condition(
     condition: &Condition,
-    step: Step,
     span: Span,
     code: Code,
     message: String,
@@ -200,7 +201,10 @@ fn with_condition(
     let path = &condition.path;
     let is_any = |kind| condition.values.iter().any(|value| value.kind == kind);
     let meaning = condition.operator.meaning;
-    let is_ordered = matches!(meaning, Meaning::Compare(_) | Meaning::Between);
+    let is_ordered = matches!(
+        meaning,
+        Meaning::Compare(_) | Meaning::Between | Meaning::Range
+    );
     let (help, right) = if is_ordered && is_any(ValueKind::Time) {
         let value = condition
             .values
@@ -231,8 +235,11 @@ fn with_condition(
             value.kind == ValueKind::Word && value.text().is_some_and(|text| text.contains('.'))
         });
         let is_null = condition.values.iter().any(|value| value.json == "null");
-        let help = if !step.explanation().is_empty() {
-            format!("write `{right}`{}", step.explanation())
+        let explanation = condition.step.explanation();
+        let help = if condition.step == Step::Wildcard {
+            format!("write `{right}`{explanation}; a key with such a character is put in quotes")
+        } else if condition.step > Step::Root {
+            format!("write `{right}`{explanation}")
         } else if is_path {
             format!(
                 "fields cannot be compared with each other, except in the script; a text is \
@@ -260,7 +267,7 @@ fn with_condition(
                 "write `{right}` for an element, or `{path} contains {value}` for a part of a text"
             )
         } else {
-            format!("write `{right}`")
+            format!("write `{right}`{explanation}")
         };
         (help, Some(right))
     };
@@ -279,7 +286,7 @@ fn with_condition(
 }
 
 fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
-    let path = reader::path(token.text).unwrap_or_else(|| token.text.to_owned());
+    let path = ForeignPath::read(token.text).map_or(token.text.to_owned(), |path| path.spell());
     let is_literal = ["true", "false", "null", "any", "all", "*"]
         .iter()
         .any(|literal| token.text.eq_ignore_ascii_case(literal));
@@ -307,7 +314,7 @@ fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
         help,
         right: Some(right),
         is_exact: false,
-        is_misread: false,
+        is_misread: reader::is_foreign_path(token.text),
         is_order: false,
         is_sql: false,
         clauses: 1,

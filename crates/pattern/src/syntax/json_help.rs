@@ -2,7 +2,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
-use super::foreign::{self, ForeignOperator, Meaning};
+use super::foreign::{self, ForeignOperator, Meaning, but};
 use super::json::{Member, Value, ValueKind};
 use super::leaf::OPERATORS;
 use super::{TreeBuilder, cidr, operator_key};
@@ -19,6 +19,7 @@ impl TreeBuilder<'_> {
                 && !operator_key::is_operator(&member.key)
                 && self.meant_operator(member, object).is_none()
                 && self.meant_alternative(member).is_none()
+                && !is_order(member)
         };
         let mut first = None;
         for element in elements {
@@ -75,14 +76,20 @@ impl TreeBuilder<'_> {
             }
             _ => {}
         }
-        let (ValueKind::String(text), Some(operator)) =
-            (&member.value.kind, ForeignOperator::read(&member.key))
-        else {
-            return None;
-        };
-        let (name, argument) = match operator.meaning {
-            Meaning::Wildcard => ("wildcard", text.replace('%', "*").replace("**", "*")),
-            Meaning::Regexp => ("regexp", foreign::whole_regexp(text)),
+        let operator = ForeignOperator::read(&member.key)?;
+        let negate = |test: String, negated: bool| if negated { but(&test) } else { test };
+        let (name, argument) = match (operator.meaning, &member.value.kind) {
+            (Meaning::Wildcard, ValueKind::String(text)) => {
+                ("wildcard", text.replace('%', "*").replace("**", "*"))
+            }
+            (Meaning::Regexp, ValueKind::String(text)) => ("regexp", foreign::whole_regexp(text)),
+            (Meaning::Between | Meaning::Range, ValueKind::Array(ends)) => {
+                let (test, _) = self.range_of(ends)?;
+                return Some(negate(test, operator.negated));
+            }
+            (Meaning::Empty, ValueKind::Bool(is_empty)) => {
+                return Some(negate("\"\"".to_owned(), *is_empty == operator.negated));
+            }
             _ => return None,
         };
         let mut argument = foreign::json(&argument);
@@ -90,11 +97,7 @@ impl TreeBuilder<'_> {
             argument = format!("{{\"equals-ignore-case\": {argument}}}");
         }
         let test = format!("{{\"{name}\": {argument}}}");
-        Some(if operator.negated {
-            format!("{{\"anything-but\": {test}}}")
-        } else {
-            test
-        })
+        Some(negate(test, operator.negated))
     }
 
     /// Puts the right spelling into the only error about the argument of `numeric`.
@@ -207,6 +210,13 @@ fn comparison_in(text: &str) -> Option<Vec<String>> {
     Some(vec![format!("\"{symbol}\""), number.to_owned()])
 }
 
+/// Whether it compares texts by an order that they do not have: `{"after": "2024-01-01"}`.
+pub(super) fn is_order(member: &Member) -> bool {
+    let operator = ForeignOperator::read(&member.key);
+    operator.is_some_and(|operator| matches!(operator.meaning, Meaning::Compare(_)))
+        && matches!(member.value.kind, ValueKind::String(_))
+}
+
 fn symbol_of(text: &str) -> Option<&'static str> {
     Some(match text.trim_start_matches('$').to_lowercase().as_str() {
         "=" | "==" | "===" | "eq" => "=",
@@ -236,6 +246,13 @@ pub(super) fn with_structure_help(
     }
     if error.message.starts_with("expected end of input") {
         return after_pattern(error, head, token);
+    }
+    // `{{ a.b }} == "x"`: a path of a template.
+    if head == "{" && token == "{" {
+        let plain = text.replace("{{", "").replace("}}", "");
+        if let Some(right) = foreign::whole(&plain) {
+            return error.with_help(format!("a path is written without braces: `{right}`"));
+        }
     }
     // `{ $.a = "x" }`, `{a == "x"}`: an expression in braces.
     let is_expression = token == "(" || token.starts_with(is_symbol) || head.ends_with('=');

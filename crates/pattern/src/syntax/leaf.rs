@@ -2,10 +2,10 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
-use super::TreeBuilder;
 use super::argument::StringTest;
 use super::foreign::{ForeignOperator, Place};
 use super::json::{Member, Value, ValueKind};
+use super::{TreeBuilder, json_help};
 use crate::dialect;
 use crate::spanned::{SpannedAlternative, SpannedField, SpannedPredicate};
 use crate::{Dialect, Path, Predicate, TextOp, normal};
@@ -280,6 +280,8 @@ impl TreeBuilder<'_> {
                 .with_fix(span.clone(), format!("\"{meant}\""))
         } else if let Some(meant) = self.meant_alternative(member) {
             error.with_help(format!("write `{meant}`"))
+        } else if json_help::is_order(member) {
+            error.with_help("only numbers have an order; compare texts and times in the script")
         } else {
             error.with_help(format!("the operators are {}", OPERATORS[..10].join(", ")))
         };

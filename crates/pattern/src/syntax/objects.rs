@@ -6,10 +6,11 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::TreeBuilder;
 use super::json::{Member, Value, ValueKind};
+use super::leaf::literal;
 use super::operator_key;
 use super::overrides::{Constraint, combinations};
 use crate::dialect::{self, aws};
-use crate::spanned::{SpannedField, SpannedNode};
+use crate::spanned::{SpannedAlternative, SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Dialect, Path, normal};
 
 /// The keys of the enclosing objects, outermost first.
@@ -118,7 +119,24 @@ impl TreeBuilder<'_> {
                 ));
             }
             ValueKind::Invalid => {}
-            _ => self.scalar_leaf(&key, &value),
+            _ => {
+                self.scalar_leaf(&key, &value);
+                // As if it were in an array, so that warnings about the path come at once.
+                let element = value.span.clone();
+                let alternatives = literal(value).map(|predicate| SpannedAlternative {
+                    span: element.clone(),
+                    predicates: vec![SpannedPredicate {
+                        span: element,
+                        predicate,
+                    }],
+                });
+                let field = SpannedField {
+                    path: Path::from_keys(keys.iter()),
+                    key: key_span,
+                    alternatives: alternatives.into_iter().collect(),
+                };
+                constraints.push(Constraint::Field(field, span));
+            }
         }
         keys.pop();
     }

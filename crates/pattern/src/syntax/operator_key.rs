@@ -11,35 +11,11 @@ use super::json::{Member, Value, ValueKind};
 use super::leaf::OPERATORS;
 use crate::Dialect;
 
-/// Names of operators in other languages that are hardly names of fields.
-const FOREIGN: [&str; 26] = [
-    "not",
-    "nin",
-    "not-in",
-    "notin",
-    "startswith",
-    "starts-with",
-    "beginswith",
-    "begins-with",
-    "endswith",
-    "ends-with",
-    "anythingbut",
-    "equalsignorecase",
-    "ignore-case",
-    "ignorecase",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
-    "ne",
-    "neq",
-    "eq",
-    "equals",
-    "notequals",
-    "not-equals",
-    "regex",
-    "shellstyle",
-];
+/// Names of operators in other languages that are hardly names of fields, without separators.
+const FOREIGN: &str = "not nin notin startswith beginswith endswith anythingbut equalsignorecase \
+                       ignorecase gt gte lt lte ne neq eq equals notequals regex shellstyle \
+                       between containsall containsany notcontains doesnotcontain notlike \
+                       icontains istartswith iendswith iequals isnull";
 
 /// What joins conditions, in whatever language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,7 +324,8 @@ pub(super) fn is_operator(key: &str) -> bool {
         let is_marked = key.starts_with('$') || !key.contains(char::is_alphanumeric);
         let is_negated = lower.starts_with("anything-but-") || lower.starts_with("not-");
         let ignores_case = lower.ends_with("-ignore-case");
-        let is_listed = FOREIGN.contains(&lower.as_str());
+        let plain = lower.replace('-', "");
+        let is_listed = FOREIGN.split(' ').any(|name| name == plain);
         (is_marked || is_negated || ignores_case || is_listed)
             && ForeignOperator::read(key).is_some()
     };
@@ -373,7 +350,9 @@ fn is_argument(foreign: ForeignOperator, value: &Value) -> bool {
                 ValueKind::Object(_) | ValueKind::Array(_) | ValueKind::Invalid
             )
         }),
-        Meaning::Between => elements.len() == 2 && all(|kind| matches!(kind, ValueKind::Number(_))),
+        Meaning::Between | Meaning::Range => {
+            elements.len() == 2 && all(|kind| matches!(kind, ValueKind::Number(_)))
+        }
         Meaning::Empty => false,
         Meaning::Compare(_) => {
             elements.len() == 1 && all(|kind| matches!(kind, ValueKind::Number(_)))

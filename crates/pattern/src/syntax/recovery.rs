@@ -26,7 +26,7 @@ impl TreeBuilder<'_> {
                 break;
             }
             if let Some(connective) = clause.connective.filter(|_| stopped) {
-                found.extend(unknown_connective(connective));
+                found.extend(self.unknown_connective(connective));
             }
             // Clauses that the suggestion for an earlier one is about.
             if i < handled {
@@ -203,6 +203,24 @@ impl TreeBuilder<'_> {
         }
         errors
     }
+
+    /// The error about a connective that is neither `and` nor `or`.
+    fn unknown_connective(&self, token: &Token) -> Option<Diagnostic> {
+        let word = token.text;
+        let meant = match word {
+            "and" | "or" => return None,
+            _ if word.starts_with('|') || token.is_word("or") => "or",
+            _ => "and",
+        };
+        let message = format!("expected `and` or `or`, found `{word}`");
+        let error = Diagnostic::error(Code::UNKNOWN_CONNECTIVE, token.span.clone(), message);
+        let help = match word {
+            "," | ";" => format!("join conditions with `{meant}`"),
+            _ => format!("did you mean `{meant}`?"),
+        };
+        let fix = self.spaced(&token.span, meant);
+        Some(error.with_help(help).with_fix(token.span.clone(), fix))
+    }
 }
 
 fn span_of(clause: &Clause<'_, '_>) -> Option<Span> {
@@ -256,26 +274,6 @@ fn move_to_word(error: &mut Diagnostic, clause: &Clause<'_, '_>) {
     if let Some(expected) = error.message.strip_suffix(", found end of input") {
         error.message = format!("{expected} after `{}`", last.text);
     }
-}
-
-/// The error about a connective that is neither `and` nor `or`.
-fn unknown_connective(token: &Token) -> Option<Diagnostic> {
-    let word = token.text;
-    let meant = match word {
-        "and" | "or" => return None,
-        _ if word.starts_with('|') || token.is_word("or") => "or",
-        _ => "and",
-    };
-    let message = format!("expected `and` or `or`, found `{word}`");
-    let error = Diagnostic::error(Code::UNKNOWN_CONNECTIVE, token.span.clone(), message);
-    Some(match word {
-        "," | ";" => error
-            .with_help(format!("join conditions with `{meant}`"))
-            .with_fix(token.span.clone(), format!(" {meant}")),
-        _ => error
-            .with_help(format!("did you mean `{meant}`?"))
-            .with_fix(token.span.clone(), meant),
-    })
 }
 
 fn shift(span: &mut Span, offset: usize) {

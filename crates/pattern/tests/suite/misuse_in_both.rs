@@ -54,6 +54,10 @@ const CERTAIN: Pairs = &[
     ("a gte 5", r#"{"a": [{"gte": 5}]}"#),
     ("a $gt 5", r#"{"a": [{"$gt": 5}]}"#),
     ("a not gt 5", r#"{"a": [{"not-gt": 5}]}"#),
+    (
+        r#"a between "1" and "5""#,
+        r#"{"a": [{"between": ["1", "5"]}]}"#,
+    ),
     ("a between 1 and 5", r#"{"a": [{"between": [1, 5]}]}"#),
     (
         "a not between 1 and 5",
@@ -98,6 +102,12 @@ const UNCERTAIN: Pairs = &[
     ),
     (r#"a > "x""#, r#"{"a": [{"gt": "x"}]}"#),
     ("a is empty", r#"{"a": [{"empty": true}]}"#),
+    ("a in range [1, 5]", r#"{"a": [{"inRange": [1, 5]}]}"#),
+    ("a between 5 and 1", r#"{"a": [{"between": [5, 1]}]}"#),
+    (
+        r#"a after "2024-01-01""#,
+        r#"{"a": [{"after": "2024-01-01"}]}"#,
+    ),
     ("a[0] == 1", r#"{"a[0]": [1]}"#),
     ("a.0.b == 1", r#"{"a.0.b": [1]}"#),
     ("a.*.b == 1", r#"{"a.*.b": [1]}"#),

@@ -6,7 +6,7 @@ use super::operator::{ForeignOperator, Meaning};
 use super::reader::{self, Recognised, closing};
 use super::token::{Kind, Token};
 use super::value::{Value, ValueKind, json};
-use crate::foreign_path::Step;
+use crate::foreign_path::ForeignPath;
 use crate::syntax::argument::Comparison;
 
 /// The condition of a call with what follows it.
@@ -33,7 +33,7 @@ pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
         at: call.at,
         operator: 1,
         is_misread: true,
-        step: Step::Key,
+        is_path: false,
     })
 }
 
@@ -65,7 +65,7 @@ fn method_of_text(tokens: &[Token]) -> Option<Recognised> {
         at: 0,
         operator: 1,
         is_misread: true,
-        step: Step::Key,
+        is_path: false,
     })
 }
 
@@ -77,7 +77,7 @@ struct Call<'t, 's> {
     /// The text before the dot: `a` in `a.startsWith("x")`, or a value.
     receiver: Option<&'t [Token<'s>]>,
     /// The path of a receiver.
-    path: Option<String>,
+    path: Option<ForeignPath>,
     arguments: &'t [Token<'s>],
     rest: &'t [Token<'s>],
     /// The method before it that changes the case, `a.toLowerCase().includes("x")`.
@@ -104,7 +104,7 @@ fn call<'t, 's>(tokens: &'t [Token<'s>]) -> Option<Call<'t, 's>> {
     let (path, name) = match tokens[at].text.rsplit_once('.') {
         Some(("", name)) => (None, name),
         Some((module, name)) if MODULES.contains(&module) => (None, name),
-        Some((path, name)) => (Some(reader::path(path)?), name),
+        Some((path, name)) => (Some(ForeignPath::read(path)?), name),
         None => (None, tokens[at].text),
     };
     let mut call = Call {
@@ -194,21 +194,7 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
         | "jsonquery"
         | "getjsonobject"
         | "jsonextractpathtext" => {
-            let (path, key) = match (&call.path, call.arguments) {
-                (Some(path), [key]) => (path.clone(), key),
-                (None, [path, _, key]) => (path_of(std::slice::from_ref(path))?, key),
-                _ => return None,
-            };
-            let key = Value::of_text(key.text)
-                .text()
-                .filter(|_| key.kind == Kind::Quoted)?;
-            // `JSON_EXTRACT(a, '$.b')`
-            let path = match key.strip_prefix('$') {
-                Some(steps) => reader::path(&format!("{path}{steps}"))?,
-                None => reader::path(&format!("{path}.{}", json(&key)))?,
-            };
-            let (operator, count) = reader::operator(call.rest)?;
-            return reader::with_values(path, operator, &call.rest[count..]);
+            return get(call);
         }
         _ => test(call)?,
     };
@@ -228,6 +214,35 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
         }
         _ => None,
     }
+}
+
+/// `a.get("b") == 1`, `JSON_EXTRACT(a, '$.b') = 1`: the path is in the function.
+fn get(call: &Call<'_, '_>) -> Option<Condition> {
+    // What follows the key is the value in place of a missing one, and then it is another condition.
+    let (mut path, mut key) = match (&call.path, call.arguments) {
+        (Some(path), [key]) => (path.clone(), key),
+        (None, [path, comma, key]) if comma.is(",") => (path_of(std::slice::from_ref(path))?, key),
+        _ => return None,
+    };
+    let mut rest = call.rest;
+    loop {
+        let text = Value::of_text(key.text).text();
+        let text = text.filter(|_| key.kind == Kind::Quoted)?;
+        path = match text.strip_prefix('$') {
+            Some(steps) => path.then(steps)?,
+            None => path.then(&format!(".{}", json(&text)))?,
+        };
+        // `a.get("b").get("c")`
+        let [method, open, next, close, after @ ..] = rest else {
+            break;
+        };
+        if method.text != ".get" || !open.is("(") || !close.is(")") {
+            break;
+        }
+        (key, rest) = (next, after);
+    }
+    let (operator, count) = reader::operator(rest)?;
+    reader::with_values(path, operator, &rest[count..])
 }
 
 /// Functions that convert a value: a comparison keeps the type, so they are left out.
@@ -301,11 +316,11 @@ fn has_two(call: &Call<'_, '_>) -> bool {
 }
 
 /// The path of an argument, also of one in a function that changes nothing here.
-fn path_of(tokens: &[Token]) -> Option<String> {
+fn path_of(tokens: &[Token]) -> Option<ForeignPath> {
     match tokens {
         [word] if word.kind == Kind::Word => {
             let is_path = reader::is_value_of_word(word.text, ValueKind::Word);
-            reader::path(word.text).filter(|_| is_path || reader::is_foreign_path(word.text))
+            ForeignPath::read(word.text).filter(|_| is_path || reader::is_foreign_path(word.text))
         }
         [name, open, inner @ .., close]
             if name.kind == Kind::Word && open.is("(") && close.is(")") =>
@@ -320,7 +335,7 @@ fn path_of(tokens: &[Token]) -> Option<String> {
 }
 
 /// The path and the value of a function: in either order, or the path before the dot.
-fn path_and_value<'t, 's>(call: &Call<'t, 's>) -> Option<(String, &'t [Token<'s>])> {
+fn path_and_value<'t, 's>(call: &Call<'t, 's>) -> Option<(ForeignPath, &'t [Token<'s>])> {
     if let Some(path) = &call.path {
         return Some((path.clone(), call.arguments));
     }
@@ -364,13 +379,13 @@ fn length(call: &Call<'_, '_>) -> Option<Condition> {
     };
     let mut operator = ForeignOperator::read(name)?;
     operator.negated = is_negated;
-    Some(Condition {
-        path,
-        operator,
-        is_excluded: false,
+    let mut condition = Condition {
         values,
-        precision: Precision::Approximate,
-    })
+        ..reader::with_values(path, ForeignOperator::read("exists")?, &[])?
+    };
+    condition.operator = operator;
+    condition.precision = Precision::Approximate;
+    Some(condition)
 }
 
 /// `a.indexOf("x") >= 0`, `strpos(a, "x") > 0`.

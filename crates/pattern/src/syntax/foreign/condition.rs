@@ -3,12 +3,15 @@
 use super::operator::{ForeignOperator, Meaning, Quantifier};
 use super::value::{Value, ValueKind, json};
 use crate::Decimal;
+use crate::foreign_path::Step;
 
 /// A path, an operator and its values.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     /// The path as it is written here.
     pub(super) path: String,
+    /// The step of the original path that means something else.
+    pub(super) step: Step,
     /// Its negation stands after the path: a value is required that differs.
     pub(super) operator: ForeignOperator,
     /// `not` before the path: no value may be like that.
@@ -51,8 +54,9 @@ impl Condition {
         let is_one_text =
             self.values.iter().all(|value| value.json.starts_with('"')) && self.values.len() == 1;
         let is_plain_operator = match self.operator.meaning {
-            // Whether it must match the whole text is unknown.
-            Meaning::Regexp => false,
+            // Whether it must match the whole text, or has its ends, is unknown.
+            Meaning::Regexp | Meaning::Range => false,
+            Meaning::Between => self.ends().is_some_and(|(low, high)| low <= high),
             Meaning::Wildcard => is_one_text && !self.is_sql(),
             // `a includes ["x", "y"]` may mean both; `a contains null` no text at all.
             Meaning::Prefix | Meaning::Suffix | Meaning::Contains => {
@@ -61,7 +65,8 @@ impl Condition {
             _ => true,
         };
         let is_plain = self.values.iter().all(is_plain);
-        self.precision == Precision::Exact && is_plain_operator && is_plain
+        let is_same_path = self.step <= Step::Elements;
+        self.precision == Precision::Exact && is_same_path && is_plain_operator && is_plain
     }
 
     fn spell_included(&self) -> Option<String> {
@@ -109,8 +114,10 @@ impl Condition {
                 format!("{path} {not}like {wildcard}{case}")
             }
             Meaning::Regexp => self.regexp()?,
-            Meaning::Compare(_) => format!("{path} {} {}", operator.name()?, self.number()?),
-            Meaning::Between => self.range()?,
+            Meaning::Compare(_) => {
+                format!("{path} {} {}", operator.name()?, self.only()?.number()?)
+            }
+            Meaning::Between | Meaning::Range => self.range()?,
             Meaning::Empty => return None,
             _ if operator.stands_alone() => format!("{path} {}", operator.name()?),
             _ => format!("{path} {} {}{case}", operator.name()?, self.strings()?),
@@ -142,22 +149,24 @@ impl Condition {
         Some(all?.join(" and "))
     }
 
-    /// At least the first and at most the second value.
+    /// At least one and at most the other of two numbers.
     fn range(&self) -> Option<String> {
-        let [low, high] = self.values.as_slice() else {
-            return None;
-        };
-        let is_number = |value: &Value| value.kind == ValueKind::Number;
-        if !is_number(low) || !is_number(high) {
-            return None;
-        }
-        let (path, low, high) = (&self.path, &low.json, &high.json);
+        let (one, other) = self.ends()?;
+        let (path, low, high) = (&self.path, (&one).min(&other), (&one).max(&other));
         Some(if self.operator.negated {
             // `not (1 <= a <= 5)` would be true without a value, too.
             format!("{path} not (>= {low} and <= {high})")
         } else {
             format!("{low} <= {path} <= {high}")
         })
+    }
+
+    /// The numbers of a range, as they are written.
+    fn ends(&self) -> Option<(Decimal, Decimal)> {
+        match self.values.as_slice() {
+            [low, high] => Some((low.number()?.parse().ok()?, high.number()?.parse().ok()?)),
+            _ => None,
+        }
     }
 
     /// Whether it is `like` with the placeholders of SQL.
@@ -188,15 +197,6 @@ impl Condition {
             }
         };
         list(self.values.iter().map(string).collect())
-    }
-
-    fn number(&self) -> Option<String> {
-        let value = self.only()?;
-        match value.kind {
-            ValueKind::Number => Some(value.json.clone()),
-            ValueKind::Text => value.text().filter(|text| text.parse::<Decimal>().is_ok()),
-            _ => None,
-        }
     }
 
     /// `matches`. Elsewhere an expression may match a part of the text: `/x/` is `.*x.*` here.

@@ -7,6 +7,7 @@ use super::operator::Meaning;
 use super::token::{Kind, Token};
 use super::value::{Value, ValueKind};
 use super::{Clause, Suggestion, reader, values};
+use crate::foreign_path::ForeignPath;
 
 /// `a == "x" or "y"`, `a > 5 and < 10`: clauses that go on with the path of the one before them.
 pub(super) fn suggestion(
@@ -88,7 +89,9 @@ fn continued(tokens: &[Token], subject: &Condition) -> Option<Condition> {
         let starts_with_path = tokens.first().is_some_and(|token| token.kind == Kind::Word)
             && reader::operator(&tokens[1..]).is_some();
         return (!starts_with_path)
-            .then(|| reader::with_values(subject.path.clone(), meaning, &tokens[count..]))
+            .then(|| {
+                reader::with_values(ForeignPath::read(&subject.path)?, meaning, &tokens[count..])
+            })
             .flatten();
     }
     let is_value = match tokens {

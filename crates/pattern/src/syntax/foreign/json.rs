@@ -4,11 +4,11 @@
 use reflexarc_diagnostic::Span;
 
 use super::operator::{ForeignOperator, Meaning, Quantifier};
-use crate::Dialect;
 use crate::syntax::TreeBuilder;
 use crate::syntax::argument::Comparison;
 use crate::syntax::json::{Member, Value, ValueKind};
 use crate::syntax::leaf::OPERATORS;
+use crate::{Decimal, Dialect};
 
 /// Where an operator stands, which decides what it can be replaced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,19 +156,22 @@ impl TreeBuilder<'_> {
             Meaning::Null => truth(elements, negated, "null"),
             Meaning::True => truth(elements, negated, "true"),
             Meaning::False => truth(elements, negated, "false"),
-            Meaning::Between => match elements {
-                [low, high] => {
-                    let test = format!(
-                        "{{\"numeric\": [\">=\", {}, \"<=\", {}]}}",
-                        self.number_of(low)?,
-                        self.number_of(high)?
-                    );
-                    Some(vec![if negated { but(&test) } else { test }])
-                }
-                _ => None,
-            },
-            Meaning::Empty | Meaning::Element => None,
+            Meaning::Between => {
+                let (test, is_ordered) = self.range_of(elements)?;
+                is_ordered.then(|| vec![if negated { but(&test) } else { test }])
+            }
+            Meaning::Range | Meaning::Empty | Meaning::Element => None,
         }
+    }
+
+    /// The range between two numbers, and whether the lower one comes first.
+    pub(in crate::syntax) fn range_of(&self, elements: &[Value]) -> Option<(String, bool)> {
+        let [one, other] = elements else { return None };
+        let number = |value| self.number_of(value)?.parse::<Decimal>().ok();
+        let (one, other) = (number(one)?, number(other)?);
+        let (low, high) = ((&one).min(&other), (&one).max(&other));
+        let test = format!("{{\"numeric\": [\">=\", {low}, \"<=\", {high}]}}");
+        Some((test, one <= other))
     }
 
     /// The name of an operator that takes this argument as it is.
@@ -344,7 +347,7 @@ fn truth(elements: &[Value], negated: bool, literal: &str) -> Option<Vec<String>
     }])
 }
 
-fn but(excluded: &str) -> String {
+pub(in crate::syntax) fn but(excluded: &str) -> String {
     format!("{{\"anything-but\": {excluded}}}")
 }
 

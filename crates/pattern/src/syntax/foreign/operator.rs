@@ -36,6 +36,8 @@ pub(in crate::syntax) enum Meaning {
     Compare(Comparison),
     /// At least a low and at most a high number.
     Between,
+    /// As `Between`, but it may leave out its ends.
+    Range,
     Exists,
     Null,
     True,
@@ -51,8 +53,8 @@ pub(in crate::syntax) enum Quantifier {
 }
 
 use Meaning::{
-    Between, Compare, Contains, Empty, Equals, Exists, In, InNetwork, Null, Prefix, Regexp, Suffix,
-    Wildcard,
+    Between, Compare, Contains, Empty, Equals, Exists, In, InNetwork, Null, Prefix, Range, Regexp,
+    Suffix, Wildcard,
 };
 
 /// Meanings and their names.
@@ -112,7 +114,8 @@ const NAMES: &Names = &[
     ),
     (Compare(Comparison::GreaterOrEqual), "greaterthanorequalto"),
     (Compare(Comparison::GreaterOrEqual), "greaterthanequal"),
-    (Between, "between inrange"),
+    (Between, "between"),
+    (Range, "inrange range"),
     (Exists, "exists exist existing present defined set isthere"),
     (Null, "null none nil"),
     (Meaning::True, "istrue"),
@@ -232,7 +235,7 @@ impl ForeignOperator {
             Null => ("== null", "!= null"),
             Meaning::True => ("== true", "!= true"),
             Meaning::False => ("== false", "!= false"),
-            Between | Empty => return None,
+            Between | Range | Empty => return None,
         };
         Some(if self.negated { opposite } else { name })
     }

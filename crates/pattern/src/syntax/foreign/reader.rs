@@ -19,8 +19,8 @@ pub(super) struct Recognised {
     pub(super) operator: usize,
     /// Whether the grammar takes its words for something else, such as a function for a path.
     pub(super) is_misread: bool,
-    /// The step of its path that means something else here.
-    pub(super) step: Step,
+    /// Whether it is the path that is wrong first.
+    pub(super) is_path: bool,
 }
 
 /// The condition that tokens mean, whatever language they are in.
@@ -44,16 +44,6 @@ pub(super) fn condition(tokens: &[Token]) -> Option<Recognised> {
         .or_else(|| operator_first(rest))?;
     recognised.at += skipped + opened;
     recognised.condition.is_excluded ^= negations % 2 == 1;
-    // An index means one element, a condition any element; `a.*.b` may mean every key of an object.
-    // Not of the values: `a: x*` has a wildcard where one is right.
-    let words = rest.iter().filter(|token| token.kind == Kind::Word);
-    let paths = words.filter_map(|token| ForeignPath::read(token.text));
-    let path = &recognised.condition.path;
-    let steps = paths.filter(|found| found.spell().starts_with(path.as_str()));
-    recognised.step = steps.map(|found| found.step).max().unwrap_or(Step::Key);
-    if recognised.step > Step::Elements {
-        recognised.condition.precision = Precision::Approximate;
-    }
     Some(recognised)
 }
 
@@ -86,11 +76,6 @@ pub(super) fn negations(tokens: &[Token]) -> (usize, usize) {
         at += 1;
     }
     (count, at)
-}
-
-/// The path of a word, as it is written here; `None` if it is no path.
-pub(super) fn path(word: &str) -> Option<String> {
-    ForeignPath::read(word).map(|path| path.spell())
 }
 
 /// The tokens without one pair of brackets around all of them.
@@ -137,25 +122,59 @@ pub(super) fn operator(tokens: &[Token]) -> Option<(ForeignOperator, usize)> {
 
 /// `path operator value`.
 fn path_first(tokens: &[Token]) -> Option<Recognised> {
-    let (first, rest) = tokens.split_first()?;
-    let path = match first.kind {
+    let first = tokens.first()?;
+    let (mut path, mut count) = match first.kind {
         // `is missing`, `starts with "x"`: an operator without a path.
         Kind::Word if is_keyword(first.text) => return None,
-        Kind::Word => path(first.text)?,
-        Kind::Quoted if first.text.starts_with(['"', '`']) => path(first.text)?,
+        Kind::Word => (ForeignPath::read(first.text)?, 1),
+        Kind::Quoted => (ForeignPath::read(first.text)?, 1),
         _ => return None,
     };
-    let (operator, count) = operator(rest)?;
-    let condition = with_values(path, operator, &rest[count..])?;
+    let mut is_wrong = is_foreign_path(first.text);
+    if let Some((separated, length)) = separated(tokens) {
+        (path, count, is_wrong) = (separated, length, true);
+    }
+    let rest = &tokens[count..];
+    let (operator, length) = operator(rest)?;
+    let mut condition = with_values(path, operator, &rest[length..])?;
+    // `'a' == 'b'` may have its value first.
+    if first.text.starts_with('\'') {
+        condition.precision = Precision::Approximate;
+    }
     // `a[0] == 1`: the path is wrong, and not the operator.
-    let is_wrong = is_foreign_path(first.text);
     Some(Recognised {
         condition,
-        at: usize::from(!is_wrong),
-        operator: if is_wrong { 1 } else { count },
+        at: if is_wrong { 0 } else { count },
+        operator: if is_wrong { count } else { length },
         is_misread: false,
-        step: Step::Key,
+        is_path: is_wrong,
     })
+}
+
+/// A path with other separators than dots, and its tokens: `a/b`, `a::b`, `a:b == 1`.
+fn separated(tokens: &[Token]) -> Option<(ForeignPath, usize)> {
+    let is_separator = |token: &Token| token.is("/") || token.is(":") || token.is("\\");
+    let pairs = tokens.windows(2);
+    let count = 1 + pairs
+        .take_while(|pair| {
+            let is_step = |token: &Token| token.kind == Kind::Word || is_separator(token);
+            pair[0].span.end == pair[1].span.start && pair.iter().all(is_step)
+        })
+        .count();
+    let path = &tokens[..count];
+    // `a:x` of Lucene is a path and a value, and `a:b == 1` of Snowflake a path.
+    let is_path = path.last()?.kind == Kind::Word && operator(&tokens[count..]).is_some();
+    if count < 3 || !is_path {
+        return None;
+    }
+    let keys: Vec<&str> = path
+        .iter()
+        .filter(|token| !is_separator(token))
+        .map(|token| token.text)
+        .collect();
+    let mut path = ForeignPath::read(&keys.join("."))?;
+    path.step = path.step.max(Step::Name);
+    Some((path, count))
 }
 
 /// Whether a path is written otherwise here. One that begins with a word for the event is valid,
@@ -168,7 +187,7 @@ pub(super) fn is_foreign_path(word: &str) -> bool {
 }
 
 /// `exists a`, `has a`: the operator stands before the path.
-pub(super) fn operator_first(tokens: &[Token]) -> Option<Recognised> {
+fn operator_first(tokens: &[Token]) -> Option<Recognised> {
     let [name, word] = tokens else { return None };
     let plain = name.text.to_lowercase().replace(['_', '-'], "");
     // `has` means `contains` after a path.
@@ -179,23 +198,28 @@ pub(super) fn operator_first(tokens: &[Token]) -> Option<Recognised> {
     let is_word = |token: &Token| token.kind == Kind::Word;
     let is_path = is_word(name) && is_word(word) && is_value_of_word(word.text, ValueKind::Word);
     Some(Recognised {
-        condition: with_values(path(word.text).filter(|_| is_path)?, operator, &[])?,
+        condition: with_values(
+            ForeignPath::read(word.text).filter(|_| is_path)?,
+            operator,
+            &[],
+        )?,
         at: 0,
         operator: 1,
         is_misread: true,
-        step: Step::Key,
+        is_path: false,
     })
 }
 
 /// The condition of a path, an operator and the tokens after it.
 pub(super) fn with_values(
-    path: String,
+    path: ForeignPath,
     operator: ForeignOperator,
     rest: &[Token],
 ) -> Option<Condition> {
     let (rest, without_case) = values::without_modifier(rest);
     let mut condition = Condition {
-        path,
+        path: path.spell(),
+        step: path.step,
         operator,
         is_excluded: false,
         values: Vec::new(),
@@ -228,8 +252,11 @@ pub(super) fn with_values(
         return Some(condition);
     }
     let is_range = matches!(operator.meaning, Meaning::Equals | Meaning::In);
-    if operator.meaning == Meaning::Between || is_range && values::is_range(rest) {
-        condition.operator.meaning = Meaning::Between;
+    let is_between = matches!(operator.meaning, Meaning::Between | Meaning::Range);
+    if is_between || is_range && values::is_range(rest) {
+        if is_range {
+            condition.operator.meaning = Meaning::Between;
+        }
         condition.values = values::range(rest)?;
         // `range(1, 5)` and `1..5` leave out the 5 in some languages.
         if !values::is_inclusive(rest) {
@@ -284,7 +311,11 @@ fn value_first(tokens: &[Token]) -> Option<Recognised> {
     };
     let is_excluded = operator.meaning == Meaning::Element && operator.negated;
     operator.negated &= !is_excluded;
-    let mut condition = with_values(path(path_token.text)?, operator, &tokens[..end])?;
+    let mut condition = with_values(
+        ForeignPath::read(path_token.text)?,
+        operator,
+        &tokens[..end],
+    )?;
     condition.is_excluded = is_excluded;
     // `"odd key" == a` may have its path in quotes; `"x" == a` has no reason for them.
     let key = first.text.trim_matches('"');
@@ -296,7 +327,7 @@ fn value_first(tokens: &[Token]) -> Option<Recognised> {
         at: 0,
         operator: end,
         is_misread: true,
-        step: Step::Key,
+        is_path: false,
     })
 }
 

@@ -68,7 +68,10 @@ pub(in crate::syntax) fn tokens<'s>(source: &'s str, comments: &[Span]) -> Vec<T
             .map_or(source.len(), |comment| comment.start);
         let rest = &source[at..until];
         let after_value = tokens.last().is_some_and(|last| {
-            matches!(last.kind, Kind::Bare | Kind::Quoted) || last.is(")") || last.is("]")
+            matches!(last.kind, Kind::Bare | Kind::Quoted)
+                || last.is(")")
+                || last.is("]")
+                || last.kind == Kind::Word && last.span.end == at
         });
         let is_first = tokens.last().is_none_or(|last| {
             last.is("(") || ["and", "or", "not"].iter().any(|word| last.is_word(word))
@@ -130,6 +133,10 @@ fn path_of_another_form(rest: &str) -> Option<usize> {
         let length = rest.find(ends)?;
         let is_path = rest[length..].starts_with(char::is_whitespace);
         return (is_path && !rest[..length].ends_with('/')).then_some(length);
+    }
+    // `.["a"]` and `."a"` of jq.
+    if rest.starts_with(".[") || rest.starts_with(".\"") {
+        return Some(1 + word_length(&rest[1..]));
     }
     let stars = rest.trim_start_matches(foreign_path::is_wildcard);
     let after = stars.strip_prefix("..").or_else(|| {
@@ -257,7 +264,7 @@ fn is_index(inner: &str) -> bool {
     let is_number = inner
         .trim_start_matches('-')
         .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b':');
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
     let is_quoted = |quote: char| {
         inner.len() > 2
             && inner.starts_with(quote)

@@ -106,6 +106,15 @@ impl Value {
         Self { json, kind }
     }
 
+    /// The text of a number, also of one in quotes.
+    pub(super) fn number(&self) -> Option<String> {
+        match self.kind {
+            ValueKind::Number => Some(self.json.clone()),
+            ValueKind::Text => self.text().filter(|text| text.parse::<Decimal>().is_ok()),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_network(&self) -> bool {
         self.text().is_some_and(|text| is_network(&text))
     }

@@ -78,7 +78,13 @@ fn value(tokens: &[Token]) -> Option<Value> {
         }
         let texts: Vec<&str> = tokens.iter().map(|token| token.text).collect();
         if adjacent {
-            return Some(Value::of_bare(&texts.concat()));
+            let value = Value::of_bare(&texts.concat());
+            // `a:b:c` may be a path `a:b`, but `eni-1` and `10:15` are texts.
+            let is_word = value.kind == ValueKind::Text
+                && tokens.iter().all(|token| token.kind != Kind::Bare)
+                && texts.contains(&":");
+            let kind = if is_word { ValueKind::Word } else { value.kind };
+            return Some(Value { kind, ..value });
         }
         // `a == not found`, or a connective that is misspelt: `a == 1 r b is missing`.
         return Some(Value {
