@@ -82,11 +82,15 @@ fn misspelling(word: &str, typed: &[char], candidate: &str) -> Option<usize> {
     if name.len().abs_diff(typed.len()) > MAX_DISTANCE {
         return None;
     }
+    if typed == name {
+        return Some(0);
+    }
+    // The beginnings first: most candidates begin otherwise, and the distance is expensive.
+    if !starts_alike(typed, &name) {
+        return None;
+    }
     let distance = distance_of(typed, &name);
-    let accepted = distance == 0
-        || starts_alike(typed, &name)
-            && is_slip(typed, &name, distance)
-            && words_agree(word, candidate);
+    let accepted = is_slip(typed, &name, distance) && words_agree(word, candidate);
     accepted.then_some(distance)
 }
 

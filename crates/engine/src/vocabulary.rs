@@ -12,7 +12,8 @@ mod paths;
 mod subject;
 mod values;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use reflexarc_diagnostic::{Diagnostic, Span};
 use reflexarc_pattern::spanned::{Kind, SpannedField, SpannedNode};
@@ -49,7 +50,7 @@ pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
 pub(crate) struct FilterVocabulary<'p> {
     pattern: &'p Pattern,
     tree: &'p SpannedNode,
-    budget: Budget,
+    comparisons: Comparisons,
     /// What the whole filter says about the events that it selects.
     subject: Subject,
 }
@@ -68,12 +69,15 @@ pub(crate) enum FieldName {
 impl<'p> FilterVocabulary<'p> {
     /// Compares at most so many names with the whole catalogue.
     pub(crate) fn new(spanned: &'p SpannedPattern<'_>, comparisons: usize) -> Self {
-        let budget = Budget(Cell::new(comparisons));
+        let comparisons = Comparisons {
+            left: Cell::new(comparisons),
+            paths: RefCell::default(),
+        };
         Self {
             pattern: spanned.pattern(),
             tree: spanned.tree(),
-            subject: Subject::of(spanned.tree(), &budget),
-            budget,
+            subject: Subject::of(spanned.tree(), &comparisons),
+            comparisons,
         }
     }
 
@@ -92,7 +96,7 @@ impl<'p> FilterVocabulary<'p> {
     pub(crate) fn field_name(&self, path: &str) -> FieldName {
         let subject = &self.subject;
         // What the path itself says about the events counts too, as if the filter named it.
-        match paths::lookup(path, &self.budget) {
+        match paths::lookup(path, &self.comparisons) {
             paths::Lookup::Known => FieldName::Known,
             paths::Lookup::Misspelt(meant) if !subject.is_other() && meant.is_likely(subject) => {
                 FieldName::Misspelt(meant.path)
@@ -114,7 +118,7 @@ impl<'p> FilterVocabulary<'p> {
         let mut check = Check {
             source: self.pattern.source(),
             is_json: self.pattern.is_json(),
-            budget: &self.budget,
+            comparisons: &self.comparisons,
             found: Vec::new(),
         };
         check.node(self.tree, &Subject::default());
@@ -134,21 +138,25 @@ impl<'p> FilterVocabulary<'p> {
     }
 }
 
-/// How many comparisons with the whole catalogue are left.
-struct Budget(Cell<usize>);
+/// The comparisons of names with the whole catalogue.
+struct Comparisons {
+    left: Cell<usize>,
+    /// The paths that were compared.
+    paths: RefCell<BTreeMap<String, paths::Lookup>>,
+}
 
 struct Check<'s> {
     source: &'s str,
     is_json: bool,
-    budget: &'s Budget,
+    comparisons: &'s Comparisons,
     found: Vec<Diagnostic>,
 }
 
-impl Budget {
+impl Comparisons {
     /// Takes one comparison; false if none is left.
     fn take(&self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
         left > 0
     }
 }
@@ -156,7 +164,7 @@ impl Budget {
 impl Check<'_> {
     /// Checks a node in a conjunction with others that are about `subject`.
     fn node(&mut self, node: &SpannedNode, subject: &Subject) {
-        let subject = subject.clone().and(Subject::of(node, self.budget));
+        let subject = subject.clone().and(Subject::of(node, self.comparisons));
         match &node.kind {
             Kind::All(parts) | Kind::Any(parts) => {
                 for part in parts {
@@ -171,7 +179,7 @@ impl Check<'_> {
 
     fn field(&mut self, field: &SpannedField, subject: &Subject) {
         let path = field.path.as_str();
-        let lookup = paths::lookup(path, self.budget);
+        let lookup = paths::lookup(path, self.comparisons);
         let known = match &lookup {
             paths::Lookup::Known => path,
             paths::Lookup::Misspelt(meant) => meant.path,
@@ -184,7 +192,7 @@ impl Check<'_> {
         };
         let literals = values::literals(field, self.source);
         if let paths::Lookup::Misspelt(meant) = &lookup {
-            let is_value = |one: &values::Literal| values::is_known(one, known, self.budget);
+            let is_value = |one: &values::Literal| values::is_known(one, known, self.comparisons);
             let confirmed = literals.iter().any(is_value);
             let Some(finding) = paths::finding(meant, field, self, subject, confirmed) else {
                 return;
@@ -193,7 +201,7 @@ impl Check<'_> {
         }
         for literal in &literals {
             self.found
-                .extend(values::finding(literal, known, subject, self.budget));
+                .extend(values::finding(literal, known, subject, self.comparisons));
         }
     }
 

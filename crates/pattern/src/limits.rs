@@ -26,6 +26,8 @@ pub struct PatternLimits {
     /// Most steps of the search for conditions that never or always match. Nothing is reported
     /// about what is not decided until then.
     pub analysis_steps: usize,
+    /// Most bytes of the automata of one of its proofs; one that needs more is given up.
+    pub analysis_bytes: usize,
     /// Most diagnostics about one text. Errors come first; one more diagnostic gives the number
     /// of those left out.
     pub diagnostics: usize,
@@ -33,7 +35,7 @@ pub struct PatternLimits {
 
 impl PatternLimits {
     /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of
-    /// 20,000 instructions, 100,000 steps of analysis, 100 diagnostics.
+    /// 20,000 instructions, 100,000 steps and 4 MiB of analysis, 100 diagnostics.
     // Most functions of this crate recurse once per level of the tree, so `depth` bounds the
     // stack. 1,000 combinations is what AWS EventBridge accepts of `$or`. The text may be longer
     // than there (at most 4 KiB), because rules list resource ids.
@@ -45,6 +47,8 @@ impl PatternLimits {
         regexp: 20_000,
         // A few milliseconds; a pattern written by hand takes less than a thousand steps.
         analysis_steps: 100_000,
+        // Automata for a pattern written by hand take a few kilobytes.
+        analysis_bytes: 4 << 20,
         diagnostics: 100,
     };
 }

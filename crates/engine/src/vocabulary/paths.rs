@@ -1,11 +1,13 @@
 //! Misspelt paths.
 
+use std::sync::LazyLock;
+
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_event::{CatalogueField, catalogue_fields};
 use reflexarc_pattern::spanned::SpannedField;
 
 use super::subject::Subject;
-use super::{Budget, Check};
+use super::{Check, Comparisons};
 
 /// What the catalogue says about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,13 @@ const SPECIFIC: [&str; 14] = [
     "content.destinationDedicatedHostId",
 ];
 
+/// The simplified names of a field.
+struct Simplified {
+    path: String,
+    /// Without `content.`, for a field of the content.
+    key: Option<String>,
+}
+
 /// Names of a field in the API, in other envelopes and in common speech.
 const OTHER_NAMES: [(&str, &str); 11] = [
     ("content.networkInterfaceId", "content.eniId"),
@@ -82,14 +91,27 @@ const OTHER_NAMES: [(&str, &str); 11] = [
 ];
 
 /// Looks up a path.
-pub(super) fn lookup(path: &str, budget: &Budget) -> Lookup {
-    if find(|known| known == path).is_some() || !budget.take() {
-        return if find(|known| known == path).is_some() {
-            Lookup::Known
-        } else {
-            Lookup::Unknown
-        };
+pub(super) fn lookup(path: &str, comparisons: &Comparisons) -> Lookup {
+    if find(|known| known == path).is_some() {
+        return Lookup::Known;
     }
+    // A filter names few paths, and each of them is looked up for every conjunction around it.
+    if let Some(found) = comparisons.paths.borrow().get(path) {
+        return *found;
+    }
+    if !comparisons.take() {
+        return Lookup::Unknown;
+    }
+    let found = compare(path);
+    comparisons
+        .paths
+        .borrow_mut()
+        .insert(path.to_owned(), found);
+    found
+}
+
+/// Compares a path that the catalogue does not have with all that it has.
+fn compare(path: &str) -> Lookup {
     if let Some(field) = below(path) {
         return Lookup::Below(field);
     }
@@ -177,7 +199,7 @@ fn below(path: &str) -> Option<&'static str> {
 /// Another spelling of the same words: `regionID`, `content.eni_id`.
 fn other_spelling(path: &str) -> Option<Meant> {
     let simple = simplified(path);
-    let field = find(|known| simplified(known) == simple)?;
+    let field = find_simplified(|known| known.path == simple)?;
     // `Name` and `STATUS` are fields of many events.
     let is_common = !field.path.contains('.') && !field.path.contains(char::is_uppercase);
     let certainty = if is_common {
@@ -217,11 +239,7 @@ fn other_level(path: &str) -> Option<Meant> {
         });
     }
     let simple = simplified(path);
-    let field = find(|known| {
-        known
-            .strip_prefix(CONTENT)
-            .is_some_and(|key| simplified(key) == simple)
-    })?;
+    let field = find_simplified(|known| known.key.as_ref() == Some(&simple))?;
     let certainty = if is_specific(field.path) {
         Certainty::Certain
     } else {
@@ -318,6 +336,20 @@ fn locate(field: &SpannedField, meant: &str, check: &Check<'_>) -> (Span, Option
 
 fn find(is_meant: impl Fn(&'static str) -> bool) -> Option<&'static CatalogueField> {
     catalogue_fields().iter().find(|field| is_meant(field.path))
+}
+
+/// The field whose simplified names are meant.
+fn find_simplified(is_meant: impl Fn(&Simplified) -> bool) -> Option<&'static CatalogueField> {
+    // Made once: most filters have paths that the catalogue does not have.
+    static SIMPLIFIED: LazyLock<Vec<Simplified>> = LazyLock::new(|| {
+        let simplify = |field: &CatalogueField| Simplified {
+            path: simplified(field.path),
+            key: field.path.strip_prefix(CONTENT).map(simplified),
+        };
+        catalogue_fields().iter().map(simplify).collect()
+    });
+    let at = SIMPLIFIED.iter().position(is_meant)?;
+    catalogue_fields().get(at)
 }
 
 fn fields(is_wanted: impl Fn(&'static str) -> bool) -> Vec<&'static CatalogueField> {

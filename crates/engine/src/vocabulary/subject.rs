@@ -4,7 +4,7 @@ use reflexarc_pattern::Predicate;
 use reflexarc_pattern::spanned::{Kind, SpannedField, SpannedNode};
 
 use super::paths::{self, Lookup};
-use super::{Budget, names, values};
+use super::{Comparisons, names, values};
 
 // Example. `product == "Shop" and level == "warn"` is about the events of a shop, whose levels may
 // be in small letters. `kind == "heartbeat" or level == "warn"` says nothing about the events of
@@ -26,20 +26,20 @@ pub(super) struct Subject {
 
 impl Subject {
     /// What a node says if it holds.
-    pub(super) fn of(node: &SpannedNode, budget: &Budget) -> Self {
+    pub(super) fn of(node: &SpannedNode, comparisons: &Comparisons) -> Self {
         match &node.kind {
             Kind::All(parts) => parts
                 .iter()
-                .map(|part| Self::of(part, budget))
+                .map(|part| Self::of(part, comparisons))
                 .fold(Self::default(), Self::and),
             Kind::Any(parts) => {
-                let mut branches = parts.iter().map(|part| Self::of(part, budget));
+                let mut branches = parts.iter().map(|part| Self::of(part, comparisons));
                 let first = branches.next().unwrap_or_default();
                 branches.fold(first, Self::or)
             }
             // What is excluded says nothing about what is left.
             Kind::Not(_) => Self::default(),
-            Kind::Field(field) => Self::of_field(field, budget),
+            Kind::Field(field) => Self::of_field(field, comparisons),
         }
     }
 
@@ -82,9 +82,9 @@ impl Subject {
         self
     }
 
-    fn of_field(field: &SpannedField, budget: &Budget) -> Self {
+    fn of_field(field: &SpannedField, comparisons: &Comparisons) -> Self {
         let mut subject = Self::default();
-        let path = match paths::lookup(field.path.as_str(), budget) {
+        let path = match paths::lookup(field.path.as_str(), comparisons) {
             Lookup::Known => field.path.as_str(),
             Lookup::Misspelt(meant) => meant.path,
             Lookup::Below(parent) => {
@@ -103,7 +103,7 @@ impl Subject {
             .map(|spanned| &spanned.predicate)
             .filter(|one| !matches!(one, Predicate::AnythingBut(_)))
             .collect();
-        let is_of_ecs = |one: &&Predicate| values::may_match(one, path, budget);
+        let is_of_ecs = |one: &&Predicate| values::may_match(one, path, comparisons);
         match path {
             "name" | "product" if !required.is_empty() => {
                 subject.is_ecs |= required.iter().any(is_of_ecs);

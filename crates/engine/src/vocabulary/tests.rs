@@ -366,6 +366,6 @@ fn long_lists_are_compared_within_bounds() {
     let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
     let vocabulary = FilterVocabulary::new(&spanned, comparisons);
     assert!(vocabulary.subject.is_ecs());
-    assert!(!vocabulary.budget.take(), "the limit is reached");
+    assert!(!vocabulary.comparisons.take(), "the limit is reached");
     assert_eq!(check_vocabulary(&pattern), []);
 }

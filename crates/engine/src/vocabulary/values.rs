@@ -9,7 +9,7 @@ use reflexarc_pattern::spanned::SpannedField;
 use reflexarc_pattern::{Predicate, TextOp};
 
 use super::subject::Subject;
-use super::{Budget, names};
+use super::{Comparisons, names};
 
 /// Words for a value that are not near to it, with the value if one is evidently meant.
 const OTHER_WORDS: [(&str, &str, &str); 18] = [
@@ -102,20 +102,20 @@ pub(super) fn text(predicate: &Predicate) -> Option<(TextOp, String, bool)> {
 }
 
 /// Whether ECS events may have a value whose text a predicate accepts or nearly accepts.
-pub(super) fn may_match(predicate: &Predicate, path: &str, budget: &Budget) -> bool {
+pub(super) fn may_match(predicate: &Predicate, path: &str, comparisons: &Comparisons) -> bool {
     match text(predicate) {
         None => false,
         Some((op, text, ignoring_case)) => {
             let values = values(path, &[]);
             is_value(op, &text, ignoring_case, path, &values)
                 || path == "name" && names::is_resource(&text)
-                || budget.take() && meant(op, &text, ignoring_case, path, &values).is_some()
+                || comparisons.take() && meant(op, &text, ignoring_case, path, &values).is_some()
         }
     }
 }
 
 /// Whether a text is a value of the field, or nearly.
-pub(super) fn is_known(literal: &Literal, path: &str, budget: &Budget) -> bool {
+pub(super) fn is_known(literal: &Literal, path: &str, comparisons: &Comparisons) -> bool {
     let values = values(path, &[]);
     let Literal {
         op,
@@ -125,7 +125,7 @@ pub(super) fn is_known(literal: &Literal, path: &str, budget: &Budget) -> bool {
     } = literal;
     !values.is_empty()
         && (is_value(*op, text, *ignoring_case, path, &values)
-            || budget.take() && meant(*op, text, *ignoring_case, path, &values).is_some())
+            || comparisons.take() && meant(*op, text, *ignoring_case, path, &values).is_some())
 }
 
 /// The finding about a misspelt value.
@@ -133,7 +133,7 @@ pub(super) fn finding(
     literal: &Literal,
     path: &str,
     subject: &Subject,
-    budget: &Budget,
+    comparisons: &Comparisons,
 ) -> Option<Diagnostic> {
     let values = values(path, subject.names());
     let Literal {
@@ -142,7 +142,7 @@ pub(super) fn finding(
         ignoring_case,
         ..
     } = literal;
-    if values.is_empty() || is_value(*op, text, *ignoring_case, path, &values) || !budget.take() {
+    if values.is_empty() || is_value(*op, text, *ignoring_case, path, &values) || !comparisons.take() {
         return None;
     }
     if *op == TextOp::Equals && path == "name" && names::is_resource(text) {

@@ -13,9 +13,6 @@ use crate::Predicate;
 /// it is no IPv6 value.
 const MAPPED: [u128; 2] = [0xffff_0000_0000, 0xffff_ffff_ffff];
 
-/// The most regions that are looked at.
-const MAX_REGIONS: usize = 512;
-
 /// Consecutive addresses of one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Region {
@@ -23,11 +20,10 @@ pub(super) struct Region {
     pub(super) last: IpAddr,
 }
 
-/// Divides all addresses at the ends of the networks and at the addresses of these predicates;
-/// `None` if there are too many of them.
+/// Divides all addresses at the ends of the networks and at the addresses of these predicates.
 // Example: 10.0.0.0/8 and 10.1.2.3 divide IPv4 into five regions: before 10.0.0.0, up to 10.1.2.2,
 // the address itself, up to 10.255.255.255, and the rest. The families are divided each on its own.
-pub(super) fn regions<'a>(atoms: impl Iterator<Item = &'a Atom>) -> Option<Vec<Region>> {
+pub(super) fn regions<'a>(atoms: impl Iterator<Item = &'a Atom>) -> Vec<Region> {
     let mut v4 = BTreeSet::from([0_u128]);
     let mut v6 = BTreeSet::from([0, MAPPED[0], MAPPED[1] + 1]);
     for atom in atoms {
@@ -40,9 +36,6 @@ pub(super) fn regions<'a>(atoms: impl Iterator<Item = &'a Atom>) -> Option<Vec<R
         cuts.insert(number(first));
         cuts.extend(number(last).checked_add(1));
     }
-    if v4.len() + v6.len() > MAX_REGIONS {
-        return None;
-    }
     let v4 = between(&v4, u32::MAX.into());
     let v6 = between(&v6, u128::MAX).filter(|(first, _)| !(MAPPED[0]..=MAPPED[1]).contains(first));
     let v4 = v4.map(|(first, last)| Region {
@@ -53,7 +46,7 @@ pub(super) fn regions<'a>(atoms: impl Iterator<Item = &'a Atom>) -> Option<Vec<R
         first: IpAddr::V6(Ipv6Addr::from(first)),
         last: IpAddr::V6(Ipv6Addr::from(last)),
     });
-    Some(v4.chain(v6).collect())
+    v4.chain(v6).collect()
 }
 
 impl Region {

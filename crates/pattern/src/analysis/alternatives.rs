@@ -9,9 +9,7 @@ use super::prover::Prover;
 use super::reason;
 use super::report::never;
 use crate::Predicate;
-
-/// The most predicates of an alternative of which the contradicting pair is searched.
-const MAX_BLAMED: usize = 64;
+use crate::spanned::SpannedPredicate;
 
 /// The findings about one field.
 pub(super) struct FieldFindings {
@@ -140,20 +138,33 @@ fn contradiction(part: &AlternativePart, prover: &Prover) -> Diagnostic {
     if let Some(empty) = tests.iter().find(|test| is_empty_range(&test.predicate)) {
         return never(empty.span.clone(), "no number is in this range");
     }
-    // All pairs, so quadratic; no alternative written by hand has more than a few predicates.
-    let tests = &tests[..tests.len().min(MAX_BLAMED)];
-    for (i, one) in tests.iter().enumerate() {
-        for other in &tests[i + 1..] {
-            if prover.exclude_each_other(&[&one.predicate, &other.predicate]) {
-                // Both have one span where an operator stands for several predicates.
-                let span = if one.span == other.span {
-                    whole.clone()
-                } else {
-                    other.span.clone()
-                };
-                let reason = reason::of_predicates(&one.predicate, &other.predicate);
-                return never(span, reason).with_label(one.span.clone(), "conflicts with this");
-            }
+    // The predicates up to the first one that none of their common values meets, found by bisection:
+    // a proof for each pair would take a quadratic number of them.
+    let excluding = |count: usize| {
+        let predicates = tests[..count].iter().map(|test| &test.predicate);
+        prover.exclude_each_other(&predicates.collect::<Vec<_>>())
+    };
+    let (mut consistent, mut count) = (1, tests.len());
+    while consistent + 1 < count {
+        let middle = usize::midpoint(consistent, count);
+        if excluding(middle) {
+            count = middle;
+        } else {
+            consistent = middle;
+        }
+    }
+    if let Some((other, before)) = tests[..count].split_last() {
+        let conflicts =
+            |one: &&SpannedPredicate| prover.exclude_each_other(&[&one.predicate, &other.predicate]);
+        if let Some(one) = before.iter().find(conflicts) {
+            // Both have one span where an operator stands for several predicates.
+            let span = if one.span == other.span {
+                whole.clone()
+            } else {
+                other.span.clone()
+            };
+            let reason = reason::of_predicates(&one.predicate, &other.predicate);
+            return never(span, reason).with_label(one.span.clone(), "conflicts with this");
         }
     }
     never(whole.clone(), "no value meets all of these conditions")

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::budget::Budget;
 use super::formula::{AtomId, Formula};
 use super::languages::Language;
 use crate::value::{CompiledPredicate, Scalar};
@@ -92,10 +93,10 @@ impl Atom {
             .matches(value)
     }
 
-    /// The strings that satisfy it, if they are a language of manageable size.
-    pub(super) fn language(&self) -> Option<&Language> {
+    /// The strings that satisfy it, if they are a language and the budget suffices.
+    pub(super) fn language(&self, budget: &Budget) -> Option<&Language> {
         self.language
-            .get_or_init(|| Language::of_predicate(&self.predicate))
+            .get_or_init(|| Language::of_predicate(&self.predicate, budget))
             .as_ref()
     }
 

@@ -88,6 +88,12 @@ fn search(
                 queue.push_back(next);
             }
         }
+        // In the set and in the queue.
+        let state_bytes = 2 * languages.len() * size_of::<LazyStateID>();
+        let bytes: usize = caches.iter().map(Cache::memory_usage).sum();
+        if bytes + seen.len() * state_bytes > budget.bytes {
+            return None;
+        }
     }
     Some(false)
 }

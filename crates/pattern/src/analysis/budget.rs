@@ -2,24 +2,34 @@
 
 use std::cell::Cell;
 
-/// Steps that are left. A step is about the evaluation of one predicate on one value.
+use crate::PatternLimits;
+
+/// Steps that are left, and the memory that a search may use. A step is about the evaluation of one
+/// predicate on one value.
 #[derive(Debug)]
-pub(super) struct Budget(Cell<usize>);
+pub(super) struct Budget {
+    steps: Cell<usize>,
+    /// Most bytes of the automata of one search.
+    pub(super) bytes: usize,
+}
 
 impl Budget {
-    pub(super) fn new(steps: usize) -> Self {
-        Self(Cell::new(steps))
+    pub(super) fn new(limits: &PatternLimits) -> Self {
+        Self {
+            steps: Cell::new(limits.analysis_steps),
+            bytes: limits.analysis_bytes,
+        }
     }
 
     /// Takes steps; false once they are used up, and from then on.
     pub(super) fn spend(&self, steps: usize) -> bool {
-        let left = self.0.get().saturating_sub(steps);
-        self.0.set(left);
+        let left = self.left().saturating_sub(steps);
+        self.steps.set(left);
         left > 0
     }
 
-    /// Whether the steps are used up.
-    pub(super) fn is_spent(&self) -> bool {
-        self.0.get() == 0
+    /// The steps that are left.
+    pub(super) fn left(&self) -> usize {
+        self.steps.get()
     }
 }

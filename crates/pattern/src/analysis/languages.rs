@@ -4,14 +4,12 @@ use regex_automata::hybrid::dfa::{Builder, Config, DFA};
 use regex_automata::nfa::thompson;
 use regex_syntax::hir::{Dot, Hir, Look, Repetition};
 
+use super::budget::Budget;
 use crate::value::ignoring_case;
 use crate::{Predicate, TextOp};
 
-/// The most memory of the states of one automaton; with more the proof is given up.
-const CACHE_BYTES: usize = 256 * 1024;
-
-/// The most instructions of one language. The cost of a new state is proportional to them.
-const MAX_INSTRUCTIONS: usize = 4_000;
+/// An upper bound of the bytes of one instruction before the automaton is built.
+const BYTES_PER_INSTRUCTION: usize = 64;
 
 /// A set of strings as a lazily built automaton that accepts whole strings.
 #[derive(Debug)]
@@ -23,35 +21,46 @@ pub(super) struct Language {
 
 impl Language {
     /// The strings that satisfy a predicate.
-    pub(super) fn of_predicate(predicate: &Predicate) -> Option<Self> {
-        Self::new(strings(predicate)?)
+    pub(super) fn of_predicate(predicate: &Predicate, budget: &Budget) -> Option<Self> {
+        Self::new(strings(predicate)?, budget)
+    }
+
+    /// These strings and no others.
+    pub(super) fn of_literals<'t>(
+        texts: impl Iterator<Item = &'t str>,
+        budget: &Budget,
+    ) -> Option<Self> {
+        Self::new(Hir::alternation(texts.map(literal).collect()), budget)
     }
 
     /// The strings that a regular expression matches as a whole.
-    pub(super) fn of_regexp(text: &str) -> Option<Self> {
+    pub(super) fn of_regexp(text: &str, budget: &Budget) -> Option<Self> {
         // `None` in this file is a language that is not known: nothing is proved about it.
-        Self::new(regex_syntax::parse(text).ok()?)
+        Self::new(regex_syntax::parse(text).ok()?, budget)
     }
 
     /// All strings. An automaton reads bytes, and not all bytes are a string.
-    pub(super) fn all_strings() -> Option<Self> {
-        Self::new(anything())
+    pub(super) fn all_strings(budget: &Budget) -> Option<Self> {
+        Self::new(anything(), budget)
     }
 
-    fn new(strings: Hir) -> Option<Self> {
+    /// `None` if the budget does not suffice.
+    fn new(strings: Hir, budget: &Budget) -> Option<Self> {
         let whole = Hir::concat(vec![Hir::look(Look::Start), strings, Hir::look(Look::End)]);
-        let size = MAX_INSTRUCTIONS * 64;
+        // Building an instruction is about a step, so no more are built than there are steps.
+        let size = budget.left().saturating_mul(BYTES_PER_INSTRUCTION);
+        let size = size.min(budget.bytes);
         let nfa = thompson::Compiler::new()
             .configure(thompson::Config::new().nfa_size_limit(Some(size)))
             .build_from_hir(&whole)
             .ok()?;
         let states = nfa.states().len();
-        if states > MAX_INSTRUCTIONS {
+        if !budget.spend(states) {
             return None;
         }
         // A full cache is an error and is not cleared: the search keeps the ids of states.
         let config = Config::new()
-            .cache_capacity(CACHE_BYTES)
+            .cache_capacity(budget.bytes)
             .skip_cache_capacity_check(true)
             .minimum_cache_clear_count(Some(0));
         let automaton = Builder::new().configure(config).build_from_nfa(nfa).ok()?;

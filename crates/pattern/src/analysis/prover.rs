@@ -38,13 +38,12 @@ use super::goal::{FieldGoal, Goal};
 use super::{numbers, values};
 use crate::{PatternLimits, Predicate};
 
-/// The most disjunctions that are taken apart inside each other.
-const MAX_BRANCHING: usize = 64;
-
 /// Proves statements about goals, within a budget. Every `bool` is "proven": false means nothing.
 pub(super) struct Prover<'a> {
     atoms: &'a Atoms,
     budget: Budget,
+    /// The most disjunctions that are taken apart inside each other, which bounds the stack.
+    depth: usize,
 }
 
 /// A conjunction: fields that hold, and goals that do not hold.
@@ -66,7 +65,8 @@ impl<'a> Prover<'a> {
     pub(super) fn new(atoms: &'a Atoms, limits: &PatternLimits) -> Self {
         Self {
             atoms,
-            budget: Budget::new(limits.analysis_steps),
+            budget: Budget::new(limits),
+            depth: limits.depth,
         }
     }
 
@@ -119,9 +119,9 @@ impl<'a> Prover<'a> {
         numbers::all_satisfy(formula, self.atoms, &self.budget)
     }
 
-    /// Whether the budget is used up.
-    pub(super) fn is_spent(&self) -> bool {
-        self.budget.is_spent()
+    /// Takes a step for work of the caller; false once the budget is used up.
+    pub(super) fn spend(&self) -> bool {
+        self.budget.spend(1)
     }
 
     /// Whether the goals contradict each other or the term.
@@ -158,7 +158,7 @@ impl<'a> Prover<'a> {
         let Some(first) = disjunctions.pop() else {
             return false;
         };
-        branching < MAX_BRANCHING
+        branching < self.depth
             && first.iter().all(|branch| {
                 let mut goals: Vec<Goal> = disjunctions.iter().cloned().map(Goal::Any).collect();
                 goals.push(branch.clone());

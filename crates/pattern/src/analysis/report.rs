@@ -13,9 +13,6 @@ use super::prover::{Prover, unions};
 use crate::PatternLimits;
 use crate::spanned::SpannedNode;
 
-/// The most parts of a conjunction of which the contradicting ones are searched.
-const MAX_BLAMED: usize = 32;
-
 /// What a part is without looking at the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -200,12 +197,16 @@ impl Reporter<'_> {
         parts: &[&'p Part<'t>],
         holds: &dyn Fn(&Prover, &[&Part]) -> bool,
     ) -> Vec<&'p Part<'t>> {
-        let mut blamed = parts.to_vec();
-        if blamed.len() > MAX_BLAMED {
-            return Vec::new();
+        // Parts that share no path with another are independent of the others, and each of them
+        // depends on the event. So only a few of many are tried.
+        let mut users: BTreeMap<usize, usize> = BTreeMap::new();
+        for &path in parts.iter().flat_map(|part| &part.paths) {
+            *users.entry(path).or_default() += 1;
         }
+        let shares_a_path = |part: &&&Part| part.paths.iter().any(|path| users[path] > 1);
+        let mut blamed: Vec<&Part> = parts.iter().filter(shares_a_path).copied().collect();
         // From the end, so that the conditions that are written first remain if there is a choice.
-        for at in (0..parts.len()).rev() {
+        for at in (0..blamed.len()).rev() {
             if blamed.len() <= 2 {
                 break;
             }

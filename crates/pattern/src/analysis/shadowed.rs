@@ -12,10 +12,6 @@ use super::prover::Prover;
 use crate::spanned::SpannedNode;
 use crate::{PatternLimits, Predicate};
 
-/// The most branches of one disjunction, and parts of one conjunction, that are compared with each
-/// other.
-const MAX_COMPARED: usize = 64;
-
 /// See [`super::hints`].
 pub(super) fn hints(
     tree: &SpannedNode,
@@ -108,16 +104,16 @@ impl Search<'_> {
         // all: 5,000 resource ids beside one prefix take 5,000 comparisons.
         let wide: Vec<usize> = (0..alternatives.len())
             .filter(|&at| including[at].is_none() && !is_plain_value(alternatives[at]))
-            .take(MAX_COMPARED)
             .collect();
         for at in 0..alternatives.len() {
-            if including[at].is_some() || self.prover.is_spent() {
+            if including[at].is_some() || !self.prover.spend() {
                 continue;
             }
             including[at] = wide.iter().copied().find(|&other| {
                 // Of two that include each other the later one is superfluous.
                 let is_later = other < at || including[other].is_none();
                 other != at
+                    && self.prover.spend()
                     && is_later
                     && is_included(alternatives[at], alternatives[other], &self.prover)
                     && (other < at
@@ -140,12 +136,12 @@ impl Search<'_> {
 
     /// Branches of a disjunction that imply another branch.
     fn implied_branches(&mut self, parts: &[Part]) {
-        let parts = &parts[..parts.len().min(MAX_COMPARED)];
         for (at, one) in parts.iter().enumerate() {
             let including = parts.iter().enumerate().find(|(other_at, other)| {
                 let are_fields =
                     matches!((&one.goal, &other.goal), (Goal::Field(_), Goal::Field(_)));
                 *other_at != at
+                    && self.prover.spend()
                     && !are_fields
                     && other.paths.is_subset(&one.paths)
                     && self.prover.implies(&one.goal, &other.goal)
@@ -161,7 +157,6 @@ impl Search<'_> {
     /// Parts of a conjunction that another part implies. `a exists` beside another condition on
     /// `a` is common style, and not reported.
     fn implied_parts(&mut self, parts: &[Part]) {
-        let parts = &parts[..parts.len().min(MAX_COMPARED)];
         for (at, one) in parts.iter().enumerate() {
             let requires_any_value = matches!(&one.goal,
                 Goal::Field(field) if self.prover.is_universal(&field.values));
@@ -170,6 +165,7 @@ impl Search<'_> {
             }
             let implying = parts.iter().enumerate().find(|(other_at, other)| {
                 *other_at != at
+                    && self.prover.spend()
                     && !one.paths.is_disjoint(&other.paths)
                     && self.prover.implies(&other.goal, &one.goal)
                     && (*other_at < at || !self.prover.implies(&one.goal, &other.goal))

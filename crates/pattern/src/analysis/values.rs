@@ -1,5 +1,7 @@
 //! Whether any value satisfies a formula.
 
+use std::cell::OnceCell;
+
 use super::addresses::{self, Region};
 use super::atoms::{Atom, Atoms, Kind};
 use super::automaton;
@@ -9,12 +11,6 @@ use super::languages::Language;
 use super::numbers;
 use super::samples::samples;
 use crate::value::Scalar;
-
-/// The most automata in one search.
-const MAX_LANGUAGES: usize = 12;
-
-/// The most predicates without an automaton in one search: each doubles its work.
-const MAX_OPAQUE: usize = 3;
 
 /// Whether it is proven that no value satisfies the formula.
 pub(super) fn none_satisfies(formula: &Formula, atoms: &Atoms, budget: &Budget) -> bool {
@@ -49,14 +45,13 @@ fn no_string_satisfies(formula: &Formula, atoms: &Atoms, budget: &Budget) -> boo
         .collect();
     let is_excluded =
         |text: &str| evaluate(formula, &Scalar::String(text), atoms, budget) == Some(false);
-    // Also the proof for the strings that `==` names: below, a string equals none of them unless
-    // there are few.
+    // Also the proof for the strings that `==` names: below, only other strings are looked for.
     let mut literals = textual.iter().filter_map(|&id| atoms.get(id).literal());
     if !literals.all(is_excluded) {
         return false;
     }
-    let samples = samples(textual.iter().map(|&id| atoms.get(id)));
-    if !samples.iter().all(|text| is_excluded(text)) {
+    let mut samples = samples(textual.iter().map(|&id| atoms.get(id)));
+    if !samples.all(|text| is_excluded(&text)) {
         return false;
     }
     let strings = Strings {
@@ -64,6 +59,7 @@ fn no_string_satisfies(formula: &Formula, atoms: &Atoms, budget: &Budget) -> boo
         atoms,
         budget,
         textual: &textual,
+        literals: OnceCell::new(),
     };
     strings.are_excluded()
 }
@@ -78,6 +74,8 @@ struct Strings<'a> {
     atoms: &'a Atoms,
     budget: &'a Budget,
     textual: &'a [AtomId],
+    /// The strings that `==` names; `None` inside if the budget does not suffice.
+    literals: OnceCell<Option<Language>>,
 }
 
 impl Strings<'_> {
@@ -95,10 +93,7 @@ impl Strings<'_> {
         if about_addresses.is_empty() {
             return true;
         }
-        let Some(regions) = addresses::regions(about_addresses.into_iter()) else {
-            return false;
-        };
-        regions
+        addresses::regions(about_addresses.into_iter())
             .iter()
             .all(|region| self.region_is_excluded(Some(region)))
     }
@@ -126,61 +121,82 @@ impl Strings<'_> {
         }
         let texts = self.textual.iter().copied();
         let texts = texts.filter(|&id| kind(self.atoms, id) == Kind::Text);
-        let (mut accepted, mut opaque, mut unequal) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut accepted, mut opaque, mut literals) = (Vec::new(), Vec::new(), Vec::new());
         for id in texts {
             let atom = self.atoms.get(id);
-            // A long list of strings: they were looked at one by one, and any other string equals
-            // none of them.
-            if atom.literal().is_some() && self.textual.len() > MAX_LANGUAGES / 2 {
-                unequal.push(id);
-            } else if let Some(language) = atom.language() {
+            if atom.literal().is_some() {
+                literals.push(id);
+            } else if let Some(language) = atom.language(self.budget) {
                 accepted.push((id, language));
             } else {
                 opaque.push(id);
             }
         }
-        if accepted.len() > MAX_LANGUAGES || opaque.len() > MAX_OPAQUE {
+        // Each predicate without an automaton doubles the work.
+        let combinations = u32::try_from(opaque.len())
+            .ok()
+            .and_then(|opaque| 1_usize.checked_shl(opaque));
+        let Some(combinations) = combinations else {
             return false;
-        }
-        let region_language = match region.map(|region| Language::of_regexp(&region.spellings())) {
-            Some(Some(language)) => Some(language),
+        };
+        let region_language =
+            region.map(|region| Language::of_regexp(&region.spellings(), self.budget));
+        let region_language = match &region_language {
             Some(None) => return false,
+            Some(Some(language)) => Some(language),
             None => None,
         };
-        let Some(all_strings) = Language::all_strings() else {
+        let Some(all_strings) = Language::all_strings(self.budget) else {
             return false;
         };
-        let required: Vec<&Language> = [Some(&all_strings), region_language.as_ref()]
+        let required: Vec<&Language> = [Some(&all_strings), region_language]
             .into_iter()
             .flatten()
             .collect();
-        let languages: Vec<&Language> = required
-            .iter()
-            .copied()
-            .chain(accepted.iter().map(|(_, language)| *language))
-            .collect();
         // Predicates without an automaton may hold or not; each combination must be excluded.
-        (0..1_usize << opaque.len()).all(|combination| {
-            let accepts = |truth: &[Option<bool>]| {
-                let (in_required, in_accepted) = truth.split_at(required.len());
-                if in_required.contains(&Some(false)) {
-                    return Some(false);
-                }
-                let of_atom = |id: AtomId| {
-                    if let Some(at) = accepted.iter().position(|(atom, _)| *atom == id) {
-                        return in_accepted[at];
-                    }
-                    if let Some(at) = opaque.iter().position(|atom| *atom == id) {
-                        return Some(combination >> at & 1 == 1);
-                    }
-                    if unequal.contains(&id) {
+        let is_excluded = |excluded: Option<&Language>| {
+            let languages = required.iter().copied().chain(excluded);
+            let languages = languages.chain(accepted.iter().map(|(_, language)| *language));
+            let languages: Vec<&Language> = languages.collect();
+            (0..combinations).all(|combination| {
+                let accepts = |truth: &[Option<bool>]| {
+                    let (in_required, truth) = truth.split_at(required.len());
+                    let (in_excluded, in_accepted) = truth.split_at(excluded.iter().count());
+                    if in_required.contains(&Some(false)) || in_excluded.contains(&Some(true)) {
                         return Some(false);
                     }
-                    fixed(id)
+                    let of_atom = |id: AtomId| {
+                        if let Some(at) = accepted.iter().position(|(atom, _)| *atom == id) {
+                            return in_accepted[at];
+                        }
+                        if let Some(at) = opaque.iter().position(|atom| *atom == id) {
+                            return Some(combination >> at & 1 == 1);
+                        }
+                        // The strings that `==` names were looked at one by one; no other string
+                        // equals one of them.
+                        if literals.contains(&id) {
+                            return Some(false);
+                        }
+                        fixed(id)
+                    };
+                    self.formula.evaluate(&of_atom, self.budget)
                 };
-                self.formula.evaluate(&of_atom, self.budget)
-            };
-            automaton::none_accepted(&languages, &accepts, self.budget)
-        })
+                self.budget.spend(1) && automaton::none_accepted(&languages, &accepts, self.budget)
+            })
+        };
+        // Mostly no string at all is left. Where one is, it may be one that `==` names, as in
+        // `matches "x|y" and not in ["x", "y"]`; an automaton for a long list is expensive.
+        is_excluded(None)
+            || !literals.is_empty()
+                && self
+                    .literal_strings(&literals)
+                    .is_some_and(|language| is_excluded(Some(language)))
+    }
+
+    fn literal_strings(&self, literals: &[AtomId]) -> Option<&Language> {
+        let texts = literals.iter().filter_map(|&id| self.atoms.get(id).literal());
+        self.literals
+            .get_or_init(|| Language::of_literals(texts, self.budget))
+            .as_ref()
     }
 }
