@@ -19,6 +19,7 @@ mod code;
 mod diagnostic;
 mod duration;
 mod file;
+mod most_severe;
 mod nearest;
 mod render;
 pub mod toml;
@@ -28,6 +29,7 @@ pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
+pub use most_severe::keep_most_severe;
 pub use nearest::{nearest, similar};
 pub use truncate::{Truncated, truncate, truncate_to_bytes, truncate_to_line};
 

@@ -78,6 +78,18 @@ pub fn similar<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 
 /// How many characters differ, if `word` (compared as `typed`) is a misspelling of the candidate.
 fn misspelling(word: &str, typed: &[char], candidate: &str) -> Option<usize> {
+    // What is cheap first: most candidates begin otherwise. Names that end differently, too, do not
+    // start alike, unless they are as short as `in`.
+    let has_same_end = |end: Option<char>, typed: Option<&char>| end.as_ref() == typed;
+    let mut letters = letters(candidate);
+    let is_whole = typed.len() + 1 < MAX_COMPARED;
+    if is_whole
+        && typed.len() > 2
+        && !has_same_end(letters.next(), typed.first())
+        && !has_same_end(letters.next_back(), typed.last())
+    {
+        return None;
+    }
     let name = comparable(candidate);
     if name.len().abs_diff(typed.len()) > MAX_DISTANCE {
         return None;
@@ -85,7 +97,6 @@ fn misspelling(word: &str, typed: &[char], candidate: &str) -> Option<usize> {
     if typed == name {
         return Some(0);
     }
-    // The beginnings first: most candidates begin otherwise, and the distance is expensive.
     if !starts_alike(typed, &name) {
         return None;
     }
@@ -161,16 +172,52 @@ fn words_agree(word: &str, candidate: &str) -> bool {
 
 /// The name as it is compared: lower case, without separators, cut to [`MAX_COMPARED`].
 fn comparable(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| !matches!(c, '-' | '_' | ' '))
-        .flat_map(char::to_lowercase)
-        .take(MAX_COMPARED)
-        .collect()
+    letters(name).take(MAX_COMPARED).collect()
+}
+
+/// The letters of a name that are compared.
+fn letters(name: &str) -> impl DoubleEndedIterator<Item = char> {
+    let letters = name.chars().filter(|c| !matches!(c, '-' | '_' | ' '));
+    letters.flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::*;
+
+    /// [`misspelling`] without the conditions that only save time.
+    fn naive_misspelling(word: &str, candidate: &str) -> Option<usize> {
+        let (typed, name) = (comparable(word), comparable(candidate));
+        let distance = distance_of(&typed, &name);
+        let accepted = distance == 0
+            || starts_alike(&typed, &name)
+                && is_slip(&typed, &name, distance)
+                && words_agree(word, candidate);
+        (accepted && name.len().abs_diff(typed.len()) <= MAX_DISTANCE).then_some(distance)
+    }
+
+    #[test]
+    fn cheap_conditions_change_nothing() {
+        let mut words = vec![String::new()];
+        for at in 0.. {
+            let Some(word) = words.get(at).filter(|word| word.len() < 4).cloned() else {
+                break;
+            };
+            words.extend(["a", "B", "-"].map(|letter| format!("{word}{letter}")));
+        }
+        for long in [62, 63, 64, 65, 66] {
+            words.push("a".repeat(long));
+            words.push(format!("b{}", "a".repeat(long - 1)));
+            words.push(format!("{}b", "a".repeat(long - 1)));
+        }
+        for word in &words {
+            for candidate in &words {
+                let found = misspelling(word, &comparable(word), candidate);
+                let expected = naive_misspelling(word, candidate);
+                assert_eq!(found, expected, "{word} {candidate}");
+            }
+        }
+    }
 
     #[test]
     fn misspellings_are_recognised() {

@@ -1,5 +1,7 @@
 //! Resource limits for untrusted rule files and events.
 
+use reflexarc_pattern::PatternLimits;
+
 /// The limits of rule files and evaluations, the same in debug and release builds.
 ///
 /// ```
@@ -30,6 +32,9 @@ pub struct RuleSetLimits {
     /// with the whole catalogue of events. Those that it has do not count, so that only a long list
     /// of other values reaches this. Nothing is reported about the names beyond it.
     pub catalogue_comparisons: usize,
+    /// Number of findings about the names in the filter of a rule, and number of warnings about its
+    /// gates and its reaction. One more says how many are left out.
+    pub findings: usize,
     /// Number of labels of a rule.
     pub labels: usize,
     /// Bytes of the name or value of a label.
@@ -42,7 +47,7 @@ pub struct RuleSetLimits {
 
 impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps,
-    /// 400 names of a rule compared with the catalogue, 16 labels of 128 bytes, 8 hops, 64 emitted
+    /// 400 names of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128 bytes, 8 hops, 64 emitted
     /// events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
@@ -54,6 +59,8 @@ impl RuleSetLimits {
         comparison_steps: 5_000,
         // About ten milliseconds.
         catalogue_comparisons: 400,
+        // As many as about a filter.
+        findings: PatternLimits::DEFAULT.diagnostics,
         // Labels are carried with each evaluation and action.
         labels: 16,
         label_bytes: 128,

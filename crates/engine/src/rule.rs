@@ -54,7 +54,7 @@ pub struct Rule {
     file_warnings: Box<[Diagnostic]>,
     /// What else is found, when it is first read.
     findings: OnceLock<RuleFindings>,
-    catalogue_comparisons: usize,
+    limits: Arc<RuleSetLimits>,
 }
 
 /// What a rule does when it matches.
@@ -261,7 +261,7 @@ impl Rule {
             tests: Vec::new(),
             file_warnings: Box::default(),
             findings: OnceLock::new(),
-            catalogue_comparisons: RuleSetLimits::DEFAULT.catalogue_comparisons,
+            limits: Arc::default(),
         }
     }
 
@@ -273,7 +273,7 @@ impl Rule {
         name: String,
         file: String,
         text: &str,
-        set_limits: &RuleSetLimits,
+        set_limits: &Arc<RuleSetLimits>,
         limits: &ReactionLimits,
     ) -> Result<Self, Vec<Diagnostic>> {
         // Filter, script and templates are compiled even if the file has faults elsewhere: their
@@ -331,7 +331,7 @@ impl Rule {
                     tests: content.tests,
                     file_warnings: found.into(),
                     findings: OnceLock::new(),
-                    catalogue_comparisons: set_limits.catalogue_comparisons,
+                    limits: Arc::clone(set_limits),
                 })
             }
             (when, pattern, response) => {
@@ -341,7 +341,7 @@ impl Rule {
                     response: response.as_ref(),
                     tests: &content.tests,
                     labels: &info.labels,
-                    catalogue_comparisons: set_limits.catalogue_comparisons,
+                    limits: set_limits,
                 };
                 found.extend(parts.findings().warnings().cloned());
                 content.allowed.remove_from(&mut found);
@@ -376,7 +376,7 @@ impl Rule {
                 response: Some(&self.response),
                 tests: &self.tests,
                 labels: &self.info.labels,
-                catalogue_comparisons: self.catalogue_comparisons,
+                limits: &self.limits,
             };
             parts.findings()
         })

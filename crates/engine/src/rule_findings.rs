@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use reflexarc_diagnostic::toml::EmbeddedText;
-use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity, keep_most_severe};
 use reflexarc_event::{FieldShape, field_shape};
 use reflexarc_pattern::{Dialect, Path, Pattern};
 
+use crate::RuleSetLimits;
 use crate::event_fields;
 use crate::field_evidence::shows_one_value;
 use crate::gate_keys;
@@ -29,8 +30,7 @@ pub(crate) struct RuleParts<'r> {
     pub(crate) response: Option<&'r Response>,
     pub(crate) tests: &'r [RuleTest],
     pub(crate) labels: &'r BTreeMap<String, String>,
-    /// See [`RuleSetLimits`](crate::RuleSetLimits).
-    pub(crate) catalogue_comparisons: usize,
+    pub(crate) limits: &'r RuleSetLimits,
 }
 
 /// Warnings and hints, located in the rule's file.
@@ -49,7 +49,7 @@ impl RuleParts<'_> {
         let spanned = self.filter.and_then(|(_, pattern)| pattern.spanned());
         let vocabulary = spanned
             .as_ref()
-            .map(|spanned| FilterVocabulary::new(spanned, self.catalogue_comparisons));
+            .map(|spanned| FilterVocabulary::new(spanned, self.limits));
         let mut filter = Vec::new();
         if let Some(spanned) = &spanned {
             let holds_one_value = |path: &Path| holds_one_value(path, self.tests);
@@ -75,6 +75,7 @@ impl RuleParts<'_> {
             }
             Some(Response::None) | None => {}
         }
+        keep_most_severe(&mut others, self.limits.findings);
         let filter = filter.into_iter().map(|found| match self.filter {
             Some((when, _)) => when.map_spans(found),
             None => found,

@@ -159,6 +159,7 @@ impl RuleSet {
         T: Into<String>,
     {
         let mut rules = Vec::new();
+        let limits = &Arc::new(*limits);
         // All files are compiled before the first error is returned.
         let mut found = Vec::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -224,7 +225,7 @@ impl RuleSet {
             rules,
             matcher,
             warnings: OnceLock::new(),
-            limits: *limits,
+            limits: **limits,
             reaction_limits: *reaction_limits,
         };
         Ok(Self {

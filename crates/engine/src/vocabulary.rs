@@ -15,7 +15,7 @@ mod values;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use reflexarc_diagnostic::{Diagnostic, Span};
+use reflexarc_diagnostic::{Diagnostic, Span, keep_most_severe};
 use reflexarc_pattern::spanned::{Kind, SpannedField, SpannedNode};
 use reflexarc_pattern::{Dialect, Node, Pattern, SpannedPattern};
 
@@ -41,8 +41,7 @@ pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
     let Some(spanned) = pattern.spanned() else {
         return Vec::new();
     };
-    let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
-    FilterVocabulary::new(&spanned, comparisons).findings()
+    FilterVocabulary::new(&spanned, &RuleSetLimits::DEFAULT).findings()
 }
 
 /// What the catalogue says about the names that a filter uses, and about names that are used beside
@@ -50,6 +49,7 @@ pub fn check_vocabulary(pattern: &Pattern) -> Vec<Diagnostic> {
 pub(crate) struct FilterVocabulary<'p> {
     pattern: &'p Pattern,
     tree: &'p SpannedNode,
+    limits: &'p RuleSetLimits,
     comparisons: Comparisons,
     /// What the whole filter says about the events that it selects.
     subject: Subject,
@@ -67,10 +67,9 @@ pub(crate) enum FieldName {
 }
 
 impl<'p> FilterVocabulary<'p> {
-    /// Compares at most so many names with the whole catalogue.
-    pub(crate) fn new(spanned: &'p SpannedPattern<'_>, comparisons: usize) -> Self {
+    pub(crate) fn new(spanned: &'p SpannedPattern<'_>, limits: &'p RuleSetLimits) -> Self {
         let comparisons = Comparisons {
-            left: Cell::new(comparisons),
+            left: Cell::new(limits.catalogue_comparisons),
             paths: RefCell::default(),
         };
         Self {
@@ -78,6 +77,7 @@ impl<'p> FilterVocabulary<'p> {
             tree: spanned.tree(),
             subject: Subject::of(spanned.tree(), &comparisons),
             comparisons,
+            limits,
         }
     }
 
@@ -134,6 +134,7 @@ impl<'p> FilterVocabulary<'p> {
         check
             .found
             .dedup_by(|one, other| one.code == other.code && span(one) == span(other));
+        keep_most_severe(&mut check.found, self.limits.findings);
         check.found
     }
 }

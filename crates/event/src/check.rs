@@ -15,8 +15,8 @@ use crate::parsed::is_masked;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
 use source_map::{PathStep, SourceMap};
 
-/// Findings about an event in the order of its bytes, at most [`crate::Limits::findings`]; spans
-/// are in [`Event::bytes`].
+/// Findings about an event in the order of its bytes, at most [`crate::Limits::findings`] and one
+/// that says that there are others; spans are in [`Event::bytes`].
 ///
 /// Warnings and hints do not keep an event from being matched. They are for people who write
 /// events, or debug why a rule does not match. Events of AWS and of unknown form, and
@@ -39,7 +39,9 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
     // The event has been read with the same limits, so its outline can be read too.
     let outline = Outline::read(event.bytes(), event.limits().depth).unwrap_or_default();
     let mut found = Vec::new();
-    duplicates(&outline, event.limits().findings, &mut found);
+    // One more than are kept shows that there are more.
+    let most = event.limits().findings;
+    duplicates(&outline, most.saturating_add(1), &mut found);
     if event.has_native_form() {
         let native = match converted(event) {
             Ok(native) => native.unwrap_or_else(|| event.clone()),
@@ -64,7 +66,12 @@ pub fn check(event: &Event) -> Vec<Diagnostic> {
     }
     // Checks run by topic; people read findings from the top of the event to the bottom.
     found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
-    found.truncate(event.limits().findings);
+    if found.len() > most {
+        found.truncate(most);
+        let end = found.last().map_or(0, |last| last.span.end);
+        let message = "more findings are not shown";
+        found.push(Diagnostic::hint(Code::TOO_MANY_FINDINGS, end..end, message));
+    }
     found
 }
 

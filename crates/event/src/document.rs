@@ -16,6 +16,7 @@
 //! Documents are cut into their parts without building trees, so that a list of many megabytes
 //! costs no more memory than its events.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -48,10 +49,6 @@ pub enum Document {
 /// The characters that are kept of the address in a request to confirm a subscription: a token of
 /// some 300 characters is part of it.
 const MAX_URL_CHARS: usize = 1000;
-
-/// How deep documents can contain documents. Records of SQS with notifications of SNS that contain
-/// records of `CloudTrail` are 7 levels: each list, element and message is one.
-const MAX_NESTING: usize = 8;
 
 impl Document {
     /// Reads a document under [`Limits::DEFAULT`]: JSON, or a form of Cloud Monitor.
@@ -131,6 +128,14 @@ pub(crate) fn is_container_key(key: &str) -> bool {
 /// The members of an object with the text of each value, the last one of each key.
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
+/// What a document contains.
+enum Inner<'a> {
+    /// Another document.
+    Object(&'a RawValue),
+    /// Events or documents.
+    Texts(Vec<Cow<'a, str>>),
+}
+
 /// Collects the events of a document.
 struct Contents<'a> {
     limits: &'a Limits,
@@ -156,38 +161,54 @@ impl<'a> Contents<'a> {
         let Ok(members) = serde_json::from_str::<Members<'_>>(text) else {
             return false;
         };
-        if nesting == MAX_NESTING {
-            return false;
-        }
         if let Some(error) = no_event(&members) {
             self.add_event(Err(error));
             return true;
         }
-        if let Some(message) = message(&members) {
-            self.add_text(&message, nesting + 1);
-            return true;
-        }
-        if let Some(notification) = members.get("Sns").filter(|raw| is_object(raw)) {
-            return self.add_contained(notification.get(), nesting + 1);
-        }
-        if let Some(body) = members.get("body").filter(|raw| is_object(raw))
+        let inner = if let Some(message) = message(&members) {
+            Inner::Texts(vec![message.into()])
+        } else if let Some(notification) = members.get("Sns").filter(|raw| is_object(raw)) {
+            Inner::Object(notification)
+        } else if let Some(body) = members.get("body").filter(|raw| is_object(raw))
             && members.contains_key("statusCode")
         {
-            return self.add_contained(body.get(), nesting + 1);
-        }
-        let Some(elements) = list(&members) else {
+            Inner::Object(body)
+        } else if let Some(elements) = list(&members) {
+            let texts = elements.into_iter().map(|element| element.get().into());
+            Inner::Texts(texts.collect())
+        } else {
             return false;
         };
-        for element in elements {
-            self.add_text(element.get(), nesting + 1);
+        let limit = self.limits.nesting;
+        if nesting >= limit {
+            self.add_event(Err(EventError::TooNested { limit }));
+            return true;
+        }
+        match inner {
+            Inner::Object(object) => return self.add_contained(object.get(), nesting + 1),
+            Inner::Texts(texts) => {
+                for text in texts {
+                    self.add_text(&text, nesting + 1);
+                }
+            }
         }
         true
+    }
+
+    /// Whether another event fits; reports the first one that does not.
+    fn has_room(&mut self) -> bool {
+        let limit = self.limits.contained;
+        if !self.is_full && self.events.len() == limit {
+            self.is_full = true;
+            self.events.push(Err(EventError::TooManyEvents { limit }));
+        }
+        !self.is_full
     }
 
     /// Adds an event, the events of an array, or those that a document contains.
     fn add_text(&mut self, text: &str, nesting: usize) {
         if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text)
-            && nesting < MAX_NESTING
+            && nesting < self.limits.nesting
         {
             for element in elements {
                 self.add_text(element.get(), nesting + 1);
@@ -201,19 +222,13 @@ impl<'a> Contents<'a> {
     }
 
     fn add_event(&mut self, event: Result<Event, EventError>) {
-        if self.is_full {
-            return;
-        }
-        let limit = self.limits.contained;
-        if self.events.len() == limit {
-            self.is_full = true;
-            self.events.push(Err(EventError::TooManyEvents { limit }));
+        if !self.has_room() {
             return;
         }
         let number = self.events.len() + 1;
         self.events.push(event.map_err(|error| match error {
             // The whole document.
-            EventError::SubscriptionConfirmation { .. } => error,
+            EventError::SubscriptionConfirmation { .. } | EventError::TooNested { .. } => error,
             _ => EventError::Contained {
                 number,
                 error: Box::new(error),

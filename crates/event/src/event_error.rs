@@ -74,6 +74,12 @@ pub enum EventError {
         /// The maximum number.
         limit: usize,
     },
+    /// Documents are contained in each other more deeply than [`crate::Limits::nesting`].
+    #[error("documents are nested more than {limit} levels deep")]
+    TooNested {
+        /// The maximum number of levels.
+        limit: usize,
+    },
     /// A document of several events, or of none, in place of one event.
     #[error("expected one event, found a document that contains {count}")]
     SeveralEvents {
@@ -112,6 +118,7 @@ impl EventError {
             | Self::Form { .. }
             | Self::Contained { .. }
             | Self::TooManyEvents { .. }
+            | Self::TooNested { .. }
             | Self::SeveralEvents { .. }
             | Self::NativeForm(_) => None,
         }
@@ -167,6 +174,10 @@ impl EventError {
                 return diagnostic;
             }
             Self::TooManyEvents { .. } => (Code::EVENT_TOO_LARGE, "send fewer events at once"),
+            Self::TooNested { .. } => (
+                Code::EVENT_TOO_DEEP,
+                "take the innermost documents out of the others",
+            ),
             Self::SeveralEvents { .. } => (
                 Code::EVENT_NOT_AN_OBJECT,
                 "take the events out of the document, as `Document::read` does",

@@ -19,17 +19,24 @@ pub struct Limits {
     pub document_bytes: usize,
     /// Maximum number of events that one document contains.
     pub contained: usize,
-    /// Maximum number of findings of [`crate::check`] for one event.
+    /// Maximum nesting of documents that contain others, where each list, element and message is
+    /// a level. A document that is nested more deeply is an error, not an event.
+    pub nesting: usize,
+    /// Maximum number of findings of [`crate::check`] for one event. One more says that there are
+    /// others.
     pub findings: usize,
 }
 
 impl Limits {
-    /// 1 MiB, 128 levels, documents of 16 MiB and 10,000 events, 100 findings.
+    /// 1 MiB, 128 levels, documents of 16 MiB and 10,000 events in 8 levels of
+    /// documents, 100 findings.
     pub const DEFAULT: Self = Self {
         bytes: 1 << 20,
         depth: 128,
         document_bytes: 16 << 20,
         contained: 10_000,
+        // Records of SQS with notifications of SNS that contain records of CloudTrail are 7 levels.
+        nesting: 8,
         findings: 100,
     };
 }

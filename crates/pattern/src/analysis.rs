@@ -44,6 +44,8 @@ mod addresses;
 mod alternatives;
 mod atoms;
 mod automaton;
+#[cfg(test)]
+mod bounds;
 mod budget;
 mod formula;
 mod goal;

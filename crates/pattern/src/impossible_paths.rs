@@ -7,6 +7,8 @@
 // A key may have any name, so each of these may be meant. In an expression a key in quotes is:
 // `"event".a` and `a."0"` get no warning.
 
+use std::collections::HashSet;
+
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::Json;
 
@@ -15,14 +17,14 @@ use crate::print::expression;
 use crate::spanned::{SpannedField, SpannedNode};
 use crate::{Path, Predicate};
 
-/// Most warnings for one pattern, as many as diagnostics are reported.
-const WARNINGS: usize = 100;
-
 /// Warnings about the paths of a pattern with this source.
 pub(crate) fn warnings(tree: &SpannedNode, source: &str) -> Vec<Diagnostic> {
-    let fields = tree.fields();
+    // An expansion repeats conditions; each place in the text is looked at once.
+    let mut seen = HashSet::new();
+    let mut fields = tree.fields();
+    fields.retain(|field| seen.insert((field.key.start, field.key.end)));
     let found = fields.iter().filter_map(|field| warning(field, source));
-    found.take(WARNINGS).collect()
+    found.collect()
 }
 
 /// What is wrong with a path.

@@ -1,6 +1,6 @@
 //! A pattern with the spans of its parts, for diagnostics about it.
 
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Diagnostic, keep_most_severe};
 
 use crate::spanned::SpannedNode;
 use crate::{
@@ -122,17 +122,7 @@ pub(crate) fn sort_and_truncate(diagnostics: &mut Vec<Diagnostic>) {
     let span = |diagnostic: &Diagnostic| (diagnostic.span.start, diagnostic.span.end);
     diagnostics.sort_by_key(|diagnostic| (span(diagnostic), diagnostic.severity, diagnostic.code));
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.span == earlier.span);
-    let most = PatternLimits::DEFAULT.diagnostics;
-    let others = diagnostics.len().saturating_sub(most);
-    if others == 0 {
-        return;
-    }
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.severity, span(diagnostic)));
-    diagnostics.truncate(most);
-    diagnostics.sort_by_key(span);
-    let end = diagnostics.last().map_or(0, |last| last.span.end);
-    let message = format!("{others} more diagnostics are not shown");
-    diagnostics.push(Diagnostic::hint(Code::TOO_MANY_FINDINGS, end..end, message));
+    keep_most_severe(diagnostics, PatternLimits::DEFAULT.diagnostics);
 }
 
 /// Whether the other finding is about a part of what this one is about.

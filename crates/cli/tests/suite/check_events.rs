@@ -131,7 +131,7 @@ fn findings_per_event_are_limited() {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!(
         outcome.stdout.lines().count(),
-        reflexarc_event::Limits::DEFAULT.findings
+        reflexarc_event::Limits::DEFAULT.findings + 1
     );
 }
 

@@ -155,8 +155,7 @@ mod tests {
     /// The findings about the filter of a rule.
     fn found_in_rule(pattern: &Pattern) -> Vec<Diagnostic> {
         let spanned = pattern.spanned().expect("a valid source");
-        let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
-        FilterVocabulary::new(&spanned, comparisons).findings_in_rule()
+        FilterVocabulary::new(&spanned, &RuleSetLimits::DEFAULT).findings_in_rule()
     }
 
     /// The parts of the filter that are reported: in rules, and beside native fields only.

@@ -363,8 +363,7 @@ fn long_lists_are_compared_within_bounds() {
     let text = format!("product == \"ECS\" and name in [{}]", values.join(","));
     let pattern: Pattern = text.parse().expect("a filter of less than 64 KiB");
     let spanned = pattern.spanned().expect("a valid source");
-    let comparisons = RuleSetLimits::DEFAULT.catalogue_comparisons;
-    let vocabulary = FilterVocabulary::new(&spanned, comparisons);
+    let vocabulary = FilterVocabulary::new(&spanned, &RuleSetLimits::DEFAULT);
     assert!(vocabulary.subject.is_ecs());
     assert!(!vocabulary.comparisons.take(), "the limit is reached");
     assert_eq!(check_vocabulary(&pattern), []);

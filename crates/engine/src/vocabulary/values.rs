@@ -142,7 +142,10 @@ pub(super) fn finding(
         ignoring_case,
         ..
     } = literal;
-    if values.is_empty() || is_value(*op, text, *ignoring_case, path, &values) || !comparisons.take() {
+    if values.is_empty()
+        || is_value(*op, text, *ignoring_case, path, &values)
+        || !comparisons.take()
+    {
         return None;
     }
     if *op == TextOp::Equals && path == "name" && names::is_resource(text) {

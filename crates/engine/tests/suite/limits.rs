@@ -1,6 +1,6 @@
 //! Every limit of the engine is reached. Those of hops and emitted events are in `evaluation`.
 
-use reflexarc::{Code, InvalidFiles, ReactionLimits, RuleSet, RuleSetLimits};
+use reflexarc::{Code, Diagnostic, InvalidFiles, ReactionLimits, RuleSet, RuleSetLimits};
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
@@ -80,4 +80,44 @@ fn labels_are_limited_in_number_and_size() {
     ] {
         assert_eq!(codes(&compile(labels).unwrap_err()), [code], "{labels}");
     }
+}
+
+/// The warnings about a rule, under other limits.
+fn warnings(text: &str, limits: &RuleSetLimits) -> Vec<Diagnostic> {
+    let rules =
+        RuleSet::compile_with_limits([("a.toml", text)], limits, &ReactionLimits::DEFAULT).unwrap();
+    let files = rules.warnings().iter();
+    files.flat_map(|file| file.diagnostics.clone()).collect()
+}
+
+#[test]
+fn comparisons_with_the_catalogue_are_limited() {
+    // The script reads two misspelt fields, and a third is the key of a gate.
+    let text = "when = 'product == \"ECS\"'\nthen = 'log(event.content.opration); log(event.lvel);'\n\
+                once = { key = 'content.requestIdd', within = '1h' }\n";
+    let mut limits = RuleSetLimits::DEFAULT;
+    let all = warnings(text, &limits);
+    assert_eq!(all.len(), 3, "{all:?}");
+    for comparisons in 0..4 {
+        limits.catalogue_comparisons = comparisons;
+        let misspelt = |found: &&Diagnostic| found.fix.is_some();
+        let found = warnings(text, &limits);
+        assert!(found.iter().filter(misspelt).all(|one| all.contains(one)));
+        assert_eq!(found.iter().filter(misspelt).count(), comparisons.min(3));
+    }
+}
+
+#[test]
+fn findings_about_one_rule_are_limited() {
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.findings = 2;
+    let text = "when = 'content.opration == 1 and content.oprtion == 1 and content.eniIdd == 1'\n\
+                then = 'log(event.content.eniStatuss + event.content.requestIdd \
+                + event.content.operatoin + event.content.primaryPrivateIpp)'\n";
+    let found = warnings(text, &limits);
+    let of_filter = "1 more diagnostics are not shown";
+    let of_script = "2 more diagnostics are not shown";
+    let messages: Vec<&str> = found.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(found.len(), 6, "{found:#?}");
+    assert_eq!((messages[2], messages[5]), (of_filter, of_script));
 }

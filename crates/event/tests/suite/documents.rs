@@ -254,12 +254,20 @@ fn documents_are_bounded() {
         &events[0],
         Err(EventError::Contained { number: 1, .. })
     ));
-    // Beyond eight levels the document is the event.
-    let mut nested = DISK.to_owned();
-    for _ in 0..12 {
-        nested = format!(r#"{{"Records":[{nested}]}}"#);
-    }
-    assert_eq!(events_of(&nested).len(), 1);
+    let nested = |lists: usize| {
+        let mut text = DISK.to_owned();
+        for _ in 0..lists {
+            text = format!(r#"{{"Records":[{text}]}}"#);
+        }
+        events_of(&text)
+    };
+    let limit = Limits::DEFAULT.nesting;
+    assert!(matches!(&nested(limit)[..], [Ok(_)]));
+    let too_nested = nested(limit + 1);
+    assert!(
+        matches!(&too_nested[..], [Err(EventError::TooNested { limit: 8 })]),
+        "{too_nested:?}"
+    );
 }
 
 fn events_of(document: &str) -> Vec<Result<Event, EventError>> {

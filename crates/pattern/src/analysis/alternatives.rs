@@ -154,8 +154,9 @@ fn contradiction(part: &AlternativePart, prover: &Prover) -> Diagnostic {
         }
     }
     if let Some((other, before)) = tests[..count].split_last() {
-        let conflicts =
-            |one: &&SpannedPredicate| prover.exclude_each_other(&[&one.predicate, &other.predicate]);
+        let conflicts = |one: &&SpannedPredicate| {
+            prover.exclude_each_other(&[&one.predicate, &other.predicate])
+        };
         if let Some(one) = before.iter().find(conflicts) {
             // Both have one span where an operator stands for several predicates.
             let span = if one.span == other.span {

@@ -194,7 +194,9 @@ impl Strings<'_> {
     }
 
     fn literal_strings(&self, literals: &[AtomId]) -> Option<&Language> {
-        let texts = literals.iter().filter_map(|&id| self.atoms.get(id).literal());
+        let texts = literals
+            .iter()
+            .filter_map(|&id| self.atoms.get(id).literal());
         self.literals
             .get_or_init(|| Language::of_literals(texts, self.budget))
             .as_ref()
