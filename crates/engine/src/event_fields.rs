@@ -1,9 +1,9 @@
-//! Warnings about misspelt fields of ECS events in scripts and templates.
+//! Warnings about misspelt fields of ECS events, and fields of envelopes, in scripts and templates.
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_reaction::VariableField;
 
-use crate::vocabulary::{FieldName, FilterVocabulary};
+use crate::vocabulary::{EnvelopeField, FieldName, FilterVocabulary};
 
 /// The warnings about the fields that a script or template reads, whose keys are located in it.
 /// `filter` is that of the rule: it may be about events that have other fields.
@@ -12,11 +12,33 @@ pub(crate) fn check(fields: &[VariableField], filter: &FilterVocabulary<'_>) -> 
     // that it selects: `name == "Automation:RequestSent" and requestId exists or name == …`.
     let unnamed = fields.iter().filter(|field| !filter.names(&field.path));
     unnamed
-        .filter_map(|field| match filter.field_name(&field.path) {
-            FieldName::Misspelt(meant) => misspelt(field, meant),
-            FieldName::Known | FieldName::Unknown => None,
+        .filter_map(|field| {
+            if let Some(envelope) = filter.envelope_field(&field.path) {
+                // A script for events in several forms has a default for those without the field.
+                return (!field.may_be_missing).then(|| of_envelope(field, envelope))?;
+            }
+            match filter.field_name(&field.path) {
+                FieldName::Misspelt(meant) => misspelt(field, meant),
+                FieldName::Known | FieldName::Unknown => None,
+            }
         })
         .collect()
+}
+
+fn of_envelope(field: &VariableField, envelope: EnvelopeField) -> Option<Diagnostic> {
+    let span = field.keys.first()?;
+    let found = Diagnostic::warning(Code::ENVELOPE_FIELD, span.clone(), envelope.message());
+    Some(match envelope.native {
+        Some(native) => {
+            let found = found.with_help(format!("in the native form it is `event.{native}`"));
+            if envelope.is_same_value {
+                found.with_fix(span.clone(), native)
+            } else {
+                found
+            }
+        }
+        None => found.with_help("the native form does not have it"),
+    })
 }
 
 fn misspelt(field: &VariableField, meant: &str) -> Option<Diagnostic> {

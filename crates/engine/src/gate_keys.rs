@@ -54,6 +54,15 @@ fn check_key(
     {
         return Some(write(stripped));
     }
+    if let Some(envelope) = filter.envelope_field(path).filter(|_| !filter.names(path)) {
+        let rest = &path[envelope.first.len()..];
+        return Some(match envelope.native {
+            Some(native) if envelope.is_same_value => write(&format!("{native}{rest}")),
+            Some(native) => warning(envelope.message())
+                .with_help(format!("in the native form it is `{native}`")),
+            None => warning(envelope.message()).with_help("the native form does not have it"),
+        });
+    }
     match (filter.field_name(path), field_shape(path)) {
         (FieldName::Misspelt(meant), _) => Some(write(meant)),
         (_, Some(FieldShape::Many)) => {

@@ -34,6 +34,7 @@ mod event_time;
 mod explain;
 mod failure_counter;
 mod field_evidence;
+mod fixed_texts;
 mod folder;
 mod format;
 mod gate_keys;

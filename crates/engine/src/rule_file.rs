@@ -11,6 +11,7 @@ use reflexarc_reaction::{Gate, Level};
 
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
+use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
 
@@ -48,6 +49,17 @@ impl RuleFile {
         let root = document.root();
         let levels = Level::ALL.map(|level| (level.lowercase(), level));
         let description = root.string("description").unwrap_or_default();
+        if root.has("description") {
+            report(
+                &root,
+                fixed_texts::placeholder(
+                    &description,
+                    "the description",
+                    root.span_of("description"),
+                    "it is the same for all events: use `message`, or a script",
+                ),
+            );
+        }
         let level = root.choice("level", &levels).unwrap_or_default();
         let enabled = root.boolean("enabled").unwrap_or(true);
         let labels = labels(&root, limits);
@@ -151,6 +163,11 @@ fn labels(root: &TableReader<'_>, limits: &RuleSetLimits) -> BTreeMap<String, St
                 "write it on one line",
             );
         }
+        let help = "it is the same for all events: use `message`, or a script";
+        report(
+            root,
+            fixed_texts::placeholder(text, "a label", value.span(), help),
+        );
         Some((name.to_owned(), text.to_owned()))
     };
     let labels = found.filter_map(|(name, value)| label(name.get_ref(), value));
@@ -174,6 +191,17 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
             Code::RULE_VALUE,
             "`notify` names no target",
             "name at least one target of the configuration: notify = [\"network-team\"]",
+        );
+    }
+    for target in &targets {
+        report(
+            root,
+            fixed_texts::placeholder(
+                target.text(),
+                "the name of a target",
+                target.span(),
+                "compute it in a script: notify(`team-${event.userId}`, \"a text\")",
+            ),
         );
     }
     let (mut title, mut text) = (None, None);
@@ -211,6 +239,12 @@ fn gate(
         paths,
         gate: gate(duration?),
     })
+}
+
+fn report(root: &TableReader<'_>, found: Option<Diagnostic>) {
+    if let Some(found) = found {
+        root.report(found);
+    }
 }
 
 fn missing_when(text: &str) -> Diagnostic {

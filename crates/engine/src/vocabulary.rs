@@ -20,6 +20,7 @@ use reflexarc_pattern::spanned::{Kind, SpannedField, SpannedNode};
 use reflexarc_pattern::{Dialect, Node, Pattern, SpannedPattern};
 
 use crate::RuleSetLimits;
+pub(crate) use envelope::EnvelopeField;
 use subject::Subject;
 
 /// Warnings about misspelt names of fields, events and values of ECS events in a filter, hints
@@ -103,6 +104,12 @@ impl<'p> FilterVocabulary<'p> {
             }
             _ => FieldName::Unknown,
         }
+    }
+
+    /// The field of an envelope that a path names, where the filter is about events that rules see
+    /// in the native form.
+    pub(crate) fn envelope_field(&self, path: &str) -> Option<EnvelopeField> {
+        envelope::lookup(path, self.tree)
     }
 
     /// Whether the filter names the path.

@@ -72,6 +72,7 @@ pub(crate) fn warnings(
 ) -> Vec<Diagnostic> {
     let mut warnings = literal_texts::check(sandbox, ast, scope, source);
     warnings.extend(arguments::check_message_variables(ast, source));
+    warnings.extend(arguments::check_ttls(ast, source));
     warnings.sort_by_key(|diagnostic| diagnostic.span.start);
     warnings
 }

@@ -1,6 +1,6 @@
-//! The targets that a script names by literals, found without running it.
+//! The targets and times to live that a script names by literals, found without running it.
 //!
-//! A misspelt target would otherwise be noticed when its first alert is undeliverable. Names that a
+//! A misspelt target would otherwise be noticed when its first alert is undeliverable. Texts that a
 //! script computes can only be seen when it runs.
 
 use std::collections::BTreeMap;
@@ -22,6 +22,40 @@ pub struct NamedTarget {
 }
 
 /// Every literal that can become the target of `notify` or `send`, by location.
+pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
+    let found = literal_arguments(ast, source, ["notify", "send"].map(Sink::target).into());
+    let mut targets: Vec<NamedTarget> = found
+        .into_iter()
+        // `let team = if a { "x" } else { "" }; if team != "" { … }` names no target there.
+        .filter(|found| found.is_direct || !found.text.trim().is_empty())
+        .map(|found| NamedTarget {
+            name: found.text,
+            span: found.span,
+        })
+        .collect();
+    targets.dedup();
+    targets
+}
+
+/// Every literal that can become the time to live of `set`, by location.
+pub(crate) fn literal_ttls(ast: &AST, source: &str) -> Vec<(String, Span)> {
+    let found = literal_arguments(ast, source, vec![Sink::ttl()]).into_iter();
+    let ttls = found.map(|found| (found.text, found.span));
+    let mut ttls: Vec<_> = ttls.collect();
+    ttls.dedup();
+    ttls
+}
+
+/// A literal that becomes an argument.
+struct LiteralArgument {
+    text: String,
+    /// The literal in the script, quotes included.
+    span: Span,
+    /// Whether the literal is the argument itself.
+    is_direct: bool,
+}
+
+/// Every literal that can become one of these arguments, by location.
 //
 // Besides the argument itself these are followed, because authors write them to name a target once:
 //
@@ -29,8 +63,7 @@ pub struct NamedTarget {
 //     for team in ["a", "b"] { notify(team, text) }              a loop over literals
 //     notify(if urgent { "on-call" } else { "team" }, text)      branches, `switch` and `??`
 //     fn alert(team, text) { notify(team, text) } alert("a", x)  a parameter that is passed on
-pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
-    let mut sinks: Vec<Sink> = ["notify", "send"].map(Sink::builtin).into();
+fn literal_arguments(ast: &AST, source: &str, mut sinks: Vec<Sink>) -> Vec<LiteralArgument> {
     let functions: Vec<(String, Vec<String>, AST)> = ast
         .iter_functions()
         .map(|function| {
@@ -79,25 +112,25 @@ pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
             for argument in target_arguments(nodes, &sinks) {
                 let mut found = Vec::new();
                 variables.literals(argument, &mut found);
-                // `let team = if a { "x" } else { "" }; if team != "" { … }` names no target there.
                 let is_direct = literal(argument).is_some();
-                found.retain(|(name, _)| is_direct || !name.trim().is_empty());
-                literals.extend(found);
+                literals.extend(found.into_iter().map(|found| (found, is_direct)));
             }
             true
         });
     }
-    let targets = literals.into_iter().map(|(name, position)| NamedTarget {
-        name,
-        span: literal_span(position, source),
-    });
-    let mut targets: Vec<NamedTarget> = targets.collect();
-    targets.sort_by_key(|target| target.span.start);
-    targets.dedup();
-    targets
+    let arguments = literals
+        .into_iter()
+        .map(|((text, position), is_direct)| LiteralArgument {
+            text,
+            span: literal_span(position, source),
+            is_direct,
+        });
+    let mut arguments: Vec<LiteralArgument> = arguments.collect();
+    arguments.sort_by_key(|argument| argument.span.start);
+    arguments
 }
 
-/// A parameter whose value becomes the target of an action.
+/// A parameter whose value becomes a target or a time to live.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Sink {
     function: String,
@@ -107,11 +140,20 @@ struct Sink {
 
 impl Sink {
     /// The first of the two parameters of a built-in function.
-    fn builtin(name: &str) -> Self {
+    fn target(name: &str) -> Self {
         Self {
             function: name.to_owned(),
             arity: 2,
             index: 0,
+        }
+    }
+
+    /// The last of the parameters of `set(key, value, ttl)`.
+    fn ttl() -> Self {
+        Self {
+            function: "set".to_owned(),
+            arity: 3,
+            index: 2,
         }
     }
 }

@@ -86,11 +86,52 @@ fn is_about_native(node: &SpannedNode) -> bool {
     }
 }
 
+/// A field of an envelope in a rule about events in the native form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EnvelopeField {
+    /// Its first key.
+    pub(crate) first: &'static str,
+    /// The key of the native form, if there is one.
+    pub(crate) native: Option<&'static str>,
+    /// Whether the native field has the same values.
+    pub(crate) is_same_value: bool,
+}
+
+impl EnvelopeField {
+    fn of(path: &str) -> Option<Self> {
+        let (first, native) = ENVELOPE
+            .into_iter()
+            .find(|(key, _)| path == *key || path.strip_prefix(key).is_some_and(is_below))?;
+        // The other fields have other values too.
+        let is_same_value = matches!(
+            first,
+            "data" | "subject" | "aliyunaccountid" | "aliyunregionid"
+        );
+        Some(Self {
+            first,
+            native,
+            is_same_value,
+        })
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn message(&self) -> String {
+        format!(
+            "rules do not see `{}` of events of Alibaba Cloud",
+            self.first
+        )
+    }
+}
+
+/// The field of an envelope that a path names, if the filter shows that it is about events in the
+/// native form, which do not have it.
+pub(super) fn lookup(path: &str, tree: &SpannedNode) -> Option<EnvelopeField> {
+    EnvelopeField::of(path).filter(|_| is_about_native(tree))
+}
+
 fn warning(field: &SpannedField, source: &str) -> Option<Diagnostic> {
-    let path = field.path.as_str();
-    let (first, native) = ENVELOPE
-        .into_iter()
-        .find(|(key, _)| path == *key || path.strip_prefix(key).is_some_and(is_below))?;
+    let found = EnvelopeField::of(field.path.as_str())?;
+    let (first, native) = (found.first, found.native);
     // `type is missing` keeps events of other forms out, and is right.
     if field
         .predicates()
@@ -98,23 +139,17 @@ fn warning(field: &SpannedField, source: &str) -> Option<Diagnostic> {
     {
         return None;
     }
-    let message = format!("rules do not see `{first}` of events of Alibaba Cloud");
     let help = match (first, native) {
         ("type", _) => "in the native form it is `name`, without `ecs:`".to_owned(),
         ("source", _) => "in the native form it is `product`, such as \"ECS\"".to_owned(),
         (_, Some(native)) => format!("in the native form it is `{native}`"),
         (_, None) => "the native form does not have it; remove the condition".to_owned(),
     };
-    let warning =
-        Diagnostic::warning(Code::ENVELOPE_FIELD, field.key.clone(), message).with_help(help);
-    // The other fields have other values too.
+    let warning = Diagnostic::warning(Code::ENVELOPE_FIELD, field.key.clone(), found.message())
+        .with_help(help);
     let key = &source[field.key.clone()];
-    let is_same_value = matches!(
-        first,
-        "data" | "subject" | "aliyunaccountid" | "aliyunregionid"
-    );
     Some(match (native, key.starts_with(first)) {
-        (Some(native), true) if is_same_value => {
+        (Some(native), true) if found.is_same_value => {
             let span = field.key.start..field.key.start + first.len();
             warning.with_fix(span, native)
         }

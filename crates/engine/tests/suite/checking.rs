@@ -195,3 +195,21 @@ fn comparisons_of_rules_are_limited() {
     assert_eq!(found(|limits| limits.compared_rules = 0), 0);
     assert_eq!(found(|limits| limits.comparison_steps = 1), 0);
 }
+
+#[test]
+fn placeholders_in_texts_that_are_fixed_are_warnings() {
+    let text = "description = 'about {{ event.name }}'\nlabels = { team = '${event.userId}' }\n\
+                when = 'a exists'\nnotify = ['team', '{{ event.userId }}']\n";
+    let rules = rules(&[("a.toml", text)]);
+    let found = rules.warnings().iter().flat_map(|file| &file.diagnostics);
+    let found = found.map(|found| (found.code, &text[found.span.clone()]));
+    let expected = [
+        "'about {{ event.name }}'",
+        "'${event.userId}'",
+        "'{{ event.userId }}'",
+    ];
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        expected.map(|text| (Code::PLACEHOLDER, text))
+    );
+}

@@ -8,6 +8,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use super::kind_of;
 use crate::SourceLocation;
 use crate::builtins::{MESSAGE_FIELDS, check_key};
+use crate::targets;
 
 /// Names of other tools for the fields of a message.
 const ALIASES: [(&str, &str); 15] = [
@@ -127,6 +128,19 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
         diagnostic.severity = reflexarc_diagnostic::Severity::Warning;
     }
     found
+}
+
+/// Warnings about times to live that are literals, but not in the call of `set`: in a constant, a
+/// branch or an argument of a function; the others were errors. No errors, because the script may
+/// handle such a value apart.
+pub(super) fn check_ttls(ast: &AST, source: &str) -> Vec<Diagnostic> {
+    let ttls = targets::literal_ttls(ast, source).into_iter();
+    let invalid = ttls.filter_map(|(ttl, span)| {
+        let error = parse_duration(&ttl).err().filter(|_| !ttl.is_empty())?;
+        let message = format!("the ttl of `set`: {error}");
+        Some(Diagnostic::warning(Code::WRONG_ARGUMENTS, span, message))
+    });
+    invalid.collect()
 }
 
 /// The fields that the script gives to its messages in variables, of whatever name.

@@ -175,3 +175,32 @@ fn scripts_are_limited_in_size_and_depth() {
         "a long string is not deep"
     );
 }
+
+#[test]
+fn invalid_ttls_are_found_where_they_are_written() {
+    for (script, ttl) in [
+        ("const T = \"10x\"; set(\"b\", 1, T);", "\"10x\""),
+        (
+            "let t = if event.a == 1 { \"1 dya\" } else { \"5m\" }; set(\"b\", 1, t);",
+            "\"1 dya\"",
+        ),
+        (
+            "fn keep(key, ttl) { set(key, 1, ttl) } keep(\"a\", \"soon\");",
+            "\"soon\"",
+        ),
+        ("set(\"b\", 1, event.ttl ?? \"x\");", "\"x\""),
+    ] {
+        let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
+        let found = reaction.warnings().iter();
+        let found: Vec<_> = found.map(|found| &script[found.span.clone()]).collect();
+        assert_eq!(found, [ttl], "{script}");
+    }
+    for script in [
+        "const T = \"10m\"; set(\"b\", 1, T);",
+        "let t = if event.a == 1 { \"5m\" } else { \"\" }; if t != \"\" { set(\"b\", 1, t); }",
+        "let t = 60; set(\"b\", 1, t);",
+    ] {
+        let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
+        assert_eq!(reaction.warnings(), [], "{script}");
+    }
+}
