@@ -21,6 +21,7 @@ mod filter_argument;
 mod filter_file;
 mod input;
 mod output;
+mod rule_warnings;
 mod service_args;
 
 use std::ffi::OsString;

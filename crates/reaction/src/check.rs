@@ -63,14 +63,16 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     checker.errors
 }
 
-/// What a script without errors probably does not mean as it is written, by location.
+/// What a script without errors probably does not mean as it is written, by location. A fix is
+/// tried for so many of its texts.
 pub(crate) fn warnings(
     sandbox: &Sandbox,
     ast: &AST,
     scope: &Scope<'_>,
     source: &str,
+    fixes: usize,
 ) -> Vec<Diagnostic> {
-    let mut warnings = literal_texts::check(sandbox, ast, scope, source);
+    let mut warnings = literal_texts::check(sandbox, ast, scope, source, fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
     warnings.extend(arguments::check_ttls(ast, source));
     warnings.sort_by_key(|diagnostic| diagnostic.span.start);

@@ -28,6 +28,8 @@ pub struct ReactionLimits {
     pub expression_depth: usize,
     /// Functions that the script defines, closures included.
     pub functions: usize,
+    /// Texts with a warning for which a fix is tried; the others have the warning alone.
+    pub fixes: usize,
     /// Steps of the interpreter in one run.
     pub operations: usize,
     /// Nesting of calls to the functions of the script.
@@ -82,6 +84,8 @@ impl ReactionLimits {
         // The parser is recursive: this also bounds its stack.
         expression_depth: 64,
         functions: 32,
+        // Each compiles the script again.
+        fixes: 16,
         // A reaction of ten lines takes about 65 operations, one round of
         // `while n < 1000 { n += 1 }` takes 6: loops over every address of an event are far below.
         operations: 50_000,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Dynamic, Map, Scope};
 
@@ -32,7 +32,8 @@ pub struct Reaction {
     sandbox: Arc<Sandbox>,
     ast: Arc<AST>,
     source: Arc<str>,
-    warnings: Arc<[Diagnostic]>,
+    /// Computed when they are first read.
+    warnings: Arc<OnceLock<Box<[Diagnostic]>>>,
     assigns_elements: bool,
     limits: ReactionLimits,
 }
@@ -66,13 +67,12 @@ impl Reaction {
         if !errors.is_empty() {
             return Err(CompileError::new(source, errors));
         }
-        let warnings = check::warnings(&sandbox, &ast, &scope, source);
         let assigns_elements = check::assigns_elements(&ast);
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
             source: source.into(),
-            warnings: warnings.into(),
+            warnings: Arc::default(),
             assigns_elements,
             limits: *limits,
         })
@@ -151,6 +151,7 @@ impl Reaction {
     }
 
     /// What the script probably does not mean as it is written; the spans are bytes of its text.
+    /// Computed when it is first read.
     ///
     /// ```
     /// use reflexarc_reaction::{Reaction, ReactionLimits};
@@ -162,7 +163,11 @@ impl Reaction {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
+        self.warnings.get_or_init(|| {
+            let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
+            let fixes = self.limits.fixes;
+            check::warnings(&self.sandbox, &self.ast, &scope, &self.source, fixes).into()
+        })
     }
 
     /// The fields of the event that the script reads with dots.

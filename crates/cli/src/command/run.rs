@@ -20,6 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::input::{self, Named, RulesAndEvents, load_rules};
 use crate::output::evaluation::{EventReport, Totals};
 use crate::output::{Format, Output};
+use crate::rule_warnings;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -101,11 +102,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         };
         let rules = RuleSet::load_all(&paths)?;
         check_targets(&rules, &config.target_names)?;
-        output.diagnostics(rules.warnings());
+        rule_warnings::draw(&rules, output);
         return deliver::run(rules, input::open_all(&events)?, config, output);
     }
     let rules = load_rules(&rules)?;
-    output.diagnostics(rules.warnings());
+    rule_warnings::draw(&rules, output);
     let sources = input::open_all(&events)?;
     let several = sources.len() > 1;
     let mut run = Run {

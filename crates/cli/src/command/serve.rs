@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::rule_warnings;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         config.collector = Some(url.parse().map_err(invalid)?);
     }
     let rules = config.load_rules()?;
-    output.diagnostics(config.warnings.iter().chain(rules.warnings()));
+    output.diagnostics(&config.warnings);
+    rule_warnings::draw(&rules, output);
     let store = open_for_delivery(&config)?;
     let listen = config.listen;
     let service = ServiceBuilder::new(config, rules, store);

@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::input::load_rules;
 use crate::output::rewrite::rewrite;
 use crate::output::{Format, Output, junit, tests};
+use crate::rule_warnings;
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         ));
     }
     let mut rules = load_rules(&args.paths)?;
-    output.diagnostics(rules.warnings());
+    rule_warnings::draw(&rules, output);
     let mut reports = rules.test(&args.filter);
     if args.update && update(&rules, &reports, output)? > 0 {
         // Tests can fail in more than their actions, so the rewritten files are tested again.

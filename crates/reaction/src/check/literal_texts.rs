@@ -11,15 +11,14 @@ use crate::SourceLocation;
 use crate::placeholder::{Forms, Placeholder, is_path, placeholders};
 use crate::sandbox::Sandbox;
 
-/// Fixes are tried for so many texts: each of them compiles the script again.
-const MAX_FIXES: usize = 16;
-
-/// A warning for each text with placeholders.
+/// A warning for each text with placeholders. A fix is tried for the first `fixes` of them, because
+/// each compiles the script again.
 pub(crate) fn check(
     sandbox: &Sandbox,
     ast: &AST,
     scope: &Scope<'_>,
     source: &str,
+    fixes: usize,
 ) -> Vec<Diagnostic> {
     // A script without any of these characters in it, and so without placeholders, costs nothing.
     if !source.contains(['{', '$']) {
@@ -56,7 +55,7 @@ pub(crate) fn check(
     found.sort_by_key(|(diagnostic, _)| diagnostic.span.start);
     found.dedup();
     let fixed = |(number, (diagnostic, fix)): (usize, (Diagnostic, Option<Fix>))| {
-        let fix = fix.filter(|_| number < MAX_FIXES);
+        let fix = fix.filter(|_| number < fixes);
         match fix.filter(|fix| fix.compiles(sandbox, scope, source)) {
             Some(Fix { span, text }) => diagnostic.with_fix(span, text),
             None => diagnostic,

@@ -159,3 +159,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fixes_of_one_script_are_limited() {
+    let script = (0..5)
+        .map(|n| format!("log(\"${{event.f{n}}}\");\n"))
+        .collect::<String>();
+    let mut limits = ReactionLimits::DEFAULT;
+    limits.fixes = 3;
+    let reaction = Reaction::compile(&script, &limits).unwrap();
+    let has_fix = reaction.warnings().iter().map(|one| one.fix.is_some());
+    assert_eq!(
+        has_fix.collect::<Vec<_>>(),
+        [true, true, true, false, false]
+    );
+}

@@ -15,6 +15,7 @@ use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
+use crate::rule_warnings;
 
 /// The service would not start with such rules. A rehearsal goes on, and shows which deliveries
 /// fail.
@@ -43,7 +44,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         RuleSet::load_all(rule_paths)
     };
     let rules = rules?;
-    output.diagnostics(rules.warnings());
+    rule_warnings::draw(&rules, output);
     let (start, description) = (scenario.world.start, scenario.description.clone());
     let queues = config.map(|config| TargetQueues::new(config.targets, start));
     if let Some(queues) = &queues {
