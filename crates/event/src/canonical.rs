@@ -2,9 +2,10 @@
 //!
 //! | field | accepted | canonical |
 //! |---|---|---|
-//! | `content.eniStatus` | `inuse`, `The resource has been deleted.` | `InUse`, `Deleted` |
-//! | `content.result` | `accomplished` | `success` |
-//! | `content.operation`, `content.primaryPrivateIp` | with white space around them | without |
+//! | `content.eniStatus` | `inuse`, `In use`, `The resource has been deleted.` | `InUse`, `Deleted` |
+//! | `content.result` | `accomplished`, `Failed` | `success`, `failed` |
+//! | `content.operation` | in another case | `AttachNetworkInterface` |
+//! | `content.primaryPrivateIp`, and these three | with white space around them | without |
 //! | the four address lists | `"10.0.0.1"`, `null`, a singular key | `["10.0.0.1"]`, `[]`, plural |
 //! | `id`, `userId`, `regionId`, `content.eniId`, `content.requestId` | a number | its text |
 //! | any of these but the lists | an array of one value | the value |
@@ -90,7 +91,10 @@ pub(crate) fn may_vary(key: &str, value: Shape<'_>) -> bool {
             !EniStatus::ALL.iter().any(|status| status.as_str() == text)
         }
         ("result", Shape::String(text)) => !matches!(text, "success" | "failed"),
-        ("operation" | "primaryPrivateIp", Shape::String(text)) => has_margin(text),
+        ("operation", Shape::String(text)) => !Operation::ALL
+            .iter()
+            .any(|operation| operation.as_str() == text),
+        ("primaryPrivateIp", Shape::String(text)) => has_margin(text),
         _ => false,
     }
 }

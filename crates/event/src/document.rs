@@ -295,7 +295,7 @@ fn list<'a>(members: &Members<'a>) -> Option<Vec<&'a RawValue>> {
             Err(_) => Some(raw),
         }
     };
-    let of_response = ["RequestId", "NextToken", "StartTime"]
+    let of_response = ["RequestId", "NextToken", "StartTime", "EndTime"]
         .iter()
         .any(|key| members.contains_key(*key));
     let array = if members.contains_key("SystemEvents") {

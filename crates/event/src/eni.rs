@@ -228,7 +228,7 @@ impl OperationResult {
     }
 }
 
-/// Parses the name of the API action.
+/// Parses the name of the API action in any case.
 impl FromStr for Operation {
     type Err = ParseError;
 
@@ -236,37 +236,43 @@ impl FromStr for Operation {
         const EXPECTED: &str = "the name of an API action, such as AttachNetworkInterface";
         Self::ALL
             .into_iter()
-            .find(|operation| operation.as_str() == text.trim())
+            .find(|operation| operation.as_str().eq_ignore_ascii_case(text.trim()))
             .ok_or_else(|| ParseError::new("operation", EXPECTED, text))
     }
 }
 
-/// Parses a status in any case, or one of the sentences that the English documentation has in place
-/// of a status: "Deletion in progress." and "The resource has been deleted."
+/// Parses a status in any case, also as two words (`in_use`), or one of the sentences that the English
+/// documentation has in place of a status or beside it: "Deletion in progress.", "The resource has
+/// been deleted."
 impl FromStr for EniStatus {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let word = text.trim();
         let word = word.strip_suffix('.').unwrap_or(word).trim_end();
+        let letters = word.split([' ', '_', '-']).collect::<String>();
         let code = Self::ALL
             .into_iter()
-            .find(|status| status.as_str().eq_ignore_ascii_case(word));
+            .find(|status| status.as_str().eq_ignore_ascii_case(&letters));
         code.or_else(|| match word.to_ascii_lowercase().as_str() {
+            "the eni is available and can be attached to an instance" => Some(Self::Available),
+            "the eni is attached to an instance" => Some(Self::InUse),
+            "the resource is detaching" => Some(Self::Detaching),
             "deletion in progress" => Some(Self::Deleting),
             "the resource has been deleted" => Some(Self::Deleted),
+            "the create operation failed" => Some(Self::CreateFailed),
             _ => None,
         })
         .ok_or_else(|| ParseError::new("status", "the status of an ENI, such as InUse", text))
     }
 }
 
-/// Parses `success`, `accomplished` or `failed`.
+/// Parses `success`, `accomplished` or `failed` in any case.
 impl FromStr for OperationResult {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text.trim() {
+        match text.trim().to_ascii_lowercase().as_str() {
             "success" | "accomplished" => Ok(Self::Success),
             "failed" => Ok(Self::Failed),
             _ => Err(ParseError::new(

@@ -1,7 +1,7 @@
 //! Single fields in the spelling of the native form, for the conversions from every envelope.
 
 use crate::json::Json;
-use crate::{Level, catalogue};
+use crate::{Level, OperationResult, catalogue};
 
 /// Content as an object if it is the JSON text of one, else unchanged.
 pub(crate) fn content(value: Json, depth: usize) -> Json {
@@ -31,11 +31,14 @@ pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level>
     match content
         .and_then(|content| content.get("result"))
         .and_then(Json::as_str)
+        .and_then(|text| text.parse::<OperationResult>().ok())
     {
         // "failed" raises INFO to WARN, but does not lower CRITICAL.
-        Some("failed") => Some(documented.map_or(Level::Warn, |level| level.max(Level::Warn))),
-        Some("success" | "accomplished") => Some(documented.unwrap_or(Level::Info)),
-        _ => documented,
+        Some(OperationResult::Failed) => {
+            Some(documented.map_or(Level::Warn, |level| level.max(Level::Warn)))
+        }
+        Some(OperationResult::Success) => Some(documented.unwrap_or(Level::Info)),
+        None => documented,
     }
 }
 

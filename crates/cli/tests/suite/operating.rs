@@ -414,3 +414,33 @@ fn run_deliver_delivers_events_of_a_file() {
     assert_eq!(workspace.lines("out.ndjson").len(), 2);
     assert_eq!(workspace.run(&["trace", "e1"]).code, 0);
 }
+
+/// Also one that fails once and then succeeds, which is never reported as a rule that keeps failing.
+#[test]
+fn failed_reactions_and_refused_events_are_logged() {
+    let workspace = Workspace::new(
+        r#"if event.id == "1" { throw "no team"; } send("out", 1);"#,
+        "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n",
+    );
+    let service = workspace.serve();
+    let post = |body: &str| service.call("POST", "/events", body).unwrap().0;
+    for id in ["1", "2"] {
+        let event = format!(r#"{{"id": "{id}", "content": {{"result": "failed"}}}}"#);
+        assert_eq!(post(&event), 200);
+    }
+    assert_eq!(
+        post("<Notification><TopicName>ecs</TopicName></Notification>"),
+        415
+    );
+    let log = eventually("the refusal", || {
+        let log = service.log();
+        log.contains("refused a request to /events").then_some(log)
+    });
+    let failure = log.lines().find(|line| line.contains("a reaction failed"));
+    let failure = failure.unwrap_or_else(|| panic!("{log}"));
+    for part in ["WARN", "no team", "failed.toml:", "\"times\":1"] {
+        assert!(failure.contains(part), "{part}: {failure}");
+    }
+    assert!(log.contains("NotifyContentFormat"), "{log}");
+    assert_eq!(service.terminate(), 0);
+}

@@ -16,7 +16,7 @@ fn content(event: &Event) -> String {
 }
 
 /// Accepted content and its canonical form.
-const VARIANTS: [(&str, &str); 21] = [
+const VARIANTS: [(&str, &str); 26] = [
     (
         r#"{"eniStatus":"The resource has been deleted."}"#,
         r#"{"eniStatus":"Deleted"}"#,
@@ -39,6 +39,20 @@ const VARIANTS: [(&str, &str); 21] = [
         r#"{"eniStatus":"InUse"}"#,
     ),
     (r#"{"result":"accomplished"}"#, r#"{"result":"success"}"#),
+    (r#"{"eniStatus":"In use"}"#, r#"{"eniStatus":"InUse"}"#),
+    (
+        r#"{"eniStatus":"create_failed"}"#,
+        r#"{"eniStatus":"CreateFailed"}"#,
+    ),
+    (
+        r#"{"eniStatus":"The resource is detaching."}"#,
+        r#"{"eniStatus":"Detaching"}"#,
+    ),
+    (r#"{"result":"Failed"}"#, r#"{"result":"failed"}"#),
+    (
+        r#"{"operation":"detachNetworkInterface"}"#,
+        r#"{"operation":"DetachNetworkInterface"}"#,
+    ),
     (r#"{"result":" failed\t"}"#, r#"{"result":"failed"}"#),
     (
         r#"{"operation":" AttachNetworkInterface "}"#,
@@ -157,7 +171,7 @@ fn identifiers_of_eni_operations_are_texts() {
 #[test]
 fn values_that_are_unknown_stay_as_they_are() {
     for unknown in [
-        r#"{"eniStatus":"Linked","result":"Success","operation":"Attach"}"#,
+        r#"{"eniStatus":"Linked","result":"fail","operation":"Attach"}"#,
         r#"{"eniStatus":["InUse","Available"],"result":null,"operation":5}"#,
         r#"{"eniId":{"a":1},"secondaryPrivateIps":{"a":1},"ipv6s":true}"#,
         r#"{"primaryPrivateIp":" 10.0.0.256 ","ipv4Prefixes":[true,{"a":1},["a","b"],5]}"#,
@@ -251,8 +265,11 @@ fn member() -> impl Strategy<Value = (String, Json)> {
         "inuse",
         "The resource has been deleted.",
         "success",
+        "FAILED",
+        "in_use",
         "accomplished",
         " failed",
+        "attachNetworkInterface",
         "AttachNetworkInterface",
         "10.0.0.1",
         " 10.0.0.1",

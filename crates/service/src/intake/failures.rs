@@ -19,6 +19,8 @@ pub(crate) struct FailureTracker {
 struct Observed {
     counter: FailureCounter,
     reported: BTreeMap<String, FailingRule>,
+    /// How many reactions of each rule failed.
+    failed: BTreeMap<String, u64>,
     /// How many evaluations of each rule had notes.
     noted: BTreeMap<String, u64>,
 }
@@ -44,6 +46,7 @@ impl FailureTracker {
         let Observed {
             counter,
             reported,
+            failed,
             noted,
         } = &mut *self.lock();
         for effects in evaluation
@@ -60,6 +63,20 @@ impl FailureTracker {
                     times = *count,
                     note = effects.notes.join("; "),
                     "a rule may not do what is intended"
+                );
+            }
+        }
+        for failure in &evaluation.failures {
+            let count = failed.entry(failure.rule.clone()).or_default();
+            *count += 1;
+            // The 1st, 2nd, 4th, 8th time: the alert of this event is lost, also where a success
+            // follows, so that the rule is never reported as one that keeps failing.
+            if count.is_power_of_two() {
+                tracing::warn!(
+                    rule = failure.rule,
+                    times = *count,
+                    error = failure.message,
+                    "a reaction failed; its event is kept, its actions are not delivered"
                 );
             }
         }
