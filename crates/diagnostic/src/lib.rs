@@ -15,6 +15,7 @@
 //!
 //! This crate must not know what the texts mean: no event, filter, rule, script or setting.
 
+mod allowed;
 mod code;
 mod diagnostic;
 mod duration;
@@ -25,6 +26,7 @@ mod render;
 pub mod toml;
 mod truncate;
 
+pub use allowed::remove_allowed;
 pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
 pub use duration::{DurationError, parse_duration};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::toml::TableReader;
-use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, remove_allowed};
 
 /// The codes of a rule's `allow`, each with its location in the file.
 #[derive(Debug, Clone, Default)]
@@ -20,19 +20,11 @@ impl Allowed {
         Self(codes.collect())
     }
 
-    /// Removes the findings with these codes, and returns their codes. Errors stay: a rule with
-    /// one is not loaded, whatever its author thinks of it.
+    /// Removes the findings with these codes, except errors, and returns their codes.
     pub(crate) fn remove_from(&self, found: &mut Vec<Diagnostic>) -> BTreeSet<Code> {
-        let mut removed = BTreeSet::new();
-        found.retain(|diagnostic| {
-            let is_allowed = diagnostic.severity != Severity::Error
-                && self.0.iter().any(|(code, _)| *code == diagnostic.code);
-            if is_allowed {
-                removed.insert(diagnostic.code);
-            }
-            !is_allowed
-        });
-        removed
+        remove_allowed(found, |code| {
+            self.0.iter().any(|(allowed, _)| *allowed == code)
+        })
     }
 
     /// Hints about codes that were not removed anywhere.

@@ -6,7 +6,9 @@ mod fix;
 use std::path::PathBuf;
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, InvalidFiles, Severity};
+use reflexarc_diagnostic::{
+    Code, Diagnostic, FileDiagnostics, InvalidFiles, Severity, remove_allowed,
+};
 use reflexarc_pattern::Dialect;
 use reflexarc_service::check_targets;
 
@@ -167,7 +169,7 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         files.extend(rules.overlaps());
     }
     for file in &mut files {
-        remove_allowed(&mut file.diagnostics, &args.allow);
+        remove_allowed(&mut file.diagnostics, |code| args.allow.contains(&code));
     }
     let mut writer = FindingsWriter::new(args.format);
     for file in &files {
@@ -205,13 +207,6 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Exit::Negative
         },
     )
-}
-
-/// Removes warnings and hints with these codes.
-fn remove_allowed(found: &mut Vec<Diagnostic>, allowed: &[Code]) {
-    found.retain(|diagnostic| {
-        diagnostic.severity == Severity::Error || !allowed.contains(&diagnostic.code)
-    });
 }
 
 /// The diagnostics of a dialect about the filters of the rules, as far as `wanted` keeps them.

@@ -3,29 +3,49 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
+use self::Change::{Append, Other, Prepend, Replace, Token, Write};
 use crate::service_process::Workspace;
 
 const THEN: &str = r#"send("out", 1);"#;
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
-const TOKEN: &str = "[[http.tokens]]\nname = \"t\"\nroles = [\"ingest\"]\n";
 
-/// One fault: its name, what makes it, and what `config check` must print.
-type Fault = (&'static str, fn(&Workspace), &'static str);
+/// One fault: its name, what makes it in a valid workspace, and what `config check` must print.
+type Fault = (&'static str, Change, &'static str);
 
-fn append(workspace: &Workspace, text: &str) {
-    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
-    workspace.write("reflexarc.toml", &format!("{config}{text}"));
+/// A change of a workspace.
+enum Change {
+    /// Adds text to the end of the configuration.
+    Append(&'static str),
+    /// Adds a token with this value to the configuration.
+    Token(&'static str),
+    /// Adds text to the beginning of the configuration.
+    Prepend(&'static str),
+    /// Replaces text in the configuration.
+    Replace(&'static str, &'static str),
+    /// Writes a file.
+    Write(&'static str, &'static str),
+    Other(fn(&Workspace)),
 }
 
-fn prepend(workspace: &Workspace, text: &str) {
-    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
-    workspace.write("reflexarc.toml", &format!("{text}{config}"));
-}
-
-fn replace(workspace: &Workspace, from: &str, to: &str) {
-    let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
-    assert!(config.contains(from), "{config}");
-    workspace.write("reflexarc.toml", &config.replace(from, to));
+impl Change {
+    fn make(&self, workspace: &Workspace) {
+        let config = || std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
+        let write = |text: &str| workspace.write("reflexarc.toml", text);
+        match self {
+            Self::Append(text) => write(&format!("{}{text}", config())),
+            Self::Token(value) => {
+                const TOKEN: &str = "[[http.tokens]]\nname = \"t\"\nroles = [\"ingest\"]\n";
+                write(&format!("{}{TOKEN}token = {value}\n", config()));
+            }
+            Self::Prepend(text) => write(&format!("{text}{}", config())),
+            Self::Replace(from, to) => {
+                assert!(config().contains(from), "{}", config());
+                write(&config().replace(from, to));
+            }
+            Self::Write(path, text) => workspace.write(path, text),
+            Self::Other(make) => make(workspace),
+        }
+    }
 }
 
 fn remove_rules(workspace: &Workspace) {
@@ -35,133 +55,122 @@ fn remove_rules(workspace: &Workspace) {
 const FAULTS: [Fault; 23] = [
     (
         "no configuration",
-        |w| std::fs::remove_file(w.path("reflexarc.toml")).unwrap(),
+        Other(|w| std::fs::remove_file(w.path("reflexarc.toml")).unwrap()),
         "cannot read reflexarc.toml",
     ),
-    (
-        "not TOML",
-        |w| w.write("reflexarc.toml", "[http\n"),
-        "RA0601",
-    ),
-    (
-        "unknown key",
-        |w| prepend(w, "lgo = 1\n"),
-        "did you mean `log`?",
-    ),
+    ("not TOML", Write("reflexarc.toml", "[http\n"), "RA0601"),
+    ("unknown key", Prepend("lgo = 1\n"), "did you mean `log`?"),
     (
         "invalid log filter",
-        |w| replace(w, "\"info\"", "\"a=b=c\""),
+        Replace("\"info\"", "\"a=b=c\""),
         "log filter",
     ),
     (
         "no rules folder",
-        |w| std::fs::remove_dir_all(w.path("rules")).unwrap(),
+        Other(|w| std::fs::remove_dir_all(w.path("rules")).unwrap()),
         "cannot read rules",
     ),
-    ("folder without rules", remove_rules, "no rules in rules"),
+    (
+        "folder without rules",
+        Other(remove_rules),
+        "no rules in rules",
+    ),
     (
         "rules in hidden files only",
-        |w| {
+        Other(|w| {
             remove_rules(w);
             w.write("rules/.hidden.toml", "when = 'a exists'\nnotify = 'out'\n");
-        },
+        }),
         "no rules in rules",
     ),
     (
         "a rule that is not UTF-8",
-        |w| std::fs::write(w.path("rules/b.toml"), b"\xff").unwrap(),
+        Other(|w| std::fs::write(w.path("rules/b.toml"), b"\xff").unwrap()),
         "not UTF-8",
     ),
     (
         "a rule that is a broken link",
-        |w| std::os::unix::fs::symlink("nowhere", w.path("rules/b.toml")).unwrap(),
+        Other(|w| std::os::unix::fs::symlink("nowhere", w.path("rules/b.toml")).unwrap()),
         "cannot read rules/b.toml",
     ),
     (
         "a broken rule",
-        |w| w.write("rules/b.toml", "when = 'a =='\nnotify = 'out'\n"),
+        Write("rules/b.toml", "when = 'a =='\nnotify = 'out'\n"),
         "rules/b.toml:1:",
     ),
     (
         "two rules of one name",
-        |w| {
+        Other(|w| {
             std::fs::create_dir(w.path("rules/more")).unwrap();
-            w.write(
-                "rules/more/failed.toml",
-                "when = 'a exists'\nnotify = 'out'\n",
-            );
-        },
+            let rule = "when = 'a exists'\nnotify = 'out'\n";
+            w.write("rules/more/failed.toml", rule);
+        }),
         "RA0406",
     ),
     (
         "an unknown target",
-        |w| w.write("rules/b.toml", "when = 'a exists'\nnotify = 'uot'\n"),
+        Write("rules/b.toml", "when = 'a exists'\nnotify = 'uot'\n"),
         "did you mean `out`?",
     ),
     (
         "rules elsewhere",
-        |w| prepend(w, "rules = \"missing.toml\"\n"),
+        Prepend("rules = \"missing.toml\"\n"),
         "cannot read missing.toml",
     ),
     (
         "a missing token file",
-        |w| append(w, &format!("{TOKEN}token = {{ file = \"missing\" }}\n")),
+        Token("{ file = \"missing\" }"),
         "cannot read missing",
     ),
     (
         "an empty token file",
-        |w| {
+        Other(|w| {
             w.write("empty", "\n");
-            append(w, &format!("{TOKEN}token = {{ file = \"empty\" }}\n"));
-        },
+            Token("{ file = \"empty\" }").make(w);
+        }),
         "is empty",
     ),
     (
         "a token variable that is not set",
-        |w| {
-            append(
-                w,
-                &format!("{TOKEN}token = {{ env = \"REFLEXARC_UNSET\" }}\n"),
-            );
-        },
+        Token("{ env = \"REFLEXARC_UNSET\" }"),
         "REFLEXARC_UNSET is not set",
     ),
     (
         "missing certificate files",
-        |w| append(w, "[http.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n"),
+        Append("[http.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n"),
         "cannot read c.pem",
     ),
     (
         "a certificate that is none",
-        |w| {
+        Other(|w| {
             w.write("c.pem", "x");
-            append(w, "[http.tls]\ncertificate = \"c.pem\"\nkey = \"c.pem\"\n");
-        },
+            Append("[http.tls]\ncertificate = \"c.pem\"\nkey = \"c.pem\"\n").make(w);
+        }),
         "RA0604",
     ),
     (
         "a public address without tokens",
-        |w| replace(w, "127.0.0.1", "0.0.0.0"),
+        Replace("127.0.0.1", "0.0.0.0"),
         "missing tokens",
     ),
     (
         "an address of another machine",
-        |w| replace(w, "127.0.0.1", "[2001:db8::1]"),
+        Replace("127.0.0.1", "[2001:db8::1]"),
         "missing tokens",
     ),
     (
         "a store in a missing folder",
-        |w| append(w, "[store]\npath = \"missing/reflexarc.db\"\n"),
+        Append("[store]\npath = \"missing/reflexarc.db\"\n"),
         "cannot write the store missing/reflexarc.db",
     ),
     (
         "a store that is a folder",
-        |w| append(w, "[store]\npath = \"rules\"\n"),
+        Append("[store]\npath = \"rules\"\n"),
         "cannot write the store rules: it is not a file",
     ),
     (
         "a store of another program",
-        |w| w.write("reflexarc.db", &"not a store ".repeat(100)),
+        Other(|w| w.write("reflexarc.db", &"not a store ".repeat(100))),
         "is not a reflexarc store",
     ),
 ];
@@ -171,9 +180,9 @@ fn config_check_finds_every_fault_that_serve_ends_with() {
     let valid = Workspace::new(THEN, OUT);
     let check = valid.run(&["config", "check"]);
     assert_eq!(check.code, 0, "{}", check.stderr);
-    for (name, make, expected) in FAULTS {
+    for (name, change, expected) in FAULTS {
         let workspace = Workspace::new(THEN, OUT);
-        make(&workspace);
+        change.make(&workspace);
         let served = workspace.run(&["serve"]);
         assert!(matches!(served.code, 3 | 5), "{name}: {}", served.stderr);
         let checked = workspace.run(&["config", "check"]);
@@ -190,12 +199,12 @@ fn config_check_finds_every_fault_that_serve_ends_with() {
 #[test]
 fn files_that_targets_lack_are_warnings() {
     let workspace = Workspace::new(THEN, OUT);
-    append(
-        &workspace,
+    Append(
         "[targets.a]\ntype = \"file\"\npath = \"missing/a.ndjson\"\n\
          [targets.b]\ntype = \"command\"\nargv = [\"/missing/page\", \"x\"]\n\
          [targets.c]\ntype = \"command\"\nargv = [\"cat\"]\nfolder = \"nowhere\"\n",
-    );
+    )
+    .make(&workspace);
     let checked = workspace.run(&["config", "check"]);
     assert_eq!(checked.code, 0, "{}", checked.stderr);
     for part in [
@@ -213,7 +222,7 @@ fn files_that_targets_lack_are_warnings() {
 fn all_faults_are_reported_at_once() {
     let workspace = Workspace::new(THEN, OUT);
     remove_rules(&workspace);
-    append(&workspace, "[store]\npath = \"missing/reflexarc.db\"\n");
+    Append("[store]\npath = \"missing/reflexarc.db\"\n").make(&workspace);
     let checked = workspace.run(&["config", "check"]);
     for part in ["no rules in rules", "cannot write the store"] {
         assert!(checked.stderr.contains(part), "{}", checked.stderr);
@@ -246,7 +255,7 @@ fn a_folder_that_cannot_be_written_is_found() {
     let workspace = Workspace::new(THEN, OUT);
     let folder = workspace.path("read-only");
     std::fs::create_dir(&folder).unwrap();
-    append(&workspace, "[store]\npath = \"read-only/reflexarc.db\"\n");
+    Append("[store]\npath = \"read-only/reflexarc.db\"\n").make(&workspace);
     std::fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
     // Root may write everywhere; then there is nothing to find.
     let expected = if std::fs::write(folder.join("x"), "").is_ok() {

@@ -2,8 +2,7 @@
 
 use reflexarc::{Diagnostic, RuleSet};
 
-/// As often as `check --fix` repeats.
-const ROUNDS: usize = 16;
+use crate::fixed_texts;
 
 fn findings(text: &str) -> Vec<Diagnostic> {
     match RuleSet::compile([("a.toml", text)]) {
@@ -15,27 +14,9 @@ fn findings(text: &str) -> Vec<Diagnostic> {
     }
 }
 
-/// Asserts what each file becomes: one without errors and warnings, or unchanged (`None`) and then
-/// with a finding that has no fix.
 #[track_caller]
 fn check(cases: &[(&str, Option<&str>)]) {
-    let mut wrong = Vec::new();
-    for (text, expected) in cases {
-        let mut fixed = (*text).to_owned();
-        for _ in 0..ROUNDS {
-            let fix = findings(&fixed).into_iter().find_map(|found| found.fix);
-            let Some(fix) = fix else { break };
-            fixed.replace_range(fix.span, &fix.replacement);
-        }
-        let found = (fixed != *text).then_some(fixed.as_str());
-        let left = findings(&fixed);
-        if found != *expected || left.is_empty() != expected.is_some() {
-            wrong.push(format!(
-                "{text}\n  became   {found:?}\n  expected {expected:?}\n  left {left:?}"
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    fixed_texts::check(findings, cases);
 }
 
 #[test]

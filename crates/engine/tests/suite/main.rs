@@ -11,6 +11,8 @@ mod disabled;
 mod evaluation;
 mod event_fields;
 mod examples;
+#[path = "../../../diagnostic/tests/support/fixed_texts.rs"]
+mod fixed_texts;
 mod fixes;
 mod formatting;
 mod gates;

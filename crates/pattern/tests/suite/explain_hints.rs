@@ -43,6 +43,15 @@ fn hints(pattern: &str, event: &str) -> String {
     hints.join("\n")
 }
 
+/// The hints of each expression for its event.
+fn table(cases: &[(&str, &str)]) -> String {
+    let row = |(pattern, event): &(&str, &str)| {
+        let hints = hints(pattern, event).replace('\n', "\n    ");
+        format!("{pattern}  on  {event}\n    {hints}\n")
+    };
+    cases.iter().map(row).collect()
+}
+
 #[test]
 fn missing_values_have_a_hint() {
     let cases = [
@@ -119,13 +128,7 @@ fn missing_values_have_a_hint() {
         (r#"a == null"#, "{}"),
         (r#"a != "x""#, "{}"),
     ];
-    let table = cases.map(|(pattern, event)| {
-        format!(
-            "{pattern}  on  {event}\n    {}\n",
-            hints(pattern, event).replace('\n', "\n    ")
-        )
-    });
-    insta::assert_snapshot!(table.concat());
+    insta::assert_snapshot!(table(&cases));
 }
 
 #[test]
@@ -165,13 +168,7 @@ fn operators_as_keys_have_a_hint_where_the_path_is_missing() {
         (r#"{"detailType": ["x"]}"#, r#"{"detail-type": "x"}"#),
         (r#"a."exists" == true"#, r#"{"a": 1}"#),
     ];
-    let table = cases.map(|(pattern, event)| {
-        format!(
-            "{pattern}  on  {event}\n    {}\n",
-            hints(pattern, event).replace('\n', "\n    ")
-        )
-    });
-    insta::assert_snapshot!(table.concat());
+    insta::assert_snapshot!(table(&cases));
 }
 
 #[test]
@@ -266,13 +263,7 @@ fn values_that_nearly_match_have_a_hint() {
         ),
         (r#"a == "failed""#, r#"{"a": "accomplished"}"#),
     ];
-    let table = cases.map(|(pattern, event)| {
-        format!(
-            "{pattern}  on  {event}\n    {}\n",
-            hints(pattern, event).replace('\n', "\n    ")
-        )
-    });
-    insta::assert_snapshot!(table.concat());
+    insta::assert_snapshot!(table(&cases));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use reflexarc_reaction::{Diagnostic, Reaction, ReactionLimits, Template};
 
-/// As often as `check --fix` repeats.
-const ROUNDS: usize = 16;
+use crate::fixed_texts::check;
 
 fn of_script(text: &str) -> Vec<Diagnostic> {
     match Reaction::compile(text, &ReactionLimits::DEFAULT) {
@@ -17,29 +16,6 @@ fn of_template(text: &str) -> Vec<Diagnostic> {
         Ok(template) => template.warnings().to_vec(),
         Err(error) => error.into_diagnostics(),
     }
-}
-
-/// Asserts what each text becomes: one without errors, warnings and hints, or unchanged (`None`),
-/// and then with an error or a warning that has no fix.
-#[track_caller]
-fn check(findings: fn(&str) -> Vec<Diagnostic>, cases: &[(&str, Option<&str>)]) {
-    let mut wrong = Vec::new();
-    for (text, expected) in cases {
-        let mut fixed = (*text).to_owned();
-        for _ in 0..ROUNDS {
-            let fix = findings(&fixed).into_iter().find_map(|found| found.fix);
-            let Some(fix) = fix else { break };
-            fixed.replace_range(fix.span, &fix.replacement);
-        }
-        let found = (fixed != *text).then_some(fixed.as_str());
-        let left = findings(&fixed);
-        if found != *expected || left.is_empty() != expected.is_some() {
-            wrong.push(format!(
-                "{text}\n  became   {found:?}\n  expected {expected:?}\n  left {left:?}"
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod compile;
 mod coverage;
 mod determinism;
 mod effects;
+#[path = "../../../diagnostic/tests/support/fixed_texts.rs"]
+mod fixed_texts;
 mod fixes;
 mod large_events;
 mod limits;

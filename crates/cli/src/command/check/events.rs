@@ -1,6 +1,6 @@
 //! `reflexarc check --events`: what looks wrong in events.
 
-use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::{Code, remove_allowed};
 use reflexarc_event::{Event, check};
 use std::ops::ControlFlow;
 
@@ -83,7 +83,7 @@ impl Checked<'_> {
                         output.error(&format!("{name}:{error}"));
                     }
                     Ok((event, mut diagnostics)) => {
-                        super::remove_allowed(&mut diagnostics, self.allowed);
+                        remove_allowed(&mut diagnostics, |code| self.allowed.contains(&code));
                         let text = String::from_utf8_lossy(event.bytes());
                         for diagnostic in &diagnostics {
                             let finding = Finding {
