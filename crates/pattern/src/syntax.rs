@@ -3,11 +3,13 @@
 mod anything_but;
 pub(crate) mod argument;
 pub(crate) mod cidr;
+mod connective_key;
 mod expression;
 mod foreign;
 mod json;
 mod json_help;
 mod leaf;
+mod leaf_operator;
 mod numeric;
 mod objects;
 mod operator;

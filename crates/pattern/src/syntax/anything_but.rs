@@ -5,7 +5,9 @@ use reflexarc_diagnostic::{Code, Span};
 use super::TreeBuilder;
 use super::foreign::Place;
 use super::json::{Member, Value, ValueKind};
-use super::leaf::{OPERATORS, literal, string_operator};
+use super::leaf::literal;
+use super::leaf_operator::string_operator;
+use crate::keywords::JSON_OPERATORS;
 use crate::{Dialect, Predicate};
 
 impl TreeBuilder<'_> {
@@ -101,11 +103,11 @@ impl TreeBuilder<'_> {
             return None;
         }
         let allowed: &[&str] = match self.dialect {
-            Dialect::Reflexarc => &OPERATORS,
+            Dialect::Reflexarc => &JSON_OPERATORS,
             Dialect::Aws => &["prefix", "suffix", "equals-ignore-case", "wildcard"],
             Dialect::Alibaba => &["prefix", "suffix"],
         };
-        if !allowed.contains(&key) && OPERATORS.contains(&key) {
+        if !allowed.contains(&key) && JSON_OPERATORS.contains(&key) {
             let message = format!(
                 "{} does not support `{key}` inside `anything-but`",
                 self.dialect.title()

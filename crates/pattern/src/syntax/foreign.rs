@@ -19,7 +19,7 @@ use reflexarc_diagnostic::{Code, Span};
 
 pub(super) use clause::{Clause, clauses, is_connective};
 pub(super) use condition::whole_regexp;
-pub(super) use json::{Place, but};
+pub(super) use json::{Place, but, is_order};
 pub(super) use operator::{ForeignOperator, Meaning, Quantifier};
 pub(super) use token::{Token, tokens};
 pub(super) use value::{is_time, json};

@@ -4,8 +4,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::foreign::{self, ForeignOperator, Meaning, but};
 use super::json::{Member, Value, ValueKind};
-use super::leaf::OPERATORS;
 use super::{TreeBuilder, cidr, operator_key};
+use crate::keywords::JSON_OPERATORS;
 use crate::{Decimal, Dialect};
 
 impl TreeBuilder<'_> {
@@ -14,12 +14,12 @@ impl TreeBuilder<'_> {
     pub(super) fn object_elements(&self, key: &str, elements: &[Value]) -> Option<Diagnostic> {
         let is_field = |member: &Member, object: Option<&Span>| {
             !member.key.starts_with('$')
-                && !OPERATORS.contains(&member.key.as_str())
-                && nearest(&member.key, OPERATORS).is_none()
+                && !JSON_OPERATORS.contains(&member.key.as_str())
+                && nearest(&member.key, JSON_OPERATORS).is_none()
                 && !operator_key::is_operator(&member.key)
                 && self.meant_operator(member, object).is_none()
                 && self.meant_alternative(member).is_none()
-                && !is_order(member)
+                && !foreign::is_order(member)
         };
         let mut first = None;
         for element in elements {
@@ -208,13 +208,6 @@ fn comparison_in(text: &str) -> Option<Vec<String>> {
     let number = text[length..].trim();
     number.parse::<Decimal>().ok()?;
     Some(vec![format!("\"{symbol}\""), number.to_owned()])
-}
-
-/// Whether it compares texts by an order that they do not have: `{"after": "2024-01-01"}`.
-pub(super) fn is_order(member: &Member) -> bool {
-    let operator = ForeignOperator::read(&member.key);
-    operator.is_some_and(|operator| matches!(operator.meaning, Meaning::Compare(_)))
-        && matches!(member.value.kind, ValueKind::String(_))
 }
 
 fn symbol_of(text: &str) -> Option<&'static str> {

@@ -4,10 +4,10 @@
 use reflexarc_diagnostic::Span;
 
 use super::operator::{ForeignOperator, Meaning, Quantifier};
+use crate::keywords::JSON_OPERATORS;
 use crate::syntax::TreeBuilder;
 use crate::syntax::argument::Comparison;
 use crate::syntax::json::{Member, Value, ValueKind};
-use crate::syntax::leaf::OPERATORS;
 use crate::{Decimal, Dialect};
 
 /// Where an operator stands, which decides what it can be replaced by.
@@ -211,7 +211,7 @@ impl TreeBuilder<'_> {
             let [only] = members.as_slice() else {
                 return None;
             };
-            let excluded = OPERATORS[..8].contains(&only.key.as_str());
+            let excluded = JSON_OPERATORS[..8].contains(&only.key.as_str());
             let fits = excluded && !foreign.ignoring_case && self.dialect == Dialect::Reflexarc;
             return fits.then(|| vec![but(self.source_of(value))]);
         }
@@ -349,6 +349,13 @@ fn truth(elements: &[Value], negated: bool, literal: &str) -> Option<Vec<String>
 
 pub(in crate::syntax) fn but(excluded: &str) -> String {
     format!("{{\"anything-but\": {excluded}}}")
+}
+
+/// Whether it compares texts by an order that they do not have: `{"after": "2024-01-01"}`.
+pub(in crate::syntax) fn is_order(member: &Member) -> bool {
+    let operator = ForeignOperator::read(&member.key);
+    operator.is_some_and(|operator| matches!(operator.meaning, Meaning::Compare(_)))
+        && matches!(member.value.kind, ValueKind::String(_))
 }
 
 fn symbol(comparison: Comparison) -> &'static str {
