@@ -94,7 +94,7 @@ impl ForeignPath {
         (!found.keys.is_empty()).then_some(found)
     }
 
-    /// The path with more steps after it, which are written as in JSONPath: `.b`, `[0]`.
+    /// The path with more steps after it, which are written as in `JSONPath`: `.b`, `[0]`.
     pub(crate) fn then(&self, steps: &str) -> Option<Self> {
         let mut longer = Self::read(&format!("{}{steps}", self.spell()))?;
         longer.add(self.step);
@@ -143,9 +143,15 @@ impl ForeignPath {
             self.keys.push(text[1..=length].to_owned());
             return Some(&text[length + 2..]);
         }
-        // `a?.b` ends before the `?`, and `a->b` before the `-`.
-        let ends = ["?.", "->", ".", "["].map(|end| text.find(end));
-        let end = ends.into_iter().flatten().min();
+        // `a?.b` ends before the `?`, and `a->b` before the `-`. One look at each character: a path
+        // of thousands of keys takes as many steps.
+        let ends = |(at, c): &(usize, char)| match c {
+            '.' | '[' => true,
+            '?' => text[at + 1..].starts_with('.'),
+            '-' => text[at + 1..].starts_with('>'),
+            _ => false,
+        };
+        let end = text.char_indices().find(ends).map(|(at, _)| at);
         let is_optional = text.ends_with('?') && end.is_none();
         Some(self.key(text, end.or(is_optional.then_some(text.len() - 1))))
     }

@@ -10,7 +10,9 @@ mod condition;
 mod continuation;
 mod json;
 mod operator;
+pub(super) mod prefix_connective;
 mod reader;
+mod suggestion;
 mod token;
 mod value;
 mod values;
@@ -21,6 +23,7 @@ pub(super) use clause::{Clause, clauses, is_connective};
 pub(super) use condition::whole_regexp;
 pub(super) use json::{Place, but, is_order};
 pub(super) use operator::{ForeignOperator, Meaning, Quantifier};
+pub(super) use suggestion::{Mistake, Suggestion};
 pub(super) use token::{Token, tokens};
 pub(super) use value::{is_time, json};
 
@@ -30,28 +33,6 @@ use token::Kind;
 use value::ValueKind;
 
 use crate::foreign_path::{ForeignPath, Step};
-
-/// What to write instead of a clause.
-pub(super) struct Suggestion {
-    /// Where the mistake is.
-    pub(super) span: Span,
-    pub(super) code: Code,
-    pub(super) message: String,
-    /// Has `right` in it.
-    pub(super) help: String,
-    /// The right spelling; `None` if there is none.
-    pub(super) right: Option<String>,
-    /// Whether `right` has the meaning of the original for every event.
-    pub(super) is_exact: bool,
-    /// Whether it is about the order of values that have none here.
-    pub(super) is_order: bool,
-    /// Whether it is about placeholders of SQL, which are plain characters here.
-    pub(super) is_sql: bool,
-    /// Whether the grammar takes the words for something else, such as a function for a path.
-    pub(super) is_misread: bool,
-    /// How many clauses it is about, this one included.
-    pub(super) clauses: usize,
-}
 
 const FIELDS: &str = "fields cannot be compared with each other; compare them in the script";
 
@@ -76,7 +57,7 @@ pub(super) fn whole(source: &str) -> Option<String> {
 }
 
 /// What to write instead of the first clause; `before` is the clause before it.
-pub(super) fn suggestion(
+pub(super) fn suggested(
     clauses: &[Clause<'_, '_>],
     before: Option<&Clause<'_, '_>>,
 ) -> Option<Suggestion> {
@@ -106,13 +87,13 @@ pub(super) fn suggestion(
         && word.kind == Kind::Word
     {
         let message = format!("expected a number, found `{}`", word.text);
-        return Some(without_spelling(word.span.clone(), message, FIELDS));
+        return Some(without_spelling(&word.span, message, FIELDS));
     }
     if let Some((name, at)) = call::function(clause.tokens) {
         let help =
             "a filter has no functions; use an operator after a path, or calculate in the script";
         return Some(without_spelling(
-            clause.tokens[at].span.clone(),
+            &clause.tokens[at].span,
             format!("unknown function `{name}`"),
             help,
         ));
@@ -121,7 +102,7 @@ pub(super) fn suggestion(
         let help =
             "a filter cannot calculate; compare the field itself, or calculate in the script";
         return Some(without_spelling(
-            symbol.span.clone(),
+            &symbol.span,
             format!("unexpected `{}`", symbol.text),
             help,
         ));
@@ -129,18 +110,16 @@ pub(super) fn suggestion(
     if let Some((one, other)) = two_conditions(inner) {
         let right = format!("{one} and {other}");
         let word = &inner[inner.len().min(3)];
-        return Some(Suggestion {
-            span: word.span.clone(),
-            code: Code::UNKNOWN_CONNECTIVE,
-            message: format!("expected `and` or `or`, found `{}`", word.text),
-            help: format!("join conditions with `and` or `or`: `{right}`"),
-            right: Some(right),
-            is_exact: false,
-            is_misread: false,
-            is_order: false,
-            is_sql: false,
-            clauses: 1,
-        });
+        let message = format!("expected `and` or `or`, found `{}`", word.text);
+        let help = format!("join conditions with `and` or `or`: `{right}`");
+        let code = Code::UNKNOWN_CONNECTIVE;
+        return Some(Suggestion::new(
+            &word.span,
+            code,
+            message,
+            help,
+            Some(right),
+        ));
     }
     None
 }
@@ -185,7 +164,7 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         }
         _ => (Code::UNKNOWN_OPERATOR, format!("unknown operator `{text}`")),
     };
-    let found = with_condition(condition, span, code, message)?;
+    let found = with_condition(condition, &span, code, message)?;
     Some(Suggestion {
         is_misread: recognised.is_misread,
         ..found
@@ -194,7 +173,7 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
 
 fn with_condition(
     condition: &Condition,
-    span: Span,
+    span: &Span,
     code: Code,
     message: String,
 ) -> Option<Suggestion> {
@@ -271,17 +250,17 @@ fn with_condition(
         };
         (help, Some(right))
     };
+    let mistake = if is_ordered && condition.spell().is_none() {
+        Mistake::Order
+    } else if meaning == Meaning::Wildcard && condition.is_sql() {
+        Mistake::Placeholders
+    } else {
+        Mistake::Spelling
+    };
     Some(Suggestion {
-        span,
-        code,
-        message,
-        help,
-        right,
         is_exact: condition.is_exact(),
-        is_misread: false,
-        is_order: is_ordered && condition.spell().is_none(),
-        is_sql: meaning == Meaning::Wildcard && condition.is_sql(),
-        clauses: 1,
+        mistake,
+        ..Suggestion::new(span, code, message, help, right)
     })
 }
 
@@ -303,36 +282,21 @@ fn lone_path(token: &Token, is_negated: bool) -> Suggestion {
         let help = format!("a path needs an operator: write `{right}`, or `{path} == true`");
         (right, help)
     };
+    let message = if is_literal {
+        format!("expected a condition, found `{}`", token.text)
+    } else {
+        format!("expected an operator after `{}`", token.text)
+    };
     Suggestion {
-        span: token.span.clone(),
-        code: Code::SYNTAX,
-        message: if is_literal {
-            format!("expected a condition, found `{}`", token.text)
-        } else {
-            format!("expected an operator after `{}`", token.text)
-        },
-        help,
-        right: Some(right),
-        is_exact: false,
         is_misread: reader::is_foreign_path(token.text),
-        is_order: false,
-        is_sql: false,
-        clauses: 1,
+        ..Suggestion::new(&token.span, Code::SYNTAX, message, help, Some(right))
     }
 }
 
-fn without_spelling(span: Span, message: String, help: &str) -> Suggestion {
+fn without_spelling(span: &Span, message: String, help: &str) -> Suggestion {
     Suggestion {
-        span,
-        code: Code::SYNTAX,
-        message,
-        help: help.to_owned(),
-        right: None,
-        is_exact: false,
         is_misread: true,
-        is_order: false,
-        is_sql: false,
-        clauses: 1,
+        ..Suggestion::new(span, Code::SYNTAX, message, help.to_owned(), None)
     }
 }
 

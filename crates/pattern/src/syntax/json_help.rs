@@ -278,6 +278,10 @@ pub(super) fn with_structure_help(
         token.starts_with(|c: char| c == '"' || c == '{' || c == '[' || c.is_alphanumeric());
     let after_value = head.ends_with(|c: char| "\"]}'".contains(c) || c.is_alphanumeric());
     match token {
+        // `{"a": "x" or "y"}` needs an array for its values.
+        "or" | "and" | "OR" | "AND" | "|" | "||" if is_in_object(head) => {
+            error.with_help("write alternatives in an array: `[\"x\", \"y\"]`")
+        }
         "or" | "and" | "OR" | "AND" | "|" | "||" => error
             .with_help("separate values with `,`")
             .with_fix(span, ","),
@@ -307,6 +311,25 @@ pub(super) fn with_structure_help(
              `{\"name\": [\"x\"]}`",
         ),
     }
+}
+
+/// Whether the innermost open bracket of a text is a brace.
+fn is_in_object(head: &str) -> bool {
+    let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
+    for c in head.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_string,
+            '"' => in_string ^= true,
+            _ if in_string => {}
+            '{' | '[' => open.push(c),
+            '}' | ']' => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.last() == Some(&'{')
 }
 
 /// An error about what comes after the object.

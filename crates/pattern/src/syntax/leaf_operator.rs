@@ -249,9 +249,10 @@ impl TreeBuilder<'_> {
                 ("exists", ValueKind::String(text)) if text == "true" || text == "false" => error
                     .with_help("remove the quotes")
                     .with_fix(value.span.clone(), text.as_str()),
-                // `exactly` 5 may mean the number.
+                // `exactly` 5 may mean the number, and 10 in quotes is no network.
                 (operator, ValueKind::Number(_))
-                    if expected.starts_with("a string") && operator != "exactly" =>
+                    if expected.starts_with("a string")
+                        && !matches!(operator, "exactly" | "cidr") =>
                 {
                     error
                         .with_help("put it in double quotes; string operators match strings only")

@@ -284,6 +284,10 @@ impl TreeBuilder<'_> {
                 format!("`{name}` expects a string, found {}", value.type_name()),
             );
             self.push(match value.kind {
+                // 10 in quotes is no network.
+                ValueKind::Number(_) if name == "in cidr" => {
+                    error.with_help("for example `in cidr \"10.0.0.0/8\"`")
+                }
                 ValueKind::Number(_) => error
                     .with_help("put it in double quotes; string operators match strings only")
                     .with_fix(value.span.clone(), format!("\"{source}\"")),

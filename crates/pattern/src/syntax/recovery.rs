@@ -7,7 +7,7 @@
 use pest::Parser as _;
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
-use super::foreign::{self, Clause, Suggestion, Token};
+use super::foreign::{self, Clause, Mistake, Suggestion, Token};
 use super::{Grammar, Rule, TreeBuilder};
 use crate::Node;
 
@@ -18,6 +18,17 @@ impl TreeBuilder<'_> {
         let mut whole = self.diagnostics.split_off(before);
         let stopped = Grammar::parse(Rule::expression, self.source).is_err();
         let tokens = foreign::tokens(self.source, comments);
+        if let Some(suggestion) = foreign::prefix_connective::suggestion(&tokens)
+            && let (Some(first), Some(last)) = (tokens.first(), tokens.last())
+        {
+            let span = first.span.start..last.span.end;
+            let is_inside = |one: &Span| span.start < one.start && one.start < span.end;
+            let has_comments = comments.iter().any(is_inside);
+            if self.apply_suggestion(suggestion, &span, has_comments, &mut whole) {
+                self.diagnostics.extend(whole);
+                return;
+            }
+        }
         let clauses = foreign::clauses(&tokens);
         let mut found = Vec::new();
         let mut handled = 0;
@@ -26,7 +37,7 @@ impl TreeBuilder<'_> {
                 break;
             }
             if let Some(connective) = clause.connective.filter(|_| stopped) {
-                found.extend(self.unknown_connective(connective));
+                found.extend(self.unknown_connective(connective, &tokens));
             }
             // Clauses that the suggestion for an earlier one is about.
             if i < handled {
@@ -54,7 +65,7 @@ impl TreeBuilder<'_> {
                 continue;
             }
             let previous = i.checked_sub(1).map(|i| &clauses[i]);
-            if let Some(suggestion) = foreign::suggestion(&clauses[i..], previous) {
+            if let Some(suggestion) = foreign::suggested(&clauses[i..], previous) {
                 let has_comments = comments
                     .iter()
                     .any(|one| span.start < one.start && one.start < span.end);
@@ -106,7 +117,11 @@ impl TreeBuilder<'_> {
         };
         // `time > 2024-01-01`: in quotes it would still be no number. `like '%x%'`: in double quotes
         // it would compare with percent signs.
-        if suggestion.is_sql || suggestion.is_order && fixed.is_none() {
+        if match suggestion.mistake {
+            Mistake::Spelling => false,
+            Mistake::Order => fixed.is_none(),
+            Mistake::Placeholders => true,
+        } {
             first.fix = None;
         } else if fixed.is_some() && (fixed == right || !is_exact) {
             // Fixes that make a condition of their own have help of their own, and the help on a
@@ -205,7 +220,7 @@ impl TreeBuilder<'_> {
     }
 
     /// The error about a connective that is neither `and` nor `or`.
-    fn unknown_connective(&self, token: &Token) -> Option<Diagnostic> {
+    fn unknown_connective(&self, token: &Token, tokens: &[Token]) -> Option<Diagnostic> {
         let word = token.text;
         let meant = match word {
             "and" | "or" => return None,
@@ -214,6 +229,9 @@ impl TreeBuilder<'_> {
         };
         let message = format!("expected `and` or `or`, found `{word}`");
         let error = Diagnostic::error(Code::UNKNOWN_CONNECTIVE, token.span.clone(), message);
+        if word == "," && is_in_call(tokens, token) {
+            return Some(error.with_help("`and` and `or` stand between conditions"));
+        }
         let help = match word {
             "," | ";" => format!("join conditions with `{meant}`"),
             _ => format!("did you mean `{meant}`?"),
@@ -226,6 +244,24 @@ impl TreeBuilder<'_> {
 fn span_of(clause: &Clause<'_, '_>) -> Option<Span> {
     let (first, last) = (clause.tokens.first()?, clause.tokens.last()?);
     Some(first.span.start..last.span.end)
+}
+
+/// Whether a comma separates the arguments of a function, which may be `or(a == 1, b == 2)`.
+fn is_in_call(tokens: &[Token], comma: &Token) -> bool {
+    let before = tokens.partition_point(|token| token.span.start < comma.span.start);
+    let mut closed = 0_usize;
+    for at in (0..before).rev() {
+        if tokens[at].is(")") {
+            closed += 1;
+        } else if tokens[at].is("(") {
+            let Some(outer) = closed.checked_sub(1) else {
+                let name = at.checked_sub(1).map(|at| &tokens[at]);
+                return name.is_some_and(|name| name.span.end == tokens[at].span.start);
+            };
+            closed = outer;
+        }
+    }
+    false
 }
 
 /// The error about nothing between two connectives, or between one and a parenthesis.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use reflexarc_pattern::{Dialect, Pattern};
 
-use crate::fixes::fixed;
+use crate::fixes::{findings, fixed};
 use crate::generate::nodes;
 
 /// Names of operators elsewhere, and ours.
@@ -104,7 +104,58 @@ fn edited(word: &str, edit: u8, at: usize, letter: char) -> String {
     letters.into_iter().collect()
 }
 
+/// A path in the notation of another language.
+fn foreign_path(keys: &[&str], style: u8) -> String {
+    let steps = |before: &str, after: &str| -> String {
+        let rest = keys[1..].iter();
+        rest.flat_map(|key| [before, key, after]).collect()
+    };
+    let (first, dotted) = (keys[0], keys.join("."));
+    match style {
+        0 => format!("$.{dotted}"),
+        1 => format!("$['{first}']{}", steps("['", "']")),
+        2 => format!("event.{dotted}"),
+        3 => format!("event[\"{}\"]", keys.join("\"][\"")),
+        4 => format!("{first}{}", steps("->'", "'")),
+        5 => format!("{first}{}", steps("?.", "")),
+        6 => format!("{first}[*]{}", steps(".", "[]")),
+        7 => format!("/{}", keys.join("/")),
+        8 => format!("${{{dotted}}}"),
+        _ => format!(".{dotted}"),
+    }
+}
+
 proptest! {
+    /// A path of another language: the fix names the same keys, in one round, in both notations.
+    #[test]
+    fn paths_of_other_languages_become_ours(
+        keys in proptest::collection::vec(select(&["a", "b-c", "content", "eniId", "x1"]), 2..5),
+        style in 0..10u8,
+        quote in select(&["'", "\""]),
+        negation in select(&["", "not ", "!"]),
+    ) {
+        let path = foreign_path(&keys, style);
+        let ours = keys.join(".");
+        let one_round = |text: &str| {
+            let mut fixes: Vec<_> =
+                findings(text, Dialect::Reflexarc).into_iter().filter_map(|one| one.fix).collect();
+            fixes.sort_by_key(|fix| std::cmp::Reverse(fix.span.start));
+            let mut fixed = text.to_owned();
+            for fix in fixes {
+                fixed.replace_range(fix.span, &fix.replacement);
+            }
+            fixed.parse::<Pattern>().map_err(|error| format!("{text} became {fixed}: {error}"))
+        };
+        let not = if negation.is_empty() { "" } else { "not " };
+        let right: Pattern = format!("{not}({ours} == \"x\")").parse().unwrap();
+        let fixed = one_round(&format!("{negation}{path} = {quote}x{quote}"));
+        prop_assert_eq!(fixed.map(|pattern| pattern.node().clone()), Ok(right.node().clone()));
+        let right: Pattern = format!("{ours} == \"x\"").parse().unwrap();
+        let key = path.replace('"', "'");
+        let fixed = one_round(&format!("{{\"{key}\": [{{\"eq\": \"x\"}}]}}"));
+        prop_assert_eq!(fixed.map(|pattern| pattern.node().clone()), Ok(right.node().clone()));
+    }
+
     /// Whatever another language calls an operator: the fix means the same, or there is none.
     #[test]
     fn operators_of_other_languages_keep_their_meaning(

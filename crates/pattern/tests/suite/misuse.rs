@@ -40,6 +40,14 @@ fn errors(text: &str) -> Vec<Diagnostic> {
     }
 }
 
+/// The errors of a text that may be a filter.
+fn errors_of(text: &str) -> Vec<Diagnostic> {
+    match Pattern::parse(text, Dialect::Reflexarc) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.into_diagnostics(),
+    }
+}
+
 /// Each text with its errors: code, line and column, message, help, and the text with the fix.
 fn table<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let mut table = String::new();
@@ -110,6 +118,32 @@ fn errors_are_at_a_word_and_not_on_the_last_line() {
                 "{text}: {error:?} at {at:?}"
             );
         }
+    }
+}
+
+#[test]
+fn misuses_whose_errors_all_have_fixes_become_filters() {
+    let all = [EXPRESSIONS, INEXPRESSIBLE, JSON].map(lines);
+    for original in all.into_iter().flatten() {
+        let mut text = original.to_owned();
+        // As `check --fix`: all fixes of a report at once, and again.
+        for _ in 0..8 {
+            let found = errors_of(&text);
+            let mut fixes: Vec<_> = found.iter().filter_map(|one| one.fix.clone()).collect();
+            if fixes.len() < found.len() {
+                break;
+            }
+            fixes.sort_by_key(|fix| std::cmp::Reverse(fix.span.start));
+            for fix in fixes {
+                text.replace_range(fix.span, &fix.replacement);
+            }
+        }
+        let remaining = errors_of(&text);
+        let is_unfixed = text == original && !remaining.is_empty();
+        assert!(
+            is_unfixed || remaining.is_empty(),
+            "{original} became {text}: {remaining:#?}"
+        );
     }
 }
 

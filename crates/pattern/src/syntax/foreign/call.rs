@@ -58,7 +58,7 @@ fn method_of_text(tokens: &[Token]) -> Option<Recognised> {
     }
     let path = path_of(std::slice::from_ref(argument))?;
     let operator = ForeignOperator::read(method)?;
-    let mut condition = reader::with_values(path, operator, std::slice::from_ref(argument))?;
+    let mut condition = reader::with_values(&path, operator, std::slice::from_ref(argument))?;
     condition.values = vec![Value::of_text(text)];
     Some(Recognised {
         condition,
@@ -180,7 +180,7 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
             let path = call.path.clone().or_else(|| path_of(call.arguments))?;
             let (mut operator, count) = reader::operator(call.rest)?;
             operator.ignoring_case |= is_case(name);
-            let mut condition = reader::with_values(path, operator, &call.rest[count..])?;
+            let mut condition = reader::with_values(&path, operator, &call.rest[count..])?;
             if !is_case(name) || !is_folded(name, &condition.values) {
                 condition.precision = Precision::Approximate;
             }
@@ -219,30 +219,31 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
 /// `a.get("b") == 1`, `JSON_EXTRACT(a, '$.b') = 1`: the path is in the function.
 fn get(call: &Call<'_, '_>) -> Option<Condition> {
     // What follows the key is the value in place of a missing one, and then it is another condition.
-    let (mut path, mut key) = match (&call.path, call.arguments) {
+    let (path, mut key) = match (&call.path, call.arguments) {
         (Some(path), [key]) => (path.clone(), key),
         (None, [path, comma, key]) if comma.is(",") => (path_of(std::slice::from_ref(path))?, key),
         _ => return None,
     };
-    let mut rest = call.rest;
+    let (mut steps, mut rest) = (String::new(), call.rest);
     loop {
         let text = Value::of_text(key.text).text();
         let text = text.filter(|_| key.kind == Kind::Quoted)?;
-        path = match text.strip_prefix('$') {
-            Some(steps) => path.then(steps)?,
-            None => path.then(&format!(".{}", json(&text)))?,
-        };
-        // `a.get("b").get("c")`
-        let [method, open, next, close, after @ ..] = rest else {
-            break;
-        };
-        if method.text != ".get" || !open.is("(") || !close.is(")") {
-            break;
+        match text.strip_prefix('$') {
+            Some(more) => steps.push_str(more),
+            None => steps.push_str(&format!(".{}", json(&text))),
         }
-        (key, rest) = (next, after);
+        // `a.get("b").get("c")`
+        match rest {
+            [method, open, next, close, after @ ..]
+                if method.text == ".get" && open.is("(") && close.is(")") =>
+            {
+                (key, rest) = (next, after);
+            }
+            _ => break,
+        }
     }
     let (operator, count) = reader::operator(rest)?;
-    reader::with_values(path, operator, &rest[count..])
+    reader::with_values(&path.then(&steps)?, operator, &rest[count..])
 }
 
 /// Functions that convert a value: a comparison keeps the type, so they are left out.
@@ -291,12 +292,12 @@ fn test(call: &Call<'_, '_>) -> Option<Condition> {
                 operator.meaning = Meaning::In;
             }
             return (is_list || is_pattern || is_equality)
-                .then(|| reader::with_values(path, operator, receiver))
+                .then(|| reader::with_values(&path, operator, receiver))
                 .flatten();
         }
         (None, None) => path_and_value(call)?,
     };
-    reader::with_values(path, operator, rest)
+    reader::with_values(&path, operator, rest)
 }
 
 /// A function of a path alone: `exists(a)`, `a.exists()`.
@@ -306,7 +307,7 @@ fn path_only(call: &Call<'_, '_>, operator: ForeignOperator) -> Option<Condition
         None => path_of(call.arguments)?,
         Some(_) => return None,
     };
-    reader::with_values(path, operator, &[])
+    reader::with_values(&path, operator, &[])
 }
 
 fn has_two(call: &Call<'_, '_>) -> bool {
@@ -381,7 +382,7 @@ fn length(call: &Call<'_, '_>) -> Option<Condition> {
     operator.negated = is_negated;
     let mut condition = Condition {
         values,
-        ..reader::with_values(path, ForeignOperator::read("exists")?, &[])?
+        ..reader::with_values(&path, ForeignOperator::read("exists")?, &[])?
     };
     condition.operator = operator;
     condition.precision = Precision::Approximate;
@@ -399,5 +400,5 @@ fn position(call: &Call<'_, '_>) -> Option<Condition> {
     };
     let mut operator = ForeignOperator::read("contains")?;
     operator.negated = is_negated;
-    reader::with_values(path, operator, value)
+    reader::with_values(&path, operator, value)
 }

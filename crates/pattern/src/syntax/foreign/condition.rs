@@ -184,7 +184,8 @@ impl Condition {
 
     /// One value, or an array.
     fn operand(&self) -> Option<String> {
-        list(self.values.iter().map(|value| value.json.clone()).collect())
+        let values: Vec<String> = self.values.iter().map(|value| value.json.clone()).collect();
+        list(&values)
     }
 
     /// The values in quotes: string operators take strings only.
@@ -196,7 +197,7 @@ impl Condition {
                 json(&value.json)
             }
         };
-        list(self.values.iter().map(string).collect())
+        list(&self.values.iter().map(string).collect::<Vec<_>>())
     }
 
     /// `matches`. Elsewhere an expression may match a part of the text: `/x/` is `.*x.*` here.
@@ -240,8 +241,8 @@ pub(in crate::syntax) fn whole_regexp(expression: &str) -> String {
     format!("{open}{inner}{close}").replace(".*.*", ".*")
 }
 
-fn list(values: Vec<String>) -> Option<String> {
-    match values.as_slice() {
+fn list(values: &[String]) -> Option<String> {
+    match values {
         [] => None,
         [only] => Some(only.clone()),
         _ => Some(format!("[{}]", values.join(", "))),

@@ -69,17 +69,11 @@ pub(super) fn suggestion(
         joined
     };
     let token = first.tokens.first()?;
+    let message = format!("expected a condition, found `{}`", token.text);
+    let help = format!("each condition starts with a path; write `{right}`");
     Some(Suggestion {
-        span: token.span.clone(),
-        code: Code::SYNTAX,
-        message: format!("expected a condition, found `{}`", token.text),
-        help: format!("each condition starts with a path; write `{right}`"),
-        right: Some(right),
-        is_exact: false,
-        is_misread: false,
-        is_order: false,
-        is_sql: false,
         clauses: parts.len() - 1,
+        ..Suggestion::new(&token.span, Code::SYNTAX, message, help, Some(right))
     })
 }
 
@@ -90,7 +84,11 @@ fn continued(tokens: &[Token], subject: &Condition) -> Option<Condition> {
             && reader::operator(&tokens[1..]).is_some();
         return (!starts_with_path)
             .then(|| {
-                reader::with_values(ForeignPath::read(&subject.path)?, meaning, &tokens[count..])
+                reader::with_values(
+                    &ForeignPath::read(&subject.path)?,
+                    meaning,
+                    &tokens[count..],
+                )
             })
             .flatten();
     }

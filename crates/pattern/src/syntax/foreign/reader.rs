@@ -126,8 +126,7 @@ fn path_first(tokens: &[Token]) -> Option<Recognised> {
     let (mut path, mut count) = match first.kind {
         // `is missing`, `starts with "x"`: an operator without a path.
         Kind::Word if is_keyword(first.text) => return None,
-        Kind::Word => (ForeignPath::read(first.text)?, 1),
-        Kind::Quoted => (ForeignPath::read(first.text)?, 1),
+        Kind::Word | Kind::Quoted => (ForeignPath::read(first.text)?, 1),
         _ => return None,
     };
     let mut is_wrong = is_foreign_path(first.text);
@@ -136,7 +135,7 @@ fn path_first(tokens: &[Token]) -> Option<Recognised> {
     }
     let rest = &tokens[count..];
     let (operator, length) = operator(rest)?;
-    let mut condition = with_values(path, operator, &rest[length..])?;
+    let mut condition = with_values(&path, operator, &rest[length..])?;
     // `'a' == 'b'` may have its value first.
     if first.text.starts_with('\'') {
         condition.precision = Precision::Approximate;
@@ -199,7 +198,7 @@ fn operator_first(tokens: &[Token]) -> Option<Recognised> {
     let is_path = is_word(name) && is_word(word) && is_value_of_word(word.text, ValueKind::Word);
     Some(Recognised {
         condition: with_values(
-            ForeignPath::read(word.text).filter(|_| is_path)?,
+            &ForeignPath::read(word.text).filter(|_| is_path)?,
             operator,
             &[],
         )?,
@@ -212,7 +211,7 @@ fn operator_first(tokens: &[Token]) -> Option<Recognised> {
 
 /// The condition of a path, an operator and the tokens after it.
 pub(super) fn with_values(
-    path: ForeignPath,
+    path: &ForeignPath,
     operator: ForeignOperator,
     rest: &[Token],
 ) -> Option<Condition> {
@@ -312,7 +311,7 @@ fn value_first(tokens: &[Token]) -> Option<Recognised> {
     let is_excluded = operator.meaning == Meaning::Element && operator.negated;
     operator.negated &= !is_excluded;
     let mut condition = with_values(
-        ForeignPath::read(path_token.text)?,
+        &ForeignPath::read(path_token.text)?,
         operator,
         &tokens[..end],
     )?;

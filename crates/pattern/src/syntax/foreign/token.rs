@@ -12,6 +12,9 @@ use super::operator::ForeignOperator;
 use crate::foreign_path;
 use crate::keywords::is_keyword;
 
+/// Most bytes of an address with a prefix length.
+const LONGEST_ADDRESS: usize = 64;
+
 /// One token.
 #[derive(Debug, Clone)]
 pub(in crate::syntax) struct Token<'s> {
@@ -73,10 +76,14 @@ pub(in crate::syntax) fn tokens<'s>(source: &'s str, comments: &[Span]) -> Vec<T
                 || last.is("]")
                 || last.kind == Kind::Word && last.span.end == at
         });
-        let is_first = tokens.last().is_none_or(|last| {
-            last.is("(") || ["and", "or", "not"].iter().any(|word| last.is_word(word))
-        });
-        let (kind, length) = match path_of_another_form(rest).filter(|_| is_first) {
+        let starts_condition = |last: &Token| {
+            let words = ["and", "or", "not"];
+            last.is("(")
+                || words.iter().any(|word| last.is_word(word))
+                || matches!(last.text, "!" | "!!" | "&&" | "||" | "&" | "|")
+        };
+        let is_first = tokens.last().is_none_or(starts_condition);
+        let (kind, length) = match is_first.then(|| path_of_another_form(rest)).flatten() {
             Some(length) => (Kind::Word, length),
             None => first_token(rest, after_value),
         };
@@ -96,9 +103,12 @@ fn first_token(rest: &str, after_value: bool) -> (Kind, usize) {
     let Some(first) = rest.chars().next() else {
         return (Kind::Mark, 0);
     };
+    // No address is longer, and `a/a/a…` is looked at once.
     let address = rest
-        .find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '/')))
-        .unwrap_or(rest.len());
+        .bytes()
+        .take(LONGEST_ADDRESS)
+        .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'/'))
+        .count();
     match first {
         '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '«' | '„' => quoted(rest, first),
         _ if is_address(&rest[..address]) => (Kind::Bare, address),
@@ -194,17 +204,15 @@ fn text_length(rest: &str, quote: char) -> usize {
 fn word_length(rest: &str) -> usize {
     let mut at = 0;
     loop {
-        let first = rest[at..].chars().next();
-        at += match first {
-            Some(quote @ ('"' | '\'' | '`')) => text_length(&rest[at..], quote),
-            _ => {
-                let text = &rest[at..];
-                let length = text.find(|c| !is_in_word(c)).unwrap_or(text.len());
-                // `a->b` has an arrow after the `a`.
-                let arrow = text[..length].ends_with('-') && text[length..].starts_with('>');
-                let length = length - usize::from(arrow);
-                length + wildcards(&text[length..], length == 0)
-            }
+        let text = &rest[at..];
+        at += if let Some(quote @ ('"' | '\'' | '`')) = text.chars().next() {
+            text_length(text, quote)
+        } else {
+            let length = text.find(|c| !is_in_word(c)).unwrap_or(text.len());
+            // `a->b` has an arrow after the `a`.
+            let arrow = text[..length].ends_with('-') && text[length..].starts_with('>');
+            let length = length - usize::from(arrow);
+            length + wildcards(&text[length..], length == 0)
         };
         // `in["x"]` is an operator and a list.
         let head = &rest[..at];

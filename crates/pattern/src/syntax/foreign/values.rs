@@ -6,13 +6,14 @@ use super::value::{Value, ValueKind, json};
 
 /// The tokens without a modifier for the case at their end.
 pub(super) fn without_modifier<'t, 's>(tokens: &'t [Token<'s>]) -> (&'t [Token<'s>], bool) {
+    // The longer one of two with the same end comes first.
     const MODIFIERS: [&[&str]; 8] = [
         &["ignoring", "case"],
         &["ignore", "case"],
         &["case", "insensitive"],
         &["ignorecase"],
-        &["nocase"],
         &["collate", "nocase"],
+        &["nocase"],
         &["case-insensitive"],
         &["insensitive"],
     ];
