@@ -271,18 +271,44 @@ mod tests {
 
     #[test]
     fn fixes_name_the_native_field() {
-        let fixed = |text: &str| {
+        for (text, expected) in [
+            (
+                r#"data.a == 1 and content.b == 2 and subject exists and aliyunregionid == "r""#,
+                r#"content.a == 1 and content.b == 2 and resourceId exists and regionId == "r""#,
+            ),
+            (
+                r#"not (data.a.data == "data") and regionId exists"#,
+                r#"not (content.a.data == "data") and regionId exists"#,
+            ),
+            (
+                r#"aliyunaccountid in ["1", "2"] or (subject like "acs:*" and product exists)"#,
+                r#"userId in ["1", "2"] or (resourceId like "acs:*" and product exists)"#,
+            ),
+        ] {
             let pattern: Pattern = text.parse().unwrap();
             let mut changed = text.to_owned();
             for found in found_in_rule(&pattern).iter().rev() {
                 let fix = found.fix.as_ref().expect("a fix");
                 changed.replace_range(fix.span.clone(), &fix.replacement);
             }
-            changed
-        };
-        assert_eq!(
-            fixed(r#"data.a == 1 and content.b == 2 and subject exists and aliyunregionid == "r""#),
-            r#"content.a == 1 and content.b == 2 and resourceId exists and regionId == "r""#
-        );
+            assert_eq!(changed, expected);
+            assert_eq!(reported(expected), (vec![], 0), "{expected}");
+        }
+        // Other values, or a key that is not written as it is in an expression.
+        for text in [
+            r#"type == "ecs:Disk:Stalled""#,
+            r#"source == "acs.ecs""#,
+            r#"detail.a == 1 and content.b == 2"#,
+            r#""data".a == 1 and content.b == 2"#,
+            r#"{"data": {"a": [1]}, "content": {"b": [2]}}"#,
+            r#"{"data.a": [1], "content": {"b": [2]}}"#,
+        ] {
+            let pattern: Pattern = text.parse().unwrap();
+            let found = found_in_rule(&pattern);
+            assert!(
+                found.len() == 1 && found[0].fix.is_none(),
+                "{text}: {found:?}"
+            );
+        }
     }
 }

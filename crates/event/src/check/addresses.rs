@@ -71,7 +71,9 @@ impl<'a> Checker<'a> {
                 let span = self.source_map.key(&base);
                 let hint = Diagnostic::hint(Code::TOLERATED_SPELLING, span.clone(), message)
                     .with_help(format!("rules see a list at `content.{plural}`"));
-                let plain = self.source_map.is_replaceable(&base);
+                // Beside the plural the fix would make a key that the content has twice.
+                let has_plural = at(self.native, &[base[0], Key(plural)]).is_some();
+                let plain = self.source_map.is_replaceable(&base) && !has_plural;
                 self.add(if plain {
                     hint.with_fix(span, format!("\"{plural}\""))
                 } else {

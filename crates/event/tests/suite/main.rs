@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod canonical;
+mod check_fixes;
 mod corpus;
 mod documented;
 mod documents;

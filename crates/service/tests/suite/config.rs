@@ -261,7 +261,15 @@ secret = { env = "S" }
 fn the_deprecated_key_patience_is_read_with_a_warning() {
     let config = read("patience = \"9s\"\n").unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(9));
-    insta::assert_snapshot!(config.warnings.unwrap().to_string());
+    let warnings = config.warnings.unwrap();
+    let fix = warnings.diagnostics[0].fix.as_ref().expect("a fix");
+    let mut fixed = warnings.text.clone();
+    fixed.replace_range(fix.span.clone(), &fix.replacement);
+    assert_eq!(fixed, "shutdown_timeout = \"9s\"\n");
+    let config = read(&fixed).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(9));
+    assert!(config.warnings.is_none());
+    insta::assert_snapshot!(warnings.to_string());
     let both = "patience = \"9s\"\nshutdown_timeout = \"7s\"\n";
     let config = read(both).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(7));
