@@ -69,6 +69,7 @@ OBJECTS = [
     lambda members: Model(**members),
     lambda members: AliasedModel(**members),
     lambda members: OldModel(**members),
+    lambda members: Named(**members),
 ]
 
 UTC = datetime.timezone.utc
@@ -217,7 +218,7 @@ def test_arrays_are_converted() -> None:
     assert not ra.Pattern("content.result exists").matches({"content": {"result": np.array([])}})
     times = ra.Event({"a": np.array(["2026-01-02", "2026-01-03"], dtype="M8[D]")})
     assert times.to_dict() == {"a": ["2026-01-02", "2026-01-03"]}
-    assert ra.Event({"a": Named("x")}).to_dict() == {"a": ["x"]}
+    assert ra.Event({"a": Named("x")}).to_dict() == {"a": {"result": "x"}}
 
 
 def test_recursive_dataclasses_are_errors() -> None:

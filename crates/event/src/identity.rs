@@ -34,10 +34,11 @@ pub struct EventIdentity {
     pub id: String,
     /// `name`, else `type`, `detail-type` or `eventName`; empty if the event has none.
     pub name: String,
-    /// `resourceId`, else `subject`; empty if the event has none.
-    pub resource: String,
-    /// `eventTime`, else `time`, in UTC where it can be parsed, else as it came; empty if the event
+    /// `resourceId`, else `subject`, else the texts of `resources`, with commas; empty if the event
     /// has none.
+    pub resource: String,
+    /// `eventTime`, else `time`, in UTC where it can be parsed, also from a number, else as it came;
+    /// empty if the event has none.
     pub time: String,
 }
 
@@ -55,12 +56,15 @@ impl EventIdentity {
             (None, product) if product.is_empty() => String::new(),
             (None, product) => format!("acs.{}", product.to_lowercase()),
         };
-        let time = text(&["eventTime", "time"]);
+        let time = time_text(tree);
         Self {
             source,
             id: id.into(),
             name: text(&["name", "type", "detail-type", "eventName"]),
-            resource: text(&["resourceId", "subject"]),
+            resource: match text(&["resourceId", "subject"]) {
+                empty if empty.is_empty() => resources(tree),
+                resource => resource,
+            },
             time: parse_time(&time).map_or(time, |time| time.to_string()),
         }
     }
@@ -105,9 +109,61 @@ fn audit_source(event: &Json) -> Option<&str> {
     first_text(event, &["eventName"]).and_then(|_| first_text(event, &["eventSource"]))
 }
 
+/// The time as a text. A number counts too: two events that differ in it are no copies.
+fn time_text(event: &Json) -> String {
+    let times = ["eventTime", "time"].into_iter();
+    let times = times.filter_map(|key| match event.get(key)? {
+        Json::String(text) => Some(text.to_string()),
+        Json::Number(digits) => Some(digits.to_string()),
+        _ => None,
+    });
+    times
+        .into_iter()
+        .find(|time| !time.is_empty())
+        .unwrap_or_default()
+}
+
+/// The resources of an event of AWS.
+fn resources(event: &Json) -> String {
+    let resources = event.get("resources").map_or(&[][..], Json::elements);
+    let texts: Vec<&str> = resources.iter().filter_map(Json::as_str).collect();
+    texts.join(",")
+}
+
 /// The first of the members that is a text and not empty.
 fn first_text<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a str> {
     keys.iter()
         .filter_map(|key| object.get(key).and_then(Json::as_str))
         .find(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(text: &str) -> EventIdentity {
+        NativeEvent::from_json(text).unwrap().identity().unwrap()
+    }
+
+    #[test]
+    fn events_that_differ_in_one_field_are_no_copies() {
+        let of = |more: &str| identity(&format!(r#"{{"id": "a", "name": "n"{more}}}"#));
+        for (one, other) in [
+            (r#", "time": 1554783506922"#, r#", "time": 1554783506923"#),
+            (r#", "eventTime": 1"#, r#", "eventTime": 2"#),
+            (r#", "resources": ["arn:1"]"#, r#", "resources": ["arn:2"]"#),
+            (
+                r#", "resources": ["arn:1"]"#,
+                r#", "resources": ["arn:1", "arn:2"]"#,
+            ),
+            (r#", "resourceId": "x""#, r#", "resourceId": "y""#),
+            (r#", "source": "x""#, r#", "source": "y""#),
+        ] {
+            assert_ne!(of(one), of(other), "{one}");
+        }
+        // Two spellings of one time are the same.
+        let number = of(r#", "time": 1554783506922"#);
+        let text = of(r#", "time": "2019-04-09T04:18:26.922Z""#);
+        assert_eq!(number.time, text.time);
+    }
 }

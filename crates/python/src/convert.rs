@@ -104,11 +104,14 @@ fn to_json_within(value: &Bound<'_, PyAny>, path: &ValuePath<'_>, depth: usize) 
     if let Ok(list) = value.cast::<PyList>() {
         return elements(list.iter(), path, left);
     }
-    if let Ok(tuple) = value.cast::<PyTuple>() {
+    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
         return elements(tuple.iter(), path, left);
     }
     if let Some(plain) = structure::plain(value, path)? {
         return to_json_within(&plain, path, depth);
+    }
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        return elements(tuple.iter(), path, left);
     }
     if let Ok(mapping) = value.cast::<PyMapping>() {
         let mut members = Vec::new();

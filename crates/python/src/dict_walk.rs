@@ -146,7 +146,7 @@ impl DictWalk {
         if let Ok(list) = value.cast::<PyList>() {
             return self.array(node, list.iter(), visitor, path, depth);
         }
-        if let Ok(tuple) = value.cast::<PyTuple>() {
+        if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             return self.array(node, tuple.iter(), visitor, path, depth);
         }
         let may_be_nan = value.is_exact_instance_of::<PyFloat>();
@@ -163,6 +163,9 @@ impl DictWalk {
         }
         if let Some(plain) = structure::plain(value, path)? {
             return self.value(node, &plain, visitor, path, depth);
+        }
+        if let Ok(tuple) = value.cast::<PyTuple>() {
+            return self.array(node, tuple.iter(), visitor, path, depth);
         }
         if value.cast::<PyMapping>().is_ok() {
             let dict = as_dict(value)?;

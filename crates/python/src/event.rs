@@ -16,10 +16,11 @@ use crate::structure;
 
 /// An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
-/// Values inside a dict that have a JSON form are converted: dataclasses, attrs classes and
-/// pydantic models become objects of their fields (of a pydantic model under their aliases), numpy
-/// scalars and arrays numbers and arrays, enums their values; dates and times, UUIDs, IP addresses
-/// and networks their text. Other values, such as sets, bytes and `NaT`, are errors.
+/// Values inside a dict that have a JSON form are converted: dataclasses, named tuples, attrs
+/// classes and pydantic models become objects of their fields (of a pydantic model under their
+/// aliases), numpy scalars and arrays numbers and arrays, enums their values; dates and times,
+/// UUIDs, IP addresses and networks their text. Other values, such as sets, bytes and `NaT`, are
+/// errors.
 ///
 /// Raises:
 ///     EventError: if it is not an event; the message has the byte offset, or the path to a value

@@ -1,5 +1,5 @@
-//! Values of well-known types outside of JSON: instances of dataclasses, attrs classes and pydantic
-//! models, numpy scalars and arrays, UUIDs, addresses.
+//! Values of well-known types outside of JSON: instances of dataclasses, named tuples, attrs classes
+//! and pydantic models, numpy scalars and arrays, UUIDs, addresses.
 //!
 //! Types of libraries are recognised by their attributes and modules, so that none is imported.
 
@@ -28,6 +28,14 @@ pub(crate) fn plain<'py>(
             .call_method1(intern!(py, "fields"), (value,))?;
         return named_fields(value, fields.try_iter()?).map(Some);
     }
+    // As a list a named tuple would lose the names that a path needs.
+    let as_dict = intern!(py, "_asdict");
+    if value.is_instance_of::<PyTuple>()
+        && kind.hasattr(intern!(py, "_fields"))?
+        && kind.hasattr(as_dict)?
+    {
+        return value.call_method0(as_dict).map(Some);
+    }
     if let Some(attributes) = kind.getattr_opt(intern!(py, "__attrs_attrs__"))? {
         return named_fields(value, attributes.try_iter()?).map(Some);
     }
@@ -54,7 +62,7 @@ pub(crate) fn plain_if_unusual<'py>(
     let is_usual = is_plain_scalar(value)
         || value.is_instance_of::<PyDict>()
         || value.is_instance_of::<PyList>()
-        || value.is_instance_of::<PyTuple>();
+        || value.is_exact_instance_of::<PyTuple>();
     if is_usual {
         return Ok(value.clone());
     }

@@ -184,7 +184,11 @@ impl Remote {
                     }
                     Attempt::Later { error, .. } => error,
                 },
-                Err(error) => RemoteError::Unreachable(request_error(error)),
+                // With its address: it may come from a configuration that is not the one meant.
+                Err(error) => {
+                    let address = self.url.origin().ascii_serialization();
+                    RemoteError::Unreachable(format!("{address}: {}", request_error(error)))
+                }
             };
             if attempt >= ATTEMPTS {
                 return Err(error);

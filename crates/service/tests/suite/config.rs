@@ -52,7 +52,7 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
     };
     let all: String = TEMPLATE.lines().map(|line| on(line) + "\n").collect();
     let error = read(&all).err().unwrap();
-    // Only the files with certificates and passwords are missing.
+    // Only the files with certificates and passwords are missing, and the program of a command.
     let found: Vec<_> = error
         .diagnostics()
         .map(|diagnostic| (diagnostic.code, &all[diagnostic.span.clone()]))
@@ -63,7 +63,11 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         [
             (Code::CONFIG_FILE, "\"server.pem\""),
             (Code::CONFIG_FILE, "\"server.key\""),
-            smtp
+            smtp,
+            (
+                Code::CONFIG_FILE,
+                "[\"/usr/local/bin/page\", \"--team\", \"network\"]"
+            ),
         ]
     );
     let here = |line: &&str| !line.contains("server.") && !line.contains("[http.tls]");
