@@ -87,7 +87,9 @@ impl TreeBuilder<'_> {
             Some(meant) => error
                 .with_help(format!("did you mean `{meant}`?"))
                 .with_fix(span, meant),
-            None => error,
+            None => error.with_help(
+                "join conditions with `and` or `or`, and put a text of several words in quotes",
+            ),
         });
         None
     }

@@ -112,6 +112,9 @@ impl TreeBuilder<'_> {
             .then(|| self.node_of(&self.fixed(span, errors)))
             .flatten();
         let is_exact = right.is_some() && suggestion.is_exact && !has_comments;
+        // `!event.a == 1`: the rest is a condition, which has a warning with a fix of its own.
+        let is_negation = |error: &Diagnostic| error.message.starts_with("expected `not`");
+        let is_other = is_exact && !errors.iter().all(is_negation);
         let Some(first) = errors.first_mut() else {
             return false;
         };
@@ -123,7 +126,7 @@ impl TreeBuilder<'_> {
             Mistake::Placeholders => true,
         } {
             first.fix = None;
-        } else if fixed.is_some() && (fixed == right || !is_exact) {
+        } else if fixed.is_some() && (fixed == right || !is_other) {
             // Fixes that make a condition of their own have help of their own, and the help on a
             // keyword says why it needs quotes.
             if fixed == right && first.code != Code::RESERVED_KEY {
@@ -295,7 +298,7 @@ fn move_to_word(error: &mut Diagnostic, clause: &Clause<'_, '_>) {
         let operator = operator.trim_end_matches('`');
         error.help = Some(format!("for example `{} {operator} {value}`", path.text));
     }
-    if error.help.is_none() && error.code == Code::SYNTAX && error.fix.is_none() {
+    if error.help.is_none() && error.fix.is_none() {
         let help = "a condition is a path, an operator and a value, such as `name == \"x\"`";
         error.help = Some(help.to_owned());
     }

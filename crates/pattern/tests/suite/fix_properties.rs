@@ -125,7 +125,86 @@ fn foreign_path(keys: &[&str], style: u8) -> String {
     }
 }
 
+/// Paths of several languages, and functions in their place.
+const PATHS: &str = "a b.c event.a $.a a[0] a[*].b a['b'] a->'b' /a/b a.* a.b* a..b .a a?.b ${a} \
+                     lower(a) len(a) event.get('a') a.trim() 'x' 5 not !a in has exists";
+
+/// Operators of several languages, with `_` for a space.
+const OPERATORS: &str = "== = === != <> > >= => =~ !~ in not_in IN NOT_IN nin is is_not like LIKE \
+                         ilike not_ilike contains icontains containsAll startsWith starts_with \
+                         between not_between in_range exists is_missing is_null IS_NOT_NULL \
+                         missing matches regex in_cidr cidr has has_any_of ends_with : strats_with";
+
+/// Values of several languages, and nothing.
+const VALUES: &str = "'x' \"x\" 5 -1 '5' x true None null undefined 10.0.0.1 10.0.0.0/8 eni-1 eni-* \
+                      'x%' [1,2] ('x','y') [x,y] /x/i 2024-01-01 1..5 1_and_5 (1,5) {1,5} b.c \
+                      event.b 'x'_ignore_case 'x'_or_'y' _";
+
+/// What stands between conditions.
+const CONNECTIVES: &str = "and or && || AND , xor unless and_not ; & nor";
+
+/// One of the words of a list.
+fn one_of(words: &'static str) -> impl Strategy<Value = String> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    select(words).prop_map(|word| word.replace('_', " "))
+}
+
+/// The text after the fixes of its errors as long as all errors have one, as `check --fix` does it;
+/// `None` if some have none at the start. No two fixes of a report are about the same text.
+fn all_fixed(text: &str) -> Option<String> {
+    let mut fixed = None;
+    for _ in 0..16 {
+        let current = fixed.as_deref().unwrap_or(text);
+        let Err(errors) = Pattern::parse(current, Dialect::Reflexarc) else {
+            break;
+        };
+        let errors = errors.into_diagnostics();
+        let mut fixes: Vec<_> = errors.iter().filter_map(|one| one.fix.clone()).collect();
+        if fixes.len() < errors.len() {
+            break;
+        }
+        fixes.sort_by_key(|fix| fix.span.start);
+        let (mut next, mut at) = (String::new(), 0);
+        for fix in fixes {
+            assert!(fix.span.start >= at, "fixes overlap in {current}: {fix:?}");
+            next.push_str(&current[at..fix.span.start]);
+            next.push_str(&fix.replacement);
+            at = fix.span.end;
+        }
+        next.push_str(&current[at..]);
+        fixed = Some(next);
+    }
+    fixed
+}
+
 proptest! {
+    /// Whatever conditions follow each other: where all errors have fixes, they make a filter.
+    #[test]
+    fn fixes_of_all_errors_make_a_filter(
+        conditions in proptest::collection::vec(
+            (one_of(CONNECTIVES), one_of(PATHS), one_of(OPERATORS), one_of(VALUES)),
+            1..4,
+        ),
+        negation in select(&["", "not ", "!", "("]),
+    ) {
+        let mut text = negation.to_owned();
+        for (i, (connective, path, operator, value)) in conditions.iter().enumerate() {
+            let connective = if i == 0 { "" } else { connective };
+            text.push_str(&format!(" {connective} {path} {operator} {value}"));
+        }
+        if negation == "(" {
+            text.push(')');
+        }
+        if let Some(fixed) = all_fixed(&text) {
+            let parsed = fixed.parse::<Pattern>();
+            prop_assert!(parsed.is_ok(), "{} became {}: {}", text, fixed, parsed.unwrap_err());
+        }
+        let helpless = findings(&text, Dialect::Reflexarc)
+            .into_iter()
+            .find(|found| found.help.is_none() && found.fix.is_none());
+        prop_assert_eq!(helpless, None, "{}", text);
+    }
+
     /// A path of another language: the fix names the same keys, in one round, in both notations.
     #[test]
     fn paths_of_other_languages_become_ours(
