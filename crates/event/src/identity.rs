@@ -113,7 +113,7 @@ fn audit_source(event: &Json) -> Option<&str> {
 fn time_text(event: &Json) -> String {
     let times = ["eventTime", "time"].into_iter();
     let times = times.filter_map(|key| match event.get(key)? {
-        Json::String(text) => Some(text.to_string()),
+        Json::String(text) => Some(text.clone()),
         Json::Number(digits) => Some(digits.to_string()),
         _ => None,
     });
