@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
 use reflexarc_event::{Json, Path};
 
@@ -15,8 +17,6 @@ use crate::regexp::CompiledRegexp;
 use crate::spanned::{SpannedField, SpannedNode, SpannedPredicate};
 use crate::{Predicate, TextOp, Wildcard};
 
-/// Most hints for one pattern, as many as diagnostics are reported.
-const HINTS: usize = 100;
 /// Most characters of a literal that a help repeats.
 const REPEATED: usize = 60;
 /// A run of this many stars is what the documentation puts in the place of a part of an
@@ -26,12 +26,16 @@ const MASK: &str = "**";
 /// Hints about the literals of a pattern with this source.
 pub(crate) fn hints(tree: &SpannedNode, source: &str, is_json: bool) -> Vec<Diagnostic> {
     let notation = Notation { source, is_json };
+    // An expansion repeats conditions; each place in the text is looked at once.
+    let mut seen = HashSet::new();
     let fields = tree.fields();
     let hints = fields.iter().flat_map(|field| {
         let predicates = field.predicates();
-        predicates.flat_map(|spanned| of_predicate(field, spanned, notation))
+        let new = predicates.filter(|one| seen.insert((one.span.start, one.span.end)));
+        let hints = new.flat_map(|spanned| of_predicate(field, spanned, notation));
+        hints.collect::<Vec<_>>()
     });
-    hints.take(HINTS).collect()
+    hints.collect()
 }
 
 /// What fixes and helps are written in.

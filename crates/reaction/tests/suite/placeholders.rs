@@ -162,9 +162,7 @@ proptest! {
 
 #[test]
 fn fixes_of_one_script_are_limited() {
-    let script = (0..5)
-        .map(|n| format!("log(\"${{event.f{n}}}\");\n"))
-        .collect::<String>();
+    let script = r#"log("${event.a}");"#.repeat(5);
     let mut limits = ReactionLimits::DEFAULT;
     limits.fixes = 3;
     let reaction = Reaction::compile(&script, &limits).unwrap();
