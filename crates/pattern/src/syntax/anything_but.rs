@@ -67,7 +67,8 @@ impl TreeBuilder<'_> {
                         "`anything-but` expects strings and numbers, found {}",
                         element.type_name()
                     );
-                    self.error(Code::WRONG_ARGUMENT, element.span, message);
+                    self.error(Code::WRONG_ARGUMENT, element.span, message).help =
+                        Some("for example `{\"anything-but\": [\"x\", \"y\"]}`".into());
                     complete = false;
                 }
                 ValueKind::Invalid => complete = false,
@@ -132,7 +133,8 @@ impl TreeBuilder<'_> {
                     Code::WRONG_ARGUMENT,
                     key_span,
                     format!("`{operator}` is not allowed inside `anything-but`"),
-                );
+                )
+                .help = Some("to exclude several, write `{\"anything-but\": [{…}, {…}]}`".into());
                 return None;
             }
             return Some(
@@ -151,7 +153,8 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY_VALUE, value.span, format!("empty `{key}`"));
+            self.error(Code::EMPTY_VALUE, value.span, format!("empty `{key}`"))
+                .help = Some("add at least one string".into());
             return None;
         }
         let mut predicates = Vec::new();

@@ -150,7 +150,8 @@ impl TreeBuilder<'_> {
             return None;
         };
         if elements.is_empty() {
-            self.error(Code::EMPTY_VALUE, value.span, "empty `$and`");
+            self.error(Code::EMPTY_VALUE, value.span, "empty `$and`")
+                .help = Some("add at least one condition".into());
             return None;
         }
         let count = elements.len();

@@ -120,7 +120,8 @@ impl TreeBuilder<'_> {
                                 "{} requires the lower bound to be less than the upper bound",
                                 self.dialect.title()
                             );
-                            self.error(Code::INVALID_RANGE, span.clone(), message);
+                            self.error(Code::INVALID_RANGE, span.clone(), message).help =
+                                Some("for one number, write the number itself".into());
                             return None;
                         }
                         Some(vec![self.range(
@@ -152,7 +153,8 @@ impl TreeBuilder<'_> {
                     _ => {
                         let message = "expected one lower bound (`>` or `>=`) \
                                        and one upper bound (`<` or `<=`)";
-                        self.error(Code::INVALID_RANGE, span.clone(), message);
+                        self.error(Code::INVALID_RANGE, span.clone(), message).help =
+                            Some("for example `[\">\", 0, \"<=\", 5]`".into());
                         None
                     }
                 }

@@ -118,8 +118,8 @@ impl TreeBuilder<'_> {
         let Some(first) = errors.first_mut() else {
             return false;
         };
-        // `time > 2024-01-01`: in quotes it would still be no number. `like '%x%'`: in double quotes
-        // it would compare with percent signs.
+        // `time > 2024-01-01`: in quotes it would still be no number. `like '%x%'`: in double
+        // quotes it would compare with percent signs.
         if match suggestion.mistake {
             Mistake::Spelling => false,
             Mistake::Order => fixed.is_none(),

@@ -1,8 +1,9 @@
-//! Properties of fixes: for every name of an operator elsewhere and every slip in one of ours, a fix
-//! keeps the meaning, or there is none.
+//! Properties of fixes: for every name of an operator elsewhere and every slip in one of ours, a
+//! fix keeps the meaning, or there is none.
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_pattern::{Dialect, Pattern};
 
 use crate::fixes::{findings, fixed};
@@ -136,9 +137,21 @@ const OPERATORS: &str = "== = === != <> > >= => =~ !~ in not_in IN NOT_IN nin is
                          missing matches regex in_cidr cidr has has_any_of ends_with : strats_with";
 
 /// Values of several languages, and nothing.
-const VALUES: &str = "'x' \"x\" 5 -1 '5' x true None null undefined 10.0.0.1 10.0.0.0/8 eni-1 eni-* \
-                      'x%' [1,2] ('x','y') [x,y] /x/i 2024-01-01 1..5 1_and_5 (1,5) {1,5} b.c \
+const VALUES: &str = "'x' \"x\" 5 -1 '5' x true None null undefined 10.0.0.1 10.0.0.0/8 eni-1 \
+                      eni-* 'x%' [1,2] ('x','y') [x,y] /x/i 2024-01-01 1..5 1_and_5 (1,5) {1,5} b.c \
                       event.b 'x'_ignore_case 'x'_or_'y' _";
+
+/// Operators as keys of JSON notation.
+const JSON_NAMES: &str = "prefix suffix contains wildcard regexp equals-ignore-case numeric cidr \
+                          exists anything-but exactly Prefix prefxi startsWith $regex like \
+                          ilike glob eq ne $in nin not isNull isTrue missing between range gte \
+                          $lt containsAll icontains not-like \
+                          anything-but-prefix ip or $or $and $not $nor any b c.d";
+
+/// Values of JSON notation. All are valid JSON: an error in a value hides those of its operator.
+const JSON_VALUES: &str = r#""x" 5 true null "5" "x%" "10.0.0.0/8" ["x"] ["x","y"] [1,5] [] {}
+                             [">",5] [">","5"] ">5" {"prefix":"x"} {"startsWith":"x"}
+                             [{"prefix":"x"}] {"equals-ignore-case":"x"} {"a":["x"]} [{"a":[1]}]"#;
 
 /// What stands between conditions.
 const CONNECTIVES: &str = "and or && || AND , xor unless and_not ; & nor";
@@ -177,6 +190,11 @@ fn all_fixed(text: &str) -> Option<String> {
     fixed
 }
 
+/// Whether it is an error without help and without a fix.
+fn is_helpless(found: &Diagnostic) -> bool {
+    found.severity == Severity::Error && found.help.is_none() && found.fix.is_none()
+}
+
 proptest! {
     /// Whatever conditions follow each other: where all errors have fixes, they make a filter.
     #[test]
@@ -201,7 +219,45 @@ proptest! {
         }
         let helpless = findings(&text, Dialect::Reflexarc)
             .into_iter()
-            .find(|found| found.help.is_none() && found.fix.is_none());
+            .find(is_helpless);
+        prop_assert_eq!(helpless, None, "{}", text);
+    }
+
+    /// Whatever an operator stands on, and wherever: each error has help, and each fix leaves
+    /// valid JSON.
+    #[test]
+    fn fixes_of_json_leave_valid_json(
+        path in one_of("a b.c event.a $.a a[0] a[*].b a->b a.* prefix detailType"),
+        members in proptest::collection::vec((one_of(JSON_NAMES), one_of(JSON_VALUES)), 1..3),
+        value in one_of(JSON_VALUES),
+        shape in 0..6u8,
+    ) {
+        let members = members.iter().map(|(name, value)| format!("\"{name}\": {value}"));
+        let members = members.collect::<Vec<_>>().join(", ");
+        let value = match shape {
+            0 => value,
+            1 => format!("[{value}]"),
+            2 => format!("{{{members}}}"),
+            3 => format!("[{{{members}}}]"),
+            4 => format!("[{{{members}}}, {value}]"),
+            _ => format!("[{{\"anything-but\": {{{members}}}}}]"),
+        };
+        let text = format!("{{\"{path}\": {value}}}");
+        let errors = |text: &str| match Pattern::parse(text, Dialect::Reflexarc) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.into_diagnostics(),
+        };
+        let before = errors(&text);
+        for fix in before.iter().filter_map(|found| found.fix.as_ref()) {
+            let mut fixed = text.clone();
+            fixed.replace_range(fix.span.clone(), &fix.replacement);
+            let after = errors(&fixed);
+            let invalid = after.iter().find(|found| found.code == Code::SYNTAX);
+            prop_assert_eq!(invalid, None, "{} became {}", text, fixed);
+        }
+        let helpless = before
+            .into_iter()
+            .find(is_helpless);
         prop_assert_eq!(helpless, None, "{}", text);
     }
 

@@ -218,7 +218,7 @@ fn meaning(call: &Call<'_, '_>) -> Option<Condition> {
 
 /// `a.get("b") == 1`, `JSON_EXTRACT(a, '$.b') = 1`: the path is in the function.
 fn get(call: &Call<'_, '_>) -> Option<Condition> {
-    // What follows the key is the value in place of a missing one, and then it is another condition.
+    // What follows the key is the value in place of a missing one: another condition.
     let (path, mut key) = match (&call.path, call.arguments) {
         (Some(path), [key]) => (path.clone(), key),
         (None, [path, comma, key]) if comma.is(",") => (path_of(std::slice::from_ref(path))?, key),
