@@ -32,7 +32,7 @@ pub use ::toml::de::{DeTable, DeValue};
 
 pub use self::embedded::EmbeddedText;
 pub use self::table::TableReader;
-use crate::{Code, Diagnostic};
+use crate::{Code, Diagnostic, Span, truncate};
 
 /// The codes under which the faults of one kind of file are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,8 @@ pub struct Document<'a> {
     title: &'static str,
     codes: FaultCodes,
     table: DeTable<'a>,
-    syntax_errors: usize,
+    /// The spans of the syntax errors.
+    syntax_errors: Vec<Span>,
     /// `None`: retracted, because a misspelling of the same key explains more.
     diagnostics: RefCell<Vec<Option<Diagnostic>>>,
 }
@@ -106,28 +107,47 @@ impl<'a> Document<'a> {
     pub fn parse(text: &'a str, title: &'static str, codes: FaultCodes) -> Self {
         // Recoverable: a syntax error on one line does not hide a misspelt key on another.
         let (table, errors) = DeTable::parse_recoverable(text);
-        let syntax_error = |error: &::toml::de::Error| {
-            let span = error.span().unwrap_or(text.len()..text.len());
-            let message = error.message().trim().replace('\n', ", ");
-            Some(Diagnostic::error(
-                codes.syntax,
-                span,
-                format!("invalid TOML: {message}"),
-            ))
-        };
+        let mut syntax_errors: Vec<Span> = Vec::new();
+        let mut found = Vec::new();
+        let span_of = |error: &::toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+        // They come in the order in which the parser's stages find them.
+        let mut errors: Vec<_> = errors.iter().map(|error| (span_of(error), error)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        for (span, error) in errors {
+            // What follows on the same line is a consequence: `when = a == 1` is three errors.
+            let is_same_line = |first: &Span| {
+                let between = text.get(first.start..span.start);
+                between.is_some_and(|between| !between.contains('\n'))
+            };
+            let is_first = !syntax_errors.iter().any(is_same_line);
+            syntax_errors.push(span.clone());
+            if is_first {
+                let message = error.message().trim().replace('\n', ", ");
+                let message = format!("invalid TOML: {message}");
+                let mut error = Diagnostic::error(codes.syntax, span.clone(), message);
+                error.help = unquoted_text(text, &span);
+                found.push(Some(error));
+            }
+        }
         Self {
             text,
             title,
             codes,
             table: table.into_inner(),
-            syntax_errors: errors.len(),
-            diagnostics: RefCell::new(errors.iter().map(syntax_error).collect()),
+            syntax_errors,
+            diagnostics: RefCell::new(found),
         }
     }
 
     /// Whether the text is not TOML. A key that is missing then may only be unreadable.
     pub fn has_syntax_errors(&self) -> bool {
-        self.syntax_errors > 0
+        !self.syntax_errors.is_empty()
+    }
+
+    /// Whether a value is what was recovered of a syntax error, and not what the author wrote.
+    fn is_broken(&self, value: &Span) -> bool {
+        let mut errors = self.syntax_errors.iter();
+        errors.any(|error| error.start <= value.end && value.start <= error.end)
     }
 
     /// The top-level table.
@@ -160,4 +180,19 @@ impl<'a> Document<'a> {
     fn retract(&self, index: usize) {
         self.diagnostics.borrow_mut()[index] = None;
     }
+}
+
+/// The help for a text without quotes: `when = a == 1`, `notify = network-team`.
+fn unquoted_text(text: &str, error: &Span) -> Option<String> {
+    let line_start = text[..error.start].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[line_start..].lines().next()?;
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    // At the value's first word: an error further on is another one.
+    let is_at_value = error.start == line_start + line.find(value)?;
+    let is_bare = value.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '$'));
+    let is_plain = !value.contains(['\'', '#']) && !key.is_empty() && key.chars().all(is_key);
+    (is_at_value && is_bare && is_plain)
+        .then(|| format!("put the text in quotes: {key} = '{}'", truncate(value, 80)))
 }

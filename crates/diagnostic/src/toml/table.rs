@@ -254,6 +254,9 @@ impl<'a> TableReader<'a> {
     }
 
     fn wrong_type<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
+        if self.document.is_broken(&value.span()) {
+            return None;
+        }
         let found = type_name(value.get_ref());
         let message = format!("`{key}`: expected {expected}, found {found}");
         self.report(Diagnostic::error(

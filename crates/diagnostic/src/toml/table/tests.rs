@@ -1,6 +1,6 @@
 //! Reading tables, with and without faults.
 
-use super::super::FaultCodes;
+use super::super::{Document, FaultCodes};
 use jiff::SignedDuration;
 
 use super::*;
@@ -111,6 +111,27 @@ fn valid_values_are_read() {
         root.finish();
     });
     assert_eq!(found, []);
+}
+
+#[test]
+fn texts_without_quotes_are_one_error_each() {
+    let text = "when = a.b == \"x\"\nnotify = network-team\nc = 1\n";
+    let document = Document::parse(text, "the rule", FaultCodes::RULE);
+    let root = document.root();
+    assert!(root.embedded("when").is_none());
+    assert!(root.strings("notify").is_none());
+    assert_eq!(root.integer::<u8>("c", 0..=9), Some(1));
+    root.finish();
+    let found = document.into_diagnostics();
+    let help: Vec<_> = found.iter().map(|found| found.help.as_deref()).collect();
+    assert_eq!(
+        help,
+        [
+            Some("put the text in quotes: when = 'a.b == \"x\"'"),
+            Some("put the text in quotes: notify = 'network-team'"),
+        ],
+        "{found:?}"
+    );
 }
 
 #[test]
