@@ -138,8 +138,8 @@ const OPERATORS: &str = "== = === != <> > >= => =~ !~ in not_in IN NOT_IN nin is
 
 /// Values of several languages, and nothing.
 const VALUES: &str = "'x' \"x\" 5 -1 '5' x true None null undefined 10.0.0.1 10.0.0.0/8 eni-1 \
-                      eni-* 'x%' [1,2] ('x','y') [x,y] /x/i 2024-01-01 1..5 1_and_5 (1,5) {1,5} b.c \
-                      event.b 'x'_ignore_case 'x'_or_'y' _";
+                      eni-* 'x%' [1,2] ('x','y') [x,y] /x/i 2024-01-01 1..5 1_and_5 (1,5) {1,5} \
+                      b.c event.b 'x'_ignore_case 'x'_or_'y' _";
 
 /// Operators as keys of JSON notation.
 const JSON_NAMES: &str = "prefix suffix contains wildcard regexp equals-ignore-case numeric cidr \

@@ -348,7 +348,7 @@ fn path_and_value<'t, 's>(call: &Call<'t, 's>) -> Option<(ForeignPath, &'t [Toke
     }
 }
 
-/// `len(a) > 2`: a presence where that is what is asked for, else the length of a text as a regular
+/// `len(a) > 2`: a presence where `len(a) > 0` means one, else the length of a text as a regular
 /// expression.
 fn length(call: &Call<'_, '_>) -> Option<Condition> {
     let path = call.path.clone().or_else(|| path_of(call.arguments))?;

@@ -23,6 +23,7 @@ fn split<'t, 's>(tokens: &'t [Token<'s>], clauses: &mut Vec<Clause<'t, 's>>) {
     loop {
         let (_, negations) = reader::negations(&tokens[start..]);
         let open = start + negations;
+        // A group of conditions, `(a == 1 or b == 2)`, unlike the list of `a in ("x", "y")`.
         let group = tokens
             .get(open)
             .filter(|token| token.is("("))

@@ -37,6 +37,8 @@ pub(super) fn suggestion(
     let starts_with_operator = reader::operator(first.tokens).is_some();
     let is_or = words.iter().all(|word| *word == "or");
     let negated = subject.operator.negated;
+    // `a == "x" or "y"` and `a != "x" and "y"` are lists; `a contains "x" and "y"` is two conditions,
+    // because a list after `contains` requires only one of its values.
     let lists = match subject.operator.meaning {
         Meaning::Equals | Meaning::In => is_or || negated,
         Meaning::Prefix
@@ -46,6 +48,7 @@ pub(super) fn suggestion(
         | Meaning::Wildcard => is_or && !negated,
         _ => false,
     };
+    // `a > 5 and < 10` goes on with the path only, and keeps its operators in parentheses.
     let right = if starts_with_operator {
         let tests: Option<Vec<String>> = parts.iter().map(Condition::after_path).collect();
         let mut joined = String::new();

@@ -120,6 +120,8 @@ impl TreeBuilder<'_> {
             ValueKind::Array(_) | ValueKind::Invalid => return None,
             _ => std::slice::from_ref(value),
         };
+        // One alternative cannot require several values of an array; `each_of_all` writes them as
+        // conditions of their own.
         if foreign.quantifier == Some(Quantifier::All) && elements.len() > 1 {
             return None;
         }

@@ -74,6 +74,7 @@ impl Value {
         } else {
             ValueKind::Text
         };
+        // `+05` is a number elsewhere; here numbers are those of JSON.
         let trimmed = text.trim_start_matches(['+', '0']);
         if text.starts_with(['+', '0']) && trimmed.parse::<Decimal>().is_ok() {
             return Self::of_bare(trimmed);

@@ -137,6 +137,7 @@ pub(super) fn range(tokens: &[Token]) -> Option<Vec<Value>> {
 
 /// Whether a range has both of its ends for sure: `between 1 and 5`, `[1 TO 5]`.
 pub(super) fn is_inclusive(tokens: &[Token]) -> bool {
+    // `{1 TO 5}` of Lucene leaves out both, `1..5` of Rust and `range(1, 5)` of Python the last.
     let is_open = |token: &Token| token.is("{") || token.is(".") || token.is_word("range");
     !tokens.iter().any(is_open)
 }
