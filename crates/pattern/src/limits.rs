@@ -14,7 +14,8 @@
 pub struct PatternLimits {
     /// Longest text in bytes, inclusive.
     pub bytes: usize,
-    /// Deepest nesting of brackets, and most `not`s in a row.
+    /// Deepest nesting of brackets, most `not`s in a row, and most disjunctions that the analysis
+    /// takes apart inside each other; what needs more is not decided.
     pub depth: usize,
     /// Most combinations that the alternatives of one field of an expression, or a path
     /// constrained both inside and outside `$or`, may expand to.
@@ -28,6 +29,9 @@ pub struct PatternLimits {
     pub analysis_steps: usize,
     /// Most bytes of the automata of one of its proofs; one that needs more is given up.
     pub analysis_bytes: usize,
+    /// Most steps of computing the complexity of wildcards for AWS EventBridge; wildcards that need
+    /// more are too complex. A text that is short enough for that service takes far fewer.
+    pub complexity_steps: usize,
     /// Most diagnostics about one text. Errors come first; one more diagnostic gives the number
     /// of those left out.
     pub diagnostics: usize,
@@ -35,7 +39,8 @@ pub struct PatternLimits {
 
 impl PatternLimits {
     /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of
-    /// 20,000 instructions, 100,000 steps and 4 MiB of analysis, 100 diagnostics.
+    /// 20,000 instructions, 100,000 steps and 4 MiB of analysis, 2,000,000 steps for the
+    /// complexity of wildcards, 100 diagnostics.
     // Most functions of this crate recurse once per level of the tree, so `depth` bounds the
     // stack. 1,000 combinations is what AWS EventBridge accepts of `$or`. The text may be longer
     // than there (at most 4 KiB), because rules list resource ids.
@@ -49,6 +54,7 @@ impl PatternLimits {
         analysis_steps: 100_000,
         // Automata for a pattern written by hand take a few kilobytes.
         analysis_bytes: 4 << 20,
+        complexity_steps: 2_000_000,
         diagnostics: 100,
     };
 }

@@ -199,10 +199,7 @@ impl Reporter<'_> {
     ) -> Vec<&'p Part<'t>> {
         // Parts that share no path with another are independent of the others, and each of them
         // depends on the event. So only a few of many are tried.
-        let mut users: BTreeMap<usize, usize> = BTreeMap::new();
-        for &path in parts.iter().flat_map(|part| &part.paths) {
-            *users.entry(path).or_default() += 1;
-        }
+        let users = users(parts);
         let shares_a_path = |part: &&&Part| part.paths.iter().any(|path| users[path] > 1);
         let mut blamed: Vec<&Part> = parts.iter().filter(shares_a_path).copied().collect();
         // From the end, so that the conditions that are written first remain if there is a choice.
@@ -234,10 +231,16 @@ fn goals<'p>(parts: &[&'p Part]) -> Vec<&'p Goal> {
 
 /// Whether two of the parts have a path in common. Without that they are independent.
 fn share_a_path(parts: &[&Part]) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    parts
-        .iter()
-        .any(|part| part.paths.iter().any(|path| !seen.insert(*path)))
+    users(parts).into_values().any(|users| users > 1)
+}
+
+/// How many of the parts have each path.
+fn users(parts: &[&Part]) -> BTreeMap<usize, usize> {
+    let mut users = BTreeMap::new();
+    for &path in parts.iter().flat_map(|part| &part.paths) {
+        *users.entry(path).or_default() += 1;
+    }
+    users
 }
 
 /// The parts that are fields, by their path, where several are.

@@ -1,6 +1,7 @@
 //! Whether any value satisfies a formula.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use super::addresses::{self, Region};
 use super::atoms::{Atom, Atoms, Kind};
@@ -68,6 +69,26 @@ fn kind(atoms: &Atoms, atom: AtomId) -> Kind {
     atoms.get(atom).kind()
 }
 
+/// What decides a predicate about the characters of strings.
+enum Role {
+    /// The automaton with this number.
+    Language(usize),
+    /// Nothing; the number among those.
+    Opaque(usize),
+    /// Equality with one string.
+    Literal,
+}
+
+/// The predicates about the characters of strings.
+#[derive(Default)]
+struct Texts<'a> {
+    roles: HashMap<AtomId, Role>,
+    languages: Vec<&'a Language>,
+    literals: Vec<AtomId>,
+    /// How many have no automaton.
+    opaque: usize,
+}
+
 /// A formula, and its predicates about strings.
 struct Strings<'a> {
     formula: &'a Formula,
@@ -119,26 +140,6 @@ impl Strings<'_> {
         if let Some(holds) = self.formula.evaluate(&fixed, self.budget) {
             return !holds;
         }
-        let texts = self.textual.iter().copied();
-        let texts = texts.filter(|&id| kind(self.atoms, id) == Kind::Text);
-        let (mut accepted, mut opaque, mut literals) = (Vec::new(), Vec::new(), Vec::new());
-        for id in texts {
-            let atom = self.atoms.get(id);
-            if atom.literal().is_some() {
-                literals.push(id);
-            } else if let Some(language) = atom.language(self.budget) {
-                accepted.push((id, language));
-            } else {
-                opaque.push(id);
-            }
-        }
-        // Each predicate without an automaton doubles the work.
-        let combinations = u32::try_from(opaque.len())
-            .ok()
-            .and_then(|opaque| 1_usize.checked_shl(opaque));
-        let Some(combinations) = combinations else {
-            return false;
-        };
         let region_language =
             region.map(|region| Language::of_regexp(&region.spellings(), self.budget));
         let region_language = match &region_language {
@@ -153,44 +154,75 @@ impl Strings<'_> {
             .into_iter()
             .flatten()
             .collect();
-        // Predicates without an automaton may hold or not; each combination must be excluded.
-        let is_excluded = |excluded: Option<&Language>| {
-            let languages = required.iter().copied().chain(excluded);
-            let languages = languages.chain(accepted.iter().map(|(_, language)| *language));
-            let languages: Vec<&Language> = languages.collect();
-            (0..combinations).all(|combination| {
-                let accepts = |truth: &[Option<bool>]| {
-                    let (in_required, truth) = truth.split_at(required.len());
-                    let (in_excluded, in_accepted) = truth.split_at(excluded.iter().count());
-                    if in_required.contains(&Some(false)) || in_excluded.contains(&Some(true)) {
-                        return Some(false);
-                    }
-                    let of_atom = |id: AtomId| {
-                        if let Some(at) = accepted.iter().position(|(atom, _)| *atom == id) {
-                            return in_accepted[at];
-                        }
-                        if let Some(at) = opaque.iter().position(|atom| *atom == id) {
-                            return Some(combination >> at & 1 == 1);
-                        }
-                        // The strings that `==` names were looked at one by one; no other string
-                        // equals one of them.
-                        if literals.contains(&id) {
-                            return Some(false);
-                        }
-                        fixed(id)
-                    };
-                    self.formula.evaluate(&of_atom, self.budget)
-                };
-                self.budget.spend(1) && automaton::none_accepted(&languages, &accepts, self.budget)
-            })
-        };
+        let texts = self.texts();
         // Mostly no string at all is left. Where one is, it may be one that `==` names, as in
         // `matches "x|y" and not in ["x", "y"]`; an automaton for a long list is expensive.
-        is_excluded(None)
-            || !literals.is_empty()
+        self.none_is_left(&texts, &required, None, &fixed)
+            || !texts.literals.is_empty()
                 && self
-                    .literal_strings(&literals)
-                    .is_some_and(|language| is_excluded(Some(language)))
+                    .literal_strings(&texts.literals)
+                    .is_some_and(|named| self.none_is_left(&texts, &required, Some(named), &fixed))
+    }
+
+    /// Whether no string satisfies the formula that is in all of the required languages and not in
+    /// the excluded one. `fixed` is the truth of everything but the texts.
+    fn none_is_left(
+        &self,
+        texts: &Texts<'_>,
+        required: &[&Language],
+        excluded: Option<&Language>,
+        fixed: &dyn Fn(AtomId) -> Option<bool>,
+    ) -> bool {
+        let languages = required.iter().copied().chain(excluded);
+        let languages: Vec<&Language> = languages.chain(texts.languages.iter().copied()).collect();
+        // A predicate without an automaton may hold or not, whatever the others do, so each of them
+        // doubles the work.
+        let opaque = u32::try_from(texts.opaque).unwrap_or(u32::MAX);
+        let Some(combinations) = 1_usize.checked_shl(opaque) else {
+            return false;
+        };
+        (0..combinations).all(|combination| {
+            let accepts = |truth: &[Option<bool>]| {
+                let (in_required, truth) = truth.split_at(required.len());
+                let (in_excluded, in_language) = truth.split_at(excluded.iter().count());
+                if in_required.contains(&Some(false)) || in_excluded.contains(&Some(true)) {
+                    return Some(false);
+                }
+                let truth = |id: AtomId| match texts.roles.get(&id) {
+                    Some(Role::Language(at)) => in_language[*at],
+                    Some(Role::Opaque(at)) => Some(combination >> at & 1 == 1),
+                    // The strings that `==` names were looked at one by one; no other string equals
+                    // one of them.
+                    Some(Role::Literal) => Some(false),
+                    None => fixed(id),
+                };
+                self.formula.evaluate(&truth, self.budget)
+            };
+            self.budget.spend(1) && automaton::none_accepted(&languages, &accepts, self.budget)
+        })
+    }
+
+    /// The predicates about the characters of strings.
+    fn texts(&self) -> Texts<'_> {
+        let mut texts = Texts::default();
+        for &id in self.textual {
+            let atom = self.atoms.get(id);
+            if atom.kind() != Kind::Text {
+                continue;
+            }
+            let role = if atom.literal().is_some() {
+                texts.literals.push(id);
+                Role::Literal
+            } else if let Some(language) = atom.language(self.budget) {
+                texts.languages.push(language);
+                Role::Language(texts.languages.len() - 1)
+            } else {
+                texts.opaque += 1;
+                Role::Opaque(texts.opaque - 1)
+            };
+            texts.roles.insert(id, role);
+        }
+        texts
     }
 
     fn literal_strings(&self, literals: &[AtomId]) -> Option<&Language> {

@@ -23,16 +23,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::spanned::SpannedField;
-use crate::{Dialect, Path, Predicate, Wildcard};
+use crate::{Dialect, Path, PatternLimits, Predicate, Wildcard};
 
 /// The largest complexity that the service accepts.
 // Observed. The documentation's example of a wildcard that is too complex,
 // `*:*:*:*:*:event-bus/*`, has 11 by the definition above.
 const LIMIT: usize = 10;
-
-/// The number of steps after which wildcards count as too complex without further search. A
-/// pattern within the service's quota of 4,096 characters takes far fewer; ours may be 64 KiB.
-const STEPS: usize = 2_000_000;
 
 /// Reports the paths whose wildcards are too complex.
 pub(crate) fn check(fields: &[&SpannedField], found: &mut Vec<Diagnostic>) {
@@ -149,7 +145,7 @@ fn complexity(wildcards: &[Vec<Token>]) -> usize {
                 .flat_map(|&w| wildcards[w][starts[w] + 1..].split(|token| *token == Token::Star))
                 .collect();
             steps += 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>();
-            if steps > STEPS {
+            if steps > PatternLimits::DEFAULT.complexity_steps {
                 return LIMIT + 1;
             }
             most = most.max(stars + most_prefixes(&pieces));
