@@ -78,7 +78,8 @@ impl Condition {
         } else {
             ""
         };
-        // What a value is decides the operator: `== 10.0.0.0/8` is a network, `== eni-*` a wildcard.
+        // What a value is decides the operator: `== 10.0.0.0/8` is a network and `== eni-*` a
+        // wildcard.
         let is_kind = |kind: ValueKind| {
             !self.values.is_empty() && self.values.iter().all(|value| value.kind == kind)
         };

@@ -37,8 +37,8 @@ pub(super) fn suggestion(
     let starts_with_operator = reader::operator(first.tokens).is_some();
     let is_or = words.iter().all(|word| *word == "or");
     let negated = subject.operator.negated;
-    // `a == "x" or "y"` and `a != "x" and "y"` are lists; `a contains "x" and "y"` is two conditions,
-    // because a list after `contains` requires only one of its values.
+    // `a == "x" or "y"` and `a != "x" and "y"` are lists; `a contains "x" and "y"` is two
+    // conditions, because a list after `contains` requires only one of its values.
     let lists = match subject.operator.meaning {
         Meaning::Equals | Meaning::In => is_or || negated,
         Meaning::Prefix
