@@ -46,9 +46,9 @@ pub struct RuleSetLimits {
 }
 
 impl RuleSetLimits {
-    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps,
-    /// 400 names of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128 bytes, 8 hops, 64 emitted
-    /// events.
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 400 names
+    /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
+    /// bytes, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.

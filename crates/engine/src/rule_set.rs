@@ -311,8 +311,8 @@ impl RuleSet {
         Some(&self.inner.rules[at])
     }
 
-    /// The warnings about the rules, file by file, in the order of the rules. They are computed when
-    /// they are first read, which takes longer than compiling.
+    /// The warnings about the rules, file by file, in the order of the rules. They are computed
+    /// when they are first read, which takes longer than compiling.
     ///
     /// ```
     /// let rules = reflexarc::RuleSet::compile([("a.toml", "when = 'id exists'")])?;

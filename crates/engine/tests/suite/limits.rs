@@ -93,7 +93,8 @@ fn warnings(text: &str, limits: &RuleSetLimits) -> Vec<Diagnostic> {
 #[test]
 fn comparisons_with_the_catalogue_are_limited() {
     // The script reads two misspelt fields, and a third is the key of a gate.
-    let text = "when = 'product == \"ECS\"'\nthen = 'log(event.content.opration); log(event.lvel);'\n\
+    let text = "when = 'product == \"ECS\"'\n\
+                then = 'log(event.content.opration); log(event.lvel);'\n\
                 once = { key = 'content.requestIdd', within = '1h' }\n";
     let mut limits = RuleSetLimits::DEFAULT;
     let all = warnings(text, &limits);

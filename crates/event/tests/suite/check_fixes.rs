@@ -21,9 +21,8 @@ fn fixed(text: &str) -> String {
 
 /// An event of a network interface with these members of its content.
 fn event(content: &str) -> String {
-    format!(
-        r#"{{"product":"ECS","name":"NetworkInterface:NetworkInterfaceOperateCompleted","content":{{{content}}}}}"#
-    )
+    let name = "NetworkInterface:NetworkInterfaceOperateCompleted";
+    format!(r#"{{"product":"ECS","name":"{name}","content":{{{content}}}}}"#)
 }
 
 /// Asserts what the content becomes; `None`: it stays as it is. What rules see of a value in
@@ -110,8 +109,8 @@ fn words_of_operations_are_fixed() {
 fn levels_and_names_are_fixed() {
     for (text, expected) in [
         (
-            r#"{"product":"ECS","name":"NetworkInterface:NetworkInterfaceOperateComplete","level":"warn","content":{}}"#,
-            r#"{"product":"ECS","name":"NetworkInterface:NetworkInterfaceOperateCompleted","level":"WARN","content":{}}"#,
+            r#"{"product":"ECS","name":"Instance:LiveMigrationAcrosDDH","level":"warn","content":{}}"#,
+            r#"{"product":"ECS","name":"Instance:LiveMigrationAcrossDDH","level":"WARN","content":{}}"#,
         ),
         (
             r#"{"product":"ECS","name":"Disk:Stalld","level":"Critical","content":{}}"#,

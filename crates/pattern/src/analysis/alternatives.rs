@@ -138,8 +138,8 @@ fn contradiction(part: &AlternativePart, prover: &Prover) -> Diagnostic {
     if let Some(empty) = tests.iter().find(|test| is_empty_range(&test.predicate)) {
         return never(empty.span.clone(), "no number is in this range");
     }
-    // The predicates up to the first one that none of their common values meets, found by bisection:
-    // a proof for each pair would take a quadratic number of them.
+    // The predicates up to the first one that no common value of the others meets, found by
+    // bisection: a proof for each pair would take a quadratic number of them.
     let excluding = |count: usize| {
         let predicates = tests[..count].iter().map(|test| &test.predicate);
         prover.exclude_each_other(&predicates.collect::<Vec<_>>())
