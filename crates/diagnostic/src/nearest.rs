@@ -26,10 +26,28 @@ const MAX_COMPARED: usize = 64;
 /// assert_eq!(nearest("icontains", operators), None);
 /// ```
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    nearest_of(word, &candidates.into_iter().collect::<Vec<_>>())
+}
+
+/// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer
+/// than half of its characters differ, and at most three. Of two equally similar candidates the
+/// first one wins.
+///
+/// ```
+/// use reflexarc_diagnostic::{nearest, similar};
+///
+/// assert_eq!(similar("diskId2", ["diskId", "diskType"]), Some("diskId"));
+/// assert_eq!(nearest("diskId2", ["diskId", "diskType"]), None);
+/// ```
+pub fn similar<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    similar_of(word, &candidates.into_iter().collect::<Vec<_>>())
+}
+
+/// [`nearest`], compiled once and not for each kind of candidates.
+fn nearest_of<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let typed = comparable(word);
     let mut best: Option<(usize, &'c str)> = None;
     let mut is_tie = false;
-    let candidates: Vec<&str> = candidates.into_iter().collect();
     for candidate in candidates.iter().copied() {
         let Some(distance) = misspelling(word, &typed, candidate) else {
             continue;
@@ -51,21 +69,12 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     (!is_ambiguous).then_some(meant)
 }
 
-/// The candidate most similar to `word`, for a hint that a person judges; never for a fix. Fewer
-/// than half of its characters differ, and at most three. Of two equally similar candidates the
-/// first one wins.
-///
-/// ```
-/// use reflexarc_diagnostic::{nearest, similar};
-///
-/// assert_eq!(similar("diskId2", ["diskId", "diskType"]), Some("diskId"));
-/// assert_eq!(nearest("diskId2", ["diskId", "diskType"]), None);
-/// ```
-pub fn similar<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+/// [`similar`], compiled once.
+fn similar_of<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let typed = comparable(word);
     candidates
-        .into_iter()
-        .map(|candidate| (comparable(candidate), candidate))
+        .iter()
+        .map(|candidate| (comparable(candidate), *candidate))
         .filter(|(name, _)| name.len().abs_diff(typed.len()) <= MAX_DISTANCE)
         .map(|(name, candidate)| (name.len(), distance_of(&typed, &name), candidate))
         .filter(|(length, distance, _)| {

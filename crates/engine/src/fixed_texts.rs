@@ -5,8 +5,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span, truncate};
 /// What begins and ends a placeholder, in templates, scripts and Jinja's tags.
 const FORMS: [(&str, &str); 3] = [("{{", "}}"), ("${", "}"), ("{%", "%}")];
 
-/// The warning about the first placeholder in a text; `what` it is: "the description". `span` is the
-/// text's place in the file, and `help` what to write instead.
+/// The warning about the first placeholder in a text; `what` it is: "the description". `span` is
+/// the text's place in the file, and `help` what to write instead.
 pub(crate) fn placeholder(text: &str, what: &str, span: Span, help: &str) -> Option<Diagnostic> {
     let found = FORMS.iter().filter_map(|(open, close)| {
         let start = text.find(open)?;

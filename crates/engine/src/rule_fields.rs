@@ -1,5 +1,5 @@
-//! Warnings about fields and labels of `rule` that scripts and templates read, and the rule does not
-//! have: they are empty, and the message lacks them.
+//! Warnings about fields and labels of `rule` that scripts and templates read, and the rule does
+//! not have: they are empty, and the message lacks them.
 
 use std::collections::BTreeMap;
 

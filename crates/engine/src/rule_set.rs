@@ -158,13 +158,25 @@ impl RuleSet {
         N: Into<String>,
         T: Into<String>,
     {
+        let files = files.into_iter();
+        let files: Vec<(String, String)> = files
+            .map(|(name, text)| (name.into(), text.into()))
+            .collect();
+        Self::compile_files(files, limits, reaction_limits)
+    }
+
+    // Not generic, as otherwise each caller's crate would compile it again.
+    fn compile_files(
+        files: Vec<(String, String)>,
+        limits: &RuleSetLimits,
+        reaction_limits: &ReactionLimits,
+    ) -> Result<Self, InvalidFiles> {
         let mut rules = Vec::new();
         let limits = &Arc::new(*limits);
         // All files are compiled before the first error is returned.
         let mut found = Vec::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (file, text) in files {
-            let (file, text) = (file.into(), text.into());
             // `rules/network/failed.toml` is the rule `failed`: folders are for people, and a rule
             // can be moved between them without a new name, which would be a new state.
             let name = stem(&file);
@@ -251,7 +263,10 @@ impl RuleSet {
     pub fn from_patterns(
         patterns: impl IntoIterator<Item = (String, Pattern)>,
     ) -> Result<Self, BuildError> {
-        let patterns: BTreeMap<String, Pattern> = patterns.into_iter().collect();
+        Self::from_named(patterns.into_iter().collect())
+    }
+
+    fn from_named(patterns: BTreeMap<String, Pattern>) -> Result<Self, BuildError> {
         let rules: Vec<_> = patterns
             .into_iter()
             .map(|(name, pattern)| Arc::new(Rule::bare(name, pattern)))

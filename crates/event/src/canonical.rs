@@ -2,7 +2,7 @@
 //!
 //! | field | accepted | canonical |
 //! |---|---|---|
-//! | `content.eniStatus` | `inuse`, `In use`, `The resource has been deleted.` | `InUse`, `Deleted` |
+//! | `content.eniStatus` | `In use`, `The resource has been deleted.` | `InUse`, `Deleted` |
 //! | `content.result` | `accomplished`, `Failed` | `success`, `failed` |
 //! | `content.operation` | in another case | `AttachNetworkInterface` |
 //! | `content.primaryPrivateIp`, and these three | with white space around them | without |

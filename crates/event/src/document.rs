@@ -9,9 +9,10 @@
 //! | log file of `CloudTrail` and other AWS records | `Records` |
 //! | the response of an SDK | what its `body` contains |
 //!
-//! A message may be encoded in Base64. A request of SNS to confirm a subscription, and the records of
-//! `DescribeInstanceHistoryEvents`, are errors that say what to do: taken as events they would match
-//! no rule.
+//! A message may be encoded in Base64. A request of SNS to confirm a subscription, and the records
+//! of
+//! `DescribeInstanceHistoryEvents`, are errors that say what to do: taken as events they would
+//! match no rule.
 //!
 //! Documents are cut into their parts without building trees, so that a list of many megabytes
 //! costs no more memory than its events.
@@ -64,7 +65,11 @@ impl Document {
     /// # Errors
     /// As [`Document::read`].
     pub fn read_within(bytes: impl Into<Vec<u8>>, limits: &Limits) -> Result<Self, EventError> {
-        let bytes = bytes.into();
+        Self::of(bytes.into(), limits)
+    }
+
+    // Not generic, as otherwise each caller's crate would compile it again.
+    fn of(bytes: Vec<u8>, limits: &Limits) -> Result<Self, EventError> {
         if bytes.len() <= limits.bytes {
             let event = if form::is_form(&bytes) {
                 Event::from_form_within(bytes.trim_ascii(), limits)?

@@ -241,9 +241,9 @@ impl FromStr for Operation {
     }
 }
 
-/// Parses a status in any case, also as two words (`in_use`), or one of the sentences that the English
-/// documentation has in place of a status or beside it: "Deletion in progress.", "The resource has
-/// been deleted."
+/// Parses a status in any case, also as two words (`in_use`), or one of the sentences that the
+/// English documentation has in place of a status or beside it: "Deletion in progress.", "The
+/// resource has been deleted."
 impl FromStr for EniStatus {
     type Err = ParseError;
 

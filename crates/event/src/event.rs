@@ -20,11 +20,13 @@ use crate::markers::EnvelopeMarkers;
 /// # Ok::<(), reflexarc_event::EventError>(())
 /// ```
 #[derive(Clone)]
-pub struct Event {
-    bytes: Arc<[u8]>,
+pub struct Event(Arc<Content>);
+
+struct Content {
+    bytes: Box<[u8]>,
     limits: Limits,
     markers: EnvelopeMarkers,
-    tree: Arc<OnceLock<Json>>,
+    tree: OnceLock<Json>,
 }
 
 impl Event {
@@ -61,24 +63,7 @@ impl Event {
         bytes: impl Into<Vec<u8>>,
         limits: &Limits,
     ) -> Result<Self, EventError> {
-        let bytes = bytes.into();
-        if bytes.len() > limits.bytes {
-            return Err(EventError::TooLarge {
-                bytes: bytes.len(),
-                limit: limits.bytes,
-            });
-        }
-        // One pass validates the bytes and collects what identifies the envelope; most events are
-        // matched on their bytes and never need a tree.
-        let markers =
-            read(&bytes, limits.depth).map_err(|error| EventError::of_json(error, &bytes))?;
-        let markers = EnvelopeMarkers::of(markers)?;
-        Ok(Self {
-            bytes: bytes.into(),
-            limits: *limits,
-            markers,
-            tree: Arc::default(),
-        })
+        Content::read(bytes.into(), limits).map(Self::from)
     }
 
     /// Makes an event of a tree, under [`Limits::DEFAULT`]; its bytes are the compact text of the
@@ -100,20 +85,16 @@ impl Event {
     }
 
     pub(crate) fn from_tree_within(tree: Json, limits: &Limits) -> Result<Self, EventError> {
-        let event = Self::from_json_within(tree.to_string(), limits)?;
-        Ok(Self {
-            tree: Arc::new(tree.into()),
-            ..event
-        })
+        Content::of_tree(tree, limits).map(Self::from)
     }
 
     /// Makes an event of a native form. It stays native even if members that the conversion kept
     /// would identify another envelope.
     pub(crate) fn native_form(tree: Json, limits: &Limits) -> Result<Self, EventError> {
-        Ok(Self {
+        Ok(Self::from(Content {
             markers: EnvelopeMarkers::NATIVE_FORM,
-            ..Self::from_tree_within(tree, limits)?
-        })
+            ..Content::of_tree(tree, limits)?
+        }))
     }
 
     /// Makes an event that wraps another one and may exceed the limits by the wrapping.
@@ -124,17 +105,17 @@ impl Event {
             depth: limits.depth.saturating_add(1),
             ..*limits
         };
-        let event = Self::from_json_within(text, &wider)
+        let content = Content::read(text.into_bytes(), &wider)
             .expect("a tree of an event one level deeper is an event");
-        Self {
-            tree: Arc::new(tree.into()),
-            ..event
-        }
+        Self::from(Content {
+            tree: tree.into(),
+            ..content
+        })
     }
 
     /// The bytes as they were received.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.0.bytes
     }
 
     /// The event as a tree, always a [`Json::Object`].
@@ -143,36 +124,73 @@ impl Event {
         reason = "the bytes were validated when the event was made"
     )]
     pub fn tree(&self) -> &Json {
-        self.tree.get_or_init(|| {
-            Json::parse_within(&*self.bytes, self.limits.depth)
+        self.0.tree.get_or_init(|| {
+            Json::parse_within(&self.0.bytes, self.0.limits.depth)
                 .expect("the bytes were validated when the event was made")
         })
     }
 
     /// The envelope, which was detected when the event was read.
     pub fn envelope(&self) -> Envelope {
-        self.markers.envelope()
+        self.0.markers.envelope()
     }
 
     /// The limits under which it was read.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.0.limits
     }
 
     pub(crate) fn markers(&self) -> EnvelopeMarkers {
-        self.markers
+        self.0.markers
     }
 
     /// Whether the event has a native form, other than itself or not.
     pub(crate) fn has_native_form(&self) -> bool {
         match self.envelope() {
             Envelope::Aws | Envelope::Other => false,
-            Envelope::CloudEvent => self.markers.is_alibaba(),
+            Envelope::CloudEvent => self.0.markers.is_alibaba(),
             Envelope::Native
             | Envelope::CloudMonitor
             | Envelope::CloudMonitorFlat
             | Envelope::CloudMonitorRecord => true,
         }
+    }
+}
+
+impl Content {
+    // Not generic, as otherwise each caller's crate would compile the JSON reader again.
+    fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Self, EventError> {
+        if bytes.len() > limits.bytes {
+            return Err(EventError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits.bytes,
+            });
+        }
+        // One pass validates the bytes and collects what identifies the envelope; most events are
+        // matched on their bytes and never need a tree.
+        let markers =
+            read(&bytes, limits.depth).map_err(|error| EventError::of_json(error, &bytes))?;
+        let markers = EnvelopeMarkers::of(markers)?;
+        Ok(Self {
+            bytes: bytes.into(),
+            limits: *limits,
+            markers,
+            tree: OnceLock::new(),
+        })
+    }
+
+    fn of_tree(tree: Json, limits: &Limits) -> Result<Self, EventError> {
+        let content = Self::read(tree.to_string().into_bytes(), limits)?;
+        Ok(Self {
+            tree: tree.into(),
+            ..content
+        })
+    }
+}
+
+impl From<Content> for Event {
+    fn from(content: Content) -> Self {
+        Self(Arc::new(content))
     }
 }
 
@@ -183,7 +201,7 @@ impl fmt::Debug for Event {
             f,
             "Event({}: {})",
             self.envelope(),
-            String::from_utf8_lossy(&self.bytes)
+            String::from_utf8_lossy(&self.0.bytes)
         )
     }
 }
@@ -200,7 +218,7 @@ mod tests {
             r#"{"anything": ["else"]}"#,
         ] {
             let native = NativeEvent::from_json(text).unwrap();
-            assert!(native.event().tree.get().is_none(), "{text}");
+            assert!(native.event().0.tree.get().is_none(), "{text}");
         }
     }
 }

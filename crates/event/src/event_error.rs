@@ -86,8 +86,8 @@ pub enum EventError {
         /// How many it contains.
         count: usize,
     },
-    /// A request of Amazon SNS to confirm a subscription: no event, but without an answer there will
-    /// be none.
+    /// A request of Amazon SNS to confirm a subscription: no event, but without an answer there
+    /// will be none.
     #[error("SNS waits for the confirmation of a subscription: open {url}")]
     SubscriptionConfirmation {
         /// The value of `SubscribeURL`. It comes from the sender.

@@ -37,8 +37,8 @@ pub struct EventIdentity {
     /// `resourceId`, else `subject`, else the texts of `resources`, with commas; empty if the event
     /// has none.
     pub resource: String,
-    /// `eventTime`, else `time`, in UTC where it can be parsed, also from a number, else as it came;
-    /// empty if the event has none.
+    /// `eventTime`, else `time`, in UTC where it can be parsed, also from a number, else as it
+    /// came; empty if the event has none.
     pub time: String,
 }
 

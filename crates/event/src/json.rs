@@ -59,7 +59,8 @@ impl Json {
     /// # Errors
     /// The first error, with its byte offset.
     pub fn parse_within(text: impl AsRef<[u8]>, depth: usize) -> Result<Self, JsonError> {
-        read(text.as_ref(), depth)
+        // Not the generic `read`: each caller's crate would compile it again.
+        read_tree(text.as_ref(), depth)
     }
 
     /// The value of a key in an object, the last one if the key is repeated.
@@ -212,6 +213,10 @@ impl FromIterator<(String, Json)> for Json {
     fn from_iter<I: IntoIterator<Item = (String, Json)>>(members: I) -> Self {
         Json::Object(members.into_iter().collect())
     }
+}
+
+fn read_tree(bytes: &[u8], depth: usize) -> Result<Json, JsonError> {
+    read(bytes, depth)
 }
 
 /// The members by key, the last one of each key.

@@ -159,7 +159,7 @@ impl Matcher {
         patterns: impl IntoIterator<Item = &'n Node>,
         limits: MatcherLimits,
     ) -> Result<Self, BuildError> {
-        build::build(patterns, limits)
+        build::build(&patterns.into_iter().collect::<Vec<_>>(), limits)
     }
 
     /// Replaces the content of `ids` by the ids of all patterns that the event matches, ascending.

@@ -1,5 +1,5 @@
-//! Values of well-known types outside of JSON: instances of dataclasses, named tuples, attrs classes
-//! and pydantic models, numpy scalars and arrays, UUIDs, addresses.
+//! Values of well-known types outside of JSON: instances of dataclasses, named tuples, attrs
+//! classes and pydantic models, numpy scalars and arrays, UUIDs, addresses.
 //!
 //! Types of libraries are recognised by their attributes and modules, so that none is imported.
 

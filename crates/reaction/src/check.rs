@@ -22,6 +22,7 @@ use crate::builtins::USAGES;
 use crate::parse_error::{PREDEFINED, undefined_variable};
 use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
+use crate::walk;
 
 /// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnostic> {
@@ -37,9 +38,8 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     };
     // Statements outside of functions and functions are checked apart: only the former see `event`,
     // `rule` and `now`, because functions in rhai see nothing but their parameters.
-    let mut path = Vec::new();
     for statement in ast.statements() {
-        statement.walk(&mut path, &mut |nodes| {
+        walk::statement(statement, &mut |nodes| {
             checker.check_node(nodes);
             checker.check_predefined(nodes);
             true
@@ -84,7 +84,7 @@ pub(crate) fn warnings(
 pub(crate) fn assigns_elements(ast: &AST) -> bool {
     // `walk` stops, and returns false, when the closure does. A method `set` is `m.set(key,
     // value)`, which is the same as `m[key] = value`.
-    !ast.walk(&mut |nodes| !match nodes.last() {
+    !walk::script(ast, &mut |nodes| !match nodes.last() {
         Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => is_element(&assignment.1.lhs),
         Some(ASTNode::Expr(Expr::MethodCall(call, _))) => call.name == "set",
         _ => false,
@@ -164,7 +164,7 @@ impl Checker<'_> {
         // when it runs, and never reports a valid function.
         let mut known: BTreeSet<String> = parameters.iter().map(ToString::to_string).collect();
         let mut used = Vec::new();
-        alone.walk(&mut |nodes| {
+        walk::script(alone, &mut |nodes| {
             self.check_node(nodes);
             match nodes.last() {
                 Some(ASTNode::Stmt(statement)) => {

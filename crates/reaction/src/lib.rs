@@ -46,6 +46,7 @@ mod template;
 mod trace;
 mod value;
 mod variable_field;
+mod walk;
 
 pub use jiff::{SignedDuration, Timestamp};
 pub use reflexarc_diagnostic::Diagnostic;

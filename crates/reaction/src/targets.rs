@@ -10,6 +10,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::SourceLocation;
 use crate::builtins::USAGES;
+use crate::walk;
 
 /// A target that a script names, such as `"network-team"` in `notify("network-team", text)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ fn literal_arguments(ast: &AST, source: &str, mut sinks: Vec<Sink>) -> Vec<Liter
         for (name, parameters, body) in &functions {
             let variables = Variables::of(body, parameters, &own);
             let mut found = Vec::new();
-            body.walk(&mut |nodes| {
+            walk::script(body, &mut |nodes| {
                 for argument in target_arguments(nodes, &sinks) {
                     let index = variables.parameter(argument);
                     found.extend(index.map(|index| Sink {
@@ -108,7 +109,7 @@ fn literal_arguments(ast: &AST, source: &str, mut sinks: Vec<Sink>) -> Vec<Liter
         .map(|(_, parameters, body)| (body, &parameters[..]));
     for (body, parameters) in bodies.chain([(&main, &[][..])]) {
         let variables = Variables::of(body, parameters, &own);
-        body.walk(&mut |nodes| {
+        walk::script(body, &mut |nodes| {
             for argument in target_arguments(nodes, &sinks) {
                 let mut found = Vec::new();
                 variables.literals(argument, &mut found);
@@ -177,7 +178,7 @@ impl<'a> Variables<'a> {
             own,
             values: BTreeMap::new(),
         };
-        body.walk(&mut |nodes| {
+        walk::script(body, &mut |nodes| {
             match nodes.last() {
                 Some(ASTNode::Stmt(statement)) => found.observe(statement),
                 Some(ASTNode::Expr(Expr::FnCall(call, _))) => found.forget_changed(call),

@@ -7,11 +7,12 @@ use rhai::debugger::DebuggerCommand;
 use rhai::{AST, ASTNode, Engine, Stmt};
 
 use crate::run::RUN;
+use crate::walk;
 
 /// The lines, from 1, on which a statement begins.
 pub(crate) fn lines(ast: &AST) -> BTreeSet<usize> {
     let mut lines = BTreeSet::new();
-    ast.walk(&mut |nodes| {
+    walk::script(ast, &mut |nodes| {
         lines.extend(
             nodes
                 .last()

@@ -4,6 +4,7 @@ use reflexarc_diagnostic::Span;
 use rhai::{AST, ASTNode, Expr};
 
 use crate::SourceLocation;
+use crate::walk;
 
 /// A field of the variable `event` or `rule` as a script or template names it:
 /// `event.content.eniId`.
@@ -35,9 +36,8 @@ impl VariableField {
 pub(crate) fn of_script(ast: &AST, source: &str, variable: &str) -> Vec<VariableField> {
     let mut found = Vec::new();
     // Only outside of functions: a parameter of this name is another variable.
-    let mut path = Vec::new();
     for statement in ast.statements() {
-        statement.walk(&mut path, &mut |nodes| {
+        walk::statement(statement, &mut |nodes| {
             if let Some(ASTNode::Expr(Expr::Dot(chain, ..))) = nodes.last()
                 && let Expr::Variable(name, ..) = &chain.lhs
                 && name.1 == variable

@@ -11,6 +11,7 @@
 //! ```
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +75,16 @@ impl ServiceBuilder {
     ///
     /// # Errors
     /// If the store fails at the start.
-    pub async fn serve(
+    // Boxed, as otherwise the caller's crate would compile the whole server again.
+    pub fn serve(
+        self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
+        Box::pin(self.serve_until(listener, stop))
+    }
+
+    async fn serve_until(
         mut self,
         listener: TcpListener,
         stop: watch::Receiver<bool>,

@@ -45,7 +45,7 @@ pub(crate) fn run(
     // parallel.
     let read = sources.into_iter().try_for_each(|source| {
         let name = source.name.clone();
-        input::for_each(source, 1, Incoming::new, |processed| {
+        input::for_each(source, Incoming::new, |processed| {
             match processed.result {
                 Ok(incoming) => batch.push(incoming),
                 Err(error) => totals.unreadable(output, &format!("{name}:{error}")),

@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for source in sources {
         let name = source.name.clone();
         let jobs = usize::from(args.jobs);
-        input::for_each_reading(source, reading, jobs, matching.clone(), |processed| {
+        input::for_each_on_threads(source, reading, jobs, matching.clone(), |processed| {
             let (event, ids) = match processed.result {
                 Ok(matched) => matched,
                 Err(error) => {

@@ -3,6 +3,7 @@
 mod clock;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,7 +18,7 @@ use self::clock::{Clock, ClockArg};
 use crate::command::deliver;
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Named, RulesAndEvents, load_rules};
+use crate::input::{self, Named, Reading, RulesAndEvents, load_rules};
 use crate::output::evaluation::{EventReport, Totals};
 use crate::output::{Format, Output};
 use crate::rule_warnings;
@@ -94,16 +95,7 @@ pub(crate) fn default_jobs() -> u16 {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let Named { rules, events, .. } = args.input.named()?;
     if args.deliver {
-        let config = args.config.load()?;
-        let paths = if rules.is_empty() {
-            config.rule_paths.clone()
-        } else {
-            rules
-        };
-        let rules = RuleSet::load_all(&paths)?;
-        check_targets(&rules, &config.target_names)?;
-        rule_warnings::draw(&rules, output);
-        return deliver::run(rules, input::open_all(&events)?, config, output);
+        return deliver_events(args, rules, &events, output);
     }
     let rules = load_rules(&rules)?;
     rule_warnings::draw(&rules, output);
@@ -138,45 +130,51 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for source in sources {
         let name = source.name.clone();
         let jobs = usize::from(args.jobs);
-        input::for_each(source, jobs, matching.clone(), |processed| {
-            run.totals.events += 1;
-            match processed.result {
-                Err(error) => {
-                    run.totals.unreadable += 1;
-                    output.error(&format!("{name}:{error}"));
-                    stopped = args.fail_fast;
-                }
-                Ok((time, event, matched)) => {
-                    let file = several.then_some(name.as_str());
-                    run.clock.see(time);
-                    needs_first.store(run.clock.needs_first(), Ordering::Relaxed);
-                    let report = run.evaluate(
-                        Place {
-                            source: &name,
-                            file,
-                            line: processed.line,
-                        },
-                        &event,
-                        &matched,
-                        time,
-                        output,
-                    );
-                    if args.unmatched || args.all || !report.evaluation.is_empty() {
-                        match args.format {
-                            Format::Human => report.print(output)?,
-                            Format::Json | Format::Ndjson => {
-                                output.element(args.format, &report)?;
+        input::for_each_on_threads(
+            source,
+            Reading::Documents,
+            jobs,
+            matching.clone(),
+            |processed| {
+                run.totals.events += 1;
+                match processed.result {
+                    Err(error) => {
+                        run.totals.unreadable += 1;
+                        output.error(&format!("{name}:{error}"));
+                        stopped = args.fail_fast;
+                    }
+                    Ok((time, event, matched)) => {
+                        let file = several.then_some(name.as_str());
+                        run.clock.see(time);
+                        needs_first.store(run.clock.needs_first(), Ordering::Relaxed);
+                        let report = run.evaluate(
+                            Place {
+                                source: &name,
+                                file,
+                                line: processed.line,
+                            },
+                            &event,
+                            &matched,
+                            time,
+                            output,
+                        );
+                        if args.unmatched || args.all || !report.evaluation.is_empty() {
+                            match args.format {
+                                Format::Human => report.print(output)?,
+                                Format::Json | Format::Ndjson => {
+                                    output.element(args.format, &report)?;
+                                }
                             }
                         }
                     }
                 }
-            }
-            Ok(if stopped {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
+                Ok(if stopped {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            },
+        )?;
         if stopped {
             break;
         }
@@ -198,6 +196,25 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Totals { failures: 1.., .. } => Exit::Failed,
         _ => Exit::Done,
     })
+}
+
+/// Evaluates the events and delivers the actions, with the rules and targets of the configuration.
+fn deliver_events(
+    args: &Args,
+    rules: Vec<PathBuf>,
+    events: &[PathBuf],
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let config = args.config.load()?;
+    let paths = if rules.is_empty() {
+        config.rule_paths.clone()
+    } else {
+        rules
+    };
+    let rules = RuleSet::load_all(&paths)?;
+    check_targets(&rules, &config.target_names)?;
+    rule_warnings::draw(&rules, output);
+    deliver::run(rules, input::open_all(events)?, config, output)
 }
 
 /// Where an event comes from.

@@ -102,7 +102,7 @@ impl Sender {
     ) -> Result<(), Failure> {
         for source in sources {
             let name = source.name.clone();
-            input::for_each(source, 1, Ok, |processed| {
+            input::for_each(source, Ok, |processed| {
                 match processed.result {
                     Ok(event) => self.push(event, max_events)?,
                     Err(error) => report(&format!("{name}:{error}")),

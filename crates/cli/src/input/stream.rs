@@ -58,27 +58,55 @@ pub(crate) enum Reading {
     AsIs,
 }
 
-/// Reads the events of `source`, calls `work` for each on `jobs` threads, and calls `collect` with
-/// the results in the order of the stream until it breaks.
+/// Reads the events of `source`, calls `work` for each, and calls `collect` with the results until
+/// it breaks.
 ///
 /// An event for which `work` fails counts as unreadable, as a record that is not JSON does. Fails
 /// when the stream cannot be read further or `collect` fails.
-pub(crate) fn for_each<T: Send + 'static>(
+pub(crate) fn for_each<T>(
     source: Source,
-    jobs: usize,
-    work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
+    work: impl Fn(Event) -> Result<T, EventError>,
     collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    for_each_reading(source, Reading::Documents, jobs, work, collect)
+    let work = |record| process(record, Reading::Documents, &work);
+    with_progress(
+        source,
+        Reading::Documents,
+        collect,
+        |mut records, collect| process_here(&mut records, &work, collect),
+    )
 }
 
-/// As [`for_each`], for records of either kind.
-pub(crate) fn for_each_reading<T: Send + 'static>(
+/// As [`for_each`], for records of either kind, with `work` on `jobs` threads and `collect` in the
+/// order of the stream.
+pub(crate) fn for_each_on_threads<T: Send + 'static>(
     source: Source,
     reading: Reading,
     jobs: usize,
     work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
+    collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    let work = move |record| process(record, reading, &work);
+    with_progress(source, reading, collect, |mut records, collect| {
+        if jobs <= 1 {
+            process_here(&mut records, &work, collect)
+        } else {
+            process_on_threads(records, jobs, &work, collect)
+        }
+    })
+}
+
+type StreamRecords = Records<Box<dyn BufRead + Send>>;
+
+/// The function that gets the results.
+type Collect<'c, T> = dyn FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure> + 'c;
+
+/// Shows a progress bar while `process` hands the results of the source's records to `collect`.
+fn with_progress<T>(
+    source: Source,
+    reading: Reading,
     mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    process: impl FnOnce(StreamRecords, &mut Collect<'_, T>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bar = progress_bar(source.size);
     let consumed = source.consumed.clone();
@@ -86,17 +114,11 @@ pub(crate) fn for_each_reading<T: Send + 'static>(
         Reading::Documents => Limits::DEFAULT.document_bytes,
         Reading::AsIs => Limits::DEFAULT.bytes,
     };
-    let mut records = Records::new(source.reader, limit);
-    let work = move |record| process(record, reading, &work);
-    let mut collect = |processed| {
+    let records = Records::new(source.reader, limit);
+    let result = process(records, &mut |processed| {
         bar.set_position(consumed.load(Ordering::Relaxed));
         collect(processed)
-    };
-    let result = if jobs <= 1 {
-        process_here(&mut records, &work, &mut collect)
-    } else {
-        process_on_threads(records, jobs, &work, &mut collect)
-    };
+    });
     bar.finish_and_clear();
     result
 }
@@ -104,7 +126,7 @@ pub(crate) fn for_each_reading<T: Send + 'static>(
 fn process_here<T>(
     records: &mut Records<impl BufRead>,
     work: &impl Fn(Record) -> Vec<Processed<T>>,
-    collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    collect: &mut Collect<'_, T>,
 ) -> Result<(), Failure> {
     while let Some(record) = next_record(records)? {
         for processed in work(record) {
@@ -133,7 +155,7 @@ fn process_on_threads<T: Send + 'static>(
     mut records: Records<impl BufRead + Send + 'static>,
     jobs: usize,
     work: &(impl Fn(Record) -> Vec<Processed<T>> + Send + Clone + 'static),
-    collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    collect: &mut Collect<'_, T>,
 ) -> Result<(), Failure> {
     let (mut batch_senders, mut workers) = (Vec::new(), Vec::new());
     for _ in 0..jobs {

@@ -415,7 +415,8 @@ fn run_deliver_delivers_events_of_a_file() {
     assert_eq!(workspace.run(&["trace", "e1"]).code, 0);
 }
 
-/// Also one that fails once and then succeeds, which is never reported as a rule that keeps failing.
+/// Also one that fails once and then succeeds, which is never reported as a rule that keeps
+/// failing.
 #[test]
 fn failed_reactions_and_refused_events_are_logged() {
     let workspace = Workspace::new(

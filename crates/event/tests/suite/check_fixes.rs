@@ -109,8 +109,8 @@ fn words_of_operations_are_fixed() {
 fn levels_and_names_are_fixed() {
     for (text, expected) in [
         (
-            r#"{"product":"ECS","name":"Instance:LiveMigrationAcrosDDH","level":"warn","content":{}}"#,
-            r#"{"product":"ECS","name":"Instance:LiveMigrationAcrossDDH","level":"WARN","content":{}}"#,
+            r#"{"product":"ECS","name":"Disk:Stald","level":"warn","content":{}}"#,
+            r#"{"product":"ECS","name":"Disk:Stalled","level":"WARN","content":{}}"#,
         ),
         (
             r#"{"product":"ECS","name":"Disk:Stalld","level":"Critical","content":{}}"#,

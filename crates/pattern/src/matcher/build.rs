@@ -30,10 +30,8 @@ use super::{Matcher, NONE};
 use crate::Node;
 
 /// Builds a matcher.
-pub(super) fn build<'n>(
-    patterns: impl IntoIterator<Item = &'n Node>,
-    limits: MatcherLimits,
-) -> Result<Matcher, BuildError> {
+// Of a slice: with any iterator, each caller's crate would compile the whole build again.
+pub(super) fn build(patterns: &[&Node], limits: MatcherLimits) -> Result<Matcher, BuildError> {
     let mut compiler = Compiler::new(limits);
     let mut rules: Vec<(usize, usize)> = Vec::new();
     for node in patterns {

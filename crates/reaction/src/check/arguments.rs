@@ -9,6 +9,7 @@ use super::kind_of;
 use crate::SourceLocation;
 use crate::builtins::{MESSAGE_FIELDS, check_key};
 use crate::targets;
+use crate::walk;
 
 /// Names of other tools for the fields of a message.
 const ALIASES: [(&str, &str); 15] = [
@@ -82,7 +83,7 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
     // By name, wherever it is defined: another variable of the same name in another block may be
     // meant, so these are warnings.
     let mut messages = Vec::new();
-    ast.walk(&mut |nodes| {
+    walk::script(ast, &mut |nodes| {
         let Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) =
             nodes.last()
         else {
@@ -101,7 +102,7 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
     }
     let is_message = |name: &str| messages.iter().any(|message| message == name);
     let fields = message_fields(ast, &is_message);
-    ast.walk(&mut |nodes| {
+    walk::script(ast, &mut |nodes| {
         match nodes.last() {
             Some(ASTNode::Stmt(Stmt::Var(variable, ..))) if is_message(&variable.0.name) => {
                 if let Expr::Map(members, _) = &variable.1 {
@@ -146,7 +147,7 @@ pub(super) fn check_ttls(ast: &AST, source: &str) -> Vec<Diagnostic> {
 /// The fields that the script gives to its messages in variables, of whatever name.
 fn message_fields(ast: &AST, is_message: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut fields = Vec::new();
-    ast.walk(&mut |nodes| {
+    walk::script(ast, &mut |nodes| {
         match nodes.last() {
             Some(ASTNode::Stmt(Stmt::Var(variable, ..))) if is_message(&variable.0.name) => {
                 if let Expr::Map(members, _) = &variable.1 {

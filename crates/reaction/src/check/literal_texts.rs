@@ -10,6 +10,7 @@ use super::quoted_literals;
 use crate::SourceLocation;
 use crate::placeholder::{Forms, Placeholder, is_path, placeholders};
 use crate::sandbox::Sandbox;
+use crate::walk;
 
 /// A warning for each text with placeholders. A fix is tried for the first `fixes` of them, because
 /// each compiles the script again.
@@ -32,7 +33,7 @@ pub(crate) fn check(
             found.extend(Literal::at(text, location.offset, source).check());
         }
     };
-    ast.walk(&mut |nodes| {
+    walk::script(ast, &mut |nodes| {
         match nodes.last() {
             Some(ASTNode::Expr(Expr::StringConstant(text, position))) => add(text, *position),
             // rhai does not visit the keys of a map.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -127,8 +127,41 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), LoggingError> {
     parse_filter(filter).map(drop)
 }
 
-fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
-    EnvFilter::try_new(filter).map_err(|error| LoggingError::InvalidFilter(error.to_string()))
+/// Reads directives separated by commas: a level, or a module with its level.
+// Not with the parser of `Targets`, which takes `inf` for the name of a module, and would log
+// nothing else.
+fn parse_filter(filter: &str) -> Result<Targets, LoggingError> {
+    let mut targets = Targets::new();
+    for directive in filter.split(',').map(str::trim) {
+        targets = match directive.split_once('=') {
+            None => targets.with_default(parse_level(directive)?),
+            Some((module, level)) => {
+                let module = module.trim();
+                let is_path = |char: char| char.is_alphanumeric() || "_:".contains(char);
+                if module.is_empty() || !module.chars().all(is_path) {
+                    let message = format!("`{module}` is not the path of a module");
+                    return Err(LoggingError::InvalidFilter(message));
+                }
+                targets.with_target(module, parse_level(level)?)
+            }
+        };
+    }
+    Ok(targets)
+}
+
+fn parse_level(level: &str) -> Result<LevelFilter, LoggingError> {
+    let level = level.trim();
+    match level.to_ascii_lowercase().as_str() {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err(LoggingError::InvalidFilter(format!(
+            "unknown level `{level}`; expected off, error, warn, info, debug or trace"
+        ))),
+    }
 }
 
 struct RedactingWriter {
@@ -175,6 +208,33 @@ impl Drop for LogLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filters_are_levels_and_modules_with_levels() {
+        for filter in [
+            "info",
+            "WARN",
+            "off,reflexarc_service=debug",
+            "info, a::b = trace",
+        ] {
+            assert!(parse_filter(filter).is_ok(), "{filter}");
+        }
+        let fault = |filter| parse_filter(filter).map(drop).unwrap_err().to_string();
+        let unknown = |level| {
+            format!(
+                "invalid log filter: unknown level `{level}`; \
+                 expected off, error, warn, info, debug or trace"
+            )
+        };
+        assert_eq!(fault("inf"), unknown("inf"));
+        assert_eq!(fault(""), unknown(""));
+        assert_eq!(fault("reflexarc_service"), unknown("reflexarc_service"));
+        assert_eq!(fault("info,reflexarc_service=loud"), unknown("loud"));
+        assert_eq!(
+            fault("a[span]=info"),
+            "invalid log filter: `a[span]` is not the path of a module"
+        );
+    }
 
     #[test]
     fn secrets_are_redacted_in_every_escaped_form() {

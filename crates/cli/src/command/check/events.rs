@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::super::run::default_jobs;
 use super::Args;
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Source};
+use crate::input::{self, Reading, Source};
 use crate::output::Output;
 use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
@@ -71,8 +71,9 @@ impl Checked<'_> {
             let diagnostics = check(&event);
             Ok((event, diagnostics))
         };
-        input::for_each(
+        input::for_each_on_threads(
             source,
+            Reading::Documents,
             usize::from(default_jobs()),
             check_event,
             |processed| {

@@ -69,8 +69,9 @@ impl Templates {
     /// These templates, and the built-in one for each that is `None`.
     ///
     /// # Errors
-    /// With the errors of all templates: one that cannot be parsed, and every variable, filter, test
-    /// and function that does not exist. It would be empty in every mail, or no mail would be sent.
+    /// With the errors of all templates: one that cannot be parsed, and every variable, filter,
+    /// test and function that does not exist. It would be empty in every mail, or no mail would be
+    /// sent.
     pub fn new(
         subject: Option<String>,
         text: Option<String>,

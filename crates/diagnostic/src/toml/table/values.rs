@@ -20,7 +20,8 @@ impl<'a> TableReader<'a> {
     /// A string with the location of each of its bytes.
     pub fn embedded(&self, key: &str) -> Option<EmbeddedText> {
         let value = self.lookup(key)?;
-        // Reading `content.result` of `when = content.result == 1` would report what is not written.
+        // Reading `content.result` of `when = content.result == 1` would report what is not
+        // written.
         if self.document.is_broken(&value.span()) {
             return None;
         }
