@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reflexarc::RuleSet;
 use reflexarc_service::config::Secrets;
 use reflexarc_service::telemetry::start_logging;
-use reflexarc_service::{Config, Store, StoreError, StoreOptions};
+use reflexarc_service::{Config, SqliteStore, Store, StoreError, StoreOptions};
 
 use crate::exit::Failure;
 use crate::output::Format;
@@ -50,7 +50,7 @@ impl ConfigArgs {
     }
 
     /// Opens the existing store of the configuration; the service may be running on it.
-    pub(crate) fn open_store(&self) -> Result<(Config, Arc<Store>), Failure> {
+    pub(crate) fn open_store(&self) -> Result<(Config, Arc<dyn Store>), Failure> {
         let config = self.load_without_secrets()?;
         if !config.store_path.exists() {
             return Err(Failure::Runtime(format!(
@@ -64,12 +64,14 @@ impl ConfigArgs {
             integrity_check: false,
             ..config.store_options.clone()
         };
-        let store = Store::open(&config.store_path, &options).map_err(store_failure)?;
+        let store = SqliteStore::open(&config.store_path, &options).map_err(store_failure)?;
         Ok((config, Arc::new(store)))
     }
 
     /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
-    pub(crate) fn open_store_and_rules(&self) -> Result<(Config, Arc<Store>, RuleSet), Failure> {
+    pub(crate) fn open_store_and_rules(
+        &self,
+    ) -> Result<(Config, Arc<dyn Store>, RuleSet), Failure> {
         let (config, store) = self.open_store()?;
         let rules = RuleSet::load_all(&config.rule_paths)?;
         Ok((config, store, rules))
@@ -82,11 +84,11 @@ pub(crate) fn load_without_secrets(path: &Path) -> Result<Config, Failure> {
 }
 
 /// Starts logging and opens the store, for a process that delivers.
-pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<Store>, Failure> {
+pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     start_logging(&config.log, config.redactor.clone())
         .map_err(|error| Failure::Invalid(error.to_string()))?;
     Ok(Arc::new(
-        Store::open(&config.store_path, &config.store_options).map_err(store_failure)?,
+        SqliteStore::open(&config.store_path, &config.store_options).map_err(store_failure)?,
     ))
 }
 

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use reflexarc::RuleSet;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
-use reflexarc_service::{Config, ServiceBuilder, Store};
+use reflexarc_service::{Config, ServiceBuilder, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -135,7 +135,7 @@ fn main() {
 }
 
 /// A service with one rule and one target, a file, and its store.
-fn service(folder: &Path) -> (ServiceBuilder, Arc<Store>) {
+fn service(folder: &Path) -> (ServiceBuilder, Arc<dyn Store>) {
     let config = Config {
         rule_paths: vec![folder.to_owned()],
         queues: vec![TargetConfig {
@@ -149,7 +149,7 @@ fn service(folder: &Path) -> (ServiceBuilder, Arc<Store>) {
         ..Config::default()
     };
     let rules = RuleSet::compile([("failures.toml", RULE)]).unwrap();
-    let store = Store::open(&folder.join("store.db"), &config.store_options).unwrap();
+    let store = SqliteStore::open(&folder.join("store.db"), &config.store_options).unwrap();
     let store = Arc::new(store);
     (ServiceBuilder::new(config, rules, store.clone()), store)
 }
@@ -224,7 +224,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         "a batch, from request to response: {}",
         percentiles(&latencies)
     );
-    let waiting = |store: &Store| {
+    let waiting = |store: &dyn Store| {
         store
             .queue_depths()
             .unwrap()
@@ -232,8 +232,8 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
             .map(|(_, count, _)| *count)
             .sum::<u64>()
     };
-    let left = waiting(&store);
-    while waiting(&store) > 0 {
+    let left = waiting(&*store);
+    while waiting(&*store) > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!(

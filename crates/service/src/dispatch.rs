@@ -27,14 +27,14 @@ use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
 pub(crate) use self::wake::Wake;
-use crate::store::{AttemptOutcome, Store, StoreError};
+use crate::store::{AttemptOutcome, Store};
 use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
 #[derive(Clone)]
 pub struct DispatchContext {
     /// The store with the outbox.
-    pub store: Arc<Store>,
+    pub store: Arc<dyn Store>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Removes secrets from recorded responses.
@@ -82,7 +82,7 @@ async fn claim(
         .store
         .submit_claim(&queue.name, Timestamp::now(), lease, limit)
         .await;
-    match reply.unwrap_or(Err(StoreError::Closed)) {
+    match reply {
         Ok(claimed) => claimed
             .deliveries
             .into_iter()
@@ -185,7 +185,7 @@ async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delive
         replies.push((delivery.id, reply));
     }
     for (id, reply) in replies {
-        if let Err(error) = reply.await.unwrap_or(Err(StoreError::Closed)) {
+        if let Err(error) = reply.await {
             tracing::error!(
                 delivery = %id,
                 %error,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::incoming::Incoming;
 use crate::service::{Pipeline, ServiceBuilder};
+use crate::store::Incoming;
 use crate::store::{Accepted, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -42,7 +42,7 @@ impl Feed {
         } = &self.pipeline;
         let accepted = intake.accept_all(events, Timestamp::now())?;
         for event in &accepted {
-            wake.wake(&event.targets, store, Timestamp::now());
+            wake.wake(&event.targets, &**store, Timestamp::now());
         }
         Ok(accepted)
     }

@@ -35,7 +35,7 @@ use crate::telemetry::{Metrics, StatusLabel, Telemetry};
 /// What the request handlers share.
 pub(crate) struct AppState {
     pub(crate) intake: Intake,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,

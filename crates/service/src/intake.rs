@@ -41,14 +41,16 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reflexarc::RuleSet;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::failures::FailureTracker;
 use self::sequencer::CommitSequencer;
 use self::worker::{EvaluationWorker, WorkItem};
-use crate::incoming::Incoming;
 use crate::limits::Limits;
-use crate::store::{Accepted, BatchReply, EvaluateInTransaction, Store, StoreError};
+use crate::store::{
+    Accepted, EvaluateInTransaction, Incoming, Reply, ReplySender, Store, StoreError,
+};
 use crate::telemetry::Telemetry;
 
 /// Admits events, evaluates them on its workers and has the store commit them.
@@ -88,7 +90,7 @@ struct SharedSequencer {
 struct BatchContext {
     now: Timestamp,
     permit: AdmissionPermit,
-    reply: BatchReply,
+    reply: ReplySender<Vec<Accepted>>,
 }
 
 impl Intake {
@@ -97,7 +99,7 @@ impl Intake {
     /// # Errors
     /// If the store cannot be read or a thread cannot be started.
     pub(crate) fn start(
-        store: &Arc<Store>,
+        store: &Arc<dyn Store>,
         rules: Arc<ArcSwap<RuleSet>>,
         workers: usize,
         limits: &Limits,
@@ -123,7 +125,7 @@ impl Intake {
             let worker = EvaluationWorker {
                 store: store.clone(),
                 rules: intake.rules.clone(),
-                connection: Mutex::new(store.reader()?),
+                state: store.state_reader()?,
                 sequencer: intake.sequencer.clone(),
                 failures: intake.failures.clone(),
                 telemetry: telemetry.clone(),
@@ -178,16 +180,16 @@ impl Intake {
         events: Vec<Incoming>,
         now: Timestamp,
         permit: AdmissionPermit,
-    ) -> oneshot::Receiver<Result<Vec<Accepted>, StoreError>> {
-        let (reply, receiver) = oneshot::channel();
+    ) -> Reply<Vec<Accepted>> {
+        let (reply, receiver) = Reply::channel();
         if events.is_empty() {
             // An empty batch would never be completed by a worker.
-            drop(reply.send(Ok(Vec::new())));
+            reply.send(Ok(Vec::new()));
             return receiver;
         }
         let workers: Vec<usize> = events
             .iter()
-            .map(|incoming| incoming.worker_index(self.workers.len()))
+            .map(|incoming| worker_index(incoming, self.workers.len()))
             .collect();
         // The lock is held until every event is in its worker's channel: otherwise batch 2 could
         // overtake batch 1 in a channel although the sequencer has them in the other order, and
@@ -223,9 +225,7 @@ impl Intake {
         let mut permit = self.admit(0).map_err(full)?;
         self.reserve_events(&mut permit, events.len())
             .map_err(full)?;
-        self.submit(events, now, permit)
-            .blocking_recv()
-            .unwrap_or(Err(StoreError::Closed))
+        self.submit(events, now, permit).wait()
     }
 }
 
@@ -246,6 +246,21 @@ impl SharedSequencer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The index of the evaluation worker, of `workers`, that evaluates an event. One resource always
+/// has the same worker, which keeps its events in order; events without a resource are spread.
+fn worker_index(incoming: &Incoming, workers: usize) -> usize {
+    let identity = &incoming.identity;
+    let key = if identity.resource.is_empty() {
+        &identity.id
+    } else {
+        &identity.resource
+    };
+    // The first byte of a good hash spreads well enough: there are as many workers as
+    // processors, and with, say, 12 of them four get 1/256 more of the resources than the rest.
+    let digest = Sha256::digest(key.as_bytes());
+    digest[0] as usize % workers
 }
 
 /// Reserves without waiting: a full queue is reported to the client, which can slow down, rather

@@ -5,17 +5,13 @@
 //! use reflexarc::RuleSet;
 //! use reflexarc_event::Event;
 //! use reflexarc_reaction::NoState;
-//! use reflexarc_service::{Incoming, Store, StoreOptions};
+//! use reflexarc_service::{Incoming, SqliteStore, Store, StoreOptions};
 //!
 //! let rule = "when = 'level == \"WARN\"'\nthen = 'send(\"inventory\", event.id);'";
 //! let rules = RuleSet::compile([("warnings.toml", rule)]).expect("the rule is valid");
 //! let folder = tempfile::tempdir()?;
-//! let options = StoreOptions {
-//!     duplicate_window: SignedDuration::from_hours(24),
-//!     max_bytes: None,
-//!     integrity_check: true,
-//! };
-//! let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+//! let options = StoreOptions::default();
+//! let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &options)?;
 //!
 //! let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
 //! let now = Timestamp::now();
@@ -34,7 +30,7 @@
 //! Types of other crates in the public API: times and durations are those of [`jiff`], headers and
 //! URLs those of [`axum`] and [`reqwest`], secrets those of [`secrecy`], listeners and channels
 //! those of [`tokio`]; rules, evaluations and events are those of `reflexarc`, `reflexarc-event`,
-//! `reflexarc-reaction` and `reflexarc-delivery`.
+//! `reflexarc-reaction` and `reflexarc-delivery`; those of the store are those of `reflexarc-store`.
 //!
 //! This crate must not know how filters match, how scripts run, or how a target sends.
 
@@ -47,7 +43,6 @@ pub mod config;
 pub mod dispatch;
 mod feed;
 mod http;
-mod incoming;
 mod intake;
 mod limits;
 mod live_config;
@@ -57,17 +52,16 @@ mod rule_targets;
 pub mod security;
 mod service;
 mod shutdown;
-pub mod store;
 pub mod telemetry;
 
 pub use config::Config;
 pub use feed::Feed;
-pub use incoming::Incoming;
 pub use limits::Limits;
+pub use reflexarc_store as store;
 pub use reload::Reloaded;
 pub use rule_targets::check_targets;
 pub use service::ServiceBuilder;
-pub use store::{Accepted, Store, StoreError, StoreOptions};
+pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -41,7 +41,7 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct ServiceBuilder {
     config: Config,
     rules: RuleSet,
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
 }
 
 /// A running pipeline: from an event to its deliveries.
@@ -49,7 +49,7 @@ pub(crate) struct Pipeline {
     pub(crate) intake: Intake,
     pub(crate) queues: Arc<Queues>,
     pub(crate) wake: Wake,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) limits: Limits,
     pub(crate) redactor: Redactor,
@@ -61,7 +61,7 @@ pub(crate) struct Pipeline {
 
 impl ServiceBuilder {
     /// A service of these parts.
-    pub fn new(config: Config, rules: RuleSet, store: Arc<Store>) -> Self {
+    pub fn new(config: Config, rules: RuleSet, store: Arc<dyn Store>) -> Self {
         Self {
             config,
             rules,
@@ -193,7 +193,7 @@ impl ServiceBuilder {
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         // Only with the lock and before the queues start: it releases every claim there is.
-        resume(&store, &wake)?;
+        resume(&*store, &wake)?;
         let queues = Queues::start(
             config.queues,
             wake.clone(),
@@ -238,7 +238,7 @@ async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {
 
 /// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
 /// targets that no longer exist become dead letters.
-fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
+fn resume(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
     let now = Timestamp::now();
     let released = store.release_claims(now)?;
     if released > 0 {
@@ -253,7 +253,7 @@ fn resume(store: &Store, wake: &Wake) -> Result<(), StoreError> {
 
 /// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at
 /// them.
-fn dead_letter_unknown_targets(store: &Store, wake: &Wake) -> Result<(), StoreError> {
+fn dead_letter_unknown_targets(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
     for (target, ..) in store.queue_depths()? {
         if wake.get(&target).is_none() {
             let reason = unknown_target_message(&target, &wake.names());
@@ -266,14 +266,14 @@ fn dead_letter_unknown_targets(store: &Store, wake: &Wake) -> Result<(), StoreEr
 /// Prunes the archive, and repeats what moving deliveries to the dead letters may have failed to
 /// do.
 async fn maintain_regularly(
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     live: Arc<LiveConfig>,
     wake: Wake,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
         let (moving, wake) = (store.clone(), wake.clone());
-        if let Err(error) = blocking(move || dead_letter_unknown_targets(&moving, &wake)).await {
+        if let Err(error) = blocking(move || dead_letter_unknown_targets(&*moving, &wake)).await {
             tracing::error!(%error, "cannot move deliveries to the dead letters");
         }
         // Loaded each time: a reload may have changed it.

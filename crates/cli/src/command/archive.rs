@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
-use reflexarc_service::store::{Archived, Retention, Selection};
+use reflexarc_service::store::{Archived, DamagedEvent, Retention, Selection};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -19,8 +19,9 @@ Reads and changes the store directly; the service may be running.
 
 Exit codes:
   0 done
-  1 no event selected, or damaged events found
+  1 no event selected, or `verify` found damaged events
   3 invalid configuration
+  4 damaged events were reported and left out
   5 the store cannot be opened
 
 Examples:
@@ -86,16 +87,18 @@ impl Range {
 pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> {
     match args {
         Archive::List { range, report } => list(range, report, output),
-        Archive::Export { range, config } => for_each_event(config, range, |event| {
-            // Bytes are exported unchanged, but a pretty-printed event would take several lines;
-            // its tree prints the same members and digits on one line.
-            if event.event.bytes().contains(&b'\n') {
-                output.line(event.event.tree())
-            } else {
-                output.bytes(event.event.bytes())?;
-                output.bytes(b"\n")
-            }
-        }),
+        Archive::Export { range, config } => {
+            for_each_event(config, range, output, |event, output| {
+                // Bytes are exported unchanged, but a pretty-printed event would take several lines;
+                // its tree prints the same members and digits on one line.
+                if event.event.bytes().contains(&b'\n') {
+                    output.line(event.event.tree())
+                } else {
+                    output.bytes(event.event.bytes())?;
+                    output.bytes(b"\n")
+                }
+            })
+        }
         Archive::Verify { config } => verify(config, output),
         Archive::Prune { keep, config } => {
             let (config, store) = config.open_store()?;
@@ -114,14 +117,19 @@ fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<
     let format = report.format;
     let mut table = Table::new(["ACCEPTED", "EVENT", "NAME", "RESOURCE"]);
     output.begin(format)?;
-    let exit = for_each_event(&report.config, range, |event| match format {
-        Format::Human => {
-            let accepted = table::time(event.received);
-            let row = [&accepted, &event.name.id, &event.kind, &event.resource];
-            table.row(row.map(String::as_str), output)
-        }
-        Format::Json | Format::Ndjson => output.element(format, &summary_json(&event)),
-    })?;
+    let exit = for_each_event(
+        &report.config,
+        range,
+        output,
+        |event, output| match format {
+            Format::Human => {
+                let accepted = table::time(event.received);
+                let row = [&accepted, &event.name.id, &event.kind, &event.resource];
+                table.row(row.map(String::as_str), output)
+            }
+            Format::Json | Format::Ndjson => output.element(format, &summary_json(&event)),
+        },
+    )?;
     output.end(format)?;
     if !table.finish(output)? && format == Format::Human {
         output.status("no archived events");
@@ -138,8 +146,8 @@ fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
         plural(verified.bytes, "byte"),
         verified.damaged.len()
     ))?;
-    for (seq, reason) in &verified.damaged {
-        output.error(&format!("event {seq}: {reason}"));
+    for damaged in &verified.damaged {
+        output.error(&damaged.to_string());
     }
     Ok(if verified.damaged.is_empty() {
         Exit::Done
@@ -149,22 +157,35 @@ fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Prints the selected events in the order in which they were accepted; negative if there are none.
+/// Damaged ones are reported and left out.
 fn for_each_event(
     config: &ConfigArgs,
     range: &Range,
-    mut print: impl FnMut(Archived) -> Result<(), Failure>,
+    output: &mut Output,
+    mut print: impl FnMut(Archived, &mut Output) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let (_, store) = config.open_store()?;
     // The store stops walking when `visit` returns false; the failure of `print` waits in `exit`.
-    let mut exit = Ok(Exit::Negative);
-    let visit = |event| {
-        exit = print(event).map(|()| Exit::Done);
+    let (mut exit, mut damaged) = (Ok(Exit::Negative), 0_u64);
+    let mut visit = |event: Result<Archived, DamagedEvent>| {
+        match event {
+            Ok(event) => exit = print(event, output).map(|()| Exit::Done),
+            Err(event) => {
+                output.error(&event.to_string());
+                damaged += 1;
+            }
+        }
         exit.is_ok()
     };
     store
-        .walk(&range.selection(), visit)
+        .walk(&range.selection(), &mut visit)
         .map_err(store_failure)?;
-    exit
+    let exit = exit?;
+    if damaged == 0 {
+        return Ok(exit);
+    }
+    output.error(&format!("{} left out", plural(damaged, "damaged event")));
+    Ok(Exit::Unreadable)
 }
 
 fn summary_json(event: &Archived) -> Json {

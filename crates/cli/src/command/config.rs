@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use reflexarc_diagnostic::InvalidFiles;
-use reflexarc_service::Store;
+use reflexarc_service::SqliteStore;
 use reflexarc_service::config::TEMPLATE;
 
 use crate::config_args::ConfigArgs;
@@ -73,7 +73,7 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
         }
     }
     if !without_secrets {
-        let store = Store::check_location(&config.store_path);
+        let store = SqliteStore::check_location(&config.store_path);
         let address = check_address(config.listen);
         let faults = [store.err().map(|error| error.to_string()), address.err()];
         for fault in faults.iter().flatten() {

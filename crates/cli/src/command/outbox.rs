@@ -92,7 +92,7 @@ pub(crate) struct ChangeArgs {
 }
 
 /// A store operation on one delivery: false if the delivery is not in a state that allows it.
-type StoreOperation = fn(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
+type StoreOperation = fn(&dyn Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
 
 /// Runs a subcommand of `outbox`.
 pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure> {
@@ -102,7 +102,7 @@ pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure
         Outbox::Cancel(args) => change(
             args,
             DeliveryStatus::Pending,
-            Store::cancel,
+            |store, id, now| store.cancel(id, now),
             "cancelled",
             output,
         ),
@@ -117,14 +117,14 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
         Dlq::Redrive(args) => change(
             args,
             DeliveryStatus::Dead,
-            Store::redrive,
+            |store, id, now| store.redrive(id, now),
             "moved back to the outbox",
             output,
         ),
         Dlq::Drop(args) => change(
             args,
             DeliveryStatus::Dead,
-            Store::drop_dead_letter,
+            |store, id, now| store.drop_dead_letter(id, now),
             "dropped",
             output,
         ),
@@ -249,7 +249,7 @@ fn change(
     for id in ids {
         // The service may settle a delivery between the listing and this change; the store then
         // returns false, and the delivery is reported like any other in the wrong state.
-        if operation(&store, id, Timestamp::now()).map_err(store_failure)? {
+        if operation(&*store, id, Timestamp::now()).map_err(store_failure)? {
             changed += 1;
         } else {
             unchanged += 1;

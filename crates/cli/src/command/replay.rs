@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::check_targets;
 use reflexarc_service::operate::{Replay, Replayed};
+use reflexarc_service::store::DamagedEvent;
 
 use crate::command::archive::Range;
 use crate::config_args::{StoreReportArgs, store_failure};
@@ -26,6 +27,7 @@ Exit codes:
   0 done, no differences
   1 differences
   3 invalid rules or configuration
+  4 damaged events were reported and left out
   5 the store cannot be opened
 
 Examples:
@@ -70,10 +72,19 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
+    let mut damaged = 0_u64;
     // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
     output.begin(format)?;
-    let visit = |replayed: Replayed| {
+    let visit = |replayed: Result<Replayed, DamagedEvent>| {
+        let replayed = match replayed {
+            Ok(replayed) => replayed,
+            Err(event) => {
+                output.error(&event.to_string());
+                damaged += 1;
+                return true;
+            }
+        };
         events += 1;
         failures += replayed.failures.len();
         deliveries += replayed.deliveries.len();
@@ -84,7 +95,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         };
         printed.is_ok()
     };
-    replay.run(&store, &rules, visit).map_err(store_failure)?;
+    replay.run(&*store, &rules, visit).map_err(store_failure)?;
     printed?;
     output.end(format)?;
     let queued = replay.deliver.map_or(String::new(), |name| {
@@ -95,7 +106,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         plural(events, "event"),
         plural(failures as u64, "reaction")
     ));
-    Ok(if differing > 0 {
+    Ok(if damaged > 0 {
+        output.error(&format!("{} left out", plural(damaged, "damaged event")));
+        Exit::Unreadable
+    } else if differing > 0 {
         Exit::Negative
     } else {
         Exit::Done

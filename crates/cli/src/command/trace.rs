@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     output.begin(format)?;
     for archived in &found {
         let document =
-            trace(&store, &rules, archived, args.explain.as_deref()).map_err(store_failure)?;
+            trace(&*store, &rules, archived, args.explain.as_deref()).map_err(store_failure)?;
         match format {
             Format::Human => {
                 print(&document, output)?;

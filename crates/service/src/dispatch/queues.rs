@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{DispatchContext, Wake, serve};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
 /// Runs one queue for each target.
@@ -31,7 +31,7 @@ impl Queues {
     pub(crate) fn start(
         queues: Vec<TargetConfig>,
         wake: Wake,
-        store: Arc<Store>,
+        store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         redactor: Redactor,
         telemetry: Telemetry,
@@ -164,7 +164,7 @@ async fn drain_removed(
         let moved = context
             .store
             .submit_dead_letter_target(&name, reason, Timestamp::now());
-        if let Err(error) = moved.await.unwrap_or(Err(StoreError::Closed)) {
+        if let Err(error) = moved.await {
             tracing::error!(to = name, %error, "cannot move deliveries to the dead letters");
         }
     }
@@ -175,7 +175,7 @@ async fn release(context: &DispatchContext, target: &str) {
         .store
         .submit_release_claims(target, Timestamp::now())
         .await;
-    if let Ok(Err(error)) = released {
+    if let Err(error) = released {
         tracing::error!(
             to = target,
             %error,

@@ -47,7 +47,7 @@ impl Wake {
 
     /// Wakes the queues of these targets. Deliveries to a target that does not exist become dead
     /// letters: they would otherwise wait for ever without anyone noticing.
-    pub(crate) fn wake(&self, targets: &[String], store: &Store, now: Timestamp) {
+    pub(crate) fn wake(&self, targets: &[String], store: &dyn Store, now: Timestamp) {
         for target in targets {
             if let Some(queue) = self.get(target) {
                 // `notify_one` keeps one permit if the queue is not waiting at the moment, so a

@@ -28,7 +28,7 @@ use reflexarc_event::{
 };
 use serde_json::value::RawValue;
 
-use crate::incoming::Incoming;
+use crate::store::Incoming;
 
 /// An element of a request that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use reflexarc_event::Json;
 use super::body::{self, BodyError, ElementError};
 use super::compression::{Compression, decompress};
 use super::{AppState, HttpError, Role, json_response};
-use crate::incoming::Incoming;
 use crate::intake::{AdmissionPermit, Overloaded};
 use crate::security::{EventBridge, SignatureError};
-use crate::store::{Accepted, StoreError};
+use crate::store::Accepted;
+use crate::store::Incoming;
 use crate::telemetry::{Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
@@ -182,11 +182,7 @@ async fn accept(
         wanted.then(|| incoming.name.clone())
     });
     let sampled: Vec<_> = sampled.collect();
-    let accepted = state
-        .intake
-        .submit(events, now, permit)
-        .await
-        .unwrap_or(Err(StoreError::Closed))?;
+    let accepted = state.intake.submit(events, now, permit).await?;
     for (accepted, event) in accepted.iter().zip(sampled) {
         state.count(accepted, now);
         if let Some(event) = event {
@@ -244,7 +240,7 @@ impl AppState {
         self.metrics.failures.inc_by(accepted.failures as u64);
         // Without this the queues would find the deliveries at their next poll, up to a second
         // later.
-        self.wake.wake(&accepted.targets, &self.store, now);
+        self.wake.wake(&accepted.targets, &*self.store, now);
     }
 }
 

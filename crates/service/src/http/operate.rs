@@ -84,7 +84,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
 }
 
 /// How many dead letters there are, for each target too, and the newest ones.
-fn dead_letters_json(store: &Store) -> Result<Json, StoreError> {
+fn dead_letters_json(store: &dyn Store) -> Result<Json, StoreError> {
     let counts = store.dead_letter_counts()?;
     let newest = store.newest_dead_letters(NEWEST_DEAD_LETTERS)?;
     let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -118,7 +118,7 @@ fn dead_letters_json(store: &Store) -> Result<Json, StoreError> {
 /// Metrics in the `OpenMetrics` text format.
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
-    let depths = query_store(&state, Store::queue_depths).await?;
+    let depths = query_store(&state, |store| store.queue_depths()).await?;
     let now = Timestamp::now();
     let metrics = &state.metrics;
     // These gauges are read from the store when someone asks, instead of being kept up to date by
@@ -230,7 +230,8 @@ pub(super) async fn cancel(
     request: Request,
 ) -> HandlerResult {
     let conflict = "the delivery is not in the outbox";
-    change(&state, request, &id, Store::cancel, conflict).await
+    let operation = |store: &dyn Store, id, now| store.cancel(id, now);
+    change(&state, request, &id, operation, conflict).await
 }
 
 pub(super) async fn redrive(
@@ -239,7 +240,8 @@ pub(super) async fn redrive(
     request: Request,
 ) -> HandlerResult {
     let conflict = "the delivery is not a dead letter";
-    change(&state, request, &id, Store::redrive, conflict).await
+    let operation = |store: &dyn Store, id, now| store.redrive(id, now);
+    change(&state, request, &id, operation, conflict).await
 }
 
 pub(super) async fn drop_dead_letter(
@@ -248,7 +250,8 @@ pub(super) async fn drop_dead_letter(
     request: Request,
 ) -> HandlerResult {
     let conflict = "the delivery is not a dead letter";
-    change(&state, request, &id, Store::drop_dead_letter, conflict).await
+    let operation = |store: &dyn Store, id, now| store.drop_dead_letter(id, now);
+    change(&state, request, &id, operation, conflict).await
 }
 
 /// Applies an operator's change to a delivery. `conflict` is the error if its status does not allow
@@ -257,7 +260,7 @@ async fn change(
     state: &Arc<AppState>,
     request: Request,
     id: &str,
-    change: impl FnOnce(&Store, DeliveryId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
+    change: impl FnOnce(&dyn Store, DeliveryId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
     conflict: &str,
 ) -> HandlerResult {
     let client = authorize(state, request, Role::Operate)?;
@@ -274,7 +277,7 @@ async fn change(
     let (record, attempts) = found.ok_or_else(unknown_delivery)?;
     // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
     let targets = std::slice::from_ref(&record.delivery.target);
-    state.wake.wake(targets, &state.store, Timestamp::now());
+    state.wake.wake(targets, &*state.store, Timestamp::now());
     let body = delivery_to_json(&record, Some(&attempts));
     Ok(json_response(StatusCode::OK, &body))
 }
@@ -287,7 +290,7 @@ async fn show(state: &Arc<AppState>, id: DeliveryId) -> HandlerResult {
 }
 
 async fn list(state: &Arc<AppState>, status: DeliveryStatus) -> HandlerResult {
-    let query = move |store: &Store| store.deliveries(status, None, MAX_LISTED);
+    let query = move |store: &dyn Store| store.deliveries(status, None, MAX_LISTED);
     let records = query_store(state, query).await?;
     let records = records.iter().map(|record| delivery_to_json(record, None));
     let body = Json::Array(records.collect());
@@ -297,10 +300,10 @@ async fn list(state: &Arc<AppState>, status: DeliveryStatus) -> HandlerResult {
 /// Queries the store on a thread that may block.
 async fn query_store<T: Send + 'static>(
     state: &Arc<AppState>,
-    query: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    query: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, HttpError> {
     let store = state.store.clone();
-    let result = tokio::task::spawn_blocking(move || query(&store)).await;
+    let result = tokio::task::spawn_blocking(move || query(&*store)).await;
     Ok(result.map_err(|error| StoreError::Failed(error.to_string()))??)
 }
 

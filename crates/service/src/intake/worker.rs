@@ -6,7 +6,7 @@
 //! or runs it again (see [`SpeculativeEvaluation::validate_or_rerun`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -14,13 +14,11 @@ use jiff::Timestamp;
 use reflexarc::{Evaluation, Failure, Matched, RuleSet};
 use reflexarc_event::Json;
 use reflexarc_reaction::State;
-use rusqlite::Connection;
 
 use super::failures::FailureTracker;
 use super::{BatchContext, SharedSequencer};
-use crate::incoming::Incoming;
 use crate::store::{
-    EvaluateInTransaction, ReadSet, SharedConnection, Store, StoreError, StoredState, lock,
+    EvaluateInTransaction, Incoming, ReadSet, StateReader, Store, StoreError, StoredState,
 };
 use crate::telemetry::{Span, Stage, Telemetry};
 
@@ -34,10 +32,10 @@ pub(super) struct WorkItem {
 
 /// One thread that evaluates the events of its resources.
 pub(super) struct EvaluationWorker {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) rules: Arc<ArcSwap<RuleSet>>,
-    /// A connection of its own, so that workers never wait for each other or for the writer.
-    pub(super) connection: Mutex<Connection>,
+    /// A view of its own, so that workers never wait for each other or for the writer.
+    pub(super) state: Box<dyn StateReader>,
     pub(super) sequencer: Arc<SharedSequencer>,
     pub(super) failures: Arc<FailureTracker>,
     pub(super) telemetry: Telemetry,
@@ -69,7 +67,8 @@ impl EvaluationWorker {
             let mut sequencer = self.sequencer.lock();
             for (events, context) in sequencer.complete(batch, position, (incoming, evaluate)) {
                 let BatchContext { now, permit, reply } = context;
-                self.store.accept_together(events, now, permit, reply);
+                self.store
+                    .accept_together(events, now, Box::new(permit), reply);
             }
         }
     }
@@ -77,11 +76,11 @@ impl EvaluationWorker {
     fn speculate(&self, incoming: &Incoming, now: Timestamp) -> EvaluateInTransaction {
         // One rule set for both runs: a reload between them must not mix two versions of a rule.
         let rules = self.rules.load_full();
-        let speculative = SpeculativeEvaluation::run(rules, incoming, &self.connection, now);
+        let speculative = SpeculativeEvaluation::run(rules, incoming, &*self.state, now);
         let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
-        Box::new(move |connection: &SharedConnection, incoming: &Incoming| {
+        Box::new(move |state: &dyn StateReader, incoming: &Incoming| {
             let (started, duration) = (speculative.started, speculative.duration);
-            let (rules, evaluation) = speculative.validate_or_rerun(connection, incoming, now)?;
+            let (rules, evaluation) = speculative.validate_or_rerun(state, incoming, now)?;
             // Only what is committed counts: a discarded speculation has not happened.
             failures.observe(&rules, &evaluation);
             if telemetry.is_sampled(&incoming.name) {
@@ -96,15 +95,15 @@ impl SpeculativeEvaluation {
     fn run(
         rules: Arc<RuleSet>,
         incoming: &Incoming,
-        connection: &Mutex<Connection>,
+        state: &dyn StateReader,
         now: Timestamp,
     ) -> Self {
         let (started, clock) = (Timestamp::now(), Instant::now());
         // Kept for a second run: which rules match does not depend on state.
         let matched = catch_panic(incoming, || rules.matching(&incoming.native));
-        // The worker's own connection sees the state as of the last commit; in WAL mode it does not
-        // block the writer, nor is it blocked.
-        let state = StoredState::new(connection);
+        // The worker's own view is the state as of the last commit; it does not block the writer,
+        // nor is it blocked.
+        let state = StoredState::new(state);
         let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now);
         let reads = state.into_reads();
         Self {
@@ -125,14 +124,14 @@ impl SpeculativeEvaluation {
     /// so B runs again and commits `n = 6`.
     fn validate_or_rerun(
         self,
-        connection: &SharedConnection,
+        state: &dyn StateReader,
         incoming: &Incoming,
         now: Timestamp,
     ) -> Result<(Arc<RuleSet>, Evaluation), StoreError> {
-        if self.reads?.is_current(&lock(connection), now)? {
+        if self.reads?.is_current(state, now)? {
             return Ok((self.rules, self.evaluation));
         }
-        let state = StoredState::new(connection);
+        let state = StoredState::new(state);
         let evaluation = run_reactions(&self.rules, incoming, self.matched.as_ref(), &state, now);
         // The second read set needs no validation: the writer reads its own transaction. It can
         // only hold a read error, and then nothing of this event is committed.

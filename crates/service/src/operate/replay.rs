@@ -6,8 +6,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{EventError, Json};
 use reflexarc_reaction::MemoryState;
 
-use crate::incoming::Incoming;
-use crate::store::{Archived, Selection, Store, StoreError};
+use crate::store::{Archived, DamagedEvent, Incoming, Selection, Store, StoreError};
 
 /// What to replay, and whether to deliver.
 ///
@@ -16,11 +15,11 @@ use crate::store::{Archived, Selection, Store, StoreError};
 /// use reflexarc::{Evaluation, RuleSet};
 /// use reflexarc_event::Event;
 /// use reflexarc_service::operate::Replay;
-/// use reflexarc_service::{Config, Incoming, Store};
+/// use reflexarc_service::{Config, Incoming, SqliteStore, Store};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let options = Config::default().store_options;
-/// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+/// let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &options)?;
 /// let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
 /// store.accept(incoming, Evaluation::default(), Timestamp::now())?;
 ///
@@ -29,6 +28,7 @@ use crate::store::{Archived, Selection, Store, StoreError};
 /// let rules = RuleSet::compile([("warnings.toml", rule)])?;
 /// let mut new = 0;
 /// Replay::default().run(&store, &rules, |replayed| {
+///     let replayed = replayed.expect("no event is damaged");
 ///     assert!(!replayed.agrees());
 ///     new += replayed.new.len();
 ///     true
@@ -67,7 +67,8 @@ pub struct Replayed {
 
 impl Replay {
     /// Replays events in order of acceptance, each at the time of its acceptance, and calls `visit`
-    /// for each until it returns `false`.
+    /// for each until it returns `false`. An event that cannot be read back is visited as
+    /// [`DamagedEvent`] and does not end the replay.
     ///
     /// Rule state starts empty and lives as long as the replay; the store's state is neither read
     /// nor changed. So rules with state may differ at the beginning: a counter starts at 0 although
@@ -77,16 +78,21 @@ impl Replay {
     /// If the store cannot be read, or cannot be written while delivering.
     pub fn run(
         &self,
-        store: &Store,
+        store: &dyn Store,
         rules: &RuleSet,
-        mut visit: impl FnMut(Replayed) -> bool,
+        mut visit: impl FnMut(Result<Replayed, DamagedEvent>) -> bool,
     ) -> Result<(), StoreError> {
         // Not the store's state: that is as of now, after all these events.
         let mut state = MemoryState::new();
         let mut failure = None;
-        store.walk(&self.selection, |archived| {
+        store.walk(&self.selection, &mut |archived| {
+            // One damaged event does not keep the events after it from being replayed.
+            let archived = match archived {
+                Ok(archived) => archived,
+                Err(damaged) => return visit(Err(damaged)),
+            };
             match self.replay_event(store, rules, &mut state, archived) {
-                Ok(replayed) => visit(replayed),
+                Ok(replayed) => visit(Ok(replayed)),
                 // `walk` has no way to stop with an error, so it is kept and returned afterwards.
                 Err(error) => {
                     failure = Some(error);
@@ -99,7 +105,7 @@ impl Replay {
 
     fn replay_event(
         &self,
-        store: &Store,
+        store: &dyn Store,
         rules: &RuleSet,
         state: &mut MemoryState,
         archived: Archived,

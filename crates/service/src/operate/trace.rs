@@ -14,11 +14,11 @@ use crate::store::{Archived, Attempt, DeliveryRecord, Store, StoreError};
 /// use reflexarc::{Evaluation, RuleSet};
 /// use reflexarc_event::Event;
 /// use reflexarc_service::operate::trace;
-/// use reflexarc_service::{Config, Incoming, Store};
+/// use reflexarc_service::{Config, Incoming, SqliteStore, Store};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let options = Config::default().store_options;
-/// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
+/// let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &options)?;
 /// let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "a": 7}"#)?)?;
 /// store.accept(incoming, Evaluation::default(), Timestamp::now())?;
 ///
@@ -32,7 +32,7 @@ use crate::store::{Archived, Attempt, DeliveryRecord, Store, StoreError};
 /// # Errors
 /// If the store cannot be read, or the event cannot be converted to the native form.
 pub fn trace(
-    store: &Store,
+    store: &dyn Store,
     rules: &RuleSet,
     archived: &Archived,
     explain: Option<&str>,

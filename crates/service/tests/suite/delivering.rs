@@ -18,7 +18,7 @@ use crate::receiver::eventually;
 use crate::samples::{evaluation, incoming, open};
 
 pub(crate) struct Delivering {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secrets: Vec<String>,
     stop: watch::Sender<bool>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::security::{Role, TlsIdentity, Token, Tokens};
-use reflexarc_service::{Store, StoreOptions};
+use reflexarc_service::{SqliteStore, StoreOptions};
 
 use crate::hostile::exchange;
 use crate::receiver::eventually;
@@ -475,12 +475,12 @@ async fn drop_dead_letter(serving: &Serving, id: impl std::fmt::Display) -> u16 
 #[tokio::test]
 async fn a_batch_is_atomic_when_the_disk_is_full() {
     let serving = Serving::with(|parts| {
-        let folder = parts.store.path().with_file_name("small.db");
+        let path = parts.config.rule_paths[0].with_file_name("small.db");
         let options = StoreOptions {
             max_bytes: Some(600_000),
             ..crate::samples::OPTIONS
         };
-        parts.store = Arc::new(Store::open(&folder, &options).unwrap());
+        parts.store = Arc::new(SqliteStore::open(&path, &options).unwrap());
     })
     .await;
     let ids = |batch: usize| (0..40).map(move |place| format!("{batch}-{place}"));

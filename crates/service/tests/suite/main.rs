@@ -25,8 +25,9 @@ mod receiver;
 mod reloading;
 #[path = "../../../delivery/tests/support/robot.rs"]
 mod robot;
+#[allow(dead_code, reason = "shared with the tests of the store")]
+#[path = "../../../store/tests/support/samples.rs"]
 mod samples;
 mod serving;
 mod signature;
-mod store;
 mod telemetry;

@@ -8,7 +8,7 @@ use reflexarc::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_service::config::Secrets;
 use reflexarc_service::store::DeliveryStatus;
-use reflexarc_service::{Config, Store};
+use reflexarc_service::{Config, SqliteStore};
 
 use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::{OPTIONS, event_text};
@@ -29,7 +29,7 @@ async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     let config =
         Config::load(&path, Secrets::Resolve(&|_| None)).unwrap_or_else(|file| panic!("{file:?}"));
     let rules = RuleSet::load_all(&config.rule_paths).unwrap();
-    let store = Arc::new(Store::open(&config.store_path, &OPTIONS).unwrap());
+    let store = Arc::new(SqliteStore::open(&config.store_path, &OPTIONS).unwrap());
     let parts = Parts {
         config,
         rules,

@@ -8,7 +8,7 @@ use reflexarc::RuleSet;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{FileTarget, RetryPolicy};
 use reflexarc_event::Json;
-use reflexarc_service::{Config, ServiceBuilder, Store};
+use reflexarc_service::{Config, ServiceBuilder, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use crate::samples::OPTIONS;
 
 pub(crate) struct Serving {
     pub(crate) url: String,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) client: reqwest::Client,
     stop: watch::Sender<bool>,
@@ -35,7 +35,7 @@ then = 'send("out", #{ eni: event.content.eniId });'
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) rules: RuleSet,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 /// One rule, one target `out` that writes `out.ndjson`.
@@ -46,7 +46,7 @@ pub(crate) fn parts(folder: &tempfile::TempDir) -> Parts {
         std::fs::write(rules.join("failed.toml"), RULE).unwrap();
     }
     Parts {
-        store: Arc::new(Store::open(&folder.path().join("store.db"), &OPTIONS).unwrap()),
+        store: Arc::new(SqliteStore::open(&folder.path().join("store.db"), &OPTIONS).unwrap()),
         rules: RuleSet::load(&rules).unwrap_or_else(|faults| panic!("{faults:?}")),
         config: Config {
             rule_paths: vec![rules],

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
+use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Event;
 use reflexarc_reaction::{Action, StateChange};
-use reflexarc_service::{Incoming, Store, StoreError, StoreOptions};
+use reflexarc_store::{AttemptOutcome, Incoming, SqliteStore, StoreError, StoreOptions};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -65,14 +66,36 @@ pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     integrity_check: true,
 };
 
-pub(crate) fn open(folder: &Path) -> Store {
+pub(crate) fn open(folder: &Path) -> SqliteStore {
     try_open(folder, None).unwrap()
 }
 
-pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<Store, StoreError> {
+pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<SqliteStore, StoreError> {
     let options = StoreOptions {
         max_bytes,
         ..OPTIONS
     };
-    Store::open(&folder.join("store.db"), &options)
+    SqliteStore::open(&folder.join("store.db"), &options)
+}
+
+/// How long the tests claim deliveries.
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+/// An attempt of 5 ms.
+pub(crate) fn attempt(outcome: &'static str) -> AttemptOutcome {
+    AttemptOutcome {
+        started: at(1),
+        took: SignedDuration::from_millis(5),
+        outcome,
+        answer: "the response".into(),
+        delivered_parts: Vec::new(),
+    }
+}
+
+/// The decision that a receiver has refused.
+pub(crate) fn dead_letter(reason: &str) -> Decision {
+    Decision::DeadLetter {
+        cause: DeadLetterCause::Refused,
+        reason: reason.into(),
+    }
 }

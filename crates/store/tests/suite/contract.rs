@@ -1,3 +1,8 @@
+//! The contract of [`Store`]: what every backend promises, run on each of them.
+//!
+//! A backend adds itself with `contract_tests!` at the end of this file. A promise is a function
+//! over a [`Backend`], listed in the macro.
+
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -5,27 +10,68 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
-use reflexarc_service::StoreError;
-use reflexarc_service::store::{AttemptOutcome, DeliveryStatus, MAX_LISTED, Retention, Selection};
+use reflexarc_store::{DeliveryStatus, MAX_LISTED, Retention, Selection, Store};
 
-use crate::samples::{at, evaluation, incoming, open, send, try_open};
+use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, open, send};
 
-const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// A place for one store. Opening it again, after the store was dropped, finds what was stored.
+trait Backend {
+    fn open(&self) -> Box<dyn Store>;
+}
 
-fn attempt(outcome: &'static str) -> AttemptOutcome {
-    AttemptOutcome {
-        started: at(1),
-        took: SignedDuration::from_millis(5),
-        outcome,
-        answer: "the response".into(),
-        delivered_parts: Vec::new(),
+/// A SQLite file in a folder of its own.
+struct Sqlite(tempfile::TempDir);
+
+impl Backend for Sqlite {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(open(self.0.path()))
     }
 }
 
-#[test]
-fn accepting_stores_event_state_and_deliveries() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+/// Runs every promise on a new backend.
+macro_rules! contract_tests {
+    ($module:ident, $backend:expr, [$($promise:ident,)*]) => {
+        mod $module {
+            use super::*;
+
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(&$backend);
+                }
+            )*
+        }
+    };
+}
+
+/// The promises, each once: a backend that leaves one out does not compile.
+macro_rules! every_promise {
+    ($module:ident, $backend:expr) => {
+        contract_tests!(
+            $module,
+            $backend,
+            [
+                accepting_stores_event_state_and_deliveries,
+                a_duplicate_does_nothing_and_after_the_window_is_new,
+                copies_agree_in_source_id_name_resource_and_time,
+                a_claim_lasts_for_its_lease_or_until_a_restart,
+                a_retry_keeps_its_due_time_over_a_restart,
+                a_retry_is_due_after_the_clock_was_set_back,
+                a_delivery_ends_delivered_dead_or_cancelled,
+                a_redriven_delivery_starts_again_and_can_be_dropped,
+                pruning_removes_old_events_without_open_deliveries,
+                pruning_by_size_removes_the_oldest_events,
+                the_archive_is_walked_in_order_across_pages,
+                every_dead_letter_is_reported_once,
+            ]
+        );
+    };
+}
+
+every_promise!(sqlite, Sqlite(tempfile::tempdir().unwrap()));
+
+fn accepting_stores_event_state_and_deliveries(backend: &dyn Backend) {
+    let store = backend.open();
     let change = StateChange::Set {
         key: "count".into(),
         value: Json::from(3),
@@ -53,7 +99,7 @@ fn accepting_stores_event_state_and_deliveries() {
     );
 
     drop(store);
-    let store = open(folder.path());
+    let store = backend.open();
     let found = store.find("1").unwrap();
     assert_eq!(found[0].event.bytes(), incoming("1").native.bytes());
     assert_eq!(
@@ -82,10 +128,8 @@ fn accepting_stores_event_state_and_deliveries() {
     );
 }
 
-#[test]
-fn a_duplicate_does_nothing_and_after_the_window_is_new() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_duplicate_does_nothing_and_after_the_window_is_new(backend: &dyn Backend) {
+    let store = backend.open();
     let accept = |second| {
         store
             .accept(
@@ -114,13 +158,11 @@ fn a_duplicate_does_nothing_and_after_the_window_is_new() {
     );
 }
 
-#[test]
-fn copies_agree_in_source_id_name_resource_and_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn copies_agree_in_source_id_name_resource_and_time(backend: &dyn Backend) {
+    let store = backend.open();
     let accept = |text: &str| {
         let event = reflexarc_event::Event::from_json(text).unwrap();
-        let incoming = reflexarc_service::Incoming::new(event).unwrap();
+        let incoming = reflexarc_store::Incoming::new(event).unwrap();
         let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
         let accepted = store.accept(incoming, evaluation, at(0)).unwrap();
         // An event that is accepted is also delivered, though others have its source and id.
@@ -186,10 +228,8 @@ fn copies_agree_in_source_id_name_resource_and_time() {
     }
 }
 
-#[test]
-fn a_claim_lasts_for_its_lease_or_until_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_claim_lasts_for_its_lease_or_until_a_restart(backend: &dyn Backend) {
+    let store = backend.open();
     store
         .accept(
             incoming("1"),
@@ -207,10 +247,8 @@ fn a_claim_lasts_for_its_lease_or_until_a_restart() {
     assert_eq!(store.claim("t", at(61), LEASE, 10).unwrap(), claimed);
 }
 
-#[test]
-fn a_retry_keeps_its_due_time_over_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_retry_keeps_its_due_time_over_a_restart(backend: &dyn Backend) {
+    let store = backend.open();
     store
         .accept(
             incoming("1"),
@@ -232,10 +270,8 @@ fn a_retry_keeps_its_due_time_over_a_restart() {
     assert_eq!(store.claim("t", at(100), LEASE, 10).unwrap()[0].attempt, 2);
 }
 
-#[test]
-fn a_retry_is_due_after_the_clock_was_set_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_retry_is_due_after_the_clock_was_set_back(backend: &dyn Backend) {
+    let store = backend.open();
     store
         .accept(
             incoming("1"),
@@ -258,10 +294,8 @@ fn a_retry_is_due_after_the_clock_was_set_back() {
     assert_eq!(store.claim("t", at(0), LEASE, 10).unwrap().len(), 1);
 }
 
-#[test]
-fn a_delivery_ends_delivered_dead_or_cancelled() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_delivery_ends_delivered_dead_or_cancelled(backend: &dyn Backend) {
+    let store = backend.open();
     store
         .accept(
             incoming("1"),
@@ -305,17 +339,8 @@ fn a_delivery_ends_delivered_dead_or_cancelled() {
     );
 }
 
-fn dead_letter(reason: &str) -> Decision {
-    Decision::DeadLetter {
-        cause: DeadLetterCause::Refused,
-        reason: reason.into(),
-    }
-}
-
-#[test]
-fn a_redriven_delivery_starts_again_and_can_be_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn a_redriven_delivery_starts_again_and_can_be_dropped(backend: &dyn Backend) {
+    let store = backend.open();
     store
         .accept(
             incoming("1"),
@@ -360,10 +385,8 @@ fn a_redriven_delivery_starts_again_and_can_be_dropped() {
     );
 }
 
-#[test]
-fn pruning_removes_old_events_without_open_deliveries() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn pruning_removes_old_events_without_open_deliveries(backend: &dyn Backend) {
+    let store = backend.open();
     for (id, second) in [("old", 0), ("waiting", 1), ("young", 5_000)] {
         store
             .accept(
@@ -392,10 +415,8 @@ fn pruning_removes_old_events_without_open_deliveries() {
     assert_eq!(store.delivery(done.id).unwrap(), None);
 }
 
-#[test]
-fn pruning_by_size_removes_the_oldest_events() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn pruning_by_size_removes_the_oldest_events(backend: &dyn Backend) {
+    let store = backend.open();
     for id in 0..3_000 {
         store
             .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
@@ -416,10 +437,8 @@ fn pruning_by_size_removes_the_oldest_events() {
     );
 }
 
-#[test]
-fn the_archive_is_walked_in_order_across_pages() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn the_archive_is_walked_in_order_across_pages(backend: &dyn Backend) {
+    let store = backend.open();
     for id in 0..600 {
         store
             .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
@@ -432,8 +451,8 @@ fn the_archive_is_walked_in_order_across_pages() {
         id: None,
     };
     store
-        .walk(&wanted, |event| {
-            ids.push(event.name.id.parse::<i64>().unwrap());
+        .walk(&wanted, &mut |event| {
+            ids.push(event.unwrap().name.id.parse::<i64>().unwrap());
             ids.len() < 570
         })
         .unwrap();
@@ -442,263 +461,9 @@ fn the_archive_is_walked_in_order_across_pages() {
     assert_eq!((verdict.events, verdict.damaged.len()), (600, 0));
 }
 
-#[test]
-fn a_full_store_accepts_again_after_pruning() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = try_open(folder.path(), Some(400_000)).unwrap();
-    let mut accepted = 0;
-    let error = loop {
-        match store.accept(
-            incoming(&accepted.to_string()),
-            Evaluation::default(),
-            at(accepted),
-        ) {
-            Ok(_) => accepted += 1,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error, StoreError::Full);
-    assert!(accepted > 100);
-    assert_eq!(
-        store.verify_archive().unwrap().events,
-        accepted.unsigned_abs()
-    );
-    assert!(store.find(&accepted.to_string()).unwrap().is_empty());
-    let keep = Retention {
-        age: SignedDuration::ZERO,
-        bytes: None,
-    };
-    assert_eq!(
-        store.prune(&keep, at(accepted)).unwrap(),
-        accepted.unsigned_abs()
-    );
-    store
-        .accept(incoming("after"), Evaluation::default(), at(0))
-        .unwrap();
-}
-
-#[test]
-fn a_damaged_store_is_refused_and_left_unchanged() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let store = open(folder.path());
-    for id in 0..500 {
-        store
-            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
-            .unwrap();
-    }
-    drop(store);
-    let whole = std::fs::read(&path).unwrap();
-
-    let last_page = whole.len() - 4_096;
-    let mut damaged = whole.clone();
-    damaged[last_page..].fill(0xA5);
-    let truncated = &whole[..whole.len() - 5_000];
-    for bytes in [&damaged[..], truncated] {
-        std::fs::write(&path, bytes).unwrap();
-        let error = try_open(folder.path(), None).map(drop).unwrap_err();
-        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains("store.db is damaged and was left as it is"),
-            "{error}"
-        );
-        assert_eq!(std::fs::read(&path).unwrap(), bytes);
-    }
-
-    std::fs::write(&path, "some notes, not a database at all").unwrap();
-    let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Foreign { .. } | StoreError::Corrupt { .. }
-        ),
-        "{error}"
-    );
-    assert_eq!(
-        std::fs::read(&path).unwrap(),
-        b"some notes, not a database at all"
-    );
-
-    std::fs::write(&path, &whole).unwrap();
-    assert_eq!(open(folder.path()).verify_archive().unwrap().events, 500);
-}
-
-#[test]
-fn an_unopenable_log_is_not_reported_as_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    store
-        .accept(incoming("1"), Evaluation::default(), at(0))
-        .unwrap();
-    let path = store.path().to_owned();
-    drop(store);
-    let before = std::fs::read(&path).unwrap();
-    // Not even root can open a folder as a file.
-    std::fs::create_dir(folder.path().join("store.db-wal")).unwrap();
-    let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(
-        matches!(error, StoreError::NotWritable { path: Some(_), .. }),
-        "{error}"
-    );
-    assert_eq!(std::fs::read(&path).unwrap(), before);
-}
-
-#[test]
-fn a_store_of_an_earlier_version_is_migrated() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    store
-        .accept(
-            incoming("1"),
-            evaluation("r", vec![send("t", 1)], vec![]),
-            at(0),
-        )
-        .unwrap();
-    let path = store.path().to_owned();
-    drop(store);
-    let old = "ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;";
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch(old)
-        .unwrap();
-    let store = open(folder.path());
-    let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
-    let part = AttemptOutcome {
-        delivered_parts: vec!["a".into()],
-        ..attempt("partly")
-    };
-    store
-        .settle(delivery, part, Decision::NextPart, at(1))
-        .unwrap();
-    drop(store);
-    let again = open(folder.path())
-        .claim("t", at(1), LEASE, 1)
-        .unwrap()
-        .remove(0);
-    assert_eq!(
-        (again.delivered_parts, again.attempt),
-        (vec!["a".to_owned()], 1)
-    );
-}
-
-#[test]
-fn another_programs_database_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);")
-        .unwrap();
-    let before = std::fs::read(&path).unwrap();
-    assert!(matches!(
-        try_open(folder.path(), None).map(drop),
-        Err(StoreError::Foreign { .. })
-    ));
-    assert_eq!(std::fs::read(&path).unwrap(), before);
-}
-
-#[test]
-fn a_marked_file_without_tables_is_opened_as_new() {
-    let folder = tempfile::tempdir().unwrap();
-    // What earlier versions left behind when they were stopped while creating a store.
-    rusqlite::Connection::open(folder.path().join("store.db"))
-        .unwrap()
-        .execute_batch("PRAGMA application_id = 0x72617263")
-        .unwrap();
-    let store = open(folder.path());
-    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
-    assert!(!accepted.unwrap().duplicate);
-    drop(store);
-    assert_eq!(open(folder.path()).find("1").unwrap().len(), 1);
-}
-
-#[test]
-fn an_interrupted_creation_is_rolled_back_and_repeated() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let journal = folder.path().join("store.db-journal");
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    let batch = "BEGIN IMMEDIATE; CREATE TABLE archive (seq); PRAGMA application_id = 0x72617263";
-    connection.execute_batch(batch).unwrap();
-    let mut header = std::fs::read(&journal).unwrap();
-    connection.execute_batch("COMMIT").unwrap();
-    drop(connection);
-    // The state between the write of the pages and the removal of the journal, whose header is
-    // completed before the pages are written.
-    header[..8].copy_from_slice(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
-    std::fs::write(&journal, header).unwrap();
-
-    let store = open(folder.path());
-    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
-    assert!(!accepted.unwrap().duplicate);
-    assert!(!journal.exists());
-}
-
-#[test]
-fn a_store_of_a_newer_version_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(open(folder.path()));
-    let path = folder.path().join("store.db");
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("PRAGMA user_version = 99")
-        .unwrap();
-    let error = try_open(folder.path(), None).map(drop).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("has schema version 99, but this program supports versions up to 3"),
-        "{error}"
-    );
-}
-
-#[test]
-fn an_unreadable_delivery_does_not_block_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let poisoned = store
-        .accept(
-            incoming("1"),
-            evaluation("r", vec![send("t", 1)], vec![]),
-            at(0),
-        )
-        .unwrap()
-        .deliveries[0];
-    store
-        .accept(
-            incoming("2"),
-            evaluation("r", vec![send("t", 2)], vec![]),
-            at(1),
-        )
-        .unwrap();
-    let direct = rusqlite::Connection::open(store.path()).unwrap();
-    let sql = "UPDATE delivery SET action = 'nonsense' WHERE id = ?1";
-    assert_eq!(direct.execute(sql, [poisoned.as_bytes()]).unwrap(), 1);
-    let claimed = store.claim("t", at(2), LEASE, 10).unwrap();
-    assert_eq!(
-        claimed
-            .iter()
-            .map(|delivery| delivery.action.clone())
-            .collect::<Vec<_>>(),
-        [send("t", 2)]
-    );
-    let dead: i64 = direct
-        .query_row(
-            "SELECT count(*) FROM delivery WHERE status = 2",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(dead, 1);
-}
-
 /// Whatever the cause, each dead letter is reported once, after its commit.
-#[test]
-fn every_dead_letter_is_reported_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
+fn every_dead_letter_is_reported_once(backend: &dyn Backend) {
+    let store = backend.open();
     let reports = Arc::new(Mutex::new(Vec::new()));
     let observed = reports.clone();
     store.observe_dead_letters(Arc::new(move |report| {
@@ -762,26 +527,4 @@ fn every_dead_letter_is_reported_once() {
     let newest = store.newest_dead_letters(2).unwrap();
     assert_eq!(newest.len(), 2);
     assert!(newest.iter().all(|record| record.delivery.target == "gone"));
-}
-
-#[test]
-fn unreadable_deliveries_are_reported() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
-    store.accept(incoming("1"), evaluation, at(0)).unwrap();
-    rusqlite::Connection::open(store.path())
-        .unwrap()
-        .execute("UPDATE delivery SET action = '{}'", [])
-        .unwrap();
-    let reports = Arc::new(Mutex::new(Vec::new()));
-    let observed = reports.clone();
-    store.observe_dead_letters(Arc::new(move |report| {
-        observed.lock().unwrap().push(report.clone());
-    }));
-    assert!(store.claim("t", at(0), LEASE, 10).unwrap().is_empty());
-    let reports = reports.lock().unwrap();
-    assert_eq!(reports.len(), 1);
-    assert_eq!(reports[0].cause, DeadLetterCause::Unreadable);
-    assert_eq!(reports[0].letters[0].rule, "r");
 }

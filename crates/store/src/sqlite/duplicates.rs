@@ -4,7 +4,7 @@ use reflexarc_event::{Event, Limits};
 use rusqlite::Connection;
 
 use super::compression::unpack;
-use crate::incoming::Incoming;
+use crate::Incoming;
 
 /// Replaces fingerprints that schema version 2 computed from source and id alone by those of the
 /// current event identity.

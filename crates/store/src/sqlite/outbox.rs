@@ -17,18 +17,11 @@ use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::records::{COLUMNS, UnreadableRow, read_row};
-use super::{
-    Attempt, AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus,
-    MAX_LISTED, StoreError, instant, micros,
+use super::{instant, micros};
+use crate::{
+    Attempt, AttemptOutcome, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus,
+    MAX_LISTED, StoreError,
 };
-
-/// The outcome of a claim.
-pub(crate) struct Claimed {
-    /// What was claimed, in the order of its events.
-    pub(crate) deliveries: Vec<Delivery>,
-    /// Deliveries that cannot be read and became dead letters.
-    pub(crate) unreadable: Vec<DeadLetterReport>,
-}
 
 /// Claims up to `limit` deliveries of `target` that are due, the soonest due first; they are not
 /// claimed again before `now + lease`. Returns them in the order of their events.

@@ -6,7 +6,7 @@ use std::io::Read;
 use zstd::bulk::Compressor;
 use zstd::stream::read::Decoder;
 
-use super::StoreError;
+use crate::StoreError;
 
 /// zstd's default level.
 // Compressing is done on the writer thread, where time is scarcer than space.

@@ -21,9 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
-use super::StoreError;
+use crate::{Reply, ReplySender, StoreError};
 
 /// A group takes no further job once its jobs weigh this much (an event weighs 1): bounds how long
 /// the first job waits for the last. A single heavier job is still one transaction.
@@ -34,11 +33,12 @@ const GROUP_WEIGHT: usize = 2_000;
 pub(crate) type SharedConnection = Mutex<Connection>;
 
 /// Sends the reply of a job: its own result if the commit succeeded, else the commit's error.
-type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type SendReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Runs a job in the open transaction, or gives it the error that prevented the transaction.
 /// Returns the job's error, which decides whether its savepoint is kept, and its reply.
-type Work =
-    Box<dyn FnOnce(Result<&SharedConnection, StoreError>) -> (Option<StoreError>, Reply) + Send>;
+type Work = Box<
+    dyn FnOnce(Result<&SharedConnection, StoreError>) -> (Option<StoreError>, SendReply) + Send,
+>;
 
 struct Job {
     weight: usize,
@@ -73,8 +73,8 @@ impl Writer {
     pub(super) fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> oneshot::Receiver<Result<T, StoreError>> {
-        let (reply, receiver) = oneshot::channel();
+    ) -> Reply<T> {
+        let (reply, receiver) = Reply::channel();
         self.submit_to(reply, 1, move |connection| job(&lock(connection)), |_| {});
         receiver
     }
@@ -84,8 +84,8 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
         observe: impl FnOnce(&T) + Send + 'static,
-    ) -> oneshot::Receiver<Result<T, StoreError>> {
-        let (reply, receiver) = oneshot::channel();
+    ) -> Reply<T> {
+        let (reply, receiver) = Reply::channel();
         self.submit_to(reply, 1, move |connection| job(&lock(connection)), observe);
         receiver
     }
@@ -94,7 +94,7 @@ impl Writer {
     /// as `weight` others.
     pub(super) fn submit_to<T: Send + 'static>(
         &self,
-        reply: oneshot::Sender<Result<T, StoreError>>,
+        reply: ReplySender<T>,
         weight: usize,
         job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
         observe: impl FnOnce(&T) + Send + 'static,
@@ -104,14 +104,14 @@ impl Writer {
             // The error goes two ways: to the writer, which undoes the savepoint, and to the
             // caller.
             let error = result.as_ref().err().cloned();
-            let send: Reply = Box::new(move |commit| {
+            let send: SendReply = Box::new(move |commit| {
                 let outcome = result.and_then(|value| commit.map(|()| value));
                 if let Ok(value) = &outcome {
                     observe(value);
                 }
                 // The caller may be gone, for example when its HTTP connection broke off: the
                 // events are stored all the same.
-                drop(reply.send(outcome));
+                reply.send(outcome);
             });
             (error, send)
         });
@@ -160,7 +160,7 @@ fn run_group(
     connection: &SharedConnection,
     first: Job,
     jobs: &mpsc::Receiver<Job>,
-    replies: &mut Vec<Reply>,
+    replies: &mut Vec<SendReply>,
 ) -> Result<(), StoreError> {
     // Cached, because these statements run for every job.
     let run = |sql: &str| {

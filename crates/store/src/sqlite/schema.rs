@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
 use super::duplicates::recompute_fingerprints;
-use super::{StoreError, StoreOptions};
+use crate::{StoreError, StoreOptions};
 
 /// "rarc", at byte 68 of the file.
 // SQLite reserves this field for programs to mark their files. Without it, a wrong `path` in the

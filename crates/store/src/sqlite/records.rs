@@ -1,77 +1,12 @@
 //! Rows of the outbox: deliveries and attempts.
 
-use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 use rusqlite::Row;
 
-use super::{StoreError, instant};
-
-/// The status of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum DeliveryStatus {
-    /// In the outbox; attempted when it is due.
-    Pending,
-    /// Accepted by its receiver.
-    Delivered,
-    /// A dead letter: undeliverable until an operator redrives or drops it.
-    Dead,
-    /// Cancelled by an operator before it was delivered.
-    Cancelled,
-    /// A dead letter that an operator dropped.
-    Dropped,
-}
-
-/// A delivery with its status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeliveryRecord {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// Its status.
-    pub status: DeliveryStatus,
-    /// When it is attempted next, while pending.
-    pub due: Timestamp,
-    /// When it left the outbox.
-    pub finished: Option<Timestamp>,
-    /// Why it became a dead letter, was cancelled or dropped.
-    pub reason: Option<String>,
-    /// Archive position of its event.
-    pub seq: i64,
-}
-
-/// One attempt to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// Its number, from 1, over all series of attempts of this delivery.
-    pub number: u32,
-    /// When it started.
-    pub started: Timestamp,
-    /// How long it took.
-    pub took: SignedDuration,
-    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
-    pub outcome: String,
-    /// The receiver's response, or the error.
-    pub answer: String,
-}
-
-/// The outcome of an attempt, to be recorded.
-#[derive(Debug, Clone)]
-pub struct AttemptOutcome {
-    /// When it started.
-    pub started: Timestamp,
-    /// How long it took.
-    pub took: SignedDuration,
-    /// As in [`Attempt::outcome`].
-    pub outcome: &'static str,
-    /// As in [`Attempt::answer`].
-    pub answer: String,
-    /// The parts that were delivered, if only some were.
-    pub delivered_parts: Vec<String>,
-}
+use super::instant;
+use crate::{DeliveryRecord, DeliveryStatus, StoreError};
 
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
@@ -82,33 +17,6 @@ pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, act
 pub(super) struct UnreadableRow {
     pub(super) id: [u8; 16],
     pub(super) reason: &'static str,
-}
-
-impl DeliveryStatus {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Delivered,
-        Self::Dead,
-        Self::Cancelled,
-        Self::Dropped,
-    ];
-
-    /// Its name in lists and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Dropped => "dropped",
-        }
-    }
-
-    /// Its number in the file, in the order of the variants.
-    pub(super) fn number(self) -> i64 {
-        // The numbers are in the files of all installations: a new status must be added at the end.
-        self as i64
-    }
 }
 
 impl From<UnreadableRow> for StoreError {

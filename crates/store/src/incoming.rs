@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 ///
 /// ```
 /// use reflexarc_event::Event;
-/// use reflexarc_service::Incoming;
+/// use reflexarc_store::Incoming;
 ///
 /// let event = Event::from_json(r#"{"id": "8B2A", "product": "ECS", "name": "Disk:Stalled"}"#)?;
 /// let incoming = Incoming::new(event)?;
@@ -28,7 +28,7 @@ pub struct Incoming {
     /// Source and id. An event without an id gets a random one.
     pub name: EventRef,
     /// The whole identity, with the same source and id.
-    pub(crate) identity: EventIdentity,
+    pub identity: EventIdentity,
     /// Digest of the identity, by which duplicates are recognised; `None` for an event without an
     /// id, which cannot be distinguished from a copy.
     pub(crate) fingerprint: Option<[u8; 16]>,
@@ -59,7 +59,7 @@ impl Incoming {
     }
 
     /// Assigns an id to an event that has none of its own, instead of the random one.
-    pub(crate) fn set_id(&mut self, id: &str) {
+    pub fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.name.id);
         id.clone_into(&mut self.identity.id);
     }
@@ -67,20 +67,6 @@ impl Incoming {
     /// The deliveries that the store would put into the outbox after this evaluation.
     pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
         Delivery::for_actions(&self.identity, rule_actions(evaluation), now)
-    }
-
-    /// The index of the evaluation worker, of `workers`, that evaluates it. One resource always has
-    /// the same worker, which keeps its events in order; events without a resource are spread.
-    pub(crate) fn worker_index(&self, workers: usize) -> usize {
-        let key = if self.identity.resource.is_empty() {
-            &self.identity.id
-        } else {
-            &self.identity.resource
-        };
-        // The first byte of a good hash spreads well enough: there are as many workers as
-        // processors, and with, say, 12 of them four get 1/256 more of the resources than the rest.
-        let digest = Sha256::digest(key.as_bytes());
-        digest[0] as usize % workers
     }
 }
 

@@ -17,7 +17,7 @@ use reflexarc_reaction::Action;
 /// use reflexarc::RuleSet;
 /// use reflexarc_event::NativeEvent;
 /// use reflexarc_reaction::NoState;
-/// use reflexarc_service::store::evaluation_to_json;
+/// use reflexarc_store::evaluation_to_json;
 ///
 /// let rule = "when = 'a == 1'\nthen = 'log(\"seen\");'";
 /// let rules = RuleSet::compile([("ones.toml", rule)])?;

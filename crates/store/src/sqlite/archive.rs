@@ -1,59 +1,12 @@
 //! The archive: every accepted event as it was received, with its evaluation.
 
-use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
 use rusqlite::{Connection, Row};
 
 use super::compression::unpack;
-use super::{StoreError, instant, micros};
-
-/// One archived event.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Archived {
-    /// Archive position, counted in the order of acceptance.
-    pub seq: i64,
-    /// Source and id.
-    pub name: EventRef,
-    /// Its `name` or `type`.
-    pub kind: String,
-    /// The resource that it is about.
-    pub resource: String,
-    /// When it was accepted; also the `now` of its evaluation.
-    pub received: Timestamp,
-    /// The event as it was received.
-    pub event: Event,
-    /// Its evaluation as [`super::evaluation_to_json`] writes it; `None` if no rule
-    /// matched.
-    pub evaluation: Option<Json>,
-}
-
-/// Selects events of the archive. An absent bound selects all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Accepted at this instant or later.
-    pub from: Option<Timestamp>,
-    /// Accepted before this instant.
-    pub to: Option<Timestamp>,
-    /// Events with this id.
-    pub id: Option<String>,
-}
-
-/// The result of [`super::Store::verify_archive`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// Number of events that were read.
-    pub events: u64,
-    /// Their uncompressed size in bytes.
-    pub bytes: u64,
-    /// Archive positions of events that cannot be read back, each with the reason.
-    pub damaged: Vec<(i64, String)>,
-}
-
-/// An event, or the archive position of one that cannot be read back and why.
-pub(super) type ReadResult = Result<Archived, (i64, String)>;
+use super::{instant, micros};
+use crate::{Archived, DamagedEvent, Selection, StoreError};
 
 /// A stored evaluation holds derived events and payloads, each up to 128 levels deep as events may
 /// be, inside objects of its own.
@@ -68,7 +21,7 @@ pub(super) fn page(
     selection: &Selection,
     after: i64,
     limit: usize,
-) -> Result<Vec<ReadResult>, StoreError> {
+) -> Result<Vec<Result<Archived, DamagedEvent>>, StoreError> {
     // Walks `seq`, the primary key: pages come in order without sorting, and the next page starts
     // where this one ended however many events are added or pruned meanwhile. OFFSET would skip or
     // repeat events then.
@@ -86,7 +39,7 @@ pub(super) fn page(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<ReadResult> {
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<Archived, DamagedEvent>> {
     let seq: i64 = row.get(0)?;
     let size = usize::try_from(row.get::<_, i64>(6)?).unwrap_or_default();
     let body: Vec<u8> = row.get(7)?;
@@ -110,7 +63,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<ReadResult> {
     // One damaged event is reported by its position and does not hide the events after it.
     let (event, evaluation) = match decode() {
         Ok(decoded) => decoded,
-        Err(reason) => return Ok(Err((seq, reason))),
+        Err(reason) => return Ok(Err(DamagedEvent { seq, reason })),
     };
     Ok(Ok(Archived {
         seq,

@@ -44,11 +44,11 @@ pub type DeadLetterObserver = Arc<dyn Fn(&DeadLetterReport) + Send + Sync>;
 
 /// The observer of a store, if there is one.
 #[derive(Clone, Default)]
-pub(super) struct Observed(Arc<Mutex<Option<DeadLetterObserver>>>);
+pub(crate) struct Observed(Arc<Mutex<Option<DeadLetterObserver>>>);
 
 impl DeadLetterReport {
     /// A report about one delivery.
-    pub(super) fn of_one(
+    pub(crate) fn of_one(
         target: String,
         letter: DeadLetter,
         cause: DeadLetterCause,
@@ -66,12 +66,12 @@ impl DeadLetterReport {
 
 impl Observed {
     /// Replaces the observer.
-    pub(super) fn set(&self, observer: DeadLetterObserver) {
+    pub(crate) fn set(&self, observer: DeadLetterObserver) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
     }
 
     /// Hands over reports.
-    pub(super) fn report<'a>(&self, reports: impl IntoIterator<Item = &'a DeadLetterReport>) {
+    pub(crate) fn report<'a>(&self, reports: impl IntoIterator<Item = &'a DeadLetterReport>) {
         for report in reports {
             // Cloned, so that the observer runs without the lock.
             let observer = self

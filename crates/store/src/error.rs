@@ -75,7 +75,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Adds the path to errors that carry one: SQLite's own errors do not name the file.
-    pub(super) fn at(self, path: &Path) -> Self {
+    pub(crate) fn at(self, path: &Path) -> Self {
         match self {
             Self::NotWritable { reason, .. } => Self::NotWritable {
                 path: Some(path.to_owned()),

@@ -1,70 +1,32 @@
 //! Retention: removing old events, expired state entries and old fingerprints.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{Store, StoreError, micros, wait};
+use super::{SqliteStore, micros};
+use crate::{Retention, StoreError};
 
-/// How long events are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// Older events are removed, with their deliveries.
-    pub age: SignedDuration,
-    /// When the pages in use are more than this many bytes, the oldest events are removed.
-    pub bytes: Option<u64>,
-}
-
-impl Default for Retention {
-    /// 30 days, without a bound on the size.
-    fn default() -> Self {
-        Self {
-            age: SignedDuration::from_hours(30 * 24),
-            bytes: None,
-        }
-    }
-}
-
-impl Store {
-    /// Removes events that are older than the retention allows, or that make the store larger than
-    /// it allows. Returns how many events were removed.
-    ///
-    /// ```
-    /// use jiff::{SignedDuration, Timestamp};
-    /// use reflexarc::Evaluation;
-    /// use reflexarc_event::Event;
-    /// use reflexarc_service::store::Retention;
-    /// use reflexarc_service::{Config, Incoming, Store};
-    ///
-    /// # let folder = tempfile::tempdir()?;
-    /// # let options = Config::default().store_options;
-    /// let store = Store::open(&folder.path().join("reflexarc.db"), &options)?;
-    /// let incoming = Incoming::new(Event::from_json(r#"{"id": "1"}"#)?)?;
-    /// let accepted_at = Timestamp::UNIX_EPOCH;
-    /// store.accept(incoming, Evaluation::default(), accepted_at)?;
-    ///
-    /// let retention = Retention { age: SignedDuration::from_hours(24), bytes: None };
-    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(1))?, 0);
-    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(25))?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+impl SqliteStore {
+    /// As [`crate::Store::prune`].
+    pub(super) fn prune_in_steps(
+        &self,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         // Events removed in one transaction. Removing a million at once would keep every accept
         // waiting for minutes and grow the write-ahead log by the size of what is removed; between
         // steps the writer serves whatever else is waiting.
         const STEP: usize = 500;
         let window = self.duplicate_window;
-        wait(
-            self.writer
-                .submit(move |connection| forget(connection, now, window)),
-        )?;
+        let forgotten = self
+            .writer
+            .submit(move |connection| forget(connection, now, window));
+        forgotten.wait()?;
         let step = |before: Timestamp| {
-            wait(
-                self.writer
-                    .submit(move |connection| prune_step(connection, before, STEP)),
-            )
+            let removed = self
+                .writer
+                .submit(move |connection| prune_step(connection, before, STEP));
+            removed.wait()
         };
         let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
         let mut removed = 0;
@@ -78,7 +40,7 @@ impl Store {
         // By size: the oldest go first, whatever their age, until the pages in use fit. The file
         // itself keeps its size; its free pages are used for the next events.
         while let Some(bytes) = retention.bytes
-            && self.used_bytes()? > bytes
+            && self.read(used_bytes)? > bytes
         {
             let count = step(Timestamp::MAX)?;
             if count == 0 {
@@ -127,7 +89,7 @@ fn prune_step(
 
 /// Removes expired state entries and fingerprints older than the duplicate window.
 fn forget(connection: &Connection, now: Timestamp, window: i64) -> Result<(), StoreError> {
-    // At most 5,000 rows of each in one transaction, for the reason given in `Store::prune`. What
+    // At most 5,000 rows of each in one transaction, for the reason given in `prune_in_steps`. What
     // is left stays until the next pruning; until then queries leave it out by its time.
     let sql = "DELETE FROM seen WHERE fingerprint IN
                (SELECT fingerprint FROM seen WHERE at <= ?1 LIMIT 5000)";

@@ -1,0 +1,72 @@
+//! The durable store of an event service: archive, event identities, rule state, outbox and dead
+//! letters.
+//!
+//! ```
+//! use jiff::{SignedDuration, Timestamp};
+//! use reflexarc::RuleSet;
+//! use reflexarc_event::Event;
+//! use reflexarc_reaction::NoState;
+//! use reflexarc_store::{Incoming, SqliteStore, Store, StoreOptions};
+//!
+//! let rule = "when = 'level == \"WARN\"'\nthen = 'send(\"inventory\", event.id);'";
+//! let rules = RuleSet::compile([("warnings.toml", rule)]).expect("the rule is valid");
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("reflexarc.db");
+//! let store = SqliteStore::open(&path, &StoreOptions::default())?;
+//!
+//! let incoming = Incoming::new(Event::from_json(r#"{"id": "1", "level": "WARN"}"#)?)?;
+//! let now = Timestamp::UNIX_EPOCH;
+//! let evaluation = rules.evaluate(&incoming.native, &NoState, now);
+//! let accepted = store.accept(incoming, evaluation, now)?;
+//!
+//! let claimed = store.claim("inventory", now, SignedDuration::from_secs(60), 10)?;
+//! assert_eq!(accepted.deliveries, [claimed[0].id]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Store`] is what every backend promises; the tests of this crate hold these promises as one
+//! suite that runs on each backend. [`SqliteStore`] keeps one SQLite file.
+//!
+//! Types of other crates in the public API: times and durations are those of [`jiff`]; evaluations,
+//! events, state entries and deliveries are those of `reflexarc`, `reflexarc-event`,
+//! `reflexarc-reaction` and `reflexarc-delivery`.
+//!
+//! This crate must not know HTTP, the protocols of targets, or a clock: every time is an argument.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a store is at the rim: it uses files and threads"
+)]
+
+mod accepted;
+mod archived;
+mod dead_letters;
+mod error;
+mod evaluation_json;
+mod incoming;
+mod options;
+mod records;
+mod reply;
+mod retention;
+mod sqlite;
+mod state;
+mod store;
+
+pub use accepted::Accepted;
+pub use archived::{Archived, DamagedEvent, Selection, VerifyReport};
+pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
+pub use error::StoreError;
+pub use evaluation_json::evaluation_to_json;
+pub use incoming::Incoming;
+pub use options::StoreOptions;
+pub use records::{Attempt, AttemptOutcome, Claimed, DeliveryRecord, DeliveryStatus};
+pub use reply::{Reply, ReplySender};
+pub use retention::Retention;
+pub use sqlite::SqliteStore;
+pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
+pub use store::{Store, StoreLock};
+
+/// The example of the README runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

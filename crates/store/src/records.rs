@@ -1,0 +1,108 @@
+//! Deliveries and attempts, as the store returns them.
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::Delivery;
+
+use crate::DeadLetterReport;
+
+/// The status of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DeliveryStatus {
+    /// In the outbox; attempted when it is due.
+    Pending,
+    /// Accepted by its receiver.
+    Delivered,
+    /// A dead letter: undeliverable until an operator redrives or drops it.
+    Dead,
+    /// Cancelled by an operator before it was delivered.
+    Cancelled,
+    /// A dead letter that an operator dropped.
+    Dropped,
+}
+
+/// A delivery with its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryRecord {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its status.
+    pub status: DeliveryStatus,
+    /// When it is attempted next, while pending.
+    pub due: Timestamp,
+    /// When it left the outbox.
+    pub finished: Option<Timestamp>,
+    /// Why it became a dead letter, was cancelled or dropped.
+    pub reason: Option<String>,
+    /// Archive position of its event.
+    pub seq: i64,
+}
+
+/// One attempt to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Its number, from 1, over all series of attempts of this delivery.
+    pub number: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: SignedDuration,
+    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
+    pub outcome: String,
+    /// The receiver's response, or the error.
+    pub answer: String,
+}
+
+/// The outcome of a claim.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// What was claimed, in the order of its events.
+    pub deliveries: Vec<Delivery>,
+    /// Deliveries that cannot be read and became dead letters.
+    pub unreadable: Vec<DeadLetterReport>,
+}
+
+/// The outcome of an attempt, to be recorded.
+#[derive(Debug, Clone)]
+pub struct AttemptOutcome {
+    /// When it started.
+    pub started: Timestamp,
+    /// How long it took.
+    pub took: SignedDuration,
+    /// As in [`Attempt::outcome`].
+    pub outcome: &'static str,
+    /// As in [`Attempt::answer`].
+    pub answer: String,
+    /// The parts that were delivered, if only some were.
+    pub delivered_parts: Vec<String>,
+}
+
+impl DeliveryStatus {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Dead,
+        Self::Cancelled,
+        Self::Dropped,
+    ];
+
+    /// Its name in lists and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Its number in the file, in the order of the variants.
+    pub(crate) fn number(self) -> i64 {
+        // The numbers are in the files of all installations: a new status must be added at the end.
+        self as i64
+    }
+}

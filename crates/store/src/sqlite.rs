@@ -1,0 +1,117 @@
+//! A store in one SQLite file.
+//!
+//! SQLite runs in write-ahead mode (WAL) with `synchronous=FULL`. One thread writes; the jobs that
+//! are waiting for it share a transaction and its sync (group commit), and each gets its reply
+//! after the commit. Readers have connections of their own and never wait for the writer: in WAL
+//! mode a reader sees the file as of the last commit before it began.
+//!
+//! SQLite allows one write transaction at a time anyway, so more writing threads would only wait
+//! for each other.
+
+mod accept;
+mod archive;
+mod compression;
+mod duplicates;
+mod operations;
+mod outbox;
+mod records;
+mod retention;
+mod schema;
+mod state;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use crate::dead_letters::Observed;
+use crate::{StoreError, StoreOptions};
+
+/// A store in one SQLite file. Dropping it finishes what was submitted.
+pub struct SqliteStore {
+    path: PathBuf,
+    /// The duplicate window in microseconds.
+    duplicate_window: i64,
+    writer: writer::Writer,
+    dead_letters: Observed,
+    /// Read-only connections that are not in use.
+    // Grows to the largest number of readers at one time and stays there. Opening one costs a few
+    // file operations and compiling its statements again, more than most queries.
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens the file or creates it. An existing file is checked first, through a connection that
+    /// cannot write.
+    ///
+    /// # Errors
+    /// If it is damaged, of another program, of a newer version, or not writable; it is left as it
+    /// was.
+    pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let connection = schema::open_writer(path, options)?;
+        // An absurdly long window from the configuration becomes the longest there is.
+        let window = options.duplicate_window.as_micros();
+        Ok(Self {
+            path: path.to_owned(),
+            duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
+            writer: writer::Writer::start(connection)?,
+            dead_letters: Observed::default(),
+            readers: Mutex::default(),
+        })
+    }
+
+    /// Checks whether [`SqliteStore::open`] can open or create a store at this path, without
+    /// changing anything and without reading an existing store as a whole.
+    ///
+    /// ```
+    /// use reflexarc_store::SqliteStore;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// assert!(SqliteStore::check_location(&folder.path().join("reflexarc.db")).is_ok());
+    /// assert!(SqliteStore::check_location(&folder.path().join("missing/reflexarc.db")).is_err());
+    /// assert!(SqliteStore::check_location(folder.path()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn check_location(path: &Path) -> Result<(), StoreError> {
+        schema::check_location(path)
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a query on a pooled connection.
+    fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let pool = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = pool().pop();
+        let connection = spare.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        // A connection whose query failed is dropped, not returned: if the failure has to do with
+        // the connection, the next caller gets a new one.
+        let result = query(&connection).map_err(|error| error.at(&self.path))?;
+        pool().push(connection);
+        Ok(result)
+    }
+}
+
+/// An instant as it is stored: whole microseconds since 1970.
+fn micros(instant: Timestamp) -> i64 {
+    instant.as_microsecond()
+}
+
+/// The inverse of [`micros`]; a value outside the calendar becomes its nearest end.
+fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}

@@ -1,0 +1,354 @@
+//! The operations of the store, each a job of the writer or a query that never waits for it.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::Evaluation;
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+
+use super::writer::{SharedConnection, lock};
+use super::{SqliteStore, accept, archive, micros, outbox, retention, schema};
+use crate::{
+    Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
+    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming, Reply,
+    ReplySender, Retention, Selection, StateReader, Store, StoreError, StoreLock, VerifyReport,
+};
+
+/// Events in memory at one time while the archive is walked.
+// Large enough that the cost of a query is spread over many events, small enough that `archive
+// export` of millions of events needs little memory.
+const PAGE: usize = 256;
+
+impl Store for SqliteStore {
+    fn accept(
+        &self,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        let window = self.duplicate_window;
+        let accepted = self.writer.submit(move |connection| {
+            match accept::find_duplicate(connection, &incoming, now, window)? {
+                Some(seq) => Ok(Accepted::duplicate_of(seq)),
+                None => accept::insert(connection, &incoming, &evaluation, now),
+            }
+        });
+        accepted.wait()
+    }
+
+    fn accept_together(
+        &self,
+        events: Vec<(Incoming, EvaluateInTransaction)>,
+        now: Timestamp,
+        permit: Box<dyn Any + Send>,
+        reply: ReplySender<Vec<Accepted>>,
+    ) {
+        let window = self.duplicate_window;
+        // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
+        // 10,000 events to one transaction.
+        let weight = events.len();
+        let job = move |connection: &SharedConnection| {
+            // Moved into the job: the queue space is free again only when the events are committed,
+            // or when the writer is gone and drops the job. Freeing it earlier would unbound what
+            // waits in the writer's channel.
+            let _permit = permit;
+            let mut accepted = Vec::with_capacity(weight);
+            for (incoming, evaluate) in events {
+                // The connection is locked anew for each step, because `evaluate` locks it too.
+                let duplicate = accept::find_duplicate(&lock(connection), &incoming, now, window)?;
+                if let Some(seq) = duplicate {
+                    accepted.push(Accepted::duplicate_of(seq));
+                    continue;
+                }
+                let evaluation = evaluate(connection, &incoming)?;
+                let inserted = accept::insert(&lock(connection), &incoming, &evaluation, now)?;
+                accepted.push(inserted);
+            }
+            Ok(accepted)
+        };
+        self.writer.submit_to(reply, weight, job, |_| {});
+    }
+
+    fn accept_replay(
+        &self,
+        archived: &Archived,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        replay: String,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let seq = archived.seq;
+        let accepted = self.writer.submit(move |connection| {
+            let replay = Some(replay.as_str());
+            accept::enqueue(connection, seq, &incoming, &evaluation, replay, now)
+                .map(|(deliveries, _)| deliveries)
+        });
+        accepted.wait()
+    }
+
+    fn state_reader(&self) -> Result<Box<dyn StateReader>, StoreError> {
+        Ok(Box::new(Mutex::new(schema::open_reader(&self.path)?)))
+    }
+
+    fn state(&self, now: Timestamp) -> Result<Vec<(String, String, String)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT rule, key, value FROM state
+                       WHERE expires IS NULL OR expires > ?1 ORDER BY rule, key";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([micros(now)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn lock_exclusive(&self) -> Result<StoreLock, StoreError> {
+        // A file beside the store and not the store itself: SQLite takes its own locks on that, and
+        // closing any descriptor of a file releases all POSIX locks that the process has on it.
+        let path = PathBuf::from(format!("{}.lock", self.path.display()));
+        let failed = |reason: String| StoreError::NotWritable {
+            path: Some(path.clone()),
+            reason,
+        };
+        let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+        // The kernel releases the lock when the process ends in whatever way, so there is never a
+        // stale lock to be removed by hand, as there would be with a pid file.
+        match file.try_lock() {
+            Ok(()) => Ok(StoreLock::new(file)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
+                path: self.path.clone(),
+            }),
+            Err(std::fs::TryLockError::Error(error)) => Err(failed(error.to_string())),
+        }
+    }
+
+    fn submit_claim(
+        &self,
+        target: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> Reply<Claimed> {
+        let (target, observed) = (target.to_owned(), self.dead_letters.clone());
+        self.writer.submit_observed(
+            move |connection| outbox::claim(connection, &target, now, lease, limit),
+            move |claimed| observed.report(&claimed.unreadable),
+        )
+    }
+
+    fn submit_settle(
+        &self,
+        delivery: Delivery,
+        attempt: AttemptOutcome,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Reply<Option<DeadLetterReport>> {
+        let observed = self.dead_letters.clone();
+        self.writer.submit_observed(
+            move |connection| outbox::settle(connection, &delivery, &attempt, &decision, now),
+            move |report| observed.report(report),
+        )
+    }
+
+    fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let released = self
+            .writer
+            .submit(move |connection| outbox::release(connection, None, now));
+        released.wait()
+    }
+
+    fn submit_release_claims(&self, target: &str, now: Timestamp) -> Reply<usize> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| outbox::release(connection, Some(&target), now))
+    }
+
+    fn submit_release_claim(&self, id: DeliveryId, now: Timestamp) {
+        drop(
+            self.writer
+                .submit(move |connection| outbox::release_one(connection, id, now)),
+        );
+    }
+
+    fn submit_dead_letter_target(
+        &self,
+        target: &str,
+        reason: String,
+        now: Timestamp,
+    ) -> Reply<Option<DeadLetterReport>> {
+        let (target, observed) = (target.to_owned(), self.dead_letters.clone());
+        self.writer.submit_observed(
+            move |connection| outbox::dead_letter_target(connection, &target, &reason, now),
+            move |report| observed.report(report),
+        )
+    }
+
+    fn observe_dead_letters(&self, observer: DeadLetterObserver) {
+        self.dead_letters.set(observer);
+    }
+
+    fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        // A delivery that is being sent is pending too and can be cancelled: it is then not
+        // retried, but the attempt that runs is not interrupted (see `outbox::settle`).
+        let reason = Some("cancelled by an operator");
+        let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+        self.transfer(id, from, to, reason, now)
+    }
+
+    fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
+        self.transfer(id, from, to, None, now)
+    }
+
+    fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+        let reason = Some("dropped by an operator");
+        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
+        self.transfer(id, from, to, reason, now)
+    }
+
+    fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| outbox::next_due(connection, target))
+    }
+
+    fn call_times(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(|connection| outbox::call_times(connection, target, since))
+    }
+
+    fn deliveries(
+        &self,
+        status: DeliveryStatus,
+        target: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(|connection| outbox::list(connection, status, target, limit))
+    }
+
+    fn delivery(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
+        self.read(|connection| {
+            outbox::get(connection, id)?
+                .map(|record| Ok((record, outbox::attempts(connection, id)?)))
+                .transpose()
+        })
+    }
+
+    fn deliveries_of(&self, seq: i64) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
+        self.read(|connection| {
+            outbox::of_event(connection, seq)?
+                .into_iter()
+                .map(|record| {
+                    let attempts = outbox::attempts(connection, record.delivery.id)?;
+                    Ok((record, attempts))
+                })
+                .collect()
+        })
+    }
+
+    fn newest_dead_letters(&self, limit: usize) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(|connection| outbox::newest_dead_letters(connection, limit))
+    }
+
+    fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(outbox::dead_letter_counts)
+    }
+
+    fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+        self.read(outbox::queue_depths)
+    }
+
+    fn unattempted(&self) -> Result<i64, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM delivery WHERE status = 0 AND attempt = 1";
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))?)
+        })
+    }
+
+    fn walk(
+        &self,
+        selection: &Selection,
+        visit: &mut dyn FnMut(Result<Archived, DamagedEvent>) -> bool,
+    ) -> Result<(), StoreError> {
+        // Each page is a read transaction of its own. One over the whole walk would keep SQLite
+        // from checkpointing, and the write-ahead log would grow for as long as it lasts.
+        // `seq` starts at 1.
+        let mut after = 0;
+        loop {
+            let page = self.read(|connection| archive::page(connection, selection, after, PAGE))?;
+            let last = page.len() < PAGE;
+            for event in page {
+                after = match &event {
+                    Ok(event) => event.seq,
+                    Err(damaged) => damaged.seq,
+                };
+                if !visit(event) {
+                    return Ok(());
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError> {
+        let selection = Selection {
+            id: Some(id.to_owned()),
+            ..Selection::default()
+        };
+        // One page is the bound, as ids of untrusted senders need not be unique.
+        let found = self.read(|connection| archive::page(connection, &selection, 0, PAGE))?;
+        let failed = |damaged: DamagedEvent| StoreError::Failed(damaged.to_string());
+        found
+            .into_iter()
+            .map(|event| event.map_err(failed))
+            .collect()
+    }
+
+    fn verify_archive(&self) -> Result<VerifyReport, StoreError> {
+        // First the structure of the file, as a page that cannot be read would end the walk early
+        // and hide the damage behind it.
+        schema::examine(&self.path, true)?;
+        let mut report = VerifyReport::default();
+        self.walk(&Selection::default(), &mut |event| {
+            match event {
+                Ok(event) => {
+                    report.events += 1;
+                    report.bytes += event.event.bytes().len() as u64;
+                }
+                Err(damaged) => report.damaged.push(damaged),
+            }
+            true
+        })?;
+        Ok(report)
+    }
+
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+        self.prune_in_steps(retention, now)
+    }
+
+    fn used_bytes(&self) -> Result<u64, StoreError> {
+        self.read(retention::used_bytes)
+    }
+}
+
+impl SqliteStore {
+    fn transfer(
+        &self,
+        id: DeliveryId,
+        from: DeliveryStatus,
+        to: DeliveryStatus,
+        reason: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let transferred = self
+            .writer
+            .submit(move |connection| outbox::transfer(connection, id, from, to, reason, now));
+        transferred.wait()
+    }
+}

@@ -1,0 +1,139 @@
+//! Rule state: read while an event is evaluated, validated and written when it is committed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use reflexarc::Evaluation;
+use reflexarc_reaction::{Entry, State, sealed};
+
+use crate::{Incoming, StoreError};
+
+/// Evaluates an event inside the transaction that stores it, reading state through it.
+pub type EvaluateInTransaction =
+    Box<dyn FnOnce(&dyn StateReader, &Incoming) -> Result<Evaluation, StoreError> + Send>;
+
+/// A view of the state of all rules: of what is committed, or of an open transaction.
+pub trait StateReader: Send + Sync {
+    /// The entry of `rule` at `key`, unless it has expired by `now`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn read_entry(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError>;
+
+    /// The number of unexpired entries of `rule`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn count_entries(&self, rule: &str, now: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// Reads rule state through one reader and records what it read.
+///
+/// This is the read phase of optimistic concurrency control: an event is evaluated against the
+/// committed state, and [`ReadSet::is_current`] says when it is stored whether that still holds.
+pub struct StoredState<'a> {
+    reader: &'a dyn StateReader,
+    recorded: Mutex<Recorded>,
+}
+
+/// Every state read of one evaluation, with its result.
+#[derive(Debug, Default)]
+pub struct ReadSet {
+    /// Rule, key, and the entry found.
+    entries: Vec<(String, String, Option<Entry>)>,
+    /// Rule and its number of entries. This catches an entry that another event adds or removes:
+    /// no read of a single key would notice it.
+    lengths: Vec<(String, usize)>,
+}
+
+#[derive(Default)]
+struct Recorded {
+    reads: ReadSet,
+    error: Option<StoreError>,
+}
+
+impl<'a> StoredState<'a> {
+    /// Reads through `reader`.
+    pub fn new(reader: &'a dyn StateReader) -> Self {
+        Self {
+            reader,
+            recorded: Mutex::default(),
+        }
+    }
+
+    /// The read set, or the first read error: an evaluation that continued with a default value
+    /// must not be committed.
+    ///
+    /// # Errors
+    /// If a read failed.
+    pub fn into_reads(self) -> Result<ReadSet, StoreError> {
+        let recorded = self.recorded.into_inner();
+        let Recorded { reads, error } = recorded.unwrap_or_else(PoisonError::into_inner);
+        error.map_or(Ok(reads), Err)
+    }
+
+    /// The result of a read. [`State`] has no way to report an error to a script, so the first one
+    /// is recorded and the script goes on with the default.
+    fn read<T: Default>(&self, result: Result<T, StoreError>) -> T {
+        // The default is harmless, because the evaluation is discarded: `into_reads` returns the
+        // error.
+        result.unwrap_or_else(|error| {
+            self.recorded().error.get_or_insert(error);
+            T::default()
+        })
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl sealed::Sealed for StoredState<'_> {}
+
+impl State for StoredState<'_> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
+        let entry = self.read(self.reader.read_entry(rule, key, now));
+        let read = (rule.to_owned(), key.to_owned(), entry.clone());
+        // A key that is read twice is recorded twice; scripts read few keys, and a set would cost
+        // more than it saves.
+        self.recorded().reads.entries.push(read);
+        entry
+    }
+
+    fn len(&self, rule: &str, now: Timestamp) -> usize {
+        let length = self.read(self.reader.count_entries(rule, now));
+        let read = (rule.to_owned(), length);
+        self.recorded().reads.lengths.push(read);
+        length
+    }
+}
+
+impl ReadSet {
+    /// Whether repeating every read gives the recorded results.
+    ///
+    /// Values are compared, not versions: an evaluation depends only on event, time and what it
+    /// read, so equal values give an equal evaluation. A counter that went from 4 to 5 and back to
+    /// 4 is no conflict.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn is_current(&self, reader: &dyn StateReader, now: Timestamp) -> Result<bool, StoreError> {
+        for (rule, key, entry) in &self.entries {
+            if reader.read_entry(rule, key, now)? != *entry {
+                return Ok(false);
+            }
+        }
+        // Counting is O(entries of the rule), so it comes last: most conflicts are found by then.
+        for (rule, length) in &self.lengths {
+            if reader.count_entries(rule, now)? != *length {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,320 @@
+//! What every backend promises.
+
+use std::any::Any;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::Evaluation;
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+
+use crate::{
+    Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
+    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming, Reply,
+    ReplySender, Retention, Selection, StateReader, StoreError, VerifyReport,
+};
+
+/// The exclusive lock of the one process that delivers from a store. It is released when this is
+/// dropped or the process dies.
+pub struct StoreLock {
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+/// A durable store. Share it in an `Arc`; dropping the last one finishes what was submitted.
+///
+/// What is reported as done is on disk. Methods that return a [`Reply`] do not block; all others
+/// may, and must not be called from async code. All times are arguments: a store has no clock.
+// Object-safe on purpose: one service binary serves every backend. A call through the table costs
+// nanoseconds, once for a batch, a claim or a query and never for a row.
+pub trait Store: Send + Sync {
+    /// Stores an evaluated event with its state changes and deliveries in one transaction, and
+    /// waits for the commit. Accepting a duplicate does nothing.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn accept(
+        &self,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError>;
+
+    /// As [`Store::accept`] for a batch that is stored as a whole or not at all. Each event is
+    /// evaluated inside the transaction, after the events before it; duplicates are not evaluated.
+    /// `permit` is dropped when the transaction has ended.
+    fn accept_together(
+        &self,
+        events: Vec<(Incoming, EvaluateInTransaction)>,
+        now: Timestamp,
+        permit: Box<dyn Any + Send>,
+        reply: ReplySender<Vec<Accepted>>,
+    );
+
+    /// Puts the actions of a replayed event into the outbox, under the replay's name.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn accept_replay(
+        &self,
+        archived: &Archived,
+        incoming: Incoming,
+        evaluation: Evaluation,
+        replay: String,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryId>, StoreError>;
+
+    /// A view of the committed state for a caller that keeps it, such as an evaluation worker.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn state_reader(&self) -> Result<Box<dyn StateReader>, StoreError>;
+
+    /// Every unexpired state entry: rule, key, value as JSON text.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn state(&self, now: Timestamp) -> Result<Vec<(String, String, String)>, StoreError>;
+
+    /// Makes this process the one that delivers from the store. Other processes may still read it
+    /// and cancel, redrive and drop deliveries.
+    ///
+    /// # Errors
+    /// If another process holds the lock.
+    fn lock_exclusive(&self) -> Result<StoreLock, StoreError>;
+
+    /// Claims up to `limit` deliveries of `target` that are due, the soonest due first: they are
+    /// not claimed again before `now + lease`. Returns them in the order of their events.
+    fn submit_claim(
+        &self,
+        target: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> Reply<Claimed>;
+
+    /// As [`Store::submit_claim`], waiting for the commit.
+    ///
+    /// # Errors
+    /// If nothing was claimed.
+    fn claim(
+        &self,
+        target: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let claimed = self.submit_claim(target, now, lease, limit).wait()?;
+        Ok(claimed.deliveries)
+    }
+
+    /// Records an attempt and applies the decision. If nothing was stored, the delivery is due
+    /// again when its claim expires.
+    fn submit_settle(
+        &self,
+        delivery: Delivery,
+        attempt: AttemptOutcome,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Reply<Option<DeadLetterReport>>;
+
+    /// As [`Store::submit_settle`], waiting for the commit.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn settle(
+        &self,
+        delivery: Delivery,
+        attempt: AttemptOutcome,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let settled = self.submit_settle(delivery, attempt, decision, now);
+        settled.wait().map(drop)
+    }
+
+    /// Releases the claims of an earlier process. Only for the process that holds the
+    /// [`StoreLock`]. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError>;
+
+    /// As [`Store::release_claims`] for one target, whose queue has ended.
+    fn submit_release_claims(&self, target: &str, now: Timestamp) -> Reply<usize>;
+
+    /// Releases the claim of one delivery if it is claimed and pending. Does not wait.
+    fn submit_release_claim(&self, id: DeliveryId, now: Timestamp);
+
+    /// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
+    /// report if there were any.
+    fn submit_dead_letter_target(
+        &self,
+        target: &str,
+        reason: String,
+        now: Timestamp,
+    ) -> Reply<Option<DeadLetterReport>>;
+
+    /// As [`Store::submit_dead_letter_target`], waiting for the commit. Returns how many there
+    /// were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn dead_letter_target(
+        &self,
+        target: &str,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let report = self.submit_dead_letter_target(target, reason, now).wait()?;
+        Ok(report.map_or(0, |report| report.count))
+    }
+
+    /// Calls `observer` with every delivery that becomes a dead letter from now on, after the
+    /// commit and in place of an earlier observer.
+    fn observe_dead_letters(&self, observer: DeadLetterObserver);
+
+    /// Cancels a pending delivery. Returns whether it was pending.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a dead letter back into the outbox with a new series of attempts. Returns whether it
+    /// was a dead letter.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Drops a dead letter. Returns whether it was one.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// When the next pending delivery of `target` is due.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError>;
+
+    /// When calls to `target` were started, after `since`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn call_times(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// Deliveries of one status, the soonest due or the longest finished first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn deliveries(
+        &self,
+        status: DeliveryStatus,
+        target: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// One delivery with its attempts.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn delivery(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError>;
+
+    /// The deliveries of the event at an archive position, each with its attempts.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn deliveries_of(&self, seq: i64) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError>;
+
+    /// The newest dead letters, the newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn newest_dead_letters(&self, limit: usize) -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// For each target with dead letters: how many.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// For each target with pending deliveries: how many, and when the oldest was created.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError>;
+
+    /// Number of pending deliveries without an attempt in their current series.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn unattempted(&self) -> Result<i64, StoreError>;
+
+    /// Calls `visit` for each selected event in order of acceptance, until it returns `false`. An
+    /// event that cannot be read back is visited as [`DamagedEvent`] and does not end the walk.
+    /// Only one page of events is in memory at a time.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn walk(
+        &self,
+        selection: &Selection,
+        visit: &mut dyn FnMut(Result<Archived, DamagedEvent>) -> bool,
+    ) -> Result<(), StoreError>;
+
+    /// The archived events with this id, up to 256. There is more than one if senders use it more
+    /// than once, or if a copy came after the duplicate window.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or one of the events is damaged.
+    fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError>;
+
+    /// Reads every archived event back: decompression with checksum, size, JSON.
+    ///
+    /// # Errors
+    /// If the store cannot be read at all.
+    fn verify_archive(&self) -> Result<VerifyReport, StoreError>;
+
+    /// Removes events that are older than the retention allows, or that make the store larger than
+    /// it allows. Returns how many events were removed.
+    ///
+    /// ```
+    /// use jiff::{SignedDuration, Timestamp};
+    /// use reflexarc::Evaluation;
+    /// use reflexarc_event::Event;
+    /// use reflexarc_store::{Incoming, Retention, SqliteStore, Store, StoreOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("reflexarc.db");
+    /// let store = SqliteStore::open(&path, &StoreOptions::default())?;
+    /// let incoming = Incoming::new(Event::from_json(r#"{"id": "1"}"#)?)?;
+    /// let accepted_at = Timestamp::UNIX_EPOCH;
+    /// store.accept(incoming, Evaluation::default(), accepted_at)?;
+    ///
+    /// let retention = Retention { age: SignedDuration::from_hours(24), bytes: None };
+    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(1))?, 0);
+    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(25))?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Number of bytes that are in use.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn used_bytes(&self) -> Result<u64, StoreError>;
+}
+
+impl StoreLock {
+    /// A lock that dropping `held` releases.
+    pub(crate) fn new(held: impl Any + Send + Sync) -> Self {
+        Self {
+            _held: Box::new(held),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What every backend of the store promises, and what the SQLite file does on its own.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of the rim use files, time and the network"
+)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests"
+)]
+
+mod contract;
+#[allow(dead_code, reason = "shared with the tests of the service")]
+#[path = "../support/samples.rs"]
+mod samples;
+mod sqlite;

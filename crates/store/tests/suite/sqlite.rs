@@ -1,0 +1,284 @@
+//! What only a store in a SQLite file does: damage, other programs' files, migrations, a full file.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::SignedDuration;
+use reflexarc::Evaluation;
+use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_store::{AttemptOutcome, Retention, Store, StoreError};
+
+use crate::samples::{LEASE, at, attempt, evaluation, incoming, open, send, try_open};
+
+#[test]
+fn a_full_store_accepts_again_after_pruning() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = try_open(folder.path(), Some(400_000)).unwrap();
+    let mut accepted = 0;
+    let error = loop {
+        match store.accept(
+            incoming(&accepted.to_string()),
+            Evaluation::default(),
+            at(accepted),
+        ) {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, StoreError::Full);
+    assert!(accepted > 100);
+    assert_eq!(
+        store.verify_archive().unwrap().events,
+        accepted.unsigned_abs()
+    );
+    assert!(store.find(&accepted.to_string()).unwrap().is_empty());
+    let keep = Retention {
+        age: SignedDuration::ZERO,
+        bytes: None,
+    };
+    assert_eq!(
+        store.prune(&keep, at(accepted)).unwrap(),
+        accepted.unsigned_abs()
+    );
+    store
+        .accept(incoming("after"), Evaluation::default(), at(0))
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_left_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = open(folder.path());
+    for id in 0..500 {
+        store
+            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
+            .unwrap();
+    }
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+
+    let last_page = whole.len() - 4_096;
+    let mut damaged = whole.clone();
+    damaged[last_page..].fill(0xA5);
+    let truncated = &whole[..whole.len() - 5_000];
+    for bytes in [&damaged[..], truncated] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = try_open(folder.path(), None).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("store.db is damaged and was left as it is"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    std::fs::write(&path, "some notes, not a database at all").unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Foreign { .. } | StoreError::Corrupt { .. }
+        ),
+        "{error}"
+    );
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        b"some notes, not a database at all"
+    );
+
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(open(folder.path()).verify_archive().unwrap().events, 500);
+}
+
+#[test]
+fn an_unopenable_log_is_not_reported_as_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store
+        .accept(incoming("1"), Evaluation::default(), at(0))
+        .unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let before = std::fs::read(&path).unwrap();
+    // Not even root can open a folder as a file.
+    std::fs::create_dir(folder.path().join("store.db-wal")).unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(
+        matches!(error, StoreError::NotWritable { path: Some(_), .. }),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_an_earlier_version_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let old = "ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;";
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(old)
+        .unwrap();
+    let store = open(folder.path());
+    let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    let part = AttemptOutcome {
+        delivered_parts: vec!["a".into()],
+        ..attempt("partly")
+    };
+    store
+        .settle(delivery, part, Decision::NextPart, at(1))
+        .unwrap();
+    drop(store);
+    let again = open(folder.path())
+        .claim("t", at(1), LEASE, 1)
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        (again.delivered_parts, again.attempt),
+        (vec!["a".to_owned()], 1)
+    );
+}
+
+#[test]
+fn another_programs_database_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1);")
+        .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(
+        try_open(folder.path(), None).map(drop),
+        Err(StoreError::Foreign { .. })
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_marked_file_without_tables_is_opened_as_new() {
+    let folder = tempfile::tempdir().unwrap();
+    // What earlier versions left behind when they were stopped while creating a store.
+    rusqlite::Connection::open(folder.path().join("store.db"))
+        .unwrap()
+        .execute_batch("PRAGMA application_id = 0x72617263")
+        .unwrap();
+    let store = open(folder.path());
+    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
+    assert!(!accepted.unwrap().duplicate);
+    drop(store);
+    assert_eq!(open(folder.path()).find("1").unwrap().len(), 1);
+}
+
+#[test]
+fn an_interrupted_creation_is_rolled_back_and_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let journal = folder.path().join("store.db-journal");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let batch = "BEGIN IMMEDIATE; CREATE TABLE archive (seq); PRAGMA application_id = 0x72617263";
+    connection.execute_batch(batch).unwrap();
+    let mut header = std::fs::read(&journal).unwrap();
+    connection.execute_batch("COMMIT").unwrap();
+    drop(connection);
+    // The state between the write of the pages and the removal of the journal, whose header is
+    // completed before the pages are written.
+    header[..8].copy_from_slice(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
+    std::fs::write(&journal, header).unwrap();
+
+    let store = open(folder.path());
+    let accepted = store.accept(incoming("1"), Evaluation::default(), at(0));
+    assert!(!accepted.unwrap().duplicate);
+    assert!(!journal.exists());
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let path = folder.path().join("store.db");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
+    let error = try_open(folder.path(), None).map(drop).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("has schema version 99, but this program supports versions up to 3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unreadable_delivery_does_not_block_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let poisoned = store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap()
+        .deliveries[0];
+    store
+        .accept(
+            incoming("2"),
+            evaluation("r", vec![send("t", 2)], vec![]),
+            at(1),
+        )
+        .unwrap();
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let sql = "UPDATE delivery SET action = 'nonsense' WHERE id = ?1";
+    assert_eq!(direct.execute(sql, [poisoned.as_bytes()]).unwrap(), 1);
+    let claimed = store.claim("t", at(2), LEASE, 10).unwrap();
+    assert_eq!(
+        claimed
+            .iter()
+            .map(|delivery| delivery.action.clone())
+            .collect::<Vec<_>>(),
+        [send("t", 2)]
+    );
+    let dead: i64 = direct
+        .query_row(
+            "SELECT count(*) FROM delivery WHERE status = 2",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(dead, 1);
+}
+
+#[test]
+fn unreadable_deliveries_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+    store.accept(incoming("1"), evaluation, at(0)).unwrap();
+    rusqlite::Connection::open(store.path())
+        .unwrap()
+        .execute("UPDATE delivery SET action = '{}'", [])
+        .unwrap();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let observed = reports.clone();
+    store.observe_dead_letters(Arc::new(move |report| {
+        observed.lock().unwrap().push(report.clone());
+    }));
+    assert!(store.claim("t", at(0), LEASE, 10).unwrap().is_empty());
+    let reports = reports.lock().unwrap();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].cause, DeadLetterCause::Unreadable);
+    assert_eq!(reports[0].letters[0].rule, "r");
+}
