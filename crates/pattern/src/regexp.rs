@@ -57,7 +57,13 @@ impl CompiledRegexp {
             .configure(config)
             .build_from_hir(&whole)
             .map(Self)
-            .map_err(|_| RegexpFault::TooLarge)
+            .map_err(|error| match error.size_limit() {
+                Some(_) => RegexpFault::TooLarge,
+                None => RegexpFault::Syntax {
+                    message: error.to_string(),
+                    at: 0..text.len(),
+                },
+            })
     }
 
     /// The approximate memory in bytes.
@@ -202,6 +208,17 @@ mod tests {
         let regexp = CompiledRegexp::new("a|b", false).expect("a regular expression");
         assert!(regexp.matches("a") && regexp.matches("b"));
         assert!(!regexp.matches("ax") && !regexp.matches("xb"));
+    }
+
+    #[test]
+    fn word_boundaries_and_unicode_classes_are_known() {
+        let regexp = CompiledRegexp::new(r"\bä\pL\B\w+\b", false).expect("a regular expression");
+        assert!(regexp.matches("äöü") && !regexp.matches("ä"));
+        assert!(
+            CompiledRegexp::new(r"\p{Greek}", false)
+                .expect("a script")
+                .matches("λ")
+        );
     }
 
     #[test]

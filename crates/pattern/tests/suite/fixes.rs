@@ -56,6 +56,8 @@ fn negations_stay_negations() {
         (r#"a NOT IN ["x"]"#, Some(r#"a not in ["x"]"#)),
         (r#"a !in ["x"]"#, Some(r#"a not in ["x"]"#)),
         (r#"a is not in ["x"]"#, Some(r#"a not in ["x"]"#)),
+        (r#"a notn in ["x"]"#, None),
+        (r#"a noi starts with "x""#, None),
         (r#"a is none of ["x"]"#, Some(r#"a not in ["x"]"#)),
         (r#"a not one of ["x"]"#, Some(r#"a not in ["x"]"#)),
         (r#"a is not one of ["x"]"#, Some(r#"a not in ["x"]"#)),

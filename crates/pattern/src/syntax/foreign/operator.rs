@@ -169,7 +169,15 @@ impl ForeignOperator {
         let is_letter_alone = name
             .strip_prefix(['n', 'i', 'N', 'I'])
             .is_some_and(|rest| rest.starts_with(['-', '_', ' ']));
-        if name.len() > LONGEST || is_letter_alone {
+        // Nor as the end of one: `noi starts with` is a misspelt `not starts with`, and `notn in` a
+        // misspelt `not in`.
+        let is_negation = |word: &str| NEGATIONS.split(' ').any(|negation| negation == word);
+        let mut words = name.rsplit(['-', '_', ' ']).skip(1).map(str::to_lowercase);
+        let ends_in_letter = words.any(|word| {
+            let rest = word.strip_suffix(['i', 'n']);
+            rest.is_some_and(is_negation) && !is_negation(&word)
+        });
+        if name.len() > LONGEST || is_letter_alone || ends_in_letter {
             return None;
         }
         let mut joined: String = name
