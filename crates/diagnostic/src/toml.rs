@@ -25,14 +25,14 @@
 mod embedded;
 mod table;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 pub use ::toml::Spanned;
 pub use ::toml::de::{DeTable, DeValue};
 
 pub use self::embedded::EmbeddedText;
 pub use self::table::TableReader;
-use crate::{Code, Diagnostic, Span, truncate};
+use crate::{Code, Diagnostic, Severity, Span, truncate};
 
 /// The codes under which the faults of one kind of file are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub struct Document<'a> {
     syntax_errors: Vec<Span>,
     /// `None`: retracted, because a misspelling of the same key explains more.
     diagnostics: RefCell<Vec<Option<Diagnostic>>>,
+    error_count: Cell<usize>,
 }
 
 impl<'a> Document<'a> {
@@ -135,6 +136,7 @@ impl<'a> Document<'a> {
             codes,
             table: table.into_inner(),
             syntax_errors,
+            error_count: Cell::new(found.len()),
             diagnostics: RefCell::new(found),
         }
     }
@@ -155,8 +157,17 @@ impl<'a> Document<'a> {
         TableReader::new(self, &self.table, 0..0, String::new())
     }
 
+    /// How many errors have been reported so far. It never falls: an error that was retracted
+    /// counts too, because the one that replaced it is about the same table.
+    pub fn error_count(&self) -> usize {
+        self.error_count.get()
+    }
+
     /// Adds a diagnostic about the file.
     pub fn report(&self, diagnostic: Diagnostic) {
+        if diagnostic.severity == Severity::Error {
+            self.error_count.set(self.error_count.get() + 1);
+        }
         self.diagnostics.borrow_mut().push(Some(diagnostic));
     }
 

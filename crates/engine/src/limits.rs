@@ -23,6 +23,8 @@ pub struct RuleSetLimits {
     pub rules: usize,
     /// Nesting of folders below the rules folder.
     pub folders: usize,
+    /// Number of files and folders, of any name, in the rules folder and those below it.
+    pub folder_entries: usize,
     /// Number of pairs of rules that are compared for rules that match only what another one
     /// matches. No hints about the pairs beyond it.
     pub compared_rules: usize,
@@ -46,7 +48,8 @@ pub struct RuleSetLimits {
 }
 
 impl RuleSetLimits {
-    /// 1 MiB per file, 200,000 rules, 16 folders deep, 20,000 comparisons of 5,000 steps, 400 names
+    /// 1 MiB per file, 200,000 rules, 16 folders deep, 1,000,000 files
+    /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
     /// bytes, 8 hops, 64 emitted events.
     pub const DEFAULT: Self = Self {
@@ -54,6 +57,7 @@ impl RuleSetLimits {
         // Twice the largest rule set that the matcher is measured with.
         rules: 200_000,
         folders: 16,
+        folder_entries: 1_000_000,
         // All pairs of 140 rules; most comparisons end after ten steps.
         compared_rules: 20_000,
         comparison_steps: 5_000,

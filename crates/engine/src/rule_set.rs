@@ -124,6 +124,18 @@ impl RuleSet {
         folder::read(&paths, &RuleSetLimits::DEFAULT).0
     }
 
+    /// The paths of the rule files that [`RuleSet::load_all`] reads, sorted, and the diagnostics of
+    /// files and folders that do not exist or cannot be listed. No file is read.
+    ///
+    /// ```
+    /// let (files, missing) = reflexarc::RuleSet::find_files(&["no/such/folder"]);
+    /// assert_eq!((files.len(), missing.len()), (0, 1));
+    /// ```
+    pub fn find_files<P: AsRef<Path>>(paths: &[P]) -> (Vec<PathBuf>, Vec<FileDiagnostics>) {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        folder::find(&paths, &RuleSetLimits::DEFAULT)
+    }
+
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
     ///
     /// # Errors

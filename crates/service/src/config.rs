@@ -1,6 +1,7 @@
 //! `reflexarc.toml`: read as a whole, with every diagnostic at once.
 
 mod client;
+mod parts;
 mod sections;
 
 use std::net::SocketAddr;
@@ -15,8 +16,11 @@ use reflexarc_delivery::config::{
     self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
 };
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
-use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_files::{ReadError, read_regular_file};
 
+use self::parts::ErrorTracker;
+pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
@@ -26,6 +30,10 @@ use crate::telemetry::{Collector, Redactor, check_filter};
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
+
+/// The largest size of a configuration in bytes; 4 MiB.
+// A target takes about 100 bytes.
+const MAX_CONFIG_BYTES: usize = 4 << 20;
 
 /// A configuration. The default is that of an empty file.
 ///
@@ -123,22 +131,32 @@ impl Config {
     /// # Errors
     /// With all diagnostics.
     pub fn load(path: &Path, secrets: Secrets<'_>) -> Result<Self, InvalidFiles> {
+        let PartialConfig { config, errors, .. } = Self::load_parts(path, secrets)?;
+        match errors {
+            None => Ok(config),
+            Some(errors) => Err(errors.into()),
+        }
+    }
+
+    /// Reads a file of which some parts may be invalid.
+    ///
+    /// # Errors
+    /// If no part can be used: the file cannot be read, is not TOML, or has an unknown key at the
+    /// top level, which may be a misspelling of any part.
+    pub(crate) fn load_parts(
+        path: &Path,
+        secrets: Secrets<'_>,
+    ) -> Result<PartialConfig, InvalidFiles> {
         let (name, text) = read_file(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let file = |diagnostics| FileDiagnostics {
-            name: name.clone(),
-            text: text.clone(),
-            diagnostics,
-        };
-        let (mut config, files, warnings) =
-            Self::read_with_files(&text, folder, secrets).map_err(file)?;
-        config.warnings = (!warnings.is_empty()).then(|| file(warnings));
-        config.source = Some(ConfigSource {
+        let mut partial = Self::read_parts(&name, &text, folder, secrets)?;
+        let files = std::mem::take(&mut partial.files);
+        partial.config.source = Some(ConfigSource {
             path: path.to_owned(),
             files,
-            restart_settings: config.restart_settings(),
+            restart_settings: partial.config.restart_settings(),
         });
-        Ok(config)
+        Ok(partial)
     }
 
     /// Reads a text. Relative paths start from `folder`.
@@ -146,15 +164,12 @@ impl Config {
     /// # Errors
     /// With all diagnostics.
     pub fn read(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, InvalidFiles> {
-        let file = |diagnostics| FileDiagnostics {
-            name: "reflexarc.toml".to_owned(),
-            text: text.to_owned(),
-            diagnostics,
-        };
-        let (mut config, _, warnings) =
-            Self::read_with_files(text, folder, secrets).map_err(file)?;
-        config.warnings = (!warnings.is_empty()).then(|| file(warnings));
-        Ok(config)
+        let PartialConfig { config, errors, .. } =
+            Self::read_parts("reflexarc.toml", text, folder, secrets)?;
+        match errors {
+            None => Ok(config),
+            Some(errors) => Err(errors.into()),
+        }
     }
 
     /// Loads the rules, of which there must be some: a service without rules does nothing, and that
@@ -172,11 +187,7 @@ impl Config {
     }
 
     fn no_rules(&self) -> FileDiagnostics {
-        let paths = self
-            .rule_paths
-            .iter()
-            .map(|path| path.display().to_string());
-        let name = paths.collect::<Vec<_>>().join(", ");
+        let name = display_paths(&self.rule_paths);
         let help = "rules are *.toml files; `rules = \"folder\"` in the configuration says where";
         let fault = Diagnostic::error(Code::RULE_FILE, 0..0, format!("no rules in {name}"));
         FileDiagnostics {
@@ -198,63 +209,88 @@ impl Config {
         }
     }
 
-    /// The configuration, the files that it names, and warnings.
-    fn read_with_files(
+    /// Reads the parts of a text; `name` is the file's name in diagnostics.
+    fn read_parts(
+        name: &str,
         text: &str,
         folder: &Path,
         secrets: Secrets<'_>,
-    ) -> Result<(Self, Vec<PathBuf>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    ) -> Result<PartialConfig, FileDiagnostics> {
+        let file = |diagnostics| FileDiagnostics {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            diagnostics,
+        };
         let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
         // A table that was not closed swallows the keys after it: whatever else is reported of a
         // file that is not TOML would be guesses.
         if document.has_syntax_errors() {
-            return Err(document.into_diagnostics());
+            return Err(file(document.into_diagnostics()));
         }
         let context = ConfigContext::new(folder, secrets);
         let root = ConfigTable::new(&context, document.root());
-        let mut config = Self::from_table(&root);
-        // After every section was read: unknown keys are those that none of them looked up.
-        root.finish();
+        let mut tracker = ErrorTracker::new(&document);
+        let mut config = Self::from_table(&root, &mut tracker);
+        // After every section was read: unknown keys are those that none of them looked up. With
+        // `[htpp.tls]` for `[http.tls]`, the certificate would seem to have been removed.
+        let ((), keys_known) = tracker.observe(|| root.finish());
+        let validity = tracker.validity;
+        let has_errors = document.error_count() > 0;
         let diagnostics = document.into_diagnostics();
-        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-        if diagnostics.iter().any(is_error) {
-            return Err(diagnostics);
+        if !keys_known {
+            return Err(file(diagnostics));
         }
         let (secrets, files) = context.into_found();
         // Collected while reading, so no secret can be forgotten here.
         config.redactor = Redactor::new(secrets.iter().map(String::as_str));
-        Ok((config, files, diagnostics))
+        let found = (!diagnostics.is_empty()).then(|| file(diagnostics));
+        let (errors, warnings) = if has_errors {
+            (found, None)
+        } else {
+            (None, found)
+        };
+        config.warnings = warnings;
+        Ok(PartialConfig {
+            config,
+            files,
+            validity,
+            errors,
+        })
     }
 
-    fn from_table(root: &ConfigTable<'_>) -> Self {
+    fn from_table(root: &ConfigTable<'_>, tracker: &mut ErrorTracker<'_>) -> Self {
         let default = Self::default();
         let in_folder = |path: &PathBuf| root.context().folder().join(path);
-        let rule_paths: Vec<PathBuf> = match root.nonempty_strings("rules") {
+        let (store_path, store_options) =
+            tracker.read(&[ConfigPart::Restart], || sections::store(root, &default));
+        let rule_paths = tracker.read(&[ConfigPart::Rules], || root.nonempty_strings("rules"));
+        let rule_paths: Vec<PathBuf> = match rule_paths {
             None => default.rule_paths,
             Some(paths) => paths
                 .into_iter()
                 .map(|path| PathBuf::from(EmbeddedText::into_text(path)))
                 .collect(),
         };
-        let mut store_path = in_folder(&default.store_path);
-        let mut store_options = default.store_options;
-        if let Some(store) = root.table("store") {
-            store_path = store.path("path").unwrap_or(store_path);
-            store_options.duplicate_window = store
-                .duration("duplicates")
-                .unwrap_or(store_options.duplicate_window);
-            // A smaller store could not even hold its tables.
-            store_options.max_bytes = store.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
-            store.finish();
-        }
-        let mut retention = default.retention;
-        if let Some(archive) = root.table("archive") {
-            retention.age = archive.duration("keep").unwrap_or(retention.age);
-            retention.bytes = archive.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
-            archive.finish();
-        }
-        let http = root.table("http").map(sections::http);
+        let retention = tracker.read(&[ConfigPart::Archive], || {
+            sections::retention(root, default.retention)
+        });
+        let http = tracker.read(&ConfigPart::HTTP, || root.table("http"));
+        let http = http.map(|table| sections::http(table, tracker));
         let http = http.unwrap_or_else(|| HttpSection::new(default.listen));
+        let (limits, log, collector, timeout) = tracker.read(&[ConfigPart::Restart], || {
+            (
+                sections::limits(root),
+                log_filter(root),
+                root.table("telemetry").and_then(sections::telemetry),
+                shutdown_timeout(root),
+            )
+        });
+        let (target_names, queues) = tracker.read(&[ConfigPart::Targets], || {
+            (
+                delivery_config::target_names(root),
+                delivery_config::targets(root),
+            )
+        });
         Self {
             store_path,
             store_options,
@@ -264,12 +300,12 @@ impl Config {
             tls_identity: http.tls_identity,
             tokens: http.tokens,
             eventbridge: http.eventbridge,
-            limits: sections::limits(root),
-            log: log_filter(root).unwrap_or(default.log),
-            collector: root.table("telemetry").and_then(sections::telemetry),
-            shutdown_timeout: shutdown_timeout(root).unwrap_or(default.shutdown_timeout),
-            target_names: delivery_config::target_names(root),
-            queues: delivery_config::targets(root),
+            limits,
+            log: log.unwrap_or(default.log),
+            collector,
+            shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
+            target_names,
+            queues,
             ..Self::default()
         }
     }
@@ -337,22 +373,45 @@ impl RestartSettings {
     }
 }
 
+/// Paths in a list, for messages.
+pub(crate) fn display_paths(paths: &[PathBuf]) -> String {
+    let paths = paths.iter().map(|path| path.display().to_string());
+    paths.collect::<Vec<_>>().join(", ")
+}
+
 /// The name and text of a configuration file.
-fn read_file(path: &Path) -> Result<(String, String), FileDiagnostics> {
+///
+/// ```
+/// use std::path::Path;
+///
+/// let error = reflexarc_service::config::read_file(Path::new("/dev/zero")).unwrap_err();
+/// assert!(error.to_string().contains("expected a regular file, found a device"));
+/// ```
+///
+/// # Errors
+/// If it is not a regular file of at most 4 MiB in UTF-8, or cannot be read.
+pub fn read_file(path: &Path) -> Result<(String, String), FileDiagnostics> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => {
-            let message = format!("cannot read {name}: {error}");
-            let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, message)
-                .with_help("create one with `reflexarc config init`");
-            Err(FileDiagnostics {
-                name,
-                text: String::new(),
-                diagnostics: vec![fault],
-            })
+    let failed = |error: String, help: &str| {
+        let message = format!("cannot read {name}: {error}");
+        FileDiagnostics {
+            name: name.clone(),
+            text: String::new(),
+            diagnostics: vec![Diagnostic::error(Code::CONFIG_FILE, 0..0, message).with_help(help)],
         }
-    }
+    };
+    let bytes = read_regular_file(path, MAX_CONFIG_BYTES).map_err(|error| {
+        let help = match &error {
+            ReadError::Io(_) => "create one with `reflexarc config init`",
+            _ => "the configuration is a file; create one with `reflexarc config init`",
+        };
+        failed(error.to_string(), help)
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let end = error.utf8_error().valid_up_to();
+        failed(format!("not UTF-8 (byte {end})"), "save it as UTF-8")
+    })?;
+    Ok((name, text))
 }
 
 /// `log`, a valid filter.

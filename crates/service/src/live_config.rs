@@ -44,12 +44,4 @@ impl LiveConfig {
             retention: ArcSwap::from_pointee(settings.retention),
         }
     }
-
-    /// Replaces the settings; the rules stay.
-    pub(crate) fn replace_settings(&self, settings: LiveSettings) {
-        self.tokens.store(Arc::new(settings.tokens));
-        self.eventbridge.store(settings.eventbridge.map(Arc::new));
-        self.tls_identity.store(settings.tls_identity.map(Arc::new));
-        self.retention.store(Arc::new(settings.retention));
-    }
 }

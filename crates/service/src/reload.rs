@@ -1,26 +1,26 @@
 //! Reloading rules and configuration while events keep coming.
 //!
-//! A reload reads everything again and applies it as a whole or not at all: a broken rule file
-//! leaves the old tokens in effect too, so that there is one state to reason about. It is triggered
-//! by a change of a file, by SIGHUP (`watcher.rs`) or by `POST /reload`.
+//! A reload reads everything again and takes every part that is valid (`load.rs`); a part that is
+//! not stays as it was, and the reload counts as refused. It is triggered by a change of a file, by
+//! SIGHUP (`watcher.rs`) or by `POST /reload`.
 
+mod load;
 mod refusal;
 mod watcher;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc::InvalidFiles;
 
+use self::load::{Loaded, Running};
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::watcher::watch;
-use crate::config::{Config, ConfigSource, RestartSettings, Secrets};
+use crate::config::{Config, ConfigPart, ConfigSource, Validity};
 use crate::dispatch::Queues;
-use crate::live_config::{LiveConfig, LiveSettings};
-use crate::rule_targets::check_targets;
+use crate::live_config::LiveConfig;
 use crate::telemetry::{Metrics, OutcomeLabel, Redactor};
 
 /// Loads configuration and rules again and makes them live.
@@ -39,7 +39,7 @@ pub(crate) struct Reloader {
     reloading: Mutex<()>,
 }
 
-/// The outcome of a successful reload.
+/// The outcome of a reload that took everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
@@ -50,6 +50,15 @@ pub struct Reloaded {
     /// Settings that differ from the running ones but take effect only at a restart, such as
     /// `http.listen`.
     pub restart: Vec<String>,
+}
+
+/// The outcome of a reload that did not take everything.
+#[derive(Debug)]
+pub(crate) struct RefusedReload {
+    /// Why.
+    pub(crate) errors: InvalidFiles,
+    /// As it is kept for `/status`.
+    pub(crate) refusal: Arc<Refusal>,
 }
 
 impl Reloader {
@@ -100,97 +109,127 @@ impl Reloader {
     }
 
     /// Reloads. Evaluations and sends that are running finish with the rules and settings that they
-    /// began with.
+    /// began with. `force` confirms a number of rules that falls to 0 or by more than half.
     ///
     /// # Errors
-    /// With all diagnostics. The old rules and settings stay in effect.
-    pub(crate) fn reload(&self) -> Result<Reloaded, InvalidFiles> {
+    /// With all diagnostics. The parts that are invalid stay as they were.
+    pub(crate) fn reload(&self, force: bool) -> Result<Reloaded, RefusedReload> {
         // One at a time. If two overlapped, the one that read the older files could finish last and
         // win.
         let _reloading = lock(&self.reloading);
-        let loaded = self.load();
+        let rules = self.live.rules.load_full();
+        let (targets, rule_paths) = (self.queues.wake().names(), self.rule_paths());
+        let running = Running {
+            rules: &rules,
+            targets: &targets,
+            rule_paths: &rule_paths,
+        };
+        let loaded = match &self.source {
+            // Without a file (tests, embedded use) there are only rules to reload.
+            None => Loaded::rules_only(&running, force),
+            Some(source) => Loaded::read(source, &running, force),
+        };
         // The values of the metric's label, on which alerts are built.
-        let outcome = if loaded.is_ok() { "taken" } else { "refused" };
+        let taken = loaded.errors.is_empty();
+        let outcome = if taken { "taken" } else { "refused" };
         self.metrics
             .reloads
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
-        match loaded {
-            Ok((config, rules)) => {
-                self.refusal.store(None);
-                Ok(self.apply(config, rules))
-            }
-            Err(error) => {
-                let refusal = Refusal::new(&error, Timestamp::now());
-                refusal.log();
-                self.refusal.store(Some(Arc::new(refusal)));
-                Err(error)
-            }
-        }
+        self.metrics.reload_refused.set(i64::from(!taken));
+        self.apply(loaded)
     }
 
-    fn load(&self) -> Result<(Option<Config>, RuleSet), InvalidFiles> {
-        let Some(source) = &self.source else {
-            // Without a file (tests, embedded use) there are only rules to reload.
-            let rules = RuleSet::load_all(&self.rule_paths())?;
-            check_targets(&rules, &self.queues.wake().names())?;
-            return Ok((None, rules));
-        };
-        // The environment of this process, which nothing outside can change: only secrets in files
-        // can be rotated without a restart.
-        let environment = |name: &str| std::env::var(name).ok();
-        let config = Config::load(&source.path, Secrets::Resolve(&environment))?;
-        if !source.restart_settings.listen.ip().is_loopback() && config.tokens.is_empty() {
-            return Err(missing_tokens(&source.path, &source.restart_settings).into());
-        }
-        for warning in config.warnings.iter().flat_map(|file| &file.diagnostics) {
-            let message = warning.message.as_str();
-            let help = warning.help.as_deref().unwrap_or_default();
-            tracing::warn!(message, help, "the configuration has a warning");
-        }
-        let rules = config.load_rules()?;
-        Ok((Some(config), rules))
-    }
-
-    fn apply(&self, config: Option<Config>, rules: RuleSet) -> Reloaded {
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        let rule_count = count(rules.len());
+    fn apply(&self, loaded: Loaded) -> Result<Reloaded, RefusedReload> {
+        let Loaded {
+            config,
+            validity,
+            rules,
+            refused,
+            errors,
+            confirmable,
+        } = loaded;
         // Targets before rules: a rule that names a new target must not run before that target
         // exists, or its delivery would become a dead letter.
-        let restart = config.map_or_else(Vec::new, |config| self.apply_config(config));
-        self.live.rules.store(Arc::new(rules));
-        let targets = count(self.queues.wake().names().len());
-        tracing::info!(rules = rule_count, targets, "reloaded");
+        let restart = match config {
+            Some(config) => self.apply_config(config, &validity),
+            None => self.restart.load().to_vec(),
+        };
+        self.restart.store(Arc::new(restart.clone()));
+        if let Some(rules) = rules {
+            self.live.rules.store(Arc::new(rules));
+        }
         if !restart.is_empty() {
             tracing::warn!(
                 settings = restart.join(", "),
                 "these settings take effect only at a restart"
             );
         }
-        self.restart.store(Arc::new(restart.clone()));
-        Reloaded {
-            rules: rule_count,
+        if !errors.is_empty() {
+            let errors = InvalidFiles::new(errors);
+            let refusal = Arc::new(Refusal::new(
+                &errors,
+                refused,
+                confirmable,
+                Timestamp::now(),
+            ));
+            refusal.log();
+            self.refusal.store(Some(refusal.clone()));
+            return Err(RefusedReload { errors, refusal });
+        }
+        self.refusal.store(None);
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let rules = count(self.live.rules.load().len());
+        let targets = count(self.queues.wake().names().len());
+        tracing::info!(rules, targets, "reloaded");
+        Ok(Reloaded {
+            rules,
             targets,
             restart,
-        }
+        })
     }
 
-    /// Makes settings live. Returns the names of those that need a restart.
-    fn apply_config(&self, config: Config) -> Vec<String> {
-        let restart = self.source.as_ref().map_or_else(Vec::new, |source| {
-            source
+    /// Makes the valid parts live. Returns the names of the settings that need a restart.
+    fn apply_config(&self, config: Config, validity: &Validity) -> Vec<String> {
+        let is_valid = |part| !validity.invalid.contains(&part);
+        for warning in config.warnings.iter().flat_map(|file| &file.diagnostics) {
+            let message = warning.message.as_str();
+            let help = warning.help.as_deref().unwrap_or_default();
+            tracing::warn!(message, help, "the configuration has a warning");
+        }
+        let restart = match &self.source {
+            Some(source) if is_valid(ConfigPart::Restart) => source
                 .restart_settings
-                .differences(&config.restart_settings())
-        });
+                .differences(&config.restart_settings()),
+            _ => self.restart.load().to_vec(),
+        };
         // First of all, so that no log line can contain a new secret.
         self.redactor.learn(&config.redactor);
-        self.queues.replace(config.queues);
-        self.live.replace_settings(LiveSettings {
-            tokens: config.tokens,
-            eventbridge: config.eventbridge,
-            tls_identity: config.tls_identity,
-            retention: config.retention,
-        });
+        if is_valid(ConfigPart::Tokens) {
+            let tokens = if validity.invalid_tokens.is_empty() {
+                config.tokens
+            } else {
+                // A token is revoked by removing its entry, also while another entry is invalid.
+                let previous = self.live.tokens.load();
+                config.tokens.with_kept(&previous, &validity.invalid_tokens)
+            };
+            self.live.tokens.store(Arc::new(tokens));
+        }
+        if is_valid(ConfigPart::EventBridge) {
+            let eventbridge = config.eventbridge.map(Arc::new);
+            self.live.eventbridge.store(eventbridge);
+        }
+        if is_valid(ConfigPart::Tls) {
+            let identity = config.tls_identity.map(Arc::new);
+            self.live.tls_identity.store(identity);
+        }
+        if is_valid(ConfigPart::Archive) {
+            self.live.retention.store(Arc::new(config.retention));
+        }
+        if is_valid(ConfigPart::Targets) {
+            self.queues.replace(config.queues);
+        }
+        // Also if the rules are refused: the files to correct are those that are named now.
         *lock(&self.rule_paths) = config.rule_paths;
         // The watcher reads the paths after each reload.
         *lock(&self.files) = config.source.map(|source| source.files).unwrap_or_default();
@@ -204,19 +243,4 @@ impl Reloader {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The new file may say `listen = "127.0.0.1:…"`, where no tokens are needed; but until a restart
-/// the service listens on the old address, which others can reach.
-fn missing_tokens(path: &Path, settings: &RestartSettings) -> FileDiagnostics {
-    let message = format!(
-        "missing tokens: without them anyone who can reach {} may do everything",
-        settings.listen
-    );
-    let help = "the address changes only at a restart: keep [[http.tokens]] until then";
-    FileDiagnostics {
-        name: path.display().to_string(),
-        text: std::fs::read_to_string(path).unwrap_or_default(),
-        diagnostics: vec![Diagnostic::error(Code::CONFIG_VALUE, 0..0, message).with_help(help)],
-    }
 }

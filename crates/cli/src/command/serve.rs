@@ -16,7 +16,7 @@ use crate::rule_warnings;
 #[command(after_help = "\
 Accepts events over HTTP, stores them before the response, evaluates the rules and delivers \
 their actions. Logs are JSON lines on stderr. SIGHUP, a change of the files and `reflexarc \
-reload` reload rules, targets, tokens and certificates; invalid ones are refused. Address, \
+reload` reload rules, targets, tokens and certificates; what is invalid stays as it was. Address, \
 store, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
 cleanly: deliveries in progress finish, pending ones stay in the store.
 

@@ -19,6 +19,7 @@ mod help;
 mod import;
 mod operating;
 mod readme;
+mod reloading;
 mod remote;
 mod run_clock;
 mod service_process;

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
+use reflexarc_files::read_regular_file;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
+
+/// The largest size of a file that a configuration names, in bytes; 1 MiB.
+// Secrets, certificates and templates have some kilobytes.
+const MAX_FILE_BYTES: usize = 1 << 20;
 
 /// How secrets are looked up.
 #[derive(Clone, Copy)]
@@ -68,7 +73,8 @@ impl<'a> ConfigContext<'a> {
     /// picks it up when it appears.
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, String> {
         self.files.borrow_mut().push(path.to_owned());
-        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+        read_regular_file(path, MAX_FILE_BYTES)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
     pub(super) fn record_content(&self, content: &[u8]) {

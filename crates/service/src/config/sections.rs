@@ -1,6 +1,7 @@
 //! `[http]`, `[limits]` and `[telemetry]`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -11,8 +12,10 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reqwest::Url;
 
 use super::Config;
+use super::parts::{ConfigPart, ErrorTracker};
 use crate::limits::Limits;
 use crate::security::{EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens};
+use crate::store::{Retention, StoreOptions};
 use crate::telemetry::Collector;
 
 /// The roles by their names.
@@ -42,24 +45,65 @@ impl HttpSection {
     }
 }
 
+/// `[store]`: its path and how it is opened.
+pub(super) fn store(root: &ConfigTable<'_>, default: &Config) -> (PathBuf, StoreOptions) {
+    let mut path = root.context().folder().join(&default.store_path);
+    let mut options = default.store_options.clone();
+    if let Some(store) = root.table("store") {
+        path = store.path("path").unwrap_or(path);
+        options.duplicate_window = store
+            .duration("duplicates")
+            .unwrap_or(options.duplicate_window);
+        // A smaller store could not even hold its tables.
+        options.max_bytes = store.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
+        store.finish();
+    }
+    (path, options)
+}
+
+/// `[archive]`.
+pub(super) fn retention(root: &ConfigTable<'_>, mut retention: Retention) -> Retention {
+    if let Some(archive) = root.table("archive") {
+        retention.age = archive.duration("keep").unwrap_or(retention.age);
+        retention.bytes = archive.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
+        archive.finish();
+    }
+    retention
+}
+
 /// `[http]`.
-pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
+pub(super) fn http(table: ConfigTable<'_>, tracker: &mut ErrorTracker<'_>) -> HttpSection {
     // Reading goes on with the default, so that one run reports the errors of the other keys too.
-    let listen = listen(&table).unwrap_or_else(|| Config::default().listen);
-    // An invalid token is reported and left out; the configuration is refused then, so it never
-    // leads to a service with fewer tokens than intended.
-    let tokens: Vec<Token> = table
-        .tables("tokens")
-        .into_iter()
-        .filter_map(token)
-        .collect();
-    let tls_identity = table.table("tls").and_then(tls_identity);
-    let eventbridge = table.table("eventbridge").and_then(eventbridge);
+    let listen = tracker.read(&[ConfigPart::Restart], || listen(&table));
+    let listen = listen.unwrap_or_else(|| Config::default().listen);
+    // An invalid token is reported and left out. `serve` refuses the configuration then, and a
+    // reload keeps the token that had this name, so there are never fewer tokens than intended.
+    let entries = tracker.read(&[ConfigPart::Tokens], || table.tables("tokens"));
+    let mut tokens: Vec<Token> = Vec::new();
+    for entry in entries {
+        let name = entry
+            .raw()
+            .get("name")
+            .and_then(|name| name.get_ref().as_str());
+        let name = name.map(str::to_owned);
+        match tracker.observe(|| token(entry)) {
+            (token, true) => tokens.extend(token),
+            (_, false) => tracker.validity.invalid_tokens.extend(name),
+        }
+    }
+    let tls_identity = tracker.read(&[ConfigPart::Tls], || {
+        table.table("tls").and_then(tls_identity)
+    });
+    let eventbridge = tracker.read(&[ConfigPart::EventBridge], || {
+        table.table("eventbridge").and_then(eventbridge)
+    });
     if !listen.ip().is_loopback() && !table.has("tokens") {
         let message = "missing tokens: without them anyone who can reach this address may do \
                        everything";
         let help = "add [[http.tokens]], or listen on 127.0.0.1";
-        table.fault("listen", Code::CONFIG_VALUE, message, help);
+        tracker.read(&[ConfigPart::Tokens], || {
+            table.fault("listen", Code::CONFIG_VALUE, message, help);
+        });
     }
     // Without secrets the tokens are all empty, and nothing is served either.
     let tokens = if table.context().resolves_secrets() {
@@ -67,7 +111,9 @@ pub(super) fn http(table: ConfigTable<'_>) -> HttpSection {
     } else {
         Tokens::default()
     };
-    table.finish();
+    // An unknown key may be a misspelling of any of them: with `[http.tsl]` the certificate would
+    // seem to have been removed, and the service would go on without TLS.
+    tracker.read(&ConfigPart::HTTP, || table.finish());
     HttpSection {
         listen,
         tls_identity,

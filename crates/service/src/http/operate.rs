@@ -14,6 +14,7 @@ use reflexarc_event::Json;
 
 use super::{AppState, HttpError, Role, json_response};
 use crate::operate::{delivery_to_json, trace};
+use crate::reload::RefusedReload;
 use crate::store::{DeliveryStatus, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
 
@@ -150,12 +151,25 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
     Ok(([(CONTENT_TYPE, content_type)], metrics.render()).into_response())
 }
 
-/// Reloads rules and configuration, or reports their diagnostics.
+/// Reloads rules and configuration, or reports their diagnostics; `?force=true` confirms that rules
+/// are removed.
 pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
-    authorize(&state, request, Role::Operate)?;
+    let force = query_value(&request, "force");
+    let client = authorize(&state, request, Role::Operate)?;
+    let force = match force.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let message = format!("invalid `force`: expected true or false, found `{other}`");
+            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+        }
+    };
+    if force {
+        tracing::info!(who = client, "an operator forces a reload");
+    }
     let reloader = state.reloader.clone();
     // Reading and compiling rules takes long enough to hold up other requests.
-    let reloaded = tokio::task::spawn_blocking(move || reloader.reload()).await;
+    let reloaded = tokio::task::spawn_blocking(move || reloader.reload(force)).await;
     match reloaded.map_err(|error| StoreError::Failed(error.to_string()))? {
         Ok(reloaded) => {
             let body = Json::object([
@@ -165,11 +179,14 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
             ]);
             Ok(json_response(StatusCode::OK, &body))
         }
-        Err(invalid) => {
+        Err(RefusedReload { errors, refusal }) => {
             let message = "invalid rules or configuration; the previous ones stay in effect";
-            let files = Json::Array(invalid.files().iter().map(file_json).collect());
-            let error = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message);
-            Err(error.with_member("files", files))
+            let files = Json::Array(errors.files().iter().map(file_json).collect());
+            let error = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+                .with_member("files", files)
+                .with_member("refused", Json::strings(refusal.refused()))
+                .with_member("taken", Json::strings(refusal.taken()));
+            Err(error.with_member("confirm", Json::optional(refusal.confirm())))
         }
     }
 }
@@ -181,10 +198,7 @@ pub(super) async fn trace_event(
     Path(event): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let query = request.uri().query().unwrap_or_default();
-    let explain = form_urlencoded::parse(query.as_bytes())
-        .find(|(key, _)| key == "explain")
-        .map(|(_, rule)| rule.into_owned());
+    let explain = query_value(&request, "explain");
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
     let traces = query_store(&state, move |store| {
@@ -309,6 +323,14 @@ async fn query_store<T: Send + 'static>(
 
 fn authorize(state: &AppState, request: Request, role: Role) -> Result<String, HttpError> {
     state.authorize(&request.into_parts().0, role)
+}
+
+/// The value of a query parameter.
+fn query_value(request: &Request, key: &str) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == key)
+        .map(|(_, value)| value.into_owned())
 }
 
 fn parse_id(id: &str) -> Result<DeliveryId, HttpError> {

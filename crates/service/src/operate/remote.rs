@@ -113,12 +113,15 @@ impl Remote {
         })
     }
 
-    /// Makes the service reload its rules and configuration.
+    /// Makes the service reload its rules and configuration. `force` confirms a number of rules
+    /// that falls to 0 or by more than half.
     ///
     /// # Errors
-    /// If it refuses; the error contains the diagnostics.
-    pub async fn reload(&self) -> Result<Reloaded, RemoteError> {
-        let answer = self.call(Method::POST, "reload", Vec::new()).await?;
+    /// If it refuses any part; the error contains the diagnostics.
+    pub async fn reload(&self, force: bool) -> Result<Reloaded, RemoteError> {
+        let query = force.then_some("force=true");
+        let answer = self.call_with_query(Method::POST, "reload", query, Vec::new());
+        let answer = answer.await?;
         let restart = member(&answer, "restart")?.elements().iter();
         Ok(Reloaded {
             rules: count(&answer, "rules")?,
@@ -160,8 +163,21 @@ impl Remote {
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {
+        self.call_with_query(method, path, None, body).await
+    }
+
+    async fn call_with_query(
+        &self,
+        method: Method,
+        path: &str,
+        query: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Json, RemoteError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        if query.is_some() {
+            url.set_query(query);
+        }
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
             let request = self
@@ -249,6 +265,11 @@ fn error_text(response: &str) -> String {
     };
     for file in elements(json, "files") {
         lines.extend(elements(&file, "diagnostics").iter().map(text_of));
+    }
+    let taken = elements(json, "taken");
+    if !taken.is_empty() {
+        let taken: Vec<String> = taken.iter().map(text_of).collect();
+        lines.push(format!("reloaded nevertheless: {}", taken.join(", ")));
     }
     let faults = elements(json, "faults");
     lines.extend(faults.iter().take(MAX_LISTED_ELEMENTS).map(element_error));

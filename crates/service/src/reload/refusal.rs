@@ -1,9 +1,13 @@
 //! A refused reload: what the log and `/status` say about it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use reflexarc::{FileDiagnostics, InvalidFiles};
 use reflexarc_diagnostic::Severity;
 use reflexarc_event::{Json, Position};
+
+use crate::config::ConfigPart;
 
 /// The largest number of errors that are logged and kept.
 // 1,000 broken files would make 1,000 log lines at each change of a file.
@@ -16,6 +20,10 @@ pub(crate) struct Refusal {
     errors: Vec<ListedError>,
     /// Further errors.
     more: usize,
+    /// The parts that stay as they were.
+    refused: BTreeSet<ConfigPart>,
+    /// Whether `force` would take everything.
+    confirmable: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -30,11 +38,22 @@ struct ListedError {
 
 impl Refusal {
     /// Of these files.
-    pub(super) fn new(invalid: &InvalidFiles, at: Timestamp) -> Self {
+    pub(super) fn new(
+        invalid: &InvalidFiles,
+        refused: BTreeSet<ConfigPart>,
+        confirmable: bool,
+        at: Timestamp,
+    ) -> Self {
         let mut errors: Vec<ListedError> = invalid.files().iter().flat_map(errors_of).collect();
         let more = errors.len().saturating_sub(MAX_LISTED);
         errors.truncate(MAX_LISTED);
-        Self { at, errors, more }
+        Self {
+            at,
+            errors,
+            more,
+            refused,
+            confirmable,
+        }
     }
 
     /// Logs each error with its file and line.
@@ -52,6 +71,9 @@ impl Refusal {
         }
         tracing::error!(
             errors = self.errors.len() + self.more,
+            refused = self.refused().join(", "),
+            taken = self.taken().join(", "),
+            confirm = self.confirm(),
             "reload refused; the previous rules and configuration stay in effect"
         );
     }
@@ -73,7 +95,46 @@ impl Refusal {
             ("at", self.at.to_string().into()),
             ("errors", Json::Array(errors.collect())),
             ("more", Json::count(self.more)),
+            ("refused", Json::strings(self.refused())),
+            ("taken", Json::strings(self.taken())),
+            ("confirm", Json::optional(self.confirm())),
         ])
+    }
+
+    /// When.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The names of the parts that stay as they were.
+    pub(crate) fn refused(&self) -> Vec<&'static str> {
+        self.refused.iter().map(|part| part.name()).collect()
+    }
+
+    /// The names of the parts that are in effect as the files have them.
+    pub(crate) fn taken(&self) -> Vec<&'static str> {
+        let all = ConfigPart::ALL.into_iter();
+        all.filter(|part| *part != ConfigPart::Restart && !self.refused.contains(part))
+            .map(ConfigPart::name)
+            .collect()
+    }
+
+    /// The command that takes everything, if a confirmation is all that is missing.
+    pub(crate) fn confirm(&self) -> Option<&'static str> {
+        self.confirmable.then_some("reflexarc reload --force")
+    }
+
+    /// The first error, for a list of problems.
+    pub(crate) fn first_error(&self) -> String {
+        self.errors.first().map_or_else(String::new, |error| {
+            let line = error.position.map(|position| format!(":{}", position.line));
+            format!(
+                "{}{}: {}",
+                error.file,
+                line.unwrap_or_default(),
+                error.message
+            )
+        })
     }
 }
 

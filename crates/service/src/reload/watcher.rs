@@ -65,7 +65,7 @@ async fn reload_loop(
         }
         let reloader_now = reloader.clone();
         // A refusal is logged by the reload itself, and `/status` has it.
-        if let Err(error) = tokio::task::spawn_blocking(move || reloader_now.reload()).await {
+        if let Err(error) = tokio::task::spawn_blocking(move || reloader_now.reload(false)).await {
             tracing::error!(%error, "the reload failed; the previous rules stay in effect");
         }
         // The new configuration may name other files.

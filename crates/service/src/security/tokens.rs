@@ -50,6 +50,8 @@ pub struct Token {
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
     tokens: Vec<Token>,
+    /// Whether every request is refused if there are no tokens.
+    closed: bool,
 }
 
 /// Why a request is refused.
@@ -87,12 +89,42 @@ impl Tokens {
     /// Accepts these tokens. Without any, every request is allowed; the configuration permits that
     /// only if the service listens on a loopback address.
     pub fn new(tokens: Vec<Token>) -> Self {
-        Self { tokens }
+        Self {
+            tokens,
+            closed: false,
+        }
     }
 
-    /// Whether there are no tokens.
-    pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
+    /// These tokens, and of `previous` those whose names are among `kept`. Without any, every
+    /// request is refused.
+    ///
+    /// ```
+    /// use axum::http::HeaderMap;
+    /// use jiff::Timestamp;
+    /// use reflexarc_service::security::{AccessDenied, Role, Token, Tokens};
+    ///
+    /// let old = Token::new("old".into(), &"a long random text".into(), vec![Role::Read], None);
+    /// let previous = Tokens::new(vec![old]);
+    /// // Its entry was removed, and the entry that was added is invalid.
+    /// let tokens = Tokens::default().with_kept(&previous, &["new".to_owned()]);
+    /// let denied = tokens.check(&HeaderMap::new(), "", Role::Read, Timestamp::now());
+    /// assert_eq!(denied, Err(AccessDenied::Unauthenticated));
+    /// ```
+    #[must_use]
+    pub fn with_kept(mut self, previous: &Self, kept: &[String]) -> Self {
+        let kept = previous
+            .tokens
+            .iter()
+            .filter(|token| kept.contains(&token.name));
+        self.tokens.extend(kept.cloned());
+        // An empty list would let everyone in: the only entry may be the one with the error.
+        self.closed = true;
+        self
+    }
+
+    /// Whether every request is allowed.
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_empty() && !self.closed
     }
 
     /// The name of the token's holder, if the token has `role`. The token is in the `Authorization`
@@ -108,7 +140,7 @@ impl Tokens {
         role: Role,
         now: Timestamp,
     ) -> Result<&str, AccessDenied> {
-        if self.tokens.is_empty() {
+        if self.is_open() {
             return Ok("anonymous");
         }
         let header = headers

@@ -62,6 +62,8 @@ pub struct Metrics {
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
     pub reloads: Family<OutcomeLabel, Counter>,
+    /// 1 if the last reload was refused, else 0.
+    pub reload_refused: Gauge,
 }
 
 /// An HTTP status.
@@ -141,6 +143,7 @@ impl Metrics {
             oldest: Family::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
+            reload_refused: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -208,6 +211,8 @@ impl Metrics {
             metrics.spans_dropped.clone(),
         );
         registry.register("reloads", "Reloads by outcome", metrics.reloads.clone());
+        let help = "1 if the last reload was refused, in whole or in part, else 0";
+        registry.register("reload_refused", help, metrics.reload_refused.clone());
         metrics
     }
 

@@ -167,16 +167,260 @@ async fn an_invalid_configuration_is_refused_with_its_location() {
         answer.contains("reflexarc.toml:3:1") && answer.contains("did you mean `path`?"),
         "{answer}"
     );
-    // A valid configuration with invalid rules is refused too.
+    assert!(!serving.path("other.ndjson").exists());
+    serving.stop().await;
+}
+
+/// Whether a token may read the outbox.
+async fn reads(serving: &Serving, token: &str) -> bool {
+    serving.get("/outbox", Some(token)).await.0 == 200
+}
+
+fn token_entry(name: &str) -> String {
+    format!(
+        "[[http.tokens]]\nname = \"{name}\"\ntoken = {{ file = \"{name}\" }}\n\
+         roles = [\"read\", \"operate\"]\n"
+    )
+}
+
+const TOKENS: [(&str, &[u8]); 3] = [("a", b"token-a"), ("b", b"token-b"), ("c", b"token-c")];
+const AS_A: [(&str, &str); 1] = [("authorization", "Bearer token-a")];
+
+#[tokio::test]
+async fn revoked_tokens_are_revoked_whatever_else_is_invalid() {
+    let (a, b, c) = (token_entry("a"), token_entry("b"), token_entry("c"));
+    let archive = "[archive]\nkeep = \"1d\"\n";
+    let broken_archive = "[archive]\nkeep = \"soon\"\n";
+    let broken_tls = "[http.tls]\ncertificate = \"nowhere.pem\"\nkey = \"nowhere.key\"\n";
+    let broken_bridge = "[http.eventbridge]\nregions = []\n";
+    let broken_target = "[targets.more]\ntype = \"fiel\"\n";
+    let broken_token = b.replace("operate", "oprate");
+    let expected = format!("{OUT}{archive}{a}{c}");
+    for (part, config, rule) in [
+        ("rules", expected.clone(), "when = 'x ='\n"),
+        ("archive", format!("{OUT}{broken_archive}{a}{c}"), RULE),
+        ("http.tls", format!("{expected}{broken_tls}"), RULE),
+        (
+            "http.eventbridge",
+            format!("{expected}{broken_bridge}"),
+            RULE,
+        ),
+        ("targets", format!("{expected}{broken_target}"), RULE),
+        (
+            "restart settings",
+            format!("log = \"a=b=c\"\n{expected}"),
+            RULE,
+        ),
+        (
+            "restart settings",
+            format!("{expected}[store]\npath = 7\n"),
+            RULE,
+        ),
+        // The entry of `b` is revoked by its removal, while that of `c` becomes invalid.
+        (
+            "http.tokens",
+            format!("{OUT}{a}{}", c.replace("\"read\"", "\"raed\"")),
+            RULE,
+        ),
+        (
+            "http.tokens",
+            format!("{OUT}{a}{}", c.replace("\"c\" }", "\"gone\" }")),
+            RULE,
+        ),
+    ] {
+        let serving = start(&format!("{OUT}{a}{b}{c}"), &TOKENS).await;
+        assert!(reads(&serving, "token-b").await);
+        serving.write("rules/broken.toml", rule);
+        serving.write("reflexarc.toml", &config);
+        let (status, answer) = serving.post_to("/reload", &AS_A, "").await;
+        let text = answer.to_string();
+        assert_eq!(status, 422, "{part}: {text}");
+        let list = |key: &str| answer.get(key).unwrap().to_string();
+        assert_eq!(list("refused"), format!("[\"{part}\"]"), "{text}");
+        assert_eq!(list("confirm"), "null", "{text}");
+        assert!(!list("taken").contains(part), "{text}");
+        for (token, accepted) in [("token-a", true), ("token-b", false), ("token-c", true)] {
+            assert_eq!(reads(&serving, token).await, accepted, "{part}: {token}");
+        }
+        serving.stop().await;
+    }
+    // An invalid entry keeps its own token, however its name is quoted elsewhere.
+    let serving = start(&format!("{OUT}{a}{b}"), &TOKENS).await;
+    serving.write("reflexarc.toml", format!("{OUT}{broken_token}"));
+    assert_eq!(serving.post_to("/reload", &AS_A, "").await.0, 422);
+    assert!(reads(&serving, "token-b").await && !reads(&serving, "token-a").await);
+    serving.stop().await;
+}
+
+/// What cannot be attributed to a part may be a misspelling of it.
+#[tokio::test]
+async fn misspelt_sections_open_nothing() {
+    let (a, b) = (token_entry("a"), token_entry("b"));
+    for (config, refused) in [
+        (
+            format!("{OUT}{}", a.replace("[http.tokens]", "[http.token]")),
+            "http.tokens",
+        ),
+        (
+            format!("{OUT}{}", a.replace("[[http.tokens]]", "[[htpp.tokens]]")),
+            "rules",
+        ),
+        (format!("{OUT}[http]\ntokens = 7\n"), "http.tokens"),
+        (format!("http = 7\n{OUT}"), "http.tokens"),
+        // The only entry is a new one, and invalid: `a` and `b` are revoked.
+        (format!("{OUT}{}", token_entry("new")), "http.tokens"),
+    ] {
+        let serving = start(&format!("{OUT}{a}{b}"), &TOKENS).await;
+        serving.write("reflexarc.toml", &config);
+        let (status, answer) = serving.post_to("/reload", &AS_A, "").await;
+        assert_eq!(status, 422, "{config}");
+        assert!(
+            answer.get("refused").unwrap().to_string().contains(refused),
+            "{answer}"
+        );
+        assert_eq!(serving.get("/outbox", None).await.0, 401, "{config}");
+        serving.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn targets_and_rules_are_taken_together_or_as_they_fit() {
+    let serving = start(OUT, &[]).await;
+    let send = async |id: &str| {
+        let event = event_text(id, "eni-1");
+        assert_eq!(serving.post("application/json", event).await.0, 200);
+    };
+    let refused = async || {
+        let (status, answer) = serving.post_to("/reload", &[], "").await;
+        assert_eq!(status, 422, "{answer}");
+        answer.get("refused").unwrap().to_string()
+    };
+    // A changed target is taken while a rule is broken: the rules in effect still fit.
     serving.write("reflexarc.toml", OUT.replace("out.ndjson", "other.ndjson"));
     serving.write("rules/broken.toml", "when = 'x ='\n");
+    assert_eq!(refused().await, r#"["rules"]"#);
+    send("1").await;
+    eventually(|| serving.path("other.ndjson").exists().then_some(())).await;
+    // A target is gone that the rules in effect need, and the new rules are broken.
+    serving.write("reflexarc.toml", OUT.replace("targets.out", "targets.new"));
+    assert_eq!(refused().await, r#"["targets","rules"]"#);
+    // The rules are valid, but still name it: they go on with the old targets.
+    std::fs::remove_file(serving.path("rules/broken.toml")).unwrap();
+    serving.write("rules/more.toml", RULE);
+    assert_eq!(refused().await, r#"["targets"]"#);
+    let (_, status) = serving.get("/status", None).await;
+    assert_eq!(status.get("rules").unwrap().to_string(), "2");
+    assert_eq!(status.get("targets").unwrap().to_string(), r#"["out"]"#);
+    // Both change together.
+    for rule in ["rules/failed.toml", "rules/more.toml"] {
+        serving.write(rule, RULE.replace("\"out\"", "\"new\""));
+    }
+    assert_eq!(serving.reload().await.0, 200);
+    let (_, status) = serving.get("/status", None).await;
+    assert_eq!(status.get("targets").unwrap().to_string(), r#"["new"]"#);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn rules_that_go_away_need_a_confirmation() {
+    let serving = start(OUT, &[]).await;
+    let rules = async || {
+        let (_, status) = serving.get("/status", None).await;
+        status.get("rules").unwrap().to_string()
+    };
+    for name in ["a", "b", "c", "d"] {
+        serving.write(&format!("rules/{name}.toml"), RULE);
+    }
+    assert_eq!(serving.reload().await.0, 200);
+    for name in ["a", "b", "c"] {
+        std::fs::remove_file(serving.path(&format!("rules/{name}.toml"))).unwrap();
+    }
     let (status, answer) = serving.reload().await;
-    assert!(status == 422 && answer.contains("broken.toml"), "{answer}");
-    serving
-        .post("application/json", event_text("1", "eni-1"))
-        .await;
-    eventually(|| (serving.lines().len() == 1).then_some(())).await;
-    assert!(!serving.path("other.ndjson").exists());
+    assert_eq!(status, 422);
+    assert!(
+        answer.contains("2 rules in") && answer.contains("5 are in effect"),
+        "{answer}"
+    );
+    assert!(answer.contains("removed: a, b, c"), "{answer}");
+    assert!(
+        answer.contains(r#""confirm":"reflexarc reload --force""#),
+        "{answer}"
+    );
+    assert_eq!(rules().await, "5");
+    let (_, status) = serving.get("/status", None).await;
+    let refusal = status.get("refused_reload").unwrap();
+    assert_eq!(
+        refusal.get("confirm").unwrap().as_str(),
+        Some("reflexarc reload --force")
+    );
+    assert_eq!(serving.post_to("/reload?force=yes", &[], "").await.0, 400);
+    assert_eq!(serving.post_to("/reload?force=true", &[], "").await.0, 200);
+    assert_eq!(rules().await, "2");
+    // Half of them may go.
+    std::fs::remove_file(serving.path("rules/d.toml")).unwrap();
+    assert_eq!(serving.reload().await.0, 200);
+    std::fs::remove_file(serving.path("rules/failed.toml")).unwrap();
+    let (status, answer) = serving.reload().await;
+    assert!(status == 422 && answer.contains("no rules in"), "{answer}");
+    // A confirmation does not cover errors.
+    serving.write("rules/x.toml", "when = 'x ='");
+    assert_eq!(serving.post_to("/reload?force=true", &[], "").await.0, 422);
+    assert_eq!(rules().await, "1");
+    std::fs::remove_file(serving.path("rules/x.toml")).unwrap();
+    assert_eq!(serving.post_to("/reload?force=true", &[], "").await.0, 200);
+    assert_eq!(rules().await, "0");
+    // No rules are the state now, which another reload need not confirm.
+    assert_eq!(serving.reload().await.0, 200);
+    let (_, metrics) = serving.get("/metrics", None).await;
+    assert!(
+        metrics
+            .as_str()
+            .unwrap()
+            .contains("reflexarc_reload_refused 0")
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn special_files_are_refused_and_hang_nothing() {
+    let token = token_entry("a");
+    let serving = start(&format!("{OUT}{token}"), &TOKENS).await;
+    let refused = async |message: &str| {
+        let (status, answer) = serving.post_to("/reload", &AS_A, "").await;
+        let text = answer.to_string();
+        assert!(status == 422 && text.contains(message), "{message}: {text}");
+    };
+    let make_fifo = |name: &str| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, serving.path(name), mode).unwrap();
+    };
+    make_fifo("rules/x.toml");
+    refused("x.toml: expected a regular file, found a FIFO").await;
+    std::fs::remove_file(serving.path("rules/x.toml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", serving.path("rules/x.toml")).unwrap();
+    refused("x.toml: expected a regular file, found a device").await;
+    std::fs::remove_file(serving.path("rules/x.toml")).unwrap();
+    std::fs::create_dir(serving.path("rules/x.toml")).unwrap();
+    refused("x.toml: expected a file, found a folder").await;
+    std::fs::remove_dir(serving.path("rules/x.toml")).unwrap();
+    std::fs::File::create(serving.path("rules/x.toml"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    refused("more than the 1048576 allowed").await;
+    std::fs::remove_file(serving.path("rules/x.toml")).unwrap();
+    for name in ["a", "reflexarc.toml"] {
+        let text = std::fs::read(serving.path(name)).unwrap();
+        std::fs::remove_file(serving.path(name)).unwrap();
+        make_fifo(name);
+        refused("expected a regular file, found a FIFO").await;
+        std::fs::remove_file(serving.path(name)).unwrap();
+        std::fs::create_dir(serving.path(name)).unwrap();
+        refused("expected a file, found a folder").await;
+        std::fs::remove_dir(serving.path(name)).unwrap();
+        serving.write(name, text);
+    }
+    assert_eq!(serving.post_to("/reload", &AS_A, "").await.0, 200);
     serving.stop().await;
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use reflexarc::FileDiagnostics;
 use reflexarc_delivery::config::{ConfigContext, ConfigTable, Secrets, TargetConfig, targets};
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
-use reflexarc_diagnostic::{Code, Diagnostic, Severity};
+use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_service::config::read_file;
 
 /// What a simulation reads of a configuration.
 pub(super) struct SimulationConfig {
@@ -32,17 +33,7 @@ const SERVICE_KEYS: [&str; 8] = [
 /// # Errors
 /// With all diagnostics of the parts that are read.
 pub(super) fn load(path: &Path) -> Result<SimulationConfig, FileDiagnostics> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot read {name}: {error}");
-        let fault = Diagnostic::error(Code::CONFIG_FILE, 0..0, message)
-            .with_help("create one with `reflexarc config init`");
-        FileDiagnostics {
-            name: name.clone(),
-            text: String::new(),
-            diagnostics: vec![fault],
-        }
-    })?;
+    let (name, text) = read_file(path)?;
     read(&text, path.parent().unwrap_or(Path::new(""))).map_err(|diagnostics| FileDiagnostics {
         name,
         text,
@@ -81,6 +72,8 @@ fn read(text: &str, folder: &Path) -> Result<SimulationConfig, Vec<Diagnostic>> 
 #[cfg(test)]
 mod tests {
     use reflexarc_service::config::TEMPLATE;
+
+    use reflexarc_diagnostic::Code;
 
     use super::*;
 
