@@ -24,7 +24,7 @@ pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
-use crate::security::{EventBridge, TlsIdentity, Tokens};
+use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::{Collector, Redactor, check_filter};
 
@@ -75,6 +75,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Verifies requests signed by EventBridge.
     pub eventbridge: Option<EventBridge>,
+    /// Names of the service and its proxies.
+    pub access: AccessRules,
     /// Resource limits for untrusted input.
     pub limits: Limits,
     /// Log filter, such as `info`.
@@ -300,6 +302,7 @@ impl Config {
             tls_identity: http.tls_identity,
             tokens: http.tokens,
             eventbridge: http.eventbridge,
+            access: http.access,
             limits,
             log: log.unwrap_or(default.log),
             collector,
@@ -331,6 +334,7 @@ impl Default for Config {
             tls_identity: None,
             tokens: Tokens::default(),
             eventbridge: None,
+            access: AccessRules::default(),
             limits: Limits::DEFAULT,
             log: "info".to_owned(),
             collector: None,

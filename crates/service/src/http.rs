@@ -2,27 +2,33 @@
 
 mod body;
 mod compression;
+mod connections;
 mod events;
+mod framing;
+mod guard;
 mod operate;
+mod peers;
 mod refusals;
 mod server;
+mod stream;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use self::guard::{Client, guard};
+pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
 use self::refusals::RefusalReason;
-pub(crate) use self::server::listen;
+pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
 use crate::dispatch::Wake;
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -30,7 +36,7 @@ use crate::live_config::LiveConfig;
 use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Metrics, StatusLabel, Telemetry};
+use crate::telemetry::{Metrics, Telemetry};
 
 /// What the request handlers share.
 pub(crate) struct AppState {
@@ -41,6 +47,9 @@ pub(crate) struct AppState {
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
     pub(crate) refusals: RefusalLog,
+    pub(crate) peers: Arc<Peers>,
+    /// How many large bodies may be parsed at one time.
+    pub(crate) parsing: Arc<Semaphore>,
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,
@@ -55,6 +64,8 @@ struct HttpError {
     body: Json,
     /// Seconds after which the client may try again.
     retry_after: Option<u32>,
+    /// Whether the connection ends with it.
+    is_last: bool,
 }
 
 /// All routes.
@@ -79,10 +90,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
             let message = format!("{} is not allowed for this path", request.method());
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, message)
         })
-        .layer(axum::middleware::from_fn_with_state(
-            state.clone(),
-            count_refused,
-        ))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), guard))
         .with_state(state)
 }
 
@@ -95,27 +103,6 @@ async fn unknown_path(request: Request) -> HttpError {
     HttpError::new(StatusCode::NOT_FOUND, message)
 }
 
-/// Counts and logs refused requests to `/events`, whichever handler or extractor refused them.
-async fn count_refused(
-    State(state): State<Arc<AppState>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // Only intake: a refused event may be lost to its sender, a refused operator sees it.
-    let events = request.uri().path() == "/events";
-    let response = next.run(request).await;
-    if events && !response.status().is_success() {
-        let status = response.status().as_u16();
-        state.refusals.log(status, response.extensions().get());
-        state
-            .metrics
-            .refused
-            .get_or_create(&StatusLabel { status })
-            .inc();
-    }
-    response
-}
-
 impl AppState {
     /// The name of the client, if its token has `role`.
     fn authorize(
@@ -125,8 +112,13 @@ impl AppState {
     ) -> Result<String, HttpError> {
         let query = request.uri.query().unwrap_or_default();
         let tokens = self.live.tokens.load();
-        let client = tokens.check(&request.headers, query, role, Timestamp::now())?;
-        Ok(client.to_owned())
+        let name = tokens.check(&request.headers, query, role, Timestamp::now())?;
+        if let Some(client) = request.extensions.get::<Client>()
+            && !tokens.is_open()
+        {
+            client.set_authenticated();
+        }
+        Ok(name.to_owned())
     }
 }
 
@@ -136,6 +128,7 @@ impl HttpError {
             status,
             body: Json::object([("error", error.into().into())]),
             retry_after: None,
+            is_last: false,
         }
     }
 
@@ -179,6 +172,9 @@ impl IntoResponse for HttpError {
             .insert(RefusalReason::of(&self.body));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if self.is_last {
+            Self::close(&mut response);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response

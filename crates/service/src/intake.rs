@@ -4,8 +4,8 @@
 //! longer than reading or writing a state entry. Holding a lock on the state while a script runs
 //! would let one event in at a time; so events are evaluated in parallel and checked before commit:
 //!
-//! 1. **Admit.** A request reserves bytes before its body is read and events before they are
-//!    queued ([`AdmissionPermit`]); beyond the limits it is refused with 429.
+//! 1. **Admit.** A request reserves bytes as they are read and events before they are queued
+//!    ([`AdmissionPermit`]); beyond the limits it is refused with 429.
 //! 2. **Speculate.** An evaluation worker (`worker.rs`) evaluates the event against the state as
 //!    last committed, on its own thread and connection, and records every state entry that was
 //!    read.
@@ -62,6 +62,8 @@ pub(crate) struct Intake {
     sequencer: Arc<SharedSequencer>,
     events: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// The part of `bytes` that large requests may use.
+    large_bytes: Arc<Semaphore>,
     rules: Arc<ArcSwap<RuleSet>>,
     failures: Arc<FailureTracker>,
 }
@@ -75,8 +77,13 @@ pub(crate) struct Overloaded;
 #[derive(Debug)]
 pub(crate) struct AdmissionPermit {
     events: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
+    /// Of `bytes`, what is beyond [`SMALL_REQUEST`].
+    large_bytes: OwnedSemaphorePermit,
 }
+
+/// Bytes of a request that do not count as those of a large one: about 100 events.
+const SMALL_REQUEST: usize = 64 << 10;
 
 /// An event and what evaluates it when its batch is committed.
 type SequencedEvent = (Incoming, EvaluateInTransaction);
@@ -117,6 +124,7 @@ impl Intake {
             // few large ones more in bytes than their number says.
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
+            large_bytes: Arc::new(Semaphore::new(large_bytes(limits))),
             rules,
             failures: Arc::default(),
         };
@@ -153,13 +161,36 @@ impl Intake {
         &self.failures
     }
 
-    /// Reserves the bytes of a request before its body is read.
-    pub(crate) fn admit(&self, bytes: usize) -> Result<AdmissionPermit, Overloaded> {
+    /// A permit of a request that has reserved nothing yet. Fails if `announced` bytes would not be
+    /// free now: better than to have them sent in vain.
+    //
+    // They are not reserved: the client may announce 8 MiB and send nothing.
+    pub(crate) fn admit(&self, announced: usize) -> Result<AdmissionPermit, Overloaded> {
+        let large = announced.saturating_sub(SMALL_REQUEST);
+        if self.bytes.available_permits() < announced
+            || self.large_bytes.available_permits() < large
+        {
+            return Err(Overloaded);
+        }
         Ok(AdmissionPermit {
-            _bytes: reserve(&self.bytes, bytes)?,
+            bytes: reserve(&self.bytes, 0)?,
+            large_bytes: reserve(&self.large_bytes, 0)?,
             // How many events there are is known only when the body has been read.
             events: reserve(&self.events, 0)?,
         })
+    }
+
+    /// Adds bytes that were read to the permit.
+    pub(crate) fn reserve_bytes(
+        &self,
+        permit: &mut AdmissionPermit,
+        bytes: usize,
+    ) -> Result<(), Overloaded> {
+        let before = permit.bytes.num_permits();
+        let large = (before + bytes).saturating_sub(SMALL_REQUEST.max(before));
+        permit.large_bytes.merge(reserve(&self.large_bytes, large)?);
+        permit.bytes.merge(reserve(&self.bytes, bytes)?);
+        Ok(())
     }
 
     /// Adds the events that were found in the body to the permit.
@@ -261,6 +292,15 @@ fn worker_index(incoming: &Incoming, workers: usize) -> usize {
     // processors, and with, say, 12 of them four get 1/256 more of the resources than the rest.
     let digest = Sha256::digest(key.as_bytes());
     digest[0] as usize % workers
+}
+
+/// How many of the bytes in the queue may be beyond [`SMALL_REQUEST`] of their requests: three
+/// quarters, but one request of the largest size in any case.
+//
+// Clients that send most of 8 MiB each and then stop have what they sent reserved until their time
+// is over. Alerts come in small requests, and the rest is theirs.
+fn large_bytes(limits: &Limits) -> usize {
+    (limits.queue_bytes / 4 * 3).max(limits.body_bytes)
 }
 
 /// Reserves without waiting: a full queue is reported to the client, which can slow down, rather

@@ -40,6 +40,7 @@
 )]
 
 pub mod config;
+mod descriptors;
 pub mod dispatch;
 mod feed;
 mod http;

@@ -20,6 +20,14 @@ pub struct Limits {
     pub head: Duration,
     /// Longest time for the body of a request; 30 s.
     pub body: Duration,
+    /// Longest time for a client to read 64 KiB of a response; 10 s.
+    pub write: Duration,
+    /// Largest number of connections of one client without a valid token; 256.
+    pub peer_connections: usize,
+    /// Largest number of requests of one client without a valid token at one time; 64.
+    pub peer_requests: usize,
+    /// Longest delay of the answer to a wrong token; 2 s.
+    pub token_delay: Duration,
 }
 
 impl Limits {
@@ -32,6 +40,10 @@ impl Limits {
         connections: 1_024,
         head: Duration::from_secs(10),
         body: Duration::from_secs(30),
+        write: Duration::from_secs(10),
+        peer_connections: 256,
+        peer_requests: 64,
+        token_delay: Duration::from_secs(2),
     };
 }
 

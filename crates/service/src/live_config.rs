@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use reflexarc::RuleSet;
 
-use crate::security::{EventBridge, TlsIdentity, Tokens};
+use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::Retention;
 
 /// The rules and settings in effect now. Each field is replaced as a whole.
@@ -20,6 +20,8 @@ pub(crate) struct LiveConfig {
     pub(crate) tokens: ArcSwap<Tokens>,
     /// Verifies requests signed by EventBridge.
     pub(crate) eventbridge: ArcSwapOption<EventBridge>,
+    /// Names of the service and its proxies.
+    pub(crate) access: ArcSwap<AccessRules>,
     /// Certificate and key for TLS clients.
     pub(crate) tls_identity: ArcSwapOption<TlsIdentity>,
     /// How long events are kept.
@@ -30,6 +32,7 @@ pub(crate) struct LiveConfig {
 pub(crate) struct LiveSettings {
     pub(crate) tokens: Tokens,
     pub(crate) eventbridge: Option<EventBridge>,
+    pub(crate) access: AccessRules,
     pub(crate) tls_identity: Option<TlsIdentity>,
     pub(crate) retention: Retention,
 }
@@ -40,6 +43,7 @@ impl LiveConfig {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             tokens: ArcSwap::from_pointee(settings.tokens),
             eventbridge: ArcSwapOption::new(settings.eventbridge.map(Arc::new)),
+            access: ArcSwap::from_pointee(settings.access),
             tls_identity: ArcSwapOption::new(settings.tls_identity.map(Arc::new)),
             retention: ArcSwap::from_pointee(settings.retention),
         }

@@ -219,6 +219,9 @@ impl Reloader {
             let eventbridge = config.eventbridge.map(Arc::new);
             self.live.eventbridge.store(eventbridge);
         }
+        if is_valid(ConfigPart::Access) {
+            self.live.access.store(Arc::new(config.access));
+        }
         if is_valid(ConfigPart::Tls) {
             let identity = config.tls_identity.map(Arc::new);
             self.live.tls_identity.store(identity);

@@ -1,9 +1,12 @@
 //! Who may use the service: bearer tokens, EventBridge signatures, and the TLS identity.
 
+mod browser;
 mod eventbridge;
 mod tls;
 mod tokens;
 
+pub use self::browser::AccessRules;
+pub(crate) use self::browser::RequestDenied;
 pub use self::eventbridge::{
     CertificateError, CertificateFuture, CertificateSource, EventBridge, HttpsCertificates,
     SignatureError,

@@ -19,11 +19,12 @@ use jiff::Timestamp;
 use reflexarc::RuleSet;
 use reflexarc_delivery::config::unknown_target_message;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::{Config, ConfigSource};
+use crate::descriptors;
 use crate::dispatch::{Queues, Wake, dead_letters};
-use crate::http::{AppState, RefusalLog, listen, router};
+use crate::http::{AppState, EXTRA_CONNECTIONS, Peers, RefusalLog, listen, router};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
@@ -89,6 +90,10 @@ impl ServiceBuilder {
         listener: TcpListener,
         stop: watch::Receiver<bool>,
     ) -> Result<(), StoreError> {
+        descriptors::raise_limit();
+        let sends = self.config.queues.iter().map(|queue| queue.concurrency);
+        let configured = self.config.limits.connections;
+        let connections = descriptors::connection_limit(configured, sends.sum(), EXTRA_CONNECTIONS);
         let metrics = Arc::new(Metrics::new());
         let (telemetry, exporter) = match self.config.collector.take() {
             None => (Telemetry::default(), None),
@@ -138,6 +143,7 @@ impl ServiceBuilder {
         // the outbox and needs no queue.
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
 
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let state = Arc::new(AppState {
             intake,
             store,
@@ -146,6 +152,8 @@ impl ServiceBuilder {
             limits: limits.clone(),
             telemetry,
             refusals: RefusalLog::default(),
+            peers: Arc::new(Peers::new(&limits)),
+            parsing: Arc::new(Semaphore::new(processors)),
             wake,
             reloader,
             stop: stop.clone(),
@@ -153,7 +161,8 @@ impl ServiceBuilder {
         let address = listener.local_addr().map(|address| address.to_string());
         tracing::info!(address = address.unwrap_or_default(), "ready");
         let router = router(state);
-        listen(listener, &live, router, &limits, stop, shutdown_timeout).await;
+        let limits = (connections, &limits);
+        listen(listener, &live, router, limits, stop, shutdown_timeout).await;
 
         // Cannot fail; by now `stop` is true.
         drop(stopping.await);
@@ -207,6 +216,7 @@ impl ServiceBuilder {
             LiveSettings {
                 tokens: config.tokens,
                 eventbridge: config.eventbridge,
+                access: config.access,
                 tls_identity: config.tls_identity,
                 retention: config.retention,
             },

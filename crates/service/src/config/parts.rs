@@ -15,6 +15,8 @@ pub(crate) enum ConfigPart {
     Tokens,
     /// `[http.eventbridge]`.
     EventBridge,
+    /// `hosts` and `trusted_proxies` of `[http]`.
+    Access,
     /// `[http.tls]`.
     Tls,
     /// `[archive]`.
@@ -60,11 +62,18 @@ pub(super) struct ErrorTracker<'a> {
 
 impl ConfigPart {
     /// The parts in `[http]`.
-    pub(super) const HTTP: [Self; 4] = [Self::Tokens, Self::EventBridge, Self::Tls, Self::Restart];
-    /// All parts.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(super) const HTTP: [Self; 5] = [
         Self::Tokens,
         Self::EventBridge,
+        Self::Access,
+        Self::Tls,
+        Self::Restart,
+    ];
+    /// All parts.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Tokens,
+        Self::EventBridge,
+        Self::Access,
         Self::Tls,
         Self::Archive,
         Self::Targets,
@@ -77,6 +86,7 @@ impl ConfigPart {
         match self {
             Self::Tokens => "http.tokens",
             Self::EventBridge => "http.eventbridge",
+            Self::Access => "http.access",
             Self::Tls => "http.tls",
             Self::Archive => "archive",
             Self::Targets => "targets",

@@ -1,9 +1,10 @@
 //! `[http]`, `[limits]` and `[telemetry]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::SignedDuration;
 use reflexarc_delivery::config::{ConfigTable, headers, url};
 use reflexarc_delivery::http::EgressPolicy;
@@ -14,7 +15,9 @@ use reqwest::Url;
 use super::Config;
 use super::parts::{ConfigPart, ErrorTracker};
 use crate::limits::Limits;
-use crate::security::{EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens};
+use crate::security::{
+    AccessRules, EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens,
+};
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::Collector;
 
@@ -31,6 +34,7 @@ pub(super) struct HttpSection {
     pub(super) tls_identity: Option<TlsIdentity>,
     pub(super) tokens: Tokens,
     pub(super) eventbridge: Option<EventBridge>,
+    pub(super) access: AccessRules,
 }
 
 impl HttpSection {
@@ -41,6 +45,7 @@ impl HttpSection {
             tls_identity: None,
             tokens: Tokens::default(),
             eventbridge: None,
+            access: AccessRules::default(),
         }
     }
 }
@@ -97,6 +102,7 @@ pub(super) fn http(table: ConfigTable<'_>, tracker: &mut ErrorTracker<'_>) -> Ht
     let eventbridge = tracker.read(&[ConfigPart::EventBridge], || {
         table.table("eventbridge").and_then(eventbridge)
     });
+    let access = tracker.read(&[ConfigPart::Access], || access(&table));
     if !listen.ip().is_loopback() && !table.has("tokens") {
         let message = "missing tokens: without them anyone who can reach this address may do \
                        everything";
@@ -119,6 +125,7 @@ pub(super) fn http(table: ConfigTable<'_>, tracker: &mut ErrorTracker<'_>) -> Ht
         tls_identity,
         tokens,
         eventbridge,
+        access,
     }
 }
 
@@ -166,6 +173,8 @@ pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
     count("queue_events", &mut limits.queue_events);
     count("queue_bytes", &mut limits.queue_bytes);
     count("connections", &mut limits.connections);
+    count("peer_connections", &mut limits.peer_connections);
+    count("peer_requests", &mut limits.peer_requests);
     let time = |key, limit: Duration| {
         table
             .duration(key)
@@ -173,6 +182,8 @@ pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
     };
     limits.head = time("head", limits.head);
     limits.body = time("body", limits.body);
+    limits.write = time("write", limits.write);
+    limits.token_delay = time("token_delay", limits.token_delay);
     if limits.queue_bytes < limits.body_bytes || limits.queue_events < limits.batch_events {
         // A request of the largest size would be refused with 429 for ever, however often the
         // client tried again.
@@ -201,6 +212,39 @@ fn token(table: ConfigTable<'_>) -> Option<Token> {
     let (secret, expires) = (table.secret("token"), table.timestamp("expires"));
     table.finish();
     Some(Token::new(name?, &secret?, roles, expires))
+}
+
+/// `hosts` and `trusted_proxies`.
+fn access(table: &ConfigTable<'_>) -> AccessRules {
+    let host = |text: &EmbeddedText| {
+        // As it stands in `Host`, without the port, which the service does not look at.
+        let url = Url::parse(&format!("http://{}/", text.text())).ok();
+        let name = url.as_ref().and_then(Url::host_str);
+        let is_name = name.is_some_and(|name| name.eq_ignore_ascii_case(text.text()));
+        let message = "expected the name of a host, such as \"reflexarc.internal\"";
+        let parsed = is_name.then(|| text.text().to_ascii_lowercase());
+        table.parsed(text, parsed.ok_or_else(|| message.to_owned()))
+    };
+    let network = |text: &EmbeddedText| {
+        let parsed = text.text().parse::<IpNet>();
+        // A single address is a network too.
+        let parsed = parsed.or_else(|_| text.text().parse::<IpAddr>().map(IpNet::from));
+        let message = |_| {
+            format!(
+                "invalid network `{}`; write it as \"10.1.0.0/16\"",
+                text.text()
+            )
+        };
+        table.parsed(text, parsed.map_err(message))
+    };
+    let texts = |key| table.nonempty_strings(key).unwrap_or_default();
+    AccessRules {
+        hosts: texts("hosts").iter().filter_map(host).collect(),
+        trusted_proxies: texts("trusted_proxies")
+            .iter()
+            .filter_map(network)
+            .collect(),
+    }
 }
 
 /// `[http.tls]`.

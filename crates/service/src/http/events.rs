@@ -1,30 +1,32 @@
 //! `/events`: admit, read, convert, store; 2xx only after the commit.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
-use super::body::{self, BodyError, ElementError};
+use super::body::{self, BodyError, ElementError, Elements};
 use super::compression::{Compression, decompress};
-use super::{AppState, HttpError, Role, json_response};
+use super::{AppState, Client, HttpError, Role, json_response};
 use crate::intake::{AdmissionPermit, Overloaded};
 use crate::security::{EventBridge, SignatureError};
-use crate::store::Accepted;
-use crate::store::Incoming;
+use crate::store::{Accepted, StoreError};
 use crate::telemetry::{Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
 // A batch may have 10,000 elements, all of them invalid, and the response would be larger than the
 // request. The response states the number of all.
 const MAX_LISTED_ERRORS: usize = 100;
+
+/// Largest body in bytes that is parsed where it was read, in about a millisecond.
+const QUICK_BODY: usize = 64 << 10;
 
 /// When a request began, by the wall clock and by the monotonic clock.
 #[derive(Clone, Copy)]
@@ -43,30 +45,25 @@ pub(super) async fn post(
     // Before the body is read: a client without access cannot make us hold 8 MiB.
     let signed = authorize(&state, &parts)?;
     let limit = state.limits.body_bytes;
-    // A body of unknown length (chunked) reserves as much as it may become: what is in memory is
-    // then always within `queue_bytes`.
-    let length = content_length(&parts.headers).unwrap_or(limit);
-    if length > limit {
+    let announced = content_length(&parts.headers).unwrap_or_default();
+    if announced > limit {
         return Err(too_large(limit));
     }
-    let permit = state.intake.admit(length)?;
-    let bytes = read_body(&state, body, length).await?;
+    let mut permit = state.intake.admit(announced)?;
+    let client = parts.extensions.get::<Client>();
+    let bytes = read_body(&state, client, body, &mut permit).await?;
     if let Some(eventbridge) = signed {
         let target = parts.uri.path_and_query();
         let target = target.map_or("/", |target| target.as_str());
         // The signature is over the body, so it is verified only now; nothing has been parsed yet.
         eventbridge.verify(&parts.headers, target, &bytes).await?;
-    }
-    let elements = match Compression::of(&parts.headers, &bytes)? {
-        Some(compression) => {
-            // It may become as long as any body, and is reserved as one of unknown length.
-            let _decompressed = state.intake.admit(limit)?;
-            let bytes = decompress(compression, &bytes, limit)?;
-            body::read_body(&parts.headers, &bytes, state.limits.batch_events)?
+        if let Some(client) = client {
+            client.set_authenticated();
         }
-        None => body::read_body(&parts.headers, &bytes, state.limits.batch_events)?,
-    };
-    let response = accept(&state, elements, is_partial(&parts), permit, start).await?;
+    }
+    let is_partial = is_partial(&parts);
+    let (elements, permit) = read_elements(&state, parts.headers, bytes, permit).await?;
+    let response = accept(&state, elements, is_partial, permit, start).await?;
     state
         .metrics
         .accepting
@@ -86,7 +83,8 @@ pub(super) async fn get(
         let message = "a GET has the event in the query parameter `data`; post events otherwise";
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let permit = state.intake.admit(query.len())?;
+    let mut permit = state.intake.admit(query.len())?;
+    state.intake.reserve_bytes(&mut permit, query.len())?;
     let elements = body::read_query(query);
     accept(&state, elements, false, permit, RequestStart::now()).await
 }
@@ -103,45 +101,91 @@ fn authorize(state: &AppState, parts: &Parts) -> Result<Option<Arc<EventBridge>>
     }
 }
 
+/// Reads a body, and reserves its bytes as they come: a client that announces much, or an unknown
+/// length, and sends nothing holds nothing.
 async fn read_body(
     state: &AppState,
-    body: axum::body::Body,
-    length: usize,
-) -> Result<axum::body::Bytes, HttpError> {
+    client: Option<&Client>,
+    body: Body,
+    permit: &mut AdmissionPermit,
+) -> Result<Vec<u8>, HttpError> {
+    if let Some(client) = client {
+        client.set_waiting();
+    }
     // One timeout over the whole body, not between two reads: a client that sends a byte every
     // second would never be idle and never be done.
-    let reading = tokio::time::timeout(state.limits.body, axum::body::to_bytes(body, length));
-    match reading.await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_length_limit(&error) => Err(too_large(state.limits.body_bytes)),
-        Ok(Err(_)) => Err(HttpError::new(
-            StatusCode::BAD_REQUEST,
-            "the body is incomplete",
-        )),
-        Err(_) => Err(HttpError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout while reading the body",
-        )),
+    let reading = tokio::time::timeout(state.limits.body, read_frames(state, body, permit));
+    let timeout = || {
+        let message = "timeout while reading the body";
+        HttpError::new(StatusCode::REQUEST_TIMEOUT, message).closing()
+    };
+    let bytes = reading.await.unwrap_or_else(|_| Err(timeout()))?;
+    if let Some(client) = client {
+        client.set_working();
     }
+    Ok(bytes)
 }
 
-/// Whether reading a body failed because it is longer than the limit.
-fn is_length_limit(error: &axum::Error) -> bool {
-    // axum wraps the error of the body, which may itself be wrapped.
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return true;
+async fn read_frames(
+    state: &AppState,
+    mut body: Body,
+    permit: &mut AdmissionPermit,
+) -> Result<Vec<u8>, HttpError> {
+    let limit = state.limits.body_bytes;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let incomplete = |_| HttpError::new(StatusCode::BAD_REQUEST, "the body is incomplete");
+        // Trailers say nothing about events.
+        let Ok(data) = frame.map_err(incomplete)?.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(too_large(limit));
         }
-        cause = error.source();
+        state.intake.reserve_bytes(permit, data.len())?;
+        bytes.extend_from_slice(&data);
     }
-    false
+    Ok(bytes)
+}
+
+/// Decompresses and parses a body. Its permit then covers the decompressed bytes too, until the
+/// events are stored.
+async fn read_elements(
+    state: &Arc<AppState>,
+    headers: HeaderMap,
+    bytes: Vec<u8>,
+    mut permit: AdmissionPermit,
+) -> Result<(Elements, AdmissionPermit), HttpError> {
+    let compression = Compression::of(&headers, &bytes)?;
+    let max_events = state.limits.batch_events;
+    if compression.is_none() && bytes.len() <= QUICK_BODY {
+        return Ok((body::read_body(&headers, &bytes, max_events)?, permit));
+    }
+    // Megabytes take tens of milliseconds, in which this thread could not answer health checks.
+    // As many at one time as can run: beside its body, each may need several times as much memory.
+    let turn = state.parsing.clone().acquire_owned().await;
+    let state = state.clone();
+    let work = move || {
+        // Until the end of the work, also when the client is gone before.
+        let _turn = turn;
+        let bytes = match compression {
+            Some(compression) => {
+                let bytes = decompress(compression, &bytes, state.limits.body_bytes)?;
+                state.intake.reserve_bytes(&mut permit, bytes.len())?;
+                bytes
+            }
+            None => bytes,
+        };
+        Ok((body::read_body(&headers, &bytes, max_events)?, permit))
+    };
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|error| StoreError::Failed(error.to_string()))?
 }
 
 /// Stores the events of a request: all of them or, if `partial`, those that are valid.
 async fn accept(
     state: &AppState,
-    elements: Vec<Result<Incoming, ElementError>>,
+    elements: Elements,
     partial: bool,
     mut permit: AdmissionPermit,
     start: RequestStart,
@@ -278,10 +322,11 @@ impl From<Overloaded> for HttpError {
 
 fn too_large(limit: usize) -> HttpError {
     let message = format!("the body is larger than {limit} bytes");
-    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    // The rest of the body is not read.
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message).closing()
 }
 
-/// The announced length; without one, or with one that cannot be read, the largest is reserved.
+/// The announced length; hyper has checked it.
 fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers
         .get(axum::http::header::CONTENT_LENGTH)?

@@ -39,7 +39,7 @@ pub(crate) fn exchange(url: &str, sends: &[(&[u8], Duration)]) -> (String, Durat
     )
 }
 
-fn connect(url: &str) -> TcpStream {
+pub(crate) fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.split_once("://").unwrap().1).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -48,7 +48,7 @@ fn connect(url: &str) -> TcpStream {
 }
 
 /// Whether the service closes a connection on which nothing is sent.
-fn closed(mut stream: TcpStream) -> bool {
+pub(crate) fn closed(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
         Ok(_) => true,
@@ -128,12 +128,12 @@ fn slow_and_malformed() -> [Vec<(&'static [u8], Duration)>; 6] {
     .map(|part| (part, pause))
     .to_vec();
     let slow_body = vec![(
-        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".as_slice(),
+        b"POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{".as_slice(),
         pause,
     )];
     // Never idle and never done.
     let mut trickle = vec![(
-        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".as_slice(),
+        b"POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n".as_slice(),
         pause,
     )];
     trickle.extend([(b" ".as_slice(), pause); 9]);
@@ -143,7 +143,7 @@ fn slow_and_malformed() -> [Vec<(&'static [u8], Duration)>; 6] {
         Duration::ZERO,
     )];
     let two_lengths = vec![(
-        b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"
+        b"POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"
             .as_slice(),
         Duration::ZERO,
     )];
@@ -161,38 +161,53 @@ fn slow_and_malformed() -> [Vec<(&'static [u8], Duration)>; 6] {
 async fn oversized_and_malformed_heads_are_refused() {
     let serving = Serving::start().await;
     let long = format!(
-        "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
         "y".repeat(70 << 10)
     );
     let many: Vec<String> = (0..200)
         .map(|number| format!("x-{number}: y\r\n"))
         .collect();
-    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", many.concat());
+    let many = format!(
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\n{}\r\n",
+        many.concat()
+    );
     let address = format!(
-        "GET /trace/{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /trace/{} HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "z".repeat(80 << 10)
     );
     let broken = [
         (long.as_str(), "431"),
         (&many, "431"),
         (&address, "431"),
-        ("GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n", "400"),
-        ("GET /healthz HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n", "400"),
-        ("GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", "400"),
         (
-            "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}",
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n",
             "400",
         ),
         (
-            "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n{}",
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx : y\r\n\r\n",
+            "400",
+        ),
+        ("GET /healthz HTTP/9.9\r\nhost: localhost\r\n\r\n", "400"),
+        (
+            "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n{}",
             "400",
         ),
         (
-            "DELETE /events HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+            "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999999999999999\r\n\r\n{}",
+            "400",
+        ),
+        (
+            "DELETE /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n",
             "405",
         ),
-        ("GET /../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", "404"),
-        ("GET /trace/%00%ff HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
+        (
+            "GET /../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            "404",
+        ),
+        (
+            "GET /trace/%00%ff HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            "400",
+        ),
     ];
     for (request, status) in broken {
         let (url, bytes) = (serving.url.clone(), request.as_bytes().to_vec());
@@ -223,7 +238,7 @@ async fn oversized_and_malformed_heads_are_refused() {
 async fn malformed_chunks_and_conflicting_lengths_store_nothing() {
     let serving = Serving::start().await;
     let event = event_text("smuggled", "eni-1");
-    let chunked = "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
+    let chunked = "POST /events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
     let size = event.len();
     let requests = [
         format!("{chunked}\r\nzz\r\n{event}\r\n0\r\n\r\n"),
@@ -235,12 +250,14 @@ async fn malformed_chunks_and_conflicting_lengths_store_nothing() {
         // Incomplete.
         format!("{chunked}\r\n{size:x}\r\n{event}\r\n"),
         // Both lengths: a proxy in front may use the other one, and take what follows for a request
-        // of someone else. The chunks count, and the connection ends with them (RFC 9112, 6.3).
+        // of someone else.
         format!(
             "{chunked}content-length: 4\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n\
-             POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n{event}"
+             POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n\r\n{event}"
         ),
-        format!("POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n{event}"),
+        format!(
+            "POST /events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n{event}"
+        ),
     ];
     for request in requests {
         let (url, bytes) = (serving.url.clone(), request.clone().into_bytes());
@@ -256,8 +273,7 @@ async fn malformed_chunks_and_conflicting_lengths_store_nothing() {
         assert!(
             response.is_empty()
                 || response.starts_with("HTTP/1.1 4")
-                || response.starts_with("HTTP/1.1 5")
-                || request.contains("content-length: 4"),
+                || response.starts_with("HTTP/1.1 5"),
             "{request}\n{response}"
         );
         assert!(
@@ -277,7 +293,7 @@ async fn idle_connections_and_tls_handshakes_time_out() {
     let idle = tokio::task::spawn_blocking(move || {
         let mut stream = connect(&url);
         stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .unwrap();
         closed(stream)
     });
@@ -301,7 +317,7 @@ async fn idle_connections_and_tls_handshakes_time_out() {
     let closed_connections = tokio::task::spawn_blocking(move || {
         let mut plain = connect(&url);
         plain
-            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .unwrap();
         [closed(connect(&url)), closed(plain)]
     });

@@ -235,7 +235,12 @@ async fn requests_without_the_right_token_are_refused() {
             Some(Timestamp::UNIX_EPOCH),
         ),
     ];
-    let serving = Serving::with(|parts| parts.config.tokens = Tokens::new(tokens)).await;
+    let serving = Serving::with(|parts| {
+        parts.config.tokens = Tokens::new(tokens);
+        // Of the many wrong ones below.
+        parts.config.limits.token_delay = Duration::ZERO;
+    })
+    .await;
     let id = "0".repeat(32);
     let paths = [
         ("POST", "/events".to_owned(), "secret-cloud"),
@@ -305,7 +310,7 @@ async fn each_limit_has_its_status() {
     let url = serving.url.replace("localhost", "127.0.0.1");
     let chunk = format!("800\r\n{}\r\n", "y".repeat(2_048)).repeat(6);
     let request = format!(
-        "POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
+        "POST /events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
     );
     let response = tokio::task::spawn_blocking(move || {
         exchange(&url, &[(request.as_bytes(), Duration::ZERO)])
@@ -384,7 +389,7 @@ async fn stopping_finishes_open_requests_and_then_refuses() {
     let pause = Duration::from_millis(400);
     let event = event_text("late", "eni-1");
     let head = format!(
-        "POST /events HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
         event.len()
     );
     let under_way = tokio::task::spawn_blocking(move || {

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod config;
 mod config_fixes;
 mod delivering;
@@ -23,6 +24,7 @@ mod rate_limits;
 #[path = "../../../delivery/tests/support/receiver.rs"]
 mod receiver;
 mod reloading;
+mod requests;
 #[path = "../../../delivery/tests/support/robot.rs"]
 mod robot;
 #[allow(dead_code, reason = "shared with the tests of the store")]

@@ -1,0 +1,200 @@
+//! What every request passes before its handler, and what becomes of refused ones.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONNECTION};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::connections::Connection;
+use super::peers::{RequestSlot, client_address};
+use super::{AppState, HttpError};
+use crate::security::RequestDenied;
+use crate::telemetry::StatusLabel;
+
+/// The client of a request.
+#[derive(Clone)]
+pub(super) struct Client {
+    /// Its address, which a trusted proxy may have forwarded.
+    pub(super) address: IpAddr,
+    connection: Option<Arc<Connection>>,
+    /// Its place among the requests without a valid token.
+    slot: Arc<Mutex<Option<RequestSlot>>>,
+}
+
+impl Client {
+    /// The client has a valid token or signature: it no longer counts as an unknown one.
+    pub(super) fn set_authenticated(&self) {
+        if let Some(connection) = &self.connection {
+            connection.set_authenticated();
+        }
+        self.slot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// We wait for more of the body.
+    pub(super) fn set_waiting(&self) {
+        if let Some(connection) = &self.connection {
+            connection.set_waiting();
+        }
+    }
+
+    /// The body is complete.
+    pub(super) fn set_working(&self) {
+        if let Some(connection) = &self.connection {
+            connection.set_working();
+        }
+    }
+}
+
+/// Checks a request, passes it on, and counts and logs it if it is refused.
+pub(super) async fn guard(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    if let Some(connection) = &connection {
+        connection.set_working();
+    }
+    let response = guarded(&state, connection.clone(), request, next).await;
+    if let Some(connection) = &connection {
+        connection.end_request();
+    }
+    response
+}
+
+async fn guarded(
+    state: &Arc<AppState>,
+    connection: Option<Arc<Connection>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // Only intake: a refused event may be lost to its sender, a refused operator sees it.
+    let is_event = request.uri().path() == "/events";
+    let (mut parts, body) = request.into_parts();
+    let client = match admit(state, connection, &parts) {
+        Ok(client) => client,
+        Err(error) => {
+            let response = error.into_response();
+            count_refused(state, is_event, &response);
+            return response;
+        }
+    };
+    let gave_token = gives_token(&parts);
+    parts.extensions.insert(client.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    count_refused(state, is_event, &response);
+    if response.status() == StatusCode::UNAUTHORIZED && gave_token {
+        slow_down(state, &client).await;
+    }
+    response
+}
+
+/// The client of a request that may go on.
+fn admit(
+    state: &AppState,
+    connection: Option<Arc<Connection>>,
+    request: &Parts,
+) -> Result<Client, HttpError> {
+    let path = request.uri.path();
+    let is_health = matches!(path, "/healthz" | "/readyz");
+    if let Some(connection) = &connection {
+        if connection.has_framing_fault() {
+            let message = "invalid Content-Length or Transfer-Encoding";
+            return Err(HttpError::new(StatusCode::BAD_REQUEST, message).closing());
+        }
+        if connection.is_reserve && !is_health {
+            let message = "too many connections; try again later";
+            let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message);
+            return Err(error.with_retry_after(1).closing());
+        }
+    }
+    let access = state.live.access.load();
+    let has_tokens = !state.live.tokens.load().is_open();
+    access.check(request, has_tokens)?;
+    // Without a connection there is a test that calls the router.
+    let peer = connection.as_ref().map(|connection| connection.peer);
+    let peer = peer.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let address = client_address(peer, &request.headers, &access);
+    // Without tokens all clients are programs of this machine, and none is better than the others.
+    let slot = if has_tokens && !is_health {
+        let slot = state.peers.begin(address).ok_or_else(|| {
+            let message = "too many requests of this client in progress; try again later";
+            HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).with_retry_after(1)
+        })?;
+        Some(slot)
+    } else {
+        None
+    };
+    Ok(Client {
+        address,
+        connection,
+        slot: Arc::new(Mutex::new(slot)),
+    })
+}
+
+/// Counts and logs refused requests to `/events`, whichever handler or extractor refused them.
+fn count_refused(state: &AppState, is_event: bool, response: &Response) {
+    if is_event && !response.status().is_success() {
+        let status = response.status().as_u16();
+        state.refusals.log(status, response.extensions().get());
+        state
+            .metrics
+            .refused
+            .get_or_create(&StatusLabel { status })
+            .inc();
+    }
+}
+
+/// Whether a request has a token, right or wrong.
+fn gives_token(request: &Parts) -> bool {
+    let query = request.uri.query().unwrap_or_default();
+    request.headers.contains_key(AUTHORIZATION)
+        || query.split('&').any(|pair| pair.starts_with("token="))
+}
+
+/// Logs a wrong token, without any of it, and waits longer after each.
+async fn slow_down(state: &AppState, client: &Client) {
+    let failure = state.peers.fail(client.address, Instant::now());
+    if let Some(count) = failure.to_log {
+        tracing::warn!(
+            client = %client.address,
+            count,
+            "wrong token; check the sender's token, or block the address"
+        );
+    }
+    // The connection may be closed for another one meanwhile.
+    client.set_waiting();
+    tokio::time::sleep(failure.delay).await;
+}
+
+impl HttpError {
+    /// With this response the connection ends.
+    pub(super) fn closing(mut self) -> Self {
+        self.is_last = true;
+        self
+    }
+
+    pub(super) fn close(response: &mut Response) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+}
+
+impl From<RequestDenied> for HttpError {
+    fn from(denied: RequestDenied) -> Self {
+        let status = match denied {
+            RequestDenied::HostCount(_) | RequestDenied::InvalidHost => StatusCode::BAD_REQUEST,
+            RequestDenied::ForeignHost(_) | RequestDenied::ForeignOrigin => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, denied.to_string()).closing()
+    }
+}
