@@ -40,22 +40,39 @@ pub struct Delivery {
 
 /// The id of a delivery.
 ///
-/// It is derived from the event, the rule, the action's number and the replay: accepting the same
-/// event twice produces the same ids, and all copies that a target receives carry the same id.
+/// It is derived from the event, its [`ArchivePosition`], the rule, the action's number and the
+/// replay. All attempts and redrives carry the same id, and so does a replay that is repeated under
+/// its name. An event that is accepted again, after the duplicate window, is another event in the
+/// archive, and its deliveries have other ids.
 ///
 /// ```
-/// use reflexarc_delivery::DeliveryId;
+/// use jiff::Timestamp;
+/// use reflexarc_delivery::{ArchivePosition, DeliveryId};
 /// use reflexarc_event::EventIdentity;
 ///
 /// let event = EventIdentity { id: "8B2A".into(), ..EventIdentity::default() };
-/// let id = DeliveryId::derive(&event, "failed-attach", 0, None);
-/// assert_eq!(id, DeliveryId::derive(&event, "failed-attach", 0, None));
-/// assert_ne!(id, DeliveryId::derive(&event, "failed-attach", 0, Some("monday")));
+/// let first = ArchivePosition { seq: 1, received: Timestamp::UNIX_EPOCH };
+/// let id = DeliveryId::derive(&event, first, "failed-attach", 0, None);
+/// assert_eq!(id, DeliveryId::derive(&event, first, "failed-attach", 0, None));
+/// assert_ne!(id, DeliveryId::derive(&event, first, "failed-attach", 0, Some("monday")));
+/// let second = ArchivePosition { seq: 2, ..first };
+/// assert_ne!(id, DeliveryId::derive(&event, second, "failed-attach", 0, None));
 /// assert_eq!(id.to_string().parse(), Ok(id));
 /// assert!("8B2A".parse::<DeliveryId>().is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId([u8; 16]);
+
+/// Where the archive keeps an event: which arrival of it this is.
+// Both, because a position alone comes again: an archive of which every event was pruned counts
+// from 1 again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArchivePosition {
+    /// Its number, in the order of acceptance.
+    pub seq: i64,
+    /// When it was accepted.
+    pub received: Timestamp,
+}
 
 /// A text that is not a delivery id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,13 +92,19 @@ pub struct EventRef {
 impl Delivery {
     /// The deliveries of the actions that one evaluation returned for an event, as they enter the
     /// outbox. `actions` are pairs of a rule and an action, in the order of the evaluation.
+    ///
+    /// For callers without an archive: the ids are derived from `now` and position 0.
     pub fn for_actions<'a>(
         event: &EventIdentity,
         actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
         now: Timestamp,
     ) -> Vec<Self> {
+        let position = ArchivePosition {
+            seq: 0,
+            received: now,
+        };
         let delivery = |(rule, number, action): (&str, usize, &Action)| Self {
-            id: DeliveryId::derive(event, rule, number, None),
+            id: DeliveryId::derive(event, position, rule, number, None),
             event: EventRef::from(event),
             resource: event.resource.clone(),
             rule: rule.to_owned(),
@@ -127,11 +150,20 @@ pub fn number_actions<'a>(
 impl DeliveryId {
     /// The id for the action with this `number` (from 0, counted over all actions of the rule in
     /// one evaluation) that `rule` returned for `event`.
-    pub fn derive(event: &EventIdentity, rule: &str, number: usize, replay: Option<&str>) -> Self {
+    pub fn derive(
+        event: &EventIdentity,
+        position: ArchivePosition,
+        rule: &str,
+        number: usize,
+        replay: Option<&str>,
+    ) -> Self {
         let mut hash = Sha256::new();
         let number = (number as u64).to_be_bytes();
+        let seq = position.seq.to_be_bytes();
+        let received = position.received.as_microsecond().to_be_bytes();
         let identity = event.fields().map(str::as_bytes);
-        for part in identity.into_iter().chain([rule.as_bytes(), &number]) {
+        let others = [&seq[..], &received, rule.as_bytes(), &number];
+        for part in identity.into_iter().chain(others) {
             // Each part is preceded by its length; otherwise source `a` with id `bc` and source
             // `ab` with id `c` would have the same digest.
             hash.update((part.len() as u64).to_be_bytes());
@@ -217,22 +249,50 @@ mod tests {
         }
     }
 
+    const FIRST: ArchivePosition = ArchivePosition {
+        seq: 1,
+        received: Timestamp::UNIX_EPOCH,
+    };
+
+    fn derive(
+        event: &EventIdentity,
+        rule: &str,
+        number: usize,
+        replay: Option<&str>,
+    ) -> DeliveryId {
+        DeliveryId::derive(event, FIRST, rule, number, replay)
+    }
+
+    #[test]
+    fn ids_depend_on_the_archive_position() {
+        let at = |seq, second| {
+            let received = Timestamp::from_second(second).unwrap();
+            DeliveryId::derive(
+                &event("a", "b"),
+                ArchivePosition { seq, received },
+                "r",
+                0,
+                None,
+            )
+        };
+        assert_eq!(at(1, 0), at(1, 0));
+        assert_ne!(at(1, 0), at(2, 0));
+        assert_ne!(at(1, 0), at(1, 1));
+    }
+
     #[test]
     fn ids_depend_on_every_part_and_its_length() {
-        let base = DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, None);
-        assert_eq!(
-            base,
-            DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, None)
-        );
+        let base = derive(&event("acs.ecs", "1"), "r", 0, None);
+        assert_eq!(base, derive(&event("acs.ecs", "1"), "r", 0, None));
         for other in [
-            DeliveryId::derive(&event("acs.ecs1", ""), "r", 0, None),
-            DeliveryId::derive(&event("acs.ecs", "2"), "r", 0, None),
-            DeliveryId::derive(&event("acs.ecs", "1"), "r2", 0, None),
-            DeliveryId::derive(&event("acs.ecs", "1"), "r", 1, None),
-            DeliveryId::derive(&event("acs.ecs", "1"), "r", 0, Some("monday")),
-            DeliveryId::derive(&about("Disk:New", "", ""), "r", 0, None),
-            DeliveryId::derive(&about("", "eni-1", ""), "r", 0, None),
-            DeliveryId::derive(&about("", "", "2019-04-09T04:18:26Z"), "r", 0, None),
+            derive(&event("acs.ecs1", ""), "r", 0, None),
+            derive(&event("acs.ecs", "2"), "r", 0, None),
+            derive(&event("acs.ecs", "1"), "r2", 0, None),
+            derive(&event("acs.ecs", "1"), "r", 1, None),
+            derive(&event("acs.ecs", "1"), "r", 0, Some("monday")),
+            derive(&about("Disk:New", "", ""), "r", 0, None),
+            derive(&about("", "eni-1", ""), "r", 0, None),
+            derive(&about("", "", "2019-04-09T04:18:26Z"), "r", 0, None),
         ] {
             assert_ne!(base, other);
         }
@@ -240,7 +300,7 @@ mod tests {
 
     #[test]
     fn ids_round_trip_through_text() {
-        let id = DeliveryId::derive(&event("a", "b"), "c", 7, None);
+        let id = derive(&event("a", "b"), "c", 7, None);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("+".repeat(32).parse::<DeliveryId>(), Err(InvalidDeliveryId));
         assert_eq!("12".parse::<DeliveryId>(), Err(InvalidDeliveryId));

@@ -57,7 +57,9 @@ mod settle;
 mod target;
 
 pub use call_schedule::CallSchedule;
-pub use delivery::{Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions};
+pub use delivery::{
+    ArchivePosition, Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions,
+};
 pub use outcome::{Receipt, SendError};
 pub use rendering::shorten;
 pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};

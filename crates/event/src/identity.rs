@@ -1,5 +1,7 @@
 //! What makes two arrivals the same event.
 
+use std::borrow::Cow;
+
 use crate::json::Json;
 use crate::{Envelope, NativeEvent, parse_time};
 
@@ -7,6 +9,10 @@ use crate::{Envelope, NativeEvent, parse_time};
 ///
 /// Source and id alone are not enough: senders reuse ids for the phases of one operation, and
 /// documentation and debug messages mask them (`8B***A5`).
+///
+/// A number counts as the text of its digits: `7` and `"7"` are the same id. Empty texts, `null`,
+/// booleans, objects and arrays count as missing. An event without an id has no identity: each
+/// arrival of it is an event of its own, as two ticks of a clock are.
 ///
 /// ```
 /// use reflexarc_event::{EventIdentity, NativeEvent};
@@ -46,17 +52,18 @@ impl EventIdentity {
     /// The identity of an event that its receiver has given an id, because its sender did not.
     pub fn with_id(event: &NativeEvent, id: impl Into<String>) -> Self {
         let tree = event.tree();
-        let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().to_owned();
+        let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().into_owned();
         // The native form drops a CloudEvents source that follows from the product, so both
         // spellings must give the same identity: product "ECS" is source "acs.ecs".
         let source = first_text(naming(event), &["source"]);
         let source = source.or_else(|| audit_source(tree));
         let source = match (source, text(&["product"])) {
-            (Some(source), _) => source.to_owned(),
+            (Some(source), _) => source.into_owned(),
             (None, product) if product.is_empty() => String::new(),
             (None, product) => format!("acs.{}", product.to_lowercase()),
         };
-        let time = time_text(tree);
+        // A number counts too: two events that differ in it are no copies.
+        let time = first_text(tree, &["eventTime", "time"]).unwrap_or_default();
         Self {
             source,
             id: id.into(),
@@ -65,7 +72,7 @@ impl EventIdentity {
                 empty if empty.is_empty() => resources(tree),
                 resource => resource,
             },
-            time: parse_time(&time).map_or(time, |time| time.to_string()),
+            time: parse_time(&time).map_or_else(|_| time.into_owned(), |time| time.to_string()),
         }
     }
 
@@ -105,36 +112,32 @@ fn naming(event: &NativeEvent) -> &Json {
 }
 
 /// The source of an audit record (`CloudTrail`, `ActionTrail`), whose members have other names.
-fn audit_source(event: &Json) -> Option<&str> {
+fn audit_source(event: &Json) -> Option<Cow<'_, str>> {
     first_text(event, &["eventName"]).and_then(|_| first_text(event, &["eventSource"]))
-}
-
-/// The time as a text. A number counts too: two events that differ in it are no copies.
-fn time_text(event: &Json) -> String {
-    let times = ["eventTime", "time"].into_iter();
-    let times = times.filter_map(|key| match event.get(key)? {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(digits) => Some(digits.to_string()),
-        _ => None,
-    });
-    times
-        .into_iter()
-        .find(|time| !time.is_empty())
-        .unwrap_or_default()
 }
 
 /// The resources of an event of AWS.
 fn resources(event: &Json) -> String {
     let resources = event.get("resources").map_or(&[][..], Json::elements);
-    let texts: Vec<&str> = resources.iter().filter_map(Json::as_str).collect();
+    // Audit records list objects, `{"ARN": …}` or `{"arn": …}`.
+    let name = |resource| text(resource).or_else(|| first_text(resource, &["ARN", "arn"]));
+    let texts: Vec<_> = resources.iter().filter_map(name).collect();
     texts.join(",")
 }
 
-/// The first of the members that is a text and not empty.
-fn first_text<'a>(object: &'a Json, keys: &[&str]) -> Option<&'a str> {
-    keys.iter()
-        .filter_map(|key| object.get(key).and_then(Json::as_str))
-        .find(|text| !text.is_empty())
+/// The first of the members that is a number, or a text that is not empty.
+fn first_text<'a>(object: &'a Json, keys: &[&str]) -> Option<Cow<'a, str>> {
+    let members = keys.iter().filter_map(|key| object.get(key));
+    members.filter_map(text).find(|text| !text.is_empty())
+}
+
+/// A text, or the digits of a number as they were written.
+fn text(value: &Json) -> Option<Cow<'_, str>> {
+    match value {
+        Json::String(text) => Some(Cow::Borrowed(text)),
+        Json::Number(digits) => Some(Cow::Owned(digits.to_string())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -158,12 +161,44 @@ mod tests {
             ),
             (r#", "resourceId": "x""#, r#", "resourceId": "y""#),
             (r#", "source": "x""#, r#", "source": "y""#),
+            (r#", "resourceId": 1"#, r#", "resourceId": 2"#),
+            (r#", "subject": 1"#, r#", "resourceId": 2"#),
+            (
+                r#", "resources": [{"ARN": "arn:1"}]"#,
+                r#", "resources": [{"ARN": "arn:2"}]"#,
+            ),
         ] {
             assert_ne!(of(one), of(other), "{one}");
         }
+        let named = |name: &str| identity(&format!(r#"{{"id": "a", "name": {name}}}"#));
+        assert_ne!(named("1"), named("2"));
         // Two spellings of one time are the same.
         let number = of(r#", "time": 1554783506922"#);
         let text = of(r#", "time": "2019-04-09T04:18:26.922Z""#);
         assert_eq!(number.time, text.time);
+    }
+
+    #[test]
+    fn numbers_are_ids_and_other_values_are_not() {
+        for (id, expected) in [
+            (r#""8B2A***A5""#, Some("8B2A***A5")),
+            ("7", Some("7")),
+            (r#""7""#, Some("7")),
+            ("123456789012345678901", Some("123456789012345678901")),
+            ("-1.5", Some("-1.5")),
+            (r#""""#, None),
+            ("null", None),
+            ("true", None),
+            ("{}", None),
+            (r#"["a"]"#, None),
+        ] {
+            let text = format!(r#"{{"id": {id}, "product": "ECS"}}"#);
+            let found = NativeEvent::from_json(text).unwrap().identity();
+            assert_eq!(
+                found.map(|identity| identity.id).as_deref(),
+                expected,
+                "{id}"
+            );
+        }
     }
 }

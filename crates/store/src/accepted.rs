@@ -1,4 +1,4 @@
-//! The outcome of accepting an event.
+//! The outcome of accepting an event, or the actions of a replayed one.
 
 use reflexarc_delivery::DeliveryId;
 
@@ -19,6 +19,16 @@ pub struct Accepted {
     pub deliveries: Vec<DeliveryId>,
     /// The targets of those deliveries, each once.
     pub targets: Vec<String>,
+}
+
+/// The outcome of putting the actions of a replayed event into the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ReplayAccepted {
+    /// The new deliveries.
+    pub deliveries: Vec<DeliveryId>,
+    /// Number of deliveries that an earlier replay of this name had put there.
+    pub repeated: usize,
 }
 
 impl Accepted {

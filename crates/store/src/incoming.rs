@@ -1,8 +1,7 @@
 //! An event as intake sees it: as received, in native form, and with its identity.
 
-use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::{DeliveryId, EventRef};
 use reflexarc_event::{Event, EventError, EventIdentity, NativeEvent};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
@@ -62,11 +61,6 @@ impl Incoming {
     pub fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.name.id);
         id.clone_into(&mut self.identity.id);
-    }
-
-    /// The deliveries that the store would put into the outbox after this evaluation.
-    pub fn deliveries(&self, evaluation: &Evaluation, now: Timestamp) -> Vec<Delivery> {
-        Delivery::for_actions(&self.identity, rule_actions(evaluation), now)
     }
 }
 

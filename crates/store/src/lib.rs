@@ -52,7 +52,7 @@ mod sqlite;
 mod state;
 mod store;
 
-pub use accepted::Accepted;
+pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, Selection, VerifyReport};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use error::StoreError;

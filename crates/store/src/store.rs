@@ -8,8 +8,9 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming, Reply,
-    ReplySender, Retention, Selection, StateReader, StoreError, VerifyReport,
+    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming,
+    ReplayAccepted, Reply, ReplySender, Retention, Selection, StateReader, StoreError,
+    VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -48,7 +49,8 @@ pub trait Store: Send + Sync {
         reply: ReplySender<Vec<Accepted>>,
     );
 
-    /// Puts the actions of a replayed event into the outbox, under the replay's name.
+    /// Puts the actions of a replayed event into the outbox, under the replay's name. A delivery
+    /// that a replay of this name has put there before is counted and left alone.
     ///
     /// # Errors
     /// If nothing was stored.
@@ -59,7 +61,7 @@ pub trait Store: Send + Sync {
         evaluation: Evaluation,
         replay: String,
         now: Timestamp,
-    ) -> Result<Vec<DeliveryId>, StoreError>;
+    ) -> Result<ReplayAccepted, StoreError>;
 
     /// A view of the committed state for a caller that keeps it, such as an evaluation worker.
     ///

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
-    let mut damaged = 0_u64;
+    let (mut damaged, mut repeated) = (0_u64, 0);
     // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
     output.begin(format)?;
@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         events += 1;
         failures += replayed.failures.len();
         deliveries += replayed.deliveries.len();
+        repeated += replayed.repeated;
         differing += u64::from(!replayed.agrees());
         printed = match format {
             Format::Human => print(&replayed, output),
@@ -99,7 +100,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     printed?;
     output.end(format)?;
     let queued = replay.deliver.map_or(String::new(), |name| {
-        format!(", {deliveries} added to the outbox as replay {name}")
+        let already = match repeated {
+            0 => String::new(),
+            repeated => format!(" ({repeated} were there already)"),
+        };
+        format!(", {deliveries} added to the outbox as replay {name}{already}")
     });
     output.status(&format!(
         "{}, {differing} with differences, {} failed{queued}",

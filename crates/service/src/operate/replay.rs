@@ -6,7 +6,9 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{EventError, Json};
 use reflexarc_reaction::MemoryState;
 
-use crate::store::{Archived, DamagedEvent, Incoming, Selection, Store, StoreError};
+use crate::store::{
+    Archived, DamagedEvent, Incoming, ReplayAccepted, Selection, Store, StoreError,
+};
 
 /// What to replay, and whether to deliver.
 ///
@@ -63,6 +65,8 @@ pub struct Replayed {
     pub failures: Vec<String>,
     /// Deliveries that were put into the outbox.
     pub deliveries: Vec<DeliveryId>,
+    /// Number of deliveries that an earlier replay of this name had put into the outbox.
+    pub repeated: usize,
 }
 
 impl Replay {
@@ -138,7 +142,7 @@ impl Replay {
             .collect();
         // What is not new was there before.
         let same = now.len() - new.len();
-        let deliveries = match &self.deliver {
+        let accepted = match &self.deliver {
             Some(name) => store.accept_replay(
                 &archived,
                 incoming,
@@ -146,7 +150,7 @@ impl Replay {
                 name.clone(),
                 Timestamp::now(),
             )?,
-            None => Vec::new(),
+            None => ReplayAccepted::default(),
         };
         Ok(Replayed {
             archived,
@@ -154,7 +158,8 @@ impl Replay {
             new,
             same,
             failures,
-            deliveries,
+            deliveries: accepted.deliveries,
+            repeated: accepted.repeated,
         })
     }
 }
@@ -177,6 +182,7 @@ impl Replayed {
             ("new", Json::Array(self.new.clone())),
             ("failures", Json::strings(&self.failures)),
             ("deliveries", Json::strings(&ids)),
+            ("repeated", Json::count(self.repeated)),
         ])
     }
 }

@@ -133,10 +133,9 @@ fn targets_with_blank_secrets_can_render() {
     ];
     assert_eq!(found, [&all[..], &[("page", "command")]].concat());
     let send = crate::samples::send("any", 7);
-    let deliveries = crate::samples::incoming("1").deliveries(
-        &crate::samples::evaluation("r", vec![send], vec![]),
-        crate::samples::at(0),
-    );
+    let event = crate::samples::incoming("1").identity;
+    let now = crate::samples::at(0);
+    let deliveries = reflexarc_delivery::Delivery::for_actions(&event, [("r", &send)], now);
     let summary = |queue: &reflexarc_delivery::config::TargetConfig| {
         queue.target.preview(&deliveries).unwrap().summary
     };

@@ -2,13 +2,24 @@
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_delivery::{DeliveryId, number_actions};
+use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
+use reflexarc_reaction::Action;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::compression::pack;
 use super::{micros, state};
 use crate::incoming::rule_actions;
-use crate::{Accepted, Incoming, StoreError, evaluation_to_json};
+use crate::{Accepted, Incoming, ReplayAccepted, StoreError, evaluation_to_json};
+
+/// A delivery that is due at once. Fails if its id is taken.
+const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
+                      action, replay, created, since, due, set_at)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
+/// The same, which inserts nothing if the id is taken.
+const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, \
+                             target, action, replay, created, since, due, set_at)
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)
+                             ON CONFLICT (id) DO NOTHING";
 
 /// The archive position of an earlier copy that was accepted less than `window` microseconds ago.
 pub(super) fn find_duplicate(
@@ -64,8 +75,10 @@ pub(super) fn insert(
     ))?;
     let seq = connection.last_insert_rowid();
     if let Some(fingerprint) = &incoming.fingerprint {
-        // REPLACE: an entry older than the window may still be there until the next pruning.
-        let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
+        // An entry older than the window may still be there until the next pruning; this event
+        // takes its place.
+        let sql = "INSERT INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (fingerprint) DO UPDATE SET seq = ?2, at = ?3";
         connection
             .prepare_cached(sql)?
             .execute((fingerprint, seq, micros(now)))?;
@@ -76,7 +89,8 @@ pub(super) fn insert(
     for effects in &evaluation.rules {
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
-    let (deliveries, targets) = enqueue(connection, seq, incoming, evaluation, None, now)?;
+    let position = ArchivePosition { seq, received: now };
+    let (deliveries, targets) = enqueue(connection, position, incoming, evaluation, now)?;
     Ok(Accepted {
         seq,
         duplicate: false,
@@ -87,47 +101,96 @@ pub(super) fn insert(
     })
 }
 
-/// Puts the actions of an evaluation into the outbox. Returns the new deliveries and their targets.
+/// Puts the actions of a new event into the outbox. Returns the new deliveries and their targets,
+/// each target once.
 ///
-/// A delivery that exists already, in whatever status, is left alone: its id is derived from event,
-/// rule, action number and replay, so an event that comes again after the duplicate window, or a
-/// replay that is repeated under its name, leads to the same deliveries and sends nothing again.
-pub(super) fn enqueue(
+/// An id that is in the outbox already is an error, and the event is not accepted: an accepted
+/// event whose delivery is dropped in silence is the worst that a store can do.
+fn enqueue(
     connection: &Connection,
-    seq: i64,
+    position: ArchivePosition,
     incoming: &Incoming,
     evaluation: &Evaluation,
-    replay: Option<&str>,
     now: Timestamp,
 ) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
     let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
-    let sql = "INSERT OR IGNORE INTO delivery (id, seq, source, event, resource, rule, target, \
-               action, replay, created, since, due, set_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
-    let mut statement = connection.prepare_cached(sql)?;
     for (rule, number, action) in number_actions(rule_actions(evaluation)) {
-        let identity = &incoming.identity;
-        let id = DeliveryId::derive(identity, rule, number, replay);
-        let target = action.target();
-        let inserted = statement.execute((
-            id.as_bytes(),
-            seq,
-            &identity.source,
-            &identity.id,
-            &identity.resource,
+        let id = DeliveryId::derive(&incoming.identity, position, rule, number, None);
+        let row = Row {
+            id,
+            seq: position.seq,
             rule,
-            target,
-            action.to_json().to_string(),
-            replay,
-            micros(now),
-        ))?;
-        // 0: OR IGNORE found the id. Only targets with new deliveries need to be woken.
-        if inserted == 1 {
-            deliveries.push(id);
-            if !targets.iter().any(|known| known == target) {
-                targets.push(target.to_owned());
-            }
+            action,
+            replay: None,
+        };
+        insert_delivery(connection, INSERT, incoming, &row, now)?;
+        deliveries.push(id);
+        let target = action.target();
+        if !targets.iter().any(|known| known == target) {
+            targets.push(target.to_owned());
         }
     }
     Ok((deliveries, targets))
+}
+
+/// Puts the actions of a replayed event into the outbox. One that was put there before, by a replay
+/// of this name, is counted and left alone, whatever its status: so a replay that was interrupted
+/// can be repeated.
+pub(super) fn enqueue_replay(
+    connection: &Connection,
+    position: ArchivePosition,
+    incoming: &Incoming,
+    evaluation: &Evaluation,
+    replay: &str,
+    now: Timestamp,
+) -> Result<ReplayAccepted, StoreError> {
+    let mut accepted = ReplayAccepted::default();
+    for (rule, number, action) in number_actions(rule_actions(evaluation)) {
+        let id = DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
+        let row = Row {
+            id,
+            seq: position.seq,
+            rule,
+            action,
+            replay: Some(replay),
+        };
+        if insert_delivery(connection, INSERT_IF_NEW, incoming, &row, now)? == 1 {
+            accepted.deliveries.push(id);
+        } else {
+            accepted.repeated += 1;
+        }
+    }
+    Ok(accepted)
+}
+
+/// What distinguishes the deliveries of one event.
+struct Row<'a> {
+    id: DeliveryId,
+    seq: i64,
+    rule: &'a str,
+    action: &'a Action,
+    replay: Option<&'a str>,
+}
+
+/// Runs [`INSERT`] or [`INSERT_IF_NEW`]. Returns the number of inserted rows.
+fn insert_delivery(
+    connection: &Connection,
+    sql: &str,
+    incoming: &Incoming,
+    row: &Row<'_>,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let identity = &incoming.identity;
+    Ok(connection.prepare_cached(sql)?.execute((
+        row.id.as_bytes(),
+        row.seq,
+        &identity.source,
+        &identity.id,
+        &identity.resource,
+        row.rule,
+        row.action.target(),
+        row.action.to_json().to_string(),
+        row.replay,
+        micros(now),
+    ))?)
 }

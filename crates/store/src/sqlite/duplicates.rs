@@ -40,7 +40,8 @@ pub(super) fn recompute_fingerprints(connection: &Connection) -> rusqlite::Resul
              archive any more, or cannot be read"
         );
     }
-    let sql = "INSERT OR REPLACE INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)";
+    let sql = "INSERT INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)
+               ON CONFLICT (fingerprint) DO UPDATE SET seq = ?2, at = ?3";
     let mut insert = connection.prepare(sql)?;
     for row in fingerprints {
         insert.execute(row)?;

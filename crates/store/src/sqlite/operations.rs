@@ -6,20 +6,16 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
 use super::writer::{SharedConnection, lock};
 use super::{SqliteStore, accept, archive, micros, outbox, retention, schema};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming, Reply,
-    ReplySender, Retention, Selection, StateReader, Store, StoreError, StoreLock, VerifyReport,
+    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming,
+    ReplayAccepted, Reply, ReplySender, Retention, Selection, StateReader, Store, StoreError,
+    StoreLock, VerifyReport,
 };
-
-/// Events in memory at one time while the archive is walked.
-// Large enough that the cost of a query is spread over many events, small enough that `archive
-// export` of millions of events needs little memory.
-const PAGE: usize = 256;
 
 impl Store for SqliteStore {
     fn accept(
@@ -78,12 +74,13 @@ impl Store for SqliteStore {
         evaluation: Evaluation,
         replay: String,
         now: Timestamp,
-    ) -> Result<Vec<DeliveryId>, StoreError> {
-        let seq = archived.seq;
+    ) -> Result<ReplayAccepted, StoreError> {
+        let position = ArchivePosition {
+            seq: archived.seq,
+            received: archived.received,
+        };
         let accepted = self.writer.submit(move |connection| {
-            let replay = Some(replay.as_str());
-            accept::enqueue(connection, seq, &incoming, &evaluation, replay, now)
-                .map(|(deliveries, _)| deliveries)
+            accept::enqueue_replay(connection, position, &incoming, &evaluation, &replay, now)
         });
         accepted.wait()
     }
@@ -279,9 +276,8 @@ impl Store for SqliteStore {
         // `seq` starts at 1.
         let mut after = 0;
         loop {
-            let page = self.read(|connection| archive::page(connection, selection, after, PAGE))?;
-            let last = page.len() < PAGE;
-            for event in page {
+            let page = self.read(|connection| archive::page(connection, selection, after))?;
+            for event in page.events {
                 after = match &event {
                     Ok(event) => event.seq,
                     Err(damaged) => damaged.seq,
@@ -290,7 +286,7 @@ impl Store for SqliteStore {
                     return Ok(());
                 }
             }
-            if last {
+            if page.is_last {
                 return Ok(());
             }
         }
@@ -302,9 +298,10 @@ impl Store for SqliteStore {
             ..Selection::default()
         };
         // One page is the bound, as ids of untrusted senders need not be unique.
-        let found = self.read(|connection| archive::page(connection, &selection, 0, PAGE))?;
+        let found = self.read(|connection| archive::page(connection, &selection, 0))?;
         let failed = |damaged: DamagedEvent| StoreError::Failed(damaged.to_string());
         found
+            .events
             .into_iter()
             .map(|event| event.map_err(failed))
             .collect()

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{DeadLetterCause, Decision};
-use reflexarc_store::{AttemptOutcome, Retention, Store, StoreError};
+use reflexarc_store::{
+    Archived, AttemptOutcome, DamagedEvent, Retention, Selection, Store, StoreError,
+};
 
 use crate::samples::{LEASE, at, attempt, evaluation, incoming, open, send, try_open};
 
@@ -110,6 +112,34 @@ fn an_unopenable_log_is_not_reported_as_damage() {
         "{error}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Damage of one event, in its body or in another column, is reported by its position.
+#[test]
+fn damaged_events_do_not_end_a_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 1..=5 {
+        store
+            .accept(incoming(&id.to_string()), Evaluation::default(), at(id))
+            .unwrap();
+    }
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let damage = "UPDATE archive SET body = substr(body, 1, 20) WHERE seq = 2;
+                  UPDATE archive SET source = CAST(x'ff' AS TEXT) WHERE seq = 3;
+                  UPDATE archive SET size = size + 1 WHERE seq = 4;";
+    direct.execute_batch(damage).unwrap();
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    let visit = &mut |event: Result<Archived, DamagedEvent>| {
+        match event {
+            Ok(event) => whole.push(event.seq),
+            Err(event) => damaged.push(event.seq),
+        }
+        true
+    };
+    store.walk(&Selection::default(), visit).unwrap();
+    assert_eq!((whole, damaged), (vec![1, 5], vec![2, 3, 4]));
+    assert_eq!(store.verify_archive().unwrap().damaged.len(), 3);
 }
 
 #[test]

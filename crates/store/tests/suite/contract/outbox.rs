@@ -1,0 +1,234 @@
+//! Promises about claims, attempts and dead letters.
+
+use std::sync::{Arc, Mutex};
+
+use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_store::{DeliveryStatus, MAX_LISTED};
+
+use super::Backend;
+use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, send};
+
+pub(super) fn a_claim_lasts_for_its_lease_or_until_a_restart(backend: &dyn Backend) {
+    let store = backend.open();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    assert_eq!(store.claim("other", at(0), LEASE, 10).unwrap(), []);
+    let claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    assert_eq!((claimed.len(), claimed[0].attempt), (1, 1));
+    assert_eq!(store.claim("t", at(59), LEASE, 10).unwrap(), []);
+    assert_eq!(store.next_due("t").unwrap(), Some(at(60)));
+    assert_eq!(store.claim("t", at(60), LEASE, 10).unwrap(), claimed);
+    assert_eq!(store.release_claims(at(61)).unwrap(), 1);
+    assert_eq!(store.claim("t", at(61), LEASE, 10).unwrap(), claimed);
+}
+
+pub(super) fn a_retry_keeps_its_due_time_over_a_restart(backend: &dyn Backend) {
+    let store = backend.open();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    let delivery = store.claim("t", at(0), LEASE, 10).unwrap().remove(0);
+    store
+        .settle(
+            delivery,
+            attempt("failed"),
+            Decision::RetryAt(at(100)),
+            at(2),
+        )
+        .unwrap();
+    assert_eq!(store.release_claims(at(3)).unwrap(), 0);
+    assert_eq!(store.claim("t", at(99), LEASE, 10).unwrap(), []);
+    assert_eq!(store.claim("t", at(100), LEASE, 10).unwrap()[0].attempt, 2);
+}
+
+pub(super) fn a_retry_is_due_after_the_clock_was_set_back(backend: &dyn Backend) {
+    let store = backend.open();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1)], vec![]),
+            at(1_000_000),
+        )
+        .unwrap();
+    let delivery = store
+        .claim("t", at(1_000_000), LEASE, 10)
+        .unwrap()
+        .remove(0);
+    store
+        .settle(
+            delivery,
+            attempt("failed"),
+            Decision::RetryAt(at(1_000_005)),
+            at(1_000_000),
+        )
+        .unwrap();
+    assert_eq!(store.claim("t", at(0), LEASE, 10).unwrap().len(), 1);
+}
+
+pub(super) fn a_delivery_ends_delivered_dead_or_cancelled(backend: &dyn Backend) {
+    let store = backend.open();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1), send("t", 2), send("t", 3)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    let (cancelled, dead, good) = (claimed.remove(0), claimed.remove(0), claimed.remove(0));
+    store
+        .settle(
+            good.clone(),
+            attempt("delivered"),
+            Decision::Delivered,
+            at(3),
+        )
+        .unwrap();
+    store
+        .settle(dead.clone(), attempt("refused"), dead_letter("no"), at(4))
+        .unwrap();
+    assert!(
+        store.cancel(cancelled.id, at(5)).unwrap() && !store.cancel(cancelled.id, at(5)).unwrap()
+    );
+    // It was cancelled while it was being sent, and failed: it stays cancelled.
+    store
+        .settle(
+            cancelled.clone(),
+            attempt("failed"),
+            Decision::RetryAt(at(6)),
+            at(6),
+        )
+        .unwrap();
+    let status = |id| store.delivery(id).unwrap().unwrap().0.status;
+    assert_eq!(
+        [status(good.id), status(dead.id), status(cancelled.id)],
+        [
+            DeliveryStatus::Delivered,
+            DeliveryStatus::Dead,
+            DeliveryStatus::Cancelled
+        ]
+    );
+}
+
+pub(super) fn a_redriven_delivery_starts_again_and_can_be_dropped(backend: &dyn Backend) {
+    let store = backend.open();
+    store
+        .accept(
+            incoming("1"),
+            evaluation("r", vec![send("t", 1), send("t", 2)], vec![]),
+            at(0),
+        )
+        .unwrap();
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    let (dead, good) = (claimed.remove(0), claimed.remove(0));
+    let delivered = attempt("delivered");
+    store
+        .settle(good.clone(), delivered, Decision::Delivered, at(3))
+        .unwrap();
+    let refused = dead_letter("no");
+    store
+        .settle(dead.clone(), attempt("refused"), refused, at(4))
+        .unwrap();
+
+    assert!(store.redrive(dead.id, at(500)).unwrap() && !store.redrive(good.id, at(500)).unwrap());
+    let again = store.claim("t", at(500), LEASE, 10).unwrap().remove(0);
+    assert_eq!(
+        (again.id, again.attempt, again.queued_at, again.created),
+        (dead.id, 1, at(500), at(0))
+    );
+    store
+        .settle(again, attempt("refused"), dead_letter("still no"), at(501))
+        .unwrap();
+    let (entry, attempts) = store.delivery(dead.id).unwrap().unwrap();
+    assert_eq!(entry.reason.as_deref(), Some("still no"));
+    assert_eq!(
+        attempts
+            .iter()
+            .map(|attempt| (attempt.number, attempt.outcome.as_str()))
+            .collect::<Vec<_>>(),
+        [(1, "refused"), (2, "refused")]
+    );
+    assert_eq!(attempts[0].answer, "the response");
+    assert!(store.drop_dead_letter(dead.id, at(502)).unwrap());
+    assert_eq!(
+        store.deliveries(DeliveryStatus::Dead, None, 10).unwrap(),
+        []
+    );
+}
+
+/// Whatever the cause, each dead letter is reported once, after its commit.
+pub(super) fn every_dead_letter_is_reported_once(backend: &dyn Backend) {
+    let store = backend.open();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let observed = reports.clone();
+    store.observe_dead_letters(Arc::new(move |report| {
+        observed.lock().unwrap().push(report.clone());
+    }));
+    let to = |target: &str, count: usize| (0..count).map(|_| send(target, 7)).collect();
+    let accept = |id: &str, actions| {
+        let evaluation = evaluation("r", actions, vec![]);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+    };
+    let causes = [
+        DeadLetterCause::Refused,
+        DeadLetterCause::Misconfigured,
+        DeadLetterCause::Exhausted,
+        DeadLetterCause::Expired,
+    ];
+    accept("1", to("t", causes.len() + 2));
+    let mut claimed = store.claim("t", at(0), LEASE, 10).unwrap();
+    for cause in causes {
+        let decision = Decision::DeadLetter {
+            cause,
+            reason: "no".into(),
+        };
+        let delivery = claimed.pop().unwrap();
+        store
+            .settle(delivery, attempt("failed"), decision, at(1))
+            .unwrap();
+        let report = reports.lock().unwrap().pop().unwrap();
+        assert_eq!((report.target.as_str(), report.cause), ("t", cause));
+        assert_eq!((report.reason.as_str(), report.count), ("no", 1));
+        let letter = &report.letters[0];
+        assert_eq!((letter.rule.as_str(), letter.event.id.as_str()), ("r", "1"));
+    }
+    // Neither a cancelled delivery nor a delivered one is a dead letter.
+    let (cancelled, delivered) = (claimed.pop().unwrap(), claimed.pop().unwrap());
+    store.cancel(cancelled.id, at(2)).unwrap();
+    store
+        .settle(cancelled, attempt("failed"), dead_letter("no"), at(3))
+        .unwrap();
+    store
+        .settle(delivered, attempt("delivered"), Decision::Delivered, at(3))
+        .unwrap();
+    assert_eq!(reports.lock().unwrap().len(), 0);
+
+    accept("2", to("gone", MAX_LISTED + 5));
+    let count = store
+        .dead_letter_target("gone", "unknown".into(), at(4))
+        .unwrap();
+    assert_eq!(count, MAX_LISTED as u64 + 5);
+    let report = reports.lock().unwrap().pop().unwrap();
+    assert_eq!(report.cause, DeadLetterCause::UnknownTarget);
+    assert_eq!((report.count, report.letters.len()), (count, MAX_LISTED));
+    store
+        .dead_letter_target("gone", "unknown".into(), at(5))
+        .unwrap();
+    assert_eq!(reports.lock().unwrap().len(), 0, "there are none left");
+    assert_eq!(
+        store.dead_letter_counts().unwrap(),
+        [("gone".to_owned(), count), ("t".to_owned(), 4)]
+    );
+    let newest = store.newest_dead_letters(2).unwrap();
+    assert_eq!(newest.len(), 2);
+    assert!(newest.iter().all(|record| record.delivery.target == "gone"));
+}
